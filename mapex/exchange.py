@@ -1,0 +1,39 @@
+"""The one handle: settings, database, object store and clock, given as first argument to every service."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from mapex.config import Settings
+    from tiles.store import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a person of an organisation (or of none: auditors, operators), by session or token.
+
+    `scopes` limits what a token may do; `{"*"}` is everything the person may.
+    """
+
+    person_id: str
+    email: str
+    role: str  # member | auditor | operator
+    org_id: str | None
+    org_slug: str
+    scopes: frozenset[str] = frozenset({"*"})
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An open exchange. `now` returns UTC nanoseconds; tests give a fixed clock."""
+
+    settings: Settings
+    engine: Engine
+    store: ObjectStore
+    now: Callable[[], int] = time.time_ns

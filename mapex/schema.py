@@ -1,0 +1,377 @@
+"""Tables of the exchange (SQLAlchemy Core), the same for SQLite and PostgreSQL.
+
+Times are UTC nanoseconds (`*_ns`, 64 bit), money is integer KRW, cells are z16 Morton numbers, JSON is canonical text.
+Rows of the tables in `APPEND_ONLY` are never changed nor deleted: triggers refuse it (see `mapex.db`).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from tiles.batch import QUANTITIES
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+APPEND_ONLY = ("ledger_transaction", "ledger_entry", "audit_event", "access_grant")
+"""Tables whose rows a trigger protects from UPDATE and DELETE."""
+
+
+def _id() -> Column[str]:
+    return Column("id", String(40), primary_key=True)
+
+
+def _ref(name: str, target: str, *, nullable: bool = False, index: bool = False) -> Column[str]:
+    return Column(name, String(40), ForeignKey(target), nullable=nullable, index=index)
+
+
+def _quantities() -> list[Column[int]]:
+    return [Column(name, BigInteger, nullable=False, server_default="0") for name in QUANTITIES]
+
+
+organisation = Table(
+    "organisation",
+    metadata,
+    _id(),
+    Column("slug", String(64), nullable=False, unique=True),
+    Column("name", String(255), nullable=False),
+    Column("state", String(16), nullable=False),  # active | suspended
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+person = Table(
+    "person",
+    metadata,
+    _id(),
+    Column("email", String(255), nullable=False, unique=True),
+    Column("name", String(255), nullable=False),
+    _ref("org_id", "organisation.id", nullable=True, index=True),
+    Column("role", String(16), nullable=False),  # member | auditor | operator
+    Column("state", String(16), nullable=False),  # active | suspended
+    Column("password_hash", String(255)),
+    Column("session_key", String(64), nullable=False, unique=True),  # changing it ends every session of the person
+    Column("language", String(8), nullable=False, server_default="ko"),
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    _id(),
+    _ref("person_id", "person.id", index=True),
+    Column("hash", String(64), nullable=False, unique=True),  # sha256 of the secret, hex
+    Column("name", String(255), nullable=False),
+    Column("scopes", Text, nullable=False),  # space separated; "*" = whatever the person may
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
+    Column("revoked_ns", BigInteger),
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    _id(),
+    _ref("org_id", "organisation.id", index=True),
+    _ref("person_id", "person.id"),
+    Column("name", Text, nullable=False),  # the uploader's name for it, a relative path for files of a folder
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64)),  # promised by the client or null; the worker checks the truth
+    Column("part_size", BigInteger, nullable=False),
+    Column("store_key", String(255), nullable=False, unique=True),
+    Column("store_upload_id", String(1024), nullable=False),
+    Column("state", String(16), nullable=False),  # open | complete | aborted
+    Column("created_ns", BigInteger, nullable=False),
+    Column("completed_ns", BigInteger),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("seq", BigInteger, nullable=False, unique=True),  # first come, first served
+    Column("kind", String(32), nullable=False),  # ingest
+    _ref("org_id", "organisation.id", index=True),
+    _ref("person_id", "person.id"),
+    _ref("version_id", "dataset_version.id", nullable=True, index=True),
+    Column("payload", Text, nullable=False),
+    Column("state", String(16), nullable=False),  # queued | running | done | failed | cancelled
+    Column("attempts", Integer, nullable=False, server_default="0"),  # the fencing token: a later attempt outdates an earlier one
+    Column("worker", String(255)),
+    Column("run_at_ns", BigInteger, nullable=False),
+    Column("lease_until_ns", BigInteger),
+    Column("cancel", Integer, nullable=False, server_default="0"),
+    Column("progress", Text, nullable=False, server_default="{}"),
+    Column("error", Text),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("finished_ns", BigInteger),
+    Index("ix_job_queue", "state", "run_at_ns"),
+)
+
+dataset = Table(
+    "dataset",
+    metadata,
+    _id(),
+    _ref("org_id", "organisation.id", index=True),
+    Column("slug", String(64), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("created_ns", BigInteger, nullable=False),
+    UniqueConstraint("org_id", "slug"),
+)
+
+dataset_version = Table(
+    "dataset_version",
+    metadata,
+    _id(),
+    _ref("dataset_id", "dataset.id"),
+    Column("number", Integer, nullable=False),
+    # ingesting, unplaced (waits for an answer), rejected (errors block it), draft (ready), published, superseded, withdrawn, recalled
+    Column("state", String(16), nullable=False),
+    Column("parent_id", String(40)),
+    Column("request", Text, nullable=False),  # JSON: uploads, classes, placement given
+    Column("manifest", Text),  # canonical JSON: sources, layers, counts, tool versions; tiles by digest
+    Column("manifest_sha256", String(64)),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("published_ns", BigInteger),
+    UniqueConstraint("dataset_id", "number"),
+)
+
+layer = Table(
+    "layer",
+    metadata,
+    _id(),
+    _ref("version_id", "dataset_version.id"),
+    Column("name", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),  # LayerKind
+    Column("content", String(16), nullable=False),  # Content
+    Column("handling_class", String(16)),  # open | restricted | pseudonymised | original; null cannot be published
+    Column(
+        "about", Text, nullable=False
+    ),  # JSON: crs, crs_source, height_datum, box, counts {read, placed, unplaced, rejected}, captured_from/to_ns, quality
+    Column("cells", Integer, nullable=False, server_default="0"),
+    *_quantities(),
+    UniqueConstraint("version_id", "name"),
+)
+
+tile = Table(
+    "tile",
+    metadata,
+    _ref("layer_id", "layer.id"),
+    Column("cell", BigInteger, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("object_key", String(255), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("media_type", String(128), nullable=False),
+    Column("west", Float, nullable=False),
+    Column("south", Float, nullable=False),
+    Column("east", Float, nullable=False),
+    Column("north", Float, nullable=False),
+    *_quantities(),
+    UniqueConstraint("layer_id", "cell", "part"),
+    Index("ix_tile_object_key", "object_key"),
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    _id(),
+    _ref("version_id", "dataset_version.id", index=True),
+    Column("ordinal", Integer, nullable=False),
+    Column("severity", String(8), nullable=False),  # error | warning | info
+    Column("code", String(64), nullable=False),
+    Column("file", Text, nullable=False),
+    Column("layer", Text, nullable=False),
+    Column("feature", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("fix", Text, nullable=False),
+    Column("lon", Float),
+    Column("lat", Float),
+    Column("count", Integer, nullable=False, server_default="1"),
+)
+
+offer = Table(
+    "offer",
+    metadata,
+    _id(),
+    _ref("org_id", "organisation.id", index=True),
+    _ref("dataset_id", "dataset.id", index=True),
+    _ref("version_id", "dataset_version.id", index=True),
+    Column("state", String(16), nullable=False),  # live | replaced | withdrawn
+    Column("licence", String(32), nullable=False),
+    Column("attribution", Text, nullable=False, server_default=""),
+    Column("rate_card", Text, nullable=False),  # JSON {unit: integer KRW}
+    Column("created_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger),
+)
+
+# The pyramid: sums of every live offer's layers per cell at each zoom, so that a province is answered from a few thousand rows.
+tile_sum = Table(
+    "tile_sum",
+    metadata,
+    Column("z", Integer, primary_key=True),
+    Column("cell", BigInteger, primary_key=True),
+    Column("layer_id", String(40), ForeignKey("layer.id"), primary_key=True),
+    Column("cells", Integer, nullable=False),
+    *_quantities(),
+    Index("ix_tile_sum_layer_id", "layer_id"),
+    sqlite_with_rowid=False,
+)
+
+permit = Table(
+    "permit",
+    metadata,
+    _id(),
+    _ref("org_id", "organisation.id", index=True),  # the holder
+    Column("number", String(128), nullable=False, unique=True),
+    Column("rule_set", String(64), nullable=False),
+    Column("purposes", Text, nullable=False),  # JSON list of purpose codes
+    Column("classes", Text, nullable=False),  # JSON list of handling classes
+    Column("area", Text, nullable=False),  # GeoJSON geometry, WGS 84
+    Column("recipients", Text, nullable=False),  # JSON list of organisation slugs beside the holder
+    Column("valid_from_ns", BigInteger, nullable=False),
+    Column("valid_to_ns", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),  # active | suspended | revoked
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+quote = Table(
+    "quote",
+    metadata,
+    _id(),
+    _ref("org_id", "organisation.id", index=True),
+    _ref("person_id", "person.id"),
+    Column("purpose", String(32), nullable=False),
+    Column("request", Text, nullable=False),  # canonical JSON: region, datasets, layers
+    Column("body", Text, nullable=False),  # canonical JSON: lines, cells, subtotal, vat, total, pinned offers and layers
+    Column("tiles_sha256", String(64), nullable=False),  # digest of the exact tile set
+    Column("total", BigInteger, nullable=False),
+    Column("signature", String(128), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
+)
+
+order = Table(
+    "purchase_order",
+    metadata,
+    _id(),
+    _ref("org_id", "organisation.id", index=True),
+    _ref("person_id", "person.id"),
+    Column("quote_id", String(40), ForeignKey("quote.id"), nullable=False, unique=True),  # a quote is bought once
+    Column("key", String(255), nullable=False),
+    Column("body_sha256", String(64), nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("state", String(16), nullable=False),  # paid | ready
+    Column("lines", Text, nullable=False),  # JSON, as in the quote
+    Column("subtotal", BigInteger, nullable=False),
+    Column("vat", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    UniqueConstraint("org_id", "key"),
+)
+
+entitlement = Table(
+    "entitlement",
+    metadata,
+    _id(),
+    _ref("org_id", "organisation.id"),
+    _ref("order_id", "purchase_order.id"),
+    _ref("offer_id", "offer.id"),
+    _ref("dataset_id", "dataset.id"),
+    _ref("layer_id", "layer.id"),
+    Column("layer_name", String(64), nullable=False),
+    Column("cell", BigInteger, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("purpose", String(32), nullable=False),
+    _ref("permit_id", "permit.id", nullable=True),
+    Column("paid", Integer, nullable=False),  # 0: owned before with the same content, so it cost nothing
+    Column("state", String(16), nullable=False),  # active | suspended | recalled
+    UniqueConstraint("order_id", "layer_id", "cell", "part"),
+    Index("ix_entitlement_owned", "org_id", "dataset_id", "cell"),
+)
+
+ledger_account = Table(
+    "ledger_account",
+    metadata,
+    _id(),
+    Column("kind", String(16), nullable=False),  # wallet | vat | bank
+    _ref("org_id", "organisation.id", nullable=True, index=True),
+    Column("balance", BigInteger, nullable=False, server_default="0"),  # cached sum of the entries
+    CheckConstraint("kind <> 'wallet' OR balance >= 0", name="wallet_not_negative"),
+    UniqueConstraint("kind", "org_id"),
+)
+
+ledger_transaction = Table(
+    "ledger_transaction",
+    metadata,
+    _id(),
+    Column("kind", String(16), nullable=False),  # credit | order
+    _ref("order_id", "purchase_order.id", nullable=True),
+    Column("key", String(255), unique=True),  # makes a credit idempotent
+    Column("memo", Text, nullable=False, server_default=""),
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+ledger_entry = Table(
+    "ledger_entry",
+    metadata,
+    _id(),
+    _ref("transaction_id", "ledger_transaction.id", index=True),
+    _ref("account_id", "ledger_account.id", index=True),
+    Column("amount", BigInteger, nullable=False),  # KRW; the entries of a transaction sum to zero
+)
+
+access_grant = Table(
+    "access_grant",
+    metadata,
+    _id(),
+    _ref("org_id", "organisation.id", index=True),
+    _ref("person_id", "person.id"),
+    _ref("entitlement_id", "entitlement.id", index=True),
+    Column("object_key", String(255), nullable=False),
+    Column("purpose", String(32), nullable=False),
+    _ref("permit_id", "permit.id", nullable=True),
+    Column("issued_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
+)
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at_ns", BigInteger, nullable=False, index=True),
+    Column("action", String(64), nullable=False, index=True),
+    Column("person", String(255), nullable=False),  # e-mail, or "system"
+    Column("org", String(64), nullable=False),  # slug
+    Column("dataset", String(64), nullable=False),
+    Column("layer", String(64), nullable=False),
+    Column("tile", String(32), nullable=False),  # quadkey
+    Column("purpose", String(32), nullable=False),
+    Column("permit", String(128), nullable=False),  # number
+    Column("payload", Text, nullable=False),  # canonical JSON (RFC 8785) of the whole event
+    Column("salt", String(64), nullable=False),
+    Column("commitment", String(64), nullable=False),  # sha256(salt || payload), hex
+    Index("ix_audit_event_org", "org", "at_ns"),
+    Index("ix_audit_event_tile", "tile", "at_ns"),
+)

@@ -1,0 +1,77 @@
+"""Errors of the tile library.
+
+TilesError
+ ├─ InvalidTile      a coordinate, cell or quadkey that no tile can have
+ ├─ InvalidRegion    an area that cannot be used (crossing outline, too many vertices, ...)
+ ├─ InvalidContent   bytes or columns that are not what they say they are
+ └─ StoreError       the object store refused or failed
+     ├─ ObjectMissing
+     ├─ ObjectCorrupt  the bytes do not have the promised sha256 or length
+     ├─ RequestRefused a signed request that is expired, altered or misused
+     └─ StoreUnavailable
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TilesError(Exception):
+    """Base of all errors of `tiles`: a stable `code`, a sentence, and the values it speaks about."""
+
+    code = "tiles.error"
+
+    def __init__(self, message: str, *, code: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+        if code is not None:
+            self.code = code
+
+
+class InvalidTile(TilesError):
+    """A coordinate, cell number or quadkey that no tile of the grid can have."""
+
+    code = "tile.invalid"
+
+
+class InvalidRegion(TilesError):
+    """An area that cannot be covered with cells; the message says where and what to do."""
+
+    code = "region.invalid"
+
+
+class InvalidContent(TilesError):
+    """Bytes or columns that are not what they say they are."""
+
+    code = "content.invalid"
+
+
+class StoreError(TilesError):
+    """The object store refused or failed."""
+
+    code = "store.error"
+
+
+class ObjectMissing(StoreError):
+    """No object has this key."""
+
+    code = "store.missing"
+
+
+class ObjectCorrupt(StoreError):
+    """The bytes do not have the promised sha256 or length."""
+
+    code = "store.corrupt"
+
+
+class RequestRefused(StoreError):
+    """A signed request that is expired, altered, or used for something else."""
+
+    code = "store.refused"
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer; try again later."""
+
+    code = "store.unavailable"
