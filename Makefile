@@ -1,0 +1,35 @@
+# Everything a newcomer needs: `make demo` and `make test` set the machine up first and say what they do.
+SHELL := /bin/bash
+PY := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lock clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: ## set up, then run the exchange with sample data; the URL and the log-ins are printed
+	@bash .ci/setup demo
+	@.venv/bin/mapex demo $(ARGS)
+
+test: ## set up, then run every test that this machine can give
+	@bash .ci/setup test
+	@bash .ci/test $(ARGS)
+
+check: ## ruff, mypy, import directions, docs tests
+	@bash .ci/setup test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PY) -m pytest -q tests/docs
+
+bench: ## measure mapex beside its peers (minutes); ARGS="vector points market"
+	@bash .ci/setup test
+	@$(PY) -m benchmarks $(ARGS)
+
+lock: ## resolve pyproject.toml into requirements.lock again
+	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --all-extras -o requirements.lock
+
+clean: ## remove what set-up and runs made here
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache test-results web/static/vendor
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
