@@ -1,0 +1,176 @@
+"""Readers: one protocol for all formats, and the table that finds the reader of a source by its bytes, then by its names.
+
+A reader runs only inside the cage (`ingest.sandbox`): its library, its memory and its crashes are kept from everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from ingest.findings import Finding
+from mapex.errors import Invalid
+from tiles.batch import Batch, Content, LayerKind
+
+
+class Known(StrEnum):
+    """How a coordinate reference system or a height datum is known."""
+
+    FILE = "file"
+    GIVEN = "given"
+    GUESSED = "guessed"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing to read: a file, or a folder (`files` then lists its regular files, sorted, below `path`).
+
+    `name` is the uploader's name, for messages. An uploaded zip reaches a reader *unpacked*, as a folder (`ingest.source`).
+    `size` is in bytes, of all files together.
+    """
+
+    path: Path
+    name: str
+    files: tuple[Path, ...] = ()
+    size: int = 0
+
+    @staticmethod
+    def of(path: Path, name: str = "") -> Source:
+        """The source that lies at `path` (symbolic links inside a folder are left out)."""
+        if path.is_dir():
+            files = tuple(sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink()))
+        else:
+            files = (path,)
+        return Source(path, name or path.name, files, sum(p.stat().st_size for p in files))
+
+    def head(self, length: int = 4096) -> bytes:
+        """The first bytes of the file, b"" for a folder."""
+        if self.path.is_dir():
+            return b""
+        with self.path.open("rb") as stream:
+            return stream.read(length)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What the uploader said about where the data lie; None = nothing said.
+
+    `crs` is anything pyproj understands; `origin` is (lon, lat, height) in degrees and metres of the local frame's zero point.
+    """
+
+    crs: str | None = None
+    origin: tuple[float, float, float] | None = None
+    height_datum: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON object of what was said."""
+        return {"crs": self.crs, "origin": list(self.origin) if self.origin else None, "height_datum": self.height_datum}
+
+    @staticmethod
+    def from_json(record: Mapping[str, Any]) -> Placement:
+        """The placement of a JSON object; `origin` may have two or three numbers."""
+        origin = record.get("origin")
+        numbers = [float(v) for v in origin] if origin else []
+        if numbers and len(numbers) not in (2, 3):
+            raise Invalid("placement.origin", f"An origin is LON,LAT or LON,LAT,H, not {len(numbers)} numbers.", origin=origin)
+        at = (numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else 0.0) if numbers else None
+        return Placement(record.get("crs") or None, at, record.get("height_datum") or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where the data lie, and how that is known. `crs_source` is NONE when nobody knows: the source is then *unplaced*.
+
+    `crs` is what the batches of the reader are in. `height_datum` is "ellipsoid", "EGM2008", "KVD1964", ... or "unknown".
+    `note` says a guess or an assumption in words.
+    """
+
+    crs: str | None
+    crs_source: Known
+    height_datum: str = "unknown"
+    height_source: Known = Known.NONE
+    origin: tuple[float, float, float] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the head of a source says, before all of it is read. `claimed` counts are what the file says, not what is true.
+
+    `box` is (west, south, east, north) in degrees WGS 84, or None when the source is unplaced or does not say.
+    """
+
+    format: str
+    layers: tuple[str, ...]
+    claimed: int | None
+    placed: Placed
+    box: tuple[float, float, float, float] | None = None
+    findings: tuple[Finding, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+class Reader(Protocol):
+    """One format. Built without arguments; holds no state between calls.
+
+    `layer`, `kind` and `content` are what it gives by default; a batch may say otherwise in its own fields. Rules:
+
+    * memory is bounded: batches of at most some 100,000 rows or 64 MiB;
+    * a record that cannot be used is a `Finding` with `rejected=1`, never silence; one that is only without a place stays in its
+      batch (features: null geometry; frames: NaN lon/lat; points: never) and is counted as unplaced;
+    * `Batch.meta["footage"]` is "no" when a recording provably shows no pictures; without it recordings and photos are footage;
+    * a file that is cut, or whose header lies, gives an error finding when what can be used was read; `tiles.errors.InvalidContent`
+      or `mapex.errors.Invalid` are raised only when nothing can be read at all.
+    """
+
+    format: str
+    layer: str
+    kind: LayerKind
+    content: Content
+
+    def survey(self, source: Source, given: Placement) -> Survey:
+        """What the head says; reads a bounded amount."""
+        ...
+
+    def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
+        """All of it, in batches in `placed.crs`."""
+        ...
+
+
+READERS: dict[str, str] = {
+    "lanelet2": "ingest.readers.lanelet2:Lanelet2",
+    "opensidewalks": "ingest.readers.opensidewalks:OpenSidewalks",
+    "geojson": "ingest.readers.vector:GeoJson",
+    "geopackage": "ingest.readers.vector:GeoPackage",
+    "shapefile": "ingest.readers.vector:Shapefile",
+    "flatgeobuf": "ingest.readers.vector:FlatGeobuf",
+    "geoparquet": "ingest.readers.vector:GeoParquet",
+    "las": "ingest.readers.las:Las",  # LAS, LAZ and COPC
+    "pcd": "ingest.readers.pcd:Pcd",
+    "ply": "ingest.readers.ply:Ply",
+    "mcap": "ingest.readers.mcap:Mcap",
+    "photos": "ingest.readers.photos:Photos",
+}
+"""Format -> "module:Class"; imported on first use, so that a reader costs nothing until a file needs it."""
+
+SUPPORTED = "Lanelet2 (.osm), OpenSidewalks, GeoJSON, GeoPackage, Shapefile, FlatGeobuf, GeoParquet, LAS, LAZ, COPC, PCD, PLY, MCAP, photos"
+
+
+def reader(format: str) -> Reader:  # noqa: A002 - the word of the domain
+    """The reader of a format name of `READERS`."""
+    module, _, name = READERS[format].partition(":")
+    return cast(Reader, getattr(import_module(module), name)())
+
+
+def reader_for(source: Source) -> Reader:
+    """The reader of a source: by its first bytes, then by the names in it.
+
+    Raises: Invalid: `format.unknown`, `format.unsupported`, `format.empty`; the sentence says what the bytes are.
+    """
+    from ingest.sniff import format_of
+
+    return reader(format_of(source))
