@@ -238,6 +238,21 @@ tile_sum = Table(
     sqlite_with_rowid=False,
 )
 
+# The same pyramid of what each buyer owns already with the content that is on offer now: what an estimate takes off the sums above.
+# Kept by `orders.place` and `offers.publish`; a row of z16 exists for every cell of which at least one part is owned.
+owned_sum = Table(
+    "owned_sum",
+    metadata,
+    Column("org_id", String(40), ForeignKey("organisation.id"), primary_key=True),
+    Column("z", Integer, primary_key=True),
+    Column("cell", BigInteger, primary_key=True),
+    Column("layer_id", String(40), ForeignKey("layer.id"), primary_key=True),
+    Column("cells", Integer, nullable=False),  # cells of which every part is owned
+    *_quantities(),
+    Index("ix_owned_sum_layer_id", "layer_id"),
+    sqlite_with_rowid=False,
+)
+
 permit = Table(
     "permit",
     metadata,
