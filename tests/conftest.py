@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers import Minio, NotHere, Postgres, running_minio, running_postgres
 
 REQUIRED = os.environ.get("CI") == "true"
 
@@ -24,3 +26,23 @@ def samples() -> Path:
     if not folder or not Path(folder).is_dir():
         absent("MAPEX_TEST_SAMPLES names no folder of sample files")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL on 127.0.0.1; `new_database()` gives the URL of an empty database."""
+    try:
+        with running_postgres() as server:
+            yield server
+    except NotHere as reason:
+        absent(str(reason))
+
+
+@pytest.fixture(scope="session")
+def minio() -> Iterator[Minio]:
+    """A real MinIO on 127.0.0.1, empty; `tiles.store_minio.provision` makes the buckets and the upload account."""
+    try:
+        with running_minio() as server:
+            yield server
+    except NotHere as reason:
+        absent(str(reason))
