@@ -1,0 +1,48 @@
+"""The auditor's command: the log of who did what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mapex.cli.client import Client
+from mapex.cli.output import show, table
+
+
+@click.group()
+def audit() -> None:
+    """Who read what, when, for what purpose, under which permit."""
+
+
+@audit.command(name="list")
+@click.option("--action", help="Only this action, for example access.granted.")
+@click.option("--org", help="Only this organisation.")
+@click.option("--person", help="Only this person (e-mail).")
+@click.option("--dataset", help="Only this dataset.")
+@click.option("--tile", help="Only this tile (quadkey; a prefix selects all tiles below it).")
+@click.option("--purpose", help="Only this purpose.")
+@click.option("--permit", help="Only under this permit (number).")
+@click.option("--from", "start", help="From this time on (ISO 8601).")
+@click.option("--to", "end", help="Before this time (ISO 8601).")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="At most so many events, newest last.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_events(limit: int, as_csv: bool, as_json: bool, start: str | None, end: str | None, **filters: str | None) -> None:
+    """List events of the log, oldest first."""
+    client = Client.from_environment()
+    query: dict[str, Any] = {**filters, "from": start, "to": end}
+    if as_csv:
+        click.echo(client.text("/audit/events", query={**query, "limit": limit, "format": "csv"}), nl=False)
+        return
+    events: list[dict[str, Any]] = []
+    after: Any = None
+    while len(events) < limit:
+        page = client.call("GET", "/audit/events", query={**query, "after": after, "limit": min(1000, limit - len(events))})
+        events += page["events"]
+        after = page.get("next")
+        if not after:
+            break
+    rows = [[e["at"], e["action"], e["person"], e["org"], e["dataset"], e["layer"], e["tile"], e["purpose"], e["permit"]] for e in events]
+    text = table(["when (UTC)", "did", "who", "of", "dataset", "layer", "tile", "purpose", "permit"], rows) if rows else "No events."
+    show({"events": events}, as_json=as_json, text=text)

@@ -1,0 +1,122 @@
+"""What the command line prints: JSON for machines, tables and bars for people, one sentence for a failure."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import click
+
+EXIT_CODES = {
+    "Invalid": 2,
+    "NotFound": 3,
+    "Denied": 4,
+    "Conflict": 5,
+    "Unpaid": 6,
+    "Unavailable": 7,
+    "unexpected": 1,
+    "interrupted": 130,
+}
+"""Exit status by kind of error (`mapex.errors`); documented in docs/cli.md."""
+
+
+def show(value: Any, *, as_json: bool, text: str | None = None) -> None:
+    """Print `value` as JSON, or `text` for people."""
+    if as_json:
+        click.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+    elif text is not None:
+        click.echo(text)
+
+
+def fail(error: BaseException, *, as_json: bool) -> int:
+    """Tell of an error: one sentence on standard error, and with `as_json` an object on standard output. Returns the exit status."""
+    from mapex.errors import MapexError
+    from tiles.errors import StoreError, TilesError
+
+    details: dict[str, Any] = {}
+    if isinstance(error, MapexError):
+        code, message, details = error.code, error.message, error.details
+        status = next((EXIT_CODES[c.__name__] for c in type(error).__mro__ if c.__name__ in EXIT_CODES), 1)
+    elif isinstance(error, TilesError):
+        code, message, details = error.code, error.message, error.details
+        status = EXIT_CODES["Unavailable"] if isinstance(error, StoreError) else EXIT_CODES["Invalid"]
+    elif isinstance(error, click.exceptions.Abort):
+        code, message, status = "cli.aborted", "Stopped.", EXIT_CODES["interrupted"]
+    elif isinstance(error, click.ClickException):
+        code, message, status = "cli.usage", error.format_message(), 2
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            message += f" See: {error.ctx.command_path} --help"
+    elif isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        code, message, status = "cli.file", f"{where}{error.strerror or error}", EXIT_CODES["unexpected"]
+    else:
+        code, message, status = "cli.unexpected", f"{type(error).__name__}: {error}. Please report this.", EXIT_CODES["unexpected"]
+        if os.environ.get("MAPEX_TRACEBACK"):
+            traceback.print_exception(error)
+    if as_json:
+        click.echo(json.dumps({"error": {"code": code, "message": message, "details": details}}, ensure_ascii=False, default=str))
+    click.echo(message, err=True)
+    return status
+
+
+def table(headers: list[str], rows: list[list[str]], *, right: set[int] | None = None) -> str:
+    """Rows as an aligned text table; columns in `right` are numbers."""
+    widths = [max((len(row[i]) for row in [headers, *rows]), default=0) for i in range(len(headers))]
+    numbers = right or set()
+
+    def line(cells: list[str]) -> str:
+        return "  ".join(c.rjust(w) if i in numbers else c.ljust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))).rstrip()
+
+    return "\n".join([line(headers), line(["-" * w for w in widths]), *(line(row) for row in rows)])
+
+
+def size(count: float) -> str:
+    """Bytes in words: `12.3 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+class Bar(Protocol):
+    """Something that shows how far a long task is."""
+
+    def update(self, done: float, total: float | None = None, text: str | None = None) -> None:
+        """`done` of `total` (None: not known), and what is going on."""
+        ...
+
+
+class _Silent:
+    def update(self, done: float, total: float | None = None, text: str | None = None) -> None:
+        del done, total, text
+
+
+class _Rich:
+    def __init__(self, progress: Any, task: Any) -> None:
+        self._progress, self._task = progress, task
+
+    def update(self, done: float, total: float | None = None, text: str | None = None) -> None:
+        if text is not None:
+            self._progress.update(self._task, description=text)
+        self._progress.update(self._task, completed=done, total=total)
+
+
+@contextmanager
+def bar(text: str, *, in_bytes: bool = False) -> Iterator[Bar]:
+    """A progress bar on standard error; silent when that is no terminal."""
+    if not sys.stderr.isatty():
+        yield _Silent()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    amount = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else (MofNCompleteColumn(),)
+    columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield _Rich(progress, progress.add_task(text, total=None))
