@@ -42,10 +42,7 @@ class Source:
     @staticmethod
     def of(path: Path, name: str = "") -> Source:
         """The source that lies at `path` (symbolic links inside a folder are left out)."""
-        if path.is_dir():
-            files = tuple(sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink()))
-        else:
-            files = (path,)
+        files = tuple(sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink())) if path.is_dir() else (path,)
         return Source(path, name or path.name, files, sum(p.stat().st_size for p in files))
 
     def head(self, length: int = 4096) -> bytes:
