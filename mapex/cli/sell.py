@@ -151,7 +151,7 @@ def push(
         )
         show({**started, "layers": [], "findings": []}, as_json=as_json, text=text)
         return
-    _wait_for(client, started["job"])
+    wait_for(client, started["job"])
     version = client.call("GET", f"/datasets/{dataset}/versions/{started['version']}")
     told = {k: version[k] for k in ("dataset", "version", "state", "layers", "findings")}
     if version["state"] == "rejected":
@@ -170,7 +170,8 @@ def push(
     show(told, as_json=as_json, text=text.rstrip())
 
 
-def _wait_for(client: Client, job_id: str) -> None:
+def wait_for(client: Client, job_id: str) -> None:
+    """Return when the job is done. Raises Conflict with the job's own code when it failed or was cancelled."""
     with bar("Waiting for a worker") as progress:
         pause = 0.1
         while True:

@@ -1,0 +1,103 @@
+"""The operator's commands that run or examine the exchange: serve, worker, fsck, doctor."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import click
+
+from mapex.cli import guard
+from mapex.cli.operate import as_json_option, the_exchange
+from mapex.cli.output import show
+
+
+def log_to_stderr(level: str) -> None:
+    """Send the operators' log to standard error; sqlalchemy and friends only from WARNING on."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for name in ("mapex", "tiles", "web", "ingest"):
+        logging.getLogger(name).setLevel(level)
+
+
+@click.command()
+@click.option("--host", help="Address to listen on. Default: the setting (127.0.0.1).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port. Default: the setting (8080).")
+@click.option("--threads", default=8, show_default=True, type=click.IntRange(1, 64), help="Requests answered at the same time.")
+def serve(host: str | None, port: int | None, threads: int) -> None:
+    """Serve pages and API. Listens on 127.0.0.1 unless told otherwise."""
+    if host is not None:
+        os.environ["MAPEX_HOST"] = host
+    if port is not None:
+        os.environ["MAPEX_PORT"] = str(port)
+    guard.check()
+    with the_exchange() as ex:
+        log_to_stderr(ex.settings.log_level)
+        import waitress
+
+        from web import create_app
+
+        app = create_app(ex)
+        click.echo(f"mapex listens on http://{ex.settings.host}:{ex.settings.port}", err=True)
+        waitress.serve(app, host=ex.settings.host, port=ex.settings.port, threads=threads, ident=None, clear_untrusted_proxy_headers=True)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Stop when no job is waiting.")
+def worker(once: bool) -> None:
+    """Turn uploads into tiles until stopped; any number of workers may run. SIGTERM finishes the present step and stops."""
+    import signal
+    import threading
+    from types import FrameType
+
+    from ingest.worker import run
+
+    stop = threading.Event()
+
+    def ask_to_stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    signal.signal(signal.SIGINT, ask_to_stop)
+    guard.check()
+    with the_exchange() as ex:
+        log_to_stderr(ex.settings.log_level)
+        run(ex, stop, once=once)
+
+
+@click.command()
+@click.option("--deep", is_flag=True, help="Also read every object and compare its sha256.")
+@as_json_option
+@click.pass_context
+def fsck(context: click.Context, deep: bool, as_json: bool) -> None:
+    """Check every invariant; exit status 1 when one is broken."""
+    from mapex import fsck as invariants
+
+    with the_exchange() as ex:
+        checks = invariants.check(ex, deep=deep)
+    ok = all(c.ok for c in checks)
+    records = [{"name": c.name, "ok": c.ok, "count": c.count, "message": c.message} for c in checks]
+    lines = [f"{'ok ' if c.ok else 'BAD'}  {c.name}: {c.message}" for c in checks]
+    show(
+        {"ok": ok, "checks": records}, as_json=as_json, text="\n".join([*lines, "All invariants hold." if ok else "Broken: see BAD above."])
+    )
+    if not ok:
+        context.exit(1)
+
+
+@click.command()
+@as_json_option
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Say what is present, what is missing, and how to get it; exit status 1 when something needed is missing."""
+    from mapex.cli import health
+
+    found = health.examine()
+    marks = {"ok": "ok      ", "warning": "WARNING ", "missing": "MISSING "}
+    lines = [f"{marks[f.state]}{f.name}: {f.message}" + (f"\n        -> {f.fix}" if f.fix and f.state != "ok" else "") for f in found]
+    ok = all(f.state != "missing" for f in found)
+    records = [{"name": f.name, "state": f.state, "message": f.message, "fix": f.fix} for f in found]
+    show({"ok": ok, "checks": records}, as_json=as_json, text="\n".join(lines))
+    if not ok:
+        context.exit(1)
