@@ -1,0 +1,153 @@
+"""Prices: rate cards, quantities in sale units, amounts and tax. Pure integer arithmetic in KRW; nothing is rounded twice.
+
+A rate card is `{unit: KRW per unit}`; a tile's price vector (`tiles.batch.Quantities`) counts in small units, so that a line is
+`round-half-up(small x rate / divisor)` of one exact integer, however many tiles it stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from functools import lru_cache
+from types import MappingProxyType
+
+from mapex.errors import Invalid
+from tiles.batch import LayerKind, Quantities
+
+CURRENCY = "KRW"
+VAT_PERCENT = 10
+"""Korean value added tax (부가가치세법 제30조)."""
+
+MAX_RATE = 10**9
+"""KRW per unit; keeps every amount inside 64 bits."""
+
+
+class Unit(StrEnum):
+    """What a rate is charged for."""
+
+    LANE_KM = "lane_km"
+    FOOTWAY_KM = "footway_km"
+    CYCLEWAY_KM = "cycleway_km"
+    CROSSING = "crossing"
+    SIGN = "sign"
+    SIGNAL = "signal"
+    MILLION_POINTS = "million_points"
+    FRAME = "frame"
+    MINUTE = "minute"
+    GB = "gb"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How a unit is measured: `divisor` small units of the price vector's `column` make one."""
+
+    column: str
+    small: str
+    divisor: int
+
+
+MEASURES: Mapping[Unit, Measure] = MappingProxyType(
+    {
+        Unit.LANE_KM: Measure("lane_mm", "mm", 1_000_000),
+        Unit.FOOTWAY_KM: Measure("footway_mm", "mm", 1_000_000),
+        Unit.CYCLEWAY_KM: Measure("cycleway_mm", "mm", 1_000_000),
+        Unit.CROSSING: Measure("crossings", "piece", 1),
+        Unit.SIGN: Measure("signs", "piece", 1),
+        Unit.SIGNAL: Measure("signals", "piece", 1),
+        Unit.MILLION_POINTS: Measure("points", "point", 1_000_000),
+        Unit.FRAME: Measure("frames", "frame", 1),
+        Unit.MINUTE: Measure("ms", "ms", 60_000),
+        Unit.GB: Measure("bytes", "byte", 1_000_000_000),
+    }
+)
+
+MAIN_UNIT: Mapping[LayerKind, Unit] = MappingProxyType(
+    {
+        LayerKind.HDMAP: Unit.LANE_KM,
+        LayerKind.SIDEWALK: Unit.FOOTWAY_KM,
+        LayerKind.POINTCLOUD: Unit.MILLION_POINTS,
+        LayerKind.RECORDING: Unit.FRAME,
+        LayerKind.PHOTOS: Unit.FRAME,
+    }
+)
+"""The unit that stands on a line of a layer when the rate card charges nothing in the region: every layer that comes with an
+order is on its bill, be it with 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One unit of one layer: `small` is what is charged in small units (`MEASURES`), after what is owned was taken off."""
+
+    unit: Unit
+    small: int
+    rate: int
+    amount: int
+
+    @property
+    def quantity(self) -> Decimal:
+        """`small` in the unit; exact but for minutes, which are rounded to 1e-9."""
+        return quantity_of(self.unit, self.small)
+
+
+def read_rates(rates: Mapping[str, object]) -> dict[str, int]:
+    """The rate card as it is stored: known units, integer KRW, sorted by unit.
+
+    Raises: Invalid: `rates.empty`, `rates.unit` or `rates.value`.
+    """
+    if not isinstance(rates, Mapping) or not rates:
+        raise Invalid("rates.empty", f"a rate card names at least one unit and its price in KRW; units are {', '.join(Unit)}")
+    for unit, rate in rates.items():
+        if unit not in MEASURES:
+            raise Invalid("rates.unit", f"unknown unit {unit!r} in the rate card; units are {', '.join(Unit)}", unit=str(unit))
+        if isinstance(rate, bool) or not isinstance(rate, int) or not 0 <= rate <= MAX_RATE:
+            raise Invalid("rates.value", f"the rate of {unit} must be a whole number of KRW from 0 to {MAX_RATE}, not {rate!r}", unit=unit)
+    return {str(unit): rate for unit, rate in sorted(rates.items()) if isinstance(rate, int)}
+
+
+def quantity_of(unit: Unit, small: int) -> Decimal:
+    """`small` small units in the unit."""
+    return Decimal(small) / MEASURES[unit].divisor if unit is not Unit.MINUTE else round(Decimal(small) / 60_000, 9)
+
+
+def amount_of(unit: Unit, small: int, rate: int) -> int:
+    """KRW for `small` small units, rounded half up.
+
+    Raises: ValueError: negative arguments; a price vector has none.
+    """
+    if small < 0 or rate < 0:
+        raise ValueError(f"negative quantity or rate: {small} {unit} at {rate}")
+    divisor = MEASURES[unit].divisor
+    return (2 * small * rate + divisor) // (2 * divisor)
+
+
+def charges_of(kind: LayerKind, rates: Mapping[str, int], total: Quantities, owned: Quantities) -> list[Charge]:
+    """What a layer costs: one charge for each unit of the rate card that the layer has any of, priced without what is owned."""
+    charges = []
+    for unit, measure in MEASURES.items():
+        rate, whole = rates.get(unit), getattr(total, measure.column)
+        if rate is None or whole == 0:
+            continue
+        small = whole - getattr(owned, measure.column)
+        charges.append(Charge(unit, small, rate, amount_of(unit, small, rate)))
+    if charges:
+        return charges
+    unit = MAIN_UNIT[kind]
+    column = MEASURES[unit].column
+    small = getattr(total, column) - getattr(owned, column)
+    rate = rates.get(unit, 0)
+    return [Charge(unit, small, rate, amount_of(unit, small, rate))]
+
+
+def vat_of(subtotal: int) -> int:
+    """Value added tax on a subtotal, rounded down to whole KRW."""
+    return subtotal * VAT_PERCENT // 100
+
+
+@lru_cache(maxsize=4096)
+def parsed_rates(text: str) -> Mapping[str, int]:
+    """A stored rate card, parsed once: an offer's card never changes."""
+    import json
+
+    return MappingProxyType(json.loads(text))

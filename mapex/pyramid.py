@@ -1,0 +1,173 @@
+"""Sums of price vectors over cells of every zoom from `ZMIN` to the sale zoom: what makes a province cost its outline, not its area.
+
+`tile_sum` holds the layers that are on offer, `owned_sum` what each buyer owns of them already. Both are filled and queried by
+set-based SQL that SQLite and PostgreSQL share; only the table of ranges is made differently. A *piece* is `(z, ranges)` with
+half-open Morton ranges `uint64[n, 2]`, as `tiles.region.Cover.pyramid` gives them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, bindparam, text
+
+from mapex.db import is_sqlite
+from tiles.batch import QUANTITIES, Quantities
+
+ZMIN = 6
+"""Coarsest zoom of the pyramid: a cell is about 500 km wide in Korea, more than the largest area that may be asked for."""
+
+ZOOM = 16
+
+UInt64s = npt.NDArray[np.uint64]
+Piece = tuple[int, UInt64s]
+
+_NAMES = ", ".join(QUANTITIES)
+_COLUMNS = f"cells, {_NAMES}"
+_REPLACE = ", ".join(f"{name} = excluded.{name}" for name in ("cells", *QUANTITIES))
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Cells of one layer in an area, and the price vector of all of them."""
+
+    cells: int
+    quantities: Quantities
+
+    def __sub__(self, other: Sum) -> Sum:
+        pairs = ((getattr(self.quantities, name), getattr(other.quantities, name)) for name in QUANTITIES)
+        return Sum(self.cells - other.cells, Quantities(*(a - b for a, b in pairs)))
+
+
+NOTHING = Sum(0, Quantities())
+
+
+def with_ranges(conn: Connection, pieces: Sequence[Piece]) -> tuple[str, dict[str, Any]]:
+    """`WITH r(z, lo, hi) AS (...)` and its parameters: the pieces as a table, for a statement that joins it."""
+    z = [zoom for zoom, ranges in pieces for _ in range(len(ranges))]
+    lo = [low for _, ranges in pieces for low in ranges[:, 0].tolist()]
+    hi = [high for _, ranges in pieces for high in ranges[:, 1].tolist()]
+    if is_sqlite(conn):
+        rows = "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(:r)"
+        return f"WITH r(z, lo, hi) AS MATERIALIZED ({rows})", {"r": json.dumps(list(zip(z, lo, hi, strict=True)))}
+    rows = "SELECT * FROM unnest(CAST(:rz AS integer[]), CAST(:rlo AS bigint[]), CAST(:rhi AS bigint[]))"
+    return f"WITH r(z, lo, hi) AS MATERIALIZED ({rows})", {"rz": z, "rlo": lo, "rhi": hi}
+
+
+def sums(conn: Connection, pieces: Sequence[Piece]) -> dict[str, Sum]:
+    """What every layer on offer has inside the pieces, by layer id."""
+    return _summed(conn, pieces, "tile_sum", "")
+
+
+def owned_sums(conn: Connection, org_id: str, pieces: Sequence[Piece]) -> dict[str, Sum]:
+    """What the organisation owns, with the same content, of the layers on offer inside the pieces, by layer id."""
+    owns = conn.execute(text("SELECT 1 FROM owned_sum WHERE org_id = :org LIMIT 1"), {"org": org_id}).first()
+    return _summed(conn, pieces, "owned_sum", "s.org_id = :org AND", org=org_id) if owns else {}
+
+
+def fill(conn: Connection, layer_id: str) -> None:
+    """Add a layer that goes on offer, and what buyers own of it from earlier versions."""
+    each = ", ".join(f"SUM({name})" for name in QUANTITIES)
+    conn.execute(
+        text(
+            f"INSERT INTO tile_sum (z, cell, layer_id, {_COLUMNS}) SELECT {ZOOM}, cell, layer_id, 1, {each} "
+            "FROM tile WHERE layer_id = :layer GROUP BY layer_id, cell"
+        ),
+        {"layer": layer_id},
+    )
+    _fill_owned(conn, layer_id)
+    each = f"SUM(cells), {each}"
+    for z in range(ZOOM - 1, ZMIN - 1, -1):
+        for table, keys in (("tile_sum", ""), ("owned_sum", "org_id, ")):
+            conn.execute(
+                text(
+                    f"INSERT INTO {table} ({keys}z, cell, layer_id, {_COLUMNS}) SELECT {keys}{z}, cell >> 2, layer_id, {each} "
+                    f"FROM {table} WHERE layer_id = :layer AND z = {z + 1} GROUP BY {keys}cell >> 2, layer_id"
+                ),
+                {"layer": layer_id},
+            )
+
+
+def _fill_owned(conn: Connection, layer_id: str) -> None:
+    """Sale cells of the layer of which a buyer holds the same content: a cell counts as owned when all its parts are."""
+    each = ", ".join(f"SUM(t.{name})" for name in QUANTITIES)
+    which = text(
+        "SELECT l.id AS layer, l.name AS name, v.dataset_id AS dataset FROM layer l "
+        "JOIN dataset_version v ON v.id = l.version_id WHERE l.id = :layer"
+    )
+    layer = conn.execute(which, {"layer": layer_id}).mappings().one()
+    # CROSS JOIN keeps SQLite to this order, so that the index (organisation, dataset, cell) serves.
+    conn.execute(
+        text(
+            f"INSERT INTO owned_sum (org_id, z, cell, layer_id, {_COLUMNS}) "
+            f"SELECT e.org_id, {ZOOM}, t.cell, t.layer_id, CASE WHEN COUNT(*) = "
+            "(SELECT COUNT(*) FROM tile p WHERE p.layer_id = t.layer_id AND p.cell = t.cell) THEN 1 ELSE 0 END, "
+            f"{each} FROM (SELECT DISTINCT e.org_id, e.cell, e.part, e.sha256 FROM organisation o CROSS JOIN entitlement e "
+            "WHERE e.org_id = o.id AND e.state = 'active' AND e.dataset_id = :dataset AND e.layer_name = :name) e "
+            "JOIN tile t ON t.layer_id = :layer AND t.cell = e.cell AND t.part = e.part AND t.sha256 = e.sha256 "
+            "GROUP BY e.org_id, t.cell, t.layer_id"
+        ),
+        dict(layer),
+    )
+
+
+def drop(conn: Connection, layer_ids: Sequence[str]) -> None:
+    """Remove layers that are on offer no longer."""
+    for table in ("tile_sum", "owned_sum"):
+        statement = text(f"DELETE FROM {table} WHERE layer_id IN :layers").bindparams(bindparam("layers", expanding=True))
+        conn.execute(statement, {"layers": list(layer_ids)})
+
+
+def own(conn: Connection, org_id: str, layer_ids: Sequence[str], ranges: UInt64s) -> None:
+    """Note that the organisation owns, from now on, every tile of the layers in the sale-zoom `ranges`."""
+    head, values = with_ranges(conn, [(ZOOM, ranges)])
+    conn.execute(
+        text(
+            f"{head} INSERT INTO owned_sum (org_id, z, cell, layer_id, {_COLUMNS}) SELECT :org, s.z, s.cell, s.layer_id, {_COLUMNS} "
+            "FROM r CROSS JOIN tile_sum s WHERE s.z = r.z AND s.cell >= r.lo AND s.cell < r.hi AND s.layer_id IN :layers "
+            f"ON CONFLICT (org_id, z, cell, layer_id) DO UPDATE SET {_REPLACE}"
+        ).bindparams(bindparam("layers", expanding=True)),
+        {**values, "org": org_id, "layers": list(layer_ids)},
+    )
+    each = ", ".join(f"SUM(s.{name})" for name in ("cells", *QUANTITIES))
+    for z in range(ZOOM - 1, ZMIN - 1, -1):
+        # The parents of what changed are summed again from all their children, so that the result does not depend on what was there.
+        ranges = parents(ranges)
+        head, values = with_ranges(conn, [(z, ranges)])
+        conn.execute(
+            text(
+                f"{head} INSERT INTO owned_sum (org_id, z, cell, layer_id, {_COLUMNS}) SELECT :org, r.z, s.cell >> 2, s.layer_id, {each} "
+                f"FROM r CROSS JOIN owned_sum s WHERE s.org_id = :org AND s.z = {z + 1} AND s.cell >= r.lo * 4 AND s.cell < r.hi * 4 "
+                "AND s.layer_id IN :layers GROUP BY r.z, s.cell >> 2, s.layer_id "
+                f"ON CONFLICT (org_id, z, cell, layer_id) DO UPDATE SET {_REPLACE}"
+            ).bindparams(bindparam("layers", expanding=True)),
+            {**values, "org": org_id, "layers": list(layer_ids)},
+        )
+
+
+def parents(ranges: UInt64s) -> UInt64s:
+    """Ranges of the parents (one zoom coarser) of sorted disjoint ranges, sorted and disjoint again."""
+    lo, hi = ranges[:, 0] >> np.uint64(2), ((ranges[:, 1] - np.uint64(1)) >> np.uint64(2)) + np.uint64(1)
+    if len(ranges) == 0:
+        return ranges
+    first = np.r_[True, lo[1:] > hi[:-1]]
+    last = np.r_[first[1:], True]
+    return np.stack([lo[first], hi[last]], axis=1)
+
+
+def _summed(conn: Connection, pieces: Sequence[Piece], table: str, condition: str, **values: Any) -> dict[str, Sum]:
+    head, more = with_ranges(conn, pieces)
+    each = ", ".join(f"CAST(SUM(s.{name}) AS bigint)" for name in ("cells", *QUANTITIES))
+    rows = conn.execute(
+        text(
+            f"{head} SELECT s.layer_id, {each} FROM r CROSS JOIN {table} s "
+            f"WHERE {condition} s.z = r.z AND s.cell >= r.lo AND s.cell < r.hi GROUP BY s.layer_id"
+        ),
+        {**values, **more},
+    )
+    return {row[0]: Sum(row[1], Quantities(*row[2:])) for row in rows}
