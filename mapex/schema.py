@@ -1,7 +1,7 @@
 """Tables of the exchange (SQLAlchemy Core), the same for SQLite and PostgreSQL.
 
 Times are UTC nanoseconds (`*_ns`, 64 bit), money is integer KRW, cells are z16 Morton numbers, JSON is canonical text.
-Rows of the tables in `APPEND_ONLY` are never changed nor deleted: triggers refuse it (see `mapex.db`).
+Rows of the tables in `APPEND_ONLY` are never changed nor deleted: triggers refuse it (see `mapex.migrations`).
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ job = Table(
     Column("payload", Text, nullable=False),
     Column("state", String(16), nullable=False),  # queued | running | done | failed | cancelled
     Column("attempts", Integer, nullable=False, server_default="0"),  # the fencing token: a later attempt outdates an earlier one
+    Column("attempt_limit", Integer, nullable=False),  # raised by a retry; `attempts` only ever grows
     Column("worker", String(255)),
     Column("run_at_ns", BigInteger, nullable=False),
     Column("lease_until_ns", BigInteger),
@@ -145,7 +146,8 @@ dataset_version = Table(
     _id(),
     _ref("dataset_id", "dataset.id"),
     Column("number", Integer, nullable=False),
-    # ingesting, unplaced (waits for an answer), rejected (errors block it), draft (ready), published, superseded, withdrawn, recalled
+    # ingesting, failed (its job did; retry), unplaced (waits for an answer), rejected (errors block it), draft (ready),
+    # published, superseded, withdrawn, recalled
     Column("state", String(16), nullable=False),
     Column("parent_id", String(40)),
     Column("request", Text, nullable=False),  # JSON: uploads, classes, placement given
@@ -378,7 +380,8 @@ audit_event = Table(
     Column("at_ns", BigInteger, nullable=False, index=True),
     Column("action", String(64), nullable=False, index=True),
     Column("person", String(255), nullable=False),  # e-mail, or "system"
-    Column("org", String(64), nullable=False),  # slug
+    Column("org", String(64), nullable=False),  # slug of who acts
+    Column("owner", String(64), nullable=False),  # slug of whose data or account it is
     Column("dataset", String(64), nullable=False),
     Column("layer", String(64), nullable=False),
     Column("tile", String(32), nullable=False),  # quadkey
@@ -388,5 +391,6 @@ audit_event = Table(
     Column("salt", String(64), nullable=False),
     Column("commitment", String(64), nullable=False),  # sha256(salt || payload), hex
     Index("ix_audit_event_org", "org", "at_ns"),
+    Index("ix_audit_event_owner", "owner", "at_ns"),
     Index("ix_audit_event_tile", "tile", "at_ns"),
 )

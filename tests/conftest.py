@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from builders import an_exchange
 from servers import Minio, NotHere, Postgres, running_minio, running_postgres
+
+from mapex.exchange import Exchange
 
 REQUIRED = os.environ.get("CI") == "true"
 
@@ -46,3 +49,15 @@ def minio() -> Iterator[Minio]:
             yield server
     except NotHere as reason:
         absent(str(reason))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def exchange(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Exchange]:
+    """An empty exchange with a directory store and a clock at `builders.DAY_ONE`: every test runs on SQLite and on PostgreSQL."""
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    url = server.new_database() if server else ""
+    ex = an_exchange(tmp_path / "exchange", database_url=url)
+    yield ex
+    ex.engine.dispose()
+    if server:
+        server.drop_database(url)

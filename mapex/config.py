@@ -1,0 +1,230 @@
+"""Settings: one frozen dataclass, read once from `<dir>/mapex.toml` and the environment, never at import time.
+
+Order: default < file < environment variable (`MAPEX_` + the name in capitals). Every secret may also come from a file that
+`MAPEX_<NAME>_FILE` names. Unknown keys are errors, in the file and in the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import secrets
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from mapex.errors import Conflict, Invalid
+
+FILE_NAME = "mapex.toml"
+MIB = 1024 * 1024
+MIN_S3_PART = 5 * MIB  # S3 refuses smaller parts, the last excepted
+
+NOT_SETTINGS = frozenset({"MAPEX_URL", "MAPEX_TOKEN", "MAPEX_FAILPOINT"})
+"""Variables of the same prefix that belong to the client (URL, TOKEN) and to fault tests (FAILPOINT); `MAPEX_TEST_*` too."""
+
+
+def _s(default: Any, text: str, *, secret: bool = False, choices: tuple[str, ...] = (), least: int | None = None) -> Any:
+    return field(default=default, metadata={"help": text, "secret": secret, "choices": choices, "least": least})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. Empty text means "not set": what then holds is said in the help text or filled in by `load`."""
+
+    dir: Path = _s(Path(), "folder of the exchange: settings file, SQLite database, directory store")
+    database_url: str = _s("", "SQLAlchemy URL, sqlite or postgresql; default sqlite:///<dir>/mapex.db", secret=True)
+    store: str = _s("directory", "object store: a local directory, or MinIO / any S3", choices=("directory", "minio"))
+    store_dir: Path = _s(Path(), "folder of the directory store; default <dir>/objects")
+    store_endpoint: str = _s("", "host:port of MinIO")
+    store_secure: bool = _s(True, "speak TLS to MinIO")
+    store_region: str = _s("us-east-1", "S3 region; given, signing needs no request")
+    store_bucket_prefix: str = _s("mapex", "buckets are <prefix>-staging and <prefix>-data")
+    store_access_key: str = _s("", "MinIO identity that reads staging and data and writes data")
+    store_secret_key: str = _s("", "its secret", secret=True)
+    store_upload_access_key: str = _s("", "MinIO identity that may only write staging; signs uploads")
+    store_upload_secret_key: str = _s("", "its secret", secret=True)
+    store_public_url: str = _s("", "store address that clients can reach; default: public_url (directory) or the endpoint (minio)")
+    host: str = _s("127.0.0.1", "address that `mapex serve` listens on")
+    port: int = _s(8080, "its port", least=1)
+    public_url: str = _s("", "address under which clients see the exchange; default http://<host>:<port>")
+    secret_key: str = _s("", "key of web sessions; made by `mapex init`", secret=True)
+    signing_key: str = _s("", "key of quotes, holder headers and directory-store signatures; made by `mapex init`", secret=True)
+    quote_minutes: int = _s(15, "how long a quote is held", least=1)
+    grant_seconds: int = _s(120, "life of a download address", least=1)
+    lease_seconds: int = _s(60, "a worker that is silent for so long has lost its job", least=1)
+    job_attempts: int = _s(3, "a job that killed its worker so often is failed", least=1)
+    part_size: int = _s(16 * MIB, "bytes of one upload part; at least 5 MiB with minio", least=1)
+    max_upload_bytes: int = _s(100 * 1024 * MIB, "largest single file", least=1)
+    max_region_vertices: int = _s(5000, "vertices of an area that is asked for", least=4)
+    max_region_km2: int = _s(40_000, "size of an area that is asked for", least=1)
+    processes: int = _s(0, "reader processes; 0 = one per core", least=0)
+    scheduler: str = _s("", "address of a Dask scheduler; empty = local processes")
+    cage: str = _s("auto", "how uploads are opened; auto = bubblewrap where it works", choices=("auto", "bubblewrap", "rlimits"))
+    basemap: str = _s("", "URL or path of a MapLibre style or PMTiles file under the maps; empty = none, nothing is loaded from outside")
+    log_level: str = _s("INFO", "what `serve` and `worker` log", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    secure_cookies: str = _s("auto", "cookies only over https; auto = when public_url is https", choices=("auto", "yes", "no"))
+    demo: bool = _s(False, "a demonstration: log-ins are printed and shown")
+
+    @property
+    def uses_secure_cookies(self) -> bool:
+        """Whether session cookies carry `Secure`."""
+        return self.public_url.startswith("https://") if self.secure_cookies == "auto" else self.secure_cookies == "yes"
+
+
+def load(folder: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of the exchange in `folder` (else `MAPEX_DIR`, else the working directory).
+
+    Raises: Invalid: a key is unknown, a value cannot be read, a secret is missing, or the file can be read by others.
+    """
+    environ = os.environ if environ is None else environ
+    _refuse_unknown_variables(environ)
+    directory = Path(folder if folder is not None else environ.get("MAPEX_DIR") or ".").absolute()
+    values: dict[str, Any] = _from_file(directory / FILE_NAME)
+    for spec in fields(Settings):
+        raw = _from_environment(spec, environ)
+        if raw is not None:
+            values[spec.name] = _read(spec, raw, f"MAPEX_{spec.name.upper()}")
+    values["dir"] = directory
+    settings = _completed(Settings(**values))
+    _check(settings)
+    return settings
+
+
+def initialise(folder: Path | str, environ: Mapping[str, str] | None = None) -> Settings:
+    """Make `folder` the home of a new exchange: fresh secrets in `mapex.toml`, mode 0600.
+
+    Raises: Conflict: an exchange lives there already.
+    """
+    directory = Path(folder).absolute()
+    if (directory / FILE_NAME).exists() or (directory / "mapex.db").exists():
+        raise Conflict("init.exists", f"{directory} already holds an exchange; choose another folder")
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    text = (
+        "# Settings of this exchange; every key is listed in the README. Keep this file secret.\n"
+        f'secret_key = "{secrets.token_urlsafe(32)}"\n'
+        f'signing_key = "{secrets.token_urlsafe(32)}"\n'
+    )
+    write_secret(directory / FILE_NAME, text)
+    return load(directory, environ)
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a new file that only its owner can read; refuses to overwrite."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def database_url(settings: Settings) -> str:
+    """The SQLAlchemy URL with the driver that mapex uses."""
+    url = settings.database_url
+    for prefix in ("postgres://", "postgresql://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise Invalid("config.mode", f"{path} holds secrets and others can read it; run: chmod 600 {path}", path=str(path))
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid("config.malformed", f"{path} is not TOML: {error}", path=str(path)) from error
+    known = {spec.name: spec for spec in fields(Settings)}
+    for key in table:
+        if key not in known or key == "dir":
+            raise Invalid("config.unknown", f"{path} has the unknown key {key!r}{_hint(key, known)}", key=key)
+    return {key: _read(known[key], value, f"{path}: {key}") for key, value in table.items()}
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+    known = {f"MAPEX_{spec.name.upper()}" for spec in fields(Settings)}
+    known |= {f"MAPEX_{spec.name.upper()}_FILE" for spec in fields(Settings) if spec.metadata["secret"]}
+    for name in environ:
+        if name.startswith("MAPEX_") and not name.startswith("MAPEX_TEST_") and name not in known | NOT_SETTINGS:
+            raise Invalid("config.unknown", f"the environment has the unknown setting {name}{_hint(name, known)}", key=name)
+
+
+def _from_environment(spec: Field[Any], environ: Mapping[str, str]) -> str | None:
+    name = f"MAPEX_{spec.name.upper()}"
+    file = environ.get(f"{name}_FILE") if spec.metadata["secret"] else None
+    if file and name in environ:
+        raise Invalid("config.twice", f"{name} and {name}_FILE are both set; keep one", key=name)
+    if not file:
+        return environ.get(name)
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Invalid("config.secret_file", f"{name}_FILE names {file}, which cannot be read: {error.strerror}", key=name) from error
+
+
+def _read(spec: Field[Any], raw: Any, where: str) -> Any:
+    """`raw` (text of a variable or a TOML value) as the type of the field."""
+    kind = str(spec.type)
+    value: Any = raw
+    if kind == "bool" and isinstance(raw, str):
+        words = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
+        value = words.get(raw.strip().lower())
+    elif kind == "int" and isinstance(raw, str):
+        value = int(raw) if raw.strip().lstrip("+-").isdecimal() else None
+    elif kind == "Path" and isinstance(raw, str):
+        value = Path(raw)
+    expected = {"bool": bool, "int": int, "Path": Path, "str": str}[kind]
+    if not isinstance(value, expected) or (kind == "int" and isinstance(value, bool)):
+        raise Invalid("config.value", f"{where} must be a {kind}, not {raw!r}", key=spec.name)
+    choices, least = spec.metadata["choices"], spec.metadata["least"]
+    if choices and value not in choices:
+        raise Invalid("config.value", f"{where} must be one of {', '.join(choices)}, not {raw!r}", key=spec.name)
+    if least is not None and isinstance(value, int) and value < least:
+        raise Invalid("config.value", f"{where} must be at least {least}, not {raw!r}", key=spec.name)
+    return value
+
+
+def _completed(settings: Settings) -> Settings:
+    """Fill in what follows from other settings."""
+    public_url = settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
+    scheme = "https" if settings.store_secure else "http"
+    endpoint = f"{scheme}://{settings.store_endpoint}" if settings.store_endpoint else ""
+    store_dir = settings.dir / "objects" if settings.store_dir == Path() else settings.dir / settings.store_dir
+    return replace(
+        settings,
+        database_url=settings.database_url or f"sqlite:///{settings.dir / 'mapex.db'}",
+        store_dir=store_dir,
+        public_url=public_url,
+        store_public_url=settings.store_public_url.rstrip("/") or (public_url if settings.store == "directory" else endpoint),
+    )
+
+
+def _check(settings: Settings) -> None:
+    missing = [name for name in ("secret_key", "signing_key") if not getattr(settings, name)]
+    if missing:
+        raise Invalid(
+            "config.missing",
+            f"{settings.dir} holds no exchange ({' and '.join(missing)} not set); run `mapex init --dir {settings.dir}` or set MAPEX_DIR",
+            missing=missing,
+        )
+    if len(settings.secret_key) < 32 or len(settings.signing_key) < 32:
+        raise Invalid("config.weak_secret", "secret_key and signing_key need at least 32 characters; `mapex init` makes good ones")
+    if not settings.database_url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")):
+        scheme = settings.database_url.partition(":")[0]
+        raise Invalid("config.value", f"database_url must begin with sqlite:/// or postgresql://, not {scheme}:", key="database_url")
+    if settings.store == "minio":
+        needed = ("store_endpoint", "store_access_key", "store_secret_key", "store_upload_access_key", "store_upload_secret_key")
+        unset = [name for name in needed if not getattr(settings, name)]
+        if unset:
+            raise Invalid("config.missing", f"store = minio needs {', '.join(unset)}", missing=unset)
+        if settings.part_size < MIN_S3_PART:
+            raise Invalid("config.value", f"part_size must be at least {MIN_S3_PART} with minio, not {settings.part_size}", key="part_size")
+
+
+def _hint(key: str, known: Mapping[str, Any] | set[str]) -> str:
+    near = difflib.get_close_matches(key, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
