@@ -63,22 +63,18 @@ class Product:
 
 
 PRODUCTS = (
-    Product(
-        "maps@hanbit.example", "pangyo-hd", "판교 정밀지도 · Pangyo HD map", ("district.osm",), "open", {"lane_km": 6300}, "commercial"
-    ),
+    Product("maps@hanbit.example", "pangyo-hd", "판교 정밀지도 · HD map", ("district.osm",), "open", {"lane_km": 6300}, "commercial"),
     Product(
         "maps@hanbit.example",
         "pangyo-cloud",
-        "판교 점군 · Pangyo point cloud",
+        "판교 점군 · Point cloud",
         ("cloud.laz",),
         "open",
         {"million_points": 4000},
         "research",
     ),
-    Product(
-        "maps@saebom.example", "pangyo-walks", "판교 보도망 · Pangyo sidewalks", ("walks",), "open", {"footway_km": 2900}, "commercial"
-    ),
-    Product("maps@saebom.example", "pangyo-drive", "판교 원본 영상 · Pangyo drive", ("drive.mcap",), "original", {"frame": 20}, "research"),
+    Product("maps@saebom.example", "pangyo-walks", "판교 보도망 · Sidewalks", ("walks",), "open", {"footway_km": 2900}, "commercial"),
+    Product("maps@saebom.example", "pangyo-drive", "판교 원본 영상 · Drive", ("drive.mcap",), "original", {"frame": 20}, "research"),
 )
 
 
@@ -109,7 +105,16 @@ def demo(folder: Path | None, port: int, fresh: bool, leave: bool) -> None:
         click.echo(welcome(ex.settings.public_url, logins))
         if not leave:
             click.echo("Stop with Ctrl+C.")
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            _wait_to_be_stopped()
+
+
+def _wait_to_be_stopped() -> None:
+    """Return at Ctrl+C or SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.wait(3600):
+        pass
 
 
 def welcome(url: str, logins: dict[str, str]) -> str:
@@ -149,18 +154,15 @@ def _running(settings: Settings) -> Iterator[Exchange]:
     from mapex.opening import open_exchange
     from web import create_app
 
-    # Signals are waited for in the main thread only; threads started from here on inherit the mask.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     ex = open_exchange(settings)
     server: Any = waitress.server.create_server(create_app(ex), host=settings.host, port=settings.port, threads=8, ident=None)
     serving = threading.Thread(target=server.run, name="web", daemon=True)
     serving.start()
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")} | {
-        "MAPEX_DIR": str(settings.dir),
-        "MAPEX_LOG_LEVEL": "WARNING",
-    }
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")}
     worker = subprocess.Popen(
-        [sys.executable, "-c", "from mapex.cli import main; main(['worker'])"], env=environment, start_new_session=True, preexec_fn=_unmask
+        [sys.executable, "-c", "from mapex.cli import main; main(['worker'])"],
+        env=clean | {"MAPEX_DIR": str(settings.dir), "MAPEX_LOG_LEVEL": "WARNING"},
+        start_new_session=True,  # Ctrl+C reaches the demo only, which then stops the worker in order
     )
     try:
         yield ex
@@ -169,10 +171,6 @@ def _running(settings: Settings) -> Iterator[Exchange]:
         worker.wait(timeout=30)
         server.close()
         ex.engine.dispose()
-
-
-def _unmask() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
 
 
 def fill(ex: Exchange, place: Path) -> None:
@@ -264,14 +262,8 @@ def _buy(client: Client, folder: Path) -> None:
     from mapex.cli.download import Download
 
     lon, lat = CENTRE
-    box = [
-        [lon - 0.002, lat - 0.001],
-        [lon + 0.002, lat - 0.001],
-        [lon + 0.002, lat + 0.001],
-        [lon - 0.002, lat + 0.001],
-        [lon - 0.002, lat - 0.001],
-    ]
-    region = {"type": "Polygon", "coordinates": [box]}
+    corners = [(-0.002, -0.001), (0.002, -0.001), (0.002, 0.001), (-0.002, 0.001), (-0.002, -0.001)]
+    region = {"type": "Polygon", "coordinates": [[[lon + dx, lat + dy] for dx, dy in corners]]}
     quote = client.call("POST", "/quotes", {"region": region, "purpose": "research"})
     order = client.call("POST", "/orders", {"quote": quote["id"]}, headers={"Idempotency-Key": "demo-first"})
     with bar("Downloading", in_bytes=True) as progress:
