@@ -24,7 +24,7 @@ ATTEMPTS = 4
 
 def holder_of(token: str, grant_id: str) -> str:
     """The header value that proves who holds a grant: HMAC-SHA256 of the token's secret, hex (trust: it is in no URL)."""
-    secret = token.rsplit("_", 1)[-1]
+    secret = token.split("_", 2)[-1]  # the secret itself may hold underscores
     return hmac.new(secret.encode(), b"mapex-holder" + grant_id.encode(), hashlib.sha256).hexdigest()
 
 
