@@ -166,6 +166,7 @@ def events(ex: Exchange, by: Actor, wanted: Filter | None = None, *, after: int 
     with db.begin(ex) as conn:
         rows = conn.execute(_query(by, wanted, after).limit(limit + 1)).mappings().all()
         asked = {name: value for name, value in _filter_values(wanted).items() if value not in ("", None)}
+        asked |= {name: iso_from_ns(asked[name]) for name in ("from_ns", "to_ns") if name in asked}
         append(conn, ex, by, Action.AUDIT_READ, filter=asked, after=after, rows=min(len(rows), limit))
     found = [_event(row, by) for row in rows[:limit]]
     return Page(found, found[-1].seq if len(rows) > limit else None)

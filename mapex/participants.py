@@ -370,12 +370,17 @@ def check_slug(slug: str) -> str:
 def check_text(value: str, name: str, longest: int) -> str:
     """`value` stripped.
 
-    Raises: Invalid: empty, too long, or with control characters (NUL cannot be stored in PostgreSQL).
+    Raises: Invalid: empty, too long, or with control characters (PostgreSQL cannot store NUL) or half characters.
     """
     text = value.strip()
-    if not text or len(text) > longest or any(ord(c) < 32 and c not in "\n\t" or ord(c) == 127 for c in text):
+    if not text or len(text) > longest or any(_is_unusable(character) for character in text):
         raise Invalid("text.malformed", f"{name} must have 1 to {longest} characters without control characters", field=name)
     return text
+
+
+def _is_unusable(character: str) -> bool:
+    code = ord(character)
+    return (code < 32 and character not in "\n\t") or code == 127 or 0xD800 <= code <= 0xDFFF
 
 
 def _persons() -> Any:

@@ -22,7 +22,7 @@ def test_a_row_commits_to_its_canonical_payload_with_a_salt_of_its_own(exchange:
     log(
         exchange,
         by,
-        Action.GRANT_ISSUED,
+        Action.ACCESS_GRANTED,
         tiles=["0123", "0132"],
         dataset="seoul",
         owner="hanbit",
@@ -31,7 +31,7 @@ def test_a_row_commits_to_its_canonical_payload_with_a_salt_of_its_own(exchange:
         bytes=5,
     )
     with db.read(exchange) as conn:
-        rows = conn.execute(select(schema.audit_event).where(schema.audit_event.c.action == "grant.issued")).mappings().all()
+        rows = conn.execute(select(schema.audit_event).where(schema.audit_event.c.action == "access.granted")).mappings().all()
     assert [row["tile"] for row in rows] == ["0123", "0132"]
     assert len({row["salt"] for row in rows}) == 2
     for row in rows:
@@ -56,22 +56,22 @@ def test_auditor_sees_all_and_each_reading_is_logged(exchange: Exchange) -> None
 
 def test_member_sees_own_deeds_and_deeds_on_own_data_only(exchange: Exchange) -> None:
     seller, buyer, stranger = (a_person(exchange, slug) for slug in ("hanbit", "dongil", "other"))
-    log(exchange, buyer, Action.GRANT_ISSUED, dataset="seoul", owner="hanbit", tile="01")
+    log(exchange, buyer, Action.ACCESS_GRANTED, dataset="seoul", owner="hanbit", tile="01")
     log(exchange, seller, Action.DATASET_CREATED, dataset="seoul")
-    wanted = (Action.GRANT_ISSUED, Action.DATASET_CREATED)
+    wanted = (Action.ACCESS_GRANTED, Action.DATASET_CREATED)
 
     def seen(by: Actor) -> list[tuple[str, str]]:
         return [(event.action, event.person) for event in audit.events(exchange, by).events if event.action in wanted]
 
-    assert seen(buyer) == [("grant.issued", buyer.email)]
-    assert seen(seller) == [("dataset.created", seller.email), ("grant.issued", "")]
+    assert seen(buyer) == [("access.granted", buyer.email)]
+    assert seen(seller) == [("dataset.created", seller.email), ("access.granted", "")]
     assert seen(stranger) == []
-    assert buyer.email not in repr(audit.events(exchange, seller, Filter(action="grant.issued")).events)
+    assert buyer.email not in repr(audit.events(exchange, seller, Filter(action="access.granted")).events)
 
 
 def test_a_foreign_person_is_not_found_by_name(exchange: Exchange) -> None:
     seller, buyer = a_person(exchange, "hanbit"), a_person(exchange, "dongil")
-    log(exchange, buyer, Action.GRANT_ISSUED, dataset="seoul", owner="hanbit", tile="01")
+    log(exchange, buyer, Action.ACCESS_GRANTED, dataset="seoul", owner="hanbit", tile="01")
     assert audit.events(exchange, seller, Filter(person=buyer.email)).events == []
 
 
@@ -81,14 +81,14 @@ def test_a_foreign_person_is_not_found_by_name(exchange: Exchange) -> None:
         (Filter(dataset="seoul"), 3),
         (Filter(dataset="busan"), 0),
         (Filter(tile="02"), 1),
-        (Filter(org="dongil", action="grant.issued"), 3),
+        (Filter(org="dongil", action="access.granted"), 3),
         (Filter(owner="hanbit", purpose="research", permit="P-1"), 3),
         (Filter(layer="photos"), 3),
     ],
 )
 def test_filters_narrow(exchange: Exchange, wanted: Filter, count: int) -> None:
     given = {"dataset": "seoul", "layer": "photos", "owner": "hanbit", "purpose": "research", "permit": "P-1"}
-    log(exchange, a_person(exchange, "dongil"), Action.GRANT_ISSUED, tiles=["01", "02", "03"], **given)
+    log(exchange, a_person(exchange, "dongil"), Action.ACCESS_GRANTED, tiles=["01", "02", "03"], **given)
     assert len(audit.events(exchange, a_person(exchange, role="auditor"), wanted).events) == count
 
 
@@ -102,11 +102,11 @@ def test_times_are_half_open(exchange: Exchange) -> None:
 
 def test_pages_cover_everything_once(exchange: Exchange) -> None:
     auditor = a_person(exchange, role="auditor")
-    log(exchange, auditor, Action.GRANT_ISSUED, tiles=[f"{n:03}" for n in range(25)], dataset="d")
+    log(exchange, auditor, Action.ACCESS_GRANTED, tiles=[f"{n:03}" for n in range(25)], dataset="d")
     tiles: list[str] = []
     after = None
     while True:
-        page = audit.events(exchange, auditor, Filter(action="grant.issued"), after=after, limit=10)
+        page = audit.events(exchange, auditor, Filter(action="access.granted"), after=after, limit=10)
         tiles += [event.tile for event in page.events]
         after = page.next
         if after is None:
