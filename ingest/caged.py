@@ -17,9 +17,9 @@ from importlib import import_module
 from typing import Any
 
 TASKS = {
-    "convert": "ingest.convert:run",
-    "inspect": "ingest.inspect:run",
-    "verify": "ingest.verify:run",
+    "convert": "ingest.flow:convert",
+    "inspect": "ingest.flow:inspect",
+    "verify": "ingest.verify:verify",
 }
 """What a caged child can do: name -> function (request, emit)."""
 

@@ -25,6 +25,7 @@ from typing import Any
 
 from ingest.child import MIB, Ending, Limits, attend, kill
 from ingest.findings import Finding, error
+from ingest.source import safe_name
 from mapex.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -110,13 +111,14 @@ def run(
 ) -> Ending:
     """Let a caged child do `do` (see `ingest.caged.TASKS`); each line that it answers goes to `on_line` as it comes.
 
-    The child finds its folders under `request["reads"]` and `request["writes"]`. `stop` is asked a few times a second; True ends it.
+    `reads` is a folder, or one file; the child finds its places under `request["reads"]` and `request["writes"]`.
+    `stop` is asked a few times a second; True ends it.
     """
     strength = level(choice)
     caged = strength is Level.BUBBLEWRAP
     with tempfile.TemporaryDirectory(prefix="mapex-cage-") as scratch:
         places = {
-            "reads": "/in" if caged else str(reads),
+            "reads": _inside(reads) if caged else str(reads),
             "writes": ("/out" if caged else str(writes)) if writes else "",
             "scratch": "/tmp" if caged else scratch,
         }
@@ -139,6 +141,11 @@ def run(
             return attend(child, json.dumps(full).encode(), limits, writes, on_line, stop)
         finally:
             kill(child)
+
+
+def _inside(reads: Path) -> str:
+    """Where the child finds its input: a folder at /in, a single file alone in /in under a name without surprises."""
+    return f"/in/{safe_name(reads.name)}" if reads.is_file() else "/in"
 
 
 def _numbers(limits: Limits) -> dict[str, int]:
@@ -164,7 +171,7 @@ def _walls(reads: Path, writes: Path | None, limits: Limits, environment: Mappin
     walls += ["--size", str(16 * MIB), "--tmpfs", "/dev/shm", "--size", str(limits.scratch), "--tmpfs", "/tmp"]
     for path in _code():
         walls += ["--ro-bind", path, path]
-    walls += ["--ro-bind", str(reads), "/in"]
+    walls += ["--ro-bind", str(reads), _inside(reads)]
     if writes is not None:
         walls += ["--bind", str(writes), "/out"]
     walls += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/tmp"]

@@ -1,0 +1,34 @@
+"""The second caged task: open every written tile again and recount it, in a cage that never saw the upload.
+
+A reader that was taken over can write what it likes; only what an honest program finds in its tiles is sold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ingest.records import tile_from_json
+from tiles.errors import TilesError
+
+
+def verify(request: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]) -> None:
+    """The caged task `verify`: the folder `reads` holds `records.jsonl` and `tiles/`; answers `{"verified": n}` or `{"bad": ...}` lines."""
+    from tiles import codec
+
+    folder = Path(request["reads"])
+    good = 0
+    with (folder / "records.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            tile = tile_from_json(json.loads(line))
+            try:
+                codec.verify(folder / "tiles" / tile.path, tile)
+            except TilesError as why:
+                emit({"bad": {"path": tile.path, "message": why.message}})
+                continue
+            good += 1
+            if good % 200 == 0:
+                emit({"progress": {"stage": "verify", "done": good, "total": int(request["total"]), "file": request["name"]}})
+    emit({"verified": good})
