@@ -1,4 +1,4 @@
-"""Checks of a placed batch: what has no place, and what lies outside the world. Findings are values; nothing is dropped silently."""
+"""Checks of a placed batch: what has no place, or none on this world. Findings are values; nothing is dropped silently."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.findings import Finding, error, warning
-from tiles.batch import Batch, Content
-
-MAX_LAT = 85.05112877980659  # the grid ends there: OGC 17-083r4, WebMercatorQuad
+from ingest.place import MAX_LATITUDE, NULL_ISLAND_DEG, box_of
+from tiles.batch import Batch, Content, LayerKind
 
 Bools = npt.NDArray[np.bool_]
 Box = tuple[float, float, float, float]
@@ -23,7 +22,7 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What is left of a batch, and what was taken out of it. `box` is in degrees for features and frames, None for points."""
+    """What is left of a batch, and what was taken out of it. `box` is in degrees WGS 84."""
 
     batch: Batch
     unplaced: int = 0
@@ -34,7 +33,7 @@ class Checked:
 
 
 def check(batch: Batch, file: str) -> Checked:
-    """Take rows without a place and rows outside the world out of a batch in EPSG:4326 (points: in their own CRS, finite only)."""
+    """Take rows without a place and rows outside the world out of a settled batch (`ingest.place.settle`)."""
     if batch.content is Content.FEATURES:
         return _check_features(batch, file)
     return _check_frames(batch, file) if batch.content is Content.FRAMES else _check_points(batch, file)
@@ -44,59 +43,55 @@ def _check_features(batch: Batch, file: str) -> Checked:
     import shapely
 
     geometry = shapely.from_wkb(batch.table.column("geometry").to_numpy(zero_copy_only=False), on_invalid="ignore")
-    bounds = shapely.bounds(geometry)
-    missing = shapely.is_missing(geometry) | shapely.is_empty(geometry)
-    outside = ~missing & _outside(bounds)
-    ids = batch.table.column("feature_id")
-    findings = []
+    missing = np.asarray(shapely.is_missing(geometry) | shapely.is_empty(geometry), dtype=bool)
+    found = []
     if missing.any():
         text = "These records have no geometry and refer to none that has: they cannot be put into a tile."
         fix = "Give them a geometry, or leave them out if they mean nothing."
-        findings += _findings(warning, "feature.no_place", text, fix, (batch, file), ids, missing, rejected=False)
-    if outside.any():
-        text = f"The coordinates lie outside the world (longitude +-180, latitude +-{MAX_LAT:.4f}) or are not finite."
-        fix = "Check the axis order and the CRS; say --crs EPSG:n."
-        findings += _findings(error, "geometry.out_of_range", text, fix, (batch, file), ids, outside, rejected=True, bounds=bounds)
-    return _kept(batch, missing, outside, findings, _box(bounds[~missing & ~outside]))
+        found = _findings(warning, "feature.no_place", text, fix, (batch, file), batch.table.column("feature_id"), missing)
+    return _kept(batch, missing, np.zeros_like(missing), found, _box(shapely.bounds(geometry[~missing])))
 
 
 def _check_frames(batch: Batch, file: str) -> Checked:
     lon = batch.table.column("lon").to_numpy(zero_copy_only=False).astype(float)
     lat = batch.table.column("lat").to_numpy(zero_copy_only=False).astype(float)
     missing = ~(np.isfinite(lon) & np.isfinite(lat))
-    bounds = np.stack([lon, lat, lon, lat], axis=1)
-    outside = ~missing & _outside(bounds)
-    ids = batch.table.column("name" if batch.kind == "photos" else "topic")
-    findings = []
+    with np.errstate(invalid="ignore"):
+        island = ~missing & (np.abs(lon) < NULL_ISLAND_DEG) & (np.abs(lat) < NULL_ISLAND_DEG)
+        outside = ~missing & ((np.abs(lon) > 180) | (np.abs(lat) > MAX_LATITUDE))
+    ids = batch.table.column("name" if batch.kind is LayerKind.PHOTOS else "topic")
+    found = []
     if missing.any():
         text = "These frames have no position, and none can be taken from their neighbours."
         fix = "Record a position (NavSatFix, EXIF GPS), or say --origin LON,LAT."
-        findings += _findings(warning, "frame.no_place", text, fix, (batch, file), ids, missing, rejected=False)
+        found += _findings(warning, "frame.no_place", text, fix, (batch, file), ids, missing)
+    if island.any():
+        text = "The position is longitude 0, latitude 0, where no road is: the receiver had no fix."
+        found += _findings(warning, "place.null_island", text, "Leave such frames out, or record a fix.", (batch, file), ids, island)
     if outside.any():
-        text = "The position lies outside the world."
-        findings += _findings(error, "frame.out_of_range", text, "Check the receiver's record.", (batch, file), ids, outside, rejected=True)
-    good = ~missing & ~outside
+        text = f"The position lies outside the world (longitude +-180, latitude +-{MAX_LATITUDE:.4f})."
+        found += _findings(
+            error, "coordinate.out_of_range", text, "Check the receiver's record.", (batch, file), ids, outside, rejected=True
+        )
+    good = ~(missing | island | outside)
     t_ns = batch.table.column("t_ns").to_numpy(zero_copy_only=False)[good]
     times = (int(t_ns.min()), int(t_ns.max())) if len(t_ns) else None
-    return _kept(batch, missing, outside, findings, _box(bounds[good]), times)
+    bounds = np.stack([lon, lat, lon, lat], axis=1)[good]
+    return _kept(batch, missing | island, outside, found, _box(bounds), times)
 
 
 def _check_points(batch: Batch, file: str) -> Checked:
-    columns = [batch.table.column(axis).to_numpy(zero_copy_only=False) for axis in ("x", "y", "z")]
-    outside = ~np.isfinite(columns[0]) | ~np.isfinite(columns[1]) | ~np.isfinite(columns[2])
-    findings = []
-    if outside.any():
-        count = int(outside.sum())
+    x, y, z = (batch.table.column(axis).to_numpy(zero_copy_only=False) for axis in ("x", "y", "z"))
+    lost = np.asarray(~(np.isfinite(x) & np.isfinite(y) & np.isfinite(z)), dtype=bool)
+    found = []
+    if lost.any():
+        count = int(lost.sum())
         text = f"{count} points have no finite coordinates (organised clouds hold such rows where the sensor saw nothing)."
         fix = "Nothing to do: they carry no measurement and are left out."
-        findings.append(warning("points.not_finite", text, fix, file=file, layer=batch.layer, count=count, rejected=count))
-    return _kept(batch, np.zeros_like(outside), outside, findings, None)
-
-
-def _outside(bounds: npt.NDArray[np.float64]) -> Bools:
-    with np.errstate(invalid="ignore"):
-        inside = (bounds[:, 0] >= -180) & (bounds[:, 2] <= 180) & (bounds[:, 1] >= -MAX_LAT) & (bounds[:, 3] <= MAX_LAT)
-    return np.asarray(~inside, dtype=bool)
+        found.append(warning("points.not_finite", text, fix, file=file, layer=batch.layer, count=count, rejected=count))
+    good = ~lost
+    corners = (float(x[good].min()), float(y[good].min()), float(x[good].max()), float(y[good].max())) if good.any() else None
+    return _kept(batch, np.zeros_like(lost), lost, found, box_of(corners, batch.crs))
 
 
 def _box(bounds: npt.NDArray[np.float64]) -> Box | None:
@@ -115,18 +110,14 @@ def _findings(
     ids: pa.ChunkedArray,
     rows: Bools,
     *,
-    rejected: bool,
-    bounds: npt.NDArray[np.float64] | None = None,
+    rejected: bool = False,
 ) -> list[Finding]:
     """One finding a row for the first few, one for the rest together."""
     batch, file = where
     numbers = np.flatnonzero(rows)
     found = []
     for row in numbers[:_EXAMPLES]:
-        value = "" if bounds is None else ", ".join(f"{v:.6g}" for v in bounds[row][:2])
-        found.append(
-            make(code, text, fix, file=file, layer=batch.layer, feature=str(ids[int(row)].as_py()), value=value, rejected=int(rejected))
-        )
+        found.append(make(code, text, fix, file=file, layer=batch.layer, feature=str(ids[int(row)].as_py()), rejected=int(rejected)))
     more = len(numbers) - _EXAMPLES
     if more > 0:
         found.append(make(code, text, fix, file=file, layer=batch.layer, count=more, rejected=more * int(rejected)))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ingest.check import check
-from ingest.findings import Counts, Finding, FindingLog, as_json, error, info
+from ingest.findings import Counts, Finding, FindingLog, as_json, error
 from ingest.reader import Known, Placed, Placement, Reader, Source, Survey, reader_for
 from ingest.source import is_zip, unpack
 from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
@@ -93,7 +93,7 @@ class Flow:
 
     def through(self) -> dict[str, Any]:
         """Read all, write the tiles, and return the report."""
-        for finding in self.survey.findings:
+        for finding in self._said():
             self._note(finding)
         if self.out is not None and self.reader.format == "las" and self._is_placed:
             self._split_whole()
@@ -101,6 +101,14 @@ class Flow:
             self._read_all()
             self._finish()
         return self._report()
+
+    def _said(self) -> Iterable[Finding]:
+        """What the survey found; and what the placement leaves to be said, where the reader has not said it."""
+        from ingest import place
+
+        yield from self.survey.findings
+        if not any(finding.code.startswith("crs.") for finding in self.survey.findings):
+            yield from place.findings(self.placed, file=self.source.name)
 
     @property
     def _is_placed(self) -> bool:
@@ -125,7 +133,7 @@ class Flow:
             self._tell("read", sum(state.read for state in self.layers.values()), self.survey.claimed or 0)
 
     def _take(self, batch: Batch) -> None:
-        from ingest.place import place
+        from ingest.place import settle
 
         state = self._layer(batch.layer, batch.kind, batch.content)
         state.read += batch.table.num_rows
@@ -133,12 +141,11 @@ class Flow:
         if not self._is_placed:
             state.unplaced += batch.table.num_rows
             return
-        kept = batch
-        if batch.content is Content.FEATURES:
-            kept = place(batch, self.placed)
-        checked = check(kept, self.source.name)
-        for finding in checked.findings:
+        settled, found = settle(batch, self.placed, file=self.source.name)
+        checked = check(settled, self.source.name)
+        for finding in (*found, *checked.findings):
             self.log.add(finding)
+        state.rejected += sum(finding.rejected for finding in found)
         state.placed += checked.batch.table.num_rows
         state.unplaced += checked.unplaced
         state.rejected += checked.rejected
@@ -210,10 +217,6 @@ class Flow:
         if not any(state.read for state in self.layers.values()) and not any(f.severity == "error" for f in self.log.all()):
             fix = "Check the file; nothing in it can be sold."
             self.log.add(error("file.no_records", f"{self.source.name} holds no records.", fix, file=self.source.name))
-        if self._is_placed and self.placed.crs_source is Known.GUESSED:
-            text = f"The place was guessed: {self.placed.note or self.placed.crs}."
-            fix = "Look at the map; say --crs, --origin or --height-datum if it is wrong."
-            self.log.add(info("place.guessed", text, fix, file=self.source.name))
         return {
             "format": self.reader.format,
             "name": self.source.name,

@@ -6,6 +6,7 @@ The names of a folder or of a zip decide only *which* reader looks; a file's own
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -23,6 +24,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"ply\r", "ply"),
     (b"\xff\xd8\xff", "photos"),
 )
+
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"#ROSBAG V2.0", "a ROS 1 bag"),
@@ -85,7 +88,8 @@ def format_of(source: Source) -> str:
         return _format_of_folder(source)
     if source.size == 0:
         raise Invalid("format.empty", f"{source.name} is empty (0 bytes). Upload it again.", file=source.name)
-    return format_of_bytes(source.head(65536), source.name)
+    head = source.head(65536)
+    return _format_of_zip(source) if head.startswith(_ZIP) else format_of_bytes(head, source.name)
 
 
 def format_of_bytes(head: bytes, name: str) -> str:
@@ -98,7 +102,7 @@ def format_of_bytes(head: bytes, name: str) -> str:
             raise _unsupported(name, what)
     if head[4:8] == b"ftyp":
         raise _unsupported(name, "an MP4 video")
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    if head.startswith(_ZIP):
         raise _unsupported(name, "a zip archive inside another one")
     return _format_of_text(head, name)
 
@@ -132,6 +136,18 @@ def _format_of_json(text: str, name: str) -> str:
     if name.lower().endswith((".geojson", ".geojsonl", ".geojsons")):
         return "geojson"  # a long header may come first; the reader says so when it is none
     raise _unsupported(name, "JSON text, but not GeoJSON")
+
+
+def _format_of_zip(source: Source) -> str:
+    """By the names in the archive; the bodies are looked at only when it is unpacked (`ingest.source.unpack`)."""
+    try:
+        with zipfile.ZipFile(source.path) as archive:
+            found = format_of_names(archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError) as why:
+        raise Invalid("zip.damaged", f"{source.name} is a damaged zip archive: {why}. Pack it again.", file=source.name) from why
+    if found is None:
+        raise _unsupported(source.name, "a zip archive whose names tell no format (it is looked into once it is unpacked)")
+    return found
 
 
 def _format_of_folder(source: Source) -> str:
