@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check bench pages lock clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ check: ## ruff, mypy, import directions, docs tests
 bench: ## measure mapex beside its peers (minutes); ARGS="vector points market"
 	@bash .ci/setup test
 	@$(PY) -m benchmarks $(ARGS)
+
+pages: ## write the reference pages in docs/ again from the code
+	@$(PY) docs/pages.py
 
 lock: ## resolve pyproject.toml into requirements.lock again
 	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --all-extras -o requirements.lock
