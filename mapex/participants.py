@@ -357,6 +357,13 @@ def actor_of(ex: Exchange, person_id: str) -> Actor | None:
     return person.actor if person and person.is_active else None
 
 
+def note_session(ex: Exchange, person: Actor | None, what: str, *, email: str = "") -> None:
+    """Log that a session was `opened`, `closed`, or `refused` (nobody: a wrong password for `email`)."""
+    action = {"opened": audit.Action.SESSION_OPENED, "closed": audit.Action.SESSION_CLOSED, "refused": audit.Action.SESSION_REFUSED}[what]
+    with db.begin(ex) as conn:
+        audit.append(conn, ex, person, action, **({"subject": email[:255]} if email else {}))
+
+
 def check_slug(slug: str) -> str:
     """`slug` itself.
 

@@ -1,0 +1,74 @@
+"""HTTP in and out: JSON API, pages, sessions, the map application. No rule, no SQL, no file formats here."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+from apiflask import APIFlask
+from flask import Response, current_app, jsonify
+
+from web import auth, errors, headers, i18n
+from web.parse import Error
+from web.policy import check_routes, policy
+
+if TYPE_CHECKING:
+    from mapex.exchange import Exchange
+
+MODULES = ("api_me",)
+"""Modules of `web` with a `blueprint`; add yours when it lands."""
+
+LONGEST_BODY = 8 << 20
+"""Bytes of a request; room for 400,000 quadkeys. Uploads go to the store, which has its own limit."""
+
+
+def create_app(ex: Exchange) -> APIFlask:
+    """The web application of an open exchange.
+
+    Raises: RuntimeError: a route declares no policy.
+    """
+    app = APIFlask(__name__, title="mapex", version="1", docs_path=None, spec_path=None, static_folder=cast(str, None))
+    app.extensions["mapex"] = ex
+    app.config.update(
+        MAX_CONTENT_LENGTH=LONGEST_BODY,
+        MAX_FORM_MEMORY_SIZE=1 << 20,
+        TRUSTED_HOSTS=_hosts(ex),
+        OPENAPI_VERSION="3.1.0",
+        SECURITY_SCHEMES={"token": {"type": "http", "scheme": "bearer", "description": "an API token: mpx_..."}},
+        DESCRIPTION="The exchange over HTTP. Errors are {code, message, details}; unknown fields are refused.",
+        VALIDATION_ERROR_SCHEMA=Error,
+        HTTP_ERROR_SCHEMA=Error,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    errors.install(app)
+    headers.install(app)
+    i18n.install(app)
+    auth.install(app)
+    app.before_request(auth.guard)
+    for name in MODULES:
+        app.register_blueprint(importlib.import_module(f"web.{name}").blueprint)
+    if ex.settings.store == "directory":
+        from web import store_files
+
+        app.register_blueprint(store_files.blueprint(_directory(ex)), enable_openapi=False)
+    app.add_url_rule("/openapi.json", view_func=app.doc(hide=True)(_openapi))
+    check_routes(app)
+    return app
+
+
+@policy("public")
+def _openapi() -> Response:
+    """The description of the API (OpenAPI 3.1); `/docs` shows it."""
+    return jsonify(cast(APIFlask, current_app).spec)
+
+
+def _directory(ex: Exchange) -> Any:
+    return ex.store
+
+
+def _hosts(ex: Exchange) -> list[str]:
+    """Host names that requests may name; anything else is answered with 400 (no cache or link poisoning)."""
+    named = {urlsplit(ex.settings.public_url).hostname, urlsplit(ex.settings.store_public_url).hostname}
+    listening = {ex.settings.host} - {"0.0.0.0", "::"}
+    return sorted({host for host in named | listening if host} | {"127.0.0.1", "localhost", "[::1]"})

@@ -1,0 +1,163 @@
+"""Every route has a policy; tokens, sessions and forged requests; errors tell no more than they should."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from builders import a_person, an_exchange
+from flask.testing import FlaskClient
+
+from mapex import participants
+from mapex.exchange import Exchange
+from web import create_app
+from web.policy import POLICIES, authorize, check_routes, policy, policy_of
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def ex(tmp_path: Path) -> Exchange:
+    return an_exchange(tmp_path / "ex")
+
+
+@pytest.fixture
+def app(ex: Exchange) -> APIFlask:
+    return create_app(ex)
+
+
+def token_of(ex: Exchange, email: str, *scopes: str) -> dict[str, str]:
+    person = participants.get_person(ex, email=email)
+    assert person
+    return {"Authorization": "Bearer " + participants.create_token(ex, person, scopes=scopes or ("*",))}
+
+
+def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> int:
+    page = client.get("/login").get_data(as_text=True)
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    assert found
+    return client.post("/login", data={"email": email, "password": password, "csrf_token": found[1]}).status_code
+
+
+def test_every_route_declares_a_policy(app: APIFlask) -> None:
+    assert [str(r) for r in app.url_map.iter_rules() if policy_of(app.view_functions[r.endpoint]) is None] == []
+
+
+def test_a_route_without_policy_stops_the_start(app: APIFlask) -> None:
+    app.view_functions["bare"] = lambda: "x"
+    app.url_map.add(app.url_rule_class("/bare", endpoint="bare"))
+    with pytest.raises(RuntimeError, match="/bare"):
+        check_routes(app)
+
+
+def test_an_unknown_policy_cannot_be_declared() -> None:
+    with pytest.raises(KeyError):
+        policy("anything")
+
+
+def test_no_token_is_401_and_json(app: APIFlask) -> None:
+    answer = app.test_client().get("/api/v1/me")
+    assert answer.status_code == 401
+    assert answer.json is not None and answer.json["code"] == "login.required"
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_token_says_who_it_is(ex: Exchange, app: APIFlask) -> None:
+    by = a_person(ex, "hanbit")
+    answer = app.test_client().get("/api/v1/me", headers=token_of(ex, by.email))
+    assert answer.json == {"person": by.person_id, "email": by.email, "role": "member", "org": "hanbit", "scopes": ["*"]}
+
+
+def test_a_wrong_token_is_refused_even_with_a_good_session(ex: Exchange, app: APIFlask) -> None:
+    by = a_person(ex, "hanbit")
+    participants.set_password(ex, None, by.email, PASSWORD)
+    client = app.test_client()
+    assert sign_in(client, by.email) == 302
+    assert client.get("/api/v1/me").status_code == 200
+    assert client.get("/api/v1/me", headers={"Authorization": "Bearer mpx_x_y"}).status_code == 401
+
+
+def test_a_suspended_person_is_out_at_the_next_request(ex: Exchange, app: APIFlask) -> None:
+    by = a_person(ex, "hanbit")
+    participants.set_password(ex, None, by.email, PASSWORD)
+    client, token = app.test_client(), token_of(ex, by.email)
+    assert sign_in(client, by.email) == 302
+    participants.set_person_state(ex, None, by.email, "suspended")
+    assert client.get("/api/v1/me").status_code == 401
+    assert client.get("/api/v1/me", headers=token).status_code == 401
+
+
+def test_wrong_password_and_unknown_person_look_the_same(ex: Exchange, app: APIFlask) -> None:
+    by = a_person(ex, "hanbit")
+    participants.set_password(ex, None, by.email, PASSWORD)
+    pages = []
+    for email in (by.email, "nobody@nowhere.example"):
+        client = app.test_client()
+        assert sign_in(client, email, "wrong password 123") == 200
+        assert client.get("/api/v1/me").status_code == 401
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get("/login").get_data(as_text=True))
+        assert token
+        body = client.post("/login", data={"email": email, "password": "wrong password 123", "csrf_token": token[1]}).get_data(as_text=True)
+        pages.append(re.sub(r'value="[^"]*"', "", body))
+    assert pages[0] == pages[1]
+
+
+def test_log_in_is_limited(ex: Exchange, app: APIFlask) -> None:
+    by = a_person(ex, "hanbit")
+    client = app.test_client()
+    statuses = [client.post("/login", data={"email": by.email, "password": "x"}).status_code for _ in range(7)]
+    assert statuses[-1] == 429
+
+
+def test_log_in_without_the_form_secret_is_refused(ex: Exchange, app: APIFlask) -> None:
+    by = a_person(ex, "hanbit")
+    participants.set_password(ex, None, by.email, PASSWORD)
+    client = app.test_client()
+    client.post("/login", data={"email": by.email, "password": PASSWORD})
+    assert client.get("/api/v1/me").status_code == 401
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_a_limited_token_can_only_do_what_its_scope_says(ex: Exchange, name: str) -> None:
+    wanted = POLICIES[name]
+    by = a_person(ex, "hanbit")
+    limited = type(by)(by.person_id, by.email, by.role, by.org_id, by.org_slug, frozenset({"nothing"}))
+    if wanted.is_public:
+        authorize(None, wanted)
+    else:
+        with pytest.raises(Exception, match="."):
+            authorize(limited, wanted)
+
+
+def test_an_unexpected_failure_is_logged_once_and_not_shown(app: APIFlask, caplog: pytest.LogCaptureFixture) -> None:
+    @policy("public")
+    def broken() -> str:
+        raise ZeroDivisionError("the secret reason")
+
+    app.add_url_rule("/api/v1/broken", view_func=broken)
+    with caplog.at_level(logging.ERROR):
+        answer = app.test_client().get("/api/v1/broken")
+    assert answer.status_code == 500 and answer.json is not None
+    assert answer.json["code"] == "internal" and "secret reason" not in answer.get_data(as_text=True)
+    logged = [record for record in caplog.records if answer.json["details"]["request"] in record.getMessage()]
+    assert len(logged) == 1 and answer.headers["X-Request-Id"] == answer.json["details"]["request"]
+
+
+def test_a_foreign_host_name_is_refused(app: APIFlask) -> None:
+    assert app.test_client().get("/api/v1/me", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_answers_carry_a_strict_content_policy(app: APIFlask) -> None:
+    answer = app.test_client().get("/login")
+    content_policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in content_policy and "unsafe" not in content_policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_openapi_is_served(app: APIFlask) -> None:
+    answer = app.test_client().get("/openapi.json")
+    assert answer.status_code == 200 and answer.json is not None
+    assert answer.json["openapi"].startswith("3.1") and "/api/v1/me" in answer.json["paths"]

@@ -1,0 +1,61 @@
+"""Security headers on every answer, with a strict content security policy from day one."""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, g
+
+from mapex.exchange import Exchange
+
+
+def install(app: Flask) -> None:
+    """Add the headers to every answer of `app`."""
+    ex: Exchange = app.extensions["mapex"]
+    elsewhere = " ".join(sorted(_origins(ex)))
+
+    def add(response: Response) -> Response:
+        response.headers.setdefault("Content-Security-Policy", _policy(elsewhere))
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        response.headers.setdefault("X-Frame-Options", "DENY")
+        response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        response.headers.setdefault("Permissions-Policy", "geolocation=(), camera=(), microphone=()")
+        # What a signed-in person sees must not stay in a shared cache or the back button of a shared machine.
+        response.headers.setdefault("Cache-Control", "no-store")
+        if "request_id" in g:
+            response.headers["X-Request-Id"] = g.request_id
+        if ex.settings.public_url.startswith("https:"):
+            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        return response
+
+    app.after_request(add)
+    app.jinja_env.globals["csp_nonce"] = nonce
+
+
+def nonce() -> str:
+    """The nonce of this request; used for the import map only, which cannot be a file."""
+    if "csp_nonce" not in g:
+        g.csp_nonce = secrets.token_urlsafe(16)
+    found: str = g.csp_nonce
+    return found
+
+
+def _policy(elsewhere: str) -> str:
+    scripts = f"script-src 'self' 'nonce-{g.csp_nonce}'" if "csp_nonce" in g else "script-src 'self'"
+    return (
+        f"default-src 'none'; {scripts}; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
+        f"connect-src 'self' {elsewhere}; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ).replace(" ;", ";")
+
+
+def _origins(ex: Exchange) -> set[str]:
+    """Other origins that the pages speak to: the store, and a basemap that the operator chose."""
+    own = urlsplit(ex.settings.public_url)
+    found = set()
+    for address in (ex.settings.store_public_url, ex.settings.basemap):
+        parts = urlsplit(address)
+        if parts.scheme in ("http", "https") and parts.netloc != own.netloc:
+            found.add(f"{parts.scheme}://{parts.netloc}")
+    return found

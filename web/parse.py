@@ -1,0 +1,117 @@
+"""What requests may say: marshmallow schemas with strict fields, and the small words that several routes share.
+
+A field that a schema does not name is refused (422 naming it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from apiflask import Schema, fields
+from apiflask.validators import Length, OneOf, Range, Regexp
+from marshmallow import RAISE, validate
+
+from mapex.errors import Invalid
+from mapex.exchange import Exchange
+from mapex.times import ns_from_iso
+from tiles import grid
+from tiles.region import Cover, Region
+
+MOST_QUADKEYS = 400_000
+
+__all__ = [
+    "Answer",
+    "AreaIn",
+    "Body",
+    "Error",
+    "Length",
+    "OneOf",
+    "PageQuery",
+    "Query",
+    "Range",
+    "Regexp",
+    "area_of",
+    "fields",
+    "when",
+    "words",
+]
+
+
+class Body(Schema):
+    """Base of JSON bodies: unknown fields are refused."""
+
+    class Meta:
+        """Strict."""
+
+        unknown = RAISE
+
+
+class Query(Schema):
+    """Base of query strings: unknown names are refused."""
+
+    class Meta:
+        """Strict."""
+
+        unknown = RAISE
+
+
+class Answer(Schema):
+    """Base of documented answers."""
+
+
+class Error(Schema):
+    """What every error looks like."""
+
+    code = fields.String(required=True, metadata={"description": "stable slug, for machines and translations"})
+    message = fields.String(required=True)
+    details = fields.Dict()
+
+
+class PageQuery(Query):
+    """Lists go on with `after` = the `next` of the page before."""
+
+    after = fields.String(load_default="")
+    limit = fields.Integer(load_default=100, validate=Range(1, 1000))
+
+
+class AreaIn(Body):
+    """Where: a GeoJSON area, or quadkeys of sale cells (zoom 16); one of the two."""
+
+    region = fields.Raw(metadata={"type": "object", "description": "GeoJSON geometry, Feature or FeatureCollection, WGS 84"})
+    quadkeys = fields.List(
+        fields.String(validate=Regexp(r"^[0-3]{16}$")),
+        validate=Length(1, MOST_QUADKEYS),
+        metadata={"description": "sale cells, zoom 16"},
+    )
+
+
+def area_of(ex: Exchange, given: Mapping[str, Any]) -> Region | Cover:
+    """The area that a body with the fields of `AreaIn` names.
+
+    Raises: Invalid (`region.missing`), InvalidRegion, InvalidTile.
+    """
+    if (given.get("region") is None) == (given.get("quadkeys") is None):
+        raise Invalid("region.missing", "give either `region` (GeoJSON) or `quadkeys`")
+    if given.get("quadkeys") is not None:
+        import numpy as np
+
+        return Cover.from_cells(np.array([grid.cell_from_quadkey(key)[0] for key in given["quadkeys"]], np.uint64))
+    settings = ex.settings
+    return Region.from_geojson(given["region"], max_vertices=settings.max_region_vertices, max_area_km2=settings.max_region_km2)
+
+
+def when(text: str) -> int | None:
+    """UTC nanoseconds of an ISO 8601 time or date; None for an empty text.
+
+    Raises: Invalid (`time.malformed`).
+    """
+    return ns_from_iso(text) if text else None
+
+
+def words(text: str) -> list[str] | None:
+    """`a,b` as a list; None for an empty text."""
+    return [word for word in (part.strip() for part in text.split(",")) if word] or None
+
+
+Slug = validate.Regexp(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
