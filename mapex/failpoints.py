@@ -9,6 +9,7 @@ NAMES = (
     "upload.before_join",
     "upload.after_join",
     "ingest.after_fetch",
+    "ingest.after_read",
     "ingest.after_first_object",
     "ingest.after_objects",
     "draft.before_commit",
