@@ -57,6 +57,7 @@ class Action(StrEnum):
     VERSION_UNPLACED = "version.unplaced"
     VERSION_REJECTED = "version.rejected"
     VERSION_DRAFTED = "version.drafted"
+    VERSION_CLASSIFIED = "version.classified"
     VERSION_PUBLISHED = "version.published"
     VERSION_WITHDRAWN = "version.withdrawn"
     VERSION_RECALLED = "version.recalled"

@@ -142,7 +142,7 @@ def finish(ex: Exchange, job: Job) -> None:
     Raises: Lost, Cancelled.
     """
     with db.begin(ex) as conn:
-        if not _is_done(conn, job):
+        if not is_done(conn, job):
             finish_in(conn, ex, job)
 
 
@@ -183,15 +183,18 @@ def stopped(ex: Exchange, job: Job) -> None:
             _end_cancelled(conn, ex, job.id)
 
 
-def release(ex: Exchange, job: Job) -> None:
-    """Give the job back at once (the worker shuts down); the attempt does not count against the limit.
+def release(ex: Exchange, job: Job, *, again_in_s: float = 0.0, code: str = "", message: str = "") -> None:
+    """Give the job back (the worker shuts down, or store or disk are away); the attempt does not count against the limit.
 
+    Args:
+        again_in_s: not to be taken before; `code` and `message` say why it waits.
     Raises: Lost, Cancelled.
     """
     with db.begin(ex) as conn:
         fence(conn, job)
         row = schema.job.c
-        values = {"state": "queued", "worker": None, "lease_until_ns": None, "run_at_ns": ex.now(), "attempt_limit": row.attempt_limit + 1}
+        values: dict[str, Any] = {"state": "queued", "worker": None, "lease_until_ns": None, "attempt_limit": row.attempt_limit + 1}
+        values |= {"run_at_ns": ex.now() + int(again_in_s * NS), "error": _error(code, message) if code else None}
         conn.execute(update(schema.job).where(row.id == job.id).values(**values))
 
 
@@ -212,6 +215,13 @@ def of_version(ex: Exchange, by: Actor, version_id: str) -> Sequence[Job]:
         query = query.where(row.org_id == by.org_id)
     with db.read(ex) as conn:
         return [_job(found) for found in conn.execute(query).mappings()]
+
+
+def newest_of(conn: Connection, version_id: str) -> Job | None:
+    """The newest job about a version, in the caller's transaction."""
+    query = select(schema.job).where(schema.job.c.version_id == version_id).order_by(schema.job.c.seq.desc()).limit(1)
+    row = conn.execute(query).mappings().first()
+    return _job(row) if row else None
 
 
 def cancel(ex: Exchange, by: Actor, job_id: str) -> Job:
@@ -306,7 +316,8 @@ def _set_version(conn: Connection, version_id: str | None, before: str, after: s
         conn.execute(update(schema.dataset_version).where(row.id == version_id, row.state == before).values(state=after))
 
 
-def _is_done(conn: Connection, job: Job) -> bool:
+def is_done(conn: Connection, job: Job) -> bool:
+    """Whether this very claim has ended the job as done."""
     found = _find(conn, job.id)
     return (found.state, found.worker, found.attempts) == ("done", job.worker, job.attempts)
 

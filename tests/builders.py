@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mapex import config, opening, participants
+from mapex import config, opening, participants, permits
 from mapex.exchange import Actor, Exchange
 
 DAY_ONE = 1_790_000_000 * 10**9
@@ -57,3 +57,24 @@ def a_person(ex: Exchange, org: str | participants.Org | None = None, *, role: s
         if not any(slug == known.slug for known in participants.orgs(ex)):
             an_org(ex, slug)
     return participants.add_person(ex, None, email or f"person{next(_numbers)}@{slug or role}.example", org=slug, role=role).actor
+
+
+def square(west: float, south: float, east: float, north: float) -> dict[str, object]:
+    """A GeoJSON polygon of four corners, in degrees."""
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def a_permit(ex: Exchange, org: str, **given: object) -> permits.Permit:
+    """A permit of `org` (made if need be) for original data around Seoul, for research, a year from `DAY_ONE`."""
+    if not any(org == known.slug for known in participants.orgs(ex)):
+        an_org(ex, org)
+    values: dict[str, object] = {
+        "number": f"KR-{next(_numbers)}",
+        "purposes": ("research",),
+        "classes": ("original", "restricted"),
+        "area": square(126.0, 37.0, 128.0, 38.0),
+        "valid_from_ns": DAY_ONE - 10**9,
+        "valid_to_ns": max(DAY_ONE + 365 * 86400 * 10**9, int(str(given.get("valid_from_ns", 0))) + 1),
+    }
+    return permits.add(ex, None, org=org, **{**values, **given})  # type: ignore[arg-type]
