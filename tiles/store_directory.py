@@ -113,9 +113,7 @@ class DirectoryStore:
         try:
             with self.open(area, key) as stream:
                 status = os.fstat(stream.fileno())
-        except (ObjectMissing, InvalidContent) as error:
-            if isinstance(error, InvalidContent) and error.code == "store.key":
-                segments_of(key)  # a key that can exist, but whose folder is an object, is only absent
+        except ObjectMissing:
             return None
         return ObjectInfo(key, status.st_size, status.st_mtime_ns)
 

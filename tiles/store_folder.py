@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from tiles.store_key import PIECE
 INCOMING = ".incoming"
 STALE_S = 24 * 3600
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_FILE = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR}
 _WALK = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -51,7 +53,7 @@ class SafeFolder:
             if error.errno in _FULL:
                 sentence = f"The disk of the object store ({self.root}) is full; nothing was stored. Free some space and try again."
                 raise StoreUnavailable(sentence, code="store.full") from error
-            if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EISDIR):
+            if error.errno in _NO_FILE:
                 raise InvalidContent("This key runs through something that is no folder of the store.", code="store.key") from error
             raise StoreUnavailable(f"The object store ({self.root}) cannot be used: {error.strerror}.") from error
 
@@ -77,13 +79,20 @@ class SafeFolder:
             os.close(at)
 
     def open(self, segments: Sequence[str]) -> BinaryIO:
-        """The file at `segments`, for reading. Raises FileNotFoundError."""
-        with self.errors(), self.folder(segments[:-1]) as at:
-            stream = os.fdopen(os.open(segments[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at), "rb")
-        if not os.path.isfile(stream.fileno()):
-            stream.close()
-            raise FileNotFoundError("/".join(segments))
-        return stream
+        """The file at `segments`, for reading. Raises FileNotFoundError, also for what is no plain file or lies behind a link."""
+        with self.errors():
+            try:
+                with self.folder(segments[:-1]) as at:
+                    # Without O_NONBLOCK, opening a named pipe would wait for its writer.
+                    descriptor = os.open(segments[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
+            except OSError as error:
+                if error.errno in _NO_FILE:
+                    raise FileNotFoundError("/".join(segments)) from error
+                raise
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise FileNotFoundError("/".join(segments))
+            return os.fdopen(descriptor, "rb")
 
     @contextlib.contextmanager
     def temporary(self) -> Iterator[tuple[BinaryIO, Path]]:

@@ -37,7 +37,8 @@ ONE_PUT = 32 << 20
 Headers = dict[str, str | list[str] | tuple[str]]
 """As minio-py types them."""
 
-_MISSING = {"NoSuchKey", "NoSuchUpload", "NoSuchBucket", "XMinioInvalidObjectName"}
+_MISSING = {"NoSuchKey", "NoSuchUpload", "NoSuchBucket"}
+_UPLOAD_ID = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9_.=-]{0,300}", re.ASCII)
 _BUSY = re.compile(
     r"SlowDown|InternalError|ServiceUnavailable|XMinio(?!InvalidObjectName)\w+|RequestTimeout|OperationTimedOut|InsufficientStorage"
 )
@@ -54,6 +55,7 @@ class MinioStore:
         region: of the server; fixed, so that signing asks nobody.
         secure: https to the endpoint.
         public_url: scheme://host:port by which clients reach the store; the endpoint when empty.
+        timeout_s: how long the server may stay silent.
         now: UTC nanoseconds.
     """
 
@@ -69,16 +71,17 @@ class MinioStore:
         region: str = REGION,
         secure: bool = False,
         public_url: str = "",
+        timeout_s: float = 30,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         if upload_access_key == access_key:
-            raise StoreUnavailable("Uploads must be signed by an account of their own that cannot read: run `mapex store provision`.")
+            raise StoreUnavailable("Uploads must be signed by an account of their own that cannot read; `mapex init` makes it.")
         self.endpoint, self.region, self.now = endpoint, region, now
         public = urlsplit(public_url or f"{'https' if secure else 'http'}://{endpoint}")
         self.origin, self.base = f"{public.scheme}://{public.netloc}", public.path.rstrip("/")
         self.buckets = {area: f"{prefix}-{area}" for area in Area}
         self._keys, self._upload_keys = Credentials(access_key, secret_key), Credentials(upload_access_key, upload_secret_key)
-        self._client = _client(endpoint, self._keys, region, secure)
+        self._client = _client(endpoint, self._keys, region, secure, timeout_s)
 
     # ---- objects -----------------------------------------------------------------------------------------------------------
 
@@ -228,6 +231,7 @@ class MinioStore:
     def parts(self, key: str, upload_id: str) -> Sequence[Part]:
         """See `ObjectStore.parts`."""
         _check(key)
+        _check_upload(upload_id)
         found: list[Part] = []
         marker: str | None = None
         with self._errors(key):
@@ -259,6 +263,7 @@ class MinioStore:
         """See `ObjectStore.abort_upload`."""
         _check(key)
         with contextlib.suppress(ObjectMissing), self._errors(key):
+            _check_upload(upload_id)
             self._client._abort_multipart_upload(self.buckets[Area.STAGING], key, upload_id)
 
     # ---- errors ----------------------------------------------------------------------------------------------------------------
@@ -295,7 +300,7 @@ def _store_errors(endpoint: str, key: str) -> Iterator[None]:
             raise _BeyondError(f"{key} ends before this range.", key=key) from error
         if code in ("XMinioStorageFull", "InsufficientStorage"):
             raise StoreUnavailable(f"The disk of the object store at {endpoint} is full; nothing was stored.", code="store.full") from error
-        if _BUSY.fullmatch(code) or (error.response is not None and error.response.status >= 500):
+        if code == "RequestTimeout" or (error.response is not None and error.response.status >= 500):
             raise StoreUnavailable(f"The object store at {endpoint} cannot serve now ({code}); try again later.", key=key) from error
         if code in ("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"):
             raise ObjectCorrupt(f"What arrived in the store as {key} is not what was sent.", key=key) from error
@@ -313,6 +318,11 @@ def _check(key: str) -> None:
     segments_of(key)
 
 
+def _check_upload(upload_id: str) -> None:
+    if not _UPLOAD_ID.fullmatch(upload_id):
+        raise ObjectMissing(f"Upload {upload_id[:40]!r} is unknown.", upload_id=upload_id)
+
+
 def _sha256(body: bytes | Path) -> str:
     if isinstance(body, bytes):
         return hashlib.sha256(body).hexdigest()
@@ -320,16 +330,20 @@ def _sha256(body: bytes | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _client(endpoint: str, keys: Credentials, region: str, secure: bool) -> Minio:
+def _client(endpoint: str, keys: Credentials, region: str, secure: bool, timeout_s: float = 30) -> Minio:
     import certifi
     import urllib3
     from minio import Minio
 
-    # minio-py alone waits five minutes and tries five times: a store that is away must show within seconds.
+    # minio-py alone waits five minutes and tries five times: a store that is away must show within seconds. MinIO asks to come back
+    # in 60 s also when an object is damaged, and that answer is wanted as it is.
+    again = urllib3.Retry(
+        total=2, read=1, backoff_factor=0.2, status_forcelist=[502, 503, 504], respect_retry_after_header=False, raise_on_status=False
+    )
     http = urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=3, read=60),
+        timeout=urllib3.Timeout(connect=3, read=timeout_s),
         maxsize=16,
-        retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[502, 503, 504]),
+        retries=again,
         cert_reqs="CERT_REQUIRED",
         ca_certs=certifi.where(),
     )
