@@ -175,24 +175,33 @@ class Flow:
     def _finish(self) -> None:
         for name, state in sorted(self.layers.items()):
             if state.splitter is not None:
-                self._tiles(name, state, state.splitter.finish(), count=False)
+                self._tiles(name, state, state.splitter.finish())
 
     def _split_whole(self) -> None:
         """LAS and LAZ: the tiles are cut from the file itself, and the points are counted where they arrive."""
-        from tiles.codec_points import split_laz
+        from tiles.codec_points import SplitCounts, split_laz
 
         assert self.out is not None  # noqa: S101 - the caller asked
         assert self.placed.crs is not None  # noqa: S101 - the caller asked
-        name = self.reader.layer
+        name, counts = self.reader.layer, SplitCounts()
         state = self._layer(name, self.reader.kind, Content.POINTS)
-        tiles = split_laz(self.source.path, self.out, layer=name, part=self.part, crs=self.placed.crs, processes=1)
-        self._tiles(name, state, tiles, count=True)
-        missing = (self.survey.claimed or 0) - state.placed
-        if missing > 0:
-            text = f"The header promises {self.survey.claimed} points, {state.placed} are there."
-            self.log.add(error("points.missing", text, "The file was cut: export or upload it again.", file=self.source.name, layer=name))
+        tiles = split_laz(self.source.path, self.out, layer=name, part=self.part, crs=self.placed.crs, processes=1, counts=counts)
+        written = list(tiles)
+        state.read += counts.placed + counts.rejected
+        state.placed += counts.placed
+        state.rejected += counts.rejected
+        where = {"file": self.source.name, "layer": name}
+        if counts.rejected:
+            text = f"{counts.rejected} points have no place on the grid ({counts.first_rejected})."
+            self.log.add(error("points.out_of_range", text, "Check the CRS.", count=counts.rejected, rejected=counts.rejected, **where))
+        if counts.lost:
+            text = f"The header promises {counts.claimed} points, {counts.lost} of them are not there or unreadable ({counts.fault})."
+            self.log.add(
+                error("points.missing", text, "The file was cut or damaged: export or upload it again.", count=counts.lost, **where)
+            )
+        self._tiles(name, state, written)
 
-    def _tiles(self, name: str, state: LayerState, tiles: Iterable[EncodedTile], *, count: bool) -> None:
+    def _tiles(self, name: str, state: LayerState, tiles: Iterable[EncodedTile]) -> None:
         written = Quantities()
         for number, tile in enumerate(tiles, 1):
             self.emit({"tile": {**asdict(tile), "bbox": list(tile.bbox)}})
@@ -200,10 +209,7 @@ class Flow:
             state.widen(tile.bbox)
             self._tell("tile", number, 0)
         owned = {Content.FEATURES: written.features, Content.POINTS: written.points, Content.FRAMES: written.frames}[state.content]
-        if count:
-            state.read += owned
-            state.placed += owned
-        elif owned != state.placed:
+        if owned != state.placed:
             text = f"{state.placed} records of layer {name} were placed, but the tiles own {owned}: the split lost or doubled some."
             self.log.add(error("counts.split", text, "This is a fault of mapex: tell the operator.", file=self.source.name, layer=name))
 
