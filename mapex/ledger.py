@@ -174,12 +174,27 @@ def post(
     for account, amount in sorted(moved.items()):  # everybody takes the rows in the same order, so that no two wait for each other
         _move(conn, account, amount)
     if moved:
-        rows = [{"id": ids.new("ent"), "transaction_id": transaction, "account_id": a, "amount": n} for a, n in sorted(moved.items())]
+        rows = [{"id": ids.new("led"), "transaction_id": transaction, "account_id": a, "amount": n} for a, n in sorted(moved.items())]
         conn.execute(insert(ledger_entry), rows)
     total = conn.execute(select(func.coalesce(func.sum(ledger_entry.c.amount), 0)).where(ledger_entry.c.transaction_id == transaction))
     if total.scalar_one() != 0:
         raise ValueError(f"transaction {transaction} does not sum to zero")
     return transaction
+
+
+def check_funds(conn: Connection, account_id: str, needed: int) -> None:
+    """Pass when the account holds `needed` KRW. The caller holds the buyer's turn, so that until the commit it can only get more.
+
+    Raises: Unpaid: `wallet.insufficient`, with `needed` and `available`.
+    """
+    available = balance(conn, account_id)
+    if available < needed:
+        raise Unpaid(
+            "wallet.insufficient",
+            f"{needed} KRW are needed and the wallet holds {available} KRW; have the operator credit at least {needed - available} KRW",
+            needed=needed,
+            available=available,
+        )
 
 
 def check_key(key: object) -> str:
@@ -198,16 +213,7 @@ def _move(conn: Connection, account: str, amount: int) -> None:
     if account in (BANK, VAT):
         _open(conn, account, account.removeprefix("acc_"), None)
     elif amount < 0:
-        query = select(ledger_account.c.balance).where(ledger_account.c.id == account).with_for_update()
-        available = conn.execute(query).scalar() or 0
-        if available + amount < 0:
-            raise Unpaid(
-                "wallet.insufficient",
-                f"{-amount} KRW are needed and the wallet holds {available} KRW; "
-                f"have the operator credit at least {-amount - available} KRW",
-                needed=-amount,
-                available=available,
-            )
+        check_funds(conn, account, -amount)
     changed = conn.execute(update(ledger_account).where(ledger_account.c.id == account).values(balance=ledger_account.c.balance + amount))
     if changed.rowcount != 1:
         raise ValueError(f"no account {account}")

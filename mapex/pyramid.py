@@ -12,19 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from sqlalchemy import Connection, bindparam, text
 
 from mapex.db import is_sqlite
 from tiles.batch import QUANTITIES, Quantities
+from tiles.cover import Cover
+from tiles.grid import ZOOM, UInt64s
 
 ZMIN = 6
 """Coarsest zoom of the pyramid: a cell is about 500 km wide in Korea, more than the largest area that may be asked for."""
 
-ZOOM = 16
-
-UInt64s = npt.NDArray[np.uint64]
 Piece = tuple[int, UInt64s]
 
 _NAMES = ", ".join(QUANTITIES)
@@ -137,8 +134,7 @@ def own(conn: Connection, org_id: str, layer_ids: Sequence[str], ranges: UInt64s
     each = ", ".join(f"SUM(s.{name})" for name in ("cells", *QUANTITIES))
     for z in range(ZOOM - 1, ZMIN - 1, -1):
         # The parents of what changed are summed again from all their children, so that the result does not depend on what was there.
-        ranges = parents(ranges)
-        head, values = with_ranges(conn, [(z, ranges)])
+        head, values = with_ranges(conn, [(z, Cover(ranges, ZOOM).at(z).ranges)])
         conn.execute(
             text(
                 f"{head} INSERT INTO owned_sum (org_id, z, cell, layer_id, {_COLUMNS}) SELECT :org, r.z, s.cell >> 2, s.layer_id, {each} "
@@ -148,16 +144,6 @@ def own(conn: Connection, org_id: str, layer_ids: Sequence[str], ranges: UInt64s
             ).bindparams(bindparam("layers", expanding=True)),
             {**values, "org": org_id, "layers": list(layer_ids)},
         )
-
-
-def parents(ranges: UInt64s) -> UInt64s:
-    """Ranges of the parents (one zoom coarser) of sorted disjoint ranges, sorted and disjoint again."""
-    lo, hi = ranges[:, 0] >> np.uint64(2), ((ranges[:, 1] - np.uint64(1)) >> np.uint64(2)) + np.uint64(1)
-    if len(ranges) == 0:
-        return ranges
-    first = np.r_[True, lo[1:] > hi[:-1]]
-    last = np.r_[first[1:], True]
-    return np.stack([lo[first], hi[last]], axis=1)
 
 
 def _summed(conn: Connection, pieces: Sequence[Piece], table: str, condition: str, **values: Any) -> dict[str, Sum]:

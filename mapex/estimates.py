@@ -1,0 +1,378 @@
+"""What tiles cost: live offers x region x what is owned x permits, line by line. Computing stores nothing.
+
+The region becomes cells; the pyramid answers sums per layer; each layer is priced by its offer's rate card after the tiles that
+the buyer owns with the same content were taken off. Layers that need a permit or a licence term that the buyer lacks come back
+as refusals instead of lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, bindparam, text
+
+from mapex import authority, db, licences, permits, pyramid
+from mapex.errors import Invalid, NotFound
+from mapex.exchange import Actor, Exchange
+from mapex.pricing import CURRENCY, MEASURES, Unit, charges_of, parsed_rates, quantity_of, vat_of
+from mapex.pyramid import NOTHING, Sum
+from tiles import grid
+from tiles.batch import LayerKind
+from tiles.grid import UInt64s
+from tiles.region import Cover, Region, cover
+
+Area = Region | Cover
+
+MAX_CELLS = 400_000
+"""Sale cells of one request: about the whole of South Korea; more is a mistake or an attack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One unit of one layer in the region. `small` counts in the unit's small measure (`pricing.MEASURES`), owned tiles taken off.
+
+    `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content already.
+    """
+
+    dataset: str
+    org: str
+    version: int
+    layer: str
+    kind: str
+    handling_class: str
+    licence: str
+    unit: str
+    small: int
+    rate: int
+    amount: int
+    tiles: int
+    owned_tiles: int
+
+    @property
+    def quantity(self) -> float:
+        """`small` in the unit."""
+        return float(quantity_of(Unit(self.unit), self.small))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Tiles of a layer that are on offer, but not to this buyer for this purpose."""
+
+    code: str
+    message: str
+    dataset: str
+    org: str
+    layer: str
+    handling_class: str
+    tiles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A layer as it is offered now; `area` is the index of its cells in `Estimate.areas`."""
+
+    layer_id: str
+    offer_id: str
+    seller_id: str
+    area: int
+    permit_id: str | None
+    permit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The price of a region now, in whole KRW. `tiles` counts the cells of each priced layer.
+
+    `pins` and `areas` (half-open Morton ranges at the sale zoom) say exactly what was priced.
+    """
+
+    purpose: str | None
+    area_m2: float
+    tiles: int
+    lines: tuple[Line, ...]
+    refusals: tuple[Refusal, ...]
+    subtotal: int
+    vat: int
+    total: int
+    licences: tuple[str, ...]
+    pins: tuple[Pin, ...]
+    areas: tuple[UInt64s, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a buyer asks for; None means all layers, all datasets, no purpose named yet."""
+
+    cover: Cover
+    area_m2: float
+    layers: frozenset[str] | None = None
+    dataset: str | None = None
+    purpose: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A layer of a live offer."""
+
+    layer_id: str
+    layer: str
+    kind: str
+    handling_class: str
+    version: int
+    offer_id: str
+    seller_id: str
+    licence: str
+    rates: Mapping[str, int]
+    dataset: str
+    org: str
+    sums: Sum
+
+
+@dataclass(frozen=True, slots=True)
+class _Permitted:
+    """For one handling class: the cells that may be bought under `permit`, and why not the others."""
+
+    ranges: UInt64s
+    permit_id: str | None
+    permit: str
+    code: str = ""
+    message: str = ""
+
+
+def estimate(
+    ex: Exchange,
+    by: Actor,
+    area: Area,
+    *,
+    layers: Sequence[str] | None = None,
+    dataset: str | None = None,
+    purpose: str | None = None,
+) -> Estimate:
+    """The price of a region for `by`'s organisation; nothing is stored. Own offers are left out.
+
+    Args:
+        layers: names or kinds of layers; None = all.
+        dataset: slug, or `org/slug` where two organisations use the same slug.
+        purpose: None = any: permits and licences are then judged for the best purpose that the buyer could name.
+
+    Raises:
+        Invalid: `purpose.unknown`, `region.too_large`. NotFound: `dataset.unknown`. Denied: `role.member`.
+    """
+    org_id = authority.member(by)
+    wanted = want(area, layers=layers, dataset=dataset, purpose=purpose)
+    with db.read(ex) as conn:
+        return price(conn, org_id, wanted, ex.now())
+
+
+def want(area: Area, *, layers: Sequence[str] | None = None, dataset: str | None = None, purpose: str | None = None) -> Wanted:
+    """The checked request.
+
+    Raises: Invalid: `purpose.unknown`, `region.too_large`.
+    """
+    if purpose is not None:
+        licences.check_purpose(purpose)
+    cells = cover(area) if isinstance(area, Region) else area
+    if cells.count > MAX_CELLS:
+        raise Invalid("region.too_large", f"the area has {cells.count} cells; ask for at most {MAX_CELLS} at a time", cells=cells.count)
+    area_m2 = area.area_m2 if isinstance(area, Region) else float(grid.area_m2(cells.cells()).sum())
+    return Wanted(cells, area_m2, frozenset(layers) if layers else None, dataset, purpose)
+
+
+def price(conn: Connection, org_id: str, wanted: Wanted, at_ns: int) -> Estimate:
+    """The price of what is wanted, in the caller's transaction."""
+    pieces = wanted.cover.pyramid(pyramid.ZMIN)
+    offered = offers_in(conn, pyramid.sums(conn, pieces), layers=wanted.layers, dataset=wanted.dataset)
+    offered = [offer for offer in offered if offer.seller_id != org_id]
+    owned = pyramid.owned_sums(conn, org_id, pieces)
+    refusals = [_licence_refusal(o, wanted.purpose) for o in offered if not licences.allows(o.licence, wanted.purpose)]
+    offered = [offer for offer in offered if licences.allows(offer.licence, wanted.purpose)]
+    whole = wanted.cover.ranges
+    areas: list[UInt64s] = [whole]
+    lines: list[Line] = []
+    pins: list[Pin] = []
+    for handling_class in sorted({offer.handling_class for offer in offered}):
+        permitted = _permitted(conn, org_id, handling_class, wanted, at_ns)
+        mine = [offer for offer in offered if offer.handling_class == handling_class]
+        allowed, allowed_owned, index = {o.layer_id: o.sums for o in mine}, owned, 0
+        if permitted.code:
+            part = Cover(permitted.ranges).pyramid(pyramid.ZMIN) if len(permitted.ranges) else []
+            allowed, allowed_owned = (pyramid.sums(conn, part), pyramid.owned_sums(conn, org_id, part)) if part else ({}, {})
+            areas.append(permitted.ranges)
+            index = len(areas) - 1
+        for offer in mine:
+            total, own = allowed.get(offer.layer_id, NOTHING), allowed_owned.get(offer.layer_id, NOTHING)
+            if refused := offer.sums.cells - total.cells:
+                refusals.append(_refusal(offer, permitted.code, permitted.message, refused))
+            if total.cells:
+                lines += _lines(offer, total, own)
+                pins.append(Pin(offer.layer_id, offer.offer_id, offer.seller_id, index, permitted.permit_id, permitted.permit))
+    lines.sort(key=_place)
+    subtotal = sum(line.amount for line in lines)
+    vat = vat_of(subtotal)
+    return Estimate(
+        purpose=wanted.purpose,
+        area_m2=wanted.area_m2,
+        tiles=sum({(line.org, line.dataset, line.layer): line.tiles for line in lines}.values()),
+        lines=tuple(lines),
+        refusals=tuple(sorted(refusals, key=lambda r: (r.dataset, r.org, r.layer, r.code))),
+        subtotal=subtotal,
+        vat=vat,
+        total=subtotal + vat,
+        licences=tuple(sorted({line.licence for line in lines})),
+        pins=tuple(sorted(pins, key=lambda pin: pin.layer_id)),
+        areas=tuple(areas),
+    )
+
+
+def offers_in(
+    conn: Connection, sums: Mapping[str, Sum], *, layers: frozenset[str] | None = None, dataset: str | None = None
+) -> list[Offered]:
+    """The layers of live offers that have a sum, as far as wanted.
+
+    Raises: NotFound: no live offer has the named dataset (unpublished, foreign draft and absent are not told apart).
+    """
+    if dataset is not None:
+        _check_dataset(conn, dataset)
+    statement = text(
+        "SELECT l.id AS layer_id, l.name AS layer, l.kind, l.handling_class, v.number AS version, o.id AS offer_id, o.org_id AS seller_id, "
+        "o.licence, o.rate_card AS rates, d.slug AS dataset, g.slug AS org "
+        "FROM layer l JOIN dataset_version v ON v.id = l.version_id JOIN offer o ON o.version_id = v.id AND o.state = 'live' "
+        "JOIN dataset d ON d.id = v.dataset_id JOIN organisation g ON g.id = o.org_id AND g.state = 'active' WHERE l.id IN :layers"
+    ).bindparams(bindparam("layers", expanding=True))
+    found = [
+        Offered(**{**row, "rates": parsed_rates(row["rates"])}, sums=sums[row["layer_id"]])
+        for row in conn.execute(statement, {"layers": list(sums)}).mappings()
+    ]
+    if layers is not None:
+        found = [offer for offer in found if offer.layer in layers or offer.kind in layers]
+    if dataset is not None:
+        found = [offer for offer in found if dataset in (offer.dataset, f"{offer.org}/{offer.dataset}")]
+    return found
+
+
+def _check_dataset(conn: Connection, dataset: str) -> None:
+    org, _, slug = dataset.rpartition("/")
+    found: Any = conn.execute(
+        text(
+            "SELECT 1 FROM offer o JOIN dataset d ON d.id = o.dataset_id JOIN organisation g ON g.id = d.org_id "
+            "WHERE o.state = 'live' AND d.slug = :slug AND (:org = '' OR g.slug = :org) LIMIT 1"
+        ),
+        {"slug": slug, "org": org},
+    ).first()
+    if found is None:
+        raise NotFound("dataset.unknown", f"no dataset {dataset!r} is on offer; `mapex search` lists what is", dataset=dataset)
+
+
+def _permitted(conn: Connection, org_id: str, handling_class: str, wanted: Wanted, at_ns: int) -> _Permitted:
+    decision = permits.check(conn, org_id, handling_class, wanted.purpose, wanted.cover, at_ns)
+    permit_id, number = (decision.permit.id, decision.permit.number) if decision.permit else (None, "")
+    if not decision.refusals:
+        return _Permitted(wanted.cover.ranges, permit_id, number)
+    first = decision.refusals[0]
+    left = wanted.cover.difference(Cover.from_cells(np.concatenate([refusal.cells for refusal in decision.refusals])))
+    return _Permitted(left.ranges, permit_id, number, first.code, first.sentence)
+
+
+def _lines(offer: Offered, total: Sum, owned: Sum) -> list[Line]:
+    charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, owned.quantities)
+    return [
+        Line(
+            dataset=offer.dataset,
+            org=offer.org,
+            version=offer.version,
+            layer=offer.layer,
+            kind=offer.kind,
+            handling_class=offer.handling_class,
+            licence=offer.licence,
+            unit=str(charge.unit),
+            small=charge.small,
+            rate=charge.rate,
+            amount=charge.amount,
+            tiles=total.cells,
+            owned_tiles=owned.cells,
+        )
+        for charge in charges
+    ]
+
+
+def _refusal(offer: Offered, code: str, message: str, tiles: int) -> Refusal:
+    return Refusal(code, message, offer.dataset, offer.org, offer.layer, offer.handling_class, tiles)
+
+
+def _licence_refusal(offer: Offered, purpose: str | None) -> Refusal:
+    message = f"the licence {offer.licence} of {offer.org}/{offer.dataset} does not allow the purpose {purpose}"
+    return _refusal(offer, "licence.purpose", message, offer.sums.cells)
+
+
+def document(estimate: Estimate) -> dict[str, Any]:
+    """The estimate as JSON values, as clients see it: no ids of layers or offers, quantities in their units."""
+    return {
+        "currency": CURRENCY,
+        "purpose": estimate.purpose,
+        "tiles": estimate.tiles,
+        "area_km2": round(estimate.area_m2 / 1e6, 6),
+        "lines": [line_document(line) for line in estimate.lines],
+        "refusals": [
+            {
+                "code": r.code,
+                "message": r.message,
+                "dataset": r.dataset,
+                "org": r.org,
+                "layer": r.layer,
+                "class": r.handling_class,
+                "tiles": r.tiles,
+            }
+            for r in estimate.refusals
+        ],
+        "subtotal": estimate.subtotal,
+        "vat": estimate.vat,
+        "total": estimate.total,
+        "licences": list(estimate.licences),
+    }
+
+
+def line_document(line: Line) -> dict[str, Any]:
+    """A line as JSON values."""
+    measure = MEASURES[Unit(line.unit)]
+    return {
+        "dataset": line.dataset,
+        "org": line.org,
+        "version": line.version,
+        "layer": line.layer,
+        "kind": line.kind,
+        "class": line.handling_class,
+        "licence": line.licence,
+        "unit": line.unit,
+        "quantity": line.quantity,
+        "quantity_small": line.small,
+        "small_unit": measure.small,
+        "rate": line.rate,
+        "amount": line.amount,
+        "tiles": line.tiles,
+        "owned_tiles": line.owned_tiles,
+    }
+
+
+def reprice(conn: Connection, org_id: str, held: Estimate) -> tuple[Line, ...]:
+    """The lines of `held` again, for the same layers and cells, at the prices and with the ownership of now.
+
+    A layer that is on offer no longer has no line.
+    """
+    lines: list[Line] = []
+    for index, ranges in enumerate(held.areas):
+        pinned = {pin.layer_id for pin in held.pins if pin.area == index}
+        if not pinned:
+            continue
+        pieces = Cover(ranges).pyramid(pyramid.ZMIN)
+        sums = {layer_id: found for layer_id, found in pyramid.sums(conn, pieces).items() if layer_id in pinned}
+        owned = pyramid.owned_sums(conn, org_id, pieces)
+        for offer in offers_in(conn, sums):
+            lines += _lines(offer, offer.sums, owned.get(offer.layer_id, NOTHING))
+    return tuple(sorted(lines, key=_place))
+
+
+def _place(line: Line) -> tuple[str, str, str]:
+    return line.dataset, line.org, line.layer

@@ -1,0 +1,265 @@
+"""Search, prices and quotes; a seller's publishing and withdrawing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify
+
+from mapex import offers, quotes
+from mapex.times import iso_from_ns
+from web.auth import current_actor, exchange
+from web.parse import Answer, AreaIn, Body, Length, area_of, fields
+from web.policy import policy
+
+blueprint = APIBlueprint("market", __name__, url_prefix="/api/v1", tag="Market")
+
+NAMES = Length(1, 100)
+
+
+class SearchIn(AreaIn):
+    """Where, and which layers by name or kind."""
+
+    layers = fields.List(fields.String(validate=Length(1, 64)), validate=NAMES)
+
+
+class EstimateIn(SearchIn):
+    """What is to be priced."""
+
+    dataset = fields.String(validate=Length(1, 129), metadata={"description": "slug, or org/slug"})
+    purpose = fields.String(validate=Length(1, 32))
+
+
+class QuoteIn(EstimateIn):
+    """What is to be held."""
+
+    purpose = fields.String(required=True, validate=Length(1, 32))
+
+
+class ListedLayer(Answer):
+    """A layer of an offer inside the area."""
+
+    name = fields.String()
+    kind = fields.String()
+    class_ = fields.String(data_key="class", attribute="class")
+    tiles = fields.Integer()
+    quantities = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={"description": "small units: mm, pieces, ms, bytes"})
+
+
+class ListingOut(Answer):
+    """A dataset on offer."""
+
+    dataset = fields.String()
+    org = fields.String()
+    title = fields.String()
+    version = fields.Integer()
+    licence = fields.String()
+    attribution = fields.String()
+    rates = fields.Dict(keys=fields.String(), values=fields.Integer())
+    published_at = fields.String()
+    age_days = fields.Integer()
+    own = fields.Boolean()
+    layers = fields.List(fields.Nested(ListedLayer))
+
+
+class SearchOut(Answer):
+    """What is on offer in an area."""
+
+    datasets = fields.List(fields.Nested(ListingOut))
+
+
+class LineOut(Answer):
+    """One unit of one layer; `quantity_small` is exact, in `small_unit`."""
+
+    dataset = fields.String()
+    org = fields.String()
+    version = fields.Integer()
+    layer = fields.String()
+    kind = fields.String()
+    class_ = fields.String(data_key="class", attribute="class")
+    licence = fields.String()
+    unit = fields.String()
+    quantity = fields.Float()
+    quantity_small = fields.Integer()
+    small_unit = fields.String()
+    rate = fields.Integer()
+    amount = fields.Integer()
+    tiles = fields.Integer()
+    owned_tiles = fields.Integer()
+
+
+class RefusalOut(Answer):
+    """Tiles that are on offer, but not to this buyer for this purpose."""
+
+    code = fields.String()
+    message = fields.String()
+    dataset = fields.String()
+    org = fields.String()
+    layer = fields.String()
+    class_ = fields.String(data_key="class", attribute="class")
+    tiles = fields.Integer()
+
+
+class EstimateOut(Answer):
+    """An itemised price in whole KRW."""
+
+    currency = fields.String()
+    purpose = fields.String(allow_none=True)
+    tiles = fields.Integer()
+    area_km2 = fields.Float()
+    lines = fields.List(fields.Nested(LineOut))
+    refusals = fields.List(fields.Nested(RefusalOut))
+    subtotal = fields.Integer()
+    vat = fields.Integer()
+    total = fields.Integer()
+    licences = fields.List(fields.String())
+
+
+class QuoteOut(EstimateOut):
+    """A price that is held until `expires_at`."""
+
+    id = fields.String()
+    tiles_sha256 = fields.String()
+    created_at = fields.String()
+    expires_at = fields.String()
+    order = fields.String(allow_none=True)
+    region = fields.Raw(allow_none=True)
+
+
+class PublishIn(Body):
+    """Terms of sale."""
+
+    version = fields.Integer()
+    rates = fields.Dict(keys=fields.String(), values=fields.Raw(), required=True, metadata={"description": "KRW per unit"})
+    licence = fields.String(required=True, validate=Length(1, 32))
+    attribution = fields.String(load_default="")
+
+
+class OfferOut(Answer):
+    """A version on sale."""
+
+    id = fields.String()
+    org = fields.String()
+    dataset = fields.String()
+    version = fields.Integer()
+    state = fields.String()
+    licence = fields.String()
+    attribution = fields.String()
+    rates = fields.Dict(keys=fields.String(), values=fields.Integer())
+    created_at = fields.String()
+    unpriced = fields.List(fields.String(), metadata={"description": "layers of which the rate card charges nothing"})
+
+
+@blueprint.post("/search")
+@policy("read")
+@blueprint.input(SearchIn)
+@blueprint.output(SearchOut)
+def search(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Datasets on offer in an area."""
+    ex = exchange()
+    found = offers.search(ex, current_actor(), area_of(ex, json_data), layers=json_data.get("layers"))
+    now = ex.now()
+    return {"datasets": [_listing(one, now) for one in found]}
+
+
+@blueprint.post("/estimates")
+@policy("price")
+@blueprint.input(EstimateIn)
+@blueprint.output(EstimateOut)
+def estimate(json_data: dict[str, Any]) -> Response:
+    """The price of an area now; nothing is stored."""
+    ex = exchange()
+    wanted = {name: json_data.get(name) for name in ("layers", "dataset", "purpose")}
+    # Asked while the mouse still draws: the document is JSON already, so that no schema walks through it once more.
+    return jsonify(offers.document(offers.estimate(ex, current_actor(), area_of(ex, json_data), **wanted)))
+
+
+@blueprint.post("/quotes")
+@policy("price")
+@blueprint.input(QuoteIn)
+@blueprint.output(QuoteOut, status_code=201)
+def make_quote(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Hold the price of an area."""
+    ex = exchange()
+    wanted = {name: json_data.get(name) for name in ("layers", "dataset")}
+    made = offers.quote(ex, current_actor(), area_of(ex, json_data), purpose=json_data["purpose"], **wanted)
+    return _quote(made)
+
+
+@blueprint.get("/quotes/<quote_id>")
+@policy("own")
+@blueprint.output(QuoteOut)
+def get_quote(quote_id: str) -> dict[str, Any]:
+    """A quote of the own organisation."""
+    return _quote(quotes.get(exchange(), current_actor(), quote_id))
+
+
+@blueprint.post("/datasets/<slug>/publish")
+@policy("sell")
+@blueprint.input(PublishIn)
+@blueprint.output(OfferOut)
+def publish(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Publish a version of an own dataset and put it on sale; again with other terms: change them."""
+    made = offers.publish(
+        exchange(),
+        current_actor(),
+        slug,
+        version=json_data.get("version"),
+        rate_card=json_data["rates"],
+        licence=json_data["licence"],
+        attribution=json_data["attribution"],
+    )
+    return _offer(made)
+
+
+@blueprint.post("/datasets/<slug>/withdraw")
+@policy("sell")
+@blueprint.output(OfferOut)
+def withdraw(slug: str) -> dict[str, Any]:
+    """Take an own dataset off the market; what was bought stays bought."""
+    return _offer(offers.withdraw(exchange(), current_actor(), slug))
+
+
+def _listing(one: offers.Listing, now: int) -> dict[str, Any]:
+    return {
+        "dataset": one.dataset,
+        "org": one.org,
+        "title": one.title,
+        "version": one.version,
+        "licence": one.licence,
+        "attribution": one.attribution,
+        "rates": dict(one.rates),
+        "published_at": iso_from_ns(one.published_ns),
+        "age_days": (now - one.published_ns) // (24 * 3600 * 10**9),
+        "own": one.is_own,
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "class": layer.handling_class,
+                "tiles": layer.tiles,
+                "quantities": asdict(layer.quantities),
+            }
+            for layer in one.layers
+        ],
+    }
+
+
+def _quote(made: quotes.Quote) -> dict[str, Any]:
+    return {
+        "id": made.id,
+        **offers.document(made.estimate),
+        "tiles_sha256": made.tiles_sha256,
+        "created_at": iso_from_ns(made.created_ns),
+        "expires_at": iso_from_ns(made.expires_ns),
+        "order": made.order_id,
+        "region": made.request["region"],
+    }
+
+
+def _offer(made: offers.Offer) -> dict[str, Any]:
+    values = asdict(made)
+    created_ns = values.pop("created_ns")
+    return {**values, "rates": dict(made.rates), "created_at": iso_from_ns(created_ns)}
