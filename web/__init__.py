@@ -16,7 +16,7 @@ from web.policy import check_routes, policy
 if TYPE_CHECKING:
     from mapex.exchange import Exchange
 
-MODULES = ("api_me",)
+MODULES = ("api_me", "api_market", "api_orders", "api_grants", "api_wallet")
 """Modules of `web` with a `blueprint`; add yours when it lands."""
 
 LONGEST_BODY = 8 << 20
