@@ -43,6 +43,11 @@ class Sketch:
         self._points: list[Floats] = []
         self._kept = 0
 
+    @property
+    def sampled(self) -> int:
+        """Points that are kept; bounded however many pass."""
+        return self._kept
+
     def add(self, batch: Batch) -> None:
         """Take a sample of a placed batch (features and frames in degrees; points in their own CRS)."""
         if batch.content is Content.FEATURES:
