@@ -34,7 +34,9 @@ MAX_LATITUDE = 85.0511287798066
 Floats = NDArray[np.float64]
 
 
-def resolve(file_crs: CRS | str | None, given: Placement, *, assumed: str | None = None, height: str | None = None, note: str = "") -> Placed:
+def resolve(
+    file_crs: CRS | str | None, given: Placement, *, assumed: str | None = None, height: str | None = None, note: str = ""
+) -> Placed:
     """Where a source lies and how that is known.
 
     The uploader's word beats the file's (a wrong label is the commonest fault of all), the file's beats a guess.
@@ -152,7 +154,7 @@ def place(batch: Batch, placed: Placed) -> Batch:
     """
     if batch.content is Content.FRAMES:
         return batch
-    crs = batch.crs or placed.crs or ""
+    crs = batch.crs
     if batch.content is Content.POINTS:
         return replace(batch, crs=crs)
     if not crs:
@@ -222,16 +224,24 @@ def settle(batch: Batch, placed: Placed, *, file: str = "") -> tuple[Batch, list
     return _screened(there, (owner, coordinates, bad, off, null), where, _outside(batch, coordinates[~bad & ~off], where))
 
 
-def _screened(
-    there: Batch, marks: tuple[Any, ...], where: dict[str, str], found: list[Finding]
-) -> tuple[Batch, list[Finding]]:
+def _screened(there: Batch, marks: tuple[Any, ...], where: dict[str, str], found: list[Finding]) -> tuple[Batch, list[Finding]]:
     owner, coordinates, bad, off, null = marks
     ids = there.table.column("feature_id")
     rejected = np.zeros(there.table.num_rows, dtype=bool)
     # A value that breaks two rules is counted under the first.
     for mask, code, message, fix in (
-        (bad, "coordinate.not_finite", "A coordinate is not a number; the feature was left out.", "Repair the coordinate and upload again."),
-        (off, "coordinate.out_of_range", "A coordinate lies outside of ±180, ±85.05 degrees; the feature was left out.", "Check the CRS and the axis order."),
+        (
+            bad,
+            "coordinate.not_finite",
+            "A coordinate is not a number; the feature was left out.",
+            "Repair the coordinate and upload again.",
+        ),
+        (
+            off,
+            "coordinate.out_of_range",
+            "A coordinate lies outside of ±180, ±85.05 degrees; the feature was left out.",
+            "Check the CRS and the axis order.",
+        ),
     ):
         rows = np.setdiff1d(owner[mask], np.flatnonzero(rejected))
         rejected[rows] = True
@@ -245,7 +255,9 @@ def _screened(
     if len(island):
         keep = np.ones(table.num_rows, dtype=bool)
         keep[island] = False
-        geometry = table.column("geometry").combine_chunks() if isinstance(table.column("geometry"), pa.ChunkedArray) else table.column("geometry")
+        geometry = (
+            table.column("geometry").combine_chunks() if isinstance(table.column("geometry"), pa.ChunkedArray) else table.column("geometry")
+        )
         table = _set(table, "geometry", pa.compute.if_else(pa.array(keep), geometry, pa.scalar(None, geometry.type)))
         found.append(
             error(
@@ -290,7 +302,15 @@ def _outside(batch: Batch, placed: Floats, where: dict[str, str]) -> list[Findin
     x, y = transformer(batch.crs).transform(sample[:, 0], sample[:, 1], direction=TransformDirection.INVERSE)
     if share(*lonlat(np.asarray(y), np.asarray(x), batch.crs)) > 0.5:
         return [error("crs.swapped", "East and north are exchanged: swapped, the features lie where their CRS is used.", "Write east (x) first.", value=value, **where)]  # fmt: skip
-    return [warning("crs.outside_area", f"The features lie far outside of the area of use of {batch.crs[:40]}.", "Check the CRS.", value=value, **where)]
+    return [
+        warning(
+            "crs.outside_area",
+            f"The features lie far outside of the area of use of {batch.crs[:40]}.",
+            "Check the CRS.",
+            value=value,
+            **where,
+        )
+    ]
 
 
 def box_of(corners: Sequence[float] | None, crs: str | None) -> tuple[float, float, float, float] | None:

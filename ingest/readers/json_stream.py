@@ -1,0 +1,222 @@
+"""GeoJSON as a stream: one feature at a time, so that a file of any size needs little memory and one bad feature sinks no other.
+
+Understood: a FeatureCollection (members before and after `features` too), a bare Feature or geometry, and a sequence of them (one a
+line, RFC 8142 record separators allowed).
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CHUNK = 4 << 20
+MAX_RECORD = 64 << 20
+"""Characters of one feature, or of one other member."""
+_TAIL = 64 << 10
+
+_DECODER = json.JSONDecoder()
+_SPACE = re.compile(r"[\s\x1e]*")
+_SEPARATOR = re.compile(r"[\s\x1e,]*")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A record that is not JSON: its number among the features, its first characters, and why."""
+
+    number: int
+    text: str
+    why: str
+    rejected: int = 1
+
+
+@dataclass(slots=True)
+class Stream:
+    """The features of a file; `members` fills with the collection's other members while it is read."""
+
+    path: Path
+    members: dict[str, Any] = field(default_factory=dict)
+    number: int = 0
+    _buffer: str = ""
+    _at: int = 0
+    _ended: bool = False
+
+    def features(self) -> Iterator[Any]:
+        """Every record: parsed JSON, or `Broken`. Text that is not UTF-8 is read with replacement marks and reported once."""
+        with self.path.open("rb") as file:
+            decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+
+            def more() -> bool:
+                if self._ended:
+                    return False
+                raw = file.read(CHUNK)
+                self._ended = not raw
+                self._buffer = self._buffer[self._at :] + decoder.decode(raw, final=self._ended)
+                self._at = 0
+                return not self._ended
+
+            more()
+            self._skip(_SPACE, more)
+            if self._collection(more):
+                yield from self._members(more)
+            else:
+                yield from self._records(more, end="")
+
+    def _collection(self, more: Any) -> bool:
+        """Whether the text is one object with a `features` array (decided by its members, read up to that array)."""
+        if not self._buffer.startswith("{", self._at):
+            return False
+        head = self._buffer[self._at : self._at + CHUNK]
+        kind = re.search(r'"type"\s*:\s*"(\w+)"', head)
+        features = re.search(r'"features"\s*:\s*\[', head)
+        del more
+        return features is not None and (kind is None or kind.group(1) == "FeatureCollection" or features.start() < kind.start() or _outer(head, features.start()))
+
+    def _members(self, more: Any) -> Iterator[Any]:
+        self._at += 1
+        while True:
+            self._skip(_SEPARATOR, more)
+            if self._at >= len(self._buffer):
+                yield Broken(self.number, "", "the file ends inside the collection", 0)
+                return
+            if self._buffer[self._at] == "}":
+                return
+            key = self._value(more)
+            self._skip(_SPACE, more)
+            if not isinstance(key, str) or self._at >= len(self._buffer) or self._buffer[self._at] != ":":
+                yield Broken(self.number, self._buffer[self._at : self._at + 60], "the collection is not JSON here", 0)
+                return
+            self._at += 1
+            self._skip(_SPACE, more)
+            if key == "features" and self._buffer.startswith("[", self._at):
+                self._at += 1
+                yield from self._records(more, end="]")
+                continue
+            value = self._value(more)
+            if isinstance(value, Broken):
+                yield Broken(self.number, value.text, f"member {key!r}: {value.why}", 0)
+                return
+            self.members[key] = value
+
+    def _records(self, more: Any, *, end: str) -> Iterator[Any]:
+        while True:
+            self._skip(_SEPARATOR, more)
+            if self._at >= len(self._buffer):
+                if end:
+                    yield Broken(self.number, "", "the file ends inside the list of features", 0)
+                return
+            if end and self._buffer[self._at] == end:
+                self._at += 1
+                return
+            value = self._value(more)
+            self.number += 1
+            yield value
+            if isinstance(value, Broken) and self._at >= len(self._buffer):
+                return
+
+    def _skip(self, pattern: re.Pattern[str], more: Any) -> None:
+        while True:
+            match = pattern.match(self._buffer, self._at)
+            self._at = match.end() if match else self._at
+            if self._at < len(self._buffer) or not more():
+                return
+
+    def _value(self, more: Any) -> Any:
+        """The next JSON value; on a bad one `Broken`, and the reading goes on behind its closing bracket."""
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._buffer, self._at)
+            except RecursionError:
+                return self._past("it is nested too deep", more)
+            except ValueError as why:
+                if _is_complete(self._buffer, self._at) or self._ended or len(self._buffer) - self._at > MAX_RECORD:
+                    return self._past(str(why), more)
+                self._double(more)
+                continue
+            if end == len(self._buffer) and not self._ended and not isinstance(value, dict | list | str):
+                more()  # a number may go on in the next chunk
+                continue
+            self._at = end
+            return value
+
+    def _double(self, more: Any) -> None:
+        """Read until the buffer has doubled, so that one long record is scanned a few times only."""
+        wanted = 2 * (len(self._buffer) - self._at)
+        while len(self._buffer) - self._at < wanted and more():
+            pass
+
+    def _past(self, why: str, more: Any) -> Broken:
+        start, text = self.number, self._buffer[self._at : self._at + 80]
+        while True:
+            end = _closing(self._buffer, self._at)
+            if end is not None:
+                self._at = end
+                return Broken(start, text, why)
+            if len(self._buffer) - self._at > MAX_RECORD or not more():
+                self._at = len(self._buffer)
+                self._ended = True
+                return Broken(start, text, f"{why}; and it never ends")
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Where the bracketed value that begins at `start` ends; None when it does not end in this text."""
+    depth = 0
+    for token in _TOKEN.finditer(text, start):
+        mark = token.group()
+        if mark in "{[":
+            depth += 1
+        elif mark in "}]":
+            depth -= 1
+            if depth <= 0:
+                return token.end()
+    return None
+
+
+def _is_complete(text: str, start: int) -> bool:
+    return text[start : start + 1] in ("{", "[") and _closing(text, start) is not None
+
+
+def _outer(head: str, at: int) -> bool:
+    """Whether position `at` lies directly inside the outermost object."""
+    depth = 0
+    for token in _TOKEN.finditer(head):
+        if token.start() >= at:
+            return depth == 1
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token.group(), 0)
+    return False
+
+
+def tail_members(path: Path) -> dict[str, Any]:
+    """The collection's members that come after its `features`, read from the end of the file only."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - _TAIL))
+        text = file.read().decode("utf-8", errors="replace").rstrip("\x1e \r\n\t")
+    found: dict[str, Any] = {}
+    for match in list(re.finditer(r"\]\s*,", text))[-200:][::-1]:
+        try:
+            members = json.loads("{" + text[match.end() :])
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(members, dict) and "geometry" not in members:
+            found = members
+    return found
+
+
+def head_members(path: Path) -> dict[str, Any]:
+    """The collection's members that come before its `features`, from the first 64 KiB."""
+    with path.open("rb") as file:
+        text = file.read(_TAIL).decode("utf-8-sig", errors="replace").lstrip("\x1e \r\n\t")
+    start = re.search(r'"features"\s*:\s*\[', text)
+    if start is None or not text.startswith("{"):
+        return {}
+    try:
+        members = json.loads(text[: start.start()].rstrip().rstrip(",") + "}")
+    except (ValueError, RecursionError):
+        return {}
+    return members if isinstance(members, dict) else {}
