@@ -213,7 +213,7 @@ def start_version(
         row = schema.dataset_version.c
         newest = conn.execute(select(schema.dataset_version).where(row.dataset_id == found.id).order_by(row.number.desc()).limit(1))
         last = newest.mappings().first()
-        if last is not None and last["state"] == "ingesting" and last["request"] == request:
+        if last is not None and last["state"] in ("ingesting", "draft") and last["request"] == request:
             running = jobs.newest_of(conn, last["id"])
             if running is not None:
                 return version_by(conn, row.id == last["id"]), running

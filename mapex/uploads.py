@@ -77,7 +77,9 @@ class PartRequest:
 
 
 def stage(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None = None) -> Upload:
-    """Begin an upload.
+    """Begin an upload; one of the same name, size and sha256 that the organisation began before is gone on with.
+
+    So a client that was killed remembers nothing: it asks again, and sends what has not arrived.
 
     Raises: Denied, Invalid (`upload.empty`, `upload.too_large`, `upload.name`, `upload.sha256`), Unavailable (`store.full`,
         `store.unavailable`).
@@ -87,6 +89,9 @@ def stage(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None = No
     _check_size(ex, name, size)
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise Invalid("upload.sha256", "sha256 must be 64 hexadecimal digits in lower case", sha256=str(sha256)[:80])
+    known = _begun_before(ex, org_id, name, size, sha256) if sha256 is not None else None
+    if known is not None:
+        return known
     _check_room(ex, size)
     upload_id = ids.new("upl")
     key = f"{org_id}/{upload_id}"
@@ -268,6 +273,24 @@ def _check_joined(ex: Exchange, upload: Upload) -> None:
         raise Conflict(
             "upload.lost", f"the store holds {found} of {upload.name}, not {upload.size} bytes; upload it again", upload=upload.id
         )
+
+
+def _begun_before(ex: Exchange, org_id: str, name: str, size: int, sha256: str) -> Upload | None:
+    """The newest upload of this very file whose bytes (or the parts so far) are still in the store."""
+    row = schema.upload.c
+    same = (row.org_id == org_id, row.name == name, row.size == size, row.sha256 == sha256, row.state.in_(("open", "complete")))
+    with db.read(ex) as conn:
+        found = conn.execute(select(schema.upload).where(*same).order_by(row.created_ns.desc()).limit(1)).mappings().first()
+    if found is None:
+        return None
+    upload = _upload(found)
+    if upload.state == "complete":
+        return upload if _store(ex.store.stat, Area.STAGING, upload.store_key) is not None else None
+    try:
+        _store(ex.store.parts, upload.store_key, upload.store_upload_id)
+    except ObjectMissing:  # the store forgot it (unfinished uploads are removed after a week)
+        return None
+    return upload
 
 
 def _open(upload: Upload) -> Upload:

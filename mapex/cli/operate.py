@@ -63,9 +63,18 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
     else:
         settings = config.initialise(place)
     if settings.store == "minio":
-        from tiles.stores import provision_store
+        from tiles.store_minio import provision
 
-        provision_store(settings)
+        provision(
+            settings.store_endpoint,
+            access_key=settings.store_access_key,
+            secret_key=settings.store_secret_key,
+            upload_access_key=settings.store_upload_access_key,
+            upload_secret_key=settings.store_upload_secret_key,
+            prefix=settings.store_bucket_prefix,
+            region=settings.store_region,
+            secure=settings.store_secure,
+        )
     open_exchange(settings).engine.dispose()
     text = f"The exchange is in {settings.dir}. Next: export MAPEX_DIR={place}"
     show({"dir": str(settings.dir), "store": settings.store, "created": not is_there}, as_json=as_json, text=text)
@@ -121,7 +130,7 @@ def org_credit(slug: str, amount: int, key: str, as_json: bool) -> None:
     from mapex import ledger
 
     with the_exchange() as ex:
-        balance = ledger.credit(ex, None, slug, amount, key=key)
+        balance = ledger.credit(ex, None, slug, amount, key=key).balance
     show({"slug": slug, "balance": balance}, as_json=as_json, text=f"{slug}: balance {balance:,} KRW")
 
 
