@@ -1,0 +1,161 @@
+"""Vector tiles: GeoParquet 1.1 (WKB, longitude and latitude WGS 84), zstd, with a bbox covering column.
+
+Columns: `feature_id`, `kind`, `owner` (this cell owns the feature), `inside_mm` (measured length inside this cell, null when the feature
+is not measured: what the price counts, feature by feature), `properties` (JSON text), `geometry`, `bbox`; then whatever else the source's
+batches had (`measure`: the line that was measured in place of the geometry). Rows are in the order of feature_id, then of the source.
+Same rows, same bytes (of one version of Arrow).
+
+Source: https://geoparquet.org/releases/v1.1.0/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from tiles import wkb
+from tiles.assign import COUNTS, LENGTHS, assign
+from tiles.batch import EncodedTile, Kind, Quantities
+from tiles.errors import InvalidContent
+from tiles.grid import Float64s, UInt64s, quadkeys
+
+MEDIA_TYPE = "application/vnd.apache.parquet"
+ENDING = "parquet"
+
+BOX = pa.struct([(side, pa.float64()) for side in ("xmin", "ymin", "xmax", "ymax")])
+COLUMNS: dict[str, pa.DataType] = {
+    "feature_id": pa.string(),
+    "kind": pa.string(),
+    "owner": pa.bool_(),
+    "inside_mm": pa.int64(),
+    "properties": pa.string(),
+    "geometry": pa.binary(),
+    "bbox": BOX,
+}
+"""The columns that every vector tile starts with."""
+
+_COVERING = {"bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}}
+_DIMENSIONS = ("", " Z", " M", " ZM")
+_LONGEST = 1 << 16  # rows of a row group
+_OPTIONS: dict[str, Any] = {
+    "compression": "zstd",
+    "use_dictionary": ["kind"],
+    "write_statistics": [f"bbox.{side}" for side in ("xmin", "ymin", "xmax", "ymax")],
+    "store_schema": False,
+}
+
+
+def metadata(codes: NDArray[np.int16], bounds: Float64s, *, measured: bool) -> bytes:
+    """The `geo` metadata of some geometries: their types and box. No `crs` key means OGC:CRS84, which is what they are in."""
+    types = [wkb.TYPES[code % 1000] + _DIMENSIONS[code // 1000] for code in np.unique(codes).tolist()]
+    box = [*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist()]
+    columns: dict[str, Any] = {"geometry": {"encoding": "WKB", "geometry_types": types, "bbox": box, "covering": _COVERING}}
+    if measured:
+        columns["measure"] = {"encoding": "WKB", "geometry_types": []}
+    return json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": columns}, separators=(",", ":")).encode()
+
+
+def encode(table: pa.Table, geo: bytes) -> pa.Buffer:
+    """The bytes of one tile; `table` has `COLUMNS` first, `geo` is its `metadata`."""
+    sink = pa.BufferOutputStream()
+    schema = table.schema.with_metadata({b"geo": geo})
+    with pq.ParquetWriter(sink, schema, **_OPTIONS) as writer:
+        writer.write_table(table.replace_schema_metadata(schema.metadata), row_group_size=_LONGEST)
+    return sink.getvalue()
+
+
+def quantities(kind: pa.Array, owner: NDArray[np.bool_], mm: NDArray[np.int64], starts: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Price vectors of the groups of rows that begin at `starts` (not empty): lengths of all rows, counts of the owned ones."""
+    codes = np.asarray(pc.fill_null(pc.index_in(kind, pa.array([str(k) for k in Kind])), -1))
+    found = {"features": np.add.reduceat(owner.astype(np.int64), starts)}
+    kinds = list(Kind)
+    for name in dict.fromkeys(LENGTHS.values()):
+        some = np.isin(codes, [kinds.index(k) for k, n in LENGTHS.items() if n == name])
+        found[name] = np.add.reduceat(np.where(some, np.maximum(mm, 0), 0), starts)
+    for k, name in COUNTS.items():
+        found[name] = np.add.reduceat((owner & (codes == kinds.index(k))).astype(np.int64), starts)
+    return found
+
+
+def write_tiles(out: Path, layer: str, part: int, cells: UInt64s, table: pa.Table, codes: NDArray[np.int16]) -> Iterator[EncodedTile]:
+    """Write one file for each cell.
+
+    Args:
+        out: folder; files are `<layer>/<quadkey>-<part>.parquet` below it (the layer's folder exists).
+        layer: its name.
+        part: number of the source file.
+        cells: cell of each row, ascending.
+        table: `COLUMNS`, in chunks of one, rows of a cell in their final order.
+        codes: ISO WKB type of each row.
+    """
+    starts = np.flatnonzero(np.r_[True, cells[1:] != cells[:-1]])
+    ends = np.r_[starts[1:], len(cells)]
+    mm = table.column("inside_mm").fill_null(-1).to_numpy()
+    sums = quantities(table.column("kind").chunk(0), table.column("owner").to_numpy(), mm, starts)
+    box = table.column("bbox").chunk(0)
+    bounds = np.stack([np.asarray(box.field(side)) for side in ("xmin", "ymin", "xmax", "ymax")], axis=1)
+    measured = "measure" in table.column_names
+    for k, (i, j, key) in enumerate(zip(starts.tolist(), ends.tolist(), quadkeys(cells[starts]), strict=True)):
+        body = encode(table.slice(i, j - i), metadata(codes[i:j], bounds[i:j], measured=measured))
+        path = f"{layer}/{key}-{part}.{ENDING}"
+        (out / path).write_bytes(body)
+        amounts = Quantities(**{name: int(v[k]) for name, v in sums.items()}, bytes=len(body))
+        west, south = bounds[i:j, :2].min(axis=0).tolist()
+        east, north = bounds[i:j, 2:].max(axis=0).tolist()
+        sha256 = hashlib.sha256(body).hexdigest()
+        yield EncodedTile(layer, int(cells[i]), part, path, sha256, len(body), MEDIA_TYPE, amounts, (west, south, east, north))
+
+
+def read(path: Path) -> pa.Table:
+    """All rows of a vector tile. Raises InvalidContent: it is not a vector tile."""
+    try:
+        table = pq.ParquetFile(path).read(use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidContent(f"{path.name} is not readable Parquet: {error}") from error
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        raise InvalidContent(f"{path.name} lacks the columns {', '.join(missing)}", missing=missing)
+    for name, kind in COLUMNS.items():
+        if table.schema.field(name).type != kind:
+            raise InvalidContent(f"{path.name}: column {name} is {table.schema.field(name).type}, not {kind}")
+    return table
+
+
+def verify(path: Path, tile: EncodedTile) -> None:
+    """Assign and measure the features of a stored tile again and compare with its record.
+
+    Raises: InvalidContent: the file cannot be read, or the record, the owner flags or the lengths are not what the features give.
+    """
+    table = read(path)
+    if not table.num_rows:
+        raise InvalidContent(f"{path.name} holds no feature")
+    found = assign(table)
+    bad = np.flatnonzero(found.status != wkb.OK)
+    if len(bad):
+        _, why = wkb.REASONS[int(found.status[bad[0]])]
+        raise InvalidContent(f"{path.name}: feature {table.column('feature_id')[int(bad[0])].as_py()!r} {why}")
+    here = found.cell == np.uint64(tile.cell)
+    if not np.array_equal(np.sort(found.row[here]), np.arange(table.num_rows)):
+        raise InvalidContent(f"{path.name} holds a feature that does not touch its cell")
+    order = np.argsort(found.row[here])
+    owner, mm = found.owner[here][order], found.mm[here][order]
+    if not np.array_equal(owner, table.column("owner").fill_null(False).to_numpy()):
+        raise InvalidContent(f"{path.name} claims to own other features than those that begin in its cell")
+    if not np.array_equal(mm, table.column("inside_mm").fill_null(-1).to_numpy()):
+        raise InvalidContent(f"{path.name}: a length in inside_mm is not what lies inside the cell")
+    sums = quantities(table.column("kind").combine_chunks(), owner, mm, np.zeros(1, np.int64))
+    amounts = Quantities(**{name: int(v[0]) for name, v in sums.items()}, bytes=tile.size)
+    if amounts != tile.quantities:
+        raise InvalidContent(f"{path.name}: the record says {tile.quantities}, the features give {amounts}")
+    box = (*found.bounds[:, :2].min(axis=0).tolist(), *found.bounds[:, 2:].max(axis=0).tolist())
+    if box != tuple(tile.bbox):
+        raise InvalidContent(f"{path.name}: the record says the box {tile.bbox}, the features give {box}")
