@@ -150,10 +150,10 @@ class Publication:
 # ---- datasets ----------------------------------------------------------------------------------------------------------------------
 
 
-def create_dataset(ex: Exchange, by: Actor, slug: str, title: str = "", description: str = "") -> Dataset:
-    """A new dataset of the actor's organisation.
+def create_dataset(ex: Exchange, by: Actor, slug: str, title: str = "", description: str = "") -> tuple[Dataset, bool]:
+    """The actor's own dataset of this slug, and whether it is new; one that exists stays as it is.
 
-    Raises: Denied, Invalid (`slug.malformed`, `text.malformed`), Conflict (`dataset.exists`).
+    Raises: Denied, Invalid (`slug.malformed`, `text.malformed`).
     """
     org_id = authority.member(by)
     check_slug(slug)
@@ -165,13 +165,13 @@ def create_dataset(ex: Exchange, by: Actor, slug: str, title: str = "", descript
         "description": check_text(description, "description", 10_000) if description else "",
     }
 
-    def work(conn: Connection) -> Dataset:
+    def work(conn: Connection) -> tuple[Dataset, bool]:
         row = schema.dataset.c
         if conn.execute(select(row.id).where(row.org_id == org_id, row.slug == slug)).first():
-            raise Conflict("dataset.exists", f"{by.org_slug} has a dataset {slug!r} already", dataset=slug)
+            return find_dataset(conn, by, f"{by.org_slug}/{slug}"), False
         conn.execute(insert(schema.dataset).values(**values, created_ns=ex.now()))
         audit.append(conn, ex, by, audit.Action.DATASET_CREATED, dataset=slug, title=values["title"])
-        return find_dataset(conn, by, slug)
+        return find_dataset(conn, by, f"{by.org_slug}/{slug}"), True
 
     return db.run(ex, work)
 

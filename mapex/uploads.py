@@ -92,6 +92,9 @@ def stage(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None = No
     known = _begun_before(ex, org_id, name, size, sha256) if sha256 is not None else None
     if known is not None:
         return known
+    known = _known(ex, by, name, size, sha256)
+    if known is not None:
+        return known
     _check_room(ex, size)
     upload_id = ids.new("upl")
     key = f"{org_id}/{upload_id}"
@@ -227,6 +230,25 @@ def check_name(name: str) -> str:
     if any(segment in ("", ".", "..") or len(segment.encode()) > 255 for segment in segments) or "\\" in text or "\n" in text:
         raise Invalid("upload.name", f"{text[:80]!r} must be a file name or a relative path with `/`, without `..`", name=text[:80])
     return text
+
+
+def _known(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None) -> Upload | None:
+    """An earlier upload that promised the same bytes, and whose parts or object are still there."""
+    if sha256 is None:
+        return None
+    row = schema.upload.c
+    same = (row.org_id == by.org_id, row.name == name, row.size == size, row.sha256 == sha256, row.state != "aborted")
+    with db.read(ex) as conn:
+        found = [_upload(line) for line in conn.execute(select(schema.upload).where(*same).order_by(row.created_ns.desc())).mappings()]
+    for upload in found:
+        if upload.state == "open":
+            with suppress(ObjectMissing):
+                _store(ex.store.parts, upload.store_key, upload.store_upload_id)
+                return upload
+        info = _store(ex.store.stat, Area.STAGING, upload.store_key)
+        if info is not None and info.size == size:
+            return upload
+    return None
 
 
 def _check_size(ex: Exchange, name: str, size: int) -> None:

@@ -9,14 +9,27 @@ from urllib.parse import urlsplit
 from apiflask import APIFlask
 from flask import Response, current_app, jsonify
 
-from web import auth, errors, headers, i18n
+from web import auth, errors, headers, i18n, pages, static_files
 from web.parse import Error
 from web.policy import check_routes, policy
 
 if TYPE_CHECKING:
     from mapex.exchange import Exchange
 
-MODULES = ("api_me", "api_market", "api_orders", "api_grants", "api_wallet")
+MODULES = (
+    "api_me",
+    "api_participants",
+    "api_uploads",
+    "api_datasets",
+    "api_jobs",
+    "api_market",
+    "api_orders",
+    "api_grants",
+    "api_wallet",
+    "api_permits",
+    "api_audit",
+    "coverage",
+)
 """Modules of `web` with a `blueprint`; add yours when it lands."""
 
 LONGEST_BODY = 8 << 20
@@ -46,6 +59,8 @@ def create_app(ex: Exchange) -> APIFlask:
     i18n.install(app)
     auth.install(app)
     app.before_request(auth.guard)
+    static_files.install(app)
+    pages.install(app)
     for name in MODULES:
         app.register_blueprint(importlib.import_module(f"web.{name}").blueprint)
     if ex.settings.store == "directory":

@@ -7,7 +7,7 @@ from builders import DAY_ONE, Clock, a_permit, a_person, an_org, square
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapex import audit, db, permits
+from mapex import audit, db, participants, permits
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Exchange
 from tiles import grid
@@ -20,10 +20,16 @@ OUTSIDE = grid.cells_at([129.0], [35.1])
 
 
 def check(
-    ex: Exchange, org: str, cells: object = INSIDE, *, purpose: str | None = "research", handling_class: str = "original", **more: object
-):  # type: ignore[no-untyped-def]
+    ex: Exchange,
+    org: str,
+    cells: Cover | permits.UInt64s = INSIDE,
+    *,
+    purpose: str | None = "research",
+    handling_class: str = "original",
+    number: str | None = None,
+) -> permits.Decision:
     with db.read(ex) as conn:
-        org_id = permits.find_org(conn, org).id
+        org_id = participants.find_org(conn, org).id
         return permits.check(conn, org_id, handling_class, purpose, cells, ex.now(), number=number)
 
 
@@ -110,7 +116,7 @@ def test_permit_ends_on_the_exact_nanosecond(exchange: Exchange) -> None:
     clock = exchange.now
     assert isinstance(clock, Clock)
     with db.read(exchange) as conn:
-        org_id = permits.find_org(conn, "dongil").id
+        org_id = participants.find_org(conn, "dongil").id
         for at_ns, allowed in ((DAY_ONE - 1, False), (DAY_ONE, True), (DAY_ONE + 10**9 - 1, True), (DAY_ONE + 10**9, False)):
             assert permits.check(conn, org_id, "original", "research", INSIDE, at_ns).is_allowed is allowed
 

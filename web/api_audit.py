@@ -1,0 +1,117 @@
+"""The audit log: filter, page, CSV. Reading it is an event itself."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from mapex import audit
+from mapex.audit import Event, Filter
+from mapex.errors import Invalid
+from mapex.times import iso_from_ns
+from web.auth import current_actor, exchange
+from web.parse import Answer, Length, OneOf, Query, Range, fields, when
+from web.policy import policy
+
+blueprint = APIBlueprint("audit", __name__, url_prefix="/api/v1", tag="Audit")
+
+MOST_CSV_ROWS = 100_000
+COLUMNS = ("seq", "at", "action", "person", "org", "owner", "dataset", "layer", "tile", "purpose", "permit")
+
+
+class EventsQuery(Query):
+    """Which events; all that are given must fit. `tile` is a quadkey, a shorter one stands for all tiles below it."""
+
+    action = fields.String(load_default="", validate=Length(0, 64))
+    org = fields.String(load_default="", validate=Length(0, 64))
+    owner = fields.String(load_default="", validate=Length(0, 64))
+    person = fields.String(load_default="", validate=Length(0, 255))
+    dataset = fields.String(load_default="", validate=Length(0, 64))
+    layer = fields.String(load_default="", validate=Length(0, 64))
+    tile = fields.String(load_default="", validate=Length(0, 32))
+    purpose = fields.String(load_default="", validate=Length(0, 32))
+    permit = fields.String(load_default="", validate=Length(0, 128))
+    from_time = fields.String(data_key="from", load_default="")
+    to_time = fields.String(data_key="to", load_default="")
+    after = fields.Integer(load_default=None, allow_none=True, validate=Range(min=0))
+    limit = fields.Integer(load_default=100, validate=Range(1, MOST_CSV_ROWS))
+    format = fields.String(load_default="json", validate=OneOf(["json", "csv"]))
+
+
+class EventOut(Answer):
+    """Who (`person` of `org`) did what to which data (of `owner`), for what purpose, under which permit; `details` is the rest."""
+
+    seq = fields.Integer()
+    at = fields.String()
+    action = fields.String()
+    person = fields.String()
+    org = fields.String()
+    owner = fields.String()
+    dataset = fields.String()
+    layer = fields.String()
+    tile = fields.String()
+    purpose = fields.String()
+    permit = fields.String()
+    details = fields.Dict()
+
+
+class EventsOut(Answer):
+    """Newest first; `next` is the `after` of the next page."""
+
+    events = fields.List(fields.Nested(EventOut))
+    next = fields.Integer(allow_none=True)
+
+
+@blueprint.get("/audit/events")
+@policy("audit")
+@blueprint.input(EventsQuery, location="query")
+@blueprint.output(EventsOut)
+def events(query_data: dict[str, Any]) -> dict[str, Any] | Response:
+    """Events that you may see, newest first; `format=csv` gives a table (up to 100,000 rows)."""
+    words = ("action", "org", "owner", "person", "dataset", "layer", "tile", "purpose", "permit")
+    wanted = Filter(**{name: query_data[name] for name in words}, from_ns=when(query_data["from_time"]), to_ns=when(query_data["to_time"]))
+    if query_data["format"] == "csv":
+        return _table(islice(_pages(wanted, query_data["after"], query_data["limit"]), query_data["limit"]))
+    if query_data["limit"] > audit.MAX_PAGE:
+        raise Invalid("audit.limit", f"limit must be 1 to {audit.MAX_PAGE}, not {query_data['limit']}", limit=query_data["limit"])
+    page = audit.events(exchange(), current_actor(), wanted, after=query_data["after"], limit=query_data["limit"])
+    return {"events": [shown(event) for event in page.events], "next": page.next}
+
+
+def shown(event: Event) -> dict[str, Any]:
+    """The event as JSON."""
+    plain = {name: getattr(event, name) for name in COLUMNS if name != "at"}
+    rest = {name: value for name, value in event.payload.items() if name not in (*COLUMNS, "v")}
+    return {**plain, "at": iso_from_ns(event.at_ns), "details": rest}
+
+
+def _pages(wanted: Filter, after: int | None, limit: int) -> Iterator[Event]:
+    while True:
+        page = audit.events(exchange(), current_actor(), wanted, after=after, limit=min(limit, audit.MAX_PAGE))
+        yield from page.events
+        after = page.next
+        if after is None:
+            return
+
+
+def _table(found: Iterator[Event]) -> Response:
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(COLUMNS)
+    for event in found:
+        line = shown(event)
+        table.writerow([_harmless(str(line[name])) for name in COLUMNS])
+    # The mark makes spreadsheet programs read UTF-8; Korean names are wrong without it.
+    body = "\ufeff" + text.getvalue()
+    return Response(body, mimetype="text/csv", headers={"Content-Disposition": 'attachment; filename="mapex-audit.csv"'})
+
+
+def _harmless(value: str) -> str:
+    """A cell that a spreadsheet does not run as a formula."""
+    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

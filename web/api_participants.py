@@ -1,0 +1,199 @@
+"""Tokens of one's own; organisations and persons for the operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from mapex import participants
+from mapex.participants import Org, Person
+from mapex.times import iso_from_ns
+from web.auth import current_actor, exchange
+from web.parse import Answer, Body, Length, OneOf, Range, fields
+from web.policy import policy
+
+blueprint = APIBlueprint("participants", __name__, url_prefix="/api/v1", tag="Account")
+
+
+class TokenIn(Body):
+    """An API token to be made; `*` = all that the person may do."""
+
+    name = fields.String(load_default="token", validate=Length(1, 255))
+    scopes = fields.List(fields.String(validate=OneOf(participants.SCOPES)), load_default=lambda: ["*"], validate=Length(1, 10))
+    days = fields.Integer(load_default=participants.TOKEN_DAYS, strict=True, validate=Range(1, participants.MAX_TOKEN_DAYS))
+
+
+class TokenOut(Answer):
+    """A token without its secret."""
+
+    id = fields.String()
+    name = fields.String()
+    scopes = fields.List(fields.String())
+    created_at = fields.String()
+    expires_at = fields.String()
+
+
+class MadeTokenOut(Answer):
+    """The secret, this once."""
+
+    token = fields.String()
+
+
+class TokensOut(Answer):
+    """Tokens that are not revoked, newest first."""
+
+    tokens = fields.List(fields.Nested(TokenOut))
+
+
+class OrgIn(Body):
+    """An organisation to be made."""
+
+    slug = fields.String(required=True)
+    name = fields.String(load_default="", validate=Length(0, 255))
+
+
+class OrgOut(Answer):
+    """An organisation."""
+
+    slug = fields.String()
+    name = fields.String()
+    state = fields.String(metadata={"enum": ["active", "suspended"]})
+    created_at = fields.String()
+
+
+class OrgsOut(Answer):
+    """Organisations by slug."""
+
+    organisations = fields.List(fields.Nested(OrgOut))
+
+
+class PersonIn(Body):
+    """A person to be made: a member of an organisation, or an auditor or operator (of none)."""
+
+    email = fields.String(required=True, validate=Length(3, 255))
+    org = fields.String(load_default="")
+    role = fields.String(load_default="member", validate=OneOf(["member", "auditor", "operator"]))
+    name = fields.String(load_default="", validate=Length(0, 255))
+
+
+class PersonOut(Answer):
+    """A person."""
+
+    email = fields.String()
+    name = fields.String()
+    org = fields.String()
+    role = fields.String()
+    state = fields.String()
+
+
+class PersonsOut(Answer):
+    """Persons by e-mail."""
+
+    persons = fields.List(fields.Nested(PersonOut))
+
+
+class StateIn(Body):
+    """Active or suspended; effective on the next request."""
+
+    state = fields.String(required=True, validate=OneOf(["active", "suspended"]))
+
+
+@blueprint.get("/tokens")
+@policy("account")
+@blueprint.output(TokensOut)
+def tokens() -> dict[str, Any]:
+    """The own tokens."""
+    found = participants.tokens(exchange(), current_actor())
+    return {
+        "tokens": [
+            {
+                "id": token.id,
+                "name": token.name,
+                "scopes": list(token.scopes),
+                "created_at": iso_from_ns(token.created_ns),
+                "expires_at": iso_from_ns(token.expires_ns),
+            }
+            for token in found
+        ]
+    }
+
+
+@blueprint.post("/tokens")
+@policy("account")
+@blueprint.input(TokenIn)
+@blueprint.output(MadeTokenOut, status_code=201)
+def create_token(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Make a token; its secret is shown this once."""
+    by = current_actor()
+    return {"token": participants.create_token(exchange(), by, json_data["name"], json_data["scopes"], json_data["days"], by=by)}
+
+
+@blueprint.delete("/tokens/<token_id>")
+@policy("account")
+@blueprint.output({}, status_code=204)
+def revoke_token(token_id: str) -> str:
+    """Revoke a token; effective on its next request."""
+    participants.revoke_token(exchange(), current_actor(), token_id)
+    return ""
+
+
+@blueprint.get("/organisations")
+@policy("operate")
+@blueprint.output(OrgsOut)
+def organisations() -> dict[str, Any]:
+    """All organisations."""
+    return {"organisations": [_org(org) for org in participants.orgs(exchange())]}
+
+
+@blueprint.post("/organisations")
+@policy("operate")
+@blueprint.input(OrgIn)
+@blueprint.output(OrgOut, status_code=201)
+def add_org(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Make an organisation."""
+    return _org(participants.add_org(exchange(), current_actor(), json_data["slug"], json_data["name"]))
+
+
+@blueprint.post("/organisations/<slug>/state")
+@policy("operate")
+@blueprint.input(StateIn)
+@blueprint.output(OrgOut)
+def set_org_state(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Suspend or resume an organisation with all its persons and tokens."""
+    return _org(participants.set_org_state(exchange(), current_actor(), slug, json_data["state"]))
+
+
+@blueprint.get("/persons")
+@policy("operate")
+@blueprint.output(PersonsOut)
+def persons() -> dict[str, Any]:
+    """All persons."""
+    return {"persons": [_person(person) for person in participants.persons(exchange(), current_actor())]}
+
+
+@blueprint.post("/persons")
+@policy("operate")
+@blueprint.input(PersonIn)
+@blueprint.output(PersonOut, status_code=201)
+def add_person(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Make a person; without password until one is set."""
+    email = json_data.pop("email")
+    return _person(participants.add_person(exchange(), current_actor(), email, **json_data))
+
+
+@blueprint.post("/persons/<email>/state")
+@policy("operate")
+@blueprint.input(StateIn)
+@blueprint.output(PersonOut)
+def set_person_state(email: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Suspend or resume a person."""
+    return _person(participants.set_person_state(exchange(), current_actor(), email, json_data["state"]))
+
+
+def _org(org: Org) -> dict[str, Any]:
+    return {"slug": org.slug, "name": org.name, "state": org.state, "created_at": iso_from_ns(org.created_ns)}
+
+
+def _person(person: Person) -> dict[str, Any]:
+    return {"email": person.email, "name": person.name, "org": person.org_slug, "role": person.role, "state": person.state}
