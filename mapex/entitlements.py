@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, select, text
+from sqlalchemy import Connection, RowMapping, String, bindparam, select, text
 
 from mapex import authority, db, pyramid
 from mapex.errors import Invalid, NotFound
@@ -93,7 +93,10 @@ def add(conn: Connection, org_id: str, order_id: str, purpose: str, bought: Boug
             "FROM r CROSS JOIN tile_sum s CROSS JOIN tile t CROSS JOIN layer l CROSS JOIN offer o "
             "WHERE s.z = r.z AND s.cell >= r.lo AND s.cell < r.hi AND s.layer_id IN :layers AND t.layer_id = s.layer_id "
             "AND t.cell = s.cell AND l.id = t.layer_id AND o.version_id = l.version_id AND o.state = 'live'"
-        ).bindparams(bindparam("layers", expanding=True)),
+        ).bindparams(
+            bindparam("layers", expanding=True, type_=String()),
+            *(bindparam(name, type_=String()) for name in ("org", "order", "prefix", "purpose", "permit")),
+        ),
         {
             **values,
             "prefix": _prefix(order_id),
@@ -131,7 +134,7 @@ def of_order(ex: Exchange, by: Actor, order_id: str, *, after: str = "", limit: 
 def pick(conn: Connection, org_id: str, order_id: str, entitlement_ids: Sequence[str]) -> list[OrderTile]:
     """Those of the ids that are entitlements of this order of this organisation, in no fixed order."""
     statement = text(f"{_SELECT} WHERE e.id IN :ids AND e.order_id = :order AND e.org_id = :org").bindparams(
-        bindparam("ids", expanding=True)
+        bindparam("ids", expanding=True, type_=String())
     )
     values = {"ids": list(entitlement_ids), "order": order_id, "org": org_id}
     return [_tile(row, frozenset()) for row in conn.execute(statement, values).mappings()]

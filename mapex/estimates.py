@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, String, bindparam, text
 
 from mapex import authority, db, licences, permits, pyramid
 from mapex.errors import Invalid, NotFound
@@ -241,7 +241,7 @@ def offers_in(
         "o.licence, o.rate_card AS rates, d.slug AS dataset, g.slug AS org "
         "FROM layer l JOIN dataset_version v ON v.id = l.version_id JOIN offer o ON o.version_id = v.id AND o.state = 'live' "
         "JOIN dataset d ON d.id = v.dataset_id JOIN organisation g ON g.id = o.org_id AND g.state = 'active' WHERE l.id IN :layers"
-    ).bindparams(bindparam("layers", expanding=True))
+    ).bindparams(bindparam("layers", expanding=True, type_=String()))
     found = [
         Offered(**{**row, "rates": parsed_rates(row["rates"])}, sums=sums[row["layer_id"]])
         for row in conn.execute(statement, {"layers": list(sums)}).mappings()

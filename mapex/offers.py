@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select, text, update
 
 from mapex import catalogue, db, failpoints, ids, licences, pyramid
 from mapex.audit import Action, append
@@ -196,7 +196,7 @@ def _terms(conn: Connection, offer_ids: Sequence[str]) -> Sequence[RowMapping]:
     statement = text(
         "SELECT o.id, o.attribution, o.licence, d.title, v.published_ns FROM offer o JOIN dataset d ON d.id = o.dataset_id "
         "JOIN dataset_version v ON v.id = o.version_id WHERE o.id IN :offers"
-    ).bindparams(bindparam("offers", expanding=True))
+    ).bindparams(bindparam("offers", expanding=True, type_=String()))
     return conn.execute(statement, {"offers": list(offer_ids)}).mappings().all()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, String, bindparam, text
 
 from mapex.db import is_sqlite
 from tiles.batch import QUANTITIES, Quantities
@@ -116,7 +116,7 @@ def _fill_owned(conn: Connection, layer_id: str) -> None:
 def drop(conn: Connection, layer_ids: Sequence[str]) -> None:
     """Remove layers that are on offer no longer."""
     for table in ("tile_sum", "owned_sum"):
-        statement = text(f"DELETE FROM {table} WHERE layer_id IN :layers").bindparams(bindparam("layers", expanding=True))
+        statement = text(f"DELETE FROM {table} WHERE layer_id IN :layers").bindparams(bindparam("layers", expanding=True, type_=String()))
         conn.execute(statement, {"layers": list(layer_ids)})
 
 
@@ -128,7 +128,7 @@ def own(conn: Connection, org_id: str, layer_ids: Sequence[str], ranges: UInt64s
             f"{head} INSERT INTO owned_sum (org_id, z, cell, layer_id, {_COLUMNS}) SELECT :org, s.z, s.cell, s.layer_id, {_COLUMNS} "
             "FROM r CROSS JOIN tile_sum s WHERE s.z = r.z AND s.cell >= r.lo AND s.cell < r.hi AND s.layer_id IN :layers "
             f"ON CONFLICT (org_id, z, cell, layer_id) DO UPDATE SET {_REPLACE}"
-        ).bindparams(bindparam("layers", expanding=True)),
+        ).bindparams(bindparam("layers", expanding=True, type_=String()), bindparam("org", type_=String())),
         {**values, "org": org_id, "layers": list(layer_ids)},
     )
     each = ", ".join(f"SUM(s.{name})" for name in ("cells", *QUANTITIES))
@@ -141,7 +141,7 @@ def own(conn: Connection, org_id: str, layer_ids: Sequence[str], ranges: UInt64s
                 f"FROM r CROSS JOIN owned_sum s WHERE s.org_id = :org AND s.z = {z + 1} AND s.cell >= r.lo * 4 AND s.cell < r.hi * 4 "
                 "AND s.layer_id IN :layers GROUP BY r.z, s.cell >> 2, s.layer_id "
                 f"ON CONFLICT (org_id, z, cell, layer_id) DO UPDATE SET {_REPLACE}"
-            ).bindparams(bindparam("layers", expanding=True)),
+            ).bindparams(bindparam("layers", expanding=True, type_=String()), bindparam("org", type_=String())),
             {**values, "org": org_id, "layers": list(layer_ids)},
         )
 

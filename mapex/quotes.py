@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import rfc8785
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, text
+from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select, text
 
 from mapex import authority, db, ids, pyramid
 from mapex.audit import Action, append
@@ -136,7 +136,9 @@ def tiles_digest(conn: Connection, estimate: Estimate) -> str:
         layers = [pin.layer_id for pin in estimate.pins if pin.area == index]
         if layers:
             head, values = pyramid.with_ranges(conn, [(ZOOM, ranges)])
-            statement = text(f"{head} SELECT t.layer_id, t.cell, t.part, t.sha256 {TILES}").bindparams(bindparam("layers", expanding=True))
+            statement = text(f"{head} SELECT t.layer_id, t.cell, t.part, t.sha256 {TILES}").bindparams(
+                bindparam("layers", expanding=True, type_=String())
+            )
             rows += [tuple(row) for row in conn.execute(statement, {**values, "layers": layers})]
     return digest_of(rows)
 

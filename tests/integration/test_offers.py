@@ -1,0 +1,310 @@
+"""Publishing, searching and pricing, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import pytest
+from builders import a_person
+from market_builders import EVERYWHERE, RATES, SEOUL, a_draft, a_layer, a_market, a_permit, area, block
+from sqlalchemy import func, select, text
+
+from mapex import audit, offers, participants, quotes
+from mapex.errors import Conflict, Denied, Invalid, NotFound
+from mapex.exchange import Exchange
+from mapex.pricing import Unit, amount_of
+from mapex.schema import metadata
+from tiles.batch import LayerKind, Quantities
+from tiles.region import Region
+
+
+def counts(ex: Exchange) -> dict[str, int]:
+    """Rows of every table."""
+    with ex.engine.connect() as conn:
+        return {table.name: conn.execute(select(func.count()).select_from(table)).scalar_one() for table in metadata.sorted_tables}
+
+
+def pyramid_rows(ex: Exchange, table: str = "tile_sum") -> list[tuple[int, int]]:
+    with ex.engine.connect() as conn:
+        return [tuple(row) for row in conn.execute(text(f"SELECT z, SUM(cells) FROM {table} GROUP BY z ORDER BY z"))]  # type: ignore[misc]
+
+
+def test_estimate_prices_the_tiles_of_a_region(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    found = offers.estimate(exchange, market.buyer, area(market.cells))
+    small = 16 * 1_234_567
+    [line] = found.lines
+    assert (line.dataset, line.org, line.layer, line.kind, line.unit) == ("streets", "hanbit", "hdmap", "hdmap", "lane_km")
+    assert (line.small, line.rate, line.amount) == (small, 6300, amount_of(Unit.LANE_KM, small, 6300))
+    assert (found.tiles, line.tiles, line.owned_tiles) == (16, 16, 0)
+    assert (found.subtotal, found.vat, found.total) == (124_444, 12_444, 136_888)
+
+
+def test_estimate_of_a_part_counts_only_its_tiles(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    part = [*market.cells[:3], SEOUL - 1000]
+    assert offers.estimate(exchange, market.buyer, area(part)).tiles == 3
+
+
+def test_estimate_of_a_polygon_and_of_its_cells_is_the_same(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    region = Region.from_bbox(126.9, 37.5, 127.1, 37.6)
+    from tiles.region import cover
+
+    by_region = offers.estimate(exchange, market.buyer, region)
+    by_cells = offers.estimate(exchange, market.buyer, cover(region))
+    assert by_region.lines == by_cells.lines
+    assert by_region.area_m2 < by_cells.area_m2
+
+
+def test_estimate_and_search_store_nothing(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    before = counts(exchange)
+    offers.estimate(exchange, market.buyer, area(market.cells))
+    offers.search(exchange, market.buyer, area(market.cells))
+    assert counts(exchange) == before
+
+
+def test_own_offers_are_left_out(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    found = offers.estimate(exchange, market.seller, area(market.cells))
+    assert (found.lines, found.total) == ((), 0)
+    [listing] = offers.search(exchange, market.seller, area(market.cells))
+    assert listing.is_own
+
+
+def test_layers_and_dataset_narrow_what_is_priced(exchange: Exchange) -> None:
+    cells = block()
+    layers = [a_layer(cells), a_layer(cells, name="points", kind=LayerKind.POINTCLOUD, each=Quantities(points=5_000_000))]
+    market = a_market(exchange, layers=layers)
+    a_draft(exchange, market.seller, "other", [a_layer(cells)])
+    offers.publish(exchange, market.seller, "other", rate_card={"lane_km": 1}, licence="commercial")
+
+    def lines(**wanted: object) -> set[tuple[str, str]]:
+        return {(line.dataset, line.layer) for line in offers.estimate(exchange, market.buyer, area(cells), **wanted).lines}  # type: ignore[arg-type]
+
+    assert lines() == {("streets", "hdmap"), ("streets", "points"), ("other", "hdmap")}
+    assert lines(layers=["points"]) == lines(layers=["pointcloud"]) == {("streets", "points")}
+    assert lines(dataset="other") == lines(dataset="hanbit/other") == {("other", "hdmap")}
+    with pytest.raises(NotFound) as caught:
+        lines(dataset="absent")
+    assert caught.value.code == "dataset.unknown"
+
+
+def test_a_draft_is_neither_found_nor_priced_nor_told_from_an_absent_one(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    a_draft(exchange, market.seller, "secret", [a_layer(market.cells)])
+    assert {line.dataset for line in offers.estimate(exchange, market.buyer, area(market.cells)).lines} == {"streets"}
+    messages = []
+    for name in ("secret", "absent"):
+        with pytest.raises(NotFound) as caught:
+            offers.quote(exchange, market.buyer, area(market.cells), purpose="research", dataset=name)
+        messages.append(caught.value.message.replace(name, "NAME"))
+    assert messages[0] == messages[1]
+
+
+def test_a_purpose_outside_the_licence_is_a_refusal_not_a_price(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    found = offers.estimate(exchange, market.buyer, area(market.cells), purpose="perception_training")
+    assert found.lines == ()
+    assert [(r.code, r.tiles) for r in found.refusals] == [("licence.purpose", 16)]
+
+
+def test_an_unknown_purpose_is_refused(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    with pytest.raises(Invalid) as caught:
+        offers.estimate(exchange, market.buyer, area(market.cells), purpose="fun")
+    assert caught.value.code == "purpose.unknown"
+
+
+def test_original_footage_without_permit_is_a_refusal(exchange: Exchange) -> None:
+    cells = block()
+    layers = [a_layer(cells), a_layer(cells, name="photos", handling_class="original", kind=LayerKind.PHOTOS, each=Quantities(frames=3))]
+    market = a_market(exchange, layers=layers)
+    found = offers.estimate(exchange, market.buyer, area(cells))
+    assert {line.layer for line in found.lines} == {"hdmap"}
+    assert [(r.code, r.layer, r.tiles) for r in found.refusals] == [("permit.missing", "photos", 16)]
+    a_permit(exchange)
+    found = offers.estimate(exchange, market.buyer, area(cells))
+    assert {line.layer for line in found.lines} == {"hdmap", "photos"}
+    assert found.refusals == ()
+
+
+def test_a_permit_for_half_of_the_area_prices_half_and_refuses_half(exchange: Exchange) -> None:
+    cells = block()
+    market = a_market(exchange, layers=[a_layer(cells, name="photos", handling_class="original", kind=LayerKind.PHOTOS)])
+    west = Region.from_bbox(126.0, 37.0, 127.0, 38.0)
+    from tiles.region import cover
+
+    inside = int(cover(west).contains(area(cells).cells()).sum())
+    a_permit(exchange, area=west.geojson)
+    found = offers.estimate(exchange, market.buyer, area(cells), purpose="research")
+    priced, refused = sum(line.tiles for line in found.lines), sum(r.tiles for r in found.refusals)
+    assert priced + refused == 16
+    assert priced <= inside
+    assert all(r.code == "permit.area" for r in found.refusals)
+
+
+def test_a_region_with_only_refusals_cannot_be_quoted(exchange: Exchange) -> None:
+    cells = block()
+    market = a_market(exchange, layers=[a_layer(cells, name="photos", handling_class="original", kind=LayerKind.PHOTOS)])
+    before = counts(exchange)
+    with pytest.raises(Denied) as caught:
+        market.quote()
+    assert caught.value.code == "permit.missing"
+    assert counts(exchange) == before
+    a_permit(exchange, days=-1, valid_from_ns=exchange.now() - 10**18)
+    with pytest.raises(Denied) as caught:
+        market.quote()
+    assert caught.value.code == "permit.expired"
+
+
+def test_an_empty_region_cannot_be_quoted(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    with pytest.raises(Invalid) as caught:
+        market.quote([SEOUL - 100_000])
+    assert caught.value.code == "quote.empty"
+
+
+def test_a_quote_needs_a_purpose(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    with pytest.raises(Invalid) as caught:
+        market.quote(purpose="")
+    assert caught.value.code == "purpose.missing"
+
+
+def test_a_quote_reads_back_as_it_was_made_and_only_for_its_organisation(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    made = market.quote()
+    read = quotes.get(exchange, market.buyer, made.id)
+    assert (read.estimate.lines, read.estimate.total, read.tiles_sha256) == (made.estimate.lines, made.estimate.total, made.tiles_sha256)
+    assert [ranges.tolist() for ranges in read.estimate.areas] == [ranges.tolist() for ranges in made.estimate.areas]
+    for other in (market.seller, a_person(exchange, "third")):
+        with pytest.raises(NotFound):
+            quotes.get(exchange, other, made.id)
+
+
+def test_a_quote_that_was_altered_in_the_database_is_refused(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    made = market.quote()
+    with exchange.engine.begin() as conn:
+        conn.execute(text("UPDATE quote SET total = 1"))
+    with pytest.raises(Conflict) as caught:
+        quotes.get(exchange, market.buyer, made.id)
+    assert caught.value.code == "quote.altered"
+
+
+def test_an_auditor_has_no_prices(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    with pytest.raises(Denied) as caught:
+        offers.estimate(exchange, a_person(exchange, role="auditor"), area(market.cells))
+    assert caught.value.code == "role.member"
+
+
+def test_the_pyramid_holds_every_tile_at_every_zoom(exchange: Exchange) -> None:
+    a_market(exchange)
+    assert pyramid_rows(exchange) == [(z, 16) for z in range(6, 17)]
+
+
+def test_publishing_twice_with_the_same_terms_changes_nothing(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    before = counts(exchange)
+    again = offers.publish(exchange, market.seller, "streets", rate_card=RATES, licence="research")
+    assert again.state == "live"
+    assert counts(exchange) == before
+
+
+def test_a_new_price_replaces_the_offer_and_publishes_no_version(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    first = offers.search(exchange, market.buyer, area(market.cells))[0]
+    offers.publish(exchange, market.seller, "streets", rate_card={"lane_km": 1}, licence="commercial")
+    second = offers.search(exchange, market.buyer, area(market.cells))[0]
+    assert (first.rates["lane_km"], second.rates["lane_km"], second.licence) == (6300, 1, "commercial")
+    auditor = a_person(exchange, role="auditor")
+    actions = [event.action for event in audit.events(exchange, auditor).events]
+    assert (actions.count("version.published"), actions.count("offer.published")) == (1, 2)
+    assert pyramid_rows(exchange) == [(z, 16) for z in range(6, 17)]
+
+
+def test_a_new_version_replaces_the_old_one_on_sale(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    a_draft(exchange, market.seller, "streets", [a_layer(market.cells[:5], salt="new")])
+    made = offers.publish(exchange, market.seller, "streets", rate_card=RATES, licence="research")
+    assert made.version == 2
+    found = offers.estimate(exchange, market.buyer, area(market.cells))
+    assert [(line.version, line.tiles) for line in found.lines] == [(2, 5)]
+    assert pyramid_rows(exchange) == [(z, 5) for z in range(6, 17)]
+
+
+def test_a_withdrawn_dataset_is_gone_from_the_market(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    assert offers.withdraw(exchange, market.seller, "streets").state == "withdrawn"
+    assert offers.search(exchange, market.buyer, area(market.cells)) == []
+    assert offers.estimate(exchange, market.buyer, area(market.cells)).lines == ()
+    assert pyramid_rows(exchange) == []
+    with pytest.raises(Conflict):
+        offers.withdraw(exchange, market.seller, "streets")
+
+
+def test_only_the_owner_publishes_and_withdraws(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    with pytest.raises(NotFound):
+        offers.publish(exchange, market.buyer, "streets", rate_card=RATES, licence="research")
+    with pytest.raises(NotFound):
+        offers.withdraw(exchange, market.buyer, "streets")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"rate_card": {"mile": 1}}, "rates.unit"),
+        ({"rate_card": {}}, "rates.empty"),
+        ({"rate_card": {"lane_km": -1}}, "rates.value"),
+        ({"licence": "anything"}, "licence.unknown"),
+        ({"attribution": "two\nlines"}, "offer.attribution"),
+    ],
+)
+def test_terms_that_cannot_be_are_refused_and_leave_nothing(exchange: Exchange, changes: dict[str, object], code: str) -> None:
+    seller = a_person(exchange, "hanbit")
+    a_draft(exchange, seller, "streets", [a_layer(block())])
+    before = counts(exchange)
+    with pytest.raises(Invalid) as caught:
+        offers.publish(exchange, seller, "streets", **{"rate_card": RATES, "licence": "research", **changes})  # type: ignore[arg-type]
+    assert caught.value.code == code
+    assert counts(exchange) == before
+
+
+def test_a_layer_without_handling_class_cannot_be_published(exchange: Exchange) -> None:
+    seller = a_person(exchange, "hanbit")
+    a_draft(exchange, seller, "streets", [a_layer(block(), handling_class=None)])
+    before = counts(exchange)
+    with pytest.raises(Conflict) as caught:
+        offers.publish(exchange, seller, "streets", rate_card=RATES, licence="research")
+    assert caught.value.code == "class.missing"
+    assert counts(exchange) == before
+
+
+def test_a_layer_that_the_rate_card_does_not_charge_is_named_to_the_seller(exchange: Exchange) -> None:
+    seller = a_person(exchange, "hanbit")
+    a_draft(exchange, seller, "streets", [a_layer(block()), a_layer(block(), name="poles", each=Quantities(features=3))])
+    assert offers.publish(exchange, seller, "streets", rate_card=RATES, licence="research").unpriced == ("poles",)
+
+
+def test_a_suspended_seller_is_not_on_the_market(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    participants.set_org_state(exchange, None, "hanbit", "suspended")
+    assert offers.estimate(exchange, market.buyer, area(market.cells)).lines == ()
+
+
+def test_two_sellers_of_one_slug_are_told_apart(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    other = a_person(exchange, "third")
+    a_draft(exchange, other, "streets", [a_layer(market.cells)])
+    offers.publish(exchange, other, "streets", rate_card={"lane_km": 10}, licence="research")
+    found = offers.estimate(exchange, market.buyer, area(market.cells), dataset="third/streets")
+    assert [line.org for line in found.lines] == ["third"]
+
+
+def test_too_many_cells_are_refused(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    with pytest.raises(Invalid) as caught:
+        offers.estimate(exchange, market.buyer, Region.from_geojson(EVERYWHERE))
+    assert caught.value.code == "region.too_large"
