@@ -61,7 +61,11 @@ def recognise(crs: CRS) -> tuple[str, bool, str]:
         return f"EPSG:{code}", False, ""
     known = KOREAN_NAMES.get(crs.name.upper().replace(" ", "_").replace("/", "_").replace("__", "_"))
     if known is not None and _numbers(crs) == _numbers(CRS.from_epsg(known)):
-        return f"EPSG:{known}", True, f"The file names its CRS {crs.name!r} and gives no code; its projection equals EPSG:{known}, which was assumed."
+        return (
+            f"EPSG:{known}",
+            True,
+            f"The file names its CRS {crs.name!r} and gives no code; its projection equals EPSG:{known}, which was assumed.",
+        )
     return crs.to_wkt(), False, ""
 
 
@@ -113,5 +117,5 @@ def _numbers(crs: CRS) -> tuple[Any, ...]:
     ellipsoid = crs.ellipsoid
     size = (ellipsoid.semi_major_metre, round(ellipsoid.inverse_flattening, 4)) if ellipsoid else ()
     operation = crs.coordinate_operation
-    values = sorted((p.name, round(p.value * p.unit_conversion_factor, 9)) for p in operation.params) if operation else []
+    values = sorted((p.name, round(float(p.value) * p.unit_conversion_factor, 9)) for p in operation.params) if operation else []
     return (operation.method_name if operation else "", tuple(values), size)

@@ -259,12 +259,9 @@ def _screened(there: Batch, marks: tuple[Any, ...], where: dict[str, str], found
             table.column("geometry").combine_chunks() if isinstance(table.column("geometry"), pa.ChunkedArray) else table.column("geometry")
         )
         table = _set(table, "geometry", pa.compute.if_else(pa.array(keep), geometry, pa.scalar(None, geometry.type)))
-        found.append(
-            error(
-                "place.null_island", f"{len(island)} features lie at longitude 0, latitude 0, where no map is; they are unplaced.",
-                "The data are local or were converted wrongly: give --crs or --origin.", feature=ids[int(island[0])].as_py(), count=len(island), **where,
-            )
-        )  # fmt: skip
+        text = f"{len(island)} features lie at longitude 0, latitude 0, where no map is; they are unplaced."
+        fix = "The data are local or were converted wrongly: give --crs or --origin."
+        found.append(error("place.null_island", text, fix, feature=ids[int(island[0])].as_py(), count=len(island), **where))
     return replace(there, table=table.filter(pa.array(~rejected))), found
 
 
@@ -276,9 +273,8 @@ def _swapped(coordinates: Floats, off: NDArray[np.bool_], where: dict[str, str])
         return []
     first = int(np.flatnonzero(swapped)[0])
     value = f"{lon[first]:.6f},{lat[first]:.6f}"
-    return [
-        error("crs.swapped", "Latitude and longitude are exchanged: a latitude is beyond 90 degrees.", "Write longitude first.", value=value, **where)
-    ]  # fmt: skip
+    text = "Latitude and longitude are exchanged: a latitude is beyond 90 degrees."
+    return [error("crs.swapped", text, "Write longitude first.", value=value, **where)]
 
 
 def _outside(batch: Batch, placed: Floats, where: dict[str, str]) -> list[Finding]:
@@ -301,16 +297,10 @@ def _outside(batch: Batch, placed: Floats, where: dict[str, str]) -> list[Findin
     sample = placed[:: max(1, len(placed) // 1000)]
     x, y = transformer(batch.crs).transform(sample[:, 0], sample[:, 1], direction=TransformDirection.INVERSE)
     if share(*lonlat(np.asarray(y), np.asarray(x), batch.crs)) > 0.5:
-        return [error("crs.swapped", "East and north are exchanged: swapped, the features lie where their CRS is used.", "Write east (x) first.", value=value, **where)]  # fmt: skip
-    return [
-        warning(
-            "crs.outside_area",
-            f"The features lie far outside of the area of use of {batch.crs[:40]}.",
-            "Check the CRS.",
-            value=value,
-            **where,
-        )
-    ]
+        text = "East and north are exchanged: swapped, the features lie where their CRS is used."
+        return [error("crs.swapped", text, "Write east (x) first.", value=value, **where)]
+    text = f"The features lie far outside of the area of use of {batch.crs[:40]}."
+    return [warning("crs.outside_area", text, "Check the CRS.", value=value, **where)]
 
 
 def box_of(corners: Sequence[float] | None, crs: str | None) -> tuple[float, float, float, float] | None:

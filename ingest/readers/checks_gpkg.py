@@ -69,7 +69,9 @@ def _check_size(path: Path, name: str) -> None:
     size = path.stat().st_size
     counted = head[24:28] == head[92:96]  # only then the page count in the header is valid (SQLite file format 1.3.8)
     if counted and size < (65536 if page == 1 else page) * pages:
-        raise Invalid("file.damaged", f"{name} was cut: it has {size} bytes and its header promises {page * pages}. Upload it again.", file=name)
+        raise Invalid(
+            "file.damaged", f"{name} was cut: it has {size} bytes and its header promises {page * pages}. Upload it again.", file=name
+        )
 
 
 def _check_schema(db: sqlite3.Connection, name: str) -> None:
@@ -83,8 +85,14 @@ def _check_schema(db: sqlite3.Connection, name: str) -> None:
         if kind == "table" and re.match(r"^\s*CREATE\s+VIRTUAL", sql, re.IGNORECASE) and not _RTREE.match(sql):
             raise Invalid("gpkg.virtual_table", f"{name} holds the virtual table {table!r}; only R-tree indexes are allowed.", file=name)
     for kind, table, sql in rows:
-        if kind == "table" and "generated" in sql.lower() and any(r[6] in (2, 3) for r in db.execute(f"PRAGMA table_xinfo({_quoted(table)})")):
-            raise Invalid("gpkg.generated", f"{name}: table {table!r} has computed columns, which are never run. Save their values.", file=name)
+        if (
+            kind == "table"
+            and "generated" in sql.lower()
+            and any(r[6] in (2, 3) for r in db.execute(f"PRAGMA table_xinfo({_quoted(table)})"))
+        ):
+            raise Invalid(
+                "gpkg.generated", f"{name}: table {table!r} has computed columns, which are never run. Save their values.", file=name
+            )
 
 
 def _count(db: sqlite3.Connection, table: str) -> int | None:

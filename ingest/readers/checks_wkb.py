@@ -42,10 +42,7 @@ def scan(column: Any) -> Seen:
     starts, lengths, data = _layout(array)
     rows = len(array)
     present = lengths >= 5
-    if array.null_count:
-        valid = np.asarray(array.is_valid())
-    else:
-        valid = np.ones(rows, dtype=bool)
+    valid = np.asarray(array.is_valid()) if array.null_count else np.ones(rows, dtype=bool)
     bad = valid & ~present
     order = np.zeros(rows, dtype=np.uint8)
     order[present] = data[starts[present]]

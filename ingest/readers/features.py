@@ -48,7 +48,9 @@ class Layer:
     unknown: int = 0
     measured: int = 0
 
-    def batches(self, table: pa.Table, geometry: Any, *, ids: Any = None, source: Mapping[str, Any] | None = None) -> Iterator[Batch | Finding]:
+    def batches(
+        self, table: pa.Table, geometry: Any, *, ids: Any = None, source: Mapping[str, Any] | None = None
+    ) -> Iterator[Batch | Finding]:
         """Batches of one chunk of the layer.
 
         Args:
@@ -116,7 +118,8 @@ class Layer:
 
 def bad_geometry(feature: str, file: str, layer: str) -> Finding:
     """The finding for WKB that is not given to any library."""
-    text = f"The geometry is nested deeper than {checks_wkb.MAX_DEPTH}, has over {checks_wkb.MAX_VERTICES} vertices, is cut, or is a curve; left out."
+    depth, vertices = checks_wkb.MAX_DEPTH, checks_wkb.MAX_VERTICES
+    text = f"The geometry is nested deeper than {depth}, has over {vertices} vertices, is cut, or is a curve; it was left out."
     return error("geometry.refused", text, "Write it as points, lines or polygons.", file=file, layer=layer, feature=feature, rejected=1)
 
 

@@ -72,7 +72,9 @@ def crs_member(members: Mapping[str, Any]) -> str | None:
 
 def texts_of(members: Mapping[str, Any]) -> dict[str, str]:
     """The members of a collection as texts, for `Batch.meta` (licence, timestamp, schema stay known)."""
-    return {str(k): v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in members.items() if k not in ("type", "features")}
+    return {
+        str(k): v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in members.items() if k not in ("type", "features")
+    }
 
 
 class Rows:
@@ -94,7 +96,9 @@ class Rows:
                 text = f"Feature {record.number} of {self.name} is not JSON ({record.why}): {record.text[:60]!r}"
                 cut = "end" in record.why
                 fix = "The file was cut: upload it again." if cut else "Repair this feature."
-                yield error("file.damaged" if cut else "feature.not_json", text, fix, **self._where(str(record.number)), rejected=record.rejected)
+                yield error(
+                    "file.damaged" if cut else "feature.not_json", text, fix, **self._where(str(record.number)), rejected=record.rejected
+                )
                 continue
             found = self._take(record, number, osm)
             if found is not None:
@@ -129,7 +133,9 @@ class Rows:
                 shape = checked(geometry)
             except ValueError as why:
                 text = f"The geometry of {feature_id} cannot be used: {why}."
-                return error("geometry.refused", text, "Repair the geometry.", **self._where(feature_id), value=str(geometry)[:80], rejected=1)
+                return error(
+                    "geometry.refused", text, "Repair the geometry.", **self._where(feature_id), value=str(geometry)[:80], rejected=1
+                )
         source: dict[str, Any] = {"layer": self.name, **{k: v for k, v in record.items() if k not in ("type", "geometry", "properties")}}
         if properties is not None and not isinstance(properties, dict):
             source["properties"] = properties
@@ -272,7 +278,11 @@ def _many(kind: str, dimensions: int, shapes: list[Shape]) -> Any:
     if kind == "Point":
         return shapely.points(coordinates)
     owner = np.repeat(np.arange(len(flats)), [len(flat) // dimensions for flat in flats])
-    return shapely.linestrings(coordinates, indices=owner) if kind == "LineString" else shapely.polygons(shapely.linearrings(coordinates, indices=owner))
+    return (
+        shapely.linestrings(coordinates, indices=owner)
+        if kind == "LineString"
+        else shapely.polygons(shapely.linearrings(coordinates, indices=owner))
+    )
 
 
 def _one(shape: Shape) -> Any:
@@ -314,7 +324,7 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nan(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if value != value else ("Infinity" if value > 0 else "-Infinity")
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     return value
 
 

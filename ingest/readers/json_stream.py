@@ -75,7 +75,9 @@ class Stream:
         kind = re.search(r'"type"\s*:\s*"(\w+)"', head)
         features = re.search(r'"features"\s*:\s*\[', head)
         del more
-        return features is not None and (kind is None or kind.group(1) == "FeatureCollection" or features.start() < kind.start() or _outer(head, features.start()))
+        return features is not None and (
+            kind is None or kind.group(1) == "FeatureCollection" or features.start() < kind.start() or _outer(head, features.start())
+        )
 
     def _members(self, more: Any) -> Iterator[Any]:
         self._at += 1

@@ -23,7 +23,7 @@ class TextSeen:
     finding: Finding | None = None
 
 
-def encoding_of(shp: Path, file: str) -> TextSeen:
+def encoding_of(shp: Path, file: str) -> TextSeen:  # noqa: PLR0911 - one return a verdict
     """The encoding of the .dbf that belongs to a .shp; ASCII text needs none and is UTF-8."""
     dbf = beside(shp, ".dbf")
     if dbf is None:
@@ -43,7 +43,9 @@ def encoding_of(shp: Path, file: str) -> TextSeen:
             return TextSeen("CP949", _contradicts(said, "cp949", file))
         why = "its language byte says Korean" if language in _LANGUAGE_KOREAN else "all of it reads as Korean"
         sentence = f"{shp.name}: no .cpg says how the text is encoded; cp949 was assumed, since {why}."
-        return TextSeen("CP949", warning("text.encoding_guessed", sentence, "Add a .cpg file with the name of the encoding.", file=file, value="cp949"))
+        return TextSeen(
+            "CP949", warning("text.encoding_guessed", sentence, "Add a .cpg file with the name of the encoding.", file=file, value="cp949")
+        )
     text = f"{shp.name}: the text is neither UTF-8 nor cp949; it was read as Latin-1 and may show wrong letters."
     bad = warning("text.encoding_unknown", text, "Add a .cpg file with the name of the encoding.", file=file, value=said or "")
     return TextSeen("ISO-8859-1", bad)

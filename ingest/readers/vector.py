@@ -174,12 +174,18 @@ class Shapefile(_Gdal):
         text = shape_text.encoding_of(path, file)
         found = [text.finding] if text.finding else []
         missing = [ending for ending in (".shx", ".dbf", ".prj") if shape_text.beside(path, ending) is None]
-        for ending, means in ((".shx", "the index was rebuilt"), (".dbf", "its features have no attributes"), (".prj", "it does not say its CRS")):
+        for ending, means in (
+            (".shx", "the index was rebuilt"),
+            (".dbf", "its features have no attributes"),
+            (".prj", "it does not say its CRS"),
+        ):
             if ending in missing:
                 text_ = f"{path.name} came without {ending}: {means}."
                 found.append(warning(f"shp.no_{ending[1:]}", text_, f"Upload the {ending} file beside it.", file=file, value=name))
         if int.from_bytes(head[24:28], "big") * 2 > path.stat().st_size:
-            text_ = f"{path.name} was cut: its header promises {int.from_bytes(head[24:28], 'big') * 2} bytes, {path.stat().st_size} are there."
+            text_ = (
+                f"{path.name} was cut: its header promises {int.from_bytes(head[24:28], 'big') * 2} bytes, {path.stat().st_size} are there."
+            )
             found.append(error("file.damaged", text_, "Upload it again.", file=file, value=name))
         with _indexed(path) as shp:
             about = _info(shp, self.driver, file, encoding=text.encoding)
@@ -220,7 +226,9 @@ def _info(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any]:
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, UnicodeDecodeError, ValueError) as why:
         raise Invalid("file.damaged", f"{file} cannot be opened: {str(why)[:300]}", file=file) from why
     if about.get("driver") != driver:
-        raise Invalid("format.disguised", f"{file} was taken by the driver {about.get('driver')!r}, not by {driver!r}; it is refused.", file=file)
+        raise Invalid(
+            "format.disguised", f"{file} was taken by the driver {about.get('driver')!r}, not by {driver!r}; it is refused.", file=file
+        )
     return about
 
 

@@ -16,7 +16,21 @@ import pyarrow.compute as pc
 
 from tiles.batch import Kind, LayerKind
 
-CLASS_COLUMNS = ("kind", "class", "subclass", "type", "subtype", "category", "feature_type", "featuretype", "layer", "highway", "footway", "barrier", "kerb")
+CLASS_COLUMNS = (
+    "kind",
+    "class",
+    "subclass",
+    "type",
+    "subtype",
+    "category",
+    "feature_type",
+    "featuretype",
+    "layer",
+    "highway",
+    "footway",
+    "barrier",
+    "kerb",
+)
 """Attribute names (lower case) that commonly say what a feature is, in the order in which they are asked."""
 
 NGII_COLUMNS = ("subtype", "kind", "type", "linekind", "linetype", "pathtype", "kerb", "marktype", "markkind")
@@ -24,7 +38,20 @@ NGII_COLUMNS = ("subtype", "kind", "type", "linekind", "linetype", "pathtype", "
 
 WALKED = frozenset({Kind.SIDEWALK, Kind.CROSSING})
 
-_FOOT = {"footway", "pedestrian", "path", "steps", "living_street", "corridor", "sidewalk", "walkway", "shared_walkway", "stairs", "link", "alley"}
+_FOOT = {
+    "footway",
+    "pedestrian",
+    "path",
+    "steps",
+    "living_street",
+    "corridor",
+    "sidewalk",
+    "walkway",
+    "shared_walkway",
+    "stairs",
+    "link",
+    "alley",
+}
 _WORDS: tuple[tuple[str, Kind], ...] = (
     ("stopline|stop_line|정지선", Kind.STOP_LINE),
     ("crosswalk|crossing|zebra|횡단보도", Kind.CROSSING),
@@ -33,7 +60,10 @@ _WORDS: tuple[tuple[str, Kind], ...] = (
     ("kerb|curb|연석", Kind.KERB),
     ("trafficlight|traffic_light|traffic_signal|signal|신호등", Kind.SIGNAL),
     ("trafficsign|traffic_sign|safetysign|road_sign|표지", Kind.SIGN),
-    ("surfacelinemark|laneline|lane_line|lane_border|laneborder|lane_boundary|laneboundary|lane_marking|roadborder|road_border|road_edge|차선", Kind.LANE_BORDER),
+    (
+        "surfacelinemark|laneline|lane_line|lane_border|laneborder|lane_boundary|laneboundary|lane_marking|roadborder|road_border|road_edge|차선",
+        Kind.LANE_BORDER,
+    ),
     ("lane_area|lanearea|lane_polygon|lanelet", Kind.LANE_AREA),
     ("a2_link|nt2_link|a1_lane$|lane_cent|lanecent|centerline|centreline|lane_link|차로", Kind.LANE_CENTRE),
     ("surfacemark|roadmarking|road_marking|marking|arrow|노면", Kind.MARKING),
@@ -154,11 +184,13 @@ def kinds(table: pa.Table, layer: str) -> pa.Array:
 
     A single known class word of a row wins; OSM tags are read when the table has OSM's columns.
     """
-    names = {}
+    names: dict[str, str] = {}
     for name in table.column_names:
         names.setdefault(name.lower(), name)
     ngii = is_ngii(layer)
-    asked = [c for c in (NGII_COLUMNS if ngii else (*CLASS_COLUMNS, *_OSM_COLUMNS)) if c in names and _is_word(table.schema.field(names[c]).type)]
+    asked = [
+        c for c in (NGII_COLUMNS if ngii else (*CLASS_COLUMNS, *_OSM_COLUMNS)) if c in names and _is_word(table.schema.field(names[c]).type)
+    ]
     asked = list(dict.fromkeys(asked))
     if not asked:
         return pa.array([str(kind_of({}, layer))] * table.num_rows, pa.string())
