@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.findings import Finding, error, warning
-from ingest.place import MAX_LATITUDE, NULL_ISLAND_DEG, box_of
+from ingest.place import MAX_LATITUDE, NULL_ISLAND_DEG, box_of, geometries
 from tiles.batch import Batch, Content, LayerKind
 
 Bools = npt.NDArray[np.bool_]
@@ -42,7 +42,7 @@ def check(batch: Batch, file: str) -> Checked:
 def _check_features(batch: Batch, file: str) -> Checked:
     import shapely
 
-    geometry = shapely.from_wkb(batch.table.column("geometry").to_numpy(zero_copy_only=False), on_invalid="ignore")
+    geometry = geometries(batch.table.column("geometry"))
     missing = np.asarray(shapely.is_missing(geometry) | shapely.is_empty(geometry), dtype=bool)
     found = []
     if missing.any():

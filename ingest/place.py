@@ -174,13 +174,31 @@ def _set(table: pa.Table, name: str, column: Any) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, column)
 
 
+_parsed: list[tuple[Any, NDArray[np.object_]]] = []
+"""The last column that `geometries` parsed, and its geometries: placing, checking and validating a batch read the same one."""
+
+
 def geometries(column: Any) -> NDArray[np.object_]:
-    """Shapely geometries of a WKB column; null stays None. The column must have passed `readers.checks_wkb`."""
-    return np.asarray(shapely.from_wkb(column.to_numpy(zero_copy_only=False), on_invalid="ignore"), dtype=object)
+    """Shapely geometries of a WKB column; null stays None. The column must have passed `readers.checks_wkb`. Do not change the result."""
+    if _parsed and _same(_parsed[0][0], column):
+        return _parsed[0][1]
+    shapes = np.asarray(shapely.from_wkb(column.to_numpy(zero_copy_only=False), on_invalid="ignore"), dtype=object)
+    _parsed[:] = [(column, shapes)]
+    return shapes
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two columns are the same rows of the same memory (held by the first, so that it cannot be used again)."""
+    return _memory(one) == _memory(other)
+
+
+def _memory(column: Any) -> list[tuple[int, ...]]:
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return [(c.offset, len(c), *(b.address if b is not None else 0 for b in c.buffers())) for c in chunks]
 
 
 def _moved(column: Any, crs: str, scale: float, lift: float) -> Any:
-    shapes = geometries(column)
+    shapes = geometries(column).copy()
     solid = shapely.has_z(shapes)
     for mask, dimensions in ((solid, 3), (~solid, 2)):
         if not mask.any():
