@@ -34,7 +34,7 @@ class Client:
 
         self.url = url.rstrip("/")
         self.token = token
-        retries = urllib3.Retry(total=4, connect=4, read=2, status=3, backoff_factor=0.3, status_forcelist=(502, 503, 504))
+        retries = urllib3.Retry(total=5, connect=5, read=2, status=3, backoff_factor=0.25, status_forcelist=(502, 503, 504))
         self.pool = urllib3.PoolManager(maxsize=8, retries=retries, timeout=urllib3.Timeout(connect=10, read=120))
 
     @classmethod
@@ -85,7 +85,7 @@ class Client:
 
             url += "?" + urlencode({k: v for k, v in query.items() if v not in (None, "")})
         repeatable = method == "GET" or "Idempotency-Key" in send
-        retries = None if repeatable else urllib3.Retry(total=0, connect=4)
+        retries = None if repeatable else urllib3.Retry(total=5, connect=5, read=0, status=0, other=0, backoff_factor=0.25)
         try:
             answer = self.pool.request(method, url, body=data, headers=send, retries=retries)
         except HTTPError as error:
