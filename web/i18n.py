@@ -1,13 +1,26 @@
-"""Korean and English: which language a request is in, and the words that the browser needs."""
+"""Korean and English: which language a request is in, and the words that scripts need.
+
+Scripts call `_("...")` with the English sentence; the ones they use are found in their source, translated here, and put into the
+page as JSON, so that one catalogue serves Python, templates and scripts.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import urlencode
+
 from flask import Flask, Response, current_app, request
-from flask_babel import Babel
+from flask_babel import Babel, gettext
 
 LANGUAGES = ("ko", "en")
+NAMES = {"ko": "한국어", "en": "English"}
 COOKIE = "lang"
 _YEAR = 365 * 86400
+_SCRIPTS = Path(__file__).parent / "static" / "js"
+_CALL = re.compile(r"""\b_\(\s*("(?:[^"\\]|\\.)*")""")
 
 
 def install(app: Flask) -> None:
@@ -15,7 +28,7 @@ def install(app: Flask) -> None:
     app.config.update(BABEL_DEFAULT_LOCALE="en", BABEL_TRANSLATION_DIRECTORIES="translations", BABEL_DEFAULT_TIMEZONE="Asia/Seoul")
     Babel(app, locale_selector=language)
     app.after_request(_remember)
-    app.jinja_env.globals["language"] = language
+    app.jinja_env.globals.update(language=language, other_language=other_language)
 
 
 def language() -> str:
@@ -24,6 +37,32 @@ def language() -> str:
         if wish in LANGUAGES:
             return str(wish)
     return request.accept_languages.best_match(LANGUAGES, default="en") or "en"
+
+
+def other_language() -> tuple[str, str, str]:
+    """Code, own name, and address of this page in the other language."""
+    code = "en" if language() == "ko" else "ko"
+    # Behind a form that was sent there is no page to go back to; its address without the query is one.
+    words = request.args.to_dict(flat=False) if request.method == "GET" else {}
+    return code, NAMES[code], f"{request.path}?{urlencode({**words, 'lang': [code]}, doseq=True)}"
+
+
+def script_messages() -> dict[str, str]:
+    """The sentences of our scripts in the language of the request; empty for English."""
+    if language() == "en":
+        return {}
+    return {message: gettext(message) for message in _messages(_newest())}
+
+
+def _newest() -> int:
+    return max((path.stat().st_mtime_ns for path in _SCRIPTS.glob("*.js")), default=0)
+
+
+@lru_cache(maxsize=4)
+def _messages(newest_ns: int) -> tuple[str, ...]:
+    del newest_ns
+    found = {json.loads(text) for path in _SCRIPTS.glob("*.js") for text in _CALL.findall(path.read_text(encoding="utf-8"))}
+    return tuple(sorted(found))
 
 
 def _remember(response: Response) -> Response:

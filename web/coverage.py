@@ -1,0 +1,127 @@
+"""Coverage for the map: vector tiles of squares, written by hand (an own encoder of squares is ten times faster than a general one),
+and the same as a list for those who cannot see a map.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, request
+
+from mapex import coverage
+from mapex.coverage import Covered
+from mapex.errors import NotFound
+from tiles import grid
+from tiles.batch import LayerKind
+from tiles.region import Region, cover
+from web.auth import exchange
+from web.parse import Answer, AreaIn, Range, area_of, fields
+from web.policy import policy
+
+blueprint = APIBlueprint("coverage", __name__, tag="Market")
+
+FINER = 5
+"""Zoom steps from a map tile to its squares: at most 32 x 32 squares a tile."""
+
+COARSEST = 6
+EXTENT = 4096
+KINDS = tuple(kind.value for kind in LayerKind)
+
+
+class CoverageIn(AreaIn):
+    """Where, and how many cells at most."""
+
+    limit = fields.Integer(load_default=1000, validate=Range(1, 5000))
+
+
+class CoveredOut(Answer):
+    """A sale cell with something on offer."""
+
+    tile = fields.String(metadata={"description": "quadkey"})
+    kinds = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={"description": "layers on offer by kind"})
+
+
+class CoverageOut(Answer):
+    """Covered sale cells of an area."""
+
+    tiles = fields.List(fields.Nested(CoveredOut))
+    truncated = fields.Boolean()
+
+
+@blueprint.get("/map/coverage/<int:z>/<int:x>/<int:y>.mvt")
+@policy("public")
+@blueprint.doc(hide=True)
+def tile(z: int, x: int, y: int) -> Response:
+    """Squares of one map tile."""
+    if z > grid.ZOOM or x >= 1 << z or y >= 1 << z:
+        raise NotFound("tile.unknown", "there is no such map tile")
+    zoom = min(grid.ZOOM, max(COARSEST, z + FINER))
+    lo, hi = grid.children(int(grid.morton(x, y)), z, zoom)
+    body = encode(coverage.cells(exchange(), zoom, int(lo), int(hi)), int(lo), EXTENT >> (zoom - z))
+    answer = Response(body, mimetype="application/vnd.mapbox-vector-tile")
+    answer.set_etag(hashlib.sha256(body).hexdigest()[:32])
+    answer.headers["Cache-Control"] = "private, no-cache"
+    answer.make_conditional(request)
+    return answer
+
+
+@blueprint.post("/api/v1/coverage")
+@policy("read")
+@blueprint.input(CoverageIn)
+@blueprint.output(CoverageOut)
+def covered(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Sale cells of an area with something on offer, and of which kinds."""
+    limit = json_data.pop("limit")
+    area = area_of(exchange(), json_data)
+    found = coverage.sale_cells(exchange(), cover(area) if isinstance(area, Region) else area, limit=limit + 1)
+    tiles = [{"tile": grid.quadkey(one.cell), "kinds": one.kinds} for one in found[:limit]]
+    return {"tiles": tiles, "truncated": len(found) > limit}
+
+
+def encode(found: Sequence[Covered], lo: int, side: int) -> bytes:
+    """A vector tile (MVT 2.1) with the layer `coverage`: one square a cell, id = Morton number, how many tiles of each kind.
+
+    Args:
+        lo: Morton number of the tile's first cell. side: of a square, in units of 1/4096 of the tile.
+    """
+    if not found:
+        return b""  # the same bytes for a tile that never had anything and one whose offers were withdrawn
+    values: dict[int, int] = {}
+    parts = [_field(1, b"coverage")]
+    for one in found:
+        x, y = grid.xy(one.cell - lo)
+        tags: list[int] = []
+        for index, kind in enumerate(KINDS):
+            if count := one.kinds.get(kind, 0):
+                tags += (index, values.setdefault(count, len(values)))
+        left, top = int(x) * side, int(y) * side
+        # MoveTo the corner, three LineTo, ClosePath; zigzag numbers; clockwise on the screen = an outer ring.
+        outline = (9, left << 1, top << 1, 26, side << 1, 0, 0, side << 1, (side << 1) - 1, 0, 15)
+        feature = b"\x08" + _varint(one.cell) + _field(2, _packed(tags)) + b"\x18\x03" + _field(4, _packed(outline))
+        parts.append(_field(2, feature))
+    parts += [_field(3, kind.encode()) for kind in KINDS]
+    parts += [_field(4, b"\x28" + _varint(count)) for count in values]
+    parts.append(b"\x28" + _varint(EXTENT) + b"\x78\x02")
+    return _field(3, b"".join(parts))
+
+
+def _field(number: int, body: bytes) -> bytes:
+    return bytes((number << 3 | 2,)) + _varint(len(body)) + body
+
+
+def _packed(numbers: Iterable[int]) -> bytes:
+    return b"".join(_varint(number) for number in numbers)
+
+
+def _varint(number: int) -> bytes:
+    if number < 128:
+        return bytes((number,))
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

@@ -1,0 +1,103 @@
+"""Pages that everybody may open, and what all templates share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Flask, Response, redirect, render_template
+from flask_babel import gettext
+from flask_wtf.csrf import generate_csrf
+
+from mapex import coverage
+from mapex.licences import LICENCES
+from tiles.batch import LayerKind
+from web import static_files, words
+from web.auth import current_person, exchange
+from web.i18n import language, script_messages
+from web.policy import policy
+
+blueprint = Blueprint("pages", __name__)
+
+
+def install(app: Flask) -> None:
+    """Names that every template uses."""
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals.update(
+        page_data=page_data,
+        navigation=navigation,
+        current_person=current_person,
+        csrf=generate_csrf,
+        demo=lambda: exchange().settings.demo,
+        words=words,
+        label=words.label,
+        sentence=words.sentence,
+    )
+    app.jinja_env.filters.update(won=words.won, moment=words.moment, bytes=words.size, number=words.number)
+    app.register_blueprint(blueprint)
+
+
+def navigation() -> list[tuple[str, str]]:
+    """Address and name of the pages that this person works with."""
+    person = current_person()
+    pages = [("/explore", gettext("Explore"))]
+    if person and person.role == "member":
+        pages += [("/orders", gettext("Orders")), ("/sell", gettext("Sell"))]
+    if person:
+        pages.append(("/audit", gettext("Audit")))
+    return pages
+
+
+def page_data(page: dict[str, Any]) -> dict[str, Any]:
+    """What scripts need: language, words, the secret against forged requests, and the page's own values."""
+    person = current_person()
+    return {
+        "language": language(),
+        "messages": script_messages(),
+        "words": words.vocabulary(),
+        "csrf": generate_csrf() if person else "",
+        "signedIn": person is not None,
+        "role": person.role if person else "",
+        "map": _map_data(),
+        **page,
+    }
+
+
+def _map_data() -> dict[str, Any]:
+    ex = exchange()
+    basemap = ex.settings.basemap
+    return {
+        "land": static_files.vendor_url("world-atlas", "land.json") if static_files.has_vendor() else "",
+        "basemap": "/map/basemap.pmtiles" if static_files.basemap_file(ex) else basemap if "://" in basemap else "",
+    }
+
+
+@blueprint.get("/")
+@policy("public")
+def start() -> Response | str:
+    """What this is, for those who are not signed in; the map for those who are."""
+    if current_person() is not None:
+        return redirect("/explore")  # type: ignore[return-value]
+    return render_template("start.html")
+
+
+@blueprint.get("/explore")
+@policy("public")
+def explore() -> str:
+    """The map: what is on offer, an area drawn on it, its price."""
+    bounds = coverage.bounds(exchange())
+    kinds = [kind.value for kind in LayerKind]
+    return render_template("explore.html", page={"bounds": bounds, "kinds": kinds, "hasVendor": static_files.has_vendor()})
+
+
+@blueprint.get("/docs")
+@policy("public")
+def docs() -> str:
+    """The API, shown from openapi.json."""
+    return render_template("docs.html")
+
+
+@blueprint.get("/about/licences")
+@policy("public")
+def licences() -> str:
+    """Licences of data and of the software in the pages."""
+    return render_template("licences.html", licences=[words.licence_words(code) for code in LICENCES], software=static_files.licences())

@@ -1,0 +1,188 @@
+"""The words of pages: vocabulary and error codes as sentences, in the language of the request.
+
+Servers and services speak in codes; what people read is here and in `translations/`. A code without a sentence shows the
+message of the service (English).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from flask_babel import lazy_gettext
+
+from mapex.licences import CLASS_LINES, LICENCES, HandlingClass
+from mapex.times import NS
+from web.i18n import language
+
+_KST = timezone(timedelta(hours=9), "KST")
+
+KINDS = {
+    "hdmap": lazy_gettext("HD lanes"),
+    "sidewalk": lazy_gettext("Sidewalks"),
+    "pointcloud": lazy_gettext("Point cloud"),
+    "recording": lazy_gettext("Drive recording"),
+    "photos": lazy_gettext("Photos"),
+}
+CLASSES = {
+    "open": lazy_gettext("open"),
+    "restricted": lazy_gettext("restricted"),
+    "pseudonymised": lazy_gettext("pseudonymised"),
+    "original": lazy_gettext("original"),
+}
+UNITS = {
+    "lane_km": lazy_gettext("lane-km"),
+    "footway_km": lazy_gettext("footway-km"),
+    "cycleway_km": lazy_gettext("cycleway-km"),
+    "crossing": lazy_gettext("crossings"),
+    "sign": lazy_gettext("signs"),
+    "signal": lazy_gettext("signals"),
+    "million_points": lazy_gettext("M points"),
+    "frame": lazy_gettext("frames"),
+    "minute": lazy_gettext("minutes"),
+    "gb": lazy_gettext("GB"),
+}
+PURPOSES = {
+    "research": lazy_gettext("Research"),
+    "perception_training": lazy_gettext("Perception training"),
+    "localisation": lazy_gettext("Localisation"),
+    "route_planning": lazy_gettext("Route planning"),
+    "safety_validation": lazy_gettext("Safety validation"),
+    "simulation": lazy_gettext("Simulation"),
+    "map_production": lazy_gettext("Map production"),
+}
+STATES = {
+    "ingesting": lazy_gettext("checking"),
+    "unplaced": lazy_gettext("needs a place"),
+    "rejected": lazy_gettext("rejected"),
+    "draft": lazy_gettext("ready to publish"),
+    "published": lazy_gettext("on sale"),
+    "superseded": lazy_gettext("superseded"),
+    "withdrawn": lazy_gettext("withdrawn"),
+    "recalled": lazy_gettext("recalled"),
+    "queued": lazy_gettext("waiting"),
+    "running": lazy_gettext("running"),
+    "done": lazy_gettext("done"),
+    "failed": lazy_gettext("failed"),
+    "cancelled": lazy_gettext("cancelled"),
+    "paid": lazy_gettext("paid"),
+    "ready": lazy_gettext("ready"),
+    "active": lazy_gettext("active"),
+    "suspended": lazy_gettext("suspended"),
+    "revoked": lazy_gettext("revoked"),
+}
+SEVERITIES = {"error": lazy_gettext("error"), "warning": lazy_gettext("warning"), "info": lazy_gettext("note")}
+ROLES = {"member": lazy_gettext("member"), "auditor": lazy_gettext("auditor"), "operator": lazy_gettext("operator")}
+STAGES = {
+    "fetch": lazy_gettext("fetching"),
+    "survey": lazy_gettext("looking at the file"),
+    "convert": lazy_gettext("reading and tiling"),
+    "verify": lazy_gettext("verifying tiles"),
+    "store": lazy_gettext("storing tiles"),
+}
+ERRORS = {
+    "permit.missing": lazy_gettext("You hold no permit for this class of data."),
+    "permit.expired": lazy_gettext("Your permit has expired."),
+    "permit.not_yet": lazy_gettext("Your permit is not valid yet."),
+    "permit.purpose": lazy_gettext("Your permit does not cover this purpose."),
+    "permit.area": lazy_gettext("Outside the area of your permit."),
+    "permit.class": lazy_gettext("Your permit does not cover this class of data."),
+    "permit.suspended": lazy_gettext("Your permit is suspended."),
+    "permit.recipient": lazy_gettext("Your organisation is not a recipient of the permit."),
+    "licence.purpose": lazy_gettext("The seller's licence does not allow this purpose."),
+    "login.refused": lazy_gettext("E-mail or password is wrong."),
+    "login.busy": lazy_gettext("Too many log-ins at once. Try again in a moment."),
+    "login.required": lazy_gettext("Please sign in."),
+    "rate.limited": lazy_gettext("Too many attempts. Wait a minute and try again."),
+    "csrf.token": lazy_gettext("This page is too old. Load it again and repeat."),
+    "not_found": lazy_gettext("There is no such page, or not for you."),
+    "internal": lazy_gettext("Something went wrong on our side. Please tell us the number below."),
+    "region.crossing": lazy_gettext("The outline crosses itself. Move a corner."),
+    "region.too_large": lazy_gettext("The area is too large for one request. Draw a smaller one, or use the command line."),
+    "region.too_many_vertices": lazy_gettext("The outline has too many corners. Simplify it, or use the command line."),
+    "region.empty": lazy_gettext("The outline has no area."),
+    "region.malformed": lazy_gettext("This is not GeoJSON that describes an area."),
+    "region.out_of_range": lazy_gettext("Coordinates must be degrees: longitude first, then latitude."),
+    "region.missing": lazy_gettext("Draw an area first."),
+    "quote.expired": lazy_gettext("This price is no longer held."),
+    "quote.empty": lazy_gettext("Nothing is on offer in this area."),
+    "quote.bought": lazy_gettext("This quote was bought already."),
+    "quote.withdrawn": lazy_gettext("The seller withdrew an offer of this quote."),
+    "order.changed": lazy_gettext("An offer of this quote has changed since."),
+    "wallet.insufficient": lazy_gettext("The balance does not cover this amount."),
+    "balance.insufficient": lazy_gettext("The balance does not cover this amount."),
+    "role.member": lazy_gettext("Only members of an organisation can do this."),
+    "dataset.exists": lazy_gettext("A dataset of this name exists already."),
+    "slug.malformed": lazy_gettext("Use small letters a-z, digits and hyphens."),
+    "store.unavailable": lazy_gettext("The store does not answer. Nothing is lost; try again."),
+}
+
+
+def sentence(code: str, message: str) -> str:
+    """What a code means, in the language of the request; else the message."""
+    found = ERRORS.get(code)
+    return str(found) if found is not None else message
+
+
+def label(table: dict[str, Any], code: str) -> str:
+    """The word for a code, or the code itself."""
+    return str(table.get(code, code))
+
+
+def licence_words(code: str) -> dict[str, Any]:
+    """Name, the five lines and the purposes of a licence."""
+    one = 0 if language() == "ko" else 1
+    licence = LICENCES[code]
+    return {
+        "code": code,
+        "name": licence.name[one],
+        "lines": [line[one] for line in licence.lines],
+        "purposes": sorted(licence.purposes),
+    }
+
+
+def class_line(code: str) -> str:
+    """One line about a handling class."""
+    return CLASS_LINES[HandlingClass(code)][0 if language() == "ko" else 1]
+
+
+def vocabulary() -> dict[str, dict[str, str]]:
+    """The words that scripts need, as JSON for the page."""
+    tables = {
+        "kinds": KINDS,
+        "classes": CLASSES,
+        "units": UNITS,
+        "purposes": PURPOSES,
+        "states": STATES,
+        "severities": SEVERITIES,
+        "errors": ERRORS,
+    }
+    return {name: {code: str(text) for code, text in table.items()} for name, table in tables.items()}
+
+
+def won(amount: int) -> str:
+    """Whole KRW."""
+    return f"{'-' if amount < 0 else ''}₩{abs(amount):,}"
+
+
+def moment(at_ns: int | None) -> str:
+    """A time for people, in Korean time, said so."""
+    if at_ns is None:
+        return ""
+    local = datetime.fromtimestamp(at_ns // NS, UTC).astimezone(_KST)
+    return f"{local:%Y-%m-%d %H:%M:%S} KST"
+
+
+def size(count: int) -> str:
+    """Bytes for people, decimal units."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def number(value: float) -> str:
+    """A count with thousands, or up to three digits after the point."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3f}".rstrip("0").rstrip(".")
