@@ -1,0 +1,254 @@
+"""Reading an MCAP file from front to back without believing it: bounded memory, checksums on, nothing lost in silence.
+
+The summary at the end of a file is only compared, never followed, so a file whose writer died gives all that it holds. What does not
+fit is kept in `McapScan`: damaged chunks are left out and counted, and a broken record ends the scan with a `fault`.
+Source: https://mcap.dev/spec (version 0).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
+
+from mcap.data_stream import ReadDataStream
+from mcap.opcode import Opcode
+from mcap.records import Attachment, Channel, DataEnd, Header, Metadata, Schema, Statistics
+
+MAGIC = b"\x89MCAP0\r\n"
+RECORD_LIMIT = 64 << 20
+"""Bytes of one record; a larger one is refused, whatever it is."""
+CHUNK_LIMIT = 128 << 20
+"""Bytes of an unpacked chunk. How far it grows is not limited: an empty grid map packs ten thousand times; the cage limits the sum."""
+
+_MESSAGE = struct.Struct("<HIQQ")
+_CHUNK = struct.Struct("<QQQII")
+_RECORD = struct.Struct("<BQ")
+
+
+class Message(NamedTuple):
+    """One message as it lies in the file; times are nanoseconds of the recorder's clock."""
+
+    channel_id: int
+    sequence: int
+    log_time: int
+    publish_time: int
+    data: bytes
+
+
+Item: TypeAlias = Header | Schema | Channel | Attachment | Metadata | Message
+
+
+class _DamageError(ValueError):
+    """A record that is not what it says."""
+
+
+@dataclass(slots=True)
+class McapScan:
+    """What a scan has met. `messages` were given out; `orphans` name a channel that the file does not define and were not.
+
+    `damaged` says what was left out, in order; `fault` why the scan ended early, "" when the file ended as it should. `claimed` is the
+    number of messages in the file's own statistics, None without them.
+    """
+
+    stream: BinaryIO
+    record_limit: int = RECORD_LIMIT
+    messages: int = 0
+    attachments: int = 0
+    orphans: int = 0
+    damaged: list[str] = field(default_factory=list)
+    fault: str = ""
+    claimed: int | None = None
+    _schemas: dict[int, Schema] = field(default_factory=dict)
+    _channels: dict[int, Channel] = field(default_factory=dict)
+
+    def items(self) -> Iterator[Item]:
+        """Header, schemas, channels, messages, attachments and metadata in file order; each definition before its first use."""
+        if self.stream.read(len(MAGIC)) != MAGIC:
+            self.fault = "The file does not begin like an MCAP file."
+            return
+        offset, crc = len(MAGIC), zlib.crc32(MAGIC)
+        try:
+            while True:
+                opcode, body, before = self._record(offset, crc)
+                crc = zlib.crc32(body, zlib.crc32(_RECORD.pack(opcode, len(body)), crc))
+                if opcode == Opcode.DATA_END:
+                    self._end_of_data(body, before)
+                    break
+                yield from self._data(opcode, body, offset)
+                offset += _RECORD.size + len(body)
+            self._summary(offset + _RECORD.size + 4)
+        except _DamageError as error:
+            self.fault = str(error)
+
+    def _record(self, offset: int, crc: int = 0) -> tuple[int, bytes, int]:
+        """The next record and the checksum of all before it."""
+        head = self.stream.read(_RECORD.size)
+        if len(head) < _RECORD.size:
+            raise _DamageError(f"The file ends at byte {offset + len(head)} without a footer: its writer died, or it was cut.")
+        opcode, length = _RECORD.unpack(head)
+        if length > self.record_limit:
+            raise _DamageError(f"The record at byte {offset} claims {length} bytes; at most {self.record_limit} are read.")
+        body = self.stream.read(length)
+        if len(body) < length:
+            raise _DamageError(f"The file ends inside the record at byte {offset}: its writer died, or it was cut.")
+        return opcode, body, crc
+
+    def _data(self, opcode: int, body: bytes, offset: int) -> Iterator[Item]:
+        if opcode == Opcode.CHUNK:
+            try:
+                records = list(_chunk_records(body))
+            except (_DamageError, struct.error) as error:
+                self.damaged.append(f"chunk at byte {offset}: {error}")
+                return
+            for inner, view in records:
+                yield from self._leaf(inner, view, offset)
+        else:
+            yield from self._leaf(opcode, memoryview(body), offset)
+
+    def _leaf(self, opcode: int, view: memoryview, offset: int) -> Iterator[Item]:
+        try:
+            if opcode == Opcode.MESSAGE:
+                channel_id, sequence, log_time, publish_time = _MESSAGE.unpack_from(view)
+                message = Message(channel_id, sequence, log_time, publish_time, bytes(view[_MESSAGE.size :]))
+                if message.channel_id in self._channels:
+                    self.messages += 1
+                    yield message
+                else:
+                    self.orphans += 1
+            elif opcode in _PARSERS:
+                item = _parse(opcode, view)
+                if not self._is_known(item):
+                    yield item
+        except (_DamageError, struct.error, ValueError) as error:
+            self.damaged.append(f"record at byte {offset}: {error}")
+
+    def _is_known(self, item: Any) -> bool:
+        """Remember definitions; each is given out once, though writers repeat them."""
+        if isinstance(item, Schema):
+            return self._schemas.setdefault(item.id, item) is not item
+        if isinstance(item, Channel):
+            if item.schema_id and item.schema_id not in self._schemas:
+                raise _DamageError(f"channel {item.topic!r} names schema {item.schema_id}, which is not defined")
+            return self._channels.setdefault(item.id, item) is not item
+        self.attachments += isinstance(item, Attachment)
+        return False
+
+    def schema_of(self, channel: Channel) -> Schema | None:
+        """The schema of a channel that was given out; None when it has none."""
+        return self._schemas.get(channel.schema_id)
+
+    def _end_of_data(self, body: bytes, crc: int) -> None:
+        promised = DataEnd.read(ReadDataStream(BytesIO(body))).data_section_crc
+        if promised and promised != crc:
+            self.damaged.append("the checksum of the whole data section does not fit")
+
+    def _summary(self, offset: int) -> None:
+        """Read on to the footer for the statistics; nothing else of it is used."""
+        while True:
+            opcode, body, _ = self._record(offset)
+            offset += _RECORD.size + len(body)
+            if opcode == Opcode.STATISTICS:
+                try:
+                    self.claimed = Statistics.read(ReadDataStream(BytesIO(body))).message_count
+                except (struct.error, ValueError) as error:
+                    self.damaged.append(f"statistics: {error}")
+            if opcode == Opcode.FOOTER:
+                if self.stream.read(len(MAGIC)) != MAGIC:
+                    raise _DamageError("The file does not end like an MCAP file.")
+                return
+
+
+_PARSERS: dict[int, Any] = {
+    Opcode.HEADER: Header,
+    Opcode.SCHEMA: Schema,
+    Opcode.CHANNEL: Channel,
+    Opcode.ATTACHMENT: Attachment,
+    Opcode.METADATA: Metadata,
+}
+
+
+def _parse(opcode: int, view: memoryview) -> Any:
+    body = bytes(view)
+    if opcode == Opcode.ATTACHMENT:
+        (promised,) = struct.unpack_from("<I", body, len(body) - 4)
+        if promised and promised != zlib.crc32(body[:-4]):
+            raise _DamageError("an attachment whose checksum does not fit")
+    stream = ReadDataStream(BytesIO(body))
+    try:
+        item = _PARSERS[opcode].read(stream)
+    except Exception as error:
+        # mcap raises whatever its arithmetic meets (struct.error, EndOfFile, UnicodeDecodeError, ...): all mean the same here.
+        raise _DamageError(f"{Opcode(opcode).name} record cannot be read ({type(error).__name__})") from error
+    if isinstance(item, Attachment) and len(item.data) + 4 > len(body):
+        raise _DamageError("an attachment that is longer than its record")
+    return item
+
+
+def _chunk_records(body: bytes) -> Iterator[tuple[int, memoryview]]:
+    """Opcode and content of each record in a chunk, after its size and checksum were found right."""
+    _, _, size, crc, name_length = _CHUNK.unpack_from(body)
+    at = _CHUNK.size + name_length + 8
+    compression = body[_CHUNK.size : _CHUNK.size + name_length].decode("ascii", "replace")
+    packed = memoryview(body)[at:]
+    if size > CHUNK_LIMIT:
+        raise _DamageError(f"claims to unpack from {len(packed)} to {size} bytes, which is refused")
+    data = _unpacked(compression, packed, size)
+    if len(data) != size:
+        raise _DamageError(f"unpacks to another size than its {size} bytes")
+    if crc and zlib.crc32(data) != crc:
+        raise _DamageError("its checksum does not fit")
+    at, end = 0, len(data)
+    while at < end:
+        if at + _RECORD.size > end:
+            raise _DamageError("ends inside a record")
+        opcode, length = _RECORD.unpack_from(data, at)
+        at += _RECORD.size
+        if at + length > end:
+            raise _DamageError("holds a record that is longer than the chunk")
+        yield opcode, data[at : at + length]
+        at += length
+
+
+def _unpacked(compression: str, packed: memoryview, size: int) -> memoryview:
+    """At most `size` + 1 bytes, whatever the stream would give."""
+    if compression == "":
+        return packed
+    if compression == "zstd":
+        import zstandard
+
+        try:
+            return memoryview(zstandard.ZstdDecompressor(max_window_size=CHUNK_LIMIT).stream_reader(packed).read(size + 1))
+        except zstandard.ZstdError as error:
+            raise _DamageError("cannot be unpacked (zstd)") from error
+    if compression == "lz4":
+        import lz4.frame
+
+        try:
+            return memoryview(lz4.frame.LZ4FrameDecompressor().decompress(packed, max_length=size + 1))
+        except (RuntimeError, EOFError) as error:
+            raise _DamageError("cannot be unpacked (lz4)") from error
+    raise _DamageError(f"is packed with {compression!r}, which is not known")
+
+
+def claimed_messages(stream: BinaryIO) -> int | None:
+    """Number of messages that the summary at the end of a file claims, read without the rest; None when there is none."""
+    size = stream.seek(0, 2)
+    tail = _RECORD.size + 20 + len(MAGIC)
+    if size < tail + len(MAGIC):
+        return None
+    stream.seek(size - tail)
+    opcode, length = _RECORD.unpack(stream.read(_RECORD.size))
+    (start,) = struct.unpack("<Q", stream.read(8))
+    if opcode != Opcode.FOOTER or length != 20 or not len(MAGIC) <= start < size:
+        return None
+    stream.seek(start)
+    scan = McapScan(stream)
+    try:
+        scan._summary(start)
+    except _DamageError:
+        return None
+    return scan.claimed
