@@ -75,6 +75,7 @@ def _check_frames(batch: Batch, file: str) -> Checked:
         )
     good = ~(missing | island | outside)
     t_ns = batch.table.column("t_ns").to_numpy(zero_copy_only=False)[good]
+    t_ns = t_ns[t_ns > 0]  # 0: nobody knows when
     times = (int(t_ns.min()), int(t_ns.max())) if len(t_ns) else None
     bounds = np.stack([lon, lat, lon, lat], axis=1)[good]
     return _kept(batch, missing | island, outside, found, _box(bounds), times)

@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -64,13 +65,18 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What became of a task: the report of its source (None when it could not be read), all findings, and the number of tiles."""
+    """What became of a task: the report of its source (None when it could not be read), all findings, and tiles by layer."""
 
     part: int
     name: str
     report: SourceReport | None
     findings: tuple[Finding, ...]
-    tiles: int
+    layer_tiles: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles of all layers."""
+        return sum(self.layer_tiles.values())
 
 
 @dataclass(slots=True)
@@ -82,7 +88,7 @@ class _Listener:
     report: SourceReport | None = None
     failed: Finding | None = None
     wrong: MapexError | None = None
-    tiles: int = 0
+    tiles: Counter[str] = field(default_factory=Counter)
     paths: set[str] = field(default_factory=set)
     sums: dict[str, Quantities] = field(default_factory=dict)
 
@@ -101,7 +107,7 @@ class _Listener:
                 raise Invalid("reader.bad_answer", f"The caged reader named the tile {tile.path} twice; nothing of it is used.")
             self.paths.add(tile.path)
             self.sums[tile.layer] = self.sums.get(tile.layer, Quantities()) + tile.quantities
-            self.tiles += 1
+            self.tiles[tile.layer] += 1
             self.stream.write(json.dumps(records.tile_as_json(tile), separators=(",", ":")) + "\n")
         elif "report" in line:
             self.report = records.report_from_json(line["report"], self.task.name)
@@ -163,10 +169,10 @@ def convert(task: Task) -> Converted:
     if wrong:
         shutil.rmtree(task.folder / "done", ignore_errors=True)
         found = heard.report.findings if heard.report else ()
-        return Converted(task.part, task.name, heard.report, (*wrong, *found), 0)
+        return Converted(task.part, task.name, heard.report, (*wrong, *found))
     assert heard.report is not None  # noqa: S101 - else something was wrong
-    bad = _verify(task, heard.tiles, limits)
-    return Converted(task.part, task.name, heard.report, (*bad, *heard.report.findings), heard.tiles)
+    bad = _verify(task, heard.tiles.total(), limits)
+    return Converted(task.part, task.name, heard.report, (*bad, *heard.report.findings), dict(heard.tiles))
 
 
 def _read(task: Task, limits: Limits) -> tuple[_Listener, Ending]:
@@ -212,7 +218,7 @@ def _check_sums(report: SourceReport, sums: Mapping[str, Quantities]) -> None:
         raise Invalid("reader.bad_answer", "The caged reader named tiles of a layer that its report does not have; nothing of it is used.")
     for name, layer in report.layers.items():
         found = sums.get(name, Quantities())
-        owned = {Content.FEATURES: found.features, Content.POINTS: found.points, Content.FRAMES: found.frames}[layer.content]
+        owned = {Content.FEATURES: found.features, Content.POINTS: found.points, Content.FRAMES: found.features}[layer.content]
         if owned != layer.counts.placed:
             text = f"Layer {name}: {layer.counts.placed} records were placed, but the tiles hold {owned}; nothing of it is used."
             raise Invalid("counts.lost", text)
@@ -376,7 +382,7 @@ def _told(done: list[Converted]) -> dict[str, Any]:
     for converted in done:
         for name, about in converted.report.layers.items() if converted.report else ():
             known = layers.get(name)
-            fresh = layer_json(name, about, 0)
+            fresh = layer_json(name, about, converted.layer_tiles.get(name, 0) + (known["tiles"] if known else 0))
             if known is not None:
                 fresh["counts"] = asdict(Counts(**known["counts"]) + about.counts)
             layers[name] = fresh

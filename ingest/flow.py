@@ -17,10 +17,12 @@ from ingest.check import check
 from ingest.findings import Counts, Finding, FindingLog, as_json, error
 from ingest.reader import Known, Placed, Placement, Reader, Source, Survey, reader_for
 from ingest.source import is_zip, unpack
+from ingest.validate import Checker
 from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
 
 if TYPE_CHECKING:
     from ingest.picture import Sketch
+    from tiles.split import Misfit
 
 Box = tuple[float, float, float, float]
 Emit = Callable[[Mapping[str, Any]], None]
@@ -84,6 +86,8 @@ class Flow:
     sketch: Sketch | None = None
     log: FindingLog = field(default_factory=FindingLog)
     layers: dict[str, LayerState] = field(default_factory=dict)
+    misfits: dict[str, list[Misfit]] = field(default_factory=dict)
+    checker: Checker = field(default_factory=Checker)
     _told: float = 0.0
 
     @property
@@ -131,6 +135,8 @@ class Flow:
             else:
                 self._take(entry)
             self._tell("read", sum(state.read for state in self.layers.values()), self.survey.claimed or 0)
+        for finding in self.checker.finish():
+            self.log.add(finding)
 
     def _take(self, batch: Batch) -> None:
         from ingest.place import settle
@@ -151,6 +157,8 @@ class Flow:
         state.rejected += checked.rejected
         state.widen(checked.box)
         state.span(checked.times)
+        for finding in self.checker.check(checked.batch):
+            self.log.add(finding)
         if self.sketch is not None:
             self.sketch.add(checked.batch)
         if self.out is not None and checked.batch.table.num_rows:
@@ -163,7 +171,8 @@ class Flow:
         if batch.content is Content.FEATURES:
             from tiles.split import FeatureSplitter
 
-            return FeatureSplitter(self.out, layer=batch.layer, part=self.part)
+            misfits = self.misfits.setdefault(batch.layer, [])
+            return FeatureSplitter(self.out, layer=batch.layer, part=self.part, misfits=misfits)
         if batch.content is Content.POINTS:
             from tiles.codec_points import PointSplitter
 
@@ -175,7 +184,26 @@ class Flow:
     def _finish(self) -> None:
         for name, state in sorted(self.layers.items()):
             if state.splitter is not None:
-                self._tiles(name, state, state.splitter.finish())
+                tiles = list(state.splitter.finish())
+                self._left_out(name, state, state.splitter)
+                self._tiles(name, state, tiles)
+
+    def _left_out(self, name: str, state: LayerState, splitter: Splitter) -> None:
+        """What the splitter could not put into any cell: broken geometry, or off the grid."""
+        rejected, unplaced = getattr(splitter, "rejected", 0), getattr(splitter, "unplaced", 0)
+        state.placed -= rejected + unplaced
+        state.rejected += rejected
+        state.unplaced += unplaced
+        where = {"file": self.source.name, "layer": name}
+        told = 0
+        for misfit in self.misfits.get(name, [])[:20]:
+            self.log.add(error(misfit.code, misfit.message, "Mend the geometry.", feature=misfit.feature_id, rejected=1, **where))
+            told += 1
+        if rejected > told:
+            text = f"{rejected - told} records could not be put into any cell."
+            self.log.add(
+                error("geometry.unusable", text, "Check geometry and CRS.", count=rejected - told, rejected=rejected - told, **where)
+            )
 
     def _split_whole(self) -> None:
         """LAS and LAZ: the tiles are cut from the file itself, and the points are counted where they arrive."""
@@ -208,7 +236,7 @@ class Flow:
             written += tile.quantities
             state.widen(tile.bbox)
             self._tell("tile", number, 0)
-        owned = {Content.FEATURES: written.features, Content.POINTS: written.points, Content.FRAMES: written.frames}[state.content]
+        owned = {Content.FEATURES: written.features, Content.POINTS: written.points, Content.FRAMES: written.features}[state.content]
         if owned != state.placed:
             text = f"{state.placed} records of layer {name} were placed, but the tiles own {owned}: the split lost or doubled some."
             self.log.add(error("counts.split", text, "This is a fault of mapex: tell the operator.", file=self.source.name, layer=name))
@@ -258,7 +286,7 @@ def start(request: Mapping[str, Any], emit: Emit, out: Path | None, scratch: Pat
     reader = reader_for(source)
     survey = reader.survey(source, Placement.from_json(request["placement"]))
     emit({"progress": {"stage": "read", "done": 0, "total": survey.claimed or 0, "file": name}})
-    return Flow(source, reader, survey, int(request["part"]), emit, out, scratch, sketch)
+    return Flow(source, reader, survey, int(request["part"]), emit, out, scratch, sketch, checker=Checker(name))
 
 
 def convert(request: Mapping[str, Any], emit: Emit) -> None:

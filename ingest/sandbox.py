@@ -51,7 +51,6 @@ _ENVIRONMENT = {
     "PYTHONUTF8": "1",
     "GDAL_SKIP": GDAL_SKIP,
     "CPL_DEBUG": "OFF",
-    "SHAPE_RESTORE_SHX": "YES",
     "PROJ_NETWORK": "OFF",
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve more address space than RLIMIT_AS gives
     "MALLOC_ARENA_MAX": "2",
