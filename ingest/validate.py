@@ -42,7 +42,7 @@ class Checker:
     """Checks the batches of one source, remembering ids (8 bytes each) and the ends of links. `check` each batch, then `finish`."""
 
     file: str = ""
-    _seen: dict[str, NDArray[np.uint64]] = field(default_factory=dict)
+    _seen: dict[str, list[NDArray[np.uint64]]] = field(default_factory=dict)
     _links: Links = field(default_factory=Links)
 
     def check(self, batch: Batch, shapes: NDArray[np.object_] | None = None) -> Iterator[Finding]:
@@ -62,14 +62,16 @@ class Checker:
     def _ids(self, batch: Batch) -> Iterator[Finding]:
         ids = batch.table.column("feature_id").to_pylist()
         hashes = np.fromiter((hash(name) & 0xFFFFFFFFFFFFFFFF for name in ids), dtype=np.uint64, count=len(ids))
-        known = self._seen.get(batch.layer, np.zeros(0, dtype=np.uint64))
-        _, first = np.unique(hashes, return_index=True)
-        again = np.ones(len(ids), dtype=bool)
-        again[first] = False
-        if len(known):
-            at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
-            again |= known[at] == hashes
-        self._seen[batch.layer] = np.union1d(known, hashes)
+        order = np.argsort(hashes, kind="stable")
+        again = np.zeros(len(ids), dtype=bool)
+        again[order[1:]] = hashes[order[1:]] == hashes[order[:-1]]
+        runs = self._seen.setdefault(batch.layer, [])
+        for run in runs:
+            at = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
+            again |= run[at] == hashes
+        runs.append(hashes[order])
+        while len(runs) > 1 and len(runs[-2]) <= 2 * len(runs[-1]):  # few runs of growing size: each id is merged log n times
+            runs[-2:] = [np.sort(np.concatenate(runs[-2:]))]
         yield from self._report(batch, again, "id.duplicate", "This id comes more than once.", "Give every feature its own id.")
 
     def _shapes(self, batch: Batch, shapes: NDArray[np.object_]) -> Iterator[Finding]:
@@ -86,6 +88,10 @@ class Checker:
         )
         linear = np.isin(shapely.get_type_id(shapes), (1, 5))
         still = linear & (shapely.length(shapes) == 0)
+        for row in np.flatnonzero(
+            still & shapely.has_z(shapes)
+        ).tolist():  # upright things (signals, posts) are lines without length on the map
+            still[row] = bool(np.ptp(shapely.get_coordinates(shapes[row], include_z=True)[:, 2]) == 0)
         yield from self._report(batch, still, "geometry.zero_length", "The line has no length.", "Remove it, or give it its second end.")
 
     def _vertices(self, batch: Batch, shapes: NDArray[np.object_]) -> Iterator[Finding]:
@@ -108,27 +114,30 @@ class Checker:
 
     def _segments(self, batch: Batch, shapes: NDArray[np.object_], coordinates: Floats, owner: NDArray[np.intp]) -> Iterator[Finding]:
         """Spikes: one segment that is far longer than all others of its line, or a step in height."""
-        simple = np.isin(shapely.get_type_id(shapes), (1, 3))
-        inside = (owner[1:] == owner[:-1]) & simple[owner[1:]]
-        at = np.flatnonzero(inside)
-        if not len(at):
-            return
-        step = np.diff(coordinates, axis=0)[at]
-        along = np.hypot(step[:, 0] * np.cos(np.radians(coordinates[at, 1])), step[:, 1]) * _METRES
-        line, start = np.unique(owner[at], return_index=True)
-        longest, total = np.maximum.reduceat(along, start), np.add.reduceat(along, start)
-        count = np.diff(np.append(start, len(at)))
-        others = (total - longest) / np.maximum(count - 1, 1)
-        jumps = (longest > JUMP_M) & (count > 1) & (longest > JUMP_RATIO * others)
-        length = dict(zip(line[jumps].tolist(), longest[jumps].tolist(), strict=True))
-        text = f"One segment is over {JUMP_M:g} m and {JUMP_RATIO:g} times the others: a vertex has jumped."
-        yield from self._report(
-            batch, _rows(line[jumps], len(shapes)), "geometry.jump", text, "Correct the vertex.", lambda row: f"{length[row]:.0f} m"
-        )
+        lon, lat, height = coordinates.T
+        least = JUMP_M / _METRES / np.sqrt(2)  # a segment of that length goes at least so far in one of the two, in degrees
+        with np.errstate(invalid="ignore"):
+            odd = (np.abs(lon[1:] - lon[:-1]) > least) | (np.abs(lat[1:] - lat[:-1]) > least) | (np.abs(height[1:] - height[:-1]) > STEP_M)
+        suspects = np.unique(owner[1:][odd & (owner[1:] == owner[:-1])])
+        for row in suspects[np.isin(shapely.get_type_id(shapes[suspects]), (1, 3))].tolist():
+            first, last = np.searchsorted(owner, (row, row + 1))
+            yield from self._spike(batch, row, coordinates[first:last])
+
+    def _spike(self, batch: Batch, row: int, line: Floats) -> Iterator[Finding]:
+        step = np.diff(line, axis=0)
+        along = np.hypot(step[:, 0] * np.cos(np.radians(line[:-1, 1])), step[:, 1]) * _METRES
+        longest = float(along.max())
+        others = (float(along.sum()) - longest) / max(len(along) - 1, 1)
+        one = np.zeros(batch.table.num_rows, dtype=bool)
+        one[row] = True
+        if longest > JUMP_M and len(along) > 1 and longest > JUMP_RATIO * others:
+            text = f"One segment is over {JUMP_M:g} m and {JUMP_RATIO:g} times the others: a vertex has jumped."
+            yield from self._report(batch, one, "geometry.jump", text, "Correct the vertex.", lambda _row: f"{longest:.0f} m")
         with np.errstate(invalid="ignore"):
             steep = (np.abs(step[:, 2]) > STEP_M) & (along < STEP_ALONG_M)
-        text = f"The height jumps by more than {STEP_M:g} m between neighbouring vertices."
-        yield from self._report(batch, _rows(owner[at][steep], len(shapes)), "height.jump", text, "Correct the height.")
+        if steep.any():
+            text = f"The height jumps by more than {STEP_M:g} m between neighbouring vertices."
+            yield from self._report(batch, one, "height.jump", text, "Correct the height.")
 
     def _report(
         self, batch: Batch, rows: Flags, code: str, text: str, fix: str, value: Callable[[int], str] = lambda _row: ""
