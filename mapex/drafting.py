@@ -34,7 +34,7 @@ _ACTIONS = {
     "rejected": audit.Action.VERSION_REJECTED,
     "unplaced": audit.Action.VERSION_UNPLACED,
 }
-_OWNED = {Content.FEATURES: "features", Content.POINTS: "points", Content.FRAMES: "frames"}
+_OWNED = {Content.FEATURES: "features", Content.POINTS: "points", Content.FRAMES: "features"}
 """Quantity whose sum over the tiles of a layer is the number of records that were placed."""
 
 

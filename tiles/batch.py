@@ -59,7 +59,8 @@ class Quantities:
     """The price vector of a tile: integers in small units, so that sums are exact.
 
     Lengths are geodesic millimetres on WGS 84 of the part that lies inside the cell; `points`, `frames`, `features` and the other
-    counts are of what the cell owns; `ms` is recorded time in milliseconds; `bytes` is the size of the stored object.
+    counts are of what the cell owns; `ms` is recorded time in milliseconds; `bytes` is the size of the stored object. In a layer of
+    frames, `features` counts all records (messages, attachments, pictures) and `frames` the pictures and lidar sweeps among them.
     """
 
     lane_mm: int = 0
