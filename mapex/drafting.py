@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import rfc8785
@@ -34,6 +34,7 @@ _ACTIONS = {
     "rejected": audit.Action.VERSION_REJECTED,
     "unplaced": audit.Action.VERSION_UNPLACED,
 }
+_vector = attrgetter(*QUANTITIES)  # dataclasses.astuple copies deeply: three quarters of the time of a large draft
 _OWNED = {Content.FEATURES: "features", Content.POINTS: "points", Content.FRAMES: "features"}
 """Quantity whose sum over the tiles of a layer is the number of records that were placed."""
 
@@ -202,7 +203,7 @@ def _tile_row(org_id: str, layer_ids: Mapping[str, str], tile: EncodedTile) -> d
         "south": south,
         "east": east,
         "north": north,
-        **dict(zip(QUANTITIES, astuple(tile.quantities), strict=True)),
+        **dict(zip(QUANTITIES, _vector(tile.quantities), strict=True)),
     }
 
 
@@ -256,7 +257,7 @@ def _write_manifest(conn: Connection, version: Version, given: Mapping[str, Any]
             "class": layer.handling_class,
             "about": layer.about,
             "cells": layer.cells,
-            "quantities": dict(zip(QUANTITIES, astuple(layer.quantities), strict=True)),
+            "quantities": dict(zip(QUANTITIES, _vector(layer.quantities), strict=True)),
             "tiles_sha256": _tiles_digest(conn, layer.id),
         }
         for layer in layers_of(conn, version.id)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mapex import config, opening, participants, permits
+from mapex import catalogue, config, db, jobs, opening, participants, permits, uploads
+from mapex.catalogue import Draft, DraftFinding, DraftLayer, DraftSource
 from mapex.exchange import Actor, Exchange
+from tiles import grid
+from tiles.batch import Content, EncodedTile, LayerKind, Quantities
+from tiles.store_directory import DirectoryStore
 
 DAY_ONE = 1_790_000_000 * 10**9
 """2026-09-21T14:13:20Z, when every test begins."""
@@ -78,3 +85,64 @@ def a_permit(ex: Exchange, org: str, **given: object) -> permits.Permit:
         "valid_to_ns": max(DAY_ONE + 365 * 86400 * 10**9, int(str(given.get("valid_from_ns", 0))) + 1),
     }
     return permits.add(ex, None, org=org, **{**values, **given})  # type: ignore[arg-type]
+
+
+def send_part(ex: Exchange, upload: uploads.Upload, number: int, body: bytes) -> None:
+    """Bring one part into the directory store, as a signed request would."""
+    assert isinstance(ex.store, DirectoryStore)
+    digest = hashlib.sha256(body).hexdigest()
+    ex.store.receive_part(upload.store_key, upload.store_upload_id, number, io.BytesIO(body), size=len(body), sha256=digest)
+
+
+def an_upload(ex: Exchange, by: Actor, name: str = "map.osm", content: bytes = b"<osm/>") -> uploads.Upload:
+    """A complete upload."""
+    upload = uploads.stage(ex, by, name, len(content))
+    for number in range(1, upload.parts + 1):
+        send_part(ex, upload, number, content[(number - 1) * upload.part_size : number * upload.part_size])
+    return uploads.complete(ex, by, upload.id)
+
+
+def a_tile(cell: int, *, layer: str = "hdmap", part: int = 0, content: str = "", features: int = 1, **quantities: int) -> EncodedTile:
+    """The record of a tile; equal arguments, equal sha256."""
+    sha256 = hashlib.sha256(f"{layer} {cell} {part} {content}".encode()).hexdigest()
+    vector = Quantities(features=features, bytes=100, **quantities)
+    path = f"{layer}/{grid.quadkey(cell)}-{part}.parquet"
+    return EncodedTile(layer, cell, part, path, sha256, 100, "application/vnd.apache.parquet", vector, grid.bounds(cell))
+
+
+def a_draft(tiles: Sequence[EncodedTile], *, findings: Sequence[DraftFinding] = (), **given: object) -> Draft:
+    """A draft with the layers that the tiles name, all of features; `given` are fields of `Draft`."""
+    names = sorted({tile.layer for tile in tiles})
+    layers = [
+        DraftLayer(
+            name, LayerKind.HDMAP, Content.FEATURES, count, count, crs="EPSG:4326", crs_source="file", box=(127.0, 37.5, 127.1, 37.6)
+        )
+        for name, count in ((name, sum(t.quantities.features for t in tiles if t.layer == name)) for name in names)
+    ]
+    values: dict[str, object] = {"sources": [DraftSource("map.osm", "0" * 64, 6, "lanelet2")], "layers": layers, "findings": findings}
+    return Draft(**{**values, "tiles": iter(tiles), "tools": {"mapex": "1"}, **given})  # type: ignore[arg-type]
+
+
+def a_claimed_job(ex: Exchange, by: Actor, dataset: str = "seoul", *, worker: str = "w1", **given: object) -> jobs.Job:
+    """The ingest job of a new version of `dataset` (made if need be), claimed by `worker`; `given` goes to `start_version`."""
+    catalogue.create_dataset(ex, by, dataset)
+    given.setdefault("classes", "open")
+    version, _ = catalogue.start_version(ex, by, dataset, [an_upload(ex, by, f"file-{next(_numbers)}.osm").id], **given)  # type: ignore[arg-type]
+    job = jobs.claim(ex, worker)
+    assert job is not None
+    assert job.version_id == version.id
+    return job
+
+
+def a_drafted_version(
+    ex: Exchange, by: Actor, dataset: str = "seoul", tiles: Sequence[EncodedTile] = (), **given: object
+) -> catalogue.Version:
+    """A version in state `draft`, with one tile in Seoul unless told otherwise."""
+    job = a_claimed_job(ex, by, dataset, **given)
+    return catalogue.store_draft(ex, job, a_draft(tiles or [a_tile(int(grid.cells_at([127.0], [37.5])[0]))]))
+
+
+def publish(ex: Exchange, by: Actor, dataset: str = "seoul", number: int | None = None) -> catalogue.Publication:
+    """Publish without an offer (offers are another service)."""
+    with db.begin(ex) as conn:
+        return catalogue.publish(conn, ex, by, dataset, number)
