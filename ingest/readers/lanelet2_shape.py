@@ -27,8 +27,13 @@ def aligned(left: Floats, right: Floats) -> tuple[Floats, Floats]:
 
 
 def lanelet(left: Floats, right: Floats) -> bytes:
-    """WKB polygon of two aligned bounds: every vertex of both, in order."""
-    ring = np.concatenate([left, right[::-1], left[:1]])
+    """WKB polygon of two aligned bounds: every vertex of both, in order; a vertex in which they meet comes once."""
+    back = right[::-1]
+    back = back[1:] if np.array_equal(back[0], left[-1]) else back
+    back = back[:-1] if len(back) and np.array_equal(back[-1], left[0]) else back
+    ring = np.concatenate([left, back, left[:1]])
+    if len(ring) < 4:  # both bounds are one and the same segment
+        ring = np.concatenate([left, right[::-1], left[:1]])
     return wkb(shapely.Polygon(ring))
 
 
