@@ -80,15 +80,12 @@ def compare(cases, rounds, scratch):
 def report(title, found, reference):
     """Print medians of each case and what the reference takes in relation to it (round by round)."""
     keys = ("wall", "cpu", "all", "rss")
-    print(
-        f"\n{title}\n{'':44} {'wall s':>8} {'CPU s':>8} {'all MB':>8} {'RSS MB':>8} {'x faster':>9} {'x CPU':>7} {'x all':>7} {'x RSS':>7}   facts"
-    )
+    heads = "".join(f"{head:>9}" for head in ("wall s", "CPU s", "all MB", "RSS MB", "x faster", "x CPU", "x all", "x RSS"))
+    print(f"\n{title}\n{'':44}{heads}   facts")
     for name, runs in found.items():
         median = [statistics.median(getattr(r, key) for r in runs) for key in keys]
         ratio = {
             key: statistics.median(getattr(r, key) / getattr(b, key) for r, b in zip(runs, found[reference], strict=True)) for key in keys
         }
-        print(
-            f"{name:44} {median[0]:8.2f} {median[1]:8.2f} {median[2]:8.0f} {median[3]:8.0f}"
-            f" {1 / ratio['wall']:9.2f} {ratio['cpu']:7.2f} {ratio['all']:7.2f} {ratio['rss']:7.2f}   {runs[0].said}"
-        )
+        columns = [*median, 1 / ratio["wall"], ratio["cpu"], ratio["all"], ratio["rss"]]
+        print(f"{name:44}{''.join(f'{v:9.0f}' if k in (2, 3) else f'{v:9.2f}' for k, v in enumerate(columns))}   {runs[0].said}")

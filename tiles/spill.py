@@ -1,7 +1,8 @@
 """Rows sorted by cell, laid down on disk as they come and collected again cell by cell, in bounded memory.
 
 Each process appends sorted runs to one file of uncompressed Arrow record batches of about half a megabyte. Reading goes once through
-the cells in their order: of every run only the batch at the present cell is in memory. Nothing is mapped (address space is limited in the cage).
+the cells in their order: of every run only the batch at the present cell is in memory. Nothing is mapped: address space is limited in
+the cage.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ CELL = "\x00cell"
 """Column of the cell of a row; no source can have this name."""
 
 _BATCH_BYTES = 512 << 10
+_FILE_BYTES = 1 << 30  # below the limit that the cage sets for a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Spill:
         """Append rows that are sorted by their `CELL` column."""
         if not table.num_rows:
             return
-        if self._schema is None or not self._schema.equals(table.schema):
+        if self._schema is None or not self._schema.equals(table.schema) or sum(size for _, _, size in self._index) > _FILE_BYTES:
             self.close()
             self._schema = table.schema
             self._sink = pa.OSFile(str(self._path), "wb")

@@ -6,6 +6,7 @@ lengths are whole numbers, and the rows of a tile are sorted.
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import tempfile
@@ -26,6 +27,8 @@ from tiles.codec_features import BOX, COLUMNS, write_tiles
 from tiles.errors import InvalidContent
 from tiles.spill import CELL, Collector, Run, Spill, boundaries
 from tiles.workers import Workers
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -152,7 +155,11 @@ class FeatureSplitter:
 
     def _hire(self) -> None:
         args = (self._folder, self._out, self._layer, self._part)
-        self._workers = Workers(self._processes - 1, _start_share, args).__enter__()
+        try:
+            self._workers = Workers(self._processes - 1, _start_share, args).__enter__()
+        except OSError as error:  # a cage without user namespaces forbids new processes; the result is the same, only later
+            log.warning("no process can be started here (%s): features are split by one", error)
+            self._processes = 1
 
     def _send(self, piece: pa.Table) -> bool:
         assert self._workers is not None  # noqa: S101 - the caller asked

@@ -54,8 +54,14 @@ class Workers:
         for number in range(1, self.count + 1):
             ours, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, self.start, (number, *self.args)), daemon=True)
-            process.start()
-            theirs.close()
+            try:
+                process.start()
+            except OSError:
+                ours.close()
+                self.__exit__()
+                raise
+            finally:
+                theirs.close()
             self._workers.append(_Worker(process, ours))
         return self
 
