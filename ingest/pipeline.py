@@ -142,7 +142,7 @@ def _draft(ex: Exchange, job: jobs.Job, folder: Path, heart: Heart) -> Draft:
 
 def _asked(finding: Finding, converted: Converted) -> Finding:
     """An unknown place is no error of the version: it is asked for, and the version waits as `unplaced`."""
-    waits = converted.report is not None and converted.report.unplaced and finding.code == "crs.none"
+    waits = converted.report is not None and converted.report.unplaced and finding.code.startswith("crs.")
     return replace(finding, severity=Severity.WARNING) if waits else finding
 
 
