@@ -6,6 +6,7 @@ import base64
 import io
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from tiles.batch import Batch, Content, EncodedTile
 from tiles.errors import InvalidContent
 from tiles.points_crs import tile_records, wkt_record
 from tiles.points_fields import records_from
-from tiles.points_header import Header, header_bytes, read_header, tile_template
+from tiles.points_header import WKT_FLAG, Header, carried, evlr_bytes, header_bytes, read_header, tile_template
 from tiles.points_layout import Axis, Layout, Rows, layout
 from tiles.points_laz import CHUNK, Packing, Records
 from tiles.points_place import NOWHERE, CellFinder
@@ -34,8 +35,8 @@ _GROUPS = 16
 
 def header_as_text(header: Header) -> str:
     """A LAS header with its records (those that a tile carries), for `Batch.meta`."""
-    template = tile_template(header, [*header.vlrs, *header.evlrs], wkt=bool(header.encoding & 16), laszip=b"")
-    return base64.b64encode(header_bytes(template)).decode()
+    template = tile_template(header, carried([*header.vlrs, *header.evlrs]), wkt=bool(header.encoding & WKT_FLAG), laszip=b"")
+    return base64.b64encode(header_bytes(template, template.point_offset) + evlr_bytes(template)).decode()
 
 
 class PointSplitter:
@@ -142,7 +143,7 @@ class _Form:
     def of(columns: np.dtype[np.void], axes: list[Axis], meta: Mapping[str, str], finder: CellFinder) -> _Form:
         encoder = None
         if LAS_HEADER in meta:
-            source = read_header(io.BytesIO(base64.b64decode(meta[LAS_HEADER])))
+            source = replace(read_header(io.BytesIO(base64.b64decode(meta[LAS_HEADER]))), compressed=False)
             records, wkt = tile_records(source, finder.crs)
         else:
             encoder = layout(columns, axes, degrees=finder.crs.is_geographic)

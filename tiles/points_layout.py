@@ -1,7 +1,7 @@
 """The LAS form of points that come from elsewhere (PCD, PLY, arrays): which point format, which scale, which extra bytes.
 
-LAS keeps a coordinate as integer * scale + offset. The scale chosen here gives every coordinate back: exactly for decimal text and
-for float32 (its own grid), else within half a micrometre. All other columns keep their type and their bits.
+LAS keeps a coordinate as integer * scale + offset. The scale chosen here gives every coordinate back: exactly for decimals and for the
+grid of float32, else within half a micrometre (half a nanodegree). All other columns keep their type and their bits.
 """
 
 from __future__ import annotations
@@ -23,27 +23,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.void]
 """Structured array: fields x, y, z float64, then every column of the source."""
 
-_STEPS = (
-    1.0,
-    0.5,
-    0.25,
-    0.125,
-    0.1,
-    0.0625,
-    0.03125,
-    0.01,
-    2.0**-8,
-    0.001,
-    2.0**-11,
-    1e-4,
-    2.0**-15,
-    1e-5,
-    2.0**-18,
-    1e-6,
-    1e-7,
-    1e-8,
-    1e-9,
-)
+_DECIMAL = tuple(float(f"1e-{k}") for k in range(10))
+_STEPS = tuple(sorted((*_DECIMAL, *(2.0**-k for k in range(1, 20))), reverse=True))
 """Scales tried, from coarse to fine: decimal ones for text, binary ones for the grid of float32."""
 _FINEST_M, _FINEST_DEGREES = 1e-6, 1e-9
 _INT32 = 2**31 - 2**16
@@ -59,8 +40,11 @@ _FORMAT_6 = [
 ]  # fmt: skip
 _COLOURS = [("red", "<u2"), ("green", "<u2"), ("blue", "<u2")]
 _EXTRA_TYPES = {"u1": 1, "i1": 2, "u2": 3, "i2": 4, "u4": 5, "i4": 6, "u8": 7, "i8": 8, "f4": 9, "f8": 10}
-_LAS_NAMES = frozenset(name for name, _ in (*_FORMAT_6, *_COLOURS)) | {"return_number", "number_of_returns", "x", "y", "z"}
-_EXTRA_RECORD = struct.Struct("<2xBB32s4x24s16x24s16x24s16x24s16x24s16x32s")
+_LAS_NAMES = frozenset(name for name, _ in _FORMAT_6) | {
+    "x", "y", "z", "return_number", "number_of_returns", "synthetic", "key_point", "withheld", "overlap", "scanner_channel",
+    "scan_direction_flag", "edge_of_flight_line",
+}  # fmt: skip
+_EXTRA_RECORD = struct.Struct("<2xBB32s124x32s")  # no data, least, greatest, scale, offset: not said
 
 
 @dataclass(slots=True)
@@ -71,29 +55,33 @@ class Axis:
     low: float = np.inf
     high: float = -np.inf
     steps: list[float] = field(default_factory=lambda: list(_STEPS))
+    rounded: list[float] = field(default_factory=lambda: list(_STEPS))
 
     def see(self, values: Floats) -> None:
         """Take some values in (all finite, at least one)."""
         self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
-        self.steps = [step for step in self.steps if self._gives_back(values, step)]
-
-    def _gives_back(self, values: Floats, step: float) -> bool:
-        back = np.rint(values / step) * step
-        if self.float32:
-            return bool(np.array_equal(back.astype(np.float32), values.astype(np.float32)))
-        return bool(np.all(np.abs(back - values) <= 4 * np.spacing(np.abs(values))))
+        near = 4 * np.spacing(np.abs(values))
+        steps, rounded = [], []
+        for step in sorted({*self.steps, *(self.rounded if self.float32 else ())}, reverse=True):
+            back = np.rint(values / step) * step
+            if step in self.steps and np.all(np.abs(back - values) <= near):
+                steps.append(step)
+            # Decimal text that was read as float32: the decimal number is nearer to the text than the float32 is.
+            if step in self.rounded and np.array_equal(back.astype(np.float32), values.astype(np.float32)):
+                rounded.append(step)
+        self.steps, self.rounded = steps, rounded if self.float32 else []
 
     def scale(self, *, degrees: bool) -> tuple[float, float]:
-        """(scale, offset): the coarsest step that is exact, else the finest one that an int32 can span."""
+        """(scale, offset): the coarsest step that is exact, else the coarsest that is exact as float32, else the finest that fits."""
         offset = float(np.floor((self.low + self.high) / 2))
         reach = max(self.high - offset, offset - self.low, 0.0)
         finest = _FINEST_DEGREES if degrees else _FINEST_M
         fits = [step for step in _STEPS if reach / step <= _INT32]
-        for step in self.steps:
+        for step in (*self.steps, *self.rounded):
             # A step below a micrometre is only noise of the last digits of a float64.
             if step in fits and step >= finest:
                 return step, offset
-        decimal = [step for step in fits if step >= finest and np.isclose(np.log10(step), np.rint(np.log10(step)))]
+        decimal = [step for step in _DECIMAL if step in fits and step >= finest]
         if not decimal:
             raise InvalidContent(
                 f"Coordinates from {self.low!r} to {self.high!r} reach too far for one tile set; remove the stray points.",
@@ -124,7 +112,7 @@ class Layout:
 
     def header(self, records: Sequence[Vlr], meta: Mapping[str, str]) -> Header:
         """The header of a source that never was a LAS file; `records` say the CRS, `meta` is written down with the names of columns."""
-        extra = [(place, np.dtype(kind[0])) for place, kind in self._fields() if place not in _LAS_NAMES]
+        extra = [(place, np.dtype(kind[0])) for place, kind in self._fields() if place not in self._own_names()]
         vlrs = [*records]
         if extra:
             body = b"".join(_extra_record(place, kind, name) for (place, kind), name in zip(extra, self._names(extra), strict=True))
@@ -140,14 +128,16 @@ class Layout:
     def _fields(self) -> list[tuple[str, tuple[np.dtype[np.void], int]]]:
         return [(name, (self.record.fields[name][0], 0)) for name in self.record.names or ()] if self.record.fields else []
 
+    def _own_names(self) -> frozenset[str]:
+        return _LAS_NAMES | (frozenset(name for name, _ in _COLOURS) if self.point_format == 7 else frozenset())
+
     def _names(self, extra: Sequence[tuple[str, np.dtype[np.void]]]) -> list[str]:
         source = {place: name for name, place in self.places.items()}
         return [source[place] for place, _ in extra]
 
 
 def _extra_record(place: str, kind: np.dtype[np.void], source: str) -> bytes:
-    none = bytes(24)
-    return _EXTRA_RECORD.pack(_EXTRA_TYPES[kind.str[1:]], 0, place.encode(), none, none, none, none, none, source.encode()[:32])
+    return _EXTRA_RECORD.pack(_EXTRA_TYPES[kind.str[1:]], 0, place.encode(), source.encode()[:32])
 
 
 def layout(columns: np.dtype[np.void], axes: Sequence[Axis], *, degrees: bool) -> Layout:
@@ -166,7 +156,7 @@ def layout(columns: np.dtype[np.void], axes: Sequence[Axis], *, degrees: bool) -
     point_format = 7 if len(colours) == 3 and "red" in standard.values() else 6
     fields = [*_FORMAT_6, *(_COLOURS if point_format == 7 else [])]
     places: dict[str, str] = {}
-    used = set(_LAS_NAMES)
+    used = {*_LAS_NAMES, *(name for name, _ in fields)}
     for name in names:
         if name in standard and standard[name] not in places.values():
             places[name] = standard[name]

@@ -93,6 +93,7 @@ class Packing:
             self.compressor in (_CHUNKED, _LAYERED) and items[: 2 + 6 * int.from_bytes(items[:2], "little")] == self.tile_record[32:]
         )
         self.layered = self.compressor == _LAYERED
+        self.chunked = self.compressor in (_CHUNKED, _LAYERED)
         # X and Y, Z, classes, flags, intensity, angle, user data, source, time; then colours, infrared and each extra byte have their own.
         self._layers = 9 + {7: 1, 8: 2}.get(header.point_format, 0) + header.extra_bytes
 
@@ -101,7 +102,7 @@ class Packing:
 
         Raises: InvalidContent: `laz.chunks`: the table contradicts the header or the file's length.
         """
-        if self.compressor not in (_CHUNKED, _LAYERED):
+        if not self.chunked:
             return None
         begin = header.point_offset + 8
         stream.seek(header.point_offset)
@@ -117,8 +118,11 @@ class Packing:
         if version != 0 or number * self.length > max(0, at - begin):
             raise InvalidContent(f"The table at byte {at} lists {number} chunks in {at - begin} bytes.", code="laz.chunks")
         stream.seek(header.point_offset)
-        with lazrs_speaks():
-            table = lazrs.read_chunk_table(stream, self._source)
+        try:
+            with lazrs_speaks():
+                table = lazrs.read_chunk_table(stream, self._source)
+        except InvalidContent as why:
+            raise InvalidContent(f"The table of chunks at the end of the file is damaged or cut. {why.message}", code="laz.chunks") from why
         return self._chunks_of(table, header, begin, at)
 
     def _chunks_of(self, table: Sequence[Any], header: Header, begin: int, end: int) -> list[Chunk] | None:
@@ -127,8 +131,9 @@ class Packing:
             full = self._source.chunk_size()
             pairs = [(full, size) for _, size in pairs]
             if pairs:
-                pairs[-1] = (header.count - full * (len(pairs) - 1), pairs[-1][1])
-        counts = [count or 0 for count, _ in pairs]
+                last = header.count - full * (len(pairs) - 1)
+                pairs[-1] = (last if last <= full else -1, pairs[-1][1])
+        counts = [0 if count is None else count for count, _ in pairs]
         if sum(counts) != header.count or any(c < 0 for c in counts) or begin + sum(size for _, size in pairs) > end:
             raise InvalidContent(
                 f"The table of {len(pairs)} chunks does not fit the {header.count} points and {end - begin} bytes that the header names.",

@@ -62,7 +62,8 @@ def in_order(stream: BinaryIO, header: Header, packing: Packing, tally: SplitCou
         try:
             yield from packing.stream(stream, header, CHUNK)
         except InvalidContent as why:
-            tally.fault = why.message
+            hint = " Its table of chunks, which stands at the end, is missing: the file was cut." if packing.chunked else ""
+            tally.fault = why.message + hint
         return
     room = header.room or 0
     if room < header.count:

@@ -73,7 +73,9 @@ class Pcd:
         with source.path.open("rb") as stream:
             head = read_head(stream)
             sample = _sample(stream, head, source.size)
-        placed, found = settle(None, given, sample, "A PCD file has no field for a coordinate system.", source.name)
+        placed, found = settle(
+            None, given, sample, "" if given.crs or given.origin else "A PCD file has no field for a coordinate system.", source.name
+        )
         found += placement_findings(placed, file=source.name, layer=LAYER) if not found else []
         found += local_axes(placed, source.name)
         if head.width * head.height != head.points:

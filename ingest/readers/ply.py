@@ -72,7 +72,9 @@ class Ply:
         with source.path.open("rb") as stream:
             head = read_head(stream)
             sample = _sample(stream, head, source.size)
-        placed, found = settle(None, given, sample, "A PLY file has no field for a coordinate system.", source.name)
+        placed, found = settle(
+            None, given, sample, "" if given.crs or given.origin else "A PLY file has no field for a coordinate system.", source.name
+        )
         found += placement_findings(placed, file=source.name, layer=LAYER) if not found else []
         found += local_axes(placed, source.name)
         for name, count in head.others:
