@@ -70,7 +70,7 @@ class EventsOut(Answer):
 
 @blueprint.get("/audit/events")
 @policy("audit")
-@blueprint.input(EventsQuery, location="query")
+@blueprint.input(EventsQuery, location="query", unknown=None)
 @blueprint.output(EventsOut)
 def events(query_data: dict[str, Any]) -> dict[str, Any] | Response:
     """Events that you may see, newest first; `format=csv` gives a table (up to 100,000 rows)."""

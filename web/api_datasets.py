@@ -186,7 +186,7 @@ def datasets() -> dict[str, Any]:
 
 @blueprint.get("/datasets/<slug>")
 @policy("read")
-@blueprint.input(OrgQuery, location="query")
+@blueprint.input(OrgQuery, location="query", unknown=None)
 @blueprint.output(DatasetOut)
 def dataset(slug: str, query_data: dict[str, Any]) -> dict[str, Any]:
     """One dataset."""
@@ -210,7 +210,7 @@ def start(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/datasets/<slug>/versions")
 @policy("read")
-@blueprint.input(OrgQuery, location="query")
+@blueprint.input(OrgQuery, location="query", unknown=None)
 @blueprint.output(VersionsOut)
 def versions(slug: str, query_data: dict[str, Any]) -> dict[str, Any]:
     """The versions of a dataset that you may see."""
@@ -219,7 +219,7 @@ def versions(slug: str, query_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/datasets/<slug>/versions/<int:number>")
 @policy("read")
-@blueprint.input(OrgQuery, location="query")
+@blueprint.input(OrgQuery, location="query", unknown=None)
 @blueprint.output(VersionOut)
 def version(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any]:
     """A version: layers, findings, state."""
@@ -249,7 +249,7 @@ def classify(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any
 
 @blueprint.get("/datasets/<slug>/versions/<int:number>/changes")
 @policy("read")
-@blueprint.input(OrgQuery, location="query")
+@blueprint.input(OrgQuery, location="query", unknown=None)
 @blueprint.output(ChangesOut)
 def changes(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any]:
     """Cells added, changed and removed against the parent version, by layer."""
@@ -263,7 +263,7 @@ def changes(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any
 
 @blueprint.get("/datasets/<slug>/versions/<int:number>/coverage")
 @policy("read")
-@blueprint.input(CoverageQuery, location="query")
+@blueprint.input(CoverageQuery, location="query", unknown=None)
 @blueprint.doc(responses={200: "GeoJSON: one square a cell, with its quadkey and layers"})
 def coverage(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any]:
     """The cells of a version as GeoJSON."""
@@ -277,7 +277,7 @@ def coverage(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, An
 
 @blueprint.get("/datasets/<slug>/versions/<int:number>/manifest")
 @policy("read")
-@blueprint.input(OrgQuery, location="query")
+@blueprint.input(OrgQuery, location="query", unknown=None)
 @blueprint.doc(responses={200: "canonical JSON; its sha256 is the version's manifest_sha256"})
 def manifest(slug: str, number: int, query_data: dict[str, Any]) -> tuple[str, int, dict[str, str]]:
     """What the version was made of, byte for byte as it was hashed."""

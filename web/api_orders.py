@@ -99,7 +99,7 @@ def place(json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/orders")
 @policy("own")
-@blueprint.input(PageQuery, location="query")
+@blueprint.input(PageQuery, location="query", unknown=None)
 @blueprint.output(OrdersOut)
 def list_orders(query_data: dict[str, Any]) -> dict[str, Any]:
     """Orders of the own organisation, newest first."""
@@ -117,7 +117,7 @@ def get_order(order_id: str) -> dict[str, Any]:
 
 @blueprint.get("/orders/<order_id>/tiles")
 @policy("own")
-@blueprint.input(TilesQuery, location="query")
+@blueprint.input(TilesQuery, location="query", unknown=None)
 @blueprint.output(TilesOut)
 def list_tiles(order_id: str, query_data: dict[str, Any]) -> Response:
     """The files that an order gives the right to, in a fixed order."""

@@ -63,7 +63,7 @@ class CreditOut(Answer):
 
 @blueprint.get("/wallet")
 @policy("read")
-@blueprint.input(WalletQuery, location="query")
+@blueprint.input(WalletQuery, location="query", unknown=None)
 @blueprint.output(WalletOut)
 def wallet(query_data: dict[str, Any]) -> dict[str, Any]:
     """The wallet of the own organisation, with its statement."""

@@ -48,7 +48,7 @@ class Body(Schema):
 
 
 class Query(Schema):
-    """Base of query strings: unknown names are refused."""
+    """Base of query strings: unknown names are refused, when the route says `unknown=None` (webargs drops them otherwise)."""
 
     class Meta:
         """Strict."""
