@@ -31,6 +31,9 @@ NULL_ISLAND_DEG = 1.0
 MAX_LATITUDE = 85.0511287798066
 """Edge of the grid (WebMercatorQuad)."""
 
+_EDGE_DEG, _FAR_DEG = 0.05, 3.0
+"""How far outside of a CRS's area of use is still inside, and how far is too far."""
+
 Floats = NDArray[np.float64]
 
 
@@ -182,7 +185,8 @@ def geometries(column: Any) -> NDArray[np.object_]:
     """Shapely geometries of a WKB column; null stays None. The column must have passed `readers.checks_wkb`. Do not change the result."""
     if _parsed and _same(_parsed[0][0], column):
         return _parsed[0][1]
-    shapes = np.asarray(shapely.from_wkb(column.to_numpy(zero_copy_only=False), on_invalid="ignore"), dtype=object)
+    with np.errstate(invalid="ignore"):  # NaN is looked for, not stumbled over
+        shapes = np.asarray(shapely.from_wkb(column.to_numpy(zero_copy_only=False), on_invalid="ignore"), dtype=object)
     _parsed[:] = [(column, shapes)]
     return shapes
 
@@ -300,23 +304,24 @@ def _outside(batch: Batch, placed: Floats, where: dict[str, str]) -> list[Findin
     area = systems.parsed(batch.crs).area_of_use if batch.crs else None
     if area is None or not len(placed) or systems.is_wgs84(systems.parsed(batch.crs)):
         return []
-    margin = 3.0
-    west, south, east, north = area.west - margin, area.south - margin, area.east + margin, area.north + margin
-    if west > east:
+    if area.west > area.east:  # across the antimeridian
         return []
 
-    def share(lon: Floats, lat: Floats) -> float:
-        return float(np.mean((lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)))
+    def share(lon: Floats, lat: Floats, margin: float) -> float:
+        east_west = (lon >= area.west - margin) & (lon <= area.east + margin)
+        return float(np.mean(east_west & (lat >= area.south - margin) & (lat <= area.north + margin)))
 
-    if share(placed[:, 0], placed[:, 1]) > 0.5:
+    if share(placed[:, 0], placed[:, 1], _EDGE_DEG) > 0.5:
         return []
     middle = placed[len(placed) // 2]
     value = f"{middle[0]:.4f},{middle[1]:.4f}"
     sample = placed[:: max(1, len(placed) // 1000)]
     x, y = transformer(batch.crs).transform(sample[:, 0], sample[:, 1], direction=TransformDirection.INVERSE)
-    if share(*lonlat(np.asarray(y), np.asarray(x), batch.crs)) > 0.5:
+    if share(*lonlat(np.asarray(y), np.asarray(x), batch.crs), _EDGE_DEG) > 0.5:
         text = "East and north are exchanged: swapped, the features lie where their CRS is used."
         return [error("crs.swapped", text, "Write east (x) first.", value=value, **where)]
+    if share(placed[:, 0], placed[:, 1], _FAR_DEG) > 0.5:  # a little outside is common: one zone is used beyond its edge
+        return []
     text = f"The features lie far outside of the area of use of {batch.crs[:40]}."
     return [warning("crs.outside_area", text, "Check the CRS.", value=value, **where)]
 

@@ -180,6 +180,7 @@ def test_lanelet_polygons_have_the_area_of_the_librarys(name: str, samples: Path
     shapes = maps[name].shapes()
     for lane in library.map.laneletLayer:
         ring = np.array([[p.x, p.y] for p in lane.polygon2d()])
+        ring = ring[:-1] if np.array_equal(ring[0], ring[-1]) else ring  # the library repeats a first vertex that both bounds share
         expected = shapely.Polygon(ring)
         mine = shapely.get_coordinates(shapes[f"relation/{lane.id}"])[:-1]
         assert len(mine) == len(ring)
