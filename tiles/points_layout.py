@@ -78,8 +78,7 @@ class Axis:
         finest = _FINEST_DEGREES if degrees else _FINEST_M
         fits = [step for step in _STEPS if reach / step <= _INT32]
         for step in (*self.steps, *self.rounded):
-            # A step below a micrometre is only noise of the last digits of a float64.
-            if step in fits and step >= finest:
+            if step in fits:
                 return step, offset
         decimal = [step for step in _DECIMAL if step in fits and step >= finest]
         if not decimal:

@@ -17,7 +17,7 @@ from ingest.findings import Finding, error, warning
 from ingest.place import findings as placement_findings
 from ingest.reader import Placed, Placement, Source, Survey
 from ingest.readers import open3d_cloud
-from ingest.readers.points import LAYER, ROWS, Cloud, Columns, box, file_of, local_axes, settle
+from ingest.readers.points import LAYER, ROWS, Cloud, Columns, box, file_of, local_axes, settle, text_end
 from ingest.readers.points_text import lines_of, table_of
 from tiles.batch import Batch, Content, LayerKind
 from tiles.codec_points import COORDINATES
@@ -102,6 +102,8 @@ class Ply:
                     yield from cloud.batches(columns)
             except InvalidContent as why:
                 yield error(why.code, why.message, "Export or upload it again.", file=source.name, layer=LAYER)
+            if head.form == "ascii" and not any(count for _, count in head.others):
+                yield from text_end(stream, source.name)
             yield from cloud.findings(head.points)
 
 

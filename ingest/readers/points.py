@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -95,6 +95,8 @@ def _outside(crs: CRS, x: float, y: float, where: str) -> str:
         wide = area.west > area.east  # an area across 180 degrees
         return area.south - m <= lat <= area.north + m and (wide or area.west - m <= lon <= area.east + m)
 
+    if area is not None and abs(x) <= 180.0 and abs(y) <= 90.0:  # a local frame has no area of use, and may well lie around zero
+        return f"It is said to be {crs.name}, but the points ({where}) look like degrees."
     if inside(x, y):
         return ""
     if inside(y, x):
@@ -213,6 +215,18 @@ class Cloud:
         why = misfit(systems.parsed(self.placed.crs), *corners)
         if why:
             yield error("crs.contradicts", why, "Check --crs.", file=self.source.name, layer=LAYER, value=self.placed.crs[:80])
+
+
+def text_end(stream: BinaryIO, file: str) -> Iterator[Finding]:
+    """A table of text whose last line does not end: its last number may be cut, and would still be a number.
+
+    Only for information: PCL itself writes no end to the last line.
+    """
+    size = stream.seek(0, 2)
+    stream.seek(max(0, size - 1))
+    if size and stream.read(1) not in (b"\n", b"\r"):
+        text = "The last line of the file has no end: its last number may have been cut."
+        yield info("points.text_end", text, "Compare the size of the file with the original.", file=file, layer=LAYER)
 
 
 def _arrow(values: NDArray[Any]) -> pa.Array:
