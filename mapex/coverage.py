@@ -5,6 +5,7 @@ A withdrawn, a foreign draft and an absent cell are all the same here: nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,14 @@ from sqlalchemy import Connection, text
 
 from mapex import db, pyramid
 from mapex.exchange import Exchange
+from tiles import grid
 from tiles.cover import Cover
 from tiles.grid import ZOOM
 
+Box = tuple[float, float, float, float]
+"""West, south, east, north in degrees."""
+
+MOST_CELLS = 2000
 _OFFERED = (
     "JOIN layer l ON l.id = s.layer_id JOIN offer o ON o.version_id = l.version_id AND o.state = 'live' "
     "JOIN organisation g ON g.id = o.org_id AND g.state = 'active'"
@@ -53,16 +59,44 @@ def sale_cells(ex: Exchange, cover: Cover, *, limit: int) -> Sequence[Covered]:
         return _grouped(conn, statement, {**values, "most": limit})
 
 
-def bounds(ex: Exchange) -> tuple[float, float, float, float] | None:
-    """(west, south, east, north) of the newest offer, in degrees; None when nothing is on offer."""
+def kinds(ex: Exchange) -> Sequence[str]:
+    """Kinds of layers of which anything is on offer anywhere, sorted."""
     statement = text(
-        "SELECT MIN(t.west), MIN(t.south), MAX(t.east), MAX(t.north) FROM tile t JOIN layer l ON l.id = t.layer_id WHERE l.version_id = "
-        "(SELECT o.version_id FROM offer o JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
-        "WHERE o.state = 'live' ORDER BY o.created_ns DESC LIMIT 1)"
+        "SELECT DISTINCT l.kind FROM offer o JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
+        "JOIN layer l ON l.version_id = o.version_id WHERE o.state = 'live' AND l.cells > 0"
     )
     with db.read(ex) as conn:
-        row = conn.execute(statement).one()
-    return None if row[0] is None else (float(row[0]), float(row[1]), float(row[2]), float(row[3]))
+        return sorted(str(row[0]) for row in conn.execute(statement))
+
+
+def bounds(ex: Exchange) -> Box | None:
+    """Where the newest offer lies, in degrees; None when nothing is on offer."""
+    statement = text(
+        "SELECT l.about FROM layer l WHERE l.cells > 0 AND l.version_id = "
+        "(SELECT o.version_id FROM offer o JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
+        "WHERE o.state = 'live' ORDER BY o.created_ns DESC, o.id LIMIT 1)"
+    )
+    with db.read(ex) as conn:
+        boxes = [box for (about,) in conn.execute(statement) if (box := json.loads(about).get("box"))]
+    return _union(boxes) or everywhere(ex)
+
+
+def everywhere(ex: Exchange) -> Box | None:
+    """Where anything is on offer, to the next cell of the coarsest zooms; None when nothing is."""
+    statement = text(f"SELECT DISTINCT s.cell FROM tile_sum s {_OFFERED} WHERE s.z = :z")
+    with db.read(ex) as conn:
+        for z in (pyramid.ZMIN + 4, pyramid.ZMIN):
+            found = [int(row[0]) for row in conn.execute(statement, {"z": z})]
+            if len(found) <= MOST_CELLS:
+                break
+    return _union([list(grid.bounds(cell, z)) for cell in found])
+
+
+def _union(boxes: Sequence[Sequence[float]]) -> Box | None:
+    if not boxes:
+        return None
+    west, south, east, north = zip(*boxes, strict=True)
+    return min(west), min(south), max(east), max(north)
 
 
 def _grouped(conn: Connection, statement: Any, values: dict[str, Any]) -> list[Covered]:

@@ -141,6 +141,20 @@ def withdraw(ex: Exchange, by: Actor, dataset: str) -> Offer:
         return _offer(row, version, catalogue.layers_of(conn, version.id))
 
 
+def live(ex: Exchange, by: Actor, ref: str) -> Offer | None:
+    """The offer under which a dataset (slug or `org/slug`) is on sale, or None.
+
+    Raises: NotFound: `dataset.unknown`.
+    """
+    dataset = catalogue.get_dataset(ex, by, ref)
+    if dataset.published is None:
+        return None
+    version = catalogue.get_version(ex, by, f"{dataset.org}/{dataset.slug}", dataset.published)
+    with db.read(ex) as conn:
+        row = conn.execute(select(table).where(table.c.version_id == version.id, table.c.state == "live")).mappings().first()
+        return _offer(row, version, catalogue.layers_of(conn, version.id)) if row else None
+
+
 def search(ex: Exchange, by: Actor, area: Area, *, layers: Sequence[str] | None = None) -> list[Listing]:
     """The datasets on offer in a region, own ones too, with what each has there; nothing is stored.
 

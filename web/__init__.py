@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from apiflask import APIFlask
 from flask import Response, current_app, jsonify
 
-from web import auth, errors, headers, i18n, pages, static_files
+from web import auth, errors, headers, i18n, pages, pages_account, pages_audit, pages_buy, pages_sell, static_files
 from web.parse import Error
 from web.policy import check_routes, policy
 
@@ -48,6 +49,8 @@ def create_app(ex: Exchange) -> APIFlask:
         MAX_FORM_MEMORY_SIZE=1 << 20,
         TRUSTED_HOSTS=_hosts(ex),
         OPENAPI_VERSION="3.1.0",
+        AUTO_SERVERS=False,
+        SERVERS=[{"url": ex.settings.public_url}],
         SECURITY_SCHEMES={"token": {"type": "http", "scheme": "bearer", "description": "an API token: mpx_..."}},
         DESCRIPTION="The exchange over HTTP. Errors are {code, message, details}; unknown fields are refused.",
         VALIDATION_ERROR_SCHEMA=Error,
@@ -61,6 +64,8 @@ def create_app(ex: Exchange) -> APIFlask:
     app.before_request(auth.guard)
     static_files.install(app)
     pages.install(app)
+    for part in (pages_buy, pages_sell, pages_audit, pages_account):
+        app.register_blueprint(part.blueprint, enable_openapi=False)
     for name in MODULES:
         app.register_blueprint(importlib.import_module(f"web.{name}").blueprint)
     if ex.settings.store == "directory":
@@ -75,7 +80,10 @@ def create_app(ex: Exchange) -> APIFlask:
 @policy("public")
 def _openapi() -> Response:
     """The description of the API (OpenAPI 3.1); `/docs` shows it."""
-    return jsonify(cast(APIFlask, current_app).spec)
+    with warnings.catch_warnings():
+        # APIFlask names a schema once more when it is met nested first and alone later; both names describe the same.
+        warnings.filterwarnings("ignore", message=".*has already been added to the spec", category=UserWarning)
+        return jsonify(cast(APIFlask, current_app).spec)
 
 
 def _directory(ex: Exchange) -> Any:

@@ -57,6 +57,7 @@ def page_data(page: dict[str, Any]) -> dict[str, Any]:
         "csrf": generate_csrf() if person else "",
         "signedIn": person is not None,
         "role": person.role if person else "",
+        "org": person.org_slug if person else "",
         "map": _map_data(),
         **page,
     }
@@ -84,9 +85,11 @@ def start() -> Response | str:
 @policy("public")
 def explore() -> str:
     """The map: what is on offer, an area drawn on it, its price."""
-    bounds = coverage.bounds(exchange())
-    kinds = [kind.value for kind in LayerKind]
-    return render_template("explore.html", page={"bounds": bounds, "kinds": kinds, "hasVendor": static_files.has_vendor()})
+    ex = exchange()
+    offered = coverage.kinds(ex)
+    kinds = [kind.value for kind in LayerKind if kind.value in offered]
+    page = {"bounds": coverage.bounds(ex), "everywhere": coverage.everywhere(ex), "kinds": kinds, "hasVendor": static_files.has_vendor()}
+    return render_template("explore.html", kinds=kinds, page=page)
 
 
 @blueprint.get("/docs")

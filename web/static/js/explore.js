@@ -45,7 +45,7 @@ function setArea(area, done = true) {
 function price() {
   const asked = body();
   if (asked && !page.signedIn) return showPrice(null, { status: 401 });
-  ask(asked && { ...asked, layers: state.kinds, purpose: state.purpose });
+  ask(asked && state.kinds.length ? { ...asked, layers: state.kinds, purpose: state.purpose } : null);
 }
 
 /** Light up the tiles of the area. */
@@ -201,7 +201,7 @@ function wireControls() {
   one("#typed-box").addEventListener("submit", typedBox);
   one("#pasted").addEventListener("submit", (/** @type {any} */ event) => (event.preventDefault(), paste(one("textarea", event.target).value)));
   one("#tile-list").addEventListener("toggle", (/** @type {any} */ event) => event.target.open && fillList());
-  one("#show-coverage").addEventListener("click", () => (map && page.bounds ? map.fitBounds(page.bounds, { padding: 40 }) : null));
+  one("#show-coverage").addEventListener("click", () => (map && page.everywhere ? map.fitBounds(page.everywhere, { padding: 40 }) : null));
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", async (event) => {
     event.preventDefault();
@@ -257,7 +257,7 @@ async function openMap(view) {
   const tip = new maps.maplibregl.Popup({ closeButton: false, closeOnClick: false, offset: 14, maxWidth: "260px" });
   made.on("mousemove", "coverage", (/** @type {any} */ event) => {
     const properties = event.features[0].properties;
-    const rows = page.kinds.filter((/** @type {string} */ kind) => properties[kind]).map((/** @type {string} */ kind) => make("div", make(`span.swatch.${kind}`), `${word("kinds", kind)} · ${_("%(count)s tiles", { count: number(properties[kind]) })}`));
+    const rows = page.kinds.filter((/** @type {string} */ kind) => properties[kind]).map((/** @type {string} */ kind) => make("div", make(`span.swatch.${kind}`), word("kinds", kind), properties[kind] > 1 ? make("span", `· ${_("%(count)s tiles", { count: number(properties[kind]) })}`) : null));
     tip.setLngLat(event.lngLat).setDOMContent(make("div.tip", rows)).addTo(made);
   });
   made.on("mouseleave", "coverage", () => tip.remove());
@@ -269,7 +269,7 @@ async function start() {
   try {
     await openMap(view);
   } catch (error) {
-    console.info("map:", String(error));
+    if (maps?.canDraw() !== false) console.error(error); // a browser without WebGL 2 is no failure, everything else is
     document.documentElement.dataset.map = "none";
     tell(one("#map-note"), page.hasVendor ? _("This browser cannot draw the map. Type a box instead: price and list work the same.") : _("The map files are missing; on the server, run: python hatch_build.py"));
     one("#typed").open = true;

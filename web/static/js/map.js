@@ -1,10 +1,10 @@
 // @ts-check
 // The dark map: coast, an optional basemap, coverage squares. Nothing is loaded from outside unless the operator set a basemap there.
-import maplibregl from "maplibre-gl";
+import * as maplibregl from "maplibre-gl";
 import { _, page } from "./i18n.js";
 
 const SEA = "#0a1420", LAND = "#111a26", ROAD = "#7088a8";
-export const ALL = "#1d6d9c", SOME = "#4b4777";
+export const ALL = "#2185c4", SOME = "#4b4777";
 /** Finest zoom of coverage tiles: their squares are sale cells from here on. */
 const FINEST_COVERAGE = 11;
 
@@ -115,7 +115,8 @@ export function colourCoverage(map, kinds) {
   const some = ["any", ...kinds.map((kind) => ["has", kind])];
   map.setFilter("coverage", some);
   map.setFilter("coverage-edge", some);
-  map.setPaintProperty("coverage", "fill-color", has.length ? ["case", [">=", ["+", 0, ...has], kinds.length], ALL, SOME] : SOME);
+  const many = ["interpolate", ["linear"], ["+", 0, ...has], 1, SOME, Math.max(2, kinds.length), ALL];
+  map.setPaintProperty("coverage", "fill-color", kinds.length > 1 ? many : ALL);
 }
 
 /** A GeoJSON source with a white outline: the user's own marks. @param {any} map @param {string} name @param {number} fill */

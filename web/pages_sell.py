@@ -1,0 +1,104 @@
+"""Pages of sellers: datasets, upload, what was found in it, price and publication."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, request
+
+from mapex import catalogue, ledger, offers
+from mapex.licences import LICENCES, HandlingClass
+from mapex.pricing import MAIN_UNIT, MEASURES, Unit, quantity_of
+from web import words
+from web.auth import current_actor, exchange
+from web.policy import policy
+
+blueprint = Blueprint("pages_sell", __name__)
+
+MOST_FINDINGS = 200
+
+
+@blueprint.get("/sell")
+@policy("own")
+def sell() -> str:
+    """Own datasets, and what was earned."""
+    ex, by = exchange(), current_actor()
+    own = [one for one in catalogue.datasets(ex, by) if one.org == by.org_slug]
+    newest = {one.slug: catalogue.get_version(ex, by, f"{one.org}/{one.slug}", one.newest) for one in own if one.newest is not None}
+    return render_template("sell.html", datasets=own, newest=newest, wallet=ledger.wallet(ex, by, limit=10))
+
+
+@blueprint.get("/sell/new")
+@policy("own")
+def new() -> str:
+    """Upload files as a new dataset, or as a new version of one."""
+    slug = request.args.get("dataset", "")
+    known = catalogue.get_dataset(exchange(), current_actor(), f"{current_actor().org_slug}/{slug}") if slug else None
+    classes = [(str(code), words.label(words.CLASSES, code), words.class_line(code)) for code in HandlingClass]
+    return render_template("upload.html", dataset=known, classes=classes, page={"limit": exchange().settings.max_upload_bytes})
+
+
+@blueprint.get("/sell/<slug>/<int:number>")
+@policy("own")
+def version(slug: str, number: int) -> str:
+    """One version: progress, layers, findings on a map, price and publication."""
+    values = _version(slug, number)
+    return render_template("version.html", page={"dataset": slug, "version": number}, **values)
+
+
+@blueprint.get("/sell/<slug>/<int:number>/state")
+@policy("own")
+def version_state(slug: str, number: int) -> str:
+    """The part of the version's page that changes while it is checked; asks again by itself until it is done."""
+    return render_template("_version.html", **_version(slug, number))
+
+
+def _version(slug: str, number: int) -> dict[str, Any]:
+    ex, by = exchange(), current_actor()
+    ref = f"{by.org_slug}/{slug}"
+    found = catalogue.describe(ex, by, ref, number)
+    dataset = catalogue.get_dataset(ex, by, ref)
+    version_ = found.version
+    order = {"error": 0, "warning": 1, "info": 2}
+    findings = sorted(found.findings, key=lambda one: order.get(one.severity, 3))
+    counted = {name: sum(one.count for one in findings if one.severity == name) for name in order}
+    return {
+        "dataset": dataset,
+        "version": version_,
+        "job": found.job,
+        "is_busy": found.job is not None and found.job.state in ("queued", "running"),
+        "layers": found.layers,
+        "findings": findings[:MOST_FINDINGS],
+        "more_findings": max(0, len(findings) - MOST_FINDINGS),
+        "counted": counted,
+        "units": _units(found.layers),
+        "offer": _offer(ref, version_.number),
+        "licences": [words.licence_words(code) for code in LICENCES],
+        "classes": [(str(code), words.label(words.CLASSES, code)) for code in HandlingClass],
+        "unclassed": [layer.name for layer in found.layers if layer.handling_class is None],
+        "changes": _changes(ref, number) if version_.state == "draft" and version_.parent_id else None,
+    }
+
+
+def _offer(ref: str, number: int) -> offers.Offer | None:
+    """The live offer of this version, or None."""
+    found = offers.live(exchange(), current_actor(), ref)
+    return found if found is not None and found.version == number else None
+
+
+def _changes(ref: str, number: int) -> dict[str, int]:
+    _, layers = catalogue.changes(exchange(), current_actor(), ref, number)
+    return {kind: sum(len(getattr(one, kind)) for one in layers.values()) for kind in ("added", "changed", "removed")}
+
+
+def _units(layers: Any) -> list[dict[str, Any]]:
+    """What can be charged for in these layers, the main unit of each kind first: unit, quantity in all."""
+    totals: dict[Unit, int] = {}
+    for layer in layers:
+        for unit, measure in MEASURES.items():
+            amount = getattr(layer.quantities, measure.column)
+            if amount:
+                totals[unit] = totals.get(unit, 0) + amount
+    main = {MAIN_UNIT[layer.kind] for layer in layers}
+    rows = [{"unit": str(unit), "quantity": float(quantity_of(unit, small)), "is_main": unit in main} for unit, small in totals.items()]
+    return sorted(rows, key=lambda row: (not row["is_main"], list(Unit).index(Unit(row["unit"]))))
