@@ -317,6 +317,7 @@ def lay_out(paths: Mapping[str, Path], folder: Path) -> Path:
 
 def local_sources(path: Path, folder: Path) -> list[tuple[str, Path, int]]:
     """(name, what to read, bytes) of each source in a local file or folder; a `.shp` takes its sibling parts along."""
+    path = path.absolute()  # a cage has a working folder of its own
     if path.is_dir():
         real = {p.relative_to(path).as_posix(): p for p in Source.of(path).files}
     elif path.suffix.lower() == ".shp":
