@@ -49,7 +49,7 @@ def main() -> int:
     """Do the request on standard input; the exit status says how it ended (`EXIT_*`), the lines on standard output what came out."""
     from ingest.seccomp import confine
 
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace", newline="\n")
     os.dup2(2, 1)  # what a library prints must not reach the answer
     request = json.loads(sys.stdin.buffer.read())
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it: die with a signal that says which limit it was
@@ -75,7 +75,7 @@ def _do(request: Mapping[str, Any], emit: Emit) -> int:
     try:
         getattr(import_module(module), name)(request, emit)
     except (MapexError, TilesError) as why:
-        emit({"failed": {"code": why.code, "message": why.message}})
+        emit({"failed": {"code": why.code, "message": why.message[:1500]}})
         return EXIT_FAILED
     except BaseException as why:  # the outermost loop of a child; PanicException of lazrs is a BaseException
         return _status_of(why, emit)

@@ -48,6 +48,7 @@ class Limits:
             memory=(4096 if heavy else 2048) * MIB,
             cpu_s=cpu,
             wall_s=2 * cpu,
+            file=max(2048 * MIB, 4 * size),
             output=1024 * MIB + 10 * size,
         )
 

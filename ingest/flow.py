@@ -28,6 +28,7 @@ Box = tuple[float, float, float, float]
 Emit = Callable[[Mapping[str, Any]], None]
 
 _PROGRESS_S = 0.5
+_TEXT = 1500
 
 
 class Splitter(Protocol):
@@ -258,10 +259,10 @@ class Flow:
             "crs_source": str(self.placed.crs_source),
             "height_datum": self.placed.height_datum,
             "height_source": str(self.placed.height_source),
-            "note": self.placed.note,
+            "note": self.placed.note[:_TEXT],
             "unplaced": not self._is_placed,
             "layers": {name: _layer_json(state) for name, state in sorted(self.layers.items())},
-            "findings": [as_json(finding) for finding in self.log.all()],
+            "findings": [_clipped(finding) for finding in self.log.all()],
         }
 
 
@@ -276,6 +277,15 @@ def _layer_json(state: LayerState) -> dict[str, Any]:
         "first_ns": state.first_ns,
         "last_ns": state.last_ns,
     }
+
+
+def _clipped(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON, its texts cut to what the check outside lets pass: a file may hold a property of any length."""
+    record: dict[str, Any] = {name: value[:_TEXT] if isinstance(value, str) else value for name, value in as_json(finding).items()}
+    for axis in ("lon", "lat"):
+        if record[axis] is not None and not math.isfinite(record[axis]):
+            record[axis] = None
+    return record
 
 
 def start(request: Mapping[str, Any], emit: Emit, out: Path | None, scratch: Path, sketch: Sketch | None = None) -> Flow:

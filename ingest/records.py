@@ -81,7 +81,8 @@ def _whole(value: object, what: str, least: int = 0, most: int = _MOST) -> int:
 def _text(value: object, what: str, most: int = _TEXT) -> str:
     if not isinstance(value, str) or len(value) > most:
         _refuse(what)
-    return value.replace("\x00", "")  # PostgreSQL text cannot hold NUL
+    # PostgreSQL text cannot hold NUL, and no database a lone surrogate (a name in an unknown encoding).
+    return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _fraction(value: object, what: str) -> float:

@@ -16,7 +16,7 @@ from tiles.errors import TilesError
 
 def verify(request: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]) -> None:
     """The caged task `verify`: the folder `reads` holds `records.jsonl` and `tiles/`; answers `{"verified": n}` or `{"bad": ...}` lines."""
-    from tiles import codec
+    from tiles.codec import verify as recount
 
     folder = Path(request["reads"])
     good = 0
@@ -24,7 +24,7 @@ def verify(request: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]
         for line in lines:
             tile = tile_from_json(json.loads(line))
             try:
-                codec.verify(folder / "tiles" / tile.path, tile)
+                recount(folder / "tiles" / tile.path, tile)
             except TilesError as why:
                 emit({"bad": {"path": tile.path, "message": why.message}})
                 continue

@@ -144,9 +144,8 @@ def test_job_that_kills_every_worker_is_given_up_with_a_reason(tmp_path: Path) -
 def test_sigterm_gives_the_job_back_and_ends_in_order(tmp_path: Path, undisturbed: str) -> None:
     ex, actor, version = prepared(tmp_path / "ex")
     known = {name: value for name, value in os.environ.items() if not name.startswith("MAPEX_")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from mapex.cli import main; main()", "worker", "--once"], env={**known, "MAPEX_DIR": str(ex.settings.dir)}, stderr=subprocess.PIPE
-    )
+    command = [sys.executable, "-c", "from mapex.cli import main; main()", "worker", "--once"]
+    process = subprocess.Popen(command, env={**known, "MAPEX_DIR": str(ex.settings.dir)}, stderr=subprocess.PIPE)
     work_folder = ex.settings.dir / "work"
     until = time.monotonic() + 30
     while not list(work_folder.glob("*/*/parts/*/done")) and time.monotonic() < until:

@@ -165,9 +165,9 @@ def test_local_and_cluster_pools_do_the_same(tmp_path: Path) -> None:
     with LocalPool(2) as pool:
         local = {done.part: done.layer_tiles for done in pool.run(convert, tasks)}
     written = [task.records.read_text() for task in tasks]
-    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:  # type: ignore[no-untyped-call]
-        with ClusterPool(cluster.scheduler_address) as pool:
-            there = {done.part: done.layer_tiles for done in pool.run(convert, tasks)}
+    given: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None}
+    with LocalCluster(**given) as cluster, ClusterPool(cluster.scheduler_address) as pool:  # type: ignore[no-untyped-call]
+        there = {done.part: done.layer_tiles for done in pool.run(convert, tasks)}
     assert there == local
     assert [task.records.read_text() for task in tasks] == written
 
@@ -210,3 +210,15 @@ def test_tile_without_a_place_says_what_to_give(tmp_path: Path, samples: Path) -
         tile_file(samples / "pointcloud" / "no_crs_simple.las", tmp_path / "out", WGS84)
     told = tile_file(samples / "pointcloud" / "no_crs_simple.las", tmp_path / "out", Placement(crs="EPSG:2994"))
     assert told["layers"][0]["counts"]["placed"] == 1065
+
+
+def test_findings_with_endless_or_odd_texts_do_not_sink_a_file(tmp_path: Path) -> None:
+    features = json.loads(a_map(4))
+    features["features"][0]["id"] = "x" * 100_000
+    features["features"][0]["geometry"] = None
+    features["features"][1]["id"] = "a\x00b"
+    features["features"][1]["geometry"] = None
+    done = convert(a_task(tmp_path / "t", json.dumps(features).encode()))
+    assert done.report is not None, done.findings
+    assert done.report.layers["sidewalks"].counts.read == 4
+    assert all(len(f.feature) <= 2000 for f in done.findings)

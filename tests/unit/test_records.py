@@ -210,3 +210,9 @@ def test_failure_of_a_child_is_a_finding_whatever_it_says() -> None:
     assert failure({"code": "<script>", "message": "m"}, "x").code == "reader.failed"
     assert failure({"code": "a.b", "message": ["m"]}, "x").code == "reader.failed"
     assert failure(17, "x").code == "reader.failed"
+
+
+def test_text_that_no_database_can_hold_is_made_harmless() -> None:
+    told = failure({"code": "a.b", "message": "x\x00y\udc80z"}, "f").message
+    assert told == "xy?z"
+    told.encode()
