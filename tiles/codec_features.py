@@ -84,9 +84,9 @@ def type_bits(codes: NDArray[np.int16]) -> NDArray[np.int64]:
 def encode(table: pa.Table, geo: bytes) -> pa.Buffer:
     """The bytes of one tile; `table` has `COLUMNS` first, `geo` is its `metadata`."""
     sink = pa.BufferOutputStream()
-    schema = table.schema.with_metadata({b"geo": geo})
-    with pq.ParquetWriter(sink, schema, compression=_compression(schema.names), **_OPTIONS) as writer:
-        writer.write_table(table.replace_schema_metadata(schema.metadata), row_group_size=_LONGEST)
+    with pq.ParquetWriter(sink, table.schema, compression=_compression(table.column_names), **_OPTIONS) as writer:
+        writer.write_table(table, row_group_size=_LONGEST)
+        writer.add_key_value_metadata({"geo": geo.decode()})
     return sink.getvalue()
 
 
@@ -140,9 +140,13 @@ def _bounds(box: pa.StructArray, starts: NDArray[np.int64]) -> list[tuple[float,
 def read(path: Path) -> pa.Table:
     """All rows of a vector tile. Raises InvalidContent: it is not a vector tile."""
     try:
-        table = pq.ParquetFile(path).read(use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+        file = pq.ParquetFile(path)
+        geo = json.loads((file.metadata.metadata or {}).get(b"geo", b"null"))
+        table = file.read(use_threads=False)
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidContent(f"{path.name} is not readable Parquet: {error}") from error
+    if not isinstance(geo, dict) or geo.get("version") != "1.1.0":
+        raise InvalidContent(f"{path.name} has no metadata of GeoParquet 1.1")
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:
         raise InvalidContent(f"{path.name} lacks the columns {', '.join(missing)}", missing=missing)

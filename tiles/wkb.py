@@ -171,7 +171,8 @@ def _usable(shapes: Shapes) -> Shapes:
     from tiles.grid import MAX_LATITUDE
 
     first, last = shapes.start[:-1], shapes.start[1:] - 1
-    ring = (shapes.code[shapes.rows] % 1000) == 3
+    # A polygon of one ring may have come by offsets alone; rings of others were closed, or refused, by shapely.
+    ring = (shapes.code[shapes.rows] % 1000 == 3) & (np.add.reduceat(shapes.path_end, first, dtype=np.int64) == 1 if len(first) else True)
     closed = (shapes.lon[first] == shapes.lon[last]) & (shapes.lat[first] == shapes.lat[last])
     bounds = shapes.bounds()
     status = np.zeros(len(shapes.rows), np.uint8)
