@@ -324,12 +324,12 @@ def revoke_token(ex: Exchange, by: Actor, token_id: str) -> None:
     row = schema.api_token.c
     whose = () if by.role == "operator" else (row.person_id == by.person_id,)
     with db.begin(ex) as conn:
-        done = conn.execute(
-            update(schema.api_token).where(row.id == token_id, row.revoked_ns.is_(None), *whose).values(revoked_ns=ex.now())
-        )
-        if done.rowcount != 1:
+        these = update(schema.api_token).where(row.id == token_id, row.revoked_ns.is_(None), *whose)
+        person_id = conn.execute(these.values(revoked_ns=ex.now()).returning(row.person_id)).scalar()
+        if person_id is None:
             raise NotFound("token.unknown", "there is no such token")
-        audit.append(conn, ex, by, audit.Action.TOKEN_REVOKED, token=token_id)
+        person = _find_person(conn, schema.person.c.id == person_id)
+        audit.append(conn, ex, by, audit.Action.TOKEN_REVOKED, owner=person.org_slug, subject=person.email, token=token_id)
 
 
 def actor_by_token(ex: Exchange, secret: str) -> Actor | None:

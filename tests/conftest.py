@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import an_exchange
+from builders import an_exchange, settings
 from servers import Minio, NotHere, Postgres, running_minio, running_postgres
 
 from mapex.exchange import Exchange
@@ -51,12 +52,34 @@ def minio() -> Iterator[Minio]:
         absent(str(reason))
 
 
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with all tables, to be copied: migrating takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("migrated")
+    an_exchange(folder).engine.dispose()
+    return folder / "mapex.db"
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of a PostgreSQL database with all tables, to be copied."""
+    url = postgres.new_database()
+    an_exchange(tmp_path_factory.mktemp("migrated"), database_url=url).engine.dispose()
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def exchange(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Exchange]:
     """An empty exchange with a directory store and a clock at `builders.DAY_ONE`: every test runs on SQLite and on PostgreSQL."""
-    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
-    url = server.new_database() if server else ""
-    ex = an_exchange(tmp_path / "exchange", database_url=url)
+    folder, url = tmp_path / "exchange", ""
+    server: Postgres | None = None
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres")
+        url = server.new_database(request.getfixturevalue("migrated_postgresql"))
+    else:
+        settings(folder)
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), folder / "mapex.db")
+    ex = an_exchange(folder, database_url=url)
     yield ex
     ex.engine.dispose()
     if server:

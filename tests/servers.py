@@ -49,13 +49,14 @@ class Postgres:
     def url(self) -> str:
         return self.url_of("postgres")
 
-    def new_database(self) -> str:
-        """URL of a fresh, empty database."""
+    def new_database(self, template: str = "") -> str:
+        """URL of a fresh database: empty, or a copy of the one at the URL `template`, which nobody may be connected to."""
         import psycopg
 
         name = f"mapex_{secrets.token_hex(6)}"
+        copied = f' TEMPLATE "{template.rsplit("/", 1)[1]}"' if template else ""
         with psycopg.connect(f"postgresql://mapex@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}"{copied}'.encode())
         return self.url_of(name)
 
     def drop_database(self, url: str) -> None:
