@@ -335,7 +335,7 @@ def _sample_box(path: Path) -> tuple[tuple[float, float, float, float] | None, i
         if isinstance(record, Broken):
             continue
         geometry = record.get("geometry", record) if isinstance(record, dict) else None
-        number += isinstance(record, dict)
+        number += isinstance(record, dict) and record.get("type") in {"Feature", "GeometryCollection", *_DEPTH}
         try:
             shape = checked(geometry)
         except ValueError:

@@ -22,7 +22,10 @@ _TAIL = 64 << 10
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[\s\x1e]*")
 _SEPARATOR = re.compile(r"[\s\x1e,]*")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+_FEATURES = re.compile(r'"features"\s*:\s*\[')
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|["{}\[\]]', re.DOTALL)
+"""A whole string, a bracket, or a quote that begins a string which does not end here."""
+_NEXT = re.compile(r'\{\s*"type"\s*:\s*"Feature"\s*,')
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +71,19 @@ class Stream:
                 yield from self._records(more, end="")
 
     def _collection(self, more: Any) -> bool:
-        """Whether the text is one object with a `features` array (decided by its members, read up to that array)."""
+        """Whether the text is one object with a `features` array, read until that array begins or the object ends."""
         if not self._buffer.startswith("{", self._at):
             return False
-        head = self._buffer[self._at : self._at + CHUNK]
-        kind = re.search(r'"type"\s*:\s*"(\w+)"', head)
-        features = re.search(r'"features"\s*:\s*\[', head)
-        del more
-        return features is not None and (
-            kind is None or kind.group(1) == "FeatureCollection" or features.start() < kind.start() or _outer(head, features.start())
-        )
+        while True:
+            found = next(
+                (m.start() for m in _FEATURES.finditer(self._buffer, self._at) if _outer(self._buffer[self._at :], m.start() - self._at)),
+                None,
+            )
+            if found is not None:
+                return True
+            if _closing(self._buffer, self._at) is not None or len(self._buffer) > MAX_RECORD or self._ended:
+                return False
+            self._double(more)
 
     def _members(self, more: Any) -> Iterator[Any]:
         self._at += 1
@@ -156,8 +162,10 @@ class Stream:
         start, text = self.number, self._buffer[self._at : self._at + 80]
         while True:
             end = _closing(self._buffer, self._at)
-            if end is not None:
-                self._at = end
+            # A quote too many swallows what follows; the next feature that begins as usual ends the damage.
+            again = _NEXT.search(self._buffer, self._at + 1, end if end is not None else len(self._buffer))
+            if again is not None or end is not None:
+                self._at = again.start() if again is not None else end or self._at
                 return Broken(start, text, why)
             if len(self._buffer) - self._at > MAX_RECORD or not more():
                 self._at = len(self._buffer)
@@ -170,6 +178,8 @@ def _closing(text: str, start: int) -> int | None:
     depth = 0
     for token in _TOKEN.finditer(text, start):
         mark = token.group()
+        if mark == '"':
+            return None
         if mark in "{[":
             depth += 1
         elif mark in "}]":
@@ -214,7 +224,7 @@ def head_members(path: Path) -> dict[str, Any]:
     """The collection's members that come before its `features`, from the first 64 KiB."""
     with path.open("rb") as file:
         text = file.read(_TAIL).decode("utf-8-sig", errors="replace").lstrip("\x1e \r\n\t")
-    start = re.search(r'"features"\s*:\s*\[', text)
+    start = _FEATURES.search(text)
     if start is None or not text.startswith("{"):
         return {}
     try:
