@@ -88,7 +88,7 @@ def test_any_bytes_are_scanned_without_an_error(data: bytes) -> None:
     assert checks_wkb.scan(pa.array([data, None, data + data], pa.binary())).bad.shape == (3,)
 
 
-@given(st.floats(-179.9, 179.9), st.floats(-79.9, 83.9))
+@given(st.floats(-179.9, 179.9), st.floats(-79.9, 83.9).filter(lambda lat: abs(lat) > 1e-6))
 def test_the_mgrs_square_of_a_place_holds_the_place(lon: float, lat: float) -> None:
     """Letters made here by the rule of the standard, read back by `square`; zone exceptions of Norway and Svalbard left aside."""
     from pyproj import Transformer
