@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from ingest import pipeline, sandbox
 from ingest.convert import Stopped
-from mapex import jobs
+from mapex import jobs, uploads
 from mapex.errors import MapexError, Unavailable
 from mapex.exchange import Exchange
 from tiles.errors import ObjectMissing, StoreError, StoreUnavailable, TilesError
@@ -36,7 +36,7 @@ def run(ex: Exchange, stop: threading.Event, *, once: bool = False) -> None:
     name = f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(3)}"
     level = sandbox.level(ex.settings.cage)
     log.info("worker %s is ready; cage: %s", name, level)
-    pipeline.sweep(ex)
+    _tidy(ex)
     while not stop.is_set():
         try:
             job = jobs.claim(ex, name)
@@ -50,6 +50,15 @@ def run(ex: Exchange, stop: threading.Event, *, once: bool = False) -> None:
             return
         else:
             stop.wait(_IDLE_S)
+
+
+def _tidy(ex: Exchange) -> None:
+    """Remove what nobody needs any more: folders of killed workers, uploads that were never finished or are used up."""
+    pipeline.sweep(ex)
+    try:
+        uploads.sweep(ex)
+    except Unavailable as why:
+        log.warning("old uploads stay until the next worker starts: %s", why.message)
 
 
 def work(ex: Exchange, job: jobs.Job, stop: threading.Event) -> None:

@@ -228,7 +228,7 @@ def _filter_values(wanted: Filter) -> dict[str, Any]:
 def _event(row: RowMapping, by: Actor) -> Event:
     payload = json.loads(row["payload"])
     person = row["person"]
-    if not sees_all(by) and row["org"] != by.org_slug:
+    if not sees_all(by) and row["org"] != by.org_slug and person != SYSTEM:
         person = ""
         payload = {name: value for name, value in payload.items() if name != "person"}
     columns = {name: row[name] for name in ("seq", "at_ns", "action", "org", "owner", "dataset", "layer", "tile", "purpose", "permit")}

@@ -432,7 +432,7 @@ def _check_uploads(conn: Connection, org_id: str, upload_ids: Sequence[str]) -> 
     query = select(row.id, row.state).where(row.id.in_(upload_ids), row.org_id == org_id)
     states = {found.id: found.state for found in conn.execute(query)}
     for upload_id in upload_ids:
-        if states.get(upload_id, "aborted") == "aborted":
+        if states.get(upload_id, "aborted") in ("aborted", "removed"):
             raise NotFound("upload.unknown", "there is no such upload", upload=upload_id)
         if states[upload_id] != "complete":
             raise Conflict("upload.open", f"upload {upload_id} is not complete yet; send its parts and complete it", upload=upload_id)

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ATTEMPTS = 5
-BUSY_SECONDS = 30
+BUSY_SECONDS = 30.0
 """How long a SQLite writer waits for another before it answers `database.busy`."""
 
 _SERIALIZATION = {"40001", "40P01"}  # serialization_failure, deadlock_detected
@@ -110,7 +110,7 @@ def take_turns(conn: Connection, name: str) -> None:
 def _prepare_sqlite(dbapi_connection: object, _record: object) -> None:
     dbapi_connection.isolation_level = None  # type: ignore[attr-defined]  # we say BEGIN ourselves
     cursor = dbapi_connection.cursor()  # type: ignore[attr-defined]
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")  # NORMAL may lose acknowledged money when the power fails (trust.md 0.6)
     cursor.execute("PRAGMA foreign_keys = ON")

@@ -99,7 +99,7 @@ upload = Table(
     Column("part_size", BigInteger, nullable=False),
     Column("store_key", String(255), nullable=False, unique=True),
     Column("store_upload_id", String(1024), nullable=False),
-    Column("state", String(16), nullable=False),  # open | complete | aborted
+    Column("state", String(16), nullable=False),  # open | complete | aborted | removed
     Column("created_ns", BigInteger, nullable=False),
     Column("completed_ns", BigInteger),
 )

@@ -6,6 +6,7 @@ The sha256 of the whole is what the worker finds; what the client promised is co
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Sequence
@@ -37,6 +38,9 @@ KEPT_FREE = 0.05
 MIB = 1024 * 1024
 MAX_NAME = 1000
 
+GONE = ("aborted", "removed")
+"""States of an upload of which nothing is left in the store."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -53,7 +57,7 @@ class Upload:
     part_size: int
     store_key: str
     store_upload_id: str
-    state: str  # open | complete | aborted
+    state: str  # open | complete | aborted | removed (its version is made; the staged file is gone)
     created_ns: int
     completed_ns: int | None
 
@@ -158,7 +162,7 @@ def received(ex: Exchange, by: Actor, upload_id: str) -> Sequence[Part]:
     upload = get(ex, by, upload_id)
     if upload.state == "complete":
         return [Part(number, upload.size_of(number), "") for number in range(1, upload.parts + 1)]
-    if upload.state == "aborted":
+    if upload.state in GONE:
         return []
     try:
         arrived: Sequence[Part] = _store(ex.store.parts, upload.store_key, upload.store_upload_id)
@@ -195,7 +199,7 @@ def abort(ex: Exchange, by: Actor, upload_id: str) -> None:
     """
     authority.member(by)
     upload = get(ex, by, upload_id)
-    if upload.state == "aborted":
+    if upload.state in GONE:
         return
     _open(upload)
     with db.begin(ex) as conn:
@@ -204,17 +208,39 @@ def abort(ex: Exchange, by: Actor, upload_id: str) -> None:
 
 
 def sweep(ex: Exchange) -> int:
-    """Abort uploads that have been open for a week; returns how many."""
+    """Abort uploads that nobody finished for a week, and remove staged files that no version waits for; returns how many.
+
+    A file is kept while a version that uses it is being ingested, waits for a placement, or may be retried.
+    """
+    before_ns = ex.now() - STALE_DAYS * DAY_NS
+    return _abort_stale(ex, before_ns) + _remove_used(ex, before_ns)
+
+
+def _abort_stale(ex: Exchange, before_ns: int) -> int:
     row = schema.upload.c
     query = select(schema.upload, schema.organisation.c.slug.label("org")).join(schema.organisation, schema.organisation.c.id == row.org_id)
     with db.read(ex) as conn:
-        found = conn.execute(query.where(row.state == "open", row.created_ns < ex.now() - STALE_DAYS * DAY_NS)).mappings().all()
+        found = conn.execute(query.where(row.state == "open", row.created_ns < before_ns)).mappings().all()
     for line in found:
         upload = _upload(line)
         with db.begin(ex) as conn:
             _set_aborted(conn, ex, None, upload, line["org"])
         _store(ex.store.abort_upload, upload.store_key, upload.store_upload_id)
     return len(found)
+
+
+def _remove_used(ex: Exchange, before_ns: int) -> int:
+    row, version = schema.upload.c, schema.dataset_version.c
+    with db.read(ex) as conn:
+        complete = conn.execute(select(row.id, row.store_key).where(row.state == "complete", row.completed_ns < before_ns)).all()
+        waiting = conn.execute(select(version.request).where(version.state.in_(("ingesting", "unplaced", "failed")))).scalars()
+        needed = {upload_id for request in waiting for upload_id in json.loads(request)["uploads"]}
+    unneeded = [(upload_id, key) for upload_id, key in complete if upload_id not in needed]
+    for upload_id, key in unneeded:
+        with db.begin(ex) as conn:
+            conn.execute(update(schema.upload).where(row.id == upload_id).values(state="removed"))
+        _store(ex.store.delete, Area.STAGING, key)
+    return len(unneeded)
 
 
 def check_name(name: str) -> str:
@@ -237,7 +263,7 @@ def _known(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None) ->
     if sha256 is None:
         return None
     row = schema.upload.c
-    same = (row.org_id == by.org_id, row.name == name, row.size == size, row.sha256 == sha256, row.state != "aborted")
+    same = (row.org_id == by.org_id, row.name == name, row.size == size, row.sha256 == sha256, row.state.not_in(GONE))
     with db.read(ex) as conn:
         found = [_upload(line) for line in conn.execute(select(schema.upload).where(*same).order_by(row.created_ns.desc())).mappings()]
     for upload in found:

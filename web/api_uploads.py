@@ -31,7 +31,7 @@ class UploadOut(Answer):
     size = fields.Integer()
     part_size = fields.Integer()
     parts = fields.Integer()
-    state = fields.String(metadata={"enum": ["open", "complete", "aborted"]})
+    state = fields.String(metadata={"enum": ["open", "complete", "aborted", "removed"]})
 
 
 class ReceivedOut(UploadOut):

@@ -1,12 +1,15 @@
 """Transactions: who races, loses and tries again; who waits."""
 
 import threading
+from pathlib import Path
 
 import pytest
-from builders import an_org
-from sqlalchemy import Connection, select, update
+from builders import an_exchange, an_org
+from servers import Postgres
+from sqlalchemy import Connection, create_engine, event, select, text, update
 
 from mapex import db, schema
+from mapex.errors import Unavailable
 from mapex.exchange import Exchange
 
 
@@ -46,9 +49,9 @@ def test_a_reader_sees_one_moment_while_others_write(exchange: Exchange) -> None
         assert conn.execute(select(schema.organisation.c.slug)).all() == before
 
 
+@pytest.mark.parametrize("exchange", ["postgresql"], indirect=True)
 def test_a_reader_cannot_write_on_postgresql(exchange: Exchange) -> None:
-    if exchange.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has no read-only transactions")
+    """SQLite has no read-only transactions."""
     with pytest.raises(Exception, match="read-only"), db.read(exchange) as conn:
         conn.execute(update(schema.organisation).values(name="x"))
 
@@ -58,3 +61,50 @@ def test_a_read_only_connection_returns_to_the_pool_as_a_writer(exchange: Exchan
         with db.read(exchange) as conn:
             conn.execute(select(schema.organisation)).all()
         an_org(exchange, f"org-{n}")
+
+
+@pytest.mark.parametrize("exchange", ["postgresql"], indirect=True)
+def test_connections_that_the_server_dropped_are_replaced(exchange: Exchange, postgres: Postgres) -> None:
+    an_org(exchange, "before")
+    admin = create_engine(postgres.url)
+    with admin.begin() as conn:
+        database = exchange.engine.url.database
+        dropped = conn.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :d"), {"d": database}).all()
+    admin.dispose()
+    assert dropped
+    an_org(exchange, "after")
+
+
+def test_a_full_disk_changes_nothing_and_reads_go_on(tmp_path: Path) -> None:
+    ex = an_exchange(tmp_path)
+    an_org(ex, "before")
+    ex.engine.dispose()
+    pages: dict[str, int] = {"most": 1}  # SQLite takes the present size when the limit is below it
+
+    @event.listens_for(ex.engine, "connect")
+    def limit(connection, record) -> None:  # type: ignore[no-untyped-def]
+        connection.execute(f"PRAGMA max_page_count = {pages['most']}")
+
+    with pytest.raises(Unavailable) as refused, db.begin(ex) as conn:
+        conn.execute(update(schema.organisation).values(name="changed"))
+        conn.execute(update(schema.organisation).values(name="x" * 10_000_000))
+    assert refused.value.code == "database.full"
+    with db.read(ex) as conn:
+        assert conn.execute(select(schema.organisation.c.name)).scalars().all() == ["before"]
+    ex.engine.dispose()
+    pages["most"] = 1_000_000
+    an_org(ex, "after")
+    ex.engine.dispose()
+
+
+def test_a_database_that_another_holds_too_long_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "BUSY_SECONDS", 0.1)
+    ex = an_exchange(tmp_path)
+    with db.begin(ex):
+        with pytest.raises(Unavailable) as refused, db.begin(ex):
+            pass
+        assert refused.value.code == "database.busy"
+        with db.read(ex) as conn:
+            assert conn.execute(select(schema.organisation)).all() == []
+    an_org(ex, "after")
+    ex.engine.dispose()

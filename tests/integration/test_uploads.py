@@ -5,9 +5,9 @@ import shutil
 from collections import namedtuple
 
 import pytest
-from builders import a_person, an_upload, send_part
+from builders import a_claimed_job, a_drafted_version, a_person, an_upload, send_part
 
-from mapex import audit, failpoints, uploads
+from mapex import audit, catalogue, failpoints, jobs, uploads
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
 from mapex.uploads import PartRequest
@@ -216,3 +216,16 @@ def test_uploads_that_nobody_finishes_are_swept_after_a_week(exchange: Exchange,
     assert uploads.get(exchange, seller, old.id).state == "aborted"
     assert uploads.get(exchange, seller, fresh.id).state == "open"
     assert uploads.sweep(exchange) == 0
+
+
+def test_staged_files_are_removed_when_no_version_waits_for_them(exchange: Exchange, seller: Actor) -> None:
+    drafted = a_drafted_version(exchange, seller, "done")
+    waiting = a_claimed_job(exchange, seller, "waiting")
+    jobs.fail(exchange, waiting, "reader.crashed", "no use")
+    needed = catalogue.task_of(exchange, waiting).sources[0].store_key
+    used = uploads.get(exchange, seller, drafted.uploads[0]).store_key
+    assert uploads.sweep(exchange) == 0
+    exchange.now.forward(days=8)  # type: ignore[attr-defined]
+    fresh = an_upload(exchange, seller, "fresh.osm")
+    assert uploads.sweep(exchange) == 1
+    assert [exchange.store.stat(Area.STAGING, key) is not None for key in (used, needed, fresh.store_key)] == [False, True, True]
