@@ -11,21 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from ingest.records import tile_from_json
-from tiles.errors import TilesError
 
 
 def verify(request: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]) -> None:
     """The caged task `verify`: the folder `reads` holds `records.jsonl` and `tiles/`; answers `{"verified": n}` or `{"bad": ...}` lines."""
-    from tiles.codec import verify as recount
+    from tiles.codec import verify_each
 
     folder = Path(request["reads"])
     good = 0
     with (folder / "records.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            tile = tile_from_json(json.loads(line))
-            try:
-                recount(folder / "tiles" / tile.path, tile)
-            except TilesError as why:
+        tiles = (tile_from_json(json.loads(line)) for line in lines)
+        for tile, why in verify_each((folder / "tiles" / tile.path, tile) for tile in tiles):
+            if why is not None:
                 emit({"bad": {"path": tile.path, "message": why.message}})
                 continue
             good += 1

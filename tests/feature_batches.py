@@ -39,7 +39,7 @@ def a_batch(shapes, kinds=None, *, ids=None, measure=None, wkb=None, **extra):
     return Batch(Content.FEATURES, "hdmap", LayerKind.HDMAP, pa.table(columns))
 
 
-def random_shapes(n, seed=0, spread=0.03, size=0.004):
+def random_shapes(n, seed=0, spread=0.012, size=0.003):
     """Shapes of every type, many with heights, most of them near cell edges."""
     rng = np.random.default_rng(seed)
     shapes = []

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _COVERING = json.dumps({"bbox": {side: ["bbox", side] for side in _SIDES}}, separators=(",", ":"))
 _DIMENSIONS = ("", " Z", " M", " ZM")
 _LONGEST = 1 << 16  # rows of a row group
+_VERIFIED_ROWS = 1 << 13
 _SMALL = ("kind", "owner", "inside_mm", *(f"bbox.{side}" for side in _SIDES))
 _OPTIONS: dict[str, Any] = {
     "use_dictionary": ["kind"],
@@ -161,27 +162,72 @@ def verify(path: Path, tile: EncodedTile) -> None:
 
     Raises: InvalidContent: the file cannot be read, or the record, the owner flags or the lengths are not what the features give.
     """
-    table = read(path)
-    if not table.num_rows:
-        raise InvalidContent(f"{path.name} holds no feature")
+    for _, fault in verify_each([(path, tile)]):
+        if fault is not None:
+            raise fault
+
+
+def verify_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[tuple[EncodedTile, InvalidContent | None]]:
+    """`verify` of many tiles, some thousand features at a time, which costs a third: each tile and what is wrong with it, in order."""
+    waiting: list[tuple[EncodedTile, pa.Table | InvalidContent]] = []
+    rows = 0
+    for path, tile in stored:
+        try:
+            table = read(path)
+        except InvalidContent as fault:
+            waiting.append((tile, fault))
+            continue
+        waiting.append((tile, table if table.num_rows else InvalidContent(f"{tile.path} holds no feature")))
+        rows += table.num_rows
+        if rows >= _VERIFIED_ROWS:
+            yield from _verified(waiting)
+            waiting, rows = [], 0
+    yield from _verified(waiting)
+
+
+def _verified(stored: list[tuple[EncodedTile, pa.Table | InvalidContent]]) -> Iterator[tuple[EncodedTile, InvalidContent | None]]:
+    good = [(tile, table) for tile, table in stored if isinstance(table, pa.Table)]
+    faults = iter(_faults([tile for tile, _ in good], [table for _, table in good])) if good else iter(())
+    for tile, table in stored:
+        if isinstance(table, InvalidContent):
+            yield tile, table
+        else:
+            why = next(faults)
+            yield tile, InvalidContent(f"{tile.path} {why}", tile=tile.path) if why else None
+
+
+def _faults(tiles: list[EncodedTile], tables: list[pa.Table]) -> list[str]:
+    """What is wrong with each of some tiles that hold features, or nothing: their features assigned and measured again, all at once."""
+    names = [*COLUMNS, "measure"]
+    table = pa.concat_tables(
+        [t.select([n for n in names if n in t.column_names]) for t in tables], promote_options="default"
+    ).combine_chunks()
+    n = table.num_rows
+    starts = np.concatenate([[0], np.cumsum([t.num_rows for t in tables])[:-1]]).astype(np.int64)
+    which = np.repeat(np.arange(len(tables)), np.diff(np.r_[starts, n]))
     found = assign(table)
-    bad = np.flatnonzero(found.status != wkb.OK)
-    if len(bad):
-        _, why = wkb.REASONS[int(found.status[bad[0]])]
-        raise InvalidContent(f"{path.name}: feature {table.column('feature_id')[int(bad[0])].as_py()!r} {why}")
-    here = found.cell == np.uint64(tile.cell)
-    if not np.array_equal(np.sort(found.row[here]), np.arange(table.num_rows)):
-        raise InvalidContent(f"{path.name} holds a feature that does not touch its cell")
-    order = np.argsort(found.row[here])
-    owner, mm = found.owner[here][order], found.mm[here][order]
-    if not np.array_equal(owner, table.column("owner").fill_null(False).to_numpy()):
-        raise InvalidContent(f"{path.name} claims to own other features than those that begin in its cell")
-    if not np.array_equal(mm, table.column("inside_mm").fill_null(-1).to_numpy()):
-        raise InvalidContent(f"{path.name}: a length in inside_mm is not what lies inside the cell")
-    sums = quantities(table.column("kind").combine_chunks(), owner, mm, np.zeros(1, np.int64))
-    amounts = Quantities(**{name: int(v[0]) for name, v in sums.items()}, bytes=tile.size)
-    if amounts != tile.quantities:
-        raise InvalidContent(f"{path.name}: the record says {tile.quantities}, the features give {amounts}")
-    box = (*found.bounds[:, :2].min(axis=0).tolist(), *found.bounds[:, 2:].max(axis=0).tolist())
-    if box != tuple(tile.bbox):
-        raise InvalidContent(f"{path.name}: the record says the box {tile.bbox}, the features give {box}")
+    here = np.array([tile.cell for tile in tiles], np.uint64)[which[found.row]] == found.cell
+    owner, mm = np.zeros(n, np.bool_), np.full(n, -2, np.int64)  # -2: the feature does not touch this cell
+    owner[found.row[here]], mm[found.row[here]] = found.owner[here], found.mm[here]
+    wrong = [
+        (found.status != wkb.OK, "holds a feature whose geometry cannot be used"),
+        (mm == -2, "holds a feature that does not touch its cell"),
+        (owner != table.column("owner").fill_null(False).to_numpy(), "claims to own other features than those that begin in its cell"),
+        (mm != table.column("inside_mm").fill_null(-1).to_numpy(), "has a length in inside_mm that is not what lies inside the cell"),
+    ]
+    why = [""] * len(tables)
+    for mask, text in reversed(wrong):
+        for k in np.unique(which[mask]).tolist():
+            row = int(np.argmax(mask & (which == k)))
+            name, status = table.column("feature_id")[row].as_py(), int(found.status[row])
+            why[k] = f"{text}: {name!r}" + (f" {wkb.REASONS[status][1]}" if status else "")
+    sums = quantities(table.column("kind").combine_chunks(), owner, mm, starts)
+    folded = [f.reduceat(found.bounds[:, c], starts).tolist() for c, f in enumerate((np.minimum, np.minimum, np.maximum, np.maximum))]
+    for k, tile in enumerate(tiles):
+        amounts = Quantities(**{name: int(v[k]) for name, v in sums.items()}, bytes=tile.size)
+        box = tuple(side[k] for side in folded)
+        if not why[k] and amounts != tile.quantities:
+            why[k] = f"has the record {tile.quantities}, its features give {amounts}"
+        if not why[k] and box != tuple(tile.bbox):
+            why[k] = f"has the record of the box {tuple(tile.bbox)}, its features give {box}"
+    return why

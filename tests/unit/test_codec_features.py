@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import shapely
-from feature_batches import a_batch, place
+from feature_batches import a_batch, place, random_shapes
 
 from tiles import codec, codec_features
 from tiles.errors import InvalidContent
@@ -107,6 +107,23 @@ def test_what_is_no_parquet_is_refused(stored):
     )
     with pytest.raises(InvalidContent, match="Parquet"):
         codec.verify(path, lie)
+
+
+def test_many_tiles_are_verified_together_and_each_fault_finds_its_tile(tmp_path):
+    splitter = FeatureSplitter(tmp_path, layer="hdmap", part=0)
+    splitter.add(a_batch(random_shapes(60)))
+    tiles = list(splitter.finish())
+    assert len(tiles) > 12
+    lies = {3: {"bbox": (0.0, 0.0, 1.0, 1.0)}, 5: {"sha256": "0" * 64}, 6: {"media_type": "text/plain"}, 9: {"cell": 0}}
+    claimed = [dataclasses.replace(tile, **lies.get(k, {})) for k, tile in enumerate(tiles)]
+    (tmp_path / tiles[11].path).write_bytes(body := b"PAR1 and nothing else")
+    quantities = dataclasses.replace(tiles[11].quantities, bytes=len(body))
+    claimed[11] = dataclasses.replace(claimed[11], size=len(body), sha256=hashlib.sha256(body).hexdigest(), quantities=quantities)
+    found = list(codec.verify_each((tmp_path / tile.path, tile) for tile in claimed))
+    assert [tile for tile, _ in found] == claimed
+    assert [k for k, (_, fault) in enumerate(found) if fault is not None] == [3, 5, 6, 9, 11]
+    assert "box" in found[3][1].message
+    assert "touch" in found[9][1].message
 
 
 def test_rows_are_in_order_of_their_ids_and_heights_are_kept(tmp_path):
