@@ -139,10 +139,16 @@ def _catalogue(ex: Exchange, n: int) -> None:
             layer_ids.append(layer_id)
         small = rng.integers(1, 200_000, size=(len(cells), 7))
         _insert_tiles(conn, [layer_ids[number] for number in numbers.tolist()], cells.tolist(), small.tolist())
-        started = time.perf_counter()
+    _analyse(ex)
+    started = time.perf_counter()
+    with db.begin(ex) as conn:
         for layer_id in layer_ids:
             pyramid.fill(conn, layer_id)
-        print(f"pyramid of {len(layer_ids)} layers filled in {time.perf_counter() - started:.1f} s")
+    print(f"pyramid of {len(layer_ids)} layers filled in {time.perf_counter() - started:.1f} s")
+    _analyse(ex)
+
+
+def _analyse(ex: Exchange) -> None:
     with ex.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text("ANALYZE"))
 

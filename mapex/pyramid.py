@@ -56,6 +56,18 @@ def with_ranges(conn: Connection, pieces: Sequence[Piece]) -> tuple[str, dict[st
     return f"WITH r(z, lo, hi) AS MATERIALIZED ({rows})", {"rz": z, "rlo": lo, "rhi": hi}
 
 
+def join_ranges(conn: Connection, table: str, condition: str = "") -> str:
+    """`r CROSS JOIN ...`: the rows `s` of a table with the columns `z, cell` that lie inside the ranges and meet the `condition`.
+
+    The ranges must lead and the primary key answer each of them. SQLite keeps to the order of a CROSS JOIN; PostgreSQL would join
+    by hashing `z` (all rows of a zoom for each range), which OFFSET 0 forbids.
+    """
+    where = f"s.z = r.z AND s.cell >= r.lo AND s.cell < r.hi{' AND ' + condition if condition else ''}"
+    if is_sqlite(conn):
+        return f"r CROSS JOIN {table} s ON {where}"
+    return f"r CROSS JOIN LATERAL (SELECT * FROM {table} s WHERE {where} OFFSET 0) s"
+
+
 def sums(conn: Connection, pieces: Sequence[Piece]) -> dict[str, Sum]:
     """What every layer on offer has inside the pieces, by layer id."""
     return _summed(conn, pieces, "tile_sum", "")
@@ -64,7 +76,7 @@ def sums(conn: Connection, pieces: Sequence[Piece]) -> dict[str, Sum]:
 def owned_sums(conn: Connection, org_id: str, pieces: Sequence[Piece]) -> dict[str, Sum]:
     """What the organisation owns, with the same content, of the layers on offer inside the pieces, by layer id."""
     owns = conn.execute(text("SELECT 1 FROM owned_sum WHERE org_id = :org LIMIT 1"), {"org": org_id}).first()
-    return _summed(conn, pieces, "owned_sum", "s.org_id = :org AND", org=org_id) if owns else {}
+    return _summed(conn, pieces, "owned_sum", "s.org_id = :org", org=org_id) if owns else {}
 
 
 def fill(conn: Connection, layer_id: str) -> None:
@@ -126,7 +138,7 @@ def own(conn: Connection, org_id: str, layer_ids: Sequence[str], ranges: UInt64s
     conn.execute(
         text(
             f"{head} INSERT INTO owned_sum (org_id, z, cell, layer_id, {_COLUMNS}) SELECT :org, s.z, s.cell, s.layer_id, {_COLUMNS} "
-            "FROM r CROSS JOIN tile_sum s WHERE s.z = r.z AND s.cell >= r.lo AND s.cell < r.hi AND s.layer_id IN :layers "
+            f"FROM {join_ranges(conn, 'tile_sum', 's.layer_id IN :layers')} WHERE TRUE "
             f"ON CONFLICT (org_id, z, cell, layer_id) DO UPDATE SET {_REPLACE}"
         ).bindparams(bindparam("layers", expanding=True, type_=String()), bindparam("org", type_=String())),
         {**values, "org": org_id, "layers": list(layer_ids)},
@@ -134,12 +146,13 @@ def own(conn: Connection, org_id: str, layer_ids: Sequence[str], ranges: UInt64s
     each = ", ".join(f"SUM(s.{name})" for name in ("cells", *QUANTITIES))
     for z in range(ZOOM - 1, ZMIN - 1, -1):
         # The parents of what changed are summed again from all their children, so that the result does not depend on what was there.
-        head, values = with_ranges(conn, [(z, Cover(ranges, ZOOM).at(z).ranges)])
+        changed = Cover(ranges).at(z)
+        head, values = with_ranges(conn, [(z + 1, changed.at(z + 1).ranges)])
         conn.execute(
             text(
-                f"{head} INSERT INTO owned_sum (org_id, z, cell, layer_id, {_COLUMNS}) SELECT :org, r.z, s.cell >> 2, s.layer_id, {each} "
-                f"FROM r CROSS JOIN owned_sum s WHERE s.org_id = :org AND s.z = {z + 1} AND s.cell >= r.lo * 4 AND s.cell < r.hi * 4 "
-                "AND s.layer_id IN :layers GROUP BY r.z, s.cell >> 2, s.layer_id "
+                f"{head} INSERT INTO owned_sum (org_id, z, cell, layer_id, {_COLUMNS}) SELECT :org, {z}, s.cell >> 2, s.layer_id, {each} "
+                f"FROM {join_ranges(conn, 'owned_sum', 's.org_id = :org AND s.layer_id IN :layers')} WHERE TRUE "
+                "GROUP BY s.cell >> 2, s.layer_id "
                 f"ON CONFLICT (org_id, z, cell, layer_id) DO UPDATE SET {_REPLACE}"
             ).bindparams(bindparam("layers", expanding=True, type_=String()), bindparam("org", type_=String())),
             {**values, "org": org_id, "layers": list(layer_ids)},
@@ -150,10 +163,7 @@ def _summed(conn: Connection, pieces: Sequence[Piece], table: str, condition: st
     head, more = with_ranges(conn, pieces)
     each = ", ".join(f"CAST(SUM(s.{name}) AS bigint)" for name in ("cells", *QUANTITIES))
     rows = conn.execute(
-        text(
-            f"{head} SELECT s.layer_id, {each} FROM r CROSS JOIN {table} s "
-            f"WHERE {condition} s.z = r.z AND s.cell >= r.lo AND s.cell < r.hi GROUP BY s.layer_id"
-        ),
+        text(f"{head} SELECT s.layer_id, {each} FROM {join_ranges(conn, table, condition)} GROUP BY s.layer_id"),
         {**values, **more},
     )
     return {row[0]: Sum(row[1], Quantities(*row[2:])) for row in rows}

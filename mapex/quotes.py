@@ -133,21 +133,17 @@ def tiles_digest(conn: Connection, estimate: Estimate) -> str:
     """sha256 over the sorted lines `layer_id cell part sha256` of every tile that the estimate prices."""
     rows: list[tuple[str, int, int, str]] = []
     for index, ranges in enumerate(estimate.areas):
+        # Through the pyramid's sale zoom, which lies in cell order for all layers at once.
         layers = [pin.layer_id for pin in estimate.pins if pin.area == index]
         if layers:
             head, values = pyramid.with_ranges(conn, [(ZOOM, ranges)])
-            statement = text(f"{head} SELECT t.layer_id, t.cell, t.part, t.sha256 {TILES}").bindparams(
+            tiles = f"{pyramid.join_ranges(conn, 'tile_sum', 's.layer_id IN :layers')} CROSS JOIN tile t"
+            where = "t.layer_id = s.layer_id AND t.cell = s.cell"
+            statement = text(f"{head} SELECT t.layer_id, t.cell, t.part, t.sha256 FROM {tiles} WHERE {where}").bindparams(
                 bindparam("layers", expanding=True, type_=String())
             )
             rows += [tuple(row) for row in conn.execute(statement, {**values, "layers": layers})]
     return digest_of(rows)
-
-
-TILES = (
-    "FROM r CROSS JOIN tile_sum s CROSS JOIN tile t WHERE s.z = r.z AND s.cell >= r.lo AND s.cell < r.hi "
-    "AND s.layer_id IN :layers AND t.layer_id = s.layer_id AND t.cell = s.cell"
-)
-"""The tiles of layers on offer inside the ranges `r`: by the pyramid's sale zoom, which lies in cell order for all layers at once."""
 
 
 def digest_of(rows: Sequence[tuple[str, int, int, str]]) -> str:

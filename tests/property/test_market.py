@@ -1,0 +1,171 @@
+"""Ledger, orders and ownership against a simple model: random credits, prices, quotes, orders, repeats and withdrawals."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from builders import a_person, an_exchange
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from market_builders import a_draft, a_layer, area, block
+from sqlalchemy import text
+
+from mapex import fsck, ledger, offers, orders
+from mapex.errors import Conflict, Unpaid
+from mapex.exchange import Actor
+from mapex.pricing import Unit, amount_of, vat_of
+from tiles.batch import Quantities
+
+CELLS = block(3)
+EACH = 1_234_567
+FIRMS = ("hanbit", "dongil")
+
+
+@dataclass(slots=True)
+class Held:
+    """A quote as the model remembers it."""
+
+    id: str
+    buyer: str
+    seller: str
+    cells: frozenset[int]
+    rate: int
+    epoch: int
+    total: int
+
+
+class Trade(RuleBasedStateMachine):
+    """Two firms that sell each other one dataset; the model knows who owns which cell of whom, and every balance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="mapex-trade-"))
+        self.ex = an_exchange(self.folder / "ex")
+        self.actors: dict[str, Actor] = {slug: a_person(self.ex, slug) for slug in FIRMS}
+        self.money = dict.fromkeys(FIRMS, 0)
+        self.tax = 0
+        self.owned: dict[tuple[str, str, str], set[int]] = {}  # buyer, seller, content
+        self.rates: dict[str, int | None] = {}
+        self.epoch = dict.fromkeys(FIRMS, 0)  # changes with each offer
+        self.salt = dict.fromkeys(FIRMS, "0")
+        self.held: list[Held] = []
+        self.bought: dict[tuple[str, str], tuple[str, str]] = {}  # (buyer, key) -> (quote, order)
+        for slug in FIRMS:
+            self._publish(slug, "0", 1000)
+
+    def teardown(self) -> None:
+        """Every run ends with an exchange in which all invariants hold."""
+        try:
+            assert [check.message for check in fsck.check(self.ex) if not check.ok] == []
+        finally:
+            self.ex.engine.dispose()
+            shutil.rmtree(self.folder)
+
+    def _publish(self, slug: str, salt: str, rate: int) -> None:
+        a_draft(self.ex, self.actors[slug], slug, [a_layer(CELLS, salt=salt, each=Quantities(lane_mm=EACH))])
+        offers.publish(self.ex, self.actors[slug], slug, rate_card={"lane_km": rate}, licence="commercial")
+        self.salt[slug], self.rates[slug] = salt, rate
+        self.epoch[slug] += 1
+
+    def _mine(self, buyer: str, seller: str) -> set[int]:
+        return self.owned.setdefault((buyer, seller, self.salt[seller]), set())
+
+    def _total(self, buyer: str, seller: str, cells: frozenset[int], rate: int) -> tuple[int, int]:
+        fresh = len(cells - self._mine(buyer, seller))
+        subtotal = amount_of(Unit.LANE_KM, fresh * EACH, rate)
+        return subtotal, vat_of(subtotal)
+
+    @rule(slug=st.sampled_from(FIRMS), amount=st.integers(1, 9000), key=st.integers(0, 30))
+    def credit(self, slug: str, amount: int, key: int) -> None:
+        name = f"{slug}-{amount}-{key}"  # the same again books nothing
+        with self.ex.engine.connect() as conn:
+            known = conn.execute(text("SELECT 1 FROM ledger_transaction WHERE key = :key"), {"key": f"credit:{name}"}).first()
+        ledger.credit(self.ex, None, slug, amount, key=name)
+        self.money[slug] += 0 if known else amount
+
+    @rule(slug=st.sampled_from(FIRMS), rate=st.sampled_from([0, 1, 700, 1000]), salt=st.sampled_from(["0", "1"]))
+    def publish(self, slug: str, rate: int, salt: str) -> None:
+        self._publish(slug, salt, rate)
+
+    @rule(slug=st.sampled_from(FIRMS))
+    def withdraw(self, slug: str) -> None:
+        if self.rates[slug] is None:
+            with pytest.raises(Conflict):
+                offers.withdraw(self.ex, self.actors[slug], slug)
+            return
+        offers.withdraw(self.ex, self.actors[slug], slug)
+        self.rates[slug] = None
+        self.epoch[slug] += 1
+
+    @rule(buyer=st.sampled_from(FIRMS), cells=st.sets(st.sampled_from(CELLS), min_size=1))
+    def quote(self, buyer: str, cells: set[int]) -> None:
+        seller = FIRMS[1 - FIRMS.index(buyer)]
+        rate = self.rates[seller]
+        if rate is None:
+            assert offers.estimate(self.ex, self.actors[buyer], area(sorted(cells))).lines == ()
+            return
+        made = offers.quote(self.ex, self.actors[buyer], area(sorted(cells)), purpose="simulation")
+        subtotal, vat = self._total(buyer, seller, frozenset(cells), rate)
+        assert (made.estimate.subtotal, made.estimate.vat) == (subtotal, vat)
+        assert made.estimate.lines[0].owned_tiles == len(cells & self._mine(buyer, seller))
+        self.held.append(Held(made.id, buyer, seller, frozenset(cells), rate, self.epoch[seller], subtotal + vat))
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), key=st.sampled_from(["a", "b", "c", "d", "e", "f", "g", "h"]))
+    def order(self, data: st.DataObject, key: str) -> None:
+        held = data.draw(st.sampled_from(self.held))
+        expected = self._expected(held, key)
+        try:
+            made = orders.place(self.ex, self.actors[held.buyer], held.id, key)
+        except (Conflict, Unpaid) as error:
+            assert error.code in expected
+            return
+        assert expected == ("paid",) or expected == ("again", made.id)
+        if expected == ("paid",):
+            subtotal, vat = self._total(held.buyer, held.seller, held.cells, held.rate)
+            assert made.total == held.total == subtotal + vat
+            self.money[held.buyer] -= subtotal + vat
+            self.money[held.seller] += subtotal
+            self.tax += vat
+            self._mine(held.buyer, held.seller).update(held.cells)
+            self.bought[held.buyer, key] = held.id, made.id
+
+    def _expected(self, held: Held, key: str) -> Sequence[str]:
+        before = self.bought.get((held.buyer, key))
+        if before:
+            return ("again", before[1]) if before[0] == held.id else ("order.key_reused",)
+        if any(quote == held.id for quote, _ in self.bought.values()):
+            return ("quote.bought",)
+        if held.epoch != self.epoch[held.seller]:
+            return ("offer.withdrawn", "quote.price_changed")
+        if sum(self._total(held.buyer, held.seller, held.cells, held.rate)) != held.total:
+            return ("quote.price_changed",)
+        if self.money[held.buyer] < held.total:
+            return ("wallet.insufficient",)
+        fresh = len(held.cells - self._mine(held.buyer, held.seller))
+        same_price_other_tiles = held.total == 0 and fresh != len(held.cells)
+        return ("paid", "quote.price_changed") if same_price_other_tiles else ("paid",)
+
+    @invariant()
+    def balances_are_those_of_the_model(self) -> None:
+        with self.ex.engine.connect() as conn:
+            stored = dict(conn.execute(text("SELECT id, balance FROM ledger_account")).all())  # type: ignore[arg-type]
+        for slug, actor in self.actors.items():
+            assert stored.get(ledger.wallet_id(str(actor.org_id)), 0) == self.money[slug] >= 0
+        assert stored.get(ledger.VAT, 0) == self.tax
+        assert sum(stored.values()) == 0
+
+
+def test_trade_follows_the_model() -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Trade,
+        settings=settings(
+            max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+        ),
+    )
