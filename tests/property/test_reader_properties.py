@@ -23,6 +23,7 @@ VALUES = st.one_of(st.none(), st.text(max_size=20))
 FLOATS = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(VALUES, FLOATS, st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)), st.one_of(st.none(), st.booleans())), max_size=20
@@ -45,6 +46,7 @@ def test_attributes_read_back_the_same(rows: list[tuple[Any, ...]]) -> None:
 COORDINATE = st.tuples(st.floats(-180, 180), st.floats(-85, 85))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(COORDINATE, min_size=2, max_size=8), min_size=1, max_size=6), st.booleans())
 def test_geojson_lines_keep_every_vertex(lines: list[list[tuple[float, float]]], solid: bool) -> None:
     shapes = [checked({"type": "LineString", "coordinates": [[*v, 1.5] if solid else list(v) for v in line]}) for line in lines]
@@ -62,6 +64,7 @@ SIMPLE = st.one_of(
 NESTED = st.recursive(SIMPLE, lambda inner: st.lists(inner, max_size=4).map(shapely.GeometryCollection), max_leaves=10)
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), NESTED), min_size=1, max_size=8), st.sampled_from(["iso", "extended"]), st.sampled_from([0, 1]))
 def test_wkb_that_is_good_passes_the_scan_and_means_the_same(shapes: list[Any], flavor: str, order: int) -> None:
     column = pa.array([None if s is None else shapely.to_wkb(s, flavor=flavor, byte_order=order) for s in shapes], pa.binary())
@@ -73,6 +76,7 @@ def test_wkb_that_is_good_passes_the_scan_and_means_the_same(shapes: list[Any], 
         assert theirs is None or shapely.equals_exact(shapely.from_wkb(mine), theirs, tolerance=0.0)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 3), st.sampled_from([4, 5, 6, 7]))
 def test_nests_are_refused_exactly_beyond_the_limit(depth: int, cut: int, kind: int) -> None:
     wkb = struct.pack("<BII", 1, kind, 1) * depth + struct.pack("<BI2d", 1, 1, 1.0, 2.0)
@@ -83,11 +87,13 @@ def test_nests_are_refused_exactly_beyond_the_limit(depth: int, cut: int, kind: 
         assert refused
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_scanned_without_an_error(data: bytes) -> None:
     assert checks_wkb.scan(pa.array([data, None, data + data], pa.binary())).bad.shape == (3,)
 
 
+@settings(deadline=None)
 @given(st.floats(-179.9, 179.9), st.floats(-79.9, 83.9).filter(lambda lat: abs(lat) > 1e-6))
 def test_the_mgrs_square_of_a_place_holds_the_place(lon: float, lat: float) -> None:
     """Letters made here by the rule of the standard, read back by `square`; zone exceptions of Norway and Svalbard left aside."""
@@ -115,7 +121,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.dictionaries(st.text(max_size=5), JSON, max_size=3), max_size=6), st.integers(1, 40))
 def test_a_stream_gives_every_record_wherever_it_is_cut_into_chunks(tmp_path_factory: Any, records: list[Any], size: int) -> None:
     path: Path = tmp_path_factory.mktemp("json") / "x.geojson"
