@@ -1,7 +1,7 @@
 """Frames to tiles: every message or picture exactly once, in the half-open cell where it was recorded.
 
 Quantities of a tile: `features` = records (messages, attachments, pictures), `frames` = pictures and lidar sweeps among them, `ms` =
-recorded time (sums to the whole), `bytes`. Memory is bounded: rows wait on disk, one file a cell.
+recorded time (sums to the whole), `bytes`. Memory is bounded: slices grow on disk, pictures wait there until they can be sorted.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class FrameSplitter:
         self._kind: LayerKind | None = None
         self._about: dict[str, Any] = {}
         self._first: int | None = None
-        self._heard: set[int] = set()
+        self._slices: dict[int, frames_mcap.Slice] = {}
 
     def add(self, batch: Batch) -> None:
         """Take frames in, in the order of the recording.
@@ -71,12 +71,10 @@ class FrameSplitter:
         table = batch.table.combine_chunks()
         lon, lat = (table.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for name in ("lon", "lat"))
         cells = grid.cells_at(lon, lat)
-        if self._first is None and len(cells):
-            self._first = int(cells[0])
+        self._first = int(cells[0]) if self._first is None and len(cells) else self._first
         times = table.column("t_ns").fill_null(0).to_numpy(zero_copy_only=False)
         if "channel" in table.column_names:
             channel = table.column("channel").to_numpy(zero_copy_only=False)
-            self._heard |= {int(number) for number in np.unique(channel)}
             self._clock.add(times[channel >= 0], cells[channel >= 0])
         places = np.stack([lon, lat, table.column("h").to_numpy(zero_copy_only=False).astype(np.float64)], axis=1)
         frame, fix = _flags(table, "frame"), _flags(table, "fix")
@@ -87,7 +85,7 @@ class FrameSplitter:
 
     def _take(self, name: int, table: pa.Table, rows: NDArray[np.intp], columns: tuple[Any, ...]) -> None:
         times, places, frame, fix = columns
-        self._spill.append(name, table if len(rows) == table.num_rows else table.take(pa.array(rows)))
+        self._keep(name, table if len(rows) == table.num_rows else table.take(pa.array(rows)))
         cell = self._cells.setdefault(name, _Cell())
         cell.records += len(rows)
         cell.frames += int(frame[rows].sum())
@@ -101,27 +99,36 @@ class FrameSplitter:
         cell.low = np.minimum(cell.low, places[rows, :2].min(axis=0))
         cell.high = np.maximum(cell.high, places[rows, :2].max(axis=0))
 
+    def _keep(self, name: int, table: pa.Table) -> None:
+        if self._kind is LayerKind.PHOTOS:
+            self._spill.append(name, table)
+            return
+        if name not in self._slices:
+            path = self._path(name, frames_mcap.ENDING)
+            self._slices[name] = frames_mcap.Slice(path, self._about, with_silent=name == self._first)
+        self._slices[name].add(table)
+
+    def _path(self, name: int, ending: str) -> Path:
+        folder = self.out_dir / self.layer
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{grid.quadkey(name)}-{self.part}.{ending}"
+
     def finish(self) -> Iterator[EncodedTile]:
         """Write the tiles, in the order of their cells."""
         recorded = self._clock.by_cell()
-        silent = sorted(set(range(len(self._about.get("channels", ())))) - self._heard)
-        folder = self.out_dir / self.layer
-        folder.mkdir(parents=True, exist_ok=True)
-        codec = frames_tar if self._kind is LayerKind.PHOTOS else frames_mcap
         try:
             for name in sorted(self._cells):
-                cell = self._cells[name]
+                cell = self._cells.pop(name)
                 times, places = np.concatenate(cell.times), np.concatenate(cell.places)
-                path = folder / f"{grid.quadkey(name)}-{self.part}.{codec.ENDING}"
-                with path.open("wb") as stream:
-                    if self._kind is LayerKind.PHOTOS:
+                if self._kind is LayerKind.PHOTOS:
+                    path, media_type = self._path(name, frames_tar.ENDING), frames_tar.MEDIA_TYPE
+                    with path.open("wb") as stream:
                         frames_tar.write(stream, self._spill, name, stations(cell.names, times, places))
-                    else:
-                        tables = (table for _, table in self._spill.segments(name))
-                        carried = silent if name == self._first else ()
-                        frames_mcap.write(stream, tables, self._about, silent=carried, trajectory=line(times, places))
-                self._spill.drop(name)
-                yield self._encoded(name, cell, path, codec.MEDIA_TYPE, recorded.get(name, 0))
+                    self._spill.drop(name)
+                else:
+                    path, media_type = self._path(name, frames_mcap.ENDING), frames_mcap.MEDIA_TYPE
+                    self._slices.pop(name).finish(line(times, places))
+                yield self._encoded(name, cell, path, media_type, recorded.get(name, 0))
         finally:
             self._spill.close()
 

@@ -8,10 +8,11 @@ ends with the attachment `trajectory.geojson`. Same content, same bytes.
 from __future__ import annotations
 
 import base64
+import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 from mcap.records import Attachment, Channel
@@ -28,35 +29,64 @@ ENDING = "mcap"
 _CHUNK = 1 << 20
 
 
-def write(stream: BinaryIO, tables: Iterable[pa.Table], about: Mapping[str, Any], *, silent: Sequence[int], trajectory: bytes) -> None:
-    """Write one slice.
+class Slice:
+    """One slice while it is written. Between two calls nothing of it waits in memory and no file is open.
 
     Args:
-        stream: where to.
-        tables: rows of the cell in the order of the recording (columns of `ingest.readers.mcap`).
-        about: channels, metadata, profile and library of the recording.
-        silent: channels without a message in any cell, which this slice shall carry.
-        trajectory: GeoJSON of the way.
+        path: where to; must not exist yet.
+        about: channels, metadata, profile and library of the recording (`Batch.meta["mcap"]`).
+        with_silent: carry the channels that have no message in any cell too; one slice of a recording does.
     """
-    writer = Writer(stream, chunk_size=_CHUNK, compression=CompressionType.ZSTD, enable_data_crcs=True)
-    library = str(about.get("library", ""))
-    writer.start(profile=str(about.get("profile", "")), library=f"mapex; {library}" if library else "mapex")
-    for entry in about.get("metadata", ()):
-        writer.add_metadata(entry["name"], entry["metadata"])
-    channels = _Channels(writer, about.get("channels", ()))
-    for number in silent:
-        channels.of(number)
-    for table in tables:
-        names = ("channel", "t_ns", "publish_ns", "seq", "payload", "name", "media_type", "create_ns")
-        for channel, log_time, publish_time, sequence, payload, name, media_type, create_ns in zip(
-            *(table.column(column).to_pylist() for column in names), strict=True
-        ):
+
+    def __init__(self, path: Path, about: Mapping[str, Any], *, with_silent: bool) -> None:
+        self._file = _Appended(path)
+        self._writer = Writer(self._file, chunk_size=_CHUNK, compression=CompressionType.ZSTD, enable_data_crcs=True)
+        library = str(about.get("library", ""))
+        self._writer.start(profile=str(about.get("profile", "")), library=f"mapex; {library}" if library else "mapex")
+        for entry in about.get("metadata", ()):
+            self._writer.add_metadata(entry["name"], entry["metadata"])
+        self._channels = _Channels(self._writer, about.get("channels", ()))
+        for number in about.get("silent", ()) if with_silent else ():
+            self._channels.of(number)
+
+    def add(self, table: pa.Table) -> None:
+        """Append rows (columns of `ingest.readers.mcap`) in their order."""
+        names = ("channel", "t_ns", "publish_ns", "seq", "name", "media_type", "create_ns")
+        columns = [table.column(column).to_pylist() for column in names]
+        payloads = (value.as_py() for chunk in table.column("payload").chunks for value in chunk)
+        for payload, channel, log_time, publish_time, sequence, name, media_type, create_ns in zip(payloads, *columns, strict=True):
             if channel < 0:
-                writer.add_attachment(create_ns or 0, log_time, name or "", media_type or "", payload)
+                self._writer.add_attachment(create_ns or 0, log_time, name or "", media_type or "", payload)
             else:
-                writer.add_message(channels.of(channel), log_time, payload, publish_time, sequence)
-    writer.add_attachment(0, 0, NAME, "application/geo+json", trajectory)
-    writer.finish()
+                self._writer.add_message(self._channels.of(channel), log_time, payload, publish_time, sequence)
+        self._writer.flush()
+
+    def finish(self, trajectory: bytes) -> None:
+        """Write the trajectory (GeoJSON), summary and footer."""
+        self._writer.add_attachment(0, 0, NAME, "application/geo+json", trajectory)
+        self._writer.finish()
+        self._file.flush()
+
+
+class _Appended(io.BytesIO):
+    """A file that is open only while it is flushed, so that a recording may cross more cells than files can be open."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path, self._written = path, 0
+        path.touch(exist_ok=False)
+
+    def tell(self) -> int:
+        """Bytes written so far, flushed or not."""
+        return self._written + super().tell()
+
+    def flush(self) -> None:
+        """Append what waits to the file."""
+        with self._path.open("ab") as stream:
+            stream.write(self.getbuffer())
+        self._written += super().tell()
+        self.seek(0)
+        self.truncate()
 
 
 class _Channels:

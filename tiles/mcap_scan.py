@@ -30,13 +30,13 @@ _RECORD = struct.Struct("<BQ")
 
 
 class Message(NamedTuple):
-    """One message as it lies in the file; times are nanoseconds of the recorder's clock."""
+    """One message as it lies in the file; times are nanoseconds of the recorder's clock. `data` looks into the chunk, uncopied."""
 
     channel_id: int
     sequence: int
     log_time: int
     publish_time: int
-    data: bytes
+    data: memoryview
 
 
 Item: TypeAlias = Header | Schema | Channel | Attachment | Metadata | Message
@@ -113,7 +113,7 @@ class McapScan:
         try:
             if opcode == Opcode.MESSAGE:
                 channel_id, sequence, log_time, publish_time = _MESSAGE.unpack_from(view)
-                message = Message(channel_id, sequence, log_time, publish_time, bytes(view[_MESSAGE.size :]))
+                message = Message(channel_id, sequence, log_time, publish_time, view[_MESSAGE.size :])
                 if message.channel_id in self._channels:
                     self.messages += 1
                     yield message
@@ -221,9 +221,13 @@ def _unpacked(compression: str, packed: memoryview, size: int) -> memoryview:
         import zstandard
 
         try:
-            return memoryview(zstandard.ZstdDecompressor(max_window_size=CHUNK_LIMIT).stream_reader(packed).read(size + 1))
+            # A frame that names its size is unpacked to that size whatever limit is given, so the name is compared first.
+            if zstandard.frame_content_size(packed) not in (-1, size):
+                raise _DamageError(f"unpacks to another size than its {size} bytes")
+            unpacker = zstandard.ZstdDecompressor(max_window_size=CHUNK_LIMIT)
+            return memoryview(unpacker.decompress(packed, max_output_size=size) if size else b"")
         except zstandard.ZstdError as error:
-            raise _DamageError("cannot be unpacked (zstd)") from error
+            raise _DamageError("cannot be unpacked (zstd), or to more than it says") from error
     if compression == "lz4":
         import lz4.frame
 

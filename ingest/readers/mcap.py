@@ -29,7 +29,7 @@ from tiles.errors import InvalidContent
 from tiles.mcap_scan import MAGIC, McapScan, Message, claimed_messages
 
 BATCH_ROWS = 20_000
-BATCH_BYTES = 32 << 20
+BATCH_BYTES = 8 << 20
 CLOCKS_AGREE_NS = 10 * 1_000_000_000
 """A header time further from the log time is of another clock (boot time, zero) and not used."""
 FAR_NS = 60 * 1_000_000_000
@@ -129,7 +129,7 @@ def _is_fix(schema: Schema | None) -> bool:
     return schema is not None and schema.name in ("sensor_msgs/msg/NavSatFix", "sensor_msgs/NavSatFix")
 
 
-def _usable(data: bytes, encoding: str) -> ros.Fix | None:
+def _usable(data: ros.Bytes, encoding: str) -> ros.Fix | None:
     """The fix in a message, unless the receiver had none: status, NaN, out of range, or exactly 0,0."""
     fix = ros.decode_fix(data, encoding)
     if fix is None or fix.status <= ros.NO_FIX or not (abs(fix.lon) <= 180 and abs(fix.lat) <= 90) or fix.lon == fix.lat == 0:
@@ -164,6 +164,7 @@ class _Inventory:
     unusable: int = 0
     messages: int = 0
     first_ns: int | None = None
+    heard: set[int] = field(default_factory=set)
     pictures: Counter[str] = field(default_factory=Counter)
     _found: list[Finding] = field(default_factory=list)
 
@@ -211,6 +212,7 @@ class _Inventory:
 
     def _message(self, message: Message, channel: _Known) -> None:
         self._time(message.log_time)
+        self.heard.add(channel.number)
         if ros_types.is_picture(channel.schema):
             self.pictures[channel.topic] += 1
         if channel.is_fix:
@@ -256,7 +258,7 @@ class _Inventory:
             yield info("recording.pictures", text, "Give the class of the layer; original needs a permit to buy.", value=topics, **where)
 
     def as_json(self) -> str:
-        """Channels and metadata, for the tiles."""
+        """Channels (and which of them have no message) and metadata, for the tiles."""
         header = self.headers[0] if self.headers else Header(profile="", library="")
         return json.dumps(
             {
@@ -264,6 +266,7 @@ class _Inventory:
                 "library": header.library,
                 "channels": [json.loads(key) for key in self.channels],
                 "metadata": self.metadata,
+                "silent": sorted(set(range(len(self.channels))) - self.heard),
             },
             ensure_ascii=False,
         )
@@ -328,7 +331,8 @@ class _Rows:
             self.other_clock += 1
         frame = ros_types.is_frame(channel.schema)
         self.footage |= not channel.pictureless
-        row = (message.log_time, channel.topic, message.sequence, None, len(message.data), message.data)
+        # A copy: pyarrow 26 never lets go of a memoryview that it has read.
+        row = (message.log_time, channel.topic, message.sequence, None, len(message.data), bytes(message.data))
         self._add(t_ns, (*row, message.publish_time, channel.number, None, None, frame, channel.is_fix))
 
     def _attachment(self, item: Attachment) -> None:

@@ -9,6 +9,8 @@ import re
 import struct
 from dataclasses import dataclass
 
+Bytes = bytes | memoryview
+
 NO_FIX = -1  # sensor_msgs/NavSatStatus STATUS_NO_FIX
 
 _HEADER_FIRST = re.compile(r"\s*(?:#[^\n]*\n\s*|\w+(?:/\w+)*\s+\w+\s*=[^\n]*\n\s*)*(?:std_msgs/(?:msg/)?)?Header\s+\w+", re.ASCII)
@@ -32,7 +34,7 @@ def begins_with_header(definition: bytes, encoding: str) -> bool:
     return _HEADER_FIRST.match(definition[:20_000].decode("utf-8", "replace")) is not None
 
 
-def stamp_of(data: bytes, encoding: str) -> int | None:
+def stamp_of(data: Bytes, encoding: str) -> int | None:
     """The time (nanoseconds) in the header that a message begins with; None when the bytes are too few or of an unknown encoding."""
     if encoding == "cdr" and len(data) >= 12 and data[1] in _ORDER:
         seconds, nanoseconds = struct.unpack_from(_ORDER[data[1]] + "iI", data, 4)
@@ -47,7 +49,7 @@ _ORDER = {0: ">", 1: "<", 6: ">", 7: "<"}  # CDR and XCDR2, big and little endia
 _WIDEST = {0: 8, 1: 8, 6: 4, 7: 4}  # XCDR2 aligns to four bytes at most
 
 
-def decode_fix(data: bytes, encoding: str) -> Fix | None:
+def decode_fix(data: Bytes, encoding: str) -> Fix | None:
     """The position in a sensor_msgs NavSatFix; None when the bytes are not one."""
     try:
         return _decode_cdr(data) if encoding == "cdr" else _decode_ros1(data) if encoding == "ros1" else None
@@ -55,7 +57,7 @@ def decode_fix(data: bytes, encoding: str) -> Fix | None:
         return None
 
 
-def _decode_cdr(data: bytes) -> Fix | None:
+def _decode_cdr(data: Bytes) -> Fix | None:
     if len(data) < 4 or data[1] not in _ORDER:
         return None
     order, widest, body = _ORDER[data[1]], _WIDEST[data[1]], data[4:]
@@ -68,7 +70,7 @@ def _decode_cdr(data: bytes) -> Fix | None:
     return Fix(seconds * 1_000_000_000 + nanoseconds, status, lon, lat, h)
 
 
-def _decode_ros1(data: bytes) -> Fix:
+def _decode_ros1(data: Bytes) -> Fix:
     _, seconds, nanoseconds, name = struct.unpack_from("<IIII", data)
     status, _, lat, lon, h = struct.unpack_from("<bHddd", data, 16 + name)
     return Fix(seconds * 1_000_000_000 + nanoseconds, status, lon, lat, h)

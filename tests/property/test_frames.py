@@ -56,7 +56,7 @@ def test_every_frame_lies_in_exactly_one_tile_that_of_its_position(frames: list[
         for tile in splitter.finish():
             verify(out / tile.path, tile)
             with (out / tile.path).open("rb") as stream:
-                found.update((tile.cell, item.log_time, item.data) for item in McapScan(stream).items() if isinstance(item, Message))
+                found.update((tile.cell, item.log_time, bytes(item.data)) for item in McapScan(stream).items() if isinstance(item, Message))
     expected = Counter((int(grid.cells_at([lon], [lat])[0]), t, body) for t, lon, lat, body in frames)
     assert found == expected
 
