@@ -72,9 +72,24 @@ def crs_member(members: Mapping[str, Any]) -> str | None:
 
 def texts_of(members: Mapping[str, Any]) -> dict[str, str]:
     """The members of a collection as texts, for `Batch.meta` (licence, timestamp, schema stay known)."""
-    return {
-        str(k): v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in members.items() if k not in ("type", "features")
-    }
+    texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in members.items() if k not in ("type", "features")}
+    return {printable(k): printable(v) for k, v in texts.items()}
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8: Python's texts may hold lone surrogates, files and columns may not."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(text: str) -> str:
+    r"""The text with each lone surrogate written out (`\udcff`)."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class Rows:
@@ -142,8 +157,21 @@ class Rows:
         if isinstance(geometry, dict) and len(geometry) > 2:
             extra = {k: v for k, v in geometry.items() if k not in ("type", "coordinates", "geometries")}
             source |= {"geometry": extra} if extra else {}
-        self._append(feature_id, self._kind(tags, osm), _with_source(tags, source), shape)
+        text = _with_source(tags, source)
+        if not (is_text(feature_id) and is_text(text)):
+            return self._half_a_letter(feature_id, record)
+        self._append(feature_id, self._kind(tags, osm), text, shape)
         return None
+
+    def _half_a_letter(self, feature_id: str, record: Mapping[str, Any]) -> Finding:
+        r"""JSON may escape half of a surrogate pair (`\udcff`); no text can hold it, and no column of ours."""
+        members = {"id": record.get("id"), **(record.get("properties") or {})} if isinstance(record.get("properties"), dict | None) else {}
+        where = next((k for k, v in members.items() if not is_text(k) or not is_text(json.dumps(v, ensure_ascii=False))), "")
+        name, at = printable(feature_id), f" in {printable(str(where))}" if where else ""
+        text = f"Feature {name} of {self.name} has half of a letter{at} (a lone surrogate), which no text can hold."
+        fix = "Write the whole letter, or leave the escape out, and upload the file again."
+        value = printable(str(members.get(where, "")))[:80]
+        return error("text.lone_surrogate", text, fix, **self._where(name), value=value, rejected=1)
 
     def _append(self, feature_id: str, kind: Kind, properties: str, shape: Shape | None) -> None:
         self.read += 1

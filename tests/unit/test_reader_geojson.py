@@ -192,3 +192,23 @@ def test_json_that_is_no_geojson_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as refused:
         heard(path)
     assert refused.value.code == "file.no_records"
+
+
+def test_half_a_letter_costs_its_feature_alone(tmp_path: Path) -> None:
+    """JSON may escape a lone surrogate; it is no text, so it is a finding that names the feature and the attribute."""
+    bad = [
+        feature(1, name="a\udcffb"),
+        {**feature(2), "id": "x\ud800"},
+        feature(3, **{"k\udfff": 1}),
+        feature(4, nested={"list": ["\udcff"]}),
+        {**feature(5), "note": "\udcff"},
+    ]
+    there = heard(geojson(tmp_path, [feature(0, name="\U0001f6b8 한"), *bad, feature(9)], licence="by\udcff"))
+    assert set(there.properties()) == {"f0", "f9"}
+    found = [one for one in there.findings if one.code == "text.lone_surrogate"]
+    assert [one.feature for one in found] == ["f1", "x\\ud800", "f3", "f4", "f5"]
+    assert sum(one.rejected for one in found) == len(bad)
+    assert "name" in found[0].message and found[0].value == "a\\udcffb"
+    assert "k\\udfff" in found[2].message and "nested" in found[3].message
+    for one in found:
+        (one.message + one.value + one.feature).encode()
