@@ -16,8 +16,9 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("tiles", "mapex", "ingest", "web")
 CODE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
-RAISERS = {"Invalid", "NotFound", "Denied", "Conflict", "Unpaid", "Unavailable"}
+RAISERS = {"Invalid", "NotFound", "Denied", "Conflict", "Unpaid", "Unavailable", "Lost", "Cancelled"}
 FINDERS = {"error", "warning", "info"}
+FAILERS = {"fail", "_end_failed"}
 
 
 def configuration() -> str:
@@ -117,19 +118,24 @@ def _codes_in(tree: ast.Module) -> Iterator[tuple[str, str, str]]:
                 value = line.value
                 if isinstance(value, ast.Constant) and CODE.fullmatch(str(value.value)):
                     yield str(value.value), name, " ".join((ast.get_docstring(node) or "").split())
-    for call in ast.walk(tree):
-        if not isinstance(call, ast.Call):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if key is not None and CODE.fullmatch(_text(key)) and " " in _text(value):
+                    yield _text(key), "sentence", _text(value)
+        if not isinstance(node, ast.Call):
             continue
-        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        named = {k.arg: k.value for k in call.keywords}
-        if "code" in named:
-            code, sentence = _text(named["code"]), _text(call.args[0]) if call.args else ""
-        elif name in RAISERS | FINDERS and len(call.args) >= 2:
-            code, sentence = _text(call.args[0]), _text(call.args[1])
-        else:
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        texts = [_text(argument) for argument in node.args] + [_text(k.value) for k in node.keywords]
+        named = {k.arg: _text(k.value) for k in node.keywords}
+        code = named.get("code") or next((text for text in texts[:4] if CODE.fullmatch(text)), "")
+        if not CODE.fullmatch(code):
             continue
-        if CODE.fullmatch(code):
-            yield code, name if name in RAISERS | FINDERS or name[:1].isupper() else "finding", sentence
+        kind = "failed job" if name in FAILERS else name if name in RAISERS | FINDERS or "code" in named else ""
+        after = texts[texts.index(code) + 1 :] if "code" not in named else texts[:1]
+        sentence = next((text for text in after if " " in text), "")
+        if kind or sentence:
+            yield code, kind or "finding", sentence
 
 
 def _text(node: Any) -> str:

@@ -25,11 +25,11 @@ def audit() -> None:
 @click.option("--permit", help="Only under this permit (number).")
 @click.option("--from", "start", help="From this time on (ISO 8601).")
 @click.option("--to", "end", help="Before this time (ISO 8601).")
-@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="At most so many events, newest last.")
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="At most so many events.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_events(limit: int, as_csv: bool, as_json: bool, start: str | None, end: str | None, **filters: str | None) -> None:
-    """List events of the log, oldest first."""
+    """List events of the log, newest first."""
     client = Client.from_environment()
     query: dict[str, Any] = {**filters, "from": start, "to": end}
     if as_csv:

@@ -20,6 +20,7 @@ GRANT_GROUP = 100  # tiles asked for at once: few enough that each download star
 GRANT_BYTES = 512 << 20
 PIECE = 1 << 20
 ATTEMPTS = 4
+_ENDED = 403  # what a store answers to an address whose time is over
 
 
 def holder_of(token: str, grant_id: str) -> str:
@@ -36,6 +37,7 @@ class Download:
         self._lock = threading.Lock()
         self._done = 0
         self._fetched = 0
+        self._settled = 0
         self._total = 0
         self._progress: Bar | None = None
 
@@ -51,10 +53,13 @@ class Download:
         self.folder.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(streams) as pool:
             wanted = [t for t, whole in zip(tiles, pool.map(self._is_whole, tiles), strict=True) if not whole]
-            for group in _groups(wanted):
-                granted = self.client.call("POST", "/grants", {"order": self.order_id, "tiles": [t["id"] for t in group]})
-                grants = {g["tile_id"]: g for g in granted["grants"]}
-                list(pool.map(lambda t, g=grants: self._fetch(t, g[t["id"]]), group))
+            while wanted:
+                before = self._settled
+                late = [tile for group in _groups(wanted) for tile in self._fetch_group(pool, group)]
+                if late and self._settled == before:
+                    text = f"The store refused {late[0]['path']} although it was granted a moment ago. Run the command again."
+                    raise Unavailable("download.refused", text, path=late[0]["path"])
+                wanted = late
         self._write_manifest(order, tiles)
         return {"files": len(tiles), "bytes": self._total, "verified": len(tiles), "fetched": self._fetched, "folder": str(self.folder)}
 
@@ -88,16 +93,28 @@ class Download:
             if self._progress is not None:
                 self._progress.update(self._done, self._total)
 
-    def _fetch(self, tile: dict[str, Any], grant: dict[str, Any]) -> None:
+    def _fetch_group(self, pool: ThreadPoolExecutor, group: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Fetch tiles under one call of grants; returns those whose grant ended before their turn came (a slow line)."""
+        granted = self.client.call("POST", "/grants", {"order": self.order_id, "tiles": [t["id"] for t in group]})
+        grants = {g["tile_id"]: g for g in granted["grants"]}
+        done = pool.map(lambda tile: self._fetch(tile, grants[tile["id"]]), group)
+        return [tile for tile, fetched in zip(group, done, strict=True) if not fetched]
+
+    def _fetch(self, tile: dict[str, Any], grant: dict[str, Any]) -> bool:
+        """Bring one tile, going on from what an earlier run left; False when the store does not take the grant any more."""
         path = self._path(tile)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
-        for attempt in range(ATTEMPTS):
-            self._continue(part, tile, grant, last=attempt == ATTEMPTS - 1)
-            if part.stat().st_size >= tile["size"]:
-                break
-        found = _sha256(part)
-        if part.stat().st_size != tile["size"] or found != tile["sha256"]:
+        begun = part.exists()
+        came = self._bring(part, tile, grant)
+        if begun and came is not None and not self._is_promised(part, tile):
+            # What an earlier run left was damaged: it is no reason to refuse, the tile is fetched from its first byte.
+            part.unlink(missing_ok=True)
+            came = self._bring(part, tile, grant)
+        if came is None:
+            return False
+        if not self._is_promised(part, tile):
+            found = _sha256(part)
             part.unlink()
             raise Conflict(
                 "download.corrupt",
@@ -110,9 +127,28 @@ class Download:
             os.fsync(file.fileno())
         part.replace(path)
         with self._lock:
-            self._fetched += 1
+            self._settled += 1
+            self._fetched += came > 0
+        return True
 
-    def _continue(self, part: Path, tile: dict[str, Any], grant: dict[str, Any], *, last: bool) -> None:
+    @staticmethod
+    def _is_promised(part: Path, tile: dict[str, Any]) -> bool:
+        return part.stat().st_size == tile["size"] and _sha256(part) == tile["sha256"]
+
+    def _bring(self, part: Path, tile: dict[str, Any], grant: dict[str, Any]) -> int | None:
+        """Bytes that came over the network until `part` was as long as the tile; None when the grant has ended."""
+        came = 0
+        for attempt in range(ATTEMPTS):
+            piece = self._continue(part, tile, grant, last=attempt == ATTEMPTS - 1)
+            if piece is None:
+                return None
+            came += piece
+            if part.exists() and part.stat().st_size >= tile["size"]:
+                break
+        return came
+
+    def _continue(self, part: Path, tile: dict[str, Any], grant: dict[str, Any], *, last: bool) -> int | None:
+        """Bytes that this request brought; None when the store refused the grant."""
         from urllib3.exceptions import HTTPError
 
         have = part.stat().st_size if part.exists() else 0
@@ -121,15 +157,18 @@ class Download:
             have = 0
         if have == tile["size"]:
             part.touch()
-            return
+            return 0
         headers = dict(grant.get("headers") or {})
         if grant.get("holder_required"):
             headers["x-mapex-holder"] = holder_of(self.client.token, grant["id"])
         if have:
             headers["Range"] = f"bytes={have}-"
+        came = 0
         try:
             answer = self.client.pool.request(grant["method"], grant["url"], headers=headers, preload_content=False, redirect=False)
             try:
+                if answer.status == _ENDED:
+                    return None
                 if answer.status not in (200, 206):
                     raise Unavailable("download.refused", f"The store answered {answer.status} for {tile['path']}. Run the command again.")
                 if answer.status == 200 and have:
@@ -137,6 +176,7 @@ class Download:
                 with part.open("ab") as file:
                     for piece in answer.stream(PIECE):
                         file.write(piece)
+                        came += len(piece)
                         self._count(len(piece))
             finally:
                 answer.release_conn()
@@ -146,6 +186,7 @@ class Download:
                     "download.broken",
                     f"The connection broke {ATTEMPTS} times while fetching {tile['path']}. Run the command again to go on.",
                 ) from error
+        return came
 
     def _write_manifest(self, order: dict[str, Any], tiles: list[dict[str, Any]]) -> None:
         keys = ("path", "sha256", "size", "dataset", "version", "layer", "tile", "part", "media_type", "licence", "attribution")
