@@ -87,7 +87,6 @@ ERRORS = {
     "permit.not_yet": lazy_gettext("Your permit is not valid yet."),
     "permit.purpose": lazy_gettext("Your permit does not cover this purpose."),
     "permit.area": lazy_gettext("Outside the area of your permit."),
-    "permit.class": lazy_gettext("Your permit does not cover this class of data."),
     "permit.suspended": lazy_gettext("Your permit is suspended."),
     "permit.recipient": lazy_gettext("Your organisation is not a recipient of the permit."),
     "licence.purpose": lazy_gettext("The seller's licence does not allow this purpose."),
