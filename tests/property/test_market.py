@@ -126,7 +126,7 @@ class Trade(RuleBasedStateMachine):
         except (Conflict, Unpaid) as error:
             assert error.code in expected
             return
-        assert expected == ("paid",) or expected == ("again", made.id)
+        assert expected in (("paid",), ("again", made.id))
         if expected == ("paid",):
             subtotal, vat = self._total(held.buyer, held.seller, held.cells, held.rate)
             assert made.total == held.total == subtotal + vat
