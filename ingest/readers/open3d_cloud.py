@@ -40,8 +40,8 @@ def read(path: Path, form: Literal["pcd", "ply"], count: int, kinds: Mapping[str
         return None
     try:
         import open3d
-    except ImportError:
-        log.info("open3d is not installed; our own reader is used (pip install 'mapex[pointcloud]')")
+    except (ImportError, OSError) as why:  # not installed, or a shared library of its own is missing
+        log.info("open3d cannot be used (%s); our own reader is (pip install 'mapex[pointcloud]')", why)
         return None
     with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
         cloud = open3d.t.io.read_point_cloud(path, format=form)
