@@ -133,7 +133,7 @@ class Download:
 
     @staticmethod
     def _is_promised(part: Path, tile: dict[str, Any]) -> bool:
-        return part.stat().st_size == tile["size"] and _sha256(part) == tile["sha256"]
+        return bool(part.stat().st_size == tile["size"] and _sha256(part) == tile["sha256"])
 
     def _bring(self, part: Path, tile: dict[str, Any], grant: dict[str, Any]) -> int | None:
         """Bytes that came over the network until `part` was as long as the tile; None when the grant has ended."""
