@@ -146,7 +146,7 @@ def main(argv=None):
                 "mapex FeatureSplitter, 1 process": case("mapex", 1),
             }
             if given.command:
-                tile = [sys.executable, "-m", "mapex.cli", "tile", str(path)]
+                tile = [str(Path(sys.executable).with_name("mapex")), "tile", str(path)]
                 cases["mapex tile (caged, verified)"] = lambda out, tile=tile: [*tile, "--out", str(out / "tiles")]
             found = compare(cases, given.rounds, work / "out")
             report(f"vector tiling, {n:,} features, {given.rounds} rounds", found, next(iter(cases)))

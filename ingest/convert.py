@@ -352,6 +352,7 @@ def tile_file(
     """
     from ingest.pool import LocalPool
 
+    out = out.absolute()  # a cage has a working folder of its own
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".mapex-", dir=out) as name:
         work = Path(name)
@@ -371,10 +372,18 @@ def tile_file(
             _raise_first(done, told)
         tiles = [tile for task, converted in zip(tasks, done, strict=True) if converted.tiles for tile in tiles_of(task.records)]
         for task in tasks:
-            shutil.copytree(task.tiles, out, dirs_exist_ok=True) if task.tiles.exists() else None
+            _move(task.tiles, out)
     manifest = {**told, "tiles": [records.tile_as_json(tile) for tile in tiles]}
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
     return {**told, "manifest": str(out / "manifest.json"), "tiles": len(tiles)}
+
+
+def _move(tiles: Path, out: Path) -> None:
+    """Move files to `out`, below the same names; both are on one disk."""
+    for file in [p for p in tiles.rglob("*") if p.is_file()]:
+        target = out / file.relative_to(tiles)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
 
 
 def _told(done: list[Converted]) -> dict[str, Any]:
