@@ -208,13 +208,15 @@ class Flow:
 
     def _split_whole(self) -> None:
         """LAS and LAZ: the tiles are cut from the file itself, and the points are counted where they arrive."""
+        from ingest.readers.points import file_of
         from tiles.codec_points import SplitCounts, split_laz
 
         assert self.out is not None  # noqa: S101 - the caller asked
         assert self.placed.crs is not None  # noqa: S101 - the caller asked
         name, counts = self.reader.layer, SplitCounts()
         state = self._layer(name, self.reader.kind, Content.POINTS)
-        tiles = split_laz(self.source.path, self.out, layer=name, part=self.part, crs=self.placed.crs, processes=1, counts=counts)
+        path = file_of(self.source, ".las", ".laz").path
+        tiles = split_laz(path, self.out, layer=name, part=self.part, crs=self.placed.crs, processes=1, counts=counts)
         written = list(tiles)
         state.read += counts.placed + counts.rejected
         state.placed += counts.placed

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -318,3 +320,19 @@ def test_point_without_a_place_is_counted_not_lost(tmp_path: Path) -> None:
     assert sum(t.quantities.points for t in tiles) == 99
     with pytest.raises(InvalidContent):
         list(split_laz(path, tmp_path / "strict", layer="points", part=0, crs="EPSG:4326"))
+
+
+def test_memory_stays_bounded_whatever_the_size(tmp_path: Path) -> None:
+    path = a_las(tmp_path / "a.laz", 1_500_000, point_format=7, drive=True, spread_m=20_000)
+    assert path.stat().st_size < 40_000_000  # unpacked it is 54 MB, as arrays of laspy much more
+    code = (
+        "import sys; from pathlib import Path; from tiles.codec_points import split_laz\n"
+        "tiles = list(split_laz(Path(sys.argv[1]), Path(sys.argv[2]), layer='points', part=0, crs='EPSG:32632'))\n"
+        "assert sum(t.quantities.points for t in tiles) == 1_500_000\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(tmp_path / "out")],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert int(done.stdout) / 1024 <= 250
