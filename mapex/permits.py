@@ -179,11 +179,29 @@ def set_state(ex: Exchange, by: Actor | None, number: str, state: str) -> Permit
         return _find(conn, number)
 
 
-def all_permits(ex: Exchange, by: Actor | None = None) -> Sequence[Permit]:
-    """Permits by number: all for operators, auditors and the person at the machine, else those that one holds or may receive under."""
+def all_permits(ex: Exchange, by: Actor | None = None, *, box: tuple[float, float, float, float] | None = None) -> Sequence[Permit]:
+    """Permits by number: all for operators, auditors and the person at the machine, else those that one holds or may receive under.
+
+    Args:
+        box: (west, south, east, north) in degrees WGS 84: only permits whose area meets it.
+    Raises: InvalidRegion: the box is not one.
+    """
     with db.read(ex) as conn:
         found = [_permit(row) for row in conn.execute(_permits().order_by(schema.permit.c.number)).mappings()]
-    return [permit for permit in found if by is None or authority.sees_all(by) or _names(permit, by.org_id, by.org_slug)]
+    seen = [permit for permit in found if by is None or authority.sees_all(by) or _names(permit, by.org_id, by.org_slug)]
+    return seen if box is None else _meeting(seen, box)
+
+
+def _meeting(permits: Sequence[Permit], box: tuple[float, float, float, float]) -> list[Permit]:
+    """Those whose area meets the box; an R-tree over the areas' boxes keeps thousands of site permits from being looked at one by one."""
+    import shapely
+
+    from tiles.index import FootprintIndex
+
+    areas = ((permit.number, _prepared(permit.area_text)) for permit in permits)
+    index = FootprintIndex((number, tuple(shapely.bounds(area).tolist()), area) for number, area in areas)
+    hit = set(index.meeting(shapely.box(*box)))
+    return [permit for permit in permits if permit.number in hit]
 
 
 def get(ex: Exchange, by: Actor, number: str) -> Permit:

@@ -10,7 +10,7 @@ from mapex import permits
 from mapex.permits import Permit
 from mapex.times import iso_from_ns, ns_from_iso
 from web.auth import current_actor, exchange
-from web.parse import Answer, Body, Length, OneOf, fields
+from web.parse import Answer, Body, Length, OneOf, Query, box_of, fields
 from web.policy import policy
 
 blueprint = APIBlueprint("permits", __name__, url_prefix="/api/v1", tag="Permits")
@@ -58,12 +58,20 @@ class PermitsOut(Answer):
     permits = fields.List(fields.Nested(PermitOut))
 
 
+class PermitsQuery(Query):
+    """What is asked for."""
+
+    bbox = fields.String(load_default=None, metadata={"description": "W,S,E,N in degrees: only permits whose area meets it"})
+
+
 @blueprint.get("/permits")
 @policy("read")
+@blueprint.input(PermitsQuery, location="query", unknown=None)
 @blueprint.output(PermitsOut)
-def listed() -> dict[str, Any]:
+def listed(query_data: dict[str, Any]) -> dict[str, Any]:
     """The permits that name the own organisation; for operators and auditors all."""
-    return {"permits": [_shown(permit) for permit in permits.all_permits(exchange(), current_actor())]}
+    box = box_of(query_data["bbox"]) if query_data["bbox"] else None
+    return {"permits": [_shown(permit) for permit in permits.all_permits(exchange(), current_actor(), box=box)]}
 
 
 @blueprint.post("/permits")

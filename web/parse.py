@@ -32,6 +32,7 @@ __all__ = [
     "Range",
     "Regexp",
     "area_of",
+    "box_of",
     "fields",
     "when",
     "words",
@@ -115,3 +116,15 @@ def words(text: str) -> list[str] | None:
 
 
 Slug = validate.Regexp(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+
+
+def box_of(text: str) -> tuple[float, float, float, float]:
+    """The box `W,S,E,N` in degrees.
+
+    Raises: Invalid: it is not four numbers.
+    """
+    try:
+        west, south, east, north = (float(word) for word in text.split(","))
+    except ValueError as error:
+        raise Invalid("bbox.malformed", f"bbox is W,S,E,N: four numbers in degrees, not {text[:80]!r}", bbox=text[:80]) from error
+    return west, south, east, north

@@ -31,6 +31,7 @@ COMMANDS = {
     "quote": ("mapex.cli.buy:quote", "The exact price of a region, held for 15 minutes."),
     "buy": ("mapex.cli.buy:buy", "Order what a quote offers."),
     "get": ("mapex.cli.buy:get", "Download an order; run again to go on."),
+    "join": ("mapex.cli.join:join", "The vector tiles of a download as one file for GIS tools."),
     "audit": ("mapex.cli.audit:audit", "Who read what, when, for what purpose, under which permit."),
 }
 

@@ -32,10 +32,7 @@ def read_region(region: str | None, bbox: str | None) -> dict[str, Any]:
     if (region is None) == (bbox is None):
         raise Invalid("cli.region", "Say where: either --region FILE (GeoJSON) or --bbox W,S,E,N.")
     if bbox is not None:
-        try:
-            w, s, e, n = (float(v) for v in bbox.split(","))
-        except ValueError as error:
-            raise Invalid("cli.bbox", f"--bbox {bbox!r} is not four numbers W,S,E,N in degrees.") from error
+        w, s, e, n = box_of(bbox)
         return {"type": "Polygon", "coordinates": [[[w, s], [e, s], [e, n], [w, n], [w, s]]]}
     assert region is not None
     text = sys.stdin.read() if region == "-" else Path(region).read_text(encoding="utf-8-sig")
@@ -46,6 +43,15 @@ def read_region(region: str | None, bbox: str | None) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Invalid("cli.region_json", f"{region} is JSON but no GeoJSON object.")
     return value
+
+
+def box_of(bbox: str) -> tuple[float, float, float, float]:
+    """The box W,S,E,N. Raises Invalid when it is not four numbers."""
+    try:
+        w, s, e, n = (float(v) for v in bbox.split(","))
+    except ValueError as error:
+        raise Invalid("cli.bbox", f"--bbox {bbox!r} is not four numbers W,S,E,N in degrees.") from error
+    return w, s, e, n
 
 
 def _request(region: str | None, bbox: str | None, layers: str | None) -> dict[str, Any]:

@@ -323,14 +323,16 @@ def permit_add(
 
 
 @permit.command(name="list")
+@click.option("--bbox", metavar="W,S,E,N", help="Only permits whose area meets this box (degrees).")
 @as_json_option
-def permit_list(as_json: bool) -> None:
+def permit_list(bbox: str | None, as_json: bool) -> None:
     """List permits."""
     from mapex import permits
+    from mapex.cli.buy import box_of
     from mapex.times import iso_from_ns
 
     with the_exchange() as ex:
-        found = permits.all_permits(ex)
+        found = permits.all_permits(ex, box=box_of(bbox) if bbox else None)
     rows = [[p.number, p.org, " ".join(p.purposes), iso_from_ns(p.valid_from_ns), iso_from_ns(p.valid_to_ns), p.state] for p in found]
     keys = ("number", "org", "purposes", "valid_from", "valid_to", "state")
     records = [dict(zip(keys, row, strict=True)) for row in rows]

@@ -212,3 +212,17 @@ def test_a_number_is_entered_once(exchange: Exchange) -> None:
     with pytest.raises(Conflict) as refused:
         a_permit(exchange, "dongil", number="P-1")
     assert refused.value.code == "permit.exists"
+
+
+def test_permits_are_found_by_the_box_that_their_area_meets(exchange: Exchange) -> None:
+    def around(lon: float, lat: float) -> dict[str, object]:
+        ring = [[lon - 0.1, lat], [lon, lat + 0.1], [lon + 0.1, lat], [lon, lat - 0.1], [lon - 0.1, lat]]
+        return {"type": "Polygon", "coordinates": [ring]}
+
+    org = an_org(exchange)
+    for number, lon in (("KR-SEOUL", 127.0), ("KR-BUSAN", 129.0)):
+        a_permit(exchange, org.slug, number=number, area=around(lon, 37.0))
+    assert [p.number for p in permits.all_permits(exchange, box=(126.99, 36.99, 127.01, 37.01))] == ["KR-SEOUL"]
+    # The corner of the box of the diamond: its box is hit, its area is not.
+    assert permits.all_permits(exchange, box=(127.09, 37.09, 127.1, 37.1)) == []
+    assert len(permits.all_permits(exchange, box=(126.0, 36.0, 130.0, 38.0))) == 2
