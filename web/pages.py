@@ -88,7 +88,13 @@ def explore() -> str:
     ex = exchange()
     offered = coverage.kinds(ex)
     kinds = [kind.value for kind in LayerKind if kind.value in offered]
-    page = {"bounds": coverage.bounds(ex), "everywhere": coverage.everywhere(ex), "kinds": kinds, "hasVendor": static_files.has_vendor()}
+    page = {
+        "bounds": coverage.bounds(ex),
+        "everywhere": coverage.everywhere(ex),
+        "example": coverage.example(ex),
+        "kinds": kinds,
+        "hasVendor": static_files.has_vendor(),
+    }
     return render_template("explore.html", kinds=kinds, page=page)
 
 

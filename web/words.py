@@ -206,5 +206,7 @@ def size(count: int) -> str:
 
 
 def number(value: float) -> str:
-    """A count with thousands, or up to three digits after the point."""
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3f}".rstrip("0").rstrip(".")
+    """A count with thousands, or up to three digits after the point (more for very small amounts)."""
+    if float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:,.3f}".rstrip("0").rstrip(".") if abs(value) >= 0.001 else f"{value:.2g}"

@@ -69,7 +69,7 @@ function showPrice(answer, error) {
     if (!state.done && String(error.code).startsWith("region.")) return;
     return panel.replaceChildren(...priceProblem(error, price));
   }
-  if (!answer) return panel.replaceChildren(make("div.empty", make("p", _("No area yet. Draw one on the map.")), page.bounds ? make("p", make("button", { type: "button", onclick: example }, _("Try an example area"))) : null));
+  if (!answer) return panel.replaceChildren(make("div.empty", make("p", _("No area yet. Draw one on the map.")), page.example ? make("p", make("button", { type: "button", onclick: example }, _("Try an example area"))) : null));
   if (!answer.lines.length && !answer.refusals.length) return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
   const buy = make("button.primary.big", { type: "button", id: "review", onclick: review }, _("Review and buy"));
   const problem = make("p.error", { role: "alert", id: "review-error", hidden: true });
@@ -91,11 +91,11 @@ async function review() {
   }
 }
 
-/** An area in the middle of what is newest. */
+/** An area in the middle of what is newest, a little smaller than its tiles. */
 function example() {
-  const [w, s, e, n] = page.bounds;
-  const [x, y, dx, dy] = [(w + e) / 2, (s + n) / 2, Math.min((e - w) / 4, 0.006), Math.min((n - s) / 4, 0.005)];
-  useOutline([[x - dx, y - dy], [x + dx, y - dy], [x + dx, y + dy], [x - dx, y + dy]]);
+  const [w, s, e, n] = page.example;
+  const [dx, dy] = [(e - w) / 20, (n - s) / 20];
+  useOutline([[w + dx, s + dy], [e - dx, s + dy], [e - dx, n - dy], [w + dx, n - dy]]);
 }
 
 /** @param {[number, number][]} ring */

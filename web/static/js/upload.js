@@ -93,7 +93,8 @@ async function sendOne(item) {
       item.bar.value = sent;
       const speed = (sent - first) / Math.max(0.2, (performance.now() - from) / 1000);
       const left = speed > 0 ? Math.ceil((item.file.size - sent) / speed) : 0;
-      item.says.textContent = sent < item.file.size && speed > 0 ? `${bytes(sent)} / ${bytes(item.file.size)} · ${bytes(speed)}/s · ${_("%(count)s s left", { count: left })}` : `${bytes(sent)} / ${bytes(item.file.size)}`;
+      const rest = speed > 0 && sent < item.file.size ? [`${bytes(speed)}/s`, _("%(count)s s left", { count: left })] : [];
+      item.says.textContent = [`${bytes(sent)} / ${bytes(item.file.size)}`, ...rest].join(" · ");
     },
   });
   item.bar.value = item.file.size;

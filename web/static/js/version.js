@@ -98,6 +98,6 @@ if (canDraw()) {
   map = await createMap(one("#map"));
   addMarks(map, "cells", 0.14);
 } else one(".minimap").hidden = true;
-new MutationObserver(refresh).observe(one("#state"), { childList: true, subtree: true });
+new MutationObserver(refresh).observe(one("#state"), { childList: true }); // not deeper: what refresh itself writes lies inside
 await refresh();
 document.documentElement.dataset.ready = "yes";
