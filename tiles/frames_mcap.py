@@ -59,12 +59,12 @@ class Slice:
                 self._writer.add_attachment(create_ns or 0, log_time, name or "", media_type or "", payload)
             else:
                 self._writer.add_message(self._channels.of(channel), log_time, payload, publish_time, sequence)
-        self._writer.flush()
+        self._writer.flush()  # type: ignore[no-untyped-call]
 
     def finish(self, trajectory: bytes) -> None:
         """Write the trajectory (GeoJSON), summary and footer."""
         self._writer.add_attachment(0, 0, NAME, "application/geo+json", trajectory)
-        self._writer.finish()
+        self._writer.finish()  # type: ignore[no-untyped-call]
         self._file.flush()
 
 

@@ -102,7 +102,7 @@ class SafeFolder:
             try:
                 # Unbuffered: a full disk must show in the write itself, not when a buffer is flushed on closing.
                 with open(path, "xb", buffering=0, opener=lambda p, flags: os.open(p, flags | os.O_NOFOLLOW, 0o600)) as stream:
-                    yield stream, path  # type: ignore[misc]
+                    yield stream, path
             finally:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)

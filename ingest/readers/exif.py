@@ -97,7 +97,7 @@ def _degrees(value: Any) -> float | None:
     numbers = _numbers(value)
     if numbers is None or len(numbers) > 3 or any(number < 0 for number in numbers):
         return None
-    return sum(number / 60**power for power, number in enumerate(numbers))
+    return float(sum(number / 60.0**power for power, number in enumerate(numbers)))
 
 
 def _height(gps: Mapping[int, Any]) -> tuple[float | None, bool]:
