@@ -271,7 +271,7 @@ def _screened(there: Batch, marks: tuple[Any, ...], where: dict[str, str], found
         for row in rows.tolist():
             value = ",".join(f"{v!r}" for v in coordinates[first[row]].tolist())
             found.append(error(code, message, fix, feature=ids[row].as_py(), value=value, rejected=1, **where))
-    found += _swapped(coordinates, off, where)
+    found = _swapped(coordinates, off, where) + found  # the cause before its effects
     table = there.table
     island = np.setdiff1d(owner[null], np.flatnonzero(rejected))
     if len(island):

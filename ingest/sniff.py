@@ -184,7 +184,7 @@ def format_of_names(names: Iterable[str]) -> str | None:
 
 
 def _unsupported(name: str, what: str) -> Invalid:
-    return Invalid("format.unsupported", f"{name} is {what}, which is not read here. Read here: {SUPPORTED}.", file=name, found=what)
+    return Invalid("format.unsupported", f"{name} is {what}; that is not read here. Read here: {SUPPORTED}.", file=name, found=what)
 
 
 def _unknown(head: bytes, name: str) -> Invalid:
