@@ -33,9 +33,9 @@ function item(path, method, operation) {
     "details.card",
     make("summary", make("code", `${method.toUpperCase()} ${path}`), ` ${operation.summary ?? ""}`),
     operation.description && make("p.muted", operation.description),
-    (operation.parameters ?? []).length ? make("p", `${_("Parameters")}: `, operation.parameters.map((/** @type {any} */ one_) => make("code", `${one_.name} (${one_.in}) `))) : null,
+    (operation.parameters ?? []).length ? make("p", _("Parameters"), ": ", operation.parameters.map((/** @type {any} */ one_) => make("code", `${one_.name} (${one_.in}) `))) : null,
     shape(_("Request"), operation.requestBody?.content?.["application/json"]?.schema),
-    answers.map(([status, /** @type {any} */ answer]) => shape(`${_("Answer")} ${status}`, answer.content?.["application/json"]?.schema)),
+    answers.map(([status, /** @type {any} */ answer]) => shape([_("Answer"), status].join(" "), answer.content?.["application/json"]?.schema)),
   );
 }
 

@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { all, make, one, tell } from "./dom.js";
 import { cellsOf, polygonsOf, square } from "./grid.js";
-import { _, number, page, sentence, word } from "./i18n.js";
+import { _, number, page, sentence, won, word } from "./i18n.js";
 import { priceList, priceProblem, pricing } from "./price.js";
 import { listTiles } from "./tilelist.js";
 
@@ -73,7 +73,7 @@ function showPrice(answer, error) {
   if (!answer.lines.length && !answer.refusals.length) return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
   const buy = make("button.primary.big", { type: "button", id: "review", onclick: review }, _("Review and buy"));
   const problem = make("p.error", { role: "alert", id: "review-error", hidden: true });
-  panel.replaceChildren(...priceList(answer), answer.lines.length ? make("div.sticky", make("span.small.muted", _("Held for 15 minutes at the next step")), buy) : "", problem);
+  panel.replaceChildren(...priceList(answer), answer.lines.length ? make("div.sticky", make("b.only-small", won(answer.total)), make("span.small.muted", _("Held for 15 minutes at the next step")), buy) : "", problem);
 }
 
 /** Hold the price and go to the page where it is bought. */

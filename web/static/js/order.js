@@ -61,8 +61,10 @@ function showMore() {
 function say() {
   const wanted = chosen.size ? tiles.filter((tile) => chosen.has(tile.id)) : tiles;
   const size = wanted.reduce((sum, tile) => sum + tile.size, 0);
-  tell(one("#summary"), `${_("%(count)s files", { count: number(wanted.length) })} · ${bytes(size)}`);
-  button.textContent = `${chosen.size ? _("Download the chosen files") : _("Download all")} (${bytes(size)})`;
+  const count = _("%(count)s files", { count: number(wanted.length) });
+  const words = chosen.size ? _("Download the chosen files") : _("Download all");
+  tell(one("#summary"), `${count} · ${bytes(size)}`);
+  button.textContent = `${words} (${bytes(size)})`;
 }
 
 /** @param {any[]} wanted */

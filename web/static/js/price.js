@@ -58,7 +58,7 @@ export function priceList(answer) {
   return [
     make("div.facts", fact(area(answer.area_km2), "km²"), fact(number(answer.tiles), _("tiles"))),
     make("ul.lines", shown, rest.map(refusedItem)),
-    make("div.totals", row(_("Subtotal"), won(answer.subtotal)), row(`${_("VAT")} 10%`, won(answer.vat)), make("div.total", make("span", _("Total")), make("span", { id: "total" }, won(answer.total)))),
+    make("div.totals", row(_("Subtotal"), won(answer.subtotal)), row([_("VAT"), "10%"].join(" "), won(answer.vat)), make("div.total", make("span", _("Total")), make("span", { id: "total" }, won(answer.total)))),
   ];
 }
 

@@ -1,0 +1,108 @@
+"""A real browser (Debian's Chromium) on an exchange that is served on 127.0.0.1; whatever leaves the machine or errs fails the test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import waitress.server
+from browsing import Clock, Market, Site
+from builders import an_exchange
+from market_builders import RATES, a_draft, a_layer, block
+from playwright.sync_api import Browser, sync_playwright
+from servers import free_port
+
+from ingest import worker
+from mapex import ledger, offers
+from tiles.batch import LayerKind, Quantities
+from web import create_app, static_files
+
+FLAGS = (
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--force-color-profile=srgb",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+def _absent(reason: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"required here, but {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests."""
+    path = os.environ.get("MAPEX_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        _absent("there is no chromium")
+    if not static_files.has_vendor():
+        _absent("the browser libraries are missing; run python hatch_build.py")
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *sandbox])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, chromium: Browser) -> Iterator[Site]:
+    """An empty exchange (SQLite, directory store) behind waitress."""
+    port, clock = free_port(), Clock()
+    url = f"http://127.0.0.1:{port}"
+    ex = an_exchange(tmp_path / "ex", now=clock, port=port, public_url=url, store_public_url=url)  # type: ignore[arg-type]
+    server: Any = waitress.server.create_server(create_app(ex), host="127.0.0.1", port=port, threads=8)
+    serving = threading.Thread(target=server.run, daemon=True)
+    serving.start()
+    made = Site(ex, url, clock, chromium)
+    yield made
+    for context in made.contexts:
+        context.close()
+    server.close()
+    serving.join(10)
+    ex.engine.dispose()
+    assert made.complaints == []
+
+
+@pytest.fixture
+def working(site: Site) -> Iterator[Site]:
+    """The exchange with a worker beside it."""
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(site.ex, stop), daemon=True)
+    thread.start()
+    yield site
+    stop.set()
+    thread.join(60)
+
+
+@pytest.fixture
+def market(site: Site) -> Market:
+    """Offers that were put into the database directly: what is tested here is the buying."""
+    ex = site.ex
+    seller, buyer = site.person("maps@hanbit.example", "hanbit"), site.person("buyer@dongil.example", "dongil")
+    cells = block(8)
+    footage = a_layer(
+        block(8), name="recording", kind=LayerKind.RECORDING, handling_class="original", each=Quantities(frames=120, ms=60_000)
+    )
+    walks = a_layer(block(8), name="sidewalks", kind=LayerKind.SIDEWALK, each=Quantities(footway_mm=2_345_678))
+    for slug, spec, licence in (("drive", footage, "research"), ("walks", walks, "commercial"), ("lanes", a_layer(cells), "research")):
+        a_draft(ex, seller, slug, [spec])
+        offers.publish(ex, seller, slug, rate_card=RATES, licence=licence)
+    ledger.credit(ex, None, "dongil", 5_000_000, key="first")
+    return Market(site, seller, buyer, cells)
