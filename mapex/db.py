@@ -41,7 +41,10 @@ def open_engine(settings: Settings) -> Engine:
     url = database_url(settings)
     if not url.startswith("sqlite"):
         # Compiling a statement (JIT) costs 100 ms where an estimate takes 10: the planner overrates what many small ranges find.
-        connect_args = {} if "options=" in url else {"options": "-c jit=off"}
+        # Plans are not kept: one that was made while a table was empty reads all of it once it is full.
+        connect_args: dict[str, object] = {"prepare_threshold": None}
+        if "options=" not in url:
+            connect_args["options"] = "-c jit=off"
         return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=connect_args)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=10, max_overflow=40)
     event.listen(engine, "connect", _prepare_sqlite)
