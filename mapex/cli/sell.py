@@ -80,10 +80,23 @@ def inspect(file: Path, crs: str | None, origin: str | None, height_datum: str |
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the tiles.")
 @_placed
+@click.option("--zoom", default=16, show_default=True, type=click.IntRange(16, 16), help="Zoom of the cells: 16, the sale cell.")
+@click.option("--recount", is_flag=True, help="Open every tile again and compare, as the exchange does with uploads.")
 @click.option("--processes", default=0, type=click.IntRange(0, 64), help="Processes to use; 0 = as many as there are cores.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def tile(file: Path, out: Path, crs: str | None, origin: str | None, height_datum: str | None, processes: int, as_json: bool) -> None:
+def tile(
+    file: Path,
+    out: Path,
+    crs: str | None,
+    origin: str | None,
+    height_datum: str | None,
+    zoom: int,
+    recount: bool,
+    processes: int,
+    as_json: bool,
+) -> None:
     """Cut FILE into tiles in a folder, without an exchange: the same tiles that the exchange would sell."""
+    del zoom  # one value; the option is there so that scripts may say it
     from ingest.convert import tile_file
     from ingest.reader import Placement
 
@@ -94,6 +107,7 @@ def tile(file: Path, out: Path, crs: str | None, origin: str | None, height_datu
             Placement.from_json(placement(crs, origin, height_datum)),
             processes=processes,
             progress=progress.update,
+            recount=recount,
         )
     rows = [[y["name"], y["kind"], str(y["tiles"]), f"{y['counts']['placed']:,}"] for y in told["layers"]]
     text = table(["layer", "kind", "tiles", "placed"], rows, right={2, 3}) + "\n" + findings_text(told["findings"])
