@@ -59,6 +59,7 @@ def install(app: APIFlask) -> None:
     app.register_error_handler(MapexError, _from_ours)
     app.register_error_handler(TilesError, _from_ours)
     app.register_error_handler(HTTPException, _from_werkzeug)
+    app.register_error_handler(RecursionError, _from_a_nest)
     app.register_error_handler(Exception, _from_anything)
 
 
@@ -126,6 +127,16 @@ def _from_werkzeug(error: HTTPException) -> Any:
         return error.get_response()
     headers = {name: value for name, value in error.get_headers() if name.lower() in ("allow", "retry-after")}
     return answer(status, CODES.get(status, "request.refused"), error.description or error.name, {}, headers)
+
+
+def _from_a_nest(error: RecursionError) -> Response:
+    """A body that is nested deeper than Python's JSON reader goes is the asker's; a recursion of ours is not."""
+    at = error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_globals.get("__name__") == "json.decoder":
+            return answer(400, CODES[400], "the body is nested too deep to be read; nothing of it was done", {})
+        at = at.tb_next
+    return _from_anything(error)
 
 
 def _from_anything(error: Exception) -> Response:
