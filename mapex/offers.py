@@ -18,7 +18,7 @@ from mapex.audit import Action, append
 from mapex.errors import Invalid
 from mapex.estimates import Area, Estimate, Offered, document, estimate, offers_in, want
 from mapex.exchange import Actor, Exchange
-from mapex.pricing import MEASURES, Unit, read_rates
+from mapex.pricing import MAIN_UNIT, MEASURES, Unit, read_rates
 from mapex.quotes import Quote, quote
 from mapex.schema import layer as layer_table
 from mapex.schema import offer as table
@@ -92,7 +92,7 @@ def publish(
         version: None = the newest draft, or else the version on sale.
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
-    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`), and what `catalogue.publish` raises.
+    Raises: Invalid (`rates.*`: one of them when a layer has no rate at all; `licence.unknown`, `offer.attribution`), and what `catalogue.publish` raises.
     """
     rates = read_rates(rate_card)
     licences.check_licence(licence)
@@ -120,6 +120,7 @@ def publish(
             offer_id = before["id"]
         row = conn.execute(select(table).where(table.c.id == offer_id)).mappings().one()
         made = _offer(row, on_sale, published.layers)
+        _refuse_unpriced(made, published.layers)
         failpoints.hit("publish.before_commit")
     failpoints.hit("publish.after_commit")
     return made
@@ -204,6 +205,15 @@ def _offer(row: RowMapping, version: catalogue.Version, layers: Sequence[catalog
         created_ns=row["created_ns"],
         unpriced=unpriced,
     )
+
+
+def _refuse_unpriced(offer: Offer, layers: Sequence[catalogue.Layer]) -> None:
+    """A layer that nothing charges for was forgotten: it must not go out for nothing. A rate of 0 says that it is free."""
+    for layer in layers:
+        unit = MAIN_UNIT[layer.kind]
+        if layer.name in offer.unpriced and unit not in offer.rates:
+            message = f"the rate card has no price for the layer {layer.name}; add {unit}=KRW, or {unit}=0 if it shall be free"
+            raise Invalid("rates.unpriced", message, layer=layer.name, unit=str(unit))
 
 
 def _terms(conn: Connection, offer_ids: Sequence[str]) -> Sequence[RowMapping]:

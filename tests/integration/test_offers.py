@@ -308,3 +308,15 @@ def test_too_many_cells_are_refused(exchange: Exchange) -> None:
     with pytest.raises(Invalid) as caught:
         offers.estimate(exchange, market.buyer, Region.from_geojson(EVERYWHERE))
     assert caught.value.code == "region.too_large"
+
+
+def test_a_layer_without_any_rate_is_not_given_away(exchange: Exchange) -> None:
+    seller = a_person(exchange, "hanbit")
+    cloud = a_layer(block(), name="cloud", kind=LayerKind.POINTCLOUD, each=Quantities(points=9))
+    a_draft(exchange, seller, "streets", [a_layer(block()), cloud])
+    before = counts(exchange)
+    with pytest.raises(Invalid) as caught:
+        offers.publish(exchange, seller, "streets", rate_card={"lane_km": 1}, licence="research")
+    assert caught.value.code == "rates.unpriced" and "cloud" in caught.value.message
+    assert counts(exchange) == before
+    assert offers.publish(exchange, seller, "streets", rate_card={"lane_km": 1, "million_points": 0}, licence="research").state == "live"
