@@ -92,7 +92,8 @@ def publish(
         version: None = the newest draft, or else the version on sale.
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
-    Raises: Invalid (`rates.*`: one of them when a layer has no rate at all; `licence.unknown`, `offer.attribution`), and what `catalogue.publish` raises.
+    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`), and what `catalogue.publish` raises. A layer that no rate of
+        the card is made for is `rates.unpriced`.
     """
     rates = read_rates(rate_card)
     licences.check_licence(licence)
