@@ -93,9 +93,6 @@ def stage(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None = No
     _check_size(ex, name, size)
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise Invalid("upload.sha256", "sha256 must be 64 hexadecimal digits in lower case", sha256=str(sha256)[:80])
-    known = _begun_before(ex, org_id, name, size, sha256) if sha256 is not None else None
-    if known is not None:
-        return known
     known = _known(ex, by, name, size, sha256)
     if known is not None:
         return known
@@ -160,15 +157,17 @@ def received(ex: Exchange, by: Actor, upload_id: str) -> Sequence[Part]:
     Raises: NotFound, Unavailable.
     """
     upload = get(ex, by, upload_id)
+    everything = [Part(number, upload.size_of(number), "") for number in range(1, upload.parts + 1)]
     if upload.state == "complete":
-        return [Part(number, upload.size_of(number), "") for number in range(1, upload.parts + 1)]
+        return everything
     if upload.state in GONE:
         return []
     try:
         arrived: Sequence[Part] = _store(ex.store.parts, upload.store_key, upload.store_upload_id)
         return arrived
-    except ObjectMissing:  # joined already, but not yet said so here
-        return []
+    except ObjectMissing:  # joined already by a call that died before it could say so: there is nothing to send, only to complete
+        info = _store(ex.store.stat, Area.STAGING, upload.store_key)
+        return everything if info is not None and info.size == upload.size else []
 
 
 def complete(ex: Exchange, by: Actor, upload_id: str) -> Upload:
@@ -321,24 +320,6 @@ def _check_joined(ex: Exchange, upload: Upload) -> None:
         raise Conflict(
             "upload.lost", f"the store holds {found} of {upload.name}, not {upload.size} bytes; upload it again", upload=upload.id
         )
-
-
-def _begun_before(ex: Exchange, org_id: str, name: str, size: int, sha256: str) -> Upload | None:
-    """The newest upload of this very file whose bytes (or the parts so far) are still in the store."""
-    row = schema.upload.c
-    same = (row.org_id == org_id, row.name == name, row.size == size, row.sha256 == sha256, row.state.in_(("open", "complete")))
-    with db.read(ex) as conn:
-        found = conn.execute(select(schema.upload).where(*same).order_by(row.created_ns.desc()).limit(1)).mappings().first()
-    if found is None:
-        return None
-    upload = _upload(found)
-    if upload.state == "complete":
-        return upload if _store(ex.store.stat, Area.STAGING, upload.store_key) is not None else None
-    try:
-        _store(ex.store.parts, upload.store_key, upload.store_upload_id)
-    except ObjectMissing:  # the store forgot it (unfinished uploads are removed after a week)
-        return None
-    return upload
 
 
 def _open(upload: Upload) -> Upload:

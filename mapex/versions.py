@@ -149,9 +149,9 @@ def check_placement(placement: Placement) -> None:
     if placement.origin is not None:
         lon, lat, h = placement.origin
         if not (all(map(math.isfinite, placement.origin)) and abs(lon) <= 180 and abs(lat) <= 90 and abs(h) <= 10_000):
-            raise Invalid(
-                "placement.origin", "origin must be longitude, latitude in degrees and height in metres", origin=str(placement.origin)
-            )
+            given = ",".join(f"{v:g}" for v in placement.origin)
+            message = f"origin {given} is not longitude (±180) and latitude (±90) in degrees and a height (±10,000) in metres"
+            raise Invalid("placement.origin", message, origin=str(placement.origin))
     if placement.height_datum is not None and not _DATUM.fullmatch(placement.height_datum):
         raise Invalid("placement.height_datum", f"{placement.height_datum[:80]!r} is no name of a height datum such as KVD1964")
 

@@ -70,7 +70,7 @@ def running_exchange(folder: Path, environ: Mapping[str, str], *, port: int | No
             subprocess.Popen([*MAPEX, "worker"], env=own, stdout=worker_log, stderr=worker_log),
         ]
         try:
-            _until_open(f"http://127.0.0.1:{port}/", processes[0], folder / "serve.log")
+            until_open(f"http://127.0.0.1:{port}/", processes[0], folder / "serve.log")
             yield Running(folder, own, f"http://127.0.0.1:{port}")
         finally:
             for process in processes:
@@ -83,7 +83,8 @@ def running_exchange(folder: Path, environ: Mapping[str, str], *, port: int | No
                     process.wait()
 
 
-def _until_open(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def until_open(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when the address answers; fails when the process ends before."""
     end = time.monotonic() + 40
     while time.monotonic() < end:
         if process.poll() is not None:
