@@ -91,7 +91,7 @@ def test_worker_killed_at_a_point_and_started_again_ends_in_the_same_manifest(tm
         assert events(ex, audit.Action.VERSION_DRAFTED) == []
     if point == "ingest.after_fetch":
         assert objects(ex) == []
-    again = a_worker(ex, later_s=ex.settings.lease_seconds + 1, environ={})
+    again = a_worker(ex, later_s=10 * ex.settings.lease_seconds, environ={})
     assert ended(again) == 0
     if point == "draft.after_commit":
         assert catalogue.describe(ex, actor, version.dataset, version.number).version.manifest_sha256 == undisturbed
@@ -106,7 +106,7 @@ def test_worker_killed_at_any_moment_ends_in_the_same_manifest(tmp_path: Path, u
     time.sleep(after_s)
     process.kill()
     process.communicate()
-    assert ended(a_worker(ex, later_s=ex.settings.lease_seconds + 1, environ={})) == 0
+    assert ended(a_worker(ex, later_s=10 * ex.settings.lease_seconds, environ={})) == 0
     done = catalogue.describe(ex, actor, version.dataset, version.number)
     assert (done.version.state, done.version.manifest_sha256) == ("draft", undisturbed)
     assert len(events(ex, audit.Action.VERSION_DRAFTED)) == 1
@@ -121,7 +121,7 @@ def test_paused_worker_that_wakes_up_late_writes_nothing(tmp_path: Path, undistu
         time.sleep(0.01)
     slow.send_signal(signal.SIGSTOP)
     assert catalogue.describe(ex, actor, version.dataset, version.number).version.state == "ingesting"
-    assert ended(a_worker(ex, later_s=ex.settings.lease_seconds + 1, environ={})) == 0
+    assert ended(a_worker(ex, later_s=10 * ex.settings.lease_seconds, environ={})) == 0
     slow.send_signal(signal.SIGCONT)
     assert ended(slow) == 0
     converged(ex, actor, version, undisturbed)
@@ -130,9 +130,9 @@ def test_paused_worker_that_wakes_up_late_writes_nothing(tmp_path: Path, undistu
 def test_job_that_kills_every_worker_is_given_up_with_a_reason(tmp_path: Path) -> None:
     ex, actor, version = prepared(tmp_path / "ex")
     for attempt in range(ex.settings.job_attempts):
-        later = attempt * (ex.settings.lease_seconds + 1)
+        later = attempt * 10 * ex.settings.lease_seconds
         assert ended(a_worker(ex, later_s=later, environ={"MAPEX_FAILPOINT": "ingest.after_fetch:kill"})) == -signal.SIGKILL
-    assert ended(a_worker(ex, later_s=ex.settings.job_attempts * (ex.settings.lease_seconds + 1), environ={})) == 0
+    assert ended(a_worker(ex, later_s=ex.settings.job_attempts * 10 * ex.settings.lease_seconds, environ={})) == 0
     done = catalogue.describe(ex, actor, version.dataset, version.number)
     assert done.job is not None
     assert (done.job.state, done.version.state) == ("failed", "failed")

@@ -47,7 +47,8 @@ def test_split_conserves_features_bytes_owners_and_lengths(features):
     for name, kind in (("lane_mm", "lane_centre"), ("cycleway_mm", "cycleway")):
         wholes = [GEOD.geometry_length(g) * 1000 for g, k in features if k == kind and g.geom_type.endswith("LineString")]
         if not any(g.area for g, k in features if k == kind):
-            assert abs(getattr(total, name) - sum(wholes)) <= 0.51 * len(wholes) + 1e-3
+            # Half a millimetre a feature for rounding; pieces cut at cell edges are a little longer than the geodesic between their ends.
+            assert abs(getattr(total, name) - sum(wholes)) <= 0.5 * len(wholes) + 1e-3 + 1e-8 * sum(wholes)
 
 
 @settings(max_examples=200, deadline=None)
