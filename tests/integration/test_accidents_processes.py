@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ingesting import a_map
 from running import MAPEX, Failed, Running, until_open
-from servers import Minio, free_port, running_minio
+from servers import Minio, free_port, minio_binary, running_minio
 
 from mapex import failpoints
 
@@ -124,8 +124,8 @@ def test_web_process_killed_at_every_named_point_does_each_thing_once(tmp_path: 
 
 @pytest.fixture
 def away(tmp_path: Path, minio: Minio) -> Iterator[tuple[Exchange, Any]]:
-    """An exchange whose MinIO a test can take away (SIGSTOP) and bring back."""
-    del minio  # there is one: ours is stopped
+    """An exchange whose MinIO a test kills, and starts again with `back`."""
+    del minio  # there is one: ours is killed
     with running_minio() as store:
         settings = {
             "MAPEX_STORE": "minio",
@@ -155,7 +155,41 @@ def test_store_that_is_away_is_said_and_nothing_is_lost(away: tuple[Exchange, Mi
         assert "Traceback" not in log
         assert "store.unavailable" in log or "does not answer" in log or "waits" in log
         assert ex.running.cli("search", "--bbox", BOX, token=buyer) == {"datasets": []}
+        with back(store):
+            time.sleep(5)  # the job waits for some seconds before it is tried again
+            ex.work()
+            for name in ("map", "late"):
+                push = ("push", tmp_path / f"{name}.geojson", "--dataset", "seoul" if name == "map" else "late", "--class", "open")
+                ex.running.cli(*push, token=seller)
+            ex.work()
+            for name in ("map", "late"):
+                push = (
+                    "push",
+                    tmp_path / f"{name}.geojson",
+                    "--dataset",
+                    "seoul" if name == "map" else "late",
+                    "--class",
+                    "open",
+                    "--wait",
+                )
+                told_again = ex.running.cli(*push, token=seller)
+                assert (told_again["version"], told_again["state"]) == (1, "draft")
     assert "Traceback" not in ex.log.read_text()
+
+
+@contextlib.contextmanager
+def back(store: Minio) -> Iterator[None]:
+    """The killed MinIO again, on its own drive and address."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(store.folder.parent), "MINIO_BROWSER": "off", "MINIO_UPDATE": "off"}
+    environ |= {"MINIO_ROOT_USER": store.access_key, "MINIO_ROOT_PASSWORD": store.secret_key}
+    command = [minio_binary(), "server", store.folder, "--address", store.endpoint, "--quiet"]
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until_open(f"{store.url}/minio/health/ready", process, store.folder.parent / "log")
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def refused(ex: Exchange, *words: str | Path, token: str) -> Failed:
