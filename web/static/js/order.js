@@ -48,7 +48,7 @@ function showMore() {
     make(
       "tr",
       make("td", make("input", { type: "checkbox", "aria-label": tile.path, onchange: (/** @type {any} */ event) => ((event.target.checked ? chosen.add(tile.id) : chosen.delete(tile.id)), say()) })),
-      make("td", make("button.link", { type: "button", onclick: () => download([tile]) }, tile.path)),
+      make("td", make("button.link", { type: "button", onclick: () => download([tile], true) }, tile.path)),
       make("td", make(`span.chip.${tile.class}`, word("classes", tile.class))),
       make("td.n", bytes(tile.size)),
     ),
@@ -67,8 +67,8 @@ function say() {
   button.textContent = `${words} (${bytes(size)})`;
 }
 
-/** @param {any[]} wanted */
-async function download(wanted) {
+/** @param {any[]} wanted @param {boolean} [plain] one file as itself, not in an archive */
+async function download(wanted, plain = false) {
   tell(one("#problem"), "");
   const size = wanted.reduce((sum, tile) => sum + tile.size, 0);
   if (size > MOST_BYTES) return tell(one("#problem"), _("That is too much for a browser. Use the command line beside: it resumes and verifies."));
@@ -81,7 +81,7 @@ async function download(wanted) {
     const files = [];
     for (let at = 0; at < wanted.length; at += BATCH) files.push(...(await fetchBatch(wanted.slice(at, at + BATCH), (count) => (bar.value += count))));
     tell(status, _("%(count)s files, each checksum is right.", { count: number(files.length) }));
-    if (files.length === 1) save(files[0].body, files[0].path.replaceAll("/", "-"));
+    if (plain) save(files[0].body, files[0].path.replaceAll("/", "-"));
     else save(archive([...files, manifest(wanted)]), `${page.order}.zip`);
     document.documentElement.dataset.downloaded = String(files.length);
   } catch (error) {
