@@ -16,6 +16,7 @@ from mapex.errors import Conflict, Invalid, Unavailable
 
 SIGN_GROUP = 16  # parts signed at once: their URLs must still be valid when their turn comes
 ATTEMPTS = 4
+_FULL = 507
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,12 @@ class Sending:
             if answer.status < 300:
                 self._count(len(body))
                 return
+            if answer.status == _FULL:
+                raise Unavailable(
+                    "store.full",
+                    f"The disk of the store is full; part {request['number']} of {file.name} was not taken. What arrived is kept: "
+                    "tell the operator, and push again to go on.",
+                )
             if answer.status < 500 or attempt == ATTEMPTS - 1:
                 raise Unavailable(
                     "push.refused", f"The store answered {answer.status} for part {request['number']} of {file.name}. Push again to go on."

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mapex.cli import main
+from mapex.cli import main, output, upload
 from mapex.cli.buy import quote_text, read_region
 from mapex.cli.download import Download, holder_of
 from mapex.cli.output import EXIT_CODES, fail, size, table
@@ -182,3 +183,21 @@ def test_demo_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
         write_opensidewalks(tmp_path / name, streets)
     assert (tmp_path / "a.osm").read_bytes() == (tmp_path / "b.osm").read_bytes()
     assert (tmp_path / "a/district.edges.geojson").read_bytes() == (tmp_path / "b/district.edges.geojson").read_bytes()
+
+
+@pytest.mark.parametrize(("status", "code", "asked"), [(507, "store.full", 1), (403, "push.refused", 1), (503, "push.refused", 4)])
+def test_a_part_that_the_store_does_not_take_is_told_by_its_reason(tmp_path: Path, status: int, code: str, asked: int) -> None:
+    class Pool:
+        requests = 0
+
+        def request(self, *given: object, **more: object) -> SimpleNamespace:
+            self.requests += 1
+            return SimpleNamespace(status=status)
+
+    pool = Pool()
+    sending = upload.Sending(SimpleNamespace(pool=pool), output._Silent(), 1, streams=1)  # type: ignore[arg-type]
+    part = {"number": 3, "method": "PUT", "url": "http://127.0.0.1:9/part", "headers": {}}
+    with pytest.raises(Unavailable) as refused:
+        sending._put(part, b"x", upload.File(tmp_path / "a.osm", "a.osm", 1))
+    assert (refused.value.code, pool.requests) == (code, asked)
+    assert "part 3 of a.osm" in refused.value.message and "push again" in refused.value.message.lower()
