@@ -92,6 +92,14 @@ def _npm(*words: str, cwd: Path) -> None:
 def _take(modules: Path) -> None:
     VENDOR.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=".vendor-", dir=VENDOR.parent))
+    try:
+        _fill(fresh, modules)
+        _swap(fresh)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)  # left only when something failed
+
+
+def _fill(fresh: Path, modules: Path) -> None:
     files: dict[str, str] = {}
     imports: dict[str, str] = {}
     licences: list[dict[str, str]] = []
@@ -115,7 +123,6 @@ def _take(modules: Path) -> None:
     manifest = {"digest": digest(), "imports": imports, "files": files, "licences": licences}
     (fresh / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     fresh.chmod(0o755)
-    _swap(fresh)
 
 
 def _copy_plain(source: Path, target: Path) -> None:
@@ -166,10 +173,10 @@ def build() -> None:
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 except ImportError:  # by hand, without hatchling
-    BuildHookInterface = object
+    BuildHookInterface = object  # type: ignore
 
 
-class Hook(BuildHookInterface):  # type: ignore[misc,valid-type,unused-ignore]
+class Hook(BuildHookInterface):  # type: ignore
     """What hatchling calls."""
 
     def dependencies(self) -> list[str]:

@@ -81,6 +81,22 @@ def bounds(ex: Exchange) -> Box | None:
     return _union(boxes) or everywhere(ex)
 
 
+def example(ex: Exchange) -> Box | None:
+    """An area of up to four sale cells in the middle of the newest offer; None when nothing is on offer."""
+    largest = text(
+        "SELECT l.id, l.cells FROM offer o JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
+        "JOIN layer l ON l.version_id = o.version_id WHERE o.state = 'live' AND l.cells > 0 "
+        "ORDER BY o.created_ns DESC, l.cells DESC, l.id LIMIT 1"
+    )
+    middle = text("SELECT cell FROM tile WHERE layer_id = :layer ORDER BY cell LIMIT 1 OFFSET :half")
+    with db.read(ex) as conn:
+        found = conn.execute(largest).first()
+        if found is None:
+            return None
+        cell = conn.execute(middle, {"layer": found[0], "half": found[1] // 2}).scalar_one()
+    return grid.bounds(grid.parent(int(cell), ZOOM, ZOOM - 1), ZOOM - 1)
+
+
 def everywhere(ex: Exchange) -> Box | None:
     """Where anything is on offer, to the next cell of the coarsest zooms; None when nothing is."""
     statement = text(f"SELECT DISTINCT s.cell FROM tile_sum s {_OFFERED} WHERE s.z = :z")

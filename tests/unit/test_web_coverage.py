@@ -1,0 +1,94 @@
+"""The hand-written encoder of squares against an independent reading of the vector tile format (MVT 2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapex.coverage import Covered
+from tiles import grid
+from web.coverage import EXTENT, KINDS, encode
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
+
+
+def message(data: bytes) -> Iterator[tuple[int, Any]]:
+    at = 0
+    while at < len(data):
+        key, at = varint(data, at)
+        if key & 7 == 0:
+            value, at = varint(data, at)
+            yield key >> 3, value
+        else:
+            assert key & 7 == 2
+            length, at = varint(data, at)
+            yield key >> 3, data[at : at + length]
+            at += length
+
+
+def packed(data: bytes) -> list[int]:
+    found, at = [], 0
+    while at < len(data):
+        value, at = varint(data, at)
+        found.append(value)
+    return found
+
+
+def zigzag(value: int) -> int:
+    return value >> 1 ^ -(value & 1)
+
+
+def squares(tile: bytes) -> dict[int, tuple[list[tuple[int, int]], dict[str, int]]]:
+    """Corner points and attributes of each feature, by id."""
+    [(number, layer)] = list(message(tile))
+    assert number == 3
+    fields = list(message(layer))
+    keys = [value.decode() for number, value in fields if number == 3]
+    values = [dict(message(value))[5] for number, value in fields if number == 4]
+    assert dict(fields)[1] == b"coverage" and dict(fields)[5] == EXTENT and dict(fields)[15] == 2
+    found = {}
+    for number, body in fields:
+        if number != 2:
+            continue
+        feature = dict(message(body))
+        tags = packed(feature[2])
+        commands = packed(feature[4])
+        assert feature[3] == 3 and commands[0] == 9 and commands[3] == 26 and commands[-1] == 15
+        steps = [zigzag(value) for value in (*commands[1:3], *commands[4:10])]
+        x = y = 0
+        ring = []
+        for dx, dy in zip(steps[::2], steps[1::2], strict=True):
+            x, y = x + dx, y + dy
+            ring.append((x, y))
+        found[feature[1]] = (ring, {keys[tags[i]]: values[tags[i + 1]] for i in range(0, len(tags), 2)})
+    return found
+
+
+@given(
+    st.dictionaries(
+        st.integers(0, 1023), st.dictionaries(st.sampled_from(KINDS), st.integers(1, 5000), min_size=1), min_size=1, max_size=40
+    ),
+    st.integers(0, 4**11 - 1),
+)
+def test_squares_decode_to_the_cells_that_were_encoded(cells: dict[int, dict[str, int]], tile: int) -> None:
+    lo, _ = grid.children(tile, 11, 16)
+    decoded = squares(encode([Covered(lo + n, kinds) for n, kinds in sorted(cells.items())], lo, EXTENT >> 5))
+    assert {cell - lo: kinds for cell, (_, kinds) in decoded.items()} == cells
+    for cell, (ring, _) in decoded.items():
+        x, y = grid.xy(cell - lo)
+        assert ring == [(x * 128, y * 128), (x * 128 + 128, y * 128), (x * 128 + 128, y * 128 + 128), (x * 128, y * 128 + 128)]
+
+
+def test_nothing_is_no_bytes() -> None:
+    assert encode([], 0, 128) == b""
