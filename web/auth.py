@@ -13,9 +13,9 @@ from flask_login import current_user, user_logged_in, user_logged_out
 from flask_security import RoleMixin, Security, UserMixin
 from flask_security.datastore import UserDatastore
 from flask_security.forms import Form, NextFormMixin
-from flask_wtf.csrf import CSRFError, validate_csrf
+from flask_wtf.csrf import validate_csrf
 from wtforms import HiddenField, PasswordField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import InputRequired, Length, ValidationError
 
 from mapex import participants
 from mapex.errors import Denied, MapexError
@@ -103,7 +103,7 @@ def _check_forgery() -> None:
         raise Denied("csrf.origin", "this request came from another site and was refused")
     try:
         validate_csrf(request.headers.get("X-CSRF-Token") or request.form.get("csrf_token"))
-    except CSRFError as error:
+    except ValidationError as error:
         raise Denied("csrf.token", "this page is too old or incomplete; load it again and repeat") from error
 
 

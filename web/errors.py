@@ -103,9 +103,9 @@ def _from_apiflask(error: HTTPError) -> Any:
     detail = cast("dict[str, Any]", error.detail or {})
     if error.status_code == 422 and detail:  # noqa: PLR2004
         fields = {name: texts for where in detail.values() for name, texts in (where.items() if isinstance(where, dict) else [])}
-        unknown = [name for name, texts in fields.items() if texts == ["Unknown field."]]
+        unknown = sorted(str(name) for name, texts in fields.items() if texts == ["Unknown field."])
         if unknown:
-            message = f"unknown field {', '.join(map(str, unknown))}; see /docs for what is understood"
+            message = f"unknown field {', '.join(unknown)}; see /docs for what is understood"
             return answer(422, "request.unknown_field", message, {"fields": unknown})
         return answer(422, "request.invalid", f"not understood: {_sentence(fields)}", {"fields": fields})
     return answer(error.status_code, CODES.get(error.status_code, "request.refused"), error.message or "refused", detail)

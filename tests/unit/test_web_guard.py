@@ -161,3 +161,86 @@ def test_openapi_is_served(app: APIFlask) -> None:
     answer = app.test_client().get("/openapi.json")
     assert answer.status_code == 200 and answer.json is not None
     assert answer.json["openapi"].startswith("3.1") and "/api/v1/me" in answer.json["paths"]
+
+
+def signed_in(ex: Exchange, app: APIFlask) -> tuple[FlaskClient, str]:
+    """A browser with a session, and the secret that its pages know."""
+    by = a_person(ex, "hanbit")
+    participants.set_password(ex, None, by.email, PASSWORD)
+    client = app.test_client()
+    assert sign_in(client, by.email) == 302
+    found = re.search(r'"csrf": "([^"]+)"', client.get("/explore").get_data(as_text=True))
+    assert found
+    return client, found[1]
+
+
+def test_a_session_cannot_write_without_the_secret_of_its_pages(ex: Exchange, app: APIFlask) -> None:
+    client, secret = signed_in(ex, app)
+    body = {"slug": "seoul", "title": "Seoul"}
+    for headers, code in (
+        ({}, "csrf.token"),
+        ({"X-CSRF-Token": "guessed"}, "csrf.token"),
+        ({"X-CSRF-Token": secret, "Sec-Fetch-Site": "cross-site"}, "csrf.origin"),
+        ({"X-CSRF-Token": secret, "Sec-Fetch-Site": "same-site"}, "csrf.origin"),
+    ):
+        answer = client.post("/api/v1/datasets", json=body, headers=headers)
+        assert answer.status_code == 403 and answer.json is not None and answer.json["code"] == code
+    headers = {"X-CSRF-Token": secret, "Sec-Fetch-Site": "same-origin"}
+    assert client.post("/api/v1/datasets", json=body, headers=headers).status_code == 201
+
+
+def test_a_secret_of_another_session_is_no_use(ex: Exchange, app: APIFlask) -> None:
+    (_, secret), (victim, _) = signed_in(ex, app), signed_in(ex, app)
+    answer = victim.post("/api/v1/datasets", json={"slug": "x"}, headers={"X-CSRF-Token": secret})
+    assert answer.status_code == 403
+
+
+def test_unknown_fields_are_named(ex: Exchange, app: APIFlask) -> None:
+    by = a_person(ex, "hanbit")
+    answer = app.test_client().post("/api/v1/datasets", json={"slug": "seoul", "owner": "me", "price": 1}, headers=token_of(ex, by.email))
+    assert answer.status_code == 422 and answer.json is not None
+    assert answer.json["code"] == "request.unknown_field" and answer.json["details"]["fields"] == ["owner", "price"]
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"{", 400), (b"[1]", 422), (b"x" * 9_000_000, 413)])
+def test_malformed_bodies_get_a_code_and_no_traceback(ex: Exchange, app: APIFlask, body: bytes, status: int) -> None:
+    by = a_person(ex, "hanbit")
+    headers = {**token_of(ex, by.email), "Content-Type": "application/json"}
+    answer = app.test_client().post("/api/v1/datasets", data=body, headers=headers)
+    assert answer.status_code == status and answer.json is not None
+    assert set(answer.json) == {"code", "message", "details"} and "Traceback" not in answer.get_data(as_text=True)
+
+
+def test_the_auditor_changes_nothing(ex: Exchange, app: APIFlask) -> None:
+    auditor = a_person(ex, role="auditor")
+    client, headers = app.test_client(), token_of(ex, auditor.email)
+    tried = 0
+    for rule in app.url_map.iter_rules():
+        wanted = policy_of(app.view_functions[rule.endpoint])
+        for method in (rule.methods or set()) & {"POST", "PUT", "DELETE"}:
+            if not rule.rule.startswith("/api/v1") or wanted is None or wanted.name in ("account", "read"):
+                continue
+            path = re.sub(r"<int:\w+>", "1", re.sub(r"<\w+>", "x", rule.rule))
+            assert client.open(path, method=method, json={}, headers=headers).status_code == 403, rule.rule
+            tried += 1
+    assert tried > 10
+
+
+def test_pages_of_others_are_absent_and_of_no_one_ask_to_sign_in(ex: Exchange, app: APIFlask) -> None:
+    client, _ = signed_in(ex, app)
+    absent = [client.get(path).status_code for path in ("/quotes/quo_x", "/orders/ord_x", "/sell/nothing/1", "/nowhere")]
+    assert absent == [404, 404, 404, 404]
+    answer = app.test_client().get("/orders?after=x")
+    assert answer.status_code == 302 and answer.headers["Location"].startswith("/login?next=")
+
+
+def test_static_files_are_immutable_compressed_and_inside_their_folder(app: APIFlask) -> None:
+    client = app.test_client()
+    page = client.get("/login").get_data(as_text=True)
+    address = re.search(r'href="(/static/[^"]+app\.css)"', page)
+    assert address
+    answer = client.get(address[1], headers={"Accept-Encoding": "gzip"})
+    assert "immutable" in answer.headers["Cache-Control"] and answer.headers["Content-Encoding"] == "gzip"
+    assert "immutable" not in client.get("/static/old/app.css").headers["Cache-Control"]
+    for path in ("/static/vendor/../../auth.py", "/static/x/../auth.py", "/static/x/%2e%2e/auth.py", "/static/vendor//etc/passwd"):
+        assert client.get(path).status_code in (308, 404)
