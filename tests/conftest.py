@@ -9,18 +9,10 @@ from pathlib import Path
 
 import pytest
 from builders import an_exchange, settings
+from needs import absent
 from servers import Minio, NotHere, Postgres, running_minio, running_postgres
 
 from mapex.exchange import Exchange
-
-REQUIRED = os.environ.get("CI") == "true"
-
-
-def absent(reason: str) -> None:
-    """Skip with the reason; where everything is required (CI), fail with it."""
-    if REQUIRED:
-        pytest.fail(f"required here, but {reason}", pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

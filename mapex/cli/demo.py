@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -149,15 +149,11 @@ def _settings(place: Path, port: int) -> Settings:
 @contextmanager
 def _running(settings: Settings) -> Iterator[Exchange]:
     """The exchange with its web server (threads) and one worker (process) for the time of the block."""
-    import waitress.server
-
+    from mapex.cli.serving import serving
     from mapex.opening import open_exchange
     from web import create_app
 
     ex = open_exchange(settings)
-    server: Any = waitress.server.create_server(create_app(ex), host=settings.host, port=settings.port, threads=8, ident=None)
-    serving = threading.Thread(target=server.run, name="web", daemon=True)
-    serving.start()
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")}
     worker = subprocess.Popen(
         [sys.executable, "-c", "from mapex.cli import main; main(['worker'])"],
@@ -165,11 +161,11 @@ def _running(settings: Settings) -> Iterator[Exchange]:
         start_new_session=True,  # Ctrl+C reaches the demo only, which then stops the worker in order
     )
     try:
-        yield ex
+        with serving(create_app(ex), host=settings.host, port=settings.port):
+            yield ex
     finally:
         worker.terminate()
         worker.wait(timeout=30)
-        server.close()
         ex.engine.dispose()
 
 

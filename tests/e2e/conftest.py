@@ -7,10 +7,8 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import waitress.server
 from browsing import Clock, Market, Site
 from builders import an_exchange
 from market_builders import RATES, a_draft, a_layer, block
@@ -19,6 +17,7 @@ from servers import free_port
 
 from ingest import worker
 from mapex import ledger, offers
+from mapex.cli.serving import serving
 from tiles.batch import LayerKind, Quantities
 from web import create_app, static_files
 
@@ -67,15 +66,11 @@ def site(tmp_path: Path, chromium: Browser) -> Iterator[Site]:
     port, clock = free_port(), Clock()
     url = f"http://127.0.0.1:{port}"
     ex = an_exchange(tmp_path / "ex", now=clock, port=port, public_url=url, store_public_url=url)  # type: ignore[arg-type]
-    server: Any = waitress.server.create_server(create_app(ex), host="127.0.0.1", port=port, threads=8)
-    serving = threading.Thread(target=server.run, daemon=True)
-    serving.start()
     made = Site(ex, url, clock, chromium)
-    yield made
-    for context in made.contexts:
-        context.close()
-    server.close()
-    serving.join(10)
+    with serving(create_app(ex), host="127.0.0.1", port=port):
+        yield made
+        for context in made.contexts:
+            context.close()
     ex.engine.dispose()
     assert made.complaints == []
 

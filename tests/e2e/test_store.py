@@ -6,11 +6,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import waitress.server
 from browsing import Clock, Site, ready, won
 from builders import settings
 from market_builders import a_permit
@@ -19,6 +17,7 @@ from servers import Minio, Postgres, free_port
 
 from ingest import worker
 from mapex import ledger, opening
+from mapex.cli.serving import serving
 from tiles.store_minio import provision
 from web import create_app
 
@@ -48,19 +47,16 @@ def scaled(tmp_path: Path, chromium: Browser, postgres: Postgres, minio: Minio) 
         part_size=PART,
     )
     ex = opening.open_exchange(chosen, clock)
-    server: Any = waitress.server.create_server(create_app(ex), host="127.0.0.1", port=port, threads=8)
-    serving, stop = threading.Thread(target=server.run, daemon=True), threading.Event()
+    stop = threading.Event()
     working = threading.Thread(target=worker.run, args=(ex, stop), daemon=True)
-    serving.start()
     working.start()
     site = Site(ex, url, clock, chromium)
-    yield site
-    for context in site.contexts:
-        context.close()
-    stop.set()
-    working.join(60)
-    server.close()
-    serving.join(10)
+    with serving(create_app(ex), host="127.0.0.1", port=port):
+        yield site
+        for context in site.contexts:
+            context.close()
+        stop.set()
+        working.join(60)
     ex.engine.dispose()
     postgres.drop_database(database)
     assert site.complaints == []

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import absent
 from ingesting import a_map
+from needs import absent
 from running import MAPEX, Failed, Running, until_open
 from servers import Minio, free_port, minio_binary, running_minio
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import absent
+from needs import absent
 
 from ingest import sandbox
 from ingest.child import MIB, Ending, Limits

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import absent
 from ingesting import a_map
+from needs import absent
 
 from ingest import convert as conversion
 from ingest import sandbox

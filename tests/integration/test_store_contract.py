@@ -44,8 +44,8 @@ class Shop:
 
 def directory_shop(folder: Path) -> Iterator[Shop]:
     import flask
-    from waitress.server import create_server
 
+    from mapex.cli.serving import serving
     from web.store_files import blueprint
 
     port = free_port()
@@ -56,15 +56,8 @@ def directory_shop(folder: Path) -> Iterator[Shop]:
 
     app = flask.Flask("store")
     app.register_blueprint(blueprint(store()))
-    server = create_server(app, host="127.0.0.1", port=port, threads=8)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
+    with serving(app, host="127.0.0.1", port=port):
         yield Shop("directory", store(), store, root, store(secret="other"))
-    finally:
-        server.close()
-        server.task_dispatcher.shutdown()
-        thread.join(5)
 
 
 def minio_shop(server: Minio) -> Iterator[Shop]:

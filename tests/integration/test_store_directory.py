@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import absent
+from needs import absent
 
 from tiles.errors import InvalidContent, ObjectMissing, StoreUnavailable
 from tiles.store import Area
