@@ -1,15 +1,15 @@
 // @ts-check
-// The explore page: one state (area, layers, purpose), kept in the address; everything else follows it.
-import { post } from "./api.js";
+// The explore page: one state (state.js), kept in the address (address.js); tools, map, price and list follow it.
+import { remember, remembered } from "./address.js";
+import { wireAreas } from "./areas.js";
 import { all, make, one, tell } from "./dom.js";
-import { cellsOf, polygonsOf, square } from "./grid.js";
-import { _, number, page, sentence, won, word } from "./i18n.js";
-import { priceList, priceProblem, pricing } from "./price.js";
+import { _, number, page, word } from "./i18n.js";
+import { wireKeys } from "./keys.js";
+import { light } from "./marks.js";
+import { follow, price, showProblem } from "./price.js";
+import { asked, change, closed, listen, setArea, state } from "./state.js";
 import { listTiles } from "./tilelist.js";
 
-/** @typedef {{type: "outline", ring: [number, number][]} | {type: "tiles", keys: string[]} | {type: "region", geo: any}} Area */
-/** @type {{area: Area | null, kinds: string[], purpose: string, done: boolean}} */
-const state = { area: null, kinds: page.kinds, purpose: "research", done: true };
 /** @type {any} */
 let map = null;
 /** @type {any} */
@@ -17,79 +17,18 @@ let tools = null;
 /** @type {any} */
 let maps = null;
 
-const panel = one("#price");
-const ask = pricing(showPrice, (busy) => panel.classList.toggle("stale", busy));
+listen((changed) => {
+  if (changed.includes("area") || changed.includes("dropped")) light(maps, map);
+  if (changed.includes("kinds") && map) maps.colourCoverage(map, state.kinds);
+  if (state.done) remember(map);
+  if (changed.some((name) => name !== "by")) price();
+});
 
-/** The area as the API takes it, or null. @returns {any} */
-function body() {
-  const area = state.area;
-  if (!area) return null;
-  if (area.type === "tiles") return area.keys.length ? { quadkeys: area.keys } : null;
-  if (area.type === "region") return { region: area.geo };
-  const distinct = new Set(area.ring.map(String));
-  return distinct.size >= 3 ? { region: { type: "Polygon", coordinates: [closed(area.ring)] } } : null;
-}
-
-/** @param {[number, number][]} ring */
-const closed = (ring) => (String(ring[0]) === String(ring.at(-1)) ? ring : [...ring, ring[0]]);
-
-/** @param {Area | null} area @param {boolean} done whether the user finished drawing */
-function setArea(area, done = true) {
-  state.area = area;
-  state.done = done;
-  light();
-  if (done) remember();
-  price();
-}
-
-function price() {
-  const asked = body();
-  if (asked && !page.signedIn) return showPrice(null, { status: 401 });
-  ask(asked && state.kinds.length ? { ...asked, layers: state.kinds, purpose: state.purpose } : null);
-}
-
-/** Light up the tiles of the area. */
-function light() {
-  const area = state.area;
-  const keys = !area ? [] : area.type === "tiles" ? area.keys : cellsOf(area.type === "outline" ? [[area.ring]] : polygonsOf(area.geo));
-  document.documentElement.dataset.tiles = keys ? String([...keys].length) : "many";
-  if (!map) return;
-  const marks = [...(keys ?? [])].map(square);
-  map.getSource("chosen").setData(maps.collection(marks));
-  map.getSource("region").setData(maps.collection(area?.type === "region" ? [{ type: "Feature", properties: {}, geometry: area.geo.geometry ?? area.geo }] : []));
-}
-
-/** @param {any} answer @param {any} error */
-function showPrice(answer, error) {
+follow((answer) => {
   const list = one("#tile-list");
   list.hidden = !answer;
   if (list.open && answer && state.done) fillList();
-  if (error) {
-    // A half-drawn outline crosses itself for a moment: that is no news.
-    if (!state.done && String(error.code).startsWith("region.")) return;
-    return panel.replaceChildren(...priceProblem(error, price));
-  }
-  if (!answer) return panel.replaceChildren(make("div.empty", make("p", _("No area yet. Draw one on the map.")), page.example ? make("p", make("button", { type: "button", onclick: example }, _("Try an example area"))) : null));
-  if (!answer.lines.length && !answer.refusals.length) return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
-  const buy = make("button.primary.big", { type: "button", id: "review", onclick: review }, _("Review and buy"));
-  const problem = make("p.error", { role: "alert", id: "review-error", hidden: true });
-  panel.replaceChildren(...priceList(answer), answer.lines.length ? make("div.sticky", make("b.only-small", won(answer.total)), make("span.small.muted", _("Held for 15 minutes at the next step")), buy) : "", problem);
-}
-
-/** Hold the price and go to the page where it is bought. */
-async function review() {
-  const button = one("#review");
-  button.setAttribute("aria-busy", "true");
-  button.disabled = true;
-  try {
-    const quote = await post("/quotes", { ...body(), layers: state.kinds, purpose: state.purpose });
-    location.assign(`/quotes/${quote.id}`);
-  } catch (error) {
-    button.disabled = false;
-    button.removeAttribute("aria-busy");
-    tell(one("#review-error"), sentence(error));
-  }
-}
+});
 
 /** An area in the middle of what is newest, a little smaller than its tiles. */
 function example() {
@@ -108,7 +47,7 @@ function useOutline(ring) {
   setArea(map && !shown ? { type: "region", geo: { type: "Polygon", coordinates: [closed(ring)] } } : { type: "outline", ring });
 }
 
-/** @param {any} geo */
+/** @param {any} geo a Polygon or MultiPolygon */
 function useRegion(geo) {
   tools?.clear();
   const box = maps?.boxOf(geo);
@@ -117,38 +56,8 @@ function useRegion(geo) {
 }
 
 function fillList() {
-  const asked = body();
-  if (asked) listTiles(one("#tile-list .scroll"), asked, state.kinds, (keys) => setArea(keys.length ? { type: "tiles", keys } : null));
-}
-
-// ---- the state in the address ---------------------------------------------------------------------------------------------------
-
-function remember() {
-  const words = new URLSearchParams();
-  if (map) {
-    const at = map.getCenter();
-    words.set("m", [map.getZoom().toFixed(2), at.lat.toFixed(5), at.lng.toFixed(5)].join("/"));
-  }
-  if (state.kinds.length !== page.kinds.length) words.set("d", state.kinds.join(","));
-  if (state.purpose !== "research") words.set("p", state.purpose);
-  const area = state.area;
-  if (area?.type === "outline") words.set("a", area.ring.map((at) => at.map((value) => value.toFixed(6)).join(",")).join(";"));
-  if (area?.type === "tiles" && area.keys.length <= 400) words.set("t", area.keys.join(","));
-  history.replaceState(null, "", `#${words.toString().replaceAll("%2C", ",").replaceAll("%3B", ";").replaceAll("%2F", "/")}`);
-}
-
-/** @returns {{view: number[] | null, area: Area | null}} */
-function remembered() {
-  const words = new URLSearchParams(location.hash.slice(1));
-  const chosen = words.get("d")?.split(",").filter((kind) => page.kinds.includes(kind));
-  if (chosen?.length) state.kinds = chosen;
-  if (page.words.purposes[words.get("p") ?? ""]) state.purpose = words.get("p") ?? "research";
-  const view = words.get("m")?.split("/").map(Number) ?? null;
-  const ring = words.get("a")?.split(";").map((at) => /** @type {[number, number]} */ (at.split(",").map(Number)));
-  const keys = words.get("t")?.split(",").filter((key) => /^[0-3]{16}$/.test(key));
-  /** @type {Area | null} */
-  const area = ring && ring.length >= 3 && ring.flat().every(Number.isFinite) ? { type: "outline", ring } : keys?.length ? { type: "tiles", keys } : null;
-  return { view: view?.length === 3 && view.every(Number.isFinite) ? view : null, area };
+  const body = asked();
+  if (body) listTiles(one("#tile-list .scroll"), body, state.kinds, (keys) => setArea(keys.length ? { type: "tiles", keys } : null));
 }
 
 // ---- controls -------------------------------------------------------------------------------------------------------------------
@@ -189,54 +98,17 @@ function wireControls() {
     box.addEventListener("change", () => {
       const chosen = all("[name=kind]:checked").map((/** @type {any} */ on) => on.value);
       if (!chosen.length) return (box.checked = true);
-      state.kinds = chosen;
-      if (map) maps.colourCoverage(map, chosen);
-      remember();
-      price();
+      change({ kinds: chosen });
     });
   }
   const purpose = one("#purpose");
   purpose.value = state.purpose;
-  purpose.addEventListener("change", () => ((state.purpose = purpose.value), remember(), price()));
-  one("#typed-box").addEventListener("submit", typedBox);
-  one("#pasted").addEventListener("submit", (/** @type {any} */ event) => (event.preventDefault(), paste(one("textarea", event.target).value)));
+  purpose.addEventListener("change", () => change({ purpose: purpose.value }));
+  wireAreas({ outline: useOutline, region: useRegion }, showProblem);
+  wireKeys({ choose });
+  one("#price").addEventListener("click", (/** @type {any} */ event) => event.target.id === "example" && example());
   one("#tile-list").addEventListener("toggle", (/** @type {any} */ event) => event.target.open && fillList());
   one("#show-coverage").addEventListener("click", () => (map && page.everywhere ? map.fitBounds(page.everywhere, { padding: 40 }) : null));
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", async (event) => {
-    event.preventDefault();
-    const file = event.dataTransfer?.files[0];
-    if (file) paste(await file.text());
-  });
-  addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || /** @type {any} */ (event.target).closest("input, textarea, select")) return;
-    const tool = { p: "polygon", r: "rectangle", t: "tiles" }[event.key.toLowerCase()];
-    if (tool) choose(tool);
-  });
-}
-
-/** @param {any} event */
-function typedBox(event) {
-  event.preventDefault();
-  const form = new FormData(event.target);
-  const [w, s, e, n] = ["west", "south", "east", "north"].map((name) => Number(String(form.get(name)).replace(",", ".")));
-  const problem = one("#typed-error");
-  if (![w, s, e, n].every(Number.isFinite)) return tell(problem, _("Four numbers in degrees are needed."));
-  if (!(w < e && s < n)) return tell(problem, _("West must be smaller than east, and south smaller than north."));
-  if (w < -180 || e > 180 || s < -85 || n > 85) return tell(problem, _("Longitude is within ±180 and latitude within ±85 degrees."));
-  tell(problem, "");
-  useOutline([[w, s], [e, s], [e, n], [w, n]]);
-}
-
-/** @param {string} text GeoJSON */
-function paste(text) {
-  try {
-    const geo = JSON.parse(text);
-    if (!geo || typeof geo !== "object") throw new Error("no object");
-    useRegion(geo);
-  } catch {
-    panel.replaceChildren(...priceProblem({ code: "region.malformed", status: 422, message: "" }, price));
-  }
 }
 
 // ---- start ----------------------------------------------------------------------------------------------------------------------
@@ -253,7 +125,7 @@ async function openMap(view) {
   map = made;
   const { drawing } = await import("./draw.js");
   tools = drawing(made, { onOutline: (ring, done) => setArea({ type: "outline", ring: ring.slice(0, -1) }, done), onTile: toggleTile, onTool: showTool });
-  made.on("moveend", remember);
+  made.on("moveend", () => remember(map));
   const tip = new maps.maplibregl.Popup({ closeButton: false, closeOnClick: false, offset: 14, maxWidth: "260px" });
   made.on("mousemove", "coverage", (/** @type {any} */ event) => {
     const properties = event.features[0].properties;
@@ -264,7 +136,7 @@ async function openMap(view) {
 }
 
 async function start() {
-  const { view, area } = remembered();
+  const { view, area, dropped } = remembered();
   wireControls();
   try {
     await openMap(view);
@@ -274,10 +146,8 @@ async function start() {
     tell(one("#map-note"), page.hasVendor ? _("This browser cannot draw the map. Type a box instead: price and list work the same.") : _("The map files are missing; on the server, run: python hatch_build.py"));
     one("#typed").open = true;
   }
-  if (area?.type === "outline") {
-    tools?.show(closed(area.ring));
-    setArea(area);
-  } else setArea(area);
+  if (area?.type === "outline") tools?.show(closed(area.ring));
+  change({ area, dropped, done: true });
   document.documentElement.dataset.ready = "yes";
 }
 

@@ -1,10 +1,68 @@
 // @ts-check
-// The price panel: asks while the mouse still draws, drops answers that came too late, shows lines, refusals and the total.
+// The price panel: asks while the mouse still draws, drops answers that came too late, shows the price and holds it.
 import { ApiError, post } from "./api.js";
-import { make } from "./dom.js";
-import { _, area, number, page, sentence, won, word } from "./i18n.js";
+import { make, one, tell } from "./dom.js";
+import { _, page, sentence, won } from "./i18n.js";
+import { priceList, priceProblem } from "./lines.js";
+import { asked, state } from "./state.js";
 
 const PAUSE_MS = 90;
+const panel = one("#price");
+const ask = pricing(show, (busy) => panel.classList.toggle("stale", busy));
+
+/** What the API is asked: area, layers, purpose; null while there is nothing to ask. */
+export function wanted() {
+  const area = asked();
+  return area && state.kinds.length ? { ...area, layers: state.kinds, purpose: state.purpose } : null;
+}
+
+/** Ask for the price of the state. */
+export function price() {
+  const body = wanted();
+  if (body && !page.signedIn) return show(null, { status: 401 });
+  ask(body);
+}
+
+/** @param {any} answer @param {any} error */
+function show(answer, error) {
+  if (error) {
+    // A half-drawn outline crosses itself for a moment: that is no news.
+    if (!state.done && String(error.code).startsWith("region.")) return;
+    tellList(null);
+    return showProblem(error);
+  }
+  tellList(answer);
+  if (!answer) return panel.replaceChildren(make("div.empty", make("p", _("No area yet. Draw one on the map.")), page.example ? make("p", make("button", { type: "button", id: "example" }, _("Try an example area"))) : null));
+  if (!answer.lines.length && !answer.refusals.length) return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
+  const buy = make("button.primary.big", { type: "button", id: "review", onclick: review }, _("Review and buy"));
+  const problem = make("p.error", { role: "alert", id: "review-error", hidden: true });
+  panel.replaceChildren(...priceList(answer), answer.lines.length ? make("div.sticky", make("b.only-small", won(answer.total)), make("span.small.muted", _("Held for 15 minutes at the next step")), buy) : "", problem);
+}
+
+/** @param {any} error */
+export const showProblem = (error) => panel.replaceChildren(...priceProblem(error, price));
+
+/** @type {((answer: any) => void)[]} */
+const followers = [];
+/** Call `follower` with each estimate that is shown, null when there is none. @param {(answer: any) => void} follower */
+export const follow = (follower) => void followers.push(follower);
+/** @param {any} answer */
+const tellList = (answer) => followers.forEach((follower) => follower(answer));
+
+/** Hold the price and go to the page where it is bought. */
+async function review() {
+  const button = one("#review");
+  button.setAttribute("aria-busy", "true");
+  button.disabled = true;
+  try {
+    const quote = await post("/quotes", wanted());
+    location.assign(`/quotes/${quote.id}`);
+  } catch (error) {
+    button.disabled = false;
+    button.removeAttribute("aria-busy");
+    tell(one("#review-error"), sentence(error));
+  }
+}
 
 /** Prices of what is asked last. `show` gets (answer, error); both null while nothing is asked.
  * @param {(answer: any, error: any) => void} show @param {(busy: boolean) => void} busy */
@@ -33,74 +91,4 @@ export function pricing(show, busy) {
       }
     }, PAUSE_MS);
   };
-}
-
-/** Lines of one layer together, layers in the order of the answer. @param {any[]} lines */
-export function byLayer(lines) {
-  /** @type {Map<string, any>} */
-  const layers = new Map();
-  for (const line of lines) {
-    const key = `${line.org}/${line.dataset}/${line.layer}`;
-    const found = layers.get(key) ?? { ...line, amount: 0, lines: [] };
-    found.amount += line.amount;
-    found.lines.push(line);
-    layers.set(key, found);
-  }
-  return [...layers.values()];
-}
-
-/** @param {any} answer an estimate @returns {any[]} elements */
-export function priceList(answer) {
-  const refused = answer.refusals ?? [];
-  const known = byLayer(answer.lines);
-  const shown = known.map((layer) => layerItem(layer, refused.filter((/** @type {any} */ one) => same(one, layer))));
-  const rest = refused.filter((/** @type {any} */ one) => !known.some((layer) => same(one, layer)));
-  return [
-    make("div.facts", fact(area(answer.area_km2), "km²"), fact(number(answer.tiles), _("tiles"))),
-    make("ul.lines", shown, rest.map(refusedItem)),
-    make("div.totals", row(_("Subtotal"), won(answer.subtotal)), row([_("VAT"), "10%"].join(" "), won(answer.vat)), make("div.total", make("span", _("Total")), make("span", { id: "total" }, won(answer.total)))),
-  ];
-}
-
-/** @param {any} a @param {any} b */
-const same = (a, b) => a.org === b.org && a.dataset === b.dataset && a.layer === b.layer;
-/** @param {string} value @param {string} name */
-const fact = (value, name) => make("div", make("b", value), make("span", name));
-/** @param {string} name @param {string} value */
-const row = (name, value) => make("div", make("span", name), make("span", value));
-
-/** @param {any} layer @param {any[]} refused */
-function layerItem(layer, refused) {
-  const owned = layer.owned_tiles ? _("%(count)s tiles are yours already", { count: number(layer.owned_tiles) }) : "";
-  return make(
-    "li",
-    { "data-layer": layer.layer, "data-dataset": layer.dataset },
-    make(`span.swatch.${layer.kind}`, { "aria-hidden": "true" }),
-    make("span.what", word("kinds", layer.kind)),
-    make("span.sum", won(layer.amount)),
-    make("span.sub", `${layer.dataset} · ${layer.org}`, make("span", _("%(count)s tiles", { count: number(layer.tiles) }))),
-    layer.lines.map((/** @type {any} */ line) => make("span.sub", make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`), make("span", won(line.amount)))),
-    owned && make("span.sub", make("span.good", owned)),
-    refused.map(refusal),
-  );
-}
-
-/** @param {any} one */
-const refusedItem = (one) =>
-  make("li", make(`span.swatch.${one.kind ?? kindOf(one.layer)}`, { "aria-hidden": "true" }), make("span.what", `${one.dataset} · ${one.layer}`), make("span.chip." + one.class, word("classes", one.class)), refusal(one));
-
-/** @param {string} layer */
-const kindOf = (layer) => ({ hdmap: "hdmap", sidewalks: "sidewalk", points: "pointcloud", recording: "recording", photos: "photos" })[layer] ?? "recording";
-
-/** @param {any} one */
-const refusal = (one) => make("span.refused", { "data-code": one.code }, `${sentence(one)} `, make("span.nowrap", _("%(count)s tiles left out", { count: number(one.tiles) })));
-
-/** What to show instead of a price. @param {any} error @param {() => void} again @returns {any[]} */
-export function priceProblem(error, again) {
-  if (error.status === 401) return [make("div.empty", make("p", _("Sign in to see prices.")), make("p", make("a.button.primary", { href: `/login?next=${encodeURIComponent("/explore")}` }, _("Sign in"))))];
-  const parts = [make("p.error", { role: "alert", "data-code": error.code }, sentence(error))];
-  if (error.code === "network" || error.status >= 500) parts.push(make("button", { type: "button", onclick: again }, _("Try again")));
-  if (/too_large|too_many/.test(error.code)) parts.push(make("p.muted.small", make("code", "mapex quote --region area.geojson --purpose research")));
-  if (page.words.errors[error.code] && error.code.startsWith("region.")) parts.push(make("p.muted.small", error.message));
-  return parts;
 }

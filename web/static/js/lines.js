@@ -1,0 +1,74 @@
+// @ts-check
+// An estimate as lines, totals and refusals; and what to show instead of a price.
+import { make } from "./dom.js";
+import { _, area, number, page, sentence, won, word } from "./i18n.js";
+
+/** Lines of one layer together, layers in the order of the answer. @param {any[]} lines */
+export function byLayer(lines) {
+  /** @type {Map<string, any>} */
+  const layers = new Map();
+  for (const line of lines) {
+    const key = `${line.org}/${line.dataset}/${line.layer}`;
+    const found = layers.get(key) ?? { ...line, amount: 0, lines: [] };
+    found.amount += line.amount;
+    found.lines.push(line);
+    layers.set(key, found);
+  }
+  return [...layers.values()];
+}
+
+/** @param {any} answer an estimate @returns {any[]} elements */
+export function priceList(answer) {
+  const refused = answer.refusals ?? [];
+  const known = byLayer(answer.lines);
+  const shown = known.map((layer) => layerItem(layer, refused.filter((/** @type {any} */ one) => same(one, layer))));
+  const rest = refused.filter((/** @type {any} */ one) => !known.some((layer) => same(one, layer)));
+  return [
+    make("div.facts", fact(area(answer.area_km2), "km²"), fact(number(answer.tiles), _("tiles"))),
+    make("ul.lines", shown, rest.map(refusedItem)),
+    make("div.totals", row(_("Subtotal"), won(answer.subtotal)), row([_("VAT"), "10%"].join(" "), won(answer.vat)), make("div.total", make("span", _("Total")), make("span", { id: "total" }, won(answer.total)))),
+  ];
+}
+
+/** @param {any} a @param {any} b */
+const same = (a, b) => a.org === b.org && a.dataset === b.dataset && a.layer === b.layer;
+/** @param {string} value @param {string} name */
+const fact = (value, name) => make("div", make("b", value), make("span", name));
+/** @param {string} name @param {string} value */
+const row = (name, value) => make("div", make("span", name), make("span", value));
+
+/** @param {any} layer @param {any[]} refused */
+function layerItem(layer, refused) {
+  const owned = layer.owned_tiles ? _("%(count)s tiles are yours already", { count: number(layer.owned_tiles) }) : "";
+  return make(
+    "li",
+    { "data-layer": layer.layer, "data-dataset": layer.dataset },
+    make(`span.swatch.${layer.kind}`, { "aria-hidden": "true" }),
+    make("span.what", word("kinds", layer.kind)),
+    make("span.sum", won(layer.amount)),
+    make("span.sub", `${layer.dataset} · ${layer.org}`, make("span", _("%(count)s tiles", { count: number(layer.tiles) }))),
+    layer.lines.map((/** @type {any} */ line) => make("span.sub", make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`), make("span", won(line.amount)))),
+    owned && make("span.sub", make("span.good", owned)),
+    refused.map(refusal),
+  );
+}
+
+/** @param {any} one */
+const refusedItem = (one) =>
+  make("li", make(`span.swatch.${one.kind ?? kindOf(one.layer)}`, { "aria-hidden": "true" }), make("span.what", `${one.dataset} · ${one.layer}`), make("span.chip." + one.class, word("classes", one.class)), refusal(one));
+
+/** @param {string} layer */
+const kindOf = (layer) => ({ hdmap: "hdmap", sidewalks: "sidewalk", points: "pointcloud", recording: "recording", photos: "photos" })[layer] ?? "recording";
+
+/** @param {any} one */
+const refusal = (one) => make("span.refused", { "data-code": one.code }, `${sentence(one)} `, make("span.nowrap", _("%(count)s tiles left out", { count: number(one.tiles) })));
+
+/** What to show instead of a price. @param {any} error @param {() => void} again @returns {any[]} */
+export function priceProblem(error, again) {
+  if (error.status === 401) return [make("div.empty", make("p", _("Sign in to see prices.")), make("p", make("a.button.primary", { href: `/login?next=${encodeURIComponent("/explore")}` }, _("Sign in"))))];
+  const parts = [make("p.error", { role: "alert", "data-code": error.code }, sentence(error))];
+  if (error.code === "network" || error.status >= 500) parts.push(make("button", { type: "button", onclick: again }, _("Try again")));
+  if (/too_large|too_many/.test(error.code)) parts.push(make("p.muted.small", make("code", "mapex quote --region area.geojson --purpose research")));
+  if (page.words.errors[error.code] && error.code.startsWith("region.")) parts.push(make("p.muted.small", error.message));
+  return parts;
+}
