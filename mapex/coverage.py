@@ -1,6 +1,6 @@
-"""What is on offer where: kinds of layers per cell, for the map and its list. Counts only, no content and no seller.
+"""What is on offer where: kinds of layers per cell, for the map and its list. No content and no seller; how many, how fresh, how good.
 
-A withdrawn, a foreign draft and an absent cell are all the same here: nothing.
+A withdrawn, a masked, a foreign draft and an absent cell are all the same here: nothing (see `mapex.showcase`).
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from mapex import db, pyramid
+from mapex import db, pyramid, quality
 from mapex.exchange import Exchange
 from tiles import grid
 from tiles.cover import Cover
@@ -22,28 +22,34 @@ Box = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
 
 MOST_CELLS = 2000
-_OFFERED = (
-    "JOIN layer l ON l.id = s.layer_id JOIN offer o ON o.version_id = l.version_id AND o.state = 'live' "
-    "JOIN organisation g ON g.id = o.org_id AND g.state = 'active'"
-)
+
+
+class Shown(NamedTuple):
+    """Layers of one kind in a cell: of how many layers x sale cells, whole days since the newest was seen, the best quality.
+
+    `quality` is 0 to 100, or `quality.UNKNOWN`.
+    """
+
+    cells: int
+    age: int
+    quality: int
 
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """A cell with something on offer: for each kind of layer, of how many layers x sale cells."""
+    """A cell with something on offer, by kind of layer."""
 
     cell: int
-    kinds: dict[str, int]
+    kinds: dict[str, Shown]
 
 
 def cells(ex: Exchange, z: int, lo: int, hi: int) -> Sequence[Covered]:
     """The covered cells of zoom `z` (6 to 16) with Morton numbers in [lo, hi), ascending."""
     statement = text(
-        "SELECT s.cell, l.kind, CAST(SUM(s.cells) AS bigint) FROM tile_sum s "
-        f"{_OFFERED} WHERE s.z = :z AND s.cell >= :lo AND s.cell < :hi GROUP BY s.cell, l.kind ORDER BY s.cell"
+        "SELECT cell, kind, cells, seen_ns, quality FROM kind_sum WHERE z = :z AND cell >= :lo AND cell < :hi ORDER BY cell, kind"
     )
     with db.read(ex) as conn:
-        return _grouped(conn, statement, {"z": z, "lo": lo, "hi": hi})
+        return _grouped(ex, conn, statement, {"z": z, "lo": lo, "hi": hi})
 
 
 def sale_cells(ex: Exchange, cover: Cover, *, limit: int) -> Sequence[Covered]:
@@ -51,12 +57,11 @@ def sale_cells(ex: Exchange, cover: Cover, *, limit: int) -> Sequence[Covered]:
     with db.read(ex) as conn:
         head, values = pyramid.with_ranges(conn, [(ZOOM, cover.ranges)])
         statement = text(
-            f"{head}, c(cell) AS (SELECT DISTINCT s.cell FROM r CROSS JOIN tile_sum s {_OFFERED} "
-            "WHERE s.z = r.z AND s.cell >= r.lo AND s.cell < r.hi ORDER BY s.cell LIMIT :most) "
-            "SELECT s.cell, l.kind, CAST(SUM(s.cells) AS bigint) FROM c CROSS JOIN tile_sum s "
-            f"{_OFFERED} WHERE s.z = {ZOOM} AND s.cell = c.cell GROUP BY s.cell, l.kind ORDER BY s.cell"
+            f"{head}, c(cell) AS (SELECT DISTINCT s.cell FROM {pyramid.join_ranges(conn, 'kind_sum')} ORDER BY s.cell LIMIT :most) "
+            "SELECT s.cell, s.kind, s.cells, s.seen_ns, s.quality FROM c CROSS JOIN kind_sum s "
+            f"WHERE s.z = {ZOOM} AND s.cell = c.cell ORDER BY s.cell, s.kind"
         )
-        return _grouped(conn, statement, {**values, "most": limit})
+        return _grouped(ex, conn, statement, {**values, "most": limit})
 
 
 def kinds(ex: Exchange) -> Sequence[str]:
@@ -99,7 +104,7 @@ def example(ex: Exchange) -> Box | None:
 
 def everywhere(ex: Exchange) -> Box | None:
     """Where anything is on offer, to the next cell of the coarsest zooms; None when nothing is."""
-    statement = text(f"SELECT DISTINCT s.cell FROM tile_sum s {_OFFERED} WHERE s.z = :z")
+    statement = text("SELECT DISTINCT cell FROM kind_sum WHERE z = :z")
     with db.read(ex) as conn:
         for z in (pyramid.ZMIN + 4, pyramid.ZMIN):
             found = [int(row[0]) for row in conn.execute(statement, {"z": z})]
@@ -115,8 +120,17 @@ def _union(boxes: Sequence[Sequence[float]]) -> Box | None:
     return min(west), min(south), max(east), max(north)
 
 
-def _grouped(conn: Connection, statement: Any, values: dict[str, Any]) -> list[Covered]:
-    found: dict[int, dict[str, int]] = {}
-    for cell, kind, tiles in conn.execute(statement, values):
-        found.setdefault(int(cell), {})[str(kind)] = int(tiles)
+def _grouped(ex: Exchange, conn: Connection, statement: Any, values: dict[str, Any]) -> list[Covered]:
+    now = ex.now()
+    found: dict[int, dict[str, Shown]] = {}
+    known: dict[tuple[int, int, int], Shown] = {}  # a few layers speak for thousands of cells
+    for cell, kind, *says in conn.execute(statement, values).all():
+        key = tuple(says)
+        shown = known.get(key)
+        if shown is None:
+            shown = known[key] = Shown(says[0], quality.age_days(says[1], now), says[2])
+        if cell in found:
+            found[cell][kind] = shown
+        else:
+            found[cell] = {kind: shown}
     return [Covered(cell, kinds) for cell, kinds in found.items()]

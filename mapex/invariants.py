@@ -334,6 +334,7 @@ def wrong_sums(conn: Connection) -> list[Offender]:
             f"SELECT layer_id FROM (SELECT {key}, z, SUM(cells) AS c, {everything} AS s FROM {table} GROUP BY {key}, z) p "
             f"GROUP BY {key} HAVING COUNT(*) <> {levels} OR MIN(c) <> MAX(c) OR MIN(s) <> MAX(s)",
         )
+    found += _wrong_showcase(conn)
     return found + _ask(
         conn,
         "what {0} owns of layer {1} has other sums than its entitlements",
@@ -345,3 +346,40 @@ def wrong_sums(conn: Connection) -> list[Offender]:
         f"ON b.org_id = a.org_id AND b.layer_id = a.layer_id WHERE b.layer_id IS NULL OR {differ}",
         zoom=ZOOM,
     )
+
+
+def _wrong_showcase(conn: Connection) -> list[Offender]:
+    """Layers and squares of the map that are not those of the layers on offer."""
+    on_offer = (
+        "SELECT l.id, l.kind FROM offer o JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
+        "JOIN layer l ON l.version_id = o.version_id WHERE o.state = 'live'"
+    )
+    sums = "SUM(cells) AS c, MAX(seen_ns) AS n, MAX(quality) AS q, COUNT(DISTINCT cell) AS m"
+    true = (
+        f"SELECT z, kind, {sums} FROM (SELECT s.z, s.cell, k.kind, s.cells, k.seen_ns, k.quality FROM shown_layer k "
+        "JOIN tile_sum s ON s.layer_id = k.layer_id) t GROUP BY z, kind"
+    )
+    return [
+        *_ask(
+            conn,
+            "layer {0} is on offer but not on the map",
+            f"SELECT w.id FROM ({on_offer}) w LEFT JOIN shown_layer k ON k.layer_id = w.id AND k.kind = w.kind WHERE k.layer_id IS NULL",
+        ),
+        *_ask(
+            conn,
+            "layer {0} is on the map but not on offer",
+            f"SELECT k.layer_id FROM shown_layer k LEFT JOIN ({on_offer}) w ON w.id = k.layer_id WHERE w.id IS NULL",
+        ),
+        *_ask(
+            conn,
+            "the map's squares of zoom {0}, {1}, are not those of its layers",
+            f"SELECT a.z, a.kind FROM ({true}) a LEFT JOIN (SELECT z, kind, {sums} FROM kind_sum GROUP BY z, kind) b "
+            "ON b.z = a.z AND b.kind = a.kind WHERE b.z IS NULL OR a.c <> b.c OR a.n <> b.n OR a.q <> b.q OR a.m <> b.m",
+        ),
+        *_ask(
+            conn,
+            "the map shows {1} at zoom {0}, which no layer has",
+            f"SELECT b.z, b.kind FROM (SELECT DISTINCT z, kind FROM kind_sum) b LEFT JOIN ({true}) a "
+            "ON a.z = b.z AND a.kind = b.kind WHERE a.z IS NULL",
+        ),
+    ]

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
-from mapex import audit, authority, db, ids, schema
+from mapex import audit, authority, db, ids, schema, showcase
 from mapex.errors import Conflict, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
 from mapex.times import DAY_NS
@@ -137,8 +137,9 @@ def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
     authority.operator(by)
     action = _state_action(state, audit.Action.ORG_SUSPENDED, audit.Action.ORG_RESUMED)
     with db.begin(ex) as conn:
-        find_org(conn, slug)
+        org = find_org(conn, slug)
         conn.execute(update(schema.organisation).where(schema.organisation.c.slug == slug).values(state=state))
+        showcase.show_org(conn, org.id, active=state == "active")
         audit.append(conn, ex, by, action, owner=slug)
         return find_org(conn, slug)
 

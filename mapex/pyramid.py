@@ -1,6 +1,7 @@
 """Sums of price vectors over cells of every zoom from `ZMIN` to the sale zoom: what makes a province cost its outline, not its area.
 
-`tile_sum` holds the layers that are on offer, `owned_sum` what each buyer owns of them already. Both are filled and queried by
+`tile_sum` holds the layers that are on offer, `owned_sum` what each buyer owns of them already (what the map shows of them is in
+`mapex.showcase`, and follows). Both are filled and queried by
 set-based SQL that SQLite and PostgreSQL share; only the table of ranges is made differently. A *piece* is `(z, ranges)` with
 half-open Morton ranges `uint64[n, 2]`, as `tiles.region.Cover.pyramid` gives them.
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, String, bindparam, text
 
+from mapex import showcase
 from mapex.db import is_sqlite
 from tiles.batch import QUANTITIES, Quantities
 from tiles.cover import Cover
@@ -101,6 +103,7 @@ def fill(conn: Connection, layer_id: str) -> None:
                 ),
                 {"layer": layer_id},
             )
+    showcase.show(conn, layer_id)
 
 
 def _fill_owned(conn: Connection, layer_id: str) -> None:
@@ -128,6 +131,7 @@ def _fill_owned(conn: Connection, layer_id: str) -> None:
 
 def drop(conn: Connection, layer_ids: Sequence[str]) -> None:
     """Remove layers that are on offer no longer."""
+    showcase.hide(conn, layer_ids)
     for table in ("tile_sum", "owned_sum"):
         statement = text(f"DELETE FROM {table} WHERE layer_id IN :layers").bindparams(bindparam("layers", expanding=True, type_=String()))
         conn.execute(statement, {"layers": list(layer_ids)})

@@ -240,6 +240,28 @@ tile_sum = Table(
     sqlite_with_rowid=False,
 )
 
+# What the map shows of each layer on offer, and the same per cell, zoom and kind over all sellers (see `mapex.showcase`).
+shown_layer = Table(
+    "shown_layer",
+    metadata,
+    Column("layer_id", String(40), ForeignKey("layer.id"), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("seen_ns", BigInteger, nullable=False),  # the newest capture, else the publication
+    Column("quality", Integer, nullable=False),  # 0 to 100; -1 = unknown
+)
+
+kind_sum = Table(
+    "kind_sum",
+    metadata,
+    Column("z", Integer, primary_key=True),
+    Column("cell", BigInteger, primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("cells", BigInteger, nullable=False),
+    Column("seen_ns", BigInteger, nullable=False),
+    Column("quality", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # The same pyramid of what each buyer owns already with the content that is on offer now: what an estimate takes off the sums above.
 # Kept by `orders.place` and `offers.publish`; a row of z16 exists for every cell of which at least one part is owned.
 owned_sum = Table(

@@ -38,6 +38,7 @@ class Spec:
     handling_class: str | None = "open"
     parts: Mapping[int, Sequence[str]] = field(default_factory=dict)
     each: Quantities = field(default_factory=lambda: Quantities(lane_mm=1_234_567, crossings=2, features=9))
+    about: Mapping[str, object] = field(default_factory=dict)
 
 
 def block(side: int = 4, origin: int = SEOUL) -> list[int]:
@@ -119,7 +120,7 @@ def _add_layer(conn, ex: Exchange, seller: Actor, version_id: str, spec: Spec) -
             kind=spec.kind,
             content="features",
             handling_class=spec.handling_class,
-            about="{}",
+            about=json.dumps(dict(spec.about)),
             cells=len(spec.parts),
             **sums,
         )

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
 
 from mapex import coverage
-from mapex.coverage import Covered
+from mapex.coverage import Covered, Shown
 from mapex.errors import NotFound
 from tiles import grid
 from tiles.batch import LayerKind
@@ -29,6 +30,8 @@ FINER = 5
 COARSEST = 6
 EXTENT = 4096
 KINDS = tuple(kind.value for kind in LayerKind)
+KEYS = tuple(key for kind in KINDS for key in (kind, f"{kind}_age", f"{kind}_q"))
+"""Attributes of a square, for each kind that is there: how many, days since the newest was seen, the best quality (absent = unknown)."""
 
 
 class CoverageIn(AreaIn):
@@ -42,6 +45,10 @@ class CoveredOut(Answer):
 
     tile = fields.String(metadata={"description": "quadkey"})
     kinds = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={"description": "layers on offer by kind"})
+    ages = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={"description": "days since the newest capture, by kind"})
+    qualities = fields.Dict(
+        keys=fields.String(), values=fields.Integer(), metadata={"description": "best quality by kind, 0 to 100; absent = unknown"}
+    )
 
 
 class CoverageOut(Answer):
@@ -77,12 +84,20 @@ def covered(json_data: dict[str, Any]) -> dict[str, Any]:
     limit = json_data.pop("limit")
     area = area_of(exchange(), json_data)
     found = coverage.sale_cells(exchange(), cover(area) if isinstance(area, Region) else area, limit=limit + 1)
-    tiles = [{"tile": grid.quadkey(one.cell), "kinds": one.kinds} for one in found[:limit]]
-    return {"tiles": tiles, "truncated": len(found) > limit}
+    return {"tiles": [_covered(one) for one in found[:limit]], "truncated": len(found) > limit}
+
+
+def _covered(one: Covered) -> dict[str, Any]:
+    return {
+        "tile": grid.quadkey(one.cell),
+        "kinds": {kind: shown.cells for kind, shown in one.kinds.items()},
+        "ages": {kind: shown.age for kind, shown in one.kinds.items()},
+        "qualities": {kind: shown.quality for kind, shown in one.kinds.items() if shown.quality >= 0},
+    }
 
 
 def encode(found: Sequence[Covered], lo: int, side: int) -> bytes:
-    """A vector tile (MVT 2.1) with the layer `coverage`: one square a cell, id = Morton number, how many tiles of each kind.
+    """A vector tile (MVT 2.1) with the layer `coverage`: one square a cell, id = Morton number, attributes as in `KEYS`.
 
     Args:
         lo: Morton number of the tile's first cell. side: of a square, in units of 1/4096 of the tile.
@@ -90,22 +105,37 @@ def encode(found: Sequence[Covered], lo: int, side: int) -> bytes:
     if not found:
         return b""  # the same bytes for a tile that never had anything and one whose offers were withdrawn
     values: dict[int, int] = {}
+    known: dict[tuple[str, Shown], bytes] = {}  # neighbours mostly have the same to say
     parts = [_field(1, b"coverage")]
     for one in found:
-        x, y = grid.xy(one.cell - lo)
-        tags: list[int] = []
-        for index, kind in enumerate(KINDS):
-            if count := one.kinds.get(kind, 0):
-                tags += (index, values.setdefault(count, len(values)))
-        left, top = int(x) * side, int(y) * side
-        # MoveTo the corner, three LineTo, ClosePath; zigzag numbers; clockwise on the screen = an outer ring.
-        outline = (9, left << 1, top << 1, 26, side << 1, 0, 0, side << 1, (side << 1) - 1, 0, 15)
-        feature = b"\x08" + _varint(one.cell) + _field(2, _packed(tags)) + b"\x18\x03" + _field(4, _packed(outline))
-        parts.append(_field(2, feature))
-    parts += [_field(3, kind.encode()) for kind in KINDS]
-    parts += [_field(4, b"\x28" + _varint(count)) for count in values]
+        tags = b""
+        for item in one.kinds.items():
+            said = known.get(item)
+            if said is None:
+                said = known[item] = _tags(*item, values)
+            tags += said
+        parts.append(_field(2, b"\x08" + _varint(one.cell) + _field(2, tags) + _square(one.cell - lo, side)))
+    parts += [_field(3, key.encode()) for key in KEYS]
+    parts += [_field(4, b"\x28" + _varint(value)) for value in values]
     parts.append(b"\x28" + _varint(EXTENT) + b"\x78\x02")
     return _field(3, b"".join(parts))
+
+
+def _tags(kind: str, shown: Shown, values: dict[int, int]) -> bytes:
+    """Pairs of key and value, as places in `KEYS` and in `values`, which grows."""
+    first = 3 * KINDS.index(kind)
+    tags = [(key, values.setdefault(value, len(values))) for key, value in enumerate(shown, start=first) if value >= 0]
+    return _packed(number for pair in tags for number in pair)
+
+
+@lru_cache(maxsize=8192)
+def _square(offset: int, side: int) -> bytes:
+    """Type and geometry of the square of the cell that is `offset` cells after the first in Morton order."""
+    x, y = grid.xy(offset)
+    left, top = int(x) * side, int(y) * side
+    # MoveTo the corner, three LineTo, ClosePath; zigzag numbers; clockwise on the screen = an outer ring.
+    outline = (9, left << 1, top << 1, 26, side << 1, 0, 0, side << 1, (side << 1) - 1, 0, 15)
+    return b"\x18\x03" + _field(4, _packed(outline))
 
 
 def _field(number: int, body: bytes) -> bytes:

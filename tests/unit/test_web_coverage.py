@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapex.coverage import Covered
+from mapex.coverage import Covered, Shown
 from tiles import grid
 from web.coverage import EXTENT, KINDS, encode
 
@@ -75,16 +75,25 @@ def squares(tile: bytes) -> dict[int, tuple[list[tuple[int, int]], dict[str, int
     return found
 
 
+SHOWN = st.builds(Shown, st.integers(1, 5000), st.integers(0, 9999), st.integers(-1, 100))
+
+
+def attributes(kinds: dict[str, Shown]) -> dict[str, int]:
+    """What a square must say of these kinds."""
+    said = {}
+    for kind, shown in kinds.items():
+        said |= {kind: shown.cells, f"{kind}_age": shown.age} | ({f"{kind}_q": shown.quality} if shown.quality >= 0 else {})
+    return said
+
+
 @given(
-    st.dictionaries(
-        st.integers(0, 1023), st.dictionaries(st.sampled_from(KINDS), st.integers(1, 5000), min_size=1), min_size=1, max_size=40
-    ),
+    st.dictionaries(st.integers(0, 1023), st.dictionaries(st.sampled_from(KINDS), SHOWN, min_size=1), min_size=1, max_size=40),
     st.integers(0, 4**11 - 1),
 )
-def test_squares_decode_to_the_cells_that_were_encoded(cells: dict[int, dict[str, int]], tile: int) -> None:
+def test_squares_decode_to_the_cells_that_were_encoded(cells: dict[int, dict[str, Shown]], tile: int) -> None:
     lo, _ = grid.children(tile, 11, 16)
     decoded = squares(encode([Covered(lo + n, kinds) for n, kinds in sorted(cells.items())], lo, EXTENT >> 5))
-    assert {cell - lo: kinds for cell, (_, kinds) in decoded.items()} == cells
+    assert {cell - lo: said for cell, (_, said) in decoded.items()} == {n: attributes(kinds) for n, kinds in cells.items()}
     for cell, (ring, _) in decoded.items():
         x, y = grid.xy(cell - lo)
         assert ring == [(x * 128, y * 128), (x * 128 + 128, y * 128), (x * 128 + 128, y * 128 + 128), (x * 128, y * 128 + 128)]

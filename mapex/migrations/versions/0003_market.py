@@ -1,0 +1,40 @@
+"""Tables of the market's pages."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    _showcase()
+
+
+def _showcase() -> None:
+    """What the map shows, filled from what is on offer already."""
+    op.create_table(
+        "shown_layer",
+        sa.Column("layer_id", sa.String(length=40), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("seen_ns", sa.BigInteger(), nullable=False),
+        sa.Column("quality", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["layer_id"], ["layer.id"], name=op.f("fk_shown_layer_layer_id")),
+        sa.PrimaryKeyConstraint("layer_id", name=op.f("pk_shown_layer")),
+    )
+    op.create_table(
+        "kind_sum",
+        sa.Column("z", sa.Integer(), nullable=False),
+        sa.Column("cell", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("cells", sa.BigInteger(), nullable=False),
+        sa.Column("seen_ns", sa.BigInteger(), nullable=False),
+        sa.Column("quality", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("z", "cell", "kind", name=op.f("pk_kind_sum")),
+        sqlite_with_rowid=False,
+    )
+    from mapex import showcase
+
+    showcase.show_all(op.get_bind())
