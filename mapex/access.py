@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, insert, select
 
-from mapex import authority, db, entitlements, failpoints, ids, licences, permits
+from mapex import authority, db, entitlements, failpoints, ids, licences, named_users, permits
 from mapex.audit import Action, append, append_many
 from mapex.entitlements import OrderTile
 from mapex.errors import Conflict, Denied, Invalid, NotFound
@@ -74,14 +74,14 @@ def grant(
     Raises:
         Invalid: `grant.tiles`, `grant.holder_missing`.
         NotFound: `order.unknown`, `tile.unknown` (with the list).
-        Denied: `permit.*`, `licence.purpose`, `entitlement.suspended`, `version.recalled` (with the list of tiles); nothing is
-        granted then, and the refusal is logged.
+        Denied: `order.not_named`; `permit.*`, `licence.purpose`, `entitlement.suspended`, `version.recalled` (with the list of
+            tiles); nothing is granted then, and the refusal is logged.
     """
-    org_id = authority.member(by)
+    authority.member(by)
     wanted = _check_tiles(tiles)
     try:
         with db.begin(ex) as conn:
-            checked = _check(conn, ex, org_id, order_id, wanted)
+            checked = _check(conn, ex, by, order_id, wanted)
             now = ex.now()
             expires_ns = now + ex.settings.grant_seconds * NS
             granted = [(ids.new("gra"), one) for one in checked]
@@ -110,12 +110,14 @@ def _check_tiles(tiles: Sequence[str]) -> list[str]:
     return wanted
 
 
-def _check(conn: Connection, ex: Exchange, org_id: str, order_id: str, wanted: list[str]) -> list[_Checked]:
+def _check(conn: Connection, ex: Exchange, by: Actor, order_id: str, wanted: list[str]) -> list[_Checked]:
+    org_id = authority.member(by)
     state = conn.execute(select(purchase.c.state).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).scalar()
     if state is None:
         raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
     if state not in ("paid", "ready"):
         raise Conflict("order.unpaid", f"order {order_id} is {state}; nothing can be read yet", order=order_id, state=state)
+    named_users.check(conn, order_id, by)
     found = {tile.id: tile for tile in entitlements.pick(conn, org_id, order_id, wanted)}
     if missing := [tile for tile in wanted if tile not in found]:
         raise NotFound(

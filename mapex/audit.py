@@ -68,6 +68,7 @@ class Action(StrEnum):
     OFFER_WITHDRAWN = "offer.withdrawn"
     QUOTE_MADE = "quote.made"
     ORDER_PLACED = "order.placed"
+    ORDER_NAMED = "order.named"
     WALLET_CREDITED = "wallet.credited"
     ACCESS_GRANTED = "access.granted"
     ACCESS_REFUSED = "access.refused"

@@ -143,6 +143,53 @@ def pick(conn: Connection, org_id: str, order_id: str, entitlement_ids: Sequence
     return [_tile(row, frozenset()) for row in conn.execute(statement, values).mappings()]
 
 
+def orders_in(conn: Connection, org_id: str, dataset_ids: Sequence[str], ranges: UInt64s) -> list[str]:
+    """Ids of the organisation's orders that hold tiles of the datasets in the sale-zoom ranges, the one with the most first."""
+    head, values = pyramid.with_ranges(conn, [(ZOOM, ranges)])
+    statement = text(
+        f"{head} SELECT e.order_id FROM r JOIN entitlement e ON e.org_id = :org AND e.dataset_id IN :datasets AND e.state = 'active' "
+        "AND e.cell >= r.lo AND e.cell < r.hi GROUP BY e.order_id ORDER BY COUNT(*) DESC, e.order_id LIMIT 20"
+    ).bindparams(bindparam("datasets", expanding=True, type_=String()))
+    return list(conn.execute(statement, {**values, "org": org_id, "datasets": list(dataset_ids)}).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an order is: its files, those that may not be read now, and those that were read already (of how many reads)."""
+
+    files: int
+    size: int
+    withheld: int
+    read: int
+    reads: int
+    first_read_ns: int | None
+    last_read_ns: int | None
+
+
+def progress(ex: Exchange, by: Actor, order_id: str) -> Progress:
+    """How far an order of `by`'s organisation is.
+
+    Raises: NotFound: absent or foreign.
+    """
+    org_id = authority.member(by)
+    withheld = "e.state <> 'active' OR v.state = 'recalled'"
+    files = text(
+        f"SELECT COUNT(*) AS files, CAST(COALESCE(SUM(t.bytes), 0) AS bigint) AS size, "
+        f"CAST(COALESCE(SUM(CASE WHEN {withheld} THEN 1 ELSE 0 END), 0) AS bigint) AS withheld FROM entitlement e "
+        "JOIN tile t ON t.layer_id = e.layer_id AND t.cell = e.cell AND t.part = e.part JOIN layer l ON l.id = e.layer_id "
+        "JOIN dataset_version v ON v.id = l.version_id WHERE e.order_id = :order"
+    )
+    reads = text(
+        'SELECT COUNT(DISTINCT e.id) AS "read", COUNT(a.id) AS reads, MIN(a.issued_ns) AS first_read_ns, MAX(a.issued_ns) AS last_read_ns '
+        "FROM entitlement e JOIN access_grant a ON a.entitlement_id = e.id WHERE e.order_id = :order"
+    )
+    with db.read(ex) as conn:
+        if conn.execute(select(purchase.c.id).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).first() is None:
+            raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+        found = [conn.execute(query, {"order": order_id}).mappings().one() for query in (files, reads)]
+    return Progress(**found[0], **found[1])
+
+
 _SELECT = (
     "SELECT e.id, e.order_id, d.slug AS dataset, g.slug AS org, v.number AS version, l.name AS layer, l.kind, l.handling_class, e.cell, "
     "e.part, e.sha256, t.bytes AS size, t.media_type, o.licence, o.attribution, e.purpose, e.state, e.paid, t.object_key, "

@@ -207,7 +207,7 @@ def price(conn: Connection, org_id: str, wanted: Wanted, at_ns: int) -> Estimate
             if refused := offer.sums.cells - total.cells:
                 refusals.append(_refusal(offer, permitted.code, permitted.message, refused))
             if total.cells:
-                lines += _lines(offer, total, own)
+                lines += lines_of(offer, total, own)
                 pins.append(Pin(offer.layer_id, offer.offer_id, offer.seller_id, index, permitted.permit_id, permitted.permit))
     lines.sort(key=_place)
     subtotal = sum(line.amount for line in lines)
@@ -276,7 +276,8 @@ def _permitted(conn: Connection, org_id: str, handling_class: str, wanted: Wante
     return _Permitted(left.ranges, permit_id, number, first.code, first.sentence)
 
 
-def _lines(offer: Offered, total: Sum, owned: Sum) -> list[Line]:
+def lines_of(offer: Offered, total: Sum, owned: Sum) -> list[Line]:
+    """The lines of one layer: `total` is what it has, `owned` what the buyer has of that already."""
     charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, owned.quantities)
     return [
         Line(
@@ -370,7 +371,7 @@ def reprice(conn: Connection, org_id: str, held: Estimate) -> tuple[Line, ...]:
         sums = {layer_id: found for layer_id, found in pyramid.sums(conn, pieces).items() if layer_id in pinned}
         owned = pyramid.owned_sums(conn, org_id, pieces)
         for offer in offers_in(conn, sums):
-            lines += _lines(offer, offer.sums, owned.get(offer.layer_id, NOTHING))
+            lines += lines_of(offer, offer.sums, owned.get(offer.layer_id, NOTHING))
     return tuple(sorted(lines, key=_place))
 
 

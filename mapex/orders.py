@@ -7,26 +7,28 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, text
 
-from mapex import authority, db, entitlements, failpoints, ids, ledger, permits, quotes
+from mapex import authority, db, entitlements, failpoints, ids, ledger, named_users, participants, permits, quotes, renewals
 from mapex.audit import Action, append
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
-from mapex.estimates import Estimate, Line, document, price, reprice
+from mapex.estimates import Line, document, reprice
 from mapex.exchange import Actor, Exchange
 from mapex.pricing import MEASURES, Unit
 from mapex.quotes import Quote
-from mapex.schema import layer, organisation, permit
+from mapex.schema import layer, organisation, permit, person
 from mapex.schema import offer as offer_table
 from mapex.schema import order as table
+from mapex.schema import quote as quote_table
 from mapex.times import iso_from_ns
 from tiles.region import Cover
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was bought. `lines` are those of the quote; money is whole KRW."""
+    """What was bought. `lines` are those of the quote; money is whole KRW. `name` is what the buyer calls the area."""
 
     id: str
     org_id: str
@@ -39,6 +41,8 @@ class Order:
     vat: int
     total: int
     created_ns: int
+    name: str = ""
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,14 @@ class OrderPage:
     next: str | None
 
 
-def place(ex: Exchange, by: Actor, quote_id: str, key: str) -> Order:
+def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence[str] = ()) -> Order:
     """Buy a quote. The same `key` again answers the same order and changes nothing.
 
+    Args:
+        persons: e-mails of those of the organisation who may download it; none named = all of them.
+
     Raises:
-        Invalid: `order.key`. NotFound: `quote.unknown`.
+        Invalid: `order.key`, `order.persons`. NotFound: `quote.unknown`.
         Conflict: `order.key_reused` (the key bought another quote), `quote.bought` (under another key), `quote.expired`,
         `offer.withdrawn`, `quote.price_changed` (the new estimate is in the details).
         Denied: `permit.*`: the permit that the quote rested on is not valid now.
@@ -63,11 +70,12 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str) -> Order:
     ledger.check_key(key)
     if not isinstance(quote_id, str):
         raise Invalid("quote.malformed", "the quote must be named by its id")
-    body_sha256 = hashlib.sha256(quote_id.encode()).hexdigest()
+    named = sorted({email.strip().lower() for email in persons})
+    body_sha256 = hashlib.sha256("\n".join([quote_id, *named]).encode()).hexdigest()
     with db.begin(ex) as conn:
         # One order at a time for each buyer: ownership and balance stay as they were read until the commit.
         db.take_turns(conn, f"orders:{org_id}")
-        before = conn.execute(select(table).where(table.c.org_id == org_id, table.c.key == key)).mappings().first()
+        before = conn.execute(_orders().where(table.c.org_id == org_id, table.c.key == key)).mappings().first()
         if before is not None:
             return _replayed(before, body_sha256, key)
         quote = quotes.load(conn, ex, org_id, quote_id)
@@ -76,13 +84,15 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str) -> Order:
         _check_offers(conn, quote)
         groups = _permitted(conn, quote, now)
         if reprice(conn, org_id, quote.estimate) != quote.estimate.lines:
-            raise _price_changed(conn, quote, now)
+            raise _price_changed(conn, ex, quote, now)
         ledger.check_funds(conn, ledger.wallet_id(org_id), quote.estimate.total)
         made = _insert(conn, by, quote, key, body_sha256, now)
         for group in groups:
             entitlements.add(conn, org_id, made.id, made.purpose, group)
         _check_tiles(conn, made, quote)
         _settle(conn, ex, made, quote)
+        if named:
+            named_users.put(conn, ex, by, made.id, named)
         _log(conn, ex, by, made, quote)
         failpoints.hit("order.before_commit")
     failpoints.hit("order.after_commit")
@@ -96,13 +106,23 @@ def get(ex: Exchange, by: Actor, order_id: str) -> Order:
     """
     org_id = authority.member(by)
     with db.read(ex) as conn:
-        row = conn.execute(select(table).where(table.c.id == order_id, table.c.org_id == org_id)).mappings().first()
+        row = conn.execute(_orders().where(table.c.id == order_id, table.c.org_id == org_id)).mappings().first()
     if row is None:
         raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
     return _order(row)
 
 
-def of(ex: Exchange, by: Actor, *, after: str = "", limit: int = 100) -> OrderPage:
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which orders; empty or None means any. `dataset` is a slug, times are those of the order (half open)."""
+
+    purpose: str = ""
+    dataset: str = ""
+    from_ns: int | None = None
+    to_ns: int | None = None
+
+
+def of(ex: Exchange, by: Actor, *, after: str = "", limit: int = 100, wanted: Filter | None = None) -> OrderPage:
     """Orders of `by`'s organisation, newest first; `after` is the id of the last one seen.
 
     Raises: Invalid: `page.limit`.
@@ -110,7 +130,8 @@ def of(ex: Exchange, by: Actor, *, after: str = "", limit: int = 100) -> OrderPa
     org_id = authority.member(by)
     if not 1 <= limit <= 1000:
         raise Invalid("page.limit", f"limit must be 1 to 1000, not {limit}", limit=limit)
-    query = select(table).where(table.c.org_id == org_id).order_by(table.c.created_ns.desc(), table.c.id.desc()).limit(limit + 1)
+    query = _orders().where(table.c.org_id == org_id, *_conditions(wanted or Filter()))
+    query = query.order_by(table.c.created_ns.desc(), table.c.id.desc()).limit(limit + 1)
     with db.read(ex) as conn:
         if after:
             seen = conn.execute(select(table.c.created_ns).where(table.c.id == after, table.c.org_id == org_id)).scalar()
@@ -119,6 +140,27 @@ def of(ex: Exchange, by: Actor, *, after: str = "", limit: int = 100) -> OrderPa
             query = query.where((table.c.created_ns < seen) | ((table.c.created_ns == seen) & (table.c.id < after)))
         found = [_order(row) for row in conn.execute(query).mappings()]
     return OrderPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
+
+
+def _orders() -> Any:
+    """Query of orders, with what the buyer calls the area, and who ordered."""
+    joined = table.join(quote_table, quote_table.c.id == table.c.quote_id).join(person, person.c.id == table.c.person_id)
+    return select(table, quote_table.c.name, person.c.email.label("person")).select_from(joined)
+
+
+def _conditions(wanted: Filter) -> list[Any]:
+    found: list[Any] = []
+    if wanted.purpose:
+        found.append(table.c.purpose == wanted.purpose)
+    if wanted.dataset:
+        # Slugs hold neither quotes nor wildcards, so that the quoted slug is found in the JSON as text, on every database.
+        slug = participants.check_slug(wanted.dataset)
+        found.append(table.c.lines.contains(f'"dataset":"{slug}"', autoescape=True))
+    if wanted.from_ns is not None:
+        found.append(table.c.created_ns >= wanted.from_ns)
+    if wanted.to_ns is not None:
+        found.append(table.c.created_ns < wanted.to_ns)
+    return found
 
 
 def _replayed(row: RowMapping, body_sha256: str, key: str) -> Order:
@@ -173,8 +215,10 @@ def _permitted(conn: Connection, quote: Quote, now: int) -> list[entitlements.Bo
     return groups
 
 
-def _price_changed(conn: Connection, quote: Quote, now: int) -> MapexError:
-    fresh: Estimate = price(conn, quote.org_id, quote.wanted, now)
+def _price_changed(conn: Connection, ex: Exchange, quote: Quote, now: int) -> MapexError:
+    fresh = renewals.price_now(conn, ex, quote, now)
+    if fresh is None:
+        return Conflict("quote.price_changed", f"what quote {quote.id} named is not on sale as it was; ask for a new quote", quote=quote.id)
     return Conflict(
         "quote.price_changed",
         f"the quote was {quote.estimate.total} KRW and the same area costs {fresh.total} KRW now; ask for a new quote",
@@ -196,9 +240,11 @@ def _insert(conn: Connection, by: Actor, quote: Quote, key: str, body_sha256: st
         vat=estimate.vat,
         total=estimate.total,
         created_ns=now,
+        name=quote.name,
+        person=by.email,
     )
     lines = json.dumps([asdict(line) for line in made.lines], separators=(",", ":"), ensure_ascii=False)
-    values = {name: getattr(made, name) for name in Order.__dataclass_fields__ if name != "lines"}
+    values = {name: getattr(made, name) for name in Order.__dataclass_fields__ if name not in ("lines", "name", "person")}
     conn.execute(insert(table).values(**values, person_id=by.person_id, body_sha256=body_sha256, lines=lines))
     return made
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import rfc8785
-from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select, text
+from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select, text, update
 
-from mapex import authority, db, ids, pyramid
+from mapex import authority, db, ids, participants, pyramid
 from mapex.audit import Action, append
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.estimates import Area, Estimate, Line, Pin, Refusal, Wanted, price, want
@@ -27,7 +27,11 @@ from tiles.region import Cover, Region
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A held price. `request` is what was asked for, as JSON; `order_id` is set once it was bought."""
+    """A held price. `request` is what was asked for, as JSON; `order_id` is set once it was bought.
+
+    `name` is what the buyer calls the area. `request` may name the quote that this one `replaces`, and the order of which this one
+    is the update (`updates_of`).
+    """
 
     id: str
     org_id: str
@@ -37,6 +41,7 @@ class Quote:
     created_ns: int
     expires_ns: int
     order_id: str | None = None
+    name: str = ""
 
     @property
     def wanted(self) -> Wanted:
@@ -67,33 +72,64 @@ def quote(
         Denied: `role.member`, or everything in the region needs a permit or licence term that the buyer lacks (`permit.*`,
         `licence.purpose`; all refusals in the details). NotFound: `dataset.unknown`.
     """
-    org_id = authority.member(by)
     if not purpose:
         raise Invalid("purpose.missing", "a quote needs the purpose of use; it is part of the licence that is bought")
     wanted = want(area, layers=layers, dataset=dataset, purpose=purpose)
+    request = {
+        "region": area.geojson if isinstance(area, Region) else None,
+        "layers": sorted(layers) if layers else None,
+        "dataset": dataset,
+    }
+    return hold(ex, by, request, lambda conn, org_id, now: price(conn, org_id, wanted, now))
+
+
+Pricing = Callable[[Connection, str, int], Estimate]
+"""What gives the price for an organisation at a time, in the caller's transaction."""
+
+
+def hold(ex: Exchange, by: Actor, request: Mapping[str, Any], pricing: Pricing, *, name: str = "") -> Quote:
+    """Hold the price that `pricing` gives now.
+
+    Raises: what `quote` raises.
+    """
+    org_id = authority.member(by)
     with db.read(ex) as conn:
-        estimate = price(conn, org_id, wanted, ex.now())
+        estimate = pricing(conn, org_id, ex.now())
         _refuse_empty(estimate)
         digest = tiles_digest(conn, estimate)
     created_ns = ex.now()
     made = Quote(
         id=ids.new("quo"),
         org_id=org_id,
-        request={
-            "region": area.geojson if isinstance(area, Region) else None,
-            "layers": sorted(layers) if layers else None,
-            "dataset": dataset,
-        },
+        request=request,
         estimate=estimate,
         tiles_sha256=digest,
         created_ns=created_ns,
         expires_ns=created_ns + ex.settings.quote_minutes * MINUTE_NS,
+        name=name,
     )
     values = _values(made, by.person_id)
     with db.begin(ex) as conn:
-        conn.execute(insert(table).values(**values, signature=_signature(ex, values)))
+        conn.execute(insert(table).values(**values, name=name, signature=_signature(ex, values)))
+        purpose = str(estimate.purpose)
         append(conn, ex, by, Action.QUOTE_MADE, owner="", purpose=purpose, quote=made.id, total=estimate.total, tiles_sha256=digest)
     return made
+
+
+MAX_NAME = 100
+
+
+def rename(ex: Exchange, by: Actor, quote_id: str, name: str) -> Quote:
+    """Call the area of an own quote, and of the order that was made of it, `name`; empty: nothing.
+
+    Raises: NotFound. Invalid: `text.malformed`.
+    """
+    line = " ".join(name.split())
+    checked = participants.check_text(line, "name", MAX_NAME) if line else ""
+    found = get(ex, by, quote_id)
+    with db.begin(ex) as conn:
+        conn.execute(update(table).where(table.c.id == found.id).values(name=checked))
+    return replace(found, name=checked)
 
 
 def get(ex: Exchange, by: Actor, quote_id: str) -> Quote:
@@ -222,6 +258,7 @@ def _quote(row: RowMapping) -> Quote:
         row["created_ns"],
         row["expires_ns"],
         row["order_id"],
+        row["name"],
     )
 
 

@@ -308,6 +308,7 @@ quote = Table(
     Column("signature", String(128), nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     Column("expires_ns", BigInteger, nullable=False),
+    Column("name", Text, nullable=False, server_default=""),  # what the buyer calls the area; a note of theirs, neither signed nor logged
 )
 
 order = Table(
@@ -327,6 +328,14 @@ order = Table(
     Column("total", BigInteger, nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     UniqueConstraint("org_id", "key"),
+)
+
+# Who of the buyer's organisation may download an order; an order without a row is open to all of them.
+order_person = Table(
+    "order_person",
+    metadata,
+    Column("order_id", String(40), ForeignKey("purchase_order.id"), primary_key=True),
+    Column("person_id", String(40), ForeignKey("person.id"), primary_key=True),
 )
 
 entitlement = Table(

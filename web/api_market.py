@@ -8,7 +8,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-from mapex import offers, quotes
+from mapex import offers, quotes, renewals
 from mapex.times import iso_from_ns
 from web.auth import current_actor, exchange
 from web.parse import Answer, AreaIn, Body, Length, area_of, fields
@@ -126,6 +126,21 @@ class QuoteOut(EstimateOut):
     expires_at = fields.String()
     order = fields.String(allow_none=True)
     region = fields.Raw(allow_none=True)
+    name = fields.String(metadata={"description": "what your organisation calls the area"})
+    replaces = fields.String(allow_none=True, metadata={"description": "the quote that was asked for anew"})
+    updates_of = fields.String(allow_none=True, metadata={"description": "the order of which these are the newer tiles"})
+
+
+class RenewIn(Body):
+    """The purpose, when it shall be another."""
+
+    purpose = fields.String(validate=Length(1, 32))
+
+
+class NameIn(Body):
+    """What the area is called; empty: nothing."""
+
+    name = fields.String(required=True, validate=Length(0, 400))
 
 
 class PublishIn(Body):
@@ -185,7 +200,7 @@ def make_quote(json_data: dict[str, Any]) -> dict[str, Any]:
     ex = exchange()
     wanted = {name: json_data.get(name) for name in ("layers", "dataset")}
     made = offers.quote(ex, current_actor(), area_of(ex, json_data), purpose=json_data["purpose"], **wanted)
-    return _quote(made)
+    return quote_document(made)
 
 
 @blueprint.get("/quotes/<quote_id>")
@@ -193,7 +208,25 @@ def make_quote(json_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output(QuoteOut)
 def get_quote(quote_id: str) -> dict[str, Any]:
     """A quote of the own organisation."""
-    return _quote(quotes.get(exchange(), current_actor(), quote_id))
+    return quote_document(quotes.get(exchange(), current_actor(), quote_id))
+
+
+@blueprint.post("/quotes/<quote_id>/renew")
+@policy("price")
+@blueprint.input(RenewIn)
+@blueprint.output(QuoteOut, status_code=201)
+def renew_quote(quote_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Hold the price of the same request anew, for another purpose if one is named; the old quote stays as it is."""
+    return quote_document(renewals.renew(exchange(), current_actor(), quote_id, json_data.get("purpose")))
+
+
+@blueprint.patch("/quotes/<quote_id>")
+@policy("price")
+@blueprint.input(NameIn)
+@blueprint.output(QuoteOut)
+def rename_quote(quote_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Call the area of a quote, and of its order, something; a note of your organisation, no part of the trade."""
+    return quote_document(quotes.rename(exchange(), current_actor(), quote_id, json_data["name"]))
 
 
 @blueprint.post("/datasets/<slug>/publish")
@@ -247,7 +280,8 @@ def _listing(one: offers.Listing, now: int) -> dict[str, Any]:
     }
 
 
-def _quote(made: quotes.Quote) -> dict[str, Any]:
+def quote_document(made: quotes.Quote) -> dict[str, Any]:
+    """The quote as JSON values."""
     return {
         "id": made.id,
         **offers.document(made.estimate),
@@ -256,6 +290,9 @@ def _quote(made: quotes.Quote) -> dict[str, Any]:
         "expires_at": iso_from_ns(made.expires_ns),
         "order": made.order_id,
         "region": made.request["region"],
+        "name": made.name,
+        "replaces": made.request.get("replaces"),
+        "updates_of": made.request.get("updates_of"),
     }
 
 

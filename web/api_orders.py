@@ -8,12 +8,12 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
-from mapex import entitlements, estimates, orders
+from mapex import entitlements, estimates, named_users, orders, updates
 from mapex.errors import Invalid
 from mapex.times import iso_from_ns
-from web.api_market import LineOut
+from web.api_market import LineOut, QuoteOut, quote_document
 from web.auth import current_actor, exchange
-from web.parse import Answer, Body, Length, PageQuery, Range, fields
+from web.parse import Answer, Body, Length, PageQuery, Range, fields, when
 from web.policy import policy
 
 blueprint = APIBlueprint("orders", __name__, url_prefix="/api/v1", tag="Orders")
@@ -23,6 +23,70 @@ class OrderIn(Body):
     """Which quote is bought."""
 
     quote = fields.String(required=True, validate=Length(1, 40))
+    persons = fields.List(
+        fields.String(validate=Length(1, 255)),
+        load_default=list,
+        validate=Length(0, named_users.MOST),
+        metadata={"description": "e-mails of those of your organisation who may download it; empty: all of them"},
+    )
+
+
+class PersonsIn(Body):
+    """Who may download an order."""
+
+    persons = fields.List(fields.String(validate=Length(1, 255)), required=True, validate=Length(0, named_users.MOST))
+
+
+class PersonsOut(Answer):
+    """E-mails of the named users; empty: everybody of the organisation."""
+
+    persons = fields.List(fields.String())
+
+
+class UpdateQuoteIn(Body):
+    """Whether tiles that are new in the area are wanted too."""
+
+    added = fields.Boolean(load_default=False)
+
+
+class ChangeOut(Answer):
+    """What happened to one layer since: quadkeys."""
+
+    dataset = fields.String()
+    org = fields.String()
+    layer = fields.String()
+    kind = fields.String()
+    version = fields.Integer()
+    bought_version = fields.Integer()
+    changed = fields.List(fields.String())
+    added = fields.List(fields.String())
+    removed = fields.List(fields.String())
+
+
+class UpdatesOut(Answer):
+    """What of an order has a newer version on sale; a total is null where there is nothing to buy."""
+
+    order = fields.String()
+    tiles = fields.Integer()
+    changed = fields.Integer()
+    added = fields.Integer()
+    removed = fields.Integer()
+    layers = fields.List(fields.Nested(ChangeOut))
+    total = fields.Integer(allow_none=True, metadata={"description": "KRW with VAT for the changed tiles"})
+    total_with_added = fields.Integer(allow_none=True)
+
+
+class ProgressOut(Answer):
+    """How far an order is: files, files that may not be read now, files that were read, and how many reads that were."""
+
+    state = fields.String()
+    files = fields.Integer()
+    size = fields.Integer()
+    withheld = fields.Integer()
+    read = fields.Integer()
+    reads = fields.Integer()
+    first_read_at = fields.String(allow_none=True)
+    last_read_at = fields.String(allow_none=True)
 
 
 class OrderOut(Answer):
@@ -39,6 +103,17 @@ class OrderOut(Answer):
     vat = fields.Integer()
     total = fields.Integer()
     created_at = fields.String()
+    name = fields.String(metadata={"description": "what your organisation calls the area"})
+    person = fields.String(metadata={"description": "who ordered"})
+
+
+class OrdersQuery(PageQuery):
+    """Which orders."""
+
+    purpose = fields.String(load_default="")
+    dataset = fields.String(load_default="", metadata={"description": "slug"})
+    from_time = fields.String(load_default="", data_key="from", metadata={"description": "ISO 8601"})
+    to_time = fields.String(load_default="", data_key="to", metadata={"description": "ISO 8601; half open"})
 
 
 class OrdersOut(Answer):
@@ -94,16 +169,17 @@ def place(json_data: dict[str, Any]) -> dict[str, Any]:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         raise Invalid("order.key", "send the header Idempotency-Key: a text of your choice for this purchase, the same when you repeat it")
-    return _order(orders.place(exchange(), current_actor(), json_data["quote"], key))
+    return _order(orders.place(exchange(), current_actor(), json_data["quote"], key, persons=json_data["persons"]))
 
 
 @blueprint.get("/orders")
 @policy("own")
-@blueprint.input(PageQuery, location="query", unknown=None)
+@blueprint.input(OrdersQuery, location="query", unknown=None)
 @blueprint.output(OrdersOut)
 def list_orders(query_data: dict[str, Any]) -> dict[str, Any]:
     """Orders of the own organisation, newest first."""
-    page = orders.of(exchange(), current_actor(), after=query_data["after"], limit=query_data["limit"])
+    wanted = orders.Filter(query_data["purpose"], query_data["dataset"], when(query_data["from_time"]), when(query_data["to_time"]))
+    page = orders.of(exchange(), current_actor(), after=query_data["after"], limit=query_data["limit"], wanted=wanted)
     return {"orders": [_order(one) for one in page.orders], "next": page.next}
 
 
@@ -125,6 +201,71 @@ def list_tiles(order_id: str, query_data: dict[str, Any]) -> Response:
     return jsonify(tiles=[_tile(one) for one in page.tiles], next=page.next)
 
 
+@blueprint.get("/orders/<order_id>/progress")
+@policy("own")
+@blueprint.output(ProgressOut)
+def progress(order_id: str) -> dict[str, Any]:
+    """How far an order is: what can be read, what was read."""
+    ex, by = exchange(), current_actor()
+    found = entitlements.progress(ex, by, order_id)
+    times = {
+        f"{name}_at": iso_from_ns(at) if at else None
+        for name, at in (("first_read", found.first_read_ns), ("last_read", found.last_read_ns))
+    }
+    return {"state": orders.get(ex, by, order_id).state, **asdict(found), **times}
+
+
+@blueprint.get("/orders/<order_id>/persons")
+@policy("own")
+@blueprint.output(PersonsOut)
+def list_persons(order_id: str) -> dict[str, Any]:
+    """Who of the own organisation may download an order."""
+    return {"persons": list(named_users.of_order(exchange(), current_actor(), order_id))}
+
+
+@blueprint.put("/orders/<order_id>/persons")
+@policy("buy")
+@blueprint.input(PersonsIn)
+@blueprint.output(PersonsOut)
+def change_persons(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Name who may download an order; only the one who ordered and those who are named may change it."""
+    return {"persons": list(named_users.change(exchange(), current_actor(), order_id, json_data["persons"]))}
+
+
+@blueprint.get("/orders/<order_id>/updates")
+@policy("own")
+@blueprint.output(UpdatesOut)
+def list_updates(order_id: str) -> Response:
+    """Which tiles of an order have a newer version on sale, and what exactly those cost."""
+    found = updates.of_order(exchange(), current_actor(), order_id)
+    return jsonify(
+        order=found.order_id,
+        tiles=found.tiles,
+        changed=found.changed,
+        added=found.added,
+        removed=found.removed,
+        layers=[_change(one) for one in found.layers],
+        total=found.price.total if found.price else None,
+        total_with_added=found.price_with_added.total if found.price_with_added else None,
+    )
+
+
+@blueprint.post("/orders/<order_id>/updates/quote")
+@policy("price")
+@blueprint.input(UpdateQuoteIn)
+@blueprint.output(QuoteOut, status_code=201)
+def quote_updates(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Hold the price of exactly the tiles of an order that have a newer version."""
+    return quote_document(updates.quote(exchange(), current_actor(), order_id, added=json_data["added"]))
+
+
+def _change(one: updates.LayerChange) -> dict[str, Any]:
+    from tiles import grid
+
+    about = {name: getattr(one, name) for name in ("dataset", "org", "layer", "kind", "version", "bought_version")}
+    return {**about, **{name: grid.quadkeys(getattr(one, name)) for name in ("changed", "added", "removed")}}
+
+
 def _order(made: orders.Order) -> dict[str, Any]:
     return {
         "id": made.id,
@@ -138,6 +279,8 @@ def _order(made: orders.Order) -> dict[str, Any]:
         "vat": made.vat,
         "total": made.total,
         "created_at": iso_from_ns(made.created_ns),
+        "name": made.name,
+        "person": made.person,
     }
 
 

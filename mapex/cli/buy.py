@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote as quoted
 
 import click
 
@@ -93,24 +94,45 @@ def quote_text(quote: dict[str, Any]) -> str:
 
 @click.command()
 @_with_region
-@click.option("--purpose", required=True, help="What the data is for, for example research.")
+@click.option("--purpose", help="What the data is for, for example research; not with --updates.")
 @click.option("--dataset", help="Only this dataset (SLUG or FIRM/SLUG).")
-def quote(region: str | None, bbox: str | None, layers: str | None, as_json: bool, purpose: str, dataset: str | None) -> None:
+@click.option("--updates", metavar="ORDER_ID", help="Instead of a region: exactly the tiles of this order that have a newer version.")
+@click.option("--added", is_flag=True, help="With --updates: also tiles that are new in the area of the order.")
+def quote(
+    region: str | None,
+    bbox: str | None,
+    layers: str | None,
+    as_json: bool,
+    purpose: str | None,
+    dataset: str | None,
+    updates: str | None,
+    added: bool,
+) -> None:
     """The exact price of a region, held for 15 minutes."""
-    body = {**_request(region, bbox, layers), "purpose": purpose}
-    if dataset:
-        body["dataset"] = dataset
-    answer = Client.from_environment().call("POST", "/quotes", body)
+    body: dict[str, Any]
+    if updates is not None:
+        if region or bbox or layers or purpose or dataset:
+            raise Invalid("cli.updates", "--updates takes area, layers and purpose from the order; leave those options out.")
+        path, body = f"/orders/{quoted(updates, safe='')}/updates/quote", {"added": added}
+    else:
+        if purpose is None or added:
+            raise Invalid("cli.purpose", "Say what the data is for: --purpose research. (--added goes with --updates only.)")
+        path, body = "/quotes", {**_request(region, bbox, layers), "purpose": purpose}
+        if dataset:
+            body["dataset"] = dataset
+    answer = Client.from_environment().call("POST", path, body)
     show(answer, as_json=as_json, text=quote_text(answer))
 
 
 @click.command()
 @click.argument("quote_id")
 @click.option("--key", help="Idempotency key: the same key never buys twice. Default: the quote's own id.")
+@click.option("--for", "persons", multiple=True, metavar="EMAIL", help="Who of your firm may download it; repeat. Default: everybody.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def buy(quote_id: str, key: str | None, as_json: bool) -> None:
+def buy(quote_id: str, key: str | None, persons: tuple[str, ...], as_json: bool) -> None:
     """Order what a quote offers; the total is the quote's, or the order is refused."""
-    order = Client.from_environment().call("POST", "/orders", {"quote": quote_id}, headers={"Idempotency-Key": key or quote_id})
+    body = {"quote": quote_id, **({"persons": list(persons)} if persons else {})}
+    order = Client.from_environment().call("POST", "/orders", body, headers={"Idempotency-Key": key or quote_id})
     text = f"Order {order['id']}: {order['state']}, {_won(order['total'])} KRW. Download with: mapex get {order['id']} --to DIR"
     show(order, as_json=as_json, text=text)
 

@@ -11,6 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     _showcase()
+    _orders()
 
 
 def _showcase() -> None:
@@ -38,3 +39,16 @@ def _showcase() -> None:
     from mapex import showcase
 
     showcase.show_all(op.get_bind())
+
+
+def _orders() -> None:
+    """Names of areas, and who may download an order."""
+    op.add_column("quote", sa.Column("name", sa.Text(), server_default="", nullable=False))
+    op.create_table(
+        "order_person",
+        sa.Column("order_id", sa.String(length=40), nullable=False),
+        sa.Column("person_id", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(["order_id"], ["purchase_order.id"], name=op.f("fk_order_person_order_id")),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_order_person_person_id")),
+        sa.PrimaryKeyConstraint("order_id", "person_id", name=op.f("pk_order_person")),
+    )
