@@ -19,6 +19,7 @@ from typing import Any
 TASKS = {
     "convert": "ingest.flow:convert",
     "inspect": "ingest.flow:inspect",
+    "preview": "ingest.preview:preview",
     "verify": "ingest.verify:verify",
 }
 """What a caged child can do: name -> function (request, emit)."""

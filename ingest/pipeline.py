@@ -13,14 +13,14 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
-from ingest import source
+from ingest import previews, source
 from ingest.convert import Converted, Task, convert, lay_out, tiles_of
 from ingest.findings import Counts, Finding, FindingLog, Severity, error, info
 from ingest.heart import Heart
@@ -29,9 +29,10 @@ from ingest.reader import Known, Placement
 from ingest.records import LayerReport, SourceReport
 from ingest.sniff import is_junk
 from mapex import catalogue, drafting, failpoints, jobs
-from mapex.drafts import Draft, DraftLayer, DraftSource
+from mapex.drafts import Draft, DraftLayer, DraftPreview, DraftSource
 from mapex.errors import Unavailable
 from mapex.exchange import Exchange
+from mapex.licences import HandlingClass
 from tiles.batch import EncodedTile
 from tiles.store import Area
 
@@ -40,7 +41,22 @@ log = logging.getLogger(__name__)
 _SPARE_BYTES = 64 << 20
 _PUTS = 4
 _STALE_S = 86_400
-_TOOLS = ("mapex", "laspy", "lazrs", "mcap", "numpy", "open3d-cpu", "pillow", "pyarrow", "pyogrio", "pyproj", "rosbags", "shapely")
+_TOOLS = (
+    "mapex",
+    "av",
+    "laspy",
+    "lazrs",
+    "mcap",
+    "numpy",
+    "open3d-cpu",
+    "opencv-python-headless",
+    "pillow",
+    "pyarrow",
+    "pyogrio",
+    "pyproj",
+    "rosbags",
+    "shapely",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +139,24 @@ def _draft(ex: Exchange, job: jobs.Job, folder: Path, heart: Heart) -> Draft:
     formats = {name: c.report.format for c, g in zip(done, groups, strict=True) if c.report is not None for name in g.members}
     unplaced = any(converted.report is not None and converted.report.unplaced for converted in done)
     blocked = any(finding.severity is Severity.ERROR for finding in found)
+    layers = _layers(done, found)
     tiles: list[EncodedTile] = []
+    shown: list[DraftPreview] = []
     if not (unplaced or blocked):
         tiles = sorted(
             (tile for one, converted in zip(tasks, done, strict=True) if converted.tiles for tile in tiles_of(one.records)),
             key=lambda tile: (tile.layer, tile.cell, tile.part),
         )
+        shown = _previews(ex, job.org_id, folder, layers, task.version.classes, heart, found)
         _put(ex, job.org_id, tasks, tiles, heart)
     return Draft(
         sources=[DraftSource(f.name, f.sha256, f.size, formats.get(f.name, "ignored" if is_junk(f.name) else "unknown")) for f in files],
-        layers=_layers(done, found),
+        layers=layers,
         tiles=tiles,
         findings=_bounded(found),
         unplaced=unplaced,
         tools=_tools(),
+        previews=shown,
     )
 
 
@@ -220,6 +240,37 @@ def _looked_up(tasks: Sequence[Task]) -> jobs.Progress:
     stage = min((h["stage"] for h in heard), key=lambda name: ("read", "tile", "verify").index(name) if name in ("tile", "verify") else 0)
     there = [h for h in heard if h["stage"] == stage]
     return jobs.Progress(stage, sum(h["done"] for h in there), sum(h["total"] for h in there), there[0]["file"])
+
+
+def _previews(
+    ex: Exchange,
+    org_id: str,
+    folder: Path,
+    layers: Sequence[DraftLayer],
+    classes: Mapping[str, str],
+    heart: Heart,
+    found: list[Finding],
+) -> list[DraftPreview]:
+    """Make the previews of all layers and put them into the store; what cannot be made is a finding that blocks nothing.
+
+    Pictures are made only when the seller asks for a class that may show them: nothing is derived from originals.
+    """
+    heart.now(lambda: jobs.Progress("preview"))
+    wishes = []
+    for layer in layers:
+        asked = classes.get(layer.name, classes.get(catalogue.ALL_LAYERS))
+        shows = asked is not None and asked != HandlingClass.ORIGINAL
+        wishes.append(previews.Wish(layer.name, str(layer.kind), str(layer.content), shows))
+    out = previews.cleared(folder / "previews")
+    answer = previews.make(folder / "parts", out, wishes, stop=(folder / "stop").exists, cage=ex.settings.cage)
+    heart.check()
+    found += answer.findings
+    for preview, path in answer.made:
+        if path is not None:
+            key = catalogue.preview_key(org_id, preview.sha256)
+            ex.store.put(Area.DATA, key, path, sha256=preview.sha256, media_type=preview.media_type)
+    failpoints.hit("ingest.after_previews")
+    return [preview for preview, _ in answer.made]
 
 
 def _put(ex: Exchange, org_id: str, tasks: Sequence[Task], tiles: Sequence[EncodedTile], heart: Heart) -> None:

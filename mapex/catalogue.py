@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 
 from mapex import audit, authority, db, ids, jobs, licences, schema
 from mapex.drafting import ALL_LAYERS, classify, store_draft
-from mapex.drafts import Draft, DraftFinding, DraftLayer, DraftSource
+from mapex.drafts import Draft, DraftFinding, DraftLayer, DraftPreview, DraftSource
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.participants import check_slug, check_text
@@ -34,6 +34,7 @@ from mapex.versions import (
     may_see,
     object_key,
     own_dataset,
+    preview_key,
     version_by,
     version_from,
     visible_datasets,
@@ -46,6 +47,7 @@ __all__ = [
     "Draft",
     "DraftFinding",
     "DraftLayer",
+    "DraftPreview",
     "DraftSource",
     "Found",
     "Layer",
@@ -70,6 +72,7 @@ __all__ = [
     "manifest",
     "object_key",
     "own_dataset",
+    "preview_key",
     "publish",
     "start_version",
     "store_draft",

@@ -13,12 +13,12 @@ import rfc8785
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from mapex import audit, db, failpoints, ids, jobs, licences, schema
-from mapex.drafts import Draft, DraftFinding, DraftLayer, FindingLike
+from mapex.drafts import Draft, DraftFinding, DraftLayer, DraftPreview, FindingLike
 from mapex.errors import Conflict, Invalid
 from mapex.exchange import Actor, Exchange
 from mapex.licences import HandlingClass
 from mapex.times import iso_from_ns
-from mapex.versions import Layer, Version, find_version, layers_of, object_key, own_dataset, version_by
+from mapex.versions import Layer, Version, find_version, layers_of, object_key, own_dataset, preview_key, version_by
 from tiles.batch import QUANTITIES, Content, EncodedTile
 
 ALL_LAYERS = "*"
@@ -63,6 +63,7 @@ def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
         if state == "draft":
             _insert_tiles(conn, version, layer_ids, draft.tiles)
             _sum_up(conn, draft.layers, layer_ids)
+            _insert_previews(conn, version, layer_ids, draft.previews)
             if not any(layer.cells for layer in layers_of(conn, version.id)):
                 state = "rejected"
                 findings.append(DraftFinding("error", "version.empty", "Nothing in the files has a place.", "Upload files with content."))
@@ -144,6 +145,7 @@ def _clear(conn: Connection, version_id: str) -> None:
     row = schema.layer.c
     of_it = select(row.id).where(row.version_id == version_id)
     conn.execute(delete(schema.tile).where(schema.tile.c.layer_id.in_(of_it)))
+    conn.execute(delete(schema.preview).where(schema.preview.c.layer_id.in_(of_it)))
     conn.execute(delete(schema.layer).where(row.version_id == version_id))
     conn.execute(delete(schema.finding).where(schema.finding.c.version_id == version_id))
 
@@ -205,6 +207,25 @@ def _tile_row(org_id: str, layer_ids: Mapping[str, str], tile: EncodedTile) -> d
         "north": north,
         **dict(zip(QUANTITIES, _vector(tile.quantities), strict=True)),
     }
+
+
+def _insert_previews(conn: Connection, version: Version, layer_ids: Mapping[str, str], previews: Sequence[DraftPreview]) -> None:
+    rows = [
+        {
+            "layer_id": layer_ids[preview.layer],
+            "kind": preview.kind,
+            "ordinal": preview.ordinal,
+            "object_key": preview_key(version.org_id, preview.sha256) if preview.sha256 else None,
+            "sha256": preview.sha256,
+            "media_type": preview.media_type,
+            "bytes": preview.size,
+            "about": json.dumps(preview.about, ensure_ascii=False, sort_keys=True),
+        }
+        for preview in previews
+        if preview.layer in layer_ids
+    ]
+    if rows:
+        conn.execute(insert(schema.preview), rows)
 
 
 def _sum_up(conn: Connection, layers: Sequence[DraftLayer], layer_ids: Mapping[str, str]) -> None:

@@ -125,6 +125,22 @@ class DraftLayer:
 
 
 @dataclass(frozen=True, slots=True)
+class DraftPreview:
+    """One preview of a layer: `kind` is facts, teaser, cloud, still, strip or clip; `ordinal` counts the pictures of a strip.
+
+    `sha256` is "" and `size` 0 when all of it is in `about` (facts); else it names the object, which lies in the store already.
+    """
+
+    layer: str
+    kind: str
+    ordinal: int
+    sha256: str
+    size: int
+    media_type: str
+    about: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """The result of a job. `tiles` may be an iterator and is read once; each tile names its layer.
 
@@ -138,3 +154,4 @@ class Draft:
     findings: Sequence[FindingLike] = ()
     unplaced: bool = False
     tools: Mapping[str, str] = field(default_factory=dict)
+    previews: Sequence[DraftPreview] = ()

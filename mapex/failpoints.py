@@ -10,6 +10,7 @@ NAMES = (
     "upload.after_join",
     "ingest.after_fetch",
     "ingest.after_read",
+    "ingest.after_previews",
     "ingest.after_first_object",
     "ingest.after_objects",
     "draft.before_commit",

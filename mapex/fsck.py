@@ -66,12 +66,14 @@ def _check(name: str, sentence: str, offenders: list[Offender]) -> Check:
 
 
 def _objects(ex: Exchange, conn: Connection, *, deep: bool) -> tuple[list[Offender], list[Offender]]:
-    """Published tiles without their object, and objects without a tile: both lists are walked side by side, in key order."""
+    """Published tiles and previews without their object, and objects of neither: both lists are walked side by side, in key order."""
     binary = "" if db.is_sqlite(conn) else ' COLLATE "C"'
     released = f"MAX(CASE WHEN v.state IN {RELEASED} THEN 1 ELSE 0 END)"
     tiles = conn.execution_options(yield_per=10_000).execute(
         text(
-            f"SELECT t.object_key{binary} AS k, MIN(t.sha256), MIN(t.bytes), MAX(t.bytes), {released} FROM tile t "
+            f"SELECT t.object_key{binary} AS k, MIN(t.sha256), MIN(t.bytes), MAX(t.bytes), {released} FROM "
+            "(SELECT layer_id, object_key, sha256, bytes FROM tile UNION ALL "
+            "SELECT layer_id, object_key, sha256, bytes FROM preview WHERE object_key IS NOT NULL) t "
             f"JOIN layer l ON l.id = t.layer_id JOIN dataset_version v ON v.id = l.version_id GROUP BY t.object_key{binary} ORDER BY 1"
         )
     )
@@ -92,15 +94,19 @@ def _objects(ex: Exchange, conn: Connection, *, deep: bool) -> tuple[list[Offend
         skip_to(key)
         if here is None or here.key != key:
             if is_released:
-                missing.append(f"object {key} of a published tile is missing")
+                missing.append(f"object {key} of a published {_what(key)} is missing")
             continue
         if is_released and not least == most == here.size:
-            missing.append(f"object {key} has {here.size} bytes and its tile says {most}")
+            missing.append(f"object {key} has {here.size} bytes and its {_what(key)} says {most}")
         elif is_released and deep and (found := _sha256(ex, key)) != sha256:
-            missing.append(f"object {key} has sha256 {found} and its tile says {sha256}")
+            missing.append(f"object {key} has sha256 {found} and its {_what(key)} says {sha256}")
         here = next(stored, None)
     skip_to(None)
     return missing, loose
+
+
+def _what(key: str) -> str:
+    return "preview" if key.startswith("previews/") else "tile"
 
 
 def _listed(ex: Exchange) -> Iterator[ObjectInfo]:

@@ -212,6 +212,22 @@ finding = Table(
     Column("count", Integer, nullable=False, server_default="1"),
 )
 
+# What may be looked at before buying. Made of a layer at ingest; whether it is shown is decided each time (`mapex.previews`).
+preview = Table(
+    "preview",
+    metadata,
+    _ref("layer_id", "layer.id"),
+    Column("kind", String(16), nullable=False),  # facts | teaser | cloud | still | strip | clip
+    Column("ordinal", Integer, nullable=False),  # of the pictures of a strip; else 0
+    Column("object_key", String(255)),  # null: all of it is in `about`
+    Column("sha256", String(64), nullable=False),  # "" without object
+    Column("media_type", String(64), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("about", Text, nullable=False),  # JSON, by kind
+    UniqueConstraint("layer_id", "kind", "ordinal"),
+    Index("ix_preview_object_key", "object_key"),
+)
+
 offer = Table(
     "offer",
     metadata,

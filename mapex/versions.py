@@ -86,6 +86,11 @@ def object_key(org_id: str, sha256: str) -> str:
     return f"{org_id}/{sha256}"
 
 
+def preview_key(org_id: str, sha256: str) -> str:
+    """Key in the `data` area of a preview: content-addressed as tiles are, and apart from them."""
+    return f"previews/{org_id}/{sha256}"
+
+
 def find_dataset(conn: Connection, by: Actor, ref: str) -> Dataset:
     """The dataset `SLUG` (the own one first) or `ORG/SLUG`.
 

@@ -88,7 +88,7 @@ def objects(ex: Exchange) -> list[str]:
     """Keys of all stored tiles."""
     from tiles.store import Area
 
-    return [one.key for one in ex.store.list(Area.DATA)]
+    return [one.key for one in ex.store.list(Area.DATA) if not one.key.startswith("previews/")]
 
 
 def leftovers(folder: Path) -> list[str]:

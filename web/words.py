@@ -78,6 +78,7 @@ STAGES = {
     "read": lazy_gettext("reading and checking"),
     "tile": lazy_gettext("cutting into tiles"),
     "verify": lazy_gettext("verifying each tile"),
+    "preview": lazy_gettext("making previews"),
     "store": lazy_gettext("storing the tiles"),
     "draft": lazy_gettext("writing the manifest"),
 }

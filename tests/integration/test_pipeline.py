@@ -255,8 +255,8 @@ def test_progress_names_stage_and_file(ex: Exchange, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(jobs, "renew", lambda e, j, p=None: (heard.append(p), real(e, j, p))[1])
     a_version(ex, {"walks.geojson": a_map(400)})
     work(ex)
-    assert {p.stage for p in heard} & {"fetch", "read", "tile", "verify", "store", "draft"}
-    assert all(p.stage in ("", "fetch", "read", "tile", "verify", "store", "draft") for p in heard)
+    assert {p.stage for p in heard} & {"fetch", "read", "tile", "verify", "preview", "store", "draft"}
+    assert all(p.stage in ("", "fetch", "read", "tile", "verify", "preview", "store", "draft") for p in heard)
 
 
 def test_stored_tiles_have_the_bytes_that_the_catalogue_says(ex: Exchange) -> None:

@@ -12,6 +12,7 @@ depends_on = None
 def upgrade() -> None:
     _showcase()
     _orders()
+    _previews()
 
 
 def _showcase() -> None:
@@ -52,3 +53,21 @@ def _orders() -> None:
         sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_order_person_person_id")),
         sa.PrimaryKeyConstraint("order_id", "person_id", name=op.f("pk_order_person")),
     )
+
+
+def _previews() -> None:
+    """What may be looked at before buying."""
+    op.create_table(
+        "preview",
+        sa.Column("layer_id", sa.String(length=40), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=False),
+        sa.Column("object_key", sa.String(length=255), nullable=True),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("media_type", sa.String(length=64), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["layer_id"], ["layer.id"], name=op.f("fk_preview_layer_id")),
+        sa.UniqueConstraint("layer_id", "kind", "ordinal", name=op.f("uq_preview_layer_id_kind_ordinal")),
+    )
+    op.create_index("ix_preview_object_key", "preview", ["object_key"], unique=False)
