@@ -171,9 +171,8 @@ def push(
     if version["state"] == "rejected":
         errors = [f for f in version["findings"] if f["severity"] == "error"]
         first = f"{errors[0]['file']}: {errors[0]['message']} {errors[0]['fix']}".strip() if errors else ""
-        raise Invalid(
-            "version.rejected", f"Version {version['version']} of {dataset} has {len(errors)} errors and cannot be sold. {first}", **told
-        )
+        many = "an error" if len(errors) == 1 else f"{len(errors)} errors"
+        raise Invalid("version.rejected", f"Version {version['version']} of {dataset} has {many} and cannot be sold. {first}", **told)
     if version["state"] == "unplaced":
         why = [f for f in version["findings"] if f["code"].startswith(("crs.", "place.", "unplaced"))] or version["findings"]
         first = f"{why[0]['file']}: {why[0]['message']} {why[0]['fix']}".strip() if why else ""
