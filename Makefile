@@ -15,12 +15,13 @@ test: ## set up, then run every test that this machine can give
 	@bash .ci/setup test
 	@bash .ci/test $(ARGS)
 
-check: ## ruff, mypy, import directions, docs tests
+check: ## ruff, mypy, import directions, types of the JavaScript, docs tests
 	@bash .ci/setup test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	$(PY) hatch_build.py types
 	$(PY) -m pytest -q tests/docs
 
 bench: ## measure mapex beside its peers (minutes); ARGS="vector points market"
@@ -34,5 +35,5 @@ lock: ## resolve pyproject.toml into requirements.lock again
 	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --all-extras -o requirements.lock
 
 clean: ## remove what set-up and runs made here
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache test-results web/static/vendor
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache test-results web/static/vendor web/frontend/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

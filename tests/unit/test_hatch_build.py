@@ -67,7 +67,7 @@ def test_taken_files_have_a_manifest_licences_and_compressed_twins(hook: ModuleT
 def test_a_changed_lock_or_a_lost_file_is_not_fresh(hook: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hook._take(installed(hook, tmp_path / "node_modules"))
     frontend = tmp_path / "frontend"
-    shutil.copytree(ROOT / "web" / "frontend", frontend)
+    shutil.copytree(ROOT / "web" / "frontend", frontend, ignore=shutil.ignore_patterns("node_modules"))
     (frontend / "package-lock.json").write_text("{}")
     with monkeypatch.context() as patch:
         patch.setattr(hook, "FRONTEND", frontend)
@@ -115,3 +115,15 @@ def test_translations_are_compiled_once(hook: ModuleType, tmp_path: Path) -> Non
     made = (folder / "messages.mo").stat().st_mtime_ns
     hook.compile_translations()
     assert (folder / "messages.mo").stat().st_mtime_ns == made
+
+
+def test_tools_are_installed_once_per_lock(hook: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(hook, "TOOLS", tmp_path)
+    monkeypatch.setattr(hook, "_npm", lambda *words, cwd: calls.append(words))
+    hook.fetch_tools()
+    hook.fetch_tools()
+    assert len(calls) == 1 and "--omit=dev" not in calls[0]
+    monkeypatch.setattr(hook, "digest", lambda: "another lock".ljust(16))
+    hook.fetch_tools()
+    assert len(calls) == 2

@@ -4,9 +4,12 @@ import { TerraDraw, TerraDrawPolygonMode, TerraDrawRectangleMode, TerraDrawSelec
 import { TerraDrawMapLibreGLAdapter } from "terra-draw-maplibre-gl-adapter";
 import { quadkey, xOf, yOf } from "./grid.js";
 
-const WHITE = "#ffffff", DOT = "#4cc2ff";
+const WHITE = /** @type {const} */ ("#ffffff"), DOT = /** @type {const} */ ("#4cc2ff"), SEA = /** @type {const} */ ("#0a1420");
 const LINE = { fillColor: WHITE, fillOpacity: 0.05, outlineColor: WHITE, outlineWidth: 2 };
-const CORNERS = { selectedPolygonColor: WHITE, selectedPolygonFillOpacity: 0.05, selectedPolygonOutlineColor: WHITE, selectedPolygonOutlineWidth: 2, selectionPointColor: DOT, selectionPointWidth: 6, selectionPointOutlineColor: WHITE, selectionPointOutlineWidth: 2, midPointColor: "#0a1420", midPointWidth: 4, midPointOutlineColor: WHITE, midPointOutlineWidth: 1 };
+const CORNERS = { selectedPolygonColor: WHITE, selectedPolygonFillOpacity: 0.05, selectedPolygonOutlineColor: WHITE, selectedPolygonOutlineWidth: 2, selectionPointColor: DOT, selectionPointWidth: 6, selectionPointOutlineColor: WHITE, selectionPointOutlineWidth: 2, midPointColor: SEA, midPointWidth: 4, midPointOutlineColor: WHITE, midPointOutlineWidth: 1 };
+
+/** The outline of a drawn polygon. @param {import("terra-draw").GeoJSONStoreFeatures} drawn */
+const ring = (drawn) => /** @type {[number, number][]} */ (/** @type {import("geojson").Polygon} */ (drawn.geometry).coordinates[0]);
 
 /** Tools on a map. `onOutline(ring, isFinished)` is called on each move; `onTile(quadkey)` on a click with the tile tool.
  * @param {any} map @param {{onOutline: (ring: [number, number][], done: boolean) => void, onTile: (key: string) => void, onTool: (tool: string) => void}} events */
@@ -28,12 +31,12 @@ export function drawing(map, events) {
     const found = outlines();
     const newest = found.at(-1);
     if (type === "create" && newest && found.length > 1) draw.removeFeatures(found.slice(0, -1).map((/** @type {any} */ one) => one.id));
-    if (newest && (type === "update" || type === "create")) events.onOutline(newest.geometry.coordinates[0], draw.getMode() === "select");
+    if (newest && (type === "update" || type === "create")) events.onOutline(ring(newest), draw.getMode() === "select");
   });
   draw.on("finish", (/** @type {any} */ id) => {
     const made = draw.getSnapshotFeature(id);
     if (!made) return;
-    events.onOutline(made.geometry.coordinates[0], true);
+    events.onOutline(ring(made), true);
     if (draw.getMode() !== "select") {
       choose("");
       draw.selectFeature(id);

@@ -21,7 +21,6 @@ export function canDraw() {
 export async function createMap(container, options = {}) {
   const root = document.documentElement;
   root.dataset.map = "busy";
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const map = new maplibregl.Map({
     container,
     style: await baseStyle(),
@@ -43,7 +42,6 @@ export async function createMap(container, options = {}) {
   map.on("movestart", () => (root.dataset.map = "busy"));
   map.on("dataloading", () => (root.dataset.map = "busy"));
   await new Promise((resolve) => map.once("load", resolve));
-  if (calm) map.prefersReducedMotion = true;
   addLand(map); // after the first picture: the coast must not hold up the map
   return map;
 }
