@@ -24,6 +24,11 @@ KINDS = {
     "recording": lazy_gettext("Drive recording"),
     "photos": lazy_gettext("Photos"),
 }
+COLOURS = {
+    "available": lazy_gettext("Available"),
+    "fresh": lazy_gettext("Fresh"),
+    "quality": lazy_gettext("Quality"),
+}
 CLASSES = {
     "open": lazy_gettext("open"),
     "restricted": lazy_gettext("restricted"),

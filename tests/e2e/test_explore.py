@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 
-import numpy as np
 from browsing import Market, Site, click_at, draw, go_to, map_idle, outline_in, point, ready, won
 from market_builders import SEOUL
-from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from mapex import offers
@@ -39,12 +36,6 @@ def total(page: Page) -> int:
     page.wait_for_timeout(150)  # the pause after which the page asks
     expect(page.locator("#price")).not_to_have_class("stale")
     return won(page.locator("#total").text_content())
-
-
-def test_explore_paints(market: Market) -> None:
-    page = buyer_at_market(market)
-    pixels = np.asarray(Image.open(io.BytesIO(page.locator("#map").screenshot())).convert("L"), dtype=float)
-    assert pixels.std() > 10
 
 
 def test_draw_polygon_quotes_to_the_won(market: Market) -> None:

@@ -2,8 +2,8 @@
 // The explore page: one state (state.js), kept in the address (address.js); tools, map, price and list follow it.
 import { remember, remembered } from "./address.js";
 import { wireAreas } from "./areas.js";
-import { all, make, one, tell } from "./dom.js";
-import { _, number, page, word } from "./i18n.js";
+import { all, one, tell } from "./dom.js";
+import { _, page } from "./i18n.js";
 import { wireKeys } from "./keys.js";
 import { light } from "./marks.js";
 import { follow, price, showProblem } from "./price.js";
@@ -16,10 +16,12 @@ let map = null;
 let tools = null;
 /** @type {any} */
 let maps = null;
+/** @type {(kinds: string[], by: string) => void} */
+let recolour = () => undefined;
 
 listen((changed) => {
   if (changed.includes("area") || changed.includes("dropped")) light(maps, map);
-  if (changed.includes("kinds") && map) maps.colourCoverage(map, state.kinds);
+  if (changed.includes("kinds") || changed.includes("by")) recolour(state.kinds, state.by);
   if (state.done) remember(map);
   if (changed.some((name) => name !== "by")) price();
 });
@@ -119,20 +121,16 @@ async function openMap(view) {
   if (!maps.canDraw()) throw new Error("no WebGL 2");
   const options = view ? { zoom: view[0], center: [view[2], view[1]] } : page.bounds ? { bounds: page.bounds, fitBoundsOptions: { padding: 40, maxZoom: 14 } } : {};
   const made = await maps.createMap(one("#map"), options);
-  maps.addCoverage(made, state.kinds);
+  const { coverage, colourControl, WAYS } = await import("./coverage.js");
+  if (!WAYS.includes(state.by)) state.by = WAYS[0];
+  colourControl(one("#by"), one("#legend"), state.by, (by) => change({ by }));
+  recolour = coverage(made, { kinds: state.kinds, by: state.by, busy: () => Boolean(tools?.tool()) });
   maps.addMarks(made, "chosen", 0.18);
   maps.addMarks(made, "region", 0);
   map = made;
   const { drawing } = await import("./draw.js");
   tools = drawing(made, { onOutline: (ring, done) => setArea({ type: "outline", ring: ring.slice(0, -1) }, done), onTile: toggleTile, onTool: showTool });
   made.on("moveend", () => remember(map));
-  const tip = new maps.maplibregl.Popup({ closeButton: false, closeOnClick: false, offset: 14, maxWidth: "260px" });
-  made.on("mousemove", "coverage", (/** @type {any} */ event) => {
-    const properties = event.features[0].properties;
-    const rows = page.kinds.filter((/** @type {string} */ kind) => properties[kind]).map((/** @type {string} */ kind) => make("div", make(`span.swatch.${kind}`), word("kinds", kind), properties[kind] > 1 ? make("span", `· ${_("%(count)s tiles", { count: number(properties[kind]) })}`) : null));
-    tip.setLngLat(event.lngLat).setDOMContent(make("div.tip", rows)).addTo(made);
-  });
-  made.on("mouseleave", "coverage", () => tip.remove());
 }
 
 async function start() {

@@ -37,3 +37,10 @@ export function bytes(count) {
 
 /** What an error of the API means for people. @param {any} error */
 export const sentence = (error) => page.words.errors[error?.code] ?? error?.message ?? String(error);
+
+/** How fresh and how good one kind is, in a few words; "" when nothing is known.
+ * @param {number | undefined} age @param {number | undefined} quality */
+export function worth(age, quality) {
+  const parts = [age === undefined ? "" : _("%(days)s d", { days: number(age) }), quality === undefined ? "" : _("Q%(quality)s", { quality })];
+  return parts.filter(Boolean).join(" · ");
+}

@@ -1,12 +1,9 @@
 // @ts-check
-// The dark map: coast, an optional basemap, coverage squares. Nothing is loaded from outside unless the operator set a basemap there.
+// The dark map: coast, an optional basemap, the user's marks. Nothing is loaded from outside unless the operator set a basemap there.
 import * as maplibregl from "maplibre-gl";
 import { _, page } from "./i18n.js";
 
 const SEA = "#0a1420", LAND = "#111a26", ROAD = "#7088a8";
-export const ALL = "#2185c4", SOME = "#4b4777";
-/** Finest zoom of coverage tiles: their squares are sale cells from here on. */
-const FINEST_COVERAGE = 11;
 
 /** Whether this browser can draw the map at all. */
 export function canDraw() {
@@ -96,25 +93,6 @@ export function decode(topology, object) {
   /** @param {any} one */
   const toGeo = (one) => ({ type: one.type, coordinates: one.type === "Polygon" ? one.arcs.map(line) : one.arcs.map((/** @type {any} */ polygon) => polygon.map(line)) });
   return geometry(object);
-}
-
-/** Coverage squares coloured by how many of `kinds` they have. @param {any} map @param {string[]} kinds */
-export function addCoverage(map, kinds) {
-  map.addSource("coverage", { type: "vector", tiles: [`${location.origin}/map/coverage/{z}/{x}/{y}.mvt`], minzoom: 0, maxzoom: FINEST_COVERAGE });
-  const fade = ["interpolate", ["linear"], ["zoom"], 14, 0.62, 17, 0.28];
-  map.addLayer({ id: "coverage", type: "fill", source: "coverage", "source-layer": "coverage", paint: { "fill-color": SOME, "fill-opacity": fade, "fill-antialias": false } });
-  map.addLayer({ id: "coverage-edge", type: "line", source: "coverage", "source-layer": "coverage", paint: { "line-color": "#8fb2d6", "line-opacity": ["interpolate", ["linear"], ["zoom"], 8, 0.1, 13, 0.55], "line-width": 0.7 } });
-  colourCoverage(map, kinds);
-}
-
-/** @param {any} map @param {string[]} kinds chosen */
-export function colourCoverage(map, kinds) {
-  const has = kinds.map((kind) => ["case", ["has", kind], 1, 0]);
-  const some = ["any", ...kinds.map((kind) => ["has", kind])];
-  map.setFilter("coverage", some);
-  map.setFilter("coverage-edge", some);
-  const many = ["interpolate", ["linear"], ["+", 0, ...has], 1, SOME, Math.max(2, kinds.length), ALL];
-  map.setPaintProperty("coverage", "fill-color", kinds.length > 1 ? many : ALL);
 }
 
 /** A GeoJSON source with a white outline: the user's own marks. @param {any} map @param {string} name @param {number} fill */

@@ -2,7 +2,7 @@
 // The twin of the map as a table: which tiles of the area have what; each can be left out. For keyboards, screen readers, no WebGL.
 import { post } from "./api.js";
 import { make } from "./dom.js";
-import { _, sentence, word } from "./i18n.js";
+import { _, sentence, word, worth } from "./i18n.js";
 
 const MOST = 1000;
 
@@ -20,7 +20,7 @@ export async function listTiles(box, body, kinds, choose) {
         "tr",
         make("td", make("label", make("input", { type: "checkbox", checked: true, "aria-label": tile.tile, onchange: (/** @type {any} */ event) => (event.target.checked ? kept.add(tile.tile) : kept.delete(tile.tile), choose([...kept])) }))),
         make("td", make("code", tile.tile)),
-        make("td", kinds.filter((kind) => tile.kinds[kind]).map((kind) => word("kinds", kind)).join(", ")),
+        make("td", kinds.filter((kind) => tile.kinds[kind]).map((kind) => `${word("kinds", kind)} (${worth(tile.ages[kind], tile.qualities[kind])})`).join(", ")),
       ),
     );
     box.replaceChildren(
