@@ -147,9 +147,8 @@ def tell(folder: Path, progress: object) -> None:
         return
     kept = {
         "stage": str(progress.get("stage", ""))[:32],
-        "done": progress["done"] if isinstance(progress.get("done"), int) else 0,
-        "total": progress["total"] if isinstance(progress.get("total"), int) else 0,
         "file": str(progress.get("file", ""))[:255],
+        **{name: progress[name] if isinstance(progress.get(name), int) else 0 for name in ("done", "total", "errors", "warnings")},
     }
     written = folder / "progress.new"
     written.write_text(json.dumps(kept), encoding="utf-8")

@@ -116,6 +116,10 @@ class FindingLog:
             last = group[-1]
             group[-1] = replace(last, count=last.count + finding.count, rejected=last.rejected + finding.rejected)
 
+    def count(self, severity: Severity) -> int:
+        """How many records the findings of a severity speak for."""
+        return sum(finding.count for key, group in self._groups.items() if key[0] == severity for finding in group)
+
     def all(self) -> list[Finding]:
         """Findings, errors first, then in the order in which their kind was first seen."""
         order = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ingest.check import check
-from ingest.findings import Counts, Finding, FindingLog, as_json, error
+from ingest.findings import Counts, Finding, FindingLog, Severity, as_json, error
 from ingest.reader import Known, Placed, Placement, Reader, Source, Survey, reader_for
 from ingest.source import is_zip, unpack
 from ingest.validate import Checker
@@ -54,6 +54,7 @@ class LayerState:
     unplaced: int = 0
     rejected: int = 0
     box: Box | None = None
+    own: Box | None = None
     footage: bool = False
     first_ns: int | None = None
     last_ns: int | None = None
@@ -65,6 +66,13 @@ class LayerState:
             return
         old = self.box or box
         self.box = (min(old[0], box[0]), min(old[1], box[1]), max(old[2], box[2]), max(old[3], box[3]))
+
+    def stretch(self, batch: Batch) -> None:
+        """Take the numbers of an unplaced batch into the layer's own box (least x, least y, greatest x, greatest y)."""
+        low, high = _extent(batch)
+        if all(map(math.isfinite, (*low, *high))):
+            old = self.own or (*low, *high)
+            self.own = (min(old[0], low[0]), min(old[1], low[1]), max(old[2], high[0]), max(old[3], high[1]))
 
     def span(self, times: tuple[int, int] | None) -> None:
         """Take a span of UTC nanoseconds in."""
@@ -147,6 +155,7 @@ class Flow:
         state.footage |= batch.content is Content.FRAMES and batch.meta.get("footage") != "no"
         if not self._is_placed:
             state.unplaced += batch.table.num_rows
+            state.stretch(batch)
             return
         settled, found = settle(batch, self.placed, file=self.source.name)
         checked = check(settled, self.source.name)
@@ -248,7 +257,8 @@ class Flow:
         now = time.monotonic()
         if now - self._told >= _PROGRESS_S:
             self._told = now
-            self.emit({"progress": {"stage": stage, "done": done, "total": total, "file": self.source.name}})
+            found = {"errors": self.log.count(Severity.ERROR), "warnings": self.log.count(Severity.WARNING)}
+            self.emit({"progress": {"stage": stage, "done": done, "total": total, "file": self.source.name, **found}})
 
     def _report(self) -> dict[str, Any]:
         if not any(state.read for state in self.layers.values()) and not any(f.severity == "error" for f in self.log.all()):
@@ -275,10 +285,34 @@ def _layer_json(state: LayerState) -> dict[str, Any]:
         "content": str(state.content),
         "counts": asdict(Counts(state.read, state.placed, state.unplaced, state.rejected)),
         "box": box,
+        "own": list(state.own) if state.own is not None else None,
         "footage": state.footage,
         "first_ns": state.first_ns,
         "last_ns": state.last_ns,
     }
+
+
+def _extent(batch: Batch) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Least and greatest x and y of a batch as its source wrote them; not finite when it has none."""
+    import numpy as np
+
+    nothing = (math.nan, math.nan), (math.nan, math.nan)
+    if batch.content is Content.FRAMES or not batch.table.num_rows:
+        return nothing
+    if batch.content is Content.POINTS:
+        axes = [batch.table.column(name).to_numpy() for name in ("x", "y")]
+    else:
+        import shapely
+
+        from ingest.place import geometries
+
+        coordinates = shapely.get_coordinates(geometries(batch.table.column("geometry")))
+        axes = [coordinates[:, 0], coordinates[:, 1]]
+    good = np.isfinite(axes[0]) & np.isfinite(axes[1])
+    if not good.any():
+        return nothing
+    x, y = axes[0][good], axes[1][good]
+    return (float(x.min()), float(y.min())), (float(x.max()), float(y.max()))
 
 
 def _clipped(finding: Finding) -> dict[str, Any]:

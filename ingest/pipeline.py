@@ -29,7 +29,7 @@ from ingest.reader import Known, Placement
 from ingest.records import LayerReport, SourceReport
 from ingest.sniff import is_junk
 from mapex import catalogue, drafting, failpoints, jobs
-from mapex.drafts import Draft, DraftLayer, DraftPreview, DraftSource
+from mapex.drafts import Box, Draft, DraftLayer, DraftPreview, DraftSource
 from mapex.errors import Unavailable
 from mapex.exchange import Exchange
 from mapex.licences import HandlingClass
@@ -239,7 +239,9 @@ def _looked_up(tasks: Sequence[Task]) -> jobs.Progress:
         return jobs.Progress("read", 0, 0, tasks[0].name)
     stage = min((h["stage"] for h in heard), key=lambda name: ("read", "tile", "verify").index(name) if name in ("tile", "verify") else 0)
     there = [h for h in heard if h["stage"] == stage]
-    return jobs.Progress(stage, sum(h["done"] for h in there), sum(h["total"] for h in there), there[0]["file"])
+    done, total = sum(h["done"] for h in there), sum(h["total"] for h in there)
+    errors, warnings = (sum(h.get(name, 0) for h in heard) for name in ("errors", "warnings"))
+    return jobs.Progress(stage, done, total, there[0]["file"], errors, warnings)
 
 
 def _previews(
@@ -343,11 +345,12 @@ def _layer(name: str, about: LayerReport, report: SourceReport) -> DraftLayer:
         note=report.note,
         first_ns=about.first_ns,
         last_ns=about.last_ns,
+        own=about.own,
     )
 
 
 def _merged(a: DraftLayer, b: DraftLayer) -> DraftLayer:
-    boxes = [box for box in (a.box, b.box) if box is not None]
+    box = _union(a.box, b.box)
     firsts = [t for t in (a.first_ns, b.first_ns) if t is not None]
     lasts = [t for t in (a.last_ns, b.last_ns) if t is not None]
     weakest = [str(known) for known in Known]
@@ -358,7 +361,8 @@ def _merged(a: DraftLayer, b: DraftLayer) -> DraftLayer:
         unplaced=a.unplaced + b.unplaced,
         rejected=a.rejected + b.rejected,
         footage=a.footage or b.footage,
-        box=(min(v[0] for v in boxes), min(v[1] for v in boxes), max(v[2] for v in boxes), max(v[3] for v in boxes)) if boxes else None,
+        box=box,
+        own=_union(a.own, b.own),
         crs=a.crs if a.crs == b.crs else "several",
         crs_source=max(a.crs_source, b.crs_source, key=weakest.index),
         height_datum=a.height_datum if a.height_datum == b.height_datum else "several",
@@ -367,6 +371,12 @@ def _merged(a: DraftLayer, b: DraftLayer) -> DraftLayer:
         first_ns=min(firsts, default=None),
         last_ns=max(lasts, default=None),
     )
+
+
+def _union(a: Box | None, b: Box | None) -> Box | None:
+    if a is None or b is None:
+        return a or b
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
 def _bounded(found: Sequence[Finding]) -> list[Finding]:

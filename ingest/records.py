@@ -42,7 +42,10 @@ _FILES: dict[str, tuple[str, Callable[[bytes], bool]]] = {  # media type: (endin
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:
-    """What a source gave to one layer. Times are UTC nanoseconds; `footage`: it shows, or may show, pictures of people."""
+    """What a source gave to one layer. Times are UTC nanoseconds; `footage`: it shows, or may show, pictures of people.
+
+    `own`: least x, least y, greatest x, greatest y in the numbers of the file itself, when nothing says where it lies.
+    """
 
     kind: LayerKind
     content: Content
@@ -51,6 +54,7 @@ class LayerReport:
     footage: bool
     first_ns: int | None
     last_ns: int | None
+    own: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,13 @@ def _box(value: object, what: str) -> Box:
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
         _refuse(what)
     return west, south, east, north
+
+
+def _own(value: object) -> Box:
+    x0, y0, x1, y1 = (_fraction(v, "own box") for v in (value if isinstance(value, list) and len(value) == 4 else _refuse("own box")))
+    if not (x0 <= x1 and y0 <= y1):
+        _refuse("own box")
+    return x0, y0, x1, y1
 
 
 def tile_from_json(value: object, part: int | None = None) -> EncodedTile:
@@ -218,6 +229,7 @@ def _layer_from_json(value: object) -> LayerReport:
         footage=_flag(record.get("footage"), "footage"),
         first_ns=first,
         last_ns=last,
+        own=None if record.get("own") is None else _own(record["own"]),
     )
 
 

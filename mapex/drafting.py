@@ -168,6 +168,7 @@ def _insert_layers(conn: Connection, version: Version, layers: Sequence[DraftLay
             "counts": {"read": layer.read, "placed": layer.placed, "unplaced": layer.unplaced, "rejected": layer.rejected},
             "footage": layer.footage,
             "captured": captured or None,
+            **({"own": list(layer.own)} if layer.own else {}),
         }
         asked = version.classes.get(layer.name, version.classes.get(ALL_LAYERS))
         conn.execute(

@@ -103,7 +103,8 @@ class DraftLayer:
     """One layer. `read` = `placed` + `unplaced` + `rejected` records; `placed` is what its tiles own.
 
     `footage`: it shows, or may show, pictures of the street; the catalogue then raises its class to `original`.
-    `crs_source`, `height_source`: file | given | guessed | none. Times are UTC nanoseconds.
+    `crs_source`, `height_source`: file | given | guessed | none. Times are UTC nanoseconds. `own`: least x, least y, greatest x,
+    greatest y as the files write them, while nothing says where they lie.
     """
 
     name: str
@@ -122,6 +123,7 @@ class DraftLayer:
     note: str = ""
     first_ns: int | None = None
     last_ns: int | None = None
+    own: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)

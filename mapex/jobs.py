@@ -31,12 +31,14 @@ class Cancelled(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is: `done` of `total` (0 = unknown) of `stage`, at `file`."""
+    """How far a job is: `done` of `total` (0 = unknown) of `stage`, at `file`; errors and warnings that were found so far."""
 
     stage: str = ""
     done: int = 0
     total: int = 0
     file: str = ""
+    errors: int = 0
+    warnings: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ MODULES = (
     "api_me",
     "api_participants",
     "api_uploads",
+    "api_systems",
     "api_datasets",
     "api_jobs",
     "api_market",

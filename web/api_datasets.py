@@ -120,6 +120,7 @@ class LayerOut(Answer):
     height_source = fields.String()
     note = fields.String()
     box = fields.List(fields.Float(), allow_none=True)
+    own = fields.List(fields.Float(), metadata={"description": "box in the files' own numbers, while nothing says where they lie"})
     captured = fields.List(fields.String(), allow_none=True)
     footage = fields.Boolean()
     quantities = fields.Dict()

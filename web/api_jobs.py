@@ -18,12 +18,14 @@ blueprint = APIBlueprint("jobs", __name__, url_prefix="/api/v1", tag="Jobs")
 
 
 class ProgressOut(Answer):
-    """`done` of `total` (0 = unknown) of a stage."""
+    """`done` of `total` (0 = unknown) of a stage; what was found wrong so far."""
 
     stage = fields.String()
     done = fields.Integer()
     total = fields.Integer()
     file = fields.String()
+    errors = fields.Integer()
+    warnings = fields.Integer()
 
 
 class JobErrorOut(Answer):

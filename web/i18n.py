@@ -55,13 +55,13 @@ def script_messages() -> dict[str, str]:
 
 
 def _newest() -> int:
-    return max((path.stat().st_mtime_ns for path in _SCRIPTS.glob("*.js")), default=0)
+    return max((path.stat().st_mtime_ns for path in _SCRIPTS.glob("**/*.js")), default=0)
 
 
 @lru_cache(maxsize=4)
 def _messages(newest_ns: int) -> tuple[str, ...]:
     del newest_ns
-    found = {json.loads(text) for path in _SCRIPTS.glob("*.js") for text in _CALL.findall(path.read_text(encoding="utf-8"))}
+    found = {json.loads(text) for path in _SCRIPTS.glob("**/*.js") for text in _CALL.findall(path.read_text(encoding="utf-8"))}
     return tuple(sorted(found))
 
 

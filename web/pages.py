@@ -11,7 +11,7 @@ from flask_wtf.csrf import generate_csrf
 from mapex import coverage
 from mapex.licences import LICENCES
 from tiles.batch import LayerKind
-from web import static_files, words
+from web import finding_words, static_files, words
 from web.auth import current_person, exchange
 from web.i18n import language, script_messages
 from web.policy import policy
@@ -29,10 +29,11 @@ def install(app: Flask) -> None:
         csrf=generate_csrf,
         demo=lambda: exchange().settings.demo,
         words=words,
+        finding_words=finding_words,
         label=words.label,
         sentence=words.sentence,
     )
-    app.jinja_env.filters.update(won=words.won, moment=words.moment, bytes=words.size, number=words.number)
+    app.jinja_env.filters.update(won=words.won, moment=words.moment, bytes=words.size, number=words.number, plain=words.plain)
     app.register_blueprint(blueprint)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, render_template, request
 
 from mapex import catalogue, ledger, offers
+from mapex.jobs import Job
 from mapex.licences import LICENCES, HandlingClass
 from mapex.pricing import MAIN_UNIT, MEASURES, Unit, quantity_of
 from web import words
@@ -59,6 +60,7 @@ def _version(slug: str, number: int) -> dict[str, Any]:
     found = catalogue.describe(ex, by, ref, number)
     dataset = catalogue.get_dataset(ex, by, ref)
     version_ = found.version
+    is_busy = found.job is not None and found.job.state in ("queued", "running")
     order = {"error": 0, "warning": 1, "info": 2}
     findings = sorted(found.findings, key=lambda one: order.get(one.severity, 3))
     counted = {name: sum(one.count for one in findings if one.severity == name) for name in order}
@@ -66,7 +68,8 @@ def _version(slug: str, number: int) -> dict[str, Any]:
         "dataset": dataset,
         "version": version_,
         "job": found.job,
-        "is_busy": found.job is not None and found.job.state in ("queued", "running"),
+        "is_busy": is_busy,
+        "steps": _steps(found.job) if found.job is not None else [],
         "layers": found.layers,
         "findings": findings[:MOST_FINDINGS],
         "more_findings": max(0, len(findings) - MOST_FINDINGS),
@@ -75,9 +78,21 @@ def _version(slug: str, number: int) -> dict[str, Any]:
         "offer": _offer(ref, version_.number),
         "licences": [words.licence_words(code) for code in LICENCES],
         "classes": [(str(code), words.label(words.CLASSES, code)) for code in HandlingClass],
+        "own": [layer.about["own"] for layer in found.layers if layer.about.get("own")],
         "unclassed": [layer.name for layer in found.layers if layer.handling_class is None],
         "changes": _changes(ref, number) if version_.state == "draft" and version_.parent_id else None,
     }
+
+
+def _steps(job: Job) -> list[dict[str, str]]:
+    """The stages of a job: done | now | bad | next, in their order."""
+    stages = list(words.STAGES)
+    at = stages.index(job.progress.stage) if job.progress.stage in stages else 0 if job.state == "running" else -1
+    here = {"running": "now", "failed": "bad", "cancelled": "bad", "done": "done"}.get(job.state, "next")
+    return [
+        {"stage": stage, "state": "done" if number < at or job.state == "done" else here if number == at else "next"}
+        for number, stage in enumerate(stages)
+    ]
 
 
 def _offer(ref: str, number: int) -> offers.Offer | None:

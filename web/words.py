@@ -76,6 +76,33 @@ STATES = {
     "suspended": lazy_gettext("suspended"),
     "revoked": lazy_gettext("revoked"),
 }
+SYSTEMS = {
+    "EPSG:5186": lazy_gettext("Korea central belt, GRS80, 600,000 m"),
+    "EPSG:5187": lazy_gettext("Korea east belt, GRS80, 600,000 m"),
+    "EPSG:5185": lazy_gettext("Korea west belt, GRS80, 600,000 m"),
+    "EPSG:5188": lazy_gettext("Korea East Sea belt, GRS80, 600,000 m"),
+    "EPSG:5179": lazy_gettext("Korea unified system (UTM-K), GRS80"),
+    "EPSG:32652": lazy_gettext("UTM zone 52 north, WGS 84"),
+    "EPSG:32651": lazy_gettext("UTM zone 51 north, WGS 84"),
+    "EPSG:4326": lazy_gettext("Longitude and latitude, WGS 84"),
+    "EPSG:4737": lazy_gettext("Longitude and latitude, KGD2002"),
+    "EPSG:5174": lazy_gettext("Korea modified central belt, Bessel (old)"),
+    "EPSG:5176": lazy_gettext("Korea modified east belt, Bessel (old)"),
+    "EPSG:5173": lazy_gettext("Korea modified west belt, Bessel (old)"),
+    "EPSG:5181": lazy_gettext("Korea central belt, GRS80, 500,000 m"),
+    "EPSG:5183": lazy_gettext("Korea east belt, GRS80, 500,000 m"),
+    "EPSG:5180": lazy_gettext("Korea west belt, GRS80, 500,000 m"),
+    "EPSG:2097": lazy_gettext("Korea central belt, Bessel (old)"),
+    "EPSG:2096": lazy_gettext("Korea east belt, Bessel (old)"),
+}
+HEIGHTS = {
+    "KVD1964": lazy_gettext("Incheon mean sea level (KVD1964)"),
+    "ellipsoid": lazy_gettext("Height above the ellipsoid (GNSS)"),
+    "EGM2008": lazy_gettext("EGM2008 geoid"),
+    "EGM96": lazy_gettext("EGM96 geoid"),
+    "NAVD88": lazy_gettext("NAVD88 (North America)"),
+    "DHHN2016": lazy_gettext("DHHN2016 (Germany)"),
+}
 SEVERITIES = {"error": lazy_gettext("error"), "warning": lazy_gettext("warning"), "info": lazy_gettext("note")}
 ROLES = {"member": lazy_gettext("member"), "auditor": lazy_gettext("auditor"), "operator": lazy_gettext("operator")}
 STAGES = {
@@ -86,6 +113,15 @@ STAGES = {
     "preview": lazy_gettext("making previews"),
     "store": lazy_gettext("storing the tiles"),
     "draft": lazy_gettext("writing the manifest"),
+}
+CHECKS = {
+    "fetch": lazy_gettext("The files arrived whole"),
+    "read": lazy_gettext("Format, place, geometry and attributes are checked"),
+    "tile": lazy_gettext("Cut into tiles"),
+    "verify": lazy_gettext("Every tile is counted again"),
+    "preview": lazy_gettext("Previews are made"),
+    "store": lazy_gettext("Tiles are stored"),
+    "draft": lazy_gettext("The manifest is written"),
 }
 ERRORS = {
     "permit.missing": lazy_gettext("You hold no permit for this class of data."),
@@ -142,6 +178,7 @@ ERRORS = {
     "layer.unknown": lazy_gettext("There is no such layer."),
     "placement.crs": lazy_gettext("This is no coordinate system. Write AUTHORITY:CODE, for example EPSG:5186."),
     "placement.origin": lazy_gettext("The origin is longitude, latitude and height: 127.1, 37.4, 30."),
+    "placement.nowhere": lazy_gettext("With this system the numbers of the file lie nowhere on the Earth."),
     "placement.empty": lazy_gettext("Say where the data lie: a coordinate system or an origin."),
     "placement.height_datum": lazy_gettext("This is no height datum."),
     "dataset.unknown": lazy_gettext("There is no such dataset."),
@@ -195,6 +232,7 @@ def vocabulary() -> dict[str, dict[str, str]]:
         "purposes": PURPOSES,
         "states": STATES,
         "severities": SEVERITIES,
+        "systems": SYSTEMS,
         "errors": ERRORS,
     }
     return {name: {code: str(text) for code, text in table.items()} for name, table in tables.items()}
@@ -221,6 +259,11 @@ def size(count: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} TB"
+
+
+def plain(value: float) -> str:
+    """A coordinate as a file writes it, to the centimetre."""
+    return f"{value:.2f}" if abs(value) > 360 else f"{value:.6f}"
 
 
 def number(value: float) -> str:

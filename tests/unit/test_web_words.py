@@ -64,7 +64,7 @@ def test_every_sentence_of_scripts_is_in_the_catalogue() -> None:
 
 
 def test_scripts_have_no_html_and_no_eval() -> None:
-    for path in (WEB / "static" / "js").glob("*.js"):
+    for path in (WEB / "static" / "js").glob("**/*.js"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), path.name
         assert text.startswith("// @ts-check"), path.name

@@ -1,101 +1,187 @@
 // @ts-check
-// One file to the store in parts: hashed here, signed by the exchange, sent straight to the store; goes on where it stopped.
-import { get, post } from "./api.js";
-import { _, page } from "./i18n.js";
+// One file to the store in parts: hashed here, signed by the exchange, sent straight to the store; it goes on where it stopped.
+import { call, get, post } from "./api.js";
+import { Lanes, Paused, patiently, put, slice } from "./parts.js";
+import { forget, recall, remember } from "./remember.js";
+
+/** The file is not the one whose parts were sent. */
+export class Changed extends Error {}
 
 const AT_ONCE = 3;
-const TRIES = 4;
-const SIGNED_AT_ONCE = 6;
-/** Headers that a browser sets itself and does not let a page set. */
-const OWN = new Set(["content-length", "host"]);
+const MOST_ROUNDS = 4;
+const lanes = new Lanes(AT_ONCE);
 
-/** Thrown when sending was paused by the reader. */
-export class Paused extends Error {}
-
-/** Send a file; resolves to the upload's id. @param {File} file @param {string} name
- * @param {{signal: AbortSignal, onProgress: (sent: number) => void}} how */
-export async function send(file, name, { signal, onProgress }) {
-  const upload = await begun(file, name);
-  const received = new Set(upload.received ?? []);
-  const missing = Array.from({ length: upload.parts }, (_unused, i) => i + 1).filter((number) => !received.has(number));
-  /** @param {number} number */
-  const sizeOf = (number) => Math.min(upload.part_size, file.size - (number - 1) * upload.part_size);
-  let sent = [...received].reduce((sum, number) => sum + sizeOf(Number(number)), 0);
-  /** @type {Map<number, number>} bytes under way by part */
-  const underway = new Map();
-  const tell = () => onProgress(sent + [...underway.values()].reduce((sum, count) => sum + count, 0));
-  tell();
-  if (upload.state !== "complete") {
-    while (missing.length) {
-      const group = missing.splice(0, SIGNED_AT_ONCE);
-      const bodies = await Promise.all(group.map((number) => slice(file, (number - 1) * upload.part_size, sizeOf(number))));
-      const { parts } = await post(`/uploads/${upload.id}/parts`, { parts: group.map((number, i) => ({ number, size: sizeOf(number), sha256: bodies[i].sha256 })) });
-      const waiting = parts.map((/** @type {any} */ part, /** @type {number} */ i) => ({ part, body: bodies[i].body }));
-      const work = async () => {
-        for (let next = waiting.shift(); next; next = waiting.shift()) {
-          const { part, body } = next;
-          await put(part, body, signal, (count) => (underway.set(part.number, count), tell()));
-          underway.delete(part.number);
-          sent += body.byteLength;
-          tell();
-        }
-      };
-      await Promise.all(Array.from({ length: AT_ONCE }, work));
-    }
-    await post(`/uploads/${upload.id}/complete`);
+export class Transfer {
+  /** @param {File} file @param {string} name @param {(transfer: Transfer) => void} onChange */
+  constructor(file, name, onChange) {
+    this.file = file;
+    this.name = name;
+    this.onChange = onChange;
+    /** @type {"ready" | "queued" | "sending" | "waiting" | "paused" | "done" | "changed" | "failed"} */
+    this.state = "ready";
+    this.sent = 0;
+    this.id = "";
+    /** @type {any} */
+    this.error = null;
+    this.stop = new AbortController();
+    /** @type {[number, number][]} when, how much */
+    this.history = [];
+    /** @type {Map<number, number>} bytes under way by part */
+    this.underway = new Map();
+    /** @type {Promise<boolean> | null} */
+    this.running = null;
   }
-  localStorage.removeItem(keyOf(file, name));
-  return upload.id;
-}
 
-/** The upload that was begun for this file before, or a new one. @param {File} file @param {string} name */
-async function begun(file, name) {
-  const key = keyOf(file, name);
-  const known = localStorage.getItem(key);
-  if (known) {
-    const found = await get(`/uploads/${known}`).catch(() => null);
-    if (found && found.size === file.size && found.state !== "aborted") return found;
+  /** @param {Transfer["state"]} state @param {any} [error] */
+  is(state, error = null) {
+    this.state = state;
+    this.error = error;
+    this.onChange(this);
   }
-  const upload = await post("/uploads", { name, size: file.size });
-  localStorage.setItem(key, upload.id);
-  return upload;
-}
 
-/** @param {File} file @param {string} name */
-const keyOf = (file, name) => `upload ${page.org ?? ""} ${name} ${file.size} ${file.lastModified}`;
+  /** Bytes that are there or on the line. */
+  get progress() {
+    return this.sent + [...this.underway.values()].reduce((sum, count) => sum + count, 0);
+  }
 
-/** @param {File} file @param {number} from @param {number} size */
-async function slice(file, from, size) {
-  const body = await file.slice(from, from + size).arrayBuffer();
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
-  return { body, sha256: [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
-}
+  /** Bytes a second over the last seconds, 0 while unknown. */
+  get speed() {
+    const [first, last] = [this.history[0], this.history.at(-1)];
+    return first && last && last[0] - first[0] > 300 ? Math.max(0, ((last[1] - first[1]) * 1000) / (last[0] - first[0])) : 0;
+  }
 
-/** Send one part, again after a lost connection. @param {any} part @param {ArrayBuffer} body @param {AbortSignal} signal @param {(count: number) => void} progress */
-async function put(part, body, signal, progress) {
-  for (let attempt = 1; ; attempt++) {
-    if (signal.aborted) throw new Paused();
+  /** @param {number} number @param {number} count bytes of a part on the line */
+  moved(number, count) {
+    count ? this.underway.set(number, count) : this.underway.delete(number);
+    const now = performance.now();
+    this.history = [...this.history.filter(([at]) => now - at < 5000), [now, this.progress]];
+    if (this.state === "waiting" && count) this.is("sending");
+    this.onChange(this);
+  }
+
+  pause() {
+    this.stop.abort();
+    if (this.state !== "done") this.is("paused");
+  }
+
+  /** Send what is missing; resolves to whether all of it is there. @returns {Promise<boolean>} */
+  run() {
+    this.running = (this.running ?? Promise.resolve(false)).then(() => this.goOn());
+    return this.running;
+  }
+
+  async goOn() {
+    if (this.state === "done") return true;
+    this.stop = new AbortController();
+    this.history = [];
+    this.is("sending");
+    const { signal } = this.stop;
     try {
-      return await once(part, body, signal, progress);
+      const upload = await this.patient(() => this.begun());
+      for (let round = 1; upload.state !== "complete"; round++) {
+        await this.sendMissing(upload);
+        const left = await this.patient(() => post(`/uploads/${upload.id}/complete`).then(() => null, (error) => (error.code === "upload.incomplete" && round < MOST_ROUNDS ? error.details.missing : Promise.reject(error))));
+        if (!left) break;
+        upload.received = Array.from({ length: upload.parts }, (_unused, i) => i + 1).filter((number) => !left.includes(number));
+      }
+      this.sent = this.file.size;
+      this.is("done");
+      return true;
     } catch (error) {
-      if (signal.aborted) throw new Paused();
-      if (attempt === TRIES) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** attempt));
+      this.underway.clear();
+      if (signal.aborted || error instanceof Paused) this.is("paused");
+      else if (error instanceof Changed) this.is("changed");
+      else this.is("failed", error);
+      return false;
     }
   }
-}
 
-/** @param {any} part @param {ArrayBuffer} body @param {AbortSignal} signal @param {(count: number) => void} progress @returns {Promise<void>} */
-function once(part, body, signal, progress) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest(); // fetch tells nothing about what was sent
-    request.open(part.method, part.url);
-    for (const [name, value] of Object.entries(part.headers)) if (!OWN.has(name.toLowerCase())) request.setRequestHeader(name, /** @type {string} */ (value));
-    request.upload.onprogress = (event) => progress(event.loaded);
-    const fail = () => (progress(0), reject({ code: "upload.network", message: _("The connection to the store broke. Parts that arrived are kept.") }));
-    request.onload = () => (request.status < 300 ? resolve() : (progress(0), reject({ code: "upload.refused", message: _("The store refused a part (%(status)s).", { status: request.status }) })));
-    request.onerror = request.ontimeout = request.onabort = fail;
-    signal.addEventListener("abort", () => request.abort(), { once: true });
-    request.send(body);
-  });
+  /** The upload that was begun for this file before, or a new one. */
+  async begun() {
+    const known = recall(this.name);
+    const found = known && (await get(`/uploads/${known.id}`).catch((error) => (error.status === 404 ? null : Promise.reject(error))));
+    if (found && ["open", "complete"].includes(found.state)) {
+      if (found.size !== this.file.size) throw new Changed();
+      await this.check(found, known);
+      this.id = found.id;
+      return found;
+    }
+    const upload = await post("/uploads", { name: this.name, size: this.file.size });
+    remember(this.name, { id: upload.id, size: this.file.size, modified: this.file.lastModified, digests: {} });
+    this.id = upload.id;
+    return { ...upload, received: [] };
+  }
+
+  /** Whether the parts that arrived are those of this file. @param {any} upload @param {any} known */
+  async check(upload, known) {
+    for (const number of upload.received) {
+      const digest = known.digests[number];
+      if (digest && !(await this.part(upload, number)).sha256.startsWith(digest)) throw new Changed();
+      if (!digest && known.modified !== this.file.lastModified) throw new Changed();
+      if (this.stop.signal.aborted) throw new Paused();
+    }
+  }
+
+  /** @param {any} upload @param {number} number */
+  sizeOf(upload, number) {
+    return Math.min(upload.part_size, this.file.size - (number - 1) * upload.part_size);
+  }
+
+  /** @param {any} upload @param {number} number */
+  async part(upload, number) {
+    try {
+      return await slice(this.file, (number - 1) * upload.part_size, this.sizeOf(upload, number));
+    } catch (error) {
+      throw new Changed(String(error)); // the browser refuses to read a file that was written to after it was chosen
+    }
+  }
+
+  /** @param {any} upload */
+  async sendMissing(upload) {
+    const received = new Set(upload.received.map(Number));
+    const missing = Array.from({ length: upload.parts }, (_unused, i) => i + 1).filter((number) => !received.has(number));
+    this.sent = [...received].reduce((sum, number) => sum + this.sizeOf(upload, number), 0);
+    this.onChange(this);
+    const work = async () => {
+      for (let number = missing.shift(); number !== undefined; number = missing.shift()) await lanes.run(() => this.sendPart(upload, /** @type {number} */ (number)));
+    };
+    const all = await Promise.allSettled(Array.from({ length: AT_ONCE }, () => work().catch((error) => ((missing.length = 0), Promise.reject(error)))));
+    const broken = /** @type {PromiseRejectedResult | undefined} */ (all.find((one) => one.status === "rejected"));
+    if (broken) throw broken.reason;
+  }
+
+  /** Send one part until the store has it; what the store refuses is read, hashed and signed anew. @param {any} upload @param {number} number */
+  async sendPart(upload, number) {
+    let refusals = 0;
+    await this.patient(async () => {
+      if (this.stop.signal.aborted) throw new Paused();
+      const { body, sha256 } = await this.part(upload, number);
+      const { parts } = await post(`/uploads/${upload.id}/parts`, { parts: [{ number, size: body.byteLength, sha256 }] });
+      try {
+        await put(parts[0], body, this.stop.signal, (count) => this.moved(number, count));
+      } catch (/** @type {any} */ error) {
+        this.moved(number, 0);
+        throw error.code === "upload.refused" && ++refusals < MOST_ROUNDS ? Object.assign(error, { again: true }) : error;
+      }
+      this.underway.delete(number);
+      this.sent += body.byteLength;
+      remember(this.name, { ...recall(this.name), digests: { ...recall(this.name)?.digests, [number]: sha256.slice(0, 16) } });
+      this.moved(number, 0);
+    });
+  }
+
+  /** @template T @param {() => Promise<T>} step @returns {Promise<T>} */
+  patient(step) {
+    return patiently(step, this.stop.signal, (error) => this.is("waiting", error));
+  }
+
+  /** Forget the parts that were sent. */
+  async startAgain() {
+    const known = recall(this.name);
+    if (known) await get(`/uploads/${known.id}`).then((found) => (found.state === "open" ? call("DELETE", `/uploads/${known.id}`) : null)).catch(() => null);
+    forget(this.name);
+    this.sent = 0;
+    this.id = "";
+    this.is("ready");
+  }
 }

@@ -4,6 +4,8 @@ import { get, post } from "./api.js";
 import { all, one, tell } from "./dom.js";
 import { _, number, page, sentence, won } from "./i18n.js";
 import { boxOf, canDraw, createMap, addMarks, collection, maplibregl } from "./map.js";
+import { PlaceMap, addPlaces } from "./placemap.js";
+import { placementOf, placing } from "./placing.js";
 
 const base = `/datasets/${page.dataset}/versions/${page.version}`;
 /** @type {any} */
@@ -33,11 +35,7 @@ document.addEventListener("submit", (event) => {
   const given = new FormData(form);
   if (form.id === "placement") {
     event.preventDefault();
-    /** @type {any} */
-    const said = {};
-    for (const name of ["crs", "height_datum"]) if (given.get(name)) said[name] = String(given.get(name)).trim();
-    if (given.get("origin")) said.origin = String(given.get("origin")).split(",").map(Number);
-    submit(form, () => post(`${base}/placement`, said));
+    submit(form, () => post(`${base}/placement`, placementOf(form)));
   }
   if (form.id === "classes") {
     event.preventDefault();
@@ -53,7 +51,7 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("click", (event) => {
   const button = /** @type {any} */ (event.target).closest("button");
   if (button?.dataset.post && (!button.dataset.confirm || confirm(button.dataset.confirm))) submit(button, () => post(button.dataset.post));
-  if (button?.dataset.lon) showFinding(Number(button.dataset.lon), Number(button.dataset.lat));
+  if (button?.dataset.lon) showFinding(button);
 });
 
 document.addEventListener("input", (event) => {
@@ -70,26 +68,48 @@ function sum() {
   if (whole) whole.textContent = won(Math.round(all("[data-quantity]").reduce((total, input) => total + Number(input.dataset.quantity) * (Number(input.value.replaceAll(",", "")) || 0), 0)));
 }
 
-/** @param {number} lon @param {number} lat */
-function showFinding(lon, lat) {
+/** Go to where a finding lies, and mark it there and in the list. @param {any} button */
+function showFinding(button) {
+  const lon = Number(button.dataset.lon), lat = Number(button.dataset.lat);
+  for (const line of all(".findings li")) line.classList.toggle("shown", line.contains(button));
+  one("#map-says").textContent = `${lat.toFixed(6)}, ${lon.toFixed(6)}`;
   if (!map) return;
   marker?.remove();
   marker = new maplibregl.Marker({ color: "#ff8f85" }).setLngLat([lon, lat]).addTo(map);
   map.jumpTo({ center: [lon, lat], zoom: 17 });
-  one("#map-says").textContent = `${lat.toFixed(6)}, ${lon.toFixed(6)}`;
-  document.documentElement.dataset.shown = `${lon},${lat}`;
+  document.documentElement.dataset.shown = `${map.getCenter().lng.toFixed(6)},${map.getCenter().lat.toFixed(6)}`;
   one(".minimap").scrollIntoView({ block: "nearest" });
+}
+
+/** Findings that have a place, as dots: red for errors, amber for the rest. */
+function markFindings() {
+  const dots = all(".findings [data-lon]").map((button) => ({ type: "Feature", properties: { bad: Boolean(button.closest("li").querySelector(".chip.error")) }, geometry: { type: "Point", coordinates: [Number(button.dataset.lon), Number(button.dataset.lat)] } }));
+  map.getSource("found").setData(collection(dots));
+  return dots;
+}
+
+/** Let an unplaced version be placed, with the answer on the map. */
+function askPlace() {
+  const form = one("#placement");
+  if (!form || form.dataset.asking) return;
+  form.dataset.asking = "yes";
+  const places = new PlaceMap(one("#map"));
+  places.made = Promise.resolve(map);
+  if (map) map.on("click", (/** @type {any} */ event) => places.onPick?.(event.lngLat.lng, event.lngLat.lat));
+  placing(one("[data-placing]", form), { own: () => JSON.parse(form.dataset.own), show: (boxes) => places.show(boxes), picking: (pick) => places.picking(pick) });
 }
 
 /** Draw the cells when they are known. */
 async function refresh() {
   sum();
+  askPlace();
   const state = one("#version")?.dataset.state ?? "";
   if (!map || state === drawn || one("#version")?.dataset.busy === "yes") return;
   drawn = state;
   const cells = await get(`${base}/coverage`).catch(() => collection([]));
   map.getSource("cells").setData(cells);
-  const box = boxOf(cells);
+  const box = boxOf(cells) ?? boxOf(collection(markFindings()));
+  markFindings();
   if (box) map.fitBounds(box, { padding: 30, maxZoom: 16, animate: false });
   one("#map-says").textContent = cells.features.length ? _("%(count)s tiles", { count: number(cells.features.length) }) : _("Nothing is placed yet.");
 }
@@ -97,6 +117,9 @@ async function refresh() {
 if (canDraw()) {
   map = await createMap(one("#map"));
   addMarks(map, "cells", 0.14);
+  addPlaces(map);
+  map.addSource("found", { type: "geojson", data: collection([]) });
+  map.addLayer({ id: "found", type: "circle", source: "found", paint: { "circle-radius": 5, "circle-color": ["case", ["get", "bad"], "#ff8f85", "#ffcf70"], "circle-stroke-color": "#0a1420", "circle-stroke-width": 1 } });
 } else one(".minimap").hidden = true;
 new MutationObserver(refresh).observe(one("#state"), { childList: true }); // not deeper: what refresh itself writes lies inside
 await refresh();

@@ -1,0 +1,148 @@
+"""What findings mean, and what to do about them, in plain words by their code.
+
+English pages show the sentence of the service, which names the numbers; other languages show these, and the value beside them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import lazy_gettext
+
+from web.i18n import language
+
+FIXES: dict[str, Any] = {
+    "crs": lazy_gettext("Choose the coordinate system or the origin."),
+    "look": lazy_gettext("Check the place on the map."),
+    "order": lazy_gettext("Write longitude (east) first."),
+    "again": lazy_gettext("Export the file again and upload it."),
+    "upload": lazy_gettext("Upload the file again."),
+    "geometry": lazy_gettext("Correct this feature in the source and upload it again."),
+    "none": lazy_gettext("Nothing needs to be done."),
+    "attribute": lazy_gettext("Add the attribute in the source."),
+    "split": lazy_gettext("Check the file, or split it into smaller ones."),
+    "operator": lazy_gettext("Please tell the operator."),
+    "height": lazy_gettext("Check heights, their unit and the no-data value."),
+    "clock": lazy_gettext("Check the clocks of recorder and sensors."),
+    "one": lazy_gettext("Upload them one by one."),
+    "zip": lazy_gettext("Pack the archive again."),
+    "encoding": lazy_gettext("Save the file as UTF-8, or correct the .cpg file."),
+    "class": lazy_gettext("Check the handling class."),
+    "format": lazy_gettext("Save it in a format that is read here."),
+}
+
+FINDINGS: dict[str, tuple[Any, str]] = {
+    "class.layer_unknown": (lazy_gettext("A class was given for a layer that does not exist."), "class"),
+    "class.raised": (lazy_gettext("The layer may show people and plates, so it is handled as original."), "class"),
+    "coordinate.not_finite": (lazy_gettext("A coordinate is not a number; the feature was left out."), "geometry"),
+    "coordinate.out_of_range": (lazy_gettext("A coordinate lies outside of the map; the record was left out."), "geometry"),
+    "area.open": (lazy_gettext("The outline of an area is not closed."), "geometry"),
+    "count.mismatch": (lazy_gettext("The file holds another number of records than it says."), "again"),
+    "counts.split": (lazy_gettext("Records were lost or doubled while tiles were cut."), "operator"),
+    "crs.contradicts": (lazy_gettext("The stated coordinate system contradicts the coordinates."), "crs"),
+    "crs.guessed": (lazy_gettext("The coordinate system was guessed."), "look"),
+    "crs.inaccurate": (lazy_gettext("The way from this coordinate system to WGS 84 is not exact."), "none"),
+    "crs.none": (lazy_gettext("Nothing says in which coordinate system this lies."), "crs"),
+    "crs.note": (lazy_gettext("Something was assumed about the coordinate system."), "look"),
+    "crs.outside_area": (lazy_gettext("The features lie far outside of the area that their coordinate system is for."), "crs"),
+    "crs.several": (lazy_gettext("The files state several coordinate systems."), "look"),
+    "crs.swapped": (lazy_gettext("Latitude and longitude (east and north) are exchanged."), "order"),
+    "element.deleted": (lazy_gettext("An element is marked as deleted."), "none"),
+    "feature.not_one": (lazy_gettext("A record is no feature."), "geometry"),
+    "file.ignored": (lazy_gettext("Only what a desktop leaves behind; it was not read."), "none"),
+    "file.damaged": (lazy_gettext("The file was cut or damaged."), "upload"),
+    "file.no_records": (lazy_gettext("The file holds no records."), "again"),
+    "format.assumed": (lazy_gettext("The format was assumed: the file has no geo metadata."), "look"),
+    "format.unknown": (lazy_gettext("No reader knows this file."), "format"),
+    "format.unsupported": (lazy_gettext("This kind of file is not read here."), "format"),
+    "format.empty": (lazy_gettext("Nothing in it can be read."), "upload"),
+    "format.several": (lazy_gettext("Several data sets lie in one file."), "one"),
+    "geometry.encoding": (lazy_gettext("The geometry is written in an encoding that is not read."), "format"),
+    "geometry.invalid": (lazy_gettext("The polygon crosses itself or its rings do not fit; it is kept as it is."), "geometry"),
+    "geometry.jump": (lazy_gettext("The line jumps: a vertex lies far from its neighbours."), "geometry"),
+    "geometry.measure": (lazy_gettext("The geometry carries measures; they are kept as an attribute."), "none"),
+    "geometry.refused": (lazy_gettext("This kind of geometry is not read."), "geometry"),
+    "geometry.unusable": (lazy_gettext("The geometry fits into no cell."), "geometry"),
+    "geometry.zero_length": (lazy_gettext("The line has no length."), "geometry"),
+    "height.implausible": (lazy_gettext("A height is not plausible."), "height"),
+    "height.jump": (lazy_gettext("The height jumps between neighbours."), "height"),
+    "height.missing": (lazy_gettext("Some heights are missing."), "height"),
+    "height.mixed": (lazy_gettext("Some nodes have a height and some have none."), "height"),
+    "id.duplicate": (lazy_gettext("The same id comes more than once."), "geometry"),
+    "kind.unknown": (lazy_gettext("It is not known what this feature is."), "attribute"),
+    "lanelet.no_bound": (lazy_gettext("The lane has no left or right bound."), "geometry"),
+    "las.box": (lazy_gettext("The box in the header is not that of the points."), "none"),
+    "las.count": (lazy_gettext("The header promises another number of points."), "again"),
+    "las.damaged": (lazy_gettext("The point file is damaged."), "again"),
+    "las.feet": (lazy_gettext("Heights or coordinates are in feet."), "none"),
+    "las.returns": (lazy_gettext("The counts of returns in the header are wrong."), "none"),
+    "las.week_time": (lazy_gettext("Times count within a GPS week; the date is not known."), "none"),
+    "layer.mixed": (lazy_gettext("Two files fill one layer with different content."), "one"),
+    "link.not_checked": (lazy_gettext("Links between features could not be checked."), "none"),
+    "mcap.count": (lazy_gettext("The recording holds another number of messages than it says."), "again"),
+    "mcap.cut": (lazy_gettext("The recording was cut."), "upload"),
+    "mcap.damaged": (lazy_gettext("A part of the recording is damaged and was left out."), "again"),
+    "mcap.orphans": (lazy_gettext("Messages without a channel were left out."), "again"),
+    "mgrs.disagrees": (lazy_gettext("Grid code and coordinates disagree."), "again"),
+    "mgrs.invalid": (lazy_gettext("The grid code names no square; it was not used."), "none"),
+    "ngii.products": (lazy_gettext("Several products of the same map lie in the folder."), "one"),
+    "node.no_position": (lazy_gettext("A node has no position."), "crs"),
+    "osm.flavour": (lazy_gettext("An OSM file without lane relations."), "look"),
+    "osw.no_nodes": (lazy_gettext("The file of nodes is missing."), "upload"),
+    "osw.schema": (lazy_gettext("Not all features follow the OpenSidewalks schema."), "look"),
+    "photo.doubt": (lazy_gettext("The position of a photo is doubtful."), "look"),
+    "photo.no_time": (lazy_gettext("A photo does not say when it was taken."), "none"),
+    "photo.put": (lazy_gettext("A photo without position was put where you said."), "none"),
+    "photo.unreadable": (lazy_gettext("A photo cannot be read."), "upload"),
+    "photo.xmp": (lazy_gettext("The position of a photo is in its XMP data only."), "none"),
+    "place.local_frame": (lazy_gettext("Local coordinates were placed round the origin that you gave."), "look"),
+    "place.null_island": (lazy_gettext("Records lie at 0, 0, where no map is; they have no place."), "crs"),
+    "ply.not_points": (lazy_gettext("The file holds surfaces; only their points were read."), "none"),
+    "points.float32_steps": (lazy_gettext("Coordinates were stored too coarsely: points lie on steps."), "again"),
+    "points.missing": (lazy_gettext("Points that the header promises are missing."), "upload"),
+    "points.none": (lazy_gettext("The file holds no points."), "again"),
+    "points.not_finite": (lazy_gettext("Points without coordinates were left out."), "none"),
+    "points.out_of_range": (lazy_gettext("Points have no place on the map."), "crs"),
+    "points.text_end": (lazy_gettext("The text of points ends in the middle of a line."), "again"),
+    "reader.bad_answer": (lazy_gettext("The file broke its reader; nothing of it is used."), "again"),
+    "reader.crashed": (lazy_gettext("The reader crashed on this file."), "again"),
+    "reader.failed": (lazy_gettext("The file could not be read."), "again"),
+    "reader.limit_cpu": (lazy_gettext("Reading the file takes more computing than allowed."), "split"),
+    "reader.limit_memory": (lazy_gettext("Reading the file takes more memory than allowed."), "split"),
+    "reader.limit_output": (lazy_gettext("The file grows too much when it is read."), "split"),
+    "reader.limit_time": (lazy_gettext("Reading the file takes too long."), "split"),
+    "recording.clock": (lazy_gettext("Clocks of sensors differ."), "clock"),
+    "recording.far": (lazy_gettext("Positions jump far within the recording."), "clock"),
+    "recording.no_fix": (lazy_gettext("Without a position fix for a while."), "none"),
+    "recording.pictures": (lazy_gettext("The recording shows pictures of the street."), "class"),
+    "recording.time": (lazy_gettext("Times in the recording are wrong."), "clock"),
+    "reference.dangling": (lazy_gettext("A feature refers to one that is not there."), "geometry"),
+    "text.encoding_guessed": (lazy_gettext("The encoding of texts was guessed."), "encoding"),
+    "text.encoding_lies": (lazy_gettext("The stated encoding is wrong."), "encoding"),
+    "text.encoding_unknown": (lazy_gettext("Some texts are in an unknown encoding."), "encoding"),
+    "text.lone_surrogate": (lazy_gettext("A text holds half of a character."), "encoding"),
+    "tile.bad": (lazy_gettext("A tile did not pass its second count."), "operator"),
+    "upload.corrupt": (lazy_gettext("The file arrived with other content than promised."), "upload"),
+    "version.empty": (lazy_gettext("Nothing in the files has a place."), "crs"),
+    "way.short": (lazy_gettext("A line has fewer than two points."), "geometry"),
+    "xml.dtd": (lazy_gettext("The XML file declares a document type, which is refused."), "again"),
+    "xml.limit": (lazy_gettext("The XML file is nested too deeply."), "again"),
+    "zip.bomb": (lazy_gettext("The archive grows too much when it is unpacked."), "zip"),
+    "zip.damaged": (lazy_gettext("The archive is damaged."), "zip"),
+    "zip.encrypted": (lazy_gettext("The archive is encrypted."), "zip"),
+    "zip.too_large": (lazy_gettext("The archive is too large when it is unpacked."), "split"),
+    "zip.too_many": (lazy_gettext("The archive holds too many files."), "split"),
+}
+"""Sentence and key of `FIXES` by code."""
+
+
+def what(code: str, message: str) -> str:
+    """What a finding means: the message of the service, or in another language the sentence of its code, when it has one."""
+    found = FINDINGS.get(code)
+    return message if language() == "en" or found is None else str(found[0])
+
+
+def fix(code: str, message: str) -> str:
+    """What to do about a finding, as `what`."""
+    found = FINDINGS.get(code)
+    return message if language() == "en" or found is None else str(FIXES[found[1]])
