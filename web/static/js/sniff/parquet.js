@@ -70,7 +70,7 @@ class Reader {
     if (kind === 3) this.at += 1;
     else if (kind >= 4 && kind <= 6) this.varint();
     else if (kind === 7) this.at += 8;
-    else if (kind === 8) this.at += this.varint();
+    else if (kind === 8) this.text();
     else if (kind === 9 || kind === 10) {
       const [inner, count] = this.list();
       for (let i = 0; i < count; i++) inner <= 2 ? (this.at += 1) : this.skip(inner, depth + 1);

@@ -18,7 +18,7 @@ export async function geojson(file, name) {
     }
   }
   const named = /"crs"\s*:\s*\{[^{}]*\{[^{}]*"name"\s*:\s*"([^"]{1,200})"/.exec(read[0])?.[1] ?? "";
-  const code = /EPSG:{1,2}[\d.]*:?(\d+)$/i.exec(named)?.[1];
+  const code = /EPSG:(?:[\d.]*:)?(\d+)$/i.exec(named)?.[1];
   const isWalk = /\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$/i.test(name) || read[0].slice(0, 2000).toLowerCase().includes("opensidewalks");
   const crs = code ? `EPSG:${code}` : "EPSG:4326"; // RFC 7946, when the file says nothing
   const said = { format: isWalk ? "OpenSidewalks" : "GeoJSON", kind: isWalk ? "sidewalk" : "", crs, own: boxOfPairs(pairs) };
