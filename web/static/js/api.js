@@ -26,7 +26,7 @@ export async function call(method, path, body, more = {}) {
     if (/** @type {any} */ (error).name === "AbortError") throw error;
     throw new ApiError(0, { code: "network", message: _("No answer from the server. What you did is kept.") });
   }
-  const answer = response.status === 204 ? null : await response.json().catch(() => null);
+  const answer = response.status === 204 ? null : await response.json().catch((error) => (error.name === "AbortError" ? Promise.reject(error) : null));
   if (!response.ok) throw new ApiError(response.status, answer);
   return answer;
 }
