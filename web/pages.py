@@ -33,7 +33,9 @@ def install(app: Flask) -> None:
         label=words.label,
         sentence=words.sentence,
     )
-    app.jinja_env.filters.update(won=words.won, moment=words.moment, bytes=words.size, number=words.number, plain=words.plain)
+    app.jinja_env.filters.update(
+        won=words.won, moment=words.moment, clock=words.clock, day=words.day, bytes=words.size, number=words.number, plain=words.plain
+    )
     app.register_blueprint(blueprint)
 
 

@@ -7,10 +7,12 @@ message of the service (English).
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from difflib import SequenceMatcher
 from typing import Any
 
 from flask_babel import lazy_gettext
 
+from mapex.licence_texts import TEXTS
 from mapex.licences import CLASS_LINES, LICENCES, HandlingClass
 from mapex.times import NS
 from web.i18n import language
@@ -215,7 +217,21 @@ def licence_words(code: str) -> dict[str, Any]:
         "name": licence.name[one],
         "lines": [line[one] for line in licence.lines],
         "purposes": sorted(licence.purposes),
+        "text": [clause[one] for clause in TEXTS[code]],
     }
+
+
+def licence_difference(old: str, new: str) -> list[tuple[str, str]]:
+    """The clauses of two licences as `("-" | "+" | "=", clause)`: gone, new, kept; in the order of a text difference."""
+    one = 0 if language() == "ko" else 1
+    before, after = ([clause[one] for clause in TEXTS[code]] for code in (old, new))
+    found: list[tuple[str, str]] = []
+    for kind, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind == "equal":
+            found += [("=", clause) for clause in before[a:b]]
+        else:
+            found += [("-", clause) for clause in before[a:b]] + [("+", clause) for clause in after[c:d]]
+    return found
 
 
 def class_line(code: str) -> str:
@@ -249,6 +265,16 @@ def moment(at_ns: int | None) -> str:
         return ""
     local = datetime.fromtimestamp(at_ns // NS, UTC).astimezone(_KST)
     return f"{local:%Y-%m-%d %H:%M:%S} KST"
+
+
+def clock(at_ns: int) -> str:
+    """The time of day, in Korean time, said so."""
+    return f"{datetime.fromtimestamp(at_ns // NS, UTC).astimezone(_KST):%H:%M} KST"
+
+
+def day(at_ns: int) -> str:
+    """The day, in Korean time."""
+    return f"{datetime.fromtimestamp(at_ns // NS, UTC).astimezone(_KST):%Y-%m-%d}"
 
 
 def size(count: int) -> str:

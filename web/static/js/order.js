@@ -1,27 +1,32 @@
 // @ts-check
-// An order: its files, and downloads through grants; each file is compared with its promised sha256 before it is given to the reader.
-import { get, post } from "./api.js";
+// An order: its files and which of them are chosen, their download, how far it is, what is newer, who may use it.
+import { call, get, post } from "./api.js";
+import { offerCopies } from "./copy.js";
 import { all, make, one, tell } from "./dom.js";
-import { square } from "./grid.js";
+import { fetchAll } from "./download.js";
 import { _, bytes, number, page, sentence, word } from "./i18n.js";
-import { archive, crc32 } from "./zip.js";
+import { showOrder } from "./ordermap.js";
+import { archiveTo, fits, save, verified } from "./save.js";
+import { named, watchUsers } from "./users.js";
 
-const AT_ONCE = 3;
-/** Files of one call for grants: an address lives for two minutes only. */
-const BATCH = 12;
-const MOST_BYTES = 1.5e9;
 const SHOWN = 200;
+const POLL_MS = 4000;
 
 /** @type {any[]} */
 const tiles = [];
 let shown = 0;
-/** @type {Set<string>} */
+/** Ids of chosen files; none = all. @type {Set<string>} */
 const chosen = new Set();
+/** @type {AbortController | null} */
+let running = null;
 
 const status = one("#status");
 const button = one("#download");
+const problem = one("#problem");
+const bar = one("#progress");
 
 async function load() {
+  offerCopies();
   let after = "";
   do {
     const answer = await get(`/orders/${page.order}/tiles?limit=1000&after=${encodeURIComponent(after)}`);
@@ -29,26 +34,55 @@ async function load() {
     after = answer.next ?? "";
   } while (after);
   one("#more").addEventListener("click", showMore);
-  one("#every").addEventListener("change", (/** @type {any} */ event) => {
-    chosen.clear();
-    if (event.target.checked) tiles.forEach((tile) => chosen.add(tile.id));
-    for (const box of all("#files input")) box.checked = event.target.checked;
-    say();
-  });
-  button.addEventListener("click", () => download(chosen.size ? tiles.filter((tile) => chosen.has(tile.id)) : tiles));
+  one("#every").addEventListener("change", (/** @type {any} */ event) => choose(tiles, event.target.checked));
+  one("#layers").replaceChildren(...layers());
+  button.addEventListener("click", () => start(wanted()));
+  one("#stop").addEventListener("click", () => running?.abort());
+  one("#retry").addEventListener("click", () => start(wanted()));
+  for (const renewed of all("[data-update]")) renewed.addEventListener("click", () => update(renewed));
+  watchUsers(nameUsers);
   button.disabled = !tiles.length;
   showMore();
   say();
-  await showMap();
+  poll();
+  const map = await showOrder(tiles, Number(one("#updates")?.dataset.changed ?? 0) ? await get(`/orders/${page.order}/updates`) : null);
+  if (!map) one(".minimap").hidden = true;
   document.documentElement.dataset.ready = "yes";
+}
+
+const wanted = () => (chosen.size ? tiles.filter((tile) => chosen.has(tile.id)) : tiles);
+/** @param {any} tile */
+const layerOf = (tile) => `${tile.dataset} · ${tile.layer}`;
+
+/** One box for each layer. */
+function layers() {
+  return [...new Set(tiles.map(layerOf))].map((name) => {
+    const own = tiles.filter((tile) => layerOf(tile) === name);
+    const size = own.reduce((sum, tile) => sum + tile.size, 0);
+    const box = make("input", { type: "checkbox", "data-layer": name, onchange: (/** @type {any} */ event) => choose(own, event.target.checked) });
+    return make("label.choice", box, make("span", make("b", name), ` ${_("%(count)s files", { count: number(own.length) })} · ${bytes(size)}`));
+  });
+}
+
+/** @param {any[]} some @param {boolean} on */
+function choose(some, on) {
+  for (const tile of some) on ? chosen.add(tile.id) : chosen.delete(tile.id);
+  for (const box of all("#files input")) box.checked = chosen.has(box.dataset.tile);
+  for (const box of all("#layers input")) {
+    const own = tiles.filter((tile) => layerOf(tile) === box.dataset.layer);
+    const taken = own.filter((tile) => chosen.has(tile.id)).length;
+    [box.checked, box.indeterminate] = [taken === own.length, taken > 0 && taken < own.length];
+  }
+  one("#every").checked = chosen.size === tiles.length;
+  say();
 }
 
 function showMore() {
   const rows = tiles.slice(shown, shown + SHOWN).map((tile) =>
     make(
       "tr",
-      make("td", make("input", { type: "checkbox", "aria-label": tile.path, onchange: (/** @type {any} */ event) => ((event.target.checked ? chosen.add(tile.id) : chosen.delete(tile.id)), say()) })),
-      make("td", make("button.link", { type: "button", onclick: () => download([tile], true) }, tile.path)),
+      make("td", make("input", { type: "checkbox", "data-tile": tile.id, "aria-label": tile.path, onchange: (/** @type {any} */ event) => choose([tile], event.target.checked) })),
+      make("td", make("button.link", { type: "button", onclick: () => start([tile], true) }, tile.path)),
       make("td", make(`span.chip.${tile.class}`, word("classes", tile.class))),
       make("td.n", bytes(tile.size)),
     ),
@@ -59,89 +93,94 @@ function showMore() {
 }
 
 function say() {
-  const wanted = chosen.size ? tiles.filter((tile) => chosen.has(tile.id)) : tiles;
-  const size = wanted.reduce((sum, tile) => sum + tile.size, 0);
-  const count = _("%(count)s files", { count: number(wanted.length) });
-  const words = chosen.size ? _("Download the chosen files") : _("Download all");
-  tell(one("#summary"), `${count} · ${bytes(size)}`);
-  button.textContent = `${words} (${bytes(size)})`;
+  const size = wanted().reduce((sum, tile) => sum + tile.size, 0);
+  tell(one("#summary"), `${_("%(count)s files", { count: number(wanted().length) })} · ${bytes(size)}`);
+  button.textContent = `${chosen.size ? _("Download the chosen files") : _("Download all")} (${bytes(size)})`;
 }
 
-/** @param {any[]} wanted @param {boolean} [plain] one file as itself, not in an archive */
-async function download(wanted, plain = false) {
-  tell(one("#problem"), "");
-  const size = wanted.reduce((sum, tile) => sum + tile.size, 0);
-  if (size > MOST_BYTES) return tell(one("#problem"), _("That is too much for a browser. Use the command line beside: it resumes and verifies."));
-  const bar = one("#progress");
-  bar.hidden = button.disabled = false;
-  button.disabled = true;
-  [bar.max, bar.value] = [size, 0];
+/** The open archive of a download that did not end, with what it is of. @type {{sink: any, ids: string} | null} */
+let open = null;
+
+/** @param {any[]} some @param {boolean} [plain] one file as itself, not in an archive */
+async function start(some, plain = false) {
+  if (running) return;
+  tell(problem, "");
+  const size = some.reduce((sum, tile) => sum + tile.size, 0);
+  if (!fits(size)) return tell(problem, _("That is too much for this browser. Choose fewer files, or use the command line beside: it resumes and verifies."));
+  const stop = (running = new AbortController());
+  busy(true);
   try {
-    /** @type {any[]} */
-    const files = [];
-    for (let at = 0; at < wanted.length; at += BATCH) files.push(...(await fetchBatch(wanted.slice(at, at + BATCH), (count) => (bar.value += count))));
-    tell(status, _("%(count)s files, each checksum is right.", { count: number(files.length) }));
-    if (plain) save(files[0].body, files[0].path.replaceAll("/", "-"));
-    else save(archive([...files, manifest(wanted)]), `${page.order}.zip`);
-    document.documentElement.dataset.downloaded = String(files.length);
+    const ids = some.map((tile) => tile.id).join();
+    if (open && open.ids !== ids) await open.sink.drop(), (open = null);
+    open ??= { sink: await archiveTo(plain ? 0 : size, `${page.order}.zip`), ids };
+    const missing = some.filter((tile) => !verified.has(tile.id));
+    [bar.max, bar.value] = [Math.max(size, 1), size - missing.reduce((sum, tile) => sum + tile.size, 0)];
+    const outcome = await fetchAll(page.order, missing, { signal: stop.signal, got: (count) => (bar.value += count), take: open.sink.take });
+    if (outcome.error || outcome.failed.length) return unfinished(some, outcome);
+    if (plain) save(verified.get(some[0].id).body, some[0].path.replaceAll("/", "-"));
+    else await open.sink.end(some);
+    open = null;
+    tell(status, _("%(count)s files, each checksum is right.", { count: number(some.length) }));
+    document.documentElement.dataset.downloaded = String(some.length);
   } catch (error) {
-    tell(one("#problem"), sentence(error));
-    one("#problem").dataset.code = /** @type {any} */ (error).code ?? "";
+    if (/** @type {any} */ (error).name !== "AbortError") tell(problem, sentence(error)); // else: nobody chose a file to save to
+  } finally {
+    running = null;
+    busy(false);
   }
-  button.disabled = false;
 }
 
-/** @param {any[]} wanted @param {(count: number) => void} got @returns {Promise<any[]>} */
-async function fetchBatch(wanted, got) {
-  // Original footage is bound to a secret that only this page knows and sends as a header: a copied address is worth nothing.
-  const holder = hex(crypto.getRandomValues(new Uint8Array(32)));
-  const { grants } = await post("/grants", { order: page.order, tiles: wanted.map((tile) => tile.id), holder });
-  const byId = new Map(wanted.map((tile) => [tile.id, tile]));
-  const waiting = [...grants];
-  /** @type {any[]} */
-  const files = [];
-  const work = async () => {
-    for (let grant = waiting.shift(); grant; grant = waiting.shift()) {
-      files.push(await fetchOne(grant, byId.get(grant.tile_id), holder));
-      got(grant.size);
+/** Say what is kept and what to do. @param {any[]} some @param {import("./download.js").Outcome} outcome */
+function unfinished(some, { failed, error }) {
+  const kept = some.filter((tile) => verified.has(tile.id)).length;
+  const first = error ?? failed[0].error;
+  const why = first.code === "store.unavailable" ? _("The store does not answer.") : sentence(first);
+  const rest = _("%(kept)s of %(count)s files are verified and kept on this page.", { kept: number(kept), count: number(some.length) });
+  tell(problem, [why, rest].join(" "));
+  problem.dataset.code = first.code ?? "";
+  tell(status, failed.length && !error ? _("Not come: %(paths)s", { paths: failed.slice(0, 5).map((one) => one.tile.path).join(", ") }) : "");
+  one("#retry").hidden = false;
+}
+
+/** @param {boolean} on */
+function busy(on) {
+  button.disabled = on;
+  bar.hidden = one("#stop").hidden = !on;
+  if (on) one("#retry").hidden = true;
+  window.onbeforeunload = on ? (event) => event.preventDefault() : null;
+}
+
+/** How far the order is: downloads of others, and those of the command line, are seen here too. */
+async function poll() {
+  if (!document.hidden) {
+    const found = await get(`/orders/${page.order}/progress`).catch(() => null);
+    if (found) {
+      one("#read").textContent = _("%(read)s of %(count)s files", { read: number(found.read), count: number(found.files) });
+      one("#step-read").classList.toggle("done", found.read > 0);
     }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+  setTimeout(poll, POLL_MS);
 }
 
-/** @param {any} grant @param {any} tile @param {string} holder */
-async function fetchOne(grant, tile, holder) {
-  const headers = { ...grant.headers, ...(grant.holder_required ? { "x-mapex-holder": holder } : {}) };
-  const answer = await fetch(grant.url, { method: grant.method, headers, credentials: "omit", cache: "no-store" });
-  if (!answer.ok) throw { code: "download.refused", message: _("The store refused %(path)s (%(status)s).", { path: tile.path, status: answer.status }) };
-  const body = await answer.arrayBuffer();
-  if (hex(new Uint8Array(await crypto.subtle.digest("SHA-256", body))) !== grant.sha256) throw { code: "download.altered", message: _("%(path)s did not arrive as it was sold. Try again.", { path: tile.path }) };
-  return { path: tile.path, size: body.byteLength, crc: crc32(new Uint8Array(body)), body: new Blob([body], { type: tile.media_type }) };
+/** @param {any} from the button */
+async function update(from) {
+  try {
+    const quote = await post(`/orders/${page.order}/updates/quote`, { added: from.dataset.update === "added" });
+    location.assign(`/quotes/${quote.id}`);
+  } catch (error) {
+    tell(one("#updates-problem"), sentence(error));
+  }
 }
 
-/** What was downloaded, with licence, attribution and checksums, as `mapex get` writes it. @param {any[]} wanted */
-function manifest(wanted) {
-  const files = wanted.map(({ path, sha256, size, dataset, org, version, layer, tile, licence, attribution }) => ({ path, sha256, size, dataset, org, version, layer, tile, licence, attribution }));
-  const body = new TextEncoder().encode(JSON.stringify({ order: page.order, files }, null, 1));
-  return { path: "manifest.json", size: body.length, crc: crc32(body), body: new Blob([body]) };
+async function nameUsers() {
+  if (one("[name=users][value=some]").checked && !named().length) return; // nobody is ticked yet
+  const said = one("#users-said");
+  try {
+    await call("PUT", `/orders/${page.order}/persons`, { persons: named() });
+    said.textContent = _("Saved");
+  } catch (error) {
+    said.textContent = sentence(error);
+  }
 }
 
-/** @param {Blob} body @param {string} name */
-function save(body, name) {
-  const link = make("a", { href: URL.createObjectURL(body), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
-
-/** @param {Uint8Array} raw */
-const hex = (raw) => [...raw].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-
-async function showMap() {
-  const { boxOf, canDraw, showOn } = await import("./map.js");
-  const cells = { type: "FeatureCollection", features: [...new Set(tiles.map((tile) => tile.tile))].slice(0, 5000).map(square) };
-  if (canDraw()) await showOn(one("#map"), cells, boxOf(cells));
-  else one(".minimap").hidden = true;
-}
-
-load().catch((error) => tell(one("#problem"), sentence(error)));
+load().catch((error) => tell(problem, sentence(error)));
