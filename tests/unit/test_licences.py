@@ -4,6 +4,7 @@ import pytest
 
 from mapex import licences
 from mapex.errors import Invalid
+from mapex.licence_texts import TEXTS
 from mapex.licences import HandlingClass, Purpose
 
 
@@ -48,3 +49,12 @@ def test_each_licence_has_five_lines_in_korean_and_english() -> None:
             assert any("가" <= letter <= "힣" for letter in korean)
             assert english.isascii()
     assert set(licences.CLASS_LINES) == set(HandlingClass)
+
+
+def test_each_licence_has_a_full_text_in_korean_and_english_without_a_clause_twice() -> None:
+    assert set(TEXTS) == set(licences.LICENCES)
+    for clauses in TEXTS.values():
+        assert len(set(clauses)) == len(clauses) >= 10
+        for korean, english in clauses:
+            assert any("가" <= letter <= "힣" for letter in korean)
+            assert english.isascii()
