@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, Select, func, insert, select, text, update
 
 from mapex import authority, db, ids, participants
 from mapex.audit import Action, append
@@ -115,29 +116,49 @@ def wallet(ex: Exchange, by: Actor, org: str | None = None, *, limit: int = 100)
         raise Invalid("wallet.org", "name the organisation whose wallet is asked for")
     with db.read(ex) as conn:
         found = participants.find_org(conn, org)
-        account = wallet_id(found.id)
-        now = balance(conn, account)
-        rows = conn.execute(
-            select(
-                ledger_transaction.c.id,
-                ledger_transaction.c.kind,
-                ledger_transaction.c.created_ns,
-                ledger_transaction.c.memo,
-                ledger_entry.c.amount,
-                order.c.id.label("order_id"),
-                order.c.org_id.label("buyer"),
-            )
-            .select_from(ledger_entry.join(ledger_transaction).outerjoin(order, order.c.id == ledger_transaction.c.order_id))
-            .where(ledger_entry.c.account_id == account)
-            .order_by(ledger_transaction.c.created_ns.desc(), ledger_transaction.c.id.desc())
-            .limit(limit)
-        ).all()
+        now = balance(conn, wallet_id(found.id))
+        rows = conn.execute(_entries(found.id).limit(limit)).all()
+    return Wallet(found.slug, now, _running(rows, found.id, now))
+
+
+def statement(ex: Exchange, by: Actor) -> Wallet:
+    """The wallet of `by`'s organisation with every entry that there ever was, newest first.
+
+    Raises: Denied: no organisation.
+    """
+    org_id = authority.member(by)
+    with db.read(ex) as conn:
+        now = balance(conn, wallet_id(org_id))
+        rows = conn.execute(_entries(org_id)).all()
+    return Wallet(by.org_slug, now, _running(rows, org_id, now))
+
+
+def _entries(org_id: str) -> Select[tuple[Any, ...]]:
+    """Query of the entries of an organisation's wallet, newest first."""
+    return (
+        select(
+            ledger_transaction.c.id,
+            ledger_transaction.c.kind,
+            ledger_transaction.c.created_ns,
+            ledger_transaction.c.memo,
+            ledger_entry.c.amount,
+            order.c.id.label("order_id"),
+            order.c.org_id.label("buyer"),
+        )
+        .select_from(ledger_entry.join(ledger_transaction).outerjoin(order, order.c.id == ledger_transaction.c.order_id))
+        .where(ledger_entry.c.account_id == wallet_id(org_id))
+        .order_by(ledger_transaction.c.created_ns.desc(), ledger_transaction.c.id.desc())
+    )
+
+
+def _running(rows: Sequence[Any], org_id: str, now: int) -> list[Entry]:
+    """The entries of rows of `_entries`, with the balance after each; `now` is the balance after the first."""
     entries, running = [], now
     for row in rows:
-        own = row.order_id if row.buyer == found.id else None
+        own = row.order_id if row.buyer == org_id else None
         entries.append(Entry(row.id, row.kind, row.created_ns, row.memo, own, row.amount, running))
         running -= row.amount
-    return Wallet(found.slug, now, entries)
+    return entries
 
 
 def balance(conn: Connection, account_id: str) -> int:

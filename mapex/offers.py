@@ -134,13 +134,18 @@ def withdraw(ex: Exchange, by: Actor, dataset: str) -> Offer:
     """
     with db.begin(ex) as conn:
         version = catalogue.withdraw(conn, ex, by, dataset)
-        live = conn.execute(select(table).where(table.c.version_id == version.id, table.c.state == "live").with_for_update())
-        before = live.mappings().one()
-        _end(conn, ex, before, "withdrawn")
-        pyramid.drop(conn, _layer_ids(conn, version.id))
-        append(conn, ex, by, Action.OFFER_WITHDRAWN, dataset=version.dataset, version=version.number, offer=before["id"])
-        row = conn.execute(select(table).where(table.c.id == before["id"])).mappings().one()
+        row = conn.execute(select(table).where(table.c.id == end(conn, ex, by, version))).mappings().one()
         return _offer(row, version, catalogue.layers_of(conn, version.id))
+
+
+def end(conn: Connection, ex: Exchange, by: Actor, version: catalogue.Version) -> str:
+    """Take the live offer of a version off the market, in the caller's transaction; returns its id."""
+    live = conn.execute(select(table).where(table.c.version_id == version.id, table.c.state == "live").with_for_update())
+    before = live.mappings().one()
+    _end(conn, ex, before, "withdrawn")
+    pyramid.drop(conn, _layer_ids(conn, version.id))
+    append(conn, ex, by, Action.OFFER_WITHDRAWN, dataset=version.dataset, version=version.number, offer=before["id"])
+    return str(before["id"])
 
 
 def live(ex: Exchange, by: Actor, ref: str) -> Offer | None:

@@ -13,7 +13,7 @@ import numpy as np
 import rfc8785
 from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select, text, update
 
-from mapex import authority, db, ids, participants, pyramid
+from mapex import authority, db, demand, ids, participants, pyramid
 from mapex.audit import Action, append
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.estimates import Area, Estimate, Line, Pin, Refusal, Wanted, price, want
@@ -80,6 +80,9 @@ def quote(
         "layers": sorted(layers) if layers else None,
         "dataset": dataset,
     }
+    org_id = authority.member(by)
+    with db.begin(ex) as conn:
+        demand.record(conn, ex, org_id, wanted)  # also when nothing is on offer and no quote comes of it
     return hold(ex, by, request, lambda conn, org_id, now: price(conn, org_id, wanted, now))
 
 

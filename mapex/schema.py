@@ -441,3 +441,19 @@ audit_event = Table(
     Index("ix_audit_event_owner", "owner", "at_ns"),
     Index("ix_audit_event_tile", "tile", "at_ns"),
 )
+
+# Where buyers asked for a price and nothing was on offer: cells of zoom 14 and months, never who (see `mapex.demand`).
+demand = Table(
+    "demand",
+    metadata,
+    Column("cell", BigInteger, primary_key=True),
+    Column("kind", String(16), primary_key=True),  # LayerKind, or any
+    Column("month", String(7), primary_key=True),  # 2026-11, Korean time
+    Column("count", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The secret under which today's `demand_seen` is hashed; both are thrown away the next day.
+demand_day = Table("demand_day", metadata, Column("day", String(10), primary_key=True), Column("secret", String(64), nullable=False))
+
+demand_seen = Table("demand_seen", metadata, Column("token", String(64), primary_key=True), sqlite_with_rowid=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 from mapex.errors import Invalid
 
@@ -11,6 +11,19 @@ NS = 1_000_000_000
 
 MINUTE_NS = 60 * NS
 DAY_NS = 24 * 3600 * NS
+
+KST = timezone(timedelta(hours=9), "KST")
+"""Korean time: what people call a day and a month here."""
+
+
+def kst_day(at_ns: int) -> str:
+    """`2026-11-23`: the day in Korea."""
+    return datetime.fromtimestamp(at_ns // NS, KST).date().isoformat()
+
+
+def kst_month(at_ns: int) -> str:
+    """`2026-11`: the month in Korea."""
+    return kst_day(at_ns)[:7]
 
 
 def iso_from_ns(at_ns: int) -> str:

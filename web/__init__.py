@@ -30,6 +30,7 @@ MODULES = (
     "api_wallet",
     "api_permits",
     "api_audit",
+    "api_seller",
     "coverage",
 )
 """Modules of `web` with a `blueprint`; add yours when it lands."""

@@ -6,10 +6,11 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
-from mapex import catalogue, ledger, offers
+from mapex import catalogue, ledger, offers, sales
 from mapex.jobs import Job
 from mapex.licences import LICENCES, HandlingClass
 from mapex.pricing import MAIN_UNIT, MEASURES, Unit, quantity_of
+from mapex.times import kst_month
 from web import words
 from web.auth import current_actor, exchange
 from web.policy import policy
@@ -22,11 +23,23 @@ MOST_FINDINGS = 200
 @blueprint.get("/sell")
 @policy("own")
 def sell() -> str:
-    """Own datasets, and what was earned."""
+    """Own datasets, what was earned, and what buyers looked for in vain."""
     ex, by = exchange(), current_actor()
     own = [one for one in catalogue.datasets(ex, by) if one.org == by.org_slug]
     newest = {one.slug: catalogue.get_version(ex, by, f"{one.org}/{one.slug}", one.newest) for one in own if one.newest is not None}
-    return render_template("sell.html", datasets=own, newest=newest, wallet=ledger.wallet(ex, by, limit=10))
+    months = sales.by_month(ex, by)
+    this_month = kst_month(ex.now())
+    current = [one for one in months if one.month == this_month]
+    return render_template(
+        "sell.html",
+        datasets=own,
+        newest=newest,
+        wallet=ledger.wallet(ex, by, limit=10),
+        months=months,
+        current={name: sum(getattr(one, name) for one in current) for name in ("amount", "orders", "tiles")},
+        titles={one.slug: one.title for one in own},
+        page={},
+    )
 
 
 @blueprint.get("/sell/new")

@@ -27,6 +27,7 @@ COMMANDS = {
     "tile": ("mapex.cli.sell:tile", "Cut a file into tiles in a folder, without an exchange."),
     "push": ("mapex.cli.sell:push", "Upload files as a new version of a dataset."),
     "publish": ("mapex.cli.sell:publish", "Put the newest version on sale."),
+    "recall": ("mapex.cli.sell:recall", "Take a version back for good."),
     "search": ("mapex.cli.buy:search", "What is offered in a region."),
     "quote": ("mapex.cli.buy:quote", "The exact price of a region, held for 15 minutes."),
     "buy": ("mapex.cli.buy:buy", "Order what a quote offers."),

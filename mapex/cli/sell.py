@@ -221,3 +221,20 @@ def publish(dataset: str, rates: tuple[str, ...], licence: str, attribution: str
         body["version"] = version
     told = Client.from_environment().call("POST", f"/datasets/{dataset}/publish", body)
     show(told, as_json=as_json, text=f"Version {told['version']} of {told['dataset']} is {told['state']}.")
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("version", type=int)
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def recall(dataset: str, version: int, yes: bool, as_json: bool) -> None:
+    """Take a version back for good: off the market, and no longer readable for those who bought it."""
+    client = Client.from_environment()
+    path = f"/datasets/{dataset}/versions/{version}"
+    held = client.call("GET", f"{path}/holders")["holders"]
+    if not yes:
+        question = f"{held} organisations hold tiles of version {version} of {dataset} and can then no longer download them. Recall it?"
+        click.confirm(question, abort=True, err=True)
+    told = client.call("POST", f"{path}/recall", {})
+    show(told, as_json=as_json, text=f"Version {version} of {dataset} is recalled; {told['holders']} organisations hold tiles of it.")

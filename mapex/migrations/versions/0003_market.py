@@ -13,6 +13,7 @@ def upgrade() -> None:
     _showcase()
     _orders()
     _previews()
+    _demand()
 
 
 def _showcase() -> None:
@@ -71,3 +72,28 @@ def _previews() -> None:
         sa.UniqueConstraint("layer_id", "kind", "ordinal", name=op.f("uq_preview_layer_id_kind_ordinal")),
     )
     op.create_index("ix_preview_object_key", "preview", ["object_key"], unique=False)
+
+
+def _demand() -> None:
+    """Where buyers asked in vain."""
+    op.create_table(
+        "demand",
+        sa.Column("cell", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("cell", "kind", "month", name=op.f("pk_demand")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "demand_day",
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("secret", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_demand_day")),
+    )
+    op.create_table(
+        "demand_seen",
+        sa.Column("token", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("token", name=op.f("pk_demand_seen")),
+        sqlite_with_rowid=False,
+    )
