@@ -2,7 +2,7 @@
 
 Counted when a quote is asked for, not while the mouse still draws. A place is a cell of zoom 14 (about 2 km), a time is a month.
 An organisation counts once a day for a cell and kind: what remembers that for the day is a hash under a secret that is thrown
-away with all of the day's hashes at the first question of another day (see docs/decisions/0008).
+away with all of the day's hashes at the first question of another day (see docs/decisions/0007).
 """
 
 from __future__ import annotations

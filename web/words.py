@@ -155,6 +155,7 @@ ERRORS = {
     "permit.revoked": lazy_gettext("Your permit was revoked."),
     "permit.unknown": lazy_gettext("There is no such permit."),
     "order.unknown": lazy_gettext("There is no such order."),
+    "version.not_released": lazy_gettext("Only a version that was on sale can be recalled."),
     "version.unknown": lazy_gettext("There is no such version."),
     "tile.unknown": lazy_gettext("There is no such tile."),
     "job.unknown": lazy_gettext("There is no such job."),
