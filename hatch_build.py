@@ -93,7 +93,9 @@ def check_types() -> int:
     """The exit status of tsc over `web/static/js`, with the types of the browser libraries."""
     fetch_tools()
     node = shutil.which("node") or _npm_of_the_wheel()[0]
-    return subprocess.run([node, str(TOOLS / "node_modules" / "typescript" / "bin" / "tsc"), "--project", str(FRONTEND)], check=False).returncode
+    return subprocess.run(
+        [node, str(TOOLS / "node_modules" / "typescript" / "bin" / "tsc"), "--project", str(FRONTEND)], check=False
+    ).returncode
 
 
 def _install(*words: str, into: Path) -> None:

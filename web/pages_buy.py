@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, render_template, request
 
 from mapex import entitlements, estimates, ledger, licences, named_users, orders, participants, quotes, renewals, terms, updates
-from mapex.times import NS, iso_from_ns
+from mapex.times import DAY_NS, NS, iso_from_ns
 from web import words
 from web.auth import current_actor, exchange
 from web.parse import when
@@ -181,7 +181,15 @@ def harmless(value: object) -> str:
 
 def _filter() -> orders.Filter:
     given = request.args.get
-    return orders.Filter(given("purpose", ""), given("dataset", ""), when(given("from", "")), when(given("to", "")))
+    return orders.Filter(given("purpose", ""), given("dataset", ""), _day(given("from", "")), _day(given("to", ""), last=True))
+
+
+def _day(text: str, *, last: bool = False) -> int | None:
+    """When a day of the Korean calendar begins, or with `last` ends; other times as they are."""
+    if len(text) != len("2026-01-31"):
+        return when(text)
+    begin = when(f"{text}T00:00:00+09:00")
+    return begin + DAY_NS if last and begin is not None else begin
 
 
 def _all_orders() -> Iterator[orders.Order]:

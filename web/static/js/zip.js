@@ -22,7 +22,8 @@ const FULL = 0xffffffff;
 export class Archive {
   /** @param {(part: BlobPart) => void | Promise<void>} write @param {number} [limit] from where on ZIP64 is needed */
   constructor(write, limit = FULL) {
-    [this.write, this.limit] = [write, limit];
+    this.write = write;
+    this.limit = limit;
     /** @type {Uint8Array<ArrayBuffer>[]} */
     this.directory = [];
     this.at = 0;
