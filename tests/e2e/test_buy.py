@@ -205,7 +205,7 @@ def test_the_language_switched_in_the_middle_keeps_quote_clock_and_choices(marke
     page.click(".who a[hreflang=ko]")
     ready(page)
     expect(page.locator("html")).to_have_attribute("lang", "ko")
-    expect(page.locator("h1")).to_have_text("검토 및 구매")
+    expect(page.locator("h1")).to_have_text("확인하고 구매")
     assert (page.locator("#total").text_content(), page.locator("#held b").text_content()) == (total, held)
     expect(page.locator(f"[name=person][value='{mate.email}']")).to_be_checked()
     order = pay(page)
