@@ -36,6 +36,7 @@ async function load() {
   one("#more").addEventListener("click", showMore);
   one("#every").addEventListener("change", (/** @type {any} */ event) => choose(tiles, event.target.checked));
   one("#layers").replaceChildren(...layers());
+  one("#attribution").textContent = [...new Set(tiles.map((tile) => tile.attribution))].filter(Boolean).join(", ");
   button.addEventListener("click", () => start(wanted()));
   one("#stop").addEventListener("click", () => running?.abort());
   one("#retry").addEventListener("click", () => start(wanted()));
