@@ -68,6 +68,10 @@ def create_app(ex: Exchange) -> APIFlask:
     pages.install(app)
     for part in (pages_buy, pages_sell, pages_audit, pages_account):
         app.register_blueprint(part.blueprint, enable_openapi=False)
+    if ex.settings.demo:
+        from web import pages_demo
+
+        app.register_blueprint(pages_demo.blueprint, enable_openapi=False)
     for name in MODULES:
         app.register_blueprint(importlib.import_module(f"web.{name}").blueprint)
     if ex.settings.store == "directory":

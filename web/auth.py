@@ -13,6 +13,7 @@ from flask_login import current_user, user_logged_in, user_logged_out
 from flask_security import RoleMixin, Security, UserMixin
 from flask_security.datastore import UserDatastore
 from flask_security.forms import Form, NextFormMixin
+from flask_security.utils import login_user, logout_user
 from flask_wtf.csrf import validate_csrf
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length, ValidationError
@@ -70,6 +71,13 @@ def current_person() -> Person | None:
     return current_user.person if current_user.is_authenticated else None
 
 
+def sign_in(person: Person) -> None:
+    """Open a session for a person who has just proved to be it; whoever was signed in before is signed out."""
+    if current_user.is_authenticated:
+        logout_user()
+    login_user(User(person))
+
+
 def guard() -> None:
     """Before each request: authorize it by the policy of its route, and refuse forged requests of a session.
 
@@ -83,7 +91,7 @@ def guard() -> None:
         return
     authorize(maybe_actor(), wanted)
     if request.method in UNSAFE and bearer() is None:
-        _check_forgery()
+        check_forgery()
 
 
 def _identified() -> Actor | None:
@@ -97,7 +105,7 @@ def _identified() -> Actor | None:
     return person.actor if person else None
 
 
-def _check_forgery() -> None:
+def check_forgery() -> None:
     """A session is a cookie, which a browser sends for any site: the request must come from our own page and know its secret."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in _OWN_ORIGIN:
         raise Denied("csrf.origin", "this request came from another site and was refused")

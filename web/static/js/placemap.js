@@ -40,8 +40,9 @@ export class PlaceMap {
       return west === east && south === north ? [at] : [at, { type: "Feature", properties: {}, geometry: { type: "Polygon", coordinates: [ring] } }];
     });
     map.getSource("places").setData({ type: "FeatureCollection", features });
-    const all = boxes.reduce((/** @type {Box | null} */ sum, box) => (sum ? [Math.min(sum[0], box[0]), Math.min(sum[1], box[1]), Math.max(sum[2], box[2]), Math.max(sum[3], box[3])] : box), null);
-    if (all) map.fitBounds(all, { padding: 40, maxZoom: 15, animate: false });
+    const [first, ...rest] = boxes;
+    const both = (/** @type {Box} */ a, /** @type {Box} */ b) => /** @type {Box} */ ([Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])]);
+    if (first) map.fitBounds(rest.reduce(both, first), { padding: 40, maxZoom: 15, animate: false });
     this.container.dataset.boxes = boxes.map((box) => box.map((value) => value.toFixed(5)).join(",")).join(";");
   }
 

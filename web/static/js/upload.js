@@ -54,7 +54,7 @@ function replace(item, file) {
   const wasChanged = item.transfer.state === "changed";
   item.transfer.file = file;
   look(item);
-  if (wasChanged) item.transfer.startAgain().then(() => isStarted && resume(item));
+  if (wasChanged) item.transfer.startAgain().then(() => (isStarted ? resume(item) : undefined));
   else if (isStarted) resume(item);
 }
 
