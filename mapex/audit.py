@@ -15,9 +15,9 @@ from enum import StrEnum
 from typing import Any
 
 import rfc8785
-from sqlalchemy import Connection, RowMapping, and_, insert, or_, select
+from sqlalchemy import Connection, RowMapping, insert, or_, select
 
-from mapex import db, schema
+from mapex import audit_flags, db, schema
 from mapex.authority import sees_all
 from mapex.errors import Invalid
 from mapex.exchange import Actor, Exchange
@@ -35,10 +35,12 @@ class Action(StrEnum):
     ORG_ADDED = "org.added"
     ORG_SUSPENDED = "org.suspended"
     ORG_RESUMED = "org.resumed"
+    PERSON_INVITED = "person.invited"
     PERSON_ADDED = "person.added"
     PERSON_SUSPENDED = "person.suspended"
     PERSON_RESUMED = "person.resumed"
     PERSON_PASSWORD_SET = "person.password_set"
+    INVITATION_REVOKED = "invitation.revoked"
     SESSION_OPENED = "session.opened"
     SESSION_REFUSED = "session.refused"
     SESSION_CLOSED = "session.closed"
@@ -73,6 +75,7 @@ class Action(StrEnum):
     ACCESS_GRANTED = "access.granted"
     ACCESS_REFUSED = "access.refused"
     AUDIT_READ = "audit.read"
+    AUDIT_VERIFIED = "audit.verified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class Page:
 class Filter:
     """Which events are asked for; empty text and None mean all. Times are UTC nanoseconds, half open.
 
-    `tile` is a quadkey; a shorter one stands for all tiles below it.
+    `tile` is a quadkey; a shorter one stands for all tiles below it. `flag` is a name of `audit_flags.FLAGS`, or "any".
     """
 
     action: str = ""
@@ -117,6 +120,7 @@ class Filter:
     tile: str = ""
     purpose: str = ""
     permit: str = ""
+    flag: str = ""
     from_ns: int | None = None
     to_ns: int | None = None
 
@@ -165,16 +169,48 @@ def events(ex: Exchange, by: Actor, wanted: Filter | None = None, *, after: int 
 
     Raises: Invalid: `limit` is not within 1 to 1000.
     """
-    wanted = wanted or Filter()
+    with db.begin(ex) as conn:
+        return read_page(conn, ex, by, wanted or Filter(), after=after, limit=limit)
+
+
+def read_page(conn: Connection, ex: Exchange, by: Actor, wanted: Filter, *, after: int | None = None, limit: int = 100) -> Page:
+    """As `events`, in the caller's transaction, which may count the same events beside."""
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid("audit.limit", f"limit must be 1 to {MAX_PAGE}, not {limit}", limit=limit)
-    with db.begin(ex) as conn:
-        rows = conn.execute(_query(by, wanted, after).limit(limit + 1)).mappings().all()
-        asked = {name: value for name, value in _filter_values(wanted).items() if value not in ("", None)}
-        asked |= {name: iso_from_ns(asked[name]) for name in ("from_ns", "to_ns") if name in asked}
-        append(conn, ex, by, Action.AUDIT_READ, filter=asked, after=after, rows=min(len(rows), limit))
-    found = [_event(row, by) for row in rows[:limit]]
+    row = schema.audit_event.c
+    query = select(schema.audit_event).where(*conditions(by, wanted), *(() if after is None else (row.seq < after,)))
+    rows = conn.execute(query.order_by(row.seq.desc()).limit(limit + 1)).mappings().all()
+    asked = {name: value for name, value in _filter_values(wanted).items() if value not in ("", None)}
+    asked |= {name: iso_from_ns(asked[name]) for name in ("from_ns", "to_ns") if name in asked}
+    append(conn, ex, by, Action.AUDIT_READ, filter=asked, after=after, rows=min(len(rows), limit))
+    found = [_event(line, by) for line in rows[:limit]]
     return Page(found, found[-1].seq if len(rows) > limit else None)
+
+
+def conditions(by: Actor, wanted: Filter) -> list[Any]:
+    """What must hold of a row of `audit_event` that `by` may see and that fits the filter.
+
+    Raises: Invalid: `audit.flag`.
+    """
+    row = schema.audit_event.c
+    plain = {name: value for name, value in _filter_values(wanted).items() if name in row and name != "tile" and value not in ("", None)}
+    found = [row[name] == value for name, value in plain.items()]
+    if wanted.tile:
+        # A half-open range uses the index, which LIKE does not on every database; quadkeys hold the digits 0 to 3 only.
+        found += [row.tile >= wanted.tile, row.tile < wanted.tile + "4"]
+    if wanted.from_ns is not None:
+        found.append(row.at_ns >= wanted.from_ns)
+    if wanted.to_ns is not None:
+        found.append(row.at_ns < wanted.to_ns)
+    if wanted.flag:
+        found.append(audit_flags.condition(wanted.flag))
+    if not sees_all(by):
+        # An actor without an organisation, who is neither auditor nor operator, sees own deeds only.
+        found.append(or_(row.org == by.org_slug, row.owner == by.org_slug) if by.org_slug else row.person == by.email)
+        if wanted.person:
+            # A foreign person must not be found by asking for the name either.
+            found.append(row.org == by.org_slug)
+    return found
 
 
 def commitment(salt: str, payload: str) -> str:
@@ -197,29 +233,6 @@ def _row(actor: Actor | None, action: Action, at_ns: int, event: Mapping[str, An
     payload = rfc8785.dumps(whole).decode()
     salt = secrets.token_hex(32)
     return {**plain, "at_ns": at_ns, "payload": payload, "salt": salt, "commitment": commitment(salt, payload)}
-
-
-def _query(by: Actor, wanted: Filter, after: int | None) -> Any:
-    row = schema.audit_event.c
-    plain = {name: value for name, value in _filter_values(wanted).items() if name in row and name != "tile" and value not in ("", None)}
-    conditions = [row[name] == value for name, value in plain.items()]
-    if wanted.tile:
-        # A half-open range uses the index, which LIKE does not on every database; quadkeys hold the digits 0 to 3 only.
-        conditions += [row.tile >= wanted.tile, row.tile < wanted.tile + "4"]
-    if wanted.from_ns is not None:
-        conditions.append(row.at_ns >= wanted.from_ns)
-    if wanted.to_ns is not None:
-        conditions.append(row.at_ns < wanted.to_ns)
-    if after is not None:
-        conditions.append(row.seq < after)
-    if not sees_all(by):
-        # An actor without an organisation, who is neither auditor nor operator, sees own deeds only.
-        visible = or_(row.org == by.org_slug, row.owner == by.org_slug) if by.org_slug else row.person == by.email
-        conditions.append(visible)
-        if wanted.person:
-            # A foreign person must not be found by asking for the name either.
-            conditions.append(row.org == by.org_slug)
-    return select(schema.audit_event).where(and_(True, *conditions)).order_by(row.seq.desc())
 
 
 def _filter_values(wanted: Filter) -> dict[str, Any]:

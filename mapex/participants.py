@@ -138,6 +138,8 @@ def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
     action = _state_action(state, audit.Action.ORG_SUSPENDED, audit.Action.ORG_RESUMED)
     with db.begin(ex) as conn:
         org = find_org(conn, slug)
+        if org.state == state:
+            return org  # said twice: nothing changes, nothing is logged
         conn.execute(update(schema.organisation).where(schema.organisation.c.slug == slug).values(state=state))
         showcase.show_org(conn, org.id, active=state == "active")
         audit.append(conn, ex, by, action, owner=slug)
@@ -152,32 +154,50 @@ def add_person(
     Raises: Denied, Invalid (`person.*`, `password.*`), NotFound (`org.unknown`), Conflict (`person.exists`).
     """
     authority.operator(by)
-    email = _checked_email(email)
-    if role not in authority.ROLES:
-        raise Invalid("person.role", f"role must be one of {', '.join(authority.ROLES)}, not {role!r}", role=role)
-    if (role == "member") != bool(org):
-        raise Invalid("person.org", "a member needs an organisation; auditors and operators have none", role=role, org=org)
+    email = check_email(email)
+    check_role(role, org)
     hashed = hash_password(password) if password is not None else None
 
     def work(conn: Connection) -> Person:
-        if conn.execute(select(schema.person.c.id).where(schema.person.c.email == email)).first():
-            raise Conflict("person.exists", f"{email} exists already", email=email)
-        row = {
-            "id": ids.new("per"),
-            "email": email,
-            "name": check_text(name or email.partition("@")[0], "name", 255),
-            "org_id": find_org(conn, org).id if org else None,
-            "role": role,
-            "state": "active",
-            "password_hash": hashed,
-            "session_key": secrets.token_hex(32),
-            "created_ns": ex.now(),
-        }
-        conn.execute(insert(schema.person).values(**row))
-        audit.append(conn, ex, by, audit.Action.PERSON_ADDED, owner=org, subject=email, role=role)
-        return _find_person(conn, schema.person.c.email == email)
+        return enter_person(conn, ex, by, email, org=org, role=role, name=name, password_hash=hashed)
 
     return db.run(ex, work)
+
+
+def enter_person(
+    conn: Connection,
+    ex: Exchange,
+    by: Actor | None,
+    email: str,
+    *,
+    org: str,
+    role: str,
+    name: str,
+    password_hash: str | None,
+    **logged: str,
+) -> Person:
+    """Write a new person in the caller's transaction, who has checked that `by` may and that role and organisation fit.
+
+    Args:
+        logged: what else belongs into the audit row.
+    Raises: NotFound (`org.unknown`), Conflict (`person.exists`).
+    """
+    if conn.execute(select(schema.person.c.id).where(schema.person.c.email == email)).first():
+        raise Conflict("person.exists", f"{email} exists already", email=email)
+    row = {
+        "id": ids.new("per"),
+        "email": email,
+        "name": check_text(name or email.partition("@")[0], "name", 255),
+        "org_id": find_org(conn, org).id if org else None,
+        "role": role,
+        "state": "active",
+        "password_hash": password_hash,
+        "session_key": secrets.token_hex(32),
+        "created_ns": ex.now(),
+    }
+    conn.execute(insert(schema.person).values(**row))
+    audit.append(conn, ex, by, audit.Action.PERSON_ADDED, owner=org, subject=email, role=role, **logged)
+    return _find_person(conn, schema.person.c.email == email)
 
 
 def get_person(ex: Exchange, *, person_id: str = "", email: str = "", session_key: str = "") -> Person | None:
@@ -208,7 +228,7 @@ def set_person_state(ex: Exchange, by: Actor | None, email: str, state: str) -> 
     authority.operator(by)
     action = _state_action(state, audit.Action.PERSON_SUSPENDED, audit.Action.PERSON_RESUMED)
     with db.begin(ex) as conn:
-        person = _find_person(conn, schema.person.c.email == _checked_email(email))
+        person = _find_person(conn, schema.person.c.email == check_email(email))
         conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(state=state, session_key=secrets.token_hex(32)))
         audit.append(conn, ex, by, action, owner=person.org_slug, subject=person.email)
         return _find_person(conn, schema.person.c.id == person.id)
@@ -227,7 +247,7 @@ def set_password(ex: Exchange, by: Actor | None, email: str, password: str) -> N
 
     Raises: Denied, NotFound, Invalid (`password.short`, `password.long`).
     """
-    email = _checked_email(email)
+    email = check_email(email)
     if by is None or by.email != email:
         authority.operator(by)
     hashed = hash_password(password)
@@ -365,6 +385,28 @@ def note_session(ex: Exchange, person: Actor | None, what: str, *, email: str = 
         audit.append(conn, ex, person, action, **({"subject": email[:255]} if email else {}))
 
 
+def check_email(email: str) -> str:
+    """`email` in small letters.
+
+    Raises: Invalid: `person.email`.
+    """
+    email = email.strip().lower()
+    if not _EMAIL.fullmatch(email):
+        raise Invalid("person.email", f"{email[:80]!r} is no e-mail address", email=email[:80])
+    return email
+
+
+def check_role(role: str, org: str) -> None:
+    """Pass when the role exists and goes with the organisation (slug, or empty).
+
+    Raises: Invalid: `person.role`, `person.org`.
+    """
+    if role not in authority.ROLES:
+        raise Invalid("person.role", f"role must be one of {', '.join(authority.ROLES)}, not {role!r}", role=role)
+    if (role == "member") != bool(org):
+        raise Invalid("person.org", "a member needs an organisation; auditors and operators have none", role=role, org=org)
+
+
 def check_slug(slug: str) -> str:
     """`slug` itself.
 
@@ -428,13 +470,6 @@ def _org(row: RowMapping) -> Org:
 
 def _token(row: RowMapping) -> Token:
     return Token(row["id"], row["name"], tuple(row["scopes"].split()), row["created_ns"], row["expires_ns"], row["revoked_ns"])
-
-
-def _checked_email(email: str) -> str:
-    email = email.strip().lower()
-    if not _EMAIL.fullmatch(email):
-        raise Invalid("person.email", f"{email[:80]!r} is no e-mail address", email=email[:80])
-    return email
 
 
 def _state_action(state: str, suspended: audit.Action, resumed: audit.Action) -> audit.Action:

@@ -87,6 +87,21 @@ api_token = Table(
     Column("revoked_ns", BigInteger),
 )
 
+invitation = Table(
+    "invitation",
+    metadata,
+    _id(),
+    Column("hash", String(64), nullable=False, unique=True),  # sha256 of the secret in the link, hex
+    Column("email", String(255), nullable=False),
+    _ref("org_id", "organisation.id", nullable=True, index=True),
+    Column("role", String(16), nullable=False),
+    _ref("inviter_id", "person.id", nullable=True),  # null: invited at the machine
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger),  # redeemed or taken back
+    _ref("person_id", "person.id", nullable=True),  # who redeemed it
+)
+
 upload = Table(
     "upload",
     metadata,

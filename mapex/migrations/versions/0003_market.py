@@ -14,6 +14,7 @@ def upgrade() -> None:
     _orders()
     _previews()
     _demand()
+    _invitations()
 
 
 def _showcase() -> None:
@@ -97,3 +98,26 @@ def _demand() -> None:
         sa.PrimaryKeyConstraint("token", name=op.f("pk_demand_seen")),
         sqlite_with_rowid=False,
     )
+
+
+def _invitations() -> None:
+    """Links that make somebody a person of the exchange."""
+    op.create_table(
+        "invitation",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("email", sa.String(length=255), nullable=False),
+        sa.Column("org_id", sa.String(length=40), nullable=True),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("inviter_id", sa.String(length=40), nullable=True),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.Column("expires_ns", sa.BigInteger(), nullable=False),
+        sa.Column("ended_ns", sa.BigInteger(), nullable=True),
+        sa.Column("person_id", sa.String(length=40), nullable=True),
+        sa.ForeignKeyConstraint(["inviter_id"], ["person.id"], name=op.f("fk_invitation_inviter_id")),
+        sa.ForeignKeyConstraint(["org_id"], ["organisation.id"], name=op.f("fk_invitation_org_id")),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_invitation_person_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation")),
+        sa.UniqueConstraint("hash", name=op.f("uq_invitation_hash")),
+    )
+    op.create_index(op.f("ix_invitation_org_id"), "invitation", ["org_id"], unique=False)
