@@ -74,6 +74,14 @@ class Permit:
         geometry: Mapping[str, Any] = json.loads(self.area_text)
         return geometry
 
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """West, south, east, north of the area, in degrees."""
+        import shapely
+
+        west, south, east, north = shapely.bounds(_prepared(self.area_text)).tolist()
+        return west, south, east, north
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -11,9 +11,8 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from mapex import audit
+from mapex import audit, audit_flags, audit_proof
 from mapex.audit import Event, Filter
-from mapex.errors import Invalid
 from mapex.times import iso_from_ns
 from web.auth import current_actor, exchange
 from web.parse import Answer, Length, OneOf, Query, Range, fields, when
@@ -37,6 +36,7 @@ class EventsQuery(Query):
     tile = fields.String(load_default="", validate=Length(0, 32))
     purpose = fields.String(load_default="", validate=Length(0, 32))
     permit = fields.String(load_default="", validate=Length(0, 128))
+    flag = fields.String(load_default="", validate=OneOf(["", *audit_flags.FLAGS, audit_flags.ANY]))
     from_time = fields.String(data_key="from", load_default="")
     to_time = fields.String(data_key="to", load_default="")
     after = fields.Integer(load_default=None, allow_none=True, validate=Range(min=0))
@@ -68,20 +68,48 @@ class EventsOut(Answer):
     next = fields.Integer(allow_none=True)
 
 
+class EntriesQuery(Query):
+    """A walk along the log: `after` = `next` of the answer before, `head` = the `head` of the first answer."""
+
+    after = fields.Integer(load_default=0, validate=Range(min=0))
+    head = fields.Integer(load_default=None, allow_none=True, validate=Range(min=0))
+    limit = fields.Integer(load_default=audit_proof.MAX_PAGE, validate=Range(1, audit_proof.MAX_PAGE))
+
+
+class EntriesOut(Answer):
+    """Each entry is [seq, payload (canonical JSON text), salt (hex), commitment (hex)]; commitment = sha256(salt || payload)."""
+
+    entries = fields.List(fields.List(fields.Raw()))
+    next = fields.Integer(allow_none=True)
+    head = fields.Integer()
+
+
 @blueprint.get("/audit/events")
 @policy("audit")
 @blueprint.input(EventsQuery, location="query", unknown=None)
 @blueprint.output(EventsOut)
 def events(query_data: dict[str, Any]) -> dict[str, Any] | Response:
-    """Events that you may see, newest first; `format=csv` gives a table (up to 100,000 rows)."""
-    words = ("action", "org", "owner", "person", "dataset", "layer", "tile", "purpose", "permit")
+    """Events that you may see, newest first, up to 100,000 at once; `format=csv` gives a table."""
+    words = ("action", "org", "owner", "person", "dataset", "layer", "tile", "purpose", "permit", "flag")
     wanted = Filter(**{name: query_data[name] for name in words}, from_ns=when(query_data["from_time"]), to_ns=when(query_data["to_time"]))
     if query_data["format"] == "csv":
         return _table(islice(_pages(wanted, query_data["after"], query_data["limit"]), query_data["limit"]))
     if query_data["limit"] > audit.MAX_PAGE:
-        raise Invalid("audit.limit", f"limit must be 1 to {audit.MAX_PAGE}, not {query_data['limit']}", limit=query_data["limit"])
+        found = list(islice(_pages(wanted, query_data["after"], query_data["limit"]), query_data["limit"]))
+        return {"events": [shown(event) for event in found], "next": found[-1].seq if len(found) == query_data["limit"] else None}
     page = audit.events(exchange(), current_actor(), wanted, after=query_data["after"], limit=query_data["limit"])
     return {"events": [shown(event) for event in page.events], "next": page.next}
+
+
+@blueprint.get("/audit/entries")
+@policy("inspect")
+@blueprint.input(EntriesQuery, location="query", unknown=None)
+@blueprint.output(EntriesOut)
+def entries(query_data: dict[str, Any]) -> dict[str, Any]:
+    """Entries as they were committed to, oldest first, for recomputing every commitment and the Merkle root outside."""
+    found = audit_proof.stretch(exchange(), current_actor(), **query_data)
+    lines = [[entry.seq, entry.payload, entry.salt, entry.commitment] for entry in found.entries]
+    return {"entries": lines, "next": found.next, "head": found.head}
 
 
 def shown(event: Event) -> dict[str, Any]:

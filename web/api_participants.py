@@ -6,7 +6,8 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from mapex import participants
+from mapex import invitations, participants
+from mapex.invitations import Invitation
 from mapex.participants import Org, Person
 from mapex.times import iso_from_ns
 from web.auth import current_actor, exchange
@@ -91,6 +92,38 @@ class PersonsOut(Answer):
     """Persons by e-mail."""
 
     persons = fields.List(fields.Nested(PersonOut))
+
+
+class InvitationIn(Body):
+    """Who is invited: by a member into the own organisation, by an operator anybody."""
+
+    email = fields.String(required=True, validate=Length(3, 255))
+    org = fields.String(load_default="")
+    role = fields.String(load_default="member", validate=OneOf(["member", "auditor", "operator"]))
+
+
+class InvitationOut(Answer):
+    """An invitation that can still be redeemed."""
+
+    id = fields.String()
+    email = fields.String()
+    org = fields.String()
+    role = fields.String()
+    inviter = fields.String()
+    created_at = fields.String()
+    expires_at = fields.String()
+
+
+class MadeInvitationOut(InvitationOut):
+    """The link, this once: whoever opens it chooses name and password."""
+
+    url = fields.String()
+
+
+class InvitationsOut(Answer):
+    """Newest first."""
+
+    invitations = fields.List(fields.Nested(InvitationOut))
 
 
 class StateIn(Body):
@@ -189,6 +222,38 @@ def add_person(json_data: dict[str, Any]) -> dict[str, Any]:
 def set_person_state(email: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Suspend or resume a person."""
     return _person(participants.set_person_state(exchange(), current_actor(), email, json_data["state"]))
+
+
+@blueprint.get("/invitations")
+@policy("account")
+@blueprint.output(InvitationsOut)
+def open_invitations() -> dict[str, Any]:
+    """Invitations that can still be redeemed: those of the own organisation, for operators all."""
+    return {"invitations": [_invitation(found) for found in invitations.open_ones(exchange(), current_actor())]}
+
+
+@blueprint.post("/invitations")
+@policy("account")
+@blueprint.input(InvitationIn)
+@blueprint.output(MadeInvitationOut, status_code=201)
+def invite(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Invite somebody; the answer holds the link, which is shown this once and redeemed once within seven days."""
+    made, secret = invitations.invite(exchange(), current_actor(), json_data.pop("email"), **json_data)
+    return {**_invitation(made), "url": f"{exchange().settings.public_url}/invite/{secret}"}
+
+
+@blueprint.delete("/invitations/<invitation_id>")
+@policy("account")
+@blueprint.output({}, status_code=204)
+def take_back(invitation_id: str) -> str:
+    """Take an open invitation back."""
+    invitations.revoke(exchange(), current_actor(), invitation_id)
+    return ""
+
+
+def _invitation(found: Invitation) -> dict[str, Any]:
+    times = {"created_at": iso_from_ns(found.created_ns), "expires_at": iso_from_ns(found.expires_ns)}
+    return {**{name: getattr(found, name) for name in ("id", "email", "org", "role", "inviter")}, **times}
 
 
 def _org(org: Org) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Flask, Response, redirect, render_template
 from flask_babel import gettext
@@ -36,6 +37,7 @@ def install(app: Flask) -> None:
     app.jinja_env.filters.update(
         won=words.won, moment=words.moment, clock=words.clock, day=words.day, bytes=words.size, number=words.number, plain=words.plain
     )
+    app.jinja_env.filters.update(kst=words.kst, query=urlencode)
     app.register_blueprint(blueprint)
 
 
@@ -45,7 +47,9 @@ def navigation() -> list[tuple[str, str]]:
     pages = [("/explore", gettext("Explore"))]
     if person and person.role == "member":
         pages += [("/orders", gettext("Orders")), ("/sell", gettext("Sell"))]
-    if person:
+    if person and person.role == "operator":
+        pages.append(("/operate", gettext("Operate")))
+    if person and person.role != "member":
         pages.append(("/audit", gettext("Audit")))
     return pages
 

@@ -19,6 +19,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 EVERYONE = frozenset({"member", "auditor", "operator"})
 MEMBERS = frozenset({"member"})
 OPERATORS = frozenset({"operator"})
+INSPECTORS = frozenset({"auditor", "operator"})
 ANY_SCOPE = frozenset({"read", "sell", "buy", "audit", "operate"})
 
 
@@ -50,6 +51,7 @@ POLICIES: dict[str, Policy] = {
         Policy("sell", MEMBERS, frozenset({"sell"})),  # upload, convert, publish, withdraw
         Policy("buy", MEMBERS, frozenset({"buy"})),  # order, download
         Policy("audit", EVERYONE, frozenset({"audit", "read"})),  # the log; the service shows members their own part
+        Policy("inspect", INSPECTORS, frozenset({"audit"})),  # the whole log: auditors' pages, and what proves it
         Policy("account", EVERYONE, frozenset({"*"})),  # own tokens and settings: never with a limited token
         Policy("operate", OPERATORS, frozenset({"operate"})),  # credits, permits, participants
     )

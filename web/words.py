@@ -107,6 +107,7 @@ HEIGHTS = {
 }
 SEVERITIES = {"error": lazy_gettext("error"), "warning": lazy_gettext("warning"), "info": lazy_gettext("note")}
 ROLES = {"member": lazy_gettext("member"), "auditor": lazy_gettext("auditor"), "operator": lazy_gettext("operator")}
+THEMES = {"system": lazy_gettext("as the system"), "light": lazy_gettext("light"), "dark": lazy_gettext("dark")}
 STAGES = {
     "fetch": lazy_gettext("fetching the files"),
     "read": lazy_gettext("reading and checking"),
@@ -191,6 +192,29 @@ ERRORS = {
     "request.too_large": lazy_gettext("That was too much at once."),
     "store.full": lazy_gettext("The store is full."),
     "grant.tiles": lazy_gettext("Choose at least one file."),
+    "role.inspect": lazy_gettext("This page is for auditors. Your own log is on the account page."),
+    "role.operate": lazy_gettext("Only the operator of the exchange can do this."),
+    "role.operator": lazy_gettext("Only the operator of the exchange can do this."),
+    "invitation.unknown": lazy_gettext("This invitation was used, taken back, or has expired. Ask for a new one."),
+    "invitation.foreign": lazy_gettext("You can invite people into your own organisation only."),
+    "person.exists": lazy_gettext("This person has an account already."),
+    "person.email": lazy_gettext("This is no e-mail address."),
+    "person.org": lazy_gettext("A member needs an organisation; auditors and operators have none."),
+    "password.short": lazy_gettext("The password needs at least 12 characters."),
+    "password.long": lazy_gettext("The password has at most 256 characters."),
+    "text.malformed": lazy_gettext("This text is empty, too long, or has characters that cannot be stored."),
+    "org.exists": lazy_gettext("An organisation of this short name exists already."),
+    "org.unknown": lazy_gettext("There is no such organisation."),
+    "credit.amount": lazy_gettext("The amount is a whole number of won, at least 1."),
+    "credit.key_reused": lazy_gettext("This reference booked another payment before. Take a new one."),
+    "permit.exists": lazy_gettext("A permit of this number is entered already."),
+    "permit.period": lazy_gettext("The permit must end after it begins."),
+    "permit.empty": lazy_gettext("Choose at least one purpose and one class."),
+    "permit.area_missing": lazy_gettext("The area of a permit must be an area, not a line or a point."),
+    "audit.query": lazy_gettext("This word of the filter is not understood:"),
+    "audit.flag": lazy_gettext("There is no such flag; there are refused, night and any."),
+    "audit.unknown": lazy_gettext("The log has no such entry."),
+    "time.malformed": lazy_gettext("A time is written like 2026-11-23 or 2026-11-23T18:00."),
     "role.member": lazy_gettext("Only members of an organisation can do this."),
     "dataset.exists": lazy_gettext("A dataset of this name exists already."),
     "slug.malformed": lazy_gettext("Use small letters a-z, digits and hyphens."),
@@ -250,6 +274,7 @@ def vocabulary() -> dict[str, dict[str, str]]:
         "states": STATES,
         "severities": SEVERITIES,
         "systems": SYSTEMS,
+        "themes": THEMES,
         "errors": ERRORS,
     }
     return {name: {code: str(text) for code, text in table.items()} for name, table in tables.items()}
@@ -276,6 +301,12 @@ def clock(at_ns: int) -> str:
 def day(at_ns: int) -> str:
     """The day, in Korean time."""
     return f"{datetime.fromtimestamp(at_ns // NS, UTC).astimezone(_KST):%Y-%m-%d}"
+
+
+def kst(at_ns: int) -> str:
+    """A time for auditors: Korean time with its offset."""
+    local = datetime.fromtimestamp(at_ns // NS, UTC).astimezone(_KST)
+    return f"{local:%Y-%m-%d %H:%M:%S} +09:00"
 
 
 def size(count: int) -> str:

@@ -29,3 +29,4 @@ for (const button of all("[data-revoke]")) {
   });
 }
 for (const box of all("[name=scope]")) box.addEventListener("change", () => (one("[name=width][value=some]").checked = true));
+document.documentElement.dataset.ready = "";

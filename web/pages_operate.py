@@ -1,0 +1,76 @@
+"""The operator's pages: organisations, persons, wallets, permits."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import Blueprint, render_template
+
+from mapex import coverage, invitations, overview, participants, permits
+from mapex.licences import HandlingClass
+from web import static_files, words
+from web.auth import current_actor, exchange
+from web.pages_account import permit_words
+from web.policy import policy
+
+blueprint = Blueprint("pages_operate", __name__, url_prefix="/operate")
+
+
+@blueprint.get("")
+@policy("operate")
+def organisations() -> str:
+    """Numbers of the whole exchange, and its organisations."""
+    ex, by = exchange(), current_actor()
+    return render_template(
+        "operate.html",
+        here="organisations",
+        numbers=overview.overview(ex, by),
+        orgs=participants.orgs(ex),
+        balances=overview.balances(ex, by),
+    )
+
+
+@blueprint.get("/persons")
+@policy("operate")
+def persons() -> str:
+    """All persons, and invitations that are open."""
+    ex, by = exchange(), current_actor()
+    return render_template(
+        "operate_persons.html",
+        here="persons",
+        persons=participants.persons(ex, by),
+        orgs=participants.orgs(ex),
+        invitations=invitations.open_ones(ex, by),
+        by=by,
+    )
+
+
+@blueprint.get("/wallets")
+@policy("operate")
+def wallets() -> str:
+    """Prepaid money: balances, and a payment to be booked."""
+    ex, by = exchange(), current_actor()
+    return render_template(
+        "operate_wallets.html", here="wallets", orgs=participants.orgs(ex), balances=overview.balances(ex, by), key=secrets.token_hex(8)
+    )
+
+
+@blueprint.get("/permits")
+@policy("operate")
+def permit_list() -> str:
+    """Permits, and a new one with its area drawn on a map."""
+    ex, by = exchange(), current_actor()
+    found = permits.all_permits(ex, by)
+    return render_template(
+        "operate_permits.html",
+        here="permits",
+        permits=[permit_words(one, ex.now()) for one in found],
+        orgs=participants.orgs(ex),
+        purposes=words.PURPOSES,
+        classes=[code for code in HandlingClass if code.needs_permit],
+        page={
+            "bounds": coverage.bounds(ex),
+            "hasVendor": static_files.has_vendor(),
+            "permits": [{"number": one.number, "area": one.area} for one in found],
+        },
+    )
