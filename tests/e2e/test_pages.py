@@ -48,7 +48,7 @@ def test_pages_fit_and_speak_one_language(market: Market, lang: str, width: int)
                 "/nowhere",
             ],
         ),
-        (seller, ["/sell", "/sell/new", "/sell/lanes/1", "/audit"]),
+        (seller, ["/sell", "/sell/new", "/sell/lanes/1", "/account/log"]),
         (auditor, ["/audit", "/account"]),
     ]
     for page, paths in visits:
@@ -136,15 +136,28 @@ def test_the_audit_page_filters_without_loading_anew(market: Market) -> None:
     site.person(AUDITOR, role="auditor")
     page = site.visit(AUDITOR)
     page.goto(f"{site.url}/audit")
+    ready(page)
+    rows = page.locator("#events tbody tr")
+    for text, count in (("action:offer.published", 3), ("action:offer.published dataset:lanes", 1)):
+        page.fill("[name=q]", text)
+        page.press("[name=q]", "Enter")
+        expect(rows).to_have_count(count)
+        expect(page.locator("[data-number=entries]")).to_have_text(str(count))
+    expect(page).to_have_url(re.compile("q=action%3Aoffer.published"))
+    page.fill("[name=q]", "dataset:nothing")
+    page.press("[name=q]", "Enter")
+    expect(page.locator("#events .empty")).to_be_visible()
+
+
+def test_the_own_log_filters_without_loading_anew(market: Market) -> None:
+    page = market.site.visit("maps@hanbit.example")
+    page.goto(f"{market.site.url}/account/log")
     page.select_option("[name=action]", "offer.published")
     expect(page.locator("#events tbody tr")).to_have_count(3)
-    expect(page).to_have_url(re.compile("action=offer.published"))
     page.fill("[name=dataset]", "lanes")
     page.press("[name=dataset]", "Enter")
     expect(page.locator("#events tbody tr")).to_have_count(1)
-    page.fill("[name=dataset]", "nothing")
-    page.press("[name=dataset]", "Enter")
-    expect(page.locator("#events .empty")).to_be_visible()
+    expect(page).to_have_url(re.compile("dataset=lanes"))
 
 
 def test_the_api_is_described_in_the_page(market: Market) -> None:
