@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("vector", "points", "market")
+BENCHMARKS = ("vector", "points", "market", "audit")
 
 
 def main(names: list[str]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, case, func, literal_column, select
+from sqlalchemy import BigInteger, Connection, case, func, literal_column, or_, select
 
 from mapex import audit, audit_flags, db, schema
 from mapex.audit import Filter, Page
@@ -90,18 +90,24 @@ def view(ex: Exchange, by: Actor, wanted: Filter | None = None, *, after: int | 
 
 def _numbers(conn: Connection, seen: list[Any]) -> Numbers:
     row = schema.audit_event.c
-    is_access = row.action == "access.granted"
-    columns = [
+    columns = (
+        row.action,
+        row.person,
+        row.tile,
+        *(case((audit_flags.condition(name), 1), else_=0).label(name) for name in audit_flags.FLAGS),
+    )
+    fits = select(*columns).where(*seen).subquery().c  # each flag is looked up once for each row
+    is_access = fits.action == "access.granted"
+    flagged = [func.coalesce(func.sum(fits[name]), 0) for name in audit_flags.FLAGS]
+    counts = [
         func.count(),
         func.count(case((is_access, 1))),
-        func.count(case((is_access, row.person)).distinct()),
-        func.count(case((is_access & (row.tile != ""), row.tile)).distinct()),
-        audit_flags.counted(audit_flags.ANY),
-        *(audit_flags.counted(name) for name in audit_flags.FLAGS),
+        func.count(case((is_access, fits.person)).distinct()),
+        func.count(case((is_access & (fits.tile != ""), fits.tile)).distinct()),
+        func.count(case((or_(*(fits[name] == 1 for name in audit_flags.FLAGS)), 1))),
     ]
-    found = [int(value) for value in conn.execute(select(*columns).where(*seen)).one()]
-    entries, accesses, persons, tiles, flagged, *each = found
-    return Numbers(entries, accesses, persons, tiles, flagged, dict(zip(audit_flags.FLAGS, each, strict=True)))
+    entries, accesses, persons, tiles, any_flag, *each = (int(value) for value in conn.execute(select(*counts, *flagged)).one())
+    return Numbers(entries, accesses, persons, tiles, any_flag, dict(zip(audit_flags.FLAGS, each, strict=True)))
 
 
 def _timeline(conn: Connection, seen: list[Any]) -> Timeline:

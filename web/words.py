@@ -202,7 +202,6 @@ ERRORS = {
     "person.org": lazy_gettext("A member needs an organisation; auditors and operators have none."),
     "password.short": lazy_gettext("The password needs at least 12 characters."),
     "password.long": lazy_gettext("The password has at most 256 characters."),
-    "text.malformed": lazy_gettext("This text is empty, too long, or has characters that cannot be stored."),
     "org.exists": lazy_gettext("An organisation of this short name exists already."),
     "org.unknown": lazy_gettext("There is no such organisation."),
     "credit.amount": lazy_gettext("The amount is a whole number of won, at least 1."),

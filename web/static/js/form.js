@@ -100,4 +100,4 @@ for (const button of all("[data-act], [data-delete]")) {
     }
   });
 }
-document.documentElement.dataset.forms = "ready";
+document.documentElement.dataset.forms = document.documentElement.dataset.ready = "";

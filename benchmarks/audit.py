@@ -1,0 +1,61 @@
+"""The auditor's view (numbers, timeline, map, list) and one stretch for verification, over a log of n entries.
+
+python -m benchmarks.audit [--n 20000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from mapex import audit, audit_figures, audit_proof, config, db, opening, participants
+from mapex.audit import Action, Filter
+from tiles import grid
+
+LIMIT_MS = 300
+"""A view at 20,000 entries: the time in which an answer still feels immediate, with room for drawing it."""
+
+DAY_NS = 86_400 * 10**9
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=20_000)
+    n = parser.parse_args().n
+    with tempfile.TemporaryDirectory() as folder:
+        config.initialise(Path(folder), {})
+        clock = [1_790_000_000 * 10**9]
+        ex = replace(opening.open_exchange(config.load(Path(folder), {})), now=lambda: clock[0])
+        participants.add_org(ex, None, "dongil")
+        reader = participants.add_person(ex, None, "a@dongil.example", org="dongil").actor
+        auditor = participants.add_person(ex, None, "a@audit.example", role="auditor").actor
+        for hour in range(200):
+            clock[0] += DAY_NS // 8
+            cells = [grid.quadkey(int(grid.morton(55_885 + i % 25, 25_377 + i // 25))) for i in range(n // 200)]
+            with db.begin(ex) as conn:
+                audit.append(conn, ex, reader, Action.ACCESS_GRANTED, owner="x", dataset="d", layer="l", tiles=cells, permit="P", hour=hour)
+        worst = 0.0
+        for name, wanted in (("all", Filter()), ("night", Filter(flag="night")), ("a week", Filter(from_ns=clock[0] - 7 * DAY_NS))):
+            taken = [_timed(lambda wanted=wanted: audit_figures.view(ex, auditor, wanted)) for _ in range(10)]
+            worst = max(worst, statistics.median(taken))
+            print(
+                f"view, {name:8} {n} entries: median {statistics.median(taken):6.1f} ms, worst {max(taken):6.1f} ms (limit {LIMIT_MS} ms)"
+            )
+        print(f"10,000 entries for verification: {_timed(lambda: audit_proof.stretch(ex, auditor)):6.1f} ms")
+        ex.engine.dispose()
+    return int(n <= 20_000 and worst > LIMIT_MS)
+
+
+def _timed(work) -> float:
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) * 1000
+
+
+if __name__ == "__main__":
+    sys.exit(main())
