@@ -7,34 +7,44 @@ as refusals instead of lines.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, String, bindparam, text
+from sqlalchemy import Connection, RowMapping, String, bindparam, text
 
 from mapex import authority, db, licences, permits, pyramid
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.pricing import CURRENCY, MEASURES, Unit, charges_of, parsed_rates, quantity_of, vat_of
 from mapex.pyramid import NOTHING, Sum
+from mapex.times import iso_from_ns
 from tiles import grid
 from tiles.batch import LayerKind
-from tiles.grid import UInt64s
+from tiles.grid import Float64s, UInt64s
 from tiles.region import Cover, Region, cover
+from tiles.shares import shares
 
 Area = Region | Cover
 
 MAX_CELLS = 400_000
 """Sale cells of one request: about the whole of South Korea; more is a mistake or an attack."""
 
+NO_CELLS = Cover(np.zeros((0, 2), np.uint64))
+
+BARELY = 0.05
+"""A tile with less than this share of its ground in the area was hardly meant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One unit of one layer in the region. `small` counts in the unit's small measure (`pricing.MEASURES`), owned tiles taken off.
 
-    `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content already.
+    `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content already. `as_of` is
+    when the newest of it was captured, or else when the version was published.
     """
 
     dataset: str
@@ -50,6 +60,7 @@ class Line:
     amount: int
     tiles: int
     owned_tiles: int
+    as_of: str = ""
 
     @property
     def quantity(self) -> float:
@@ -68,6 +79,17 @@ class Refusal:
     layer: str
     handling_class: str
     tiles: int
+    kind: str = ""
+    permit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Barely:
+    """Tiles of which less than `BARELY` lies in the area: how many have something for sale, and what they change in the total."""
+
+    tiles: int
+    amount: int
+    left_out: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +106,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The price of a region now, in whole KRW. `tiles` counts the cells of each priced layer.
+    """The price of a region now, in whole KRW. `tiles` counts the cells of each priced layer, `cells` those of the area.
 
     `pins` and `areas` (half-open Morton ranges at the sale zoom) say exactly what was priced.
     """
@@ -100,17 +122,24 @@ class Estimate:
     licences: tuple[str, ...]
     pins: tuple[Pin, ...]
     areas: tuple[UInt64s, ...]
+    cells: int = 0
+    barely: Barely | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a buyer asks for; None means all layers, all datasets, no purpose named yet."""
+    """What a buyer asks for; None means all layers, all datasets, no purpose named yet.
+
+    `cover` are the tiles to be sold. `barely` are those hardly touched, which `cover` holds unless they are `left_out`.
+    """
 
     cover: Cover
     area_m2: float
     layers: frozenset[str] | None = None
     dataset: str | None = None
     purpose: str | None = None
+    barely: Cover = NO_CELLS
+    left_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +157,20 @@ class Offered:
     rates: Mapping[str, int]
     dataset: str
     org: str
+    as_of: str
     sums: Sum
 
 
 @dataclass(frozen=True, slots=True)
-class _Permitted:
-    """For one handling class: the cells that may be bought under `permit`, and why not the others."""
+class Permitted:
+    """For one handling class: the cells that may be bought under `permit`, and why not the others (`number`: by which permit)."""
 
     ranges: UInt64s
     permit_id: str | None
     permit: str
     code: str = ""
     message: str = ""
+    number: str = ""
 
 
 def estimate(
@@ -150,10 +181,13 @@ def estimate(
     layers: Sequence[str] | None = None,
     dataset: str | None = None,
     purpose: str | None = None,
+    without: UInt64s | None = None,
+    leave_barely: bool = False,
 ) -> Estimate:
     """The price of a region for `by`'s organisation; nothing is stored. Own offers are left out.
 
     Args:
+        without: sale cells that are not wanted. leave_barely: nor those of which less than `BARELY` lies in the area.
         layers: names or kinds of layers; None = all.
         dataset: slug, or `org/slug` where two organisations use the same slug.
         purpose: None = any: permits and licences are then judged for the best purpose that the buyer could name.
@@ -162,13 +196,23 @@ def estimate(
         Invalid: `purpose.unknown`, `region.too_large`. NotFound: `dataset.unknown`. Denied: `role.member`.
     """
     org_id = authority.member(by)
-    wanted = want(area, layers=layers, dataset=dataset, purpose=purpose)
+    wanted = want(area, layers=layers, dataset=dataset, purpose=purpose, without=without, leave_barely=leave_barely)
     with db.read(ex) as conn:
         return price(conn, org_id, wanted, ex.now())
 
 
-def want(area: Area, *, layers: Sequence[str] | None = None, dataset: str | None = None, purpose: str | None = None) -> Wanted:
+def want(
+    area: Area,
+    *,
+    layers: Sequence[str] | None = None,
+    dataset: str | None = None,
+    purpose: str | None = None,
+    without: UInt64s | None = None,
+    leave_barely: bool = False,
+) -> Wanted:
     """The checked request.
+
+    Of an area that is small in every tile it touches, none counts as barely touched.
 
     Raises: Invalid: `purpose.unknown`, `region.too_large`.
     """
@@ -177,38 +221,58 @@ def want(area: Area, *, layers: Sequence[str] | None = None, dataset: str | None
     cells = cover(area) if isinstance(area, Region) else area
     if cells.count > MAX_CELLS:
         raise Invalid("region.too_large", f"the area has {cells.count} cells; ask for at most {MAX_CELLS} at a time", cells=cells.count)
-    area_m2 = area.area_m2 if isinstance(area, Region) else float(grid.area_m2(cells.cells()).sum())
-    return Wanted(cells, area_m2, frozenset(layers) if layers else None, dataset, purpose)
+    dropped = NO_CELLS if without is None else Cover.from_cells(without).intersection(cells)
+    if isinstance(area, Region):
+        cut, share = shares(area)
+        barely = Cover.from_cells(cut[share < BARELY]).difference(dropped)
+        area_m2 = area.area_m2 - _inside_m2(dropped, cut, share)
+    else:
+        barely, area_m2 = NO_CELLS, float(grid.area_m2(cells.difference(dropped).cells()).sum())
+    cells = cells.difference(dropped)
+    if barely.count == cells.count:
+        barely = NO_CELLS
+    if leave_barely:
+        cells = cells.difference(barely)
+    return Wanted(cells, area_m2, frozenset(layers) if layers else None, dataset, purpose, barely, leave_barely)
+
+
+def _inside_m2(cells: Cover, cut: UInt64s, share: Float64s) -> float:
+    """Ground of the cells that lies in the area whose outline cuts `cut`."""
+    inside = cells.cells()
+    if not len(inside):
+        return 0.0
+    at = np.minimum(np.searchsorted(cut, inside), max(len(cut) - 1, 0))
+    part = np.where(cut[at] == inside, share[at], 1.0) if len(cut) else np.ones(len(inside))
+    return float((grid.area_m2(inside) * part).sum())
 
 
 def price(conn: Connection, org_id: str, wanted: Wanted, at_ns: int) -> Estimate:
     """The price of what is wanted, in the caller's transaction."""
-    pieces = wanted.cover.pyramid(pyramid.ZMIN)
-    offered = offers_in(conn, pyramid.sums(conn, pieces), layers=wanted.layers, dataset=wanted.dataset)
+    found, edge = _sums(conn, org_id, wanted.cover), _sums(conn, org_id, wanted.barely)
+    offered = offers_in(conn, {layer_id: NOTHING for layer_id in edge[0]} | found[0], layers=wanted.layers, dataset=wanted.dataset)
     offered = [offer for offer in offered if offer.seller_id != org_id]
-    owned = pyramid.owned_sums(conn, org_id, pieces)
-    refusals = [_licence_refusal(o, wanted.purpose) for o in offered if not licences.allows(o.licence, wanted.purpose)]
+    refusals = [_licence_refusal(o, wanted.purpose) for o in offered if o.sums.cells and not licences.allows(o.licence, wanted.purpose)]
     offered = [offer for offer in offered if licences.allows(offer.licence, wanted.purpose)]
-    whole = wanted.cover.ranges
-    areas: list[UInt64s] = [whole]
+    areas: list[UInt64s] = [wanted.cover.ranges]
     lines: list[Line] = []
     pins: list[Pin] = []
+    changed: list[tuple[Offered, Sum, Sum, Sum, Sum]] = []
     for handling_class in sorted({offer.handling_class for offer in offered}):
-        permitted = _permitted(conn, org_id, handling_class, wanted, at_ns)
-        mine = [offer for offer in offered if offer.handling_class == handling_class]
-        allowed, allowed_owned, index = {o.layer_id: o.sums for o in mine}, owned, 0
-        if permitted.code:
-            part = Cover(permitted.ranges).pyramid(pyramid.ZMIN) if len(permitted.ranges) else []
-            allowed, allowed_owned = (pyramid.sums(conn, part), pyramid.owned_sums(conn, org_id, part)) if part else ({}, {})
-            areas.append(permitted.ranges)
+        permit, allowed = _allowed(conn, org_id, handling_class, wanted.purpose, wanted.cover, at_ns, found)
+        _, allowed_edge = _allowed(conn, org_id, handling_class, wanted.purpose, wanted.barely, at_ns, edge)
+        index = 0
+        if permit.code:
+            areas.append(permit.ranges)
             index = len(areas) - 1
-        for offer in mine:
-            total, own = allowed.get(offer.layer_id, NOTHING), allowed_owned.get(offer.layer_id, NOTHING)
+        for offer in (one for one in offered if one.handling_class == handling_class):
+            total, own = (sums.get(offer.layer_id, NOTHING) for sums in allowed)
             if refused := offer.sums.cells - total.cells:
-                refusals.append(_refusal(offer, permitted.code, permitted.message, refused))
+                refusals.append(_refusal(offer, permit.code, permit.message, refused, permit.number))
             if total.cells:
                 lines += lines_of(offer, total, own)
-                pins.append(Pin(offer.layer_id, offer.offer_id, offer.seller_id, index, permitted.permit_id, permitted.permit))
+                pins.append(Pin(offer.layer_id, offer.offer_id, offer.seller_id, index, permit.permit_id, permit.permit))
+            if offer.layer_id in allowed_edge[0]:
+                changed.append((offer, total, own, allowed_edge[0][offer.layer_id], allowed_edge[1].get(offer.layer_id, NOTHING)))
     lines.sort(key=_place)
     subtotal = sum(line.amount for line in lines)
     vat = vat_of(subtotal)
@@ -224,7 +288,46 @@ def price(conn: Connection, org_id: str, wanted: Wanted, at_ns: int) -> Estimate
         licences=tuple(sorted({line.licence for line in lines})),
         pins=tuple(sorted(pins, key=lambda pin: pin.layer_id)),
         areas=tuple(areas),
+        cells=wanted.cover.count,
+        barely=_barely(conn, wanted, changed, subtotal),
     )
+
+
+def _sums(conn: Connection, org_id: str, cells: Cover) -> tuple[dict[str, Sum], dict[str, Sum]]:
+    """What the cells have of each layer on offer, and what of it the organisation owns."""
+    if not cells.count:
+        return {}, {}
+    pieces = cells.pyramid(pyramid.ZMIN)
+    return pyramid.sums(conn, pieces), pyramid.owned_sums(conn, org_id, pieces)
+
+
+def _allowed(
+    conn: Connection,
+    org_id: str,
+    handling_class: str,
+    purpose: str | None,
+    cells: Cover,
+    at_ns: int,
+    found: tuple[dict[str, Sum], dict[str, Sum]],
+) -> tuple[Permitted, tuple[dict[str, Sum], dict[str, Sum]]]:
+    """What of the cells may be bought of a class, and the sums of that; `found` are the sums of all of them."""
+    permit = permitted(conn, org_id, handling_class, purpose, cells, at_ns)
+    return permit, found if not permit.code else _sums(conn, org_id, Cover(permit.ranges))
+
+
+def _barely(conn: Connection, wanted: Wanted, changed: list[tuple[Offered, Sum, Sum, Sum, Sum]], subtotal: int) -> Barely | None:
+    """What the tiles barely touched cost, by pricing the area once with and once without them."""
+    if not changed:
+        return None
+    other = subtotal
+    for offer, total, own, edge, own_edge in changed:
+        with_or_without = (total + edge, own + own_edge) if wanted.left_out else (total - edge, own - own_edge)
+        for sign, (whole, mine) in ((-1, (total, own)), (1, with_or_without)):
+            if whole.cells:
+                charges = charges_of(LayerKind(offer.kind), offer.rates, whole.quantities, mine.quantities)
+                other += sign * sum(charge.amount for charge in charges)
+    tiles = pyramid.count_cells(conn, wanted.barely.ranges, [offer.layer_id for offer, *_ in changed])
+    return Barely(tiles, abs(other + vat_of(other) - subtotal - vat_of(subtotal)), wanted.left_out)
 
 
 def offers_in(
@@ -238,19 +341,31 @@ def offers_in(
         _check_dataset(conn, dataset)
     statement = text(
         "SELECT l.id AS layer_id, l.name AS layer, l.kind, l.handling_class, v.number AS version, o.id AS offer_id, o.org_id AS seller_id, "
-        "o.licence, o.rate_card AS rates, d.slug AS dataset, g.slug AS org "
+        "o.licence, o.rate_card AS rates, d.slug AS dataset, g.slug AS org, l.about, v.published_ns "
         "FROM layer l JOIN dataset_version v ON v.id = l.version_id JOIN offer o ON o.version_id = v.id AND o.state = 'live' "
         "JOIN dataset d ON d.id = v.dataset_id JOIN organisation g ON g.id = o.org_id AND g.state = 'active' WHERE l.id IN :layers"
     ).bindparams(bindparam("layers", expanding=True, type_=String()))
-    found = [
-        Offered(**{**row, "rates": parsed_rates(row["rates"])}, sums=sums[row["layer_id"]])
-        for row in conn.execute(statement, {"layers": list(sums)}).mappings()
-    ]
+    found = [_offered(row, sums[row["layer_id"]]) for row in conn.execute(statement, {"layers": list(sums)}).mappings()]
     if layers is not None:
         found = [offer for offer in found if offer.layer in layers or offer.kind in layers]
     if dataset is not None:
         found = [offer for offer in found if dataset in (offer.dataset, f"{offer.org}/{offer.dataset}")]
     return found
+
+
+def _offered(row: RowMapping, sums: Sum) -> Offered:
+    values = dict(row)
+    captured, published_ns = captured_to(values.pop("about")), values.pop("published_ns")
+    return Offered(
+        **{**values, "rates": parsed_rates(row["rates"])}, as_of=captured or (iso_from_ns(published_ns) if published_ns else ""), sums=sums
+    )
+
+
+@lru_cache(maxsize=4096)
+def captured_to(about: str) -> str:
+    """When (ISO 8601) the newest of a layer was captured, from what its `about` says, or empty; parsed once, for it never changes."""
+    captured = json.loads(about).get("captured")
+    return str(captured[-1]) if captured else ""
 
 
 def _check_dataset(conn: Connection, dataset: str) -> None:
@@ -266,14 +381,15 @@ def _check_dataset(conn: Connection, dataset: str) -> None:
         raise NotFound("dataset.unknown", f"no dataset {dataset!r} is on offer; `mapex search` lists what is", dataset=dataset)
 
 
-def _permitted(conn: Connection, org_id: str, handling_class: str, wanted: Wanted, at_ns: int) -> _Permitted:
-    decision = permits.check(conn, org_id, handling_class, wanted.purpose, wanted.cover, at_ns)
+def permitted(conn: Connection, org_id: str, handling_class: str, purpose: str | None, cells: Cover, at_ns: int) -> Permitted:
+    """Which of the cells the organisation may buy of this class for this purpose, and why not the others."""
+    decision = permits.check(conn, org_id, handling_class, purpose, cells, at_ns)
     permit_id, number = (decision.permit.id, decision.permit.number) if decision.permit else (None, "")
     if not decision.refusals:
-        return _Permitted(wanted.cover.ranges, permit_id, number)
+        return Permitted(cells.ranges, permit_id, number)
     first = decision.refusals[0]
-    left = wanted.cover.difference(Cover.from_cells(np.concatenate([refusal.cells for refusal in decision.refusals])))
-    return _Permitted(left.ranges, permit_id, number, first.code, first.sentence)
+    left = cells.difference(Cover.from_cells(np.concatenate([refusal.cells for refusal in decision.refusals])))
+    return Permitted(left.ranges, permit_id, number, first.code, first.sentence, first.values.get("number", ""))
 
 
 def lines_of(offer: Offered, total: Sum, owned: Sum) -> list[Line]:
@@ -294,13 +410,14 @@ def lines_of(offer: Offered, total: Sum, owned: Sum) -> list[Line]:
             amount=charge.amount,
             tiles=total.cells,
             owned_tiles=owned.cells,
+            as_of=offer.as_of,
         )
         for charge in charges
     ]
 
 
-def _refusal(offer: Offered, code: str, message: str, tiles: int) -> Refusal:
-    return Refusal(code, message, offer.dataset, offer.org, offer.layer, offer.handling_class, tiles)
+def _refusal(offer: Offered, code: str, message: str, tiles: int, permit: str = "") -> Refusal:
+    return Refusal(code, message, offer.dataset, offer.org, offer.layer, offer.handling_class, tiles, offer.kind, permit)
 
 
 def _licence_refusal(offer: Offered, purpose: str | None) -> Refusal:
@@ -314,6 +431,7 @@ def document(estimate: Estimate) -> dict[str, Any]:
         "currency": CURRENCY,
         "purpose": estimate.purpose,
         "tiles": estimate.tiles,
+        "cells": estimate.cells,
         "area_km2": round(estimate.area_m2 / 1e6, 6),
         "lines": [line_document(line) for line in estimate.lines],
         "refusals": [
@@ -323,7 +441,9 @@ def document(estimate: Estimate) -> dict[str, Any]:
                 "dataset": r.dataset,
                 "org": r.org,
                 "layer": r.layer,
+                "kind": r.kind,
                 "class": r.handling_class,
+                "permit": r.permit,
                 "tiles": r.tiles,
             }
             for r in estimate.refusals
@@ -332,6 +452,7 @@ def document(estimate: Estimate) -> dict[str, Any]:
         "vat": estimate.vat,
         "total": estimate.total,
         "licences": list(estimate.licences),
+        "barely": asdict(estimate.barely) if estimate.barely else None,
     }
 
 
@@ -354,6 +475,7 @@ def line_document(line: Line) -> dict[str, Any]:
         "amount": line.amount,
         "tiles": line.tiles,
         "owned_tiles": line.owned_tiles,
+        "as_of": line.as_of or None,
     }
 
 

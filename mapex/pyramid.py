@@ -42,6 +42,10 @@ class Sum:
         pairs = ((getattr(self.quantities, name), getattr(other.quantities, name)) for name in QUANTITIES)
         return Sum(self.cells - other.cells, Quantities(*(a - b for a, b in pairs)))
 
+    def __add__(self, other: Sum) -> Sum:
+        pairs = ((getattr(self.quantities, name), getattr(other.quantities, name)) for name in QUANTITIES)
+        return Sum(self.cells + other.cells, Quantities(*(a + b for a, b in pairs)))
+
 
 NOTHING = Sum(0, Quantities())
 
@@ -80,6 +84,14 @@ def owned_sums(conn: Connection, org_id: str, pieces: Sequence[Piece]) -> dict[s
     # Asked as a minimum, PostgreSQL looks into the primary key; asked for any row, it may read the table until it finds one.
     coarsest = conn.execute(text("SELECT MIN(z) FROM owned_sum WHERE org_id = :org"), {"org": org_id}).scalar()
     return {} if coarsest is None else _summed(conn, pieces, "owned_sum", "s.org_id = :org", org=org_id)
+
+
+def count_cells(conn: Connection, ranges: UInt64s, layer_ids: Sequence[str]) -> int:
+    """How many of the sale cells in `ranges` have something of any of the layers."""
+    head, values = with_ranges(conn, [(ZOOM, ranges)])
+    statement = text(f"{head} SELECT COUNT(DISTINCT s.cell) FROM {join_ranges(conn, 'tile_sum', 's.layer_id IN :layers')}")
+    counted = statement.bindparams(bindparam("layers", expanding=True, type_=String()))
+    return int(conn.execute(counted, {**values, "layers": list(layer_ids)}).scalar_one())
 
 
 def fill(conn: Connection, layer_id: str) -> None:

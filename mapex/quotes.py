@@ -64,8 +64,10 @@ def quote(
     purpose: str,
     layers: Sequence[str] | None = None,
     dataset: str | None = None,
+    without: UInt64s | None = None,
+    leave_barely: bool = False,
 ) -> Quote:
-    """Hold the price of a region for `settings.quote_minutes`.
+    """Hold the price of a region for `settings.quote_minutes`; arguments as of `estimates.estimate`.
 
     Raises:
         Invalid: `purpose.missing`, `purpose.unknown`, `region.too_large`, `quote.empty` (nothing is on offer there).
@@ -74,7 +76,7 @@ def quote(
     """
     if not purpose:
         raise Invalid("purpose.missing", "a quote needs the purpose of use; it is part of the licence that is bought")
-    wanted = want(area, layers=layers, dataset=dataset, purpose=purpose)
+    wanted = want(area, layers=layers, dataset=dataset, purpose=purpose, without=without, leave_barely=leave_barely)
     request = {
         "region": area.geojson if isinstance(area, Region) else None,
         "layers": sorted(layers) if layers else None,
@@ -206,6 +208,7 @@ def _values(made: Quote, person_id: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "area_m2": round(estimate.area_m2),
         "tiles": estimate.tiles,
+        "cells": estimate.cells,
         "lines": [asdict(line) for line in estimate.lines],
         "refusals": [asdict(refusal) for refusal in estimate.refusals],
         "subtotal": estimate.subtotal,
@@ -251,6 +254,7 @@ def _quote(row: RowMapping) -> Quote:
         licences=tuple(body["licences"]),
         pins=tuple(Pin(**pin) for pin in body["pins"]),
         areas=tuple(_ranges(area) for area in body["areas"]),
+        cells=body.get("cells", 0),
     )
     return Quote(
         row["id"],

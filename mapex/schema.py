@@ -472,3 +472,15 @@ demand = Table(
 demand_day = Table("demand_day", metadata, Column("day", String(10), primary_key=True), Column("secret", String(64), nullable=False))
 
 demand_seen = Table("demand_seen", metadata, Column("token", String(64), primary_key=True), sqlite_with_rowid=False)
+
+saved_area = Table(
+    "saved_area",
+    metadata,
+    _id(),
+    _ref("org_id", "organisation.id"),
+    Column("name", String(120), nullable=False),
+    Column("region", Text, nullable=False),  # GeoJSON geometry
+    Column("area_m2", BigInteger, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    UniqueConstraint("org_id", "name"),
+)

@@ -79,7 +79,7 @@ class Cover:
 
     def cells(self) -> UInt64s:
         """Every cell, ascending."""
-        return np.asarray(_spread(self.ranges[:, 0], (self.ranges[:, 1] - self.ranges[:, 0]).astype(np.int64)), np.uint64)
+        return np.asarray(spread(self.ranges[:, 0], (self.ranges[:, 1] - self.ranges[:, 0]).astype(np.int64)), np.uint64)
 
     def contains(self, cells: UInt64s) -> Bools:
         """Which of `cells` are in the set."""
@@ -112,7 +112,7 @@ class Cover:
         lo = np.searchsorted(b[:, 1], a[:, 0], side="right")  # first range of b that ends behind the start of each range of a
         hi = np.searchsorted(b[:, 0], a[:, 1], side="left")
         n = np.maximum(hi - lo, 0)
-        i, j = np.repeat(np.arange(len(a)), n), _spread(lo, n)
+        i, j = np.repeat(np.arange(len(a)), n), spread(lo, n)
         return Cover.from_ranges(np.stack([np.maximum(a[i, 0], b[j, 0]), np.minimum(a[i, 1], b[j, 1])], axis=1), self.z)
 
     def difference(self, other: Cover) -> Cover:
@@ -196,7 +196,7 @@ class _Cuts:
     through: Bools
 
 
-def _spread(start: NDArray[Any], n: Int64s) -> NDArray[Any]:
+def spread(start: NDArray[Any], n: Int64s) -> NDArray[Any]:
     """start[0], start[0] + 1, ... (n[0] of them), start[1], ..."""
     ends = np.cumsum(n)
     step = np.arange(int(ends[-1]) if len(ends) else 0, dtype=np.int64) - np.repeat(ends - n, n)
@@ -204,7 +204,9 @@ def _spread(start: NDArray[Any], n: Int64s) -> NDArray[Any]:
     return numbers
 
 
-def _segments(parts: NDArray[np.object_], z: int) -> tuple[Float64s, Float64s, Float64s, Float64s, Float64s, Float64s, Float64s, Float64s]:
+def segments_of(
+    parts: NDArray[np.object_], z: int
+) -> tuple[Float64s, Float64s, Float64s, Float64s, Float64s, Float64s, Float64s, Float64s]:
     """Segments of lines or rings, upper end first: lon, lat, column, row of the upper end, then the same of the lower end."""
     import shapely
 
@@ -217,13 +219,13 @@ def _segments(parts: NDArray[np.object_], z: int) -> tuple[Float64s, Float64s, F
     return lon[t], lat[t], x[t], y[t], lon[b], lat[b], x[b], y[b]
 
 
-def _cut(segments: tuple[Float64s, ...], r0: Int64s, r1: Int64s, z: int) -> _Cuts:
+def cut(segments: tuple[Float64s, ...], r0: Int64s, r1: Int64s, z: int) -> _Cuts:
     """Cut each segment at the rows `r0` to `r1` (inclusive)."""
     lon_t, lat_t, x_t, y_t, lon_b, lat_b, x_b, y_b = segments
     n = np.maximum(r1 - r0 + 1, 0)
     _check_size(int(n.sum()))
     k = np.repeat(np.arange(len(n)), n)
-    row = np.asarray(_spread(r0, n), np.int64)
+    row = np.asarray(spread(r0, n), np.int64)
     through = row + 1 <= y_b[k]
 
     def column(edge: Int64s) -> Float64s:
@@ -270,9 +272,9 @@ def _cells_of_lines(lines: NDArray[np.object_], z: int) -> UInt64s:
     """Half-open cells through which lines pass."""
     if not len(lines):
         return np.zeros(0, np.uint64)
-    s = _segments(lines, z)
+    s = segments_of(lines, z)
     last = (1 << z) - 1
-    cuts = _cut(s, np.floor(s[3]).astype(np.int64), np.minimum(np.floor(s[7]).astype(np.int64), last), z)
+    cuts = cut(s, np.floor(s[3]).astype(np.int64), np.minimum(np.floor(s[7]).astype(np.int64), last), z)
     lo, hi = np.minimum(cuts.x_top, cuts.x_bottom), np.maximum(cuts.x_top, cuts.x_bottom)
     # The lower end of a piece that goes on belongs to the next row: an end on a column edge then adds no column here.
     open_end = cuts.through & (cuts.x_bottom > cuts.x_top)
@@ -281,19 +283,19 @@ def _cells_of_lines(lines: NDArray[np.object_], z: int) -> UInt64s:
     first = np.minimum(first, last)
     n = final - first + 1
     _check_size(int(n.sum()))
-    return grid.morton(np.asarray(_spread(first, n), np.int64), np.repeat(cuts.row, n))
+    return grid.morton(np.asarray(spread(first, n), np.int64), np.repeat(cuts.row, n))
 
 
 def _cells_of_areas(areas: NDArray[np.object_], z: int) -> UInt64s:
     """Cells whose inside meets the inside of polygons that do not overlap each other."""
     import shapely
 
-    s = _segments(shapely.get_rings(areas), z)
+    s = segments_of(shapely.get_rings(areas), z)
     y0, y1 = int(np.floor(s[3].min())), int(np.ceil(s[7].max()))
     x0, x1 = int(np.floor(min(s[2].min(), s[6].min()))), int(np.ceil(max(s[2].max(), s[6].max())))
     width = x1 - x0
     _check_size(width * (y1 - y0))
-    cuts = _cut(s, np.floor(s[3]).astype(np.int64), np.ceil(s[7]).astype(np.int64) - 1, z)
+    cuts = cut(s, np.floor(s[3]).astype(np.int64), np.ceil(s[7]).astype(np.int64) - 1, z)
     first = np.floor(np.minimum(cuts.x_top, cuts.x_bottom)).astype(np.int64) - x0
     final = np.ceil(np.maximum(cuts.x_top, cuts.x_bottom)).astype(np.int64) - 1 - x0  # before `first` on a column edge: no cell
     # Even-odd along the middle of each row: holes and parts need no case of their own. It decides only cells that no edge passes.

@@ -120,10 +120,10 @@ class Region:
         """
         import shapely
 
-        rings = shapely.get_rings(_polygons(self.geometry))
+        rings = shapely.get_rings(polygons_of(self.geometry))
         if not len(rings):
             return 0.0
-        lon_lat, ring = shapely.get_coordinates(shapely.get_rings(shapely.orient_polygons(_polygons(self.geometry))), return_index=True)
+        lon_lat, ring = shapely.get_coordinates(shapely.get_rings(shapely.orient_polygons(polygons_of(self.geometry))), return_index=True)
         a = np.flatnonzero(ring[1:] == ring[:-1])
         d_lon = np.radians(lon_lat[a + 1, 0] - lon_lat[a, 0])
         lat, d_lat = lon_lat[a, 1], lon_lat[a + 1, 1] - lon_lat[a, 1]
@@ -280,7 +280,8 @@ def _check_place(lon: float, lat: float) -> tuple[float, float]:
     return lon, lat
 
 
-def _polygons(geometry: Geometry) -> Any:
+def polygons_of(geometry: Geometry) -> Any:
+    """Every polygon of a geometry, collections taken apart."""
     import shapely
 
     parts = shapely.get_parts(np.atleast_1d(np.asarray(geometry, object)))

@@ -25,6 +25,7 @@ MODULES = (
     "api_datasets",
     "api_jobs",
     "api_market",
+    "api_areas",
     "api_orders",
     "api_grants",
     "api_wallet",

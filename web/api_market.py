@@ -8,10 +8,11 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-from mapex import offers, quotes, renewals
+from mapex import offers, quotes, renewals, verdicts
 from mapex.times import iso_from_ns
+from tiles import grid
 from web.auth import current_actor, exchange
-from web.parse import Answer, AreaIn, Body, Length, area_of, fields
+from web.parse import MOST_QUADKEYS, Answer, AreaIn, Body, Length, Range, Regexp, area_of, fields, without_of
 from web.policy import policy
 
 blueprint = APIBlueprint("market", __name__, url_prefix="/api/v1", tag="Market")
@@ -30,6 +31,37 @@ class EstimateIn(SearchIn):
 
     dataset = fields.String(validate=Length(1, 129), metadata={"description": "slug, or org/slug"})
     purpose = fields.String(validate=Length(1, 32))
+    without = fields.List(
+        fields.String(validate=Regexp(r"^[0-3]{16}$")),
+        validate=Length(0, MOST_QUADKEYS),
+        metadata={"description": "sale cells (quadkeys, zoom 16) of the area that are not wanted"},
+    )
+    leave_barely = fields.Boolean(
+        load_default=False, metadata={"description": "leave out the tiles of which less than 5 % lies in the region"}
+    )
+
+
+class VerdictsIn(EstimateIn):
+    """As for an estimate; tiles that are left out are listed all the same."""
+
+    limit = fields.Integer(load_default=1000, validate=Range(1, 5000))
+
+
+class VerdictOut(Answer):
+    """A tile: by kind of layer, empty when it can be bought, else the code of why not; `amount` before VAT."""
+
+    tile = fields.String(metadata={"description": "quadkey"})
+    kinds = fields.Dict(keys=fields.String(), values=fields.String())
+    amount = fields.Integer()
+    owned = fields.Boolean()
+    barely = fields.Boolean()
+
+
+class VerdictsOut(Answer):
+    """The first tiles of an area, ascending."""
+
+    tiles = fields.List(fields.Nested(VerdictOut))
+    truncated = fields.Boolean()
 
 
 class QuoteIn(EstimateIn):
@@ -88,6 +120,7 @@ class LineOut(Answer):
     amount = fields.Integer()
     tiles = fields.Integer()
     owned_tiles = fields.Integer()
+    as_of = fields.String(allow_none=True, metadata={"description": "when the newest of it was captured, else published"})
 
 
 class RefusalOut(Answer):
@@ -98,8 +131,18 @@ class RefusalOut(Answer):
     dataset = fields.String()
     org = fields.String()
     layer = fields.String()
+    kind = fields.String()
     class_ = fields.String(data_key="class", attribute="class")
+    permit = fields.String(metadata={"description": "number of the permit that comes nearest, or empty"})
     tiles = fields.Integer()
+
+
+class BarelyOut(Answer):
+    """Tiles of which less than 5 % lies in the region, and what they change in the total."""
+
+    tiles = fields.Integer()
+    amount = fields.Integer()
+    left_out = fields.Boolean()
 
 
 class EstimateOut(Answer):
@@ -107,7 +150,8 @@ class EstimateOut(Answer):
 
     currency = fields.String()
     purpose = fields.String(allow_none=True)
-    tiles = fields.Integer()
+    tiles = fields.Integer(metadata={"description": "tiles of all priced layers"})
+    cells = fields.Integer(metadata={"description": "tiles of the area"})
     area_km2 = fields.Float()
     lines = fields.List(fields.Nested(LineOut))
     refusals = fields.List(fields.Nested(RefusalOut))
@@ -115,6 +159,7 @@ class EstimateOut(Answer):
     vat = fields.Integer()
     total = fields.Integer()
     licences = fields.List(fields.String())
+    barely = fields.Nested(BarelyOut, allow_none=True)
 
 
 class QuoteOut(EstimateOut):
@@ -186,9 +231,33 @@ def search(json_data: dict[str, Any]) -> dict[str, Any]:
 def estimate(json_data: dict[str, Any]) -> Response:
     """The price of an area now; nothing is stored."""
     ex = exchange()
-    wanted = {name: json_data.get(name) for name in ("layers", "dataset", "purpose")}
+    wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "purpose", "leave_barely")}
+    wanted["without"] = without_of(json_data)
     # Asked while the mouse still draws: the document is JSON already, so that no schema walks through it once more.
     return jsonify(offers.document(offers.estimate(ex, current_actor(), area_of(ex, json_data), **wanted)))
+
+
+@blueprint.post("/estimates/tiles")
+@policy("price")
+@blueprint.input(VerdictsIn)
+@blueprint.output(VerdictsOut)
+def tiles(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Every tile of an area: what can be bought there now, and why not the rest."""
+    ex = exchange()
+    limit = json_data.pop("limit")
+    wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "purpose")}
+    found = verdicts.tiles(ex, current_actor(), area_of(ex, json_data), limit=limit + 1, **wanted)
+    rows = [
+        {
+            "tile": grid.quadkey(one.cell),
+            "kinds": one.kinds,
+            "amount": one.amount,
+            "owned": one.is_owned,
+            "barely": one.is_barely_touched,
+        }
+        for one in found[:limit]
+    ]
+    return {"tiles": rows, "truncated": len(found) > limit}
 
 
 @blueprint.post("/quotes")
@@ -198,7 +267,8 @@ def estimate(json_data: dict[str, Any]) -> Response:
 def make_quote(json_data: dict[str, Any]) -> dict[str, Any]:
     """Hold the price of an area."""
     ex = exchange()
-    wanted = {name: json_data.get(name) for name in ("layers", "dataset")}
+    wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "leave_barely")}
+    wanted["without"] = without_of(json_data)
     made = offers.quote(ex, current_actor(), area_of(ex, json_data), purpose=json_data["purpose"], **wanted)
     return quote_document(made)
 

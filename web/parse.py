@@ -5,9 +5,10 @@ A field that a schema does not name is refused (422 naming it).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from apiflask import Schema, fields
 from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import RAISE, validate
@@ -16,11 +17,13 @@ from mapex.errors import Invalid
 from mapex.exchange import Exchange
 from mapex.times import ns_from_iso
 from tiles import grid
+from tiles.grid import UInt64s
 from tiles.region import Cover, Region
 
 MOST_QUADKEYS = 400_000
 
 __all__ = [
+    "MOST_QUADKEYS",
     "Answer",
     "AreaIn",
     "Body",
@@ -33,6 +36,8 @@ __all__ = [
     "Regexp",
     "area_of",
     "box_of",
+    "cells_of",
+    "without_of",
     "fields",
     "when",
     "words",
@@ -87,6 +92,16 @@ class AreaIn(Body):
     )
 
 
+def without_of(given: Mapping[str, Any]) -> UInt64s | None:
+    """The sale cells that `without` of a body names, or None."""
+    return cells_of(given["without"]) if given.get("without") else None
+
+
+def cells_of(quadkeys: Sequence[str]) -> UInt64s:
+    """The sale cells of these quadkeys."""
+    return np.array([grid.cell_from_quadkey(key)[0] for key in quadkeys], np.uint64)
+
+
 def area_of(ex: Exchange, given: Mapping[str, Any]) -> Region | Cover:
     """The area that a body with the fields of `AreaIn` names.
 
@@ -95,9 +110,7 @@ def area_of(ex: Exchange, given: Mapping[str, Any]) -> Region | Cover:
     if (given.get("region") is None) == (given.get("quadkeys") is None):
         raise Invalid("region.missing", "give either `region` (GeoJSON) or `quadkeys`")
     if given.get("quadkeys") is not None:
-        import numpy as np
-
-        return Cover.from_cells(np.array([grid.cell_from_quadkey(key)[0] for key in given["quadkeys"]], np.uint64))
+        return Cover.from_cells(cells_of(given["quadkeys"]))
     settings = ex.settings
     return Region.from_geojson(given["region"], max_vertices=settings.max_region_vertices, max_area_km2=settings.max_region_km2)
 

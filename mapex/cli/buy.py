@@ -14,9 +14,14 @@ from mapex.cli.client import Client
 from mapex.cli.output import bar, show, size, table
 from mapex.errors import Invalid
 
+METRES_A_DEGREE = 111_320
+
 region_options = (
     click.option("--region", "region", metavar="FILE", help="GeoJSON file of the area (WGS 84); - reads standard input."),
     click.option("--bbox", metavar="W,S,E,N", help="A box in degrees, instead of --region."),
+    click.option(
+        "--simplify", type=click.FloatRange(min=0), metavar="METRES", help="Simplify the outline first; it moves by at most so far."
+    ),
     click.option("--layers", metavar="A,B", help="Only these layers, by name or kind."),
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
 )
@@ -55,8 +60,18 @@ def box_of(bbox: str) -> tuple[float, float, float, float]:
     return w, s, e, n
 
 
-def _request(region: str | None, bbox: str | None, layers: str | None) -> dict[str, Any]:
-    body: dict[str, Any] = {"region": read_region(region, bbox)}
+def simplified(area: dict[str, Any], metres: float) -> dict[str, Any]:
+    """The area with as few vertices as stay within `metres` of its outline."""
+    import shapely
+
+    whole = shapely.from_geojson(json.dumps(area))
+    plain: dict[str, Any] = json.loads(shapely.to_geojson(shapely.simplify(whole, metres / METRES_A_DEGREE)))
+    return plain
+
+
+def _request(region: str | None, bbox: str | None, simplify: float | None, layers: str | None) -> dict[str, Any]:
+    area = read_region(region, bbox)
+    body: dict[str, Any] = {"region": simplified(area, simplify) if simplify else area}
     if layers:
         body["layers"] = [name.strip() for name in layers.split(",") if name.strip()]
     return body
@@ -64,9 +79,9 @@ def _request(region: str | None, bbox: str | None, layers: str | None) -> dict[s
 
 @click.command()
 @_with_region
-def search(region: str | None, bbox: str | None, layers: str | None, as_json: bool) -> None:
+def search(region: str | None, bbox: str | None, simplify: float | None, layers: str | None, as_json: bool) -> None:
     """What is offered in a region: datasets, layers, tiles, rates."""
-    found = Client.from_environment().call("POST", "/search", _request(region, bbox, layers))
+    found = Client.from_environment().call("POST", "/search", _request(region, bbox, simplify, layers))
     rows = [
         [d["dataset"], d.get("org", ""), y["name"], y["kind"], y["class"], str(y["tiles"])] for d in found["datasets"] for y in d["layers"]
     ]
@@ -101,6 +116,7 @@ def quote_text(quote: dict[str, Any]) -> str:
 def quote(
     region: str | None,
     bbox: str | None,
+    simplify: float | None,
     layers: str | None,
     as_json: bool,
     purpose: str | None,
@@ -117,7 +133,7 @@ def quote(
     else:
         if purpose is None or added:
             raise Invalid("cli.purpose", "Say what the data is for: --purpose research. (--added goes with --updates only.)")
-        path, body = "/quotes", {**_request(region, bbox, layers), "purpose": purpose}
+        path, body = "/quotes", {**_request(region, bbox, simplify, layers), "purpose": purpose}
         if dataset:
             body["dataset"] = dataset
     answer = Client.from_environment().call("POST", path, body)

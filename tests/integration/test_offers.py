@@ -320,3 +320,75 @@ def test_a_layer_without_any_rate_is_not_given_away(exchange: Exchange) -> None:
     assert caught.value.code == "rates.unpriced" and "cloud" in caught.value.message
     assert counts(exchange) == before
     assert offers.publish(exchange, seller, "streets", rate_card={"lane_km": 1, "million_points": 0}, licence="research").state == "live"
+
+
+def corner_region() -> Region:
+    """An area over the first two cells of the market's first row, that reaches 1 % into the two cells below."""
+    from tiles import grid
+
+    west, south, east, north = grid.bounds(SEOUL)
+    step, high = east - west, north - south
+    return Region.from_bbox(west + step * 0.1, south - high * 0.01, east + step * 0.9, north - high * 0.1)
+
+
+def test_tiles_barely_touched_are_named_with_what_they_cost_and_can_be_left_out(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    whole = offers.estimate(exchange, market.buyer, corner_region(), purpose="research")
+    assert (whole.cells, whole.tiles) == (4, 4)
+    assert whole.barely is not None
+    assert (whole.barely.tiles, whole.barely.left_out) == (2, False)
+    less = offers.estimate(exchange, market.buyer, corner_region(), purpose="research", leave_barely=True)
+    assert (less.cells, less.tiles) == (2, 2)
+    assert less.barely is not None
+    assert (less.barely.tiles, less.barely.left_out) == (2, True)
+    assert whole.total - less.total == whole.barely.amount == less.barely.amount > 0
+    held = offers.quote(exchange, market.buyer, corner_region(), purpose="research", leave_barely=True)
+    assert held.estimate.total == less.total
+    assert quotes.get(exchange, market.buyer, held.id).estimate.cells == 2
+
+
+def test_an_area_small_in_every_tile_has_none_barely_touched(exchange: Exchange) -> None:
+    from tiles import grid
+
+    market = a_market(exchange)
+    west, south, _, _ = grid.bounds(SEOUL)
+    tiny = Region.from_bbox(west - 1e-5, south + 1e-5, west + 1e-5, south + 2e-5)
+    found = offers.estimate(exchange, market.buyer, tiny, leave_barely=True)
+    assert (found.cells, found.tiles, found.barely) == (2, 1, None)
+
+
+def test_tiles_left_out_one_by_one_are_not_priced_and_not_quoted(exchange: Exchange) -> None:
+    import numpy as np
+
+    market = a_market(exchange)
+    region = Region.from_bbox(126.9, 37.5, 127.1, 37.6)
+    without = np.array([market.cells[0], market.cells[5], SEOUL - 1000], np.uint64)
+    whole = offers.estimate(exchange, market.buyer, region, purpose="research")
+    less = offers.estimate(exchange, market.buyer, region, purpose="research", without=without)
+    assert (whole.tiles, less.tiles) == (16, 14)
+    assert less.area_m2 < whole.area_m2
+    held = offers.quote(exchange, market.buyer, region, purpose="research", without=without)
+    assert (held.estimate.total, held.estimate.tiles) == (less.total, 14)
+    assert quotes.get(exchange, market.buyer, held.id).estimate.lines == less.lines
+
+
+def test_each_tile_of_an_area_has_its_verdict(exchange: Exchange) -> None:
+    from mapex import verdicts
+
+    market = a_market(exchange)
+    footage = a_layer(block(2), name="recording", kind=LayerKind.RECORDING, handling_class="original", each=Quantities(frames=100))
+    a_draft(exchange, market.seller, "drive", [footage])
+    offers.publish(exchange, market.seller, "drive", rate_card=RATES, licence="research")
+    asked = area([*market.cells[:2], market.cells[15], SEOUL - 1000])
+    found = {one.cell: one for one in verdicts.tiles(exchange, market.buyer, asked, purpose="research", limit=10)}
+    assert found[SEOUL - 1000].kinds == {}
+    assert found[market.cells[15]].kinds == {"hdmap": ""}
+    assert found[market.cells[0]].kinds == {"hdmap": "", "recording": "permit.missing"}
+    assert found[market.cells[0]].amount == amount_of(Unit.LANE_KM, 1_234_567, 6300)
+    assert len(verdicts.tiles(exchange, market.buyer, asked, limit=2)) == 2
+
+
+def test_a_line_says_how_old_its_data_are(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    [line] = offers.estimate(exchange, market.buyer, area(market.cells)).lines
+    assert line.as_of.startswith("20")

@@ -15,6 +15,7 @@ def upgrade() -> None:
     _previews()
     _demand()
     _invitations()
+    _areas()
 
 
 def _showcase() -> None:
@@ -121,3 +122,19 @@ def _invitations() -> None:
         sa.UniqueConstraint("hash", name=op.f("uq_invitation_hash")),
     )
     op.create_index(op.f("ix_invitation_org_id"), "invitation", ["org_id"], unique=False)
+
+
+def _areas() -> None:
+    """Areas that an organisation saved."""
+    op.create_table(
+        "saved_area",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("org_id", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("area_m2", sa.BigInteger(), nullable=False),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["org_id"], ["organisation.id"], name=op.f("fk_saved_area_org_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_area")),
+        sa.UniqueConstraint("org_id", "name", name=op.f("uq_saved_area_org_id_name")),
+    )
