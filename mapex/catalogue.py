@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, select, update
 
 from mapex import audit, authority, db, ids, jobs, licences, schema
-from mapex.drafting import ALL_LAYERS, classify, store_draft
+from mapex.drafting import ALL_LAYERS, classify, clear_footage, store_draft
 from mapex.drafts import Draft, DraftFinding, DraftLayer, DraftPreview, DraftSource
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
@@ -60,6 +60,7 @@ __all__ = [
     "answer_placement",
     "changes",
     "classify",
+    "clear_footage",
     "coverage",
     "create_dataset",
     "datasets",

@@ -12,7 +12,7 @@ from typing import Any
 import rfc8785
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from mapex import audit, db, failpoints, ids, jobs, licences, schema
+from mapex import audit, authority, db, failpoints, ids, jobs, licences, schema
 from mapex.drafts import Draft, DraftFinding, DraftLayer, DraftPreview, FindingLike
 from mapex.errors import Conflict, Invalid
 from mapex.exchange import Actor, Exchange
@@ -101,14 +101,48 @@ def classify(ex: Exchange, by: Actor, dataset: str, number: int, classes: Mappin
             raise Invalid("layer.unknown", f"version {number} has no layer {', '.join(sorted(unknown))}", layers=sorted(unknown))
         for layer in layers:
             asked = classes.get(layer.name, classes.get(ALL_LAYERS, layer.handling_class))
-            raised = _class_of(asked, is_footage=bool(layer.about["footage"]))
+            raised = _class_of(asked, is_footage=bool(layer.about["footage"]), is_cleared="cleared" in layer.about)
             conn.execute(update(schema.layer).where(schema.layer.c.id == layer.id).values(handling_class=raised))
-        row = schema.dataset_version.c
-        before = json.loads(conn.execute(select(row.manifest).where(row.id == version.id)).scalar_one())
-        digest = _write_manifest(conn, version, {name: before[name] for name in ("sources", "findings", "tools")})
+        digest = _rewrite_manifest(conn, version)
         about: dict[str, Any] = {"version": number, "classes": dict(classes), "manifest_sha256": digest}
         audit.append(conn, ex, by, audit.Action.VERSION_CLASSIFIED, dataset=found.slug, **about)
         return layers_of(conn, version.id)
+
+
+def clear_footage(ex: Exchange, by: Actor | None, ref: str, number: int, layer: str, evidence: str) -> Layer:
+    """The operator says that footage was proven free of recognisable people and plates, and by what; its class becomes `pseudonymised`.
+
+    Until this is said, footage is `original` whatever its seller asks for; after it, it can be `pseudonymised` or `original`, never less.
+
+    Args:
+        by: an operator; None: the person at the machine.
+        ref: ORG/DATASET.
+        number: version, which must be a draft.
+        layer: its name.
+        evidence: what was examined and by whom; goes into the log and the manifest.
+    Raises: Denied, NotFound, Conflict (`version.not_draft`), Invalid (`footage.none`, `footage.evidence`).
+    """
+    authority.operator(by)
+    if not 10 <= len(evidence.strip()) <= 1000:
+        raise Invalid("footage.evidence", "say in 10 to 1,000 letters what was examined, how and by whom", given=len(evidence.strip()))
+    org, _, slug = ref.rpartition("/")
+    with db.begin(ex) as conn:
+        version = version_by(
+            conn,
+            (schema.organisation.c.slug == org) & (schema.dataset.c.slug == slug) & (schema.dataset_version.c.number == number),
+        )
+        if version.state != "draft":
+            raise Conflict("version.not_draft", f"version {number} of {ref} is {version.state}; only a draft changes", state=version.state)
+        found = next((one for one in layers_of(conn, version.id) if one.name == layer), None)
+        if found is None or not found.about["footage"]:
+            raise Invalid("footage.none", f"version {number} of {ref} has no layer {layer!r} with footage", layer=layer)
+        about = {**found.about, "cleared": evidence.strip()}
+        values = {"about": json.dumps(about, ensure_ascii=False, sort_keys=True), "handling_class": str(HandlingClass.PSEUDONYMISED)}
+        conn.execute(update(schema.layer).where(schema.layer.c.id == found.id).values(**values))
+        digest = _rewrite_manifest(conn, version)
+        said: dict[str, Any] = {"version": number, "evidence": evidence.strip(), "manifest_sha256": digest}
+        audit.append(conn, ex, by, audit.Action.FOOTAGE_CLEARED, owner=version.org, dataset=version.dataset, layer=layer, **said)
+        return next(one for one in layers_of(conn, version.id) if one.name == layer)
 
 
 def _state(draft: Draft, findings: Sequence[FindingLike]) -> str:
@@ -117,9 +151,13 @@ def _state(draft: Draft, findings: Sequence[FindingLike]) -> str:
     return "unplaced" if draft.unplaced else "draft"
 
 
-def _class_of(asked: str | None, *, is_footage: bool) -> str | None:
-    """Footage is `original` whatever was asked for: only a proof that it shows no pictures of the street lowers it."""
-    return str(HandlingClass.ORIGINAL) if is_footage else asked
+def _class_of(asked: str | None, *, is_footage: bool, is_cleared: bool = False) -> str | None:
+    """Footage is `original` whatever was asked for: only a proof that it shows nobody (`clear_footage`) lowers it, to `pseudonymised`."""
+    if is_footage and not is_cleared:
+        return str(HandlingClass.ORIGINAL)
+    if is_footage and asked != HandlingClass.ORIGINAL:
+        return str(HandlingClass.PSEUDONYMISED)
+    return asked
 
 
 def _class_findings(classes: Mapping[str, str], layers: Sequence[DraftLayer]) -> Iterator[DraftFinding]:
@@ -290,6 +328,13 @@ def _write_manifest(conn: Connection, version: Version, given: Mapping[str, Any]
     row = schema.dataset_version.c
     conn.execute(update(schema.dataset_version).where(row.id == version.id).values(manifest=text.decode(), manifest_sha256=digest))
     return digest
+
+
+def _rewrite_manifest(conn: Connection, version: Version) -> str:
+    """Write the manifest of a draft again after its layers changed."""
+    row = schema.dataset_version.c
+    before = json.loads(conn.execute(select(row.manifest).where(row.id == version.id)).scalar_one())
+    return _write_manifest(conn, version, {name: before[name] for name in ("sources", "findings", "tools")})
 
 
 def _tiles_digest(conn: Connection, layer_id: str) -> str:

@@ -24,6 +24,7 @@ from tiles.batch import LayerKind
 from tiles.store import Area, ObjectStore
 
 FACTS = "facts"
+MOST_LISTED = 200
 PICTURES = ("strip", "clip")
 """Kinds that show what a camera saw."""
 
@@ -80,6 +81,26 @@ def of_version(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> 
     with db.read(ex) as conn:
         version = _version(conn, by, ref, number)
         return version, [_of_layer(conn, layer) for layer in layers_of(conn, version.id)]
+
+
+def on_sale(ex: Exchange, by: Actor, kind: str) -> Sequence[Mapping[str, Any]]:
+    """Layers of a kind that are on sale: org, dataset, title, version, layer; the newest first.
+
+    Args:
+        by: who asks; there must be somebody.
+        kind: a `LayerKind`; an unknown one has no layers.
+    """
+    layer, version, dataset, org = schema.layer.c, schema.dataset_version.c, schema.dataset.c, schema.organisation.c
+    columns = (
+        org.slug.label("org"),
+        dataset.slug.label("dataset"),
+        dataset.title,
+        version.number.label("version"),
+        layer.name.label("layer"),
+    )
+    query = _on_sale(select(*columns).select_from(schema.layer)).where(layer.kind == kind).order_by(version.published_ns.desc(), layer.name)
+    with db.read(ex) as conn:
+        return [dict(row) for row in conn.execute(query.limit(MOST_LISTED)).mappings()]
 
 
 def open_one(ex: Exchange, by: Actor, ref: str, number: int, layer: str, kind: str, ordinal: int = 0) -> Opened:
@@ -167,16 +188,25 @@ def may_show(handling_class: str | None, preview: Preview) -> bool:
 
 
 def _teasers_on_sale() -> Any:
-    layer, preview, version = schema.layer.c, schema.preview.c, schema.dataset_version.c
-    dataset, org, offer = schema.dataset.c, schema.organisation.c, schema.offer.c
-    columns = (layer.about, layer.kind, preview.object_key, dataset.slug.label("dataset"), org.slug.label("org"))
+    layer, preview = schema.layer.c, schema.preview.c
+    columns = (
+        layer.about,
+        layer.kind,
+        preview.object_key,
+        schema.dataset.c.slug.label("dataset"),
+        schema.organisation.c.slug.label("org"),
+    )
+    query = select(*columns).select_from(schema.layer).join(schema.preview, and_(preview.layer_id == layer.id, preview.kind == "teaser"))
+    return _on_sale(query).where(layer.handling_class != str(HandlingClass.ORIGINAL)).order_by(layer.id)
+
+
+def _on_sale(query: Any) -> Any:
+    """A query of layers, narrowed to those on sale by active organisations."""
+    version, offer = schema.dataset_version.c, schema.offer.c
     return (
-        select(*columns)
-        .join(schema.preview, and_(preview.layer_id == layer.id, preview.kind == "teaser"))
-        .join(schema.dataset_version, version.id == layer.version_id)
-        .join(schema.dataset, dataset.id == version.dataset_id)
-        .join(schema.organisation, org.id == dataset.org_id)
+        query.join(schema.dataset_version, version.id == schema.layer.c.version_id)
+        .join(schema.dataset, schema.dataset.c.id == version.dataset_id)
+        .join(schema.organisation, schema.organisation.c.id == schema.dataset.c.org_id)
         .join(schema.offer, and_(offer.version_id == version.id, offer.state == "live"))
-        .where(version.state == "published", org.state == "active", layer.handling_class != str(HandlingClass.ORIGINAL))
-        .order_by(layer.id)
+        .where(version.state == "published", schema.organisation.c.state == "active")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,25 @@ def a_ply(path: Path, columns: dict[str, NDArray[Any]], *, form: str = "binary_l
         body = rec.tobytes()
     path.write_bytes(head.encode() + body)
     return path
+
+
+def a_street_cloud(n: int, *, side_m: float = 160.0, seed: int = 3) -> bytes:
+    """A coloured LAZ (format 7, EPSG:32652, in Seoul) of a street between blocks of houses; grass, asphalt, bright marks."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.uniform(-side_m / 2, side_m / 2, n), rng.uniform(-side_m / 2, side_m / 2, n)
+    house = (np.abs(x) > 18) & (np.floor(y / 24) % 2 == 0)
+    z = np.where(house, 9 + 4 * (np.floor(y / 24) % 3), 0.02 * x) + rng.normal(0, 0.01, n)
+    paint = np.where(house[:, None], [190, 120, 90], np.where(np.abs(x)[:, None] < 7, [90, 90, 96], [80, 150, 70]))
+    paint = np.where(((np.abs(x) < 0.15) & ~house)[:, None], [250, 240, 200], paint) + rng.integers(-8, 8, (n, 1))
+    header = laspy.LasHeader(point_format=7, version="1.4")
+    header.scales, header.offsets = [0.001] * 3, [321_000, 4_159_000, 0]
+    header.creation_date = None
+    header.add_crs(pyproj.CRS.from_epsg(32652))
+    cloud = laspy.LasData(header)
+    cloud.x, cloud.y, cloud.z = x + 321_300, y + 4_159_300, z + 61.5
+    cloud.intensity = (rng.integers(2000, 60_000, n)).astype(np.uint16)
+    cloud.red, cloud.green, cloud.blue = (paint.clip(0, 255) * 257).astype(np.uint16).T
+    cloud.return_number[:], cloud.number_of_returns[:] = 1, 1
+    body = io.BytesIO()
+    cloud.write(body, do_compress=True)
+    return body.getvalue()

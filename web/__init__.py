@@ -23,6 +23,7 @@ MODULES = (
     "api_uploads",
     "api_systems",
     "api_datasets",
+    "api_previews",
     "api_jobs",
     "api_market",
     "api_areas",

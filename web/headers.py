@@ -45,7 +45,7 @@ def nonce() -> str:
 def _policy(elsewhere: str) -> str:
     scripts = f"script-src 'self' 'nonce-{g.csp_nonce}'" if "csp_nonce" in g else "script-src 'self'"
     return (
-        f"default-src 'none'; {scripts}; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
+        f"default-src 'none'; {scripts}; style-src 'self'; img-src 'self' data: blob:; media-src 'self'; font-src 'self'; "
         f"connect-src 'self' {elsewhere}; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ).replace(" ;", ";")
 

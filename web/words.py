@@ -127,6 +127,7 @@ CHECKS = {
     "draft": lazy_gettext("The manifest is written"),
 }
 ERRORS = {
+    "preview.unknown": lazy_gettext("This preview is not there any more, or may not be shown."),
     "permit.missing": lazy_gettext("You hold no permit for this class of data."),
     "permit.expired": lazy_gettext("Your permit has expired."),
     "permit.not_yet": lazy_gettext("Your permit is not valid yet."),

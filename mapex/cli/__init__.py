@@ -17,6 +17,7 @@ COMMANDS = {
     "person": ("mapex.cli.operate:person", "Persons: add, list, password."),
     "token": ("mapex.cli.operate:token", "API tokens: create, list, revoke."),
     "permit": ("mapex.cli.operate:permit", "Permits of the regulator: add, list, suspend."),
+    "footage": ("mapex.cli.operate:footage", "Footage that was proven to show nobody: clear."),
     "serve": ("mapex.cli.run:serve", "Serve pages and API over HTTP."),
     "worker": ("mapex.cli.run:worker", "Turn uploads into tiles until stopped."),
     "fsck": ("mapex.cli.run:fsck", "Check every invariant of the exchange."),

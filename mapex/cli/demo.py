@@ -75,7 +75,11 @@ PRODUCTS = (
     ),
     Product("maps@saebom.example", "pangyo-walks", "판교 보도망 · Sidewalks", ("walks",), "open", {"footway_km": 2900}, "commercial"),
     Product("maps@saebom.example", "pangyo-drive", "판교 원본 영상 · Drive", ("drive.mcap",), "original", {"frame": 20}, "research"),
+    Product(
+        "maps@saebom.example", "pangyo-street", "판교 가명 영상 · Street", ("street.mcap",), "pseudonymised", {"frame": 12}, "research"
+    ),
 )
+DRAWN = "Demo: every picture was drawn by a program (mapex.cli.drive); no camera was there, so no person or plate is in it."
 
 
 def default_folder() -> Path:
@@ -187,7 +191,7 @@ def fill(ex: Exchange, place: Path) -> None:
     with bar("Filling the exchange") as progress:
         for number, product in enumerate(PRODUCTS):
             progress.update(number, steps, f"Uploading and tiling {product.slug}")
-            _sell(clients[product.seller], product, files)
+            _sell(ex, clients[product.seller], product, files)
         progress.update(len(PRODUCTS), steps, "A first purchase")
         _buy(clients["buyer@dongil.example"], place / "bought")
         progress.update(steps, steps)
@@ -229,6 +233,7 @@ def _make_files(folder: Path) -> Path:
         ("Drawing sidewalks", lambda: district.write_opensidewalks(folder / "walks", streets)),
         ("Scanning the streets", lambda: drive.write_cloud(folder / "cloud.laz", streets)),
         ("Driving with a camera", lambda: drive.write_drive(folder / "drive.mcap")),
+        ("Drawing a street", lambda: drive.write_drive(folder / "street.mcap", seconds=48)),
     )
     with bar("Making the district") as progress:
         for number, (text, make) in enumerate(steps):
@@ -238,7 +243,7 @@ def _make_files(folder: Path) -> Path:
     return folder
 
 
-def _sell(client: Client, product: Product, files: Path) -> None:
+def _sell(ex: Exchange, client: Client, product: Product, files: Path) -> None:
     from mapex.cli.sell import wait_for
     from mapex.cli.upload import Sending, files_of
 
@@ -249,7 +254,16 @@ def _sell(client: Client, product: Product, files: Path) -> None:
         uploads = [sending.send(f) for f in found]
     started = client.call("POST", f"/datasets/{product.slug}/versions", {"uploads": uploads, "class": product.handling})
     wait_for(client, started["job"])
+    if product.handling == "pseudonymised":
+        _clear_drawn_footage(ex, product)
     client.call("POST", f"/datasets/{product.slug}/publish", {"rates": product.rates, "licence": product.licence, "attribution": ""})
+
+
+def _clear_drawn_footage(ex: Exchange, product: Product) -> None:
+    """What an operator does who was shown a proof: only then may footage be less than `original`."""
+    from mapex import catalogue
+
+    catalogue.clear_footage(ex, None, f"{PERSONS[product.seller][0]}/{product.slug}", 1, "recording", DRAWN)
 
 
 def _buy(client: Client, folder: Path) -> None:

@@ -66,13 +66,16 @@ def route() -> Metres:
     return bend(np.concatenate(legs))
 
 
-def write_drive(path: Path) -> dict[str, int]:
-    """A recording of `route`: `/gnss/fix` 10 Hz, `/imu/data` 20 Hz, `/camera/front/compressed` 1 Hz; returns messages per topic."""
+def write_drive(path: Path, *, seconds: int | None = None) -> dict[str, int]:
+    """A recording of `route`, or of its first seconds: `/gnss/fix` 10 Hz, `/imu/data` 20 Hz, `/camera/front/compressed` 1 Hz.
+
+    Returns messages per topic.
+    """
     from mcap.writer import CompressionType, Writer
     from rosbags.typesys import Stores, get_typestore
 
     store = get_typestore(Stores.ROS2_HUMBLE)
-    xy = route()
+    xy = route()[: seconds * 10 if seconds else None]
     places, heights = lonlat(xy), height(xy)
     counts = {"/gnss/fix": 0, "/imu/data": 0, "/camera/front/compressed": 0}
     with path.open("wb") as stream:

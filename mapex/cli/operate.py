@@ -349,3 +349,22 @@ def permit_suspend(number: str, resume: bool) -> None:
     with the_exchange() as ex:
         permits.set_state(ex, None, number, "active" if resume else "suspended")
     click.echo(f"Permit {number} is {'active' if resume else 'suspended'}.")
+
+
+@click.group()
+def footage() -> None:
+    """Footage: what was proven to show nobody."""
+
+
+@footage.command(name="clear")
+@click.argument("dataset")
+@click.argument("version", type=int)
+@click.argument("layer")
+@click.option("--evidence", required=True, help="What was examined, how and by whom; goes into the log.")
+def footage_clear(dataset: str, version: int, layer: str, evidence: str) -> None:
+    """Let LAYER of a draft (DATASET as ORG/SLUG) be pseudonymised: it was proven to show no recognisable person or plate."""
+    from mapex import catalogue
+
+    with the_exchange() as ex:
+        made = catalogue.clear_footage(ex, None, dataset, version, layer, evidence)
+    click.echo(f"Layer {layer} of {dataset} version {version} is {made.handling_class}.")

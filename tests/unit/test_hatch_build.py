@@ -23,6 +23,7 @@ def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "VENDOR", tmp_path / "static" / "vendor")
     monkeypatch.setattr(module, "TRANSLATIONS", tmp_path / "translations")
+    monkeypatch.setattr(module, "has_model", lambda: True)
     return module
 
 

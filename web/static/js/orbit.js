@@ -1,0 +1,98 @@
+// @ts-check
+// A camera that circles a point: by mouse (drag turns, with Shift or the other button it moves, wheel comes nearer), by one and two
+// fingers, and by keys (arrows turn, with Shift they move, + and - come nearer, 0 goes back).
+
+const FOCAL = 1.6; // of half the height of the picture
+const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+/** @param {HTMLElement} element @param {{radius: number}} extent @param {() => void} onMove */
+export function orbit(element, extent, onMove) {
+  const start = () => ({ turn: -0.5, tilt: 0.75, away: extent.radius * 1.25, x: 0, y: 0, z: 0 });
+  let at = start();
+  /** @type {Map<number, {x: number, y: number}>} */
+  const fingers = new Map();
+  const leaving = new AbortController();
+  const listen = (/** @type {string} */ name, /** @type {(event: any) => void} */ heard, /** @type {any} */ more = {}) =>
+    element.addEventListener(name, heard, { signal: leaving.signal, ...more });
+
+  /** @param {number} dx @param {number} dy parts of the picture */
+  function turn(dx, dy) {
+    at.turn -= dx * Math.PI;
+    at.tilt = Math.min(Math.max(at.tilt + dy * Math.PI, 0.03), Math.PI / 2 - 0.001);
+    onMove();
+  }
+
+  /** @param {number} dx @param {number} dy parts of the picture */
+  function move(dx, dy) {
+    const reach = (at.away * 2) / FOCAL;
+    const [sin, cos] = [Math.sin(at.turn), Math.cos(at.turn)];
+    at.x += (-dx * cos - dy * sin) * reach;
+    at.y += (-dx * sin + dy * cos) * reach;
+    onMove();
+  }
+
+  /** @param {number} times */
+  function zoom(times) {
+    at.away = Math.min(Math.max(at.away * times, extent.radius / 400), extent.radius * 6);
+    onMove();
+  }
+
+  listen("pointerdown", (event) => {
+    element.setPointerCapture(event.pointerId);
+    fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    element.focus({ preventScroll: true });
+  });
+  for (const name of ["pointerup", "pointercancel"]) listen(name, (event) => fingers.delete(event.pointerId));
+  listen("contextmenu", (event) => event.preventDefault());
+  listen("pointermove", (event) => {
+    const before = fingers.get(event.pointerId);
+    if (!before) return;
+    const now = { x: event.clientX, y: event.clientY };
+    const [dx, dy] = [(now.x - before.x) / element.clientHeight, (now.y - before.y) / element.clientHeight];
+    if (fingers.size === 2) {
+      const other = [...fingers].find(([id]) => id !== event.pointerId)?.[1] ?? before;
+      zoom(Math.hypot(before.x - other.x, before.y - other.y) / Math.max(1, Math.hypot(now.x - other.x, now.y - other.y)));
+      move(dx / 2, dy / 2);
+    } else if (event.shiftKey || event.buttons & 2) move(dx, dy);
+    else turn(dx, dy);
+    fingers.set(event.pointerId, now);
+  });
+  listen("wheel", (event) => (event.preventDefault(), zoom(Math.exp(event.deltaY / 600))), { passive: false });
+  listen("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const way = /** @type {Record<string, number[]>} */ (KEYS)[event.key];
+    if (way) event.shiftKey ? move(-way[0] / 10, way[1] / 10) : turn(way[0] / 14, way[1] / 14);
+    else if (event.key === "+" || event.key === "=") zoom(0.8);
+    else if (event.key === "-") zoom(1.25);
+    else if (event.key === "0" || event.key === "Home") (at = start()), onMove();
+    else return;
+    event.preventDefault();
+  });
+
+  return {
+    reset: () => (at = start()),
+    close: () => leaving.abort(),
+    /** The view in words, for whoever compares two. */
+    told: () => [at.turn, at.tilt, at.away, at.x, at.y].map((value) => value.toFixed(3)).join(" "),
+    /** @param {HTMLCanvasElement} canvas */
+    view(canvas) {
+      const [near, far] = [at.away / 100, at.away + extent.radius * 8];
+      return { matrix: matrix(at, canvas.clientWidth / Math.max(1, canvas.clientHeight), near, far), focal: FOCAL / 2, near, far };
+    },
+  };
+}
+
+/** Projection times view, in columns. @param {{turn: number, tilt: number, away: number, x: number, y: number, z: number}} at @param {number} aspect @param {number} near @param {number} far */
+function matrix(at, aspect, near, far) {
+  const [st, ct, sp, cp] = [Math.sin(at.turn), Math.cos(at.turn), Math.sin(at.tilt), Math.cos(at.tilt)];
+  const right = [ct, st, 0], up = [-st * sp, ct * sp, cp], back = [st * cp, -ct * cp, sp];
+  const dot = (/** @type {number[]} */ a) => a[0] * at.x + a[1] * at.y + a[2] * at.z;
+  const [a, b] = [-(far + near) / (far - near), (-2 * far * near) / (far - near)];
+  const rows = [
+    [...right.map((v) => (v * FOCAL) / aspect), (-dot(right) * FOCAL) / aspect],
+    [...up.map((v) => v * FOCAL), -dot(up) * FOCAL],
+    [...back.map((v) => v * a), (-dot(back) - at.away) * a + b],
+    [...back.map((v) => -v), dot(back) + at.away],
+  ];
+  return Float32Array.from([0, 1, 2, 3].flatMap((column) => rows.map((row) => row[column])));
+}

@@ -1,0 +1,16 @@
+// @ts-check
+// Buttons with `data-preview` ("ORG/DATASET/VERSION/LAYER", version and layer may be empty) or `data-preview-kind` open the preview; its
+// code is fetched at the first click.
+import { make } from "./dom.js";
+import { _ } from "./i18n.js";
+
+document.addEventListener("click", async (event) => {
+  const button = /** @type {any} */ (event.target).closest?.("[data-preview], [data-preview-kind]");
+  if (!button) return;
+  event.preventDefault();
+  const { openPreview } = await import("./preview_dialog.js");
+  await openPreview(button.dataset.preview ?? "", button.dataset.previewKind ?? "");
+});
+
+/** @param {string} of what `data-preview` says */
+export const previewButton = (of) => make("button.link", { type: "button", "data-preview": of }, _("Preview"));
