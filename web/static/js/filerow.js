@@ -20,7 +20,7 @@ export class FileRow {
     this.resume = button(_("Resume"), actions.resume);
     this.again = button(_("Start again"), actions.again);
     this.remove = button(_("Remove"), actions.remove);
-    this.element = make("li.file-row", make("div.between", make("b", { dir: "auto" }, name), this.says), this.facts, this.notes, this.bar, this.problem, make("div.actions", this.pause, this.resume, this.again, this.remove));
+    this.element = make("li.file-row", make("div.between", make("b", { dir: "auto" }, name), make("span.row-end", this.says, this.remove)), this.facts, this.notes, this.bar, this.problem, make("div.actions", this.pause, this.resume, this.again));
     this.show(transfer);
   }
 
@@ -30,6 +30,7 @@ export class FileRow {
     this.notes.replaceChildren(...notesOf(told).map((note) => make(note.isDoubt ? "li.warn" : "li.muted", note.text)));
     this.element.dataset.place = told.box ? told.box.join(",") : "";
     this.element.dataset.crs = told.crs;
+    this.element.classList.toggle("minor", told.notes.includes("part_of"));
   }
 
   /** @param {import("./send.js").Transfer} transfer */

@@ -34,6 +34,7 @@ export class PlaceMap {
     if (!boxes.length && !this.made) return;
     const map = await this.map();
     if (!map) return;
+    // Near enough to see the coast round it: a box alone on the dark says nothing about its place.
     const features = boxes.flatMap(([west, south, east, north]) => {
       const ring = [[west, south], [east, south], [east, north], [west, north], [west, south]];
       const at = { type: "Feature", properties: {}, geometry: { type: "Point", coordinates: [(west + east) / 2, (south + north) / 2] } };
@@ -42,7 +43,7 @@ export class PlaceMap {
     map.getSource("places").setData({ type: "FeatureCollection", features });
     const [first, ...rest] = boxes;
     const both = (/** @type {Box} */ a, /** @type {Box} */ b) => /** @type {Box} */ ([Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])]);
-    if (first) map.fitBounds(rest.reduce(both, first), { padding: 40, maxZoom: 15, animate: false });
+    if (first) map.fitBounds(rest.reduce(both, first), { padding: 40, maxZoom: 9, animate: false });
     this.container.dataset.boxes = boxes.map((box) => box.map((value) => value.toFixed(5)).join(",")).join(";");
   }
 

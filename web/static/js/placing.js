@@ -2,6 +2,7 @@
 // Saying where data lie: a coordinate system from a list with search, an origin typed or clicked, a height datum; the map answers at once.
 import { get, post } from "./api.js";
 import { all, make, one, tell } from "./dom.js";
+import { placeOf } from "./facts.js";
 import { _, sentence } from "./i18n.js";
 
 /** @typedef {[number, number, number, number]} Box
@@ -99,7 +100,7 @@ export function placing(root, how) {
       how.show(found.map((one_) => one_.box));
       const isOutside = found.some((one_) => !one_.is_inside), isSwapped = found.some((one_) => one_.is_swapped);
       says.className = isOutside ? "warn" : "good";
-      tell(says, isSwapped ? _("They would lie outside of the area that this system is made for; with east and north exchanged they would lie inside.") : isOutside ? _("They would lie outside of the area that this system is made for. Is it the right one?") : _("They would lie here. Is it the right place?"));
+      tell(says, isSwapped ? _("They would lie outside of the area that this system is made for; with east and north exchanged they would lie inside.") : isOutside ? _("They would lie outside of the area that this system is made for. Is it the right one?") : _("They would lie here: %(place)s. Is it the right place?", { place: placeOf(found[0].box) }));
       root.dataset.landed = found.map((one_) => one_.box.map((/** @type {number} */ value) => value.toFixed(5)).join(",")).join(";");
     } catch (error) {
       how.show([]);

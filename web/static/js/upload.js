@@ -94,7 +94,7 @@ function remove(item) {
 function ready() {
   const isBusy = items.some((item) => ["queued", "sending", "waiting"].includes(item.transfer.state));
   button.disabled = !items.length || isBusy || items.some((item) => item.transfer.file.size > page.limit);
-  button.textContent = isStarted ? _("Go on") : _("Upload and check");
+  button.textContent = isBusy ? _("Sending …") : isStarted ? _("Go on") : _("Upload and check");
   pauseAll.hidden = !isBusy;
   tell(one("#safe"), isBusy ? _("You may close this tab. Open this page again and choose the same files: only what is missing is sent.") : "");
 }
