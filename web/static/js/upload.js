@@ -23,7 +23,8 @@ let landed = [];
 
 /** @param {File} file @param {string} name */
 function add(file, name) {
-  if (!file.size || name.split("/").some((part) => part.startsWith("."))) return;
+  if (name.split("/").some((part) => part.startsWith("."))) return; // what desktops leave behind
+  if (!file.size) return tell(one("#problem"), _("%(name)s is empty and was left out.", { name }));
   const known = items.find((item) => item.transfer.name === name);
   if (known && !["ready", "paused", "failed", "changed"].includes(known.transfer.state)) return;
   if (known) return replace(known, file);
@@ -128,7 +129,7 @@ async function start(event) {
     for (let item = waiting.shift(); item; item = waiting.shift()) if (item.transfer.state === "queued") await item.transfer.run();
   };
   await Promise.all(Array.from({ length: FILES_AT_ONCE }, work));
-  if (items.every((item) => item.transfer.state === "done")) await finish();
+  if (isStarted && items.every((item) => item.transfer.state === "done")) await finish();
   ready();
 }
 
