@@ -1,6 +1,6 @@
 // @ts-check
 // The auditor's page: one filter moves numbers, timeline, map and list together; htmx brings them, this draws them.
-import { one, tell } from "./dom.js";
+import { all, one, tell } from "./dom.js";
 import { square } from "./grid.js";
 import { _, page } from "./i18n.js";
 import { boxOf, canDraw, collection, createMap } from "./map.js";
@@ -11,10 +11,13 @@ const STEPS = ["#535a6c", "#7d7c78", "#a59c74", "#d0be67", "#fde737"];
 const FIT = { padding: 40, maxZoom: 15, duration: 0 };
 /** @type {any} */
 let map = null;
+/** Which slider moved the brush: it keeps the focus when the part under the filter is exchanged. */
+let focused = -1;
 
 /** The filter with other times, sent as if it had been typed. @param {number | null} from @param {number | null} to */
 function brush(from, to) {
   const field = one("#q");
+  focused = all("#timeline input").indexOf(document.activeElement);
   const rest = field.value.replace(/(^|\s)(from|to):("[^"]*"|\S+)/g, " ").trim();
   field.value = [rest, from === null ? "" : `from:${written(from)}`, to === null ? "" : `to:${written(to)}`].filter(Boolean).join(" ");
   one("#filter").requestSubmit();
@@ -59,6 +62,8 @@ async function draw() {
   const figures = JSON.parse(one("#figures").textContent);
   if (!figures.bars) return;
   timeline(one("#timeline"), figures, brush);
+  all("#timeline input")[focused]?.focus();
+  focused = -1;
   await drawMap(figures);
 }
 
