@@ -10,7 +10,21 @@ from urllib.parse import urlsplit
 from apiflask import APIFlask
 from flask import Response, current_app, jsonify
 
-from web import auth, errors, headers, i18n, pages, pages_account, pages_audit, pages_buy, pages_operate, pages_sell, static_files, theme
+from web import (
+    auth,
+    errors,
+    headers,
+    i18n,
+    pages,
+    pages_account,
+    pages_audit,
+    pages_buy,
+    pages_dataset,
+    pages_operate,
+    pages_sell,
+    static_files,
+    theme,
+)
 from web.parse import Error
 from web.policy import check_routes, policy
 
@@ -69,7 +83,7 @@ def create_app(ex: Exchange) -> APIFlask:
     app.before_request(auth.guard)
     static_files.install(app)
     pages.install(app)
-    for part in (pages_buy, pages_sell, pages_audit, pages_account, pages_operate):
+    for part in (pages_buy, pages_dataset, pages_sell, pages_audit, pages_account, pages_operate):
         app.register_blueprint(part.blueprint, enable_openapi=False)
     if ex.settings.demo:
         from web import pages_demo

@@ -1,24 +1,23 @@
-"""Coverage for the map: vector tiles of squares, written by hand (an own encoder of squares is ten times faster than a general one),
-and the same as a list for those who cannot see a map.
-"""
+"""Coverage for the map: vector tiles of squares and of teaser lines, and the squares as a list for those who cannot see a map."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from mapex import coverage
+from mapex import coverage, previews, products
 from mapex.coverage import Covered, Shown
 from mapex.errors import NotFound
 from tiles import grid
 from tiles.batch import LayerKind
 from tiles.region import Region, cover
-from web.auth import exchange
+from web.auth import current_actor, exchange
+from web.mvt import EXTENT, VERSION_2, field, line_layer, packed, varint
 from web.parse import Answer, AreaIn, Range, area_of, fields
 from web.policy import policy
 
@@ -28,7 +27,9 @@ FINER = 5
 """Zoom steps from a map tile to its squares: at most 32 x 32 squares a tile."""
 
 COARSEST = 6
-EXTENT = 4096
+TEASER_ZOOM = 14
+TEASER_EXTENT = 1024
+"""Units on the side of a teaser tile: about two metres each, on lines that are true to several metres."""
 KINDS = tuple(kind.value for kind in LayerKind)
 KEYS = tuple(key for kind in KINDS for key in (kind, f"{kind}_age", f"{kind}_q"))
 """Attributes of a square, for each kind that is there: how many, days since the newest was seen, the best quality (absent = unknown)."""
@@ -63,11 +64,40 @@ class CoverageOut(Answer):
 @blueprint.doc(hide=True)
 def tile(z: int, x: int, y: int) -> Response:
     """Squares of one map tile."""
+    zoom, lo, hi = _cells_of(z, x, y)
+    return _answer(encode(coverage.cells(exchange(), zoom, lo, hi), lo, EXTENT >> (zoom - z)))
+
+
+@blueprint.get("/map/coverage/<org>/<slug>/<int:z>/<int:x>/<int:y>.mvt")
+@policy("public")
+@blueprint.doc(hide=True)
+def tile_of(org: str, slug: str, z: int, x: int, y: int) -> Response:
+    """Squares of one map tile, of one dataset on offer."""
+    zoom, lo, hi = _cells_of(z, x, y)
+    return _answer(encode(products.cells(exchange(), org, slug, zoom, lo, hi), lo, EXTENT >> (zoom - z)))
+
+
+@blueprint.get(f"/map/teaser/{TEASER_ZOOM}/<int:x>/<int:y>.mvt")
+@policy("read")
+@blueprint.doc(hide=True)
+def teaser(x: int, y: int) -> Response:
+    """Generalised lines of one map tile: that there are lanes or footways, and no more."""
+    if x >= 1 << TEASER_ZOOM or y >= 1 << TEASER_ZOOM:
+        raise NotFound("tile.unknown", "there is no such map tile")
+    found = previews.teaser_in_tile(exchange(), current_actor(), TEASER_ZOOM, x, y, extent=TEASER_EXTENT)
+    return _answer(line_layer("teaser", [(str(one.kind), one.lines) for one in found], TEASER_EXTENT))
+
+
+def _cells_of(z: int, x: int, y: int) -> tuple[int, int, int]:
+    """Zoom of the squares of a map tile, and the range of their Morton numbers."""
     if z > grid.ZOOM or x >= 1 << z or y >= 1 << z:
         raise NotFound("tile.unknown", "there is no such map tile")
     zoom = min(grid.ZOOM, max(COARSEST, z + FINER))
     lo, hi = grid.children(int(grid.morton(x, y)), z, zoom)
-    body = encode(coverage.cells(exchange(), zoom, int(lo), int(hi)), int(lo), EXTENT >> (zoom - z))
+    return zoom, int(lo), int(hi)
+
+
+def _answer(body: bytes) -> Response:
     answer = Response(body, mimetype="application/vnd.mapbox-vector-tile")
     answer.set_etag(hashlib.sha256(body).hexdigest()[:32])
     answer.headers["Cache-Control"] = "private, no-cache"
@@ -106,7 +136,7 @@ def encode(found: Sequence[Covered], lo: int, side: int) -> bytes:
         return b""  # the same bytes for a tile that never had anything and one whose offers were withdrawn
     values: dict[int, int] = {}
     known: dict[tuple[str, Shown], bytes] = {}  # neighbours mostly have the same to say
-    parts = [_field(1, b"coverage")]
+    parts = [field(1, b"coverage")]
     for one in found:
         tags = b""
         for item in one.kinds.items():
@@ -114,18 +144,18 @@ def encode(found: Sequence[Covered], lo: int, side: int) -> bytes:
             if said is None:
                 said = known[item] = _tags(*item, values)
             tags += said
-        parts.append(_field(2, b"\x08" + _varint(one.cell) + _field(2, tags) + _square(one.cell - lo, side)))
-    parts += [_field(3, key.encode()) for key in KEYS]
-    parts += [_field(4, b"\x28" + _varint(value)) for value in values]
-    parts.append(b"\x28" + _varint(EXTENT) + b"\x78\x02")
-    return _field(3, b"".join(parts))
+        parts.append(field(2, b"\x08" + varint(one.cell) + field(2, tags) + _square(one.cell - lo, side)))
+    parts += [field(3, key.encode()) for key in KEYS]
+    parts += [field(4, b"\x28" + varint(value)) for value in values]
+    parts.append(b"\x28" + varint(EXTENT) + VERSION_2)
+    return field(3, b"".join(parts))
 
 
 def _tags(kind: str, shown: Shown, values: dict[int, int]) -> bytes:
     """Pairs of key and value, as places in `KEYS` and in `values`, which grows."""
     first = 3 * KINDS.index(kind)
     tags = [(key, values.setdefault(value, len(values))) for key, value in enumerate(shown, start=first) if value >= 0]
-    return _packed(number for pair in tags for number in pair)
+    return packed(number for pair in tags for number in pair)
 
 
 @lru_cache(maxsize=8192)
@@ -135,23 +165,4 @@ def _square(offset: int, side: int) -> bytes:
     left, top = int(x) * side, int(y) * side
     # MoveTo the corner, three LineTo, ClosePath; zigzag numbers; clockwise on the screen = an outer ring.
     outline = (9, left << 1, top << 1, 26, side << 1, 0, 0, side << 1, (side << 1) - 1, 0, 15)
-    return b"\x18\x03" + _field(4, _packed(outline))
-
-
-def _field(number: int, body: bytes) -> bytes:
-    return bytes((number << 3 | 2,)) + _varint(len(body)) + body
-
-
-def _packed(numbers: Iterable[int]) -> bytes:
-    return b"".join(_varint(number) for number in numbers)
-
-
-def _varint(number: int) -> bytes:
-    if number < 128:
-        return bytes((number,))
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    return b"\x18\x03" + field(4, packed(outline))

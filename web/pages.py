@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, Flask, Response, redirect, render_template
+from flask import Blueprint, Flask, Response, redirect, render_template, request
 from flask_babel import gettext
 from flask_wtf.csrf import generate_csrf
 
-from mapex import coverage
+from mapex import coverage, products
 from mapex.licences import LICENCES
 from tiles.batch import LayerKind
 from web import finding_words, static_files, words
@@ -96,7 +96,7 @@ def explore() -> str:
     offered = coverage.kinds(ex)
     kinds = [kind.value for kind in LayerKind if kind.value in offered]
     page = {
-        "bounds": coverage.bounds(ex),
+        "bounds": products.box_of(ex, request.args.get("dataset", "")) or coverage.bounds(ex),
         "everywhere": coverage.everywhere(ex),
         "example": coverage.example(ex),
         "kinds": kinds,

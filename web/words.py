@@ -14,7 +14,7 @@ from flask_babel import lazy_gettext
 
 from mapex.licence_texts import TEXTS
 from mapex.licences import CLASS_LINES, LICENCES, HandlingClass
-from mapex.times import NS
+from mapex.times import NS, ns_from_iso
 from web.i18n import language
 
 _KST = timezone(timedelta(hours=9), "KST")
@@ -30,6 +30,12 @@ COLOURS = {
     "available": lazy_gettext("Available"),
     "fresh": lazy_gettext("Fresh"),
     "quality": lazy_gettext("Quality"),
+}
+KNOWN = {
+    "file": lazy_gettext("said by the files"),
+    "given": lazy_gettext("given by the seller"),
+    "guessed": lazy_gettext("recognised, not said exactly"),
+    "none": lazy_gettext("not known"),
 }
 CLASSES = {
     "open": lazy_gettext("open"),
@@ -290,6 +296,12 @@ def won(amount: int) -> str:
     return f"{'-' if amount < 0 else ''}₩{abs(amount):,}"
 
 
+def day(at: int | str | None) -> str:
+    """A date for people, in Korean time, of nanoseconds or of ISO 8601 text."""
+    at_ns = ns_from_iso(at) if isinstance(at, str) else at
+    return moment(at_ns)[:10]
+
+
 def moment(at_ns: int | None) -> str:
     """A time for people, in Korean time, said so."""
     if at_ns is None:
@@ -301,11 +313,6 @@ def moment(at_ns: int | None) -> str:
 def clock(at_ns: int) -> str:
     """The time of day, in Korean time, said so."""
     return f"{datetime.fromtimestamp(at_ns // NS, UTC).astimezone(_KST):%H:%M} KST"
-
-
-def day(at_ns: int) -> str:
-    """The day, in Korean time."""
-    return f"{datetime.fromtimestamp(at_ns // NS, UTC).astimezone(_KST):%Y-%m-%d}"
 
 
 def kst(at_ns: int) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mapex.coverage import Covered, Shown
 from tiles import grid
-from web.coverage import EXTENT, KINDS, encode
+from web.coverage import KINDS, encode
+from web.mvt import EXTENT, line_layer, packed, packed_array
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -37,7 +39,7 @@ def message(data: bytes) -> Iterator[tuple[int, Any]]:
             at += length
 
 
-def packed(data: bytes) -> list[int]:
+def packed_numbers(data: bytes) -> list[int]:
     found, at = [], 0
     while at < len(data):
         value, at = varint(data, at)
@@ -62,8 +64,8 @@ def squares(tile: bytes) -> dict[int, tuple[list[tuple[int, int]], dict[str, int
         if number != 2:
             continue
         feature = dict(message(body))
-        tags = packed(feature[2])
-        commands = packed(feature[4])
+        tags = packed_numbers(feature[2])
+        commands = packed_numbers(feature[4])
         assert feature[3] == 3 and commands[0] == 9 and commands[3] == 26 and commands[-1] == 15
         steps = [zigzag(value) for value in (*commands[1:3], *commands[4:10])]
         x = y = 0
@@ -101,3 +103,48 @@ def test_squares_decode_to_the_cells_that_were_encoded(cells: dict[int, dict[str
 
 def test_nothing_is_no_bytes() -> None:
     assert encode([], 0, 128) == b""
+
+
+@given(st.lists(st.integers(0, 2**35 - 1), max_size=50))
+def test_arrays_are_packed_like_numbers(numbers: list[int]) -> None:
+    assert packed_array(np.array(numbers, np.uint64)) == packed(numbers)
+
+
+SEGMENT = st.tuples(*[st.integers(-200, 1300)] * 4)
+
+
+@given(st.lists(st.tuples(st.sampled_from(("hdmap", "sidewalk")), st.lists(SEGMENT, min_size=1, max_size=9)), min_size=1, max_size=4))
+def test_lines_decode_to_the_segments_that_were_encoded(given_lines: list[tuple[str, list[tuple[int, int, int, int]]]]) -> None:
+    body = line_layer("teaser", [(kind, np.array(found, np.int32)) for kind, found in given_lines], 1024)
+    [(number, layer)] = list(message(body))
+    fields = list(message(layer))
+    assert number == 3 and dict(fields)[1] == b"teaser" and dict(fields)[5] == 1024
+    assert [value for number, value in fields if number == 3] == [b"kind"], "nothing but the kind is told"
+    kinds = [dict(message(value))[1].decode() for number, value in fields if number == 4]
+    found: dict[str, list[tuple[int, int, int, int]]] = {}
+    for number, feature in fields:
+        if number == 2:
+            parts = dict(message(feature))
+            assert parts[3] == 2
+            found[kinds[packed_numbers(parts[2])[1]]] = drawn(packed_numbers(parts[4]))
+    wanted: dict[str, list[tuple[int, int, int, int]]] = {}
+    for kind, lines in given_lines:
+        wanted.setdefault(kind, []).extend(lines)
+    assert found == wanted
+
+
+def drawn(commands: list[int]) -> list[tuple[int, int, int, int]]:
+    """What a pen draws that is told MoveTo, LineTo, MoveTo, ..."""
+    x = y = 0
+    lines = []
+    for at in range(0, len(commands), 6):
+        move, dx, dy, line, ex, ey = commands[at : at + 6]
+        assert (move, line) == (9, 10)
+        x, y = x + zigzag(dx), y + zigzag(dy)
+        lines.append((x, y, x + zigzag(ex), y + zigzag(ey)))
+        x, y = lines[-1][2:]
+    return lines
+
+
+def test_no_lines_are_no_bytes() -> None:
+    assert line_layer("teaser", [("hdmap", np.zeros((0, 4), np.int32))], 1024) == b""

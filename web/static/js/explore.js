@@ -124,7 +124,9 @@ async function openMap(view) {
   const { coverage, colourControl, WAYS } = await import("./coverage.js");
   if (!WAYS.includes(state.by)) state.by = WAYS[0];
   colourControl(one("#by"), one("#legend"), state.by, (by) => change({ by }));
-  recolour = coverage(made, { kinds: state.kinds, by: state.by, busy: () => Boolean(tools?.tool()) });
+  const squares = coverage(made, { kinds: state.kinds, by: state.by, busy: () => Boolean(tools?.tool()) });
+  const lines = page.signedIn ? (await import("./maplines.js")).teaser(made, state.kinds) : null;
+  recolour = (kinds, by) => (squares(kinds, by), lines?.(kinds));
   maps.addMarks(made, "chosen", 0.18);
   maps.addMarks(made, "region", 0);
   map = made;

@@ -47,7 +47,7 @@ function layerItem(layer, refused) {
     make(`span.swatch.${layer.kind}`, { "aria-hidden": "true" }),
     make("span.what", word("kinds", layer.kind)),
     make("span.sum", won(layer.amount)),
-    make("span.sub", `${layer.dataset} · ${layer.org}`, make("span", _("%(count)s tiles", { count: number(layer.tiles) }), " · ", previewButton(`${layer.org}/${layer.dataset}//${layer.layer}`))),
+    make("span.sub", make("a", { href: `/datasets/${layer.org}/${layer.dataset}` }, `${layer.dataset} · ${layer.org}`), make("span", _("%(count)s tiles", { count: number(layer.tiles) }), " · ", previewButton(`${layer.org}/${layer.dataset}//${layer.layer}`))),
     layer.lines.map((/** @type {any} */ line) => make("span.sub", make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`), make("span", won(line.amount)))),
     owned && make("span.sub", make("span.good", owned)),
     refused.map(refusal),
