@@ -61,7 +61,9 @@ def test_findings_are_added_up_by_code_without_what_they_name(exchange: Exchange
     a_draft(exchange, seller, "streets", [a_layer(block(1), about=ABOUT)])
     with db.begin(exchange) as conn:
         version = conn.execute(select(schema.dataset_version.c.id)).scalar_one()
-        for ordinal, (severity, code, count) in enumerate((("info", "b", 1), ("warning", "a", 2), ("warning", "a", 3), ("warning", "c", 9))):
+        for ordinal, (severity, code, count) in enumerate(
+            (("info", "b", 1), ("warning", "a", 2), ("warning", "a", 3), ("warning", "c", 9))
+        ):
             texts = dict.fromkeys(("file", "feature", "value", "message", "fix"), "SECRET")
             row = {"id": ids.new("fin"), "version_id": version, "ordinal": ordinal, "severity": severity, "code": code, "count": count}
             conn.execute(insert(schema.finding).values(**row, **texts, layer="hdmap"))
@@ -131,7 +133,9 @@ def test_the_map_opens_at_the_dataset_that_is_named(exchange: Exchange) -> None:
     a_product(exchange, "newer", "saebom")
     with db.begin(exchange) as conn:
         far = json.dumps({**ABOUT, "box": [129.0, 35.0, 129.1, 35.1]})
-        newest = conn.execute(select(schema.layer.c.id).order_by(schema.layer.c.id.desc())).scalars().first()
+        named = select(schema.layer.c.id).join(schema.dataset_version, schema.dataset_version.c.id == schema.layer.c.version_id)
+        named = named.join(schema.dataset, schema.dataset.c.id == schema.dataset_version.c.dataset_id)
+        newest = conn.execute(named.where(schema.dataset.c.slug == "newer")).scalar_one()
         conn.execute(update(schema.layer).where(schema.layer.c.id == newest).values(about=far))
     client = create_app(exchange).test_client()
     assert _bounds(client.get("/explore?dataset=hanbit/streets").text) == list(grid.bounds(SEOUL))
@@ -139,7 +143,7 @@ def test_the_map_opens_at_the_dataset_that_is_named(exchange: Exchange) -> None:
 
 
 def _bounds(page: str) -> list[float]:
-    data = page.split('id="page-data">')[1].split("</script>")[0]
+    data = page.split('id="page-data">')[1].split("</script>", maxsplit=1)[0]
     found: list[float] = json.loads(data)["bounds"]
     return found
 
