@@ -1,8 +1,9 @@
-"""Speed of the market on a catalogue of a million tile rows: estimates, an order, grants. Nothing but the service calls is timed.
+"""Speed of the market on a catalogue of a million tile rows: estimates, coverage tiles, an order, grants. Only the calls are timed.
 
     python benchmarks/market.py                      # SQLite in a temporary folder
     python benchmarks/market.py --postgres           # a PostgreSQL of its own, as the tests start it
     python benchmarks/market.py --rows 100000 --json out.json
+    python benchmarks/market.py --map                # coverage tiles only
 
 The catalogue (seeded): elliptic datasets of about 2,000 tiles around Korean cities, so that the same cells are sold by several
 firms. Regions: irregular stars of about 10, 1,000 and 100,000 cells. `owner` has bought 20,000 tiles before, `newcomer` none.
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--postgres", action="store_true", help="on PostgreSQL instead of SQLite")
     parser.add_argument("--rounds", type=int, default=5, help="how often each region is asked for")
+    parser.add_argument("--map", action="store_true", help="the map's tiles only")
     parser.add_argument("--json", type=Path, help="write the numbers here too")
     asked = parser.parse_args()
     with _exchange(asked.postgres) as ex:
@@ -61,7 +63,7 @@ def main() -> None:
         buyer, owner = _participants(ex)
         _catalogue(ex, asked.rows)
         print(f"{'PostgreSQL' if asked.postgres else 'SQLite'}: {asked.rows:,} tile rows built in {time.perf_counter() - started:.1f} s")
-        results = _measure(ex, buyer, owner, asked.rounds)
+        results = _map(ex) if asked.map else _measure(ex, buyer, owner, asked.rounds)
     print(f"{'what':44} {'n':>5} {'p50 ms':>9} {'p95 ms':>9} {'max ms':>9}  note")
     for one in results:
         print(f"{one['what']:44} {one['n']:5} {one['p50']:9.1f} {one['p95']:9.1f} {one['max']:9.1f}  {one['note']}")
@@ -209,8 +211,32 @@ def _measure(ex: Exchange, buyer: Actor, owner: Actor, rounds: int) -> list[dict
             calls[0]()
             results.append(_timed(f"estimate, {size:,.0f} cells, {by.org_slug}", calls, _lines))  # type: ignore[arg-type]
         results.append(_timed(f"  of it: cover, {size:,.0f} cells", [lambda r=r: cover(r).pyramid() for r in regions * rounds]))  # type: ignore[misc]
+    results += _map(ex)
     results += _trade(ex, buyer)
     return results
+
+
+def _map(ex: Exchange) -> list[dict[str, Any]]:
+    """Coverage tiles through the web application, around the largest cities; a tile has at most 1,024 squares."""
+    from web import create_app
+
+    client = create_app(ex).test_client()
+    results = []
+    for z in (0, 3, 5, 7, 8, 9, 10, 11, 14):
+        x, y = grid.tile_xy(CITIES[:4, 0], CITIES[:4, 1], z)
+        paths = {
+            f"/map/coverage/{z}/{int(i + dx)}/{int(j + dy)}.mvt" for i, j in zip(x, y, strict=True) for dx in (-1, 0) for dy in (-1, 0)
+        }
+        asked = sorted(path for path in paths if "/-" not in path)
+        calls = [lambda path=path: client.get(path) for path in asked * max(1, 60 // len(asked))]
+        calls[0]()
+        results.append(_timed(f"coverage tile, zoom {z}", calls, _sizes))  # type: ignore[arg-type]
+    return results
+
+
+def _sizes(answers: list[Any]) -> str:
+    assert all(answer.status_code == 200 for answer in answers)
+    return f"{np.median([len(answer.data) for answer in answers]):,.0f} bytes, at most {max(len(answer.data) for answer in answers):,}"
 
 
 def _lines(answers: list[Any]) -> str:
