@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, insert, select, update
@@ -51,14 +51,12 @@ __all__ = [
     "DraftSource",
     "Found",
     "Layer",
-    "LayerChange",
     "Placement",
     "Publication",
     "Source",
     "Task",
     "Version",
     "answer_placement",
-    "changes",
     "classify",
     "clear_footage",
     "coverage",
@@ -130,15 +128,6 @@ class Task:
 
     version: Version
     sources: Sequence[Source]
-
-
-@dataclass(frozen=True, slots=True)
-class LayerChange:
-    """Cells (z16 Morton numbers, sorted) of a layer that differ from the parent version."""
-
-    added: tuple[int, ...] = field(default=())
-    changed: tuple[int, ...] = field(default=())
-    removed: tuple[int, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,22 +339,6 @@ def coverage(ex: Exchange, by: Actor, ref: str, number: int | None = None, *, la
         return {one.name: list(conn.execute(query.where(row.layer_id == one.id)).scalars()) for one in found}
 
 
-def changes(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> tuple[int | None, Mapping[str, LayerChange]]:
-    """Number of the parent version (None: it has none, so all is added) and what differs from it, by layer name.
-
-    A cell is changed when the contents of its objects differ; the order of files and their part numbers do not matter.
-    Raises: NotFound.
-    """
-    with db.read(ex) as conn:
-        version = find_version(conn, by, ref, number)
-        parent = version_by(conn, schema.dataset_version.c.id == version.parent_id) if version.parent_id else None
-        after = {layer.name: _contents(conn, layer.id) for layer in layers_of(conn, version.id)}
-        before = {layer.name: _contents(conn, layer.id) for layer in layers_of(conn, parent.id)} if parent else {}
-    return parent.number if parent else None, {
-        name: _change(before.get(name, {}), after.get(name, {})) for name in sorted({*before, *after})
-    }
-
-
 # ---- publication -------------------------------------------------------------------------------------------------------------------
 
 
@@ -453,19 +426,3 @@ def _check_publishable(conn: Connection, version: Version, layers: Sequence[Laye
     if unclassified:
         message = f"say a handling class ({', '.join(licences.HandlingClass)}) for {', '.join(unclassified)} before publishing"
         raise Conflict("class.missing", message, layers=unclassified)
-
-
-def _contents(conn: Connection, layer_id: str) -> dict[int, list[str]]:
-    row = schema.tile.c
-    contents: dict[int, list[str]] = {}
-    for cell, sha256 in conn.execute(select(row.cell, row.sha256).where(row.layer_id == layer_id).order_by(row.cell, row.sha256)):
-        contents.setdefault(cell, []).append(sha256)
-    return contents
-
-
-def _change(before: Mapping[int, list[str]], after: Mapping[int, list[str]]) -> LayerChange:
-    return LayerChange(
-        added=tuple(sorted(after.keys() - before.keys())),
-        changed=tuple(sorted(cell for cell in after.keys() & before.keys() if after[cell] != before[cell])),
-        removed=tuple(sorted(before.keys() - after.keys())),
-    )

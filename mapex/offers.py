@@ -13,18 +13,20 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select, text, update
 
-from mapex import catalogue, db, failpoints, ids, licences, pyramid
+from mapex import authority, catalogue, db, failpoints, ids, licences, pyramid
 from mapex.audit import Action, append
 from mapex.errors import Invalid
 from mapex.estimates import Area, Estimate, Offered, document, estimate, offers_in, want
 from mapex.exchange import Actor, Exchange
 from mapex.pricing import MAIN_UNIT, MEASURES, Unit, read_rates
 from mapex.quotes import Quote, quote
+from mapex.schema import dataset_version
 from mapex.schema import layer as layer_table
 from mapex.schema import offer as table
+from mapex.versions import version_by
 from tiles.batch import Quantities
 
-__all__ = ["Estimate", "Listing", "Offer", "Quote", "document", "estimate", "publish", "quote", "search", "withdraw"]
+__all__ = ["Estimate", "Listing", "Offer", "Quote", "document", "estimate", "latest", "live", "publish", "quote", "search", "withdraw"]
 
 MAX_ATTRIBUTION = 500
 
@@ -160,6 +162,22 @@ def live(ex: Exchange, by: Actor, ref: str) -> Offer | None:
     with db.read(ex) as conn:
         row = conn.execute(select(table).where(table.c.version_id == version.id, table.c.state == "live")).mappings().first()
         return _offer(row, version, catalogue.layers_of(conn, version.id)) if row else None
+
+
+def latest(ex: Exchange, by: Actor, dataset: str) -> Offer | None:
+    """The newest offer of an own dataset, live or not: its terms are where the next ones begin. None: there was none yet.
+
+    Raises: Denied, NotFound: `dataset.unknown`.
+    """
+    authority.member(by)
+    with db.read(ex) as conn:
+        found = catalogue.find_dataset(conn, by, f"{by.org_slug}/{dataset}")
+        query = select(table).where(table.c.dataset_id == found.id).order_by(table.c.created_ns.desc(), table.c.id.desc()).limit(1)
+        row = conn.execute(query).mappings().first()
+        if row is None:
+            return None
+        version = version_by(conn, dataset_version.c.id == row["version_id"])
+        return _offer(row, version, catalogue.layers_of(conn, version.id))
 
 
 def search(ex: Exchange, by: Actor, area: Area, *, layers: Sequence[str] | None = None) -> list[Listing]:

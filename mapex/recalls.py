@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text, update
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, text, update
 
 from mapex import authority, catalogue, db, offers
 from mapex.audit import Action, append
 from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
-from mapex.schema import dataset_version
+from mapex.schema import audit_event, dataset_version
 from mapex.versions import Version
 
 RELEASED = ("published", "superseded", "withdrawn")
@@ -43,6 +46,38 @@ def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version,
         count = _holders(conn, version.id)
         append(conn, ex, by, Action.VERSION_RECALLED, dataset=version.dataset, version=number, holders=count)
         return catalogue.find_version(conn, by, f"{by.org_slug}/{dataset}", number), count
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A version that was bought and recalled since; `at_ns` is when."""
+
+    org: str
+    dataset: str
+    version: int
+    at_ns: int
+
+
+def of_order(ex: Exchange, by: Actor, order_id: str) -> list[Recalled]:
+    """The recalled versions of which an order of `by`'s organisation has tiles.
+
+    Raises: Denied: `by` is of no organisation.
+    """
+    statement = text(
+        "SELECT DISTINCT g.slug AS org, d.slug AS dataset, v.number FROM entitlement e JOIN layer l ON l.id = e.layer_id "
+        "JOIN dataset_version v ON v.id = l.version_id AND v.state = 'recalled' JOIN dataset d ON d.id = v.dataset_id "
+        "JOIN organisation g ON g.id = d.org_id WHERE e.order_id = :order AND e.org_id = :buyer ORDER BY g.slug, d.slug, v.number"
+    )
+    with db.read(ex) as conn:
+        found = conn.execute(statement, {"order": order_id, "buyer": authority.member(by)}).all()
+        return [Recalled(row.org, row.dataset, row.number, _recalled_ns(conn, row.org, row.dataset, row.number)) for row in found]
+
+
+def _recalled_ns(conn: Connection, org: str, dataset: str, number: int) -> int:
+    """When the log says that a version was recalled."""
+    row = audit_event.c
+    query = select(row.at_ns, row.payload).where(row.action == Action.VERSION_RECALLED, row.owner == org, row.dataset == dataset)
+    return next(int(one.at_ns) for one in conn.execute(query) if json.loads(one.payload)["version"] == number)
 
 
 def _holders(conn: Connection, version_id: str) -> int:

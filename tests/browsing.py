@@ -146,6 +146,22 @@ def draw(page: Page, ring: list[tuple[float, float]], *, finish: str = "Enter") 
         page.wait_for_function("() => location.hash.includes('a=')")
 
 
+def publish_terms(page: Page, **rates: int) -> None:
+    """From the page of a version to its terms: type the rates and publish; the page then says that it is on sale."""
+    page.click("#to-terms")
+    page.wait_for_url("**/publish")
+    ready(page)
+    for unit, rate in rates.items():
+        if not page.locator(f"#publish [name={unit}]").is_visible():
+            page.click("#publish details summary")
+        page.fill(f"#publish [name={unit}]", str(rate))
+    page.wait_for_selector("#bill-full", state="visible")
+    assert won(page.locator("#whole").text_content()) > 0
+    page.click("#publish button.primary")
+    page.wait_for_selector("#terms[data-state=published]")
+    ready(page)
+
+
 def won(text: str | None) -> int:
     """The amount of `₩1,234`."""
     return int(re.sub(r"[^\d-]", "", text or "") or 0)

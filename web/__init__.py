@@ -21,6 +21,7 @@ from web import (
     pages_buy,
     pages_dataset,
     pages_operate,
+    pages_publish,
     pages_sell,
     static_files,
     theme,
@@ -41,6 +42,7 @@ MODULES = (
     "api_jobs",
     "api_market",
     "api_areas",
+    "api_appraisals",
     "api_orders",
     "api_grants",
     "api_wallet",
@@ -83,7 +85,7 @@ def create_app(ex: Exchange) -> APIFlask:
     app.before_request(auth.guard)
     static_files.install(app)
     pages.install(app)
-    for part in (pages_buy, pages_dataset, pages_sell, pages_audit, pages_account, pages_operate):
+    for part in (pages_buy, pages_dataset, pages_sell, pages_publish, pages_audit, pages_account, pages_operate):
         app.register_blueprint(part.blueprint, enable_openapi=False)
     if ex.settings.demo:
         from web import pages_demo

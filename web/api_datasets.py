@@ -7,7 +7,7 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from mapex import catalogue
+from mapex import catalogue, differences
 from mapex.catalogue import Dataset, Description, Layer, Placement, Version
 from mapex.times import iso_from_ns
 from tiles import grid
@@ -151,15 +151,17 @@ class VersionOut(VersionLineOut):
 
 
 class LayerChangesOut(Answer):
-    """Quadkeys of a layer that differ from the parent version."""
+    """Quadkeys of a layer that differ from the version published before, and how many tiles do not."""
 
+    kind = fields.String()
     added = fields.List(fields.String())
     changed = fields.List(fields.String())
     removed = fields.List(fields.String())
+    unchanged = fields.Integer()
 
 
 class ChangesOut(Answer):
-    """What a version changes; without parent, all is added."""
+    """What a version changes against `parent`, the one published before it; without parent, all is added."""
 
     dataset = fields.String()
     version = fields.Integer()
@@ -253,13 +255,17 @@ def classify(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any
 @blueprint.input(OrgQuery, location="query", unknown=None)
 @blueprint.output(ChangesOut)
 def changes(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any]:
-    """Cells added, changed and removed against the parent version, by layer."""
-    parent, layers = catalogue.changes(exchange(), current_actor(), _ref(slug, query_data), number)
-    shown = {
-        name: {kind: [grid.quadkey(cell) for cell in getattr(change, kind)] for kind in ("added", "changed", "removed")}
-        for name, change in layers.items()
+    """Cells added, changed and removed against the version that was published before, by layer."""
+    found = differences.of(exchange(), current_actor(), _ref(slug, query_data), number)
+    layers = {
+        name: {
+            "kind": one.kind,
+            **{what: [grid.quadkey(cell) for cell in getattr(one, what)] for what in ("added", "changed", "removed")},
+            "unchanged": one.unchanged,
+        }
+        for name, one in found.layers.items()
     }
-    return {"dataset": slug, "version": number, "parent": parent, "layers": shown}
+    return {"dataset": slug, "version": number, "parent": found.against, "layers": layers}
 
 
 @blueprint.get("/datasets/<slug>/versions/<int:number>/coverage")

@@ -9,7 +9,20 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
-from mapex import entitlements, estimates, ledger, licences, named_users, orders, participants, quotes, renewals, terms, updates
+from mapex import (
+    entitlements,
+    estimates,
+    ledger,
+    licences,
+    named_users,
+    orders,
+    participants,
+    quotes,
+    recalls,
+    renewals,
+    terms,
+    updates,
+)
 from mapex.times import DAY_NS, NS, iso_from_ns
 from web import words
 from web.auth import current_actor, exchange
@@ -113,6 +126,7 @@ def order(order_id: str) -> str:
         layers=by_layer(document),
         progress=entitlements.progress(ex, by, order_id),
         updates=newer,
+        recalled=recalls.of_order(ex, by, order_id),
         named=named,
         may_name=not named or by.email in (*named, found.person),
         members=[person.email for person in participants.persons(ex, by) if person.is_active],

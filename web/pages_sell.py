@@ -6,10 +6,9 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
-from mapex import catalogue, ledger, offers, sales
+from mapex import catalogue, ledger, sales
 from mapex.jobs import Job
-from mapex.licences import LICENCES, HandlingClass
-from mapex.pricing import MAIN_UNIT, MEASURES, Unit, quantity_of
+from mapex.licences import HandlingClass
 from mapex.times import kst_month
 from web import words
 from web.auth import current_actor, exchange
@@ -87,13 +86,9 @@ def _version(slug: str, number: int) -> dict[str, Any]:
         "findings": findings[:MOST_FINDINGS],
         "more_findings": max(0, len(findings) - MOST_FINDINGS),
         "counted": counted,
-        "units": _units(found.layers),
-        "offer": _offer(ref, version_.number),
-        "licences": [words.licence_words(code) for code in LICENCES],
         "classes": [(str(code), words.label(words.CLASSES, code)) for code in HandlingClass],
         "own": [layer.about["own"] for layer in found.layers if layer.about.get("own")],
         "unclassed": [layer.name for layer in found.layers if layer.handling_class is None],
-        "changes": _changes(ref, number) if version_.state == "draft" and version_.parent_id else None,
     }
 
 
@@ -106,27 +101,3 @@ def _steps(job: Job) -> list[dict[str, str]]:
         {"stage": stage, "state": "done" if number < at or job.state == "done" else here if number == at else "next"}
         for number, stage in enumerate(stages)
     ]
-
-
-def _offer(ref: str, number: int) -> offers.Offer | None:
-    """The live offer of this version, or None."""
-    found = offers.live(exchange(), current_actor(), ref)
-    return found if found is not None and found.version == number else None
-
-
-def _changes(ref: str, number: int) -> dict[str, int]:
-    _, layers = catalogue.changes(exchange(), current_actor(), ref, number)
-    return {kind: sum(len(getattr(one, kind)) for one in layers.values()) for kind in ("added", "changed", "removed")}
-
-
-def _units(layers: Any) -> list[dict[str, Any]]:
-    """What can be charged for in these layers, the main unit of each kind first: unit, quantity in all."""
-    totals: dict[Unit, int] = {}
-    for layer in layers:
-        for unit, measure in MEASURES.items():
-            amount = getattr(layer.quantities, measure.column)
-            if amount:
-                totals[unit] = totals.get(unit, 0) + amount
-    main = {MAIN_UNIT[layer.kind] for layer in layers}
-    rows = [{"unit": str(unit), "quantity": float(quantity_of(unit, small)), "is_main": unit in main} for unit, small in totals.items()]
-    return sorted(rows, key=lambda row: (not row["is_main"], list(Unit).index(Unit(row["unit"]))))

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browsing import Site, click_at, map_idle, point, ready, won
+from browsing import Site, click_at, map_idle, point, publish_terms, ready, won
 from market_builders import a_permit
 from playwright.sync_api import Page, expect
 
@@ -48,16 +48,6 @@ def upload(site: Site, files: list[Path], slug: str, *, folder: bool = False) ->
     return page
 
 
-def publish(page: Page, **rates: int) -> None:
-    for unit, rate in rates.items():
-        if not page.locator(f"#publish [name={unit}]").is_visible():
-            page.click("#publish details summary")
-        page.fill(f"#publish [name={unit}]", str(rate))
-    assert won(page.locator("#whole").text_content()) > 0
-    page.click("#publish button.primary")
-    page.wait_for_selector("#version[data-state=published]")
-
-
 def buy(page: Page) -> int:
     """From a priced area to the paid order."""
     total = won(page.locator("#total").text_content())
@@ -90,7 +80,7 @@ def test_a_lanelet2_map_from_the_seller_to_the_auditor(working: Site, samples: P
     page = upload(site, [samples / "lanelet2" / "karlsruhe_mapping_example.osm"], "karlsruhe")
     expect(page.locator("#version")).to_have_attribute("data-state", "draft")
     expect(page.locator("#version")).to_contain_text("rejected 0")
-    publish(page, lane_km=6300)
+    publish_terms(page, lane_km=6300)
 
     buyer = site.visit(BUYER)
     site.open(buyer, "/explore")
@@ -148,7 +138,7 @@ def test_other_formats_go_the_same_way(
     source = samples / path
     page = upload(site, [source], "real", folder=source.is_dir())
     assert page.locator("#version").get_attribute("data-state") == "draft", page.locator("#version").text_content()
-    publish(page, **rates)
+    publish_terms(page, **rates)
 
     buyer = site.visit(BUYER)
     site.open(buyer, "/explore")

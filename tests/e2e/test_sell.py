@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import geopandas
-from browsing import Site, map_idle, ready, won
+from browsing import Site, map_idle, publish_terms, ready
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page, Request, Route, expect
 from shapely.geometry import LineString
@@ -377,7 +377,7 @@ def test_a_wrong_file_is_refused_with_a_sentence_and_nothing_is_for_sale(working
     page.click("#send")
     page.wait_for_url("**/sell/wrong/1")
     page.wait_for_selector("#version[data-busy=no]", timeout=CHECKED_MS)
-    expect(page.locator("#publish")).to_have_count(0)
+    expect(page.locator("#to-terms")).to_have_count(0)
     assert page.locator("#version .error, #version .findings").count() > 0
 
 
@@ -389,10 +389,7 @@ def test_published_tiles_are_on_the_map_of_others(working: Site, tmp_path: Path)
     page.wait_for_url("**/sell/walks/1")
     page.wait_for_selector("#version[data-state=draft][data-busy=no]", timeout=CHECKED_MS)
     ready(page)
-    page.fill("#publish [name=footway_km]", "2900")
-    assert won(page.locator("#whole").text_content()) > 0
-    page.click("#publish button.primary")
-    page.wait_for_selector("#version[data-state=published]")
+    publish_terms(page, footway_km=2900)
     other = working.visit()
     working.open(other, "/explore")
     expect(other.locator("[name=kind][value=sidewalk]")).to_be_visible()
@@ -401,8 +398,8 @@ def test_published_tiles_are_on_the_map_of_others(working: Site, tmp_path: Path)
     events = audit.events(working.ex, by.actor, audit.Filter(action="version.published")).events
     assert len(events) == 1
     page.on("dialog", lambda dialog: dialog.accept())
-    page.click("[data-confirm]")
-    page.wait_for_selector("#version[data-state=withdrawn]")
+    page.click("#withdraw")
+    page.wait_for_selector("#terms[data-state=withdrawn]")
     other.reload()
     ready(other)
     expect(other.locator("[name=kind]")).to_have_count(0)

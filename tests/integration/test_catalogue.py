@@ -344,18 +344,6 @@ def test_only_the_owner_publishes(exchange: Exchange, seller: Actor) -> None:
             publish(exchange, a_person(exchange, role=role))
 
 
-def test_changes_name_cells_added_changed_and_removed(exchange: Exchange, seller: Actor) -> None:
-    a_drafted_version(exchange, seller, tiles=[a_tile(1), a_tile(2), a_tile(3, part=1), a_tile(3, content="b")])
-    parent, layers = catalogue.changes(exchange, seller, "seoul", 1)
-    assert (parent, layers["hdmap"].added) == (None, (1, 2, 3))
-    publish(exchange, seller)
-    same = [replace(a_tile(3, part=1), part=7), replace(a_tile(3, content="b"), part=8)]
-    a_drafted_version(exchange, seller, tiles=[a_tile(2, content="new"), *same, a_tile(4)])
-    parent, layers = catalogue.changes(exchange, seller, "seoul", 2)
-    assert parent == 1
-    assert layers == {"hdmap": catalogue.LayerChange(added=(4,), changed=(2,), removed=(1,))}
-
-
 def test_equal_content_of_one_firm_is_one_object_and_never_another_firms(exchange: Exchange) -> None:
     assert catalogue.object_key("org_a", "0" * 64) == catalogue.object_key("org_a", "0" * 64)
     assert catalogue.object_key("org_a", "0" * 64) != catalogue.object_key("org_b", "0" * 64)

@@ -13,7 +13,7 @@ from builders import an_exchange
 from ingesting import a_map, a_version, an_upload, codes, ingest, leftovers, objects, work
 
 from ingest import pipeline, worker
-from mapex import audit, catalogue, failpoints, jobs
+from mapex import audit, catalogue, differences, failpoints, jobs
 from mapex.exchange import Exchange
 from tiles.errors import StoreUnavailable
 from tiles.store import Area
@@ -48,9 +48,10 @@ def test_same_content_in_a_new_version_is_the_same_objects(ex: Exchange) -> None
     actor, version, _ = a_version(ex, {"again.geojson": a_map(40), "more.geojson": a_map(8, west=128.0)}, by=_owner(ex, first))
     work(ex)
     assert catalogue.describe(ex, actor, "seoul", version.number).version.state == "draft"
-    _, changes = catalogue.changes(ex, actor, "seoul", version.number)
+    found = differences.of(ex, actor, "seoul", version.number)
     assert set(before) < set(objects(ex))
-    assert changes
+    assert found.against is None  # the first was never published
+    assert all(layer.added and not layer.changed and not layer.removed for layer in found.layers.values())
 
 
 def _owner(ex: Exchange, described: catalogue.Description) -> Any:

@@ -111,7 +111,12 @@ def test_a_recalled_version_is_off_the_market_and_can_be_read_no_more(market: Ma
     held = market.quote()
     with pytest.raises(NotFound):
         recalls.recall(market.ex, market.buyer, "streets", 1)
+    assert recalls.of_order(market.ex, market.buyer, order.id) == []
+    now = market.ex.now()
     version, count = recalls.recall(market.ex, market.seller, "streets", 1)
+    [told] = recalls.of_order(market.ex, market.buyer, order.id)
+    assert (told.org, told.dataset, told.version) == ("hanbit", "streets", 1) and told.at_ns >= now
+    assert recalls.of_order(market.ex, market.seller, order.id) == []  # an order of others
     assert (version.state, count) == ("recalled", 1)
     with pytest.raises(Denied) as refused:
         access.grant(market.ex, market.buyer, order.id, tiles)

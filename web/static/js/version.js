@@ -2,7 +2,7 @@
 // A version's page: the map of its cells and findings, forms that answer through the API; htmx brings the state while it is checked.
 import { get, post } from "./api.js";
 import { all, one, tell } from "./dom.js";
-import { _, number, page, sentence, won } from "./i18n.js";
+import { _, number, page, sentence } from "./i18n.js";
 import { boxOf, canDraw, createMap, addMarks, collection, maplibregl } from "./map.js";
 import { PlaceMap, addPlaces } from "./placemap.js";
 import { placementOf, placing } from "./placing.js";
@@ -41,11 +41,6 @@ document.addEventListener("submit", (event) => {
     event.preventDefault();
     submit(form, () => post(`${base}/classes`, { classes: Object.fromEntries(given) }));
   }
-  if (form.id === "publish") {
-    event.preventDefault();
-    const rates = Object.fromEntries(all("[data-quantity]", form).filter((input) => input.value.trim()).map((input) => [input.name, Number(input.value.replaceAll(",", ""))]));
-    submit(form, () => post(`/datasets/${page.dataset}/publish`, { version: page.version, rates, licence: given.get("licence"), attribution: given.get("attribution") }));
-  }
 });
 
 document.addEventListener("click", (event) => {
@@ -53,20 +48,6 @@ document.addEventListener("click", (event) => {
   if (button?.dataset.post && (!button.dataset.confirm || confirm(button.dataset.confirm))) submit(button, () => post(button.dataset.post));
   if (button?.dataset.lon) showFinding(button);
 });
-
-document.addEventListener("input", (event) => {
-  if (/** @type {any} */ (event.target).dataset.quantity) sum();
-});
-document.addEventListener("change", (event) => {
-  const select = /** @type {any} */ (event.target);
-  if (select.id === "licence") for (const text of all("[data-licence]")) text.hidden = text.dataset.licence !== select.value;
-});
-
-/** What all of it would cost, as the seller types. */
-function sum() {
-  const whole = one("#whole");
-  if (whole) whole.textContent = won(Math.round(all("[data-quantity]").reduce((total, input) => total + Number(input.dataset.quantity) * (Number(input.value.replaceAll(",", "")) || 0), 0)));
-}
 
 /** Go to where a finding lies, and mark it there and in the list. @param {any} button */
 function showFinding(button) {
@@ -101,7 +82,6 @@ function askPlace() {
 
 /** Draw the cells when they are known. */
 async function refresh() {
-  sum();
   askPlace();
   const state = one("#version")?.dataset.state ?? "";
   if (!map || state === drawn || one("#version")?.dataset.busy === "yes") return;

@@ -1,0 +1,162 @@
+"""Price and publication, sales, recall: as the seller, the buyer and a visitor see it."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from browsing import Market, Site, map_idle, ready, won
+from market_builders import a_draft, a_layer, area, block
+from playwright.sync_api import Page, expect
+from sqlalchemy import update
+
+from mapex import ledger, offers, orders, sales, schema
+from mapex.errors import Invalid
+from tiles import grid
+from tiles.batch import LayerKind, Quantities
+
+SELLER, BUYER = "maps@hanbit.example", "buyer@dongil.example"
+
+
+def terms(site: Site, slug: str, number: int, *, lang: str = "en", size: tuple[int, int] = (1440, 900)) -> Page:
+    page = site.visit(SELLER, lang=lang, size=size)
+    site.open(page, f"/sell/{slug}/{number}/publish")
+    return page
+
+
+def buy(market: Market, cells: list[int], key: str) -> orders.Order:
+    held = offers.quote(market.site.ex, market.buyer, area(cells), purpose="research", dataset="lanes")
+    return orders.place(market.site.ex, market.buyer, held.id, key)
+
+
+def counts(page: Page, layer: str) -> list[int]:
+    return [
+        won(page.locator(f"tr[data-layer={layer}] [data-count={what}]").text_content())
+        for what in ("added", "changed", "removed", "unchanged")
+    ]
+
+
+def test_publish_then_visible(market: Market) -> None:
+    site = market.site
+    other = site.visit()
+    site.open(other, "/explore")
+    expect(other.locator("[name=kind][value=pointcloud]")).to_have_count(0)
+
+    before, after = block(4), block(4, grid.morton(55_885, 25_379))  # two of four rows in common
+    a_draft(site.ex, market.seller, "cloud", [a_layer(before, name="cloud", kind=LayerKind.POINTCLOUD, each=Quantities(points=7_654_321))])
+    page = terms(site, "cloud", 1)
+    map_idle(page)
+    assert counts(page, "cloud") == [16, 0, 0, 0]
+    page.fill("[name=million_points]", "4000")
+    expect(page.locator("#median")).to_contain_text("₩")
+    page.click("#publish button.primary")
+    page.wait_for_selector("#terms[data-state=published]")
+    expect(page.locator("#on-sale a")).to_be_visible()
+    other.reload()
+    ready(other)
+    expect(other.locator("[name=kind][value=pointcloud]")).to_be_visible()
+
+    layer = a_layer(after, name="cloud", kind=LayerKind.POINTCLOUD, each=Quantities(points=7_654_321))
+    layer.parts = {**layer.parts, after[0]: ["other content"]}
+    a_draft(site.ex, market.seller, "cloud", [layer])
+    site.open(page, "/sell/cloud/2/publish")
+    map_idle(page)
+    assert counts(page, "cloud") == [8, 1, 8, 7]
+    expect(page.locator("aside h2").first).to_contain_text("version 1")
+    assert page.input_value("[name=million_points]") == "4000"  # the last rate card
+    answer = page.request.get(f"{site.url}/api/v1/datasets/cloud/versions/2/changes").json()["layers"]["cloud"]
+    assert answer["changed"] == [grid.quadkey(after[0])]
+    assert set(answer["removed"]) == {grid.quadkey(cell) for cell in set(before) - set(after)}
+
+    page.click("[data-square=median]")
+    shown = page.locator("html").get_attribute("data-shown")
+    assert shown is not None
+    low, high = grid.children(*grid.cell_from_quadkey(shown), grid.ZOOM)
+    expected = won(page.locator("#median").text_content())
+    page.click("#publish button.primary")
+    page.wait_for_selector("#terms[data-state=published]")
+    asked = offers.estimate(site.ex, market.buyer, area(list(range(low, high))), purpose="research", dataset="cloud")
+    assert asked.total == expected > 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_fine"), [("0", True), ("12.5", False), ("-3", False), ("99999999999", False), ("free", False), ("6,300", True)]
+)
+def test_prices_are_refused_in_words_beside_their_field(market: Market, typed: str, is_fine: bool) -> None:
+    a_draft(market.site.ex, market.seller, "more", [a_layer(block(3))])
+    page = terms(market.site, "more", 1)
+    page.fill("[name=lane_km]", typed)
+    page.click("#publish button.primary")
+    if is_fine:
+        page.wait_for_selector("#terms[data-state=published]")
+        return
+    problem = page.locator("#problem-lane_km")
+    expect(problem).to_contain_text("whole number of won")
+    expect(page.locator("[name=lane_km]")).to_have_attribute("aria-invalid", "true")
+    page.fill("[name=lane_km]", "6300")
+    expect(problem).to_be_hidden()
+    page.click("#publish button.primary")
+    page.wait_for_selector("#terms[data-state=published]")
+
+
+TITLES = {
+    "markup": "<img src=x onerror=alert(1)><b>Seoul</b>",
+    "right to left": "خريطة \u202eسيول الدقيقة",
+    "long": "서울특별시정밀도로지도" * 18 + "서울",
+}
+
+
+@pytest.mark.parametrize("title", TITLES.values(), ids=TITLES)
+def test_a_title_is_only_ever_text(market: Market, title: str) -> None:
+    with market.site.ex.engine.begin() as conn:
+        conn.execute(update(schema.dataset).where(schema.dataset.c.slug == "lanes").values(title=title))
+    page = terms(market.site, "lanes", 1, lang="ko", size=(390, 844))
+    for path in ("/sell/lanes/1/publish", "/sell/lanes/1", "/sell"):
+        market.site.open(page, path)
+        assert title in str(page.locator("main").text_content())
+        assert page.locator("main img").count() == 0
+        assert page.evaluate("() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"), path
+
+
+def test_sales_visible(market: Market) -> None:
+    site = market.site
+    first = buy(market, market.cells[:3], "one")
+    page = site.visit(SELLER)
+    site.open(page, "/sell")
+    assert won(page.locator("#sold-amount").text_content()) == first.subtotal > 0
+    second = buy(market, market.cells[:5], "two")
+    elsewhere = block(2, grid.morton(56_900, 25_000))
+    with pytest.raises(Invalid):
+        offers.quote(site.ex, market.buyer, area(elsewhere), purpose="research")
+    page.reload()
+    ready(page)
+    earned = first.subtotal + second.subtotal
+    assert won(page.locator("#sold-amount").text_content()) == earned == sum(one.amount for one in sales.by_month(site.ex, market.seller))
+    assert won(page.locator("#sold-orders").text_content()) == 2
+    assert won(page.locator("#sold-tiles").text_content()) == 5
+    assert won(page.locator("#balance").text_content()) == ledger.wallet(site.ex, market.seller).balance
+    page.locator("#demand > details").evaluate("one => one.open = true")
+    expect(page.locator("#demand tbody tr")).to_have_count(1)
+    assert page.locator("#demand tbody code").text_content() == grid.quadkey(elsewhere[0])[:14]
+    table = page.request.get(f"{site.url}/api/v1/wallet/statement.csv").text()
+    rows = list(csv.DictReader(io.StringIO(table.removeprefix("\ufeff"))))
+    assert sum(int(row["amount_krw"]) for row in rows) == int(rows[-1]["balance_krw"]) == earned
+    for text in (table, str(page.locator("main").text_content())):
+        assert "dongil" not in text and "buyer@" not in text and first.id not in text
+
+
+def test_a_recall_is_told_to_its_holders(market: Market) -> None:
+    site = market.site
+    order = buy(market, market.cells[:3], "one")
+    page = terms(site, "lanes", 1)
+    page.click("#recall summary")
+    expect(page.locator("#holders")).to_have_attribute("data-holders", "1")
+    expect(page.locator("#recall-now")).to_be_disabled()
+    page.check("#recall-sure")
+    page.click("#recall-now")
+    page.wait_for_selector("#terms[data-state=recalled]")
+    expect(page.locator("#recall")).to_have_count(0)
+    holder = site.visit(BUYER)
+    site.open(holder, f"/orders/{order.id}")
+    expect(holder.locator(".recalled")).to_contain_text("lanes was recalled")
