@@ -2,10 +2,10 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench pages lock clean
+.PHONY: help demo test check bench pages screenshots lock clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 demo: ## set up, then run the exchange with sample data; the URL and the log-ins are printed
 	@bash .ci/setup demo
@@ -30,6 +30,10 @@ bench: ## measure mapex beside its peers (minutes); ARGS="vector points market"
 
 pages: ## write the reference pages in docs/ again from the code
 	@$(PY) docs/pages.py
+
+screenshots: ## take the pictures of the README again, from a fresh demo
+	@bash .ci/setup test
+	@$(PY) docs/screenshots.py
 
 lock: ## resolve pyproject.toml into requirements.lock again
 	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --all-extras -o requirements.lock
