@@ -1,5 +1,5 @@
 // @ts-check
-// The state in the address: `m` view, `d` layers, `p` purpose, `by` colours, the area as outline `a`, tiles `t` or any shape `g`, `x` dropped tiles.
+// The state in the address: `m` view, `d` layers, `p` purpose, `by` colours, the area as outline `a`, tiles `t` or any shape `g`, `x` dropped tiles, `b=0` without tiles barely touched.
 import { page } from "./i18n.js";
 import { state } from "./state.js";
 
@@ -21,13 +21,19 @@ export function remember(map) {
   if (area?.type === "outline") words.set("a", area.ring.map((at) => at.map((value) => value.toFixed(6)).join(",")).join(";"));
   if (area?.type === "tiles") words.set("t", shortened(area.keys));
   if (area?.type === "region") words.set("g", packed(area.geo));
+  if (state.leave) words.set("b", "0");
   if (state.dropped.length) words.set("x", shortened(state.dropped));
-  history.replaceState(null, "", `#${words.toString().replaceAll("%2C", ",").replaceAll("%3B", ";").replaceAll("%2F", "/")}`);
+  const hash = `#${words.toString().replaceAll("%2C", ",").replaceAll("%3B", ";").replaceAll("%2F", "/")}`;
+  sessionStorage.setItem("explore", hash);
+  history.replaceState(null, "", hash);
 }
 
 /** Take the state from the address, as far as it makes sense. @returns {{view: number[] | null, area: Area | null, dropped: string[]}} */
 export function remembered() {
-  const words = new URLSearchParams(location.hash.slice(1));
+  // Long areas do not fit into the address of the page for signing in: there it says `#back`.
+  const hash = location.hash === "#back" ? sessionStorage.getItem("explore") ?? "" : location.hash;
+  const words = new URLSearchParams(hash.slice(1));
+  state.leave = words.get("b") === "0";
   const chosen = words.get("d")?.split(",").filter((kind) => page.kinds.includes(kind));
   if (chosen?.length) state.kinds = chosen;
   if (page.words.purposes[words.get("p") ?? ""]) state.purpose = words.get("p") ?? "research";

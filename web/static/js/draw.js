@@ -1,6 +1,6 @@
 // @ts-check
 // Drawing tools: polygon and box by terra-draw (mouse and touch; Enter finishes, Esc cancels, corners can be dragged), tiles by click.
-import { TerraDraw, TerraDrawPolygonMode, TerraDrawRectangleMode, TerraDrawSelectMode } from "terra-draw";
+import { TerraDraw, TerraDrawModeUndoRedo, TerraDrawPolygonMode, TerraDrawRectangleMode, TerraDrawSelectMode } from "terra-draw";
 import { TerraDrawMapLibreGLAdapter } from "terra-draw-maplibre-gl-adapter";
 import { quadkey, xOf, yOf } from "./grid.js";
 
@@ -17,6 +17,7 @@ export function drawing(map, events) {
   const edit = { feature: { draggable: true, coordinates: { midpoints: true, draggable: true, deletable: true } } };
   const draw = new TerraDraw({
     adapter: new TerraDrawMapLibreGLAdapter({ map, prefixId: "draw" }),
+    undoRedo: { modeLevel: new TerraDrawModeUndoRedo() },
     modes: [
       new TerraDrawPolygonMode({ styles: { ...LINE, closingPointColor: DOT, closingPointOutlineColor: WHITE } }),
       new TerraDrawRectangleMode({ styles: LINE }),
@@ -60,6 +61,8 @@ export function drawing(map, events) {
     choose,
     tool: () => tool,
     clear: () => draw.clear(),
+    /** Take back the last corner; false when nothing is being drawn. */
+    undo: () => draw.getMode() !== "select" && draw.canUndo() && draw.undo(),
     /** Show an outline that was typed or restored. @param {[number, number][]} ring */
     show(ring) {
       draw.clear();

@@ -2,13 +2,13 @@
 // The explore page: one state (state.js), kept in the address (address.js); tools, map, price and list follow it.
 import { remember, remembered } from "./address.js";
 import { wireAreas } from "./areas.js";
-import { all, one, tell } from "./dom.js";
-import { _, page } from "./i18n.js";
+import { all, make, one, tell } from "./dom.js";
+import { _, page, sentence } from "./i18n.js";
 import { wireKeys } from "./keys.js";
-import { light } from "./marks.js";
-import { follow, price, showProblem } from "./price.js";
-import { asked, change, closed, listen, setArea, state } from "./state.js";
-import { listTiles } from "./tilelist.js";
+import { addMarks, areaTiles, hatchRefused, light } from "./marks.js";
+import { follow, price, showProblem, wanted } from "./price.js";
+import { change, closed, keep, listen, setArea, state, undo } from "./state.js";
+import { showTiles, tilesOf } from "./tilelist.js";
 
 /** @type {any} */
 let map = null;
@@ -27,9 +27,8 @@ listen((changed) => {
 });
 
 follow((answer) => {
-  const list = one("#tile-list");
-  list.hidden = !answer;
-  if (list.open && answer && state.done) fillList();
+  one("#tile-list").hidden = !answer;
+  if (state.done) fillList(answer);
 });
 
 /** An area in the middle of what is newest, a little smaller than its tiles. */
@@ -57,9 +56,37 @@ function useRegion(geo) {
   setArea({ type: "region", geo });
 }
 
-function fillList() {
-  const body = asked();
-  if (body) listTiles(one("#tile-list .scroll"), body, state.kinds, (keys) => setArea(keys.length ? { type: "tiles", keys } : null));
+let asks = 0;
+
+/** Ask about each tile: hatch what is refused on the map, and fill the list when it is open. @param {any} answer an estimate or null */
+async function fillList(answer) {
+  const mine = ++asks, body = answer && wanted(), isOpen = one("#tile-list").open;
+  if (!body || (!isOpen && !answer.refusals.length)) return hatchRefused(maps, map, []);
+  try {
+    const found = await tilesOf(body);
+    if (mine !== asks) return; // a newer question is on its way
+    hatchRefused(maps, map, found.rows);
+    if (isOpen) showTiles(one("#tile-list .scroll"), found, new Set(state.dropped), takeTile);
+  } catch (error) {
+    one("#tile-list .scroll").replaceChildren(make("p.error", sentence(error)));
+  }
+}
+
+/** @param {string} key @param {boolean} isIn */
+function takeTile(key, isIn) {
+  keep();
+  if (state.area?.type === "tiles" && !isIn && state.area.keys.length === 1) return setArea(null);
+  change({ dropped: isIn ? state.dropped.filter((one_) => one_ !== key) : [...state.dropped, key], done: true });
+}
+
+/** Take back the last corner while drawing, else the last change of the area. */
+function undoLast() {
+  if (tools?.undo()) return;
+  const before = undo();
+  if (!before) return;
+  tools?.clear();
+  if (before.area?.type === "outline") tools?.show(closed(before.area.ring));
+  change({ ...before, done: true });
 }
 
 // ---- controls -------------------------------------------------------------------------------------------------------------------
@@ -87,8 +114,12 @@ function showTool(/** @type {string} */ tool) {
 
 /** @param {string} key */
 function toggleTile(key) {
-  const keys = new Set(state.area?.type === "tiles" ? state.area.keys : []);
-  if (state.area && state.area.type !== "tiles") tools.clear();
+  const tiles = areaTiles();
+  if (state.area && state.area.type !== "tiles") {
+    if (!tiles || tiles.includes(key)) return takeTile(key, state.dropped.includes(key));
+    tools.clear(); // a tile outside the outline: from here on the area is tiles
+  }
+  const keys = new Set((tiles ?? []).filter((one_) => !state.dropped.includes(one_)));
   if (!keys.delete(key)) keys.add(key);
   setArea(keys.size ? { type: "tiles", keys: [...keys].sort() } : null);
 }
@@ -107,9 +138,14 @@ function wireControls() {
   purpose.value = state.purpose;
   purpose.addEventListener("change", () => change({ purpose: purpose.value }));
   wireAreas({ outline: useOutline, region: useRegion }, showProblem);
-  wireKeys({ choose });
-  one("#price").addEventListener("click", (/** @type {any} */ event) => event.target.id === "example" && example());
-  one("#tile-list").addEventListener("toggle", (/** @type {any} */ event) => event.target.open && fillList());
+  wireKeys({ choose, undo: undoLast, pan: (step) => map?.panBy(step), cancel: () => tools?.tool() && choose(tools.tool()) });
+  one("#undo").addEventListener("click", undoLast);
+  for (const link of all("a[hreflang]")) link.addEventListener("click", () => (link.hash = location.hash));
+  one("#price").addEventListener("click", (/** @type {any} */ event) => {
+    if (event.target.id === "example") example();
+    if (event.target.id === "leave-barely") change({ leave: !state.leave });
+  });
+  one("#tile-list").addEventListener("toggle", (/** @type {any} */ event) => event.target.open && price());
   one("#show-coverage").addEventListener("click", () => (map && page.everywhere ? map.fitBounds(page.everywhere, { padding: 40 }) : null));
 }
 
@@ -127,8 +163,7 @@ async function openMap(view) {
   const squares = coverage(made, { kinds: state.kinds, by: state.by, busy: () => Boolean(tools?.tool()) });
   const lines = page.signedIn ? (await import("./maplines.js")).teaser(made, state.kinds) : null;
   recolour = (kinds, by) => (squares(kinds, by), lines?.(kinds));
-  maps.addMarks(made, "chosen", 0.18);
-  maps.addMarks(made, "region", 0);
+  addMarks(maps, made);
   map = made;
   const { drawing } = await import("./draw.js");
   tools = drawing(made, { onOutline: (ring, done) => setArea({ type: "outline", ring: ring.slice(0, -1) }, done), onTile: toggleTile, onTool: showTool });

@@ -3,6 +3,7 @@
 import { make } from "./dom.js";
 import { _, area, number, page, sentence, won, word } from "./i18n.js";
 import { previewButton } from "./preview.js";
+import { state } from "./state.js";
 
 /** Lines of one layer together, layers in the order of the answer. @param {any[]} lines */
 export function byLayer(lines) {
@@ -22,13 +23,28 @@ export function byLayer(lines) {
 export function priceList(answer) {
   const refused = answer.refusals ?? [];
   const known = byLayer(answer.lines);
-  const shown = known.map((layer) => layerItem(layer, refused.filter((/** @type {any} */ one) => same(one, layer))));
+  const shown = known.map((layer) => layerItem(layer, refused.filter((/** @type {any} */ one) => same(one, layer)), answer.cells));
   const rest = refused.filter((/** @type {any} */ one) => !known.some((layer) => same(one, layer)));
   return [
     make("div.facts", fact(area(answer.area_km2), "km²"), fact(number(answer.tiles), _("tiles"))),
-    make("ul.lines", shown, rest.map(refusedItem)),
+    make("ul.lines", shown, rest.map(refusedItem), missing(answer)),
+    barely(answer.barely),
     make("div.totals", row(_("Subtotal"), won(answer.subtotal)), row([_("VAT"), "10%"].join(" "), won(answer.vat)), make("div.total", make("span", _("Total")), make("span", { id: "total" }, won(answer.total)))),
   ];
+}
+
+/** Chosen kinds of which nothing is on offer in the area. @param {any} answer */
+function missing(answer) {
+  const there = new Set([...answer.lines, ...answer.refusals].map((one) => one.kind));
+  const absent = state.kinds.filter((kind) => !there.has(kind));
+  return absent.map((kind) => make("li", { "data-missing": kind }, make(`span.swatch.${kind}`, { "aria-hidden": "true" }), make("span.what", word("kinds", kind)), make("span.sub", _("No data on offer in this area."))));
+}
+
+/** @param {any} found tiles of which less than 5 % lies in the area */
+function barely(found) {
+  if (!found?.tiles) return null;
+  const text = found.left_out ? _("%(count)s tiles barely touched are left out", { count: number(found.tiles) }) : _("%(count)s tiles barely touched (less than 5 % inside)", { count: number(found.tiles) });
+  return make("p.barely", { "data-barely": String(found.tiles) }, make("span", text), make("b", `${found.left_out ? "+" : "−"}${won(found.amount)}`), make("button.link", { type: "button", id: "leave-barely" }, found.left_out ? _("Take them in") : _("Leave them out")));
 }
 
 /** @param {any} a @param {any} b */
@@ -38,8 +54,8 @@ const fact = (value, name) => make("div", make("b", value), make("span", name));
 /** @param {string} name @param {string} value */
 const row = (name, value) => make("div", make("span", name), make("span", value));
 
-/** @param {any} layer @param {any[]} refused */
-function layerItem(layer, refused) {
+/** @param {any} layer @param {any[]} refused @param {number} cells tiles of the area */
+function layerItem(layer, refused, cells) {
   const owned = layer.owned_tiles ? _("%(count)s tiles are yours already", { count: number(layer.owned_tiles) }) : "";
   return make(
     "li",
@@ -48,28 +64,36 @@ function layerItem(layer, refused) {
     make("span.what", word("kinds", layer.kind)),
     make("span.sum", won(layer.amount)),
     make("span.sub", make("a", { href: `/datasets/${layer.org}/${layer.dataset}` }, `${layer.dataset} · ${layer.org}`), make("span", _("%(count)s tiles", { count: number(layer.tiles) }), " · ", previewButton(`${layer.org}/${layer.dataset}//${layer.layer}`))),
+    make("span.sub", make("span", [layer.as_of ? _("as of %(date)s", { date: layer.as_of.slice(0, 10) }) : "", noData(layer, refused, cells)].filter(Boolean).join(" · ")), make("span", layer.licence)),
     layer.lines.map((/** @type {any} */ line) => make("span.sub", make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`), make("span", won(line.amount)))),
     owned && make("span.sub", make("span.good", owned)),
     refused.map(refusal),
   );
 }
 
+/** @param {any} layer @param {any[]} refused @param {number} cells */
+function noData(layer, refused, cells) {
+  const without = cells - layer.tiles - refused.reduce((sum, one) => sum + one.tiles, 0);
+  return without > 0 ? _("no data in %(count)s tiles", { count: number(without) }) : "";
+}
+
 /** @param {any} one */
 const refusedItem = (one) =>
-  make("li", make(`span.swatch.${one.kind ?? kindOf(one.layer)}`, { "aria-hidden": "true" }), make("span.what", `${one.dataset} · ${one.layer}`), make("span.chip." + one.class, word("classes", one.class)), refusal(one));
-
-/** @param {string} layer */
-const kindOf = (layer) => ({ hdmap: "hdmap", sidewalks: "sidewalk", points: "pointcloud", recording: "recording", photos: "photos" })[layer] ?? "recording";
+  make("li", make(`span.swatch.${one.kind}`, { "aria-hidden": "true" }), make("span.what", `${one.dataset} · ${one.layer}`), make("span.chip." + one.class, word("classes", one.class)), refusal(one));
 
 /** @param {any} one */
-const refusal = (one) => make("span.refused", { "data-code": one.code }, `${sentence(one)} `, make("span.nowrap", _("%(count)s tiles left out", { count: number(one.tiles) })));
+const refusal = (one) => make("span.refused", { "data-code": one.code }, `${sentence(one)} `, one.permit ? make("span.nowrap", `(${one.permit}) `) : null, make("span.nowrap", _("%(count)s tiles left out", { count: number(one.tiles) })));
 
 /** What to show instead of a price. @param {any} error @param {() => void} again @returns {any[]} */
 export function priceProblem(error, again) {
-  if (error.status === 401) return [make("div.empty", make("p", _("Sign in to see prices.")), make("p", make("a.button.primary", { href: `/login?next=${encodeURIComponent("/explore")}` }, _("Sign in"))))];
-  const parts = [make("p.error", { role: "alert", "data-code": error.code }, sentence(error))];
+  if (error.status === 401) {
+    const text = page.signedIn ? _("Your session has ended. Your area is kept.") : _("Sign in to see prices.");
+    return [make("div.empty", make("p", text), make("p", make("a.button.primary", { href: `/login?next=${encodeURIComponent("/explore#back")}` }, _("Sign in"))))];
+  }
+  const parts = [make("p.error", { role: "alert", "data-code": error.code }, error.code === "network" ? _("No answer from the server. Your area is kept.") : /^area\./.test(error.code) ? error.message : sentence(error))];
   if (error.code === "network" || error.status >= 500) parts.push(make("button", { type: "button", onclick: again }, _("Try again")));
-  if (/too_large|too_many/.test(error.code)) parts.push(make("p.muted.small", make("code", "mapex quote --region area.geojson --purpose research")));
+  if (/too_large/.test(error.code)) parts.push(make("p.muted.small", make("code", "mapex quote --region part.geojson --purpose research")));
+  if (/too_many_vertices/.test(error.code)) parts.push(make("p.muted.small", make("code", "mapex quote --region area.geojson --simplify 5 --purpose research")));
   if (page.words.errors[error.code] && error.code.startsWith("region.")) parts.push(make("p.muted.small", error.message));
   return parts;
 }

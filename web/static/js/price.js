@@ -32,11 +32,20 @@ function show(answer, error) {
     return showProblem(error);
   }
   tellList(answer);
+  speak(answer);
   if (!answer) return panel.replaceChildren(make("div.empty", make("p", _("No area yet. Draw one on the map.")), page.example ? make("p", make("button", { type: "button", id: "example" }, _("Try an example area"))) : null));
   if (!answer.lines.length && !answer.refusals.length) return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
   const buy = make("button.primary.big", { type: "button", id: "review", onclick: review }, _("Review and buy"));
   const problem = make("p.error", { role: "alert", id: "review-error", hidden: true });
   panel.replaceChildren(...priceList(answer), answer.lines.length ? make("div.sticky", make("b.only-small", won(answer.total)), make("span.small.muted", _("Held for 15 minutes at the next step")), buy) : "", problem);
+}
+
+let telling = 0;
+
+/** Say the total to screen readers, once it has come to rest. @param {any} answer */
+function speak(answer) {
+  clearTimeout(telling);
+  telling = window.setTimeout(() => (one("#spoken").textContent = answer ? _("Total %(total)s for %(count)s tiles", { total: won(answer.total), count: answer.tiles }) : ""), 1000);
 }
 
 /** @param {any} error */
@@ -60,6 +69,7 @@ async function review() {
   } catch (error) {
     button.disabled = false;
     button.removeAttribute("aria-busy");
+    if (/** @type {any} */ (error).status === 401) return showProblem(error);
     tell(one("#review-error"), sentence(error));
   }
 }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 
-from browsing import Market, Site, click_at, draw, go_to, map_idle, outline_in, point, ready, won
+from browsing import PASSWORD, Market, Site, click_at, draw, go_to, map_idle, outline_in, point, ready, won
 from market_builders import SEOUL
 from playwright.sync_api import Page, Route, expect
 
@@ -38,7 +39,7 @@ def total(page: Page) -> int:
     return won(page.locator("#total").text_content())
 
 
-def test_draw_polygon_quotes_to_the_won(market: Market) -> None:
+def test_draw_polygon_quotes(market: Market) -> None:
     page = buyer_at_market(market)
     draw(page, RING)
     region = Region.from_geojson(outline_in(page.url))
@@ -49,7 +50,7 @@ def test_draw_polygon_quotes_to_the_won(market: Market) -> None:
     expect(page.locator("[data-dataset=lanes] .what")).to_have_text("HD lanes")
 
 
-def test_price_follows_while_drawing(market: Market) -> None:
+def test_live_while_drawing(market: Market) -> None:
     page = buyer_at_market(market)
     page.click("[data-tool=polygon]")
     for place in RING[:3]:
@@ -61,7 +62,7 @@ def test_price_follows_while_drawing(market: Market) -> None:
     assert "a=" not in page.url, "the outline is not closed yet"
 
 
-def test_dragging_a_corner_reprices(market: Market) -> None:
+def test_edit_vertex_reprices(market: Market) -> None:
     page = buyer_at_market(market)
     draw(page, RING)
     expect(page.locator("#total")).to_be_visible()
@@ -86,7 +87,7 @@ def test_escape_cancels_and_clear_empties(market: Market) -> None:
     expect(page.locator("[data-tool=polygon]")).to_have_attribute("aria-pressed", "false")
 
 
-def test_box_by_touch_on_a_phone(market: Market) -> None:
+def test_box_by_touch(market: Market) -> None:
     page = market.site.visit(BUYER, size=(390, 844), has_touch=True, device_scale_factor=2, is_mobile=True)
     go_to(page, market.site, *at(3, 3), 13)
     page.tap("[data-tool=rectangle]")
@@ -99,7 +100,7 @@ def test_box_by_touch_on_a_phone(market: Market) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
-def test_tiles_are_toggled_by_click(market: Market) -> None:
+def test_tile_toggle(market: Market) -> None:
     page = buyer_at_market(market)
     page.keyboard.press("t")
     expect(page.locator("[data-tool=tiles]")).to_have_attribute("aria-pressed", "true")
@@ -121,15 +122,16 @@ def test_layer_switches_change_the_price(market: Market) -> None:
     assert total(page) < before
 
 
-def test_original_footage_is_refused_on_the_map_with_the_reason(market: Market) -> None:
+def test_permit_refusal_on_map(market: Market) -> None:
     page = buyer_at_market(market)
     draw(page, RING)
     refusal = page.locator("[data-code='permit.missing']")
     expect(refusal).to_contain_text("no permit")
     expect(refusal).to_contain_text("9 tiles left out")
+    expect(page.locator("html")).to_have_attribute("data-refused", "9")  # hatched on the map
 
 
-def test_typed_box_by_keyboard_alone_to_the_paid_order(market: Market) -> None:
+def test_typed_box_keyboard_only(market: Market) -> None:
     page = market.site.visit(BUYER)
     market.site.open(page, "/explore")
     page.locator("#typed summary").focus()
@@ -186,7 +188,7 @@ def outline_of(corner: int) -> list[list[list[float]]]:
     return [[list(at(corner + i, corner + j)) for i, j in ((0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.1))]]
 
 
-def test_a_dead_server_is_said_and_the_area_is_kept(market: Market) -> None:
+def test_slow_and_dead_server(market: Market) -> None:
     page = buyer_at_market(market)
     page.route("**/api/v1/estimates", lambda route: route.abort())
     draw(page, RING)
@@ -219,7 +221,7 @@ def test_an_answer_that_comes_too_late_is_dropped(market: Market) -> None:
     assert total(page) == now
 
 
-def test_the_address_restores_area_layers_and_total(market: Market) -> None:
+def test_url_restores_state(market: Market) -> None:
     page = buyer_at_market(market)
     draw(page, RING)
     page.uncheck("[name=kind][value=recording]")
@@ -233,7 +235,7 @@ def test_the_address_restores_area_layers_and_total(market: Market) -> None:
     expect(other.locator("[name=kind][value=recording]")).not_to_be_checked()
 
 
-def test_without_webgl_the_box_and_the_list_do_the_same(market: Market) -> None:
+def test_no_webgl_fallback(market: Market) -> None:
     page = market.site.visit(BUYER)
     page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
     market.site.open(page, "/explore")
@@ -264,3 +266,121 @@ def test_an_empty_exchange_says_so(site: Site) -> None:
     page = site.visit()
     site.open(page, "/explore")
     expect(page.locator("#layers")).to_contain_text("Nothing is on offer yet")
+
+
+def drop(page: Page, name: str, text: str) -> None:
+    """Drop a file on the page, as a hand does."""
+    page.evaluate(
+        """([name, text]) => {
+          const carried = new DataTransfer();
+          carried.items.add(new File([text], name));
+          dispatchEvent(new DragEvent("drop", {dataTransfer: carried, bubbles: true, cancelable: true}));
+        }""",
+        [name, text],
+    )
+
+
+def test_geojson_drop(market: Market) -> None:
+    page = market.site.visit(BUYER)
+    market.site.open(page, "/explore")
+    drop(page, "a.geojson", json.dumps({"type": "Polygon", "coordinates": outline_of(0)}))
+    expect(page.locator("html")).to_have_attribute("data-tiles", "1")
+    features = [{"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": outline_of(k)}} for k in (1, 4)]
+    drop(page, "b.geojson", json.dumps({"type": "FeatureCollection", "features": features}))
+    expect(page.locator("html")).to_have_attribute("data-tiles", "2")
+    ring = " ".join(f"{lon},{lat},0" for lon, lat in outline_of(2)[0])
+    polygon = f"<Polygon><outerBoundaryIs><LinearRing><coordinates>{ring}</coordinates></LinearRing></outerBoundaryIs></Polygon>"
+    drop(page, "c.kml", f'<kml xmlns="http://www.opengis.net/kml/2.2"><Document><Placemark>{polygon}</Placemark></Document></kml>')
+    expect(page.locator("html")).to_have_attribute("data-tiles", "1")
+    metres = [[[200_000, 550_000], [201_000, 550_000], [201_000, 551_000], [200_000, 550_000]]]
+    drop(page, "d.geojson", json.dumps({"type": "Polygon", "coordinates": metres}))
+    expect(page.locator("[data-code='area.not_degrees']")).to_contain_text("WGS 84")
+    named = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::5186"}}
+    drop(page, "e.geojson", json.dumps({"type": "Polygon", "coordinates": outline_of(0), "crs": named}))
+    expect(page.locator("[data-code='area.crs']")).to_contain_text("EPSG::5186")
+    drop(page, "f.geojson", json.dumps({"type": "Point", "coordinates": [127, 37]}))
+    expect(page.locator("[data-code='area.no_polygon']")).to_be_visible()
+
+
+def test_too_many_vertices(market: Market) -> None:
+    page = market.site.visit(BUYER)
+    market.site.open(page, "/explore")
+    ring = [[127 + 0.01 * math.cos(k / 900), 37.5 + 0.01 * math.sin(k / 900)] for k in range(5600)]
+    drop(page, "round.geojson", json.dumps({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}))
+    expect(page.locator("[data-code='region.too_many_vertices']")).to_contain_text("too many corners")
+    expect(page.locator("#price code")).to_contain_text("mapex quote --region area.geojson --simplify")
+
+
+def test_barely_touched_tiles_are_left_out_and_stay_out(market: Market) -> None:
+    page = buyer_at_market(market)
+    paste(
+        page, {"type": "Polygon", "coordinates": [[list(at(*c)) for c in ((0.1, 0.1), (1.9, 0.1), (1.9, 1.01), (0.1, 1.01), (0.1, 0.1))]]}
+    )
+    expect(page.locator("[data-barely]")).to_contain_text("2 tiles barely touched")
+    before, less = total(page), won(page.locator("[data-barely] b").text_content())
+    page.click("#leave-barely")
+    expect(page.locator("[data-barely]")).to_contain_text("left out")
+    assert total(page) == before - less
+    page.click("#review")
+    page.wait_for_url("**/quotes/*")
+    assert f"₩{before - less:,}" in page.locator("main").inner_text()
+
+
+def test_session_ends_while_drawing(market: Market) -> None:
+    page = buyer_at_market(market)
+    draw(page, RING)
+    expect(page.locator("#total")).to_be_visible()
+    before = total(page)
+    page.context.clear_cookies()
+    page.uncheck("[name=kind][value=sidewalk]")
+    expect(page.locator("#price")).to_contain_text("Your area is kept")
+    page.click("#price a.button")
+    page.fill("[name=email]", BUYER)
+    page.fill("[name=password]", PASSWORD)
+    page.click("main button")
+    page.wait_for_url("**/explore*")
+    map_idle(page)
+    expect(page.locator("html")).to_have_attribute("data-tiles", "9")
+    page.check("[name=kind][value=sidewalk]")
+    expect(page.locator("#total")).to_have_text(f"₩{before:,}")
+
+
+def test_saved_area_is_used_again(market: Market) -> None:
+    page = buyer_at_market(market)
+    draw(page, RING)
+    expect(page.locator("#total")).to_be_visible()
+    before = total(page)
+    page.click("#saved summary")
+    page.fill("#save-area [name=name]", "강남역 사거리")
+    page.click("#save-area button")
+    expect(page.locator("#saved-list")).to_contain_text("강남역 사거리")
+    page.click("[data-tool=clear]")
+    expect(page.locator("#price .empty")).to_be_visible()
+    page.click("#saved-list button:has-text('강남역')")
+    expect(page.locator("#total")).to_have_text(f"₩{before:,}")
+
+
+def test_keys_sheet_and_single_letters(market: Market) -> None:
+    page = buyer_at_market(market)
+    page.keyboard.press("?")
+    expect(page.locator("dialog.keys")).to_be_visible()
+    page.uncheck("#single-keys")
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    expect(page.locator("[data-tool=polygon]")).to_have_attribute("aria-pressed", "false")
+    page.click("#keys-button")
+    page.check("#single-keys")
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    expect(page.locator("[data-tool=polygon]")).to_have_attribute("aria-pressed", "true")
+
+
+def test_undo_brings_the_area_back(market: Market) -> None:
+    page = buyer_at_market(market)
+    draw(page, RING)
+    expect(page.locator("#total")).to_be_visible()
+    before = total(page)
+    page.click("[data-tool=clear]")
+    expect(page.locator("#price .empty")).to_be_visible()
+    page.keyboard.press("Control+z")
+    expect(page.locator("#total")).to_have_text(f"₩{before:,}")
