@@ -56,7 +56,7 @@ export function linesPart(lines) {
 
 /** @param {any[]} pictures @returns {Part} */
 export const stripPart = (pictures) => ({
-  node: make("figure.strip", make("ul", { tabindex: 0, "aria-label": _("Pictures") }, pictures.map((one, at) => make("li", make("img", { src: one.url, width: one.about.width, height: one.about.height, loading: "lazy", alt: _("Picture %(n)s of %(all)s", { n: at + 1, all: pictures.length }) })))), make("figcaption.muted.small", _("Faces and number plates are blurred as far as they were found; what you buy is as its class says."))),
+  node: make("figure.strip", make("ul", { tabindex: 0, "aria-label": _("Pictures") }, pictures.map((one, at) => make("li", make("img", { src: one.url, width: one.about.width, height: one.about.height, alt: _("Picture %(n)s of %(all)s", { n: at + 1, all: pictures.length }) })))), make("figcaption.muted.small", _("Faces and number plates are blurred as far as they were found; what you buy is as its class says."))),
 });
 
 /** @param {any} clip @returns {Part} */
