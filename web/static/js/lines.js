@@ -56,7 +56,7 @@ const row = (name, value) => make("div", make("span", name), make("span", value)
 
 /** @param {any} layer @param {any[]} refused @param {number} cells tiles of the area */
 function layerItem(layer, refused, cells) {
-  const owned = layer.owned_tiles ? _("%(count)s tiles are yours already", { count: number(layer.owned_tiles) }) : "";
+  const owned = layer.owned_tiles ? _("already yours: %(count)s", { count: number(layer.owned_tiles) }) : "";
   return make(
     "li",
     { "data-layer": layer.layer, "data-dataset": layer.dataset },
