@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -17,6 +15,7 @@ from mapex.times import iso_from_ns
 from web.auth import current_actor, exchange
 from web.parse import Answer, Length, OneOf, Query, Range, fields, when
 from web.policy import policy
+from web.tables import csv_answer
 
 blueprint = APIBlueprint("audit", __name__, url_prefix="/api/v1", tag="Audit")
 
@@ -129,17 +128,5 @@ def _pages(wanted: Filter, after: int | None, limit: int) -> Iterator[Event]:
 
 
 def _table(found: Iterator[Event]) -> Response:
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(COLUMNS)
-    for event in found:
-        line = shown(event)
-        table.writerow([_harmless(str(line[name])) for name in COLUMNS])
-    # The mark makes spreadsheet programs read UTF-8; Korean names are wrong without it.
-    body = "\ufeff" + text.getvalue()
-    return Response(body, mimetype="text/csv", headers={"Content-Disposition": 'attachment; filename="mapex-audit.csv"'})
-
-
-def _harmless(value: str) -> str:
-    """A cell that a spreadsheet does not run as a formula."""
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    lines = (shown(event) for event in found)
+    return csv_answer("mapex-audit.csv", COLUMNS, ([line[name] for name in COLUMNS] for line in lines))

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from mapex.audit import Filter
 from mapex.errors import Invalid
-from mapex.times import NS
+from mapex.times import KST, NS
 
-KST = timezone(timedelta(hours=9), "KST")
 FIELDS = ("actor", "person", "org", "owner", "action", "dataset", "layer", "tile", "purpose", "permit", "flag", "from", "to")
 LONGEST = 1000
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +26,7 @@ from web import words
 from web.auth import current_actor, exchange
 from web.parse import when
 from web.policy import policy
+from web.tables import csv_answer
 
 blueprint = Blueprint("pages_buy", __name__)
 
@@ -96,18 +95,14 @@ def order_list() -> str:
 @policy("own")
 def order_table() -> Response:
     """The orders that the filter in the address chooses, as a table: a row for each line."""
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(COLUMNS)
-    for one in _all_orders():
-        head = [one.id, iso_from_ns(one.created_ns), one.name, one.person, one.purpose, one.state]
-        for line in one.lines:
-            about = [line.org, line.dataset, line.version, line.layer, line.licence, line.tiles]
-            money = [line.quantity, line.unit, line.rate, line.amount, one.vat, one.total]
-            table.writerow([harmless(value) for value in (*head, *about, *money)])
-    # The mark makes spreadsheet programs read UTF-8; Korean names are wrong without it.
-    headers = {"Content-Disposition": 'attachment; filename="mapex-orders.csv"'}
-    return Response("\ufeff" + text.getvalue(), mimetype="text/csv", headers=headers)
+    rows = (
+        (one.id, iso_from_ns(one.created_ns), one.name, one.person, one.purpose, one.state)
+        + (line.org, line.dataset, line.version, line.layer, line.licence, line.tiles)
+        + (line.quantity, line.unit, line.rate, line.amount, one.vat, one.total)
+        for one in _all_orders()
+        for line in one.lines
+    )
+    return csv_answer("mapex-orders.csv", COLUMNS, rows)
 
 
 @blueprint.get("/orders/<order_id>")
@@ -185,12 +180,6 @@ def by_layer(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def tiles_of(one: orders.Order) -> int:
     """The cells of each layer of an order."""
     return sum({(line.org, line.dataset, line.layer): line.tiles for line in one.lines}.values())
-
-
-def harmless(value: object) -> str:
-    """A cell that a spreadsheet does not run as a formula."""
-    text = str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _filter() -> orders.Filter:

@@ -15,11 +15,11 @@ def csv_answer(filename: str, head: Sequence[str], rows: Iterable[Sequence[objec
     table = csv.writer(text)
     table.writerow(head)
     for row in rows:
-        table.writerow([value if isinstance(value, int) else _harmless(str(value)) for value in row])
+        table.writerow([value if isinstance(value, int | float) else harmless(str(value)) for value in row])
     # The mark makes spreadsheet programs read UTF-8; Korean names are wrong without it.
     return Response("\ufeff" + text.getvalue(), mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{filename}"'})
 
 
-def _harmless(value: str) -> str:
+def harmless(value: str) -> str:
     """A cell that a spreadsheet does not run as a formula."""
     return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

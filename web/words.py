@@ -6,7 +6,7 @@ message of the service (English).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -14,10 +14,8 @@ from flask_babel import lazy_gettext
 
 from mapex.licence_texts import TEXTS
 from mapex.licences import CLASS_LINES, LICENCES, HandlingClass
-from mapex.times import NS, ns_from_iso
+from mapex.times import KST, NS, ns_from_iso
 from web.i18n import language
-
-_KST = timezone(timedelta(hours=9), "KST")
 
 KINDS = {
     "hdmap": lazy_gettext("HD lanes"),
@@ -313,18 +311,18 @@ def moment(at_ns: int | None) -> str:
     """A time for people, in Korean time, said so."""
     if at_ns is None:
         return ""
-    local = datetime.fromtimestamp(at_ns // NS, UTC).astimezone(_KST)
+    local = datetime.fromtimestamp(at_ns // NS, UTC).astimezone(KST)
     return f"{local:%Y-%m-%d %H:%M:%S} KST"
 
 
 def clock(at_ns: int) -> str:
     """The time of day, in Korean time, said so."""
-    return f"{datetime.fromtimestamp(at_ns // NS, UTC).astimezone(_KST):%H:%M} KST"
+    return f"{datetime.fromtimestamp(at_ns // NS, UTC).astimezone(KST):%H:%M} KST"
 
 
 def kst(at_ns: int) -> str:
     """A time for auditors: Korean time with its offset."""
-    local = datetime.fromtimestamp(at_ns // NS, UTC).astimezone(_KST)
+    local = datetime.fromtimestamp(at_ns // NS, UTC).astimezone(KST)
     return f"{local:%Y-%m-%d %H:%M:%S} +09:00"
 
 

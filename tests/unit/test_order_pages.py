@@ -7,7 +7,7 @@ from flask import Flask
 
 from mapex.licence_texts import TEXTS
 from mapex.times import DAY_NS, ns_from_iso
-from web import pages_buy, words
+from web import pages_buy, tables, words
 
 
 def test_a_day_of_the_filter_is_a_day_of_korea_and_the_last_one_is_whole() -> None:
@@ -20,8 +20,8 @@ def test_a_day_of_the_filter_is_a_day_of_korea_and_the_last_one_is_whole() -> No
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
 def test_a_cell_that_begins_like_a_formula_is_quoted(text: str) -> None:
-    assert pages_buy.harmless(text) == f"'{text}"
-    assert pages_buy.harmless(f"a{text}") == f"a{text}"
+    assert tables.harmless(text) == f"'{text}"
+    assert tables.harmless(f"a{text}") == f"a{text}"
 
 
 def test_the_difference_of_two_licences_leads_from_one_text_to_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
