@@ -63,8 +63,8 @@ class Proxy:
         return [one for one in self.log if one.method == "GET" and one.path.startswith("/store/")]
 
     def calm(self) -> None:
-        """Forget what passed and act no more."""
-        self.log.clear()
+        """Forget what passed, also what is just ending, and act no more."""
+        self.log = []
         self.on_request = lambda method, target: None
         self.on_piece = lambda target, sent: None
 
@@ -96,7 +96,7 @@ def proxied(to: int) -> Iterator[Proxy]:
 
         def pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            sent = 0
+            sent, log = 0, proxy.log  # the log of now: what began before `calm` does not come up after it
             try:
                 proxy.on_request(self.command, self.path)
                 with contextlib.closing(http.client.HTTPConnection("127.0.0.1", proxy.to, timeout=60)) as onward:
@@ -111,7 +111,7 @@ def proxied(to: int) -> Iterator[Proxy]:
                 pass
             finally:
                 self.close_connection = True
-                proxy.log.append(Passed(self.command, self.path, len(body), sent))
+                log.append(Passed(self.command, self.path, len(body), sent))
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = pass_on
 

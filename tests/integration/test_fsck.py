@@ -187,7 +187,9 @@ def test_refusals_of_every_kind_leave_no_row(market: Market) -> None:
 
     def rows() -> dict[str, int]:
         with market.ex.engine.connect() as conn:
-            return {table.name: conn.execute(select(func.count()).select_from(table)).scalar_one() for table in metadata.sorted_tables}
+            # What nobody offers is counted as demand though no quote comes of it: that is what demand is.
+            kept = [table for table in metadata.sorted_tables if not table.name.startswith("demand")]
+            return {table.name: conn.execute(select(func.count()).select_from(table)).scalar_one() for table in kept}
 
     refusals: list[Callable[[], object]] = [
         lambda: market.quote(purpose="fun"),
