@@ -45,7 +45,7 @@ let telling = 0;
 /** Say the total to screen readers, once it has come to rest. @param {any} answer */
 function speak(answer) {
   clearTimeout(telling);
-  telling = window.setTimeout(() => (one("#spoken").textContent = answer ? _("Total %(total)s for %(count)s tiles", { total: won(answer.total), count: answer.tiles }) : ""), 1000);
+  telling = window.setTimeout(() => (one("#spoken").textContent = answer?.lines.length ? _("Total %(total)s for %(count)s tiles", { total: won(answer.total), count: answer.tiles }) : ""), 1000);
 }
 
 /** @param {any} error */
