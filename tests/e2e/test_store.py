@@ -80,10 +80,10 @@ def test_bytes_go_straight_to_the_store_and_back(scaled: Site, samples: Path) ->
     page.wait_for_selector("#version[data-state=draft][data-busy=no]", timeout=120_000)
     store = urlsplit(site.ex.settings.store_public_url).netloc
     assert seen and {urlsplit(request.url).netloc for request in seen} == {store}
-    ready(page)
+    site.open(page, "/sell/photos/1/publish")
     page.fill("#publish [name=frame]", "20")
     page.click("#publish button.primary")
-    page.wait_for_selector("#version[data-state=published]")
+    page.wait_for_selector("#terms[data-state=published]")
 
     buyer = site.visit(BUYER)
     site.open(buyer, "/explore")
