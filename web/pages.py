@@ -105,6 +105,15 @@ def explore() -> str:
     return render_template("explore.html", kinds=kinds, page=page)
 
 
+@blueprint.get("/logout")
+@policy("public")
+def logout() -> Response | str:
+    """A link or a bookmark signs nobody out: it asks."""
+    if current_person() is None:
+        return redirect("/")  # type: ignore[return-value]
+    return render_template("logout.html")
+
+
 @blueprint.get("/docs")
 @policy("public")
 def docs() -> str:

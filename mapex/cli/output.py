@@ -19,6 +19,7 @@ EXIT_CODES = {
     "Conflict": 5,
     "Unpaid": 6,
     "Unavailable": 7,
+    "not publishable": 8,
     "unexpected": 1,
     "interrupted": 130,
 }

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mapex.cli.client import Client
-from mapex.cli.output import bar, show, size, table
+from mapex.cli.output import EXIT_CODES, bar, show, size, table
 from mapex.errors import Conflict, Invalid
 
 placement_options = (
@@ -59,8 +59,11 @@ def findings_text(findings: list[dict[str, Any]]) -> str:
 @_placed
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Also write a small map picture (PNG) here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(file: Path, crs: str | None, origin: str | None, height_datum: str | None, picture: Path | None, as_json: bool) -> None:
-    """Dry run: what FILE is, where it lands, and what is wrong with it. Nothing is sent."""
+def inspect(file: Path, crs: str | None, origin: str | None, height_datum: str | None, picture: Path | None, as_json: bool) -> int:
+    """Dry run: what FILE is, where it lands, and what is wrong with it. Nothing is sent.
+
+    Exit status 8 when FILE was read and cannot be published as it is: a finding is an error, or it is not known where the data lie.
+    """
     from ingest.inspect import inspect as look
     from ingest.reader import Placement
 
@@ -74,6 +77,13 @@ def inspect(file: Path, crs: str | None, origin: str | None, height_datum: str |
         "counts " + ", ".join(f"{counts[k]:,} {k}" for k in ("read", "placed", "unplaced", "rejected")),
     ]
     show(told, as_json=as_json, text="\n".join([*lines, findings_text(told["findings"])]).rstrip())
+    return 0 if is_publishable(told) else EXIT_CODES["not publishable"]
+
+
+def is_publishable(told: dict[str, Any]) -> bool:
+    """Whether what `inspect` told of can be published as it is: no finding is an error, and it is known where all of its files lie."""
+    is_placed = told["crs_source"] != "none" and told["counts"]["placed"] > 0
+    return is_placed and all(finding["severity"] != "error" for finding in told["findings"])
 
 
 @click.command()

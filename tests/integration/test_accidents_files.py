@@ -195,6 +195,7 @@ def test_inspect_and_tile_name_it_too(ex: Running, tmp_path: Path, case: str, co
     said = [told["error"]["code"]] if "error" in told else []
     said += [f["code"] for f in (told.get("error", {}).get("details", told)).get("findings", [])]
     assert code in said, told
+    assert done.returncode == 2 if "error" in told else 8
     if command == "tile":
         assert done.returncode != 0
         assert not list((tmp_path / "out").rglob("*.parquet")) + list((tmp_path / "out").rglob("*.laz"))

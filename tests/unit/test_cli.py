@@ -90,6 +90,34 @@ def test_a_region_file_that_is_no_geojson_object_is_refused(tmp_path: Path, text
     assert refused.value.code == "cli.region_json"
 
 
+def told_of(**changes: Any) -> dict[str, Any]:
+    """What `inspect` tells of a good file, with `changes`."""
+    counts = {"read": 1, "placed": 1, "unplaced": 0, "rejected": 0}
+    return {"kind": "hdmap", "crs": "EPSG:4326", "crs_source": "file", "box": None, "counts": counts, "findings": []} | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, 0),
+        ({"findings": [{"severity": "warning", "code": "a.b", "message": "x"}]}, 0),
+        ({"findings": [{"severity": "error", "code": "a.b", "message": "x"}]}, 8),
+        ({"crs": None, "crs_source": "none"}, 8),
+        ({"counts": {"read": 1, "placed": 0, "unplaced": 1, "rejected": 0}}, 8),
+    ],
+)
+def test_inspect_says_by_its_status_whether_a_file_can_be_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], status: int
+) -> None:
+    (tmp_path / "a.osm").write_text("x")
+    told = told_of(**changes)
+    monkeypatch.setattr("ingest.inspect.inspect", lambda *_, **__: told)
+    for words in ([], ["--json"]):
+        ended, out, err = run(["inspect", str(tmp_path / "a.osm"), *words], capsys)
+        assert (ended, err) == (status, "")
+    assert json.loads(out) == told  # the JSON is what it is, whatever the status
+
+
 @pytest.mark.parametrize("origin", ["1", "1,2,3,4", "a,b"])
 def test_a_malformed_origin_is_refused(origin: str) -> None:
     with pytest.raises(Invalid) as refused:

@@ -244,3 +244,19 @@ def test_static_files_are_immutable_compressed_and_inside_their_folder(app: APIF
     assert "immutable" not in client.get("/static/old/app.css").headers["Cache-Control"]
     for path in ("/static/vendor/../../auth.py", "/static/x/../auth.py", "/static/x/%2e%2e/auth.py", "/static/vendor//etc/passwd"):
         assert client.get(path).status_code in (308, 404)
+
+
+def test_a_stray_link_to_log_out_asks_and_signs_nobody_out(ex: Exchange, app: APIFlask) -> None:
+    client = app.test_client()
+    assert (client.get("/logout").status_code, client.get("/logout").headers["Location"]) == (302, "/")
+    by = a_person(ex, "hanbit")
+    participants.set_password(ex, None, by.email, PASSWORD)
+    sign_in(client, by.email)
+    page = client.get("/logout", headers={"Accept-Language": "ko"})
+    assert page.status_code == 200 and by.email in page.text and "로그아웃할까요?" in page.text
+    without_secret = client.post("/logout", data={})
+    assert without_secret.status_code == 200 and 'role="alert"' in without_secret.text
+    assert client.get("/api/v1/me").status_code == 200
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+    assert found and client.post("/logout", data={"csrf_token": found[1]}).headers["Location"] == "/"
+    assert client.get("/api/v1/me").status_code == 401
