@@ -111,6 +111,14 @@ HEIGHTS = {
 }
 SEVERITIES = {"error": lazy_gettext("error"), "warning": lazy_gettext("warning"), "info": lazy_gettext("note")}
 ROLES = {"member": lazy_gettext("member"), "auditor": lazy_gettext("auditor"), "operator": lazy_gettext("operator")}
+ACTORS = {"system": lazy_gettext("the exchange itself")}
+SCOPES = {
+    "read": lazy_gettext("read"),
+    "buy": lazy_gettext("buy"),
+    "sell": lazy_gettext("sell"),
+    "audit": lazy_gettext("read the log"),
+    "operate": lazy_gettext("operate"),
+}
 THEMES = {"system": lazy_gettext("as the system"), "light": lazy_gettext("light"), "dark": lazy_gettext("dark")}
 STAGES = {
     "fetch": lazy_gettext("fetching the files"),
@@ -286,6 +294,7 @@ def vocabulary() -> dict[str, dict[str, str]]:
         "kinds": KINDS,
         "classes": CLASSES,
         "units": UNITS,
+        "licences": {code: licence.name[0 if language() == "ko" else 1] for code, licence in LICENCES.items()},
         "purposes": PURPOSES,
         "states": STATES,
         "severities": SEVERITIES,

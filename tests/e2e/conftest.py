@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -60,12 +61,12 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def site(tmp_path: Path, chromium: Browser) -> Iterator[Site]:
-    """An empty exchange (SQLite, directory store) behind waitress."""
+@contextmanager
+def opened(folder: Path, chromium: Browser) -> Iterator[Site]:
+    """An empty exchange (SQLite, directory store) behind waitress; at its end nobody complained."""
     port, clock = free_port(), Clock()
     url = f"http://127.0.0.1:{port}"
-    ex = an_exchange(tmp_path / "ex", now=clock, port=port, public_url=url, store_public_url=url)  # type: ignore[arg-type]
+    ex = an_exchange(folder / "ex", now=clock, port=port, public_url=url, store_public_url=url)  # type: ignore[arg-type]
     made = Site(ex, url, clock, chromium)
     with serving(create_app(ex), host="127.0.0.1", port=port):
         yield made
@@ -73,6 +74,13 @@ def site(tmp_path: Path, chromium: Browser) -> Iterator[Site]:
             context.close()
     ex.engine.dispose()
     assert made.complaints == []
+
+
+@pytest.fixture
+def site(tmp_path: Path, chromium: Browser) -> Iterator[Site]:
+    """An empty exchange (SQLite, directory store) behind waitress."""
+    with opened(tmp_path, chromium) as made:
+        yield made
 
 
 @pytest.fixture
@@ -89,6 +97,18 @@ def working(site: Site) -> Iterator[Site]:
 @pytest.fixture
 def market(site: Site) -> Market:
     """Offers that were put into the database directly: what is tested here is the buying."""
+    return stocked(site)
+
+
+@pytest.fixture(scope="module")
+def shared_market(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Market]:
+    """The same market once for all tests of a file that only look."""
+    with opened(tmp_path_factory.mktemp("shared"), chromium) as site:
+        yield stocked(site)
+
+
+def stocked(site: Site) -> Market:
+    """Sellers, a buyer and published datasets."""
     ex = site.ex
     seller, buyer = site.person("maps@hanbit.example", "hanbit"), site.person("buyer@dongil.example", "dongil")
     cells = block(8)

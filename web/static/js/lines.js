@@ -30,7 +30,7 @@ export function priceList(answer) {
     make("ul.lines", shown, rest.map(refusedItem), missing(answer)),
     barely(answer.barely),
     make("div.totals", row(_("Subtotal"), won(answer.subtotal)), row([_("VAT"), "10%"].join(" "), won(answer.vat)), make("div.total", make("span", _("Total")), make("span", { id: "total" }, won(answer.total)))),
-  ];
+  ].filter(Boolean);
 }
 
 /** Chosen kinds of which nothing is on offer in the area. @param {any} answer */
@@ -64,7 +64,7 @@ function layerItem(layer, refused, cells) {
     make("span.what", word("kinds", layer.kind)),
     make("span.sum", won(layer.amount)),
     make("span.sub", make("a", { href: `/datasets/${layer.org}/${layer.dataset}` }, `${layer.dataset} · ${layer.org}`), make("span", _("%(count)s tiles", { count: number(layer.tiles) }), " · ", previewButton(`${layer.org}/${layer.dataset}//${layer.layer}`))),
-    make("span.sub", make("span", [layer.as_of ? _("as of %(date)s", { date: layer.as_of.slice(0, 10) }) : "", noData(layer, refused, cells)].filter(Boolean).join(" · ")), make("span", layer.licence)),
+    make("span.sub", make("span", [layer.as_of ? _("as of %(date)s", { date: layer.as_of.slice(0, 10) }) : "", noData(layer, refused, cells)].filter(Boolean).join(" · ")), make("span", word("licences", layer.licence))),
     layer.lines.map((/** @type {any} */ line) => make("span.sub", make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`), make("span", won(line.amount)))),
     owned && make("span.sub", make("span.good", owned)),
     refused.map(refusal),
