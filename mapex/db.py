@@ -120,6 +120,8 @@ def _prepare_sqlite(dbapi_connection: object, _record: object) -> None:
     cursor.execute("PRAGMA synchronous = FULL")  # NORMAL may lose acknowledged money when the power fails (trust.md 0.6)
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA trusted_schema = OFF")
+    # Pages are read from the system's cache without a call and a copy for each; an estimate that reads thousands takes half the time.
+    cursor.execute("PRAGMA mmap_size = 1073741824")
     cursor.close()
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from sqlalchemy import Connection, RowMapping, String, bindparam, text
 
 from mapex import authority, db, licences, permits, pyramid
+from mapex.contents import Contents, contents_of
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.pricing import CURRENCY, MEASURES, Unit, charges_of, parsed_rates, quantity_of, vat_of
@@ -248,31 +249,37 @@ def _inside_m2(cells: Cover, cut: UInt64s, share: Float64s) -> float:
 
 def price(conn: Connection, org_id: str, wanted: Wanted, at_ns: int) -> Estimate:
     """The price of what is wanted, in the caller's transaction."""
-    found, edge = _sums(conn, org_id, wanted.cover), _sums(conn, org_id, wanted.barely)
-    offered = offers_in(conn, {layer_id: NOTHING for layer_id in edge[0]} | found[0], layers=wanted.layers, dataset=wanted.dataset)
+    whole = contents_of(conn, org_id, wanted.cover, wanted.barely, left_out=wanted.left_out)
+    sums = {**dict.fromkeys(whole.touched, NOTHING), **whole.total}
+    offered = offers_in(conn, sums, layers=wanted.layers, dataset=wanted.dataset)
     offered = [offer for offer in offered if offer.seller_id != org_id]
     refusals = [_licence_refusal(o, wanted.purpose) for o in offered if o.sums.cells and not licences.allows(o.licence, wanted.purpose)]
     offered = [offer for offer in offered if licences.allows(offer.licence, wanted.purpose)]
     areas: list[UInt64s] = [wanted.cover.ranges]
     lines: list[Line] = []
     pins: list[Pin] = []
-    changed: list[tuple[Offered, Sum, Sum, Sum, Sum]] = []
+    other = 0  # the subtotal if the tiles barely touched were treated the other way
+    touched: set[int] = set()
     for handling_class in sorted({offer.handling_class for offer in offered}):
-        permit, allowed = _allowed(conn, org_id, handling_class, wanted.purpose, wanted.cover, at_ns, found)
-        _, allowed_edge = _allowed(conn, org_id, handling_class, wanted.purpose, wanted.barely, at_ns, edge)
+        permit = permitted(conn, org_id, handling_class, wanted.purpose, wanted.cover, at_ns)
+        at_edge = permitted(conn, org_id, handling_class, wanted.purpose, wanted.barely, at_ns)
+        held = whole
+        if permit.code or at_edge.code:
+            held = contents_of(conn, org_id, Cover(permit.ranges), Cover(at_edge.ranges), left_out=wanted.left_out)
         index = 0
         if permit.code:
             areas.append(permit.ranges)
             index = len(areas) - 1
         for offer in (one for one in offered if one.handling_class == handling_class):
-            total, own = (sums.get(offer.layer_id, NOTHING) for sums in allowed)
+            total, own = held.total.get(offer.layer_id, NOTHING), held.own.get(offer.layer_id, NOTHING)
             if refused := offer.sums.cells - total.cells:
                 refusals.append(_refusal(offer, permit.code, permit.message, refused, permit.number))
-            if total.cells:
-                lines += lines_of(offer, total, own)
+            found = lines_of(offer, total, own) if total.cells else []
+            if found:
+                lines += found
                 pins.append(Pin(offer.layer_id, offer.offer_id, offer.seller_id, index, permit.permit_id, permit.permit))
-            if offer.layer_id in allowed_edge[0]:
-                changed.append((offer, total, own, allowed_edge[0][offer.layer_id], allowed_edge[1].get(offer.layer_id, NOTHING)))
+            touched |= held.touched_cells.get(offer.layer_id, frozenset())
+            other += _other_amount(offer, held, wanted) if offer.layer_id in held.touched else sum(line.amount for line in found)
     lines.sort(key=_place)
     subtotal = sum(line.amount for line in lines)
     vat = vat_of(subtotal)
@@ -289,45 +296,18 @@ def price(conn: Connection, org_id: str, wanted: Wanted, at_ns: int) -> Estimate
         pins=tuple(sorted(pins, key=lambda pin: pin.layer_id)),
         areas=tuple(areas),
         cells=wanted.cover.count,
-        barely=_barely(conn, wanted, changed, subtotal),
+        barely=Barely(len(touched), abs(other + vat_of(other) - subtotal - vat), wanted.left_out) if touched else None,
     )
 
 
-def _sums(conn: Connection, org_id: str, cells: Cover) -> tuple[dict[str, Sum], dict[str, Sum]]:
-    """What the cells have of each layer on offer, and what of it the organisation owns."""
-    if not cells.count:
-        return {}, {}
-    pieces = cells.pyramid(pyramid.ZMIN)
-    return pyramid.sums(conn, pieces), pyramid.owned_sums(conn, org_id, pieces)
-
-
-def _allowed(
-    conn: Connection,
-    org_id: str,
-    handling_class: str,
-    purpose: str | None,
-    cells: Cover,
-    at_ns: int,
-    found: tuple[dict[str, Sum], dict[str, Sum]],
-) -> tuple[Permitted, tuple[dict[str, Sum], dict[str, Sum]]]:
-    """What of the cells may be bought of a class, and the sums of that; `found` are the sums of all of them."""
-    permit = permitted(conn, org_id, handling_class, purpose, cells, at_ns)
-    return permit, found if not permit.code else _sums(conn, org_id, Cover(permit.ranges))
-
-
-def _barely(conn: Connection, wanted: Wanted, changed: list[tuple[Offered, Sum, Sum, Sum, Sum]], subtotal: int) -> Barely | None:
-    """What the tiles barely touched cost, by pricing the area once with and once without them."""
-    if not changed:
-        return None
-    other = subtotal
-    for offer, total, own, edge, own_edge in changed:
-        with_or_without = (total + edge, own + own_edge) if wanted.left_out else (total - edge, own - own_edge)
-        for sign, (whole, mine) in ((-1, (total, own)), (1, with_or_without)):
-            if whole.cells:
-                charges = charges_of(LayerKind(offer.kind), offer.rates, whole.quantities, mine.quantities)
-                other += sign * sum(charge.amount for charge in charges)
-    tiles = pyramid.count_cells(conn, wanted.barely.ranges, [offer.layer_id for offer, *_ in changed])
-    return Barely(tiles, abs(other + vat_of(other) - subtotal - vat_of(subtotal)), wanted.left_out)
+def _other_amount(offer: Offered, held: Contents, wanted: Wanted) -> int:
+    """What a layer costs with the tiles barely touched when they are left out, and without them when they are not."""
+    total, own, touched, own_touched = (
+        sums.get(offer.layer_id, NOTHING) for sums in (held.total, held.own, held.touched, held.own_touched)
+    )
+    total, own = (total + touched, own + own_touched) if wanted.left_out else (total - touched, own - own_touched)
+    charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, own.quantities) if total.cells else []
+    return sum(charge.amount for charge in charges)
 
 
 def offers_in(
@@ -355,10 +335,13 @@ def offers_in(
 
 def _offered(row: RowMapping, sums: Sum) -> Offered:
     values = dict(row)
-    captured, published_ns = captured_to(values.pop("about")), values.pop("published_ns")
-    return Offered(
-        **{**values, "rates": parsed_rates(row["rates"])}, as_of=captured or (iso_from_ns(published_ns) if published_ns else ""), sums=sums
-    )
+    as_of = _as_of(values.pop("about"), values.pop("published_ns"))
+    return Offered(**{**values, "rates": parsed_rates(row["rates"])}, as_of=as_of, sums=sums)
+
+
+@lru_cache(maxsize=4096)
+def _as_of(about: str, published_ns: int | None) -> str:
+    return captured_to(about) or (iso_from_ns(published_ns) if published_ns else "")
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ stays in `properties` (features), in extra columns (points) or in the payload it
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -76,11 +77,16 @@ class Quantities:
     bytes: int = 0
 
     def __add__(self, other: Quantities) -> Quantities:
-        return Quantities(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Quantities)))
+        return Quantities(*map(operator.add, _columns_of(self), _columns_of(other)))
+
+    def __sub__(self, other: Quantities) -> Quantities:
+        return Quantities(*map(operator.sub, _columns_of(self), _columns_of(other)))
 
 
 QUANTITIES: tuple[str, ...] = tuple(f.name for f in fields(Quantities))
 """Names of the columns of a price vector, in their fixed order."""
+
+_columns_of = operator.attrgetter(*QUANTITIES)
 
 
 @dataclass(frozen=True, slots=True)

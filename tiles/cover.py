@@ -27,11 +27,9 @@ Int64s: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
 MAX_CELLS = 1 << 24
-"""Largest box of cells that is scanned, and most cells of a line: about 2,000 km square at zoom 16."""
+"""Most cells of a region: about 2,000 km square at zoom 16."""
 
-_STRIP = 1 << 22  # cells of one scanned strip: bounds the memory of a very large area
 _DOUBT = 1e-7  # tile units; the float64 cut is good to about 1e-10
-_BY_PART = 1 << 20  # a box larger than this is scanned part by part (islands far from each other)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +42,7 @@ class Cover:
     @classmethod
     def from_cells(cls, cells: UInt64s, z: int = ZOOM) -> Cover:
         """The set of these cells, in any order, repeats allowed."""
-        cells = np.sort(np.asarray(cells, np.uint64))  # several times faster than np.unique, which hashes
+        cells = np.sort(np.asarray(cells, np.uint64))
         if not len(cells):
             return cls(np.zeros((0, 2), np.uint64), z)
         first = np.flatnonzero(np.r_[True, np.diff(cells) > 1])
@@ -156,21 +154,16 @@ def cover(region: Region, z: int = ZOOM) -> Cover:
     while (shapely.get_type_id(parts) > 3).any():  # multi geometries and collections inside collections
         parts = shapely.get_parts(parts)
     dims = shapely.get_dimensions(parts)
-    cells = [_cells_of_lines(parts[dims == 1], z)]
+    cells = _cells_of_lines(parts[dims == 1], z)
     if (dims == 0).any():
         lon_lat = shapely.get_coordinates(parts[dims == 0])
-        cells.append(grid.cells_at(lon_lat[:, 0], lon_lat[:, 1], z))
-    areas = parts[dims == 2]
-    if len(areas) > 1 and _box_size(shapely.total_bounds(areas), z) > _BY_PART:
-        cells.extend(_cells_of_areas(areas[i : i + 1], z) for i in range(len(areas)))
-    elif len(areas):
-        cells.append(_cells_of_areas(areas, z))
-    return Cover.from_cells(np.concatenate(cells), z)
-
-
-def _box_size(bounds: Float64s, z: int) -> int:
-    x, y = grid.tile_xy(bounds[[0, 2]], bounds[[3, 1]], z)
-    return int((np.floor(x[1]) - np.floor(x[0]) + 1) * (np.floor(y[1]) - np.floor(y[0]) + 1))
+        cells = np.concatenate([cells, grid.cells_at(lon_lat[:, 0], lon_lat[:, 1], z)])
+    ranges = Cover.from_cells(cells, z).ranges
+    if (dims == 2).any():
+        ranges = np.concatenate([ranges, _ranges_of_areas(parts[dims == 2], z)])
+    found = Cover.from_ranges(ranges, z)
+    _check_size(found.count)
+    return found
 
 
 def _check_size(n: int) -> None:
@@ -286,42 +279,69 @@ def _cells_of_lines(lines: NDArray[np.object_], z: int) -> UInt64s:
     return grid.morton(np.asarray(spread(first, n), np.int64), np.repeat(cuts.row, n))
 
 
-def _cells_of_areas(areas: NDArray[np.object_], z: int) -> UInt64s:
-    """Cells whose inside meets the inside of polygons that do not overlap each other."""
+def _ranges_of_areas(areas: NDArray[np.object_], z: int) -> UInt64s:
+    """Ranges of the cells whose inside meets the inside of polygons that do not overlap each other; work grows with the outline."""
     import shapely
 
     s = segments_of(shapely.get_rings(areas), z)
-    y0, y1 = int(np.floor(s[3].min())), int(np.ceil(s[7].max()))
-    x0, x1 = int(np.floor(min(s[2].min(), s[6].min()))), int(np.ceil(max(s[2].max(), s[6].max())))
-    width = x1 - x0
-    _check_size(width * (y1 - y0))
     cuts = cut(s, np.floor(s[3]).astype(np.int64), np.ceil(s[7]).astype(np.int64) - 1, z)
-    first = np.floor(np.minimum(cuts.x_top, cuts.x_bottom)).astype(np.int64) - x0
-    final = np.ceil(np.maximum(cuts.x_top, cuts.x_bottom)).astype(np.int64) - 1 - x0  # before `first` on a column edge: no cell
-    # Even-odd along the middle of each row: holes and parts need no case of their own. It decides only cells that no edge passes.
-    lon_t, lat_t, x_t, _, lon_b, lat_b, x_b, _ = s
+    first = np.floor(np.minimum(cuts.x_top, cuts.x_bottom)).astype(np.int64)
+    n = np.ceil(np.maximum(cuts.x_top, cuts.x_bottom)).astype(np.int64) - first  # 0 on a column edge: no cell
+    _check_size(int(n.sum()))
+    outline = _cells(spread(first, n), np.repeat(cuts.row, n), z)
+    beside = _distinct(np.concatenate([outline, _beside_edges(s, cuts.row[n == 0], first[n == 0], z)]))
+    ranges = [np.stack([outline, outline + np.uint64(1)], axis=1)]
+    flips = _flips(s, cuts, z)
+    # All ground of a cell without an outline is on one side of it: siblings of cells with one are asked, from fine to coarse.
+    touched = Cover.from_cells(outline, z)
+    for up in range(z):
+        parents = _distinct(beside >> np.uint64(2))
+        asked = (parents[:, None] << np.uint64(2) | np.arange(4, dtype=np.uint64)).ravel()
+        low = asked[~touched.contains(asked)] << np.uint64(2 * up)
+        low = low[_are_inside(flips, low, z)]
+        ranges.append(np.stack([low, low + np.uint64(1 << 2 * up)], axis=1))
+        if len(parents) < 2:
+            break  # no ground outside this one cell
+        beside, touched = parents, Cover.from_cells(parents, z - up - 1)
+    return np.concatenate(ranges)
+
+
+def _distinct(cells: UInt64s) -> UInt64s:
+    cells = np.sort(cells)  # several times faster than np.unique, which hashes
+    return cells[np.r_[True, cells[1:] != cells[:-1]]] if len(cells) else cells
+
+
+def _cells(x: Int64s, y: Int64s, z: int) -> UInt64s:
+    """The cells of these columns and rows that the grid has."""
+    on = (x >= 0) & (x < 1 << z) & (y >= 0) & (y < 1 << z)
+    return grid.morton(x[on], y[on])
+
+
+def _beside_edges(segments: tuple[Float64s, ...], row: Int64s, column: Int64s, z: int) -> UInt64s:
+    """The cells on both sides of what runs exactly along an edge of the grid: the outline is in none of them and yet parts them."""
+    _, _, x_t, y_t, _, _, x_b, y_b = segments
+    level = np.flatnonzero((y_t == y_b) & (np.floor(y_t) == y_t))
+    first = np.floor(np.minimum(x_t[level], x_b[level])).astype(np.int64)
+    n = np.ceil(np.maximum(x_t[level], x_b[level])).astype(np.int64) - first
+    _check_size(int(n.sum()))
+    x, y = np.asarray(spread(first, n), np.int64), np.repeat(y_t[level].astype(np.int64), n)
+    return np.concatenate([_cells(x, y - 1, z), _cells(x, y, z), _cells(column - 1, row, z), _cells(column, row, z)])
+
+
+def _flips(segments: tuple[Float64s, ...], cuts: _Cuts, z: int) -> Int64s:
+    """Where the middle line of a row goes in or out, as row * width + column, sorted. It decides only cells without an outline."""
+    lon_t, lat_t, x_t, _, lon_b, lat_b, x_b, _ = segments
     middle = grid.lat_of(cuts.row + 0.5, z)
     i = np.flatnonzero((lat_t[cuts.k] > middle) & (lat_b[cuts.k] <= middle))
     j = cuts.k[i]
     x_middle = x_t[j] + (middle[i] - lat_t[j]) / (lat_b[j] - lat_t[j]) * (x_b[j] - x_t[j])
-    toggle = np.clip(np.ceil(x_middle - 0.5).astype(np.int64) - x0, 0, width)
-    strip = max(1, _STRIP // (width + 1))
-    found = [
-        _scan(strip_y, min(strip_y + strip, y1), x0, width, (cuts.row, first, final), (cuts.row[i], toggle))
-        for strip_y in range(y0, y1, strip)
-    ]
-    return np.concatenate(found)
+    width = 1 << z
+    return np.sort(cuts.row[i] * (width + 1) + np.clip(np.ceil(x_middle - 0.5).astype(np.int64), 0, width))
 
 
-def _scan(y0: int, y1: int, x0: int, width: int, edges: tuple[Int64s, Int64s, Int64s], toggles: tuple[Int64s, Int64s]) -> UInt64s:
-    """Cells of the rows `y0` to `y1` (exclusive) in which an edge lies or whose middle is inside."""
-    row, first, final = edges
-    size = (y1 - y0) * (width + 1)
-    i = np.flatnonzero((row >= y0) & (row < y1) & (final >= first))
-    base = (row[i] - y0) * (width + 1)
-    passed = np.cumsum(np.bincount(base + first[i], minlength=size) - np.bincount(base + final[i] + 1, minlength=size)) > 0
-    row, toggle = toggles
-    i = np.flatnonzero((row >= y0) & (row < y1))
-    inside = np.cumsum(np.bincount((row[i] - y0) * (width + 1) + toggle[i], minlength=size)) & 1  # each row has an even number
-    y, x = np.divmod(np.flatnonzero(passed | inside.astype(np.bool_)), width + 1)
-    return grid.morton(x + x0, y + y0)
+def _are_inside(flips: Int64s, cells: UInt64s, z: int) -> Bools:
+    """Even-odd along the row of each cell: holes and parts need no case of their own, as each row has an even number of flips."""
+    x, y = grid.xy(cells)
+    at = y.astype(np.int64) * ((1 << z) + 1) + x.astype(np.int64)
+    inside: Bools = (np.searchsorted(flips, at, side="right") & 1).astype(np.bool_)
+    return inside
