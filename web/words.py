@@ -6,6 +6,7 @@ message of the service (English).
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from typing import Any
@@ -113,11 +114,11 @@ SEVERITIES = {"error": lazy_gettext("error"), "warning": lazy_gettext("warning")
 ROLES = {"member": lazy_gettext("member"), "auditor": lazy_gettext("auditor"), "operator": lazy_gettext("operator")}
 ACTORS = {"system": lazy_gettext("the exchange itself")}
 SCOPES = {
-    "read": lazy_gettext("read"),
-    "buy": lazy_gettext("buy"),
-    "sell": lazy_gettext("sell"),
+    "read": lazy_gettext("look and ask"),
+    "buy": lazy_gettext("hold prices and pay"),
+    "sell": lazy_gettext("upload and publish"),
     "audit": lazy_gettext("read the log"),
-    "operate": lazy_gettext("operate"),
+    "operate": lazy_gettext("run the exchange"),
 }
 THEMES = {"system": lazy_gettext("as the system"), "light": lazy_gettext("light"), "dark": lazy_gettext("dark")}
 STAGES = {
@@ -250,6 +251,11 @@ def sentence(code: str, message: str) -> str:
     """What a code means, in the language of the request; else the message."""
     found = ERRORS.get(code)
     return str(found) if found is not None else message
+
+
+def says_more(message: str, said: str) -> bool:
+    """Whether a message is another sentence than the one that was said, capitals and stops aside."""
+    return re.sub(r"\W", "", message).casefold() != re.sub(r"\W", "", said).casefold()
 
 
 def label(table: dict[str, Any], code: str) -> str:
