@@ -67,6 +67,10 @@ def pictures(page: Page, url: str) -> None:
     take(page, "explore")
     play(page, url, "seller")
     take(page, "sell")
+    page.click("main table a[href^='/sell/']")
+    page.click("#to-terms")
+    page.wait_for_selector("html[data-map=idle]", state="attached")
+    take(page, "publish")
     play(page, url, "auditor")
     take(page, "audit")
 
