@@ -39,6 +39,7 @@ class Action(StrEnum):
     PERSON_ADDED = "person.added"
     PERSON_SUSPENDED = "person.suspended"
     PERSON_RESUMED = "person.resumed"
+    PERSON_ROLE_CHANGED = "person.role_changed"
     PERSON_PASSWORD_SET = "person.password_set"
     INVITATION_REVOKED = "invitation.revoked"
     SESSION_OPENED = "session.opened"

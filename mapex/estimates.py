@@ -194,7 +194,7 @@ def estimate(
         purpose: None = any: permits and licences are then judged for the best purpose that the buyer could name.
 
     Raises:
-        Invalid: `purpose.unknown`, `region.too_large`. NotFound: `dataset.unknown`. Denied: `role.member`.
+        Invalid: `purpose.unknown`, `region.too_large`. NotFound: `dataset.unknown`, `layer.unknown`. Denied: `role.member`.
     """
     org_id = authority.member(by)
     wanted = want(area, layers=layers, dataset=dataset, purpose=purpose, without=without, leave_barely=leave_barely)
@@ -315,7 +315,8 @@ def offers_in(
 ) -> list[Offered]:
     """The layers of live offers that have a sum, as far as wanted.
 
-    Raises: NotFound: no live offer has the named dataset (unpublished, foreign draft and absent are not told apart).
+    Raises: NotFound: no live offer has the named dataset (unpublished, foreign draft and absent are not told apart), or a layer of this
+    name.
     """
     if dataset is not None:
         _check_dataset(conn, dataset)
@@ -326,10 +327,11 @@ def offers_in(
         "JOIN dataset d ON d.id = v.dataset_id JOIN organisation g ON g.id = o.org_id AND g.state = 'active' WHERE l.id IN :layers"
     ).bindparams(bindparam("layers", expanding=True, type_=String()))
     found = [_offered(row, sums[row["layer_id"]]) for row in conn.execute(statement, {"layers": list(sums)}).mappings()]
-    if layers is not None:
-        found = [offer for offer in found if offer.layer in layers or offer.kind in layers]
     if dataset is not None:
         found = [offer for offer in found if dataset in (offer.dataset, f"{offer.org}/{offer.dataset}")]
+    if layers is not None:
+        _check_layers(conn, layers, found, dataset or "")
+        found = [offer for offer in found if offer.layer in layers or offer.kind in layers]
     return found
 
 
@@ -362,6 +364,24 @@ def _check_dataset(conn: Connection, dataset: str) -> None:
     ).first()
     if found is None:
         raise NotFound("dataset.unknown", f"no dataset {dataset!r} is on offer; `mapex search` lists what is", dataset=dataset)
+
+
+def _check_layers(conn: Connection, layers: frozenset[str], found: Sequence[Offered], dataset: str) -> None:
+    """Refuse a name that is neither a kind nor a layer on offer anywhere; one that is on offer elsewhere has only nothing here."""
+    unknown = layers - set(LayerKind) - {offer.layer for offer in found}
+    if not unknown:
+        return
+    org, _, slug = dataset.rpartition("/")
+    statement = text(
+        "SELECT l.name FROM layer l JOIN offer o ON o.version_id = l.version_id AND o.state = 'live' JOIN dataset d ON d.id = o.dataset_id "
+        "JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
+        "WHERE l.name IN :names AND (:slug = '' OR d.slug = :slug) AND (:org = '' OR g.slug = :org)"
+    ).bindparams(bindparam("names", expanding=True, type_=String()))
+    unknown -= set(conn.execute(statement, {"names": sorted(unknown), "slug": slug, "org": org}).scalars())
+    if unknown:
+        names, known = ", ".join(sorted(unknown)), sorted({offer.layer for offer in found})
+        here = f"in this area there are {', '.join(known)}" if known else "in this area there are none at all"
+        raise NotFound("layer.unknown", f"no layer {names!r} is on offer; {here}", unknown=sorted(unknown), known=known)
 
 
 def permitted(conn: Connection, org_id: str, handling_class: str, purpose: str | None, cells: Cover, at_ns: int) -> Permitted:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
 
 from mapex import audit, authority, db, ids, schema
 from mapex.audit import Action
@@ -182,7 +182,12 @@ def _open(ex: Exchange) -> tuple[Any, ...]:
         row.ended_ns.is_(None),
         row.expires_ns > ex.now(),
         or_(row.org_id.is_(None), org.state == "active"),
-        or_(row.inviter_id.is_(None), inviter.state == "active"),
+        # Who invited may still do so: an operator anybody, a member into the own organisation.
+        or_(
+            row.inviter_id.is_(None),
+            and_(inviter.state == "active", inviter.role == "operator"),
+            and_(inviter.state == "active", inviter.role == "member", row.role == "member", inviter.org_id == row.org_id),
+        ),
     )
 
 

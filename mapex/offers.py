@@ -183,7 +183,7 @@ def latest(ex: Exchange, by: Actor, dataset: str) -> Offer | None:
 def search(ex: Exchange, by: Actor, area: Area, *, layers: Sequence[str] | None = None) -> list[Listing]:
     """The datasets on offer in a region, own ones too, with what each has there; nothing is stored.
 
-    Raises: Invalid: `region.too_large`.
+    Raises: Invalid: `region.too_large`. NotFound: `layer.unknown`.
     """
     wanted = want(area, layers=layers)
     with db.read(ex) as conn:

@@ -135,7 +135,7 @@ def get_org(ex: Exchange, slug: str) -> Org:
 def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
     """Suspend or resume an organisation with all its persons and tokens; effective on their next request."""
     authority.operator(by)
-    action = _state_action(state, audit.Action.ORG_SUSPENDED, audit.Action.ORG_RESUMED)
+    action = state_action(state, audit.Action.ORG_SUSPENDED, audit.Action.ORG_RESUMED)
     with db.begin(ex) as conn:
         org = find_org(conn, slug)
         if org.state == state:
@@ -214,6 +214,14 @@ def get_person(ex: Exchange, *, person_id: str = "", email: str = "", session_ke
     return _person(row) if row else None
 
 
+def find_person(conn: Connection, email: str) -> Person:
+    """The person of this e-mail, in the caller's transaction.
+
+    Raises: NotFound: `person.unknown`.
+    """
+    return _find_person(conn, schema.person.c.email == email)
+
+
 def persons(ex: Exchange, by: Actor | None = None) -> Sequence[Person]:
     """All persons by e-mail; a member gets those of the own organisation."""
     query = _persons().order_by(schema.person.c.email)
@@ -221,17 +229,6 @@ def persons(ex: Exchange, by: Actor | None = None) -> Sequence[Person]:
         query = query.where(schema.person.c.org_id == by.org_id)
     with db.read(ex) as conn:
         return [_person(row) for row in conn.execute(query).mappings()]
-
-
-def set_person_state(ex: Exchange, by: Actor | None, email: str, state: str) -> Person:
-    """Suspend (all sessions end) or resume a person; effective on the next request."""
-    authority.operator(by)
-    action = _state_action(state, audit.Action.PERSON_SUSPENDED, audit.Action.PERSON_RESUMED)
-    with db.begin(ex) as conn:
-        person = _find_person(conn, schema.person.c.email == check_email(email))
-        conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(state=state, session_key=secrets.token_hex(32)))
-        audit.append(conn, ex, by, action, owner=person.org_slug, subject=person.email)
-        return _find_person(conn, schema.person.c.id == person.id)
 
 
 def set_language(ex: Exchange, by: Actor, language: str) -> None:
@@ -472,7 +469,11 @@ def _token(row: RowMapping) -> Token:
     return Token(row["id"], row["name"], tuple(row["scopes"].split()), row["created_ns"], row["expires_ns"], row["revoked_ns"])
 
 
-def _state_action(state: str, suspended: audit.Action, resumed: audit.Action) -> audit.Action:
+def state_action(state: str, suspended: audit.Action, resumed: audit.Action) -> audit.Action:
+    """What is logged of a change to this state.
+
+    Raises: Invalid: `state.unknown`.
+    """
     if state not in ("active", "suspended"):
         raise Invalid("state.unknown", f"state must be active or suspended, not {state!r}", state=state)
     return suspended if state == "suspended" else resumed

@@ -72,7 +72,7 @@ def quote(
     Raises:
         Invalid: `purpose.missing`, `purpose.unknown`, `region.too_large`, `quote.empty` (nothing is on offer there).
         Denied: `role.member`, or everything in the region needs a permit or licence term that the buyer lacks (`permit.*`,
-        `licence.purpose`; all refusals in the details). NotFound: `dataset.unknown`.
+        `licence.purpose`; all refusals in the details). NotFound: `dataset.unknown`, `layer.unknown`.
     """
     if not purpose:
         raise Invalid("purpose.missing", "a quote needs the purpose of use; it is part of the licence that is bought")

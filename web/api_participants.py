@@ -6,7 +6,7 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from mapex import invitations, participants
+from mapex import invitations, participants, standing
 from mapex.invitations import Invitation
 from mapex.participants import Org, Person
 from mapex.times import iso_from_ns
@@ -132,6 +132,13 @@ class StateIn(Body):
     state = fields.String(required=True, validate=OneOf(["active", "suspended"]))
 
 
+class RoleIn(Body):
+    """A role, and for a member the organisation (slug)."""
+
+    role = fields.String(required=True, validate=OneOf(["member", "auditor", "operator"]))
+    org = fields.String(load_default="", validate=Length(0, 63))
+
+
 @blueprint.get("/tokens")
 @policy("account")
 @blueprint.output(TokensOut)
@@ -221,7 +228,16 @@ def add_person(json_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output(PersonOut)
 def set_person_state(email: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Suspend or resume a person."""
-    return _person(participants.set_person_state(exchange(), current_actor(), email, json_data["state"]))
+    return _person(standing.set_state(exchange(), current_actor(), email, json_data["state"]))
+
+
+@blueprint.post("/persons/<email>/role")
+@policy("operate")
+@blueprint.input(RoleIn)
+@blueprint.output(PersonOut)
+def set_person_role(email: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Give a person another role; sessions end, tokens are revoked."""
+    return _person(standing.set_role(exchange(), current_actor(), email, json_data["role"], org=json_data["org"]))
 
 
 @blueprint.get("/invitations")

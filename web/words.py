@@ -223,6 +223,8 @@ ERRORS = {
     "role.operator": lazy_gettext("Only the operator of the exchange can do this."),
     "invitation.unknown": lazy_gettext("This invitation was used, taken back, or has expired. Ask for a new one."),
     "invitation.foreign": lazy_gettext("You can invite people into your own organisation only."),
+    "operator.last": lazy_gettext("This is the only active operator. Make another one first."),
+    "person.unknown": lazy_gettext("There is no such person."),
     "person.exists": lazy_gettext("This person has an account already."),
     "person.email": lazy_gettext("This is no e-mail address."),
     "person.org": lazy_gettext("A member needs an organisation; auditors and operators have none."),

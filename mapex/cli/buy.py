@@ -11,7 +11,7 @@ from urllib.parse import quote as quoted
 import click
 
 from mapex.cli.client import Client
-from mapex.cli.output import bar, show, size, table
+from mapex.cli.output import bar, counted, show, size, table
 from mapex.errors import Invalid
 
 METRES_A_DEGREE = 111_320
@@ -101,7 +101,7 @@ def quote_text(quote: dict[str, Any]) -> str:
     ]
     lines = [table(["dataset", "layer", "quantity", "unit", "rate", "tiles", "KRW"], rows, right={2, 4, 5, 6})] if rows else []
     lines += [f"Not included: {r['message']}" for r in quote.get("refusals", [])]
-    lines.append(f"VAT {_won(quote['vat'])}   Total {_won(quote['total'])} KRW for {quote['tiles']} tiles")
+    lines.append(f"VAT {_won(quote['vat'])}   Total {_won(quote['total'])} KRW for {counted(quote['tiles'], 'tile')}")
     if quote.get("id"):
         lines.append(f"Quote {quote['id']}, held until {quote['expires_at']}. Buy with: mapex buy {quote['id']}")
     return "\n".join(lines)
@@ -166,6 +166,8 @@ def get(order_id: str, folder: Path, streams: int, as_json: bool) -> None:
 
     with bar("Downloading", in_bytes=True) as progress:
         outcome = Download(Client.from_environment(), order_id, folder).run(streams=streams, progress=progress)
-    counts = f"{outcome['files']} files, {size(outcome['bytes'])}, {outcome['verified']} verified, {outcome['fetched']} fetched now"
+    counts = (
+        f"{counted(outcome['files'], 'file')}, {size(outcome['bytes'])}, {outcome['verified']} verified, {outcome['fetched']} fetched now"
+    )
     text = f"{counts}. See {folder / 'manifest.json'}"
     show(outcome, as_json=as_json, text=text)

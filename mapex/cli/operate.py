@@ -202,13 +202,29 @@ def person_password(email: str) -> None:
 @person.command(name="suspend")
 @click.argument("email")
 @click.option("--resume", is_flag=True, help="Let the person act again.")
-def person_suspend(email: str, resume: bool) -> None:
-    """Stop a person: sessions end, tokens are refused."""
-    from mapex import participants
+@as_json_option
+def person_suspend(email: str, resume: bool, as_json: bool) -> None:
+    """Stop a person: sessions end, tokens are refused. The only operator stays."""
+    from mapex import standing
 
     with the_exchange() as ex:
-        made = participants.set_person_state(ex, None, email, "active" if resume else "suspended")
-    click.echo(f"{made.email}: {made.state}")
+        made = standing.set_state(ex, None, email, "active" if resume else "suspended")
+    show({"email": made.email, "state": made.state}, as_json=as_json, text=f"{made.email}: {made.state}")
+
+
+@person.command(name="role")
+@click.argument("email")
+@click.argument("role", type=click.Choice(["member", "auditor", "operator"]))
+@click.option("--org", "org_slug", default="", help="Organisation of a member.")
+@as_json_option
+def person_role(email: str, role: str, org_slug: str, as_json: bool) -> None:
+    """Give a person another role: sessions end, tokens are revoked. The only operator stays one."""
+    from mapex import standing
+
+    with the_exchange() as ex:
+        made = standing.set_role(ex, None, email, role, org=org_slug)
+    record = {"email": made.email, "org": made.org_slug, "role": made.role}
+    show(record, as_json=as_json, text=f"{made.email}: {made.role}" + (f" of {made.org_slug}" if made.org_slug else ""))
 
 
 @person.command(name="list")

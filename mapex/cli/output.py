@@ -85,6 +85,11 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: `1 tile`, `15 tiles`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 class Bar(Protocol):
     """Something that shows how far a long task is."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -72,12 +73,18 @@ def inspect(file: Path, crs: str | None, origin: str | None, height_datum: str |
     counts = told["counts"]
     lines = [
         f"{file.name}: {told['kind']}",
-        f"CRS    {told['crs'] or 'unknown'} ({told['crs_source']})   heights {told.get('height_datum', 'unknown')}",
+        f"CRS    {_crs_name(told['crs'])} ({told['crs_source']})   heights {told.get('height_datum', 'unknown')}",
         f"box    {', '.join(f'{v:.6f}' for v in told['box']) if told['box'] else 'unplaced'}",
         "counts " + ", ".join(f"{counts[k]:,} {k}" for k in ("read", "placed", "unplaced", "rejected")),
     ]
     show(told, as_json=as_json, text="\n".join([*lines, findings_text(told["findings"])]).rstrip())
     return 0 if is_publishable(told) else EXIT_CODES["not publishable"]
+
+
+def _crs_name(crs: str | None) -> str:
+    """What people call it: a code as it is, of a whole definition (WKT) only its name."""
+    found = re.match(r'[A-Z]+\["([^"]+)"', crs or "")
+    return found[1] if found else crs or "unknown"
 
 
 def is_publishable(told: dict[str, Any]) -> bool:

@@ -208,6 +208,14 @@ def test_the_operator_runs_the_exchange_over_http(operator: Caller, seller: Call
     operator.call("POST", "/persons", {"email": "kim@nuri.example", "org": "nuri"}, status=201)
     assert {"kim@nuri.example", seller.actor.email} <= {person["email"] for person in operator.call("GET", "/persons")["persons"]}
     assert operator.call("POST", "/persons/kim@nuri.example/state", {"state": "suspended"})["state"] == "suspended"
+    assert operator.call("POST", "/persons/kim@nuri.example/state", {"state": "active"})["state"] == "active"
+    changed = operator.call("POST", "/persons/kim@nuri.example/role", {"role": "auditor"})
+    assert (changed["role"], changed["org"], changed["state"]) == ("auditor", "", "active")
+    assert operator.call("POST", "/persons/kim@nuri.example/role", {"role": "member"}, status=422)["code"] == "person.org"
+    own = f"/persons/{operator.actor.email}"
+    assert operator.call("POST", f"{own}/role", {"role": "auditor"}, status=409)["code"] == "operator.last"
+    assert operator.call("POST", f"{own}/state", {"state": "suspended"}, status=409)["code"] == "operator.last"
+    assert seller.call("POST", "/persons/kim@nuri.example/role", {"role": "operator"}, status=403)["code"] == "role.operate"
     operator.call("POST", "/organisations/hanbit/state", {"state": "suspended"})
     seller.call("GET", "/me", status=401)
     operator.call("POST", "/organisations/hanbit/state", {"state": "active"})

@@ -6,7 +6,7 @@ import pytest
 from builders import Clock, a_person, an_org
 from sqlalchemy import select
 
-from mapex import audit, invitations, participants, schema
+from mapex import audit, invitations, participants, schema, standing
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Exchange
 
@@ -84,11 +84,25 @@ def test_a_suspended_inviter_or_organisation_lets_nobody_in(exchange: Exchange, 
     inviter = a_person(exchange, "hanbit")
     _, secret = invitations.invite(exchange, inviter, "kim@hanbit.example", org="hanbit")
     if who == "inviter":
-        participants.set_person_state(exchange, None, inviter.email, "suspended")
+        standing.set_state(exchange, None, inviter.email, "suspended")
     else:
         participants.set_org_state(exchange, None, "hanbit", "suspended")
     with pytest.raises(NotFound):
         invitations.redeem(exchange, secret, name="Kim", password=PASSWORD)
+
+
+def test_what_an_operator_of_yesterday_invited_lets_nobody_in(exchange: Exchange) -> None:
+    a_person(exchange, role="operator")
+    inviter = a_person(exchange, role="operator")
+    _, secret = invitations.invite(exchange, inviter, "kim@x.example", role="operator")
+    invitations.look(exchange, secret)
+    standing.set_role(exchange, None, inviter.email, "auditor")
+    with pytest.raises(NotFound):
+        invitations.redeem(exchange, secret, name="Kim", password=PASSWORD)
+    an_org(exchange, "hanbit")
+    standing.set_role(exchange, None, inviter.email, "member", org="hanbit")
+    with pytest.raises(NotFound):
+        invitations.look(exchange, secret)
 
 
 def test_members_invite_members_of_their_own_organisation_only(exchange: Exchange) -> None:

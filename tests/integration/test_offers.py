@@ -164,6 +164,35 @@ def test_an_empty_region_cannot_be_quoted(exchange: Exchange) -> None:
     assert caught.value.code == "quote.empty"
 
 
+def test_a_layer_that_nobody_offers_is_named_with_those_that_there_are(exchange: Exchange) -> None:
+    market = a_market(exchange, layers=[a_layer(block()), a_layer(block(2), name="signs")])
+    for ask in (
+        market.quote,
+        lambda **wanted: offers.estimate(exchange, market.buyer, area(market.cells), **wanted),
+        lambda **wanted: offers.search(exchange, market.buyer, area(market.cells), **wanted),
+    ):
+        with pytest.raises(NotFound) as caught:
+            ask(layers=["nope", "signs", "hdmap"])
+        assert caught.value.code == "layer.unknown"
+        assert caught.value.details == {"unknown": ["nope"], "known": ["hdmap", "signs"]}
+        assert "'nope'" in caught.value.message and "hdmap, signs" in caught.value.message
+
+
+def test_a_layer_that_is_offered_elsewhere_is_only_nothing_here(exchange: Exchange) -> None:
+    market = a_market(exchange, layers=[a_layer(block(), name="signs")])
+    elsewhere = area([SEOUL - 100_000])
+    for layers in (["signs"], ["hdmap"], ["pointcloud"]):  # a name on offer elsewhere, and kinds
+        assert offers.estimate(exchange, market.buyer, elsewhere, layers=layers).lines == ()
+    with pytest.raises(NotFound) as caught:
+        offers.estimate(exchange, market.buyer, elsewhere, layers=["nope"])
+    assert caught.value.details["known"] == []
+    assert offers.estimate(exchange, market.buyer, area(market.cells), layers=["signs"], dataset="hanbit/streets").lines
+    offers.withdraw(exchange, market.seller, "streets")
+    with pytest.raises(NotFound) as caught:  # what was withdrawn is as absent as what never was
+        offers.estimate(exchange, market.buyer, area(market.cells), layers=["signs"])
+    assert caught.value.code == "layer.unknown"
+
+
 def test_a_quote_needs_a_purpose(exchange: Exchange) -> None:
     market = a_market(exchange)
     with pytest.raises(Invalid) as caught:

@@ -7,7 +7,7 @@ import pytest
 from builders import Clock, a_person, an_exchange, an_org
 from sqlalchemy import select
 
-from mapex import audit, db, participants, schema
+from mapex import audit, db, participants, schema, standing
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Exchange
 
@@ -97,7 +97,7 @@ def test_suspended_persons_and_organisations_are_refused_until_they_are_resumed(
     assert not is_let_in()
     participants.set_org_state(exchange, None, "dongil", "active")
     assert is_let_in()
-    participants.set_person_state(exchange, None, person.email, "suspended")
+    standing.set_state(exchange, None, person.email, "suspended")
     assert not is_let_in()
 
 

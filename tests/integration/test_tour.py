@@ -292,6 +292,16 @@ def test_search_finds_what_is_offered(exchange: Running, bought: dict[str, dict[
     assert [d["dataset"] for d in found["datasets"]] == ["redmond"]
 
 
+def test_a_layer_that_nobody_offers_is_named(exchange: Running, bought: dict[str, dict[str, Any]], buyer: str) -> None:
+    where = ("--region", bought["karlsruhe"]["region"], "--layers", "nope")
+    for words in (("search", *where), ("quote", *where, "--purpose", "research")):
+        with pytest.raises(Failed) as refused:
+            exchange.cli(*words, token=buyer)
+        assert (refused.value.status, refused.value.error["code"]) == (3, "layer.unknown")
+        assert refused.value.error["details"]["known"] == [layer["name"] for layer in bought["karlsruhe"]["push"]["layers"]]
+        assert "nope" in refused.value.stderr
+
+
 def test_a_stranger_sees_nothing_of_an_order(exchange: Running, bought: dict[str, dict[str, Any]], seller: str) -> None:
     with pytest.raises(Failed) as refused:
         exchange.cli("get", bought["karlsruhe"]["buy"]["id"], "--to", exchange.folder / "stolen", token=seller)

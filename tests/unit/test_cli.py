@@ -118,6 +118,15 @@ def test_inspect_says_by_its_status_whether_a_file_can_be_published(
     assert json.loads(out) == told  # the JSON is what it is, whatever the status
 
 
+def test_a_crs_that_only_a_definition_says_is_shown_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.las").write_text("x")
+    for crs, shown in (('PROJCRS["Lambert (ft)",BASEGEOGCRS["NAD83"]]', "Lambert (ft) (file)"), ("EPSG:5186", "EPSG:5186 (file)")):
+        monkeypatch.setattr("ingest.inspect.inspect", lambda *_, crs=crs, **__: told_of(crs=crs))
+        assert f"CRS    {shown}   heights" in run(["inspect", str(tmp_path / "a.las")], capsys)[1]
+
+
 @pytest.mark.parametrize("origin", ["1", "1,2,3,4", "a,b"])
 def test_a_malformed_origin_is_refused(origin: str) -> None:
     with pytest.raises(Invalid) as refused:

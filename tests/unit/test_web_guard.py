@@ -11,7 +11,7 @@ from apiflask import APIFlask
 from builders import a_person, an_exchange
 from flask.testing import FlaskClient
 
-from mapex import participants
+from mapex import participants, standing
 from mapex.exchange import Exchange
 from web import create_app
 from web.policy import POLICIES, authorize, check_routes, policy, policy_of
@@ -85,7 +85,7 @@ def test_a_suspended_person_is_out_at_the_next_request(ex: Exchange, app: APIFla
     participants.set_password(ex, None, by.email, PASSWORD)
     client, token = app.test_client(), token_of(ex, by.email)
     assert sign_in(client, by.email) == 302
-    participants.set_person_state(ex, None, by.email, "suspended")
+    standing.set_state(ex, None, by.email, "suspended")
     assert client.get("/api/v1/me").status_code == 401
     assert client.get("/api/v1/me", headers=token).status_code == 401
 

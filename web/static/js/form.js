@@ -43,6 +43,15 @@ function gather(form) {
   return found;
 }
 
+/** The address with its `{names}` filled from the body, which loses them. @param {string} path @param {Record<string, any>} body */
+export function addressed(path, body) {
+  return path.replace(/\{(\w+)\}/g, (_all, name) => {
+    const value = body[name];
+    delete body[name];
+    return encodeURIComponent(value);
+  });
+}
+
 /** Ask in the page; the answer is what was pressed. @param {HTMLElement} button @param {string} text @returns {Promise<boolean>} */
 export function sure(button, text) {
   return new Promise((resolve) => {
@@ -71,11 +80,11 @@ for (const form of all("form[data-post]")) {
     try {
       const body = gather(form);
       if (form.dataset.sure) {
-        const text = form.dataset.sure.replace("%(amount)s", won(body.amount)).replace("%(org)s", body.org);
+        const text = form.dataset.sure.replace("%(amount)s", won(body.amount)).replace("%(org)s", body.org).replace("%(email)s", body.email);
         if (!(await sure(button, text))) return;
       }
       button.setAttribute("aria-busy", "true");
-      const made = await post(form.dataset.post, body);
+      const made = await post(addressed(form.dataset.post, body), body);
       if (!form.dataset.shown) return location.reload();
       one("[data-secret]", form).textContent = made[form.dataset.shown];
       one("[data-made]", form).hidden = false;
