@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, select
 
-from mapex import authority, db, schema
+from mapex import authority, db, pyramid, schema
 from mapex.errors import NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.licences import HandlingClass
@@ -123,20 +123,19 @@ def open_one(ex: Exchange, by: Actor, ref: str, number: int, layer: str, kind: s
 def teaser_in_tile(ex: Exchange, by: Actor, z: int, x: int, y: int, *, extent: int = 4096) -> Sequence[TeaserLines]:
     """Teaser lines of everything on sale on a map tile, by layer and class of line; for the map.
 
+    Only teasers of layers that have a tile there are read: the pyramid of what is on offer is their index.
+
     Args:
         by: who asks; there must be somebody, since a teaser is a sample.
         z, x, y: the map tile.
         extent: units on its side.
     """
-    west, south, east, north = grid.bounds(int(grid.morton(x, y)), z)
     with db.read(ex) as conn:
-        rows = conn.execute(_teasers_on_sale()).mappings().all()
+        here = pyramid.layers_in(conn, z, int(grid.morton(x, y)))
+        rows = conn.execute(_teasers_on_sale(here)).mappings().all() if here else []
     found = []
     store: Any = ex.store  # a protocol does not say that its implementations can be keys of a cache
     for row in rows:
-        box = json.loads(row["about"]).get("box")
-        if box is None or box[0] > east or box[2] < west or box[1] > north or box[3] < south:
-            continue
         lines = _teaser(store, row["object_key"]).in_tile(z, x, y, extent)
         for code, name in enumerate(teaser.CLASSES):
             mine = lines.segments[lines.classes == code]
@@ -187,17 +186,16 @@ def may_show(handling_class: str | None, preview: Preview) -> bool:
     return preview.kind not in PICTURES or (handling_class is not None and preview.about.get("blurred") is True)
 
 
-def _teasers_on_sale() -> Any:
+def _teasers_on_sale(layer_ids: Sequence[str]) -> Any:
     layer, preview = schema.layer.c, schema.preview.c
     columns = (
-        layer.about,
         layer.kind,
         preview.object_key,
         schema.dataset.c.slug.label("dataset"),
         schema.organisation.c.slug.label("org"),
     )
     query = select(*columns).select_from(schema.layer).join(schema.preview, and_(preview.layer_id == layer.id, preview.kind == "teaser"))
-    return _on_sale(query).where(layer.handling_class != str(HandlingClass.ORIGINAL)).order_by(layer.id)
+    return _on_sale(query).where(layer.id.in_(layer_ids), layer.handling_class != str(HandlingClass.ORIGINAL)).order_by(layer.id)
 
 
 def _on_sale(query: Any) -> Any:

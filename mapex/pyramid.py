@@ -18,6 +18,7 @@ from sqlalchemy import Connection, String, bindparam, text
 
 from mapex import showcase
 from mapex.db import is_sqlite
+from tiles import grid
 from tiles.batch import QUANTITIES, Quantities
 from tiles.cover import Cover
 from tiles.grid import ZOOM, UInt64s
@@ -104,6 +105,18 @@ def cell_sums(conn: Connection, ranges: UInt64s) -> dict[str, tuple[frozenset[in
 def _cells_and_sum(rows: Sequence[Sequence[int]]) -> tuple[frozenset[int], Sum]:
     cells, *columns = zip(*rows, strict=True)
     return frozenset(cells), Sum(len(cells), Quantities(*map(sum, columns)))
+
+
+def layers_in(conn: Connection, z: int, cell: int) -> list[str]:
+    """The layers on offer that have something in a cell, by id; one look at the index, however many layers there are elsewhere.
+
+    Args:
+        z, cell: a cell of any zoom; a finer one than the sale cell has the layers of its sale cell.
+    """
+    zoom = min(max(z, ZMIN), ZOOM)
+    lo, hi = (cell >> 2 * (z - zoom), (cell >> 2 * (z - zoom)) + 1) if z >= zoom else grid.children(cell, z, zoom)
+    query = text("SELECT DISTINCT layer_id FROM tile_sum WHERE z = :z AND cell >= :lo AND cell < :hi ORDER BY layer_id")
+    return [str(row[0]) for row in conn.execute(query, {"z": zoom, "lo": int(lo), "hi": int(hi)})]
 
 
 def fill(conn: Connection, layer_id: str) -> None:
