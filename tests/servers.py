@@ -56,6 +56,8 @@ class Postgres:
         name = f"mapex_{secrets.token_hex(6)}"
         copied = f' TEMPLATE "{template.rsplit("/", 1)[1]}"' if template else ""
         with psycopg.connect(f"postgresql://mapex@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
+            if copied and connection.info.server_version >= 150000:
+                copied += " STRATEGY FILE_COPY"  # half the work of a copy through the log
             connection.execute(f'CREATE DATABASE "{name}"{copied}'.encode())
         return self.url_of(name)
 

@@ -10,22 +10,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from browsing import Clock, Market, Site
+from browsing import Clock, Market, Site, a_person
 from builders import an_exchange
 from market_builders import RATES, a_draft, a_layer, block
 from playwright.sync_api import Browser, sync_playwright
 from servers import free_port
 
 from ingest import worker
-from mapex import ledger, offers
+from mapex import ledger, offers, participants
 from mapex.cli.serving import serving
 from tiles.batch import LayerKind, Quantities
 from web import create_app, static_files
+
+SELLER, BUYER = "maps@hanbit.example", "buyer@dongil.example"
 
 FLAGS = (
     "--use-gl=angle",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
+    "--disable-gpu-compositing",  # without a graphics card only the map is left to the software renderer
     "--force-color-profile=srgb",
     "--disable-background-networking",
     "--disable-component-update",
@@ -61,11 +64,40 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an empty exchange (SQLite, directory store), to be copied."""
+    folder = tmp_path_factory.mktemp("empty") / "ex"
+    an_exchange(folder).engine.dispose()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stocked_folder(empty_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an exchange with sellers, a buyer and published datasets, to be copied."""
+    folder = tmp_path_factory.mktemp("stocked") / "ex"
+    shutil.copytree(empty_folder, folder)
+    ex = an_exchange(folder, now=Clock())  # type: ignore[arg-type]
+    seller = a_person(ex, SELLER, "hanbit")
+    a_person(ex, BUYER, "dongil")
+    footage = a_layer(
+        block(8), name="recording", kind=LayerKind.RECORDING, handling_class="original", each=Quantities(frames=120, ms=60_000)
+    )
+    walks = a_layer(block(8), name="sidewalks", kind=LayerKind.SIDEWALK, each=Quantities(footway_mm=2_345_678))
+    for slug, spec, licence in (("drive", footage, "research"), ("walks", walks, "commercial"), ("lanes", a_layer(block(8)), "research")):
+        a_draft(ex, seller, slug, [spec])
+        offers.publish(ex, seller, slug, rate_card=RATES, licence=licence)
+    ledger.credit(ex, None, "dongil", 5_000_000, key="first")
+    ex.engine.dispose()
+    return folder
+
+
 @contextmanager
-def opened(folder: Path, chromium: Browser) -> Iterator[Site]:
-    """An empty exchange (SQLite, directory store) behind waitress; at its end nobody complained."""
+def opened(folder: Path, copied: Path, chromium: Browser) -> Iterator[Site]:
+    """A copy in `folder` of the exchange at `copied`, behind waitress; at its end nobody complained."""
     port, clock = free_port(), Clock()
     url = f"http://127.0.0.1:{port}"
+    shutil.copytree(copied, folder / "ex")
     ex = an_exchange(folder / "ex", now=clock, port=port, public_url=url, store_public_url=url)  # type: ignore[arg-type]
     made = Site(ex, url, clock, chromium)
     with serving(create_app(ex), host="127.0.0.1", port=port):
@@ -77,9 +109,10 @@ def opened(folder: Path, chromium: Browser) -> Iterator[Site]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, chromium: Browser) -> Iterator[Site]:
-    """An empty exchange (SQLite, directory store) behind waitress."""
-    with opened(tmp_path, chromium) as made:
+def site(request: pytest.FixtureRequest, tmp_path: Path, chromium: Browser) -> Iterator[Site]:
+    """An exchange that is empty, or holds what `market` sells where the test asks for that."""
+    copied = request.getfixturevalue("stocked_folder" if "market" in request.fixturenames else "empty_folder")
+    with opened(tmp_path, copied, chromium) as made:
         yield made
 
 
@@ -101,23 +134,14 @@ def market(site: Site) -> Market:
 
 
 @pytest.fixture(scope="module")
-def shared_market(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[Market]:
+def shared_market(tmp_path_factory: pytest.TempPathFactory, stocked_folder: Path, chromium: Browser) -> Iterator[Market]:
     """The same market once for all tests of a file that only look."""
-    with opened(tmp_path_factory.mktemp("shared"), chromium) as site:
+    with opened(tmp_path_factory.mktemp("shared"), stocked_folder, chromium) as site:
         yield stocked(site)
 
 
 def stocked(site: Site) -> Market:
-    """Sellers, a buyer and published datasets."""
-    ex = site.ex
-    seller, buyer = site.person("maps@hanbit.example", "hanbit"), site.person("buyer@dongil.example", "dongil")
-    cells = block(8)
-    footage = a_layer(
-        block(8), name="recording", kind=LayerKind.RECORDING, handling_class="original", each=Quantities(frames=120, ms=60_000)
-    )
-    walks = a_layer(block(8), name="sidewalks", kind=LayerKind.SIDEWALK, each=Quantities(footway_mm=2_345_678))
-    for slug, spec, licence in (("drive", footage, "research"), ("walks", walks, "commercial"), ("lanes", a_layer(cells), "research")):
-        a_draft(ex, seller, slug, [spec])
-        offers.publish(ex, seller, slug, rate_card=RATES, licence=licence)
-    ledger.credit(ex, None, "dongil", 5_000_000, key="first")
-    return Market(site, seller, buyer, cells)
+    """The people of a copy of `stocked_folder`, and what they sell."""
+    seller, buyer = (participants.get_person(site.ex, email=email) for email in (SELLER, BUYER))
+    assert seller and buyer
+    return Market(site, seller.actor, buyer.actor, block(8))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import Market, Site, go_to, map_idle, point
+from browsing import SHARP, Market, Site, go_to, map_idle, point
 from market_builders import RATES, SEOUL, a_draft, a_layer, block
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -66,7 +66,7 @@ def streets(site: Site) -> Actor:
 
 
 def test_explore_paints(market: Market) -> None:
-    page = market.site.visit()
+    page = market.site.visit(device_scale_factor=SHARP)
     go_to(page, market.site, *at(3, 3), 13.6)
     assert np.asarray(Image.fromarray(pixels(page).astype("uint8")).convert("L"), dtype=float).std() > 10
     # No console error, no server error, no request to another machine: the fixture fails on any complaint.
@@ -74,7 +74,7 @@ def test_explore_paints(market: Market) -> None:
 
 
 def test_colours_tell_fresh_from_old_and_good_from_bad(site: Site, streets: Actor) -> None:
-    page = site.visit()
+    page = site.visit(device_scale_factor=SHARP)
     go_to(page, site, *at(4, 4), 13.6)
     west, east = at(1.5, 2.5), at(6.5, 2.5)
     assert np.abs(colour_at(page, *west) - colour_at(page, *east)).max() < 8, "both are available"
@@ -88,7 +88,7 @@ def test_colours_tell_fresh_from_old_and_good_from_bad(site: Site, streets: Acto
 
 
 def test_legend_and_address_follow_the_colours(site: Site, streets: Actor) -> None:
-    page = site.visit()
+    page = site.visit(device_scale_factor=SHARP)
     go_to(page, site, *at(4, 4), 13.6)
     expect(page.locator("#legend")).to_contain_text("all chosen data")
     page.get_by_label("Available").focus()
@@ -101,7 +101,7 @@ def test_legend_and_address_follow_the_colours(site: Site, streets: Actor) -> No
     page.keyboard.press("ArrowRight")
     expect(page.locator("#legend li")).to_have_text(["95 or more", "85 – 94", "70 – 84", "50 – 69", "below 50", "unknown", "your area"])
     address = page.url
-    other = site.visit()
+    other = site.visit(device_scale_factor=SHARP)
     other.goto("about:blank")
     other.goto(address)
     map_idle(other)
@@ -110,7 +110,7 @@ def test_legend_and_address_follow_the_colours(site: Site, streets: Actor) -> No
 
 
 def test_numbers_are_in_the_cells_when_near(site: Site, streets: Actor) -> None:
-    page = site.visit()
+    page = site.visit(device_scale_factor=SHARP)
     for zoom, bright in ((14.0, False), (15.2, True)):
         go_to(page, site, *at(1.5, 1.5), zoom)
         page.get_by_label("Fresh").check()
@@ -128,7 +128,7 @@ def test_hover_says_age_and_quality_of_each_layer(site: Site, streets: Actor) ->
     walks = a_layer(block(8), name="walks", kind=LayerKind.SIDEWALK, each=Quantities(footway_mm=9), about={})
     a_draft(site.ex, streets, "walks", [walks])
     offers.publish(site.ex, streets, "walks", rate_card=RATES, licence="research")
-    page = site.visit()
+    page = site.visit(device_scale_factor=SHARP)
     go_to(page, site, *at(4, 4), 13.6)
     page.mouse.move(*point(page, *at(1.4, 2.4)))
     page.mouse.move(*point(page, *at(1.5, 2.5)))

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from browsing import Market, map_idle
+from browsing import SHARP, Market, map_idle
 from PIL import Image
 from playwright.sync_api import expect
 from sqlalchemy import update
@@ -26,7 +26,7 @@ TITLES = {
 def test_hostile_titles_break_no_layout(market: Market, title: str, lang: str, width: int) -> None:
     with db.begin(market.site.ex) as conn:
         conn.execute(update(schema.dataset).where(schema.dataset.c.slug == "walks").values(title=title, description=title))
-    page = market.site.visit(lang=lang, size=(width, 844))
+    page = market.site.visit(lang=lang, size=(width, 844), device_scale_factor=SHARP)
     market.site.open(page, "/datasets/hanbit/walks")
     assert page.locator("h1").text_content() == title
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import WAIT_MS, Site
+from browsing import SHARP, WAIT_MS, Site
 from ingesting import a_version
 from needs import absent
 from PIL import Image
@@ -51,7 +51,8 @@ def still(page: Page) -> None:
 def test_cloud_preview(site: Site) -> None:
     sells(site, "cloud", "street.laz", a_street_cloud(600_000))
     site.person("buyer@dongil.example", "dongil")
-    page = site.visit("buyer@dongil.example")
+    page = site.visit("buyer@dongil.example", device_scale_factor=SHARP)
+    site.open(page, "/explore")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.click("[data-preview-kind=pointcloud]")
@@ -92,7 +93,8 @@ def lit_mask(picture: np.ndarray) -> np.ndarray:
 def test_cloud_preview_without_webgl_is_a_picture(site: Site) -> None:
     sells(site, "cloud", "street.laz", a_street_cloud(40_000))
     site.person("buyer@dongil.example", "dongil")
-    page = site.visit("buyer@dongil.example")
+    page = site.visit("buyer@dongil.example", device_scale_factor=SHARP)
+    site.open(page, "/explore")
     page.evaluate(
         "() => { const own = HTMLCanvasElement.prototype, real = own.getContext;"
         " own.getContext = function (kind, ...more) { return kind === 'webgl2' ? null : real.call(this, kind, ...more); }; }"
@@ -117,7 +119,8 @@ def street(tmp_path: Path) -> bytes:
 def test_clip_preview(site: Site, street: bytes) -> None:
     sells(site, "street", "street.mcap", street, handling="pseudonymised", rates={"frame": 20})
     site.person("buyer@dongil.example", "dongil")
-    page = site.visit("buyer@dongil.example")
+    page = site.visit("buyer@dongil.example", device_scale_factor=SHARP)
+    site.open(page, "/explore")
     answers: list[tuple[str, int]] = []
     page.on("response", lambda answer: answers.append((answer.url, answer.status)))
     page.click("[data-preview-kind=recording]")
@@ -144,6 +147,7 @@ def test_original_footage_shows_what_was_recorded_and_no_picture(site: Site, str
     sells(site, "street", "street.mcap", street, handling="original", rates={"frame": 20})
     site.person("buyer@dongil.example", "dongil")
     page = site.visit("buyer@dongil.example", lang="ko")
+    site.open(page, "/explore")
     page.click("[data-preview-kind=recording]")
     dialog = page.locator("dialog.preview")
     expect(dialog).to_contain_text("원본 영상은 구매 전에 보여 드리지 않습니다", timeout=WAIT_MS)
@@ -157,7 +161,7 @@ def test_lines_of_a_draft_are_shown_to_its_seller(site: Site) -> None:
     seller = site.person("maps@hanbit.example", "hanbit")
     a_version(site.ex, {"walks.geojson": a_map(40)}, by=seller, slug="walks")
     work(site.ex)
-    page = site.visit("maps@hanbit.example", size=(390, 844))
+    page = site.visit("maps@hanbit.example", size=(390, 844), device_scale_factor=SHARP)
     page.goto(f"{site.url}/sell/walks/1")
     page.click("[data-preview]")
     canvas = page.locator("dialog.preview figure.lines canvas[data-lines]")
