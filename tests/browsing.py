@@ -63,6 +63,7 @@ class Site:
             viewport={"width": size[0], "height": size[1]},
             locale="ko-KR" if lang == "ko" else "en-GB",
             accept_downloads=True,
+            base_url=self.url,
         )
         made.set_default_timeout(WAIT_MS)
         self.contexts.append(made)

@@ -31,7 +31,7 @@ export async function fetchAll(order, wanted, { signal, got, take }) {
     try {
       waiting = (await post("/grants", { order, tiles: batch.map((tile) => tile.id), holder }, { signal })).grants;
     } catch (error) {
-      return { failed, error };
+      return { failed, error: signal.aborted ? stopped() : error };
     }
     const byId = new Map(batch.map((tile) => [tile.id, tile]));
     const work = async () => {
@@ -48,11 +48,13 @@ export async function fetchAll(order, wanted, { signal, got, take }) {
       }
     };
     await Promise.all(Array.from({ length: batch.some((tile) => tile.size > LARGE) ? 1 : AT_ONCE }, work));
-    if (signal.aborted) return { failed, error: { code: "download.stopped", message: _("Stopped.") } };
+    if (signal.aborted) return { failed, error: stopped() };
     if (silent >= AWAY) return { failed, error: { code: "store.unavailable" } };
   }
   return { failed, error: null };
 }
+
+const stopped = () => ({ code: "download.stopped", message: _("Stopped.") });
 
 /** @param {any[]} wanted @returns {any[][]} */
 function batches(wanted) {

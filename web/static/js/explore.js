@@ -6,7 +6,7 @@ import { all, make, one, tell } from "./dom.js";
 import { _, page, sentence } from "./i18n.js";
 import { wireKeys } from "./keys.js";
 import { addMarks, areaTiles, hatchRefused, light } from "./marks.js";
-import { follow, price, showProblem, wanted } from "./price.js";
+import { follow, price, refuseArea, wanted } from "./price.js";
 import { change, closed, keep, listen, setArea, state, undo } from "./state.js";
 import { showTiles, tilesOf } from "./tilelist.js";
 
@@ -137,7 +137,7 @@ function wireControls() {
   const purpose = one("#purpose");
   purpose.value = state.purpose;
   purpose.addEventListener("change", () => change({ purpose: purpose.value }));
-  wireAreas({ outline: useOutline, region: useRegion }, showProblem);
+  wireAreas({ outline: useOutline, region: useRegion }, refuseArea);
   wireKeys({ choose, undo: undoLast, pan: (step) => map?.panBy(step), cancel: () => tools?.tool() && choose(tools.tool()) });
   one("#undo").addEventListener("click", undoLast);
   for (const link of all("a[hreflang]")) link.addEventListener("click", () => (link.hash = location.hash));

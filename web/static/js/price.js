@@ -49,7 +49,13 @@ function speak(answer) {
 }
 
 /** @param {any} error */
-export const showProblem = (error) => panel.replaceChildren(...priceProblem(error, price));
+const showProblem = (error) => panel.replaceChildren(...priceProblem(error, price));
+
+/** Why there is no area; an answer to what was asked before would hide it, and is not waited for any more. @param {any} error */
+export function refuseArea(error) {
+  ask(null);
+  showProblem(error);
+}
 
 /** @type {((answer: any) => void)[]} */
 const followers = [];
