@@ -140,13 +140,20 @@ function wireControls() {
   wireAreas({ outline: useOutline, region: useRegion }, refuseArea);
   wireKeys({ choose, undo: undoLast, pan: (step) => map?.panBy(step), cancel: () => tools?.tool() && choose(tools.tool()) });
   one("#undo").addEventListener("click", undoLast);
-  for (const link of all("a[hreflang]")) link.addEventListener("click", () => (link.hash = location.hash));
+  for (const link of all("[data-language]")) link.addEventListener("click", keepUnfinished, { capture: true });
   one("#price").addEventListener("click", (/** @type {any} */ event) => {
     if (event.target.id === "example") example();
     if (event.target.id === "leave-barely") change({ leave: !state.leave });
   });
   one("#tile-list").addEventListener("toggle", (/** @type {any} */ event) => event.target.open && price());
   one("#show-coverage").addEventListener("click", () => (map && page.everywhere ? map.fitBounds(page.everywhere, { padding: 40 }) : null));
+}
+
+/** What is half drawn goes into the address (the other language is another page), without the corner that follows the mouse. */
+function keepUnfinished() {
+  if (state.done || state.area?.type !== "outline") return;
+  const ring = tools.tool() === "polygon" ? state.area.ring.slice(0, -1) : state.area.ring;
+  if (new Set(ring.map(String)).size >= 3) setArea({ type: "outline", ring });
 }
 
 // ---- start ----------------------------------------------------------------------------------------------------------------------

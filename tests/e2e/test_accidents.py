@@ -1,0 +1,102 @@
+"""Accidents of every day: reduced motion, right-to-left names in every list, another language in the middle of drawing."""
+
+from __future__ import annotations
+
+import pytest
+from browsing import Market, click_at, draw, go_to, map_idle
+from market_builders import SEOUL, area, block
+from playwright.sync_api import expect
+from sqlalchemy import update
+
+from mapex import areas, db, offers, orders, participants, schema
+from tiles import grid
+from tiles.region import Region
+
+WEST, SOUTH, EAST, NORTH = grid.bounds(SEOUL)
+BUYER, SELLER = "buyer@dongil.example", "maps@hanbit.example"
+FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+
+
+def at(i: float, j: float) -> tuple[float, float]:
+    """`i` cells east and `j` cells south of the market's north-western corner."""
+    return WEST + i * (EAST - WEST), NORTH - j * (NORTH - SOUTH)
+
+
+RING = [at(1.3, 1.4), at(3.6, 1.2), at(3.4, 3.5), at(1.6, 3.2)]
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_reduced_motion(market: Market, motion: str) -> None:
+    """Who asked for less motion sees the map jump and nothing glide; others see it fly."""
+    page = market.site.visit(BUYER, reduced_motion=motion)
+    go_to(page, market.site, *at(40, 40), 11)
+    moves = page.evaluate(
+        """async () => {
+          document.querySelector("#show-coverage").click();
+          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+          const soon = location.hash;
+          await new Promise((done) => setTimeout(done, 6000));
+          return [soon === location.hash, document.getAnimations().length];
+        }"""
+    )
+    assert moves == [motion == "reduce", 0]
+    glide = page.evaluate("getComputedStyle(document.querySelector('.toolbar button')).transitionDuration")
+    assert glide == ("0s" if motion == "reduce" else "0.12s")
+
+
+NAME = "\u05de\u05e4\u05d4 \u202eشركة الخرائط الدقيقة mapex (HD)"
+
+
+def test_right_to_left_names_in_every_list(market: Market) -> None:
+    """Names of organisations, persons, datasets, areas and tokens may run from right to left; no page is torn by them."""
+    name = NAME
+    site = market.site
+    with db.begin(site.ex) as conn:
+        conn.execute(update(schema.organisation).values(name=name))
+        conn.execute(update(schema.person).values(name=name))
+        conn.execute(update(schema.dataset).values(title=name, description=name))
+    bought = orders.place(site.ex, market.buyer, offers.quote(site.ex, market.buyer, area([SEOUL]), purpose="research").id, "key")
+    order = f"/orders/{bought.id}"
+    held = offers.quote(site.ex, market.buyer, area(block(2)), purpose="research")
+    outline = {"type": "Polygon", "coordinates": [[*map(list, RING), list(RING[0])]]}
+    areas.save(site.ex, market.buyer, name[:120], Region.from_geojson(outline))
+    participants.create_token(site.ex, market.buyer, name, scopes=["read"])
+    visits = {
+        BUYER: [
+            "/explore",
+            f"/quotes/{held.id}",
+            "/orders",
+            order,
+            f"{order}/receipt",
+            "/account",
+            "/account/log",
+        ],
+        SELLER: ["/sell", "/sell/lanes/1", "/sell/lanes/1/publish", "/datasets/hanbit/lanes"],
+    }
+    for email, paths in visits.items():
+        page = site.visit(email, lang="ko", size=(390, 844), reduced_motion="reduce")
+        for path in paths:
+            site.open(page, path) if path != "/account/log" else page.goto(site.url + path)
+            if path == "/explore":
+                page.click("#saved summary")
+                expect(page.locator("#saved-list")).to_contain_text(name[:120])
+            for width in (390, 720, 1440):
+                page.set_viewport_size({"width": width, "height": 844})
+                assert page.evaluate(FITS), f"{path} overflows at {width} px"
+
+
+def test_language_switched_while_drawing_keeps_the_area(market: Market) -> None:
+    """The corners set so far are the area of the page in the other language; the one that follows the mouse is not."""
+    page = market.site.visit(BUYER)
+    go_to(page, market.site, *at(3, 3), 13.6)
+    page.click("[data-tool=polygon]")
+    for lon, lat in RING:
+        click_at(page, lon, lat)
+    expect(page.locator("#total")).to_be_visible()
+    page.click("[data-language]")
+    expect(page.locator("html")).to_have_attribute("lang", "ko")
+    map_idle(page)
+    expect(page.locator("html")).to_have_attribute("data-tiles", "9")
+    expect(page.locator("#total")).to_be_visible()
+    draw(page, RING)  # and drawing goes on
+    assert page.url.count(";") == 3
