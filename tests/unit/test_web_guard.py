@@ -260,3 +260,10 @@ def test_a_stray_link_to_log_out_asks_and_signs_nobody_out(ex: Exchange, app: AP
     found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
     assert found and client.post("/logout", data={"csrf_token": found[1]}).headers["Location"] == "/"
     assert client.get("/api/v1/me").status_code == 401
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_licence_page_names_the_models_behind_the_previews(app: APIFlask, language: str) -> None:
+    page = app.test_client().get(f"/about/licences?lang={language}")
+    assert page.status_code == 200
+    assert all(word in page.text for word in ("CenterFace", "Star-Clouds", "MIT", "OpenCV", "Apache 2.0"))
