@@ -169,15 +169,26 @@ def paste(page: Page, geo: object) -> None:
     page.click("#pasted button")
 
 
-def test_areas_that_cannot_be_used_are_told_in_words(market: Market) -> None:
+def test_self_crossing(market: Market) -> None:
     page = market.site.visit(BUYER)
     market.site.open(page, "/explore")
     crossing = {"type": "Polygon", "coordinates": [[list(at(0, 0)), list(at(2, 2)), list(at(2, 0)), list(at(0, 2)), list(at(0, 0))]]}
     paste(page, crossing)
     expect(page.locator("[data-code='region.crossing']")).to_contain_text("crosses itself")
+    expect(page.locator("#total")).to_have_count(0)
+
+
+def test_too_large(market: Market) -> None:
+    page = market.site.visit(BUYER)
+    market.site.open(page, "/explore")
     paste(page, {"type": "Polygon", "coordinates": [[[100, 10], [140, 10], [140, 50], [100, 50], [100, 10]]]})
     expect(page.locator("[data-code='region.too_large']")).to_contain_text("too large")
     expect(page.locator("#price")).to_contain_text("mapex quote --region")
+
+
+def test_what_is_no_area_is_told_and_the_next_one_counts(market: Market) -> None:
+    page = market.site.visit(BUYER)
+    market.site.open(page, "/explore")
     paste(page, "this is no JSON")
     expect(page.locator("[data-code='region.malformed']")).to_be_visible()
     paste(page, {"type": "MultiPolygon", "coordinates": [outline_of(0), outline_of(3)]})
