@@ -50,6 +50,7 @@ class Settings:
     host: str = _s("127.0.0.1", "address that `mapex serve` listens on")
     port: int = _s(8080, "its port", least=1)
     public_url: str = _s("", "address under which clients see the exchange; default http://<host>:<port>")
+    proxies: int = _s(0, "proxies in front whose X-Forwarded-For is believed; 0 = none, the address that connects is the caller's", least=0)
     secret_key: str = _s("", "key of web sessions; made by `mapex init`", secret=True)
     signing_key: str = _s("", "key of quotes, holder headers and directory-store signatures; made by `mapex init`", secret=True)
     quote_minutes: int = _s(15, "how long a quote is held", least=1)

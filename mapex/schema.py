@@ -484,3 +484,13 @@ saved_area = Table(
     Column("created_ns", BigInteger, nullable=False),
     UniqueConstraint("org_id", "name"),
 )
+
+# Attempts to log in, per minute and keyed hash of who tries (see `mapex.attempts`).
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("ends_ns", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)

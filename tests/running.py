@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,15 +58,17 @@ class Running:
 
 
 @contextlib.contextmanager
-def running_exchange(folder: Path, environ: Mapping[str, str], *, port: int | None = None) -> Iterator[Running]:
-    """Init, serve and one worker, with the settings of `environ` on top of a clean environment; stopped by pid at the end."""
+def running_exchange(
+    folder: Path, environ: Mapping[str, str], *, port: int | None = None, serve: Sequence[str] = ("serve",)
+) -> Iterator[Running]:
+    """Init, `mapex SERVE` and one worker, with the settings of `environ` on top of a clean environment; stopped by pid at the end."""
     port = port or free_port()
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")}
     own = {**clean, "MAPEX_DIR": str(folder), "MAPEX_PORT": str(port), "MAPEX_PUBLIC_URL": f"http://127.0.0.1:{port}", **environ}
     subprocess.run([*MAPEX, "init", "--dir", str(folder)], env=own, check=True, capture_output=True)
     with open(folder / "serve.log", "wb") as serve_log, open(folder / "worker.log", "wb") as worker_log:
         processes = [
-            subprocess.Popen([*MAPEX, "serve"], env=own, stdout=serve_log, stderr=serve_log),
+            subprocess.Popen([*MAPEX, *serve], env=own, stdout=serve_log, stderr=serve_log),
             subprocess.Popen([*MAPEX, "worker"], env=own, stdout=worker_log, stderr=worker_log),
         ]
         try:

@@ -97,6 +97,11 @@ def create_app(ex: Exchange) -> APIFlask:
         from web import store_files
 
         app.register_blueprint(store_files.blueprint(_directory(ex)), enable_openapi=False)
+    if ex.settings.proxies:
+        from werkzeug.middleware.proxy_fix import ProxyFix
+
+        # Each proxy adds the address that it saw at the right end; what is further left may be made up by the caller.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=ex.settings.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     app.add_url_rule("/openapi.json", view_func=app.doc(hide=True)(_openapi))
     check_routes(app)
     return app

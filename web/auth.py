@@ -22,6 +22,7 @@ from mapex import participants
 from mapex.errors import Denied, MapexError
 from mapex.exchange import Actor, Exchange
 from mapex.participants import Person
+from web import limits
 from web.policy import NotSignedIn, authorize, policy, policy_of
 
 log = logging.getLogger(__name__)
@@ -218,7 +219,7 @@ def install(app: Flask) -> None:
         SECURITY_LOGOUT_USER_TEMPLATE="logout.html",
         SECURITY_I18N_DIRNAME=[],
         WTF_CSRF_TIME_LIMIT=SESSION_HOURS * 3600,
-        RATELIMIT_STORAGE_URI="memory://",
+        RATELIMIT_STORAGE_URI=limits.URI,
         RATELIMIT_HEADERS_ENABLED=True,
     )
     security = Security(app, People(), login_form=LoginForm)

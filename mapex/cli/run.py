@@ -23,9 +23,24 @@ def log_to_stderr(level: str) -> None:
 @click.command()
 @click.option("--host", help="Address to listen on. Default: the setting (127.0.0.1).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port. Default: the setting (8080).")
-@click.option("--threads", default=8, show_default=True, type=click.IntRange(1, 64), help="Requests answered at the same time.")
-def serve(host: str | None, port: int | None, threads: int) -> None:
+@click.option("--threads", default=8, show_default=True, type=click.IntRange(1, 64), help="Requests a process answers at the same time.")
+@click.option(
+    "--processes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Web processes; several need granian (extra `scale`).",
+)
+@click.option(
+    "--server",
+    type=click.Choice(["waitress", "granian"]),
+    help="What speaks HTTP. Default: waitress; granian for several processes.",
+)
+def serve(host: str | None, port: int | None, threads: int, processes: int, server: str | None) -> None:
     """Serve pages and API. Listens on 127.0.0.1 unless told otherwise."""
+    server = server or ("granian" if processes > 1 else "waitress")
+    if server == "waitress" and processes > 1:
+        raise click.UsageError("waitress serves in one process; leave --processes out, or say --server granian")
     if host is not None:
         os.environ["MAPEX_HOST"] = host
     if port is not None:
@@ -33,13 +48,19 @@ def serve(host: str | None, port: int | None, threads: int) -> None:
     guard.check()
     with the_exchange() as ex:
         log_to_stderr(ex.settings.log_level)
-        import waitress
-
-        from web import create_app
-
-        app = create_app(ex)
         click.echo(f"mapex listens on http://{ex.settings.host}:{ex.settings.port}", err=True)
-        waitress.serve(app, host=ex.settings.host, port=ex.settings.port, threads=threads, ident=None, clear_untrusted_proxy_headers=True)
+        if server == "granian":
+            from mapex.cli import processes as several
+
+            several.serve(ex, processes=processes, threads=threads)
+        else:
+            import waitress
+
+            from web import create_app
+
+            where = {"host": ex.settings.host, "port": ex.settings.port}
+            # With proxies in front, `create_app` reads their header; without, nobody may send one.
+            waitress.serve(create_app(ex), **where, threads=threads, ident=None, clear_untrusted_proxy_headers=not ex.settings.proxies)
 
 
 @click.command()

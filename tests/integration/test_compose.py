@@ -138,8 +138,9 @@ def composed(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, minio
             environ = {name: str(value) for name, value in there["web"]["environment"].items()} | {"MAPEX_DIR": str(folder)}
             assert there["worker"]["environment"] == there["web"]["environment"] == there["init"]["environment"]
             inits = [init(there["init"]["command"], environ) for _ in range(2)]
-            assert (there["web"]["command"], there["worker"]["command"]) == (["mapex", "serve"], ["mapex", "worker"])
-            with running_exchange(folder, environ, port=port) as running:
+            web = there["web"]["command"]
+            assert (web[:4], there["worker"]["command"]) == (["mapex", "serve", "--server", "granian"], ["mapex", "worker"])
+            with running_exchange(folder, environ, port=port, serve=web[1:]) as running:
                 yield Composed(running, store, inits)
         finally:
             postgres.drop_database(postgres.url_of(database))
@@ -159,6 +160,11 @@ def test_init_may_run_any_number_of_times_and_writes_no_secret(composed: Compose
     assert [told["store"] for told in composed.inits] == ["minio", "minio"]
     assert not (composed.exchange.folder / "mapex.toml").exists()
     assert not (composed.exchange.folder / "mapex.db").exists()
+
+
+def test_the_web_service_is_several_processes_of_granian(composed: Composed) -> None:
+    with urllib.request.urlopen(f"{composed.exchange.url}/login", timeout=30) as answer:
+        assert answer.headers["Server"] == "granian"
 
 
 def test_the_tour_works_and_bytes_come_from_minio(composed: Composed, samples: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ def upgrade() -> None:
     _demand()
     _invitations()
     _areas()
+    _attempts()
 
 
 def _showcase() -> None:
@@ -137,4 +138,16 @@ def _areas() -> None:
         sa.ForeignKeyConstraint(["org_id"], ["organisation.id"], name=op.f("fk_saved_area_org_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_area")),
         sa.UniqueConstraint("org_id", "name", name=op.f("uq_saved_area_org_id_name")),
+    )
+
+
+def _attempts() -> None:
+    """Attempts to log in."""
+    op.create_table(
+        "attempt",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("ends_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_attempt")),
+        sqlite_with_rowid=False,
     )
