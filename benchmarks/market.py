@@ -58,12 +58,8 @@ def main() -> None:
     parser.add_argument("--map", action="store_true", help="the map's tiles only")
     parser.add_argument("--json", type=Path, help="write the numbers here too")
     asked = parser.parse_args()
-    with _exchange(asked.postgres) as ex:
-        started = time.perf_counter()
-        buyer, owner = _participants(ex)
-        _catalogue(ex, asked.rows)
-        print(f"{'PostgreSQL' if asked.postgres else 'SQLite'}: {asked.rows:,} tile rows built in {time.perf_counter() - started:.1f} s")
-        results = _map(ex) if asked.map else _measure(ex, buyer, owner, asked.rounds)
+    with catalogue(asked.rows, on_postgres=asked.postgres) as ex:
+        results = _map(ex) if asked.map else _measure(ex, buyer(ex, "newcomer"), buyer(ex, "owner"), asked.rounds)
     print(f"{'what':44} {'n':>5} {'p50 ms':>9} {'p95 ms':>9} {'max ms':>9}  note")
     for one in results:
         print(f"{one['what']:44} {one['n']:5} {one['p50']:9.1f} {one['p95']:9.1f} {one['max']:9.1f}  {one['note']}")
@@ -73,7 +69,8 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def _exchange(on_postgres: bool) -> Iterator[Exchange]:
+def catalogue(rows: int, *, on_postgres: bool = False) -> Iterator[Exchange]:
+    """An exchange with so many tile rows on sale, and the buyers `newcomer` and `owner`."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         environ = {}
         if on_postgres:
@@ -84,17 +81,23 @@ def _exchange(on_postgres: bool) -> Iterator[Exchange]:
         home = Path(folder) / "ex"
         config.initialise(home, {})
         ex = opening.open_exchange(config.load(home, environ), now=lambda: NOW)
+        started = time.perf_counter()
+        for slug in ("newcomer", "owner"):
+            participants.add_org(ex, None, slug)
+            participants.add_person(ex, None, f"buyer@{slug}.example", org=slug)
+            ledger.credit(ex, None, slug, 10**12, key=slug)
+        _catalogue(ex, rows)
+        print(f"{'PostgreSQL' if on_postgres else 'SQLite'}: {rows:,} tile rows built in {time.perf_counter() - started:.1f} s")
         yield ex
         ex.engine.dispose()
 
 
-def _participants(ex: Exchange) -> tuple[Actor, Actor]:
-    made = []
-    for slug in ("newcomer", "owner"):
-        participants.add_org(ex, None, slug)
-        made.append(participants.add_person(ex, None, f"buyer@{slug}.example", org=slug).actor)
-        ledger.credit(ex, None, slug, 10**12, key=slug)
-    return made[0], made[1]
+def buyer(ex: Exchange, slug: str) -> Actor:
+    """The person who buys for `slug`."""
+    found = participants.get_person(ex, email=f"buyer@{slug}.example")
+    if found is None:
+        raise LookupError(slug)
+    return found.actor
 
 
 def _rows(n: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -172,7 +175,7 @@ def _insert_tiles(conn: Any, layer_ids: list[str], cells: list[int], small: list
             copy.write_row(row)
 
 
-def _stars(target: int, n: int) -> list[Region]:
+def stars(target: int, n: int) -> list[Region]:
     """Irregular star-shaped regions of about `target` cells."""
     rng = np.random.default_rng(target)
     regions = []
@@ -202,7 +205,7 @@ def _timed(what: str, calls: list[Callable[[], Any]], note: Callable[[list[Any]]
 def _measure(ex: Exchange, buyer: Actor, owner: Actor, rounds: int) -> list[dict[str, Any]]:
     results = []
     for target, n in ((10, 40), (1000, 40), (100_000, 8)):
-        regions = _stars(target, n)
+        regions = stars(target, n)
         size = np.median([cover(region).count for region in regions])
         for by in (buyer, owner):
             if by is owner:
@@ -263,7 +266,7 @@ def _buy_much(ex: Exchange, owner: Actor) -> None:
 def _trade(ex: Exchange, buyer: Actor) -> list[dict[str, Any]]:
     """Quote, order and grant of 1,000 tiles of one dataset."""
     results = []
-    found = offers.estimate(ex, buyer, _stars(100_000, 1)[0])
+    found = offers.estimate(ex, buyer, stars(100_000, 1)[0])
     big = max(found.lines, key=lambda line: line.tiles)
     with db.read(ex) as conn:
         query = "SELECT t.cell FROM tile t JOIN layer l ON l.id = t.layer_id JOIN dataset_version v ON v.id = l.version_id "

@@ -23,21 +23,20 @@ FLAGS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshad
 
 
 @contextmanager
-def demonstration() -> Iterator[str]:
-    """The address of a demonstration that lives as long as the block."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", "from mapex.cli import main; main(['demo', '--port', '8790', '--dir', '" + folder + "/demo'])"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as demo:
-            try:
-                assert demo.stdout
-                for line in demo.stdout:
-                    if found := re.search(r"mapex is open:\s+(\S+)", line):
-                        yield found[1]
-                        break
-                else:
-                    raise SystemExit("the demonstration did not start")
-            finally:
-                demo.terminate()
+def demonstration(home: Path) -> Iterator[str]:
+    """The address of a demonstration in the folder `home`, which lives as long as the block."""
+    command = [sys.executable, "-c", f"from mapex.cli import main; main(['demo', '--port', '8790', '--dir', {str(home)!r}])"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as demo:
+        try:
+            assert demo.stdout
+            for line in demo.stdout:
+                if found := re.search(r"mapex is open:\s+(\S+)", line):
+                    yield found[1]
+                    break
+            else:
+                raise SystemExit("the demonstration did not start")
+        finally:
+            demo.terminate()
 
 
 def take(page: Page, name: str) -> None:
@@ -82,7 +81,7 @@ def main() -> None:
     if chromium is None:
         raise SystemExit("there is no chromium; run: make test (it sets one up)")
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with demonstration() as url, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, demonstration(Path(folder) / "demo") as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, *sandbox])
         page = browser.new_page(viewport=SIZE, locale="en-GB", color_scheme="light")
         page.set_default_timeout(60_000)

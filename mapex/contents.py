@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from mapex import pyramid
 from mapex.pyramid import Sum
+from tiles.batch import QUANTITIES
 from tiles.cover import Cover
 
 
@@ -26,23 +27,28 @@ class Contents:
     touched_cells: Mapping[str, frozenset[int]]
 
 
-def contents_of(conn: Connection, org_id: str, cells: Cover, barely: Cover, *, left_out: bool) -> Contents:
-    """What `cells` hold, and what `barely` does: cells of the same set, unless they are `left_out` of it."""
+def contents_of(
+    conn: Connection, org_id: str, cells: Cover, barely: Cover, *, left_out: bool, columns: Collection[str] = QUANTITIES
+) -> Contents:
+    """What `cells` hold, and what `barely` does: cells of the same set, unless they are `left_out` of it.
+
+    Quantities that are not among `columns` are 0: an estimate asks for those alone that have a price.
+    """
     inner = cells if left_out else cells.difference(barely)
-    total, own = _sums(conn, org_id, inner)
-    found = pyramid.cell_sums(conn, barely.ranges) if barely.count else {}
+    total, own = _sums(conn, org_id, inner, columns)
+    found = pyramid.cell_sums(conn, barely.ranges, columns) if barely.count else {}
     touched = {layer_id: one for layer_id, (_, one) in found.items()}
-    own_touched = pyramid.owned_sums(conn, org_id, barely.pyramid(pyramid.ZMIN)) if barely.count else {}
+    own_touched = pyramid.owned_sums(conn, org_id, barely.pyramid(pyramid.ZMIN), columns) if barely.count else {}
     if not left_out:
         total, own = _added(total, touched), _added(own, own_touched)
     return Contents(total, own, touched, own_touched, {layer_id: held for layer_id, (held, _) in found.items()})
 
 
-def _sums(conn: Connection, org_id: str, cells: Cover) -> tuple[dict[str, Sum], dict[str, Sum]]:
+def _sums(conn: Connection, org_id: str, cells: Cover, columns: Collection[str]) -> tuple[dict[str, Sum], dict[str, Sum]]:
     if not cells.count:
         return {}, {}
     pieces = cells.pyramid(pyramid.ZMIN)
-    return pyramid.sums(conn, pieces), pyramid.owned_sums(conn, org_id, pieces)
+    return pyramid.sums(conn, pieces, columns), pyramid.owned_sums(conn, org_id, pieces, columns)
 
 
 def _added(a: Mapping[str, Sum], b: Mapping[str, Sum]) -> dict[str, Sum]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from mapex import authority, db, licences, permits, pyramid
 from mapex.contents import Contents, contents_of
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.pricing import CURRENCY, MEASURES, Unit, charges_of, parsed_rates, quantity_of, vat_of
+from mapex.pricing import CURRENCY, MEASURES, Unit, charges_of, columns_of, parsed_rates, quantity_of, vat_of
 from mapex.pyramid import NOTHING, Sum
 from mapex.times import iso_from_ns
 from tiles import grid
@@ -249,7 +249,9 @@ def _inside_m2(cells: Cover, cut: UInt64s, share: Float64s) -> float:
 
 def price(conn: Connection, org_id: str, wanted: Wanted, at_ns: int) -> Estimate:
     """The price of what is wanted, in the caller's transaction."""
-    whole = contents_of(conn, org_id, wanted.cover, wanted.barely, left_out=wanted.left_out)
+    cards = conn.execute(text("SELECT DISTINCT rate_card FROM offer WHERE state = 'live'")).scalars()
+    asked = partial(contents_of, conn, org_id, left_out=wanted.left_out, columns=columns_of(parsed_rates(card) for card in cards))
+    whole = asked(wanted.cover, wanted.barely)
     sums = {**dict.fromkeys(whole.touched, NOTHING), **whole.total}
     offered = offers_in(conn, sums, layers=wanted.layers, dataset=wanted.dataset)
     offered = [offer for offer in offered if offer.seller_id != org_id]
@@ -265,7 +267,7 @@ def price(conn: Connection, org_id: str, wanted: Wanted, at_ns: int) -> Estimate
         at_edge = permitted(conn, org_id, handling_class, wanted.purpose, wanted.barely, at_ns)
         held = whole
         if permit.code or at_edge.code:
-            held = contents_of(conn, org_id, Cover(permit.ranges), Cover(at_edge.ranges), left_out=wanted.left_out)
+            held = asked(Cover(permit.ranges), Cover(at_edge.ranges))
         index = 0
         if permit.code:
             areas.append(permit.ranges)

@@ -6,7 +6,7 @@ A rate card is `{unit: KRW per unit}`; a tile's price vector (`tiles.batch.Quant
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -138,6 +138,11 @@ def charges_of(kind: LayerKind, rates: Mapping[str, int], total: Quantities, own
     small = getattr(total, column) - getattr(owned, column)
     rate = rates.get(unit, 0)
     return [Charge(unit, small, rate, amount_of(unit, small, rate))]
+
+
+def columns_of(cards: Iterable[Mapping[str, int]]) -> frozenset[str]:
+    """The columns of price vectors that these rate cards charge, and those of the main units, which stand on every bill."""
+    return frozenset(MEASURES[Unit(unit)].column for units in (MAIN_UNIT.values(), *cards) for unit in units)
 
 
 def vat_of(subtotal: int) -> int:

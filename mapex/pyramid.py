@@ -9,7 +9,7 @@ half-open Morton ranges `uint64[n, 2]`, as `tiles.region.Cover.pyramid` gives th
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,22 +78,22 @@ def join_ranges(conn: Connection, table: str, condition: str = "") -> str:
     return f"r CROSS JOIN LATERAL (SELECT * FROM {table} s WHERE {where} OFFSET 0) s"
 
 
-def sums(conn: Connection, pieces: Sequence[Piece]) -> dict[str, Sum]:
-    """What every layer on offer has inside the pieces, by layer id."""
-    return _summed(conn, pieces, "tile_sum", "")
+def sums(conn: Connection, pieces: Sequence[Piece], columns: Collection[str] = QUANTITIES) -> dict[str, Sum]:
+    """What every layer on offer has inside the pieces, by layer id; quantities that are not among `columns` are 0."""
+    return _summed(conn, pieces, "tile_sum", "", columns)
 
 
-def owned_sums(conn: Connection, org_id: str, pieces: Sequence[Piece]) -> dict[str, Sum]:
-    """What the organisation owns, with the same content, of the layers on offer inside the pieces, by layer id."""
+def owned_sums(conn: Connection, org_id: str, pieces: Sequence[Piece], columns: Collection[str] = QUANTITIES) -> dict[str, Sum]:
+    """What the organisation owns, with the same content, of the layers on offer inside the pieces, by layer id; see `sums`."""
     # Asked as a minimum, PostgreSQL looks into the primary key; asked for any row, it may read the table until it finds one.
     coarsest = conn.execute(text("SELECT MIN(z) FROM owned_sum WHERE org_id = :org"), {"org": org_id}).scalar()
-    return {} if coarsest is None else _summed(conn, pieces, "owned_sum", "s.org_id = :org", org=org_id)
+    return {} if coarsest is None else _summed(conn, pieces, "owned_sum", "s.org_id = :org", columns, org=org_id)
 
 
-def cell_sums(conn: Connection, ranges: UInt64s) -> dict[str, tuple[frozenset[int], Sum]]:
-    """By layer on offer: the sale cells in `ranges` that have something of it, and the sum of them."""
+def cell_sums(conn: Connection, ranges: UInt64s, columns: Collection[str] = QUANTITIES) -> dict[str, tuple[frozenset[int], Sum]]:
+    """By layer on offer: the sale cells in `ranges` that have something of it, and the sum of them; see `sums` for `columns`."""
     head, values = with_ranges(conn, [(ZOOM, ranges)])
-    each = ", ".join(f"s.{name}" for name in QUANTITIES)
+    each = ", ".join(f"s.{name}" if name in columns else "0" for name in QUANTITIES)
     rows: dict[str, list[Sequence[int]]] = {}
     for layer_id, *row in conn.execute(
         text(f"{head} SELECT s.layer_id, s.cell, {each} FROM {join_ranges(conn, 'tile_sum')}"), values
@@ -201,11 +201,15 @@ def own(conn: Connection, org_id: str, layer_ids: Sequence[str], ranges: UInt64s
         )
 
 
-def _summed(conn: Connection, pieces: Sequence[Piece], table: str, condition: str, **values: Any) -> dict[str, Sum]:
+def _summed(
+    conn: Connection, pieces: Sequence[Piece], table: str, condition: str, columns: Collection[str], **values: Any
+) -> dict[str, Sum]:
     head, more = with_ranges(conn, pieces)
-    each = ", ".join(f"CAST(SUM(s.{name}) AS bigint)" for name in ("cells", *QUANTITIES))
+    each = ", ".join(f"CAST(SUM(s.{name}) AS bigint)" if name in columns else "0" for name in QUANTITIES)
     rows = conn.execute(
-        text(f"{head} SELECT s.layer_id, {each} FROM {join_ranges(conn, table, condition)} GROUP BY s.layer_id"),
+        text(
+            f"{head} SELECT s.layer_id, CAST(SUM(s.cells) AS bigint), {each} FROM {join_ranges(conn, table, condition)} GROUP BY s.layer_id"
+        ),
         {**values, **more},
     )
     return {layer_id: Sum(cells, Quantities(*quantities)) for layer_id, cells, *quantities in rows.all()}

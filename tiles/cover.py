@@ -45,9 +45,11 @@ class Cover:
         cells = np.sort(np.asarray(cells, np.uint64))
         if not len(cells):
             return cls(np.zeros((0, 2), np.uint64), z)
-        first = np.flatnonzero(np.r_[True, np.diff(cells) > 1])
-        last = np.r_[first[1:], len(cells)] - 1
-        return cls(np.stack([cells[first], cells[last] + np.uint64(1)], axis=1), z)
+        first = _first_of_runs(np.diff(cells) > 1)
+        ranges = np.empty((int(first.sum()), 2), np.uint64)
+        ranges[:, 0] = cells[first]
+        ranges[:, 1] = cells[_last_of_runs(first)] + np.uint64(1)
+        return cls(ranges, z)
 
     @classmethod
     def from_ranges(cls, ranges: UInt64s, z: int = ZOOM) -> Cover:
@@ -58,8 +60,8 @@ class Cover:
         if len(ranges) < 2:
             return cls(ranges, z)
         end = np.maximum.accumulate(ranges[:, 1])
-        first = np.r_[True, ranges[1:, 0] > end[:-1]]
-        return cls(np.stack([ranges[first, 0], end[np.r_[first[1:], True]]], axis=1), z)
+        first = _first_of_runs(ranges[1:, 0] > end[:-1])
+        return cls(np.stack([ranges[first, 0], end[_last_of_runs(first)]], axis=1), z)
 
     @property
     def count(self) -> int:
@@ -140,6 +142,18 @@ class Cover:
         if len(a):
             levels.append((min(zmin, self.z), np.stack([a, b], axis=1)))
         return levels
+
+
+def _first_of_runs(breaks: Bools) -> Bools:
+    """Which entries begin a run, from where each breaks with the one before."""
+    first = np.empty(len(breaks) + 1, np.bool_)
+    first[0] = True
+    first[1:] = breaks
+    return first
+
+
+def _last_of_runs(first: Bools) -> Bools:
+    return _first_of_runs(first[:0:-1])[::-1]
 
 
 def cover(region: Region, z: int = ZOOM) -> Cover:
@@ -293,22 +307,24 @@ def _ranges_of_areas(areas: NDArray[np.object_], z: int) -> UInt64s:
     ranges = [np.stack([outline, outline + np.uint64(1)], axis=1)]
     flips = _flips(s, cuts, z)
     # All ground of a cell without an outline is on one side of it: siblings of cells with one are asked, from fine to coarse.
-    touched = Cover.from_cells(outline, z)
+    touched = outline
     for up in range(z):
         parents = _distinct(beside >> np.uint64(2))
-        asked = (parents[:, None] << np.uint64(2) | np.arange(4, dtype=np.uint64)).ravel()
-        low = asked[~touched.contains(asked)] << np.uint64(2 * up)
+        asked = np.ones((len(parents), 4), np.bool_)
+        asked[np.searchsorted(parents, touched >> np.uint64(2)), touched & np.uint64(3)] = False
+        at, child = np.nonzero(asked)
+        low = (parents[at] << np.uint64(2) | child.astype(np.uint64)) << np.uint64(2 * up)
         low = low[_are_inside(flips, low, z)]
         ranges.append(np.stack([low, low + np.uint64(1 << 2 * up)], axis=1))
         if len(parents) < 2:
             break  # no ground outside this one cell
-        beside, touched = parents, Cover.from_cells(parents, z - up - 1)
+        beside = touched = parents
     return np.concatenate(ranges)
 
 
 def _distinct(cells: UInt64s) -> UInt64s:
     cells = np.sort(cells)  # several times faster than np.unique, which hashes
-    return cells[np.r_[True, cells[1:] != cells[:-1]]] if len(cells) else cells
+    return cells[_first_of_runs(cells[1:] != cells[:-1])] if len(cells) else cells
 
 
 def _cells(x: Int64s, y: Int64s, z: int) -> UInt64s:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, Response, request, send_file
+from flask import Blueprint, Flask, Response, g, request, send_file
 from werkzeug.security import safe_join
 
 from mapex.errors import NotFound
@@ -128,10 +128,14 @@ def _compressed(path: Path, changed_ns: int) -> bytes:
 
 
 def _version() -> str:
-    newest = sorted(
-        (path.as_posix(), path.stat().st_mtime_ns) for path in FOLDER.glob("**/*") if VENDOR not in path.parents and path.is_file()
-    )
-    return _digest(tuple(newest))
+    """Of all our files together; looked up once for each request, so that a file changed under a running server is seen."""
+    if "static_version" not in g:
+        newest = sorted(
+            (path.as_posix(), path.stat().st_mtime_ns) for path in FOLDER.glob("**/*") if VENDOR not in path.parents and path.is_file()
+        )
+        g.static_version = _digest(tuple(newest))
+    version: str = g.static_version
+    return version
 
 
 @lru_cache(maxsize=8)

@@ -1,9 +1,9 @@
-"""Accidents of every day: reduced motion, right-to-left names in every list, another language in the middle of drawing."""
+"""Accidents of every day: zoom, reduced motion, hostile names in every list, another language in the middle of drawing."""
 
 from __future__ import annotations
 
 import pytest
-from browsing import Market, click_at, draw, go_to, map_idle
+from browsing import Market, click_at, draw, go_to, map_idle, ready
 from market_builders import SEOUL, area, block
 from playwright.sync_api import expect
 from sqlalchemy import update
@@ -14,6 +14,22 @@ from tiles.region import Region
 
 WEST, SOUTH, EAST, NORTH = grid.bounds(SEOUL)
 BUYER, SELLER = "buyer@dongil.example", "maps@hanbit.example"
+COVERED = """() => {
+  const found = [];
+  for (const one of document.querySelectorAll("button, input, select, textarea, a[href]")) {
+    if (!one.checkVisibility({visibilityProperty: true}) || one.matches(".unseen, .skip, [type=hidden]")) continue;
+    if (one.closest("details:not([open]) > :not(summary)")) continue;
+    one.scrollIntoView({block: "center", inline: "nearest"});
+    const [box] = one.getClientRects();
+    if (!box || box.width < 2) continue;
+    const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+    const label = one.closest("label");
+    if (top && (one.contains(top) || top.contains(one) || label?.contains(top))) continue;
+    found.push(`${one.outerHTML.slice(0, 90)} under ${top?.outerHTML.slice(0, 60)}`);
+  }
+  return found;
+}"""
+"""Controls that something else lies upon, or that cannot be scrolled into the window."""
 FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 
 
@@ -23,6 +39,26 @@ def at(i: float, j: float) -> tuple[float, float]:
 
 
 RING = [at(1.3, 1.4), at(3.6, 1.2), at(3.4, 3.5), at(1.6, 3.2)]
+
+
+def test_zoom_of_200_percent_hides_nothing(market: Market) -> None:
+    """A window of 1440 x 900 at 200 % has 720 x 450 CSS pixels: an area is drawn, its price is read, and it is bought."""
+    page = market.site.visit(BUYER, size=(720, 450), device_scale_factor=2)
+    go_to(page, market.site, *at(2.5, 2.5), 12.5)
+    assert page.evaluate(COVERED) == []
+    page.evaluate("for (const one of document.querySelectorAll('.panel')) one.scrollTop = 0")
+    draw(page, RING)
+    expect(page.locator("#total")).to_be_visible()
+    assert page.evaluate(COVERED) == []
+    page.click("#review")
+    page.wait_for_url("**/quotes/*")
+    ready(page)
+    assert page.evaluate(COVERED) == []
+    page.click("#pay")
+    page.wait_for_url("**/orders/*")
+    for path in ("/orders", "/sell/new", "/account"):
+        market.site.open(page, path)
+        assert page.evaluate(COVERED) == [], path
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
@@ -44,12 +80,12 @@ def test_reduced_motion(market: Market, motion: str) -> None:
     assert glide == ("0s" if motion == "reduce" else "0.12s")
 
 
-NAME = "\u05de\u05e4\u05d4 \u202eشركة الخرائط الدقيقة mapex (HD)"
+NAMES = {"200 Korean characters": "서울정밀도로지도" * 25, "right to left": "\u05de\u05e4\u05d4 \u202eشركة الخرائط الدقيقة mapex (HD)"}
 
 
-def test_right_to_left_names_in_every_list(market: Market) -> None:
-    """Names of organisations, persons, datasets, areas and tokens may run from right to left; no page is torn by them."""
-    name = NAME
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_hostile_names_in_every_list(market: Market, name: str) -> None:
+    """Names of organisations, persons, datasets, areas and tokens are text of any length and direction; no page is torn by them."""
     site = market.site
     with db.begin(site.ex) as conn:
         conn.execute(update(schema.organisation).values(name=name))
