@@ -102,6 +102,12 @@ function choose(tool) {
   tools.choose(tools.tool() === tool ? "" : tool);
 }
 
+/** On a low window the tools lie below the map: what is drawn on comes back into sight. */
+function showMap() {
+  const { top, bottom } = one("#map").getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) one("#map").scrollIntoView({ block: "nearest" });
+}
+
 function showTool(/** @type {string} */ tool) {
   for (const button of all("[data-tool]")) if (button.dataset.tool !== "clear") button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
   const hints = {
@@ -125,7 +131,12 @@ function toggleTile(key) {
 }
 
 function wireControls() {
-  for (const button of all("[data-tool]")) button.addEventListener("click", () => choose(button.dataset.tool));
+  for (const button of all("[data-tool]")) {
+    button.addEventListener("click", () => {
+      choose(button.dataset.tool);
+      showMap();
+    });
+  }
   for (const box of all("[name=kind]")) {
     box.checked = state.kinds.includes(box.value);
     box.addEventListener("change", () => {
