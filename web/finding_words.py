@@ -142,6 +142,12 @@ def what(code: str, message: str) -> str:
     return message if language() == "en" or found is None else str(found[0])
 
 
+def meaning(code: str) -> str:
+    """What findings of this kind mean, for a list that shows no single one; the code itself when it has no sentence."""
+    found = FINDINGS.get(code)
+    return code if found is None else str(found[0])
+
+
 def fix(code: str, message: str) -> str:
     """What to do about a finding, as `what`."""
     found = FINDINGS.get(code)

@@ -1,16 +1,19 @@
 """Transactions: who races, loses and tries again; who waits."""
 
+import json
 import threading
 from pathlib import Path
 
 import pytest
-from builders import an_exchange, an_org
+import shapely
+from builders import a_person, an_exchange, an_org
 from servers import Postgres
 from sqlalchemy import Connection, create_engine, event, select, text, update
 
-from mapex import db, schema
+from mapex import areas, db, invitations, schema
 from mapex.errors import Unavailable
 from mapex.exchange import Exchange
+from tiles.region import Region
 
 
 def test_racing_increments_are_all_counted(exchange: Exchange) -> None:
@@ -107,4 +110,35 @@ def test_a_database_that_another_holds_too_long_is_busy(tmp_path: Path, monkeypa
         with db.read(ex) as conn:
             assert conn.execute(select(schema.organisation)).all() == []
     an_org(ex, "after")
+    ex.engine.dispose()
+
+
+@pytest.mark.parametrize("what", ["saved area", "invitation"])
+def test_on_a_full_disk_what_was_taken_is_whole_and_the_rest_is_refused_in_words(tmp_path: Path, what: str) -> None:
+    """Small rows fit for a while: those that were taken are there with their audit rows, the first that does not fit left nothing."""
+    ex = an_exchange(tmp_path)
+    person = a_person(ex, "dongil")
+    with db.read(ex) as conn:
+        most = int(conn.execute(text("PRAGMA page_count")).scalar_one()) + 8
+    ex.engine.dispose()
+
+    @event.listens_for(ex.engine, "connect")
+    def limit(connection, record) -> None:  # type: ignore[no-untyped-def]
+        connection.execute(f"PRAGMA max_page_count = {most}")
+
+    region = Region.from_geojson(json.loads(shapely.to_geojson(shapely.Point(127, 37.5).buffer(0.01, quad_segs=20))))
+    taken = 0
+    with pytest.raises(Unavailable) as refused:
+        while taken < 10_000:
+            if what == "saved area":
+                areas.save(ex, person, f"area {taken}", region)
+            else:
+                invitations.invite(ex, None, f"new{taken}@dongil.example", org="dongil")
+            taken += 1
+    assert refused.value.code == "database.full"
+    kept = areas.saved(ex, person) if what == "saved area" else invitations.open_ones(ex, person)
+    assert len(kept) == taken > 0
+    with db.read(ex) as conn:
+        noted = text("SELECT COUNT(*) FROM audit_event WHERE action = 'person.invited'")
+        assert what == "saved area" or conn.execute(noted).scalar_one() == taken
     ex.engine.dispose()

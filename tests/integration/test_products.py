@@ -62,16 +62,18 @@ def test_findings_are_added_up_by_code_without_what_they_name(exchange: Exchange
     with db.begin(exchange) as conn:
         version = conn.execute(select(schema.dataset_version.c.id)).scalar_one()
         for ordinal, (severity, code, count) in enumerate(
-            (("info", "b", 1), ("warning", "a", 2), ("warning", "a", 3), ("warning", "c", 9))
+            (("info", "b", 1), ("warning", "a", 2), ("warning", "a", 3), ("warning", "crs.guessed", 9))
         ):
             texts = dict.fromkeys(("file", "feature", "value", "message", "fix"), "SECRET")
             row = {"id": ids.new("fin"), "version_id": version, "ordinal": ordinal, "severity": severity, "code": code, "count": count}
             conn.execute(insert(schema.finding).values(**row, **texts, layer="hdmap"))
     offers.publish(exchange, seller, "streets", rate_card=RATES, licence="research")
     found = products.get(exchange, "hanbit", "streets").findings
-    assert [(one.severity, one.code, one.count) for one in found] == [("warning", "c", 9), ("warning", "a", 5), ("info", "b", 1)]
-    page = create_app(exchange).test_client().get("/datasets/hanbit/streets").text
-    assert "SECRET" not in page and "<code>c</code>" in page
+    assert [(one.severity, one.code, one.count) for one in found] == [("warning", "crs.guessed", 9), ("warning", "a", 5), ("info", "b", 1)]
+    client = create_app(exchange).test_client()
+    page = client.get("/datasets/hanbit/streets", headers={"Accept-Language": "en"}).text
+    assert "SECRET" not in page and "The coordinate system was guessed." in page
+    assert "좌표계를 추정했습니다" in client.get("/datasets/hanbit/streets", headers={"Accept-Language": "ko"}).text
 
 
 @pytest.mark.parametrize("how", ["draft", "withdrawn", "suspended", "foreign organisation"])
