@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import SHARP, WAIT_MS, Site
+from browsing import SHARP, WAIT_MS, Site, go_to
 from ingesting import a_version
 from needs import absent
 from PIL import Image
@@ -84,6 +84,22 @@ def test_cloud_preview(site: Site) -> None:
     page.keyboard.press("Escape")
     expect(page.locator("dialog.preview")).to_be_hidden()
     assert not [url for url in asked if "/store/" in url]
+
+
+def test_teaser_lines_are_drawn_for_who_is_signed_in(site: Site, samples: Path) -> None:
+    body = (samples / "lanelet2" / "karlsruhe_mapping_example.osm").read_bytes()
+    sells(site, "karlsruhe", "karlsruhe.osm", body, rates={"lane_km": 6300})
+    site.person("buyer@dongil.example", "dongil")
+
+    def blue(email: str) -> int:
+        """Pixels of the map in the colour of lanes."""
+        page = site.visit(email, device_scale_factor=SHARP)
+        go_to(page, site, 8.4242, 49.0034, 17)
+        picture = np.asarray(Image.open(io.BytesIO(page.locator("#map").screenshot())).convert("RGB")).astype(int)
+        return int((np.abs(picture - [0x4D, 0x9B, 0xFF]).max(axis=2) < 24).sum())
+
+    assert blue("buyer@dongil.example") > 300
+    assert blue("") < 30
 
 
 def lit_mask(picture: np.ndarray) -> np.ndarray:

@@ -9,9 +9,9 @@ import pytest
 from browsing import Market, Site, map_idle, ready, won
 from market_builders import a_draft, a_layer, area, block
 from playwright.sync_api import Page, expect
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from mapex import ledger, offers, orders, sales, schema
+from mapex import db, ledger, offers, orders, sales, schema
 from mapex.errors import Invalid
 from tiles import grid
 from tiles.batch import LayerKind, Quantities
@@ -78,6 +78,19 @@ def test_publish_then_visible(market: Market) -> None:
     page.wait_for_selector("#terms[data-state=published]")
     asked = offers.estimate(site.ex, market.buyer, area(list(range(low, high))), purpose="research", dataset="cloud")
     assert asked.total == expected > 0
+
+
+def test_double_click_publish_once(market: Market) -> None:
+    a_draft(market.site.ex, market.seller, "more", [a_layer(block(3))])
+    page = terms(market.site, "more", 1)
+    page.fill("[name=lane_km]", "6300")
+    page.dblclick("#publish button.primary")
+    page.wait_for_selector("#terms[data-state=published]")
+    ready(page)
+    with db.read(market.site.ex) as conn:
+        row = schema.audit_event.c
+        done = conn.execute(select(row.seq).where(row.action == "offer.published", row.dataset == "more")).all()
+    assert len(done) == 1
 
 
 @pytest.mark.parametrize(

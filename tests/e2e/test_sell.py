@@ -74,6 +74,20 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_double_click_send_once(working: Site, tmp_path: Path) -> None:
+    site = working
+    by = site.person(SELLER, "hanbit")
+    page = site.visit(SELLER)
+    site.open(page, "/sell/new")
+    page.set_input_files("#files", a_file(tmp_path, "walks.geojson", [walk(0)]))
+    page.fill("[name=title]", "Walks")
+    page.dblclick("#send")
+    drafted(page, "walks")
+    assert [one.slug for one in catalogue.datasets(site.ex, by)] == ["walks"]
+    assert [one.number for one in catalogue.versions(site.ex, by, "walks")] == [1]
+    assert page.url.endswith("/sell/walks/1")
+
+
 def test_upload_resume(working: Site, tmp_path: Path) -> None:
     page = seller(working)
     source, parts = a_large_file(tmp_path)

@@ -104,6 +104,16 @@ def test_made_again_previews_are_the_same_bytes(tmp_path: Path) -> None:
     assert len(keys[0]) == 2
 
 
+def test_blurred_pictures_made_again_are_the_same_bytes(tmp_path: Path, drive: bytes) -> None:
+    needs_blur()
+    keys = []
+    for name in ("a", "b"):
+        ex = an_exchange(tmp_path / name)
+        ingest(ex, {"drive.mcap": drive}, classes="pseudonymised")
+        keys.append([key.rpartition("/")[2] for key in preview_objects(ex)])
+    assert keys[0] == keys[1] and len(keys[0]) == 9
+
+
 def test_killed_between_previews_and_tiles_ends_in_the_same(ex: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     actor, _, _ = a_version(ex, {"walks.geojson": a_map(40)})
     monkeypatch.setenv("MAPEX_FAILPOINT", "ingest.after_previews:raise")
