@@ -221,7 +221,14 @@ def test_another_purpose_is_another_quote(market: Market) -> None:
     page.wait_for_url(lambda url: "/quotes/" in url and url != old)
     ready(page)
     expect(page.locator("#purpose")).to_have_value("simulation")
+    old = page.url
+    held: list[Route] = []
+    page.route("**/renew", held.append)
     page.select_option("#purpose", "map_production")
+    expect(page.locator("#pay")).to_be_disabled()  # what is on the page is not what was asked for last
+    held[0].continue_()
+    page.wait_for_url(lambda url: "/quotes/" in url and url != old)
+    ready(page)
     page.wait_for_selector("#compared")
     order = pay(page)
     assert orders.get(market.site.ex, market.buyer, order).purpose == "map_production"

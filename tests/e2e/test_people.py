@@ -188,11 +188,11 @@ def test_a_permit_is_drawn_on_the_map_and_holds(market: Market) -> None:
     page.mouse.click(*b)
     expect(page.locator("#drawn")).to_have_text("4 corners")
     drawn = json.loads(page.input_value("#new-permit [name=area]"))
+    (west, south), (east, north) = json.loads(str(page.get_attribute("#map", "data-view")))
     page.click("#new-permit button.primary")
     expect(page.locator("[data-permit='KR-SB-2026-900']")).to_be_visible()
     made = permits.get(site.ex, by, "KR-SB-2026-900")
     assert (made.org, made.purposes, set(made.classes)) == ("dongil", ("research",), {"original", "restricted"})
-    (west, south), (east, north) = json.loads(str(page.get_attribute("#map", "data-view") or "[[0,0],[0,0]]"))
     assert west < made.box[0] < made.box[2] < east
     assert south < made.box[1] < made.box[3] < north
     lons, lats = zip(*drawn["coordinates"][0], strict=True)

@@ -18,11 +18,14 @@ const OUTDATED = ["quote.expired", "quote.price_changed", "offer.withdrawn"];
 /** Hold the price anew and show it beside the old one. @param {HTMLElement} said @param {string} [purpose] */
 async function renew(said, purpose) {
   tell(said, "");
+  const was = pay.disabled;
+  pay.disabled = true; // what is on the page is not what is asked for any more
   try {
     const quote = await post(`/quotes/${page.quote}/renew`, purpose ? { purpose } : {});
     sessionStorage.setItem(`users-${quote.id}`, JSON.stringify(named()));
     location.replace(`/quotes/${quote.id}`);
   } catch (error) {
+    pay.disabled = was;
     say(said, error);
   }
 }
