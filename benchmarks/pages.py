@@ -81,8 +81,7 @@ def first_load(page: Any, url: str, _: Path) -> None:
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     for name in ("cold", "warm"):
-        if name == "cold":
-            session.send("Network.clearBrowserCache")
+        session.send("Network.setCacheDisabled", {"cacheDisabled": name == "cold"})
         received: list[float] = []
         on_end = lambda event, received=received: received.append(event["encodedDataLength"])  # noqa: E731 bound to this round
         session.on("Network.loadingFinished", on_end)

@@ -223,7 +223,11 @@ def test_another_purpose_is_another_quote(market: Market) -> None:
     expect(page.locator("#purpose")).to_have_value("simulation")
     old = page.url
     held: list[Route] = []
-    page.route("**/renew", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/renew", hold)
     page.select_option("#purpose", "map_production")
     expect(page.locator("#pay")).to_be_disabled()  # what is on the page is not what was asked for last
     held[0].continue_()
