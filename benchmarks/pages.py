@@ -27,10 +27,9 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 PAGES = {
-    "buyer": ("/orders", "/account", "/about/licences", "/datasets/hanbit/district"),
-    "seller": ("/sell", "/sell/new", "/sell/statement"),
+    "buyer": ("/", "/orders", "/account", "/about/licences"),
+    "seller": ("/sell", "/sell/new", "/sell/pangyo-hd/1"),
     "auditor": ("/audit",),
-    "operator": ("/operate/persons", "/operate/organisations"),
 }
 ROUNDS = 20
 
@@ -55,7 +54,7 @@ def main() -> None:
             for name in only:
                 if name in parts:
                     context = browser.new_context(viewport=SIZE, locale="en-GB", accept_downloads=True)
-                    context.set_default_timeout(240_000)
+                    context.set_default_timeout(60_000)
                     parts[name](context.new_page(), url, Path(folder) / "demo")
                     context.close()
             browser.close()
@@ -169,8 +168,8 @@ def cloud(page: Any, url: str, home: Path) -> None:
             "--json",
         )
     mapex("publish", "million", "--rate", "million_points=100", "--licence", "research", "--json")
-    play(page, url, "buyer")
-    page.goto(f"{url}/datasets/hanbit/million")
+    play(page, url, "seller")
+    page.goto(f"{url}/sell/million/1")
     page.wait_for_selector("html[data-ready]", state="attached")
     started = time.perf_counter()
     page.locator("[data-preview]").first.click()
