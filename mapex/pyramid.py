@@ -9,7 +9,7 @@ half-open Morton ranges `uint64[n, 2]`, as `tiles.region.Cover.pyramid` gives th
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,31 +80,24 @@ def join_ranges(conn: Connection, table: str, condition: str = "") -> str:
 
 def sums(conn: Connection, pieces: Sequence[Piece], columns: Collection[str] = QUANTITIES) -> dict[str, Sum]:
     """What every layer on offer has inside the pieces, by layer id; quantities that are not among `columns` are 0."""
-    return _summed(conn, pieces, "tile_sum", "", columns)
+    return {layer_id: found for layer_id, found, _ in _grouped(conn, pieces, "tile_sum", "", columns)}
 
 
 def owned_sums(conn: Connection, org_id: str, pieces: Sequence[Piece], columns: Collection[str] = QUANTITIES) -> dict[str, Sum]:
     """What the organisation owns, with the same content, of the layers on offer inside the pieces, by layer id; see `sums`."""
     # Asked as a minimum, PostgreSQL looks into the primary key; asked for any row, it may read the table until it finds one.
     coarsest = conn.execute(text("SELECT MIN(z) FROM owned_sum WHERE org_id = :org"), {"org": org_id}).scalar()
-    return {} if coarsest is None else _summed(conn, pieces, "owned_sum", "s.org_id = :org", columns, org=org_id)
+    if coarsest is None:
+        return {}
+    return {layer_id: found for layer_id, found, _ in _grouped(conn, pieces, "owned_sum", "s.org_id = :org", columns, org=org_id)}
 
 
 def cell_sums(conn: Connection, ranges: UInt64s, columns: Collection[str] = QUANTITIES) -> dict[str, tuple[frozenset[int], Sum]]:
     """By layer on offer: the sale cells in `ranges` that have something of it, and the sum of them; see `sums` for `columns`."""
-    head, values = with_ranges(conn, [(ZOOM, ranges)])
-    each = ", ".join(f"s.{name}" if name in columns else "0" for name in QUANTITIES)
-    rows: dict[str, list[Sequence[int]]] = {}
-    for layer_id, *row in conn.execute(
-        text(f"{head} SELECT s.layer_id, s.cell, {each} FROM {join_ranges(conn, 'tile_sum')}"), values
-    ).all():
-        rows.setdefault(layer_id, []).append(row)
-    return {layer_id: _cells_and_sum(found) for layer_id, found in rows.items()}
-
-
-def _cells_and_sum(rows: Sequence[Sequence[int]]) -> tuple[frozenset[int], Sum]:
-    cells, *columns = zip(*rows, strict=True)
-    return frozenset(cells), Sum(len(cells), Quantities(*map(sum, columns)))
+    # One row for each layer, its cells in one text: a thousand rows less to carry out of the database.
+    listed = "group_concat(s.cell)" if is_sqlite(conn) else "string_agg(CAST(s.cell AS text), ',')"
+    rows = _grouped(conn, [(ZOOM, ranges)], "tile_sum", "", columns, listed)
+    return {layer_id: (frozenset(map(int, cells.split(","))), found) for layer_id, found, cells in rows}
 
 
 def layers_in(conn: Connection, z: int, cell: int) -> list[str]:
@@ -201,15 +194,18 @@ def own(conn: Connection, org_id: str, layer_ids: Sequence[str], ranges: UInt64s
         )
 
 
-def _summed(
-    conn: Connection, pieces: Sequence[Piece], table: str, condition: str, columns: Collection[str], **values: Any
-) -> dict[str, Sum]:
-    head, more = with_ranges(conn, pieces)
+def _grouped(
+    conn: Connection, pieces: Sequence[Piece], table: str, condition: str, columns: Collection[str], more: str = "NULL", **values: Any
+) -> Iterator[tuple[str, Sum, Any]]:
+    """By layer: its id, what a table of the pyramid has of it inside the pieces, and `more`, an aggregate over the same rows."""
+    head, ranges = with_ranges(conn, pieces)
     each = ", ".join(f"CAST(SUM(s.{name}) AS bigint)" if name in columns else "0" for name in QUANTITIES)
     rows = conn.execute(
         text(
-            f"{head} SELECT s.layer_id, CAST(SUM(s.cells) AS bigint), {each} FROM {join_ranges(conn, table, condition)} GROUP BY s.layer_id"
+            f"{head} SELECT s.layer_id, {more}, CAST(SUM(s.cells) AS bigint), {each} "
+            f"FROM {join_ranges(conn, table, condition)} GROUP BY s.layer_id"
         ),
-        {**values, **more},
+        {**values, **ranges},
     )
-    return {layer_id: Sum(cells, Quantities(*quantities)) for layer_id, cells, *quantities in rows.all()}
+    for layer_id, extra, cells, *quantities in rows.all():
+        yield layer_id, Sum(cells, Quantities(*quantities)), extra
