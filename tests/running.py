@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from needs import absent
 from servers import free_port
 
 MAPEX = [sys.executable, "-c", "from mapex.cli import main; main()"]
@@ -25,6 +27,17 @@ class Failed(Exception):
     def __init__(self, status: int, error: dict[str, Any], stderr: str) -> None:
         super().__init__(f"status {status}: {error} {stderr}")
         self.status, self.error, self.stderr = status, error, stderr
+
+
+def node(script: str, *arguments: str) -> str:
+    """What a script of ours prints when Node runs it."""
+    found = shutil.which("node")
+    if found is None:
+        absent("there is no node")
+    command = [str(found), "--no-warnings", "--experimental-default-type=module", "--input-type=module", "--eval", script, *arguments]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert told.returncode == 0, told.stderr
+    return told.stdout
 
 
 @dataclass(frozen=True, slots=True)

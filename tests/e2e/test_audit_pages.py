@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -16,7 +17,7 @@ from browsing import Market, map_idle, ready
 from builders import a_permit
 from market_builders import block
 from PIL import Image, ImageStat
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, Route, Worker, expect
 from sqlalchemy import text
 
 from mapex import audit, db
@@ -200,9 +201,8 @@ def _verify(page: Page, state: str) -> None:
     expect(page.locator("#verify-result")).to_have_attribute("data-state", state, timeout=LONG)
 
 
-def _kept(page: Page) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(page.evaluate(f"() => localStorage.getItem('mapex-checkpoint:{AUDITOR}')"))
-    return found
+def _kept(page: Page) -> Any:
+    return json.loads(page.evaluate(f"() => localStorage.getItem('mapex-checkpoint:{AUDITOR}')") or "null")
 
 
 def _tamper(ex: Exchange, statement: str, **values: object) -> None:
@@ -266,11 +266,116 @@ def test_audit_verify_detects_change(log: Market, tmp_path: Path) -> None:
     expect(page.locator("#verify-result")).to_contain_text(re.compile("Entries were removed|History was rewritten"))
 
 
+def test_the_log_is_verified_by_a_worker_of_its_own(log: Market) -> None:
+    page = log.site.visit(AUDITOR)
+    log.site.open(page, "/audit")
+    held = _held(page)
+    page.focus("#verify-now")
+    page.keyboard.press("Enter")
+    expect(page.locator("#verify-progress")).to_be_visible()
+    expect(page.locator("#verify-now")).to_be_disabled()  # one at a time
+    expect(page.locator("#verify-load")).to_be_disabled()
+    expect(page.locator("#verify-cancel")).to_be_focused()
+    assert len(_verifiers(page)) == 1
+    _let_go(page, held)
+    expect(page.locator("#verify-result")).to_have_attribute("data-state", "intact")
+    head = _kept(page)["seq"]
+    expect(page.locator("#verify-count")).to_have_text(f"Entry {head} of {head}")
+    expect(page.locator("#verify-progress")).to_be_hidden()
+    expect(page.locator("#verify-now")).to_be_focused()
+    assert _verifiers(page) == []  # it is ended, with all that it read
+
+
+def test_verifying_that_is_cancelled_claims_nothing(log: Market) -> None:
+    page = log.site.visit(AUDITOR)
+    log.site.open(page, "/audit")
+    _verify(page, "intact")
+    kept = _kept(page)
+    held = _held(page)
+    page.click("#verify-now")
+    expect(page.locator("#verify-result")).to_be_empty()  # nothing of the run before is left standing
+    page.click("#verify-cancel")
+    expect(page.locator("#verify-result")).to_have_attribute("data-state", "cancelled")
+    expect(page.locator("#verify-result")).to_contain_text("this says nothing about the log")
+    expect(page.locator("#verify-result")).not_to_contain_text("✓")
+    expect(page.locator("#verify-running")).to_be_hidden()
+    assert _verifiers(page) == []
+    _let_go(page, held)
+    assert _kept(page) == kept
+    _verify(page, "intact")  # and once more, to the end
+    assert _kept(page)["size"] > kept["size"]
+
+
+def test_leaving_while_the_log_is_verified_keeps_no_checkpoint(log: Market) -> None:
+    page = log.site.visit(AUDITOR)
+    log.site.open(page, "/audit")
+    held = _held(page)
+    page.click("#verify-now")
+    expect(page.locator("#verify-progress")).to_be_visible()
+    log.site.open(page, "/account")
+    _let_go(page, held)
+    page.go_back()
+    ready(page)
+    expect(page.locator("#verify-running")).to_be_hidden()
+    assert _kept(page) is None
+    _verify(page, "intact")
+
+
+@pytest.mark.parametrize("missing", ["verifier.js", "proof.js"])  # the worker itself, and what it imports
+def test_a_worker_that_does_not_start_is_said(log: Market, missing: str) -> None:
+    page = log.site.visit(AUDITOR)
+    log.site.open(page, "/audit")
+    page.route(f"**/js/{missing}", lambda route: route.abort())
+    page.click("#verify-now")
+    expect(page.locator("#verify-result [role=alert]")).to_contain_text("Nothing was verified: this browser did not start")
+    expect(page.locator("#verify-running")).to_be_hidden()
+    page.unroute(f"**/js/{missing}")
+    _verify(page, "intact")
+
+
+def test_an_exchange_that_stops_answering_while_the_log_is_verified_is_said(log: Market) -> None:
+    page = log.site.visit(AUDITOR)
+    log.site.open(page, "/audit")
+    page.route("**/audit/entries*", lambda route: route.abort())
+    _verify(page, "failed")
+    expect(page.locator("#verify-result [role=alert]")).to_contain_text("No answer from the server")
+    page.unroute("**/audit/entries*")
+    page.context.clear_cookies()  # or the session has ended
+    _verify(page, "failed")
+    expect(page.locator("#verify-result [role=alert]")).to_contain_text(re.compile("sign in", re.IGNORECASE))
+
+
+def _held(page: Page) -> list[Route]:
+    """The requests for entries, which wait until they are let go."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/audit/entries*", hold)
+    return held
+
+
+def _let_go(page: Page, held: list[Route]) -> None:
+    for route in held:
+        with contextlib.suppress(Error):  # whoever asked is gone
+            route.continue_()
+    page.unroute("**/audit/entries*")
+
+
+def _verifiers(page: Page) -> list[Worker]:
+    page.evaluate("() => 0")  # what the browser told meanwhile is heard
+    return [worker for worker in page.workers if worker.url.endswith("/js/verifier.js")]
+
+
 def test_a_file_that_is_no_checkpoint_is_said(log: Market, tmp_path: Path) -> None:
     page = log.site.visit(AUDITOR)
     page.goto(f"{log.site.url}/audit")
     ready(page)
-    for content in ("nothing", "[]", '{"size": 3, "root": "x", "blocks": []}'):
+    root = "0" * 64
+    some = {"size": 3, "root": root, "blocks": [], "at": "2026-11-17T00:00:00Z"}
+    other = [{"size": 0}, {"root": "x"}, {"at": "today"}, {"blocks": [root]}, {"size": 1024}, {"size": 1024, "blocks": ["x"]}]
+    for content in ("nothing", "[]", "null", *(json.dumps({**some, **change}) for change in other)):
         file = tmp_path / "some.json"
         file.write_text(content)
         page.set_input_files("#verify-load", file)

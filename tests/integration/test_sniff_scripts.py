@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import struct
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,8 @@ import geopandas
 import laspy
 import numpy as np
 import pytest
-from needs import absent
 from pyproj import CRS, Transformer
+from running import node
 from shapely.geometry import LineString, box
 
 import web
@@ -38,16 +36,6 @@ const { inverse, systemOf } = await import(process.argv[1]);
 console.log(JSON.stringify(JSON.parse(process.argv[2]).map(([code, x, y]) => inverse(systemOf(code), x, y))));
 """
 PANGYO = (127.1, 37.4, 127.11, 37.41)
-
-
-def node(script: str, *arguments: str) -> str:
-    found = shutil.which("node")
-    if found is None:
-        absent("there is no node")
-    command = [str(found), "--no-warnings", "--experimental-default-type=module", "--input-type=module", "--eval", script, *arguments]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert told.returncode == 0, told.stderr
-    return told.stdout
 
 
 def sniffed(*paths: Path) -> list[dict[str, Any]]:

@@ -3,11 +3,10 @@
 
 /** @typedef {[number, string, string, string]} Entry seq, payload, salt (hex), commitment (hex) */
 /** @typedef {{size: number, root: string, seq: number, at: string, blocks: string[]}} Checkpoint */
+/** @typedef {null | {kind: "shorter"} | {kind: "changed", from: number, to: number}} Difference leaves (from 0) among which the change lies */
 
-/** Leaves of which one root each is kept, so that a change can be placed. */
+/** Leaves of which one root each is kept, so that a change can be placed. A power of two: each is a node of the tree over all. */
 export const BLOCK = 1024;
-/** Digests that are asked for at once. */
-const BATCH = 4096;
 
 const text = new TextEncoder();
 /** @param {Uint8Array[]} parts */
@@ -32,39 +31,42 @@ export const holds = async ([, payload, salt, commitment]) => hex(await sha256(b
 /** Leaf hash: sha256(0x00 || commitment). @param {Entry} entry */
 export const leaf = (entry) => sha256(Uint8Array.of(0), bytes(entry[3]));
 
-/** Root over leaf hashes (RFC 6962, 2.1), level by level: an odd one out goes up as it is. @param {Uint8Array[]} leaves @returns {Promise<Uint8Array>} */
-export async function root(leaves) {
-  if (!leaves.length) return sha256();
-  let level = leaves;
+/** Root over hashes of one level (RFC 6962, 2.1), level by level: an odd one out goes up as it is. @param {Uint8Array[]} level @returns {Promise<Uint8Array>} */
+async function root(level) {
+  if (!level.length) return sha256();
   while (level.length > 1) {
-    /** @type {Uint8Array[]} */
+    /** @type {Promise<Uint8Array>[]} */
     const above = [];
-    for (let from = 0; from < level.length; from += BATCH) {
-      /** @type {Promise<Uint8Array>[]} */
-      const pairs = [];
-      for (let i = from; i < Math.min(level.length, from + BATCH); i += 2) pairs.push(i + 1 < level.length ? sha256(Uint8Array.of(1), level[i], level[i + 1]) : Promise.resolve(level[i]));
-      above.push(...(await Promise.all(pairs)));
-    }
-    level = above;
+    for (let i = 0; i < level.length; i += 2) above.push(i + 1 < level.length ? sha256(Uint8Array.of(1), level[i], level[i + 1]) : Promise.resolve(level[i]));
+    level = await Promise.all(above);
   }
   return level[0];
 }
 
-/** Roots of the whole blocks. @param {Uint8Array[]} leaves */
-export async function blocksOf(leaves) {
-  /** @type {string[]} */
-  const found = [];
-  for (let from = 0; from + BLOCK <= leaves.length; from += BLOCK) found.push(hex(await root(leaves.slice(from, from + BLOCK))));
-  return found;
-}
+/** A tree that grows at its end. */
+export class Tree {
+  /** @type {Uint8Array[]} */
+  leaves = [];
+  /** Roots of the whole blocks. @type {Uint8Array[]} */
+  blocks = [];
 
-/** What a checkpoint that was kept says about the log of today: null when it agrees.
- * @param {Checkpoint} kept @param {Uint8Array[]} leaves @returns {Promise<null | {kind: "shorter"} | {kind: "changed", from: number, to: number}>} indices of the leaves among which the change lies */
-export async function differs(kept, leaves) {
-  if (leaves.length < kept.size) return { kind: "shorter" };
-  const then = leaves.slice(0, kept.size);
-  if (hex(await root(then)) === kept.root) return null;
-  const now = await blocksOf(then);
-  const at = kept.blocks.findIndex((block, i) => block !== now[i]);
-  return at < 0 ? { kind: "changed", from: kept.blocks.length * BLOCK, to: kept.size - 1 } : { kind: "changed", from: at * BLOCK, to: (at + 1) * BLOCK - 1 };
+  /** @param {Uint8Array[]} leaves */
+  async add(leaves) {
+    this.leaves.push(...leaves);
+    for (let at = this.blocks.length * BLOCK; at + BLOCK <= this.leaves.length; at += BLOCK) this.blocks.push(await root(this.leaves.slice(at, at + BLOCK)));
+  }
+
+  /** Root over the first leaves. @param {number} [size] */
+  async root(size = this.leaves.length) {
+    const whole = Math.floor(size / BLOCK), rest = this.leaves.slice(whole * BLOCK, size);
+    return root([...this.blocks.slice(0, whole), ...(rest.length ? [await root(rest)] : [])]);
+  }
+
+  /** What a checkpoint that was kept says about the log of today: null when it agrees. @param {Checkpoint} kept @returns {Promise<Difference>} */
+  async differs(kept) {
+    if (this.leaves.length < kept.size) return { kind: "shorter" };
+    if (hex(await this.root(kept.size)) === kept.root) return null;
+    const at = kept.blocks.findIndex((block, i) => block !== hex(this.blocks[i]));
+    return at < 0 ? { kind: "changed", from: kept.blocks.length * BLOCK, to: kept.size - 1 } : { kind: "changed", from: at * BLOCK, to: (at + 1) * BLOCK - 1 };
+  }
 }
