@@ -12,6 +12,7 @@ from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 from builders import an_exchange
 
+from mapex.audit import Action
 from mapex.licences import LICENCES, HandlingClass, Purpose
 from mapex.pricing import Unit
 from tiles.batch import LayerKind
@@ -81,6 +82,7 @@ def test_vocabularies_have_a_word_for_each_code() -> None:
     assert set(words.CLASSES) == {code.value for code in HandlingClass}
     assert set(words.PURPOSES) == {purpose.value for purpose in Purpose}
     assert set(words.UNITS) == {unit.value for unit in Unit}
+    assert set(words.ACTIONS) == {action.value for action in Action}
 
 
 @pytest.mark.parametrize("lang", ["ko", "en"])

@@ -103,12 +103,13 @@ function sceneOf(canvas, all, step) {
   const screen = gl.createVertexArray();
   const target = targetOf(gl);
   let filled = 0;
-  const extent = { radius: 1, low: 0, high: 1, spacing: 1 };
+  const extent = { radius: 1, box: [[-1, 1], [-1, 1], [0, 1]], low: 0, high: 1, spacing: 1 };
 
   /** Where the points reach, by the first ones that came. @param {Int16Array[]} columns */
   function measure([xs, ys, zs]) {
     const [x0, x1] = between(xs, 0.002), [y0, y1] = between(ys, 0.002), [z0, z1] = between(zs, 0.02);
     extent.radius = (Math.hypot(x1 - x0, y1 - y0) / 2) * step || 1;
+    extent.box = [[x0, x1], [y0, y1], [z0, z1]].map((ends) => ends.map((end) => end * step));
     [extent.low, extent.high] = [z0, Math.max(z1, z0 + 1)];
     extent.spacing = Math.sqrt(((x1 - x0) * (y1 - y0)) / all) * step || step;
   }

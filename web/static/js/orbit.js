@@ -5,9 +5,9 @@
 const FOCAL = 1.6; // of half the height of the picture
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-/** @param {HTMLElement} element @param {{radius: number}} extent @param {() => void} onMove */
+/** @param {HTMLElement} element @param {{radius: number, box: number[][]}} extent metres; ends of the box by axis @param {() => void} onMove */
 export function orbit(element, extent, onMove) {
-  const start = () => ({ turn: -0.5, tilt: 0.75, away: extent.radius * 1.25, x: 0, y: 0, z: 0 });
+  const start = () => framed(extent.box, -0.5, 0.75, element.clientWidth / Math.max(1, element.clientHeight) || 1);
   let at = start();
   /** @type {Map<number, {x: number, y: number}>} */
   const fingers = new Map();
@@ -82,10 +82,27 @@ export function orbit(element, extent, onMove) {
   };
 }
 
+/** What is right, up and back for a camera. @param {number} turn @param {number} tilt */
+function axesOf(turn, tilt) {
+  const [st, ct, sp, cp] = [Math.sin(turn), Math.cos(turn), Math.sin(tilt), Math.cos(tilt)];
+  return { right: [ct, st, 0], up: [-st * sp, ct * sp, cp], back: [st * cp, -ct * cp, sp] };
+}
+
+/** A camera that looks at the middle of a box from as near as shows each of its corners. @param {number[][]} box @param {number} turn @param {number} tilt @param {number} aspect */
+function framed(box, turn, tilt, aspect) {
+  const { right, up, back } = axesOf(turn, tilt);
+  const half = box.map(([low, high]) => (high - low) / 2);
+  const dot = (/** @type {number[]} */ a, /** @type {number[]} */ b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+  const signs = [-1, 1];
+  const corners = signs.flatMap((x) => signs.flatMap((y) => signs.map((z) => [x * half[0], y * half[1], z * half[2]])));
+  const away = Math.max(...corners.map((corner) => dot(corner, back) + FOCAL * Math.max(Math.abs(dot(corner, right)) / aspect, Math.abs(dot(corner, up)))));
+  const [x, y, z] = box.map(([low, high]) => (low + high) / 2);
+  return { turn, tilt, away: away * 1.04 || 1, x, y, z };
+}
+
 /** Projection times view, in columns. @param {{turn: number, tilt: number, away: number, x: number, y: number, z: number}} at @param {number} aspect @param {number} near @param {number} far */
 function matrix(at, aspect, near, far) {
-  const [st, ct, sp, cp] = [Math.sin(at.turn), Math.cos(at.turn), Math.sin(at.tilt), Math.cos(at.tilt)];
-  const right = [ct, st, 0], up = [-st * sp, ct * sp, cp], back = [st * cp, -ct * cp, sp];
+  const { right, up, back } = axesOf(at.turn, at.tilt);
   const dot = (/** @type {number[]} */ a) => a[0] * at.x + a[1] * at.y + a[2] * at.z;
   const [a, b] = [-(far + near) / (far - near), (-2 * far * near) / (far - near)];
   const rows = [

@@ -76,8 +76,8 @@ export function factsPart(about) {
   if (about.pictures) rows.push([_("Pictures"), number(about.pictures)]);
   if (about.resolution) rows.push([_("Resolution"), `${number(about.resolution[0])} × ${number(about.resolution[1])}`]);
   if (about.seconds) rows.push([_("Duration"), _("%(n)s s", { n: number(about.seconds) })]);
-  const table = about.topics?.length ? make("div.scroll", { tabindex: 0, role: "region", "aria-label": _("What was recorded") }, make("table", make("thead", make("tr", [_("Topic"), _("Type"), _("Messages"), _("Per second")].map((name) => make("th", { scope: "col" }, name)))), make("tbody", about.topics.map((/** @type {any} */ topic) => make("tr", make("td", make("code", topic.topic)), make("td", topic.type), make("td.number", number(topic.count)), make("td.number", topic.hz === null ? "–" : number(topic.hz))))))) : null;
-  return { node: make("section.facts", make("dl", rows.flatMap(([name, value]) => [make("dt", name), make("dd", value)])), table) };
+  const table = about.topics?.length ? make("div.scroll", { tabindex: 0, role: "region", "aria-label": _("What was recorded") }, make("table", make("thead", make("tr", [_("Topic"), _("Messages"), _("Per second")].map((name) => make("th", { scope: "col" }, name)))), make("tbody", about.topics.map((/** @type {any} */ topic) => make("tr", make("td", make("code", topic.topic), make("div.muted.small", topic.type)), make("td.number", number(topic.count)), make("td.number", topic.hz === null ? "–" : number(topic.hz))))))) : null;
+  return { node: make("section.recorded", make("dl", rows.flatMap(([name, value]) => [make("dt", name), make("dd", value)])), table) };
 }
 
 /** @param {any} layer @returns {Part} */
