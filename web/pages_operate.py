@@ -70,6 +70,7 @@ def permit_list() -> str:
         classes=[code for code in HandlingClass if code.needs_permit],
         page={
             "bounds": coverage.bounds(ex),
+            "kinds": sorted(coverage.kinds(ex)),
             "hasVendor": static_files.has_vendor(),
             "permits": [{"number": one.number, "area": one.area} for one in found],
         },

@@ -258,6 +258,9 @@ def test_the_language_switch_keeps_page_query_and_hash(market: Market) -> None:
     assert re.search(r"/account/log\?dataset=lanes&lang=ko#events$", page.url), page.url
 
 
+FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+
+
 def test_people_pages_fit(site: Site) -> None:
     """Long and right-to-left names, both languages and themes, 390 px and zoom 200 %."""
     ex = site.ex
@@ -284,13 +287,15 @@ def test_people_pages_fit(site: Site) -> None:
                 "/account",
             )
         ]
-        for page, path in [*visits, (member, "/account"), (member, "/account/log")]:
+        for page, path in [*visits, (member, "/account/log"), (member, "/account")]:
             page.goto("about:blank")
             page.goto(site.url + path)
             page.wait_for_load_state("networkidle")
-            assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), (
-                f"{path} overflows at {width}"
-            )
+            assert page.evaluate(FITS), f"{path} overflows at {width}"
+        member.fill("#invite [name=email]", f"new-{width}@long.example")
+        member.click("#invite button")
+        expect(member.locator("#invite [data-secret]")).to_contain_text("/invite/")
+        assert member.evaluate(FITS), f"a link that was made overflows at {width}"
 
 
 def test_everything_of_a_filter_is_exported(market: Market) -> None:

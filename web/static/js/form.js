@@ -2,6 +2,7 @@
 // Forms and buttons that speak to the API: `data-post` sends a form as JSON, `data-act` sets a state, `data-delete` takes away.
 // What cannot be undone asks first (`data-sure`), in the page, where the button was.
 import { call, post } from "./api.js";
+import { offerCopies } from "./copy.js";
 import { all, make, one, tell } from "./dom.js";
 import { _, sentence, won } from "./i18n.js";
 
@@ -109,4 +110,5 @@ for (const button of all("[data-act], [data-delete]")) {
     }
   });
 }
+offerCopies();
 document.documentElement.dataset.forms = document.documentElement.dataset.ready = "";

@@ -31,8 +31,9 @@ async function drawInto(container) {
     for (const button of [...tools, one("#clear")]) button.hidden = true;
     return;
   }
-  const { drawing } = await import("./draw.js");
+  const [{ drawing }, { WAYS, coverage }] = await Promise.all([import("./draw.js"), import("./coverage.js")]);
   const map = await createMap(container, page.bounds ? { bounds: page.bounds, fitBoundsOptions: { padding: 60, maxZoom: 13 } } : {});
+  coverage(map, { kinds: page.kinds, by: WAYS[0], busy: () => Boolean(tool.tool()) }); // where there is something to be permitted
   map.addSource("pasted", { type: "geojson", data: collection([]) });
   map.addLayer({ id: "pasted", type: "line", source: "pasted", paint: { "line-color": "#ffffff", "line-width": 2 } });
   /** @param {any} geometry */
