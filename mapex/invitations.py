@@ -14,11 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
 
-from mapex import audit, authority, db, ids, schema
+from mapex import audit, authority, db, ids, passwords, schema
 from mapex.audit import Action
 from mapex.errors import Conflict, Denied, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.participants import Person, check_email, check_role, check_text, enter_person, find_org, hash_password
+from mapex.participants import Person, check_email, check_role, check_text, enter_person, find_org
 from mapex.times import DAY_NS
 
 DAYS = 7
@@ -119,7 +119,7 @@ def redeem(ex: Exchange, secret: str, *, name: str, password: str) -> Person:
     Raises: NotFound: `invitation.unknown`. Invalid: `password.*`, `text.malformed`. Conflict: `person.exists`.
     """
     look(ex, secret)  # hashing a password is dear; only who holds a link may cause it
-    name, hashed = check_text(name, "name", 255), hash_password(password)
+    name, hashed = check_text(name, "name", 255), passwords.hashed(password)
 
     def work(conn: Connection) -> Person:
         found = _find(conn, ex, secret)

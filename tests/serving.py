@@ -19,7 +19,7 @@ from running import Running
 from servers import free_port
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from mapex import participants
+from mapex import api_tokens
 from mapex.exchange import Actor, Exchange
 from web import create_app
 
@@ -45,7 +45,7 @@ class Served:
     """Called with the path of each request before it is answered."""
 
     def token(self, actor: Actor, *scopes: str) -> str:
-        return participants.create_token(self.ex, actor, "test", scopes or ("*",), 90)
+        return api_tokens.create(self.ex, actor, "test", scopes or ("*",), 90)
 
     def call(self, method: str, path: str, body: Any = None, *, token: str = "", **headers: str) -> Answer:
         """One request to /api/v1, answered with whatever status."""

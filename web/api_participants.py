@@ -6,7 +6,7 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from mapex import invitations, participants, standing
+from mapex import api_tokens, invitations, participants, standing
 from mapex.invitations import Invitation
 from mapex.participants import Org, Person
 from mapex.times import iso_from_ns
@@ -21,8 +21,8 @@ class TokenIn(Body):
     """An API token to be made; `*` = all that the person may do."""
 
     name = fields.String(load_default="token", validate=Length(1, 255))
-    scopes = fields.List(fields.String(validate=OneOf(participants.SCOPES)), load_default=lambda: ["*"], validate=Length(1, 10))
-    days = fields.Integer(load_default=participants.TOKEN_DAYS, strict=True, validate=Range(1, participants.MAX_TOKEN_DAYS))
+    scopes = fields.List(fields.String(validate=OneOf(api_tokens.SCOPES)), load_default=lambda: ["*"], validate=Length(1, 10))
+    days = fields.Integer(load_default=api_tokens.TOKEN_DAYS, strict=True, validate=Range(1, api_tokens.MAX_TOKEN_DAYS))
 
 
 class TokenOut(Answer):
@@ -144,7 +144,7 @@ class RoleIn(Body):
 @blueprint.output(TokensOut)
 def tokens() -> dict[str, Any]:
     """The own tokens."""
-    found = participants.tokens(exchange(), current_actor())
+    found = api_tokens.of(exchange(), current_actor())
     return {
         "tokens": [
             {
@@ -166,7 +166,7 @@ def tokens() -> dict[str, Any]:
 def create_token(json_data: dict[str, Any]) -> dict[str, Any]:
     """Make a token; its secret is shown this once."""
     by = current_actor()
-    return {"token": participants.create_token(exchange(), by, json_data["name"], json_data["scopes"], json_data["days"], by=by)}
+    return {"token": api_tokens.create(exchange(), by, json_data["name"], json_data["scopes"], json_data["days"], by=by)}
 
 
 @blueprint.delete("/tokens/<token_id>")
@@ -174,7 +174,7 @@ def create_token(json_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output({}, status_code=204)
 def revoke_token(token_id: str) -> str:
     """Revoke a token; effective on its next request."""
-    participants.revoke_token(exchange(), current_actor(), token_id)
+    api_tokens.revoke(exchange(), current_actor(), token_id)
     return ""
 
 

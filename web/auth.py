@@ -18,7 +18,7 @@ from flask_wtf.csrf import validate_csrf
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length, ValidationError
 
-from mapex import participants
+from mapex import api_tokens, participants
 from mapex.errors import Denied, MapexError
 from mapex.exchange import Actor, Exchange
 from mapex.participants import Person
@@ -98,7 +98,7 @@ def guard() -> None:
 def _identified() -> Actor | None:
     secret = bearer()
     if secret is not None:
-        actor = participants.actor_by_token(exchange(), secret)
+        actor = api_tokens.actor_of(exchange(), secret)
         if actor is None:
             raise NotSignedIn("token.unknown", "this API token is unknown, expired or revoked")
         return actor

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from mapex import audit, invitations, ledger, participants, permits
+from mapex import api_tokens, audit, invitations, ledger, participants, permits
 from mapex.audit import Action, Filter
 from mapex.errors import MapexError
 from mapex.permits import Permit
@@ -40,8 +40,8 @@ def account() -> str:
         org=participants.get_org(ex, by.org_slug) if member else None,
         members=participants.persons(ex, by) if member else [],
         invitations=invitations.open_ones(ex, by) if member else [],
-        tokens=participants.tokens(ex, by),
-        scopes=[scope for scope in participants.SCOPES if scope != "*"],
+        tokens=api_tokens.of(ex, by),
+        scopes=[scope for scope in api_tokens.SCOPES if scope != "*"],
         permits=[permit_words(one, ex.now()) for one in named],
         wallet=ledger.wallet(ex, by, limit=20) if member else None,
         themes=THEMES,

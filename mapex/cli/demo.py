@@ -175,7 +175,7 @@ def _running(settings: Settings) -> Iterator[Exchange]:
 
 def fill(ex: Exchange, place: Path) -> None:
     """Make the firms, people, permits and data, through the same doors that everybody uses."""
-    from mapex import ledger, participants
+    from mapex import api_tokens, ledger, participants
 
     password = secrets.token_urlsafe(9)
     for slug, name in FIRMS.items():
@@ -184,7 +184,7 @@ def fill(ex: Exchange, place: Path) -> None:
     clients: dict[str, Client] = {}
     for mail, (org, role, _) in PERSONS.items():
         person = participants.add_person(ex, None, mail, org=org, role=role, password=password)
-        clients[mail] = Client(ex.settings.public_url, participants.create_token(ex, person, "demo", days=1))
+        clients[mail] = Client(ex.settings.public_url, api_tokens.create(ex, person, "demo", days=1))
     _enter_permits(ex)
     files = _make_files(place / "files")
     steps = len(PRODUCTS) + 1

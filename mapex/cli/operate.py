@@ -253,10 +253,10 @@ def token() -> None:
 @as_json_option
 def token_create(email: str, name: str, scopes: tuple[str, ...], days: int, as_json: bool) -> None:
     """Make a token and print it, alone on one line, this once."""
-    from mapex import participants
+    from mapex import api_tokens
 
     with the_exchange() as ex:
-        secret = participants.create_token(ex, _person(ex, email), name, scopes, days)
+        secret = api_tokens.create(ex, _person(ex, email), name, scopes, days)
     show({"token": secret}, as_json=as_json, text=secret)
 
 
@@ -265,11 +265,11 @@ def token_create(email: str, name: str, scopes: tuple[str, ...], days: int, as_j
 @as_json_option
 def token_list(email: str, as_json: bool) -> None:
     """List a person's tokens (never their secrets)."""
-    from mapex import participants
+    from mapex import api_tokens
     from mapex.times import iso_from_ns
 
     with the_exchange() as ex:
-        found = participants.tokens(ex, _person(ex, email).actor)
+        found = api_tokens.of(ex, _person(ex, email).actor)
     rows = [[t.id, t.name, " ".join(t.scopes), iso_from_ns(t.expires_ns)] for t in found]
     records = [{"id": r[0], "name": r[1], "scopes": r[2].split(), "expires_at": r[3]} for r in rows]
     show({"tokens": records}, as_json=as_json, text=table(["id", "name", "scopes", "expires (UTC)"], rows))
@@ -280,10 +280,10 @@ def token_list(email: str, as_json: bool) -> None:
 @click.argument("token_id")
 def token_revoke(email: str, token_id: str) -> None:
     """Revoke a token, from its next request on."""
-    from mapex import participants
+    from mapex import api_tokens
 
     with the_exchange() as ex:
-        participants.revoke_token(ex, _person(ex, email).actor, token_id)
+        api_tokens.revoke(ex, _person(ex, email).actor, token_id)
     click.echo(f"{token_id} is revoked.")
 
 

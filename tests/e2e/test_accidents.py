@@ -8,7 +8,7 @@ from market_builders import SEOUL, area, block
 from playwright.sync_api import expect
 from sqlalchemy import update
 
-from mapex import areas, db, offers, orders, participants, schema
+from mapex import api_tokens, areas, db, offers, orders, schema
 from tiles import grid
 from tiles.region import Region
 
@@ -95,7 +95,7 @@ def test_hostile_names_in_every_list(market: Market, name: str) -> None:
     held = offers.quote(site.ex, market.buyer, area(block(2)), purpose="research")
     outline = {"type": "Polygon", "coordinates": [[*map(list, RING), list(RING[0])]]}
     areas.save(site.ex, market.buyer, name[:120], Region.from_geojson(outline))
-    participants.create_token(site.ex, market.buyer, name, scopes=["read"])
+    api_tokens.create(site.ex, market.buyer, name, scopes=["read"])
     visits = {
         BUYER: [
             "/explore",

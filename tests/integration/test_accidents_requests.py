@@ -10,7 +10,7 @@ import pytest
 from builders import a_person, an_exchange
 from flask.testing import FlaskClient
 
-from mapex import participants
+from mapex import api_tokens
 from mapex.exchange import Exchange
 from web import create_app
 
@@ -33,7 +33,7 @@ def client(ex: Exchange) -> FlaskClient:
 def tokens(ex: Exchange) -> Mapping[str, str]:
     """A token of each role."""
     people = {"member": a_person(ex), "operator": a_person(ex, role="operator"), "auditor": a_person(ex, role="auditor")}
-    return {role: participants.create_token(ex, actor, "test", ("*",), 30) for role, actor in people.items()}
+    return {role: api_tokens.create(ex, actor, "test", ("*",), 30) for role, actor in people.items()}
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from market_builders import Market, a_draft, a_layer, a_market, a_permit, block
 from werkzeug.test import TestResponse
 
 import web
-from mapex import offers, participants
+from mapex import api_tokens, offers
 from mapex.access import holder_of
 from mapex.exchange import Actor, Exchange
 from tiles import grid
@@ -60,7 +60,7 @@ def an_api(market: Market) -> Api:
         "auditor": a_person(ex, role="auditor"),
         "operator": a_person(ex, role="operator"),
     }
-    tokens = {name: participants.create_token(ex, person, days=30) for name, person in persons.items()}
+    tokens = {name: api_tokens.create(ex, person, days=30) for name, person in persons.items()}
     return Api(market, web.create_app(ex).test_client(), tokens)
 
 

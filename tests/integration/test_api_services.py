@@ -10,7 +10,7 @@ import pytest
 from builders import a_draft, a_permit, a_person, a_tile, publish, square
 from flask.testing import FlaskClient
 
-from mapex import catalogue, jobs, participants
+from mapex import api_tokens, catalogue, jobs, participants
 from mapex.catalogue import DraftFinding
 from mapex.exchange import Actor, Exchange
 from tiles import grid
@@ -25,7 +25,7 @@ class Caller:
 
     def __init__(self, ex: Exchange, client: FlaskClient, actor: Actor, **token: Any) -> None:
         self.actor, self.client = actor, client
-        self.secret = participants.create_token(ex, actor, **token)
+        self.secret = api_tokens.create(ex, actor, **token)
 
     def call(self, method: str, path: str, body: object = None, *, status: int = 200, **query: object) -> Any:
         answer = self.client.open(

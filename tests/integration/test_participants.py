@@ -7,7 +7,7 @@ import pytest
 from builders import Clock, a_person, an_exchange, an_org
 from sqlalchemy import select
 
-from mapex import audit, db, participants, schema, standing
+from mapex import api_tokens, audit, db, participants, passwords, schema, standing
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Exchange
 
@@ -17,13 +17,13 @@ PASSWORD = "correct horse battery"
 def token_of(ex: Exchange, email: str, **given: object) -> str:
     person = participants.get_person(ex, email=email)
     assert person
-    return participants.create_token(ex, person, **given)  # type: ignore[arg-type]
+    return api_tokens.create(ex, person, **given)  # type: ignore[arg-type]
 
 
 def test_a_token_lets_in_its_person_with_its_scopes(exchange: Exchange) -> None:
     seller = a_person(exchange, "hanbit")
     secret = token_of(exchange, seller.email, scopes=("sell", "read"))
-    actor = participants.actor_by_token(exchange, secret)
+    actor = api_tokens.actor_of(exchange, secret)
     assert actor
     assert (actor.email, actor.org_slug, actor.role, actor.scopes) == (seller.email, "hanbit", "member", {"sell", "read"})
     assert secret.startswith("mpx_")
@@ -42,17 +42,17 @@ def test_a_wrong_secret_lets_nobody_in(exchange: Exchange, change: str) -> None:
     person = a_person(exchange)
     one, two = token_of(exchange, person.email), token_of(exchange, person.email)
     wrong = "_".join([*one.split("_", 2)[:2], two.split("_", 2)[2]]) if change == "swapped" else one[:-5] + change
-    assert participants.actor_by_token(exchange, wrong) is None
-    assert participants.actor_by_token(exchange, one) is not None
+    assert api_tokens.actor_of(exchange, wrong) is None
+    assert api_tokens.actor_of(exchange, one) is not None
 
 
 def test_a_revoked_token_is_refused_on_the_next_request(exchange: Exchange) -> None:
     person = a_person(exchange)
     secret = token_of(exchange, person.email)
-    (token,) = participants.tokens(exchange, person)
-    participants.revoke_token(exchange, person, token.id)
-    assert participants.actor_by_token(exchange, secret) is None
-    assert participants.tokens(exchange, person) == []
+    (token,) = api_tokens.of(exchange, person)
+    api_tokens.revoke(exchange, person, token.id)
+    assert api_tokens.actor_of(exchange, secret) is None
+    assert api_tokens.of(exchange, person) == []
 
 
 def test_an_expired_token_is_refused(exchange: Exchange) -> None:
@@ -60,22 +60,22 @@ def test_an_expired_token_is_refused(exchange: Exchange) -> None:
     clock = exchange.now
     assert isinstance(clock, Clock)
     clock.forward(days=0.9)
-    assert participants.actor_by_token(exchange, secret)
+    assert api_tokens.actor_of(exchange, secret)
     clock.forward(days=0.2)
-    assert participants.actor_by_token(exchange, secret) is None
+    assert api_tokens.actor_of(exchange, secret) is None
 
 
 def test_a_foreign_token_is_as_absent_as_one_that_never_was(exchange: Exchange) -> None:
     person, stranger = a_person(exchange), a_person(exchange)
     token_of(exchange, person.email)
-    (token,) = participants.tokens(exchange, person)
+    (token,) = api_tokens.of(exchange, person)
     said = []
     for token_id in (token.id, "tok_never"):
         with pytest.raises(NotFound) as refused:
-            participants.revoke_token(exchange, stranger, token_id)
+            api_tokens.revoke(exchange, stranger, token_id)
         said.append((refused.value.code, refused.value.message, refused.value.details))
     assert said[0] == said[1]
-    assert participants.tokens(exchange, person)
+    assert api_tokens.of(exchange, person)
 
 
 def test_suspended_persons_and_organisations_are_refused_until_they_are_resumed(exchange: Exchange) -> None:
@@ -85,7 +85,7 @@ def test_suspended_persons_and_organisations_are_refused_until_they_are_resumed(
 
     def is_let_in() -> bool:
         ways = (
-            participants.actor_by_token(exchange, secret),
+            api_tokens.actor_of(exchange, secret),
             participants.actor_of(exchange, person.person_id),
             participants.verify_password(exchange, person.email, PASSWORD),
         )
@@ -103,10 +103,10 @@ def test_suspended_persons_and_organisations_are_refused_until_they_are_resumed(
 
 def test_a_limited_token_cannot_make_a_wider_one(exchange: Exchange) -> None:
     person = a_person(exchange)
-    actor = participants.actor_by_token(exchange, token_of(exchange, person.email, scopes=("read",)))
+    actor = api_tokens.actor_of(exchange, token_of(exchange, person.email, scopes=("read",)))
     assert actor
     with pytest.raises(Invalid) as refused:
-        participants.create_token(exchange, actor, scopes=("*",), by=actor)
+        api_tokens.create(exchange, actor, scopes=("*",), by=actor)
     assert refused.value.code == "token.scope"
 
 
@@ -148,9 +148,9 @@ def test_no_more_log_ins_at_once_than_memory_allows(tmp_path: Path, monkeypatch:
     ex = an_exchange(tmp_path)
     person = a_person(ex)
     participants.set_password(ex, None, person.email, PASSWORD)
-    monkeypatch.setattr(participants, "LOGIN_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(participants, "_hashing", threading.BoundedSemaphore(1))
-    with participants._hashing, pytest.raises(MapexError) as refused:
+    monkeypatch.setattr(passwords, "LOGIN_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(passwords, "_hashing", threading.BoundedSemaphore(1))
+    with passwords._hashing, pytest.raises(MapexError) as refused:
         participants.verify_password(ex, person.email, PASSWORD)
     assert refused.value.code == "login.busy"
     assert participants.verify_password(ex, person.email, PASSWORD)
@@ -206,7 +206,7 @@ def test_each_change_is_logged_once(exchange: Exchange) -> None:
     operator = a_person(exchange, role="operator")
     person = a_person(exchange, "dongil", email="kim@dongil.example")
     token_of(exchange, person.email)
-    participants.revoke_token(exchange, person, participants.tokens(exchange, person)[0].id)
+    api_tokens.revoke(exchange, person, api_tokens.of(exchange, person)[0].id)
     participants.set_password(exchange, person, person.email, PASSWORD)
     participants.set_org_state(exchange, operator, "dongil", "suspended")
     page = audit.events(exchange, operator)

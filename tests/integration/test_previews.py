@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from ingest import pipeline, preview_blur, preview_check
 from ingest import previews as outside
-from mapex import audit, catalogue, db, failpoints, fsck, offers, previews
+from mapex import api_tokens, audit, catalogue, db, failpoints, fsck, offers, previews
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.participants import actor_of
@@ -148,14 +148,13 @@ def test_drafts_are_for_their_seller_and_offers_for_everybody_signed_in(exchange
 
 
 def test_nobody_signed_in_sees_nothing_and_ranges_are_those_asked_for(ex: Exchange) -> None:
-    from mapex import participants
 
     done = ingest(ex, {"walks.geojson": a_map(40)})
     seller, org = owner(ex, done), done.version.org
     client = create_app(ex).test_client()
     listed = f"/api/v1/datasets/{org}/seoul/previews?version=1"
     assert client.get(listed).status_code == 401
-    token = {"Authorization": f"Bearer {participants.create_token(ex, seller, 't', days=1)}"}
+    token = {"Authorization": f"Bearer {api_tokens.create(ex, seller, 't', days=1)}"}
     answer = client.get(listed, headers=token).get_json()
     (teaser,) = [one for one in answer["layers"][0]["previews"] if one["kind"] == "teaser"]
     assert client.get(teaser["url"]).status_code == 401

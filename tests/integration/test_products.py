@@ -12,7 +12,7 @@ from builders import DAY_ONE, a_person
 from market_builders import RATES, SEOUL, a_draft, a_layer, block
 from sqlalchemy import insert, select, update
 
-from mapex import catalogue, coverage, db, ids, offers, participants, products, schema
+from mapex import api_tokens, catalogue, coverage, db, ids, offers, participants, products, schema
 from mapex.coverage import Shown
 from mapex.errors import NotFound
 from mapex.exchange import Actor, Exchange
@@ -176,7 +176,7 @@ def test_teaser_tiles_are_for_people_who_are_signed_in_and_only_of_what_is_on_of
     path = f"/map/teaser/14/{x}/{y}.mvt"
     client = create_app(exchange).test_client()
     assert client.get(path).status_code == 401
-    secret = participants.create_token(exchange, seller, "map")
+    secret = api_tokens.create(exchange, seller, "map")
     as_seller = {"Authorization": f"Bearer {secret}"}
     assert client.get(path, headers=as_seller).data == b"", "a draft is not on the map"
     offers.publish(exchange, seller, "streets", rate_card=RATES, licence="research")

@@ -8,7 +8,7 @@ import pytest
 from builders import a_person, an_org
 from sqlalchemy.exc import IntegrityError
 
-from mapex import audit, authority, participants, standing
+from mapex import api_tokens, audit, authority, participants, standing
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
 
@@ -20,7 +20,7 @@ def person_of(ex: Exchange, email: str) -> participants.Person:
 
 
 def token_of(ex: Exchange, by: Actor) -> str:
-    return participants.create_token(ex, by)
+    return api_tokens.create(ex, by)
 
 
 def changes(ex: Exchange, by: Actor) -> list[int]:
@@ -37,10 +37,10 @@ def test_a_change_of_role_ends_sessions_and_tokens_at_once(exchange: Exchange, r
     changed = standing.set_role(exchange, operator, f" {member.email.upper()} ", role, org=org)
     assert (changed.role, changed.org_slug, changed.state) == (role, org, "active")
     assert participants.get_person(exchange, session_key=before.session_key) is None
-    assert [participants.actor_by_token(exchange, secret) for secret in tokens] == [None, None]
+    assert [api_tokens.actor_of(exchange, secret) for secret in tokens] == [None, None]
     now = participants.actor_of(exchange, member.person_id)
     assert now and (now.role, now.org_slug) == (role, org)
-    fresh = participants.actor_by_token(exchange, token_of(exchange, now))
+    fresh = api_tokens.actor_of(exchange, token_of(exchange, now))
     assert fresh and fresh.role == role
 
 
@@ -48,7 +48,7 @@ def test_a_demoted_operator_can_do_nothing_of_one(exchange: Exchange) -> None:
     first, second = a_person(exchange, role="operator"), a_person(exchange, role="operator")
     secret = token_of(exchange, second)
     standing.set_role(exchange, first, second.email, "auditor")
-    assert participants.actor_by_token(exchange, secret) is None
+    assert api_tokens.actor_of(exchange, secret) is None
     now = participants.actor_of(exchange, second.person_id)
     assert now
     with pytest.raises(Denied):
@@ -56,7 +56,7 @@ def test_a_demoted_operator_can_do_nothing_of_one(exchange: Exchange) -> None:
     with pytest.raises(Denied):
         standing.set_role(exchange, now, second.email, "operator")
     standing.set_role(exchange, first, second.email, "operator")
-    assert participants.actor_by_token(exchange, secret) is None  # an old token gains no power when the role comes back
+    assert api_tokens.actor_of(exchange, secret) is None  # an old token gains no power when the role comes back
 
 
 @pytest.mark.parametrize("how", ["demoted", "suspended"])
@@ -152,4 +152,4 @@ def test_without_its_log_entry_no_role_changes(exchange: Exchange, monkeypatch: 
     with pytest.raises(IntegrityError):
         standing.set_role(exchange, operator, member.email, "auditor")
     assert person_of(exchange, member.email).role == "member"
-    assert participants.actor_by_token(exchange, secret)
+    assert api_tokens.actor_of(exchange, secret)

@@ -11,7 +11,7 @@ from apiflask import APIFlask
 from builders import a_person, an_exchange
 from flask.testing import FlaskClient
 
-from mapex import participants, standing
+from mapex import api_tokens, participants, standing
 from mapex.exchange import Exchange
 from web import create_app
 from web.policy import POLICIES, authorize, check_routes, policy, policy_of
@@ -32,7 +32,7 @@ def app(ex: Exchange) -> APIFlask:
 def token_of(ex: Exchange, email: str, *scopes: str) -> dict[str, str]:
     person = participants.get_person(ex, email=email)
     assert person
-    return {"Authorization": "Bearer " + participants.create_token(ex, person, scopes=scopes or ("*",))}
+    return {"Authorization": "Bearer " + api_tokens.create(ex, person, scopes=scopes or ("*",))}
 
 
 def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> int:

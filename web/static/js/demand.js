@@ -21,7 +21,7 @@ one("tbody", section).replaceChildren(...rows);
 
 if (places.size && canDraw()) {
   const squares = collection([...places].map(([tile, count]) => ({ ...square(tile), properties: { tile, count } })));
-  const map = await createMap(one("#map"), { bounds: boxOf(squares), fitBoundsOptions: { padding: 40, maxZoom: 13 } });
+  const map = await createMap(one("#map"), { bounds: boxOf(squares), fitBoundsOptions: { padding: 40, maxZoom: 11 } });
   map.addSource("demand", { type: "geojson", data: squares });
   map.addLayer({ id: "demand", type: "fill", source: "demand", paint: { "fill-color": ["step", ["get", "count"], "#535a6c", 2, "#a59c74", 5, "#fde737"], "fill-opacity": 0.7, "fill-outline-color": "#e8edf4" } });
 } else one(".minimap", section).hidden = true;

@@ -1,0 +1,60 @@
+"""Passwords: hashed with Argon2id and compared, a few at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mapex.errors import Invalid, Unavailable
+
+LOGINS_AT_ONCE = 2
+"""Passwords that are checked at the same time: one takes 64 MiB and a third of a second of four threads (trust.md 1.2)."""
+LOGIN_WAIT_SECONDS = 10
+MIN_PASSWORD = 12
+MAX_PASSWORD = 256
+
+_NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$c29tZSBmaXhlZCBzYWx0IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+"""A hash that no password fits, at the cost of a real one."""
+_hashing = threading.BoundedSemaphore(LOGINS_AT_ONCE)
+
+
+def hashed(password: str) -> str:
+    """Argon2id hash.
+
+    Raises: Invalid: shorter than 12 or longer than 256 characters. Unavailable: too many at once.
+    """
+    if len(password) < MIN_PASSWORD:
+        raise Invalid("password.short", f"a password needs at least {MIN_PASSWORD} characters")
+    if len(password) > MAX_PASSWORD:
+        raise Invalid("password.long", f"a password has at most {MAX_PASSWORD} characters")
+    from argon2 import PasswordHasher
+
+    with _a_turn():
+        return PasswordHasher().hash(password)
+
+
+@contextmanager
+def _a_turn() -> Iterator[None]:
+    """One of the few places for password work; refuses after a while instead of piling up memory."""
+    if not _hashing.acquire(timeout=LOGIN_WAIT_SECONDS):
+        raise Unavailable("login.busy", "too many log-ins at once; try again in a moment")
+    try:
+        yield
+    finally:
+        _hashing.release()
+
+
+def fits(stored: str | None, password: str) -> bool:
+    """Whether this is the password of the hash `stored`; without one it takes as long and is False.
+
+    Raises: Unavailable: too many log-ins at once (`login.busy`).
+    """
+    from argon2 import PasswordHasher
+    from argon2.exceptions import VerificationError
+
+    with _a_turn():
+        try:
+            return PasswordHasher().verify(stored or _NOBODY, password[: MAX_PASSWORD + 1])
+        except VerificationError:
+            return False
