@@ -27,10 +27,12 @@ FLAGS = {
 }
 """Name of each flag and its rule in words."""
 
-# Written out in the SQL: PostgreSQL takes two expressions that name different parameters for different ones, also in GROUP BY.
+# Written out in the SQL: PostgreSQL takes two expressions that name different parameters for different ones, also in GROUP BY, and an
+# index of some rows (`schema.NIGHT_ACCESS`) serves only a query that says which.
 _KST_NS = literal_column(str(9 * 3600 * NS), BigInteger)
 _HOUR_NS = literal_column(str(3600 * NS), BigInteger)
 _DAY_NS = literal_column(str(24 * 3600 * NS), BigInteger)
+_NIGHT_ENDS = literal_column(str(NIGHT_ENDS), BigInteger)
 
 
 def condition(name: str) -> Any:
@@ -68,7 +70,7 @@ def _night() -> Any:
 
 
 def _by_night(row: Any) -> tuple[Any, ...]:
-    return row.action == "access.granted", row.permit != "", _hour(row.at_ns) < NIGHT_ENDS
+    return row.action == literal_column("'access.granted'"), row.permit != literal_column("''"), _hour(row.at_ns) < _NIGHT_ENDS
 
 
 def _day(at_ns: Any) -> Any:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 from builders import Clock, a_person, an_org
+from sqlalchemy import func, select
 
-from mapex import audit, audit_figures, audit_flags, audit_proof, db
+from mapex import audit, audit_figures, audit_flags, audit_proof, db, schema
 from mapex.audit import Action, Event, Filter
 from mapex.errors import Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
@@ -99,6 +100,17 @@ def test_night_needs_many_accesses_of_one_person_under_a_permit(busy: Exchange) 
     with pytest.raises(Invalid) as raised:
         audit.events(busy, auditor, Filter(flag="odd"))
     assert raised.value.code == "audit.flag"
+
+
+def test_the_nights_are_looked_up_in_their_index(busy: Exchange) -> None:
+    query = select(func.count()).select_from(schema.audit_event).where(audit_flags.condition("night"))
+    with db.begin(busy) as conn:
+        sqlite = db.is_sqlite(conn)
+        if not sqlite:
+            conn.exec_driver_sql("SET LOCAL enable_seqscan = off")  # a table of one page is read whole, whatever there is
+        said = query.compile(conn, compile_kwargs={"literal_binds": True})
+        plan = conn.exec_driver_sql(f"EXPLAIN {'QUERY PLAN' if sqlite else ''} {said}").all()
+    assert "ix_audit_event_night" in str(plan)
 
 
 def test_a_member_sees_figures_of_the_own_part_only(busy: Exchange) -> None:
