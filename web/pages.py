@@ -126,3 +126,10 @@ def docs() -> str:
 def licences() -> str:
     """Licences of data and of the software in the pages."""
     return render_template("licences.html", licences=[words.licence_words(code) for code in LICENCES], software=static_files.licences())
+
+
+@blueprint.get("/about/shortcuts")
+@policy("public")
+def shortcuts() -> str:
+    """The keys of the map and of the cloud viewer."""
+    return render_template("shortcuts.html")

@@ -161,6 +161,23 @@ ACTIONS = {
     "audit.verified": lazy_gettext("Log verified"),
 }
 ACTORS = {"system": lazy_gettext("the exchange itself")}
+MAP_KEYS = [
+    ("P", lazy_gettext("Polygon")),
+    ("R", lazy_gettext("Box")),
+    ("T", lazy_gettext("Tiles")),
+    ("Enter", lazy_gettext("Finish the outline")),
+    ("Esc", lazy_gettext("Cancel drawing")),
+    ("Ctrl + Z", lazy_gettext("Undo")),
+    ("← ↑ → ↓", lazy_gettext("Move the map")),
+    ("?", lazy_gettext("This list")),
+]
+CLOUD_KEYS = [
+    ("← ↑ → ↓", lazy_gettext("Turn")),
+    ("Shift + ← ↑ → ↓", lazy_gettext("Move aside")),
+    ("+", lazy_gettext("Nearer")),
+    ("-", lazy_gettext("Farther")),
+    ("0", lazy_gettext("Reset view")),
+]
 SCOPES = {
     "read": lazy_gettext("look and ask"),
     "buy": lazy_gettext("hold prices and pay"),

@@ -1,7 +1,6 @@
 // @ts-check
-// Keys of the explore page, and the sheet that shows them. Single letters can be switched off (WCAG 2.1.4).
-import { make, one } from "./dom.js";
-import { _ } from "./i18n.js";
+// Keys of the explore page, and the sheet that shows them (`_keys.html`). Single letters can be switched off (WCAG 2.1.4).
+import { one } from "./dom.js";
 
 const TOOLS = /** @type {Record<string, string>} */ ({ p: "polygon", r: "rectangle", t: "tiles" });
 const ARROWS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
@@ -12,7 +11,8 @@ const lettersWork = () => localStorage.getItem(SWITCH) !== "off";
 
 /** @param {{choose: (tool: string) => void, undo: () => void, pan: (step: [number, number]) => void, cancel: () => void}} acts */
 export function wireKeys(acts) {
-  const sheet = shortcutSheet();
+  const sheet = one("dialog.keys");
+  offerLetters();
   one("#keys-button").addEventListener("click", () => sheet.showModal());
   addEventListener("keydown", (event) => {
     const target = /** @type {any} */ (event.target);
@@ -32,17 +32,9 @@ export function wireKeys(acts) {
   });
 }
 
-/** @returns {HTMLDialogElement} */
-function shortcutSheet() {
-  const letters = make("input", { type: "checkbox", id: "single-keys", checked: lettersWork() });
+/** The switch for single letters, which this browser remembers. */
+export function offerLetters() {
+  const letters = one("#single-keys");
+  letters.checked = lettersWork();
   letters.addEventListener("change", () => localStorage.setItem(SWITCH, letters.checked ? "on" : "off"));
-  const rows = [
-    ["P", _("Polygon")], ["R", _("Box")], ["T", _("Tiles")], ["Enter", _("Finish the outline")], ["Esc", _("Cancel drawing")],
-    ["Ctrl + Z", _("Undo")], ["← ↑ → ↓", _("Move the map")], ["?", _("This list")],
-  ];
-  const close = make("button", { type: "button", onclick: () => sheet.close() }, _("Close"));
-  const table = make("table", make("tbody", rows.map(([key, what]) => make("tr", make("th", { scope: "row" }, make("kbd", key)), make("td", what)))));
-  const sheet = make("dialog.keys", { "aria-labelledby": "keys-title" }, make("h2", { id: "keys-title" }, _("Keys")), table, make("label.choice", letters, _("Single letters choose tools")), close);
-  document.body.append(sheet);
-  return sheet;
 }
