@@ -7,6 +7,9 @@ from mapex.exchange import Actor
 
 ROLES = ("member", "auditor", "operator")
 
+NOBODY = ""
+"""No organisation has this id: it owns and sells nothing and holds no permit. Prices for it are those that everybody may see."""
+
 
 def member(by: Actor) -> str:
     """Id of the organisation that `by` acts for.
@@ -16,6 +19,11 @@ def member(by: Actor) -> str:
     if by.role != "member" or by.org_id is None:
         raise Denied("role.member", f"only members of an organisation can do this; {by.email} is {by.role}")
     return by.org_id
+
+
+def buyer(by: Actor | None) -> str:
+    """Id of the organisation for which `by` asks prices: the own one, or `NOBODY` for visitors (None), auditors and operators."""
+    return by.org_id if by is not None and by.role == "member" and by.org_id is not None else NOBODY
 
 
 def operator(by: Actor | None) -> None:

@@ -66,6 +66,7 @@ class Settings:
     cage: str = _s("auto", "how uploads are opened; auto = bubblewrap where it works", choices=("auto", "bubblewrap", "rlimits"))
     basemap: str = _s("", "URL or path of a MapLibre style or PMTiles file under the maps; empty = none, nothing is loaded from outside")
     places: str = _s("", "GeoJSON file of boundaries that buyers can choose by `name`, such as districts; empty = no list of places")
+    public_prices: bool = _s(True, "visitors who are not signed in see prices; false = a closed exchange, they see only where data are")
     log_level: str = _s("INFO", "what `serve` and `worker` log", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     secure_cookies: str = _s("auto", "cookies only over https; auto = when public_url is https", choices=("auto", "yes", "no"))
     demo: bool = _s(False, "a demonstration: log-ins are printed and shown")

@@ -176,7 +176,7 @@ class Permitted:
 
 def estimate(
     ex: Exchange,
-    by: Actor,
+    by: Actor | None,
     area: Area,
     *,
     layers: Sequence[str] | None = None,
@@ -188,15 +188,16 @@ def estimate(
     """The price of a region for `by`'s organisation; nothing is stored. Own offers are left out.
 
     Args:
+        by: None = a visitor, for whom it is the price of whoever owns nothing yet; so it is for auditors and operators.
         without: sale cells that are not wanted. leave_barely: nor those of which less than `BARELY` lies in the area.
         layers: names or kinds of layers; None = all.
         dataset: slug, or `org/slug` where two organisations use the same slug.
         purpose: None = any: permits and licences are then judged for the best purpose that the buyer could name.
 
     Raises:
-        Invalid: `purpose.unknown`, `region.too_large`. NotFound: `dataset.unknown`, `layer.unknown`. Denied: `role.member`.
+        Invalid: `purpose.unknown`, `region.too_large`. NotFound: `dataset.unknown`, `layer.unknown`.
     """
-    org_id = authority.member(by)
+    org_id = authority.buyer(by)
     wanted = want(area, layers=layers, dataset=dataset, purpose=purpose, without=without, leave_barely=leave_barely)
     with db.read(ex) as conn:
         return price(conn, org_id, wanted, ex.now())
@@ -248,7 +249,7 @@ def _inside_m2(cells: Cover, cut: UInt64s, share: Float64s) -> float:
 
 
 def price(conn: Connection, org_id: str, wanted: Wanted, at_ns: int) -> Estimate:
-    """The price of what is wanted, in the caller's transaction."""
+    """The price of what is wanted for an organisation, or for `authority.NOBODY`, in the caller's transaction."""
     cards = conn.execute(text("SELECT DISTINCT rate_card FROM offer WHERE state = 'live'")).scalars()
     asked = partial(contents_of, conn, org_id, left_out=wanted.left_out, columns=columns_of(parsed_rates(card) for card in cards))
     whole = asked(wanted.cover, wanted.barely)

@@ -180,8 +180,8 @@ def latest(ex: Exchange, by: Actor, dataset: str) -> Offer | None:
         return _offer(row, version, catalogue.layers_of(conn, version.id))
 
 
-def search(ex: Exchange, by: Actor, area: Area, *, layers: Sequence[str] | None = None) -> list[Listing]:
-    """The datasets on offer in a region, own ones too, with what each has there; nothing is stored.
+def search(ex: Exchange, by: Actor | None, area: Area, *, layers: Sequence[str] | None = None) -> list[Listing]:
+    """The datasets on offer in a region, own ones too, with what each has there; nothing is stored. `by` None = a visitor.
 
     Raises: Invalid: `region.too_large`. NotFound: `layer.unknown`.
     """
@@ -192,7 +192,7 @@ def search(ex: Exchange, by: Actor, area: Area, *, layers: Sequence[str] | None 
         terms = {row["id"]: row for row in _terms(conn, sorted({one.offer_id for one in offered}))}
         about = _about(conn, [one.layer_id for one in offered])
     grouped = groupby(offered, key=lambda one: one.offer_id)
-    return [_listing(terms[offer_id], list(group), about, by.org_id) for offer_id, group in grouped]
+    return [_listing(terms[offer_id], list(group), about, by.org_id if by else None) for offer_id, group in grouped]
 
 
 def _end(conn: Connection, ex: Exchange, before: RowMapping, state: str) -> None:

@@ -37,6 +37,7 @@ STATES = ("active", "suspended", "revoked")
 
 SENTENCES = {
     "permit.missing": "Data of class {handling_class} need a permit, and your organisation has none for this class.",
+    "permit.visitor": "Data of class {handling_class} need a permit; sign in as a member of an organisation to see what its permits allow.",
     "permit.recipient": "The permit {number} names your organisation neither as holder nor as recipient.",
     "permit.suspended": "The permit {number} is {state}; nothing is given under it.",
     "permit.not_yet": "The permit {number} begins on {valid_from}.",
@@ -235,7 +236,7 @@ def check(
 ) -> Decision:
     """Whether the organisation may receive these cells of a layer of this class for this purpose at this time.
 
-    One permit answers: the one that allows most of the cells, or else the nearest miss.
+    One permit answers: the one that allows most of the cells, or else the nearest miss. `authority.NOBODY` has none.
 
     Args:
         purpose: None = any that the permit allows (an estimate before the buyer has said what for).
@@ -244,6 +245,8 @@ def check(
     if not licences.check_class(handling_class).needs_permit:
         return Decision(None, ())
     cover = _as_cover(cells)
+    if org_id == authority.NOBODY:
+        return Decision(None, (_refusal("permit.visitor", cover.cells(), handling_class=handling_class),))
     slug = conn.execute(select(schema.organisation.c.slug).where(schema.organisation.c.id == org_id)).scalar_one()
     row = schema.permit.c
     # Slugs hold neither quotes nor wildcards, so the quoted slug is found in the JSON list as text, on every database.

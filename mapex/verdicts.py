@@ -35,7 +35,7 @@ class Verdict:
 
 def tiles(
     ex: Exchange,
-    by: Actor,
+    by: Actor | None,
     area: Area,
     *,
     limit: int,
@@ -45,9 +45,11 @@ def tiles(
 ) -> list[Verdict]:
     """The first `limit` tiles of an area, ascending, those without data too; nothing is stored. Own offers are left out.
 
+    Args:
+        by: None = a visitor, as in `estimates.estimate`.
     Raises: as `estimates.estimate`.
     """
-    org_id = authority.member(by)
+    org_id = authority.buyer(by)
     wanted = want(area, layers=layers, dataset=dataset, purpose=purpose)
     cells = wanted.cover.cells()[:limit]
     with db.read(ex) as conn:

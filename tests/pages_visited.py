@@ -67,6 +67,7 @@ FILLED: dict[str, tuple[str, Fill]] = {
 MORE: tuple[tuple[str, Fill], ...] = (
     (BUYER, lambda stock: f"/explore#t={grid.quadkey(SEOUL)}"),
     (NOBODY, lambda stock: "/explore"),
+    (NOBODY, lambda stock: f"/explore#t={grid.quadkey(SEOUL)}"),
     (BUYER, lambda stock: "/nowhere"),
     (AUDITOR, lambda stock: "/account"),
     (OPERATOR, lambda stock: "/account"),

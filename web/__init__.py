@@ -25,6 +25,7 @@ from web import (
     pages_sell,
     static_files,
     theme,
+    visitors,
 )
 from web.parse import Error
 from web.policy import check_routes, policy
@@ -72,7 +73,8 @@ def create_app(ex: Exchange) -> APIFlask:
         AUTO_SERVERS=False,
         SERVERS=[{"url": ex.settings.public_url}],
         SECURITY_SCHEMES={"token": {"type": "http", "scheme": "bearer", "description": "an API token: mpx_..."}},
-        DESCRIPTION="The exchange over HTTP. Errors are {code, message, details}; unknown fields are refused.",
+        DESCRIPTION="The exchange over HTTP. Every route needs a token, or a session, except where it says that it needs none. "
+        "Errors are {code, message, details}; unknown fields are refused.",
         VALIDATION_ERROR_SCHEMA=Error,
         HTTP_ERROR_SCHEMA=Error,
     )
@@ -81,6 +83,7 @@ def create_app(ex: Exchange) -> APIFlask:
     headers.install(app)
     i18n.install(app)
     theme.install(app)
+    visitors.install(app)
     auth.install(app)
     app.before_request(auth.guard)
     static_files.install(app)

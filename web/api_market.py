@@ -11,9 +11,10 @@ from flask import Response, jsonify
 from mapex import offers, quotes, renewals, verdicts
 from mapex.times import iso_from_ns
 from tiles import grid
-from web.auth import current_actor, exchange
+from web.auth import current_actor, exchange, maybe_actor
 from web.parse import MOST_QUADKEYS, Answer, AreaIn, Body, Length, Range, Regexp, area_of, fields, without_of
 from web.policy import policy
+from web.visitors import most_tiles
 
 blueprint = APIBlueprint("market", __name__, url_prefix="/api/v1", tag="Market")
 
@@ -213,40 +214,49 @@ class OfferOut(Answer):
 
 
 @blueprint.post("/search")
-@policy("read")
+@policy("browse")
 @blueprint.input(SearchIn)
 @blueprint.output(SearchOut)
 def search(json_data: dict[str, Any]) -> dict[str, Any]:
-    """Datasets on offer in an area."""
+    """Datasets on offer in an area.
+
+    Needs no token.
+    """
     ex = exchange()
-    found = offers.search(ex, current_actor(), area_of(ex, json_data), layers=json_data.get("layers"))
+    found = offers.search(ex, maybe_actor(), area_of(ex, json_data), layers=json_data.get("layers"))
     now = ex.now()
     return {"datasets": [_listing(one, now) for one in found]}
 
 
 @blueprint.post("/estimates")
-@policy("price")
+@policy("browse")
 @blueprint.input(EstimateIn)
 @blueprint.output(EstimateOut)
 def estimate(json_data: dict[str, Any]) -> Response:
-    """The price of an area now; nothing is stored."""
+    """The price of an area now; nothing is stored.
+
+    Needs no token: without one it is the price of whoever owns nothing yet and holds no permit.
+    """
     ex = exchange()
     wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "purpose", "leave_barely")}
     wanted["without"] = without_of(json_data)
     # Asked while the mouse still draws: the document is JSON already, so that no schema walks through it once more.
-    return jsonify(offers.document(offers.estimate(ex, current_actor(), area_of(ex, json_data), **wanted)))
+    return jsonify(offers.document(offers.estimate(ex, maybe_actor(), area_of(ex, json_data), **wanted)))
 
 
 @blueprint.post("/estimates/tiles")
-@policy("price")
+@policy("browse")
 @blueprint.input(VerdictsIn)
 @blueprint.output(VerdictsOut)
 def tiles(json_data: dict[str, Any]) -> dict[str, Any]:
-    """Every tile of an area: what can be bought there now, and why not the rest."""
+    """Every tile of an area: what can be bought there now, and why not the rest.
+
+    Needs no token: without one it judges as for whoever owns nothing yet and holds no permit, and lists at most 1,000 tiles.
+    """
     ex = exchange()
-    limit = json_data.pop("limit")
+    limit = most_tiles(json_data.pop("limit"))
     wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "purpose")}
-    found = verdicts.tiles(ex, current_actor(), area_of(ex, json_data), limit=limit + 1, **wanted)
+    found = verdicts.tiles(ex, maybe_actor(), area_of(ex, json_data), limit=limit + 1, **wanted)
     rows = [
         {
             "tile": grid.quadkey(one.cell),

@@ -22,7 +22,7 @@ from mapex import api_tokens, participants
 from mapex.errors import Denied, MapexError
 from mapex.exchange import Actor, Exchange
 from mapex.participants import Person
-from web import limits
+from web import limits, visitors
 from web.policy import NotSignedIn, authorize, policy, policy_of
 
 log = logging.getLogger(__name__)
@@ -82,13 +82,17 @@ def sign_in(person: Person) -> None:
 def guard() -> None:
     """Before each request: authorize it by the policy of its route, and refuse forged requests of a session.
 
-    Raises: NotSignedIn, Denied.
+    Raises: NotSignedIn, Denied, TooManyRequests.
     """
     if request.endpoint is None:
         return
     wanted = policy_of(current_app.view_functions[request.endpoint])
     assert wanted is not None, "check_routes ran at start"
     if wanted.is_public:
+        return
+    if wanted.visitors and exchange().settings.public_prices and visitors.is_visitor():
+        g.actor = None
+        visitors.admit()
         return
     authorize(maybe_actor(), wanted)
     if request.method in UNSAFE and bearer() is None:

@@ -20,6 +20,7 @@ from web.auth import current_actor, exchange
 from web.mvt import EXTENT, VERSION_2, field, line_layer, packed, varint
 from web.parse import Answer, AreaIn, Range, area_of, fields
 from web.policy import policy
+from web.visitors import most_tiles
 
 blueprint = APIBlueprint("coverage", __name__, tag="Market")
 
@@ -106,12 +107,15 @@ def _answer(body: bytes) -> Response:
 
 
 @blueprint.post("/api/v1/coverage")
-@policy("read")
+@policy("browse")
 @blueprint.input(CoverageIn)
 @blueprint.output(CoverageOut)
 def covered(json_data: dict[str, Any]) -> dict[str, Any]:
-    """Sale cells of an area with something on offer, and of which kinds."""
-    limit = json_data.pop("limit")
+    """Sale cells of an area with something on offer, and of which kinds.
+
+    Needs no token: without one it lists at most 1,000 tiles.
+    """
+    limit = most_tiles(json_data.pop("limit"))
     area = area_of(exchange(), json_data)
     found = coverage.sale_cells(exchange(), cover(area) if isinstance(area, Region) else area, limit=limit + 1)
     return {"tiles": [_covered(one) for one in found[:limit]], "truncated": len(found) > limit}

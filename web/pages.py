@@ -29,6 +29,7 @@ def install(app: Flask) -> None:
         current_person=current_person,
         csrf=generate_csrf,
         demo=lambda: exchange().settings.demo,
+        shows_prices=shows_prices,
         words=words,
         finding_words=finding_words,
         label=words.label,
@@ -39,6 +40,11 @@ def install(app: Flask) -> None:
     )
     app.jinja_env.filters.update(kst=words.kst, query=urlencode)
     app.register_blueprint(blueprint)
+
+
+def shows_prices() -> bool:
+    """Whether whoever asks may see prices."""
+    return current_person() is not None or exchange().settings.public_prices
 
 
 def navigation() -> list[tuple[str, str]]:
@@ -63,6 +69,7 @@ def page_data(page: dict[str, Any]) -> dict[str, Any]:
         "words": words.vocabulary(),
         "csrf": generate_csrf() if person else "",
         "signedIn": person is not None,
+        "prices": shows_prices(),
         "role": person.role if person else "",
         "org": person.org_slug if person else "",
         "map": _map_data(),

@@ -34,6 +34,7 @@ class Policy:
     name: str
     roles: frozenset[str]
     scopes: frozenset[str] = frozenset()
+    visitors: bool = False  # whether those who are not signed in may ask too, within the limits of `web.visitors`
 
     @property
     def is_public(self) -> bool:
@@ -46,8 +47,9 @@ POLICIES: dict[str, Policy] = {
     for policy in (
         Policy("public", frozenset()),  # pages before sign-in; addresses that carry their own signature
         Policy("read", EVERYONE, ANY_SCOPE),  # what every signed-in person may see
+        Policy("browse", EVERYONE, ANY_SCOPE, visitors=True),  # what is on offer and what it costs: stores nothing
         Policy("own", MEMBERS, frozenset({"read", "sell", "buy"})),  # things of the own organisation
-        Policy("price", MEMBERS, frozenset({"read", "buy"})),  # search, estimate, quote: commits to nothing
+        Policy("price", MEMBERS, frozenset({"read", "buy"})),  # quote: holds a price, commits to nothing
         Policy("sell", MEMBERS, frozenset({"sell"})),  # upload, convert, publish, withdraw
         Policy("buy", MEMBERS, frozenset({"buy"})),  # order, download
         Policy("audit", EVERYONE, frozenset({"audit", "read"})),  # the log; the service shows members their own part

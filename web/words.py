@@ -207,6 +207,7 @@ CHECKS = {
 ERRORS = {
     "preview.unknown": lazy_gettext("This preview is not there any more, or may not be shown."),
     "permit.missing": lazy_gettext("You hold no permit for this class of data."),
+    "permit.visitor": lazy_gettext("This needs a permit. Sign in to use yours."),
     "permit.expired": lazy_gettext("Your permit has expired."),
     "permit.not_yet": lazy_gettext("Your permit is not valid yet."),
     "permit.purpose": lazy_gettext("Your permit does not cover this purpose."),
@@ -217,7 +218,7 @@ ERRORS = {
     "login.refused": lazy_gettext("E-mail or password is wrong."),
     "login.busy": lazy_gettext("Too many log-ins at once. Try again in a moment."),
     "login.required": lazy_gettext("Please sign in."),
-    "rate.limited": lazy_gettext("Too many attempts. Wait a minute and try again."),
+    "rate.limited": lazy_gettext("That was too much in a short time. Wait a minute and try again."),
     "csrf.token": lazy_gettext("This page is too old. Load it again and repeat."),
     "not_found": lazy_gettext("There is no such page, or not for you."),
     "internal": lazy_gettext("Something went wrong on our side. Please tell us the number below."),

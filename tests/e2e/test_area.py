@@ -266,13 +266,6 @@ def test_no_webgl_fallback(market: Market) -> None:
     assert total(page) < before
 
 
-def test_visitors_see_coverage_and_are_asked_to_sign_in_for_prices(market: Market) -> None:
-    page = market.site.visit()
-    market.site.open(page, "/explore")
-    page.click("#price button")
-    expect(page.locator("#price")).to_contain_text("Sign in to see prices")
-
-
 def test_an_empty_exchange_says_so(site: Site) -> None:
     page = site.visit()
     site.open(page, "/explore")

@@ -232,7 +232,8 @@ def test_wallets_and_credits(api: Api) -> None:
 
 def test_auditors_and_operators_do_not_trade(api: Api) -> None:
     for by in ("auditor", "operator"):
-        assert api.call("POST", "/estimates", {"region": SEOUL_BOX}, by=by).status_code == 403
+        assert api.call("POST", "/estimates", {"region": SEOUL_BOX}, by=by).status_code == 200, "prices are public"
+        assert api.call("POST", "/quotes", {"region": SEOUL_BOX, "purpose": "research"}, by=by).status_code == 403
         assert api.call("POST", "/orders", {"quote": "q"}, by=by, headers={"Idempotency-Key": "k"}).status_code == 403
 
 

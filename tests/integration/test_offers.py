@@ -221,10 +221,12 @@ def test_a_quote_that_was_altered_in_the_database_is_refused(exchange: Exchange)
     assert caught.value.code == "quote.altered"
 
 
-def test_an_auditor_has_no_prices(exchange: Exchange) -> None:
-    market = a_market(exchange)
+def test_an_auditor_sees_prices_and_holds_none(exchange: Exchange) -> None:
+    market, auditor = a_market(exchange), a_person(exchange, role="auditor")
+    seen, public = (offers.document(offers.estimate(exchange, by, area(market.cells))) for by in (auditor, None))
+    assert seen == public and public["total"] > 0
     with pytest.raises(Denied) as caught:
-        offers.estimate(exchange, a_person(exchange, role="auditor"), area(market.cells))
+        offers.quote(exchange, auditor, area(market.cells), purpose="research")
     assert caught.value.code == "role.member"
 
 

@@ -218,7 +218,7 @@ def test_the_auditor_changes_nothing(ex: Exchange, app: APIFlask) -> None:
     for rule in app.url_map.iter_rules():
         wanted = policy_of(app.view_functions[rule.endpoint])
         for method in (rule.methods or set()) & {"POST", "PUT", "DELETE"}:
-            if not rule.rule.startswith("/api/v1") or wanted is None or wanted.name in ("account", "read"):
+            if not rule.rule.startswith("/api/v1") or wanted is None or wanted.name in ("account", "read", "browse"):
                 continue
             path = re.sub(r"<int:\w+>", "1", re.sub(r"<\w+>", "x", rule.rule))
             assert client.open(path, method=method, json={}, headers=headers).status_code == 403, rule.rule

@@ -5,6 +5,9 @@ import { state } from "./state.js";
 
 /** @typedef {import("./state.js").Area} Area */
 const SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/** Where one signs in and comes back to this state. An area may be too long for an address, and is nobody's business in the logs of
+ * servers: this tab remembers it. */
+export const LOGIN = `/login?next=${encodeURIComponent("/explore#back")}`;
 const PARTS = 1e7; // of a degree: about a centimetre
 
 /** Write the state into the address. @param {any} map or null */
@@ -30,7 +33,6 @@ export function remember(map) {
 
 /** Take the state from the address, as far as it makes sense. @returns {{view: number[] | null, area: Area | null, dropped: string[]}} */
 export function remembered() {
-  // Long areas do not fit into the address of the page for signing in: there it says `#back`.
   const hash = location.hash === "#back" ? sessionStorage.getItem("explore") ?? "" : location.hash;
   const words = new URLSearchParams(hash.slice(1));
   state.leave = words.get("b") === "0";

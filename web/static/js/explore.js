@@ -1,6 +1,6 @@
 // @ts-check
 // The explore page: one state (state.js), kept in the address (address.js); tools, map, price and list follow it.
-import { remember, remembered } from "./address.js";
+import { LOGIN, remember, remembered } from "./address.js";
 import { wireAreas } from "./areas.js";
 import { all, make, one, tell } from "./dom.js";
 import { _, page, sentence } from "./i18n.js";
@@ -151,7 +151,8 @@ function wireControls() {
   wireAreas({ outline: useOutline, region: useRegion }, refuseArea);
   wireKeys({ choose, undo: undoLast, pan: (step) => map?.panBy(step), cancel: () => tools?.tool() && choose(tools.tool()) });
   one("#undo").addEventListener("click", undoLast);
-  for (const link of all("[data-language]")) link.addEventListener("click", keepUnfinished, { capture: true });
+  for (const link of all("header [data-login]")) link.href = LOGIN;
+  document.addEventListener("click", (/** @type {any} */ event) => event.target.closest?.("[data-language], [data-login]") && keepUnfinished(), { capture: true });
   one("#price").addEventListener("click", (/** @type {any} */ event) => {
     if (event.target.id === "example") example();
     if (event.target.id === "leave-barely") change({ leave: !state.leave });
@@ -160,7 +161,7 @@ function wireControls() {
   one("#show-coverage").addEventListener("click", () => (map && page.everywhere ? map.fitBounds(page.everywhere, { padding: 40 }) : null));
 }
 
-/** What is half drawn goes into the address (the other language is another page), without the corner that follows the mouse. */
+/** What is half drawn goes into the address (the other language and signing in are other pages), without the corner that follows the mouse. */
 function keepUnfinished() {
   if (state.done || state.area?.type !== "outline") return;
   const ring = tools.tool() === "polygon" ? state.area.ring.slice(0, -1) : state.area.ring;

@@ -1,5 +1,6 @@
 // @ts-check
 // An estimate as lines, totals and refusals; and what to show instead of a price.
+import { LOGIN } from "./address.js";
 import { make } from "./dom.js";
 import { _, area, number, page, sentence, won, word } from "./i18n.js";
 import { previewButton } from "./preview.js";
@@ -56,6 +57,7 @@ const row = (name, value) => make("div", make("span", name), make("span", value)
 
 /** @param {any} layer @param {any[]} refused @param {number} cells tiles of the area */
 function layerItem(layer, refused, cells) {
+  const preview = previewButton(`${layer.org}/${layer.dataset}//${layer.layer}`);
   const owned = layer.owned_tiles ? _("already yours: %(count)s", { count: number(layer.owned_tiles) }) : "";
   return make(
     "li",
@@ -63,7 +65,7 @@ function layerItem(layer, refused, cells) {
     make(`span.swatch.${layer.kind}`, { "aria-hidden": "true" }),
     make("span.what", word("kinds", layer.kind)),
     make("span.sum", won(layer.amount)),
-    make("span.sub", make("a", { href: `/datasets/${layer.org}/${layer.dataset}` }, `${layer.dataset} · ${layer.org}`), make("span", _("%(count)s tiles", { count: number(layer.tiles) }), " · ", previewButton(`${layer.org}/${layer.dataset}//${layer.layer}`))),
+    make("span.sub", make("a", { href: `/datasets/${layer.org}/${layer.dataset}` }, `${layer.dataset} · ${layer.org}`), make("span", _("%(count)s tiles", { count: number(layer.tiles) }), preview && " · ", preview)),
     make("span.sub", make("span", [layer.as_of ? _("as of %(date)s", { date: layer.as_of.slice(0, 10) }) : "", noData(layer, refused, cells)].filter(Boolean).join(" · ")), make("span", word("licences", layer.licence))),
     layer.lines.map((/** @type {any} */ line) => make("span.sub", make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`), make("span", won(line.amount)))),
     owned && make("span.sub", make("span.good", owned)),
@@ -84,14 +86,18 @@ const refusedItem = (one) =>
 /** @param {any} one */
 const refusal = (one) => make("span.refused", { "data-code": one.code }, `${sentence(one)} `, one.permit ? make("span.nowrap", `(${one.permit}) `) : null, make("span.nowrap", _("%(count)s tiles left out", { count: number(one.tiles) })));
 
+/** The way to sign in and back. @param {string} text */
+export const signIn = (text) => make("a.button.primary", { href: LOGIN, "data-login": "" }, text);
+
 /** What to show instead of a price. @param {any} error @param {() => void} again @returns {any[]} */
 export function priceProblem(error, again) {
   if (error.status === 401) {
     const text = page.signedIn ? _("Your session has ended. Your area is kept.") : _("Sign in to see prices.");
-    return [make("div.empty", make("p", text), make("p", make("a.button.primary", { href: `/login?next=${encodeURIComponent("/explore#back")}` }, _("Sign in"))))];
+    return [make("div.empty", make("p", text), make("p", signIn(_("Sign in"))))];
   }
   const parts = [make("p.error", { role: "alert", "data-code": error.code }, error.code === "network" ? _("No answer from the server. Your area is kept.") : /^area\./.test(error.code) ? error.message : sentence(error))];
-  if (error.code === "network" || error.status >= 500) parts.push(make("button", { type: "button", onclick: again }, _("Try again")));
+  if (error.code === "network" || error.status === 429 || error.status >= 500) parts.push(make("button", { type: "button", onclick: again }, _("Try again")));
+  if (!page.signedIn && [413, 429].includes(error.status)) parts.push(make("p", signIn(_("Sign in: there is more room then"))));
   if (/too_large/.test(error.code)) parts.push(make("p.muted.small", make("code", "mapex quote --region part.geojson --purpose research")));
   if (/too_many_vertices/.test(error.code)) parts.push(make("p.muted.small", make("code", "mapex quote --region area.geojson --simplify 5 --purpose research")));
   if (page.words.errors[error.code] && error.code.startsWith("region.")) parts.push(make("p.muted.small", error.message));

@@ -2,7 +2,7 @@
 // Buttons with `data-preview` ("ORG/DATASET/VERSION/LAYER", version and layer may be empty) or `data-preview-kind` open the preview; its
 // code is fetched at the first click.
 import { make } from "./dom.js";
-import { _ } from "./i18n.js";
+import { _, page } from "./i18n.js";
 
 document.addEventListener("click", async (event) => {
   const button = /** @type {any} */ (event.target).closest?.("[data-preview], [data-preview-kind]");
@@ -12,5 +12,5 @@ document.addEventListener("click", async (event) => {
   await openPreview(button.dataset.preview ?? "", button.dataset.previewKind ?? "");
 });
 
-/** @param {string} of what `data-preview` says */
-export const previewButton = (of) => make("button.link", { type: "button", "data-preview": of }, _("Preview"));
+/** The button, or null for visitors, who see no samples. @param {string} of what `data-preview` says */
+export const previewButton = (of) => (page.signedIn ? make("button.link", { type: "button", "data-preview": of }, _("Preview")) : null);

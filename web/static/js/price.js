@@ -3,7 +3,7 @@
 import { ApiError, post } from "./api.js";
 import { make, one, tell } from "./dom.js";
 import { _, page, sentence, won } from "./i18n.js";
-import { priceList, priceProblem } from "./lines.js";
+import { priceList, priceProblem, signIn } from "./lines.js";
 import { asked, state } from "./state.js";
 
 const PAUSE_MS = 90;
@@ -19,7 +19,7 @@ export function wanted() {
 /** Ask for the price of the state. */
 export function price() {
   const body = wanted();
-  if (body && !page.signedIn) return show(null, { status: 401 });
+  if (body && !page.prices) return show(null, { status: 401 });
   ask(body);
 }
 
@@ -35,9 +35,16 @@ function show(answer, error) {
   speak(answer);
   if (!answer) return panel.replaceChildren(make("div.empty", make("p", _("No area yet. Draw one on the map.")), page.example ? make("p", make("button", { type: "button", id: "example" }, _("Try an example area"))) : null));
   if (!answer.lines.length && !answer.refusals.length) return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
-  const buy = make("button.primary.big", { type: "button", id: "review", onclick: review }, _("Review and buy"));
   const problem = make("p.error", { role: "alert", id: "review-error", hidden: true });
-  panel.replaceChildren(...priceList(answer), answer.lines.length ? make("div.sticky", make("b.only-small", won(answer.total)), make("span.small.muted", _("Held for 15 minutes at the next step")), buy) : "", problem);
+  panel.replaceChildren(...priceList(answer), answer.lines.length ? make("div.sticky", make("b.only-small", won(answer.total)), ...onward()) : "", problem);
+}
+
+/** What comes after the price: members hold it, visitors sign in, and auditors and operators only look. @returns {any[]} */
+function onward() {
+  const note = (/** @type {string} */ text) => make("span.small.muted", text);
+  if (!page.signedIn) return [note(_("Tiles that your organisation owns already cost nothing")), signIn(_("Sign in to buy"))];
+  if (page.role !== "member") return [note(sentence({ code: "role.member" }))];
+  return [note(_("Held for 15 minutes at the next step")), make("button.primary.big", { type: "button", id: "review", onclick: review }, _("Review and buy"))];
 }
 
 let telling = 0;
