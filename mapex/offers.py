@@ -16,8 +16,9 @@ from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select
 from mapex import authority, catalogue, db, failpoints, ids, licences, pyramid
 from mapex.audit import Action, append
 from mapex.errors import Invalid
-from mapex.estimates import Area, Estimate, Offered, document, estimate, offers_in, want
+from mapex.estimates import Area, Estimate, document, estimate, want
 from mapex.exchange import Actor, Exchange
+from mapex.offered import Offered, offers_in
 from mapex.pricing import MAIN_UNIT, MEASURES, Unit, read_rates
 from mapex.quotes import Quote, quote
 from mapex.schema import dataset_version

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Row, String, bindparam, text
 
 from mapex import authority, db, licences, permits, pyramid, quotes
 from mapex.errors import Invalid, NotFound
-from mapex.estimates import Estimate, Line, Pin, Refusal, lines_of, offers_in
+from mapex.estimates import Estimate, Line, Pin, Refusal, lines_of
 from mapex.exchange import Actor, Exchange
+from mapex.offered import offers_in
 from mapex.pricing import vat_of
 from mapex.pyramid import NOTHING
 from tiles import grid

@@ -9,8 +9,9 @@ import numpy as np
 from sqlalchemy import Connection, text
 
 from mapex import authority, db, licences, pyramid
-from mapex.estimates import Area, Offered, Wanted, offers_in, permitted, want
+from mapex.estimates import Area, Wanted, permitted, want
 from mapex.exchange import Actor, Exchange
+from mapex.offered import Offered, offers_in
 from mapex.pricing import charges_of
 from mapex.pyramid import Sum
 from tiles.batch import QUANTITIES, LayerKind, Quantities
