@@ -8,7 +8,7 @@ as refusals instead of lines.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -43,8 +43,8 @@ BARELY = 0.05
 class Line:
     """One unit of one layer in the region. `small` counts in the unit's small measure (`pricing.MEASURES`), owned tiles taken off.
 
-    `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content already. `as_of` is
-    when the newest of it was captured, or else when the version was published.
+    `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content already, `bytes` the
+    size of all of them. `as_of` is when the newest of it was captured, or else when the version was published.
     """
 
     dataset: str
@@ -61,6 +61,7 @@ class Line:
     tiles: int
     owned_tiles: int
     as_of: str = ""
+    bytes: int = field(default=0, compare=False)  # lines that were stored before there was this number are the same lines
 
     @property
     def quantity(self) -> float:
@@ -231,7 +232,8 @@ def _inside_m2(cells: Cover, cut: UInt64s, share: Float64s) -> float:
 def price(conn: Connection, org_id: str, wanted: Wanted, at_ns: int) -> Estimate:
     """The price of what is wanted for an organisation, or for `authority.NOBODY`, in the caller's transaction."""
     cards = conn.execute(text("SELECT DISTINCT rate_card FROM offer WHERE state = 'live'")).scalars()
-    asked = partial(contents_of, conn, org_id, left_out=wanted.left_out, columns=columns_of(parsed_rates(card) for card in cards))
+    columns = columns_of(parsed_rates(card) for card in cards) | {"bytes"}
+    asked = partial(contents_of, conn, org_id, left_out=wanted.left_out, columns=columns)
     whole = asked(wanted.cover, wanted.barely)
     sums = {**dict.fromkeys(whole.touched, NOTHING), **whole.total}
     offered = offers_in(conn, sums, layers=wanted.layers, dataset=wanted.dataset)
@@ -269,7 +271,7 @@ def price(conn: Connection, org_id: str, wanted: Wanted, at_ns: int) -> Estimate
     return Estimate(
         purpose=wanted.purpose,
         area_m2=wanted.area_m2,
-        tiles=sum({(line.org, line.dataset, line.layer): line.tiles for line in lines}.values()),
+        tiles=sum({_place(line): line.tiles for line in lines}.values()),
         lines=tuple(lines),
         refusals=tuple(sorted(refusals, key=lambda r: (r.dataset, r.org, r.layer, r.code))),
         subtotal=subtotal,
@@ -323,6 +325,7 @@ def lines_of(offer: Offered, total: Sum, owned: Sum) -> list[Line]:
             tiles=total.cells,
             owned_tiles=owned.cells,
             as_of=offer.as_of,
+            bytes=total.quantities.bytes,
         )
         for charge in charges
     ]
@@ -344,6 +347,7 @@ def document(estimate: Estimate) -> dict[str, Any]:
         "purpose": estimate.purpose,
         "tiles": estimate.tiles,
         "cells": estimate.cells,
+        "bytes": sum({_place(line): line.bytes for line in estimate.lines}.values()),
         "area_km2": round(estimate.area_m2 / 1e6, 6),
         "lines": [line_document(line) for line in estimate.lines],
         "refusals": [
@@ -387,6 +391,7 @@ def line_document(line: Line) -> dict[str, Any]:
         "amount": line.amount,
         "tiles": line.tiles,
         "owned_tiles": line.owned_tiles,
+        "bytes": line.bytes,
         "as_of": line.as_of or None,
     }
 

@@ -121,6 +121,7 @@ class LineOut(Answer):
     amount = fields.Integer()
     tiles = fields.Integer()
     owned_tiles = fields.Integer()
+    bytes = fields.Integer(metadata={"description": "size of the tiles"})
     as_of = fields.String(allow_none=True, metadata={"description": "when the newest of it was captured, else published"})
 
 
@@ -153,6 +154,7 @@ class EstimateOut(Answer):
     purpose = fields.String(allow_none=True)
     tiles = fields.Integer(metadata={"description": "tiles of all priced layers"})
     cells = fields.Integer(metadata={"description": "tiles of the area"})
+    bytes = fields.Integer(metadata={"description": "size of all priced layers"})
     area_km2 = fields.Float()
     lines = fields.List(fields.Nested(LineOut))
     refusals = fields.List(fields.Nested(RefusalOut))

@@ -101,7 +101,9 @@ def quote_text(quote: dict[str, Any]) -> str:
     ]
     lines = [table(["dataset", "layer", "quantity", "unit", "rate", "tiles", "KRW"], rows, right={2, 4, 5, 6})] if rows else []
     lines += [f"Not included: {r['message']}" for r in quote.get("refusals", [])]
-    lines.append(f"VAT {_won(quote['vat'])}   Total {_won(quote['total'])} KRW for {counted(quote['tiles'], 'tile')}")
+    lines.append(
+        f"VAT {_won(quote['vat'])}   Total {_won(quote['total'])} KRW for {counted(quote['tiles'], 'tile')}, {size(quote['bytes'])}"
+    )
     if quote.get("id"):
         lines.append(f"Quote {quote['id']}, held until {quote['expires_at']}. Buy with: mapex buy {quote['id']}")
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from builders import a_person
 from market_builders import EVERYWHERE, RATES, SEOUL, a_draft, a_layer, a_market, a_permit, area, block
 from sqlalchemy import func, select, text
 
-from mapex import audit, offers, participants, quotes
+from mapex import audit, entitlements, offers, orders, participants, quotes
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Exchange
 from mapex.pricing import Unit, amount_of
@@ -423,3 +423,15 @@ def test_a_line_says_how_old_its_data_are(exchange: Exchange) -> None:
     market = a_market(exchange)
     [line] = offers.estimate(exchange, market.buyer, area(market.cells)).lines
     assert line.as_of.startswith("20")
+
+
+def test_a_price_says_how_much_there_is_to_download(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    a_draft(exchange, market.seller, "cloud", [a_layer(block(2), name="pointcloud", kind=LayerKind.POINTCLOUD, salt="p")])
+    offers.publish(exchange, market.seller, "cloud", rate_card=RATES, licence="research")
+    first = offers.quote(exchange, market.buyer, area([SEOUL]), purpose="research")
+    bought = entitlements.of_order(exchange, market.buyer, orders.place(exchange, market.buyer, first.id, "k").id).tiles
+    assert offers.document(first.estimate)["bytes"] == sum(tile.size for tile in bought) > 0
+    rest = offers.quote(exchange, market.buyer, area(block(2)), purpose="research")
+    after = entitlements.of_order(exchange, market.buyer, orders.place(exchange, market.buyer, rest.id, "l").id).tiles
+    assert offers.document(rest.estimate)["bytes"] == sum(tile.size for tile in after)
