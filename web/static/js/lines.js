@@ -96,8 +96,8 @@ export function priceProblem(error, again) {
     return [make("div.empty", make("p", text), make("p", signIn(_("Sign in"))))];
   }
   const parts = [make("p.error", { role: "alert", "data-code": error.code }, error.code === "network" ? _("No answer from the server. Your area is kept.") : /^area\./.test(error.code) ? error.message : sentence(error))];
-  if (error.code === "network" || error.status === 429 || error.status >= 500) parts.push(make("button", { type: "button", onclick: again }, _("Try again")));
-  if (!page.signedIn && [413, 429].includes(error.status)) parts.push(make("p", signIn(_("Sign in: there is more room then"))));
+  const canPass = error.code === "network" || error.status === 429 || error.status >= 500, isLimited = !page.signedIn && [413, 429].includes(error.status);
+  if (canPass || isLimited) parts.push(make("p.actions", canPass && make("button", { type: "button", onclick: again }, _("Try again")), isLimited && signIn(_("Sign in to go on"))));
   if (/too_large/.test(error.code)) parts.push(make("p.muted.small", make("code", "mapex quote --region part.geojson --purpose research")));
   if (/too_many_vertices/.test(error.code)) parts.push(make("p.muted.small", make("code", "mapex quote --region area.geojson --simplify 5 --purpose research")));
   if (page.words.errors[error.code] && error.code.startsWith("region.")) parts.push(make("p.muted.small", error.message));
