@@ -202,7 +202,7 @@ def test_findings_are_listed_errors_first() -> None:
 
 
 def test_a_quote_without_lines_still_says_why() -> None:
-    quote = {"lines": [], "refusals": [{"message": "needs a permit"}], "vat": 0, "total": 0, "tiles": 0}
+    quote = {"lines": [], "refusals": [{"message": "needs a permit"}], "vat": 0, "total": 0, "tiles": 0, "bytes": 0}
     assert "needs a permit" in quote_text(quote)
 
 
