@@ -1,26 +1,29 @@
 """Korean and English: which language a request is in, and the words that scripts need.
 
-Scripts call `_("...")` with the English sentence; the ones they use are found in their source, translated here, and put into the
-page as JSON, so that one catalogue serves Python, templates and scripts.
+Scripts call `_("...")` with the English sentence, and `n_("one", "many", count)` where something is counted; the ones they use are found
+in their source, translated here, and put into the page as JSON, so that one catalogue serves Python, templates and scripts.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlencode
 
 from flask import Flask, Response, current_app, request
-from flask_babel import Babel, gettext
+from flask_babel import Babel, get_domain, gettext
 
 LANGUAGES = ("ko", "en")
 NAMES = {"ko": "한국어", "en": "English"}
 COOKIE = "lang"
 _YEAR = 365 * 86400
 _SCRIPTS = Path(__file__).parent / "static" / "js"
-_CALL = re.compile(r"""\b_\(\s*("(?:[^"\\]|\\.)*")""")
+_TEXT = r"""("(?:[^"\\]|\\.)*")"""
+_CALL = re.compile(rf"\b_\(\s*{_TEXT}")
+_COUNTED = re.compile(rf"\bn_\(\s*{_TEXT}\s*,\s*{_TEXT}")
 
 
 def install(app: Flask) -> None:
@@ -51,7 +54,10 @@ def script_messages() -> dict[str, str]:
     """The sentences of our scripts in the language of the request; empty for English."""
     if language() == "en":
         return {}
-    return {message: gettext(message) for message in _messages(_newest())}
+    newest = _newest()
+    unfilled = get_domain().get_translations()  # flask_babel's ngettext would fill in the placeholders at once
+    counted = {many: unfilled.ngettext(one, many, 2) for one, many in _counted(newest)}  # Korean has one form, for any count
+    return {message: gettext(message) for message in _messages(newest)} | counted
 
 
 def _newest() -> int:
@@ -61,8 +67,17 @@ def _newest() -> int:
 @lru_cache(maxsize=4)
 def _messages(newest_ns: int) -> tuple[str, ...]:
     del newest_ns
-    found = {json.loads(text) for path in _SCRIPTS.glob("**/*.js") for text in _CALL.findall(path.read_text(encoding="utf-8"))}
-    return tuple(sorted(found))
+    return tuple(sorted({json.loads(text) for source in _sources() for text in _CALL.findall(source)}))
+
+
+@lru_cache(maxsize=4)
+def _counted(newest_ns: int) -> tuple[tuple[str, str], ...]:
+    del newest_ns
+    return tuple(sorted({(json.loads(one), json.loads(many)) for source in _sources() for one, many in _COUNTED.findall(source)}))
+
+
+def _sources() -> Iterator[str]:
+    return (path.read_text(encoding="utf-8") for path in _SCRIPTS.glob("**/*.js"))
 
 
 def _remember(response: Response) -> Response:

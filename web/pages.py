@@ -25,6 +25,7 @@ def install(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(
         page_data=page_data,
+        n_=words.n_,
         navigation=navigation,
         current_person=current_person,
         csrf=generate_csrf,

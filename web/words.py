@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from typing import Any
 
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 
 from mapex.licence_texts import TEXTS
 from mapex.licences import CLASS_LINES, LICENCES, HandlingClass
@@ -422,6 +422,11 @@ def size(count: int) -> str:
 def plain(value: float) -> str:
     """A coordinate as a file writes it, to the centimetre."""
     return f"{value:.2f}" if abs(value) > 360 else f"{value:.6f}"
+
+
+def n_(one: str, many: str, count: int, **values: object) -> str:
+    """The sentence for one or for many of what is counted; `%(count)s` is the count, written out."""
+    return str(ngettext(one, many, count, count=number(count), **values))
 
 
 def number(value: float) -> str:

@@ -104,6 +104,33 @@ def test_buy_and_download(market: Market, tmp_path: Path) -> None:
     assert page.locator("#timeline .done").count() == 4
 
 
+PLURAL = re.compile(r"(?<![\d,.])1\s+(accesses|corners|days|entries|errors|files|orders|points|records|tiles|warnings)\b")
+
+
+def test_one_tile_and_one_file_are_not_plural(market: Market) -> None:
+    page = market.site.visit(BUYER)
+    page.goto(f"{market.site.url}/explore#t={grid.quadkey(SEOUL)}")
+    ready(page)
+    page.uncheck("[name=kind][value=recording]")
+    page.uncheck("[name=kind][value=sidewalk]")
+    expect(page.locator("#price .facts")).to_contain_text(re.compile(r"1\s*tile$"))
+    said = [page.inner_text("body")]
+    page.click("#review")
+    page.wait_for_url("**/quotes/*")
+    ready(page)
+    said.append(page.inner_text("body"))
+    pay(page)
+    expect(page.locator("#read")).to_have_text("0 of 1 file")
+    said.append(page.inner_text("body"))
+    for path in ("/orders", "/datasets/hanbit/lanes"):
+        market.site.open(page, path)
+        said.append(page.inner_text("body"))
+    seller = market.site.visit("maps@hanbit.example")
+    market.site.open(seller, "/sell")
+    said.append(seller.inner_text("body"))
+    assert [PLURAL.findall(text) for text in said] == [[]] * len(said)
+
+
 def test_an_expired_quote_shows_old_and_new_side_by_side(market: Market) -> None:
     page = review(market)
     old, total = page.url, won(page.locator("#total").text_content())
@@ -270,11 +297,11 @@ def test_updates_of_owned_tiles_are_one_click_away(market: Market, tmp_path: Pat
     order = pay(page)
     publish_changed(market, keep=len(market.cells) - 3)
     market.site.open(page, "/orders")
-    expect(page.locator(f"[data-order={order}] .newer")).to_contain_text("3 of your 16 tiles have a newer version ₩")
+    expect(page.locator(f"[data-order={order}] .newer")).to_contain_text("Newer versions: 3 of your 16 tiles ₩")
     cost = won(page.locator(f"[data-order={order}] .cost").text_content())
     page.click(".newer")
     ready(page)
-    expect(page.locator("#updates")).to_contain_text("3 of your 16 tiles have a newer version")
+    expect(page.locator("#updates")).to_contain_text("Newer versions: 3 of your 16 tiles")
     page.click("[data-update=changed]")
     page.wait_for_url("**/quotes/*")
     ready(page)
@@ -298,7 +325,7 @@ def test_a_store_that_is_away_keeps_what_is_verified_and_goes_on(market: Market,
 
     page.route("**/store/**", fail)
     page.click("#download")
-    expect(page.locator("#problem")).to_contain_text("The store does not answer. 6 of 16 files are verified and kept")
+    expect(page.locator("#problem")).to_contain_text("The store does not answer. Files verified and kept on this page: 6 of 16.")
     page.unroute("**/store/**")
     got: list[str] = []
     page.on("request", lambda request: got.append(request.url) if "/store/" in request.url else None)
@@ -315,7 +342,7 @@ def test_wrong_bytes_are_refused_and_the_file_can_be_fetched_again(market: Marke
     page.route("**/store/**", lambda route: route.fulfill(body="not what was sold"))
     page.click("#download")
     expect(page.locator("#problem")).to_contain_text("did not arrive as it was sold")
-    expect(page.locator("#problem")).to_contain_text("0 of 4 files")
+    expect(page.locator("#problem")).to_contain_text("kept on this page: 0 of 4.")
     page.unroute("**/store/**")
     with page.expect_download() as coming:
         page.click("#retry")
@@ -329,7 +356,7 @@ def test_a_download_is_stopped_and_goes_on(market: Market) -> None:
     page.route("**/store/**", lambda route: None)  # never answered
     page.click("#download")
     page.click("#stop")
-    expect(page.locator("#problem")).to_contain_text("Stopped. 0 of 16 files")
+    expect(page.locator("#problem")).to_contain_text("Stopped. Files verified and kept on this page: 0 of 16.")
     page.unroute("**/store/**")
     with page.expect_download():
         page.click("#retry")

@@ -109,7 +109,7 @@ def test_upload_resume(working: Site, tmp_path: Path) -> None:
     page.unroute("**/store/**")
     page.reload()  # the tab was closed; what it had sent lies in the store
     ready(page)
-    expect(page.locator("#begun li")).to_contain_text(f"3 of {parts} parts arrived")
+    expect(page.locator("#begun li")).to_contain_text(f"parts arrived: 3 of {parts}")
     again: list[Request] = []
     page.on("request", lambda request: again.append(request) if "/store/" in request.url else None)
     damaged: list[str] = []

@@ -22,13 +22,21 @@ WEB = Path(words.__file__).parent
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
 
-def catalogue() -> dict[str, Message]:
+Sentence = str | tuple[str, ...]
+"""A sentence, or the one for one and the one for many."""
+
+
+def catalogue() -> dict[Sentence, Message]:
     with (WEB / "translations" / "ko" / "LC_MESSAGES" / "messages.po").open("rb") as file:
-        return {str(message.id): message for message in read_po(file) if message.id}
+        return {sentence(message): message for message in read_po(file) if message.id}
+
+
+def sentence(message: Message) -> Sentence:
+    return message.id if isinstance(message.id, str) else tuple(message.id)
 
 
 @pytest.fixture(scope="module")
-def extracted(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+def extracted(tmp_path_factory: pytest.TempPathFactory) -> set[Sentence]:
     target = tmp_path_factory.mktemp("words") / "all.pot"
     command = [
         sys.executable,
@@ -40,28 +48,46 @@ def extracted(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         "babel.cfg",
         "-k",
         "lazy_gettext",
+        "-k",
+        "n_:1,2",
         "-o",
         str(target),
         ".",
     ]
     subprocess.run(command, cwd=WEB, check=True)
     with target.open("rb") as file:
-        return {str(message.id) for message in read_po(file) if message.id}
+        return {sentence(message) for message in read_po(file) if message.id}
 
 
-def test_korean_has_every_sentence_and_no_other(extracted: set[str]) -> None:
+def test_korean_has_every_sentence_and_no_other(extracted: set[Sentence]) -> None:
     assert set(catalogue()) == extracted
 
 
 def test_no_sentence_is_empty_or_fuzzy_and_placeholders_are_kept() -> None:
     for source, message in catalogue().items():
-        assert message.string and not message.fuzzy, source
-        assert sorted(PLACEHOLDER.findall(source)) == sorted(PLACEHOLDER.findall(str(message.string))), source
+        many = source if isinstance(source, str) else source[-1]
+        for text in [message.string] if isinstance(message.string, str) else message.string:
+            assert text and not message.fuzzy, source
+            assert sorted(PLACEHOLDER.findall(many)) == sorted(PLACEHOLDER.findall(text)), source
 
 
 def test_every_sentence_of_scripts_is_in_the_catalogue() -> None:
     # Babel does not see calls inside nested template literals; what the page is given must all be translated.
-    assert set(i18n._messages(0)) <= set(catalogue())
+    assert {*i18n._messages(0), *i18n._counted(0)} <= set(catalogue())
+
+
+def test_what_is_counted_has_a_sentence_for_one() -> None:
+    """`%(count)s tiles` is wrong for one tile: it must be the second of two sentences, of which the first is right."""
+    for source in catalogue():
+        if isinstance(source, str):
+            assert not re.search(r"%\((count|size|n|days|all)\)s [a-z]+s\b(?! times| faster)", source), source
+
+
+@pytest.mark.parametrize(("lang", "one", "many"), [("en", "1 tile", "1,000 tiles"), ("ko", "타일 1개", "타일 1,000개")])
+def test_one_tile_is_no_tiles(tmp_path: Path, lang: str, one: str, many: str) -> None:
+    with create_app(an_exchange(tmp_path / "ex")).test_request_context(f"/?lang={lang}"):
+        found = [words.n_("%(count)s tile", "%(count)s tiles", count) for count in (1, 1000)]
+    assert found == [one, many]
 
 
 def test_scripts_have_no_html_and_no_eval() -> None:

@@ -2,7 +2,7 @@
 // The auditor's page: one filter moves numbers, timeline, map and list together; htmx brings them, this draws them.
 import { all, one, tell } from "./dom.js";
 import { square } from "./grid.js";
-import { _, page } from "./i18n.js";
+import { n_, number, page } from "./i18n.js";
 import { boxOf, canDraw, collection, createMap } from "./map.js";
 import { timeline, written } from "./timeline.js";
 import { install } from "./verify.js";
@@ -46,7 +46,7 @@ async function drawMap(figures) {
   map.on("mousemove", "heat", (/** @type {any} */ event) => {
     const { tile, accesses, flagged } = event.features[0].properties;
     map.getCanvas().style.cursor = "pointer";
-    tell(one("#mapnote"), _("Tile %(tile)s: %(accesses)s accesses, %(flagged)s flagged", { tile, accesses, flagged }));
+    tell(one("#mapnote"), n_("Tile %(tile)s: %(count)s access, %(flagged)s flagged", "Tile %(tile)s: %(count)s accesses, %(flagged)s flagged", accesses, { tile, flagged: number(flagged) }));
   });
   map.on("mouseleave", "heat", () => {
     map.getCanvas().style.cursor = "";

@@ -1,7 +1,7 @@
 // @ts-check
 // Coverage squares: coloured by what is there, how fresh or how good it is; numbers when near; what each layer is on hover or touch.
 import { make } from "./dom.js";
-import { _, number, word, worth } from "./i18n.js";
+import { _, n_, word, worth } from "./i18n.js";
 import { maplibregl } from "./map.js";
 
 /** What the map can be coloured by; the first is the usual one. */
@@ -73,7 +73,7 @@ function around(sentence, value) {
 /** What the colours mean: a list's items. @param {string} by @returns {any[]} */
 export function legend(by) {
   if (by === "fresh") {
-    const names = [...DAYS.map((days) => _("up to %(days)s days", { days })), _("older")];
+    const names = [...DAYS.map((days) => n_("up to %(count)s day", "up to %(count)s days", days)), _("older")];
     return names.map((name, i) => entry(`class${i}`, name));
   }
   if (by === "quality") {
@@ -92,7 +92,7 @@ function rows(properties, kinds) {
     make(
       "div",
       make(`span.swatch.${kind}`, { "aria-hidden": "true" }),
-      make("span.what", word("kinds", kind), properties[kind] > 1 ? make("span.muted", ` · ${_("%(count)s tiles", { count: number(properties[kind]) })}`) : null),
+      make("span.what", word("kinds", kind), properties[kind] > 1 ? make("span.muted", ` · ${n_("%(count)s tile", "%(count)s tiles", properties[kind])}`) : null),
       make("span.worth", worth(properties[`${kind}_age`], properties[`${kind}_q`])),
     ),
   );

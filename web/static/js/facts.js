@@ -1,6 +1,6 @@
 // @ts-check
 // What a look at a file told, in words.
-import { _, number, word } from "./i18n.js";
+import { _, n_, word } from "./i18n.js";
 
 /** @param {import("./sniff/bytes.js").Sniffed} told @returns {string[]} format, kind, system, height, place: what is known of them */
 export function factsOf(told) {
@@ -9,7 +9,7 @@ export function factsOf(told) {
   return [
     told.format,
     told.kind ? word("kinds", told.kind) : "",
-    told.count ? (told.kind === "pointcloud" ? _("%(count)s points", { count: number(told.count) }) : _("%(count)s records", { count: number(told.count) })) : "",
+    told.count ? (told.kind === "pointcloud" ? n_("%(count)s point", "%(count)s points", told.count) : n_("%(count)s record", "%(count)s records", told.count)) : "",
     named,
     told.own && told.format ? (told.height ? _("height: %(name)s", { name: told.height }) : _("height datum not stated")) : "",
     told.box ? placeOf(told.box) : "",

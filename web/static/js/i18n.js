@@ -5,6 +5,7 @@
 export const page = JSON.parse(document.getElementById("page-data")?.textContent ?? "{}");
 
 const locale = page.language === "ko" ? "ko-KR" : "en-GB";
+const plural = new Intl.PluralRules(locale);
 const plain = new Intl.NumberFormat(locale, { maximumFractionDigits: 3 });
 const krw = new Intl.NumberFormat("ko-KR", { maximumFractionDigits: 0 });
 
@@ -13,6 +14,13 @@ const krw = new Intl.NumberFormat("ko-KR", { maximumFractionDigits: 0 });
 export function _(text, values = {}) {
   const found = page.messages[text] || text;
   return found.replace(/%\((\w+)\)s/g, (/** @type {string} */ all, /** @type {string} */ name) => (name in values ? String(values[name]) : all));
+}
+
+/** The sentence for one or for many of what is counted; `%(count)s` is the count, written out. Both are sentences, so that they can be found.
+ * @param {string} one @param {string} many @param {number} count @param {Record<string, string | number>} [values] */
+export function n_(one, many, count, values = {}) {
+  const text = plural.select(count) === "one" ? one : many;
+  return _(text, { count: number(count), ...values });
 }
 
 /** The word of a vocabulary (`kinds`, `units`, ...) for a code. @param {string} table @param {string} code */

@@ -2,7 +2,7 @@
 // An estimate as lines, totals and refusals; and what to show instead of a price.
 import { LOGIN } from "./address.js";
 import { make } from "./dom.js";
-import { _, area, number, page, sentence, won, word } from "./i18n.js";
+import { _, area, n_, number, page, sentence, won, word } from "./i18n.js";
 import { previewButton } from "./preview.js";
 import { state } from "./state.js";
 
@@ -27,7 +27,7 @@ export function priceList(answer) {
   const shown = known.map((layer) => layerItem(layer, refused.filter((/** @type {any} */ one) => same(one, layer)), answer.cells));
   const rest = refused.filter((/** @type {any} */ one) => !known.some((layer) => same(one, layer)));
   return [
-    make("div.facts", fact(area(answer.area_km2), "km²"), fact(number(answer.tiles), _("tiles"))),
+    make("div.facts", fact(area(answer.area_km2), "km²"), fact(number(answer.tiles), n_("tile", "tiles", answer.tiles))),
     make("ul.lines", shown, rest.map(refusedItem), missing(answer)),
     barely(answer.barely),
     make("div.totals", row(_("Subtotal"), won(answer.subtotal)), row([_("VAT"), "10%"].join(" "), won(answer.vat)), make("div.total", make("span", _("Total")), make("span", { id: "total" }, won(answer.total)))),
@@ -44,7 +44,7 @@ function missing(answer) {
 /** @param {any} found tiles of which less than 5 % lies in the area */
 function barely(found) {
   if (!found?.tiles) return null;
-  const text = found.left_out ? _("%(count)s tiles barely touched are left out", { count: number(found.tiles) }) : _("%(count)s tiles barely touched (less than 5 % inside)", { count: number(found.tiles) });
+  const text = found.left_out ? n_("%(count)s tile barely touched is left out", "%(count)s tiles barely touched are left out", found.tiles) : n_("%(count)s tile barely touched (less than 5 % inside)", "%(count)s tiles barely touched (less than 5 % inside)", found.tiles);
   return make("p.barely", { "data-barely": String(found.tiles) }, make("span", text), make("b", `${found.left_out ? "+" : "−"}${won(found.amount)}`), make("button.link", { type: "button", id: "leave-barely" }, found.left_out ? _("Take them in") : _("Leave them out")));
 }
 
@@ -65,7 +65,7 @@ function layerItem(layer, refused, cells) {
     make(`span.swatch.${layer.kind}`, { "aria-hidden": "true" }),
     make("span.what", word("kinds", layer.kind)),
     make("span.sum", won(layer.amount)),
-    make("span.sub", make("a", { href: `/datasets/${layer.org}/${layer.dataset}` }, `${layer.dataset} · ${layer.org}`), make("span", _("%(count)s tiles", { count: number(layer.tiles) }), preview && " · ", preview)),
+    make("span.sub", make("a", { href: `/datasets/${layer.org}/${layer.dataset}` }, `${layer.dataset} · ${layer.org}`), make("span", n_("%(count)s tile", "%(count)s tiles", layer.tiles), preview && " · ", preview)),
     make("span.sub", make("span", [layer.as_of ? _("as of %(date)s", { date: layer.as_of.slice(0, 10) }) : "", noData(layer, refused, cells)].filter(Boolean).join(" · ")), make("span", word("licences", layer.licence))),
     layer.lines.map((/** @type {any} */ line) => make("span.sub", make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`), make("span", won(line.amount)))),
     owned && make("span.sub", make("span.good", owned)),
@@ -76,7 +76,7 @@ function layerItem(layer, refused, cells) {
 /** @param {any} layer @param {any[]} refused @param {number} cells */
 function noData(layer, refused, cells) {
   const without = cells - layer.tiles - refused.reduce((sum, one) => sum + one.tiles, 0);
-  return without > 0 ? _("no data in %(count)s tiles", { count: number(without) }) : "";
+  return without > 0 ? n_("no data in %(count)s tile", "no data in %(count)s tiles", without) : "";
 }
 
 /** @param {any} one */
@@ -84,7 +84,7 @@ const refusedItem = (one) =>
   make("li", make(`span.swatch.${one.kind}`, { "aria-hidden": "true" }), make("span.what", `${one.dataset} · ${one.layer}`), make("span.chip." + one.class, word("classes", one.class)), refusal(one));
 
 /** @param {any} one */
-const refusal = (one) => make("span.refused", { "data-code": one.code }, `${sentence(one)} `, one.permit ? make("span.nowrap", `(${one.permit}) `) : null, make("span.nowrap", _("%(count)s tiles left out", { count: number(one.tiles) })));
+const refusal = (one) => make("span.refused", { "data-code": one.code }, `${sentence(one)} `, one.permit ? make("span.nowrap", `(${one.permit}) `) : null, make("span.nowrap", n_("%(count)s tile left out", "%(count)s tiles left out", one.tiles)));
 
 /** The way to sign in and back. @param {string} text */
 export const signIn = (text) => make("a.button.primary", { href: LOGIN, "data-login": "" }, text);

@@ -4,7 +4,7 @@ import { call, get, post } from "./api.js";
 import { offerCopies } from "./copy.js";
 import { all, make, one, tell } from "./dom.js";
 import { fetchAll } from "./download.js";
-import { _, bytes, number, page, sentence, word } from "./i18n.js";
+import { _, bytes, n_, number, page, sentence, word } from "./i18n.js";
 import { showOrder } from "./ordermap.js";
 import { archiveTo, fits, save, verified } from "./save.js";
 import { named, watchUsers } from "./users.js";
@@ -61,7 +61,7 @@ function layers() {
     const own = tiles.filter((tile) => layerOf(tile) === name);
     const size = own.reduce((sum, tile) => sum + tile.size, 0);
     const box = make("input", { type: "checkbox", "data-layer": name, onchange: (/** @type {any} */ event) => choose(own, event.target.checked) });
-    return make("label.choice", box, make("span", make("b", name), ` ${_("%(count)s files", { count: number(own.length) })} · ${bytes(size)}`));
+    return make("label.choice", box, make("span", make("b", name), ` ${n_("%(count)s file", "%(count)s files", own.length)} · ${bytes(size)}`));
   });
 }
 
@@ -95,7 +95,7 @@ function showMore() {
 
 function say() {
   const size = wanted().reduce((sum, tile) => sum + tile.size, 0);
-  tell(one("#summary"), `${_("%(count)s files", { count: number(wanted().length) })} · ${bytes(size)}`);
+  tell(one("#summary"), `${n_("%(count)s file", "%(count)s files", wanted().length)} · ${bytes(size)}`);
   button.textContent = `${chosen.size ? _("Download the chosen files") : _("Download all")} (${bytes(size)})`;
 }
 
@@ -121,7 +121,7 @@ async function start(some, plain = false) {
     if (plain) save(verified.get(some[0].id).body, some[0].path.replaceAll("/", "-"));
     else await open.sink.end(some);
     open = null;
-    tell(status, _("%(count)s files, each checksum is right.", { count: number(some.length) }));
+    tell(status, n_("%(count)s file, its checksum is right.", "%(count)s files, each checksum is right.", some.length));
     document.documentElement.dataset.downloaded = String(some.length);
   } catch (error) {
     if (/** @type {any} */ (error).name !== "AbortError") tell(problem, sentence(error)); // else: nobody chose a file to save to
@@ -136,7 +136,7 @@ function unfinished(some, { failed, error }) {
   const kept = some.filter((tile) => verified.has(tile.id)).length;
   const first = error ?? failed[0].error;
   const why = first.code === "store.unavailable" ? _("The store does not answer.") : sentence(first);
-  const rest = _("%(kept)s of %(count)s files are verified and kept on this page.", { kept: number(kept), count: number(some.length) });
+  const rest = _("Files verified and kept on this page: %(kept)s of %(all)s.", { kept: number(kept), all: number(some.length) });
   tell(problem, [why, rest].join(" "));
   problem.dataset.code = first.code ?? "";
   tell(status, failed.length && !error ? _("Not come: %(paths)s", { paths: failed.slice(0, 5).map((one) => one.tile.path).join(", ") }) : "");
@@ -156,7 +156,7 @@ async function poll() {
   if (!document.hidden) {
     const found = await get(`/orders/${page.order}/progress`).catch(() => null);
     if (found) {
-      one("#read").textContent = _("%(read)s of %(count)s files", { read: number(found.read), count: number(found.files) });
+      one("#read").textContent = n_("%(read)s of %(count)s file", "%(read)s of %(count)s files", found.files, { read: number(found.read) });
       one("#step-read").classList.toggle("done", found.read > 0);
     }
   }

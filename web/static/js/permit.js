@@ -3,7 +3,7 @@
 import { all, one } from "./dom.js";
 import { areaOf } from "./form.js";
 import { polygonsOf } from "./grid.js";
-import { _, page } from "./i18n.js";
+import { n_, page } from "./i18n.js";
 import { boxOf, canDraw, collection, createMap, showOn } from "./map.js";
 
 const ONE_PERMIT = { padding: 30, maxZoom: 14, duration: 0 };
@@ -43,7 +43,7 @@ async function drawInto(container) {
       if (ring.length < 4) return;
       const rounded = ring.map(([lon, lat]) => [Number(lon.toFixed(6)), Number(lat.toFixed(6))]);
       field.value = JSON.stringify({ type: "Polygon", coordinates: [rounded] });
-      said.textContent = _("%(count)s corners", { count: new Set(rounded.slice(0, -1).map(String)).size });
+      said.textContent = n_("%(count)s corner", "%(count)s corners", new Set(rounded.slice(0, -1).map(String)).size);
       paste(null);
     },
     onTile: () => {},

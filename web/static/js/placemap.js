@@ -66,4 +66,4 @@ export function addPlaces(map) {
 }
 
 /** @param {number} shown @param {number} all */
-export const countOf = (shown, all) => (shown ? _("%(shown)s of %(all)s files have a known place.", { shown, all }) : _("The place of files that state it is shown here."));
+export const countOf = (shown, all) => (shown ? _("Files with a known place: %(shown)s of %(all)s.", { shown, all }) : _("The place of files that state it is shown here."));

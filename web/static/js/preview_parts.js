@@ -1,7 +1,7 @@
 // @ts-check
 // The parts of a preview: cloud, lines, strip, clip, facts. Each gives its element, and what to do when the dialog closes.
 import { make, tell } from "./dom.js";
-import { _, number } from "./i18n.js";
+import { _, n_, number } from "./i18n.js";
 import { drawLines } from "./teaser.js";
 
 /** @typedef {import("./preview_dialog.js").Part} Part */
@@ -17,7 +17,7 @@ export function cloudPart(cloud, still) {
   let closed = false;
   import("./cloud.js").then(async ({ canDrawCloud, openCloud }) => {
     if (!canDrawCloud()) return withoutGl();
-    viewer = await openCloud(canvas, cloud.url, cloud.bytes, (shown, all) => tell(status, _("%(shown)s of %(all)s points", { shown: number(shown), all: number(all) })));
+    viewer = await openCloud(canvas, cloud.url, cloud.bytes, (shown, all) => tell(status, n_("%(shown)s of %(count)s point", "%(shown)s of %(count)s points", all, { shown: number(shown) })));
     if (closed) return viewer.close();
     box.prepend(tools(viewer));
     await viewer.whole;
@@ -84,5 +84,5 @@ export function factsPart(about) {
 export function coveragePart(layer) {
   const days = (layer.captured ?? []).map((/** @type {string} */ text) => text.slice(0, 10));
   const when = days.length ? `${_("Recorded")}: ${[...new Set(days)].join(" – ")}` : "";
-  return { node: make("p.muted.small", [_("%(count)s tiles", { count: number(layer.tiles) }), when].filter(Boolean).join(" · ")) };
+  return { node: make("p.muted.small", [n_("%(count)s tile", "%(count)s tiles", layer.tiles), when].filter(Boolean).join(" · ")) };
 }

@@ -2,7 +2,7 @@
 // The price panel: asks while the mouse still draws, drops answers that came too late, shows the price and holds it.
 import { ApiError, post } from "./api.js";
 import { make, one, tell } from "./dom.js";
-import { _, page, sentence, won } from "./i18n.js";
+import { _, n_, page, sentence, won } from "./i18n.js";
 import { priceList, priceProblem, signIn } from "./lines.js";
 import { asked, state } from "./state.js";
 
@@ -52,7 +52,7 @@ let telling = 0;
 /** Say the total to screen readers, once it has come to rest. @param {any} answer */
 function speak(answer) {
   clearTimeout(telling);
-  telling = window.setTimeout(() => (one("#spoken").textContent = answer?.lines.length ? _("Total %(total)s for %(count)s tiles", { total: won(answer.total), count: answer.tiles }) : ""), 1000);
+  telling = window.setTimeout(() => (one("#spoken").textContent = answer?.lines.length ? n_("Total %(total)s for %(count)s tile", "Total %(total)s for %(count)s tiles", answer.tiles, { total: won(answer.total) }) : ""), 1000);
 }
 
 /** @param {any} error */

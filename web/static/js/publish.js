@@ -3,7 +3,7 @@
 import { call, get, post } from "./api.js";
 import { showDifferences } from "./differences.js";
 import { all, make, one, tell } from "./dom.js";
-import { _, number, page, sentence, won, word } from "./i18n.js";
+import { _, n_, number, page, sentence, won, word } from "./i18n.js";
 
 const base = `/datasets/${page.dataset}/versions/${page.version}`;
 const form = one("#publish");
@@ -77,7 +77,7 @@ function show() {
   one("#median").textContent = won(median.total);
   one("#dearest").textContent = won(dearest.total);
   one("#whole").textContent = won(whole.subtotal);
-  one("#median-says").textContent = _("The middle one by price of %(count)s squares of %(area)s km²; VAT included.", { count: number(squares), area: (median.area_m2 / 1e6).toFixed(2) });
+  one("#median-says").textContent = n_("The price of the one square of %(area)s km²; VAT included.", "The middle one by price of %(count)s squares of %(area)s km²; VAT included.", squares, { area: (median.area_m2 / 1e6).toFixed(2) });
   const line = (/** @type {any} */ one) => make("tr", make("td", word("kinds", one.kind)), make("td", `${number(one.quantity)} ${word("units", one.unit)} × ${won(one.rate)}`), make("td.n", won(one.amount)));
   one("#median-lines").replaceChildren(...median.lines.map(line), make("tr", make("td", `${_("VAT")} 10%`), make("td"), make("td.n", won(median.vat))));
 }
@@ -145,5 +145,5 @@ if (form) appraise();
 const [found, cells] = await Promise.all([get(`${base}/changes`), get(`${base}/coverage`)]);
 map = await showDifferences(one("#map"), found.layers, cells);
 if (!map) one(".minimap").hidden = true;
-one("#map-says").textContent = map ? _("%(count)s tiles", { count: number(map.count) }) : "";
+one("#map-says").textContent = map ? n_("%(count)s tile", "%(count)s tiles", map.count) : "";
 document.documentElement.dataset.ready = "yes";

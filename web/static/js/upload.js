@@ -162,7 +162,7 @@ async function listBegun() {
     }
     if (items.some((item) => item.transfer.name === name)) continue;
     const drop = () => (found.state === "open" && call("DELETE", `/uploads/${found.id}`).catch(() => null), forget(name), line.remove(), (one("#begun-box").hidden = !one("#begun").children.length));
-    const line = make("li.between", { "data-name": name }, make("span", { dir: "auto" }, name), make("span.muted.small", _("%(done)s of %(all)s parts arrived", { done: found.received.length, all: found.parts }), " ", make("button.link", { type: "button", "aria-label": `${_("Forget")}: ${name}`, onclick: drop }, _("Forget"))));
+    const line = make("li.between", { "data-name": name }, make("span", { dir: "auto" }, name), make("span.muted.small", _("parts arrived: %(done)s of %(all)s", { done: found.received.length, all: found.parts }), " ", make("button.link", { type: "button", "aria-label": `${_("Forget")}: ${name}`, onclick: drop }, _("Forget"))));
     one("#begun").append(line);
     one("#begun-box").hidden = false;
   }

@@ -2,7 +2,7 @@
 // A version's page: the map of its cells and findings, forms that answer through the API; htmx brings the state while it is checked.
 import { get, post } from "./api.js";
 import { all, one, tell } from "./dom.js";
-import { _, number, page, sentence } from "./i18n.js";
+import { _, n_, page, sentence } from "./i18n.js";
 import { boxOf, canDraw, createMap, addMarks, collection, maplibregl } from "./map.js";
 import { PlaceMap, addPlaces } from "./placemap.js";
 import { placementOf, placing } from "./placing.js";
@@ -91,7 +91,7 @@ async function refresh() {
   const box = boxOf(cells) ?? boxOf(collection(markFindings()));
   markFindings();
   if (box) map.fitBounds(box, { padding: 30, maxZoom: 16, animate: false });
-  one("#map-says").textContent = cells.features.length ? _("%(count)s tiles", { count: number(cells.features.length) }) : _("Nothing is placed yet.");
+  one("#map-says").textContent = cells.features.length ? n_("%(count)s tile", "%(count)s tiles", cells.features.length) : _("Nothing is placed yet.");
 }
 
 if (canDraw()) {
