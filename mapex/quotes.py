@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select
 
 from mapex import authority, db, demand, ids, participants, pyramid
 from mapex.audit import Action, append
-from mapex.errors import Conflict, Denied, Invalid, NotFound
+from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from mapex.estimates import Area, Estimate, Line, Pin, Refusal, Wanted, price, want
 from mapex.exchange import Actor, Exchange
 from mapex.schema import order as purchase
@@ -23,6 +24,8 @@ from mapex.schema import quote as table
 from mapex.times import MINUTE_NS
 from tiles.grid import ZOOM, UInt64s
 from tiles.region import Cover, Region
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,23 @@ def quote(
         "layers": sorted(layers) if layers else None,
         "dataset": dataset,
     }
+    try:
+        made = hold(ex, by, request, lambda conn, org_id, now: price(conn, org_id, wanted, now))
+    except (Invalid, Denied):
+        _count(ex, by, wanted)  # nothing is on offer there, and no quote comes of it
+        raise
+    _count(ex, by, wanted)
+    return made
+
+
+def _count(ex: Exchange, by: Actor, wanted: Wanted) -> None:
+    """Count what nobody offers, after the price: a statistic that finds no room on the disk must not cost the buyer the answer."""
     org_id = authority.member(by)
-    with db.begin(ex) as conn:
-        demand.record(conn, ex, org_id, wanted)  # also when nothing is on offer and no quote comes of it
-    return hold(ex, by, request, lambda conn, org_id, now: price(conn, org_id, wanted, now))
+    try:
+        with db.begin(ex) as conn:
+            demand.record(conn, ex, org_id, wanted)
+    except Unavailable as error:
+        log.warning("what was asked for and is not on offer was not counted: %s", error)
 
 
 Pricing = Callable[[Connection, str, int], Estimate]

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import shapely
 from builders import a_person, an_exchange, an_org
+from market_builders import a_market, block
 from servers import Postgres
 from sqlalchemy import Connection, create_engine, event, select, text, update
 
-from mapex import areas, db, invitations, schema
+from mapex import areas, db, fsck, invitations, quotes, schema
 from mapex.errors import Unavailable
 from mapex.exchange import Exchange
 from tiles.region import Region
@@ -141,4 +142,46 @@ def test_on_a_full_disk_what_was_taken_is_whole_and_the_rest_is_refused_in_words
     with db.read(ex) as conn:
         noted = text("SELECT COUNT(*) FROM audit_event WHERE action = 'person.invited'")
         assert what == "saved area" or conn.execute(noted).scalar_one() == taken
+    ex.engine.dispose()
+
+
+def test_a_price_is_held_although_the_disk_is_too_full_to_count_what_nobody_offers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The count of many places needs more pages than the quote. With ever more of them, each is there whole or not at all."""
+    ex = an_exchange(tmp_path)
+    market = a_market(ex)
+    room = 0
+
+    @event.listens_for(ex.engine, "connect")
+    def limit(connection, record) -> None:  # type: ignore[no-untyped-def]
+        (present,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {present + room}")
+
+    def state() -> tuple[int, int, int, int]:
+        with db.read(ex) as conn:
+            counts = ("quote", "audit_event WHERE action = 'quote.made'", "demand_seen")
+            made, noted, seen = (conn.execute(text(f"SELECT COUNT(*) FROM {what}")).scalar_one() for what in counts)
+            return made, noted, seen, conn.execute(text("SELECT COALESCE(SUM(count), 0) FROM demand")).scalar_one()
+
+    asked = block(60)  # 16 of the 3,600 cells are on offer
+    happened = []
+    for room in range(50):  # noqa: B007  `limit` reads it
+        ex.engine.dispose()
+        before = state()
+        try:
+            made = market.quote(asked)
+        except Unavailable as refused:
+            assert refused.code == "database.full" and state() == before
+            happened.append("refused")
+            continue
+        assert quotes.get(ex, market.buyer, made.id).estimate.tiles == 16
+        after = state()
+        assert after[:2] == (before[0] + 1, before[1] + 1) and after[2] == after[3]
+        happened.append("counted" if after[2] else "held")
+        if after[2]:
+            break
+    assert [*dict.fromkeys(happened)] == ["refused", "held", "counted"]
+    assert sum("was not counted" in record.message for record in caplog.records) == happened.count("held")
+    assert all(check.ok for check in fsck.check(ex))
     ex.engine.dispose()
