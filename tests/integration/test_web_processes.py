@@ -18,8 +18,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from market_builders import Market, a_market
 from running import MAPEX, Running, until_open
 from servers import Postgres, free_port
+
+from mapex import api_tokens, config, fsck, opening, orders
 
 GRANIAN = ("--server", "granian", "--processes", "2", "--threads", "4")
 PART = 64 << 20
@@ -43,6 +46,19 @@ class Server:
             connection.request("POST", "/login", f"email={email}&password=wrong", form)
             return connection.getresponse().status
 
+    def order(self, quote: str, token: str) -> str | None:
+        """The id of the order of a quote, placed under one key; None where the process died before it answered."""
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Idempotency-Key": f"key of {quote}"}
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            try:
+                connection.request("POST", "/api/v1/orders", json.dumps({"quote": quote}), headers)
+                answer = connection.getresponse()
+                body = answer.read()
+            except (ConnectionError, http.client.HTTPException):
+                return None
+        assert answer.status in (200, 201), body
+        return str(json.loads(body)["id"])
+
 
 @contextlib.contextmanager
 def serving(environ: Mapping[str, str], *options: str, log: Path) -> Iterator[Server]:
@@ -62,7 +78,10 @@ def serving(environ: Mapping[str, str], *options: str, log: Path) -> Iterator[Se
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of a fresh exchange behind one proxy."""
-    folder = tmp_path_factory.mktemp("processes") / "ex"
+    return a_home(tmp_path_factory.mktemp("processes") / "ex", request)
+
+
+def a_home(folder: Path, request: pytest.FixtureRequest) -> dict[str, str]:
     environ = {name: text for name, text in os.environ.items() if not name.startswith("MAPEX_")} | {"MAPEX_DIR": str(folder)}
     environ |= {"MAPEX_PROXIES": "1", "MAPEX_PART_SIZE": str(PART)}
     if request.param == "postgresql":
@@ -169,6 +188,50 @@ def test_a_process_that_is_killed_is_replaced(granian: Server) -> None:
         time.sleep(0.2)
     assert len(granian.children()) == len(before) and set(granian.children()) != before
     assert granian.log_in("d@dongil.example") == 200
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[dict[str, str], Market]]:
+    """The environment of a fresh exchange that nobody serves yet, and the market in it."""
+    environ = a_home(tmp_path / "ex", request)
+    ex = opening.open_exchange(config.load(tmp_path / "ex", environ))
+    yield environ, a_market(ex)
+    ex.engine.dispose()
+
+
+@pytest.mark.parametrize("point", ["order.before_commit", "order.after_commit"])
+def test_a_process_that_is_killed_while_it_takes_a_payment_takes_it_once_or_not_at_all(
+    shop: tuple[dict[str, str], Market], point: str
+) -> None:
+    """Each process is killed at its second order; a client that hears nothing says the same again, to whichever process answers.
+
+    That order is the last one: granian takes a process that dies again within seconds for one that cannot live, and ends.
+    """
+    environ, market = shop
+    token = api_tokens.create(market.ex, market.buyer, "test", ("*",), 90)
+    quotes = [market.quote(market.cells[i : i + 1]) for i in range(4)]
+    armed = {**environ, "MAPEX_FAILPOINT": f"{point}:kill:2"}
+    with serving(armed, *GRANIAN, log=Path(environ["MAPEX_DIR"]) / "killed.log") as server:
+        lost, placed, children = 0, [], len(server.children())
+        for quote in quotes:
+            if lost:
+                break
+            while (order := server.order(quote.id, token)) is None:
+                lost += 1
+                assert lost < 60, "nobody answers"
+                time.sleep(0.5)
+            assert server.order(quote.id, token) == order
+            placed.append((order, quote.estimate.total))
+        assert lost, "four orders, two processes: one of them came to its second"
+        end = time.monotonic() + 60
+        while len(server.children()) != children and time.monotonic() < end:
+            time.sleep(0.2)
+        assert len(server.children()) == children
+        assert server.log_in("f@dongil.example") == 200
+    made = orders.of(market.ex, market.buyer).orders
+    assert sorted((order.id, order.total) for order in made) == sorted(placed)
+    assert market.balance() == 10_000_000 - sum(total for _, total in placed)
+    assert [check.message for check in fsck.check(market.ex) if not check.ok] == []  # the ledger sums to zero, and so on
 
 
 def test_what_is_being_answered_is_answered_before_the_server_ends(home: Mapping[str, str]) -> None:
