@@ -88,28 +88,39 @@ function axesOf(turn, tilt) {
   return { right: [ct, st, 0], up: [-st * sp, ct * sp, cp], back: [st * cp, -ct * cp, sp] };
 }
 
-/** A camera that looks at the middle of a box from as near as shows each of its corners. @param {number[][]} box @param {number} turn @param {number} tilt @param {number} aspect */
+/** The nearest camera that shows every corner of a box, which fills the picture from edge to edge one way. It circles a point at half
+ * the height of the box. @param {number[][]} box @param {number} turn @param {number} tilt @param {number} aspect */
 function framed(box, turn, tilt, aspect) {
   const { right, up, back } = axesOf(turn, tilt);
-  const half = box.map(([low, high]) => (high - low) / 2);
-  const dot = (/** @type {number[]} */ a, /** @type {number[]} */ b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-  const signs = [-1, 1];
-  const corners = signs.flatMap((x) => signs.flatMap((y) => signs.map((z) => [x * half[0], y * half[1], z * half[2]])));
-  const away = Math.max(...corners.map((corner) => dot(corner, back) + FOCAL * Math.max(Math.abs(dot(corner, right)) / aspect, Math.abs(dot(corner, up)))));
-  const [x, y, z] = box.map(([low, high]) => (low + high) / 2);
-  return { turn, tilt, away: away * 1.04 || 1, x, y, z };
+  const middle = box.map(([low, high]) => (low + high) / 2);
+  const signs = [-0.5, 0.5];
+  const sides = box.map(([low, high]) => signs.map((sign) => sign * (high - low)));
+  const corners = sides[0].flatMap((x) => sides[1].flatMap((y) => sides[2].map((z) => [x, y, z])));
+  /** How far to move along an axis of the picture, and how far away to be, so that both outermost corners touch its edges. @param {number[]} axis @param {number} wide */
+  const fit = (axis, wide) => {
+    const one = Math.max(...corners.map((corner) => dot(corner, back) + wide * dot(corner, axis)));
+    const other = Math.max(...corners.map((corner) => dot(corner, back) - wide * dot(corner, axis)));
+    return [(one - other) / (2 * wide), (one + other) / 2];
+  };
+  const [aside, away] = fit(right, FOCAL / aspect), [upward, far] = fit(up, FOCAL);
+  const down = upward * (up[2] / back[2]); // along the line of sight, back to the half height
+  const [x, y, z] = middle.map((value, axis) => value + aside * right[axis] + upward * up[axis] - down * back[axis]);
+  return { turn, tilt, away: Math.max(away, far) + down || 1, x, y, z };
 }
+
+/** @param {number[]} a @param {number[]} b */
+const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 
 /** Projection times view, in columns. @param {{turn: number, tilt: number, away: number, x: number, y: number, z: number}} at @param {number} aspect @param {number} near @param {number} far */
 function matrix(at, aspect, near, far) {
   const { right, up, back } = axesOf(at.turn, at.tilt);
-  const dot = (/** @type {number[]} */ a) => a[0] * at.x + a[1] * at.y + a[2] * at.z;
+  const place = [at.x, at.y, at.z];
   const [a, b] = [-(far + near) / (far - near), (-2 * far * near) / (far - near)];
   const rows = [
-    [...right.map((v) => (v * FOCAL) / aspect), (-dot(right) * FOCAL) / aspect],
-    [...up.map((v) => v * FOCAL), -dot(up) * FOCAL],
-    [...back.map((v) => v * a), (-dot(back) - at.away) * a + b],
-    [...back.map((v) => -v), dot(back) + at.away],
+    [...right.map((v) => (v * FOCAL) / aspect), (-dot(right, place) * FOCAL) / aspect],
+    [...up.map((v) => v * FOCAL), -dot(up, place) * FOCAL],
+    [...back.map((v) => v * a), (-dot(back, place) - at.away) * a + b],
+    [...back.map((v) => -v), dot(back, place) + at.away],
   ];
   return Float32Array.from([0, 1, 2, 3].flatMap((column) => rows.map((row) => row[column])));
 }
