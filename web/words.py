@@ -25,6 +25,8 @@ KINDS = {
     "recording": lazy_gettext("Drive recording"),
     "photos": lazy_gettext("Photos"),
 }
+FORMATS = {"hdmap": "GeoParquet", "sidewalk": "GeoParquet", "pointcloud": "LAZ", "recording": "MCAP", "photos": "JPEG (tar)"}
+"""In what the tiles of each kind come: names that are the same in every language."""
 COLOURS = {
     "available": lazy_gettext("Available"),
     "fresh": lazy_gettext("Fresh"),
@@ -366,6 +368,7 @@ def vocabulary() -> dict[str, dict[str, str]]:
     """The words that scripts need, as JSON for the page."""
     tables = {
         "kinds": KINDS,
+        "formats": FORMATS,
         "classes": CLASSES,
         "units": UNITS,
         "licences": {code: licence.name[0 if language() == "ko" else 1] for code, licence in LICENCES.items()},

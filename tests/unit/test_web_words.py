@@ -104,7 +104,7 @@ def test_templates_have_no_inline_script_style_or_handler() -> None:
 
 
 def test_vocabularies_have_a_word_for_each_code() -> None:
-    assert set(words.KINDS) == {kind.value for kind in LayerKind}
+    assert set(words.KINDS) == set(words.FORMATS) == {kind.value for kind in LayerKind}
     assert set(words.CLASSES) == {code.value for code in HandlingClass}
     assert set(words.PURPOSES) == {purpose.value for purpose in Purpose}
     assert set(words.UNITS) == {unit.value for unit in Unit}

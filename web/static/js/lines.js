@@ -2,7 +2,7 @@
 // An estimate as lines, totals and refusals; and what to show instead of a price.
 import { LOGIN } from "./address.js";
 import { make } from "./dom.js";
-import { _, area, n_, number, page, sentence, won, word } from "./i18n.js";
+import { _, area, bytes, n_, number, page, sentence, won, word } from "./i18n.js";
 import { previewButton } from "./preview.js";
 import { state } from "./state.js";
 
@@ -27,7 +27,7 @@ export function priceList(answer) {
   const shown = known.map((layer) => layerItem(layer, refused.filter((/** @type {any} */ one) => same(one, layer)), answer.cells));
   const rest = refused.filter((/** @type {any} */ one) => !known.some((layer) => same(one, layer)));
   return [
-    make("div.facts", fact(area(answer.area_km2), "km²"), fact(number(answer.tiles), n_("tile", "tiles", answer.tiles))),
+    make("div.facts", fact(area(answer.area_km2), "km²"), fact(number(answer.tiles), n_("tile", "tiles", answer.tiles)), fact(...measured(answer.bytes))),
     make("ul.lines", shown, rest.map(refusedItem), missing(answer)),
     barely(answer.barely),
     make("div.totals", row(_("Subtotal"), won(answer.subtotal)), row([_("VAT"), "10%"].join(" "), won(answer.vat)), make("div.total", make("span", _("Total")), make("span", { id: "total" }, won(answer.total)))),
@@ -52,6 +52,8 @@ function barely(found) {
 const same = (a, b) => a.org === b.org && a.dataset === b.dataset && a.layer === b.layer;
 /** @param {string} value @param {string} name */
 const fact = (value, name) => make("div", make("b", value), make("span", name));
+/** A size as a number and its unit. @param {number} count @returns {[string, string]} */
+const measured = (count) => /** @type {[string, string]} */ (bytes(count).split(" "));
 /** @param {string} name @param {string} value */
 const row = (name, value) => make("div", make("span", name), make("span", value));
 
@@ -65,8 +67,8 @@ function layerItem(layer, refused, cells) {
     make(`span.swatch.${layer.kind}`, { "aria-hidden": "true" }),
     make("span.what", word("kinds", layer.kind)),
     make("span.sum", won(layer.amount)),
-    make("span.sub", make("a", { href: `/datasets/${layer.org}/${layer.dataset}` }, `${layer.dataset} · ${layer.org}`), make("span", n_("%(count)s tile", "%(count)s tiles", layer.tiles), preview && " · ", preview)),
-    make("span.sub", make("span", [layer.as_of ? _("as of %(date)s", { date: layer.as_of.slice(0, 10) }) : "", noData(layer, refused, cells)].filter(Boolean).join(" · ")), make("span", word("licences", layer.licence))),
+    make("span.sub", make("a", { href: `/datasets/${layer.org}/${layer.dataset}` }, `${layer.dataset} · ${layer.org}`), make("span", n_("%(count)s tile", "%(count)s tiles", layer.tiles), " · ", bytes(layer.bytes), preview && " · ", preview)),
+    make("span.sub", make("span", [word("formats", layer.kind), layer.as_of ? _("as of %(date)s", { date: layer.as_of.slice(0, 10) }) : "", noData(layer, refused, cells)].filter(Boolean).join(" · ")), make("span", word("licences", layer.licence))),
     layer.lines.map((/** @type {any} */ line) => make("span.sub", make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`), make("span", won(line.amount)))),
     owned && make("span.sub", make("span.good", owned)),
     refused.map(refusal),
