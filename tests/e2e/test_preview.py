@@ -61,7 +61,7 @@ def test_cloud_preview(site: Site) -> None:
     still(page)
     expect(page.locator("dialog.preview")).to_contain_text("150,000 of 150,000 points", timeout=WAIT_MS)
     colour = pixels(page)
-    assert lit(colour) > 0.1
+    assert lit(colour) > 0.2
     page.click("dialog.preview [data-mode=height]")
     still(page)
     height = pixels(page)
