@@ -28,6 +28,9 @@ ZMIN = 6
 
 Piece = tuple[int, UInt64s]
 
+COARSE = 11
+"""Zoom at which it is looked up where a buyer owns anything at all: cells of 15 km, some hundreds in Korea."""
+
 _NAMES = ", ".join(QUANTITIES)
 _COLUMNS = f"cells, {_NAMES}"
 _REPLACE = ", ".join(f"{name} = excluded.{name}" for name in ("cells", *QUANTITIES))
@@ -87,11 +90,10 @@ def sums(conn: Connection, pieces: Sequence[Piece], columns: Collection[str] = Q
 
 def owned_sums(conn: Connection, org_id: str, pieces: Sequence[Piece], columns: Collection[str] = QUANTITIES) -> dict[str, Sum]:
     """What the organisation owns, with the same content, of the layers on offer inside the pieces, by layer id; see `sums`."""
-    # Asked as a minimum, PostgreSQL looks into the primary key; asked for any row, it may read the table until it finds one.
-    coarsest = conn.execute(text("SELECT MIN(z) FROM owned_sum WHERE org_id = :org"), {"org": org_id}).scalar()
-    if coarsest is None:
+    near = _near(conn, org_id, pieces)
+    if not near:
         return {}
-    return {layer_id: found for layer_id, found, _ in _grouped(conn, pieces, "owned_sum", "s.org_id = :org", columns, org=org_id)}
+    return {layer_id: found for layer_id, found, _ in _grouped(conn, near, "owned_sum", "s.org_id = :org", columns, org=org_id)}
 
 
 def cell_sums(conn: Connection, ranges: UInt64s, columns: Collection[str] = QUANTITIES) -> dict[str, tuple[frozenset[int], Sum]]:
@@ -211,3 +213,17 @@ def _grouped(
     )
     for layer_id, extra, cells, *quantities in rows.all():
         yield layer_id, Sum(cells, Quantities(*quantities)), extra
+
+
+def _near(conn: Connection, org_id: str, pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces without the ranges far from everything that the organisation owns: each that is left costs a search."""
+    owned = text("SELECT DISTINCT cell FROM owned_sum WHERE org_id = :org AND z = :z ORDER BY cell")
+    cells = np.array(conn.execute(owned, {"org": org_id, "z": COARSE}).scalars().all(), np.uint64)
+    near = []
+    for z, ranges in pieces:
+        finer, coarser = np.uint64(2 * max(z - COARSE, 0)), np.uint64(2 * max(COARSE - z, 0))
+        first, last = ranges[:, 0] << coarser >> finer, (ranges[:, 1] << coarser) - np.uint64(1) >> finer
+        kept = ranges[np.searchsorted(cells, last, side="right") > np.searchsorted(cells, first)]
+        if len(kept):
+            near.append((z, kept))
+    return near

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from builders import a_person
 from market_builders import EVERYWHERE, RATES, SEOUL, a_draft, a_layer, a_market, a_permit, area, block
@@ -12,8 +13,10 @@ from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Exchange
 from mapex.pricing import Unit, amount_of
 from mapex.schema import metadata
+from tiles import grid
 from tiles.batch import LayerKind, Quantities
-from tiles.region import Region
+from tiles.cover import Cover
+from tiles.region import Region, cover
 
 
 def counts(ex: Exchange) -> dict[str, int]:
@@ -435,3 +438,15 @@ def test_a_price_says_how_much_there_is_to_download(exchange: Exchange) -> None:
     rest = offers.quote(exchange, market.buyer, area(block(2)), purpose="research")
     after = entitlements.of_order(exchange, market.buyer, orders.place(exchange, market.buyer, rest.id, "l").id).tiles
     assert offers.document(rest.estimate)["bytes"] == sum(tile.size for tile in after)
+
+
+@pytest.mark.parametrize("degrees", [0.001, 0.02, 0.3, 1.2], ids="{} degrees".format)
+def test_what_is_owned_is_found_in_an_area_of_any_size(exchange: Exchange, degrees: float) -> None:
+    market = a_market(exchange)
+    orders.place(exchange, market.buyer, offers.quote(exchange, market.buyer, area([SEOUL]), purpose="research").id, "k")
+    west, south, east, north = grid.bounds(SEOUL)
+    lon, lat = (west + east) / 2, (south + north) / 2
+    box = Region.from_bbox(lon - degrees, lat - degrees, lon + degrees, lat + degrees)
+    [line] = offers.estimate(exchange, market.buyer, box).lines
+    assert line.owned_tiles == 1
+    assert line.tiles == min(16, cover(box).intersection(Cover.from_cells(np.array(market.cells, np.uint64))).count)
