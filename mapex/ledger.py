@@ -17,7 +17,7 @@ from mapex import authority, db, ids, participants
 from mapex.audit import Action, append
 from mapex.errors import Conflict, Denied, Invalid, Unpaid
 from mapex.exchange import Actor, Exchange
-from mapex.schema import ledger_account, ledger_entry, ledger_transaction, order
+from mapex.schema import ledger_account, ledger_entry, ledger_transaction, order, organisation
 
 BANK = "acc_bank"
 VAT = "acc_vat"
@@ -26,6 +26,8 @@ MAX_AMOUNT = 10**12
 """KRW of one credit; a typing mistake should not become money."""
 
 MAX_KEY = 255
+CREDIT_PREFIX = "credit:"
+"""What the keys of credits begin with among the keys of all transactions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,17 @@ class Credit:
     balance: int
 
 
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money paid in, as it was booked: the slug of whose wallet, KRW, and the reference that makes it book once."""
+
+    org: str
+    amount: int
+    reference: str
+    memo: str
+    at_ns: int
+
+
 def wallet_id(org_id: str) -> str:
     """Id of the wallet account of an organisation."""
     return "acc_" + org_id
@@ -76,8 +89,7 @@ def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo
     authority.operator(by)
     if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= MAX_AMOUNT:
         raise Invalid("credit.amount", f"a credit is a whole number of KRW from 1 to {MAX_AMOUNT}, not {amount!r}", amount=str(amount))
-    check_key(key)
-    stored_key = f"credit:{key}"
+    stored_key = CREDIT_PREFIX + check_key(key, most=MAX_KEY - len(CREDIT_PREFIX))
 
     def book(conn: Connection) -> Credit:
         db.take_turns(conn, stored_key)
@@ -98,6 +110,26 @@ def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo
 
     with db.begin(ex) as conn:
         return book(conn)
+
+
+def payments(ex: Exchange, by: Actor, *, limit: int = 20) -> list[Payment]:
+    """The payments that were booked last, newest first.
+
+    Raises: Denied: `by` is not the operator.
+    """
+    authority.operator(by)
+    query = (
+        select(
+            organisation.c.slug, ledger_entry.c.amount, ledger_transaction.c.key, ledger_transaction.c.memo, ledger_transaction.c.created_ns
+        )
+        .select_from(ledger_transaction.join(ledger_entry).join(ledger_account).join(organisation))
+        .where(ledger_transaction.c.kind == "credit")
+        .order_by(ledger_transaction.c.created_ns.desc(), ledger_transaction.c.id.desc())
+        .limit(limit)
+    )
+    with db.read(ex) as conn:
+        rows = conn.execute(query).all()
+    return [Payment(row.slug, row.amount, row.key.removeprefix(CREDIT_PREFIX), row.memo, row.created_ns) for row in rows]
 
 
 def wallet(ex: Exchange, by: Actor, org: str | None = None, *, limit: int = 100) -> Wallet:
@@ -218,15 +250,13 @@ def check_funds(conn: Connection, account_id: str, needed: int) -> None:
         )
 
 
-def check_key(key: object) -> str:
-    """`key` when it can be an idempotency key.
+def check_key(key: object, most: int = MAX_KEY) -> str:
+    """`key` when it can be an idempotency key of at most `most` characters.
 
     Raises: Invalid: `order.key`.
     """
-    if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY or not key.isprintable() or not key.isascii():
-        raise Invalid(
-            "order.key", f"an idempotency key is 1 to {MAX_KEY} printable ASCII characters that the client chose for this request"
-        )
+    if not isinstance(key, str) or not 1 <= len(key) <= most or not key.isprintable() or not key.isascii():
+        raise Invalid("order.key", f"an idempotency key is 1 to {most} printable ASCII characters that the client chose for this request")
     return key
 
 

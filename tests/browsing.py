@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -104,6 +106,14 @@ class Site:
 def ready(page: Page) -> None:
     """Wait until the page's script said that it is ready."""
     page.wait_for_selector("html[data-ready]", state="attached")
+
+
+@contextmanager
+def loaded_again(page: Page) -> Iterator[None]:
+    """What is done inside makes the page load again; after it the new one is ready, however alike the two look."""
+    with page.expect_event("load"):
+        yield
+    ready(page)
 
 
 def map_idle(page: Page) -> None:

@@ -24,10 +24,11 @@ from web import (
     pages_publish,
     pages_sell,
     static_files,
+    texts,
     theme,
     visitors,
 )
-from web.parse import Error
+from web.parse import Error, LongInteger, ShortInteger
 from web.policy import check_routes, policy
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def create_app(ex: Exchange) -> APIFlask:
     """
     app = APIFlask(__name__, title="mapex", version="1", docs_path=None, spec_path=None, static_folder=cast(str, None))
     app.extensions["mapex"] = ex
+    app.url_map.converters |= {"int": ShortInteger, "long": LongInteger}
     app.config.update(
         MAX_CONTENT_LENGTH=LONGEST_BODY,
         MAX_FORM_MEMORY_SIZE=1 << 20,
@@ -86,6 +88,7 @@ def create_app(ex: Exchange) -> APIFlask:
     visitors.install(app)
     auth.install(app)
     app.before_request(auth.guard)
+    texts.install(app)
     static_files.install(app)
     pages.install(app)
     for part in (pages_buy, pages_dataset, pages_sell, pages_publish, pages_audit, pages_account, pages_operate):

@@ -13,7 +13,7 @@ from mapex import audit, audit_flags, audit_proof
 from mapex.audit import Event, Filter
 from mapex.times import iso_from_ns
 from web.auth import current_actor, exchange
-from web.parse import Answer, Length, OneOf, Query, Range, fields, when
+from web.parse import WHOLE, Answer, Length, OneOf, Query, Range, fields, when
 from web.policy import policy
 from web.tables import csv_answer
 
@@ -38,7 +38,7 @@ class EventsQuery(Query):
     flag = fields.String(load_default="", validate=OneOf(["", *audit_flags.FLAGS, audit_flags.ANY]))
     from_time = fields.String(data_key="from", load_default="")
     to_time = fields.String(data_key="to", load_default="")
-    after = fields.Integer(load_default=None, allow_none=True, validate=Range(min=0))
+    after = fields.Integer(load_default=None, allow_none=True, validate=WHOLE)
     limit = fields.Integer(load_default=100, validate=Range(1, MOST_CSV_ROWS))
     format = fields.String(load_default="json", validate=OneOf(["json", "csv"]))
 
@@ -70,8 +70,8 @@ class EventsOut(Answer):
 class EntriesQuery(Query):
     """A walk along the log: `after` = `next` of the answer before, `head` = the `head` of the first answer."""
 
-    after = fields.Integer(load_default=0, validate=Range(min=0))
-    head = fields.Integer(load_default=None, allow_none=True, validate=Range(min=0))
+    after = fields.Integer(load_default=0, validate=WHOLE)
+    head = fields.Integer(load_default=None, allow_none=True, validate=WHOLE)
     limit = fields.Integer(load_default=audit_proof.MAX_PAGE, validate=Range(1, audit_proof.MAX_PAGE))
 
 

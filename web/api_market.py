@@ -12,7 +12,7 @@ from mapex import offers, quotes, renewals, verdicts
 from mapex.times import iso_from_ns
 from tiles import grid
 from web.auth import current_actor, exchange, maybe_actor
-from web.parse import MOST_QUADKEYS, Answer, AreaIn, Body, Length, Range, Regexp, area_of, fields, without_of
+from web.parse import MOST_QUADKEYS, NUMBERED, Answer, AreaIn, Body, Length, Range, Regexp, area_of, fields, without_of
 from web.policy import policy
 from web.visitors import most_tiles
 
@@ -194,7 +194,7 @@ class NameIn(Body):
 class PublishIn(Body):
     """Terms of sale."""
 
-    version = fields.Integer()
+    version = fields.Integer(validate=NUMBERED)
     rates = fields.Dict(keys=fields.String(), values=fields.Raw(), required=True, metadata={"description": "KRW per unit"})
     licence = fields.String(required=True, validate=Length(1, 32))
     attribution = fields.String(load_default="")

@@ -11,7 +11,7 @@ from werkzeug.datastructures import ContentRange
 from mapex import previews
 from mapex.errors import Invalid
 from web.auth import current_actor, exchange
-from web.parse import Answer, Length, Query, fields
+from web.parse import NUMBERED, Answer, Length, Query, fields
 from web.policy import policy
 
 blueprint = APIBlueprint("previews", __name__, url_prefix="/api/v1", tag="Previews")
@@ -20,7 +20,7 @@ blueprint = APIBlueprint("previews", __name__, url_prefix="/api/v1", tag="Previe
 class VersionQuery(Query):
     """A version; without, the one on sale."""
 
-    version = fields.Integer()
+    version = fields.Integer(validate=NUMBERED)
 
 
 class KindQuery(Query):

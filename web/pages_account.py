@@ -15,7 +15,7 @@ from mapex.times import DAY_NS
 from web import words
 from web.auth import current_actor, current_person, exchange, sign_in
 from web.i18n import LANGUAGES
-from web.parse import when
+from web.parse import entry_number, when
 from web.policy import policy
 from web.theme import THEMES
 
@@ -66,7 +66,7 @@ def log() -> str:
     given = {name: request.args.get(name, "").strip() for name in (*WORDS, *TIMES)}
     wanted = Filter(**{name: given[name] for name in WORDS}, from_ns=when(given["from"]), to_ns=when(given["to"]))
     after = request.args.get("after", "")
-    page = audit.events(exchange(), current_actor(), wanted, after=int(after) if after.isdecimal() else None, limit=PAGE)
+    page = audit.events(exchange(), current_actor(), wanted, after=entry_number(after), limit=PAGE)
     chosen = {name: value for name, value in given.items() if value}
     values = {
         "events": page.events,

@@ -16,6 +16,7 @@ from web import audit_query, static_files, words
 from web.audit_query import FIELDS, Asked
 from web.auth import current_actor, exchange
 from web.pages_account import permit_words
+from web.parse import entry_number
 from web.policy import policy
 
 blueprint = Blueprint("pages_audit", __name__)
@@ -50,7 +51,7 @@ def by_tile(quadkey: str) -> str | tuple[str, int]:
     return _page({"tile": quadkey}, box=grid.bounds(cell, z))
 
 
-@blueprint.get("/audit/events/<int:seq>")
+@blueprint.get("/audit/events/<long:seq>")
 @policy("inspect")
 def event(seq: int) -> str:
     """One entry: what happened, on what grounds, and what was committed to."""
@@ -122,7 +123,7 @@ def _whole(asked: Asked, fixed: dict[str, str]) -> Asked:
 
 def _view(asked: Asked, fixed: dict[str, str], after: str) -> View:
     wanted = _whole(asked, fixed).filter
-    return audit_figures.view(exchange(), current_actor(), wanted, after=int(after) if after.isdecimal() else None, limit=PAGE)
+    return audit_figures.view(exchange(), current_actor(), wanted, after=entry_number(after), limit=PAGE)
 
 
 def _figures(seen: View, asked: Asked) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import secrets
 
 from flask import Blueprint, render_template
 
-from mapex import coverage, invitations, overview, participants, permits
+from mapex import coverage, invitations, ledger, overview, participants, permits
 from mapex.licences import HandlingClass
 from web import static_files, words
 from web.auth import current_actor, exchange
@@ -48,10 +48,15 @@ def persons() -> str:
 @blueprint.get("/wallets")
 @policy("operate")
 def wallets() -> str:
-    """Prepaid money: balances, and a payment to be booked."""
+    """Prepaid money: balances, a payment to be booked, and those booked last."""
     ex, by = exchange(), current_actor()
     return render_template(
-        "operate_wallets.html", here="wallets", orgs=participants.orgs(ex), balances=overview.balances(ex, by), key=secrets.token_hex(8)
+        "operate_wallets.html",
+        here="wallets",
+        orgs=participants.orgs(ex),
+        balances=overview.balances(ex, by),
+        payments=ledger.payments(ex, by),
+        key=secrets.token_hex(8),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from apiflask import Schema, fields
 from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import RAISE, validate
+from werkzeug.routing import IntegerConverter
 
 from mapex.errors import Invalid
 from mapex.exchange import Exchange
@@ -21,9 +22,15 @@ from tiles.grid import UInt64s
 from tiles.region import Cover, Region
 
 MOST_QUADKEYS = 400_000
+WHOLE = Range(0, 2**53 - 1)
+"""A number that every database can keep, and the log (RFC 8785: what a double holds exactly)."""
+NUMBERED = Range(0, 2**31 - 1)
+"""A number of a version, which PostgreSQL keeps in 32 bits."""
 
 __all__ = [
     "MOST_QUADKEYS",
+    "NUMBERED",
+    "WHOLE",
     "Answer",
     "AreaIn",
     "Body",
@@ -34,14 +41,34 @@ __all__ = [
     "Query",
     "Range",
     "Regexp",
+    "LongInteger",
+    "ShortInteger",
     "area_of",
     "box_of",
     "cells_of",
+    "entry_number",
     "without_of",
     "fields",
     "when",
     "words",
 ]
+
+
+class ShortInteger(IntegerConverter):
+    """`<int:...>` in addresses, 32 bits: what no database can keep names nothing, and is answered with 404."""
+
+    regex = r"\d{1,9}"
+
+
+class LongInteger(IntegerConverter):
+    """`<long:...>` in addresses, within `WHOLE`: an entry of the log."""
+
+    regex = r"\d{1,15}"
+
+
+def entry_number(text: str) -> int | None:
+    """The number of an entry of the log that an address says; None when it says none."""
+    return int(text) if text.isdecimal() and len(text) <= 15 else None  # noqa: PLR2004 - as `LongInteger`
 
 
 class Body(Schema):

@@ -283,6 +283,7 @@ ERRORS = {
     "network": lazy_gettext("No answer from the server. What you did is kept."),
     "job.cancelled": lazy_gettext("The job was cancelled."),
     "purpose.missing": lazy_gettext("Choose a purpose."),
+    "request.text": lazy_gettext("A text holds a broken character. Write it once more."),
     "request.too_large": lazy_gettext("That was too much at once."),
     "store.full": lazy_gettext("The store is full."),
     "grant.tiles": lazy_gettext("Choose at least one file."),

@@ -9,7 +9,7 @@ from browsing import PASSWORD, Market, Site, click_at, draw, go_to, map_idle, ou
 from market_builders import SEOUL
 from playwright.sync_api import Page, Route, expect
 
-from mapex import offers
+from mapex import offers, participants
 from tiles import grid
 from tiles.region import Region, cover
 
@@ -335,7 +335,7 @@ def test_session_ends_while_drawing(market: Market) -> None:
     draw(page, RING)
     expect(page.locator("#total")).to_be_visible()
     before = total(page)
-    page.context.clear_cookies()
+    participants.set_password(market.site.ex, market.buyer, BUYER, PASSWORD)  # which ends every session of the person
     page.uncheck("[name=kind][value=sidewalk]")
     expect(page.locator("#price")).to_contain_text("Your area is kept")
     page.click("#price a.button")

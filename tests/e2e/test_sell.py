@@ -106,8 +106,8 @@ def test_upload_resume(working: Site, tmp_path: Path) -> None:
     expect(page.locator("#rows li")).to_contain_text("nothing is lost")
     page.wait_for_function("n => document.querySelector('#rows progress').value >= n", arg=3 * 65536)
 
-    page.unroute("**/store/**")
     page.reload()  # the tab was closed; what it had sent lies in the store
+    page.unroute("**/store/**")  # not before: the old page would go on
     ready(page)
     expect(page.locator("#begun li")).to_contain_text(f"parts arrived: 3 of {parts}")
     again: list[Request] = []

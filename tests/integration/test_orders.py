@@ -377,6 +377,24 @@ def test_a_credit_is_booked_once_for_its_key(exchange: Exchange) -> None:
     refused(Conflict, "credit.key_reused", lambda: ledger.credit(exchange, None, "hanbit", 500, key="bank-1"))
 
 
+def test_a_reference_is_as_long_as_every_database_keeps(exchange: Exchange) -> None:
+    a_person(exchange, "dongil")
+    assert ledger.credit(exchange, None, "dongil", 500, key="k" * 248).balance == 500
+    refused(Invalid, "order.key", lambda: ledger.credit(exchange, None, "dongil", 500, key="k" * 249))
+
+
+def test_the_operator_sees_the_payments_booked_last(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    market.buy([SEOUL])  # moves money too, and is no payment
+    a_person(exchange, "third")
+    ledger.credit(exchange, None, "third", 500, key="bank-1", memo="11월 입금")
+    ledger.credit(exchange, None, "third", 500, key="bank-1")
+    newest, *older = ledger.payments(exchange, a_person(exchange, role="operator"))
+    assert (newest.org, newest.amount, newest.reference, newest.memo) == ("third", 500, "bank-1", "11월 입금")
+    assert [payment.org for payment in older] == ["dongil"]
+    refused(Denied, "role.operator", lambda: ledger.payments(exchange, market.buyer))
+
+
 def test_twenty_threads_with_one_credit_book_it_once(exchange: Exchange) -> None:
     buyer = a_person(exchange, "dongil")
     with ThreadPoolExecutor(20) as pool:

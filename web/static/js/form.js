@@ -72,28 +72,38 @@ export function sure(button, text) {
   });
 }
 
+/** Send a form. @param {HTMLFormElement} form @param {HTMLElement} button @returns {Promise<boolean>} whether the page is being loaded again */
+async function send(form, button) {
+  const problem = one("[data-problem]", form);
+  tell(problem, "");
+  try {
+    const body = gather(form);
+    if (form.dataset.sure) {
+      const text = form.dataset.sure.replace("%(amount)s", won(body.amount)).replace("%(org)s", body.org).replace("%(email)s", body.email);
+      if (!(await sure(button, text))) return false;
+    }
+    button.setAttribute("aria-busy", "true");
+    const made = await post(addressed(/** @type {string} */ (form.dataset.post), body), body);
+    if (!form.dataset.shown) {
+      location.reload();
+      return true;
+    }
+    one("[data-secret]", form).textContent = made[form.dataset.shown];
+    one("[data-made]", form).hidden = false;
+  } catch (error) {
+    tell(problem, sentence(error));
+  }
+  button.removeAttribute("aria-busy");
+  return false;
+}
+
 for (const form of all("form[data-post]")) {
+  let waiting = false; // for an answer of the person, of the server, or for the page to load again
   form.addEventListener("submit", async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
-    const button = /** @type {HTMLButtonElement} */ (event.submitter ?? one("button:not([type=button])", form));
-    const problem = one("[data-problem]", form);
-    tell(problem, "");
-    try {
-      const body = gather(form);
-      if (form.dataset.sure) {
-        const text = form.dataset.sure.replace("%(amount)s", won(body.amount)).replace("%(org)s", body.org).replace("%(email)s", body.email);
-        if (!(await sure(button, text))) return;
-      }
-      button.setAttribute("aria-busy", "true");
-      const made = await post(addressed(form.dataset.post, body), body);
-      if (!form.dataset.shown) return location.reload();
-      one("[data-secret]", form).textContent = made[form.dataset.shown];
-      one("[data-made]", form).hidden = false;
-    } catch (error) {
-      tell(problem, sentence(error));
-    } finally {
-      button.removeAttribute("aria-busy");
-    }
+    if (waiting) return;
+    waiting = true;
+    waiting = await send(form, event.submitter ?? one("button:not([type=button])", form));
   });
 }
 

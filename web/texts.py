@@ -1,0 +1,67 @@
+r"""Texts that no database can keep, refused at the door: NUL, which PostgreSQL has no place for, and half of a character.
+
+Half a character is a surrogate without its partner: JSON can say it (`"\ud800"`, RFC 8259 section 8.2), UTF-8 cannot.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask, request
+
+from mapex.errors import Invalid
+
+_UNKEPT = re.compile("[\x00\ud800-\udfff]")
+_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+"""How JSON must write such a character; whole characters beyond U+FFFF are written alike, so that what is found is read."""
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def install(app: Flask) -> None:
+    """Look at the texts of each request after the guard let it in."""
+    app.before_request(check)
+
+
+def check() -> None:
+    """Pass when every text of the request can be kept.
+
+    Raises: Invalid: `request.text`, with where it stands.
+    """
+    for where, text in _texts():
+        if _UNKEPT.search(text):
+            shown = ascii(text[:80])
+            raise Invalid("request.text", f"{where}: {shown} holds a NUL or half of a character; write it without", where=where)
+
+
+def _texts() -> Iterator[tuple[str, str]]:
+    yield "the address", request.path
+    for name, value in request.args.items(multi=True):
+        yield "the query", name
+        yield name, value
+    if request.mimetype in _FORMS:
+        for name, value in request.form.items(multi=True):
+            yield name, value
+    if request.is_json and _SUSPECT.search(request.get_data()):
+        try:
+            body = json.loads(request.get_data())
+        except ValueError:
+            return  # the route says what is wrong with it
+        yield from _inside(body)
+
+
+def _inside(body: Any) -> Iterator[tuple[str, str]]:
+    """(where, text) of each text in a JSON value, names included; `where` is the outermost name."""
+    waiting: list[tuple[str, Any]] = [("the body", body)]
+    while waiting:
+        where, value = waiting.pop()
+        if isinstance(value, str):
+            yield where, value
+        elif isinstance(value, list):
+            waiting += [(where, inner) for inner in value]
+        elif isinstance(value, dict):
+            for name, inner in value.items():
+                yield where, name
+                waiting.append((name if value is body else where, inner))
