@@ -53,7 +53,7 @@ class Stock:
 
 Fill = Callable[[Stock], str]
 FILLED: dict[str, tuple[str, Fill]] = {
-    "/audit/events/<int:seq>": (AUDITOR, lambda stock: "/audit/events/1"),
+    "/audit/events/<long:seq>": (AUDITOR, lambda stock: "/audit/events/1"),
     "/audit/permits/<permit_id>": (AUDITOR, lambda stock: "/audit/permits/P-1"),
     "/audit/tiles/<quadkey>": (AUDITOR, lambda stock: f"/audit/tiles/{grid.quadkey(SEOUL)}"),
     "/datasets/<org>/<slug>": (BUYER, lambda stock: "/datasets/hanbit/lanes"),
