@@ -19,7 +19,7 @@ from typing import Any
 
 from ingest import preview_check, sandbox
 from ingest.child import MIB, Limits
-from ingest.findings import Finding, info
+from ingest.findings import Finding, Severity, info
 from mapex.drafts import DraftPreview
 from mapex.errors import Invalid
 
@@ -141,7 +141,7 @@ class _Listener:
 def _blank() -> dict[str, Any]:
     return {
         **dict.fromkeys(("code", "file", "layer", "feature", "value", "message"), ""),
-        "severity": info("x.y", "").severity,
+        "severity": Severity.INFO,
         "fix": _FIX,
     }
 

@@ -16,6 +16,7 @@ from flask_babel import lazy_gettext, ngettext
 from mapex.licence_texts import TEXTS
 from mapex.licences import CLASS_LINES, LICENCES, HandlingClass
 from mapex.times import KST, NS, ns_from_iso
+from web import finding_words
 from web.i18n import language
 
 KINDS = {
@@ -281,6 +282,12 @@ ERRORS = {
     "placement.height_datum": lazy_gettext("This is no height datum."),
     "dataset.unknown": lazy_gettext("There is no such dataset."),
     "network": lazy_gettext("No answer from the server. What you did is kept."),
+    "job.attempts": lazy_gettext("The job failed several times and is not tried again by itself."),
+    "job.crashed": lazy_gettext("The worker stopped in the middle of the job."),
+    "disk.full": lazy_gettext("A disk of the exchange is full. Nothing is lost; the job is tried again."),
+    "upload.missing": lazy_gettext("An uploaded file is gone. Upload it again."),
+    "split.died": lazy_gettext("A process that cut tiles ended early, mostly for want of memory."),
+    "cage.missing": lazy_gettext("Files cannot be opened safely on this machine. Please tell the operator."),
     "job.cancelled": lazy_gettext("The job was cancelled."),
     "purpose.missing": lazy_gettext("Choose a purpose."),
     "request.text": lazy_gettext("A text holds a broken character. Write it once more."),
@@ -321,7 +328,7 @@ ERRORS = {
 def sentence(code: str, message: str) -> str:
     """What a code means, in the language of the request; else the message."""
     found = ERRORS.get(code)
-    return str(found) if found is not None else message
+    return str(found) if found is not None else finding_words.what(code, message)
 
 
 def says_more(message: str, said: str) -> bool:

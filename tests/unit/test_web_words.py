@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -12,11 +13,12 @@ from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 from builders import an_exchange
 
+from mapex import failpoints
 from mapex.audit import Action
 from mapex.licences import LICENCES, HandlingClass, Purpose
 from mapex.pricing import Unit
 from tiles.batch import LayerKind
-from web import create_app, i18n, words
+from web import create_app, finding_words, i18n, words
 
 WEB = Path(words.__file__).parent
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
@@ -109,6 +111,28 @@ def test_vocabularies_have_a_word_for_each_code() -> None:
     assert set(words.PURPOSES) == {purpose.value for purpose in Purpose}
     assert set(words.UNITS) == {unit.value for unit in Unit}
     assert set(words.ACTIONS) == {action.value for action in Action}
+
+
+CODE = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+NO_CODES = re.compile(r".*\.(json|jsonl|mp4|new|onnx|png|xml|yaml)|ingest\.caged")
+"""Names of files, and of the mark by which a program knows that it is in the cage."""
+NEVER_ON_A_PAGE = {"file.absent": "`mapex inspect` of a path", "job.lost": "a worker to itself", "points.batch": "a reader that is wrong"}
+
+
+def test_every_code_of_a_reader_has_words() -> None:
+    """What ingest finds or fails with, and the tile library while it reads points, is said on pages in both languages."""
+    sources = [*(WEB.parent / "ingest").rglob("*.py"), *(WEB.parent / "tiles").glob("points_*.py")]
+    texts = {
+        node.value
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.fullmatch(node.value)
+    }
+    codes = {text for text in texts - set(failpoints.NAMES) if not NO_CODES.fullmatch(text)} - set(NEVER_ON_A_PAGE)
+    assert len(codes) > 130
+    said = {*finding_words.FINDINGS, *words.ERRORS}
+    assert {code for code in codes if code not in said and not (code.endswith("_") and any(one.startswith(code) for one in said))} == set()
+    assert {key for _, key in finding_words.FINDINGS.values()} == set(finding_words.FIXES)
 
 
 @pytest.mark.parametrize("lang", ["ko", "en"])
