@@ -75,14 +75,14 @@ def kinds(ex: Exchange) -> Sequence[str]:
 
 
 def bounds(ex: Exchange) -> Box | None:
-    """Where the newest offer lies, in degrees; None when nothing is on offer."""
+    """Where the cells of the newest offer lie, in degrees; None when nothing is on offer."""
     statement = text(
         "SELECT l.about FROM layer l WHERE l.cells > 0 AND l.version_id = "
         "(SELECT o.version_id FROM offer o JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
         "WHERE o.state = 'live' ORDER BY o.created_ns DESC, o.id LIMIT 1)"
     )
     with db.read(ex) as conn:
-        boxes = [box for (about,) in conn.execute(statement) if (box := json.loads(about).get("box"))]
+        boxes = [grid.around(box) for (about,) in conn.execute(statement) if (box := json.loads(about).get("box"))]
     return _union(boxes) or everywhere(ex)
 
 

@@ -161,14 +161,14 @@ def _findings(conn: Connection, version_id: str) -> list[Noted]:
 
 
 def _box(conn: Connection, goods: Sequence[Good]) -> Box | None:
-    """Around what the files said, or else around the cells."""
-    boxes = [good.layer.about["box"] for good in goods if good.layer.cells and good.layer.about.get("box")]
+    """Around the cells that hold what the files said, or else around coarser ones that hold anything."""
+    boxes = [grid.around(good.layer.about["box"]) for good in goods if good.layer.cells and good.layer.about.get("box")]
     if not boxes:
         asked = text("SELECT DISTINCT cell FROM tile_sum WHERE z = :z AND layer_id IN :layers").bindparams(
             bindparam("layers", expanding=True)
         )
         found = conn.execute(asked, {"z": _BOX_ZOOM, "layers": [good.layer.id for good in goods]}).scalars()
-        boxes = [list(grid.bounds(cell, _BOX_ZOOM)) for cell in found]
+        boxes = [grid.bounds(cell, _BOX_ZOOM) for cell in found]
     if not boxes:
         return None
     west, south, east, north = zip(*boxes, strict=True)

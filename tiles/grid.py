@@ -9,6 +9,7 @@ Source: OGC 17-083r4, tile matrix set WebMercatorQuad.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias, overload
 
 import numpy as np
@@ -186,6 +187,15 @@ def bounds_of(cells: UInt64s, z: int = ZOOM) -> Float64s:
     """(n, 4) west, south, east, north of cells, degrees WGS 84."""
     x, y = xy(np.asarray(cells, np.uint64))
     return np.stack([lon_of(x, z), lat_of(y + np.uint64(1), z), lon_of(x + np.uint64(1), z), lat_of(y, z)], axis=1)
+
+
+def around(box: Sequence[float], z: int = ZOOM) -> tuple[float, float, float, float]:
+    """(west, south, east, north) of all cells that the inside of such a box touches, degrees WGS 84."""
+    west, south, east, north = box
+    x, y = tile_xy([west, east], [north, south], z)
+    left, right = lon_of([np.floor(x[0]), np.ceil(x[1])], z).tolist()
+    top, bottom = lat_of([np.floor(y[0]), np.ceil(y[1])], z).tolist()
+    return left, bottom, right, top
 
 
 def parent(cell: int, z: int, to: int) -> int:

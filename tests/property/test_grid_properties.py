@@ -39,3 +39,18 @@ def test_the_cell_is_mercantiles_away_from_edges(lon, lat, z):
 def test_the_cell_at_a_coarser_zoom_is_the_parent(lon, lat, a, b):
     to, z = sorted((a, b))
     assert grid.parent(int(grid.cells_at(lon, lat, z)[0]), z, to) == int(grid.cells_at(lon, lat, to)[0])
+
+
+@given(st.tuples(lons, lons), st.tuples(lats, lats), st.integers(0, 20))
+def test_the_box_around_a_box_is_that_of_its_outer_cells(lon, lat, z):
+    box = (min(lon), min(lat), max(lon), max(lat))
+    west, south, east, north = grid.around(box, z)
+    assert west <= box[0] <= box[2] <= east
+    assert south <= box[1] <= box[3] <= north
+    assert grid.around((west, south, east, north), z) == (west, south, east, north)
+
+
+@given(zooms, st.data())
+def test_the_box_around_a_cell_is_the_cell(z, data):
+    cell = data.draw(st.integers(0, (1 << 2 * z) - 1))
+    assert grid.around(grid.bounds(cell, z), z) == grid.bounds(cell, z)
