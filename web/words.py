@@ -440,6 +440,15 @@ def n_(one: str, many: str, count: int, **values: object) -> str:
     return str(ngettext(one, many, count, count=number(count), **values))
 
 
+def counted(severity: str, count: int) -> str:
+    """So many findings of a severity."""
+    if severity == "error":
+        return n_("%(count)s error", "%(count)s errors", count)
+    if severity == "warning":
+        return n_("%(count)s warning", "%(count)s warnings", count)
+    return n_("%(count)s note", "%(count)s notes", count)
+
+
 def number(value: float) -> str:
     """A count with thousands, or up to three digits after the point (more for very small amounts)."""
     if float(value).is_integer():

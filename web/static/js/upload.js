@@ -17,6 +17,7 @@ const items = [];
 const FILES_AT_ONCE = 3;
 const form = one("#upload"), button = one("#send"), pauseAll = one("#pause");
 const map = new PlaceMap(one("#map"));
+if (one("#map").offsetParent) setTimeout(() => map.map()); // the country, instead of an empty box
 let isStarted = false;
 /** @type {import("./sniff/bytes.js").Box[]} where unplaced files would lie with what is said in the form */
 let landed = [];
