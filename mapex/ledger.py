@@ -84,12 +84,13 @@ def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo
     Raises:
         Denied: `by` is not the operator (None: the command line on the exchange itself).
         NotFound: no such organisation.
-        Invalid: `credit.amount`, `order.key` (not a key). Conflict: `credit.key_reused`.
+        Invalid: `credit.amount`, `text.malformed` (no reference). Conflict: `credit.key_reused`.
     """
     authority.operator(by)
     if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= MAX_AMOUNT:
         raise Invalid("credit.amount", f"a credit is a whole number of KRW from 1 to {MAX_AMOUNT}, not {amount!r}", amount=str(amount))
-    stored_key = CREDIT_PREFIX + check_key(key, most=MAX_KEY - len(CREDIT_PREFIX))
+    key = participants.check_text(key, "reference", MAX_KEY - len(CREDIT_PREFIX))
+    stored_key = CREDIT_PREFIX + key
 
     def book(conn: Connection) -> Credit:
         db.take_turns(conn, stored_key)
@@ -250,13 +251,15 @@ def check_funds(conn: Connection, account_id: str, needed: int) -> None:
         )
 
 
-def check_key(key: object, most: int = MAX_KEY) -> str:
-    """`key` when it can be an idempotency key of at most `most` characters.
+def check_key(key: object) -> str:
+    """`key` when it can be an idempotency key.
 
     Raises: Invalid: `order.key`.
     """
-    if not isinstance(key, str) or not 1 <= len(key) <= most or not key.isprintable() or not key.isascii():
-        raise Invalid("order.key", f"an idempotency key is 1 to {most} printable ASCII characters that the client chose for this request")
+    if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY or not key.isprintable() or not key.isascii():
+        raise Invalid(
+            "order.key", f"an idempotency key is 1 to {MAX_KEY} printable ASCII characters that the client chose for this request"
+        )
     return key
 
 

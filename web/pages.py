@@ -12,7 +12,7 @@ from flask_wtf.csrf import generate_csrf
 from mapex import coverage, products
 from mapex.licences import LICENCES
 from tiles.batch import LayerKind
-from web import finding_words, static_files, words
+from web import error_words, finding_words, static_files, words
 from web.auth import current_person, exchange
 from web.i18n import language, script_messages
 from web.policy import policy
@@ -32,9 +32,10 @@ def install(app: Flask) -> None:
         demo=lambda: exchange().settings.demo,
         shows_prices=shows_prices,
         words=words,
+        error_words=error_words,
         finding_words=finding_words,
         label=words.label,
-        sentence=words.sentence,
+        sentence=error_words.sentence,
     )
     app.jinja_env.filters.update(
         won=words.won, moment=words.moment, clock=words.clock, day=words.day, bytes=words.size, number=words.number, plain=words.plain

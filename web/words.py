@@ -6,7 +6,6 @@ message of the service (English).
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from typing import Any
@@ -16,7 +15,7 @@ from flask_babel import lazy_gettext, ngettext
 from mapex.licence_texts import TEXTS
 from mapex.licences import CLASS_LINES, LICENCES, HandlingClass
 from mapex.times import KST, NS, ns_from_iso
-from web import finding_words
+from web.error_words import ERRORS
 from web.i18n import language
 
 KINDS = {
@@ -207,133 +206,6 @@ CHECKS = {
     "store": lazy_gettext("Tiles are stored"),
     "draft": lazy_gettext("The manifest is written"),
 }
-ERRORS = {
-    "preview.unknown": lazy_gettext("This preview is not there any more, or may not be shown."),
-    "permit.missing": lazy_gettext("You hold no permit for this class of data."),
-    "permit.visitor": lazy_gettext("This needs a permit. Sign in to use yours."),
-    "permit.expired": lazy_gettext("Your permit has expired."),
-    "permit.not_yet": lazy_gettext("Your permit is not valid yet."),
-    "permit.purpose": lazy_gettext("Your permit does not cover this purpose."),
-    "permit.area": lazy_gettext("Outside the area of your permit."),
-    "permit.suspended": lazy_gettext("Your permit is suspended."),
-    "permit.recipient": lazy_gettext("Your organisation is not a recipient of the permit."),
-    "licence.purpose": lazy_gettext("The seller's licence does not allow this purpose: it needs an agreement with the seller."),
-    "login.refused": lazy_gettext("E-mail or password is wrong."),
-    "login.busy": lazy_gettext("Too many log-ins at once. Try again in a moment."),
-    "login.required": lazy_gettext("Please sign in."),
-    "rate.limited": lazy_gettext("That was too much in a short time. Wait a minute and try again."),
-    "csrf.token": lazy_gettext("This page is too old. Load it again and repeat."),
-    "not_found": lazy_gettext("There is no such page, or not for you."),
-    "internal": lazy_gettext("Something went wrong on our side. Please tell us the number below."),
-    "region.crossing": lazy_gettext("The outline crosses itself. Move a corner."),
-    "region.too_large": lazy_gettext("The area is too large for one request. Draw a smaller one, or ask in parts."),
-    "region.too_many_vertices": lazy_gettext("The outline has too many corners. The command line simplifies it."),
-    "region.empty": lazy_gettext("The outline has no area."),
-    "region.malformed": lazy_gettext("This is not GeoJSON that describes an area."),
-    "region.out_of_range": lazy_gettext("Coordinates must be degrees: longitude first, then latitude."),
-    "region.missing": lazy_gettext("Draw an area first."),
-    "area.exists": lazy_gettext("An area of this name is saved already. Choose another name."),
-    "area.too_many": lazy_gettext("Your organisation has saved as many areas as fit. Delete one first."),
-    "area.unknown": lazy_gettext("There is no such saved area."),
-    "area.flat": lazy_gettext("Only an area can be saved, not lines or points."),
-    "places.unreadable": lazy_gettext("The list of places cannot be read. Please tell the operator."),
-    "quote.expired": lazy_gettext("This price is no longer held."),
-    "quote.empty": lazy_gettext("Nothing is on offer in this area."),
-    "quote.bought": lazy_gettext("This quote was bought already."),
-    "wallet.insufficient": lazy_gettext("The balance does not cover this amount."),
-    "permit.revoked": lazy_gettext("Your permit was revoked."),
-    "permit.unknown": lazy_gettext("There is no such permit."),
-    "order.unknown": lazy_gettext("There is no such order."),
-    "version.not_released": lazy_gettext("Only a version that was on sale can be recalled."),
-    "version.unknown": lazy_gettext("There is no such version."),
-    "tile.unknown": lazy_gettext("There is no such tile."),
-    "job.unknown": lazy_gettext("There is no such job."),
-    "upload.unknown": lazy_gettext("There is no such upload."),
-    "file.unknown": lazy_gettext("There is no such file."),
-    "quote.unknown": lazy_gettext("There is no such quote."),
-    "quote.price_changed": lazy_gettext("The price has changed since. Look at the new one."),
-    "offer.withdrawn": lazy_gettext("The seller withdrew this offer."),
-    "order.current": lazy_gettext("Nothing newer is on sale: these tiles are up to date."),
-    "order.not_named": lazy_gettext("This order names who may use it, and you are not among them."),
-    "order.persons": lazy_gettext("Name active members of your organisation only."),
-    "entitlement.suspended": lazy_gettext("The right to read some of these files is suspended. Ask the operator."),
-    "version.recalled": lazy_gettext("The seller recalled this version. Delete what you have of it."),
-    "text.malformed": lazy_gettext("Too long, or with characters that cannot be stored."),
-    "order.key_reused": lazy_gettext("This purchase key was used for another quote."),
-    "upload.too_large": lazy_gettext("The file is larger than this exchange takes."),
-    "upload.incomplete": lazy_gettext("Parts are missing. Choose the same file again to send them."),
-    "upload.lost": lazy_gettext("The upload is gone from the store. Send the file again."),
-    "upload.closed": lazy_gettext("This upload is closed."),
-    "rates.value": lazy_gettext("A price is a whole number of won, from 0 to 1,000,000,000."),
-    "rates.empty": lazy_gettext("Give at least one price."),
-    "rates.unit": lazy_gettext("There is no such unit."),
-    "rates.unpriced": lazy_gettext("A layer would go out unpriced. Give it a price, or 0 if it shall be free."),
-    "offer.attribution": lazy_gettext("One line of at most 500 characters."),
-    "licence.unknown": lazy_gettext("Choose a licence."),
-    "version.no_tiles": lazy_gettext("This version has no tiles yet."),
-    "version.has_errors": lazy_gettext("Errors must be mended before this can be published."),
-    "version.empty": lazy_gettext("There is nothing to publish in this version."),
-    "class.missing": lazy_gettext("Each layer needs a handling class before it can be published."),
-    "layer.unknown": lazy_gettext("There is no such layer."),
-    "placement.crs": lazy_gettext("This is no coordinate system. Write AUTHORITY:CODE, for example EPSG:5186."),
-    "placement.origin": lazy_gettext("The origin is longitude, latitude and height: 127.1, 37.4, 30."),
-    "placement.nowhere": lazy_gettext("With this system the numbers of the file lie nowhere on the Earth."),
-    "placement.empty": lazy_gettext("Say where the data lie: a coordinate system or an origin."),
-    "placement.height_datum": lazy_gettext("This is no height datum."),
-    "dataset.unknown": lazy_gettext("There is no such dataset."),
-    "network": lazy_gettext("No answer from the server. What you did is kept."),
-    "job.attempts": lazy_gettext("The job failed several times and is not tried again by itself."),
-    "job.crashed": lazy_gettext("The worker stopped in the middle of the job."),
-    "disk.full": lazy_gettext("A disk of the exchange is full. Nothing is lost; the job is tried again."),
-    "upload.missing": lazy_gettext("An uploaded file is gone. Upload it again."),
-    "split.died": lazy_gettext("A process that cut tiles ended early, mostly for want of memory."),
-    "cage.missing": lazy_gettext("Files cannot be opened safely on this machine. Please tell the operator."),
-    "job.cancelled": lazy_gettext("The job was cancelled."),
-    "purpose.missing": lazy_gettext("Choose a purpose."),
-    "request.text": lazy_gettext("A text holds a broken character. Write it once more."),
-    "request.too_large": lazy_gettext("That was too much at once."),
-    "store.full": lazy_gettext("The store is full."),
-    "grant.tiles": lazy_gettext("Choose at least one file."),
-    "role.inspect": lazy_gettext("This page is for auditors. Your own log is on the account page."),
-    "role.operate": lazy_gettext("Only the operator of the exchange can do this."),
-    "role.operator": lazy_gettext("Only the operator of the exchange can do this."),
-    "invitation.unknown": lazy_gettext("This invitation was used, taken back, or has expired. Ask for a new one."),
-    "invitation.foreign": lazy_gettext("You can invite people into your own organisation only."),
-    "operator.last": lazy_gettext("This is the only active operator. Make another one first."),
-    "person.unknown": lazy_gettext("There is no such person."),
-    "person.exists": lazy_gettext("This person has an account already."),
-    "person.email": lazy_gettext("This is no e-mail address."),
-    "person.org": lazy_gettext("A member needs an organisation; auditors and operators have none."),
-    "password.short": lazy_gettext("The password needs at least 12 characters."),
-    "password.long": lazy_gettext("The password has at most 256 characters."),
-    "org.exists": lazy_gettext("An organisation of this short name exists already."),
-    "org.unknown": lazy_gettext("There is no such organisation."),
-    "credit.amount": lazy_gettext("The amount is a whole number of won, at least 1."),
-    "credit.key_reused": lazy_gettext("This reference booked another payment before. Take a new one."),
-    "permit.exists": lazy_gettext("A permit of this number is entered already."),
-    "permit.period": lazy_gettext("The permit must end after it begins."),
-    "permit.empty": lazy_gettext("Choose at least one purpose and one class."),
-    "permit.area_missing": lazy_gettext("The area of a permit must be an area, not a line or a point."),
-    "audit.query": lazy_gettext("This word of the filter is not understood:"),
-    "audit.flag": lazy_gettext("There is no such flag; there are refused, night and any."),
-    "audit.unknown": lazy_gettext("The log has no such entry."),
-    "time.malformed": lazy_gettext("A time is written like 2026-11-23 or 2026-11-23T18:00."),
-    "role.member": lazy_gettext("Only members of an organisation can do this."),
-    "dataset.exists": lazy_gettext("A dataset of this name exists already."),
-    "slug.malformed": lazy_gettext("Use small letters a-z, digits and hyphens."),
-    "store.unavailable": lazy_gettext("The store does not answer. Nothing is lost; try again."),
-}
-
-
-def sentence(code: str, message: str) -> str:
-    """What a code means, in the language of the request; else the message."""
-    found = ERRORS.get(code)
-    return str(found) if found is not None else finding_words.what(code, message)
-
-
-def says_more(message: str, said: str) -> bool:
-    """Whether a message is another sentence than the one that was said, capitals and stops aside."""
-    return re.sub(r"\W", "", message).casefold() != re.sub(r"\W", "", said).casefold()
 
 
 def label(table: dict[str, Any], code: str) -> str:

@@ -379,8 +379,8 @@ def test_a_credit_is_booked_once_for_its_key(exchange: Exchange) -> None:
 
 def test_a_reference_is_as_long_as_every_database_keeps(exchange: Exchange) -> None:
     a_person(exchange, "dongil")
-    assert ledger.credit(exchange, None, "dongil", 500, key="k" * 248).balance == 500
-    refused(Invalid, "order.key", lambda: ledger.credit(exchange, None, "dongil", 500, key="k" * 249))
+    assert ledger.credit(exchange, None, "dongil", 500, key="농" * 248).balance == 500
+    refused(Invalid, "text.malformed", lambda: ledger.credit(exchange, None, "dongil", 500, key="k" * 249))
 
 
 def test_the_operator_sees_the_payments_booked_last(exchange: Exchange) -> None:
