@@ -6,6 +6,7 @@ more than 64 bits.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -103,13 +104,14 @@ class Client:
             "quote_id": held.id,
         }
 
-    def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, **given: Any) -> None:
-        """Ask; the answer is no fault of ours."""
+    def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, **given: Any) -> Any:
+        """The answer to the first role that may ask; it is no fault of ours."""
         for token in self._tokens:
             answer = self._client.open(path, method=method, headers={"Authorization": f"Bearer {token}", **(headers or {})}, **given)
             assert answer.status_code < 500, (method, path, given, answer.status_code, answer.text[:300])
             if answer.status_code != 403:
-                return
+                break
+        return answer
 
 
 def _token(ex: Exchange, actor: Actor) -> str:
@@ -193,6 +195,14 @@ def test_nothing_in_the_address_of_a_page_is_a_fault_of_ours(client: Client, wro
         if not rule.arguments:
             for word in WORDS:
                 client.ask("GET", f"{rule.rule}?{word}={sent}")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "wtf-8"])
+def test_json_that_is_not_utf8_is_refused(client: Client, encoding: str) -> None:
+    told = json.dumps({"slug": "odd", "title": "\ud800" if encoding == "wtf-8" else "a\x00b"}, ensure_ascii=False)
+    body = told.encode("utf-8", "surrogatepass") if encoding == "wtf-8" else told.encode(encoding)
+    answer = client.ask("POST", "/api/v1/datasets", data=body, content_type="application/json")
+    assert (answer.status_code, answer.json["code"]) == (422, "request.malformed")
 
 
 def test_nothing_in_a_form_or_a_header_is_a_fault_of_ours(client: Client) -> None:
