@@ -12,6 +12,9 @@ NS = 1_000_000_000
 MINUTE_NS = 60 * NS
 DAY_NS = 24 * 3600 * NS
 
+FIRST_YEAR, LAST_YEAR = 1678, 2261
+"""The whole years that signed 64-bit nanoseconds reach."""
+
 KST = timezone(timedelta(hours=9), "KST")
 """Korean time: what people call a day and a month here."""
 
@@ -33,16 +36,20 @@ def iso_from_ns(at_ns: int) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def ns_from_iso(value: str) -> int:
-    """UTC nanoseconds of an ISO 8601 date or time; a date is its first moment, a time without zone is UTC.
+def ns_from_iso(value: str, zone: timezone = UTC) -> int:
+    """UTC nanoseconds of an ISO 8601 date or time; a date is its first moment, a time without zone is one of `zone`.
 
-    Raises: Invalid: the text is no such time.
+    Raises: Invalid: `time.malformed`; `time.range`: before 1678 or after 2261, which 64 bits of nanoseconds do not reach.
     """
     try:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
-        raise Invalid("time.malformed", f"{value!r} is no ISO 8601 time such as 2026-11-23T00:00:00Z", value=value) from error
+        raise Invalid(
+            "time.malformed", f"{value[:80]!r} is no date or time such as 2026-11-23 or 2026-11-23T00:00:00Z", value=value[:80]
+        ) from error
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise Invalid("time.range", f"{value!r} must lie between the years {FIRST_YEAR} and {LAST_YEAR}", value=value)
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+        moment = moment.replace(tzinfo=zone)
     whole = int(moment.replace(microsecond=0).timestamp())
     return whole * NS + moment.microsecond * 1000

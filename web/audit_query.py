@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from mapex.audit import Filter
 from mapex.errors import Invalid
-from mapex.times import KST, NS
+from mapex.times import KST, NS, ns_from_iso
 
 FIELDS = ("actor", "person", "org", "owner", "action", "dataset", "layer", "tile", "purpose", "permit", "flag", "from", "to")
 LONGEST = 1000
@@ -89,16 +89,9 @@ def read(text: str) -> Asked:
 def ns_from_text(text: str) -> int:
     """UTC nanoseconds of an ISO date or time, Korean where it names no zone.
 
-    Raises: Invalid: `time.malformed`.
+    Raises: Invalid: `time.malformed`, `time.range`.
     """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Invalid(
-            "time.malformed", f"{text[:80]!r} is no date or time such as 2026-11-23 or 2026-11-23T18:00", value=text[:80]
-        ) from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=KST)
-    return int(moment.replace(microsecond=0).timestamp()) * NS + moment.microsecond * 1000
+    return ns_from_iso(text, KST)
 
 
 def iso_kst(at_ns: int) -> str:

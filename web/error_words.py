@@ -143,6 +143,7 @@ ERRORS = {
     "audit.query": lazy_gettext("This word of the filter is not understood:"),
     "audit.flag": lazy_gettext("There is no such flag; there are refused, night and any."),
     "audit.unknown": lazy_gettext("The log has no such entry."),
+    "time.range": lazy_gettext("Write a year from 1678 to 2261."),
     "time.malformed": lazy_gettext("A time is written like 2026-11-23 or 2026-11-23T18:00."),
     "role.member": lazy_gettext("Only members of an organisation can do this."),
     "dataset.exists": lazy_gettext("A dataset of this name exists already."),

@@ -37,6 +37,14 @@ def test_what_is_no_time_is_refused(text: str) -> None:
     assert refused.value.code == "time.malformed"
 
 
+@pytest.mark.parametrize("text", ["9999-12-31", "2262-01-01", "1677-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00"])
+def test_what_64_bits_of_nanoseconds_do_not_reach_is_refused(text: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        ns_from_iso(text)
+    assert refused.value.code == "time.range"
+    assert all(-(2**63) < ns_from_iso(end) < 2**63 for end in ("1678-01-01T00:00:00+14:00", "2261-12-31T23:59:59-14:00"))
+
+
 def test_text_ends_in_z() -> None:
     assert iso_from_ns(1_790_000_000_123_456_789) == "2026-09-21T14:13:20.123456Z"
 
