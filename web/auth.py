@@ -228,6 +228,9 @@ def install(app: Flask) -> None:
     )
     security = Security(app, People(), login_form=LoginForm)
     security.want_json(lambda _: False)
+    # Only a session makes a person known here: API tokens are ours (`bearer`), and the library's would be looked for in every JSON body,
+    # before anybody was allowed to send one.
+    cast(Any, app).login_manager.request_loader(lambda _: None)
     for endpoint in ("security.login", "security.logout"):
         app.view_functions[endpoint] = policy("public")(app.view_functions[endpoint])
     limiter = Limiter(_caller, app=app)

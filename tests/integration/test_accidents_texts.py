@@ -6,6 +6,7 @@ more than 64 bits.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -206,6 +207,21 @@ def test_json_that_is_not_utf8_is_refused(client: Client, encoding: str) -> None
     body = told.encode("utf-8", "surrogatepass") if encoding == "wtf-8" else told.encode(encoding)
     answer = client.ask("POST", "/api/v1/datasets", data=body, content_type="application/json")
     assert (answer.status_code, answer.json["code"]) == (422, "request.malformed")
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/geo+json", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_a_part_is_bytes_whatever_it_is_called(client: Client, kind: str) -> None:
+    body = b'"\\u0000\xff' * 13_000  # more than one part, nothing that could be parsed
+    upload = client.ask("POST", "/api/v1/uploads", json={"name": "odd.osm", "size": len(body)}).json
+    size = upload["part_size"]
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    told = [{"number": n, "size": len(part), "sha256": hashlib.sha256(part).hexdigest()} for n, part in enumerate(parts, 1)]
+    signed = client.ask("POST", f"/api/v1/uploads/{upload['id']}/parts", json={"parts": told}).json["parts"]
+    for request, part in zip(signed, parts, strict=True):
+        path = request["url"].removeprefix(client.app.extensions["mapex"].settings.store_public_url)
+        sent = client.ask(request["method"], path, headers={**request["headers"], "Content-Type": kind}, data=part)
+        assert sent.status_code == 200, (sent.text, len(part), path)
+    assert client.ask("POST", f"/api/v1/uploads/{upload['id']}/complete", json={}).json["state"] == "complete"
 
 
 def test_nothing_in_a_form_or_a_header_is_a_fault_of_ours(client: Client) -> None:

@@ -80,6 +80,21 @@ def test_a_wrong_token_is_refused_even_with_a_good_session(ex: Exchange, app: AP
     assert client.get("/api/v1/me", headers={"Authorization": "Bearer mpx_x_y"}).status_code == 401
 
 
+def test_a_token_of_the_session_library_opens_nothing(ex: Exchange, app: APIFlask) -> None:
+    by = a_person(ex, "hanbit")
+    person = participants.get_person(ex, email=by.email)
+    assert person
+    with app.test_request_context():
+        token = app.extensions["security"].datastore.find_user(fs_uniquifier=person.session_key).get_auth_token()
+    client = app.test_client()
+    answers = [
+        client.get("/api/v1/me", headers={"Authentication-Token": token}),
+        client.get("/api/v1/me", query_string={"auth_token": token}),
+        client.post("/api/v1/tokens", json={"auth_token": token}),
+    ]
+    assert [answer.status_code for answer in answers] == [401, 401, 401]
+
+
 def test_a_suspended_person_is_out_at_the_next_request(ex: Exchange, app: APIFlask) -> None:
     by = a_person(ex, "hanbit")
     participants.set_password(ex, None, by.email, PASSWORD)
