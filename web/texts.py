@@ -15,9 +15,16 @@ from flask import Flask, request
 from mapex.errors import Invalid
 
 _UNKEPT = re.compile("[\x00\ud800-\udfff]")
-_SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-"""How JSON must write such a character; whole characters beyond U+FFFF are written alike, so that what is found is read."""
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+# The same as JSON writes it: escaped, where the backslash is not itself escaped. Searched for in the bytes, so that it costs little
+# however a large body is nested.
+_BACKSLASH = rb"(?<!\\)(?:\\\\)*\\"
+_NUL = re.compile(_BACKSLASH + rb"u0000")
+_SURROGATES = re.compile(_BACKSLASH + rb"(u[dD][89a-fA-F][0-9a-fA-F]{2}(?:\\u[dD][89a-fA-F][0-9a-fA-F]{2})*)")
+_PAIRS = re.compile(rb"\\?(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}\\?)+")
+_MOST_LOOKED_THROUGH = 1 << 16
+"""Bytes of a body in which it is looked for where the text stands."""
 
 
 def install(app: Flask) -> None:
@@ -33,30 +40,27 @@ def check() -> None:
     """
     for where, text in _texts():
         if _UNKEPT.search(text):
-            shown = ascii(text[:80])
-            raise Invalid("request.text", f"{where}: {shown} holds a NUL or half of a character; write it without", where=where)
+            raise _refusal(where, text)
+    if request.is_json and request.blueprint != "store":
+        raw = request.get_data()
+        if not _is_utf8(raw):
+            raise Invalid("request.malformed", "JSON is written in UTF-8; this is not")
+        if _holds_unkept(raw):
+            raise _refusal(*_found_in(raw))
+
+
+def _refusal(where: str, text: str) -> Invalid:
+    return Invalid("request.text", f"{where}: {ascii(text[:80])} holds a NUL or half of a character; write it without", where=where)
 
 
 def _texts() -> Iterator[tuple[str, str]]:
+    """(where, text) of what is no JSON. A part on its way to the store is bytes, whatever its sender calls it: it is not looked into."""
     yield "the address", request.path
     for name, value in request.args.items(multi=True):
         yield "the query", name
         yield name, value
-    if request.blueprint == "store":
-        return  # bytes, whatever the sender calls them, which are read in pieces
-    if request.mimetype in _FORMS:
-        for name, value in request.form.items(multi=True):
-            yield name, value
-    if request.is_json:
-        raw = request.get_data()
-        if not _is_utf8(raw):
-            raise Invalid("request.malformed", "JSON is written in UTF-8; this is not")
-        if _SUSPECT.search(raw):
-            try:
-                body = json.loads(raw)
-            except ValueError:
-                return  # the route says what is wrong with it
-            yield from _inside(body)
+    if request.mimetype in _FORMS and request.blueprint != "store":
+        yield from request.form.items(multi=True)
 
 
 def _is_utf8(raw: bytes) -> bool:
@@ -67,8 +71,22 @@ def _is_utf8(raw: bytes) -> bool:
     return b"\0" not in raw  # UTF-16 and UTF-32 have some in every text
 
 
+def _holds_unkept(raw: bytes) -> bool:
+    if b"\\u" not in raw:
+        return False
+    return bool(_NUL.search(raw)) or any(not _PAIRS.fullmatch(run[1]) for run in _SURROGATES.finditer(raw))
+
+
+def _found_in(raw: bytes) -> tuple[str, str]:
+    """Where in JSON the text stands (the outermost name), and the text."""
+    try:
+        body = json.loads(raw) if len(raw) <= _MOST_LOOKED_THROUGH else None
+    except (ValueError, RecursionError):
+        body = None
+    return next(((where, text) for where, text in _inside(body) if _UNKEPT.search(text)), ("the body", "a text in it"))
+
+
 def _inside(body: Any) -> Iterator[tuple[str, str]]:
-    """(where, text) of each text in a JSON value, names included; `where` is the outermost name."""
     waiting: list[tuple[str, Any]] = [("the body", body)]
     while waiting:
         where, value = waiting.pop()
