@@ -133,11 +133,6 @@ class User(UserMixin):
         self.fs_uniquifier = person.session_key
         self.roles = []
 
-    def verify_auth_token(self, tdata: dict[str, Any]) -> bool:
-        """Refuse: API tokens are ours (`participants`), Flask-Security's are not used."""
-        del tdata
-        return False
-
 
 class Role(RoleMixin):
     """Roles are words of `participants`; Flask-Security needs a class."""
