@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from browsing import Market, map_idle, ready
 from builders import a_permit
 from market_builders import block
 from PIL import Image, ImageStat
-from playwright.sync_api import Error, Page, Route, Worker, expect
+from playwright.sync_api import Error, Page, Route, expect
 from sqlalchemy import text
 
 from mapex import audit, db
@@ -276,14 +277,14 @@ def test_the_log_is_verified_by_a_worker_of_its_own(log: Market) -> None:
     expect(page.locator("#verify-now")).to_be_disabled()  # one at a time
     expect(page.locator("#verify-load")).to_be_disabled()
     expect(page.locator("#verify-cancel")).to_be_focused()
-    assert len(_verifiers(page)) == 1
+    _verifiers_are(page, 1)
     _let_go(page, held)
     expect(page.locator("#verify-result")).to_have_attribute("data-state", "intact")
     head = _kept(page)["seq"]
     expect(page.locator("#verify-count")).to_have_text(f"Entry {head} of {head}")
     expect(page.locator("#verify-progress")).to_be_hidden()
     expect(page.locator("#verify-now")).to_be_focused()
-    assert _verifiers(page) == []  # it is ended, with all that it read
+    _verifiers_are(page, 0)  # it is ended, with all that it read
 
 
 def test_verifying_that_is_cancelled_claims_nothing(log: Market) -> None:
@@ -299,7 +300,7 @@ def test_verifying_that_is_cancelled_claims_nothing(log: Market) -> None:
     expect(page.locator("#verify-result")).to_contain_text("this says nothing about the log")
     expect(page.locator("#verify-result")).not_to_contain_text("✓")
     expect(page.locator("#verify-running")).to_be_hidden()
-    assert _verifiers(page) == []
+    _verifiers_are(page, 0)
     _let_go(page, held)
     assert _kept(page) == kept
     _verify(page, "intact")  # and once more, to the end
@@ -363,9 +364,12 @@ def _let_go(page: Page, held: list[Route]) -> None:
     page.unroute("**/audit/entries*")
 
 
-def _verifiers(page: Page) -> list[Worker]:
-    page.evaluate("() => 0")  # what the browser told meanwhile is heard
-    return [worker for worker in page.workers if worker.url.endswith("/js/verifier.js")]
+def _verifiers_are(page: Page, count: int) -> None:
+    """The browser tells of workers that began and ended in its own time."""
+    until = time.monotonic() + 10
+    while (there := sum(worker.url.endswith("/js/verifier.js") for worker in page.workers)) != count:
+        assert time.monotonic() < until, f"{there} workers verify, not {count}"
+        page.wait_for_timeout(20)
 
 
 def test_a_file_that_is_no_checkpoint_is_said(log: Market, tmp_path: Path) -> None:
