@@ -7,12 +7,17 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from builders import an_exchange, settings
 from needs import absent
 from servers import Minio, NotHere, Postgres, running_minio, running_postgres
 
 from mapex.exchange import Exchange
+
+# No test fails because the machine is slow. On CI hypothesis tries the same examples each time (its own profile), elsewhere new ones.
+hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
