@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,6 +101,14 @@ class Site:
         refusal = re.search(r"Failed to load resource: .*(status of 4\d\d|net::ERR_(ABORTED|FAILED))", text)
         if kind == "error" and not refusal:
             self.complaints.append(f"console: {text}")
+
+
+def until(page: Page, is_so: Callable[[], bool]) -> None:
+    """Wait for what no locator shows: what the browser tells of in its own time, or draws."""
+    last = time.monotonic() + WAIT_MS / 1000
+    while not is_so():
+        assert time.monotonic() < last, "it did not come"
+        page.wait_for_timeout(20)
 
 
 def ready(page: Page) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import os
 import pwd
+import random
 import secrets
 import shutil
 import socket
@@ -25,10 +26,17 @@ class NotHere(Exception):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listens on.
+
+    Each test process has ports of its own, below those that the system gives to outgoing connections: nobody takes one before its server
+    does.
+    """
+    first = 20_000 + 2_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    for port in random.sample(range(first, first + 2_000), 2_000):
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.bind(("127.0.0.1", port))
+            return port
+    raise NotHere(f"no port of {first} to {first + 2_000} is free")
 
 
 # ---- PostgreSQL ------------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from flask_limiter import Limiter
 from flask_login import current_user, user_logged_in, user_logged_out
 from flask_security import RoleMixin, Security, UserMixin
 from flask_security.datastore import UserDatastore
-from flask_security.forms import Form, NextFormMixin
+from flask_security.forms import Form
 from flask_security.utils import login_user, logout_user
 from flask_wtf.csrf import validate_csrf
 from wtforms import HiddenField, PasswordField, StringField
@@ -160,8 +160,12 @@ class People(UserDatastore):
         """Nothing to write."""
 
 
-class LoginForm(Form, NextFormMixin):
-    """E-mail and password; one answer for unknown, wrong and suspended, equally slow."""
+class LoginForm(Form):
+    """E-mail and password; one answer for unknown, wrong and suspended, equally slow.
+
+    `next` is where one wanted to be. Flask-Security goes there only if it is on this site, else to the map; that is no reason to refuse
+    the log-in, as its own form does.
+    """
 
     email = StringField(validators=[InputRequired(), Length(max=_MOST_CHARACTERS)])
     password = PasswordField(validators=[InputRequired(), Length(max=_MOST_CHARACTERS)])

@@ -116,6 +116,7 @@ ERRORS = {
     "wallet.foreign": lazy_gettext("A wallet is shown to its own organisation only."),
     "job.cancelled": lazy_gettext("The job was cancelled."),
     "purpose.missing": lazy_gettext("Choose a purpose."),
+    "request.malformed": lazy_gettext("This request cannot be read. Load the page again and repeat."),
     "request.text": lazy_gettext("A text holds a broken character. Write it once more."),
     "request.too_large": lazy_gettext("That was too much at once."),
     "store.full": lazy_gettext("The store is full."),

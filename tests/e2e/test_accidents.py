@@ -49,6 +49,7 @@ def test_zoom_of_200_percent_hides_nothing(market: Market) -> None:
     draw(page, RING)
     expect(page.locator("#total")).to_be_visible()
     assert page.evaluate(COVERED) == []
+    expect(page.locator("#price")).not_to_have_class("stale")
     page.click("#review")
     page.wait_for_url("**/quotes/*")
     ready(page)
@@ -68,7 +69,6 @@ def test_reduced_motion(market: Market, motion: str) -> None:
     moves = page.evaluate(
         """async () => {
           document.querySelector("#show-coverage").click();
-          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
           const soon = location.hash;
           await new Promise((done) => setTimeout(done, 6000));
           return [soon === location.hash, document.getAnimations().length];
@@ -133,5 +133,7 @@ def test_language_switched_while_drawing_keeps_the_area(market: Market) -> None:
     map_idle(page)
     expect(page.locator("html")).to_have_attribute("data-tiles", "9")
     expect(page.locator("#total")).to_be_visible()
+    page.click("[data-tool=clear]")
+    expect(page.locator("#price .empty")).to_be_visible()
     draw(page, RING)  # and drawing goes on
     assert page.url.count(";") == 3

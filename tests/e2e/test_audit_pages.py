@@ -7,14 +7,13 @@ import hashlib
 import io
 import json
 import re
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Market, map_idle, ready
+from browsing import Market, map_idle, ready, until
 from builders import a_permit
 from market_builders import block
 from PIL import Image, ImageStat
@@ -358,18 +357,15 @@ def _held(page: Page) -> list[Route]:
 
 
 def _let_go(page: Page, held: list[Route]) -> None:
+    page.unroute("**/audit/entries*")
     for route in held:
         with contextlib.suppress(Error):  # whoever asked is gone
             route.continue_()
-    page.unroute("**/audit/entries*")
 
 
 def _verifiers_are(page: Page, count: int) -> None:
-    """The browser tells of workers that began and ended in its own time."""
-    until = time.monotonic() + 10
-    while (there := sum(worker.url.endswith("/js/verifier.js") for worker in page.workers)) != count:
-        assert time.monotonic() < until, f"{there} workers verify, not {count}"
-        page.wait_for_timeout(20)
+    """Wait until so many workers verify."""
+    until(page, lambda: sum(worker.url.endswith("/js/verifier.js") for worker in page.workers) == count)
 
 
 def test_a_file_that_is_no_checkpoint_is_said(log: Market, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import SHARP, Market, Site, go_to, map_idle, point
+from browsing import SHARP, Market, Site, go_to, map_idle, point, until
 from market_builders import RATES, SEOUL, a_draft, a_layer, block
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -78,13 +78,17 @@ def test_colours_tell_fresh_from_old_and_good_from_bad(site: Site, streets: Acto
     go_to(page, site, *at(4, 4), 13.6)
     west, east = at(1.5, 2.5), at(6.5, 2.5)
     assert np.abs(colour_at(page, *west) - colour_at(page, *east)).max() < 8, "both are available"
-    for way in ("Fresh", "Quality"):
-        page.get_by_label(way).check()
-        map_idle(page)
-        page.wait_for_timeout(300)
+
+    def told() -> bool:
+        """The west is lighter, and yellow: the best class."""
         light, dark = colour_at(page, *west), colour_at(page, *east)
-        assert light.mean() > dark.mean() + 30, way
-        assert light[0] > light[2] + 60, "the best class is yellow"
+        return bool(light.mean() > dark.mean() + 30 and light[0] > light[2] + 60)
+
+    for way in ("Fresh", "Quality"):
+        page.get_by_label("Available").check()
+        until(page, lambda: not told())
+        page.get_by_label(way).check()
+        until(page, told)
 
 
 def test_legend_and_address_follow_the_colours(site: Site, streets: Actor) -> None:
@@ -120,8 +124,16 @@ def test_numbers_are_in_the_cells_when_near(site: Site, streets: Actor) -> None:
         assert box
         x, y = point(page, *at(1.5, 1.5))
         column, row = int(x - box["x"]), int(y - box["y"])
-        around = pixels(page)[row - 12 : row + 13, column - 25 : column + 26]
-        assert bool((around.min(axis=2) > 235).any()) is bright, "white digits"
+
+        def white(row: int = row, column: int = column) -> bool:
+            """Whether there are white digits at the place."""
+            around = pixels(page)[row - 12 : row + 13, column - 25 : column + 26]
+            return bool((around.min(axis=2) > 235).any())
+
+        if bright:
+            until(page, white)
+        else:
+            assert not white()
 
 
 def test_hover_says_age_and_quality_of_each_layer(site: Site, streets: Actor) -> None:

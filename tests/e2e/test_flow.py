@@ -50,6 +50,7 @@ def upload(site: Site, files: list[Path], slug: str, *, folder: bool = False) ->
 
 def buy(page: Page) -> int:
     """From a priced area to the paid order."""
+    expect(page.locator("#price")).not_to_have_class("stale")  # the price of what was drawn last
     total = won(page.locator("#total").text_content())
     page.click("#review")
     page.wait_for_url("**/quotes/*")

@@ -42,8 +42,7 @@ def test_log_in_leads_to_no_other_site(market: Market) -> None:
     page.fill("[name=email]", MEMBER)
     page.fill("[name=password]", "correct horse battery")
     page.click("main button")
-    page.wait_for_load_state()
-    assert page.url.startswith(market.site.url)
+    expect(page).to_have_url(f"{market.site.url}/explore")
 
 
 def test_a_title_that_is_html_stays_text(market: Market) -> None:

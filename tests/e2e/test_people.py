@@ -132,6 +132,7 @@ def test_a_suspended_organisation_is_out_at_once(market: Market) -> None:
     assert estimate["lines"] == []
     with pytest.raises(Conflict):
         orders.place(site.ex, market.buyer, held.id, "late")
+    operator.wait_for_selector("html[data-forms]", state="attached")
     operator.click("[data-org=hanbit] [data-act]")
     expect(operator.locator("[data-number=offers]")).to_have_text("3")
 

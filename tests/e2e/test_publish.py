@@ -109,6 +109,7 @@ def test_prices_are_refused_in_words_beside_their_field(market: Market, typed: s
     expect(page.locator("[name=lane_km]")).to_have_attribute("aria-invalid", "true")
     page.fill("[name=lane_km]", "6300")
     expect(problem).to_be_hidden()
+    expect(page.locator("#publish button.primary")).to_be_enabled()
     page.click("#publish button.primary")
     page.wait_for_selector("#terms[data-state=published]")
 

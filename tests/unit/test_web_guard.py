@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from apiflask import APIFlask
@@ -40,6 +41,23 @@ def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> int:
     found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
     assert found
     return client.post("/login", data={"email": email, "password": password, "csrf_token": found[1]}).status_code
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example/", "//evil.example", "///evil.example", "javascript:alert(1)", "https:evil.example"]
+)
+@pytest.mark.parametrize("where", ["address", "form"])
+def test_log_in_leads_to_no_other_site(ex: Exchange, app: APIFlask, elsewhere: str, where: str) -> None:
+    """A link that somebody prepared lets one in all the same, to where everybody begins."""
+    by, client = a_person(ex, "hanbit"), app.test_client()
+    participants.set_password(ex, None, by.email, PASSWORD)
+    address = f"/login?next={quote(elsewhere)}" if where == "address" else "/login"
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(address).get_data(as_text=True))
+    assert found
+    form = {"email": by.email, "password": PASSWORD, "csrf_token": found[1]} | ({"next": elsewhere} if where == "form" else {})
+    answer = client.post(address, data=form)
+    assert answer.status_code == 302
+    assert re.fullmatch(r"/(explore|evil\.example)", answer.location)  # a path of this site
 
 
 def test_every_route_declares_a_policy(app: APIFlask) -> None:

@@ -56,9 +56,12 @@ function wireSaved(use) {
   };
   const entry = (/** @type {string} */ name, /** @type {string} */ about, /** @type {() => any} */ choose, /** @type {any[]} */ ...more) =>
     make("li", make("button.link", { type: "button", onclick: choose }, name), make("span.muted.small", about), ...more);
+  let asked = 0; // the answer that was asked for last is shown, in whatever order they come
   const fill = () =>
     attempt(async () => {
+      const mark = ++asked;
       const [{ areas }, { places }, { permits }] = await Promise.all([get("/areas"), get("/places"), get("/permits")]);
+      if (mark !== asked) return;
       const mine = areas.map((/** @type {any} */ one_) => entry(one_.name, `${km2(one_.area_km2)} km²`, () => use(one_.region), rename(one_), remove(one_)));
       const held = permits.map((/** @type {any} */ permit) => entry(permit.number, _("permit area"), () => use(polygonal(permit.area))));
       list.replaceChildren(...mine, ...held, ...(mine.length + held.length ? [] : [make("li.muted.small", _("Nothing is saved yet."))]));

@@ -69,7 +69,7 @@ async function baseStyle() {
 async function addLand(map) {
   if (!page.map.land || page.map.basemap) return;
   const topology = await fetch(page.map.land).then((answer) => answer.json()).catch(() => null);
-  if (!topology) return;
+  if (!topology || !map.getStyle()) return; // the map was taken away meanwhile
   const first = map.getStyle().layers[1]?.id;
   map.addSource("land", { type: "geojson", data: decode(topology, topology.objects.land), tolerance: 0.2 });
   map.addLayer({ id: "land", type: "fill", source: "land", paint: { "fill-color": LAND } }, first);
