@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 from ingest import pipeline, sandbox
 from ingest.convert import Stopped
-from mapex import jobs, uploads
+from mapex import jobs, leftovers, uploads
 from mapex.errors import MapexError, Unavailable
 from mapex.exchange import Exchange
 from tiles.errors import ObjectMissing, StoreError, StoreUnavailable, TilesError
@@ -24,6 +26,7 @@ from tiles.errors import ObjectMissing, StoreError, StoreUnavailable, TilesError
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
+_SWEEP_S = 6 * 3600.0
 _LONGEST_WAIT_S = 300.0
 
 
@@ -37,6 +40,7 @@ def run(ex: Exchange, stop: threading.Event, *, once: bool = False) -> None:
     level = sandbox.level(ex.settings.cage)
     log.info("worker %s is ready; cage: %s", name, level)
     _tidy(ex)
+    swept = -math.inf
     while not stop.is_set():
         try:
             job = jobs.claim(ex, name)
@@ -46,10 +50,13 @@ def run(ex: Exchange, stop: threading.Event, *, once: bool = False) -> None:
             continue
         if job is not None:
             work(ex, job, stop)
-        elif once:
+            continue
+        if time.monotonic() - swept > _SWEEP_S:
+            swept = time.monotonic()
+            _sweep(ex)
+        if once:
             return
-        else:
-            stop.wait(_IDLE_S)
+        stop.wait(_IDLE_S)
 
 
 def _tidy(ex: Exchange) -> None:
@@ -59,6 +66,14 @@ def _tidy(ex: Exchange) -> None:
         uploads.sweep(ex)
     except Unavailable as why:
         log.warning("old uploads stay until the next worker starts: %s", why.message)
+
+
+def _sweep(ex: Exchange) -> None:
+    """Remove objects that ended jobs left in the store."""
+    try:
+        leftovers.sweep(ex)
+    except (Unavailable, StoreUnavailable) as why:
+        log.warning("objects that ended jobs left in the store stay for now: %s", why.message)
 
 
 def work(ex: Exchange, job: jobs.Job, stop: threading.Event) -> None:

@@ -100,6 +100,7 @@ def claim(ex: Exchange, worker: str) -> Job | None:
             return None
     row = schema.job.c
     with db.begin(ex) as conn:
+        hold_claims(conn)
         _end_the_exhausted(conn, ex, now)
         query = select(row.id).where(_waiting(now)).order_by(row.seq).limit(1).with_for_update(skip_locked=True)
         found = conn.execute(query).scalar()
@@ -109,6 +110,11 @@ def claim(ex: Exchange, worker: str) -> Job | None:
         values = {"state": "running", "worker": worker, "lease_until_ns": lease, "attempts": row.attempts + 1, "error": None}
         conn.execute(update(schema.job).where(row.id == found).values(**values))
         return _find(conn, found)
+
+
+def hold_claims(conn: Connection) -> None:
+    """No job is claimed by others until the transaction ends."""
+    db.take_turns(conn, "jobs:claim")
 
 
 def renew(ex: Exchange, job: Job, progress: Progress | None = None) -> None:

@@ -100,7 +100,7 @@ def running_exchange(
 
 def until_open(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Return when the address answers; fails when the process ends before."""
-    end = time.monotonic() + 40
+    end = time.monotonic() + 180
     while time.monotonic() < end:
         if process.poll() is not None:
             raise AssertionError(f"mapex serve ended: {log.read_text(errors='replace')[-2000:]}")

@@ -25,6 +25,9 @@ class NotHere(Exception):
     """This machine cannot start the server; the text says why and what to do."""
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody listens on.
 
@@ -32,9 +35,10 @@ def free_port() -> int:
     does.
     """
     first = 20_000 + 2_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    for port in random.sample(range(first, first + 2_000), 2_000):
+    for port in random.sample(sorted({*range(first, first + 2_000)} - _given), 2_000 - len(_given)):
         with contextlib.suppress(OSError), socket.socket() as s:
             s.bind(("127.0.0.1", port))
+            _given.add(port)
             return port
     raise NotHere(f"no port of {first} to {first + 2_000} is free")
 
@@ -137,7 +141,7 @@ def running_postgres() -> Iterator[Postgres]:
 def _until_postgres(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
     import psycopg
 
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         if server.poll() is not None:
             raise NotHere(f"PostgreSQL ended at once: {log.read_text(errors='replace')[-400:]}")
@@ -147,7 +151,7 @@ def _until_postgres(server: subprocess.Popen[bytes], port: int, log: Path) -> No
             time.sleep(0.05)
         else:
             return
-    raise NotHere(f"PostgreSQL did not answer within 30 s: {log.read_text(errors='replace')[-400:]}")
+    raise NotHere(f"PostgreSQL did not answer within 120 s: {log.read_text(errors='replace')[-400:]}")
 
 
 # ---- MinIO -----------------------------------------------------------------------------------------------------------------------
@@ -205,7 +209,7 @@ def running_minio(settings: Mapping[str, str] | None = None) -> Iterator[Minio]:
 
 
 def _until_minio(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         if server.poll() is not None:
             raise NotHere(f"MinIO ended at once: {log.read_text(errors='replace')[-400:]}")
@@ -219,7 +223,7 @@ def _until_minio(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
         finally:
             connection.close()
         time.sleep(0.05)
-    raise NotHere(f"MinIO did not answer within 30 s: {log.read_text(errors='replace')[-400:]}")
+    raise NotHere(f"MinIO did not answer within 120 s: {log.read_text(errors='replace')[-400:]}")
 
 
 def _stop(server: subprocess.Popen[bytes], *, interrupt: bool = False) -> None:

@@ -209,6 +209,7 @@ class DirectoryStore:
                             latest[number] = (status.st_mtime_ns, Part(number, status.st_size, named[2]))
         except FileNotFoundError as error:
             raise ObjectMissing(f"Upload {upload_id} has ended.", upload_id=upload_id) from error
+        self._check_upload(key, upload_id)  # it may have ended while it was listed
         return [latest[number][1] for number in sorted(latest)]
 
     def complete_upload(self, key: str, upload_id: str) -> ObjectInfo:

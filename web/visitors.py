@@ -1,7 +1,7 @@
 """Visitors: whoever asks without a token and without the secret of a signed-in page. What they may ask is limited by what it costs.
 
-Each address has an allowance of computing time in this process, which comes back while it asks nothing. So drawing never meets the
-limit, however many small questions that takes, and a flood of large ones does soon. Nothing is written for it.
+Each address has an allowance of the time that answers take in this process, which comes back while it asks nothing. So drawing never
+meets the limit, however many small questions that takes, and a flood of large ones does soon. Nothing is written for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from flask import Flask, current_app, g, request
 from werkzeug.exceptions import TooManyRequests
 
 SECONDS = 30.0
-"""Computing time that an address may use at once: some 1,000 prices of a city."""
+"""Time of answering that an address may use at once: some 1,000 prices of a city."""
 SECONDS_BACK = 0.25
 """What comes back in a second."""
 LONGEST_BODY = 512 << 10

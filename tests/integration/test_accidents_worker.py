@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -61,7 +63,7 @@ def a_worker(ex: Exchange, *, later_s: int, environ: dict[str, str]) -> subproce
 
 
 def ended(process: subprocess.Popen[bytes]) -> int:
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode in (0, -signal.SIGKILL), output.decode()
     return process.returncode
 
@@ -112,14 +114,29 @@ def test_worker_killed_at_any_moment_ends_in_the_same_manifest(tmp_path: Path, u
     assert len(events(ex, audit.Action.VERSION_DRAFTED)) == 1
 
 
+def pause_between_writes(process: subprocess.Popen[bytes], ex: Exchange) -> None:
+    """Stop a worker while it does not hold SQLite's lock for writing: whoever does keeps all others waiting."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        with contextlib.closing(sqlite3.connect(ex.settings.dir / "mapex.db", timeout=0, isolation_level=None)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                process.send_signal(signal.SIGCONT)
+                time.sleep(0.02)
+            else:
+                return
+
+
 def test_paused_worker_that_wakes_up_late_writes_nothing(tmp_path: Path, undisturbed: str) -> None:
     ex, actor, version = prepared(tmp_path / "ex")
     slow = a_worker(ex, later_s=0, environ={})
     work_folder = ex.settings.dir / "work"
-    until = time.monotonic() + 30
-    while not list(work_folder.glob("*/*/parts/*/done")) and time.monotonic() < until:
+    while not list(work_folder.glob("*/*/parts/*/done")):
+        assert slow.poll() is None
         time.sleep(0.01)
-    slow.send_signal(signal.SIGSTOP)
+    pause_between_writes(slow, ex)
     assert catalogue.describe(ex, actor, version.dataset, version.number).version.state == "ingesting"
     assert ended(a_worker(ex, later_s=10 * ex.settings.lease_seconds, environ={})) == 0
     slow.send_signal(signal.SIGCONT)
@@ -147,8 +164,8 @@ def test_sigterm_gives_the_job_back_and_ends_in_order(tmp_path: Path, undisturbe
     command = [sys.executable, "-c", "from mapex.cli import main; main()", "worker", "--once"]
     process = subprocess.Popen(command, env={**known, "MAPEX_DIR": str(ex.settings.dir)}, stderr=subprocess.PIPE)
     work_folder = ex.settings.dir / "work"
-    until = time.monotonic() + 30
-    while not list(work_folder.glob("*/*/parts/*/done")) and time.monotonic() < until:
+    while not list(work_folder.glob("*/*/parts/*/done")):
+        assert process.poll() is None
         time.sleep(0.01)
     process.terminate()
     _, output = process.communicate(timeout=60)

@@ -59,7 +59,7 @@ def started(ex: Running, token: str, *words: str | Path) -> subprocess.Popen[byt
 
 
 def killed(process: subprocess.Popen[bytes]) -> None:
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=240)
     assert process.returncode == -signal.SIGKILL, told.decode()
 
 

