@@ -26,7 +26,7 @@ from tiles.errors import ObjectMissing, StoreError, StoreUnavailable, TilesError
 log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
-_SWEEP_S = 6 * 3600.0
+_TIDY_S = 6 * 3600.0
 _LONGEST_WAIT_S = 300.0
 
 
@@ -39,8 +39,7 @@ def run(ex: Exchange, stop: threading.Event, *, once: bool = False) -> None:
     name = f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(3)}"
     level = sandbox.level(ex.settings.cage)
     log.info("worker %s is ready; cage: %s", name, level)
-    _tidy(ex)
-    swept = -math.inf
+    tidied = -math.inf
     while not stop.is_set():
         try:
             job = jobs.claim(ex, name)
@@ -51,29 +50,22 @@ def run(ex: Exchange, stop: threading.Event, *, once: bool = False) -> None:
         if job is not None:
             work(ex, job, stop)
             continue
-        if time.monotonic() - swept > _SWEEP_S:
-            swept = time.monotonic()
-            _sweep(ex)
+        if time.monotonic() - tidied > _TIDY_S:
+            tidied = time.monotonic()
+            _tidy(ex)
         if once:
             return
         stop.wait(_IDLE_S)
 
 
 def _tidy(ex: Exchange) -> None:
-    """Remove what nobody needs any more: folders of killed workers, uploads that were never finished or are used up."""
+    """Remove what nobody needs any more: folders of killed workers, old uploads, objects that ended jobs left in the store."""
     pipeline.sweep(ex)
-    try:
-        uploads.sweep(ex)
-    except Unavailable as why:
-        log.warning("old uploads stay until the next worker starts: %s", why.message)
-
-
-def _sweep(ex: Exchange) -> None:
-    """Remove objects that ended jobs left in the store."""
-    try:
-        leftovers.sweep(ex)
-    except (Unavailable, StoreUnavailable) as why:
-        log.warning("objects that ended jobs left in the store stay for now: %s", why.message)
+    for sweep in (uploads.sweep, leftovers.sweep):
+        try:
+            sweep(ex)
+        except (Unavailable, StoreUnavailable) as why:
+            log.warning("what %s removes stays for now: %s", sweep.__module__, why.message)
 
 
 def work(ex: Exchange, job: jobs.Job, stop: threading.Event) -> None:
