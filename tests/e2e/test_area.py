@@ -349,6 +349,21 @@ def test_session_ends_while_drawing(market: Market) -> None:
     expect(page.locator("#total")).to_have_text(f"₩{before:,}")
 
 
+def test_review_keeps_the_focus_while_the_price_follows(market: Market) -> None:
+    page = buyer_at_market(market)
+    draw(page, RING)
+    expect(page.locator("#total")).to_be_visible()
+    expect(page.locator("#price")).not_to_have_class("stale")
+    before = total(page)
+    page.focus("#review")
+    page.evaluate("() => document.querySelector('[name=kind][value=sidewalk]').click()")
+    expect(page.locator("#total")).not_to_have_text(f"₩{before:,}")
+    expect(page.locator("#review")).to_be_focused()
+    assert total(page) < before
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/quotes/*")
+
+
 def test_saved_area_is_used_again(market: Market) -> None:
     page = buyer_at_market(market)
     draw(page, RING)

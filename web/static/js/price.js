@@ -36,7 +36,13 @@ function show(answer, error) {
   if (!answer) return panel.replaceChildren(make("div.empty", make("p", _("No area yet. Draw one on the map.")), page.example ? make("p", make("button", { type: "button", id: "example" }, _("Try an example area"))) : null));
   if (!answer.lines.length && !answer.refusals.length) return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
   const problem = make("p.error", { role: "alert", id: "review-error", hidden: true });
-  panel.replaceChildren(...priceList(answer), answer.lines.length ? make("div.sticky", make("b.only-small", won(answer.total)), ...onward()) : "", problem);
+  // What is pressed stays where it is while the price above it follows: else a press at that moment, and the focus, would be lost.
+  const foot = answer.lines.length ? panel.querySelector(":scope > .sticky") : null;
+  if (!foot) return panel.replaceChildren(...priceList(answer), answer.lines.length ? make("div.sticky", make("b.only-small", won(answer.total)), ...onward()) : "", problem);
+  one("b", foot).textContent = won(answer.total);
+  while (foot.previousSibling) foot.previousSibling.remove();
+  foot.before(...priceList(answer));
+  tell(one("#review-error"), "");
 }
 
 /** What comes after the price: members hold it, visitors sign in, and auditors and operators only look. @returns {any[]} */
