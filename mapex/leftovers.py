@@ -26,26 +26,27 @@ Span = tuple[int, int]
 def sweep(ex: Exchange) -> int:
     """Remove from the store what ended jobs left there; returns how many objects.
 
-    An object is removed when no tile and no preview refers to it, it is older than `KEPT_NS`, a job of its organisation that has ended
-    was at work when it was written, and none is at work now. Whatever else lies there without a reference stays, and `mapex fsck` names
-    it: it may belong to a newer state of the database than the one that was restored.
+    An object is removed when no tile and no preview refers to it, it is older than `KEPT_NS`, it was written during the life of a job of
+    its organisation that was cancelled or failed, and none is at work now. Whatever else lies there without a reference stays, and
+    `mapex fsck` names it: it may belong to a newer state of the database than the one that was restored.
 
     Raises: Unavailable; StoreUnavailable.
     """
     removed, after = 0, ""
     while page := ex.store.list(Area.DATA, after=after):
         after = page[-1].key
-        old = [found for found in page if found.modified_ns < ex.now() - KEPT_NS]
+        old = {found.key: found for found in page if found.modified_ns < ex.now() - KEPT_NS}
         with db.read(ex) as conn:
-            spans = _spans(conn, {_org_id(found.key) for found in old})
-            loose = _unreferenced(conn, [found.key for found in old if _is_left(found, spans)])
-        removed += _remove(ex, loose) if loose else 0
+            loose = [old[key] for key in _unreferenced(conn, list(old))]
+            spans = _spans(conn, {_org_id(found.key) for found in loose})
+        if left := [found.key for found in loose if _is_left(found, spans)]:
+            removed += _remove(ex, left)
     if removed:
-        log.info("%d objects of ended jobs, to which nothing refers, were removed", removed)
+        log.info("%d objects of jobs that were cancelled or failed, to which nothing refers, were removed", removed)
     return removed
 
 
-def _remove(ex: Exchange, keys: Collection[str]) -> int:
+def _remove(ex: Exchange, keys: Sequence[str]) -> int:
     """Remove those of the keys that nothing refers to and that no job can be about to refer to."""
     with db.begin(ex) as conn:
         jobs.hold_claims(conn)  # a job that found the object there already must not lose it before its draft is stored
@@ -65,9 +66,10 @@ def _unreferenced(conn: Connection, keys: Sequence[str]) -> list[str]:
 
 
 def _spans(conn: Connection, org_ids: Collection[str]) -> Mapping[str, Sequence[Span]]:
-    """From when to when each ended job of the organisations lived."""
+    """From when to when each job of the organisations lived that stored no draft."""
     row = schema.job.c
-    query = select(row.org_id, row.created_ns, row.finished_ns).where(row.org_id.in_(org_ids), row.finished_ns.is_not(None))
+    columns = (row.org_id, row.created_ns, row.finished_ns)
+    query = select(*columns).where(row.org_id.in_(org_ids), row.state.in_(("cancelled", "failed")))
     spans = defaultdict(list)
     for org_id, created_ns, finished_ns in conn.execute(query):
         spans[org_id].append((created_ns - _SKEW_NS, finished_ns + _SKEW_NS))
