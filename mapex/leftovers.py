@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from mapex import db, jobs, schema
 from mapex.exchange import Exchange
 from mapex.times import DAY_NS
+from mapex.versions import org_of_key
 from tiles.store import Area, ObjectInfo
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ KEPT_NS = DAY_NS // 2
 _SKEW_NS = 300 * 10**9
 """How far the store's clock may be from ours."""
 
-Span = tuple[int, int]
+_Span = tuple[int, int]
 
 
 def sweep(ex: Exchange) -> int:
@@ -38,7 +39,7 @@ def sweep(ex: Exchange) -> int:
         old = {found.key: found for found in page if found.modified_ns < ex.now() - KEPT_NS}
         with db.read(ex) as conn:
             loose = [old[key] for key in _unreferenced(conn, list(old))]
-            spans = _spans(conn, {_org_id(found.key) for found in loose})
+            spans = _spans(conn, {org_of_key(found.key) for found in loose})
         if left := [found.key for found in loose if _is_left(found, spans)]:
             removed += _remove(ex, left)
     if removed:
@@ -52,7 +53,7 @@ def _remove(ex: Exchange, keys: Sequence[str]) -> int:
         jobs.hold_claims(conn)  # a job that found the object there already must not lose it before its draft is stored
         row = schema.job.c
         busy = set(conn.execute(select(row.org_id).where(row.state == "running")).scalars())
-        loose = _unreferenced(conn, [key for key in keys if _org_id(key) not in busy])
+        loose = _unreferenced(conn, [key for key in keys if org_of_key(key) not in busy])
         for key in loose:
             ex.store.delete(Area.DATA, key)
     return len(loose)
@@ -65,7 +66,7 @@ def _unreferenced(conn: Connection, keys: Sequence[str]) -> list[str]:
     return [key for key in keys if key not in used]
 
 
-def _spans(conn: Connection, org_ids: Collection[str]) -> Mapping[str, Sequence[Span]]:
+def _spans(conn: Connection, org_ids: Collection[str]) -> Mapping[str, Sequence[_Span]]:
     """From when to when each job of the organisations lived that stored no draft."""
     row = schema.job.c
     columns = (row.org_id, row.created_ns, row.finished_ns)
@@ -76,10 +77,5 @@ def _spans(conn: Connection, org_ids: Collection[str]) -> Mapping[str, Sequence[
     return spans
 
 
-def _is_left(found: ObjectInfo, spans: Mapping[str, Sequence[Span]]) -> bool:
-    return any(begun <= found.modified_ns <= ended for begun, ended in spans.get(_org_id(found.key), ()))
-
-
-def _org_id(key: str) -> str:
-    """Whose object it is (`mapex.versions.object_key`, `preview_key`)."""
-    return key.split("/")[-2] if "/" in key else ""
+def _is_left(found: ObjectInfo, spans: Mapping[str, Sequence[_Span]]) -> bool:
+    return any(begun <= found.modified_ns <= ended for begun, ended in spans.get(org_of_key(found.key), ()))

@@ -91,6 +91,11 @@ def preview_key(org_id: str, sha256: str) -> str:
     return f"previews/{org_id}/{sha256}"
 
 
+def org_of_key(key: str) -> str:
+    """Whose an `object_key` or `preview_key` is; empty for what is neither."""
+    return key.split("/")[-2] if "/" in key else ""
+
+
 def find_dataset(conn: Connection, by: Actor, ref: str) -> Dataset:
     """The dataset `SLUG` (the own one first) or `ORG/SLUG`.
 
