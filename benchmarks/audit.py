@@ -14,9 +14,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from mapex import audit, audit_figures, audit_proof, config, db, opening, participants
-from mapex.audit import Action, Filter
-from tiles import grid
+from mapex import config
+from mapex.audit import figures, log, proof
+from mapex.audit.log import Action, Filter
+from mapex.database import db, opening
+from mapex.people import participants
+from tiles.grid import grid
 
 LIMIT_MS = 300
 """A view at 20,000 entries: the time in which an answer still feels immediate, with room for drawing it."""
@@ -35,7 +38,7 @@ def main() -> int:
         environ = {}
         if asked.postgres:
             sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-            from servers import running_postgres
+            from tests.support.servers import running_postgres
 
             environ["MAPEX_DATABASE_URL"] = stack.enter_context(running_postgres()).new_database()
         config.initialise(Path(folder), {})
@@ -48,19 +51,19 @@ def main() -> int:
             clock[0] += DAY_NS // 8
             cells = [grid.quadkey(int(grid.morton(55_885 + i % 25, 25_377 + i // 25))) for i in range(n // 200)]
             with db.begin(ex) as conn:
-                audit.append(conn, ex, reader, Action.ACCESS_GRANTED, owner="x", dataset="d", layer="l", tiles=cells, permit="P", hour=hour)
+                log.append(conn, ex, reader, Action.ACCESS_GRANTED, owner="x", dataset="d", layer="l", tiles=cells, permit="P", hour=hour)
         if asked.postgres:
             # What PostgreSQL's autovacuum does within a minute; done at once, it does not run beside the measurement.
             with ex.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
                 conn.exec_driver_sql("VACUUM ANALYZE audit_event")
         worst = 0.0
         for name, wanted in (("all", Filter()), ("night", Filter(flag="night")), ("a week", Filter(from_ns=clock[0] - 7 * DAY_NS))):
-            taken = [_timed(lambda wanted=wanted: audit_figures.view(ex, auditor, wanted)) for _ in range(10)]
+            taken = [_timed(lambda wanted=wanted: figures.view(ex, auditor, wanted)) for _ in range(10)]
             worst = max(worst, statistics.median(taken))
             print(
                 f"view, {name:8} {n} entries: median {statistics.median(taken):6.1f} ms, worst {max(taken):6.1f} ms (limit {LIMIT_MS} ms)"
             )
-        print(f"10,000 entries for verification: {_timed(lambda: audit_proof.stretch(ex, auditor)):6.1f} ms")
+        print(f"10,000 entries for verification: {_timed(lambda: proof.stretch(ex, auditor)):6.1f} ms")
         ex.engine.dispose()
     return int(n <= 20_000 and worst > LIMIT_MS)
 

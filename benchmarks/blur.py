@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from ingest.preview_blur import WIDTH, Blur, Boxes, Picture, why_not
+from ingest.previews.blur import WIDTH, Blur, Boxes, Picture, why_not
 
 FACE_WIDTHS = (14, 20, 28, 40, 60)
 SAMPLE = 30

@@ -26,12 +26,18 @@ import numpy as np
 import shapely
 from sqlalchemy import insert, text
 
-from mapex import access, config, db, entitlements, ids, ledger, offers, opening, orders, participants, pyramid
+from mapex import config, ids
+from mapex.database import db, opening
+from mapex.database.schema import dataset, dataset_version, layer, offer, organisation
 from mapex.exchange import Actor, Exchange
-from mapex.schema import dataset, dataset_version, layer, offer, organisation
-from tiles import grid
-from tiles.cover import Cover
-from tiles.region import Region, cover
+from mapex.offers import offers
+from mapex.orders import ledger, orders
+from mapex.people import participants
+from mapex.pyramid import cell_sums
+from mapex.rights import entitlements, grants
+from tiles.grid import grid
+from tiles.grid.cover import Cover
+from tiles.grid.region import Region, cover
 
 CITIES = np.array(
     [
@@ -75,7 +81,7 @@ def catalogue(rows: int, *, on_postgres: bool = False) -> Iterator[Exchange]:
         environ = {}
         if on_postgres:
             sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-            from servers import running_postgres
+            from tests.support.servers import running_postgres
 
             environ["MAPEX_DATABASE_URL"] = stack.enter_context(running_postgres()).new_database()
         home = Path(folder) / "ex"
@@ -148,7 +154,7 @@ def _catalogue(ex: Exchange, n: int) -> None:
     started = time.perf_counter()
     with db.begin(ex) as conn:
         for layer_id in layer_ids:
-            pyramid.fill(conn, layer_id)
+            cell_sums.fill(conn, layer_id)
     print(f"pyramid of {len(layer_ids)} layers filled in {time.perf_counter() - started:.1f} s")
     _analyse(ex)
 
@@ -285,9 +291,9 @@ def _trade(ex: Exchange, buyer: Actor) -> list[dict[str, Any]]:
     chosen = [[tile.id for tile in entitlements.of_order(ex, buyer, one.id).tiles] for one in placed]
     pairs = list(zip(placed, chosen, strict=True)) * 4
     results.append(
-        _timed("grant, 1,000 tiles (checked, logged, signed)", [lambda p=p: access.grant(ex, buyer, p[0].id, p[1]) for p in pairs])  # type: ignore[misc]
+        _timed("grant, 1,000 tiles (checked, logged, signed)", [lambda p=p: grants.grant(ex, buyer, p[0].id, p[1]) for p in pairs])  # type: ignore[misc]
     )
-    results.append(_timed("grant, 1 tile", [lambda p=p: access.grant(ex, buyer, p[0].id, p[1][:1]) for p in pairs * 5]))  # type: ignore[misc]
+    results.append(_timed("grant, 1 tile", [lambda p=p: grants.grant(ex, buyer, p[0].id, p[1][:1]) for p in pairs * 5]))  # type: ignore[misc]
     return results
 
 

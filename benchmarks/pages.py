@@ -187,12 +187,12 @@ def prices() -> None:
     import shapely
 
     from benchmarks import market
-    from mapex import api_tokens
-    from mapex.cli.serving import serving
+    from mapex.cli.server.in_thread import serving
+    from mapex.people import tokens
     from web import create_app
 
     with market.catalogue(1_000_000) as ex:
-        token = api_tokens.create(ex, market.buyer(ex, "newcomer"), "benchmark")
+        token = tokens.create(ex, market.buyer(ex, "newcomer"), "benchmark")
         from urllib.request import Request, urlopen
 
         with serving(create_app(ex), host="127.0.0.1", port=8791):

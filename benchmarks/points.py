@@ -25,7 +25,7 @@ SORTED = 2_000_000
 
 def run_mapex(path, out):
     """`split_laz`, as the pipeline calls it."""
-    from tiles.codec_points import SplitCounts, split_laz
+    from tiles.points.codec import SplitCounts, split_laz
 
     counts = SplitCounts()
     tiles = list(split_laz(Path(path), Path(out), layer="points", part=0, crs=CRS, counts=counts))
@@ -74,7 +74,7 @@ def run_laspy_pyproj(path, out):
 
 def run_laspy_fitted(path, out):
     """laspy with our fitted cells."""
-    from tiles.points_place import CellFinder
+    from tiles.points.cell_finder import CellFinder
 
     return run_laspy(path, out, CellFinder(CRS).cells)
 

@@ -52,7 +52,7 @@ def run_mapex(path, out, processes):
     import pyarrow.parquet as pq
 
     from tiles.batch import Quantities
-    from tiles.split import FeatureSplitter
+    from tiles.features.splitter import FeatureSplitter
 
     splitter = FeatureSplitter(Path(out), layer="hdmap", part=0, processes=processes)
     with pq.ParquetFile(path) as file:
@@ -68,7 +68,7 @@ def run_mapex_stream(path, out, processes):
     """The splitter fed by its parent process, as a reader that cannot be shared out does."""
     import pyarrow.parquet as pq
 
-    from tiles.split import FeatureSplitter
+    from tiles.features.splitter import FeatureSplitter
 
     splitter = FeatureSplitter(Path(out), layer="hdmap", part=0, processes=processes)
     with pq.ParquetFile(path) as file:
@@ -85,7 +85,7 @@ def run_geopandas(path, out, _processes):
     import numpy as np
     import shapely
 
-    from tiles import grid
+    from tiles.grid import grid
 
     frame = gpd.read_parquet(path)
     w, s, e, n = frame.total_bounds
@@ -119,7 +119,7 @@ def main(argv=None):
     given = parser.parse_args(argv)
     if given.case:
         if given.case != "geopandas":
-            from ingest.caged import WithoutPandas
+            from ingest.tasks.program import WithoutPandas
 
             sys.meta_path.insert(0, WithoutPandas())  # as in the cage
         CASES[given.case](given.input, given.out, given.processes)
@@ -135,7 +135,7 @@ def main(argv=None):
 
             def case(name, processes, path=path):
                 command = [sys.executable, "-m", "benchmarks.vector", "--case", name, "--processes", str(processes), "--input", str(path)]
-                # The cage gives its child the plain allocator (ingest.sandbox); so does this.
+                # The cage gives its child the plain allocator (ingest.cage.launch); so does this.
                 plain = [] if name == "geopandas" else ["env", "ARROW_DEFAULT_MEMORY_POOL=system"]
                 return lambda out: [*plain, *command, "--out", str(out)]
 

@@ -129,7 +129,7 @@ def _codes_in(tree: ast.Module) -> Iterator[tuple[str, str, str]]:
         texts = [_text(argument) for argument in node.args] + [_text(k.value) for k in node.keywords]
         named = {k.arg: _text(k.value) for k in node.keywords}
         code = named.get("code") or next((text for text in texts[:4] if CODE.fullmatch(text)), "")
-        if name == "_refuse" and len(texts) > 1 and texts[0].isidentifier():  # tiles.region writes its codes without their first word
+        if name == "_refuse" and len(texts) > 1 and texts[0].isidentifier():  # tiles.grid.region writes its codes without their first word
             code, kind, texts = f"region.{texts[0]}", "InvalidRegion", texts[1:]
             yield code, kind, texts[0]
             continue

@@ -1,6 +1,6 @@
 """Readers: one protocol for all formats, and the table that finds the reader of a source by its bytes, then by its names.
 
-A reader runs only inside the cage (`ingest.sandbox`): its library, its memory and its crashes are kept from everything else.
+A reader runs only inside the cage (`ingest.cage.launch`): its library, its memory and its crashes are kept from everything else.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Known(StrEnum):
 class Source:
     """One thing to read: a file, or a folder (`files` then lists its regular files, sorted, below `path`).
 
-    `name` is the uploader's name, for messages. An uploaded zip reaches a reader *unpacked*, as a folder (`ingest.source`).
+    `name` is the uploader's name, for messages. An uploaded zip reaches a reader *unpacked*, as a folder (`ingest.conversion.grouping`).
     `size` is in bytes, of all files together.
     """
 
@@ -139,18 +139,18 @@ class Reader(Protocol):
 
 
 READERS: dict[str, str] = {
-    "lanelet2": "ingest.readers.lanelet2:Lanelet2",
-    "opensidewalks": "ingest.readers.opensidewalks:OpenSidewalks",
-    "geojson": "ingest.readers.vector:GeoJson",
-    "geopackage": "ingest.readers.vector:GeoPackage",
-    "shapefile": "ingest.readers.vector:Shapefile",
-    "flatgeobuf": "ingest.readers.vector:FlatGeobuf",
-    "geoparquet": "ingest.readers.vector:GeoParquet",
-    "las": "ingest.readers.las:Las",  # LAS, LAZ and COPC
-    "pcd": "ingest.readers.pcd:Pcd",
-    "ply": "ingest.readers.ply:Ply",
-    "mcap": "ingest.readers.mcap:Mcap",
-    "photos": "ingest.readers.photos:Photos",
+    "lanelet2": "ingest.readers.lanelet2.reader:Lanelet2",
+    "opensidewalks": "ingest.readers.vector.opensidewalks:OpenSidewalks",
+    "geojson": "ingest.readers.vector.gdal:GeoJson",
+    "geopackage": "ingest.readers.vector.gdal:GeoPackage",
+    "shapefile": "ingest.readers.vector.gdal:Shapefile",
+    "flatgeobuf": "ingest.readers.vector.gdal:FlatGeobuf",
+    "geoparquet": "ingest.readers.vector.gdal:GeoParquet",
+    "las": "ingest.readers.cloud.las:Las",  # LAS, LAZ and COPC
+    "pcd": "ingest.readers.cloud.pcd:Pcd",
+    "ply": "ingest.readers.cloud.ply:Ply",
+    "mcap": "ingest.readers.recordings.mcap:Mcap",
+    "photos": "ingest.readers.recordings.photos:Photos",
 }
 """Format -> "module:Class"; imported on first use, so that a reader costs nothing until a file needs it."""
 
@@ -168,6 +168,6 @@ def reader_for(source: Source) -> Reader:
 
     Raises: Invalid: `format.unknown`, `format.unsupported`, `format.empty`; the sentence says what the bytes are.
     """
-    from ingest.sniff import format_of
+    from ingest.readers.sniff import format_of
 
     return reader(format_of(source))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from mapex.config import Settings
-    from tiles.store import ObjectStore
+    from tiles.store.protocol import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)

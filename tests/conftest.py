@@ -9,11 +9,11 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from builders import an_exchange, settings
-from needs import absent
-from servers import Minio, NotHere, Postgres, running_minio, running_postgres
 
 from mapex.exchange import Exchange
+from tests.support.exchange import an_exchange, settings
+from tests.support.needs import absent
+from tests.support.servers import Minio, NotHere, Postgres, running_minio, running_postgres
 
 # No test fails because the machine is slow. On CI hypothesis tries the same examples each time (its own profile), elsewhere new ones.
 hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -41,7 +41,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def minio() -> Iterator[Minio]:
-    """A real MinIO on 127.0.0.1, empty; `tiles.store_minio.provision` makes the buckets and the upload account."""
+    """A real MinIO on 127.0.0.1, empty; `tiles.store.minio.provision` makes the buckets and the upload account."""
     try:
         with running_minio() as server:
             yield server

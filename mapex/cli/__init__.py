@@ -22,7 +22,7 @@ COMMANDS = {
     "worker": ("mapex.cli.run:worker", "Turn uploads into tiles until stopped."),
     "fsck": ("mapex.cli.run:fsck", "Check every invariant of the exchange."),
     "doctor": ("mapex.cli.run:doctor", "Say what is present, what is missing, and how to get it."),
-    "demo": ("mapex.cli.demo:demo", "Run an exchange with a made-up district, ready to try."),
+    "demo": ("mapex.cli.demo.command:demo", "Run an exchange with a made-up district, ready to try."),
     # the seller's and buyer's side (speaks HTTP to MAPEX_URL with MAPEX_TOKEN)
     "inspect": ("mapex.cli.sell:inspect", "Dry run: what a file is, where it lands, what is wrong with it."),
     "tile": ("mapex.cli.sell:tile", "Cut a file into tiles in a folder, without an exchange."),

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from mapex.cli.client import Client
 from mapex.cli.output import show, table
+from mapex.client.http import Client
 
 
 @click.group()

@@ -10,8 +10,8 @@ from urllib.parse import quote as quoted
 
 import click
 
-from mapex.cli.client import Client
 from mapex.cli.output import bar, counted, show, size, table
+from mapex.client.http import Client
 from mapex.errors import Invalid
 
 METRES_A_DEGREE = 111_320
@@ -164,7 +164,7 @@ def buy(quote_id: str, key: str | None, persons: tuple[str, ...], as_json: bool)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def get(order_id: str, folder: Path, streams: int, as_json: bool) -> None:
     """Download an order. Every file is checked against its sha256; what is already there is not fetched again."""
-    from mapex.cli.download import Download
+    from mapex.client.download import Download
 
     with bar("Downloading", in_bytes=True) as progress:
         outcome = Download(Client.from_environment(), order_id, folder).run(streams=streams, progress=progress)

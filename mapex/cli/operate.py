@@ -26,7 +26,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 def the_exchange() -> Iterator[Exchange]:
     """The exchange that MAPEX_DIR and MAPEX_* describe, open for the block."""
     from mapex import config
-    from mapex.opening import open_exchange
+    from mapex.database.opening import open_exchange
 
     ex = open_exchange(config.load())
     try:
@@ -50,7 +50,7 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
         click.echo(compose_environment(), nl=False)
         return
     from mapex import config
-    from mapex.opening import open_exchange
+    from mapex.database.opening import open_exchange
 
     place = folder or Path(os.environ.get("MAPEX_DIR") or "")
     if not str(place) or place == Path():
@@ -63,7 +63,7 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
     else:
         settings = config.initialise(place)
     if settings.store == "minio":
-        from tiles.store_minio import provision
+        from tiles.store.minio import provision
 
         provision(
             settings.store_endpoint,
@@ -107,7 +107,8 @@ def org() -> None:
 @as_json_option
 def org_add(slug: str, name: str, credit: int, as_json: bool) -> None:
     """Add an organisation."""
-    from mapex import ledger, participants
+    from mapex.orders import ledger
+    from mapex.people import participants
 
     with the_exchange() as ex:
         made = participants.add_org(ex, None, slug, name)
@@ -127,7 +128,7 @@ def org_add(slug: str, name: str, credit: int, as_json: bool) -> None:
 @as_json_option
 def org_credit(slug: str, amount: int, key: str, as_json: bool) -> None:
     """Put prepaid money into an organisation's wallet."""
-    from mapex import ledger
+    from mapex.orders import ledger
 
     with the_exchange() as ex:
         balance = ledger.credit(ex, None, slug, amount, key=key).balance
@@ -140,7 +141,7 @@ def org_credit(slug: str, amount: int, key: str, as_json: bool) -> None:
 @as_json_option
 def org_suspend(slug: str, resume: bool, as_json: bool) -> None:
     """Stop an organisation with all its persons and tokens, from their next request on."""
-    from mapex import participants
+    from mapex.people import participants
 
     with the_exchange() as ex:
         made = participants.set_org_state(ex, None, slug, "active" if resume else "suspended")
@@ -151,7 +152,7 @@ def org_suspend(slug: str, resume: bool, as_json: bool) -> None:
 @as_json_option
 def org_list(as_json: bool) -> None:
     """List organisations."""
-    from mapex import participants
+    from mapex.people import participants
 
     with the_exchange() as ex:
         found = participants.orgs(ex)
@@ -177,7 +178,7 @@ def _password(from_stdin: bool) -> str | None:
 @as_json_option
 def person_add(email: str, org_slug: str, role: str, name: str, password_stdin: bool, as_json: bool) -> None:
     """Add a person. Without a password the person works by API token only."""
-    from mapex import participants
+    from mapex.people import participants
 
     with the_exchange() as ex:
         made = participants.add_person(ex, None, email, org=org_slug, role=role, name=name, password=_password(password_stdin))
@@ -189,7 +190,7 @@ def person_add(email: str, org_slug: str, role: str, name: str, password_stdin: 
 @click.argument("email")
 def person_password(email: str) -> None:
     """Set a person's password (read from standard input, or asked for)."""
-    from mapex import participants
+    from mapex.people import participants
 
     given = (
         sys.stdin.readline().rstrip("\n") if not sys.stdin.isatty() else click.prompt("Password", hide_input=True, confirmation_prompt=True)
@@ -205,10 +206,10 @@ def person_password(email: str) -> None:
 @as_json_option
 def person_suspend(email: str, resume: bool, as_json: bool) -> None:
     """Stop a person: sessions end, tokens are refused. The only operator stays."""
-    from mapex import standing
+    from mapex.people import roles
 
     with the_exchange() as ex:
-        made = standing.set_state(ex, None, email, "active" if resume else "suspended")
+        made = roles.set_state(ex, None, email, "active" if resume else "suspended")
     show({"email": made.email, "state": made.state}, as_json=as_json, text=f"{made.email}: {made.state}")
 
 
@@ -219,10 +220,10 @@ def person_suspend(email: str, resume: bool, as_json: bool) -> None:
 @as_json_option
 def person_role(email: str, role: str, org_slug: str, as_json: bool) -> None:
     """Give a person another role: sessions end, tokens are revoked. The only operator stays one."""
-    from mapex import standing
+    from mapex.people import roles
 
     with the_exchange() as ex:
-        made = standing.set_role(ex, None, email, role, org=org_slug)
+        made = roles.set_role(ex, None, email, role, org=org_slug)
     record = {"email": made.email, "org": made.org_slug, "role": made.role}
     show(record, as_json=as_json, text=f"{made.email}: {made.role}" + (f" of {made.org_slug}" if made.org_slug else ""))
 
@@ -231,7 +232,7 @@ def person_role(email: str, role: str, org_slug: str, as_json: bool) -> None:
 @as_json_option
 def person_list(as_json: bool) -> None:
     """List persons."""
-    from mapex import participants
+    from mapex.people import participants
 
     with the_exchange() as ex:
         found = participants.persons(ex)
@@ -253,10 +254,10 @@ def token() -> None:
 @as_json_option
 def token_create(email: str, name: str, scopes: tuple[str, ...], days: int, as_json: bool) -> None:
     """Make a token and print it, alone on one line, this once."""
-    from mapex import api_tokens
+    from mapex.people import tokens
 
     with the_exchange() as ex:
-        secret = api_tokens.create(ex, _person(ex, email), name, scopes, days)
+        secret = tokens.create(ex, _person(ex, email), name, scopes, days)
     show({"token": secret}, as_json=as_json, text=secret)
 
 
@@ -265,11 +266,11 @@ def token_create(email: str, name: str, scopes: tuple[str, ...], days: int, as_j
 @as_json_option
 def token_list(email: str, as_json: bool) -> None:
     """List a person's tokens (never their secrets)."""
-    from mapex import api_tokens
+    from mapex.people import tokens
     from mapex.times import iso_from_ns
 
     with the_exchange() as ex:
-        found = api_tokens.of(ex, _person(ex, email).actor)
+        found = tokens.of(ex, _person(ex, email).actor)
     rows = [[t.id, t.name, " ".join(t.scopes), iso_from_ns(t.expires_ns)] for t in found]
     records = [{"id": r[0], "name": r[1], "scopes": r[2].split(), "expires_at": r[3]} for r in rows]
     show({"tokens": records}, as_json=as_json, text=table(["id", "name", "scopes", "expires (UTC)"], rows))
@@ -280,15 +281,15 @@ def token_list(email: str, as_json: bool) -> None:
 @click.argument("token_id")
 def token_revoke(email: str, token_id: str) -> None:
     """Revoke a token, from its next request on."""
-    from mapex import api_tokens
+    from mapex.people import tokens
 
     with the_exchange() as ex:
-        api_tokens.revoke(ex, _person(ex, email).actor, token_id)
+        tokens.revoke(ex, _person(ex, email).actor, token_id)
     click.echo(f"{token_id} is revoked.")
 
 
 def _person(ex: Exchange, email: str) -> Any:
-    from mapex import participants
+    from mapex.people import participants
 
     found = participants.get_person(ex, email=email)
     if found is None:
@@ -316,7 +317,7 @@ def permit_add(
     number: str, org_slug: str, area: Path, start: str, end: str, rule_set: str, as_json: bool, **lists: tuple[str, ...]
 ) -> None:
     """Enter a permit."""
-    from mapex import permits
+    from mapex.rights import permits
     from mapex.times import ns_from_iso
 
     try:
@@ -343,8 +344,8 @@ def permit_add(
 @as_json_option
 def permit_list(bbox: str | None, as_json: bool) -> None:
     """List permits."""
-    from mapex import permits
     from mapex.cli.buy import box_of
+    from mapex.rights import permits
     from mapex.times import iso_from_ns
 
     with the_exchange() as ex:
@@ -360,7 +361,7 @@ def permit_list(bbox: str | None, as_json: bool) -> None:
 @click.option("--resume", is_flag=True, help="Let it count again.")
 def permit_suspend(number: str, resume: bool) -> None:
     """Stop a permit: nothing is granted under it from now on."""
-    from mapex import permits
+    from mapex.rights import permits
 
     with the_exchange() as ex:
         permits.set_state(ex, None, number, "active" if resume else "suspended")
@@ -379,8 +380,8 @@ def footage() -> None:
 @click.option("--evidence", required=True, help="What was examined, how and by whom; goes into the log.")
 def footage_clear(dataset: str, version: int, layer: str, evidence: str) -> None:
     """Let LAYER of a draft (DATASET as ORG/SLUG) be pseudonymised: it was proven to show no recognisable person or plate."""
-    from mapex import catalogue
+    from mapex.catalogue import datasets
 
     with the_exchange() as ex:
-        made = catalogue.clear_footage(ex, None, dataset, version, layer, evidence)
+        made = datasets.clear_footage(ex, None, dataset, version, layer, evidence)
     click.echo(f"Layer {layer} of {dataset} version {version} is {made.handling_class}.")

@@ -8,9 +8,9 @@ import sys
 
 import click
 
-from mapex.cli import guard
 from mapex.cli.operate import as_json_option, the_exchange
 from mapex.cli.output import show
+from mapex.cli.server import guard
 
 
 def log_to_stderr(level: str) -> None:
@@ -50,7 +50,7 @@ def serve(host: str | None, port: int | None, threads: int, processes: int, serv
         log_to_stderr(ex.settings.log_level)
         click.echo(f"mapex listens on http://{ex.settings.host}:{ex.settings.port}", err=True)
         if server == "granian":
-            from mapex.cli import processes as several
+            from mapex.cli.server import processes as several
 
             several.serve(ex, processes=processes, threads=threads)
         else:
@@ -71,7 +71,7 @@ def worker(once: bool) -> None:
     import threading
     from types import FrameType
 
-    from ingest.worker import run
+    from ingest.worker.loop import run
 
     stop = threading.Event()
 
@@ -93,7 +93,7 @@ def worker(once: bool) -> None:
 @click.pass_context
 def fsck(context: click.Context, deep: bool, as_json: bool) -> None:
     """Check every invariant; exit status 1 when one is broken."""
-    from mapex import fsck as invariants
+    from mapex.operation import fsck as invariants
 
     with the_exchange() as ex:
         checks = invariants.check(ex, deep=deep)
@@ -112,7 +112,7 @@ def fsck(context: click.Context, deep: bool, as_json: bool) -> None:
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
     """Say what is present, what is missing, and how to get it; exit status 1 when something needed is missing."""
-    from mapex.cli import health
+    from mapex.cli.server import health
 
     found = health.examine()
     marks = {"ok": "ok      ", "warning": "WARNING ", "missing": "MISSING "}

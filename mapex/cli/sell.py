@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from mapex.cli.client import Client
 from mapex.cli.output import EXIT_CODES, bar, show, size, table
+from mapex.client.http import Client
 from mapex.errors import Conflict, Invalid
 
 placement_options = (
@@ -65,7 +65,7 @@ def inspect(file: Path, crs: str | None, origin: str | None, height_datum: str |
 
     Exit status 8 when FILE was read and cannot be published as it is: a finding is an error, or it is not known where the data lie.
     """
-    from ingest.inspect import inspect as look
+    from ingest.conversion.dry_run import inspect as look
     from ingest.reader import Placement
 
     with bar(f"Reading {file.name}"):
@@ -114,7 +114,7 @@ def tile(
 ) -> None:
     """Cut FILE into tiles in a folder, without an exchange: the same tiles that the exchange would sell."""
     del zoom  # one value; the option is there so that scripts may say it
-    from ingest.convert import tile_file
+    from ingest.conversion.convert import tile_file
     from ingest.reader import Placement
 
     with bar(f"Tiling {file.name}") as progress:
@@ -159,7 +159,7 @@ def push(
     as_json: bool,
 ) -> None:
     """Upload files or folders as a new version of a dataset. After a kill, the same command goes on where it stopped."""
-    from mapex.cli.upload import Sending, files_of, pairs
+    from mapex.client.upload import Sending, files_of, pairs
 
     client = Client.from_environment()
     files = files_of(paths)
@@ -226,7 +226,7 @@ def wait_for(client: Client, job_id: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def publish(dataset: str, rates: tuple[str, ...], licence: str, attribution: str, version: int | None, as_json: bool) -> None:
     """Put a version on sale, all layers or none. It replaces the version that is on sale now."""
-    from mapex.cli.upload import pairs
+    from mapex.client.upload import pairs
 
     card: dict[str, int] = {}
     for unit, price in pairs(rates, "--rate"):

@@ -40,8 +40,8 @@ def test_reference_page_is_what_the_code_says(name: str) -> None:
 
 def test_each_word_that_looks_like_a_code_is_documented() -> None:
     """Codes that come from tables and constants would escape the generator; they must be in the page all the same."""
-    from mapex import failpoints
-    from mapex.audit import Action
+    from mapex.audit.log import Action
+    from mapex.database import failpoints
 
     text = page("docs/codes.md")
     kinds = r"(?:permit|order|quote|offer|region|version|wallet|grant|upload|job)\.(?!id$|html$)[a-z][a-z_]+"

@@ -10,17 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from browsing import WAIT_MS, Clock, Market, Site, a_person
-from builders import an_exchange
-from market_builders import RATES, a_draft, a_layer, block
 from playwright.sync_api import Browser, expect, sync_playwright
-from servers import free_port
 
-from ingest import worker
-from mapex import ledger, offers, participants
-from mapex.cli.serving import serving
+from ingest.worker import loop
+from mapex.cli.server.in_thread import serving
+from mapex.offers import offers
+from mapex.orders import ledger
+from mapex.people import participants
+from tests.support.browser import WAIT_MS, Clock, Market, Site, a_person
+from tests.support.exchange import an_exchange
+from tests.support.market import RATES, a_draft, a_layer, block
+from tests.support.servers import free_port
 from tiles.batch import LayerKind, Quantities
-from web import create_app, static_files
+from web import create_app
+from web.edge import static_files
 
 SELLER, BUYER = "maps@hanbit.example", "buyer@dongil.example"
 
@@ -121,7 +124,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, chromium: Browser) -> I
 def working(site: Site) -> Iterator[Site]:
     """The exchange with a worker beside it."""
     stop = threading.Event()
-    thread = threading.Thread(target=worker.run, args=(site.ex, stop), daemon=True)
+    thread = threading.Thread(target=loop.run, args=(site.ex, stop), daemon=True)
     thread.start()
     yield site
     stop.set()

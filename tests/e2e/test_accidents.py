@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from browsing import Market, click_at, draw, go_to, map_idle, ready
-from market_builders import SEOUL, area, block
 from playwright.sync_api import expect
 from sqlalchemy import update
 
-from mapex import api_tokens, areas, db, offers, orders, schema
-from tiles import grid
-from tiles.region import Region
+from mapex.database import db, schema
+from mapex.offers import offers
+from mapex.orders import orders
+from mapex.people import tokens
+from mapex.prices import saved_areas
+from tests.support.browser import Market, click_at, draw, go_to, map_idle, ready
+from tests.support.market import SEOUL, area, block
+from tiles.grid import grid
+from tiles.grid.region import Region
 
 WEST, SOUTH, EAST, NORTH = grid.bounds(SEOUL)
 BUYER, SELLER = "buyer@dongil.example", "maps@hanbit.example"
@@ -94,8 +98,8 @@ def test_hostile_names_in_every_list(market: Market, name: str) -> None:
     order = f"/orders/{bought.id}"
     held = offers.quote(site.ex, market.buyer, area(block(2)), purpose="research")
     outline = {"type": "Polygon", "coordinates": [[*map(list, RING), list(RING[0])]]}
-    areas.save(site.ex, market.buyer, name[:120], Region.from_geojson(outline))
-    api_tokens.create(site.ex, market.buyer, name, scopes=["read"])
+    saved_areas.save(site.ex, market.buyer, name[:120], Region.from_geojson(outline))
+    tokens.create(site.ex, market.buyer, name, scopes=["read"])
     visits = {
         BUYER: [
             "/explore",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 
-from browsing import PASSWORD, Market, Site, click_at, draw, go_to, map_idle, outline_in, point, ready, won
-from market_builders import SEOUL
 from playwright.sync_api import Page, Route, expect
 
-from mapex import offers, participants
-from tiles import grid
-from tiles.region import Region, cover
+from mapex.offers import offers
+from mapex.people import participants
+from tests.support.browser import PASSWORD, Market, Site, click_at, draw, go_to, map_idle, outline_in, point, ready, won
+from tests.support.market import SEOUL
+from tiles.grid import grid
+from tiles.grid.region import Region, cover
 
 WEST, SOUTH, EAST, NORTH = grid.bounds(SEOUL)
 STEP = EAST - WEST

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Market, map_idle, ready, until
-from builders import a_permit
-from market_builders import block
 from PIL import Image, ImageStat
 from playwright.sync_api import Error, Page, Route, expect
 from sqlalchemy import text
 
-from mapex import audit, db
-from mapex.audit import Action
+from mapex.audit import log as audit_log
+from mapex.audit.log import Action
+from mapex.database import db
 from mapex.exchange import Exchange
-from tiles import grid
+from tests.support.browser import Market, map_idle, ready, until
+from tests.support.exchange import a_permit
+from tests.support.market import block
+from tiles.grid import grid
 
 AUDITOR = "auditor@audit.example"
 DAY_NS = 86_400 * 10**9
@@ -44,7 +45,7 @@ def log(market: Market) -> Market:
     _at(market, int(noon.timestamp()) * 10**9 - 2 * DAY_NS - 9 * 3600 * 10**9)  # 03:00 in Korea
     _read(market, block(8), permit="KR-SB-1")
     with db.begin(site.ex) as conn:
-        audit.append(conn, site.ex, market.buyer, Action.ACCESS_REFUSED, order="ord_x", code="permit.expired", asked=2)
+        audit_log.append(conn, site.ex, market.buyer, Action.ACCESS_REFUSED, order="ord_x", code="permit.expired", asked=2)
     site.clock.offset_ns = 0
     return market
 
@@ -57,7 +58,7 @@ def _at(market: Market, at_ns: int) -> None:
 def _read(market: Market, cells: list[int], permit: str) -> None:
     ex = market.site.ex
     with db.begin(ex) as conn:
-        audit.append(
+        audit_log.append(
             conn, ex, market.buyer, Action.ACCESS_GRANTED, owner="hanbit", dataset="drive", layer="recording",
             tiles=[grid.quadkey(cell) for cell in cells], permit=permit, purpose="research", **{"class": "original"},
         )  # fmt: skip
@@ -245,7 +246,7 @@ def test_audit_verify_detects_change(log: Market, tmp_path: Path) -> None:
     rewrite = "UPDATE audit_event SET payload = :payload, salt = :salt, commitment = :commitment WHERE seq = :seq"
     salt, payload = "00" * 32, victim[1].replace("research", "simulation")
     old = _sql(site.ex, "SELECT salt, commitment FROM audit_event WHERE seq = :seq", seq=victim[0])[0]
-    _tamper(site.ex, rewrite, payload=payload, salt=salt, commitment=audit.commitment(salt, payload), seq=victim[0])
+    _tamper(site.ex, rewrite, payload=payload, salt=salt, commitment=audit_log.commitment(salt, payload), seq=victim[0])
     page.goto(f"{site.url}/audit")
     ready(page)
     _verify(page, "broken")

@@ -12,12 +12,15 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from browsing import Market, ready, until, won
-from market_builders import RATES, SEOUL, a_draft, a_layer, a_permit
 from playwright.sync_api import Page, Request, Route, expect
 
-from mapex import audit, ledger, named_users, offers, orders
-from tiles import grid
+from mapex.audit import log as audit_log
+from mapex.offers import offers
+from mapex.orders import ledger, orders
+from mapex.rights import named_users
+from tests.support.browser import Market, ready, until, won
+from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_permit
+from tiles.grid import grid
 
 BUYER = "buyer@dongil.example"
 
@@ -492,7 +495,7 @@ def test_downloaded_archive_holds_what_was_sold(market: Market, tmp_path: Path) 
             body = archive.read(file["path"])
             assert hashlib.sha256(body).hexdigest() == file["sha256"] and len(body) == file["size"]
             assert file["licence"] in ("research", "commercial") and file["attribution"]
-    log = audit.events(market.site.ex, market.buyer, audit.Filter(action="access.granted"), limit=100)
+    log = audit_log.events(market.site.ex, market.buyer, audit_log.Filter(action="access.granted"), limit=100)
     assert len(log.events) == 4
 
 

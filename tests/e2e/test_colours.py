@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import SHARP, Market, Site, go_to, map_idle, point, until
-from market_builders import RATES, SEOUL, a_draft, a_layer, block
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from mapex import offers
 from mapex.exchange import Actor
+from mapex.offers import offers
 from mapex.times import DAY_NS, iso_from_ns
-from tiles import grid
+from tests.support.browser import SHARP, Market, Site, go_to, map_idle, point, until
+from tests.support.market import RATES, SEOUL, a_draft, a_layer, block
 from tiles.batch import LayerKind, Quantities
+from tiles.grid import grid
 
 WEST, SOUTH, EAST, NORTH = grid.bounds(SEOUL)
 STEP = EAST - WEST

@@ -7,12 +7,12 @@ import re
 
 import numpy as np
 import pytest
-from browsing import SHARP, Market, map_idle
 from PIL import Image
 from playwright.sync_api import expect
 from sqlalchemy import update
 
-from mapex import db, schema
+from mapex.database import db, schema
+from tests.support.browser import SHARP, Market, map_idle
 
 TITLES = {
     "html": "<img src=x onerror=alert(1)><b>HD</b>",

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import WAIT_MS, map_idle, ready, won
 from playwright.sync_api import Browser, Page, expect
-from servers import free_port
+
+from tests.support.browser import WAIT_MS, map_idle, ready, won
+from tests.support.servers import free_port
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,16 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browsing import Site, click_at, map_idle, point, publish_terms, ready, won
-from market_builders import a_permit
 from playwright.sync_api import Page, expect
 
-from mapex import audit, catalogue, ledger, participants
+from mapex.audit import log as audit_log
+from mapex.catalogue import datasets
 from mapex.exchange import Actor
-from tiles import grid
+from mapex.orders import ledger
+from mapex.people import participants
+from tests.support.browser import Site, click_at, map_idle, point, publish_terms, ready, won
+from tests.support.market import a_permit
+from tiles.grid import grid
 
 SELLER, BUYER, AUDITOR = "maps@hanbit.example", "buyer@dongil.example", "auditor@audit.example"
 CHECKED_MS = 240_000
@@ -86,7 +89,7 @@ def test_a_lanelet2_map_from_the_seller_to_the_auditor(working: Site, samples: P
     buyer = site.visit(BUYER)
     site.open(buyer, "/explore")
     map_idle(buyer)
-    described = catalogue.describe(site.ex, actor(site, BUYER), "hanbit/karlsruhe")
+    described = datasets.describe(site.ex, actor(site, BUYER), "hanbit/karlsruhe")
     west, south, east, north = described.layers[0].about["box"]
     lon, lat = (west + east) / 2, (south + north) / 2
     buyer.goto("about:blank")
@@ -105,7 +108,7 @@ def test_a_lanelet2_map_from_the_seller_to_the_auditor(working: Site, samples: P
     assert buy(buyer) > 0
     files = download(buyer, tmp_path / "order.zip")
     assert {file["tile"] for file in files} == {
-        grid.quadkey(cell) for cell in catalogue.coverage(site.ex, actor(site, BUYER), "karlsruhe")["hdmap"]
+        grid.quadkey(cell) for cell in datasets.coverage(site.ex, actor(site, BUYER), "karlsruhe")["hdmap"]
     }
 
     auditor = site.visit(AUDITOR)
@@ -143,7 +146,7 @@ def test_other_formats_go_the_same_way(
 
     buyer = site.visit(BUYER)
     site.open(buyer, "/explore")
-    boxes = [layer.about["box"] for layer in catalogue.describe(site.ex, actor(site, BUYER), "hanbit/real").layers]
+    boxes = [layer.about["box"] for layer in datasets.describe(site.ex, actor(site, BUYER), "hanbit/real").layers]
     west, south = min(b[0] for b in boxes) - 1e-4, min(b[1] for b in boxes) - 1e-4
     east, north = max(b[2] for b in boxes) + 1e-4, max(b[3] for b in boxes) + 1e-4
     box = {"type": "Polygon", "coordinates": [[[west, south], [east, south], [east, north], [west, north], [west, south]]]}
@@ -158,7 +161,7 @@ def test_other_formats_go_the_same_way(
     expect(buyer.locator("#review")).to_be_visible()
     buy(buyer)
     files = download(buyer, tmp_path / "order.zip")
-    log = audit.events(site.ex, actor(site, AUDITOR), audit.Filter(action="access.granted", org="dongil"), limit=1000)
+    log = audit_log.events(site.ex, actor(site, AUDITOR), audit_log.Filter(action="access.granted", org="dongil"), limit=1000)
     assert len(log.events) == len(files) > 0
     if is_footage:
         assert {event.permit for event in log.events} == {"P-1"}

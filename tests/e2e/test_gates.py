@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import Market, map_idle
-from pages_visited import BUYER, Visitors, addresses, stock
 from playwright.sync_api import Page
+
+from tests.support.browser import Market, map_idle
+from tests.support.pages import BUYER, Visitors, addresses, stock
 
 ALLOWED = frozenset(
     """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from browsing import Market, ready
-from market_builders import SEOUL
 from playwright.sync_api import expect
+
+from tests.support.browser import Market, ready
+from tests.support.market import SEOUL
 
 MEMBER, AUDITOR = "buyer@dongil.example", "auditor@audit.example"
 
@@ -46,12 +47,11 @@ def test_log_in_leads_to_no_other_site(market: Market) -> None:
 
 
 def test_a_title_that_is_html_stays_text(market: Market) -> None:
-    from market_builders import a_draft, a_layer
-
-    from mapex import catalogue
+    from mapex.catalogue import datasets
+    from tests.support.market import a_draft, a_layer
 
     site = market.site
-    catalogue.create_dataset(site.ex, market.seller, "evil", "<img src=x onerror=alert(1)><script>alert(2)</script>")
+    datasets.create_dataset(site.ex, market.seller, "evil", "<img src=x onerror=alert(1)><script>alert(2)</script>")
     a_draft(site.ex, market.seller, "evil", [a_layer([SEOUL])])
     page = site.visit("maps@hanbit.example")
     for path in ("/sell", "/sell/evil/1"):

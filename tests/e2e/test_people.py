@@ -6,15 +6,19 @@ import json
 import re
 
 import pytest
-from browsing import PASSWORD, Market, Site, loaded_again, map_idle, ready
-from builders import a_permit
-from market_builders import SEOUL, area
 from playwright.sync_api import Page, expect
 
-from mapex import audit, ledger, offers, orders, participants, permits
-from mapex.audit import Filter
+from mapex.audit import log
+from mapex.audit.log import Filter
 from mapex.errors import Conflict
-from tiles import grid
+from mapex.offers import offers
+from mapex.orders import ledger, orders
+from mapex.people import participants
+from mapex.rights import permits
+from tests.support.browser import PASSWORD, Market, Site, loaded_again, map_idle, ready
+from tests.support.exchange import a_permit
+from tests.support.market import SEOUL, area
+from tiles.grid import grid
 
 OPERATOR, AUDITOR, BUYER, SELLER = "op@mapex.example", "auditor@audit.example", "buyer@dongil.example", "maps@hanbit.example"
 
@@ -86,7 +90,7 @@ def test_an_invitation_is_shown_once_and_makes_one_member(market: Market) -> Non
     assert answer.status == 404
     expect(again.locator("h1")).to_contain_text("was used, taken back, or has expired")
     auditor = site.person(AUDITOR, role="auditor")
-    logged = [event.action for event in audit.events(site.ex, auditor).events if event.payload.get("subject") == "new@dongil.example"]
+    logged = [event.action for event in log.events(site.ex, auditor).events if event.payload.get("subject") == "new@dongil.example"]
     assert logged == ["person.added", "person.invited"]
 
 
@@ -309,4 +313,4 @@ def test_everything_of_a_filter_is_exported(market: Market) -> None:
         page.click("text=Download as JSON")
     events = json.loads(waiting.value.path().read_text())["events"]
     assert [event["action"] for event in events] == ["offer.published"] * 3
-    assert len(events) == len(audit.events(site.ex, market.seller, Filter(action="offer.published")).events)
+    assert len(events) == len(log.events(site.ex, market.seller, Filter(action="offer.published")).events)

@@ -7,28 +7,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import SHARP, WAIT_MS, Site, go_to
-from ingesting import a_version
-from needs import absent
 from PIL import Image
 from playwright.sync_api import Page, expect
-from points_made import a_street_cloud
 
-from ingest import preview_blur
-from mapex import catalogue, offers
+from ingest.previews import blur
+from mapex.catalogue import datasets
 from mapex.exchange import Actor
+from mapex.offers import offers
+from tests.support.browser import SHARP, WAIT_MS, Site, go_to
+from tests.support.clouds import a_street_cloud
+from tests.support.needs import absent
+from tests.support.uploads import a_version
 
 
 def sells(site: Site, slug: str, name: str, body: bytes, *, handling: str = "open", rates: dict[str, int] | None = None) -> Actor:
     """A seller whose upload is ingested by the worker of the test, cleared where it is footage, and on sale."""
     seller = site.person(f"maps@{slug}.example", slug)
     _, version, job = a_version(site.ex, {name: body}, by=seller, slug=slug, classes=handling)
-    from ingesting import work
+    from tests.support.uploads import work
 
     work(site.ex)
-    layers = catalogue.describe(site.ex, seller, slug, version.number).layers
+    layers = datasets.describe(site.ex, seller, slug, version.number).layers
     if handling == "pseudonymised":
-        catalogue.clear_footage(site.ex, None, f"{slug}/{slug}", version.number, layers[0].name, "Drawn by a program of the tests.")
+        datasets.clear_footage(site.ex, None, f"{slug}/{slug}", version.number, layers[0].name, "Drawn by a program of the tests.")
     offers.publish(site.ex, seller, slug, rate_card=rates or {"million_points": 100}, licence="research")
     return seller
 
@@ -124,9 +125,9 @@ def test_cloud_preview_without_webgl_is_a_picture(site: Site) -> None:
 
 @pytest.fixture
 def street(tmp_path: Path) -> bytes:
-    if preview_blur.why_not():
-        absent(preview_blur.why_not())
-    from mapex.cli import drive
+    if blur.why_not():
+        absent(blur.why_not())
+    from mapex.cli.demo import drive
 
     drive.write_drive(tmp_path / "street.mcap", seconds=24)
     return (tmp_path / "street.mcap").read_bytes()
@@ -172,7 +173,7 @@ def test_original_footage_shows_what_was_recorded_and_no_picture(site: Site, str
 
 
 def test_lines_of_a_draft_are_shown_to_its_seller(site: Site) -> None:
-    from ingesting import a_map, work
+    from tests.support.uploads import a_map, work
 
     seller = site.person("maps@hanbit.example", "hanbit")
     a_version(site.ex, {"walks.geojson": a_map(40)}, by=seller, slug="walks")

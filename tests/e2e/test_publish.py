@@ -6,15 +6,17 @@ import csv
 import io
 
 import pytest
-from browsing import Market, Site, map_idle, ready, won
-from market_builders import a_draft, a_layer, area, block
 from playwright.sync_api import Page, expect
 from sqlalchemy import select, update
 
-from mapex import db, ledger, offers, orders, sales, schema
+from mapex.database import db, schema
 from mapex.errors import Invalid
-from tiles import grid
+from mapex.offers import offers, sales
+from mapex.orders import ledger, orders
+from tests.support.browser import Market, Site, map_idle, ready, won
+from tests.support.market import a_draft, a_layer, area, block
 from tiles.batch import LayerKind, Quantities
+from tiles.grid import grid
 
 SELLER, BUYER = "maps@hanbit.example", "buyer@dongil.example"
 

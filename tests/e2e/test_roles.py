@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from browsing import Market
 from playwright.sync_api import expect
+
+from tests.support.browser import Market
 
 OPERATOR, BUYER = "op@mapex.example", "buyer@dongil.example"
 

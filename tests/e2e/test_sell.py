@@ -8,11 +8,13 @@ import re
 from pathlib import Path
 
 import geopandas
-from browsing import Site, map_idle, publish_terms, ready
 from playwright.sync_api import Page, Request, Route, expect
 from shapely.geometry import LineString
 
-from mapex import audit, catalogue, participants
+from mapex.audit import log
+from mapex.catalogue import datasets
+from mapex.people import participants
+from tests.support.browser import Site, map_idle, publish_terms, ready
 
 SELLER = "maps@hanbit.example"
 CHECKED_MS = 120_000
@@ -65,7 +67,7 @@ def arrived(site: Site, slug: str) -> dict[str, str]:
     """sha256 of the files of a version, by name, as the worker found them."""
     by = participants.get_person(site.ex, email=SELLER)
     assert by
-    return {one["name"]: one["sha256"] for one in json.loads(catalogue.manifest(site.ex, by.actor, slug, 1))["sources"]}
+    return {one["name"]: one["sha256"] for one in json.loads(datasets.manifest(site.ex, by.actor, slug, 1))["sources"]}
 
 
 def digest(path: Path) -> str:
@@ -81,8 +83,8 @@ def test_double_click_send_once(working: Site, tmp_path: Path) -> None:
     page.fill("[name=title]", "Walks")
     page.dblclick("#send")
     drafted(page, "walks")
-    assert [one.slug for one in catalogue.datasets(site.ex, by)] == ["walks"]
-    assert [one.number for one in catalogue.versions(site.ex, by, "walks")] == [1]
+    assert [one.slug for one in datasets.datasets(site.ex, by)] == ["walks"]
+    assert [one.number for one in datasets.versions(site.ex, by, "walks")] == [1]
     assert page.url.endswith("/sell/walks/1")
 
 
@@ -411,7 +413,7 @@ def test_published_tiles_are_on_the_map_of_others(working: Site, tmp_path: Path)
     expect(other.locator("[name=kind][value=sidewalk]")).to_be_visible()
     by = participants.get_person(working.ex, email=SELLER)
     assert by
-    events = audit.events(working.ex, by.actor, audit.Filter(action="version.published")).events
+    events = log.events(working.ex, by.actor, log.Filter(action="version.published")).events
     assert len(events) == 1
     page.on("dialog", lambda dialog: dialog.accept())
     page.click("#withdraw")
@@ -419,4 +421,4 @@ def test_published_tiles_are_on_the_map_of_others(working: Site, tmp_path: Path)
     other.reload()
     ready(other)
     expect(other.locator("[name=kind]")).to_have_count(0)
-    assert catalogue.get_version(working.ex, by.actor, "walks", 1).state == "withdrawn"
+    assert datasets.get_version(working.ex, by.actor, "walks", 1).state == "withdrawn"

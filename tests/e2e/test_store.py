@@ -9,16 +9,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from browsing import Clock, Site, ready, won
-from builders import settings
-from market_builders import a_permit
 from playwright.sync_api import Browser, Request, expect
-from servers import Minio, Postgres, free_port
 
-from ingest import worker
-from mapex import ledger, opening
-from mapex.cli.serving import serving
-from tiles.store_minio import provision
+from ingest.worker import loop
+from mapex.cli.server.in_thread import serving
+from mapex.database import opening
+from mapex.orders import ledger
+from tests.support.browser import Clock, Site, ready, won
+from tests.support.exchange import settings
+from tests.support.market import a_permit
+from tests.support.servers import Minio, Postgres, free_port
+from tiles.store.minio import provision
 from web import create_app
 
 SELLER, BUYER = "maps@hanbit.example", "buyer@dongil.example"
@@ -48,7 +49,7 @@ def scaled(tmp_path: Path, chromium: Browser, postgres: Postgres, minio: Minio) 
     )
     ex = opening.open_exchange(chosen, clock)
     stop = threading.Event()
-    working = threading.Thread(target=worker.run, args=(ex, stop), daemon=True)
+    working = threading.Thread(target=loop.run, args=(ex, stop), daemon=True)
     working.start()
     site = Site(ex, url, clock, chromium)
     with serving(create_app(ex), host="127.0.0.1", port=port):

@@ -7,13 +7,13 @@ import re
 from urllib.parse import unquote
 
 import pytest
-from browsing import PASSWORD, Market, click_at, draw, go_to, map_idle, outline_in, point, ready, won
-from market_builders import SEOUL, area
 from playwright.sync_api import Page, Response, Route, expect
 
-from mapex import offers
-from tiles import grid
-from tiles.region import Region
+from mapex.offers import offers
+from tests.support.browser import PASSWORD, Market, click_at, draw, go_to, map_idle, outline_in, point, ready, won
+from tests.support.market import SEOUL, area
+from tiles.grid import grid
+from tiles.grid.region import Region
 
 WEST, SOUTH, EAST, NORTH = grid.bounds(SEOUL)
 BUYER, AUDITOR = "buyer@dongil.example", "auditor@audit.example"

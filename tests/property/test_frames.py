@@ -11,12 +11,12 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.readers.track import Track
-from tiles import grid
+from ingest.readers.recordings.track import Track
 from tiles.batch import Batch, Content, LayerKind
-from tiles.codec_frames import FrameSplitter, verify
-from tiles.frames_track import PAUSE_NS, RecordedTime
-from tiles.mcap_scan import McapScan, Message
+from tiles.frames.codec import FrameSplitter, verify
+from tiles.frames.mcap_scan import McapScan, Message
+from tiles.frames.track import PAUSE_NS, RecordedTime
+from tiles.grid import grid
 
 S = 1_000_000_000
 ABOUT = '{"profile":"ros2","library":"","metadata":[],"channels":[{"topic":"/a","encoding":"cdr","metadata":{},"schema":null}]}'

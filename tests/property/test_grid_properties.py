@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tiles import grid
+from tiles.grid import grid
 
 zooms = st.integers(0, grid.MAX_ZOOM)
 lons = st.floats(-180, 179.999)

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from builders import a_person, an_exchange
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from market_builders import a_draft, a_layer, area, block
 from sqlalchemy import text
 
-from mapex import fsck, ledger, offers, orders
 from mapex.errors import Conflict, Unpaid
 from mapex.exchange import Actor
-from mapex.pricing import Unit, amount_of, vat_of
+from mapex.offers import offers
+from mapex.operation import fsck
+from mapex.orders import ledger, orders
+from mapex.rules.pricing import Unit, amount_of, vat_of
+from tests.support.exchange import a_person, an_exchange
+from tests.support.market import a_draft, a_layer, area, block
 from tiles.batch import Quantities
 
 CELLS = block(3)

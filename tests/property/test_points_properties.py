@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from points_made import a_las, sorted_records, tile_paths
 
-from ingest.readers import lzf
-from tiles import grid
+from ingest.readers.cloud import lzf
+from tests.support.clouds import a_las, sorted_records, tile_paths
 from tiles.batch import Batch, Content, LayerKind
-from tiles.codec_points import COORDINATES, PointSplitter, SplitCounts, split_laz, verify
-from tiles.points_place import CellFinder
+from tiles.grid import grid
+from tiles.points.cell_finder import CellFinder
+from tiles.points.codec import COORDINATES, PointSplitter, SplitCounts, split_laz, verify
 
 
 @settings(max_examples=15, deadline=None)

@@ -13,11 +13,11 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.mgrs import square
-from ingest.readers import checks_wkb
-from ingest.readers.attributes import json_texts
-from ingest.readers.geojson import checked, wkb_of
-from ingest.readers.json_stream import Broken, Stream
+from ingest.checks import wkb as wkb_checks
+from ingest.placing.mgrs import square
+from ingest.readers.vector.attributes import json_texts
+from ingest.readers.vector.geojson import checked, wkb_of
+from ingest.readers.vector.json_stream import Broken, Stream
 
 VALUES = st.one_of(st.none(), st.text(max_size=20))
 FLOATS = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
@@ -68,9 +68,9 @@ NESTED = st.recursive(SIMPLE, lambda inner: st.lists(inner, max_size=4).map(shap
 @given(st.lists(st.one_of(st.none(), NESTED), min_size=1, max_size=8), st.sampled_from(["iso", "extended"]), st.sampled_from([0, 1]))
 def test_wkb_that_is_good_passes_the_scan_and_means_the_same(shapes: list[Any], flavor: str, order: int) -> None:
     column = pa.array([None if s is None else shapely.to_wkb(s, flavor=flavor, byte_order=order) for s in shapes], pa.binary())
-    seen = checks_wkb.scan(column)
+    seen = wkb_checks.scan(column)
     assert not seen.bad.any()
-    made, _ = checks_wkb.normalised(column, seen)
+    made, _ = wkb_checks.normalised(column, seen)
     for mine, theirs in zip(made.to_pylist(), shapes, strict=True):
         assert (mine is None) == (theirs is None)
         assert theirs is None or shapely.equals_exact(shapely.from_wkb(mine), theirs, tolerance=0.0)
@@ -81,16 +81,16 @@ def test_wkb_that_is_good_passes_the_scan_and_means_the_same(shapes: list[Any], 
 def test_nests_are_refused_exactly_beyond_the_limit(depth: int, cut: int, kind: int) -> None:
     wkb = struct.pack("<BII", 1, kind, 1) * depth + struct.pack("<BI2d", 1, 1, 1.0, 2.0)
     column = pa.array([wkb[: len(wkb) - cut]], pa.binary())
-    refused = bool(checks_wkb.scan(column).bad[0])
-    assert refused or depth <= checks_wkb.MAX_DEPTH
-    if cut and depth > checks_wkb.MAX_DEPTH:
+    refused = bool(wkb_checks.scan(column).bad[0])
+    assert refused or depth <= wkb_checks.MAX_DEPTH
+    if cut and depth > wkb_checks.MAX_DEPTH:
         assert refused
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_scanned_without_an_error(data: bytes) -> None:
-    assert checks_wkb.scan(pa.array([data, None, data + data], pa.binary())).bad.shape == (3,)
+    assert wkb_checks.scan(pa.array([data, None, data + data], pa.binary())).bad.shape == (3,)
 
 
 @settings(deadline=None)
@@ -129,7 +129,7 @@ def test_a_stream_gives_every_record_wherever_it_is_cut_into_chunks(tmp_path_fac
     path.write_text(
         json.dumps({"type": "FeatureCollection", "name": "]}", "features": features, "after": [1]}, ensure_ascii=False), encoding="utf-8"
     )
-    from ingest.readers import json_stream
+    from ingest.readers.vector import json_stream
 
     whole, json_stream.CHUNK = json_stream.CHUNK, size
     try:
@@ -150,5 +150,5 @@ def test_scanning_is_by_column_and_not_by_row() -> None:
     offsets = pa.py_buffer(np.arange(0, 21 * 200_001, 21, dtype=np.int32))
     column = pa.BinaryArray.from_buffers(pa.binary(), 200_000, [None, offsets, pa.py_buffer(data)])
     start = time.process_time()
-    assert not checks_wkb.scan(column).bad.any()
+    assert not wkb_checks.scan(column).bad.any()
     assert time.process_time() - start < 1.0

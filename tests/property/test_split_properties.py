@@ -6,16 +6,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import shapely
-from feature_batches import X, Y, a_batch, place
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from tiles import codec, codec_features, grid, wkb
-from tiles.assign import assign
+from tests.support.features import X, Y, a_batch, place
+from tiles import formats
 from tiles.batch import Quantities
-from tiles.measure import Inside, inside, metres, millimetres
-from tiles.split import FeatureSplitter
+from tiles.features import codec as features_codec
+from tiles.features import wkb
+from tiles.features.assign import assign
+from tiles.features.measure import Inside, inside, metres, millimetres
+from tiles.features.splitter import FeatureSplitter
+from tiles.grid import grid
 
 step = st.one_of(st.integers(-3, 3).map(float), st.floats(-3, 3))
 spots = st.tuples(step, step).map(lambda p: place(*p))
@@ -35,8 +38,8 @@ def test_split_conserves_features_bytes_owners_and_lengths(features):
         splitter = FeatureSplitter(Path(folder), layer="hdmap", part=0)
         splitter.add(batch)
         tiles = list(splitter.finish())
-        rows = pa.concat_tables([codec_features.read(Path(folder) / t.path) for t in tiles]).to_pylist()
-        assert all(fault is None for _, fault in codec.verify_each((Path(folder) / t.path, t) for t in tiles))
+        rows = pa.concat_tables([features_codec.read(Path(folder) / t.path) for t in tiles]).to_pylist()
+        assert all(fault is None for _, fault in formats.verify_each((Path(folder) / t.path, t) for t in tiles))
     owned = {row["feature_id"]: row for row in rows if row["owner"]}
     assert len(owned) == len(features) == sum(row["owner"] for row in rows)
     for before in batch.table.to_pylist():

@@ -1,5 +1,5 @@
 // @ts-check
-// Teaser lines (see `tiles/teaser.py`) drawn on a plain canvas.
+// Teaser lines (see `tiles/features/teaser.py`) drawn on a plain canvas.
 
 const INK = ["#4d9bff", "#fff06a", "#e595bd", "#7fd8a0"]; // lane, sidewalk, crossing, cycleway
 

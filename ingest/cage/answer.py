@@ -1,0 +1,259 @@
+"""What a caged child answered, checked by code that believes none of it.
+
+Every number is a number in its range, every path is a plain file inside the folder, every digest is computed again. Anything else is
+`Invalid("reader.bad_answer")`: the child was taken over, or mapex has a fault; nothing of it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from ingest.findings import Counts, Finding, Severity
+from ingest.reader import READERS, Known
+from mapex.errors import Invalid
+from tiles.batch import Content, EncodedTile, LayerKind, Quantities
+from tiles.grid.grid import ZOOM, quadkey
+
+Box = tuple[float, float, float, float]
+T = TypeVar("T")
+
+_MOST = 2**53  # integers that JSON readers everywhere keep exactly
+_LAYER = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CODE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+_TEXT = 2000
+MOST_FINDINGS = 5000
+
+_FILES: dict[str, tuple[str, Callable[[bytes], bool]]] = {  # media type: (ending, whether the first 512 bytes fit)
+    "application/vnd.apache.parquet": ("parquet", lambda head: head.startswith(b"PAR1")),
+    "application/vnd.laszip": ("laz", lambda head: head.startswith(b"LASF")),
+    "application/x-mcap": ("mcap", lambda head: head.startswith(b"\x89MCAP0\r\n")),
+    "application/x-tar": ("tar", lambda head: head[257:262] == b"ustar"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReport:
+    """What a source gave to one layer. Times are UTC nanoseconds; `footage`: it shows, or may show, pictures of people.
+
+    `own`: least x, least y, greatest x, greatest y in the numbers of the file itself, when nothing says where it lies.
+    """
+
+    kind: LayerKind
+    content: Content
+    counts: Counts
+    box: Box | None
+    footage: bool
+    first_ns: int | None
+    last_ns: int | None
+    own: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """What was found in one source, after the check."""
+
+    format: str
+    crs: str | None
+    crs_source: Known
+    height_datum: str
+    height_source: Known
+    note: str
+    unplaced: bool
+    layers: Mapping[str, LayerReport]
+    findings: tuple[Finding, ...]
+
+
+def _refuse(what: str) -> NoReturn:
+    raise Invalid("reader.bad_answer", f"The caged reader answered something impossible ({what}); nothing of it is used.")
+
+
+def _whole(value: object, what: str, least: int = 0, most: int = _MOST) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        _refuse(what)
+    return value
+
+
+def _text(value: object, what: str, most: int = _TEXT) -> str:
+    if not isinstance(value, str) or len(value) > most:
+        _refuse(what)
+    # PostgreSQL text cannot hold NUL, and no database a lone surrogate (a name in an unknown encoding).
+    return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _fraction(value: object, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        _refuse(what)
+    return float(value)
+
+
+def _flag(value: object, what: str) -> bool:
+    return value if isinstance(value, bool) else _refuse(what)
+
+
+def _mapping(value: object, what: str) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) and all(isinstance(key, str) for key in value) else _refuse(what)
+
+
+def _list(value: object, what: str, most: int) -> Sequence[Any]:
+    return value if isinstance(value, list) and len(value) <= most else _refuse(what)
+
+
+def _word(kind: Callable[[str], T], value: object, what: str) -> T:
+    try:
+        return kind(_text(value, what, 64))
+    except ValueError:
+        _refuse(what)
+
+
+def _box(value: object, what: str) -> Box:
+    west, south, east, north = (
+        _fraction(v, what) for v in (_list(value, what, 4) if isinstance(value, list) and len(value) == 4 else _refuse(what))
+    )
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
+        _refuse(what)
+    return west, south, east, north
+
+
+def _own(value: object) -> Box:
+    x0, y0, x1, y1 = (_fraction(v, "own box") for v in (value if isinstance(value, list) and len(value) == 4 else _refuse("own box")))
+    if not (x0 <= x1 and y0 <= y1):
+        _refuse("own box")
+    return x0, y0, x1, y1
+
+
+def tile_from_json(value: object, part: int | None = None) -> EncodedTile:
+    """The tile record of a JSON object; its path must be the one that its layer, cell and part have.
+
+    Raises: Invalid: `reader.bad_answer`.
+    """
+    record = _mapping(value, "tile")
+    layer = _text(record.get("layer"), "layer", 32)
+    if not _LAYER.fullmatch(layer):
+        _refuse("layer")
+    cell = _whole(record.get("cell"), "cell", most=4**ZOOM - 1)
+    number = _whole(record.get("part"), "part", most=10**6)
+    if part is not None and number != part:
+        _refuse("part")
+    media_type = _text(record.get("media_type"), "media type", 64)
+    if media_type not in _FILES:
+        _refuse("media type")
+    path = f"{layer}/{quadkey(cell)}-{number}.{_FILES[media_type][0]}"
+    sha256 = _text(record.get("sha256"), "sha256", 64)
+    if record.get("path") != path or not _SHA256.fullmatch(sha256):
+        _refuse("path or sha256")
+    given = _mapping(record.get("quantities"), "quantities")
+    quantities = Quantities(**{f.name: _whole(given.get(f.name), f.name) for f in fields(Quantities)})
+    size = _whole(record.get("size"), "size", least=1)
+    if quantities.bytes != size:
+        _refuse("bytes")
+    return EncodedTile(layer, cell, number, path, sha256, size, media_type, quantities, _box(record.get("bbox"), "bbox"))
+
+
+def tile_as_json(tile: EncodedTile) -> dict[str, Any]:
+    """The JSON object of a tile record."""
+    return {**asdict(tile), "bbox": list(tile.bbox)}
+
+
+def check_file(folder: Path, tile: EncodedTile) -> None:
+    """Whether the file of a record is there, a plain file of its own, and has the bytes that the record says.
+
+    Raises: Invalid: `reader.bad_answer`.
+    """
+    layer, _, name = tile.path.partition("/")
+    try:
+        inside = os.open(folder / layer, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=inside)
+        finally:
+            os.close(inside)
+    except OSError as why:
+        raise Invalid(
+            "reader.bad_answer", f"The caged reader named a tile file that is none ({tile.path}); nothing of it is used."
+        ) from why
+    with os.fdopen(descriptor, "rb") as stream:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size != tile.size:
+            _refuse(f"file {tile.path}")
+        if not _FILES[tile.media_type][1](stream.read(512)):
+            _refuse(f"type of {tile.path}")
+        stream.seek(0)
+        if hashlib.file_digest(stream, "sha256").hexdigest() != tile.sha256:
+            _refuse(f"sha256 of {tile.path}")
+
+
+def finding_from_json(value: object, file: str) -> Finding:
+    """One finding of a report; `file` is what the source is called, when the finding names nothing."""
+    record = _mapping(value, "finding")
+    code = _text(record.get("code"), "code", 64)
+    if not _CODE.fullmatch(code):
+        _refuse("code")
+    lon, lat = (None if record.get(name) is None else _fraction(record[name], name) for name in ("lon", "lat"))
+    return Finding(
+        severity=_word(Severity, record.get("severity"), "severity"),
+        code=code,
+        file=_text(record.get("file"), "file") or file,
+        layer=_text(record.get("layer"), "layer"),
+        feature=_text(record.get("feature"), "feature"),
+        value=_text(record.get("value"), "value"),
+        message=_text(record.get("message"), "message"),
+        fix=_text(record.get("fix"), "fix"),
+        lon=lon,
+        lat=lat,
+        count=_whole(record.get("count"), "count"),
+        rejected=_whole(record.get("rejected"), "rejected"),
+    )
+
+
+def _layer_from_json(value: object) -> LayerReport:
+    record = _mapping(value, "layer")
+    given = _mapping(record.get("counts"), "counts")
+    counts = Counts(**{f.name: _whole(given.get(f.name), f.name) for f in fields(Counts)})
+    if not counts.balance:
+        _refuse("counts do not add up")
+    times = [record.get(name) for name in ("first_ns", "last_ns")]
+    first, last = (None if t is None else _whole(t, "time", least=-(2**63), most=2**63 - 1) for t in times)
+    return LayerReport(
+        kind=_word(LayerKind, record.get("kind"), "kind"),
+        content=_word(Content, record.get("content"), "content"),
+        counts=counts,
+        box=None if record.get("box") is None else _box(record["box"], "box"),
+        footage=_flag(record.get("footage"), "footage"),
+        first_ns=first,
+        last_ns=last,
+        own=None if record.get("own") is None else _own(record["own"]),
+    )
+
+
+def report_from_json(value: object, name: str) -> SourceReport:
+    """The report of a source called `name`.
+
+    Raises: Invalid: `reader.bad_answer`.
+    """
+    record = _mapping(value, "report")
+    format_ = _text(record.get("format"), "format", 64)
+    if format_ not in READERS:
+        _refuse("format")
+    layers = _mapping(record.get("layers"), "layers")
+    if len(layers) > 64 or not all(_LAYER.fullmatch(layer) for layer in layers):
+        _refuse("layers")
+    crs = record.get("crs")
+    return SourceReport(
+        format=format_,
+        crs=None if crs is None else _text(crs, "crs", 100_000),
+        crs_source=_word(Known, record.get("crs_source"), "crs_source"),
+        height_datum=_text(record.get("height_datum"), "height datum", 200),
+        height_source=_word(Known, record.get("height_source"), "height_source"),
+        note=_text(record.get("note"), "note"),
+        unplaced=_flag(record.get("unplaced"), "unplaced"),
+        layers={layer: _layer_from_json(about) for layer, about in layers.items()},
+        findings=tuple(finding_from_json(f, name) for f in _list(record.get("findings"), "findings", MOST_FINDINGS)),
+    )

@@ -1,0 +1,230 @@
+"""The cage: the only place where an uploaded file is opened (trust.md G).
+
+A caged child sees /usr, this Python, one input folder (read-only), one output folder and a small /tmp; no network, no environment,
+no other process, no secret. Its memory, time, files and output are limited. What it answers (JSON lines and files) is believed by
+nobody: `ingest.cage.answer` checks it again outside. Without bubblewrap only the limits and the system-call filter remain, and that is said
+loudly.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ingest.cage.child import MIB, Ending, Limits, attend, kill
+from ingest.conversion.grouping import safe_name
+from ingest.findings import Finding, error
+from mapex.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+# All but the file drivers that a reader uses. Those left: ESRI Shapefile, FlatGeobuf, GPKG, GeoJSON, GeoJSONSeq, MEM.
+# A test compares this list with what the installed GDAL brings.
+GDAL_SKIP = (
+    "ADBC,AIVector,AVCBin,AVCE00,AmigoCloud,CSV,CSW,Carto,DGN,DXF,EDIGEO,EEDA,ESRIJSON,Elasticsearch,GDALG,GML,GPSBabel,GPX,GTFS,GeoRSS,"
+    "HTTP,Idrisi,JML,JSONFG,KML,LIBKML,LVBAG,MBTiles,MVT,MapInfo File,MapML,MiraMonVector,NGW,OAPIF,ODS,OGCAPI,OGR_GMT,OGR_PDS,OGR_VRT,"
+    "OSM,OpenFileGDB,PCIDSK,PDF,PDS4,PGDUMP,PLSCENES,PMTiles,S57,SQLite,SXF,Selafin,TopoJSON,VDV,VFK,VICAR,VRT,WAsP,WFS,XLSX"
+)
+KEPT = frozenset({"ESRI Shapefile", "FlatGeobuf", "GPKG", "GeoJSON", "GeoJSONSeq", "MEM"})
+"""The drivers of GDAL that stay switched on in the cage."""
+
+_ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "PYTHONSAFEPATH": "1",
+    "PYTHONNOUSERSITE": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+    "PYTHONUTF8": "1",
+    "GDAL_SKIP": GDAL_SKIP,
+    "CPL_DEBUG": "OFF",
+    "PROJ_NETWORK": "OFF",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others reserve more address space than RLIMIT_AS gives
+    "MALLOC_ARENA_MAX": "2",
+    "OMP_NUM_THREADS": "2",
+    "OPENBLAS_NUM_THREADS": "1",
+    "RAYON_NUM_THREADS": "2",
+}
+
+
+class Level(StrEnum):
+    """How strong the cage is: trust.md G calls them S2 and S0."""
+
+    BUBBLEWRAP = "bubblewrap"
+    RLIMITS = "rlimits"
+
+
+@cache
+def _bwrap() -> str | None:
+    """Path of a bubblewrap that works here, or None: present is not enough, a container may forbid namespaces."""
+    path = shutil.which("bwrap")
+    if path is None:
+        return None
+    trial = [path, "--unshare-all", "--ro-bind", "/", "/", "/bin/true"]
+    return path if subprocess.run(trial, capture_output=True, timeout=30, check=False).returncode == 0 else None
+
+
+@cache
+def level(choice: str = "auto") -> Level:
+    """The cage that runs here; `choice` is the setting `cage` (auto, bubblewrap, rlimits). Warns once when it is the weak one.
+
+    Raises: Unavailable: `cage.missing` when bubblewrap is demanded and does not work.
+    """
+    if choice != "rlimits" and _bwrap() is not None:
+        return Level.BUBBLEWRAP
+    if choice == "bubblewrap":
+        raise Unavailable(
+            "cage.missing", "The setting `cage` demands bubblewrap, which does not work here. Install the package `bubblewrap`."
+        )
+    log.warning(
+        "UPLOADS ARE OPENED WITHOUT A FULL CAGE: only resource limits and a system-call filter hold; a reader that is taken over can "
+        "read every file this user can. Install bubblewrap (apt-get install bubblewrap), and accept files of your own organisation only."
+    )
+    return Level.RLIMITS
+
+
+def run(
+    do: str,
+    request: Mapping[str, Any],
+    *,
+    reads: Path,
+    writes: Path | None,
+    limits: Limits,
+    on_line: Callable[[dict[str, Any]], None],
+    stop: Callable[[], bool] = lambda: False,
+    choice: str = "auto",
+    program: Sequence[str] = ("-m", "ingest.tasks.program"),
+) -> Ending:
+    """Let a caged child do `do` (see `ingest.tasks.program.TASKS`); each line that it answers goes to `on_line` as it comes.
+
+    `reads` is a folder, or one file; the child finds its places under `request["reads"]` and `request["writes"]`.
+    `stop` is asked a few times a second; True ends it.
+    """
+    strength = level(choice)
+    caged = strength is Level.BUBBLEWRAP
+    with tempfile.TemporaryDirectory(prefix="mapex-cage-") as scratch:
+        places = {
+            "reads": _inside(reads) if caged else str(reads),
+            "writes": ("/out" if caged else str(writes)) if writes else "",
+            "scratch": "/tmp" if caged else scratch,
+        }
+        full = {**request, **places, "do": do, "caged": caged, "limits": _numbers(limits)}
+        command = [sys.executable, "-P", "-s", *program]
+        environment = {**_ENVIRONMENT, "HOME": places["scratch"], "TMPDIR": places["scratch"], "PYTHONPATH": str(_code_root())}
+        if caged:
+            command = [str(_bwrap()), *_walls(reads, writes, limits, environment), "--", *command]
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={} if caged else environment,
+            cwd="/" if caged else scratch,
+            start_new_session=True,
+            close_fds=True,
+        )
+        try:
+            return attend(child, json.dumps(full).encode(), limits, writes, on_line, stop)
+        finally:
+            kill(child)
+
+
+def _inside(reads: Path) -> str:
+    """Where the child finds its input: a folder at /in, a single file alone in /in under a name without surprises."""
+    return f"/in/{safe_name(reads.name)}" if reads.is_file() else "/in"
+
+
+def _numbers(limits: Limits) -> dict[str, int]:
+    names = ("memory", "cpu_s", "file", "open_files", "processes")
+    return {name: int(getattr(limits, name)) for name in names}
+
+
+def _code_root() -> Path:
+    return Path(__file__).resolve().parents[2]
+
+
+def _walls(reads: Path, writes: Path | None, limits: Limits, environment: Mapping[str, str]) -> list[str]:
+    """Arguments of bubblewrap: what the child sees, and that it sees nothing else."""
+    walls = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", "--uid", "65534", "--gid", "65534"]
+    walls += ["--hostname", "cage", "--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        top = Path("/") / name
+        if top.is_symlink():
+            walls += ["--symlink", os.readlink(top), str(top)]
+        elif top.is_dir():
+            walls += ["--ro-bind", str(top), str(top)]
+    walls += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--proc", "/proc", "--dev", "/dev"]
+    walls += ["--size", str(16 * MIB), "--tmpfs", "/dev/shm", "--size", str(limits.scratch), "--tmpfs", "/tmp"]
+    for path in _code():
+        walls += ["--ro-bind", path, path]
+    walls += ["--ro-bind", str(reads), _inside(reads)]
+    if writes is not None:
+        walls += ["--bind", str(writes), "/out"]
+    walls += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/tmp"]
+    for name, value in environment.items():
+        walls += ["--setenv", name, value]
+    return walls
+
+
+@cache
+def _code() -> tuple[str, ...]:
+    """Folders of code that the child needs beside /usr: this Python, its environment, and our three packages (never the whole checkout)."""
+    wanted = [Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), Path(sys.prefix)]
+    for name in ("tiles", "mapex", "ingest"):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            wanted.append(Path(spec.origin).resolve().parent)
+    kept: list[Path] = []
+    for path in wanted:
+        inside = any(path == other or other in path.parents for other in (Path("/usr"), *kept))
+        if not inside and path != Path("/"):
+            kept.append(path)
+    return tuple(str(path) for path in kept)
+
+
+def finding_of(ending: Ending, name: str, limits: Limits) -> Finding:
+    """What to tell the uploader about a child that did not end well."""
+    if ending.limit == "cpu":
+        message = f"Reading {name} needed more than {limits.cpu_s} s of processor time."
+        return error("reader.limit_cpu", message, "Check the file, or split it into smaller ones and upload those.", file=name)
+    if ending.limit == "memory":
+        message = f"Reading {name} needed more than {limits.memory // MIB} MiB of memory."
+        return error("reader.limit_memory", message, "Check the file (a header may lie), or split it into smaller ones.", file=name)
+    if ending.limit == "time":
+        message = f"Reading {name} took longer than {limits.wall_s} s."
+        return error("reader.limit_time", message, "Check the file, or split it into smaller ones and upload those.", file=name)
+    if ending.limit == "output":
+        most = f"{limits.output // MIB} MiB in all, {limits.file // MIB} MiB in one file, {limits.scratch // MIB} MiB of scratch"
+        message = f"Reading {name} wrote more than its limits ({most})."
+        return error("reader.limit_output", message, "Check the file: it may be made to grow. Or split it into smaller ones.", file=name)
+    if ending.signal is not None:
+        what = signal.Signals(ending.signal).name if ending.signal in signal.valid_signals() else f"signal {ending.signal}"
+        message = f"The reader of {name} crashed ({what}) in its cage; nothing else was touched."
+        return error(
+            "reader.crashed",
+            message,
+            "The file is damaged or made to break readers. Write it again with another program.",
+            file=name,
+            value=what,
+        )
+    message = f"The reader of {name} ended with status {ending.status}."
+    return error(
+        "reader.crashed",
+        message,
+        "Write the file again with another program; tell the operator if it goes on.",
+        file=name,
+        value=str(ending.status),
+    )

@@ -1,0 +1,1 @@
+"""What is checked of rows, inside the cage: what cannot be kept is screened out, the rest is reported on."""

@@ -1,0 +1,166 @@
+"""Checks of the quality of placed features: what a buyer would stumble over. Findings are values; nothing is changed or left out here.
+
+Errors forbid publication, warnings lower a score. What has no place at all is found before, by `ingest.placing.resolve.settle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from ingest.checks.links import Links
+from ingest.findings import Finding, warning
+from ingest.placing.resolve import geometries
+from tiles.batch import Batch, Content
+
+LOWEST_M, HIGHEST_M = -500.0, 9_000.0
+"""Heights on land: the shore of the Dead Sea lies at -430 m, Mount Everest at 8,849 m."""
+JUMP_M = 2_000.0
+JUMP_RATIO = 20.0
+STEP_M = 50.0
+"""A difference of height between two neighbouring vertices that no road has."""
+STEP_ALONG_M = 20.0
+_EXAMPLES = 20
+_METRES = 111_320.0
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+def check(batch: Batch, *, file: str = "") -> Iterator[Finding]:
+    """The findings of one placed batch of features by itself; see `Checker` for what needs all batches of a source."""
+    yield from Checker(file).check(batch)
+
+
+@dataclass(slots=True)
+class Checker:
+    """Checks the batches of one source, remembering ids (8 bytes each) and the ends of links. `check` each batch, then `finish`."""
+
+    file: str = ""
+    _seen: dict[str, list[NDArray[np.uint64]]] = field(default_factory=dict)
+    _links: Links = field(default_factory=Links)
+
+    def check(self, batch: Batch, shapes: NDArray[np.object_] | None = None) -> Iterator[Finding]:
+        """Findings of one batch in WGS 84. `shapes` = its geometries, where the caller has them already."""
+        if batch.content is not Content.FEATURES or not batch.table.num_rows:
+            return
+        shapes = geometries(batch.table.column("geometry")) if shapes is None else shapes
+        yield from self._ids(batch)
+        yield from self._shapes(batch, shapes)
+        yield from self._vertices(batch, shapes)
+        self._links.take(batch, shapes)
+
+    def finish(self) -> Iterator[Finding]:
+        """Findings that need the whole source: links whose nodes are missing or exchanged."""
+        yield from self._links.findings(self.file)
+
+    def _ids(self, batch: Batch) -> Iterator[Finding]:
+        ids = batch.table.column("feature_id").to_pylist()
+        hashes = np.fromiter((hash(name) & 0xFFFFFFFFFFFFFFFF for name in ids), dtype=np.uint64, count=len(ids))
+        order = np.argsort(hashes, kind="stable")
+        again = np.zeros(len(ids), dtype=bool)
+        again[order[1:]] = hashes[order[1:]] == hashes[order[:-1]]
+        runs = self._seen.setdefault(batch.layer, [])
+        for run in runs:
+            at = np.minimum(np.searchsorted(run, hashes), len(run) - 1)
+            again |= run[at] == hashes
+        runs.append(hashes[order])
+        while len(runs) > 1 and len(runs[-2]) <= 2 * len(runs[-1]):  # few runs of growing size: each id is merged log n times
+            runs[-2:] = [np.sort(np.concatenate(runs[-2:]))]
+        yield from self._report(batch, again, "id.duplicate", "This id comes more than once.", "Give every feature its own id.")
+
+    def _shapes(self, batch: Batch, shapes: NDArray[np.object_]) -> Iterator[Finding]:
+        areal = np.isin(shapely.get_type_id(shapes), (3, 6, 7))
+        invalid = np.zeros(len(shapes), dtype=bool)
+        invalid[areal] = ~shapely.is_valid(shapes[areal])
+        yield from self._report(
+            batch,
+            invalid,
+            "geometry.invalid",
+            "The polygon crosses itself or its rings do not fit; it is kept as it is.",
+            "Repair the outline.",
+            lambda row: str(shapely.is_valid_reason(shapes[row]))[:120],
+        )
+        linear = np.isin(shapely.get_type_id(shapes), (1, 5))
+        still = linear & (shapely.length(shapes) == 0)
+        for row in np.flatnonzero(
+            still & shapely.has_z(shapes)
+        ).tolist():  # upright things (signals, posts) are lines without length on the map
+            still[row] = bool(np.ptp(shapely.get_coordinates(shapes[row], include_z=True)[:, 2]) == 0)
+        yield from self._report(batch, still, "geometry.zero_length", "The line has no length.", "Remove it, or give it its second end.")
+
+    def _vertices(self, batch: Batch, shapes: NDArray[np.object_]) -> Iterator[Finding]:
+        coordinates, owner = shapely.get_coordinates(shapes, include_z=True, return_index=True)
+        if not len(coordinates):
+            return
+        height = coordinates[:, 2]
+        with np.errstate(invalid="ignore"):
+            odd = (height < LOWEST_M) | (height > HIGHEST_M)
+        rows = _rows(owner[odd], len(shapes))
+        worst = {int(row): float(value) for row, value in zip(owner[odd][::-1], height[odd][::-1], strict=True)}
+        text = f"A height lies outside of {LOWEST_M:g} .. {HIGHEST_M:g} m."
+        yield from self._report(
+            batch, rows, "height.implausible", text, "Check its unit and its no-data value.", lambda row: f"{worst[row]:g}"
+        )
+        gone = np.isnan(height) & shapely.has_z(shapes)[owner]
+        text = "A vertex of a 3D geometry has no height."
+        yield from self._report(batch, _rows(owner[gone], len(shapes)), "height.missing", text, "Give every vertex a height.")
+        yield from self._segments(batch, shapes, coordinates, owner)
+
+    def _segments(self, batch: Batch, shapes: NDArray[np.object_], coordinates: Floats, owner: NDArray[np.intp]) -> Iterator[Finding]:
+        """Spikes: one segment that is far longer than all others of its line, or a step in height."""
+        lon, lat, height = coordinates.T
+        least = JUMP_M / _METRES / np.sqrt(2)  # a segment of that length goes at least so far in one of the two, in degrees
+        with np.errstate(invalid="ignore"):
+            odd = (np.abs(lon[1:] - lon[:-1]) > least) | (np.abs(lat[1:] - lat[:-1]) > least) | (np.abs(height[1:] - height[:-1]) > STEP_M)
+        suspects = np.unique(owner[1:][odd & (owner[1:] == owner[:-1])])
+        for row in suspects[np.isin(shapely.get_type_id(shapes[suspects]), (1, 3))].tolist():
+            first, last = np.searchsorted(owner, (row, row + 1))
+            yield from self._spike(batch, row, coordinates[first:last])
+
+    def _spike(self, batch: Batch, row: int, line: Floats) -> Iterator[Finding]:
+        step = np.diff(line, axis=0)
+        along = np.hypot(step[:, 0] * np.cos(np.radians(line[:-1, 1])), step[:, 1]) * _METRES
+        longest = float(along.max())
+        others = (float(along.sum()) - longest) / max(len(along) - 1, 1)
+        one = np.zeros(batch.table.num_rows, dtype=bool)
+        one[row] = True
+        if longest > JUMP_M and len(along) > 1 and longest > JUMP_RATIO * others:
+            text = f"One segment is over {JUMP_M:g} m and {JUMP_RATIO:g} times the others: a vertex has jumped."
+            yield from self._report(batch, one, "geometry.jump", text, "Correct the vertex.", lambda _row: f"{longest:.0f} m")
+        with np.errstate(invalid="ignore"):
+            steep = (np.abs(step[:, 2]) > STEP_M) & (along < STEP_ALONG_M)
+        if steep.any():
+            text = f"The height jumps by more than {STEP_M:g} m between neighbouring vertices."
+            yield from self._report(batch, one, "height.jump", text, "Correct the height.")
+
+    def _report(
+        self, batch: Batch, rows: Flags, code: str, text: str, fix: str, value: Callable[[int], str] = lambda _row: ""
+    ) -> Iterator[Finding]:
+        """One warning a row for the first of them, one for all the rest."""
+        numbers = np.flatnonzero(rows).tolist()
+        where: dict[str, Any] = {"file": self.file, "layer": batch.layer}
+        for row in numbers[:_EXAMPLES]:
+            lon, lat = _spot(batch, row)
+            name = str(batch.table.column("feature_id")[row])
+            yield warning(code, text, fix, feature=name, value=value(row), lon=lon, lat=lat, **where)
+        if len(numbers) > _EXAMPLES:
+            yield warning(code, text, fix, count=len(numbers) - _EXAMPLES, **where)
+
+
+def _rows(owner: NDArray[Any], count: int) -> Flags:
+    rows = np.zeros(count, dtype=bool)
+    rows[owner] = True
+    return rows
+
+
+def _spot(batch: Batch, row: int) -> tuple[float | None, float | None]:
+    """The first vertex of a feature, for the map of findings."""
+    wkb = batch.table.column("geometry")[row].as_py()
+    first = shapely.get_coordinates(shapely.from_wkb(wkb))[:1] if wkb is not None else np.zeros((0, 2))
+    return (float(first[0, 0]), float(first[0, 1])) if len(first) else (None, None)

@@ -1,0 +1,1 @@
+"""Outside the cage: files are laid out for it, conversions started in it, answers joined. Never opens a file of a sender."""

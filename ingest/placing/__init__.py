@@ -1,0 +1,1 @@
+"""Where data is on the ground: coordinate systems, height datums, grids, origins."""

@@ -1,0 +1,1 @@
+"""Previews, made inside the cage from finished tiles: lines, clouds, blurred pictures and clips."""

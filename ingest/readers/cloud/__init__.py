@@ -1,0 +1,1 @@
+"""Readers of point clouds: LAS, LAZ, PCD, PLY."""

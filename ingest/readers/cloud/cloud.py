@@ -1,0 +1,236 @@
+"""What the readers of point clouds share: does a coordinate system fit the numbers, how fine are they, batches of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyproj import CRS
+
+from ingest.findings import Finding, error, info, warning
+from ingest.placing import systems
+from ingest.placing.resolve import NULL_ISLAND_DEG, lonlat, resolve, transformer
+from ingest.reader import Placed, Placement, Source
+from mapex.errors import Invalid
+from tiles.batch import Batch, Content, LayerKind
+
+LAYER = "points"
+ROWS = 100_000
+"""Rows of a batch."""
+_EARTH_M = (6_340_000.0, 6_390_000.0)  # distance of the surface from the Earth's centre, with room for mines and mountains
+_MARGIN_DEGREES = 3.0
+_COARSE_M = 0.01
+
+Floats = NDArray[np.float64]
+Columns = Mapping[str, NDArray[Any]]
+
+
+def file_of(source: Source, *endings: str) -> Source:
+    """The one file of a source, also when it came in a folder or zip.
+
+    Raises: Invalid: `format.several`: the folder holds several such files.
+    """
+    if not source.path.is_dir():
+        return source
+    files = [path for path in source.files if path.suffix.lower() in endings]
+    if len(files) != 1:
+        names = ", ".join(path.name for path in files[:5])
+        raise Invalid(
+            "format.several", f"{source.name} holds {len(files)} point clouds ({names}). Upload them one by one.", file=source.name
+        )
+    return Source.of(files[0], source.name)
+
+
+def misfit(crs: CRS, x: Floats, y: Floats, z: Floats) -> str:
+    """Why these coordinates cannot be in `crs`, in a sentence; "" when they can.
+
+    Args:
+        crs: the system that is said.
+        x: some finite coordinates, in the file's axis order (east or longitude first).
+        y: north or latitude.
+        z: height, or the third geocentric axis.
+    """
+    if not len(x):
+        return ""
+    mx, my, mz = float(np.median(x)), float(np.median(y)), float(np.median(z))
+    where = f"{mx:.2f}, {my:.2f}, {mz:.2f}"
+    if crs.is_geocentric:
+        distance = float(np.sqrt(mx * mx + my * my + mz * mz))
+        if _EARTH_M[0] <= distance <= _EARTH_M[1]:
+            return ""
+        return (
+            f"It is said to be geocentric ({crs.name}), but the points ({where}) lie {distance / 1000:.0f} km from the Earth's centre, "
+            f"not 6,357 to 6,378. {_looks_like(mx, my)}"
+        ).strip()
+    return _no_degrees(crs, mx, my, where) if systems.horizontal(crs).is_geographic else _outside(crs, mx, my, where)
+
+
+def _no_degrees(crs: CRS, x: float, y: float, where: str) -> str:
+    if abs(x) <= 360.0 and abs(y) <= 90.0:
+        return ""
+    if abs(x) <= 90.0 and abs(y) <= 180.0:
+        return f"Latitude and longitude are exchanged: {where} has a latitude beyond 90 degrees."
+    return f"It is said to be degrees ({crs.name}), but the points ({where}) are no degrees. {_looks_like(x, y)}".strip()
+
+
+def _looks_like(x: float, y: float) -> str:
+    return "The numbers look like UTM metres." if 100_000 <= x <= 900_000 and 0 < y < 10_000_000 else ""
+
+
+def _outside(crs: CRS, x: float, y: float, where: str) -> str:
+    area = crs.area_of_use or systems.horizontal(crs).area_of_use
+    text = systems.recognise(crs)[0]
+
+    def inside(east: float, north: float) -> bool:
+        lon, lat = (float(v[0]) for v in lonlat(np.array([east]), np.array([north]), text))
+        if not (np.isfinite(lon) and np.isfinite(lat)):
+            return False
+        if area is None:
+            return not (abs(lon) < NULL_ISLAND_DEG and abs(lat) < NULL_ISLAND_DEG)
+        m = _MARGIN_DEGREES
+        wide = area.west > area.east  # an area across 180 degrees
+        return area.south - m <= lat <= area.north + m and (wide or area.west - m <= lon <= area.east + m)
+
+    if area is not None and abs(x) <= 180.0 and abs(y) <= 90.0:  # a local frame has no area of use, and may well lie around zero
+        return f"It is said to be {crs.name}, but the points ({where}) look like degrees."
+    if inside(x, y):
+        return ""
+    if inside(y, x):
+        return f"East and north are exchanged: {where} lies far outside of {crs.name}, with the axes swapped it does not."
+    lon, lat = (float(v[0]) for v in lonlat(np.array([x]), np.array([y]), text))
+    placed = f"at {lon:.3f}, {lat:.3f}, " if np.isfinite(lon) and np.isfinite(lat) else ""
+    return f"It is said to be {crs.name}, but the points ({where}) would lie {placed}far outside of the area that this system is for."
+
+
+def settle(crs: CRS | None, given: Placement, sample: tuple[Floats, Floats, Floats], note: str, file: str) -> tuple[Placed, list[Finding]]:
+    """Where points lie; a system that contradicts the numbers is not used, and says so (`crs.contradicts`)."""
+    placed = resolve(crs, given, note=note)
+    if placed.crs is None:
+        return placed, []
+    used = systems.parsed(placed.crs)
+    why = misfit(used if given.crs or crs is None else crs, *sample)
+    if not why:
+        return placed, []
+    fix = "Check --crs." if given.crs else "Give the right system with --crs EPSG:n."
+    found = error("crs.contradicts", why, fix, file=file, layer=LAYER, value=placed.crs[:80])
+    return resolve(None, replace(given, crs=None, origin=None), note=why), [found]
+
+
+def box(crs: str | None, low: Floats, high: Floats) -> tuple[float, float, float, float] | None:
+    """(west, south, east, north) in degrees of points between `low` and `high` (x, y, z) in `crs`; None without a place."""
+    if crs is None or not (np.isfinite(low).all() and np.isfinite(high).all()):
+        return None
+    u, v = (g.ravel() for g in np.meshgrid(np.linspace(0, 1, 9), np.linspace(0, 1, 9)))
+    x, y = low[0] + u * (high[0] - low[0]), low[1] + v * (high[1] - low[1])
+    if systems.parsed(crs).is_geocentric:
+        lon, lat, _ = transformer(crs).transform(x, y, np.full_like(x, (low[2] + high[2]) / 2))
+    else:
+        lon, lat = lonlat(x, y, crs)
+    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+        return None
+    west, east, south, north = float(np.min(lon)), float(np.max(lon)), float(np.min(lat)), float(np.max(lat))
+    return (west, south, east, north) if west >= -180 and east <= 180 and south >= -90 and north <= 90 else None
+
+
+def local_axes(placed: Placed, file: str) -> list[Finding]:
+    """What is assumed about a local frame that is placed by its origin."""
+    if placed.origin is None or placed.crs is None or "+proj=tmerc +lat_0" not in placed.crs:
+        return []
+    lon, lat, height = placed.origin
+    text = f"The frame's zero point was put at {lon}, {lat}, height {height} m, with x to the east and y to the north."
+    fix = "Turn the cloud first if its x axis points elsewhere; a bearing cannot be given."
+    return [info("place.local_frame", text, fix, file=file, layer=LAYER)]
+
+
+@dataclass(slots=True)
+class Cloud:
+    """Turns columns of a file into batches and keeps what is to be said at its end: not finite, too coarse, in the wrong place."""
+
+    source: Source
+    placed: Placed
+    meta: Mapping[str, str]
+    float32: bool
+    read: int = 0
+    bad: int = 0
+    low: Floats = field(default_factory=lambda: np.full(3, np.inf))
+    high: Floats = field(default_factory=lambda: np.full(3, -np.inf))
+
+    def batches(self, columns: Columns) -> Iterator[Batch]:
+        """Batches of rows whose x, y, z are finite; the others are counted."""
+        x, y, z = (np.asarray(columns[axis], np.float64) for axis in "xyz")
+        good = np.isfinite(x) & np.isfinite(y) & np.isfinite(z)
+        self.read += len(x)
+        self.bad += int(len(x) - good.sum())
+        for begin in range(0, len(x), ROWS):
+            keep = good[begin : begin + ROWS]
+            if not keep.any():
+                continue
+            rows = {name: values[begin : begin + ROWS][keep] for name, values in {**columns, "x": x, "y": y, "z": z}.items()}
+            for i, axis in enumerate("xyz"):
+                self.low[i], self.high[i] = min(self.low[i], rows[axis].min()), max(self.high[i], rows[axis].max())
+            yield self.batch(rows)
+
+    def batch(self, rows: Columns) -> Batch:
+        """A batch of columns (x, y, z first; a column of several values a point becomes a list)."""
+        order = ["x", "y", "z", *(name for name in rows if name not in ("x", "y", "z"))]
+        arrays = [_arrow(rows[name]) for name in order]
+        table = pa.table(arrays, names=order)
+        return Batch(Content.POINTS, LAYER, LayerKind.POINTCLOUD, table, self.placed.crs or "", dict(self.meta))
+
+    def findings(self, claimed: int) -> Iterator[Finding]:
+        """What is to be said when all is read; `claimed` is what the head promised."""
+        where = {"file": self.source.name, "layer": LAYER}
+        if self.bad:
+            text = f"{self.bad} points have no finite coordinates (organised clouds hold such rows where the sensor saw nothing)."
+            fix = "Nothing to do: they carry no measurement and are left out."
+            yield warning("points.not_finite", text, fix, count=self.bad, rejected=self.bad, **where)
+        if self.read != claimed:
+            text = f"The head promises {claimed} points, {self.read} are there."
+            yield error("points.missing", text, "The file was cut, or its head lies: export or upload it again.", **where)
+        elif not claimed:
+            yield error("points.none", "The file holds no points.", "Export it again.", **where)
+        if self.read > self.bad:
+            yield from self._coarse()
+            yield from self._misplaced()
+
+    def _coarse(self) -> Iterator[Finding]:
+        if not self.float32:
+            return
+        largest = np.maximum(np.abs(self.low), np.abs(self.high)).astype(np.float32)
+        steps = np.spacing(largest)
+        if steps[:2].max() < _COARSE_M:
+            return
+        text = f"Coordinates are 32-bit floats: at these numbers x moves in steps of {steps[0]:g} and y of {steps[1]:g}."
+        fix = "Export in doubles, or with an offset subtracted and given as --origin."
+        yield warning("points.float32_steps", text, fix, file=self.source.name, layer=LAYER, value=f"{steps[0]:g}, {steps[1]:g}")
+
+    def _misplaced(self) -> Iterator[Finding]:
+        if self.placed.crs is None:
+            return
+        corners = (np.array([a, b]) for a, b in zip(self.low, self.high, strict=True))
+        why = misfit(systems.parsed(self.placed.crs), *corners)
+        if why:
+            yield error("crs.contradicts", why, "Check --crs.", file=self.source.name, layer=LAYER, value=self.placed.crs[:80])
+
+
+def text_end(stream: BinaryIO, file: str) -> Iterator[Finding]:
+    """A table of text whose last line does not end: its last number may be cut, and would still be a number.
+
+    Only for information: PCL itself writes no end to the last line.
+    """
+    size = stream.seek(0, 2)
+    stream.seek(max(0, size - 1))
+    if size and stream.read(1) not in (b"\n", b"\r"):
+        text = "The last line of the file has no end: its last number may have been cut."
+        yield info("points.text_end", text, "Compare the size of the file with the original.", file=file, layer=LAYER)
+
+
+def _arrow(values: NDArray[Any]) -> pa.Array:
+    native = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("="), copy=False))
+    if native.ndim == 1:
+        return pa.array(native)
+    return pa.FixedSizeListArray.from_arrays(pa.array(native.reshape(-1)), native.shape[1])

@@ -1,0 +1,1 @@
+"""The reader of Lanelet2 maps in OSM XML."""

@@ -1,0 +1,197 @@
+"""First pass over an OSM file: where every node is, which nodes a way has, which members a relation has; in compact columns.
+
+32 bytes a node and 8 a reference: a city of ten million nodes needs 400 MB, and elements may come in any order.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.placing.mgrs import square
+from ingest.placing.resolve import lonlat
+from ingest.readers.lanelet2.osm_xml import Document, Element
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Members = list[tuple[str, str, str]]
+
+
+def number_of(text: str) -> int | None:
+    """The integer id that a text is, or None."""
+    try:
+        value = int(text)
+    except ValueError:
+        return None
+    return value if -(2**63) <= value < 2**63 else None
+
+
+def float_of(text: str | None) -> float:
+    """The number that a text is, exactly as Python reads it; NaN when it is none."""
+    try:
+        return float(text) if text else float("nan")
+    except ValueError:
+        return float("nan")
+
+
+def degrees_of(element: Element) -> tuple[float, float]:
+    """(lon, lat) of a node as its attributes say; NaN when they say nothing, or 0,0 beside local metres (an unfilled form)."""
+    lon, lat = float_of(element.attributes.get("lon")), float_of(element.attributes.get("lat"))
+    if lon == 0.0 and lat == 0.0 and "local_x" in element.tags:
+        return float("nan"), float("nan")
+    return lon, lat
+
+
+@dataclass(slots=True)
+class Index:
+    """Tables of one file. `x, y, z` are what the batches hold: degrees, or local metres; NaN = unknown."""
+
+    ids: Ints
+    x: Floats
+    y: Floats
+    z: Floats
+    way_refs: array[int]
+    ways: dict[int, tuple[int, int]]
+    relations: dict[int, tuple[str, Members]]
+    referred: dict[int, int] = field(default_factory=dict)
+    """regulatory element -> first lanelet that names it"""
+    duplicates: list[str] = field(default_factory=list)
+    guessed: int = 0
+    """nodes placed by their MGRS square"""
+    lost: int = 0
+    """nodes without any place"""
+    codes: set[str] = field(default_factory=set)
+    """MGRS codes that name no square"""
+    disagree: tuple[int, float] = (0, 0.0)
+    """nodes whose local metres and degrees differ by more than 0.1 m, and the largest difference in metres"""
+
+    def rows(self, refs: Ints) -> Ints:
+        """Row of each node id, -1 when there is none."""
+        if not len(self.ids):
+            return np.full(len(refs), -1, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self.ids, refs), len(self.ids) - 1)
+        return np.where(self.ids[at] == refs, at, -1)
+
+    def way(self, number: int) -> Floats | None:
+        """(n, 3) coordinates of a way's known nodes, height NaN when unknown; None when the way is unknown or has no known node."""
+        rows = self.way_rows(number)
+        rows = rows[rows >= 0]
+        rows = rows[np.isfinite(self.x[rows])]
+        return np.column_stack([self.x[rows], self.y[rows], self.z[rows]]) if len(rows) else None
+
+    def way_nodes(self, number: int) -> list[int]:
+        """Node ids of a way."""
+        start, count = self.ways.get(number, (0, 0))
+        return self.way_refs[start : start + count].tolist()
+
+    def way_rows(self, number: int) -> Ints:
+        """Rows of a way's nodes, -1 for those that are not in the file."""
+        return self.rows(np.array(self.way_nodes(number), dtype=np.int64))
+
+
+@dataclass(slots=True)
+class _Columns:
+    ids: array[int] = field(default_factory=lambda: array("q"))
+    x: array[float] = field(default_factory=lambda: array("d"))
+    y: array[float] = field(default_factory=lambda: array("d"))
+    z: array[float] = field(default_factory=lambda: array("d"))
+    local: dict[str, tuple[array[int], array[float], array[float]]] = field(default_factory=dict)
+    """by MGRS code (five characters): rows and local metres"""
+
+
+def build(document: Document, *, local: bool) -> Index:
+    """Read a file once. `local` = the coordinates are the tags local_x and local_y, else the attributes lon and lat."""
+    columns, refs = _Columns(), array("q")
+    ways: dict[int, tuple[int, int]] = {}
+    relations: dict[int, tuple[str, Members]] = {}
+    duplicates: list[str] = []
+    for element in document.elements():
+        number = number_of(element.attributes.get("id", ""))
+        if number is None:
+            continue
+        if element.kind == "node":
+            _add_node(columns, number, element, local)
+        elif element.kind == "way":
+            if number in ways:
+                duplicates.append(element.id)
+            known = [ref for text in element.refs if (ref := number_of(text)) is not None]
+            ways[number] = (len(refs), len(known))
+            refs.extend(known)
+        else:
+            if number in relations:
+                duplicates.append(element.id)
+            relations[number] = (element.tags.get("type", ""), element.members)
+    return _finished(columns, refs, ways, relations, duplicates, local=local)
+
+
+def _add_node(columns: _Columns, number: int, element: Element, local: bool) -> None:
+    tags = element.tags
+    if local:
+        lon, lat = float_of(tags.get("local_x")), float_of(tags.get("local_y"))
+    else:
+        lon, lat = degrees_of(element)
+        code = tags.get("mgrs_code", "")
+        if code and "local_x" in tags:
+            rows, east, north = columns.local.setdefault(code[:5], (array("q"), array("d"), array("d")))
+            rows.append(len(columns.ids))
+            east.append(float_of(tags.get("local_x")))
+            north.append(float_of(tags.get("local_y")))
+    columns.ids.append(number)
+    columns.x.append(lon)
+    columns.y.append(lat)
+    columns.z.append(float_of(tags.get("ele")))
+
+
+def _finished(
+    columns: _Columns,
+    refs: array[int],
+    ways: dict[int, tuple[int, int]],
+    relations: dict[int, tuple[str, Members]],
+    duplicates: list[str],
+    *,
+    local: bool,
+) -> Index:
+    ids = np.array(columns.ids, dtype=np.int64)
+    x, y, z = (np.array(values, dtype=np.float64) for values in (columns.x, columns.y, columns.z))
+    index = Index(ids, x, y, z, refs, ways, relations, _referred(relations), duplicates)
+    if not local:
+        for code, (rows, east, north) in columns.local.items():
+            _by_square(index, code, np.array(rows, dtype=np.int64), np.array(east), np.array(north))
+    index.lost = int((~np.isfinite(x) | ~np.isfinite(y)).sum())
+    order = np.argsort(ids, kind="stable")
+    again = np.flatnonzero(np.diff(ids[order]) == 0)
+    index.duplicates = [f"node/{number}" for number in ids[order][again].tolist()] + duplicates
+    index.ids, index.x, index.y, index.z = ids[order], x[order], y[order], z[order]
+    return index
+
+
+def _by_square(index: Index, code: str, rows: Ints, east: Floats, north: Floats) -> None:
+    """Place the nodes of one MGRS square that have no degrees, and compare the others with theirs."""
+    found = square(code)
+    missing = ~np.isfinite(index.x[rows]) | ~np.isfinite(index.y[rows])
+    if found is None:
+        index.codes.add(code)
+        return
+    lon, lat = lonlat(found.easting + east, found.northing + north, found.crs)
+    index.guessed += int((missing & np.isfinite(lon)).sum())
+    away = np.hypot((lon - index.x[rows]) * np.cos(np.radians(lat)), lat - index.y[rows]) * 111_320.0
+    far = ~missing & (away > 0.1)
+    if far.any():
+        index.disagree = (index.disagree[0] + int(far.sum()), max(index.disagree[1], float(away[far].max())))
+    index.x[rows[missing]], index.y[rows[missing]] = lon[missing], lat[missing]
+
+
+def _referred(relations: Mapping[int, tuple[str, Members]]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for number, (_, members) in relations.items():
+        for target in _of_role(members, "regulatory_element"):
+            found.setdefault(target, number)
+    return found
+
+
+def _of_role(members: Iterable[tuple[str, str, str]], role: str) -> list[int]:
+    return [n for kind, ref, named in members if kind == "relation" and named == role and (n := number_of(ref)) is not None]

@@ -1,0 +1,1 @@
+"""Readers of recordings and photos: MCAP, JPEG with EXIF."""

@@ -1,0 +1,198 @@
+"""What a source is: by its first bytes, then by its names. Opens nothing, runs no library.
+
+The names of a folder or of a zip decide only *which* reader looks; a file's own bytes always win over its name.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from ingest.reader import SUPPORTED, Source
+from mapex.errors import Invalid
+
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"LASF", "las"),
+    (b"\x89MCAP0\r\n", "mcap"),
+    (b"SQLite format 3\x00", "geopackage"),
+    (b"fgb\x03", "flatgeobuf"),
+    (b"PAR1", "geoparquet"),
+    (b"\x00\x00\x27\x0a", "shapefile"),
+    (b"ply\n", "ply"),
+    (b"ply\r", "ply"),
+    (b"\xff\xd8\xff", "photos"),
+)
+
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+
+_FOREIGN: tuple[tuple[bytes, str], ...] = (
+    (b"#ROSBAG V2.0", "a ROS 1 bag"),
+    (b"\x89HDF\r\n", "an HDF5 file"),
+    (b"II*\x00", "a TIFF picture"),
+    (b"MM\x00*", "a TIFF picture"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"RIFF", "a RIFF file (WebP, AVI)"),
+    (b"%PDF", "a PDF document"),
+    (b"%!PS", "a PostScript program"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd stream"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\x7fELF", "a Linux program"),
+    (b"MZ", "a Windows program"),
+    (b"\x93NUMPY", "a numpy array"),
+    (b"\x80\x04\x95", "a Python pickle"),
+    (b"ffconcat", "an ffconcat list"),
+    (b"#EXTM3U", "an HLS playlist"),
+)
+
+_XML_ROOTS: dict[str, str] = {
+    "OpenDRIVE": "an OpenDRIVE map",
+    "gpx": "a GPX track",
+    "kml": "a KML document",
+    "FeatureCollection": "a GML document",
+    "OGRVRTDataSource": "a GDAL VRT, which only points at other files",
+    "VRTDataset": "a GDAL VRT, which only points at other files",
+    "OGRWFSDataSource": "a GDAL WFS description, which only points at a server",
+    "html": "a web page",
+    "svg": "an SVG drawing",
+}
+
+_OSW = re.compile(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$", re.IGNORECASE)
+_OSW_LOOSE = re.compile(r"(^|[._-])(nodes|edges)\.geojson$", re.IGNORECASE)
+PHOTO = (".jpg", ".jpeg")
+_JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|\._|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file is only what a desktop leaves behind (`__MACOSX/`, `.DS_Store`, `Thumbs.db`)."""
+    return _JUNK.search(name) is not None
+
+
+def is_opensidewalks(name: str) -> bool:
+    """Whether a file name is that of a part of an OpenSidewalks data set (any prefix, known only by its ending)."""
+    return _OSW.search(name) is not None or _OSW_LOOSE.search(name) is not None
+
+
+def format_of(source: Source) -> str:
+    """The format name (a key of `READERS`) of a source.
+
+    Raises: Invalid: `format.empty`, `format.unsupported` (known, and not read here) or `format.unknown`; the message says what the
+        bytes are and what can be read.
+    """
+    if source.path.is_dir():
+        return _format_of_folder(source)
+    if source.size == 0:
+        raise Invalid("format.empty", f"{source.name} is empty (0 bytes). Upload it again.", file=source.name)
+    head = source.head(65536)
+    return _format_of_zip(source) if head.startswith(_ZIP) else format_of_bytes(head, source.name)
+
+
+def format_of_bytes(head: bytes, name: str) -> str:
+    """As `format_of`, for the first bytes (64 KiB are enough) of a file called `name`."""
+    for magic, found in _MAGIC:
+        if head.startswith(magic):
+            return found
+    for magic, what in _FOREIGN:
+        if head.startswith(magic):
+            raise _unsupported(name, what)
+    if head[4:8] == b"ftyp":
+        raise _unsupported(name, "an MP4 video")
+    if head.startswith(_ZIP):
+        raise _unsupported(name, "a zip archive inside another one")
+    return _format_of_text(head, name)
+
+
+def _format_of_text(head: bytes, name: str) -> str:
+    text = head.decode("utf-8-sig", errors="replace").lstrip()
+    if text.startswith("<"):
+        return _format_of_xml(text, name)
+    if text.startswith(("{", "[", "\x1e")):
+        return _format_of_json(text, name)
+    if re.match(r"(#[^\n]*\n)*\s*VERSION\s+0?\.\d", text) or text.startswith("# .PCD"):
+        return "pcd"
+    raise _unknown(head, name)
+
+
+def _format_of_xml(text: str, name: str) -> str:
+    root = re.search(r"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)", re.sub(r"<\?.*?\?>|<!--.*?-->", "", text, flags=re.DOTALL))
+    found = root.group(1) if root else ""
+    if found == "osm":
+        return "lanelet2"
+    raise _unsupported(name, _XML_ROOTS.get(found, f"an XML document <{found}>" if found else "an XML document"))
+
+
+def _format_of_json(text: str, name: str) -> str:
+    if "gdal_streamed_alg" in text or "gdalg" in text[:200]:
+        raise _unsupported(name, "a GDALG pipeline, which only points at other files")
+    if is_opensidewalks(name) or "opensidewalks" in text[:2000].lower():
+        return "opensidewalks"
+    if re.search(r'"type"\s*:\s*"(FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon))"', text):
+        return "geojson"
+    if name.lower().endswith((".geojson", ".geojsonl", ".geojsons")):
+        return "geojson"  # a long header may come first; the reader says so when it is none
+    raise _unsupported(name, "JSON text, but not GeoJSON")
+
+
+def _format_of_zip(source: Source) -> str:
+    """By the names in the archive; the bodies are looked at only when it is unpacked (`ingest.conversion.grouping.unpack`)."""
+    try:
+        with zipfile.ZipFile(source.path) as archive:
+            found = format_of_names(archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError) as why:
+        raise Invalid("zip.damaged", f"{source.name} is a damaged zip archive: {why}. Pack it again.", file=source.name) from why
+    if found is None:
+        raise _unsupported(source.name, "a zip archive whose names tell no format (it is looked into once it is unpacked)")
+    return found
+
+
+def _format_of_folder(source: Source) -> str:
+    names = [path.relative_to(source.path).as_posix() for path in source.files]
+    found = format_of_names(names)
+    if found is not None:
+        return found
+    rest = [path for path, name in zip(source.files, names, strict=True) if not is_junk(name)]
+    if len(rest) == 1:
+        return format_of(Source.of(rest[0], rest[0].name))
+    if not rest:
+        raise Invalid("format.empty", f"{source.name} holds no file.", file=source.name)
+    seen = ", ".join(sorted({PurePosixPath(name).suffix or "(no ending)" for name in names}))
+    raise Invalid(
+        "format.unknown",
+        f"{source.name} holds {len(rest)} files ({seen}) that do not form one data set. Upload them one by one. Read here: {SUPPORTED}.",
+        file=source.name,
+    )
+
+
+def format_of_names(names: Iterable[str]) -> str | None:
+    """The format of a folder or an archive by the names in it, or None when the names alone do not say."""
+    kept = [name for name in names if not is_junk(name)]
+    if any(is_opensidewalks(name) for name in kept):
+        return "opensidewalks"
+    lower = [name.lower() for name in kept]
+    if any(name.endswith(".shp") for name in lower):
+        return "shapefile"
+    if lower and all(name.endswith(PHOTO) for name in lower):
+        return "photos"
+    if any(name.endswith(".mcap") for name in lower) and all(name.endswith((".mcap", "metadata.yaml")) for name in lower):
+        return "mcap"
+    return None
+
+
+def _unsupported(name: str, what: str) -> Invalid:
+    return Invalid("format.unsupported", f"{name} is {what}; that is not read here. Read here: {SUPPORTED}.", file=name, found=what)
+
+
+def _unknown(head: bytes, name: str) -> Invalid:
+    seen = head[:16].hex(" ")
+    zeros = " (only zero bytes)" if head and not any(head) else ""
+    return Invalid(
+        "format.unknown",
+        f"{name} begins with the bytes {seen}{zeros}, which no reader knows. Read here: {SUPPORTED}.",
+        file=name,
+        head=seen,
+    )

@@ -1,0 +1,1 @@
+"""Readers of vector formats: GeoJSON, GeoPackage, Shapefile, FlatGeobuf, GeoParquet, OpenSidewalks."""

@@ -1,0 +1,176 @@
+"""GeoParquet 1.x by pyarrow: row groups in bounded memory, the WKB bytes kept as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingest.findings import Finding, error, info
+from ingest.placing import resolve
+from ingest.reader import Placed, Placement, Source, Survey
+from ingest.readers.vector.layer import BATCH_ROWS, Layer
+from mapex.errors import Invalid
+from tiles.batch import Batch, Content, LayerKind
+
+_NATIVE = {"point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}
+_GUESSES = ("geometry", "geom", "wkb_geometry", "wkb", "shape")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What the `geo` metadata of a file says. `crs` is PROJJSON, "OGC:CRS84" (the default of the specification), or None for unknown."""
+
+    geometry: str
+    encoding: str
+    crs: Any
+    hidden: frozenset[str] = frozenset()
+    box: tuple[float, ...] | None = None
+    found: tuple[Finding, ...] = field(default_factory=tuple)
+
+
+class GeoParquet:
+    """GeoParquet 1.0 and 1.1, and Parquet with a WKB column that says nothing of itself.
+
+    Covering boxes (`bbox` columns of 1.1) are left out of the properties: they are derived from the geometry. Further geometry columns
+    stay in the properties as base64 WKB.
+    """
+
+    format = "geoparquet"
+    layer = "hdmap"
+    kind = LayerKind.HDMAP
+    content = Content.FEATURES
+
+    def survey(self, source: Source, given: Placement) -> Survey:
+        """What the footer says."""
+        file, columns = _open(source)
+        placed = resolve.resolve(columns.crs, given)
+        found = (*columns.found, *resolve.findings(placed, file=source.name))
+        box = resolve.box_of(columns.box, placed.crs)
+        return Survey(self.format, (Path(source.name).stem,), file.metadata.num_rows, placed, box, found)
+
+    def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
+        """All rows, in file order."""
+        file, columns = _open(source)
+        layer = Layer(Path(source.name).stem, placed.crs or "", source.name)
+        names = [name for name in file.schema_arrow.names if name not in columns.hidden]
+        try:
+            for record in file.iter_batches(BATCH_ROWS, columns=names):
+                record.validate(full=True)
+                table = pa.Table.from_batches([record])
+                geometry = _wkb(table.column(columns.geometry), columns.encoding)
+                yield from layer.batches(table.drop_columns([columns.geometry]), geometry)
+        except (pa.ArrowException, OSError) as why:
+            text = f"{source.name} cannot be read beyond row {layer.rows}: {str(why)[:200]}"
+            yield error("file.damaged", text, "Export it again; what came before was kept.", file=source.name, layer=self.layer)
+        yield from counted(layer, file.metadata.num_rows)
+        yield from layer.said()
+
+
+def counted(layer: Layer, claimed: int | None) -> Iterator[Finding]:
+    """An error when a file delivers another number of rows than it claims."""
+    if claimed is not None and claimed >= 0 and claimed != layer.rows:
+        text = f"{layer.name} claims {claimed} features and delivers {layer.rows}."
+        yield error("count.mismatch", text, "The file was cut or its header lies: export it again.", file=layer.file, value=str(claimed))
+
+
+def _open(source: Source) -> tuple[pq.ParquetFile, Columns]:
+    # Dictionary-coded text stays coded: 530 kB of it became 6 GB when expanded (trust.md 1.1); `attributes.pieces` measures first.
+    try:
+        schema = pq.read_schema(source.path)
+        texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+        file = pq.ParquetFile(source.path, read_dictionary=texts, arrow_extensions_enabled=False, pre_buffer=False, buffer_size=1 << 20)
+    except (pa.ArrowException, OSError, ValueError) as why:
+        raise Invalid("file.damaged", f"{source.name} is not a readable Parquet file: {str(why)[:200]}", file=source.name) from why
+    return file, _columns(file.schema_arrow, source.name)
+
+
+def _columns(schema: pa.Schema, name: str) -> Columns:
+    geo = _geo(schema, name)
+    if geo is None:
+        return _guessed(schema, name)
+    primary = str(geo.get("primary_column", "geometry"))
+    about = geo.get("columns", {}).get(primary, {}) if isinstance(geo.get("columns"), dict) else {}
+    if primary not in schema.names or not isinstance(about, dict):
+        raise Invalid("file.damaged", f"{name}: the geo metadata names a geometry column {primary!r} that is not there.", file=name)
+    encoding = str(about.get("encoding", "WKB"))
+    if encoding.upper() != "WKB" and encoding.lower() not in _NATIVE:
+        raise Invalid("geometry.encoding", f"{name}: the geometry encoding {encoding!r} is not read; write WKB.", file=name)
+    # No key = CRS84 by the specification; an explicit null = unknown.
+    crs = about.get("crs", "OGC:CRS84")
+    return Columns(primary, encoding, json.dumps(crs) if isinstance(crs, dict) else crs, _covering(about), _box(about.get("bbox")), ())
+
+
+def _geo(schema: pa.Schema, name: str) -> Mapping[str, Any] | None:
+    raw = (schema.metadata or {}).get(b"geo")
+    if raw is None:
+        return None
+    try:
+        geo = json.loads(raw)
+    except (ValueError, RecursionError) as why:
+        raise Invalid("file.damaged", f"{name}: the geo metadata is not JSON.", file=name) from why
+    if not isinstance(geo, dict):
+        raise Invalid("file.damaged", f"{name}: the geo metadata is not a JSON object.", file=name)
+    return geo
+
+
+def _guessed(schema: pa.Schema, name: str) -> Columns:
+    lower = {n.lower(): n for n in schema.names}
+    found = next((lower[guess] for guess in _GUESSES if guess in lower), None)
+    if found is None or not (pa.types.is_binary(schema.field(found).type) or pa.types.is_large_binary(schema.field(found).type)):
+        raise Invalid("format.unsupported", f"{name} is Parquet without geometry: no geo metadata and no WKB column.", file=name)
+    said = info("format.assumed", f"{name} has no geo metadata; its column {found!r} is read as WKB.", "Write GeoParquet 1.1.", file=name)
+    return Columns(found, "WKB", None, found=(said,))
+
+
+def _covering(about: Mapping[str, Any]) -> frozenset[str]:
+    covering = about.get("covering")
+    box = covering.get("bbox") if isinstance(covering, dict) else None
+    paths = box.values() if isinstance(box, dict) else ()
+    return frozenset(str(path[0]) for path in paths if isinstance(path, list) and path)
+
+
+def _box(values: Any) -> tuple[float, ...] | None:
+    if not isinstance(values, list) or len(values) not in (4, 6) or not all(isinstance(v, int | float) for v in values):
+        return None
+    half = len(values) // 2
+    return (values[0], values[1], values[half], values[half + 1])
+
+
+def _wkb(column: Any, encoding: str) -> Any:
+    """The column as WKB; native (GeoArrow) encodings of 1.1 are rebuilt with shapely, vertices unchanged."""
+    if encoding.upper() == "WKB":
+        if pa.types.is_dictionary(column.type):
+            return column.cast(column.type.value_type)
+        return column
+    import shapely
+
+    built = [None if value is None else _shape(value, encoding.lower()) for value in column.to_pylist()]
+    return pa.chunked_array([pa.array([None if g is None else shapely.to_wkb(g, flavor="iso", byte_order=1) for g in built], pa.binary())])
+
+
+def _shape(value: Any, encoding: str) -> Any:
+    import shapely
+
+    def vertices(points: Any) -> list[tuple[float, ...]]:
+        return [tuple(p.values()) if isinstance(p, dict) else tuple(p) for p in points]
+
+    def polygon(rings: Any) -> Any:
+        return shapely.Polygon(vertices(rings[0]), [vertices(ring) for ring in rings[1:]]) if rings else shapely.Polygon()
+
+    if encoding == "point":
+        return shapely.Point(*vertices([value])[0])
+    if encoding == "linestring":
+        return shapely.LineString(vertices(value))
+    if encoding == "polygon":
+        return polygon(value)
+    if encoding == "multipoint":
+        return shapely.MultiPoint(vertices(value))
+    if encoding == "multilinestring":
+        return shapely.MultiLineString([vertices(line) for line in value])
+    return shapely.MultiPolygon([polygon(rings) for rings in value])

@@ -1,0 +1,139 @@
+"""What the vector readers share: a table of attributes and a column of WKB become a `Batch`, and what cannot be used a `Finding`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.checks import wkb as wkb_checks
+from ingest.findings import Finding, error, info
+from ingest.readers.vector import attributes
+from ingest.readers.vector import kinds as vector_kinds
+from tiles.batch import Batch, Content, LayerKind
+
+BATCH_ROWS = 65_536
+LAYERS = {LayerKind.HDMAP: "hdmap", LayerKind.SIDEWALK: "sidewalks"}
+"""Default layer name of the two kinds of vector layers."""
+
+ID_COLUMNS = ("feature_id", "_id", "id", "hdufid", "uuid", "guid", "global_id", "globalid", "osm_id", "osmid", "gid", "featureid", "fid")
+"""Attribute names (lower case) that hold a source's own identifier, in order of preference."""
+
+
+def id_column(names: Sequence[str]) -> str | None:
+    """The attribute that is the source's own identifier, or None."""
+    lower = {name.lower(): name for name in reversed(names)}
+    return next((lower[name] for name in ID_COLUMNS if name in lower), None)
+
+
+@dataclass(slots=True)
+class Layer:
+    """One layer (table, file) of a source while it is read.
+
+    `alone` = the source has no other layer: numeric ids then stay as they are, else they get the layer's name in front, since each table
+    of a GeoPackage counts from 1. Text ids are never changed. Rows without an id become `<layer>/<row>`.
+    `crs` is what its coordinates are in, "" when nobody knows.
+    """
+
+    name: str
+    crs: str
+    file: str = ""
+    alone: bool = True
+    meta: Mapping[str, str] = field(default_factory=dict)
+    rows: int = 0
+    kind: LayerKind | None = None
+    unknown: int = 0
+    measured: int = 0
+
+    def batches(
+        self, table: pa.Table, geometry: Any, *, ids: Any = None, source: Mapping[str, Any] | None = None
+    ) -> Iterator[Batch | Finding]:
+        """Batches of one chunk of the layer.
+
+        Args:
+            table: the attributes alone; geometry: its WKB column, as long as the table.
+            ids: the source's own record ids (a feature's `id` member, a FID), or None to look for an id attribute.
+            source: what goes under `"@source"` of each row beside the layer's name.
+        """
+        whole = table.append_column("\x00geometry", geometry)
+        if ids is not None:
+            whole = whole.append_column("\x00ids", ids)
+        for piece in attributes.pieces(whole):
+            rest = piece.drop_columns([name for name in piece.column_names if name.startswith("\x00")])
+            own = piece.column("\x00ids") if ids is not None else None
+            yield from self._batch(rest, piece.column("\x00geometry"), own, source or {})
+
+    def _batch(self, table: pa.Table, geometry: Any, ids: Any, source: Mapping[str, Any]) -> Iterator[Batch | Finding]:
+        first, self.rows = self.rows, self.rows + table.num_rows
+        seen = wkb_checks.scan(geometry)
+        wkb, measures = wkb_checks.normalised(geometry, seen)
+        names = self._ids(table, ids, first)
+        kinds = vector_kinds.kinds(table, self.name)
+        if self.kind is None:
+            self.kind = vector_kinds.layer_kind(kinds)
+        self.unknown += pc.sum(pc.equal(kinds, "other")).as_py() or 0
+        self.measured += int(seen.measured.sum())
+        properties = _properties(table, {"layer": self.name, **source}, measures)
+        columns = pa.table({"feature_id": names, "kind": kinds, "geometry": wkb, "properties": properties})
+        if seen.bad.any():
+            for row in np.flatnonzero(seen.bad).tolist():
+                yield bad_geometry(str(names[row]), self.file, LAYERS[self.kind])
+            columns = columns.filter(pa.array(~seen.bad))
+        yield Batch(Content.FEATURES, LAYERS[self.kind], self.kind, columns, self.crs, dict(self.meta))
+
+    def _ids(self, table: pa.Table, ids: Any, first: int) -> Any:
+        if ids is None:
+            name = id_column(table.column_names)
+            ids = table.column(name) if name is not None else None
+        rows = pa.array(np.arange(first, first + table.num_rows)).cast(pa.string())
+        numbered = pc.binary_join_element_wise(pa.scalar(self.name), rows, pa.scalar("/"))
+        if ids is None:
+            return numbered
+        flat = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+        kind = flat.type.value_type if pa.types.is_dictionary(flat.type) else flat.type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            return numbered
+        if pa.types.is_floating(kind):  # a shapefile counts in doubles
+            whole = pc.fill_null(pc.equal(pc.floor(flat), flat), True)
+            flat = flat.cast(pa.int64()) if pc.all(whole).as_py() and not pc.any(pc.is_nan(flat)).as_py() else flat
+        texts = pc.cast(pc.take(flat.dictionary, flat.indices) if pa.types.is_dictionary(flat.type) else flat, pa.string())
+        if not self.alone and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            texts = pc.binary_join_element_wise(pa.scalar(self.name), texts, pa.scalar("/"))
+        empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts), ""), True)
+        return pc.if_else(empty, numbered, texts)
+
+    def said(self) -> Iterator[Finding]:
+        """What is to be said when the layer has been read."""
+        where = {"file": self.file, "layer": LAYERS[self.kind or LayerKind.HDMAP], "value": self.name}
+        if self.unknown and not vector_kinds.is_ngii(self.name):
+            text = f"{self.unknown} of {self.rows} features of {self.name} have no class that we know; they are sold as kind 'other'."
+            yield info("kind.unknown", text, "Name the class in an attribute such as kind, class or highway.", count=self.unknown, **where)
+        if self.measured:
+            text = f"{self.measured} geometries of {self.name} carry measures (M); real ones are kept in properties['@source']['m']."
+            yield info("geometry.measure", text, "", count=self.measured, **where)
+
+
+def bad_geometry(feature: str, file: str, layer: str) -> Finding:
+    """The finding for WKB that is not given to any library."""
+    depth, vertices = wkb_checks.MAX_DEPTH, wkb_checks.MAX_VERTICES
+    text = f"The geometry is nested deeper than {depth}, has over {vertices} vertices, is cut, or is a curve; it was left out."
+    return error("geometry.refused", text, "Write it as points, lines or polygons.", file=file, layer=layer, feature=feature, rejected=1)
+
+
+def _properties(table: pa.Table, source: Mapping[str, Any], measures: Mapping[int, list[float]]) -> Any:
+    if "@source" in table.column_names:  # our key is taken: the source's own moves below ours
+        table = table.rename_columns([f"@source#{at}" if name == "@source" else name for at, name in enumerate(table.column_names)])
+    if not measures:
+        return attributes.json_texts(table, {"@source": dict(source)})
+    plain = _json(source)
+    texts = [plain if row not in measures else _json({**source, "m": measures[row]}) for row in range(table.num_rows)]
+    return attributes.json_texts(table, source=pa.array(texts, pa.string()))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str).replace("NaN", "null")

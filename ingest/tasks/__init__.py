@@ -1,0 +1,1 @@
+"""What runs inside the cage: convert, inspect, preview, recount, and the program that starts them."""

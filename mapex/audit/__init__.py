@@ -1,0 +1,1 @@
+"""The audit log: entries, figures, flags, proofs."""

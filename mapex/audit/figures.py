@@ -1,0 +1,135 @@
+"""The log as figures: numbers, a timeline, accesses per tile. Counted by the database, from the same rows that the list shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, case, func, literal_column, or_, select
+
+from mapex.audit import flags as flag_rules
+from mapex.audit import log
+from mapex.audit.log import Filter, Page
+from mapex.database import db, schema
+from mapex.exchange import Actor, Exchange
+from mapex.times import DAY_NS, MINUTE_NS, NS
+
+MOST_BARS = 120
+MOST_TILES = 3000
+WIDTHS_NS = (
+    *(minutes * MINUTE_NS for minutes in (1, 5, 15, 60, 180, 720)),
+    *(days * DAY_NS for days in (1, 7, 28, 84, 364, 3640)),
+)
+"""Widths of a bar of the timeline, from which the finest that needs no more than `MOST_BARS` is taken."""
+
+FINEST_TILE = 16
+_KST_NS = 9 * 3600 * NS
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Of the entries that fit: how many, how many of them are accesses, by how many persons, to how many tiles, how many are flagged."""
+
+    entries: int
+    accesses: int
+    persons: int
+    tiles: int
+    flagged: int
+    flags: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A span of the timeline that has entries."""
+
+    start_ns: int
+    entries: int
+    flagged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Bars of equal width, aligned to Korean midnight; the filter's own times do not cut it off, so that they can be widened."""
+
+    width_ns: int
+    bars: Sequence[Bar]
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Accesses of a tile (quadkey, of one zoom for the whole map), and how many of them are flagged."""
+
+    tile: str
+    accesses: int
+    flagged: int
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """List, numbers, timeline and map of one moment: they agree with each other."""
+
+    page: Page
+    numbers: Numbers
+    timeline: Timeline
+    heat: Sequence[Heat]
+
+
+def view(ex: Exchange, by: Actor, wanted: Filter | None = None, *, after: int | None = None, limit: int = 50) -> View:
+    """What the log says under a filter, for who may see it; the reading is one event.
+
+    Raises: Invalid: `audit.limit`, `audit.flag`.
+    """
+    wanted = wanted or Filter()
+    with db.begin(ex) as conn:
+        # All four look at the same rows, also when others write meanwhile.
+        newest = int(conn.execute(select(func.coalesce(func.max(schema.audit_event.c.seq), 0))).scalar_one())
+        seen = [*log.conditions(by, wanted), schema.audit_event.c.seq <= newest]
+        ever = [*log.conditions(by, replace(wanted, from_ns=None, to_ns=None)), schema.audit_event.c.seq <= newest]
+        page = log.read_page(conn, ex, by, wanted, after=newest + 1 if after is None else after, limit=limit)
+        return View(page, _numbers(conn, seen), _timeline(conn, ever), _heat(conn, seen))
+
+
+def _numbers(conn: Connection, seen: list[Any]) -> Numbers:
+    row = schema.audit_event.c
+    columns = (
+        row.action,
+        row.person,
+        row.tile,
+        *(case((flag_rules.condition(name), 1), else_=0).label(name) for name in flag_rules.FLAGS),
+    )
+    fits = select(*columns).where(*seen).subquery().c  # each flag is looked up once for each row
+    is_access = fits.action == "access.granted"
+    flagged = [func.coalesce(func.sum(fits[name]), 0) for name in flag_rules.FLAGS]
+    counts = [
+        func.count(),
+        func.count(case((is_access, 1))),
+        func.count(case((is_access, fits.person)).distinct()),
+        func.count(case((is_access & (fits.tile != ""), fits.tile)).distinct()),
+        func.count(case((or_(*(fits[name] == 1 for name in flag_rules.FLAGS)), 1))),
+    ]
+    entries, accesses, persons, tiles, any_flag, *each = (int(value) for value in conn.execute(select(*counts, *flagged)).one())
+    return Numbers(entries, accesses, persons, tiles, any_flag, dict(zip(flag_rules.FLAGS, each, strict=True)))
+
+
+def _timeline(conn: Connection, seen: list[Any]) -> Timeline:
+    row = schema.audit_event.c
+    first, last = conn.execute(select(func.min(row.at_ns), func.max(row.at_ns)).where(*seen)).one()
+    if first is None:
+        return Timeline(WIDTHS_NS[0], ())
+    width = next((width for width in WIDTHS_NS if (last - first) // width + 2 <= MOST_BARS), WIDTHS_NS[-1])
+    number = ((row.at_ns + literal_column(str(_KST_NS), BigInteger)) // literal_column(str(width), BigInteger)).label("number")
+    query = select(number, func.count(), flag_rules.counted(flag_rules.ANY)).where(*seen).group_by(number).order_by(number)
+    return Timeline(width, [Bar(int(at) * width - _KST_NS, int(count), int(flagged)) for at, count, flagged in conn.execute(query)])
+
+
+def _heat(conn: Connection, seen: list[Any]) -> Sequence[Heat]:
+    row = schema.audit_event.c
+    accesses = [*seen, row.action == "access.granted", row.tile != ""]
+    for z in range(FINEST_TILE, 0, -2):  # too many tiles for a map: their parents
+        tile: Any = func.substr(row.tile, literal_column("1"), literal_column(str(z))).label("tile")
+        query = select(tile, func.count(), flag_rules.counted(flag_rules.ANY)).where(*accesses).group_by(tile).order_by(tile)
+        found = conn.execute(query.limit(MOST_TILES + 1)).all()
+        if len(found) <= MOST_TILES:
+            break
+    return [Heat(str(key), int(count), int(flagged)) for key, count, flagged in found]

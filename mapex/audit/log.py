@@ -1,0 +1,252 @@
+"""The audit log: one row for each thing that happened, written in the transaction of what it describes. No log, no action.
+
+A row is canonical JSON (RFC 8785) with a random salt and the commitment sha256(salt || payload); triggers refuse to change or
+remove it. The plain columns beside it are for filtering only and say what the payload says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import rfc8785
+from sqlalchemy import Connection, RowMapping, insert, or_, select
+
+from mapex.audit import flags
+from mapex.authority import sees_all
+from mapex.database import db, schema
+from mapex.errors import Invalid
+from mapex.exchange import Actor, Exchange
+from mapex.times import iso_from_ns
+
+SYSTEM = "system"
+"""Who acts when nobody is logged in: the command line on the exchange itself, the worker."""
+
+MAX_PAGE = 1000
+
+
+class Action(StrEnum):
+    """Everything that is logged, as `noun.what_happened`."""
+
+    ORG_ADDED = "org.added"
+    ORG_SUSPENDED = "org.suspended"
+    ORG_RESUMED = "org.resumed"
+    PERSON_INVITED = "person.invited"
+    PERSON_ADDED = "person.added"
+    PERSON_SUSPENDED = "person.suspended"
+    PERSON_RESUMED = "person.resumed"
+    PERSON_ROLE_CHANGED = "person.role_changed"
+    PERSON_PASSWORD_SET = "person.password_set"
+    INVITATION_REVOKED = "invitation.revoked"
+    SESSION_OPENED = "session.opened"
+    SESSION_REFUSED = "session.refused"
+    SESSION_CLOSED = "session.closed"
+    TOKEN_CREATED = "token.created"
+    TOKEN_REVOKED = "token.revoked"
+    PERMIT_ADDED = "permit.added"
+    PERMIT_SUSPENDED = "permit.suspended"
+    PERMIT_RESUMED = "permit.resumed"
+    PERMIT_REVOKED = "permit.revoked"
+    UPLOAD_STAGED = "upload.staged"
+    UPLOAD_COMPLETED = "upload.completed"
+    UPLOAD_ABORTED = "upload.aborted"
+    DATASET_CREATED = "dataset.created"
+    VERSION_STARTED = "version.started"
+    VERSION_PLACED = "version.placed"
+    VERSION_UNPLACED = "version.unplaced"
+    VERSION_REJECTED = "version.rejected"
+    VERSION_DRAFTED = "version.drafted"
+    VERSION_CLASSIFIED = "version.classified"
+    FOOTAGE_CLEARED = "footage.cleared"
+    VERSION_PUBLISHED = "version.published"
+    VERSION_WITHDRAWN = "version.withdrawn"
+    VERSION_RECALLED = "version.recalled"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELLED = "job.cancelled"
+    JOB_RETRIED = "job.retried"
+    OFFER_PUBLISHED = "offer.published"
+    OFFER_WITHDRAWN = "offer.withdrawn"
+    QUOTE_MADE = "quote.made"
+    ORDER_PLACED = "order.placed"
+    ORDER_NAMED = "order.named"
+    WALLET_CREDITED = "wallet.credited"
+    ACCESS_GRANTED = "access.granted"
+    ACCESS_REFUSED = "access.refused"
+    AUDIT_READ = "audit.read"
+    AUDIT_VERIFIED = "audit.verified"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the log. `org` is who acted, `owner` whose data it was (slugs); `payload` is the whole, as committed to."""
+
+    seq: int
+    at_ns: int
+    action: str
+    person: str
+    org: str
+    owner: str
+    dataset: str
+    layer: str
+    tile: str
+    purpose: str
+    permit: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events, newest first; `next` is the `after` of the following page, or None at the end."""
+
+    events: Sequence[Event]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events are asked for; empty text and None mean all. Times are UTC nanoseconds, half open.
+
+    `tile` is a quadkey; a shorter one stands for all tiles below it. `flag` is a name of `audit_flags.FLAGS`, or "any".
+    """
+
+    action: str = ""
+    person: str = ""
+    org: str = ""
+    owner: str = ""
+    dataset: str = ""
+    layer: str = ""
+    tile: str = ""
+    purpose: str = ""
+    permit: str = ""
+    flag: str = ""
+    from_ns: int | None = None
+    to_ns: int | None = None
+
+
+def append(
+    conn: Connection,
+    ex: Exchange,
+    actor: Actor | None,
+    action: Action,
+    *,
+    org: str | None = None,
+    owner: str | None = None,
+    dataset: str = "",
+    layer: str = "",
+    tile: str = "",
+    tiles: Iterable[str] = (),
+    purpose: str = "",
+    permit: str = "",
+    **payload: Any,
+) -> None:
+    """Log one event, or one for each of `tiles` (quadkeys), in the caller's transaction.
+
+    Args:
+        org: slug of who acts; the actor's when None.
+        owner: slug of whose data it is; the actor's organisation when None and a dataset is named.
+        payload: whatever else belongs to the event: JSON values, integers within ±2^53.
+    """
+    common = {"org": org, "owner": owner, "dataset": dataset, "layer": layer, "purpose": purpose, "permit": permit, **payload}
+    quadkeys = list(tiles)
+    append_many(conn, ex, actor, action, [{**common, "tile": quadkey} for quadkey in quadkeys] if quadkeys else [{**common, "tile": tile}])
+
+
+def append_many(conn: Connection, ex: Exchange, actor: Actor | None, action: Action, events: Iterable[Mapping[str, Any]]) -> None:
+    """Log many events of one action at once; each mapping holds the keyword arguments of `append` but `tiles`."""
+    at_ns = ex.now()
+    rows = [_row(actor, action, at_ns, event) for event in events]
+    if rows:
+        conn.execute(insert(schema.audit_event), rows)
+
+
+def events(ex: Exchange, by: Actor, wanted: Filter | None = None, *, after: int | None = None, limit: int = 100) -> Page:
+    """Events that `by` may see, newest first; the reading is an event itself.
+
+    Auditors and operators see all. A member sees what own persons did and what was done with own data; of the latter the person
+    of another organisation stays unnamed.
+
+    Raises: Invalid: `limit` is not within 1 to 1000.
+    """
+    with db.begin(ex) as conn:
+        return read_page(conn, ex, by, wanted or Filter(), after=after, limit=limit)
+
+
+def read_page(conn: Connection, ex: Exchange, by: Actor, wanted: Filter, *, after: int | None = None, limit: int = 100) -> Page:
+    """As `events`, in the caller's transaction, which may count the same events beside."""
+    if not 1 <= limit <= MAX_PAGE:
+        raise Invalid("audit.limit", f"limit must be 1 to {MAX_PAGE}, not {limit}", limit=limit)
+    row = schema.audit_event.c
+    query = select(schema.audit_event).where(*conditions(by, wanted), *(() if after is None else (row.seq < after,)))
+    rows = conn.execute(query.order_by(row.seq.desc()).limit(limit + 1)).mappings().all()
+    asked = {name: value for name, value in _filter_values(wanted).items() if value not in ("", None)}
+    asked |= {name: iso_from_ns(asked[name]) for name in ("from_ns", "to_ns") if name in asked}
+    append(conn, ex, by, Action.AUDIT_READ, filter=asked, after=after, rows=min(len(rows), limit))
+    found = [_event(line, by) for line in rows[:limit]]
+    return Page(found, found[-1].seq if len(rows) > limit else None)
+
+
+def conditions(by: Actor, wanted: Filter) -> list[Any]:
+    """What must hold of a row of `audit_event` that `by` may see and that fits the filter.
+
+    Raises: Invalid: `audit.flag`.
+    """
+    row = schema.audit_event.c
+    plain = {name: value for name, value in _filter_values(wanted).items() if name in row and name != "tile" and value not in ("", None)}
+    found = [row[name] == value for name, value in plain.items()]
+    if wanted.tile:
+        # A half-open range uses the index, which LIKE does not on every database; quadkeys hold the digits 0 to 3 only.
+        found += [row.tile >= wanted.tile, row.tile < wanted.tile + "4"]
+    if wanted.from_ns is not None:
+        found.append(row.at_ns >= wanted.from_ns)
+    if wanted.to_ns is not None:
+        found.append(row.at_ns < wanted.to_ns)
+    if wanted.flag:
+        found.append(flags.condition(wanted.flag))
+    if not sees_all(by):
+        # An actor without an organisation, who is neither auditor nor operator, sees own deeds only.
+        found.append(or_(row.org == by.org_slug, row.owner == by.org_slug) if by.org_slug else row.person == by.email)
+        if wanted.person:
+            # A foreign person must not be found by asking for the name either.
+            found.append(row.org == by.org_slug)
+    return found
+
+
+def commitment(salt: str, payload: str) -> str:
+    """sha256(salt || payload) in hex; `salt` is hex, `payload` the canonical JSON text."""
+    return hashlib.sha256(bytes.fromhex(salt) + payload.encode()).hexdigest()
+
+
+def _row(actor: Actor | None, action: Action, at_ns: int, event: Mapping[str, Any]) -> dict[str, Any]:
+    given = dict(event)
+    own = actor.org_slug if actor else ""
+    org, owner = given.pop("org", None), given.pop("owner", None)
+    plain = {
+        "action": str(action),
+        "person": actor.email if actor else SYSTEM,
+        "org": own if org is None else org,
+        "owner": (own if given.get("dataset") else "") if owner is None else owner,
+        **{name: given.pop(name, "") or "" for name in ("dataset", "layer", "tile", "purpose", "permit")},
+    }
+    whole = {"v": 1, "at": iso_from_ns(at_ns), **{name: value for name, value in plain.items() if value}, **given}
+    payload = rfc8785.dumps(whole).decode()
+    salt = secrets.token_hex(32)
+    return {**plain, "at_ns": at_ns, "payload": payload, "salt": salt, "commitment": commitment(salt, payload)}
+
+
+def _filter_values(wanted: Filter) -> dict[str, Any]:
+    return {name: getattr(wanted, name) for name in Filter.__dataclass_fields__}
+
+
+def _event(row: RowMapping, by: Actor) -> Event:
+    payload = json.loads(row["payload"])
+    person = row["person"]
+    if not sees_all(by) and row["org"] != by.org_slug and person != SYSTEM:
+        person = ""
+        payload = {name: value for name, value in payload.items() if name != "person"}
+    columns = {name: row[name] for name in ("seq", "at_ns", "action", "org", "owner", "dataset", "layer", "tile", "purpose", "permit")}
+    return Event(**columns, person=person, payload=payload)

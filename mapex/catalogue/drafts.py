@@ -1,0 +1,352 @@
+"""Storing what an ingest job made: layers, tiles, findings and manifest of a version, in one fenced transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from operator import attrgetter
+from typing import Any
+
+import rfc8785
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from mapex import authority, ids
+from mapex.audit import log
+from mapex.catalogue.draft import Draft, DraftFinding, DraftLayer, DraftPreview, FindingLike
+from mapex.catalogue.versions import Layer, Version, find_version, layers_of, object_key, own_dataset, preview_key, version_by
+from mapex.database import db, failpoints, schema
+from mapex.errors import Conflict, Invalid
+from mapex.exchange import Actor, Exchange
+from mapex.intake import jobs
+from mapex.rules import licences
+from mapex.rules.licences import HandlingClass
+from mapex.times import iso_from_ns
+from tiles.batch import QUANTITIES, Content, EncodedTile
+
+ALL_LAYERS = "*"
+"""Key of `classes` that stands for every layer without a class of its own."""
+
+CHUNK = 2000
+"""Tile rows that are sent at once; memory does not grow with the number of tiles."""
+
+MAX_TEXT = 4000
+
+_ACTIONS = {
+    "draft": log.Action.VERSION_DRAFTED,
+    "rejected": log.Action.VERSION_REJECTED,
+    "unplaced": log.Action.VERSION_UNPLACED,
+}
+_vector = attrgetter(*QUANTITIES)  # dataclasses.astuple copies deeply: three quarters of the time of a large draft
+_OWNED = {Content.FEATURES: "features", Content.POINTS: "points", Content.FRAMES: "features"}
+"""Quantity whose sum over the tiles of a layer is the number of records that were placed."""
+
+
+def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
+    """Store the result of an ingest job and end the job, both or neither.
+
+    The version becomes `draft`, `rejected` (an error among the findings) or `unplaced`. Killed before the commit, nothing is there and
+    the next attempt does it again with the same manifest; called again after it, the same claim gets the same answer.
+
+    Raises: jobs.Lost, jobs.Cancelled: nothing is stored. Invalid (`draft.counts`, `draft.tiles`): the numbers contradict each other.
+    """
+    with db.begin(ex) as conn:
+        if jobs.is_done(conn, job):
+            return version_by(conn, schema.dataset_version.c.id == job.version_id)
+        jobs.fence(conn, job)
+        version = version_by(conn, schema.dataset_version.c.id == job.version_id)
+        if version.state != "ingesting":
+            raise Conflict(
+                "version.not_ingesting", f"version {version.number} of {version.dataset} is {version.state}", state=version.state
+            )
+        findings = [*draft.findings, *_class_findings(version.classes, draft.layers)]
+        _clear(conn, version.id)
+        layer_ids = _insert_layers(conn, version, draft.layers)
+        state = _state(draft, findings)
+        if state == "draft":
+            _insert_tiles(conn, version, layer_ids, draft.tiles)
+            _sum_up(conn, draft.layers, layer_ids)
+            _insert_previews(conn, version, layer_ids, draft.previews)
+            if not any(layer.cells for layer in layers_of(conn, version.id)):
+                state = "rejected"
+                findings.append(DraftFinding("error", "version.empty", "Nothing in the files has a place.", "Upload files with content."))
+        _insert_findings(conn, version.id, findings)
+        sources = [{"name": s.name, "sha256": s.sha256, "size": s.size, "format": s.format} for s in draft.sources]
+        summary = {severity: sum(f.count for f in findings if f.severity == severity) for severity in ("error", "warning", "info")}
+        digest = _write_manifest(conn, version, {"sources": sources, "findings": summary, "tools": dict(sorted(draft.tools.items()))})
+        conn.execute(update(schema.dataset_version).where(schema.dataset_version.c.id == version.id).values(state=state))
+        about: dict[str, Any] = {"version": version.number, "job": job.id, "manifest_sha256": digest, "findings": summary}
+        log.append(conn, ex, None, _ACTIONS[state], owner=version.org, dataset=version.dataset, **about)
+        jobs.finish_in(conn, ex, job)
+        failpoints.hit("draft.before_commit")
+    failpoints.hit("draft.after_commit")
+    with db.read(ex) as conn:
+        return version_by(conn, schema.dataset_version.c.id == version.id)
+
+
+def classify(ex: Exchange, by: Actor, dataset: str, number: int, classes: Mapping[str, str]) -> Sequence[Layer]:
+    """Give layers of an own draft a handling class (`*` = all that are not named). Footage stays `original`.
+
+    Raises: Denied, NotFound, Invalid (`class.unknown`, `layer.unknown`), Conflict (`version.not_draft`).
+    """
+    for handling_class in classes.values():
+        licences.check_class(handling_class)
+    with db.begin(ex) as conn:
+        found = own_dataset(conn, by, dataset)
+        version = find_version(conn, by, f"{found.org}/{found.slug}", number)
+        if version.state != "draft":
+            raise Conflict(
+                "version.not_draft", f"version {number} of {dataset} is {version.state}; only a draft changes", state=version.state
+            )
+        layers = layers_of(conn, version.id)
+        unknown = classes.keys() - {ALL_LAYERS, *(layer.name for layer in layers)}
+        if unknown:
+            raise Invalid("layer.unknown", f"version {number} has no layer {', '.join(sorted(unknown))}", layers=sorted(unknown))
+        for layer in layers:
+            asked = classes.get(layer.name, classes.get(ALL_LAYERS, layer.handling_class))
+            raised = _class_of(asked, is_footage=bool(layer.about["footage"]), is_cleared="cleared" in layer.about)
+            conn.execute(update(schema.layer).where(schema.layer.c.id == layer.id).values(handling_class=raised))
+        digest = _rewrite_manifest(conn, version)
+        about: dict[str, Any] = {"version": number, "classes": dict(classes), "manifest_sha256": digest}
+        log.append(conn, ex, by, log.Action.VERSION_CLASSIFIED, dataset=found.slug, **about)
+        return layers_of(conn, version.id)
+
+
+def clear_footage(ex: Exchange, by: Actor | None, ref: str, number: int, layer: str, evidence: str) -> Layer:
+    """The operator says that footage was proven free of recognisable people and plates, and by what; its class becomes `pseudonymised`.
+
+    Until this is said, footage is `original` whatever its seller asks for; after it, it can be `pseudonymised` or `original`, never less.
+
+    Args:
+        by: an operator; None: the person at the machine.
+        ref: ORG/DATASET.
+        number: version, which must be a draft.
+        layer: its name.
+        evidence: what was examined and by whom; goes into the log and the manifest.
+    Raises: Denied, NotFound, Conflict (`version.not_draft`), Invalid (`footage.none`, `footage.evidence`).
+    """
+    authority.operator(by)
+    if not 10 <= len(evidence.strip()) <= 1000:
+        raise Invalid("footage.evidence", "say in 10 to 1,000 letters what was examined, how and by whom", given=len(evidence.strip()))
+    org, _, slug = ref.rpartition("/")
+    with db.begin(ex) as conn:
+        version = version_by(
+            conn,
+            (schema.organisation.c.slug == org) & (schema.dataset.c.slug == slug) & (schema.dataset_version.c.number == number),
+        )
+        if version.state != "draft":
+            raise Conflict("version.not_draft", f"version {number} of {ref} is {version.state}; only a draft changes", state=version.state)
+        found = next((one for one in layers_of(conn, version.id) if one.name == layer), None)
+        if found is None or not found.about["footage"]:
+            raise Invalid("footage.none", f"version {number} of {ref} has no layer {layer!r} with footage", layer=layer)
+        about = {**found.about, "cleared": evidence.strip()}
+        values = {"about": json.dumps(about, ensure_ascii=False, sort_keys=True), "handling_class": str(HandlingClass.PSEUDONYMISED)}
+        conn.execute(update(schema.layer).where(schema.layer.c.id == found.id).values(**values))
+        digest = _rewrite_manifest(conn, version)
+        said: dict[str, Any] = {"version": number, "evidence": evidence.strip(), "manifest_sha256": digest}
+        log.append(conn, ex, by, log.Action.FOOTAGE_CLEARED, owner=version.org, dataset=version.dataset, layer=layer, **said)
+        return next(one for one in layers_of(conn, version.id) if one.name == layer)
+
+
+def _state(draft: Draft, findings: Sequence[FindingLike]) -> str:
+    if any(finding.severity == "error" for finding in findings):
+        return "rejected"
+    return "unplaced" if draft.unplaced else "draft"
+
+
+def _class_of(asked: str | None, *, is_footage: bool, is_cleared: bool = False) -> str | None:
+    """Footage is `original` whatever was asked for: only a proof that it shows nobody (`clear_footage`) lowers it, to `pseudonymised`."""
+    if is_footage and not is_cleared:
+        return str(HandlingClass.ORIGINAL)
+    if is_footage and asked != HandlingClass.ORIGINAL:
+        return str(HandlingClass.PSEUDONYMISED)
+    return asked
+
+
+def _class_findings(classes: Mapping[str, str], layers: Sequence[DraftLayer]) -> Iterator[DraftFinding]:
+    for layer in layers:
+        asked = classes.get(layer.name, classes.get(ALL_LAYERS))
+        if layer.footage and asked not in (None, HandlingClass.ORIGINAL):
+            yield DraftFinding(
+                "info",
+                "class.raised",
+                f"Layer {layer.name} may show people and plates, so it is handled as original, not {asked}; buyers need a permit.",
+                "Nothing, or upload it without pictures.",
+                layer=layer.name,
+                value=str(asked),
+            )
+    for name in sorted(classes.keys() - {ALL_LAYERS, *(layer.name for layer in layers)}):
+        yield DraftFinding(
+            "warning", "class.layer_unknown", f"A class was given for a layer {name}, but there is none.", "Check the name.", layer=name
+        )
+
+
+def _clear(conn: Connection, version_id: str) -> None:
+    """Remove what an earlier, unplaced or failed ingest of the version left."""
+    row = schema.layer.c
+    of_it = select(row.id).where(row.version_id == version_id)
+    conn.execute(delete(schema.tile).where(schema.tile.c.layer_id.in_(of_it)))
+    conn.execute(delete(schema.preview).where(schema.preview.c.layer_id.in_(of_it)))
+    conn.execute(delete(schema.layer).where(row.version_id == version_id))
+    conn.execute(delete(schema.finding).where(schema.finding.c.version_id == version_id))
+
+
+def _insert_layers(conn: Connection, version: Version, layers: Sequence[DraftLayer]) -> dict[str, str]:
+    layer_ids = {}
+    for layer in layers:
+        if layer.read != layer.placed + layer.unplaced + layer.rejected or layer.name in layer_ids:
+            counts = f"read {layer.read}, placed {layer.placed}, unplaced {layer.unplaced}, rejected {layer.rejected}"
+            raise Invalid("draft.counts", f"layer {layer.name} does not add up: {counts}", layer=layer.name)
+        layer_ids[layer.name] = ids.new("lay")
+        captured = [iso_from_ns(ns) for ns in (layer.first_ns, layer.last_ns) if ns is not None]
+        about = {
+            "crs": layer.crs,
+            "crs_source": layer.crs_source,
+            "height_datum": layer.height_datum,
+            "height_source": layer.height_source,
+            "note": layer.note,
+            "box": list(layer.box) if layer.box else None,
+            "counts": {"read": layer.read, "placed": layer.placed, "unplaced": layer.unplaced, "rejected": layer.rejected},
+            "footage": layer.footage,
+            "captured": captured or None,
+            **({"own": list(layer.own)} if layer.own else {}),
+        }
+        asked = version.classes.get(layer.name, version.classes.get(ALL_LAYERS))
+        conn.execute(
+            insert(schema.layer).values(
+                id=layer_ids[layer.name],
+                version_id=version.id,
+                name=layer.name,
+                kind=str(layer.kind),
+                content=str(layer.content),
+                handling_class=_class_of(asked, is_footage=layer.footage),
+                about=json.dumps(about, ensure_ascii=False, sort_keys=True),
+            )
+        )
+    return layer_ids
+
+
+def _insert_tiles(conn: Connection, version: Version, layer_ids: Mapping[str, str], tiles: Iterable[EncodedTile]) -> None:
+    rows = (_tile_row(version.org_id, layer_ids, tile) for tile in tiles)
+    while chunk := list(islice(rows, CHUNK)):
+        conn.execute(insert(schema.tile), chunk)
+
+
+def _tile_row(org_id: str, layer_ids: Mapping[str, str], tile: EncodedTile) -> dict[str, Any]:
+    if tile.layer not in layer_ids or not 0 <= tile.cell < 4**16:
+        raise Invalid("draft.tiles", f"tile {tile.cell} of layer {tile.layer!r} belongs to no layer or lies outside the grid")
+    west, south, east, north = tile.bbox
+    return {
+        "layer_id": layer_ids[tile.layer],
+        "cell": tile.cell,
+        "part": tile.part,
+        "object_key": object_key(org_id, tile.sha256),
+        "sha256": tile.sha256,
+        "media_type": tile.media_type,
+        "west": west,
+        "south": south,
+        "east": east,
+        "north": north,
+        **dict(zip(QUANTITIES, _vector(tile.quantities), strict=True)),
+    }
+
+
+def _insert_previews(conn: Connection, version: Version, layer_ids: Mapping[str, str], previews: Sequence[DraftPreview]) -> None:
+    rows = [
+        {
+            "layer_id": layer_ids[preview.layer],
+            "kind": preview.kind,
+            "ordinal": preview.ordinal,
+            "object_key": preview_key(version.org_id, preview.sha256) if preview.sha256 else None,
+            "sha256": preview.sha256,
+            "media_type": preview.media_type,
+            "bytes": preview.size,
+            "about": json.dumps(preview.about, ensure_ascii=False, sort_keys=True),
+        }
+        for preview in previews
+        if preview.layer in layer_ids
+    ]
+    if rows:
+        conn.execute(insert(schema.preview), rows)
+
+
+def _sum_up(conn: Connection, layers: Sequence[DraftLayer], layer_ids: Mapping[str, str]) -> None:
+    """Fill the sums of each layer, and check that its tiles own exactly the records that were placed."""
+    tile = schema.tile.c
+    for layer in layers:
+        layer_id = layer_ids[layer.name]
+        sums = [func.coalesce(func.sum(tile[name]), 0).label(name) for name in QUANTITIES]
+        row = conn.execute(select(func.count(tile.cell.distinct()).label("cells"), *sums).where(tile.layer_id == layer_id)).mappings().one()
+        owned = int(row[_OWNED[layer.content]])
+        if owned != layer.placed:
+            message = f"layer {layer.name} placed {layer.placed} {_OWNED[layer.content]}, but its tiles own {owned}; nothing was stored"
+            raise Invalid("draft.counts", message, layer=layer.name, placed=layer.placed, owned=owned)
+        values = {name: int(row[name]) for name in ("cells", *QUANTITIES)}
+        conn.execute(update(schema.layer).where(schema.layer.c.id == layer_id).values(**values))
+
+
+def _insert_findings(conn: Connection, version_id: str, findings: Sequence[FindingLike]) -> None:
+    texts = ("file", "layer", "feature", "value", "message", "fix")
+    rows = [
+        {
+            "id": ids.new("fin"),
+            "version_id": version_id,
+            "ordinal": ordinal,
+            "severity": str(finding.severity),
+            "code": finding.code[:64],
+            "lon": finding.lon,
+            "lat": finding.lat,
+            "count": finding.count,
+            **{name: _storable(getattr(finding, name)) for name in texts},
+        }
+        for ordinal, finding in enumerate(findings)
+    ]
+    if rows:
+        conn.execute(insert(schema.finding), rows)
+
+
+def _storable(text: str) -> str:
+    """Text of a file as every database takes it: no NUL, no half characters, not endless."""
+    return str(text)[:MAX_TEXT].replace("\x00", "�").encode("utf-8", "replace").decode()
+
+
+def _write_manifest(conn: Connection, version: Version, given: Mapping[str, Any]) -> str:
+    """Write the manifest of a version from its rows and what was `given`; nothing random, no time of day: made again, it is the same."""
+    layers = [
+        {
+            "name": layer.name,
+            "kind": str(layer.kind),
+            "content": str(layer.content),
+            "class": layer.handling_class,
+            "about": layer.about,
+            "cells": layer.cells,
+            "quantities": dict(zip(QUANTITIES, _vector(layer.quantities), strict=True)),
+            "tiles_sha256": _tiles_digest(conn, layer.id),
+        }
+        for layer in layers_of(conn, version.id)
+    ]
+    whole = {"format": 1, "org": version.org, "dataset": version.dataset, "version": version.number, "layers": layers, **given}
+    text = rfc8785.dumps(whole)
+    digest = hashlib.sha256(text).hexdigest()
+    row = schema.dataset_version.c
+    conn.execute(update(schema.dataset_version).where(row.id == version.id).values(manifest=text.decode(), manifest_sha256=digest))
+    return digest
+
+
+def _rewrite_manifest(conn: Connection, version: Version) -> str:
+    """Write the manifest of a draft again after its layers changed."""
+    row = schema.dataset_version.c
+    before = json.loads(conn.execute(select(row.manifest).where(row.id == version.id)).scalar_one())
+    return _write_manifest(conn, version, {name: before[name] for name in ("sources", "findings", "tools")})
+
+
+def _tiles_digest(conn: Connection, layer_id: str) -> str:
+    """sha256 over one line a tile, in order of cell and part: `cell part sha256 media_type quantities...`."""
+    tile = schema.tile.c
+    columns = [tile.cell, tile.part, tile.sha256, tile.media_type, *(tile[name] for name in QUANTITIES)]
+    query = select(*columns).where(tile.layer_id == layer_id).order_by(tile.cell, tile.part)
+    digest = hashlib.sha256()
+    for row in conn.execute(query):
+        digest.update((" ".join(map(str, row)) + "\n").encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""`mapex demo`: an exchange with a made-up district."""

@@ -1,0 +1,1 @@
+"""The processes behind `mapex serve` and `mapex worker`, and their health."""

@@ -1,0 +1,1 @@
+"""The exchange over HTTP, as the command line uses it: requests, uploads, downloads."""

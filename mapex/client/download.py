@@ -1,0 +1,219 @@
+"""Downloading an order: grants in small groups, resumed at any byte, every file checked against its sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mapex.cli.output import Bar
+from mapex.client.http import Client
+from mapex.errors import Conflict, Invalid, Unavailable
+
+GRANT_GROUP = 100  # tiles asked for at once: few enough that each download starts well before its grant ends (120 s)
+GRANT_BYTES = 512 << 20
+PIECE = 1 << 20
+ATTEMPTS = 4
+_ENDED = 403  # what a store answers to an address whose time is over
+
+
+def holder_of(token: str, grant_id: str) -> str:
+    """The header value that proves who holds a grant: HMAC-SHA256 of the token's secret, hex (trust: it is in no URL)."""
+    secret = token.split("_", 2)[-1]  # the secret itself may hold underscores
+    return hmac.new(secret.encode(), b"mapex-holder" + grant_id.encode(), hashlib.sha256).hexdigest()
+
+
+class Download:
+    """One order on its way into one folder."""
+
+    def __init__(self, client: Client, order_id: str, folder: Path) -> None:
+        self.client, self.order_id, self.folder = client, order_id, folder
+        self._lock = threading.Lock()
+        self._done = 0
+        self._fetched = 0
+        self._settled = 0
+        self._total = 0
+        self._progress: Bar | None = None
+
+    def run(self, *, streams: int, progress: Bar) -> dict[str, Any]:
+        """Fetch what is missing, check everything, write the manifest.
+
+        Returns: `{files, bytes, verified, fetched, folder}`; `fetched` counts the files that came over the network now.
+        Raises: Conflict: a file does not have the promised sha256 (it is removed, so that the next run fetches it again).
+        """
+        order = self.client.call("GET", f"/orders/{self.order_id}")
+        tiles = list(self._tiles())
+        self._progress, self._total = progress, sum(t["size"] for t in tiles)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(streams) as pool:
+            wanted = [t for t, whole in zip(tiles, pool.map(self._is_whole, tiles), strict=True) if not whole]
+            while wanted:
+                before = self._settled
+                late = [tile for group in _groups(wanted) for tile in self._fetch_group(pool, group)]
+                if late and self._settled == before:
+                    text = f"The store refused {late[0]['path']} although it was granted a moment ago. Run the command again."
+                    raise Unavailable("download.refused", text, path=late[0]["path"])
+                wanted = late
+        self._write_manifest(order, tiles)
+        return {"files": len(tiles), "bytes": self._total, "verified": len(tiles), "fetched": self._fetched, "folder": str(self.folder)}
+
+    def _tiles(self) -> Iterator[dict[str, Any]]:
+        after = ""
+        while True:
+            page = self.client.call("GET", f"/orders/{self.order_id}/tiles", query={"after": after, "limit": 1000})
+            yield from page["tiles"]
+            after = page.get("next") or ""
+            if not after:
+                return
+
+    def _path(self, tile: dict[str, Any]) -> Path:
+        relative = PurePosixPath(tile["path"])
+        if relative.is_absolute() or ".." in relative.parts:
+            raise Invalid(
+                "download.path", f"The exchange named the file {tile['path']!r}, which lies outside the folder. Nothing was written."
+            )
+        return self.folder.joinpath(*relative.parts)
+
+    def _is_whole(self, tile: dict[str, Any]) -> bool:
+        path = self._path(tile)
+        if not path.is_file() or path.stat().st_size != tile["size"] or _sha256(path) != tile["sha256"]:
+            return False
+        self._count(tile["size"])
+        return True
+
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self._done += size
+            if self._progress is not None:
+                self._progress.update(self._done, self._total)
+
+    def _fetch_group(self, pool: ThreadPoolExecutor, group: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Fetch tiles under one call of grants; returns those whose grant ended before their turn came (a slow line)."""
+        granted = self.client.call("POST", "/grants", {"order": self.order_id, "tiles": [t["id"] for t in group]})
+        grants = {g["tile_id"]: g for g in granted["grants"]}
+        done = pool.map(lambda tile: self._fetch(tile, grants[tile["id"]]), group)
+        return [tile for tile, fetched in zip(group, done, strict=True) if not fetched]
+
+    def _fetch(self, tile: dict[str, Any], grant: dict[str, Any]) -> bool:
+        """Bring one tile, going on from what an earlier run left; False when the store does not take the grant any more."""
+        path = self._path(tile)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        begun = part.exists()
+        came = self._bring(part, tile, grant)
+        if begun and came is not None and not self._is_promised(part, tile):
+            # What an earlier run left was damaged: it is no reason to refuse, the tile is fetched from its first byte.
+            part.unlink(missing_ok=True)
+            came = self._bring(part, tile, grant)
+        if came is None:
+            return False
+        if not self._is_promised(part, tile):
+            found = _sha256(part)
+            part.unlink()
+            raise Conflict(
+                "download.corrupt",
+                f"{tile['path']} arrived with another content than promised (sha256). The file was removed; run the command again.",
+                path=tile["path"],
+                promised=tile["sha256"],
+                found=found,
+            )
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+        with self._lock:
+            self._settled += 1
+            self._fetched += came > 0
+        return True
+
+    @staticmethod
+    def _is_promised(part: Path, tile: dict[str, Any]) -> bool:
+        return bool(part.stat().st_size == tile["size"] and _sha256(part) == tile["sha256"])
+
+    def _bring(self, part: Path, tile: dict[str, Any], grant: dict[str, Any]) -> int | None:
+        """Bytes that came over the network until `part` was as long as the tile; None when the grant has ended."""
+        came = 0
+        for attempt in range(ATTEMPTS):
+            piece = self._continue(part, tile, grant, last=attempt == ATTEMPTS - 1)
+            if piece is None:
+                return None
+            came += piece
+            if part.exists() and part.stat().st_size >= tile["size"]:
+                break
+        return came
+
+    def _continue(self, part: Path, tile: dict[str, Any], grant: dict[str, Any], *, last: bool) -> int | None:
+        """Bytes that this request brought; None when the store refused the grant."""
+        from urllib3.exceptions import HTTPError
+
+        have = part.stat().st_size if part.exists() else 0
+        if have > tile["size"]:
+            part.unlink()
+            have = 0
+        if have == tile["size"]:
+            part.touch()
+            return 0
+        headers = dict(grant.get("headers") or {})
+        if grant.get("holder_required"):
+            headers["x-mapex-holder"] = holder_of(self.client.token, grant["id"])
+        if have:
+            headers["Range"] = f"bytes={have}-"
+        came = 0
+        try:
+            answer = self.client.pool.request(grant["method"], grant["url"], headers=headers, preload_content=False, redirect=False)
+            try:
+                if answer.status == _ENDED:
+                    return None
+                if answer.status not in (200, 206):
+                    raise Unavailable("download.refused", f"The store answered {answer.status} for {tile['path']}. Run the command again.")
+                if answer.status == 200 and have:
+                    part.unlink()
+                with part.open("ab") as file:
+                    for piece in answer.stream(PIECE):
+                        file.write(piece)
+                        came += len(piece)
+                        self._count(len(piece))
+            finally:
+                answer.release_conn()
+        except HTTPError as error:
+            if last:
+                raise Unavailable(
+                    "download.broken",
+                    f"The connection broke {ATTEMPTS} times while fetching {tile['path']}. Run the command again to go on.",
+                ) from error
+        return came
+
+    def _write_manifest(self, order: dict[str, Any], tiles: list[dict[str, Any]]) -> None:
+        keys = ("path", "sha256", "size", "dataset", "version", "layer", "tile", "part", "media_type", "licence", "attribution")
+        manifest = {
+            "order": order["id"],
+            "purpose": order.get("purpose"),
+            "licence": sorted({t["licence"] for t in tiles}),
+            "attribution": sorted({t["attribution"] for t in tiles if t["attribution"]}),
+            "files": [{k: t.get(k) for k in keys} for t in tiles],
+        }
+        path = self.folder / "manifest.json"
+        fresh = path.with_name("manifest.json.part")
+        fresh.write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
+        fresh.replace(path)
+
+
+def _groups(tiles: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    group: list[dict[str, Any]] = []
+    for tile in tiles:
+        group.append(tile)
+        if len(group) >= GRANT_GROUP or sum(t["size"] for t in group) >= GRANT_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,151 @@
+"""Uploading files: parts straight to the store, each bound to its sha256, resumed after a kill at any byte."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mapex.cli.output import Bar
+from mapex.client.http import Client
+from mapex.errors import Conflict, Invalid, Unavailable
+
+SIGN_GROUP = 16  # parts signed at once: their URLs must still be valid when their turn comes
+ATTEMPTS = 4
+_FULL = 507
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file to send: where it lies, and the name it has for the exchange (relative, with `/`)."""
+
+    path: Path
+    name: str
+    size: int
+
+
+def files_of(paths: tuple[Path, ...]) -> list[File]:
+    """The files named, folders gone through; names of a folder's files are relative to the folder's parent.
+
+    Raises: Invalid: a path does not exist, a folder is empty, or two files would have the same name.
+    """
+    found: list[File] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink() and not p.name.startswith("."))
+            if not inside:
+                raise Invalid("push.empty_folder", f"{path} is a folder without files.")
+            top = path.resolve().parent
+            found += [File(p, p.resolve().relative_to(top).as_posix(), p.stat().st_size) for p in inside]
+        elif path.is_file():
+            found.append(File(path, path.name, path.stat().st_size))
+        else:
+            raise Invalid("push.no_file", f"{path} does not exist.")
+    names = [f.name for f in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise Invalid("push.same_name", f"Two files are called {name}. Put them in one folder and push the folder.")
+    return found
+
+
+class Sending:
+    """Files on their way to one exchange."""
+
+    def __init__(self, client: Client, progress: Bar, total: int, *, streams: int) -> None:
+        self.client, self.progress, self.total, self.streams = client, progress, total, streams
+        self._lock = threading.Lock()
+        self._done = 0
+
+    def send(self, file: File) -> str:
+        """Upload one file, or what is still missing of it; returns the upload's id.
+
+        The exchange knows an unfinished upload again by name, size and sha256, so nothing needs to be remembered here.
+        Raises: Conflict: the file changed while it was sent.
+        """
+        if file.size == 0:
+            raise Invalid("push.empty_file", f"{file.path} is empty (0 bytes). Nothing was uploaded.")
+        digest = _sha256(file.path)
+        upload = self.client.call("POST", "/uploads", {"name": file.name, "size": file.size, "sha256": digest})
+        if upload["state"] == "complete":
+            self._count(file.size)
+            return str(upload["id"])
+        missing = self._missing(upload, file)
+        with ThreadPoolExecutor(self.streams) as pool:
+            for start in range(0, len(missing), SIGN_GROUP):
+                self._send_group(pool, upload, file, missing[start : start + SIGN_GROUP])
+        if file.path.stat().st_size != file.size or _sha256(file.path) != digest:
+            raise Conflict("push.file_changed", f"{file.path} changed while it was sent. Push it again.")
+        self.client.call("POST", f"/uploads/{upload['id']}/complete", {})
+        return str(upload["id"])
+
+    def _missing(self, upload: dict[str, Any], file: File) -> list[int]:
+        received = set(self.client.call("GET", f"/uploads/{upload['id']}")["received"])
+        part_size, count = upload["part_size"], upload["parts"]
+        self._count(sum(min(part_size, file.size - (n - 1) * part_size) for n in received))
+        return [n for n in range(1, count + 1) if n not in received]
+
+    def _send_group(self, pool: ThreadPoolExecutor, upload: dict[str, Any], file: File, numbers: list[int]) -> None:
+        part_size = upload["part_size"]
+        wanted = []
+        for number in numbers:
+            body = _part(file, number, part_size)
+            wanted.append({"number": number, "size": len(body), "sha256": hashlib.sha256(body).hexdigest()})
+        signed = self.client.call("POST", f"/uploads/{upload['id']}/parts", {"parts": wanted})["parts"]
+        list(pool.map(lambda request: self._put(request, _part(file, request["number"], part_size), file), signed))
+
+    def _put(self, request: dict[str, Any], body: bytes, file: File) -> None:
+        from urllib3.exceptions import HTTPError
+
+        for attempt in range(ATTEMPTS):
+            try:
+                answer = self.client.pool.request(
+                    request["method"], request["url"], body=body, headers=dict(request["headers"]), redirect=False, retries=False
+                )
+            except HTTPError as error:
+                if attempt == ATTEMPTS - 1:
+                    raise Unavailable(
+                        "push.broken", f"The connection to the store broke {ATTEMPTS} times at {file.name}. Push again to go on from there."
+                    ) from error
+                continue
+            if answer.status < 300:
+                self._count(len(body))
+                return
+            if answer.status == _FULL:
+                raise Unavailable(
+                    "store.full",
+                    f"The disk of the store is full; part {request['number']} of {file.name} was not taken. What arrived is kept: "
+                    "tell the operator, and push again to go on.",
+                )
+            if answer.status < 500 or attempt == ATTEMPTS - 1:
+                raise Unavailable(
+                    "push.refused", f"The store answered {answer.status} for part {request['number']} of {file.name}. Push again to go on."
+                )
+
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self._done += size
+            self.progress.update(self._done, self.total)
+
+
+def _part(file: File, number: int, part_size: int) -> bytes:
+    with file.path.open("rb") as stream:
+        stream.seek((number - 1) * part_size)
+        return stream.read(part_size)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def pairs(values: tuple[str, ...], option: str) -> Iterator[tuple[str, str]]:
+    """`NAME=VALUE` options as pairs. Raises Invalid naming the one that is not of that form."""
+    for value in values:
+        name, equals, rest = value.partition("=")
+        if not equals or not name or not rest:
+            raise Invalid("cli.pair", f"{option} {value!r} is not NAME=VALUE.")
+        yield name.strip(), rest.strip()

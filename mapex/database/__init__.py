@@ -1,0 +1,1 @@
+"""Tables, connections, migrations, and what opens a database."""

@@ -1,0 +1,100 @@
+"""Opening an exchange: engine, schema at the right revision, object store."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sqlalchemy import inspect, text
+
+from mapex.database import db, failpoints
+from mapex.database.migrations import HEAD
+from mapex.errors import Conflict
+from mapex.exchange import Exchange
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from mapex.config import Settings
+    from tiles.store.protocol import ObjectStore
+
+log = logging.getLogger(__name__)
+
+
+def open_exchange(settings: Settings, now: Callable[[], int] = time.time_ns) -> Exchange:
+    """The exchange of `settings`, ready for use: an empty database gets its tables, an older one is upgraded.
+
+    Raises: Conflict: the database is newer than this program. Unavailable: it does not answer.
+    """
+    ex = Exchange(settings, db.open_engine(settings), open_store(settings, now), now)
+    try:
+        upgrade(ex)
+    except BaseException:
+        ex.engine.dispose()
+        raise
+    return ex
+
+
+def revision(engine: Engine) -> str | None:
+    """Schema revision of the database; None for an empty one."""
+    with engine.connect() as conn:
+        return _revision(conn)
+
+
+def upgrade(ex: Exchange) -> None:
+    """Bring the schema to `HEAD` in one transaction, so that a kill leaves the old one; processes take turns."""
+    with db.read(ex) as conn:
+        if _revision(conn) == HEAD:
+            return
+    with db.begin(ex) as conn:
+        db.take_turns(conn, "mapex.migrations")
+        found = _revision(conn)
+        if found == HEAD:
+            return
+        _run_alembic(conn, found)
+        failpoints.hit("migration.before_commit")
+    log.info("database schema upgraded from %s to %s", found or "nothing", HEAD)
+
+
+def open_store(settings: Settings, now: Callable[[], int] = time.time_ns) -> ObjectStore:
+    """The object store that `settings` names; MinIO is not spoken to yet."""
+    if settings.store == "minio":
+        from tiles.store.minio import MinioStore
+
+        return MinioStore(
+            settings.store_endpoint,
+            access_key=settings.store_access_key,
+            secret_key=settings.store_secret_key,
+            upload_access_key=settings.store_upload_access_key,
+            upload_secret_key=settings.store_upload_secret_key,
+            prefix=settings.store_bucket_prefix,
+            region=settings.store_region,
+            secure=settings.store_secure,
+            public_url=settings.store_public_url,
+            now=now,
+        )
+    from tiles.store.directory import DirectoryStore
+
+    return DirectoryStore(settings.store_dir, url=f"{settings.store_public_url}/store", secret_key=settings.signing_key, now=now)
+
+
+def _revision(conn: Connection) -> str | None:
+    if not inspect(conn).has_table("alembic_version"):
+        return None
+    found: str | None = conn.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
+
+
+def _run_alembic(conn: Connection, found: str | None) -> None:
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    from mapex.database.migrations import configuration
+
+    config = configuration(conn)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise Conflict("schema.newer", f"the database has schema {found}, which this mapex ({HEAD}) does not know; install a newer mapex")
+    command.upgrade(config, "head")

@@ -1,0 +1,1 @@
+"""Uploads, placements and jobs: what comes in before it is a draft."""

@@ -1,0 +1,1 @@
+"""What is on sale: offers, products, recalls, appraisals, sales."""

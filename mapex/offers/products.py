@@ -1,0 +1,176 @@
+"""A dataset on offer as everybody may see it, signed in or not: what it is, its versions, how good it is, what it costs.
+
+Whatever is not on offer by an active organisation is the same to everybody: there is no such dataset. What is in the tiles, names of
+files and places of findings are not here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, bindparam, text
+
+from mapex.catalogue.versions import VISIBLE, Layer, layers_of
+from mapex.database import db
+from mapex.errors import NotFound
+from mapex.exchange import Exchange
+from mapex.pyramid.coverage import Box, Covered, Shown
+from mapex.rules import quality
+from tiles.grid import grid
+
+_BOX_ZOOM = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A version that was published: its number, state (published, superseded), and when."""
+
+    number: int
+    state: str
+    published_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Findings of one code in the version on sale, added up: for how many records they speak."""
+
+    severity: str
+    code: str
+    layer: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A layer of the version on sale with its age in whole days and its quality (0 to 100, or `quality.UNKNOWN`)."""
+
+    layer: Layer
+    age: int
+    quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A dataset on offer."""
+
+    org: str
+    org_name: str
+    slug: str
+    title: str
+    description: str
+    releases: Sequence[Release]
+    goods: Sequence[Good]
+    findings: Sequence[Noted]
+    licence: str
+    attribution: str
+    rates: Mapping[str, int]
+    priced_ns: int
+    box: Box | None
+
+
+def get(ex: Exchange, org: str, slug: str) -> Product:
+    """The dataset of an organisation that is on offer.
+
+    Raises: NotFound (`dataset.unknown`): absent, a draft, withdrawn, or of a suspended organisation; nobody is told which.
+    """
+    now = ex.now()
+    with db.read(ex) as conn:
+        row = _on_offer(conn, org, slug)
+        layers = layers_of(conn, row["version_id"])
+        facts = text(f"SELECT layer_id, seen_ns, quality FROM shown_layer WHERE layer_id IN ({_OF_VERSION})")
+        shown = {one.layer_id: (quality.age_days(one.seen_ns, now), one.quality) for one in conn.execute(facts, dict(row))}
+        goods = [Good(layer, *shown[layer.id]) for layer in layers if layer.id in shown]
+        return Product(
+            org=org,
+            org_name=row["org_name"],
+            slug=slug,
+            title=row["title"],
+            description=row["description"],
+            releases=_releases(conn, row["dataset_id"]),
+            goods=goods,
+            findings=_findings(conn, row["version_id"]),
+            licence=row["licence"],
+            attribution=row["attribution"],
+            rates=json.loads(row["rate_card"]),
+            priced_ns=row["priced_ns"],
+            box=_box(conn, goods),
+        )
+
+
+def box_of(ex: Exchange, ref: str) -> Box | None:
+    """Where the dataset `ORG/SLUG` lies, in degrees; None when nothing of that name is on offer."""
+    org, _, slug = ref.partition("/")
+    try:
+        return get(ex, org, slug).box
+    except NotFound:
+        return None
+
+
+def cells(ex: Exchange, org: str, slug: str, z: int, lo: int, hi: int) -> Sequence[Covered]:
+    """As `coverage.cells`, of one dataset.
+
+    Raises: NotFound (`dataset.unknown`).
+    """
+    now = ex.now()
+    statement = text(
+        "SELECT s.cell, k.kind, SUM(s.cells), MAX(k.seen_ns), MAX(k.quality) FROM shown_layer k "
+        f"JOIN tile_sum s ON s.layer_id = k.layer_id WHERE k.layer_id IN ({_OF_VERSION}) AND s.z = :z "
+        "AND s.cell >= :lo AND s.cell < :hi GROUP BY s.cell, k.kind ORDER BY s.cell, k.kind"
+    )
+    found: dict[int, dict[str, Shown]] = {}
+    with db.read(ex) as conn:
+        row = _on_offer(conn, org, slug)
+        for cell, kind, count, seen, score in conn.execute(statement, {**row, "z": z, "lo": lo, "hi": hi}):
+            found.setdefault(cell, {})[kind] = Shown(int(count), quality.age_days(seen, now), score)
+    return [Covered(cell, kinds) for cell, kinds in found.items()]
+
+
+_OF_VERSION = "SELECT id FROM layer WHERE version_id = :version_id"
+
+
+def _on_offer(conn: Connection, org: str, slug: str) -> RowMapping:
+    found = conn.execute(
+        text(
+            "SELECT d.id AS dataset_id, d.title, d.description, g.name AS org_name, o.version_id, o.licence, o.attribution, o.rate_card, "
+            "o.created_ns AS priced_ns FROM dataset d JOIN organisation g ON g.id = d.org_id AND g.state = 'active' "
+            "JOIN offer o ON o.dataset_id = d.id AND o.state = 'live' WHERE g.slug = :org AND d.slug = :slug"
+        ),
+        {"org": org, "slug": slug},
+    ).mappings()
+    row = found.first()
+    if row is None:
+        raise NotFound("dataset.unknown", "there is no such dataset")
+    return row
+
+
+def _releases(conn: Connection, dataset_id: str) -> list[Release]:
+    asked = text(
+        "SELECT number, state, published_ns FROM dataset_version WHERE dataset_id = :dataset AND state IN :visible "
+        "AND published_ns IS NOT NULL ORDER BY number DESC"
+    ).bindparams(bindparam("visible", expanding=True))
+    return [Release(*row) for row in conn.execute(asked, {"dataset": dataset_id, "visible": list(VISIBLE)})]
+
+
+def _findings(conn: Connection, version_id: str) -> list[Noted]:
+    asked = text(
+        "SELECT severity, code, layer, SUM(count) FROM finding WHERE version_id = :version GROUP BY severity, code, layer "
+        "ORDER BY CASE severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, 4 DESC, code, layer"
+    )
+    return [Noted(severity, code, layer, int(count)) for severity, code, layer, count in conn.execute(asked, {"version": version_id})]
+
+
+def _box(conn: Connection, goods: Sequence[Good]) -> Box | None:
+    """Around the cells that hold what the files said, or else around coarser ones that hold anything."""
+    boxes = [grid.around(good.layer.about["box"]) for good in goods if good.layer.cells and good.layer.about.get("box")]
+    if not boxes:
+        asked = text("SELECT DISTINCT cell FROM tile_sum WHERE z = :z AND layer_id IN :layers").bindparams(
+            bindparam("layers", expanding=True)
+        )
+        found = conn.execute(asked, {"z": _BOX_ZOOM, "layers": [good.layer.id for good in goods]}).scalars()
+        boxes = [grid.bounds(cell, _BOX_ZOOM) for cell in found]
+    if not boxes:
+        return None
+    west, south, east, north = zip(*boxes, strict=True)
+    return min(west), min(south), max(east), max(north)

@@ -1,0 +1,88 @@
+"""Recalls: a seller takes a version back for good. What was bought of it can no longer be read, and its holders are told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, text, update
+
+from mapex import authority
+from mapex.audit.log import Action, append
+from mapex.catalogue import datasets
+from mapex.catalogue.versions import Version
+from mapex.database import db
+from mapex.database.schema import audit_event, dataset_version
+from mapex.errors import Conflict
+from mapex.exchange import Actor, Exchange
+from mapex.offers import offers
+
+RELEASED = ("published", "superseded", "withdrawn")
+"""States from which a version can be recalled: those in which somebody may hold tiles of it."""
+
+
+def holders(ex: Exchange, by: Actor, dataset: str, number: int) -> int:
+    """How many organisations hold tiles of a version of an own dataset; never which.
+
+    Raises: Denied, NotFound.
+    """
+    authority.member(by)
+    with db.read(ex) as conn:
+        return _holders(conn, datasets.find_version(conn, by, f"{by.org_slug}/{dataset}", number).id)
+
+
+def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version, int]:
+    """Recall a version of an own dataset: it leaves the market, and from the commit on no grant is given for tiles of it.
+
+    Returns: the version, and the number of organisations that hold tiles of it.
+    Raises: Denied, NotFound. Conflict: `version.not_released` (a draft is not on anybody's disk; a recalled version is recalled).
+    """
+    with db.begin(ex) as conn:
+        datasets.own_dataset(conn, by, dataset)  # locked: not published, withdrawn or recalled twice at once
+        version = datasets.find_version(conn, by, f"{by.org_slug}/{dataset}", number)
+        if version.state not in RELEASED:
+            message = f"version {number} of {dataset} is {version.state}; only a version that was on sale can be recalled"
+            raise Conflict("version.not_released", message, state=version.state)
+        if version.state == "published":
+            offers.end(conn, ex, by, version)
+        conn.execute(update(dataset_version).where(dataset_version.c.id == version.id).values(state="recalled"))
+        count = _holders(conn, version.id)
+        append(conn, ex, by, Action.VERSION_RECALLED, dataset=version.dataset, version=number, holders=count)
+        return datasets.find_version(conn, by, f"{by.org_slug}/{dataset}", number), count
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A version that was bought and recalled since; `at_ns` is when."""
+
+    org: str
+    dataset: str
+    version: int
+    at_ns: int
+
+
+def of_order(ex: Exchange, by: Actor, order_id: str) -> list[Recalled]:
+    """The recalled versions of which an order of `by`'s organisation has tiles.
+
+    Raises: Denied: `by` is of no organisation.
+    """
+    statement = text(
+        "SELECT DISTINCT g.slug AS org, d.slug AS dataset, v.number FROM entitlement e JOIN layer l ON l.id = e.layer_id "
+        "JOIN dataset_version v ON v.id = l.version_id AND v.state = 'recalled' JOIN dataset d ON d.id = v.dataset_id "
+        "JOIN organisation g ON g.id = d.org_id WHERE e.order_id = :order AND e.org_id = :buyer ORDER BY g.slug, d.slug, v.number"
+    )
+    with db.read(ex) as conn:
+        found = conn.execute(statement, {"order": order_id, "buyer": authority.member(by)}).all()
+        return [Recalled(row.org, row.dataset, row.number, _recalled_ns(conn, row.org, row.dataset, row.number)) for row in found]
+
+
+def _recalled_ns(conn: Connection, org: str, dataset: str, number: int) -> int:
+    """When the log says that a version was recalled."""
+    row = audit_event.c
+    query = select(row.at_ns, row.payload).where(row.action == Action.VERSION_RECALLED, row.owner == org, row.dataset == dataset)
+    return next(int(one.at_ns) for one in conn.execute(query) if json.loads(one.payload)["version"] == number)
+
+
+def _holders(conn: Connection, version_id: str) -> int:
+    statement = text("SELECT COUNT(DISTINCT e.org_id) FROM entitlement e JOIN layer l ON l.id = e.layer_id WHERE l.version_id = :version")
+    return int(conn.execute(statement, {"version": version_id}).scalar_one())

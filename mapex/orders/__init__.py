@@ -1,0 +1,1 @@
+"""Orders, their terms and lines, the ledger, renewals and updates."""

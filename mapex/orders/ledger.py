@@ -1,0 +1,280 @@
+"""Money: double-entry accounts in whole KRW, append-only.
+
+Accounts: a *wallet* of each organisation (prepaid; what it earns by selling goes there and pays what it buys), *vat* (tax collected)
+and *bank* (the mirror of all money paid in: its balance is minus the sum of the others). The entries of a transaction sum to
+zero; the balance of an account is the cached sum of its entries, and a wallet's is never negative (CHECK in the database).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, insert, select, text, update
+
+from mapex import authority, ids
+from mapex.audit.log import Action, append
+from mapex.database import db
+from mapex.database.schema import ledger_account, ledger_entry, ledger_transaction, order, organisation
+from mapex.errors import Conflict, Denied, Invalid, Unpaid
+from mapex.exchange import Actor, Exchange
+from mapex.people import participants
+
+BANK = "acc_bank"
+VAT = "acc_vat"
+
+MAX_AMOUNT = 10**12
+"""KRW of one credit; a typing mistake should not become money."""
+
+MAX_KEY = 255
+CREDIT_PREFIX = "credit:"
+"""What the keys of credits begin with among the keys of all transactions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a statement: what changed the wallet, and the balance after it."""
+
+    transaction: str
+    kind: str  # credit | order
+    at_ns: int
+    memo: str
+    order_id: str | None  # only of own orders: a seller is not told which order of whom an income is
+    amount: int
+    balance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """An organisation's prepaid money, with the newest entries first."""
+
+    org: str
+    balance: int
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """A payment that the operator booked into a wallet, and the balance now."""
+
+    transaction: str
+    org: str
+    amount: int
+    balance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money paid in, as it was booked: the slug of whose wallet, KRW, and the reference that makes it book once."""
+
+    org: str
+    amount: int
+    reference: str
+    memo: str
+    at_ns: int
+
+
+def wallet_id(org_id: str) -> str:
+    """Id of the wallet account of an organisation."""
+    return "acc_" + org_id
+
+
+def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo: str = "") -> Credit:
+    """Book `amount` KRW paid in by the organisation with slug `org`; the same `key` again changes nothing and answers the same.
+
+    Raises:
+        Denied: `by` is not the operator (None: the command line on the exchange itself).
+        NotFound: no such organisation.
+        Invalid: `credit.amount`, `text.malformed` (no reference). Conflict: `credit.key_reused`.
+    """
+    authority.operator(by)
+    if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= MAX_AMOUNT:
+        raise Invalid("credit.amount", f"a credit is a whole number of KRW from 1 to {MAX_AMOUNT}, not {amount!r}", amount=str(amount))
+    key = participants.check_text(key, "reference", MAX_KEY - len(CREDIT_PREFIX))
+    stored_key = CREDIT_PREFIX + key
+
+    def book(conn: Connection) -> Credit:
+        db.take_turns(conn, stored_key)
+        found = participants.find_org(conn, org)
+        wallet = open_wallet(conn, found.id)
+        before = conn.execute(select(ledger_transaction.c.id).where(ledger_transaction.c.key == stored_key)).scalar()
+        if before is None:
+            transaction = post(conn, ex, "credit", {BANK: -amount, wallet: amount}, key=stored_key, memo=memo)
+            append(conn, ex, by, Action.WALLET_CREDITED, owner=found.slug, amount=amount, transaction=transaction, key=key)
+        else:
+            transaction = before
+            booked = conn.execute(
+                select(ledger_entry.c.amount).where(ledger_entry.c.transaction_id == before, ledger_entry.c.account_id == wallet)
+            ).scalar()
+            if booked != amount:
+                raise Conflict("credit.key_reused", f"key {key!r} booked another credit before; take a new key for a new payment", key=key)
+        return Credit(transaction, found.slug, amount, balance(conn, wallet))
+
+    with db.begin(ex) as conn:
+        return book(conn)
+
+
+def payments(ex: Exchange, by: Actor, *, limit: int = 20) -> list[Payment]:
+    """The payments that were booked last, newest first.
+
+    Raises: Denied: `by` is not the operator.
+    """
+    authority.operator(by)
+    query = (
+        select(
+            organisation.c.slug, ledger_entry.c.amount, ledger_transaction.c.key, ledger_transaction.c.memo, ledger_transaction.c.created_ns
+        )
+        .select_from(ledger_transaction.join(ledger_entry).join(ledger_account).join(organisation))
+        .where(ledger_transaction.c.kind == "credit")
+        .order_by(ledger_transaction.c.created_ns.desc(), ledger_transaction.c.id.desc())
+        .limit(limit)
+    )
+    with db.read(ex) as conn:
+        rows = conn.execute(query).all()
+    return [Payment(row.slug, row.amount, row.key.removeprefix(CREDIT_PREFIX), row.memo, row.created_ns) for row in rows]
+
+
+def wallet(ex: Exchange, by: Actor, org: str | None = None, *, limit: int = 100) -> Wallet:
+    """The wallet of `by`'s organisation; auditors and operators name one.
+
+    Raises: Denied: no organisation, or not the own one. NotFound. Invalid: `limit` not within 1 to 1000.
+    """
+    if not 1 <= limit <= 1000:
+        raise Invalid("page.limit", f"limit must be 1 to 1000, not {limit}", limit=limit)
+    if not authority.sees_all(by):
+        authority.member(by)
+        if org is not None and org != by.org_slug:
+            raise Denied("wallet.foreign", "a wallet is shown to its own organisation only")
+        org = by.org_slug
+    if org is None:
+        raise Invalid("wallet.org", "name the organisation whose wallet is asked for")
+    with db.read(ex) as conn:
+        found = participants.find_org(conn, org)
+        now = balance(conn, wallet_id(found.id))
+        rows = conn.execute(_entries(found.id).limit(limit)).all()
+    return Wallet(found.slug, now, _running(rows, found.id, now))
+
+
+def statement(ex: Exchange, by: Actor) -> Wallet:
+    """The wallet of `by`'s organisation with every entry that there ever was, newest first.
+
+    Raises: Denied: no organisation.
+    """
+    org_id = authority.member(by)
+    with db.read(ex) as conn:
+        now = balance(conn, wallet_id(org_id))
+        rows = conn.execute(_entries(org_id)).all()
+    return Wallet(by.org_slug, now, _running(rows, org_id, now))
+
+
+def _entries(org_id: str) -> Select[tuple[Any, ...]]:
+    """Query of the entries of an organisation's wallet, newest first."""
+    return (
+        select(
+            ledger_transaction.c.id,
+            ledger_transaction.c.kind,
+            ledger_transaction.c.created_ns,
+            ledger_transaction.c.memo,
+            ledger_entry.c.amount,
+            order.c.id.label("order_id"),
+            order.c.org_id.label("buyer"),
+        )
+        .select_from(ledger_entry.join(ledger_transaction).outerjoin(order, order.c.id == ledger_transaction.c.order_id))
+        .where(ledger_entry.c.account_id == wallet_id(org_id))
+        .order_by(ledger_transaction.c.created_ns.desc(), ledger_transaction.c.id.desc())
+    )
+
+
+def _running(rows: Sequence[Any], org_id: str, now: int) -> list[Entry]:
+    """The entries of rows of `_entries`, with the balance after each; `now` is the balance after the first."""
+    entries, running = [], now
+    for row in rows:
+        own = row.order_id if row.buyer == org_id else None
+        entries.append(Entry(row.id, row.kind, row.created_ns, row.memo, own, row.amount, running))
+        running -= row.amount
+    return entries
+
+
+def balance(conn: Connection, account_id: str) -> int:
+    """Balance of an account; 0 for one that was never used."""
+    return conn.execute(select(ledger_account.c.balance).where(ledger_account.c.id == account_id)).scalar() or 0
+
+
+def open_wallet(conn: Connection, org_id: str) -> str:
+    """Id of the organisation's wallet account, which is made when it is not there yet."""
+    account_id = wallet_id(org_id)
+    _open(conn, account_id, "wallet", org_id)
+    return account_id
+
+
+def post(
+    conn: Connection,
+    ex: Exchange,
+    kind: str,
+    amounts: Mapping[str, int],
+    *,
+    order_id: str | None = None,
+    key: str | None = None,
+    memo: str = "",
+) -> str:
+    """Write one transaction (`amounts`: KRW by account id) and move the cached balances with it; returns its id.
+
+    Raises: ValueError: the amounts do not sum to zero. Unpaid: a wallet would be negative.
+    """
+    if sum(amounts.values()) != 0:
+        raise ValueError(f"entries do not sum to zero: {dict(amounts)}")
+    transaction = ids.new("txn")
+    conn.execute(insert(ledger_transaction).values(id=transaction, kind=kind, order_id=order_id, key=key, memo=memo, created_ns=ex.now()))
+    moved = {account: amount for account, amount in amounts.items() if amount}
+    for account, amount in sorted(moved.items()):  # everybody takes the rows in the same order, so that no two wait for each other
+        _move(conn, account, amount)
+    if moved:
+        rows = [{"id": ids.new("led"), "transaction_id": transaction, "account_id": a, "amount": n} for a, n in sorted(moved.items())]
+        conn.execute(insert(ledger_entry), rows)
+    total = conn.execute(select(func.coalesce(func.sum(ledger_entry.c.amount), 0)).where(ledger_entry.c.transaction_id == transaction))
+    if total.scalar_one() != 0:
+        raise ValueError(f"transaction {transaction} does not sum to zero")
+    return transaction
+
+
+def check_funds(conn: Connection, account_id: str, needed: int) -> None:
+    """Pass when the account holds `needed` KRW. The caller holds the buyer's turn, so that until the commit it can only get more.
+
+    Raises: Unpaid: `wallet.insufficient`, with `needed` and `available`.
+    """
+    available = balance(conn, account_id)
+    if available < needed:
+        raise Unpaid(
+            "wallet.insufficient",
+            f"{needed} KRW are needed and the wallet holds {available} KRW; have the operator credit at least {needed - available} KRW",
+            needed=needed,
+            available=available,
+        )
+
+
+def check_key(key: object) -> str:
+    """`key` when it can be an idempotency key.
+
+    Raises: Invalid: `order.key`.
+    """
+    if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY or not key.isprintable() or not key.isascii():
+        raise Invalid(
+            "order.key", f"an idempotency key is 1 to {MAX_KEY} printable ASCII characters that the client chose for this request"
+        )
+    return key
+
+
+def _move(conn: Connection, account: str, amount: int) -> None:
+    if account in (BANK, VAT):
+        _open(conn, account, account.removeprefix("acc_"), None)
+    elif amount < 0:
+        check_funds(conn, account, -amount)
+    changed = conn.execute(update(ledger_account).where(ledger_account.c.id == account).values(balance=ledger_account.c.balance + amount))
+    if changed.rowcount != 1:
+        raise ValueError(f"no account {account}")
+
+
+def _open(conn: Connection, account_id: str, kind: str, org_id: str | None) -> None:
+    statement = "INSERT INTO ledger_account (id, kind, org_id, balance) VALUES (:id, :kind, :org, 0) ON CONFLICT (id) DO NOTHING"
+    conn.execute(text(statement), {"id": account_id, "kind": kind, "org": org_id})

@@ -1,0 +1,94 @@
+"""Terms of a quote against those of the buyer's last order of the dataset: licence, attribution, rates; which orders hold its tiles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, String, bindparam, text
+
+from mapex import authority
+from mapex.database import db
+from mapex.exchange import Actor, Exchange
+from mapex.prices.quotes import Quote
+from mapex.rights import entitlements
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under what a version of a dataset is sold."""
+
+    version: int
+    licence: str
+    attribution: str
+    rates: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A dataset of the quote that the organisation bought from before: the terms then, in `order_id`, and now."""
+
+    dataset: str
+    org: str
+    order_id: str
+    ordered_ns: int
+    old: Terms
+    new: Terms
+
+    @property
+    def rates(self) -> list[tuple[str, int | None, int | None]]:
+        """Unit, rate then, rate now, of each rate that differs."""
+        units = sorted({*self.old.rates, *self.new.rates})
+        pairs = [(unit, self.old.rates.get(unit), self.new.rates.get(unit)) for unit in units]
+        return [pair for pair in pairs if pair[1] != pair[2]]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing but the version differs."""
+        return not self.rates and (self.old.licence, self.old.attribution) == (self.new.licence, self.new.attribution)
+
+
+def since_last(ex: Exchange, by: Actor, quote: Quote) -> list[Change]:
+    """What differs from the last order of each dataset of the quote; datasets that were never bought are left out."""
+    org_id = authority.member(by)
+    with db.read(ex) as conn:
+        rows = _offers(conn, sorted({pin.offer_id for pin in quote.estimate.pins}))
+        found = [_change(conn, org_id, row, quote.created_ns) for row in rows]
+    return sorted((one for one in found if one is not None), key=lambda one: (one.dataset, one.org))
+
+
+def holding(ex: Exchange, by: Actor, quote: Quote) -> Sequence[str]:
+    """Ids of the own orders that hold tiles of the quote's datasets in its area, the one with the most tiles first."""
+    org_id = authority.member(by)
+    with db.read(ex) as conn:
+        datasets = [row["dataset_id"] for row in _offers(conn, sorted({pin.offer_id for pin in quote.estimate.pins}))]
+        return entitlements.orders_in(conn, org_id, datasets, quote.estimate.areas[0])
+
+
+def _change(conn: Connection, org_id: str, now: RowMapping, before_ns: int) -> Change | None:
+    last = text(
+        "SELECT p.id, p.created_ns FROM purchase_order p WHERE p.org_id = :org AND p.created_ns < :before AND EXISTS (SELECT 1 "
+        "FROM entitlement e WHERE e.order_id = p.id AND e.layer_id IN (SELECT l.id FROM layer l JOIN dataset_version v "
+        "ON v.id = l.version_id WHERE v.dataset_id = :dataset)) ORDER BY p.created_ns DESC, p.id DESC LIMIT 1"
+    )
+    order = conn.execute(last, {"org": org_id, "dataset": now["dataset_id"], "before": before_ns}).first()
+    if order is None:
+        return None
+    query = text("SELECT offer_id FROM entitlement WHERE order_id = :order AND dataset_id = :dataset LIMIT 1")
+    offer_id = conn.execute(query, {"order": order.id, "dataset": now["dataset_id"]}).scalar_one()
+    old = _offers(conn, [offer_id])[0]
+    return Change(now["dataset"], now["org"], order.id, order.created_ns, _terms(old), _terms(now))
+
+
+def _offers(conn: Connection, offer_ids: Sequence[str]) -> Sequence[RowMapping]:
+    statement = text(
+        "SELECT o.id, o.dataset_id, o.licence, o.attribution, o.rate_card, v.number, d.slug AS dataset, g.slug AS org FROM offer o "
+        "JOIN dataset_version v ON v.id = o.version_id JOIN dataset d ON d.id = o.dataset_id JOIN organisation g ON g.id = d.org_id "
+        "WHERE o.id IN :offers ORDER BY o.id"
+    ).bindparams(bindparam("offers", expanding=True, type_=String()))
+    return conn.execute(statement, {"offers": list(offer_ids)}).mappings().all()
+
+
+def _terms(row: RowMapping) -> Terms:
+    return Terms(row["number"], row["licence"], row["attribution"], json.loads(row["rate_card"]))

@@ -1,0 +1,248 @@
+"""Updates: what of a bought order has a newer version on sale, and what exactly those tiles cost.
+
+A cell has *changed* when the version on sale has it and the buyer does not hold that content in whole; *added* cells lie in the area
+that was asked for and were not there to be bought; *removed* ones are in the version on sale no longer. Nothing is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, String, bindparam, text
+
+from mapex import authority
+from mapex.database import db
+from mapex.errors import Invalid, NotFound
+from mapex.exchange import Actor, Exchange
+from mapex.prices import quotes
+from mapex.prices.estimates import Estimate, Line, Pin, Refusal, lines_of
+from mapex.pyramid import cell_sums
+from mapex.pyramid.cell_sums import NOTHING
+from mapex.pyramid.live_layers import offers_in
+from mapex.rights import permits
+from mapex.rules import licences
+from mapex.rules.pricing import vat_of
+from tiles.grid import grid
+from tiles.grid.grid import ZOOM, UInt64s
+from tiles.grid.region import Cover
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChange:
+    """What happened to one layer of an order since: cells (n,) at the sale zoom, sorted. `layer_id` is the layer on sale now."""
+
+    dataset: str
+    org: str
+    layer: str
+    kind: str
+    version: int
+    bought_version: int
+    layer_id: str | None
+    changed: UInt64s
+    added: UInt64s
+    removed: UInt64s
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """The changes of an order, layer by layer, and what the changed tiles cost, without and with the added ones.
+
+    `tiles` counts the cells of each layer of the order. A price is None where there is nothing to buy.
+    """
+
+    order_id: str
+    tiles: int
+    layers: tuple[LayerChange, ...]
+    price: Estimate | None
+    price_with_added: Estimate | None
+
+    @property
+    def changed(self) -> int:
+        """Tiles with a newer version."""
+        return sum(len(layer.changed) for layer in self.layers)
+
+    @property
+    def added(self) -> int:
+        """Tiles that are new in the area."""
+        return sum(len(layer.added) for layer in self.layers)
+
+    @property
+    def removed(self) -> int:
+        """Tiles that the newer version has no longer."""
+        return sum(len(layer.removed) for layer in self.layers)
+
+
+def of_order(ex: Exchange, by: Actor, order_id: str) -> Updates:
+    """What of an own order is outdated, and the price of it now.
+
+    Raises: NotFound: `order.unknown`.
+    """
+    org_id = authority.member(by)
+    with db.read(ex) as conn:
+        bought = _bought(conn, ex, org_id, order_id)
+        found = tuple(changes(conn, org_id, order_id, bought))
+        purpose, now = str(bought.estimate.purpose), ex.now()
+        price = price_of(conn, org_id, found, purpose, now) if any(len(layer.changed) for layer in found) else None
+        more = price_of(conn, org_id, found, purpose, now, added=True) if any(len(layer.added) for layer in found) else None
+    return Updates(order_id, bought.estimate.tiles, found, price, more)
+
+
+def counts(ex: Exchange, by: Actor, order_ids: Sequence[str]) -> Mapping[str, int]:
+    """How many tiles of each of the own orders have a newer version on sale; orders without any are left out."""
+    org_id = authority.member(by)
+    statement = text(
+        "SELECT order_id, COUNT(*) FROM (SELECT DISTINCT e.order_id, e.cell, n.id FROM entitlement e "
+        "JOIN offer o ON o.dataset_id = e.dataset_id AND o.state = 'live' "
+        "JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
+        "JOIN layer n ON n.version_id = o.version_id AND n.name = e.layer_name AND n.id <> e.layer_id "
+        f"JOIN tile_sum s ON s.z = {ZOOM} AND s.cell = e.cell AND s.layer_id = n.id "
+        f"LEFT JOIN owned_sum w ON w.org_id = e.org_id AND w.z = {ZOOM} AND w.cell = e.cell AND w.layer_id = n.id "
+        "WHERE e.order_id IN :orders AND e.org_id = :org AND e.state = 'active' AND COALESCE(w.cells, 0) = 0) c GROUP BY order_id"
+    ).bindparams(bindparam("orders", expanding=True, type_=String()))
+    with db.read(ex) as conn:
+        return {row[0]: row[1] for row in conn.execute(statement, {"orders": list(order_ids), "org": org_id})}
+
+
+def quote(ex: Exchange, by: Actor, order_id: str, *, added: bool = False) -> quotes.Quote:
+    """Hold the price of exactly the outdated tiles of an own order, for its purpose; with `added` also of those that are new there.
+
+    Raises: NotFound: `order.unknown`. Invalid: `order.current` (nothing newer is on sale). What `quotes.hold` raises.
+    """
+    org_id = authority.member(by)
+    with db.read(ex) as conn:
+        bought = _bought(conn, ex, org_id, order_id)
+    request = {"region": None, "layers": None, "dataset": None, "updates_of": order_id, "added": added}
+    return quotes.hold(ex, by, request, pricing(order_id, bought, str(bought.estimate.purpose), added=added), name=bought.name)
+
+
+def pricing(order_id: str, bought: quotes.Quote, purpose: str, *, added: bool) -> quotes.Pricing:
+    """What prices the outdated tiles of an order, of which `bought` was the quote."""
+
+    def price(conn: Connection, org_id: str, at_ns: int) -> Estimate:
+        found = list(changes(conn, org_id, order_id, bought))
+        if not any(len(layer.changed) or (added and len(layer.added)) for layer in found):
+            raise Invalid("order.current", f"nothing newer than what order {order_id} holds is on sale", order=order_id)
+        return price_of(conn, org_id, found, purpose, at_ns, added=added)
+
+    return price
+
+
+def changes(conn: Connection, org_id: str, order_id: str, bought: quotes.Quote) -> list[LayerChange]:
+    """The layers of an order of which another version is on sale now and something differs; `bought` is the quote of the order."""
+    found = []
+    areas = {pin.layer_id: bought.estimate.areas[pin.area] for pin in bought.estimate.pins}
+    for row in _live_layers(conn, list(areas)):
+        values = {"order": order_id, "org": org_id, "old": row.old_id, "new": row.new_id}
+        owned = f"LEFT JOIN owned_sum w ON w.org_id = :org AND w.z = {ZOOM} AND w.cell = s.cell AND w.layer_id = :new"
+        mine = "e.order_id = :order AND e.layer_id = :old AND e.state = 'active'"
+        on_sale = f"s.z = {ZOOM} AND s.cell = e.cell AND s.layer_id = :new"
+        changed = (
+            f"SELECT DISTINCT e.cell FROM entitlement e JOIN tile_sum s ON {on_sale} {owned} WHERE {mine} AND COALESCE(w.cells, 0) = 0"
+        )
+        removed = f"SELECT DISTINCT e.cell FROM entitlement e WHERE {mine} AND NOT EXISTS (SELECT 1 FROM tile_sum s WHERE {on_sale})"
+        head, more = cell_sums.with_ranges(conn, [(ZOOM, areas[row.old_id])])
+        added = (
+            f"{head} SELECT s.cell FROM {cell_sums.join_ranges(conn, 'tile_sum', 's.layer_id = :new')} {owned} "
+            "WHERE COALESCE(w.cells, 0) = 0 AND NOT EXISTS (SELECT 1 FROM entitlement e WHERE e.order_id = :order "
+            "AND e.layer_id = :old AND e.cell = s.cell)"
+        )
+        made = LayerChange(
+            dataset=row.dataset,
+            org=row.org,
+            layer=row.layer,
+            kind=row.kind,
+            version=row.version,
+            bought_version=row.bought_version,
+            layer_id=row.new_id,
+            changed=_cells(conn, changed, values),
+            added=_cells(conn, added, {**values, **more}),
+            removed=_cells(conn, removed, values),
+        )
+        if len(made.changed) or len(made.added) or len(made.removed):
+            found.append(made)
+    return sorted(found, key=lambda one: (one.dataset, one.org, one.layer))
+
+
+def price_of(conn: Connection, org_id: str, found: Sequence[LayerChange], purpose: str, at_ns: int, *, added: bool = False) -> Estimate:
+    """The price of the changed cells of each layer, and of the added ones if wished; of nothing else that lies there."""
+    lines: list[Line] = []
+    refusals: list[Refusal] = []
+    pins: list[Pin] = []
+    whole = (
+        Cover.from_cells(np.concatenate([_wanted(layer, added) for layer in found])) if found else Cover.from_cells(np.empty(0, np.uint64))
+    )
+    areas: list[UInt64s] = [whole.ranges]
+    for layer in found:
+        cells = _wanted(layer, added)
+        if layer.layer_id is None or not len(cells):
+            continue
+        cover = Cover.from_cells(cells)
+        sums = cell_sums.sums(conn, cover.pyramid(cell_sums.ZMIN))
+        for offer in offers_in(conn, {layer.layer_id: sums[layer.layer_id]}):
+            about = (offer.dataset, offer.org, offer.layer, offer.handling_class)
+            if not licences.allows(offer.licence, purpose):
+                message = f"the licence {offer.licence} of {offer.org}/{offer.dataset} does not allow the purpose {purpose}"
+                refusals.append(Refusal("licence.purpose", message, *about, offer.sums.cells))
+                continue
+            decision = permits.check(conn, org_id, offer.handling_class, purpose, cover, at_ns)
+            for refusal in decision.refusals:
+                refusals.append(Refusal(refusal.code, refusal.sentence, *about, len(refusal.cells)))
+                cover = cover.difference(Cover.from_cells(np.asarray(refusal.cells, np.uint64)))
+            if not cover.count:
+                continue
+            pieces = cover.pyramid(cell_sums.ZMIN)
+            total = cell_sums.sums(conn, pieces)[offer.layer_id]
+            lines += lines_of(offer, total, cell_sums.owned_sums(conn, org_id, pieces).get(offer.layer_id, NOTHING))
+            areas.append(cover.ranges)
+            permit = (decision.permit.id, decision.permit.number) if decision.permit else (None, "")
+            pins.append(Pin(offer.layer_id, offer.offer_id, offer.seller_id, len(areas) - 1, *permit))
+    lines.sort(key=lambda line: (line.dataset, line.org, line.layer))
+    subtotal = sum(line.amount for line in lines)
+    vat = vat_of(subtotal)
+    return Estimate(
+        purpose=purpose,
+        area_m2=float(grid.area_m2(whole.cells()).sum()),
+        tiles=sum({(line.org, line.dataset, line.layer): line.tiles for line in lines}.values()),
+        lines=tuple(lines),
+        refusals=tuple(refusals),
+        subtotal=subtotal,
+        vat=vat,
+        total=subtotal + vat,
+        licences=tuple(sorted({line.licence for line in lines})),
+        pins=tuple(sorted(pins, key=lambda pin: pin.layer_id)),
+        areas=tuple(areas),
+    )
+
+
+def _bought(conn: Connection, ex: Exchange, org_id: str, order_id: str) -> quotes.Quote:
+    quote_id = conn.execute(
+        text("SELECT quote_id FROM purchase_order WHERE id = :order AND org_id = :org"), {"order": order_id, "org": org_id}
+    ).scalar()
+    if quote_id is None:
+        raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+    return quotes.load(conn, ex, org_id, quote_id)
+
+
+def _live_layers(conn: Connection, layer_ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """For each bought layer of whose dataset another version is on sale: the layer of the same name there, if it has one."""
+    statement = text(
+        "SELECT l.id AS old_id, n.id AS new_id, l.name AS layer, l.kind, d.slug AS dataset, g.slug AS org, v.number AS version, "
+        "b.number AS bought_version FROM layer l JOIN dataset_version b ON b.id = l.version_id "
+        "JOIN offer o ON o.dataset_id = b.dataset_id AND o.state = 'live' AND o.version_id <> b.id "
+        "JOIN dataset_version v ON v.id = o.version_id JOIN dataset d ON d.id = b.dataset_id "
+        "JOIN organisation g ON g.id = d.org_id AND g.state = 'active' "
+        "LEFT JOIN layer n ON n.version_id = o.version_id AND n.name = l.name WHERE l.id IN :layers"
+    ).bindparams(bindparam("layers", expanding=True, type_=String()))
+    return conn.execute(statement, {"layers": list(layer_ids)}).all()
+
+
+def _cells(conn: Connection, statement: str, values: Mapping[str, object]) -> UInt64s:
+    typed = text(statement).bindparams(bindparam("new", type_=String()))
+    return np.sort(np.array([row[0] for row in conn.execute(typed, dict(values))], dtype=np.uint64))
+
+
+def _wanted(layer: LayerChange, added: bool) -> UInt64s:
+    return np.concatenate([layer.changed, layer.added]) if added else layer.changed

@@ -1,0 +1,1 @@
+"""Organisations and persons: roles, invitations, passwords, API tokens."""

@@ -1,0 +1,354 @@
+"""Organisations and persons: what signs in for them is in `mapex.people.passwords` and `mapex.people.tokens`.
+
+A suspended person or organisation is refused from the next request on, because each request asks anew.
+`by=None` is the operator at the machine (the command line on the exchange itself).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from mapex import authority, ids
+from mapex.audit import log
+from mapex.database import db, schema
+from mapex.errors import Conflict, Invalid, NotFound
+from mapex.exchange import Actor, Exchange
+from mapex.people import passwords
+from mapex.pyramid import shown
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f\ud800-\udfff]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,188}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Org:
+    """An organisation: it sells and buys."""
+
+    id: str
+    slug: str
+    name: str
+    state: str  # active | suspended
+    created_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person; `org_id` is None for auditors and operators. `session_key` changes when all sessions must end."""
+
+    id: str
+    email: str
+    name: str
+    org_id: str | None
+    org_slug: str
+    role: str
+    state: str
+    org_state: str
+    session_key: str
+    has_password: bool
+    language: str
+    created_ns: int
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the person may act: neither person nor organisation is suspended."""
+        return self.state == "active" and self.org_state == "active"
+
+    @property
+    def actor(self) -> Actor:
+        """The person as actor with all scopes."""
+        return Actor(self.id, self.email, self.role, self.org_id, self.org_slug)
+
+
+def add_org(ex: Exchange, by: Actor | None, slug: str, name: str = "") -> Org:
+    """A new organisation.
+
+    Raises: Denied, Invalid (`slug.malformed`), Conflict (`org.exists`).
+    """
+    authority.operator(by)
+    check_slug(slug)
+    org = Org(ids.new("org"), slug, check_text(name or slug, "name", 255), "active", ex.now())
+
+    def work(conn: Connection) -> Org:
+        if conn.execute(select(schema.organisation.c.id).where(schema.organisation.c.slug == slug)).first():
+            raise Conflict("org.exists", f"an organisation {slug!r} exists already", slug=slug)
+        conn.execute(insert(schema.organisation).values(id=org.id, slug=slug, name=org.name, state=org.state, created_ns=org.created_ns))
+        log.append(conn, ex, by, log.Action.ORG_ADDED, owner=slug, name=org.name)
+        return org
+
+    return db.run(ex, work)
+
+
+def orgs(ex: Exchange) -> Sequence[Org]:
+    """All organisations by slug."""
+    with db.read(ex) as conn:
+        return [_org(row) for row in conn.execute(select(schema.organisation).order_by(schema.organisation.c.slug)).mappings()]
+
+
+def find_org(conn: Connection, slug: str) -> Org:
+    """The organisation of this slug.
+
+    Raises: NotFound.
+    """
+    row = conn.execute(select(schema.organisation).where(schema.organisation.c.slug == slug)).mappings().first()
+    if row is None:
+        raise NotFound("org.unknown", "there is no such organisation")
+    return _org(row)
+
+
+def get_org(ex: Exchange, slug: str) -> Org:
+    """As `find_org`, in its own transaction."""
+    with db.read(ex) as conn:
+        return find_org(conn, slug)
+
+
+def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
+    """Suspend or resume an organisation with all its persons and tokens; effective on their next request."""
+    authority.operator(by)
+    action = state_action(state, log.Action.ORG_SUSPENDED, log.Action.ORG_RESUMED)
+    with db.begin(ex) as conn:
+        org = find_org(conn, slug)
+        if org.state == state:
+            return org  # said twice: nothing changes, nothing is logged
+        conn.execute(update(schema.organisation).where(schema.organisation.c.slug == slug).values(state=state))
+        shown.show_org(conn, org.id, active=state == "active")
+        log.append(conn, ex, by, action, owner=slug)
+        return find_org(conn, slug)
+
+
+def add_person(
+    ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: str = "member", name: str = "", password: str | None = None
+) -> Person:
+    """A new person: a member of the organisation with slug `org`, or an auditor or operator (of none).
+
+    Raises: Denied, Invalid (`person.*`, `password.*`), NotFound (`org.unknown`), Conflict (`person.exists`).
+    """
+    authority.operator(by)
+    email = check_email(email)
+    check_role(role, org)
+    hashed = passwords.hashed(password) if password is not None else None
+
+    def work(conn: Connection) -> Person:
+        return enter_person(conn, ex, by, email, org=org, role=role, name=name, password_hash=hashed)
+
+    return db.run(ex, work)
+
+
+def enter_person(
+    conn: Connection,
+    ex: Exchange,
+    by: Actor | None,
+    email: str,
+    *,
+    org: str,
+    role: str,
+    name: str,
+    password_hash: str | None,
+    **logged: str,
+) -> Person:
+    """Write a new person in the caller's transaction, who has checked that `by` may and that role and organisation fit.
+
+    Args:
+        logged: what else belongs into the audit row.
+    Raises: NotFound (`org.unknown`), Conflict (`person.exists`).
+    """
+    if conn.execute(select(schema.person.c.id).where(schema.person.c.email == email)).first():
+        raise Conflict("person.exists", f"{email} exists already", email=email)
+    row = {
+        "id": ids.new("per"),
+        "email": email,
+        "name": check_text(name or email.partition("@")[0], "name", 255),
+        "org_id": find_org(conn, org).id if org else None,
+        "role": role,
+        "state": "active",
+        "password_hash": password_hash,
+        "session_key": secrets.token_hex(32),
+        "created_ns": ex.now(),
+    }
+    conn.execute(insert(schema.person).values(**row))
+    log.append(conn, ex, by, log.Action.PERSON_ADDED, owner=org, subject=email, role=role, **logged)
+    return _find_person(conn, schema.person.c.email == email)
+
+
+def get_person(ex: Exchange, *, person_id: str = "", email: str = "", session_key: str = "") -> Person | None:
+    """The person with this id, e-mail or session key (give one), or None."""
+    column, value = (
+        (schema.person.c.id, person_id)
+        if person_id
+        else (schema.person.c.session_key, session_key)
+        if session_key
+        else (schema.person.c.email, email.strip().lower())
+    )
+    with db.read(ex) as conn:
+        row = conn.execute(select_persons().where(column == value)).mappings().first()
+    return person_of(row) if row else None
+
+
+def find_person(conn: Connection, email: str) -> Person:
+    """The person of this e-mail, in the caller's transaction.
+
+    Raises: NotFound: `person.unknown`.
+    """
+    return _find_person(conn, schema.person.c.email == email)
+
+
+def persons(ex: Exchange, by: Actor | None = None) -> Sequence[Person]:
+    """All persons by e-mail; a member gets those of the own organisation."""
+    query = select_persons().order_by(schema.person.c.email)
+    if by is not None and not authority.sees_all(by):
+        query = query.where(schema.person.c.org_id == by.org_id)
+    with db.read(ex) as conn:
+        return [person_of(row) for row in conn.execute(query).mappings()]
+
+
+def set_language(ex: Exchange, by: Actor, language: str) -> None:
+    """Remember the language of the pages for a person (`ko` or `en`)."""
+    if language not in ("ko", "en"):
+        raise Invalid("person.language", f"language must be ko or en, not {language!r}", language=language)
+    with db.begin(ex) as conn:
+        conn.execute(update(schema.person).where(schema.person.c.id == by.person_id).values(language=language))
+
+
+def set_password(ex: Exchange, by: Actor | None, email: str, password: str) -> None:
+    """Set a person's password (operator, or the person); all sessions of the person end.
+
+    Raises: Denied, NotFound, Invalid (`password.short`, `password.long`).
+    """
+    email = check_email(email)
+    if by is None or by.email != email:
+        authority.operator(by)
+    hashed = passwords.hashed(password)
+    with db.begin(ex) as conn:
+        person = _find_person(conn, schema.person.c.email == email)
+        values = {"password_hash": hashed, "session_key": secrets.token_hex(32)}
+        conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(**values))
+        log.append(conn, ex, by, log.Action.PERSON_PASSWORD_SET, owner=person.org_slug, subject=email)
+
+
+def verify_password(ex: Exchange, email: str, password: str) -> Person | None:
+    """The active person with this password, or None; takes equally long whether the person exists or not.
+
+    Raises: Unavailable: too many log-ins at once (`login.busy`).
+    """
+    with db.read(ex) as conn:
+        person = schema.person.c
+        row = conn.execute(select(person.id, person.password_hash).where(person.email == email.strip().lower())).first()
+    stored = row.password_hash if row and row.password_hash else None
+    fits = passwords.fits(stored, password)
+    if row is None or stored is None or not fits:
+        return None
+    found = get_person(ex, person_id=row.id)
+    return found if found and found.is_active else None
+
+
+def actor_of(ex: Exchange, person_id: str) -> Actor | None:
+    """The person as actor, or None when unknown or suspended."""
+    person = get_person(ex, person_id=person_id)
+    return person.actor if person and person.is_active else None
+
+
+def note_session(ex: Exchange, person: Actor | None, what: str, *, email: str = "") -> None:
+    """Log that a session was `opened`, `closed`, or `refused` (nobody: a wrong password for `email`)."""
+    action = {"opened": log.Action.SESSION_OPENED, "closed": log.Action.SESSION_CLOSED, "refused": log.Action.SESSION_REFUSED}[what]
+    with db.begin(ex) as conn:
+        log.append(conn, ex, person, action, **({"subject": email[:255]} if email else {}))
+
+
+def check_email(email: str) -> str:
+    """`email` in small letters.
+
+    Raises: Invalid: `person.email`.
+    """
+    email = email.strip().lower()
+    if not _EMAIL.fullmatch(email):
+        raise Invalid("person.email", f"{email[:80]!r} is no e-mail address", email=email[:80])
+    return email
+
+
+def check_role(role: str, org: str) -> None:
+    """Pass when the role exists and goes with the organisation (slug, or empty).
+
+    Raises: Invalid: `person.role`, `person.org`.
+    """
+    if role not in authority.ROLES:
+        raise Invalid("person.role", f"role must be one of {', '.join(authority.ROLES)}, not {role!r}", role=role)
+    if (role == "member") != bool(org):
+        raise Invalid("person.org", "a member needs an organisation; auditors and operators have none", role=role, org=org)
+
+
+def check_slug(slug: str) -> str:
+    """`slug` itself.
+
+    Raises: Invalid: not 1 to 63 of a-z, 0-9 and inner hyphens.
+    """
+    if not _SLUG.fullmatch(slug):
+        raise Invalid("slug.malformed", f"{slug[:80]!r} must be 1 to 63 of a-z, 0-9 and inner hyphens", slug=slug[:80])
+    return slug
+
+
+def check_text(value: str, name: str, longest: int) -> str:
+    """`value` stripped.
+
+    Raises: Invalid: empty, too long, or with control characters (PostgreSQL cannot store NUL) or half characters.
+    """
+    text = value.strip()
+    if not text or len(text) > longest or any(_is_unusable(character) for character in text):
+        raise Invalid("text.malformed", f"{name} must have 1 to {longest} characters without control characters", field=name)
+    return text
+
+
+def _is_unusable(character: str) -> bool:
+    code = ord(character)
+    return (code < 32 and character not in "\n\t") or code == 127 or 0xD800 <= code <= 0xDFFF
+
+
+def select_persons() -> Any:
+    """The query for persons with their organisations, whose rows `person_of` takes."""
+    org = schema.organisation.c
+    return select(schema.person, org.slug.label("org_slug"), org.state.label("org_state")).outerjoin(
+        schema.organisation, org.id == schema.person.c.org_id
+    )
+
+
+def _find_person(conn: Connection, condition: Any) -> Person:
+    row = conn.execute(select_persons().where(condition)).mappings().first()
+    if row is None:
+        raise NotFound("person.unknown", "there is no such person")
+    return person_of(row)
+
+
+def person_of(row: RowMapping) -> Person:
+    """The person of a row of `select_persons`."""
+    return Person(
+        id=row["id"],
+        email=row["email"],
+        name=row["name"],
+        org_id=row["org_id"],
+        org_slug=row["org_slug"] or "",
+        role=row["role"],
+        state=row["state"],
+        org_state=row["org_state"] or "active",
+        session_key=row["session_key"],
+        has_password=row["password_hash"] is not None,
+        language=row["language"],
+        created_ns=row["created_ns"],
+    )
+
+
+def _org(row: RowMapping) -> Org:
+    return Org(row["id"], row["slug"], row["name"], row["state"], row["created_ns"])
+
+
+def state_action(state: str, suspended: log.Action, resumed: log.Action) -> log.Action:
+    """What is logged of a change to this state.
+
+    Raises: Invalid: `state.unknown`.
+    """
+    if state not in ("active", "suspended"):
+        raise Invalid("state.unknown", f"state must be active or suspended, not {state!r}", state=state)
+    return suspended if state == "suspended" else resumed

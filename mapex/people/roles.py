@@ -1,0 +1,86 @@
+"""What a person is in the exchange: role and state. Changing either ends all sessions and needs an operator; one operator always stays.
+
+A role that is taken ends the API tokens too: a token of a former life must not gain or keep a power that nobody gave it.
+`by=None` is the operator at the machine (the command line on the exchange itself).
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy import Connection, func, select, update
+
+from mapex import authority
+from mapex.audit import log
+from mapex.database import db, schema
+from mapex.errors import Conflict
+from mapex.exchange import Actor, Exchange
+from mapex.people.participants import Person, check_email, check_role, find_org, find_person, state_action
+
+
+def set_role(ex: Exchange, by: Actor | None, email: str, role: str, *, org: str = "") -> Person:
+    """Give a person another role, in the organisation with slug `org` if it is that of a member; effective on the next request.
+
+    All sessions of the person end and all API tokens are revoked. The same role said again changes nothing.
+
+    Raises: Denied, NotFound (`person.unknown`, `org.unknown`), Invalid (`person.role`, `person.org`), Conflict (`operator.last`).
+    """
+    authority.operator(by)
+    check_role(role, org)
+    email = check_email(email)
+    with db.begin(ex) as conn:
+        person = find_person(conn, email)
+        if (person.role, person.org_slug) == (role, org):
+            return person
+        if role != "operator":
+            _keep_an_operator(conn, person)
+        org_id = find_org(conn, org).id if org else None
+        values = {"role": role, "org_id": org_id, "session_key": secrets.token_hex(32)}
+        conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(**values))
+        token = schema.api_token.c
+        mine = update(schema.api_token).where(token.person_id == person.id, token.revoked_ns.is_(None))
+        revoked = conn.execute(mine.values(revoked_ns=ex.now())).rowcount
+        log.append(
+            conn,
+            ex,
+            by,
+            log.Action.PERSON_ROLE_CHANGED,
+            owner=org or person.org_slug,
+            subject=email,
+            role=role,
+            before=person.role,
+            before_org=person.org_slug,
+            tokens_revoked=revoked,
+        )
+        return find_person(conn, email)
+
+
+def set_state(ex: Exchange, by: Actor | None, email: str, state: str) -> Person:
+    """Suspend (all sessions end, tokens are refused) or resume a person; effective on the next request.
+
+    Raises: Denied, NotFound (`person.unknown`), Invalid (`state.unknown`), Conflict (`operator.last`).
+    """
+    authority.operator(by)
+    action = state_action(state, log.Action.PERSON_SUSPENDED, log.Action.PERSON_RESUMED)
+    email = check_email(email)
+    with db.begin(ex) as conn:
+        person = find_person(conn, email)
+        if person.state == state:
+            return person  # said twice: nothing changes, nothing is logged
+        if state != "active":
+            _keep_an_operator(conn, person)
+        values = {"state": state, "session_key": secrets.token_hex(32)}
+        conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(**values))
+        log.append(conn, ex, by, action, owner=person.org_slug, subject=email)
+        return find_person(conn, email)
+
+
+def _keep_an_operator(conn: Connection, leaving: Person) -> None:
+    """Refuse when nobody else could operate the exchange; two who leave at the same time take turns."""
+    if leaving.role != "operator" or leaving.state != "active":
+        return
+    db.take_turns(conn, "operators")
+    person = schema.person.c
+    others = select(func.count()).where(person.role == "operator", person.state == "active", person.id != leaving.id)
+    if not conn.execute(others).scalar_one():
+        raise Conflict("operator.last", f"{leaving.email} is the only active operator; make another one first", email=leaving.email)

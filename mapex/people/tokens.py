@@ -1,0 +1,126 @@
+"""API tokens: what programs of a person sign in with. A revoked or expired one is refused from the next request on."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import RowMapping, insert, select, update
+
+from mapex import authority, ids
+from mapex.audit import log
+from mapex.database import db, schema
+from mapex.errors import Invalid, NotFound
+from mapex.exchange import Actor, Exchange
+from mapex.people.participants import Person, check_text, person_of, select_persons
+from mapex.times import DAY_NS
+
+SCOPES = ("*", "read", "sell", "buy", "audit", "operate")
+"""What a token may be limited to: read = look at everything the person may see; `*` = all the person may do."""
+
+TOKEN_DAYS = 90
+MAX_TOKEN_DAYS = 366
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An API token without its secret."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_ns: int
+    expires_ns: int
+    revoked_ns: int | None
+
+
+def create(
+    ex: Exchange, person: Person | Actor, name: str = "", scopes: Iterable[str] = ("*",), days: int = TOKEN_DAYS, *, by: Actor | None = None
+) -> str:
+    """A new API token of `person`: the secret `mpx_<id>_<secret>`, shown this once and stored as sha256 only.
+
+    Args:
+        by: who makes it: the person, an operator, or None at the machine.
+    Raises: Invalid (`token.scope`, `token.days`), Denied.
+    """
+    chosen = tuple(dict.fromkeys(scopes))
+    unknown = [scope for scope in chosen if scope not in SCOPES]
+    if unknown or not chosen:
+        raise Invalid("token.scope", f"scopes are {', '.join(SCOPES)}, not {', '.join(unknown) or 'none'}", scopes=unknown)
+    if not 1 <= days <= MAX_TOKEN_DAYS:
+        raise Invalid("token.days", f"a token lives 1 to {MAX_TOKEN_DAYS} days, not {days}", days=days)
+    person_id = person.id if isinstance(person, Person) else person.person_id
+    if by is not None and by.person_id != person_id:
+        authority.operator(by)
+    if by is not None and "*" not in by.scopes and not set(chosen) <= by.scopes:
+        raise Invalid("token.scope", "a limited token cannot make a wider one", scopes=list(chosen))
+    token_id = ids.new("tok")
+    secret = f"mpx_{token_id.removeprefix('tok_')}_{secrets.token_urlsafe(32)}"
+    now = ex.now()
+    row = {
+        "id": token_id,
+        "person_id": person_id,
+        "hash": _hash(secret),
+        "name": check_text(name or "token", "name", 255),
+        "scopes": " ".join(chosen),
+        "created_ns": now,
+        "expires_ns": now + days * DAY_NS,
+    }
+    with db.begin(ex) as conn:
+        conn.execute(insert(schema.api_token).values(**row))
+        log.append(conn, ex, by, log.Action.TOKEN_CREATED, owner=person.org_slug, subject=person.email, token=token_id, scopes=list(chosen))
+    return secret
+
+
+def of(ex: Exchange, by: Actor) -> Sequence[Token]:
+    """The tokens of `by` that are not revoked, newest first."""
+    row = schema.api_token.c
+    query = select(schema.api_token).where(row.person_id == by.person_id, row.revoked_ns.is_(None)).order_by(row.created_ns.desc(), row.id)
+    with db.read(ex) as conn:
+        return [_token(found) for found in conn.execute(query).mappings()]
+
+
+def revoke(ex: Exchange, by: Actor, token_id: str) -> None:
+    """Revoke a token of one's own (an operator: of anyone); effective on its next request.
+
+    Raises: NotFound: absent, foreign, or revoked before.
+    """
+    row = schema.api_token.c
+    whose = () if by.role == "operator" else (row.person_id == by.person_id,)
+    with db.begin(ex) as conn:
+        these = update(schema.api_token).where(row.id == token_id, row.revoked_ns.is_(None), *whose)
+        person_id = conn.execute(these.values(revoked_ns=ex.now()).returning(row.person_id)).scalar()
+        if person_id is None:
+            raise NotFound("token.unknown", "there is no such token")
+        person = person_of(conn.execute(select_persons().where(schema.person.c.id == person_id)).mappings().one())
+        log.append(conn, ex, by, log.Action.TOKEN_REVOKED, owner=person.org_slug, subject=person.email, token=token_id)
+
+
+def actor_of(ex: Exchange, secret: str) -> Actor | None:
+    """Who acts with this token; None when it is unknown, expired, revoked, or its person or organisation is suspended."""
+    prefix, _, rest = secret.partition("_")
+    token_id, _, tail = rest.partition("_")
+    if prefix != "mpx" or not token_id or not tail or len(secret) > 255:
+        return None
+    token = schema.api_token.c
+    query = select_persons().add_columns(token.hash, token.scopes, token.expires_ns, token.revoked_ns)
+    query = query.join(schema.api_token, token.person_id == schema.person.c.id).where(token.id == f"tok_{token_id}")
+    with db.read(ex) as conn:
+        row = conn.execute(query).mappings().first()
+    if row is None or not hmac.compare_digest(row["hash"], _hash(secret)):
+        return None
+    person = person_of(row)
+    if row["revoked_ns"] is not None or row["expires_ns"] <= ex.now() or not person.is_active:
+        return None
+    return Actor(person.id, person.email, person.role, person.org_id, person.org_slug, frozenset(row["scopes"].split()))
+
+
+def _token(row: RowMapping) -> Token:
+    return Token(row["id"], row["name"], tuple(row["scopes"].split()), row["created_ns"], row["expires_ns"], row["revoked_ns"])
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""What a region costs: estimates, quotes, demand, saved areas."""

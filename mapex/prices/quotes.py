@@ -1,0 +1,293 @@
+"""Quotes: an estimate that is stored, signed and held for some minutes; it pins the offers and the exact set of tiles."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import rfc8785
+from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select, text, update
+
+from mapex import authority, ids
+from mapex.audit.log import Action, append
+from mapex.database import db
+from mapex.database.schema import order as purchase
+from mapex.database.schema import quote as table
+from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
+from mapex.exchange import Actor, Exchange
+from mapex.people import participants
+from mapex.prices import demand
+from mapex.prices.estimates import Area, Estimate, Line, Pin, Refusal, Wanted, price, want
+from mapex.pyramid import cell_sums
+from mapex.times import MINUTE_NS
+from tiles.grid.grid import ZOOM, UInt64s
+from tiles.grid.region import Cover, Region
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A held price. `request` is what was asked for, as JSON; `order_id` is set once it was bought.
+
+    `name` is what the buyer calls the area. `request` may name the quote that this one `replaces`, and the order of which this one
+    is the update (`updates_of`).
+    """
+
+    id: str
+    org_id: str
+    request: Mapping[str, Any]
+    estimate: Estimate
+    tiles_sha256: str
+    created_ns: int
+    expires_ns: int
+    order_id: str | None = None
+    name: str = ""
+
+    @property
+    def wanted(self) -> Wanted:
+        """The request again, to price it anew."""
+        layers = self.request["layers"]
+        return Wanted(
+            Cover(self.estimate.areas[0]),
+            self.estimate.area_m2,
+            None if layers is None else frozenset(layers),
+            self.request["dataset"],
+            self.estimate.purpose,
+        )
+
+
+def quote(
+    ex: Exchange,
+    by: Actor,
+    area: Area,
+    *,
+    purpose: str,
+    layers: Sequence[str] | None = None,
+    dataset: str | None = None,
+    without: UInt64s | None = None,
+    leave_barely: bool = False,
+) -> Quote:
+    """Hold the price of a region for `settings.quote_minutes`; arguments as of `estimates.estimate`.
+
+    Raises:
+        Invalid: `purpose.missing`, `purpose.unknown`, `region.too_large`, `quote.empty` (nothing is on offer there).
+        Denied: `role.member`, or everything in the region needs a permit or licence term that the buyer lacks (`permit.*`,
+        `licence.purpose`; all refusals in the details). NotFound: `dataset.unknown`, `layer.unknown`.
+    """
+    if not purpose:
+        raise Invalid("purpose.missing", "a quote needs the purpose of use; it is part of the licence that is bought")
+    wanted = want(area, layers=layers, dataset=dataset, purpose=purpose, without=without, leave_barely=leave_barely)
+    request = {
+        "region": area.geojson if isinstance(area, Region) else None,
+        "layers": sorted(layers) if layers else None,
+        "dataset": dataset,
+    }
+    try:
+        made = hold(ex, by, request, lambda conn, org_id, now: price(conn, org_id, wanted, now))
+    except (Invalid, Denied):
+        _count(ex, by, wanted)  # nothing is on offer there, and no quote comes of it
+        raise
+    _count(ex, by, wanted)
+    return made
+
+
+def _count(ex: Exchange, by: Actor, wanted: Wanted) -> None:
+    """Count what nobody offers, after the price: a statistic that finds no room on the disk must not cost the buyer the answer."""
+    org_id = authority.member(by)
+    try:
+        with db.begin(ex) as conn:
+            demand.record(conn, ex, org_id, wanted)
+    except Unavailable as error:
+        log.warning("what was asked for and is not on offer was not counted: %s", error)
+
+
+Pricing = Callable[[Connection, str, int], Estimate]
+"""What gives the price for an organisation at a time, in the caller's transaction."""
+
+
+def hold(ex: Exchange, by: Actor, request: Mapping[str, Any], pricing: Pricing, *, name: str = "") -> Quote:
+    """Hold the price that `pricing` gives now.
+
+    Raises: what `quote` raises.
+    """
+    org_id = authority.member(by)
+    with db.read(ex) as conn:
+        estimate = pricing(conn, org_id, ex.now())
+        _refuse_empty(estimate)
+        digest = tiles_digest(conn, estimate)
+    created_ns = ex.now()
+    made = Quote(
+        id=ids.new("quo"),
+        org_id=org_id,
+        request=request,
+        estimate=estimate,
+        tiles_sha256=digest,
+        created_ns=created_ns,
+        expires_ns=created_ns + ex.settings.quote_minutes * MINUTE_NS,
+        name=name,
+    )
+    values = _values(made, by.person_id)
+    with db.begin(ex) as conn:
+        conn.execute(insert(table).values(**values, name=name, signature=_signature(ex, values)))
+        purpose = str(estimate.purpose)
+        append(conn, ex, by, Action.QUOTE_MADE, owner="", purpose=purpose, quote=made.id, total=estimate.total, tiles_sha256=digest)
+    return made
+
+
+MAX_NAME = 100
+
+
+def rename(ex: Exchange, by: Actor, quote_id: str, name: str) -> Quote:
+    """Call the area of an own quote, and of the order that was made of it, `name`; empty: nothing.
+
+    Raises: NotFound. Invalid: `text.malformed`.
+    """
+    line = " ".join(name.split())
+    checked = participants.check_text(line, "name", MAX_NAME) if line else ""
+    found = get(ex, by, quote_id)
+    with db.begin(ex) as conn:
+        conn.execute(update(table).where(table.c.id == found.id).values(name=checked))
+    return replace(found, name=checked)
+
+
+def get(ex: Exchange, by: Actor, quote_id: str) -> Quote:
+    """A quote of `by`'s organisation.
+
+    Raises: NotFound: absent or foreign. Conflict: `quote.altered`.
+    """
+    org_id = authority.member(by)
+    with db.read(ex) as conn:
+        return load(conn, ex, org_id, quote_id)
+
+
+def load(conn: Connection, ex: Exchange, org_id: str, quote_id: str) -> Quote:
+    """As `get`, in the caller's transaction.
+
+    Raises: NotFound. Conflict: the stored quote is not what was signed.
+    """
+    query = (
+        select(table, purchase.c.id.label("order_id"))
+        .select_from(table.outerjoin(purchase, purchase.c.quote_id == table.c.id))
+        .where(table.c.id == quote_id, table.c.org_id == org_id)
+    )
+    row = conn.execute(query).mappings().first()
+    if row is None:
+        raise NotFound("quote.unknown", f"no quote {quote_id!r}; ask for a new one", quote=quote_id)
+    if not is_genuine(ex, row):
+        raise Conflict("quote.altered", f"the stored quote {quote_id} is not what was signed; ask for a new one", quote=quote_id)
+    return _quote(row)
+
+
+def is_genuine(ex: Exchange, row: RowMapping) -> bool:
+    """Whether a row of the table carries the signature of its content."""
+    return hmac.compare_digest(_signature(ex, row), str(row["signature"]))
+
+
+def tiles_digest(conn: Connection, estimate: Estimate) -> str:
+    """sha256 over the sorted lines `layer_id cell part sha256` of every tile that the estimate prices."""
+    rows: list[tuple[str, int, int, str]] = []
+    for index, ranges in enumerate(estimate.areas):
+        # Through the pyramid's sale zoom, which lies in cell order for all layers at once.
+        layers = [pin.layer_id for pin in estimate.pins if pin.area == index]
+        if layers:
+            head, values = cell_sums.with_ranges(conn, [(ZOOM, ranges)])
+            tiles = f"{cell_sums.join_ranges(conn, 'tile_sum', 's.layer_id IN :layers')} CROSS JOIN tile t"
+            where = "t.layer_id = s.layer_id AND t.cell = s.cell"
+            statement = text(f"{head} SELECT t.layer_id, t.cell, t.part, t.sha256 FROM {tiles} WHERE {where}").bindparams(
+                bindparam("layers", expanding=True, type_=String())
+            )
+            rows += [tuple(row) for row in conn.execute(statement, {**values, "layers": layers})]
+    return digest_of(rows)
+
+
+def digest_of(rows: Sequence[tuple[str, int, int, str]]) -> str:
+    """sha256 (hex) of a tile set, whatever order it comes in."""
+    lines = "".join(f"{layer} {cell} {part} {sha256}\n" for layer, cell, part, sha256 in sorted(rows))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _refuse_empty(estimate: Estimate) -> None:
+    if estimate.lines:
+        return
+    if estimate.refusals:
+        first = estimate.refusals[0]
+        refusals = [{"code": r.code, "message": r.message, "dataset": r.dataset, "layer": r.layer} for r in estimate.refusals]
+        raise Denied(first.code, first.message, refusals=refusals)
+    raise Invalid("quote.empty", "nothing that you do not own yet is on offer in this area; draw it elsewhere or larger")
+
+
+def _values(made: Quote, person_id: str) -> dict[str, Any]:
+    estimate = made.estimate
+    body: dict[str, Any] = {
+        "area_m2": round(estimate.area_m2),
+        "tiles": estimate.tiles,
+        "cells": estimate.cells,
+        "lines": [asdict(line) for line in estimate.lines],
+        "refusals": [asdict(refusal) for refusal in estimate.refusals],
+        "subtotal": estimate.subtotal,
+        "vat": estimate.vat,
+        "total": estimate.total,
+        "licences": list(estimate.licences),
+        "pins": [asdict(pin) for pin in estimate.pins],
+        "areas": [ranges.tolist() for ranges in estimate.areas],
+    }
+    return {
+        "id": made.id,
+        "org_id": made.org_id,
+        "person_id": person_id,
+        "purpose": estimate.purpose,
+        "request": rfc8785.dumps(dict(made.request)).decode(),
+        "body": rfc8785.dumps(body).decode(),
+        "tiles_sha256": made.tiles_sha256,
+        "total": estimate.total,
+        "created_ns": made.created_ns,
+        "expires_ns": made.expires_ns,
+    }
+
+
+_SIGNED = ("id", "org_id", "person_id", "purpose", "request", "body", "tiles_sha256", "total", "created_ns", "expires_ns")
+
+
+def _signature(ex: Exchange, values: Mapping[Any, Any]) -> str:
+    signed = rfc8785.dumps({name: str(values[name]) for name in _SIGNED})
+    return hmac.new(ex.settings.signing_key.encode(), b"mapex-quote\n" + signed, hashlib.sha256).hexdigest()
+
+
+def _quote(row: RowMapping) -> Quote:
+    body = json.loads(row["body"])
+    estimate = Estimate(
+        purpose=row["purpose"],
+        area_m2=body["area_m2"],
+        tiles=body["tiles"],
+        lines=tuple(Line(**line) for line in body["lines"]),
+        refusals=tuple(Refusal(**refusal) for refusal in body["refusals"]),
+        subtotal=body["subtotal"],
+        vat=body["vat"],
+        total=body["total"],
+        licences=tuple(body["licences"]),
+        pins=tuple(Pin(**pin) for pin in body["pins"]),
+        areas=tuple(_ranges(area) for area in body["areas"]),
+        cells=body.get("cells", 0),
+    )
+    return Quote(
+        row["id"],
+        row["org_id"],
+        json.loads(row["request"]),
+        estimate,
+        row["tiles_sha256"],
+        row["created_ns"],
+        row["expires_ns"],
+        row["order_id"],
+        row["name"],
+    )
+
+
+def _ranges(pairs: list[list[int]]) -> UInt64s:
+    return np.asarray(pairs, dtype=np.uint64).reshape(-1, 2)

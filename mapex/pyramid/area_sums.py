@@ -1,0 +1,55 @@
+"""What an area holds of each layer on offer, and what of that a buyer owns: all of it, and the tiles that it barely touches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from mapex.pyramid import cell_sums
+from mapex.pyramid.cell_sums import Sum
+from tiles.batch import QUANTITIES
+from tiles.grid.cover import Cover
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Sums by layer id: of the tiles for sale (`total`, `own`), and of those barely touched (`touched`, `own_touched`).
+
+    `touched_cells` are the cells among the barely touched that hold something of a layer.
+    """
+
+    total: Mapping[str, Sum]
+    own: Mapping[str, Sum]
+    touched: Mapping[str, Sum]
+    own_touched: Mapping[str, Sum]
+    touched_cells: Mapping[str, frozenset[int]]
+
+
+def contents_of(
+    conn: Connection, org_id: str, cells: Cover, barely: Cover, *, left_out: bool, columns: Collection[str] = QUANTITIES
+) -> Contents:
+    """What `cells` hold, and what `barely` does: cells of the same set, unless they are `left_out` of it.
+
+    Quantities that are not among `columns` are 0: an estimate asks for those alone that have a price.
+    """
+    inner = cells if left_out else cells.difference(barely)
+    total, own = _sums(conn, org_id, inner, columns)
+    found = cell_sums.cell_sums(conn, barely.ranges, columns) if barely.count else {}
+    touched = {layer_id: one for layer_id, (_, one) in found.items()}
+    own_touched = cell_sums.owned_sums(conn, org_id, barely.pyramid(cell_sums.ZMIN), columns) if barely.count else {}
+    if not left_out:
+        total, own = _added(total, touched), _added(own, own_touched)
+    return Contents(total, own, touched, own_touched, {layer_id: held for layer_id, (held, _) in found.items()})
+
+
+def _sums(conn: Connection, org_id: str, cells: Cover, columns: Collection[str]) -> tuple[dict[str, Sum], dict[str, Sum]]:
+    if not cells.count:
+        return {}, {}
+    pieces = cells.pyramid(cell_sums.ZMIN)
+    return cell_sums.sums(conn, pieces, columns), cell_sums.owned_sums(conn, org_id, pieces, columns)
+
+
+def _added(a: Mapping[str, Sum], b: Mapping[str, Sum]) -> dict[str, Sum]:
+    return {**a, **{layer_id: a[layer_id] + one if layer_id in a else one for layer_id, one in b.items()}}

@@ -1,0 +1,222 @@
+"""What was bought: one row for each tile part of an order. Written in the transaction of the order, read page by page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, String, bindparam, select, text
+
+from mapex import authority
+from mapex.database import db
+from mapex.database.schema import order as purchase
+from mapex.errors import Invalid, NotFound
+from mapex.exchange import Actor, Exchange
+from mapex.pyramid import cell_sums
+from tiles.grid import grid
+from tiles.grid.grid import ZOOM, UInt64s
+
+MAX_PAGE = 1000
+
+EXTENSIONS: Mapping[str, str] = {
+    "application/vnd.apache.parquet": "parquet",
+    "application/vnd.laszip": "laz",
+    "application/x-mcap": "mcap",
+    "application/x-tar": "tar",
+}
+"""File name extension by media type of a tile; anything else is `bin`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTile:
+    """One file that an order gives the right to. `id` is the entitlement; `path` is unique within the order."""
+
+    id: str
+    order_id: str
+    dataset: str
+    org: str
+    version: int
+    layer: str
+    kind: str
+    handling_class: str
+    tile: str  # quadkey
+    part: int
+    sha256: str
+    size: int
+    media_type: str
+    path: str
+    licence: str
+    attribution: str
+    purpose: str
+    state: str  # active | suspended | recalled
+    paid: bool
+    object_key: str
+    version_state: str
+    cell: int
+
+
+@dataclass(frozen=True, slots=True)
+class TilePage:
+    """Tiles in a fixed order; `next` is the `after` of the following page, or None at the end."""
+
+    tiles: Sequence[OrderTile]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What is entitled in one insert: layers of live offers, their cells, and the permit that allows it."""
+
+    layer_ids: Sequence[str]
+    ranges: UInt64s
+    permit_id: str | None
+
+
+def add(conn: Connection, org_id: str, order_id: str, purpose: str, bought: Bought) -> None:
+    """Entitle the organisation to every tile part of the layers in the ranges.
+
+    Parts of which the organisation holds the same content are marked as not paid. The pyramid of what is owned follows.
+    """
+    head, values = cell_sums.with_ranges(conn, [(ZOOM, bought.ranges)])
+    before: int = conn.execute(text("SELECT COUNT(*) FROM entitlement WHERE order_id = :order"), {"order": order_id}).scalar_one()
+    # The pyramid says which cells are owned in whole; only cells of which some parts are new are looked at part by part.
+    paid = (
+        "CASE WHEN w.cells IS NULL THEN 1 WHEN w.cells = 1 THEN 0 WHEN EXISTS (SELECT 1 FROM entitlement e WHERE e.org_id = :org "
+        "AND e.dataset_id = o.dataset_id AND e.cell = t.cell AND e.layer_name = l.name AND e.part = t.part AND e.sha256 = t.sha256 "
+        "AND e.state = 'active' AND e.order_id <> :order) THEN 0 ELSE 1 END"
+    )
+    offered = cell_sums.join_ranges(conn, "tile_sum", "s.layer_id IN :layers")
+    # Numbers of eight digits make the ids sort as the tiles do, so that pages follow the primary key.
+    numbered = "10000000 + :before + row_number() OVER (ORDER BY o.dataset_id, l.name, t.cell, t.part)"
+    conn.execute(
+        text(
+            f"{head} INSERT INTO entitlement (id, org_id, order_id, offer_id, dataset_id, layer_id, layer_name, cell, part, sha256, "
+            f"purpose, permit_id, paid, state) SELECT :prefix || CAST({numbered} AS varchar(8)), :org, :order, o.id, o.dataset_id, l.id, "
+            f"l.name, t.cell, t.part, t.sha256, :purpose, :permit, {paid}, 'active' "
+            f"FROM {offered} CROSS JOIN tile t CROSS JOIN layer l CROSS JOIN offer o "
+            f"LEFT JOIN owned_sum w ON w.org_id = :org AND w.z = {ZOOM} AND w.cell = s.cell AND w.layer_id = s.layer_id "
+            "WHERE t.layer_id = s.layer_id AND t.cell = s.cell AND l.id = t.layer_id AND o.version_id = l.version_id AND o.state = 'live'"
+        ).bindparams(
+            bindparam("layers", expanding=True, type_=String()),
+            *(bindparam(name, type_=String()) for name in ("org", "order", "prefix", "purpose", "permit")),
+        ),
+        {
+            **values,
+            "prefix": _prefix(order_id),
+            "before": before,
+            "org": org_id,
+            "order": order_id,
+            "purpose": purpose,
+            "permit": bought.permit_id,
+            "layers": list(bought.layer_ids),
+        },
+    )
+    cell_sums.own(conn, org_id, bought.layer_ids, bought.ranges)
+
+
+def of_order(ex: Exchange, by: Actor, order_id: str, *, after: str = "", limit: int = MAX_PAGE) -> TilePage:
+    """A page of the tiles of an order of `by`'s organisation.
+
+    Raises: NotFound: absent or foreign. Invalid: `page.limit`.
+    """
+    org_id = authority.member(by)
+    if not 1 <= limit <= MAX_PAGE:
+        raise Invalid("page.limit", f"limit must be 1 to {MAX_PAGE}, not {limit}", limit=limit)
+    with db.read(ex) as conn:
+        lines = conn.execute(select(purchase.c.lines).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).scalar()
+        if lines is None:
+            raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+        clashing = _clashing(json.loads(lines))
+        statement = text(f"{_SELECT} WHERE e.order_id = :order AND e.id > :after AND e.id < :end ORDER BY e.id LIMIT :limit")
+        prefix = _prefix(order_id)
+        values = {"order": order_id, "after": max(after, prefix), "end": prefix + "2", "limit": limit + 1}
+        found = [_tile(row, clashing) for row in conn.execute(statement, values).mappings()]
+    return TilePage(found[:limit], found[limit - 1].id if len(found) > limit else None)
+
+
+def pick(conn: Connection, org_id: str, order_id: str, entitlement_ids: Sequence[str]) -> list[OrderTile]:
+    """Those of the ids that are entitlements of this order of this organisation, in no fixed order."""
+    statement = text(f"{_SELECT} WHERE e.id IN :ids AND e.order_id = :order AND e.org_id = :org").bindparams(
+        bindparam("ids", expanding=True, type_=String())
+    )
+    values = {"ids": list(entitlement_ids), "order": order_id, "org": org_id}
+    return [_tile(row, frozenset()) for row in conn.execute(statement, values).mappings()]
+
+
+def orders_in(conn: Connection, org_id: str, dataset_ids: Sequence[str], ranges: UInt64s) -> list[str]:
+    """Ids of the organisation's orders that hold tiles of the datasets in the sale-zoom ranges, the one with the most first."""
+    head, values = cell_sums.with_ranges(conn, [(ZOOM, ranges)])
+    statement = text(
+        f"{head} SELECT e.order_id FROM r JOIN entitlement e ON e.org_id = :org AND e.dataset_id IN :datasets AND e.state = 'active' "
+        "AND e.cell >= r.lo AND e.cell < r.hi GROUP BY e.order_id ORDER BY COUNT(*) DESC, e.order_id LIMIT 20"
+    ).bindparams(bindparam("datasets", expanding=True, type_=String()))
+    return list(conn.execute(statement, {**values, "org": org_id, "datasets": list(dataset_ids)}).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an order is: its files, those that may not be read now, and those that were read already (of how many reads)."""
+
+    files: int
+    size: int
+    withheld: int
+    read: int
+    reads: int
+    first_read_ns: int | None
+    last_read_ns: int | None
+
+
+def progress(ex: Exchange, by: Actor, order_id: str) -> Progress:
+    """How far an order of `by`'s organisation is.
+
+    Raises: NotFound: absent or foreign.
+    """
+    org_id = authority.member(by)
+    withheld = "e.state <> 'active' OR v.state = 'recalled'"
+    files = text(
+        f"SELECT COUNT(*) AS files, CAST(COALESCE(SUM(t.bytes), 0) AS bigint) AS size, "
+        f"CAST(COALESCE(SUM(CASE WHEN {withheld} THEN 1 ELSE 0 END), 0) AS bigint) AS withheld FROM entitlement e "
+        "JOIN tile t ON t.layer_id = e.layer_id AND t.cell = e.cell AND t.part = e.part JOIN layer l ON l.id = e.layer_id "
+        "JOIN dataset_version v ON v.id = l.version_id WHERE e.order_id = :order"
+    )
+    reads = text(
+        'SELECT COUNT(DISTINCT e.id) AS "read", COUNT(a.id) AS reads, MIN(a.issued_ns) AS first_read_ns, MAX(a.issued_ns) AS last_read_ns '
+        "FROM entitlement e JOIN access_grant a ON a.entitlement_id = e.id WHERE e.order_id = :order"
+    )
+    with db.read(ex) as conn:
+        if conn.execute(select(purchase.c.id).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).first() is None:
+            raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+        found = [conn.execute(query, {"order": order_id}).mappings().one() for query in (files, reads)]
+    return Progress(**found[0], **found[1])
+
+
+_SELECT = (
+    "SELECT e.id, e.order_id, d.slug AS dataset, g.slug AS org, v.number AS version, l.name AS layer, l.kind, l.handling_class, e.cell, "
+    "e.part, e.sha256, t.bytes AS size, t.media_type, o.licence, o.attribution, e.purpose, e.state, e.paid, t.object_key, "
+    "v.state AS version_state FROM entitlement e "
+    "JOIN tile t ON t.layer_id = e.layer_id AND t.cell = e.cell AND t.part = e.part JOIN layer l ON l.id = e.layer_id "
+    "JOIN dataset_version v ON v.id = l.version_id JOIN offer o ON o.id = e.offer_id JOIN dataset d ON d.id = e.dataset_id "
+    "JOIN organisation g ON g.id = d.org_id"
+)
+
+
+def _tile(row: RowMapping, clashing: frozenset[str]) -> OrderTile:
+    quadkey = grid.quadkey(row["cell"])
+    folder = f"{row['org']}-{row['dataset']}" if row["dataset"] in clashing else row["dataset"]
+    extension = EXTENSIONS.get(row["media_type"], "bin")
+    same = {name: row[name] for name in OrderTile.__dataclass_fields__ if name not in ("tile", "path", "paid")}
+    path = f"{folder}/{row['layer']}/{quadkey}-{row['part']}.{extension}"
+    return OrderTile(**same, tile=quadkey, path=path, paid=bool(row["paid"]))
+
+
+def _clashing(lines: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Dataset slugs that two organisations of one order share."""
+    named = {(line["org"], line["dataset"]) for line in lines}
+    slugs = [dataset for _, dataset in named]
+    return frozenset(slug for slug in slugs if slugs.count(slug) > 1)
+
+
+def _prefix(order_id: str) -> str:
+    return f"ent_{order_id.removeprefix('ord_')}_"

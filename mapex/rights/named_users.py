@@ -1,0 +1,90 @@
+"""Named users: who of the buyer's organisation may download an order. An order that names nobody is open to all of them.
+
+The rule is asked at every grant; what was granted before stays granted until its addresses end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, insert, select
+
+from mapex import authority
+from mapex.audit.log import Action, append
+from mapex.database import db
+from mapex.database.schema import order as purchase
+from mapex.database.schema import order_person as table
+from mapex.database.schema import person
+from mapex.errors import Denied, Invalid, NotFound
+from mapex.exchange import Actor, Exchange
+
+MOST = 200
+
+
+def of_order(ex: Exchange, by: Actor, order_id: str) -> Sequence[str]:
+    """E-mails of the named users of an own order, sorted; none = everybody of the organisation.
+
+    Raises: NotFound: `order.unknown`.
+    """
+    org_id = authority.member(by)
+    with db.read(ex) as conn:
+        _orderer(conn, org_id, order_id)
+        return _named(conn, order_id)
+
+
+def change(ex: Exchange, by: Actor, order_id: str, emails: Sequence[str]) -> Sequence[str]:
+    """Name others instead, or nobody; answers who is named now. Only the one who ordered and those who are named may do it.
+
+    Raises: NotFound: `order.unknown`. Denied: `order.not_named`. Invalid: `order.persons`.
+    """
+    org_id = authority.member(by)
+    wanted = sorted({email.strip().lower() for email in emails})
+    with db.begin(ex) as conn:
+        db.take_turns(conn, f"named:{order_id}")
+        if _orderer(conn, org_id, order_id) != by.person_id:
+            check(conn, order_id, by)
+        before = _named(conn, order_id)
+        if wanted != before:
+            conn.execute(delete(table).where(table.c.order_id == order_id))
+            put(conn, ex, by, order_id, wanted)
+    return wanted
+
+
+def check(conn: Connection, order_id: str, by: Actor) -> None:
+    """Pass when `by` may download the order as far as named users go.
+
+    Raises: Denied: `order.not_named`.
+    """
+    named = conn.execute(select(table.c.person_id).where(table.c.order_id == order_id)).scalars().all()
+    if named and by.person_id not in named:
+        raise Denied("order.not_named", f"order {order_id} names who may use it, and {by.email} is not among them", order=order_id)
+
+
+def put(conn: Connection, ex: Exchange, by: Actor, order_id: str, emails: Sequence[str]) -> None:
+    """Name these users of an order that names none yet, and log it.
+
+    Raises: Invalid: `order.persons`: not active members of the organisation, or too many.
+    """
+    query = select(person.c.id, person.c.email).where(
+        person.c.email.in_(list(emails)[: MOST + 1]), person.c.org_id == by.org_id, person.c.state == "active"
+    )
+    found = {row.email: row.id for row in conn.execute(query)}
+    unknown = [email for email in emails if email not in found]
+    if len(emails) > MOST or unknown:
+        named = f"{unknown[0]!r} is none" if unknown else f"{len(emails)} are too many"
+        raise Invalid("order.persons", f"name up to {MOST} active members of your organisation by their e-mail; {named}", persons=unknown)
+    if found:
+        conn.execute(insert(table), [{"order_id": order_id, "person_id": found[email]} for email in emails])
+    append(conn, ex, by, Action.ORDER_NAMED, owner=by.org_slug, order=order_id, persons=list(emails))
+
+
+def _orderer(conn: Connection, org_id: str, order_id: str) -> str:
+    found: str | None = conn.execute(select(purchase.c.person_id).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).scalar()
+    if found is None:
+        raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+    return found
+
+
+def _named(conn: Connection, order_id: str) -> list[str]:
+    query = select(person.c.email).join(table, table.c.person_id == person.c.id).where(table.c.order_id == order_id)
+    return sorted(conn.execute(query).scalars())

@@ -1,0 +1,1 @@
+"""Pure rules: prices, licences, quality. No database, no network."""

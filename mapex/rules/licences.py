@@ -1,0 +1,149 @@
+"""The words of trade: purposes, licences, handling classes. Pure data and the questions asked of it.
+
+A *licence* is what the seller allows; a *permit* (`mapex.rights.permits`) is what the regulator allows. Unknown words are refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mapex.errors import Invalid
+
+
+class Purpose(StrEnum):
+    """What bought tiles may be used for; closed, no free text (rules.md RAW-01)."""
+
+    RESEARCH = "research"
+    PERCEPTION_TRAINING = "perception_training"
+    LOCALISATION = "localisation"
+    ROUTE_PLANNING = "route_planning"
+    SAFETY_VALIDATION = "safety_validation"
+    SIMULATION = "simulation"
+    MAP_PRODUCTION = "map_production"
+
+
+class HandlingClass(StrEnum):
+    """How a layer must be handled; a layer without class cannot be published (rules.md GEO-01)."""
+
+    OPEN = "open"
+    RESTRICTED = "restricted"
+    PSEUDONYMISED = "pseudonymised"
+    ORIGINAL = "original"
+
+    @property
+    def needs_permit(self) -> bool:
+        """Whether a buyer must hold a permit, beside the seller's licence."""
+        return self in (HandlingClass.RESTRICTED, HandlingClass.ORIGINAL)
+
+
+CLASS_LINES: dict[HandlingClass, tuple[str, str]] = {
+    HandlingClass.OPEN: ("누구나 이용 조건에 따라 살 수 있습니다.", "Anyone may buy it under the licence."),
+    HandlingClass.RESTRICTED: (
+        "공개제한 공간정보입니다. 목적과 지역을 허가받은 기관만 살 수 있습니다.",
+        "Restricted spatial data: only holders of a permit for the purpose and the area may buy it.",
+    ),
+    HandlingClass.PSEUDONYMISED: (
+        "가명처리된 자료입니다. 개인을 다시 알아보려 해서는 안 됩니다.",
+        "Pseudonymised: persons must not be identified again.",
+    ),
+    HandlingClass.ORIGINAL: (
+        "비식별 처리하지 않은 원본 영상입니다. 규제특례를 받은 기관만 살 수 있습니다.",
+        "Original, un-anonymised footage: only holders of a sandbox permit may buy it.",
+    ),
+}
+"""One line a class: (Korean, English)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """Terms a seller can choose: a code, its name, the purposes it allows, and five plain lines, each in Korean and English."""
+
+    code: str
+    name: tuple[str, str]
+    purposes: frozenset[Purpose]
+    lines: tuple[tuple[str, str], tuple[str, str], tuple[str, str], tuple[str, str], tuple[str, str]]
+
+
+_NO_THIRD_PARTY = ("산 자료를 다른 기관에 넘길 수 없습니다.", "The data may not be passed on to others.")
+_NAME_SOURCE = ("결과를 공개할 때 출처를 밝혀야 합니다.", "The source must be named where results are shown.")
+_NO_WARRANTY = ("자료의 정확성은 보증하지 않습니다.", "No warranty is given for accuracy.")
+
+LICENCES: dict[str, Licence] = {
+    licence.code: licence
+    for licence in (
+        Licence(
+            "research",
+            ("연구용", "Research"),
+            frozenset({Purpose.RESEARCH, Purpose.SIMULATION, Purpose.SAFETY_VALIDATION}),
+            (
+                ("연구, 모의실험, 안전성 검증에만 쓸 수 있습니다.", "For research, simulation and safety validation only."),
+                ("제품이나 서비스에 넣을 수 없습니다.", "It may not go into a product or service."),
+                _NO_THIRD_PARTY,
+                _NAME_SOURCE,
+                _NO_WARRANTY,
+            ),
+        ),
+        Licence(
+            "commercial",
+            ("상업용", "Commercial"),
+            frozenset(Purpose),
+            (
+                ("상업 목적을 포함해 모든 용도로 쓸 수 있습니다.", "For every purpose, commercial ones included."),
+                ("제품과 서비스, 학습된 모델에 쓸 수 있습니다.", "Products, services and trained models may use it."),
+                _NO_THIRD_PARTY,
+                _NAME_SOURCE,
+                _NO_WARRANTY,
+            ),
+        ),
+        Licence(
+            "share_alike",
+            ("동일조건 공유", "Share alike"),
+            frozenset(Purpose),
+            (
+                ("모든 용도로 쓸 수 있습니다.", "For every purpose."),
+                ("자료와 이를 고친 것을 넘길 수 있습니다.", "The data and what is made from it may be passed on."),
+                ("넘길 때 같은 조건을 붙여야 합니다.", "Whoever passes it on must do so under the same terms."),
+                _NAME_SOURCE,
+                _NO_WARRANTY,
+            ),
+        ),
+    )
+}
+"""The licences by code."""
+
+
+def check_purpose(purpose: str) -> Purpose:
+    """The purpose of this code.
+
+    Raises: Invalid: `purpose.unknown`.
+    """
+    if purpose not in list(Purpose):
+        raise Invalid("purpose.unknown", f"purpose must be one of {', '.join(Purpose)}, not {purpose!r}", purpose=purpose)
+    return Purpose(purpose)
+
+
+def check_licence(code: str) -> Licence:
+    """The licence of this code.
+
+    Raises: Invalid: `licence.unknown`.
+    """
+    if code not in LICENCES:
+        raise Invalid("licence.unknown", f"licence must be one of {', '.join(LICENCES)}, not {code!r}", licence=code)
+    return LICENCES[code]
+
+
+def check_class(handling_class: str) -> HandlingClass:
+    """The handling class of this code.
+
+    Raises: Invalid: `class.unknown`.
+    """
+    if handling_class not in list(HandlingClass):
+        raise Invalid("class.unknown", f"class must be one of {', '.join(HandlingClass)}, not {handling_class!r}", given=handling_class)
+    return HandlingClass(handling_class)
+
+
+def allows(code: str, purpose: str | None) -> bool:
+    """Whether the licence allows the purpose; with None, whether it allows any at all. Unknown words allow nothing."""
+    licence = LICENCES.get(code)
+    return licence is not None and (purpose is None or purpose in licence.purposes)

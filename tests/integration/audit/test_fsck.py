@@ -1,0 +1,212 @@
+"""`mapex fsck` finds nothing in an intact exchange, and names each invariant that was broken behind the services' back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+
+from mapex.database.migrations import HEAD
+from mapex.exchange import Exchange
+from mapex.offers import offers
+from mapex.operation import fsck
+from mapex.rights import entitlements, grants
+from tests.support.exchange import Clock
+from tests.support.market import Market, a_draft, a_layer, a_market, a_permit, block
+from tiles.batch import LayerKind
+from tiles.store.protocol import Area
+
+
+@pytest.fixture
+def market(exchange: Exchange) -> Market:
+    """A market with two versions, a withdrawn dataset, orders (one of footage), and grants."""
+    assert HEAD
+    cells = block()
+    layers = [a_layer(cells), a_layer(cells, name="photos", handling_class="original", kind=LayerKind.PHOTOS)]
+    made = a_market(exchange, layers=layers)
+    a_permit(exchange)
+    for order in (made.buy(cells[:5]), made.buy()):
+        tiles = entitlements.of_order(exchange, made.buyer, order.id).tiles
+        grants.grant(exchange, made.buyer, order.id, [tile.id for tile in tiles[1:]], holder_token="mpx_a_b")
+    a_draft(exchange, made.seller, "streets", [a_layer(cells[:9]), a_layer(cells[9:], name="photos", handling_class="original", salt="2")])
+    offers.publish(exchange, made.seller, "streets", rate_card={"lane_km": 5}, licence="research")
+    a_draft(exchange, made.seller, "old", [a_layer(cells)])
+    offers.publish(exchange, made.seller, "old", rate_card={"lane_km": 5}, licence="research")
+    offers.withdraw(exchange, made.seller, "old")
+    return made
+
+
+def broken(ex: Exchange, *, deep: bool = False) -> dict[str, str]:
+    return {check.name: check.message for check in fsck.check(ex, deep=deep) if not check.ok}
+
+
+def behind(ex: Exchange, *statements: str, **values: object) -> None:
+    """Change rows with raw SQL, the triggers that forbid it switched off."""
+    with ex.engine.begin() as conn:
+        tables = ("ledger_transaction", "ledger_entry", "audit_event", "access_grant")
+        if conn.dialect.name == "sqlite":
+            triggers = conn.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
+            for name in triggers:
+                conn.execute(text(f"DROP TRIGGER {name}"))
+        else:
+            for table in tables:
+                conn.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+        for statement in statements:
+            assert conn.execute(text(statement), values).rowcount != 0, statement
+
+
+def test_an_intact_exchange_breaks_nothing(market: Market) -> None:
+    checks = fsck.check(market.ex, deep=True)
+    assert [check.name for check in checks] == ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I10", "I11", "pyramid"]
+    assert [check.message for check in checks if not check.ok] == []
+
+
+BREAKS: dict[str, tuple[str, str, str]] = {
+    "a wallet that was raised": ("I3", "UPDATE ledger_account SET balance = balance + 1 WHERE kind = 'wallet'", "says"),
+    "an entry that was changed": ("I3", "UPDATE ledger_entry SET amount = amount + 1 WHERE amount > 0", "sums to"),
+    "an order that costs something else": ("I4", "UPDATE purchase_order SET total = total + 1", "costs"),
+    "a quote that was changed after signing": ("I4", "UPDATE quote SET purpose = 'simulation'", "signed"),
+    "an order without its event": ("I4", "DELETE FROM audit_event WHERE action = 'order.placed'", "not in the log"),
+    "a grant without its event": ("I4", "DELETE FROM audit_event WHERE action = 'access.granted'", "not in the log"),
+    "an entitlement that was taken": (
+        "I4",
+        "DELETE FROM entitlement WHERE id NOT IN (SELECT entitlement_id FROM access_grant)",
+        "entitlements",
+    ),
+    "a grant of another object": ("I4", "UPDATE access_grant SET object_key = 'x/y'", "another organisation or object"),
+    "a quote that was lost": ("I1", "UPDATE audit_event SET payload = REPLACE(payload, 'quo_', 'qux_')", "not there"),
+    "a version that was never published": ("I1", "UPDATE dataset_version SET state = 'draft'", "not published"),
+    "a version that was published twice": (
+        "I2",
+        "INSERT INTO audit_event (at_ns, action, person, org, owner, dataset, layer, tile, purpose, permit, payload, salt, commitment) "
+        "SELECT at_ns, action, person, org, owner, dataset, layer, tile, purpose, permit, payload, salt, commitment FROM audit_event "
+        "WHERE action = 'version.published'",
+        "published 2 times",
+    ),
+    "an order that was paid twice": (
+        "I2",
+        "INSERT INTO ledger_transaction (id, kind, order_id, memo, created_ns) SELECT 'again', 'order', MAX(id), '', 1 FROM purchase_order",
+        "2 payments",
+    ),
+    "a draft in the listing": ("I6", "UPDATE dataset_version SET state = 'draft' WHERE state = 'published'", "listed"),
+    "a class that was removed": ("I6", "UPDATE layer SET handling_class = NULL", "handling class"),
+    "a grant before its permit": ("I10", "UPDATE permit SET valid_from_ns = valid_to_ns - 1", "outside the period"),
+    "a grant without a permit": ("I10", "UPDATE access_grant SET permit_id = NULL", "without a permit"),
+    "a grant that never ends": ("I10", "UPDATE access_grant SET expires_ns = issued_ns + 3600000000000", "lives"),
+    "a payment without entries": (
+        "I11",
+        "INSERT INTO ledger_transaction (id, kind, memo, created_ns) VALUES ('half', 'credit', '', 1)",
+        "no entries",
+    ),
+    "a version without an offer": ("I11", "UPDATE dataset_version SET state = 'superseded' WHERE state = 'draft'", "never on offer"),
+    "a version that nobody reads": ("I11", "UPDATE dataset_version SET state = 'ingesting' WHERE state = 'draft'", "no job"),
+    "a sum that is wrong": ("pyramid", "UPDATE tile_sum SET lane_mm = lane_mm + 1", "other sums"),
+    "a zoom that is gone": ("pyramid", "DELETE FROM tile_sum WHERE z = 9", "between zooms"),
+    "an ownership that nobody bought": ("pyramid", "UPDATE owned_sum SET frames = frames + 1", "owns"),
+}
+
+
+@pytest.mark.parametrize("case", BREAKS)
+def test_what_was_broken_behind_the_services_is_named(market: Market, case: str) -> None:
+    name, statement, word = BREAKS[case]
+    a_draft(market.ex, market.seller, "unsold", [a_layer(block(2))])
+    assert broken(market.ex) == {}
+    behind(market.ex, statement)
+    found = broken(market.ex)
+    assert name in found
+    assert word in found[name]
+
+
+def test_a_grant_in_the_time_of_a_suspension_is_named(market: Market) -> None:
+    from mapex.rights import permits
+
+    assert isinstance(market.ex.now, Clock)
+    permits.set_state(market.ex, None, "P-1", "suspended")
+    since = market.ex.now()
+    market.ex.now.forward(seconds=60)
+    permits.set_state(market.ex, None, "P-1", "active")
+    assert broken(market.ex) == {}
+    behind(market.ex, "UPDATE access_grant SET issued_ns = :at, expires_ns = :at + 1", at=since + 10**9)
+    assert "suspended" in broken(market.ex)["I10"]
+
+
+def keys(ex: Exchange) -> list[str]:
+    with ex.engine.connect() as conn:
+        sql = "SELECT t.object_key FROM tile t JOIN layer l ON l.id = t.layer_id ORDER BY l.id, t.cell"
+        return list(conn.execute(text(sql)).scalars())
+
+
+def test_an_object_that_is_gone_is_named(market: Market) -> None:
+    key = keys(market.ex)[3]
+    market.ex.store.delete(Area.DATA, key)
+    found = broken(market.ex)
+    assert set(found) == {"I5"}
+    assert key in found["I5"]
+
+
+def test_an_object_of_another_size_is_named(market: Market) -> None:
+    behind(market.ex, "UPDATE tile SET bytes = bytes + 1")
+    assert "bytes" in broken(market.ex)["I5"]
+
+
+@pytest.mark.parametrize(("deep", "expected"), [(False, set()), (True, {"I5"})])
+def test_a_flipped_bit_is_named_when_looking_deep(market: Market, deep: bool, expected: set[str]) -> None:
+    key = keys(market.ex)[0]
+    path = next(path for path in market.ex.settings.store_dir.rglob(key.rpartition("/")[2]) if path.is_file())
+    body = bytearray(path.read_bytes())
+    body[0] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(body)
+    assert set(broken(market.ex, deep=deep)) == expected
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(1, set()), (25, {"I7"})])
+def test_an_object_without_a_tile_is_named_after_a_day(market: Market, hours: int, expected: set[str]) -> None:
+    import hashlib
+    import time
+
+    body = b"nobody refers to me"
+    market.ex.store.put(Area.DATA, "org_x/loose", body, sha256=hashlib.sha256(body).hexdigest())
+    assert isinstance(market.ex.now, Clock)
+    market.ex.now.at_ns = time.time_ns() + hours * 3600 * 10**9  # the store's clock is the machine's
+    assert set(broken(market.ex)) == expected
+
+
+def test_the_message_counts_and_shows_the_first_ones(market: Market) -> None:
+    for key in set(keys(market.ex)):
+        market.ex.store.delete(Area.DATA, key)
+    [check] = [check for check in fsck.check(market.ex) if check.name == "I5"]
+    assert check.count == len(set(keys(market.ex)))
+    assert f"and {check.count - fsck.EXAMPLES} more" in check.message
+
+
+def test_refusals_of_every_kind_leave_no_row(market: Market) -> None:
+    from sqlalchemy import func, select
+
+    from mapex.database.schema import metadata
+    from mapex.errors import MapexError
+
+    def rows() -> dict[str, int]:
+        with market.ex.engine.connect() as conn:
+            # What nobody offers is counted as demand though no quote comes of it: that is what demand is.
+            kept = [table for table in metadata.sorted_tables if not table.name.startswith("demand")]
+            return {table.name: conn.execute(select(func.count()).select_from(table)).scalar_one() for table in kept}
+
+    refusals: list[Callable[[], object]] = [
+        lambda: market.quote(purpose="fun"),
+        lambda: market.quote([0]),
+        lambda: market.quote(dataset="absent"),
+        lambda: market.buy(key="\n"),
+        lambda: offers.publish(market.ex, market.seller, "absent", rate_card={"lane_km": 1}, licence="research"),
+        lambda: offers.withdraw(market.ex, market.buyer, "streets"),
+    ]
+    for refusal in refusals:
+        quoted = rows()["quote"]
+        before = rows()
+        with pytest.raises(MapexError):
+            refusal()
+        after = rows()
+        if after["quote"] == quoted:
+            assert after == before
+    assert broken(market.ex) == {}

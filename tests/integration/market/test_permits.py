@@ -1,0 +1,229 @@
+"""Permits: who may receive what, where, when, for which purpose; each refusal with its code."""
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapex.audit import log
+from mapex.database import db
+from mapex.errors import Conflict, Denied, Invalid, NotFound
+from mapex.exchange import Exchange
+from mapex.people import participants
+from mapex.rights import permits
+from tests.support.exchange import DAY_ONE, Clock, a_permit, a_person, an_org, square
+from tiles.errors import InvalidRegion
+from tiles.grid import grid
+from tiles.grid.cover import Cover, cover
+from tiles.grid.region import Region
+
+INSIDE = grid.cells_at([127.0], [37.5])
+OUTSIDE = grid.cells_at([129.0], [35.1])
+
+
+def check(
+    ex: Exchange,
+    org: str,
+    cells: Cover | permits.UInt64s = INSIDE,
+    *,
+    purpose: str | None = "research",
+    handling_class: str = "original",
+    number: str | None = None,
+) -> permits.Decision:
+    with db.read(ex) as conn:
+        org_id = participants.find_org(conn, org).id
+        return permits.check(conn, org_id, handling_class, purpose, cells, ex.now(), number=number)
+
+
+def code_of(decision: permits.Decision) -> str:
+    (refusal,) = decision.refusals
+    return refusal.code
+
+
+@pytest.mark.parametrize("handling_class", ["open", "pseudonymised"])
+def test_open_and_pseudonymised_data_need_no_permit(exchange: Exchange, handling_class: str) -> None:
+    an_org(exchange, "dongil")
+    assert check(exchange, "dongil", handling_class=handling_class) == permits.Decision(None, ())
+
+
+@pytest.mark.parametrize("handling_class", ["restricted", "original"])
+def test_without_permit_restricted_and_original_data_are_refused(exchange: Exchange, handling_class: str) -> None:
+    an_org(exchange, "dongil")
+    decision = check(exchange, "dongil", handling_class=handling_class)
+    assert code_of(decision) == "permit.missing"
+    assert decision.permit is None
+    assert decision.refusals[0].cells.tolist() == INSIDE.tolist()
+
+
+def test_a_permit_that_fits_allows_and_is_named(exchange: Exchange) -> None:
+    permit = a_permit(exchange, "dongil")
+    decision = check(exchange, "dongil")
+    assert decision.is_allowed
+    assert decision.permit == permit
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "code"),
+    [
+        ({"valid_to_ns": DAY_ONE - 1, "valid_from_ns": DAY_ONE - 10}, {}, "permit.expired"),
+        ({"valid_from_ns": DAY_ONE + 10**18}, {}, "permit.not_yet"),
+        ({"purposes": ("simulation",)}, {}, "permit.purpose"),
+        ({"classes": ("restricted",)}, {}, "permit.missing"),
+        ({}, {"cells": OUTSIDE}, "permit.area"),
+    ],
+)
+def test_each_way_to_miss_has_its_code(exchange: Exchange, given: dict[str, object], asked: dict[str, object], code: str) -> None:
+    a_permit(exchange, "dongil", **given)
+    decision = check(exchange, "dongil", **asked)  # type: ignore[arg-type]
+    assert code_of(decision) == code
+    assert decision.permit is None
+    assert "{" not in decision.refusals[0].sentence
+
+
+def test_permit_of_another_firm_is_as_if_it_were_not(exchange: Exchange) -> None:
+    a_permit(exchange, "hanbit", number="P-9")
+    an_org(exchange, "dongil")
+    decision = check(exchange, "dongil")
+    assert code_of(decision) == "permit.missing"
+    assert "P-9" not in decision.refusals[0].sentence
+    assert code_of(check(exchange, "dongil", number="P-9")) == "permit.recipient"
+
+
+def test_a_recipient_receives_under_the_holders_permit(exchange: Exchange) -> None:
+    an_org(exchange, "nuri")
+    a_permit(exchange, "hanbit", recipients=("nuri",))
+    assert check(exchange, "nuri").is_allowed
+
+
+def test_a_firm_whose_name_is_part_of_a_recipients_name_receives_nothing(exchange: Exchange) -> None:
+    an_org(exchange, "nuri-labs")
+    an_org(exchange, "nuri")
+    a_permit(exchange, "hanbit", recipients=("nuri-labs",))
+    assert code_of(check(exchange, "nuri")) == "permit.missing"
+
+
+def test_suspended_permit_stops_at_once_and_resumes(exchange: Exchange) -> None:
+    permit = a_permit(exchange, "dongil")
+    permits.set_state(exchange, None, permit.number, "suspended")
+    assert code_of(check(exchange, "dongil")) == "permit.suspended"
+    permits.set_state(exchange, None, permit.number, "active")
+    assert check(exchange, "dongil").is_allowed
+    permits.set_state(exchange, None, permit.number, "revoked")
+    with pytest.raises(Conflict):
+        permits.set_state(exchange, None, permit.number, "active")
+
+
+def test_permit_ends_on_the_exact_nanosecond(exchange: Exchange) -> None:
+    a_permit(exchange, "dongil", valid_from_ns=DAY_ONE, valid_to_ns=DAY_ONE + 10**9)
+    clock = exchange.now
+    assert isinstance(clock, Clock)
+    with db.read(exchange) as conn:
+        org_id = participants.find_org(conn, "dongil").id
+        for at_ns, allowed in ((DAY_ONE - 1, False), (DAY_ONE, True), (DAY_ONE + 10**9 - 1, True), (DAY_ONE + 10**9, False)):
+            assert permits.check(conn, org_id, "original", "research", INSIDE, at_ns).is_allowed is allowed
+
+
+def test_part_of_an_area_is_refused_cell_by_cell(exchange: Exchange) -> None:
+    a_permit(exchange, "dongil")
+    decision = check(exchange, "dongil", np.concatenate([INSIDE, OUTSIDE]))
+    assert decision.permit is not None
+    assert decision.refusals[0].code == "permit.area"
+    assert decision.refusals[0].cells.tolist() == OUTSIDE.tolist()
+
+
+def test_of_two_permits_the_one_that_allows_is_taken(exchange: Exchange) -> None:
+    a_permit(exchange, "dongil", number="old", valid_from_ns=1, valid_to_ns=2)
+    a_permit(exchange, "dongil", number="small", area=square(126.99, 37.49, 127.01, 37.51))
+    large = a_permit(exchange, "dongil", number="large")
+    decision = check(exchange, "dongil", grid.cells_at([127.0, 126.5], [37.5, 37.6]))
+    assert decision.permit == large
+    assert decision.is_allowed
+
+
+def test_a_cell_on_the_edge_of_the_area_is_refused(exchange: Exchange) -> None:
+    """What a tile shows beyond the edge would be read without permission."""
+    west, south, east, north = grid.bounds(int(INSIDE[0]))
+    a_permit(exchange, "dongil", area=square(west, south, east, (south + north) / 2))
+    assert code_of(check(exchange, "dongil")) == "permit.area"
+
+
+def test_estimate_without_purpose_takes_any_that_the_permit_allows(exchange: Exchange) -> None:
+    a_permit(exchange, "dongil", purposes=("simulation",))
+    assert check(exchange, "dongil", purpose=None).is_allowed
+
+
+RING = shapely.Polygon(
+    [(126.9, 37.4), (127.1, 37.42), (127.08, 37.6), (126.95, 37.55)], [[(126.98, 37.48), (127.02, 37.48), (127.0, 37.52)]]
+)
+
+
+@given(st.floats(126.8, 127.1), st.floats(37.35, 37.6), st.floats(0.01, 0.15), st.floats(0.01, 0.15))
+def test_cells_inside_are_those_that_shapely_finds_one_by_one(west: float, south: float, width: float, height: float) -> None:
+    wanted = cover(Region.from_bbox(west, south, west + width, south + height))
+    permit = permits.Permit("", "", "", "", "", (), (), shapely.to_geojson(RING), (), 0, 0, "active", 0)
+    cells = wanted.cells()
+    expected = cells[shapely.covers(RING, shapely.box(*grid.bounds_of(cells).T))]
+    assert permits._inside(permit, wanted) == Cover.from_cells(expected)
+
+
+def test_only_operators_enter_and_stop_permits(exchange: Exchange) -> None:
+    permit = a_permit(exchange, "dongil")
+    for by in (a_person(exchange, "dongil"), a_person(exchange, role="auditor")):
+        with pytest.raises(Denied):
+            permits.set_state(exchange, by, permit.number, "suspended")
+    operator = a_person(exchange, role="operator")
+    permits.set_state(exchange, operator, permit.number, "suspended")
+    done = [(event.action, event.permit, event.owner) for event in log.events(exchange, operator, log.Filter(permit=permit.number)).events]
+    assert done == [("permit.suspended", permit.number, "dongil"), ("permit.added", permit.number, "dongil")]
+
+
+def test_members_see_permits_that_name_them_only(exchange: Exchange) -> None:
+    holder, stranger = a_person(exchange, "dongil"), a_person(exchange, "other")
+    permit = a_permit(exchange, "dongil")
+    assert permits.all_permits(exchange, holder) == [permit]
+    assert permits.all_permits(exchange, stranger) == []
+    assert permits.all_permits(exchange, a_person(exchange, role="auditor")) == [permit]
+    for number in (permit.number, "absent"):
+        with pytest.raises(NotFound) as refused:
+            permits.get(exchange, stranger, number)
+        assert refused.value.message == "there is no such permit"
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"purposes": ("fun",)}, "purpose.unknown"),
+        ({"classes": ("secret",)}, "class.unknown"),
+        ({"purposes": ()}, "permit.empty"),
+        ({"valid_from_ns": 5, "valid_to_ns": 5}, "permit.period"),
+        ({"area": {"type": "Point", "coordinates": [127, 37]}}, "permit.area_missing"),
+        ({"area": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]}}, "region.crossing"),
+        ({"number": " "}, "text.malformed"),
+    ],
+)
+def test_permits_that_say_nothing_or_nonsense_are_refused(exchange: Exchange, given: dict[str, object], code: str) -> None:
+    with pytest.raises((Invalid, InvalidRegion)) as refused:
+        a_permit(exchange, "dongil", **given)
+    assert refused.value.code == code
+
+
+def test_a_number_is_entered_once(exchange: Exchange) -> None:
+    a_permit(exchange, "dongil", number="P-1")
+    with pytest.raises(Conflict) as refused:
+        a_permit(exchange, "dongil", number="P-1")
+    assert refused.value.code == "permit.exists"
+
+
+def test_permits_are_found_by_the_box_that_their_area_meets(exchange: Exchange) -> None:
+    def around(lon: float, lat: float) -> dict[str, object]:
+        ring = [[lon - 0.1, lat], [lon, lat + 0.1], [lon + 0.1, lat], [lon, lat - 0.1], [lon - 0.1, lat]]
+        return {"type": "Polygon", "coordinates": [ring]}
+
+    org = an_org(exchange)
+    for number, lon in (("KR-SEOUL", 127.0), ("KR-BUSAN", 129.0)):
+        a_permit(exchange, org.slug, number=number, area=around(lon, 37.0))
+    assert [p.number for p in permits.all_permits(exchange, box=(126.99, 36.99, 127.01, 37.01))] == ["KR-SEOUL"]
+    # The corner of the box of the diamond: its box is hit, its area is not.
+    assert permits.all_permits(exchange, box=(127.09, 37.09, 127.1, 37.1)) == []
+    assert len(permits.all_permits(exchange, box=(126.0, 36.0, 130.0, 38.0))) == 2

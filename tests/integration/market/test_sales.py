@@ -1,0 +1,147 @@
+"""A seller's figures, on SQLite and PostgreSQL: sales and statement agree with the ledger, demand names nobody."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from mapex.errors import Conflict, Denied, Invalid, NotFound
+from mapex.exchange import Exchange
+from mapex.offers import offers, recalls, sales
+from mapex.operation import fsck
+from mapex.orders import ledger, orders
+from mapex.prices import demand
+from mapex.rights import entitlements, grants
+from tests.support.exchange import a_person
+from tests.support.market import RATES, SEOUL, Market, a_draft, a_layer, a_market, area, block
+from tiles.batch import LayerKind
+from tiles.grid import grid
+
+
+@pytest.fixture
+def market(exchange: Exchange) -> Market:
+    return a_market(exchange)
+
+
+def test_sales_are_what_the_wallet_was_credited(market: Market) -> None:
+    assert sales.by_month(market.ex, market.seller) == []
+    first, second = market.buy(market.cells[:3]), market.buy(market.cells[:5])
+    [month] = sales.by_month(market.ex, market.seller)
+    assert (month.dataset, month.orders, month.tiles) == ("streets", 2, 5)
+    assert month.amount == first.subtotal + second.subtotal == ledger.wallet(market.ex, market.seller).balance
+    assert sales.by_month(market.ex, market.buyer) == []
+    auditor = a_person(market.ex, role="auditor")
+    with pytest.raises(Denied):
+        sales.by_month(market.ex, auditor)
+
+
+def test_an_order_from_two_sellers_gives_each_its_own_lines(market: Market) -> None:
+    other = a_person(market.ex, "maru")
+    a_draft(market.ex, other, "walks", [a_layer(market.cells, name="sidewalks", kind=LayerKind.SIDEWALK)])
+    offers.publish(market.ex, other, "walks", rate_card={"crossing": 100, "footway_km": 5}, licence="research")
+    order = market.buy()
+    amounts = [month.amount for who in (market.seller, other) for month in sales.by_month(market.ex, who)]
+    assert sum(amounts) == order.subtotal and len(amounts) == 2
+    assert [ledger.wallet(market.ex, who).balance for who in (market.seller, other)] == amounts
+
+
+def test_statement_adds_up_to_the_balance_and_names_no_foreign_order(market: Market) -> None:
+    for count in (1, 2, 3):
+        market.buy(market.cells[:count])
+    for who in (market.seller, market.buyer):
+        told = ledger.statement(market.ex, who)
+        assert sum(entry.amount for entry in told.entries) == told.balance == told.entries[0].balance
+        for newer, older in zip(told.entries, told.entries[1:], strict=False):
+            assert newer.balance == older.balance + newer.amount
+    assert {entry.order_id for entry in ledger.statement(market.ex, market.seller).entries} == {None}
+
+
+def elsewhere(market: Market, side: int = 2) -> list[int]:
+    x, y = grid.xy(SEOUL)
+    return block(side, int(grid.morton(x + 4000, y + 4000)))
+
+
+def ask(market: Market, cells: list[int], **wanted: object) -> None:
+    with pytest.raises(Invalid) as refused:
+        market.quote(cells, **wanted)
+    assert refused.value.code == "quote.empty"
+
+
+def test_what_nobody_offers_is_counted_once_a_day_for_an_asker(market: Market) -> None:
+    ask(market, elsewhere(market))
+    ask(market, elsewhere(market))
+    [found] = demand.unmet(market.ex, market.seller)
+    assert (found.cell, found.kind, found.count) == (int(elsewhere(market)[0]) >> 4, demand.ANY, 1)
+    market.ex.now.forward(days=1)  # type: ignore[attr-defined]
+    ask(market, elsewhere(market))
+    assert [one.count for one in demand.unmet(market.ex, market.seller)] == [2]
+    assert demand.unmet(market.ex, market.seller, since="2999-01") == []
+
+
+def test_a_kind_that_is_missing_is_asked_for_where_others_are_on_offer(market: Market) -> None:
+    market.quote(market.cells[:4])
+    assert demand.unmet(market.ex, market.seller) == []
+    market.quote(market.cells[:4], layers=["hdmap"])
+    assert demand.unmet(market.ex, market.seller) == []
+    market.quote(market.cells[:4], layers=["hdmap", "sidewalk"])
+    assert {(one.kind, one.count) for one in demand.unmet(market.ex, market.seller)} == {("sidewalk", 1)}
+
+
+def test_a_province_counts_for_nothing_and_an_estimate_stores_nothing(market: Market) -> None:
+    ask(market, elsewhere(market, 70))
+    offers.estimate(market.ex, market.buyer, area(elsewhere(market)))
+    assert demand.unmet(market.ex, market.seller) == []
+
+
+def test_demand_stores_nobody(market: Market) -> None:
+    ask(market, elsewhere(market))
+    with market.ex.engine.connect() as conn:
+        stored = str([conn.execute(text(f"SELECT * FROM {table}")).all() for table in ("demand", "demand_day", "demand_seen")])
+        before = set(conn.execute(text("SELECT token FROM demand_seen")).scalars())
+    assert market.buyer.org_id not in stored and market.buyer.person_id not in stored and "dongil" not in stored
+    market.ex.now.forward(days=1)  # type: ignore[attr-defined]
+    ask(market, elsewhere(market))
+    with market.ex.engine.connect() as conn:
+        after = set(conn.execute(text("SELECT token FROM demand_seen")).scalars())
+        assert conn.execute(text("SELECT COUNT(*) FROM demand_day")).scalar() == 1
+    assert len(before) == len(after) == 1 and before != after  # yesterday's hash and its secret are gone
+
+
+def test_a_recalled_version_is_off_the_market_and_can_be_read_no_more(market: Market) -> None:
+    order = market.buy(market.cells[:2])
+    tiles = [tile.id for tile in entitlements.of_order(market.ex, market.buyer, order.id).tiles]
+    assert grants.grant(market.ex, market.buyer, order.id, tiles)
+    assert recalls.holders(market.ex, market.seller, "streets", 1) == 1
+    held = market.quote()
+    with pytest.raises(NotFound):
+        recalls.recall(market.ex, market.buyer, "streets", 1)
+    assert recalls.of_order(market.ex, market.buyer, order.id) == []
+    now = market.ex.now()
+    version, count = recalls.recall(market.ex, market.seller, "streets", 1)
+    [told] = recalls.of_order(market.ex, market.buyer, order.id)
+    assert (told.org, told.dataset, told.version) == ("hanbit", "streets", 1) and told.at_ns >= now
+    assert recalls.of_order(market.ex, market.seller, order.id) == []  # an order of others
+    assert (version.state, count) == ("recalled", 1)
+    with pytest.raises(Denied) as refused:
+        grants.grant(market.ex, market.buyer, order.id, tiles)
+    assert refused.value.code == "version.recalled"
+    with pytest.raises(Conflict) as gone:
+        orders.place(market.ex, market.buyer, held.id, "late")
+    assert gone.value.code == "offer.withdrawn"
+    with pytest.raises(Conflict) as again:
+        recalls.recall(market.ex, market.seller, "streets", 1)
+    assert again.value.code == "version.not_released"
+    assert offers.estimate(market.ex, market.buyer, area(market.cells)).lines == ()
+    assert all(check.ok for check in fsck.check(market.ex))
+
+
+def test_a_superseded_version_is_recalled_while_the_newer_one_stays_on_sale(market: Market) -> None:
+    market.buy(market.cells[:1])
+    a_draft(market.ex, market.seller, "streets", [a_layer(market.cells, salt="new")])
+    offers.publish(market.ex, market.seller, "streets", rate_card=RATES, licence="research")
+    assert recalls.recall(market.ex, market.seller, "streets", 1)[0].state == "recalled"
+    assert offers.estimate(market.ex, market.buyer, area(market.cells)).total > 0
+    a_draft(market.ex, market.seller, "streets", [a_layer(market.cells, salt="newest")])
+    with pytest.raises(Conflict):
+        recalls.recall(market.ex, market.seller, "streets", 3)
+    assert all(check.ok for check in fsck.check(market.ex))

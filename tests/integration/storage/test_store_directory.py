@@ -1,0 +1,190 @@
+"""The directory store on a hostile or broken disk: no path leaves it, nothing is seen half-written, a full disk leaves no rests."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.needs import absent
+from tiles.errors import InvalidContent, ObjectMissing, StoreUnavailable
+from tiles.store.directory import DirectoryStore
+from tiles.store.protocol import Area
+from web.edge.store_protocol import answer
+
+MIB = 1 << 20
+
+
+def sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def a_store(root: Path) -> DirectoryStore:
+    return DirectoryStore(root, url="http://127.0.0.1:8080/store", secret_key="s3cret")
+
+
+def files(root: Path) -> list[str]:
+    return sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file())
+
+
+def test_symbolic_links_inside_lead_nowhere(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_bytes(b"secret")
+    store = a_store(tmp_path / "store")
+    (store.root / "data" / "link").symlink_to(outside)
+    (store.root / "data" / "file").symlink_to(outside / "secret")
+    for key in ("link/secret", "file"):
+        assert store.stat(Area.DATA, key) is None
+        with pytest.raises(ObjectMissing):
+            store.read(Area.DATA, key)
+    for key in ("link/new", "link/secret"):
+        with pytest.raises(InvalidContent):
+            store.put(Area.DATA, key, b"x", sha256=sha256(b"x"))
+        with pytest.raises(InvalidContent):
+            store.delete(Area.DATA, key)
+    assert not store.put(Area.DATA, "file", b"x", sha256=sha256(b"x"))
+    assert store.list(Area.DATA) == []
+    assert {p.name: p.read_bytes() for p in outside.iterdir()} == {"secret": b"secret"}
+
+
+def test_key_below_an_object_is_refused(tmp_path: Path) -> None:
+    store = a_store(tmp_path)
+    store.put(Area.DATA, "a", b"x", sha256=sha256(b"x"))
+    assert store.stat(Area.DATA, "a/b") is None
+    with pytest.raises(InvalidContent):
+        store.put(Area.DATA, "a/b", b"x", sha256=sha256(b"x"))
+    store.put(Area.DATA, "c/d", b"x", sha256=sha256(b"x"))
+    with pytest.raises(ObjectMissing):
+        store.read(Area.DATA, "c")
+
+
+def test_objects_can_be_read_by_their_owner_only(tmp_path: Path) -> None:
+    store = a_store(tmp_path)
+    store.put(Area.DATA, "org/a", b"x", sha256=sha256(b"x"))
+    assert (tmp_path / "data/org/a").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "data/org").stat().st_mode & 0o077 == 0
+
+
+def test_writer_killed_in_the_middle_leaves_no_object_and_its_rest_is_swept(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    os.mkfifo(tmp_path / "pipe")
+    program = (
+        "import sys; from pathlib import Path; from tiles.store import Area; from tiles.store.directory import DirectoryStore\n"
+        "s = DirectoryStore(Path(sys.argv[1]), url='http://h/store', secret_key='s')\n"
+        "s.put(Area.DATA, 'org/half', Path(sys.argv[2]), sha256='0' * 64)\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", program, str(root), str(tmp_path / "pipe")])
+    with (tmp_path / "pipe").open("wb") as pipe:
+        pipe.write(b"x" * 3 * MIB)
+        pipe.flush()
+        end = time.monotonic() + 120
+        while not any(p.stat().st_size >= MIB for p in root.glob(".incoming/*")):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        writer.send_signal(signal.SIGKILL)
+        assert writer.wait(60) == -signal.SIGKILL
+    store = a_store(root)
+    assert store.stat(Area.DATA, "org/half") is None
+    assert store.list(Area.DATA) == []
+    (rest,) = (root / ".incoming").iterdir()
+    os.utime(rest, (time.time() - 2 * 86_400,) * 2)
+    a_store(root)
+    assert files(root) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MiB, or where mounting is not permitted, the limit on file size (also an error of writing)."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder]
+    if shutil.which("mount") and subprocess.run(command, check=False, capture_output=True).returncode == 0:
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", folder], check=True)
+        return
+    if sys.platform != "linux":
+        absent("a full disk needs tmpfs or RLIMIT_FSIZE")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3 * MIB, hard))
+    try:
+        yield folder
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_full_disk_is_said_and_leaves_no_rests(small_disk: Path) -> None:
+    store, large = a_store(small_disk), b"x" * 4 * MIB
+    with pytest.raises(StoreUnavailable, match="full.*Free some space") as raised:
+        store.put(Area.DATA, "org/large", large, sha256=sha256(large))
+    assert raised.value.code == "store.full"
+    upload = store.begin_upload("up/large")
+    with pytest.raises(StoreUnavailable):
+        store.receive_part("up/large", upload, 1, io.BytesIO(large), size=len(large), sha256=sha256(large))
+    assert store.parts("up/large", upload) == []
+    assert files(small_disk) == [f".uploads/{upload}/key"]
+    assert store.put(Area.DATA, "org/small", b"fits", sha256=sha256(b"fits"))
+
+
+def test_full_disk_while_joining_keeps_the_parts(small_disk: Path) -> None:
+    store, body = a_store(small_disk), os.urandom(700_000)
+    upload = store.begin_upload("up/join")
+    for number in range(1, 6):  # together more than the disk, or than one file may have
+        with contextlib.suppress(StoreUnavailable):
+            store.receive_part("up/join", upload, number, io.BytesIO(body), size=len(body), sha256=sha256(body))
+    before = store.parts("up/join", upload)
+    assert len(before) >= 4
+    with pytest.raises(StoreUnavailable) as raised:
+        store.complete_upload("up/join", upload)
+    assert raised.value.code == "store.full"
+    assert store.parts("up/join", upload) == before
+    assert store.stat(Area.STAGING, "up/join") is None
+    assert not list((small_disk / ".incoming").iterdir())
+
+
+def test_full_disk_answers_507(small_disk: Path) -> None:
+    store, body = a_store(small_disk), b"x" * 4 * MIB
+    upload = store.begin_upload("up/http")
+    request = store.presign_part("up/http", upload, 1, size=len(body), sha256=sha256(body), expires_s=60)
+    headers = {**request.headers, "content-length": str(len(body))}
+    given = answer(store, "PUT", "staging", "up/http", request.url.split("?")[1], headers, io.BytesIO(body))
+    assert given.status == 507
+    assert b"full" in b"".join(given.body)
+
+
+def test_unsigned_body_is_not_read(tmp_path: Path) -> None:
+    class Untouched(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise AssertionError("read before the signature was checked")
+
+    given = answer(a_store(tmp_path), "PUT", "staging", "a", "partNumber=1&uploadId=x", {"content-length": "5"}, Untouched(b"12345"))
+    assert given.status == 403
+
+
+@pytest.mark.parametrize("key", ["../../etc/passwd", "..", "", "/etc/passwd", "a\x00b"])
+def test_signed_url_of_a_path_that_is_no_key_answers_an_error(tmp_path: Path, key: str) -> None:
+    """Even with our own signature: whoever asks `presign` for such a key is refused, and so is a request that carries it."""
+    from tiles.store.signing import presign
+
+    store = a_store(tmp_path)
+    at = {"credentials": store.credentials, "at_s": int(time.time()), "expires_s": 60, "parameters": {"x-mapex-grant": "1"}}
+    url = presign("GET", store.origin, f"{store.base}/data/{key}", **at)  # type: ignore[arg-type]
+    assert answer(store, "GET", "data", key, url.split("?")[1], {}, io.BytesIO()).status == 400
+
+
+def test_empty_secret_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="secret key"):
+        DirectoryStore(tmp_path, url="http://h/store", secret_key="")

@@ -1,0 +1,1 @@
+"""What tests share: exchanges, markets, made-up files, servers, browsers."""

@@ -1,0 +1,176 @@
+"""Builders for the market's tests: drafts put into the database directly, everything after that by the real services."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from sqlalchemy import insert, select
+
+from mapex import ids
+from mapex.catalogue.datasets import object_key
+from mapex.database.schema import dataset, dataset_version, layer, tile
+from mapex.exchange import Actor, Exchange
+from mapex.offers import offers
+from mapex.orders import ledger, orders
+from mapex.rights import permits
+from mapex.times import DAY_NS
+from tests.support.exchange import DAY_ONE, a_person
+from tiles.batch import QUANTITIES, LayerKind, Quantities
+from tiles.grid import grid
+from tiles.grid.cover import Cover
+from tiles.store.protocol import Area
+
+SEOUL = grid.morton(55_885, 25_377)
+"""A sale cell in the middle of Seoul."""
+
+RATES: Mapping[str, object] = {"lane_km": 6300, "footway_km": 2900, "million_points": 4000, "frame": 20}
+
+EVERYWHERE = {"type": "Polygon", "coordinates": [[[120, 30], [135, 30], [135, 45], [120, 45], [120, 30]]]}
+
+
+@dataclass(slots=True)
+class Spec:
+    """A layer to be: parts by cell, each part a text that is its content, and the price vector of every part."""
+
+    name: str = "hdmap"
+    kind: LayerKind = LayerKind.HDMAP
+    handling_class: str | None = "open"
+    parts: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    each: Quantities = field(default_factory=lambda: Quantities(lane_mm=1_234_567, crossings=2, features=9))
+    about: Mapping[str, object] = field(default_factory=dict)
+
+
+def block(side: int = 4, origin: int = SEOUL) -> list[int]:
+    """Cells of a square of `side` x `side`, whose north-western corner is the cell `origin`."""
+    x, y = grid.xy(origin)
+    return [int(grid.morton(x + i, y + j)) for j in range(side) for i in range(side)]
+
+
+def area(cells: Sequence[int]) -> Cover:
+    return Cover.from_cells(np.array(cells, dtype=np.uint64))
+
+
+def a_layer(cells: Sequence[int], *, name: str = "hdmap", handling_class: str | None = "open", salt: str = "", **changes: object) -> Spec:
+    """A layer with one part in each cell; `salt` changes every content."""
+    return Spec(name=name, handling_class=handling_class, parts={cell: [f"{name} {cell} {salt}"] for cell in cells}, **changes)  # type: ignore[arg-type]
+
+
+def a_draft(ex: Exchange, seller: Actor, slug: str, layers: Sequence[Spec]) -> int:
+    """A version that is ready to be published, with its objects in the store; returns its number."""
+    with ex.engine.begin() as conn:
+        dataset_id = conn.execute(select(dataset.c.id).where(dataset.c.org_id == seller.org_id, dataset.c.slug == slug)).scalar()
+        if dataset_id is None:
+            dataset_id = ids.new("dat")
+            conn.execute(insert(dataset).values(id=dataset_id, org_id=seller.org_id, slug=slug, title=slug.title(), created_ns=DAY_ONE))
+        number = len(conn.execute(select(dataset_version.c.id).where(dataset_version.c.dataset_id == dataset_id)).all()) + 1
+        version_id = ids.new("ver")
+        request = {"uploads": [], "classes": {}, "placement": {"crs": None, "origin": None, "height_datum": None}}
+        conn.execute(
+            insert(dataset_version).values(
+                id=version_id,
+                dataset_id=dataset_id,
+                number=number,
+                state="draft",
+                request=json.dumps(request),
+                manifest="{}",
+                manifest_sha256=hashlib.sha256(b"{}").hexdigest(),
+                created_ns=DAY_ONE,
+            )
+        )
+        for spec in layers:
+            _add_layer(conn, ex, seller, version_id, spec)
+    return number
+
+
+def _add_layer(conn, ex: Exchange, seller: Actor, version_id: str, spec: Spec) -> None:  # type: ignore[no-untyped-def]
+    layer_id = ids.new("lay")
+    rows = []
+    total = Quantities()
+    for cell, contents in spec.parts.items():
+        for part, content in enumerate(contents):
+            body = content.encode()
+            sha256 = hashlib.sha256(body).hexdigest()
+            key = object_key(str(seller.org_id), sha256)
+            ex.store.put(Area.DATA, key, body, sha256=sha256)
+            west, south, east, north = grid.bounds(cell)
+            vector = {name: getattr(spec.each, name) for name in QUANTITIES} | {"bytes": len(body)}
+            total += Quantities(**vector)
+            rows.append(
+                {
+                    "layer_id": layer_id,
+                    "cell": cell,
+                    "part": part,
+                    "object_key": key,
+                    "sha256": sha256,
+                    "media_type": "application/vnd.apache.parquet",
+                    "west": west,
+                    "south": south,
+                    "east": east,
+                    "north": north,
+                    **vector,
+                }
+            )
+    sums = {name: getattr(total, name) for name in QUANTITIES}
+    conn.execute(
+        insert(layer).values(
+            id=layer_id,
+            version_id=version_id,
+            name=spec.name,
+            kind=spec.kind,
+            content="features",
+            handling_class=spec.handling_class,
+            about=json.dumps(dict(spec.about)),
+            cells=len(spec.parts),
+            **sums,
+        )
+    )
+    if rows:
+        conn.execute(insert(tile), rows)
+
+
+@dataclass(slots=True)
+class Market:
+    """A seller with one published dataset `streets`, and a buyer with money."""
+
+    ex: Exchange
+    seller: Actor
+    buyer: Actor
+    cells: list[int]
+
+    def quote(self, cells: Sequence[int] | None = None, purpose: str = "research", **wanted: object) -> offers.Quote:
+        return offers.quote(self.ex, self.buyer, area(self.cells if cells is None else cells), purpose=purpose, **wanted)  # type: ignore[arg-type]
+
+    def buy(self, cells: Sequence[int] | None = None, key: str = "", purpose: str = "research") -> orders.Order:
+        made = self.quote(cells, purpose)
+        return orders.place(self.ex, self.buyer, made.id, key or made.id)
+
+    def balance(self, who: Actor | None = None) -> int:
+        return ledger.wallet(self.ex, who or self.buyer).balance
+
+
+def a_market(ex: Exchange, *, layers: Sequence[Spec] | None = None, credit: int = 10_000_000, side: int = 4) -> Market:
+    """Hanbit sells `streets` (16 cells of lanes in Seoul unless told otherwise), Dongil has `credit` KRW."""
+    seller, buyer = a_person(ex, "hanbit"), a_person(ex, "dongil")
+    cells = block(side)
+    a_draft(ex, seller, "streets", layers if layers is not None else [a_layer(cells)])
+    offers.publish(ex, seller, "streets", rate_card=RATES, licence="research")
+    if credit:
+        ledger.credit(ex, None, "dongil", credit, key="first")
+    return Market(ex, seller, buyer, cells)
+
+
+def a_permit(ex: Exchange, org: str = "dongil", number: str = "P-1", *, days: int = 30, **changes: object) -> permits.Permit:
+    """A permit for research with original and restricted data in all of Korea, from now on for `days`."""
+    now = ex.now()
+    terms: dict[str, object] = {
+        "purposes": ["research", "simulation"],
+        "classes": ["original", "restricted"],
+        "area": EVERYWHERE,
+        "valid_from_ns": now - DAY_NS,
+        "valid_to_ns": now + days * DAY_NS,
+    }
+    return permits.add(ex, None, org=org, number=number, **{**terms, **changes})  # type: ignore[arg-type]

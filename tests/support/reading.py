@@ -1,0 +1,76 @@
+"""Reading a file through its reader in tests: everything that comes out, gathered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import shapely
+
+from ingest.findings import Finding
+from ingest.placing import resolve
+from ingest.reader import Placement, Reader, Source, Survey, reader_for
+from tiles.batch import Batch
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a reader gave: its survey, its batches (as read, and placed), its findings (the survey's first)."""
+
+    survey: Survey
+    raw: list[Batch]
+    placed: list[Batch]
+    findings: list[Finding]
+
+    @property
+    def codes(self) -> set[str]:
+        return {finding.code for finding in self.findings}
+
+    @property
+    def table(self) -> pa.Table:
+        return pa.concat_tables([batch.table for batch in self.placed])
+
+    @property
+    def ids(self) -> list[str]:
+        return [str(value) for value in self.table.column("feature_id").to_pylist()]
+
+    @property
+    def rejected(self) -> int:
+        return sum(finding.rejected for finding in self.findings)
+
+    def kinds(self) -> dict[str, int]:
+        names = self.table.column("kind").to_pylist()
+        return {name: names.count(name) for name in sorted(set(names))}
+
+    def shapes(self) -> dict[str, Any]:
+        texts = self.table.column("geometry").to_pylist()
+        return {name: None if wkb is None else shapely.from_wkb(wkb) for name, wkb in zip(self.ids, texts, strict=True)}
+
+    def properties(self) -> dict[str, dict[str, Any]]:
+        return dict(zip(self.ids, map(json.loads, self.table.column("properties").to_pylist()), strict=True))
+
+    def finding(self, code: str) -> Finding:
+        return next(finding for finding in self.findings if finding.code == code)
+
+
+def heard(path: Path, given: Placement | None = None, *, choose: Callable[[Source], Reader] = reader_for) -> Heard:
+    """Read a file or a folder whole, as the cage does."""
+    source = Source.of(path)
+    reader = choose(source)
+    survey = reader.survey(source, given or Placement())
+    raw: list[Batch] = []
+    placed: list[Batch] = []
+    findings = list(survey.findings)
+    for entry in reader.read(source, survey.placed):
+        if isinstance(entry, Finding):
+            findings.append(entry)
+            continue
+        raw.append(entry)
+        settled, more = resolve.settle(entry, survey.placed, file=source.name)
+        placed.append(settled)
+        findings += more
+    return Heard(survey, raw, placed, findings)

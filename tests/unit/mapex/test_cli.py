@@ -1,0 +1,241 @@
+"""The command line without an exchange: options, errors, exit status, and what is printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mapex.cli import main, output
+from mapex.cli.buy import quote_text, read_region
+from mapex.cli.output import EXIT_CODES, fail, size, table
+from mapex.cli.sell import findings_text, placement
+from mapex.client import upload
+from mapex.client.download import Download, holder_of
+from mapex.client.upload import files_of, pairs
+from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable, Unpaid
+from tiles.errors import InvalidRegion, StoreUnavailable
+
+
+def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    out = capsys.readouterr()
+    return int(end.value.code or 0), out.out, out.err
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Invalid("a.b", "x"), 2),
+        (NotFound("a.b", "x"), 3),
+        (Denied("a.b", "x"), 4),
+        (Conflict("a.b", "x"), 5),
+        (Unpaid("a.b", "x"), 6),
+        (Unavailable("a.b", "x"), 7),
+        (InvalidRegion("x", code="a.b"), 2),
+        (StoreUnavailable("x", code="a.b"), 7),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_status(error: Exception, status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail(error, as_json=True) == status
+    out = capsys.readouterr()
+    assert json.loads(out.out) == {"error": {"code": "a.b", "message": "x", "details": {}}}
+    assert out.err == "x\n"
+
+
+def test_an_unexpected_error_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail(ZeroDivisionError("division by zero"), as_json=False) == EXIT_CODES["unexpected"]
+    out = capsys.readouterr()
+    assert out.out == "" and "ZeroDivisionError" in out.err and "Traceback" not in out.err
+
+
+def test_a_wrong_option_is_a_sentence_and_json(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(["quote", "--purpos", "x", "--json"], capsys)
+    assert status == 2
+    assert json.loads(out)["error"]["code"] == "cli.usage"
+    assert "--help" in err
+
+
+def test_without_an_address_the_client_says_what_to_set(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("MAPEX_URL", raising=False)
+    status, out, err = run(["quote", "--bbox", "8,49,9,50", "--purpose", "research", "--json"], capsys)
+    assert (status, json.loads(out)["error"]["code"]) == (2, "cli.no_url")
+    assert "MAPEX_URL" in err
+
+
+def test_a_region_is_a_file_or_a_box_never_both() -> None:
+    with pytest.raises(Invalid, match="either"):
+        read_region(None, None)
+    with pytest.raises(Invalid, match="either"):
+        read_region("x", "1,2,3,4")
+    with pytest.raises(Invalid, match="four numbers"):
+        read_region(None, "1,2,3")
+
+
+def test_a_region_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "area.geojson"
+    path.write_bytes(b'\xef\xbb\xbf{"type": "Point", "coordinates": [8, 49]}')
+    assert read_region(str(path), None)["type"] == "Point"
+
+
+@pytest.mark.parametrize("text", ["not json", "[1, 2]"])
+def test_a_region_file_that_is_no_geojson_object_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "area.geojson"
+    path.write_text(text)
+    with pytest.raises(Invalid) as refused:
+        read_region(str(path), None)
+    assert refused.value.code == "cli.region_json"
+
+
+def told_of(**changes: Any) -> dict[str, Any]:
+    """What `inspect` tells of a good file, with `changes`."""
+    counts = {"read": 1, "placed": 1, "unplaced": 0, "rejected": 0}
+    return {"kind": "hdmap", "crs": "EPSG:4326", "crs_source": "file", "box": None, "counts": counts, "findings": []} | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, 0),
+        ({"findings": [{"severity": "warning", "code": "a.b", "message": "x"}]}, 0),
+        ({"findings": [{"severity": "error", "code": "a.b", "message": "x"}]}, 8),
+        ({"crs": None, "crs_source": "none"}, 8),
+        ({"counts": {"read": 1, "placed": 0, "unplaced": 1, "rejected": 0}}, 8),
+    ],
+)
+def test_inspect_says_by_its_status_whether_a_file_can_be_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], status: int
+) -> None:
+    (tmp_path / "a.osm").write_text("x")
+    told = told_of(**changes)
+    monkeypatch.setattr("ingest.conversion.dry_run.inspect", lambda *_, **__: told)
+    for words in ([], ["--json"]):
+        ended, out, err = run(["inspect", str(tmp_path / "a.osm"), *words], capsys)
+        assert (ended, err) == (status, "")
+    assert json.loads(out) == told  # the JSON is what it is, whatever the status
+
+
+def test_a_crs_that_only_a_definition_says_is_shown_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.las").write_text("x")
+    for crs, shown in (('PROJCRS["Lambert (ft)",BASEGEOGCRS["NAD83"]]', "Lambert (ft) (file)"), ("EPSG:5186", "EPSG:5186 (file)")):
+        monkeypatch.setattr("ingest.conversion.dry_run.inspect", lambda *_, crs=crs, **__: told_of(crs=crs))
+        assert f"CRS    {shown}   heights" in run(["inspect", str(tmp_path / "a.las")], capsys)[1]
+
+
+@pytest.mark.parametrize("origin", ["1", "1,2,3,4", "a,b"])
+def test_a_malformed_origin_is_refused(origin: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        placement(None, origin, None)
+    assert refused.value.code == "cli.origin"
+
+
+def test_placement_holds_only_what_was_said() -> None:
+    assert placement(None, None, None) == {}
+    assert placement("EPSG:5186", "127,37.5", "ellipsoid") == {"crs": "EPSG:5186", "origin": [127.0, 37.5], "height_datum": "ellipsoid"}
+
+
+def test_folder_files_keep_their_relative_names_and_junk_stays_out(tmp_path: Path) -> None:
+    folder = tmp_path / "구간"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "a.shp").write_bytes(b"x")
+    (folder / ".DS_Store").write_bytes(b"x")
+    (folder / "link").symlink_to("/etc/passwd")
+    assert [f.name for f in files_of((folder,))] == ["구간/inner/a.shp"]
+
+
+def test_two_files_of_one_name_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "map.osm").write_text("x")
+    with pytest.raises(Invalid) as refused:
+        files_of((tmp_path / "a" / "map.osm", tmp_path / "b" / "map.osm"))
+    assert refused.value.code == "push.same_name"
+
+
+@pytest.mark.parametrize("value", ["lane_km", "=5", "lane_km="])
+def test_a_rate_without_both_sides_is_refused(value: str) -> None:
+    with pytest.raises(Invalid):
+        list(pairs((value,), "--rate"))
+
+
+def test_a_fractional_rate_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAPEX_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("MAPEX_TOKEN", "mpx_a_b")
+    status, out, _ = run(["publish", "x", "--rate", "lane_km=1.5", "--licence", "research", "--json"], capsys)
+    assert (status, json.loads(out)["error"]["code"]) == (2, "cli.rate")
+
+
+def test_an_exchange_that_is_away_is_said_in_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAPEX_URL", "ftp://127.0.0.1")
+    monkeypatch.setenv("MAPEX_TOKEN", "mpx_a_b")
+    status, _, err = run(["audit", "list"], capsys)
+    assert status == 2 and "http://" in err and err.count("\n") == 1
+
+
+def test_a_path_out_of_the_download_folder_is_refused(tmp_path: Path) -> None:
+    class Nobody:
+        token = "mpx_a_b"
+
+    download = Download(Nobody(), "ord_1", tmp_path)  # type: ignore[arg-type]
+    for path in ("../evil", "/etc/evil", "a/../../evil"):
+        with pytest.raises(Invalid) as refused:
+            download._path({"path": path})
+        assert refused.value.code == "download.path"
+
+
+def test_the_holder_depends_on_token_and_grant() -> None:
+    assert holder_of("mpx_a_secret", "gra_1") == holder_of("mpx_a_secret", "gra_1")
+    assert len({holder_of("mpx_a_secret", "gra_1"), holder_of("mpx_a_secret", "gra_2"), holder_of("mpx_a_other", "gra_1")}) == 3
+
+
+def test_findings_are_listed_errors_first() -> None:
+    def finding(severity: str, code: str) -> dict[str, Any]:
+        return {"severity": severity, "code": code, "file": "f", "layer": "", "feature": "", "message": "m", "fix": "do", "count": 3}
+
+    lines = findings_text([finding("info", "a.a"), finding("error", "b.b")]).splitlines()
+    assert "b.b" in lines[0] and "a.a" in lines[1] and "(3 times)" in lines[0]
+
+
+def test_a_quote_without_lines_still_says_why() -> None:
+    quote = {"lines": [], "refusals": [{"message": "needs a permit"}], "vat": 0, "total": 0, "tiles": 0, "bytes": 0}
+    assert "needs a permit" in quote_text(quote)
+
+
+def test_numbers_are_right_aligned_and_sizes_readable() -> None:
+    assert table(["a", "n"], [["x", "5"], ["long", "1,000"]], right={1}).splitlines()[2] == "x         5"
+    assert (size(999), size(1500), size(3.2e9)) == ("999 B", "1.5 kB", "3.2 GB")
+
+
+def test_demo_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    from mapex.cli.demo.district import segments, write_lanelet2, write_opensidewalks
+
+    streets = list(segments())[:4]
+    for name in ("a", "b"):
+        write_lanelet2(tmp_path / f"{name}.osm", streets)
+        write_opensidewalks(tmp_path / name, streets)
+    assert (tmp_path / "a.osm").read_bytes() == (tmp_path / "b.osm").read_bytes()
+    assert (tmp_path / "a/district.edges.geojson").read_bytes() == (tmp_path / "b/district.edges.geojson").read_bytes()
+
+
+@pytest.mark.parametrize(("status", "code", "asked"), [(507, "store.full", 1), (403, "push.refused", 1), (503, "push.refused", 4)])
+def test_a_part_that_the_store_does_not_take_is_told_by_its_reason(tmp_path: Path, status: int, code: str, asked: int) -> None:
+    class Pool:
+        requests = 0
+
+        def request(self, *given: object, **more: object) -> SimpleNamespace:
+            self.requests += 1
+            return SimpleNamespace(status=status)
+
+    pool = Pool()
+    sending = upload.Sending(SimpleNamespace(pool=pool), output._Silent(), 1, streams=1)  # type: ignore[arg-type]
+    part = {"number": 3, "method": "PUT", "url": "http://127.0.0.1:9/part", "headers": {}}
+    with pytest.raises(Unavailable) as refused:
+        sending._put(part, b"x", upload.File(tmp_path / "a.osm", "a.osm", 1))
+    assert (refused.value.code, pool.requests) == (code, asked)
+    assert "part 3 of a.osm" in refused.value.message and "push again" in refused.value.message.lower()

@@ -1,0 +1,139 @@
+"""GeoParquet: what the specification says of CRS and encodings, and what hostile files try."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from ingest.reader import Known, Placement, Source
+from ingest.readers.vector import attributes
+from ingest.readers.vector.gdal import GeoParquet
+from mapex.errors import Invalid
+from tests.support.reading import heard
+
+POINTS = [shapely.Point(127.0 + n / 100, 37.5, n) for n in range(4)]
+
+
+def parquet(tmp_path: Path, geo: dict[str, Any] | None, geometry: Any = None, **columns: Any) -> Path:
+    wkb = geometry if geometry is not None else pa.array([shapely.to_wkb(p, flavor="iso") for p in POINTS], pa.binary())
+    table = pa.table({"id": [f"p{n}" for n in range(len(wkb))], **columns, "geometry": wkb})
+    if geo is not None:
+        table = table.replace_schema_metadata({"geo": json.dumps(geo)})
+    pq.write_table(table, tmp_path / "map.parquet")
+    return tmp_path / "map.parquet"
+
+
+def geo(**column: Any) -> dict[str, Any]:
+    return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": {"encoding": "WKB", "geometry_types": [], **column}}}
+
+
+def test_no_crs_key_means_degrees_and_null_means_unknown(tmp_path: Path) -> None:
+    assert heard(parquet(tmp_path, geo())).survey.placed.crs_source is Known.FILE
+    assert heard(parquet(tmp_path, geo(crs=None))).survey.placed.crs_source is Known.NONE
+
+
+def test_the_bytes_of_geometries_are_not_touched(tmp_path: Path) -> None:
+    path = parquet(tmp_path, geo())
+    assert heard(path).table.column("geometry").to_pylist() == pq.read_table(path).column("geometry").to_pylist()
+
+
+def test_big_endian_and_extended_wkb_become_iso(tmp_path: Path) -> None:
+    mixed = [
+        shapely.to_wkb(POINTS[0], byte_order=0),
+        shapely.to_wkb(POINTS[1], flavor="extended"),
+        shapely.to_wkb(shapely.set_srid(POINTS[2], 4326), include_srid=True),
+    ]
+    there = heard(parquet(tmp_path, geo(), pa.array(mixed, pa.binary())))
+    assert there.table.column("geometry").to_pylist() == [shapely.to_wkb(p, flavor="iso", byte_order=1) for p in POINTS[:3]]
+
+
+def test_covering_boxes_are_not_attributes(tmp_path: Path) -> None:
+    boxes = pa.array([{"xmin": 1.0, "ymin": 2.0, "xmax": 3.0, "ymax": 4.0}] * 4)
+    covering = {"bbox": {edge: ["bbox", edge] for edge in ("xmin", "ymin", "xmax", "ymax")}}
+    there = heard(parquet(tmp_path, geo(covering=covering), bbox=boxes))
+    assert "bbox" not in there.properties()["p0"]
+
+
+def test_parquet_without_geo_metadata_is_read_as_wkb_and_said_unplaced(tmp_path: Path) -> None:
+    there = heard(parquet(tmp_path, None))
+    assert {"format.assumed", "crs.none"} <= there.codes
+
+
+def test_parquet_without_geometry_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "t.parquet")
+    with pytest.raises(Invalid) as refused:
+        heard(tmp_path / "t.parquet")
+    assert refused.value.code == "format.unsupported"
+
+
+def test_native_encoding_is_rebuilt_with_its_vertices(tmp_path: Path) -> None:
+    lines = [shapely.LineString([(127, 37, 1), (127.1, 37.1, 2)]), shapely.LineString([(128, 37, 1), (128.1, 37.1, 2), (129, 38, 3)])]
+    gpd.GeoDataFrame({"id": ["a", "b"]}, geometry=lines, crs=4326).to_parquet(tmp_path / "map.parquet", geometry_encoding="geoarrow")
+    there = heard(tmp_path / "map.parquet")
+    assert all(shapely.equals_exact(there.shapes()[name], line, tolerance=0.0) for name, line in zip("ab", lines, strict=True))
+
+
+def test_a_nest_of_20000_collections_is_refused_without_dying(tmp_path: Path) -> None:
+    """shapely.from_wkb of it ends the process with SIGSEGV (trust.md 1.1)."""
+    deep = struct.pack("<BII", 1, 7, 1) * 20_000 + struct.pack("<BI2d", 1, 1, 127.0, 37.0)
+    there = heard(parquet(tmp_path, geo(), pa.array([deep, shapely.to_wkb(POINTS[0], flavor="iso")], pa.binary())))
+    assert there.ids == ["p1"]
+    assert (there.finding("geometry.refused").feature, there.rejected) == ("p0", 1)
+
+
+def test_a_dictionary_bomb_is_expanded_in_small_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of 500 kB may stand for gigabytes of text (trust.md 1.1)."""
+    monkeypatch.setattr(attributes, "MAX_TEXT", 1 << 20)
+    rows = 2_000
+    points = pa.array([shapely.to_wkb(POINTS[0], flavor="iso")] * rows, pa.binary())
+    path = parquet(tmp_path, geo(), points, text=pa.array(["x" * 100_000] * rows).dictionary_encode())
+    assert path.stat().st_size < 1_000_000
+    there: list[int] = []
+    source = Source.of(path)
+    for batch in GeoParquet().read(source, GeoParquet().survey(source, Placement()).placed):
+        table = getattr(batch, "table", None)
+        if table is not None:
+            there.append(table.num_rows)
+            assert table.nbytes < 4 << 20
+    assert sum(there) == rows
+
+
+def test_garbage_behind_the_magic_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "map.parquet").write_bytes(b"PAR1" + b"\xff" * 1000 + b"PAR1")
+    with pytest.raises(Invalid) as refused:
+        heard(tmp_path / "map.parquet")
+    assert refused.value.code == "file.damaged"
+
+
+def test_attributes_of_every_type_are_json(tmp_path: Path) -> None:
+    import datetime as dt
+    import decimal
+
+    columns = {
+        "whole": pa.array([1, None, -(2**62), 0]),
+        "real": pa.array([0.1, 1.0, float("nan"), None]),
+        "text": pa.array(['a"b', "한\n글", "", None]),
+        "flag": pa.array([True, False, None, True]),
+        "day": pa.array([dt.date(2024, 2, 29)] * 4),
+        "time": pa.array([dt.datetime(2024, 2, 29, 1, 2, 3)] * 4, pa.timestamp("ms", tz="UTC")),
+        "list": pa.array([[1, 2], [], None, [3]]),
+        "nest": pa.array([{"a": 1, "b": "x"}] * 4),
+        "exact": pa.array([decimal.Decimal("1.10")] * 4),
+        "code": pa.array(["u", "v", None, "u"]).dictionary_encode(),
+    }
+    first, second, third, _ = heard(parquet(tmp_path, geo(), **columns)).properties().values()
+    assert first["text"] == 'a"b'
+    assert (first["whole"], first["real"], first["day"], first["time"], first["list"], first["nest"]) == (
+        1, 0.1, "2024-02-29", "2024-02-29T01:02:03.000Z", [1, 2], {"a": 1, "b": "x"},
+    )  # fmt: skip
+    assert (second["whole"], second["real"], second["text"], second["flag"], second["exact"]) == (None, 1.0, "한\n글", False, "1.10")
+    assert isinstance(second["real"], float)
+    assert (third["whole"], third["real"], third["code"]) == (-(2**62), "NaN", None)

@@ -1,0 +1,1 @@
+"""Vector features in tiles: assigned to cells, measured, split, written as GeoParquet and recounted."""

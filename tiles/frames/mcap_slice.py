@@ -1,0 +1,139 @@
+"""A slice of a recording: an MCAP file with the messages of one cell, every byte of them as it was.
+
+Topic, schema, channel metadata, encoding, sequence, both times and payload stay; numbers of channels and schemas are new, since
+recordings of several files are merged. Metadata go into each slice, an attachment into the one where it was recorded, and each slice
+ends with the attachment `trajectory.geojson`. Same content, same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from mcap.records import Attachment, Channel
+from mcap.writer import CompressionType, Writer
+
+from tiles.batch import EncodedTile
+from tiles.errors import InvalidContent
+from tiles.frames import ros_types
+from tiles.frames.mcap_scan import CHUNK_LIMIT, McapScan, Message
+from tiles.frames.track import NAME
+
+MEDIA_TYPE = "application/x-mcap"
+ENDING = "mcap"
+_CHUNK = 1 << 20
+
+
+class Slice:
+    """One slice while it is written. Between two calls nothing of it waits in memory and no file is open.
+
+    Args:
+        path: where to; must not exist yet.
+        about: channels, metadata, profile and library of the recording (`Batch.meta["mcap"]`).
+        with_silent: carry the channels that have no message in any cell too; one slice of a recording does.
+    """
+
+    def __init__(self, path: Path, about: Mapping[str, Any], *, with_silent: bool) -> None:
+        self._file = _Appended(path)
+        self._writer = Writer(self._file, chunk_size=_CHUNK, compression=CompressionType.ZSTD, enable_data_crcs=True)
+        library = str(about.get("library", ""))
+        self._writer.start(profile=str(about.get("profile", "")), library=f"mapex; {library}" if library else "mapex")
+        for entry in about.get("metadata", ()):
+            self._writer.add_metadata(entry["name"], entry["metadata"])
+        self._channels = _Channels(self._writer, about.get("channels", ()))
+        for number in about.get("silent", ()) if with_silent else ():
+            self._channels.of(number)
+
+    def add(self, table: pa.Table) -> None:
+        """Append rows (columns of `ingest.readers.mcap`) in their order."""
+        names = ("channel", "t_ns", "publish_ns", "seq", "name", "media_type", "create_ns")
+        columns = [table.column(column).to_pylist() for column in names]
+        payloads = (value.as_py() for chunk in table.column("payload").chunks for value in chunk)
+        for payload, channel, log_time, publish_time, sequence, name, media_type, create_ns in zip(payloads, *columns, strict=True):
+            if channel < 0:
+                self._writer.add_attachment(create_ns or 0, log_time, name or "", media_type or "", payload)
+            else:
+                self._writer.add_message(self._channels.of(channel), log_time, payload, publish_time, sequence)
+        self._writer.flush()  # type: ignore[no-untyped-call]
+
+    def finish(self, trajectory: bytes) -> None:
+        """Write the trajectory (GeoJSON), summary and footer."""
+        self._writer.add_attachment(0, 0, NAME, "application/geo+json", trajectory)
+        self._writer.finish()  # type: ignore[no-untyped-call]
+        self._file.flush()
+
+
+class _Appended(io.BytesIO):
+    """A file that is open only while it is flushed, so that a recording may cross more cells than files can be open."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path, self._written = path, 0
+        path.touch(exist_ok=False)
+
+    def tell(self) -> int:
+        """Bytes written so far, flushed or not."""
+        return self._written + super().tell()
+
+    def flush(self) -> None:
+        """Append what waits to the file."""
+        with self._path.open("ab") as stream:
+            stream.write(self.getbuffer())
+        self._written += super().tell()
+        self.seek(0)
+        self.truncate()
+
+
+class _Channels:
+    """Channels and schemas of a slice, registered when they are first needed."""
+
+    def __init__(self, writer: Writer, records: Sequence[Mapping[str, Any]]) -> None:
+        self.writer, self.records = writer, records
+        self.known: dict[int, int] = {}
+        self.schemas: dict[str, int] = {}
+
+    def of(self, number: int) -> int:
+        """The slice's own id of a channel of the recording."""
+        if number not in self.known:
+            record = self.records[number]
+            schema = record["schema"]
+            self.known[number] = self.writer.register_channel(
+                record["topic"], record["encoding"], 0 if schema is None else self._schema(schema), record["metadata"]
+            )
+        return self.known[number]
+
+    def _schema(self, schema: Mapping[str, str]) -> int:
+        key = json.dumps(schema)
+        if key not in self.schemas:
+            self.schemas[key] = self.writer.register_schema(schema["name"], schema["encoding"], base64.b64decode(schema["data"]))
+        return self.schemas[key]
+
+
+def recount(path: Path, tile: EncodedTile) -> tuple[int, int, bytes]:
+    """Records and frames in a slice, and its trajectory.
+
+    Raises: InvalidContent: damaged, or without a trajectory at its end.
+    """
+    with path.open("rb") as stream:
+        scan = McapScan(stream, record_limit=CHUNK_LIMIT)
+        frames, attachments = 0, 0
+        last: Attachment | None = None
+        counts: dict[int, bool] = {}
+        for item in scan.items():
+            if isinstance(item, Message):
+                frames += counts[item.channel_id]
+            elif isinstance(item, Channel):
+                schema = scan.schema_of(item)
+                counts[item.id] = schema is not None and ros_types.is_frame(schema.name)
+            elif isinstance(item, Attachment):
+                attachments += 1
+                last = item
+    wrong = scan.fault or "; ".join(scan.damaged[:3]) or ("messages without a channel" if scan.orphans else "")
+    if wrong or scan.claimed != scan.messages or last is None or last.name != NAME:
+        raise InvalidContent(f"{tile.path} is damaged: {wrong or 'its counts or its trajectory are missing'}.", code="tile.damaged")
+    return scan.messages + attachments - 1, frames, last.data

@@ -1,0 +1,71 @@
+"""Pictures of one cell: an uncompressed tar with the original files, untouched, and `trajectory.geojson` first.
+
+Deterministic: files by name, owner 0, mode 0644, time of the file = when the picture was taken (0 when unknown).
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from tiles.batch import EncodedTile
+from tiles.errors import InvalidContent
+from tiles.frames.spill import Spill
+from tiles.frames.track import NAME
+
+MEDIA_TYPE = "application/x-tar"
+ENDING = "tar"
+
+
+def write(stream: BinaryIO, spill: Spill, cell: int, trajectory: bytes) -> None:
+    """Write the pictures of a cell; one segment of the spill is in memory at a time when they arrived in order of name."""
+    index: list[tuple[str, int, int]] = []
+    for at, table in spill.segments(cell):
+        index += [(name, at, row) for row, name in enumerate(table.column("name").to_pylist())]
+    index.sort()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        _add(archive, NAME, trajectory, 0)
+        held, table = -1, pa.table({})
+        for number, (name, at, row) in enumerate(index):
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or name == NAME or (number and index[number - 1][0] == name):
+                raise InvalidContent(f"{name!r} cannot be the name of a picture in a tile (unsafe, or there twice).", code="tile.name")
+            if at != held:
+                held, table = at, spill.segment(cell, at)
+            t_ns = table.column("t_ns")[row].as_py()
+            _add(archive, name, table.column("payload")[row].as_py(), max(0, (t_ns or 0) // 1_000_000_000))
+
+
+def _add(archive: tarfile.TarFile, name: str, body: bytes, t_s: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mtime, entry.mode = len(body), t_s, 0o644
+    archive.addfile(entry, io.BytesIO(body))
+
+
+def recount(path: Path, tile: EncodedTile) -> tuple[int, int, bytes]:
+    """Pictures in an archive, twice (they are records and frames), and its trajectory.
+
+    Raises: InvalidContent: something else than JPEG files of different names is in it, or no trajectory at its beginning.
+    """
+    names: list[str] = []
+    trajectory = b""
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for entry in archive:
+                body = archive.extractfile(entry) if entry.isreg() else None
+                if body is None or PurePosixPath(entry.name).is_absolute() or ".." in PurePosixPath(entry.name).parts:
+                    raise InvalidContent(f"{tile.path} holds {entry.name!r}, which is no plain file.", code="tile.damaged")
+                if not names:
+                    trajectory = body.read() if entry.name == NAME else b""
+                elif body.read(3) != b"\xff\xd8\xff":
+                    raise InvalidContent(f"{tile.path} holds {entry.name!r}, which is no JPEG.", code="tile.damaged")
+                names.append(entry.name)
+    except tarfile.TarError as error:
+        raise InvalidContent(f"{tile.path} is damaged: {error}.", code="tile.damaged") from error
+    if not trajectory or len(set(names)) != len(names):
+        raise InvalidContent(f"{tile.path} has no trajectory, or a name twice.", code="tile.damaged")
+    return len(names) - 1, len(names) - 1, trajectory

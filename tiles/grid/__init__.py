@@ -1,0 +1,1 @@
+"""Where things are: the tile grid, regions, the cells that they cover, footprints."""

@@ -1,0 +1,399 @@
+"""The object store in MinIO, or any S3, through the `minio` client; signed requests are our own (`tiles.store.signing`).
+
+Two keys: the main one reads and writes; the *upload* key belongs to a service account that may only put parts into staging. A
+presigned upload is signed with it, because with a key that may read, an unsigned `x-amz-copy-source` header beside the URL would copy
+any object of any firm to the uploader (CVE-2026-97731, open in the MinIO that is built for the tests).
+
+The browser talks to the store directly, so the server must allow the exchange's origin, and keep unfinished uploads for a week:
+`MINIO_API_CORS_ALLOW_ORIGIN=https://exchange.example` and `MINIO_API_STALE_UPLOADS_EXPIRY=168h`.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreError, StoreUnavailable
+from tiles.store.folder import SafeFolder
+from tiles.store.keys import PIECE, attachment, segments_of
+from tiles.store.protocol import Area, ObjectInfo, Part, SignedRequest
+from tiles.store.signing import REGION, Credentials, presign
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+ONE_PUT = 32 << 20
+"""Bodies up to this size (bytes) go in one request; larger ones in parts of this size, so memory stays bounded."""
+
+Headers = dict[str, str | list[str] | tuple[str]]
+"""As minio-py types them."""
+
+_MISSING = {"NoSuchKey", "NoSuchUpload", "NoSuchBucket"}
+_UPLOAD_ID = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9_.=-]{0,300}", re.ASCII)
+_BUSY = re.compile(
+    r"SlowDown|InternalError|ServiceUnavailable|XMinio(?!InvalidObjectName)\w+|RequestTimeout|OperationTimedOut|InsufficientStorage"
+)
+
+
+class MinioStore:
+    """An `ObjectStore` in the buckets `<prefix>-staging` and `<prefix>-data` (see `provision`).
+
+    Args:
+        endpoint: host:port of the server, as the exchange reaches it.
+        access_key, secret_key: read and write in both buckets.
+        upload_access_key, upload_secret_key: may only put into staging; they sign uploads.
+        prefix: of the bucket names.
+        region: of the server; fixed, so that signing asks nobody.
+        secure: https to the endpoint.
+        public_url: scheme://host:port by which clients reach the store; the endpoint when empty.
+        timeout_s: how long the server may stay silent.
+        now: UTC nanoseconds.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        access_key: str,
+        secret_key: str,
+        upload_access_key: str,
+        upload_secret_key: str,
+        prefix: str = "mapex",
+        region: str = REGION,
+        secure: bool = False,
+        public_url: str = "",
+        timeout_s: float = 30,
+        now: Callable[[], int] = time.time_ns,
+    ) -> None:
+        if upload_access_key == access_key:
+            raise StoreUnavailable("Uploads must be signed by an account of their own that cannot read; `mapex init` makes it.")
+        self.endpoint, self.region, self.now = endpoint, region, now
+        public = urlsplit(public_url or f"{'https' if secure else 'http'}://{endpoint}")
+        self.origin, self.base = f"{public.scheme}://{public.netloc}", public.path.rstrip("/")
+        self.buckets = {area: f"{prefix}-{area}" for area in Area}
+        self._keys, self._upload_keys = Credentials(access_key, secret_key), Credentials(upload_access_key, upload_secret_key)
+        self._client = _client(endpoint, self._keys, region, secure, timeout_s)
+
+    # ---- objects -----------------------------------------------------------------------------------------------------------
+
+    def put(self, area: Area, key: str, body: bytes | Path, *, sha256: str, media_type: str = "application/octet-stream") -> bool:
+        """See `ObjectStore.put`."""
+        _check(key)
+        size = len(body) if isinstance(body, bytes) else body.stat().st_size
+        if _sha256(body) != sha256:
+            raise ObjectCorrupt(f"The body for {key} does not have the sha256 {sha256}; nothing was stored.", key=key)
+        if size > ONE_PUT and self.stat(area, key) is not None:
+            return False  # spares sending it; the condition below is what decides
+        try:
+            with self._errors(key), io.BytesIO(body) if isinstance(body, bytes) else body.open("rb") as stream:
+                if size <= ONE_PUT:
+                    self._put_whole(area, key, stream.read(ONE_PUT + 1), sha256, media_type)
+                else:
+                    self._put_parts(area, key, stream, media_type)
+        except _AlreadyThereError:
+            return False
+        return True
+
+    def _put_whole(self, area: Area, key: str, body: bytes, sha256: str, media_type: str) -> None:
+        # The checksum header makes the server refuse a body that changed between our hashing and its arrival.
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        headers: Headers = {"If-None-Match": "*", "Content-Type": media_type, "x-amz-checksum-sha256": checksum}
+        self._client._put_object(self.buckets[area], key, body, headers)
+
+    def _put_parts(self, area: Area, key: str, stream: Any, media_type: str) -> None:
+        bucket = self.buckets[area]
+        upload_id = self._client._create_multipart_upload(bucket, key, {"Content-Type": media_type})
+        try:
+            etags: list[str] = []
+            while piece := stream.read(ONE_PUT):
+                etags.append(self._client._upload_part(bucket, key, piece, None, upload_id, len(etags) + 1))
+            self._join(bucket, key, upload_id, list(enumerate(etags, 1)), {"If-None-Match": "*"})
+        except BaseException:
+            with contextlib.suppress(Exception):  # the error that is under way says more than a failed clean-up
+                self._client._abort_multipart_upload(bucket, key, upload_id)
+            raise
+
+    def _join(self, bucket: str, key: str, upload_id: str, parts: list[tuple[int, str]], headers: Headers) -> None:
+        """CompleteMultipartUpload with headers, which minio-py's own private call does not take."""
+        items = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{etag}&quot;</ETag></Part>" for number, etag in parts)
+        body = f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>".encode()
+        query: Headers = {"uploadId": upload_id}
+        answer = self._client._execute("POST", bucket, key, body, {"Content-Type": "application/xml", **headers}, query)
+        # S3 may answer 200 and put the error into the body, because joining can outlast the time to the first byte.
+        if b"<Error>" in answer.data:
+            raise StoreUnavailable(f"The store could not join the parts of {key}; try again.", key=key)
+
+    def read(self, area: Area, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """See `ObjectStore.read`; an absent key is refused at once, not when the first piece is asked for."""
+        _check(key)
+        if offset < 0 or (length is not None and length < 0):
+            raise InvalidContent(f"No object has bytes from {offset}, {length} of them.", code="store.range")
+        if length == 0:  # to minio-py this means "to the end"
+            self._must_exist(area, key)
+            return iter(())
+        try:
+            with self._errors(key):
+                response = self._client.get_object(self.buckets[area], key, offset, length or 0)
+        except _BeyondError:
+            return iter(())
+        return self._pieces_of(response, key)
+
+    def _pieces_of(self, response: Any, key: str) -> Iterator[bytes]:
+        with self._errors(key):
+            try:
+                yield from response.stream(PIECE)
+            finally:
+                response.close()
+                response.release_conn()
+
+    def fetch(self, area: Area, key: str, path: Path) -> str:
+        """See `ObjectStore.fetch`."""
+        digest = hashlib.sha256()
+        pieces = self.read(area, key)
+        with SafeFolder(path.parent).errors(), path.open("wb") as target:
+            for piece in pieces:
+                digest.update(piece)
+                target.write(piece)
+        return digest.hexdigest()
+
+    def stat(self, area: Area, key: str) -> ObjectInfo | None:
+        """See `ObjectStore.stat`."""
+        _check(key)
+        try:
+            with self._errors(key):
+                found = self._client.stat_object(self.buckets[area], key)
+        except ObjectMissing:
+            return None
+        return ObjectInfo(key, found.size or 0, int(found.last_modified.timestamp() * 1e9) if found.last_modified else 0)
+
+    def list(self, area: Area, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[ObjectInfo]:
+        """See `ObjectStore.list`."""
+        with self._errors(prefix):
+            found = self._client._list_objects(self.buckets[area], prefix=prefix, start_after=after or None, max_keys=min(limit, 1000))
+            page = list(islice(found, limit))
+        return [
+            ObjectInfo(o.object_name or "", o.size or 0, int(o.last_modified.timestamp() * 1e9) if o.last_modified else 0) for o in page
+        ]
+
+    def delete(self, area: Area, key: str) -> None:
+        """See `ObjectStore.delete`."""
+        _check(key)
+        with contextlib.suppress(ObjectMissing), self._errors(key):
+            self._client.remove_object(self.buckets[area], key)
+
+    def _must_exist(self, area: Area, key: str) -> ObjectInfo:
+        info = self.stat(area, key)
+        if info is None:
+            raise ObjectMissing(f"No object {area}/{key}.", key=key)
+        return info
+
+    # ---- signed requests -----------------------------------------------------------------------------------------------------
+
+    def presign_get(self, key: str, *, expires_s: int, grant: str, filename: str, holder: str | None = None) -> SignedRequest:
+        """See `ObjectStore.presign_get`."""
+        parameters = {"x-mapex-grant": grant, "response-content-disposition": attachment(filename)}
+        headers = {"x-mapex-holder": holder} if holder is not None else {}
+        return SignedRequest("GET", self._presign("GET", Area.DATA, key, self._keys, expires_s, parameters, headers), headers)
+
+    def presign_part(self, key: str, upload_id: str, number: int, *, size: int, sha256: str, expires_s: int) -> SignedRequest:
+        """See `ObjectStore.presign_part`; the length is bound too, but no client has to be told to send it."""
+        if not 1 <= number <= 10_000:
+            raise InvalidContent(f"A part has a number from 1 to 10000, not {number}.", code="store.part")
+        bound = {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode()}
+        parameters = {"partNumber": str(number), "uploadId": upload_id}
+        headers = {**bound, "content-length": str(size)}
+        return SignedRequest("PUT", self._presign("PUT", Area.STAGING, key, self._upload_keys, expires_s, parameters, headers), bound)
+
+    def _presign(
+        self, method: str, area: Area, key: str, keys: Credentials, expires_s: int, parameters: dict[str, str], headers: dict[str, str]
+    ) -> str:
+        path = f"{self.base}/{self.buckets[area]}/{'/'.join(segments_of(key))}"
+        at = {"at_s": self.now() // 1_000_000_000, "expires_s": expires_s}
+        return presign(method, self.origin, path, credentials=keys, region=self.region, parameters=parameters, headers=headers, **at)
+
+    # ---- multipart uploads -----------------------------------------------------------------------------------------------------
+
+    def begin_upload(self, key: str) -> str:
+        """See `ObjectStore.begin_upload`."""
+        _check(key)
+        with self._errors(key):
+            return str(self._client._create_multipart_upload(self.buckets[Area.STAGING], key, {}))
+
+    def parts(self, key: str, upload_id: str) -> Sequence[Part]:
+        """See `ObjectStore.parts`."""
+        _check(key)
+        _check_upload(upload_id)
+        found: list[Part] = []
+        marker: str | None = None
+        with self._errors(key):
+            while True:
+                page = self._client._list_parts(self.buckets[Area.STAGING], key, upload_id, part_number_marker=marker)
+                found += [Part(p.part_number, p.size or 0, p.etag.strip('"')) for p in page.parts]
+                if not page.is_truncated:
+                    return found
+                marker = str(page.next_part_number_marker)
+
+    def complete_upload(self, key: str, upload_id: str) -> ObjectInfo:
+        """See `ObjectStore.complete_upload`. S3 wants at least 5 MiB in every part but the last."""
+        bucket = self.buckets[Area.STAGING]
+        try:
+            received = [(part.number, part.etag) for part in self.parts(key, upload_id)]
+            if not received:
+                raise RequestRefused("No part of this upload has been received yet.", upload_id=upload_id, reason="empty")
+            with self._errors(key):
+                self._join(bucket, key, upload_id, received, {})
+        except ObjectMissing:
+            # Finished before, or by another caller at this moment: the object is then there.
+            done = self.stat(Area.STAGING, key)
+            if done is None:
+                raise
+            return done
+        return self._must_exist(Area.STAGING, key)
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """See `ObjectStore.abort_upload`."""
+        _check(key)
+        with contextlib.suppress(ObjectMissing), self._errors(key):
+            _check_upload(upload_id)
+            self._client._abort_multipart_upload(self.buckets[Area.STAGING], key, upload_id)
+
+    # ---- errors ----------------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        """Turn what the client raises into errors of the store; our own pass."""
+        with _store_errors(self.endpoint, key):
+            yield
+
+
+class _AlreadyThereError(StoreError):
+    """The condition `If-None-Match: *` did not hold."""
+
+
+class _BeyondError(StoreError):
+    """The range begins after the last byte."""
+
+
+@contextlib.contextmanager
+def _store_errors(endpoint: str, key: str) -> Iterator[None]:
+    from minio.error import MinioAdminException, MinioException, S3Error
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except S3Error as error:
+        code = str(error.code)
+        if code in _MISSING:
+            raise ObjectMissing(f"The store has no {key} ({code}).", key=key) from error
+        if code == "PreconditionFailed":
+            raise _AlreadyThereError(f"{key} is there already.", key=key) from error
+        if code == "InvalidRange":
+            raise _BeyondError(f"{key} ends before this range.", key=key) from error
+        if code in ("XMinioStorageFull", "InsufficientStorage"):
+            raise StoreUnavailable(f"The disk of the object store at {endpoint} is full; nothing was stored.", code="store.full") from error
+        if code == "RequestTimeout" or (error.response is not None and error.response.status >= 500):
+            raise StoreUnavailable(f"The object store at {endpoint} cannot serve now ({code}); try again later.", key=key) from error
+        if code in ("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"):
+            raise ObjectCorrupt(f"What arrived in the store as {key} is not what was sent.", key=key) from error
+        raise RequestRefused(f"The object store at {endpoint} refused {key}: {error.message} ({code}).", key=key, reason=code) from error
+    except MinioAdminException as error:
+        sentence = f"The server at {endpoint} refused an administrator's request; is it a MinIO, and is this its root key? {error}"
+        raise StoreUnavailable(sentence, key=key) from error
+    except (MinioException, HTTPError, ConnectionError, TimeoutError) as error:
+        raise StoreUnavailable(
+            f"The object store at {endpoint} does not answer ({type(error).__name__}); try again later.", key=key
+        ) from error
+
+
+def _check(key: str) -> None:
+    segments_of(key)
+
+
+def _check_upload(upload_id: str) -> None:
+    if not _UPLOAD_ID.fullmatch(upload_id):
+        raise ObjectMissing(f"Upload {upload_id[:40]!r} is unknown.", upload_id=upload_id)
+
+
+def _sha256(body: bytes | Path) -> str:
+    if isinstance(body, bytes):
+        return hashlib.sha256(body).hexdigest()
+    with body.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _client(endpoint: str, keys: Credentials, region: str, secure: bool, timeout_s: float = 30) -> Minio:
+    import certifi
+    import urllib3
+    from minio import Minio
+
+    # minio-py alone waits five minutes and tries five times: a store that is away must show within seconds. MinIO asks to come back
+    # in 60 s also when an object is damaged, and that answer is wanted as it is.
+    again = urllib3.Retry(
+        total=2, read=1, backoff_factor=0.2, status_forcelist=[502, 503, 504], respect_retry_after_header=False, raise_on_status=False
+    )
+    http = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=3, read=timeout_s),
+        maxsize=16,
+        retries=again,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=certifi.where(),
+    )
+    return Minio(endpoint, keys.access_key, keys.secret_key, secure=secure, region=region, http_client=http)
+
+
+def upload_policy(prefix: str) -> dict[str, Any]:
+    """What the upload account may do: put into staging and abort there; no reading, so nothing can be copied out."""
+    actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
+    statement = {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{prefix}-{Area.STAGING}/*"]}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def provision(
+    endpoint: str,
+    *,
+    access_key: str,
+    secret_key: str,
+    upload_access_key: str,
+    upload_secret_key: str,
+    prefix: str = "mapex",
+    region: str = REGION,
+    secure: bool = False,
+) -> None:
+    """Make the two buckets and the upload account of MinIO; what is there already is brought to the same state.
+
+    Args:
+        endpoint: host:port of the server.
+        access_key, secret_key: of a user who may make buckets and service accounts.
+        upload_access_key: name of the account that will sign uploads; made when absent.
+        upload_secret_key: its secret, at least 8 characters.
+        prefix: of the bucket names.
+        region: of the server.
+        secure: https.
+    Raises: StoreUnavailable: the server does not answer, or is no MinIO (then make the account by its own means, with `upload_policy`).
+    """
+    from minio.credentials.providers import StaticProvider
+    from minio.error import MinioAdminException
+    from minio.minioadmin import MinioAdmin
+
+    client = _client(endpoint, Credentials(access_key, secret_key), region, secure)
+    with _store_errors(endpoint, "the buckets"):
+        for area in Area:
+            if not client.bucket_exists(f"{prefix}-{area}"):
+                client.make_bucket(f"{prefix}-{area}", region)
+        admin = MinioAdmin(endpoint=endpoint, credentials=StaticProvider(access_key, secret_key), region=region, secure=secure)
+        policy = upload_policy(prefix)
+        try:
+            admin.get_service_account(upload_access_key)
+        except MinioAdminException:  # not there yet
+            admin.add_service_account(access_key=upload_access_key, secret_key=upload_secret_key, policy=policy)
+        else:
+            admin.update_service_account(access_key=upload_access_key, secret_key=upload_secret_key, policy=policy)

@@ -1,0 +1,1 @@
+"""The API of buyers: coverage, prices, orders, grants."""

@@ -1,0 +1,124 @@
+"""Saved areas of the own organisation, and the places that the operator supplied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from mapex.prices import districts, saved_areas
+from mapex.prices.saved_areas import SavedArea
+from mapex.times import iso_from_ns
+from tiles.grid.region import Region
+from web.edge.auth import current_actor, exchange
+from web.edge.policy import policy
+from web.edge.schemas import Answer, Body, Length, fields
+
+blueprint = APIBlueprint("areas", __name__, url_prefix="/api/v1", tag="Market")
+
+NAME = Length(1, saved_areas.LONGEST_NAME)
+
+
+class NameIn(Body):
+    """The new name."""
+
+    name = fields.String(required=True, validate=NAME)
+
+
+class AreaSaveIn(NameIn):
+    """An area and its name."""
+
+    region = fields.Raw(required=True, metadata={"type": "object", "description": "GeoJSON, WGS 84"})
+
+
+class SavedAreaOut(Answer):
+    """A saved area."""
+
+    id = fields.String()
+    name = fields.String()
+    region = fields.Dict()
+    area_km2 = fields.Float()
+    created_at = fields.String()
+
+
+class SavedAreasOut(Answer):
+    """Saved areas by name."""
+
+    saved_areas = fields.List(fields.Nested(SavedAreaOut))
+
+
+class PlaceOut(Answer):
+    """A boundary."""
+
+    name = fields.String()
+    region = fields.Dict()
+
+
+class PlacesOut(Answer):
+    """Names of boundaries."""
+
+    districts = fields.List(fields.String())
+
+
+@blueprint.get("/places")
+@policy("read")
+@blueprint.output(PlacesOut)
+def list_places() -> dict[str, Any]:
+    """Names of the boundaries that can be chosen as areas."""
+    return {"places": [one.name for one in districts.places(exchange())]}
+
+
+@blueprint.get("/places/<path:name>")
+@policy("read")
+@blueprint.output(PlaceOut)
+def get_place(name: str) -> dict[str, Any]:
+    """A boundary by its name."""
+    one = districts.place(exchange(), name)
+    return {"name": one.name, "region": one.region}
+
+
+@blueprint.get("/areas")
+@policy("own")
+@blueprint.output(SavedAreasOut)
+def list_areas() -> dict[str, Any]:
+    """The areas that the own organisation saved."""
+    return {"areas": [_out(one) for one in saved_areas.saved(exchange(), current_actor())]}
+
+
+@blueprint.post("/areas")
+@policy("price")
+@blueprint.input(AreaSaveIn)
+@blueprint.output(SavedAreaOut, status_code=201)
+def save_area(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Save an area for the own organisation."""
+    settings = exchange().settings
+    region = Region.from_geojson(json_data["region"], max_vertices=settings.max_region_vertices, max_area_km2=settings.max_region_km2)
+    return _out(saved_areas.save(exchange(), current_actor(), json_data["name"], region))
+
+
+@blueprint.patch("/areas/<area_id>")
+@policy("price")
+@blueprint.input(NameIn)
+@blueprint.output(SavedAreaOut)
+def rename_area(area_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Rename a saved area."""
+    return _out(saved_areas.rename(exchange(), current_actor(), area_id, json_data["name"]))
+
+
+@blueprint.delete("/areas/<area_id>")
+@policy("price")
+@blueprint.output({}, status_code=204)
+def delete_area(area_id: str) -> str:
+    """Delete a saved area."""
+    saved_areas.remove(exchange(), current_actor(), area_id)
+    return ""
+
+
+def _out(one: SavedArea) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "region": one.region,
+        "area_km2": round(one.area_m2 / 1e6, 6),
+        "created_at": iso_from_ns(one.created_ns),
+    }

@@ -1,0 +1,294 @@
+"""Orders and their tiles."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify, request
+
+from mapex.errors import Invalid
+from mapex.orders import orders, updates
+from mapex.prices import estimates
+from mapex.rights import entitlements, named_users
+from mapex.times import iso_from_ns
+from web.api.buying.prices import LineOut, QuoteOut, quote_document
+from web.edge.auth import current_actor, exchange
+from web.edge.policy import policy
+from web.edge.schemas import Answer, Body, Length, PageQuery, Range, fields, when
+
+blueprint = APIBlueprint("orders", __name__, url_prefix="/api/v1", tag="Orders")
+
+
+class OrderIn(Body):
+    """Which quote is bought."""
+
+    quote = fields.String(required=True, validate=Length(1, 40))
+    persons = fields.List(
+        fields.String(validate=Length(1, 255)),
+        load_default=list,
+        validate=Length(0, named_users.MOST),
+        metadata={"description": "e-mails of those of your organisation who may download it; empty: all of them"},
+    )
+
+
+class PersonsIn(Body):
+    """Who may download an order."""
+
+    persons = fields.List(fields.String(validate=Length(1, 255)), required=True, validate=Length(0, named_users.MOST))
+
+
+class PersonsOut(Answer):
+    """E-mails of the named users; empty: everybody of the organisation."""
+
+    persons = fields.List(fields.String())
+
+
+class UpdateQuoteIn(Body):
+    """Whether tiles that are new in the area are wanted too."""
+
+    added = fields.Boolean(load_default=False)
+
+
+class ChangeOut(Answer):
+    """What happened to one layer since: quadkeys."""
+
+    dataset = fields.String()
+    org = fields.String()
+    layer = fields.String()
+    kind = fields.String()
+    version = fields.Integer()
+    bought_version = fields.Integer()
+    changed = fields.List(fields.String())
+    added = fields.List(fields.String())
+    removed = fields.List(fields.String())
+
+
+class UpdatesOut(Answer):
+    """What of an order has a newer version on sale; a total is null where there is nothing to buy."""
+
+    order = fields.String()
+    tiles = fields.Integer()
+    changed = fields.Integer()
+    added = fields.Integer()
+    removed = fields.Integer()
+    layers = fields.List(fields.Nested(ChangeOut))
+    total = fields.Integer(allow_none=True, metadata={"description": "KRW with VAT for the changed tiles"})
+    total_with_added = fields.Integer(allow_none=True)
+
+
+class ProgressOut(Answer):
+    """How far an order is: files, files that may not be read now, files that were read, and how many reads that were."""
+
+    state = fields.String()
+    files = fields.Integer()
+    size = fields.Integer()
+    withheld = fields.Integer()
+    read = fields.Integer()
+    reads = fields.Integer()
+    first_read_at = fields.String(allow_none=True)
+    last_read_at = fields.String(allow_none=True)
+
+
+class OrderOut(Answer):
+    """What was bought."""
+
+    id = fields.String()
+    state = fields.String()
+    quote = fields.String()
+    key = fields.String()
+    purpose = fields.String()
+    currency = fields.String()
+    lines = fields.List(fields.Nested(LineOut))
+    subtotal = fields.Integer()
+    vat = fields.Integer()
+    total = fields.Integer()
+    created_at = fields.String()
+    name = fields.String(metadata={"description": "what your organisation calls the area"})
+    person = fields.String(metadata={"description": "who ordered"})
+
+
+class OrdersQuery(PageQuery):
+    """Which orders."""
+
+    purpose = fields.String(load_default="")
+    dataset = fields.String(load_default="", metadata={"description": "slug"})
+    from_time = fields.String(load_default="", data_key="from", metadata={"description": "ISO 8601"})
+    to_time = fields.String(load_default="", data_key="to", metadata={"description": "ISO 8601; half open"})
+
+
+class OrdersOut(Answer):
+    """A page of orders, newest first."""
+
+    orders = fields.List(fields.Nested(OrderOut))
+    next = fields.String(allow_none=True)
+
+
+class TilesQuery(PageQuery):
+    """Tiles come a thousand at a time."""
+
+    limit = fields.Integer(load_default=1000, validate=Range(1, 1000))
+
+
+class TileOut(Answer):
+    """One file of an order."""
+
+    id = fields.String()
+    dataset = fields.String()
+    org = fields.String()
+    version = fields.Integer()
+    layer = fields.String()
+    kind = fields.String()
+    class_ = fields.String(data_key="class", attribute="class")
+    tile = fields.String(metadata={"description": "quadkey"})
+    part = fields.Integer()
+    sha256 = fields.String()
+    size = fields.Integer()
+    media_type = fields.String()
+    path = fields.String()
+    licence = fields.String()
+    attribution = fields.String()
+    purpose = fields.String()
+    state = fields.String()
+    paid = fields.Boolean()
+
+
+class TilesOut(Answer):
+    """A page of tiles."""
+
+    tiles = fields.List(fields.Nested(TileOut))
+    next = fields.String(allow_none=True)
+
+
+@blueprint.post("/orders")
+@policy("buy")
+@blueprint.input(OrderIn)
+@blueprint.output(OrderOut, status_code=201)
+@blueprint.doc(description="The header `Idempotency-Key` is required: the same key answers the same order again.")
+def place(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Buy a quote."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        raise Invalid("order.key", "send the header Idempotency-Key: a text of your choice for this purchase, the same when you repeat it")
+    return _order(orders.place(exchange(), current_actor(), json_data["quote"], key, persons=json_data["persons"]))
+
+
+@blueprint.get("/orders")
+@policy("own")
+@blueprint.input(OrdersQuery, location="query", unknown=None)
+@blueprint.output(OrdersOut)
+def list_orders(query_data: dict[str, Any]) -> dict[str, Any]:
+    """Orders of the own organisation, newest first."""
+    wanted = orders.Filter(query_data["purpose"], query_data["dataset"], when(query_data["from_time"]), when(query_data["to_time"]))
+    page = orders.of(exchange(), current_actor(), after=query_data["after"], limit=query_data["limit"], wanted=wanted)
+    return {"orders": [_order(one) for one in page.orders], "next": page.next}
+
+
+@blueprint.get("/orders/<order_id>")
+@policy("own")
+@blueprint.output(OrderOut)
+def get_order(order_id: str) -> dict[str, Any]:
+    """An order of the own organisation."""
+    return _order(orders.get(exchange(), current_actor(), order_id))
+
+
+@blueprint.get("/orders/<order_id>/tiles")
+@policy("own")
+@blueprint.input(TilesQuery, location="query", unknown=None)
+@blueprint.output(TilesOut)
+def list_tiles(order_id: str, query_data: dict[str, Any]) -> Response:
+    """The files that an order gives the right to, in a fixed order."""
+    page = entitlements.of_order(exchange(), current_actor(), order_id, after=query_data["after"], limit=query_data["limit"])
+    return jsonify(tiles=[_tile(one) for one in page.tiles], next=page.next)
+
+
+@blueprint.get("/orders/<order_id>/progress")
+@policy("own")
+@blueprint.output(ProgressOut)
+def progress(order_id: str) -> dict[str, Any]:
+    """How far an order is: what can be read, what was read."""
+    ex, by = exchange(), current_actor()
+    found = entitlements.progress(ex, by, order_id)
+    times = {
+        f"{name}_at": iso_from_ns(at) if at else None
+        for name, at in (("first_read", found.first_read_ns), ("last_read", found.last_read_ns))
+    }
+    return {"state": orders.get(ex, by, order_id).state, **asdict(found), **times}
+
+
+@blueprint.get("/orders/<order_id>/persons")
+@policy("own")
+@blueprint.output(PersonsOut)
+def list_persons(order_id: str) -> dict[str, Any]:
+    """Who of the own organisation may download an order."""
+    return {"persons": list(named_users.of_order(exchange(), current_actor(), order_id))}
+
+
+@blueprint.put("/orders/<order_id>/persons")
+@policy("buy")
+@blueprint.input(PersonsIn)
+@blueprint.output(PersonsOut)
+def change_persons(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Name who may download an order; only the one who ordered and those who are named may change it."""
+    return {"persons": list(named_users.change(exchange(), current_actor(), order_id, json_data["persons"]))}
+
+
+@blueprint.get("/orders/<order_id>/updates")
+@policy("own")
+@blueprint.output(UpdatesOut)
+def list_updates(order_id: str) -> Response:
+    """Which tiles of an order have a newer version on sale, and what exactly those cost."""
+    found = updates.of_order(exchange(), current_actor(), order_id)
+    return jsonify(
+        order=found.order_id,
+        tiles=found.tiles,
+        changed=found.changed,
+        added=found.added,
+        removed=found.removed,
+        layers=[_change(one) for one in found.layers],
+        total=found.price.total if found.price else None,
+        total_with_added=found.price_with_added.total if found.price_with_added else None,
+    )
+
+
+@blueprint.post("/orders/<order_id>/updates/quote")
+@policy("price")
+@blueprint.input(UpdateQuoteIn)
+@blueprint.output(QuoteOut, status_code=201)
+def quote_updates(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Hold the price of exactly the tiles of an order that have a newer version."""
+    return quote_document(updates.quote(exchange(), current_actor(), order_id, added=json_data["added"]))
+
+
+def _change(one: updates.LayerChange) -> dict[str, Any]:
+    from tiles.grid import grid
+
+    about = {name: getattr(one, name) for name in ("dataset", "org", "layer", "kind", "version", "bought_version")}
+    return {**about, **{name: grid.quadkeys(getattr(one, name)) for name in ("changed", "added", "removed")}}
+
+
+def _order(made: orders.Order) -> dict[str, Any]:
+    return {
+        "id": made.id,
+        "state": made.state,
+        "quote": made.quote_id,
+        "key": made.key,
+        "purpose": made.purpose,
+        "currency": "KRW",
+        "lines": [estimates.line_document(line) for line in made.lines],
+        "subtotal": made.subtotal,
+        "vat": made.vat,
+        "total": made.total,
+        "created_at": iso_from_ns(made.created_ns),
+        "name": made.name,
+        "person": made.person,
+    }
+
+
+def _tile(one: entitlements.OrderTile) -> dict[str, Any]:
+    values = asdict(one)
+    for name in ("order_id", "object_key", "version_state", "cell"):
+        del values[name]
+    values["class"] = values.pop("handling_class")
+    return values

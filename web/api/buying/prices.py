@@ -1,0 +1,386 @@
+"""Search, prices and quotes; a seller's publishing and withdrawing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify
+
+from mapex.offers import offers
+from mapex.orders import renewals
+from mapex.prices import cell_prices, quotes
+from mapex.times import iso_from_ns
+from tiles.grid import grid
+from web.edge.auth import current_actor, exchange, maybe_actor
+from web.edge.policy import policy
+from web.edge.schemas import MOST_QUADKEYS, NUMBERED, Answer, AreaIn, Body, Length, Range, Regexp, area_of, fields, without_of
+from web.edge.visitors import most_tiles
+
+blueprint = APIBlueprint("market", __name__, url_prefix="/api/v1", tag="Market")
+
+NAMES = Length(1, 100)
+
+
+class SearchIn(AreaIn):
+    """Where, and which layers by name or kind."""
+
+    layers = fields.List(fields.String(validate=Length(1, 64)), validate=NAMES)
+
+
+class EstimateIn(SearchIn):
+    """What is to be priced."""
+
+    dataset = fields.String(validate=Length(1, 129), metadata={"description": "slug, or org/slug"})
+    purpose = fields.String(validate=Length(1, 32))
+    without = fields.List(
+        fields.String(validate=Regexp(r"^[0-3]{16}$")),
+        validate=Length(0, MOST_QUADKEYS),
+        metadata={"description": "sale cells (quadkeys, zoom 16) of the area that are not wanted"},
+    )
+    leave_barely = fields.Boolean(
+        load_default=False, metadata={"description": "leave out the tiles of which less than 5 % lies in the region"}
+    )
+
+
+class VerdictsIn(EstimateIn):
+    """As for an estimate; tiles that are left out are listed all the same."""
+
+    limit = fields.Integer(load_default=1000, validate=Range(1, 5000))
+
+
+class VerdictOut(Answer):
+    """A tile: by kind of layer, empty when it can be bought, else the code of why not; `amount` before VAT."""
+
+    tile = fields.String(metadata={"description": "quadkey"})
+    kinds = fields.Dict(keys=fields.String(), values=fields.String())
+    amount = fields.Integer()
+    owned = fields.Boolean()
+    barely = fields.Boolean()
+
+
+class VerdictsOut(Answer):
+    """The first tiles of an area, ascending."""
+
+    tiles = fields.List(fields.Nested(VerdictOut))
+    truncated = fields.Boolean()
+
+
+class QuoteIn(EstimateIn):
+    """What is to be held."""
+
+    purpose = fields.String(required=True, validate=Length(1, 32))
+
+
+class ListedLayer(Answer):
+    """A layer of an offer inside the area."""
+
+    name = fields.String()
+    kind = fields.String()
+    class_ = fields.String(data_key="class", attribute="class")
+    tiles = fields.Integer()
+    quantities = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={"description": "small units: mm, pieces, ms, bytes"})
+
+
+class ListingOut(Answer):
+    """A dataset on offer."""
+
+    dataset = fields.String()
+    org = fields.String()
+    title = fields.String()
+    version = fields.Integer()
+    licence = fields.String()
+    attribution = fields.String()
+    rates = fields.Dict(keys=fields.String(), values=fields.Integer())
+    published_at = fields.String()
+    age_days = fields.Integer()
+    own = fields.Boolean()
+    layers = fields.List(fields.Nested(ListedLayer))
+
+
+class SearchOut(Answer):
+    """What is on offer in an area."""
+
+    datasets = fields.List(fields.Nested(ListingOut))
+
+
+class LineOut(Answer):
+    """One unit of one layer; `quantity_small` is exact, in `small_unit`."""
+
+    dataset = fields.String()
+    org = fields.String()
+    version = fields.Integer()
+    layer = fields.String()
+    kind = fields.String()
+    class_ = fields.String(data_key="class", attribute="class")
+    licence = fields.String()
+    unit = fields.String()
+    quantity = fields.Float()
+    quantity_small = fields.Integer()
+    small_unit = fields.String()
+    rate = fields.Integer()
+    amount = fields.Integer()
+    tiles = fields.Integer()
+    owned_tiles = fields.Integer()
+    bytes = fields.Integer(metadata={"description": "size of the tiles"})
+    as_of = fields.String(allow_none=True, metadata={"description": "when the newest of it was captured, else published"})
+
+
+class RefusalOut(Answer):
+    """Tiles that are on offer, but not to this buyer for this purpose."""
+
+    code = fields.String()
+    message = fields.String()
+    dataset = fields.String()
+    org = fields.String()
+    layer = fields.String()
+    kind = fields.String()
+    class_ = fields.String(data_key="class", attribute="class")
+    permit = fields.String(metadata={"description": "number of the permit that comes nearest, or empty"})
+    tiles = fields.Integer()
+
+
+class BarelyOut(Answer):
+    """Tiles of which less than 5 % lies in the region, and what they change in the total."""
+
+    tiles = fields.Integer()
+    amount = fields.Integer()
+    left_out = fields.Boolean()
+
+
+class EstimateOut(Answer):
+    """An itemised price in whole KRW."""
+
+    currency = fields.String()
+    purpose = fields.String(allow_none=True)
+    tiles = fields.Integer(metadata={"description": "tiles of all priced layers"})
+    cells = fields.Integer(metadata={"description": "tiles of the area"})
+    bytes = fields.Integer(metadata={"description": "size of all priced layers"})
+    area_km2 = fields.Float()
+    lines = fields.List(fields.Nested(LineOut))
+    refusals = fields.List(fields.Nested(RefusalOut))
+    subtotal = fields.Integer()
+    vat = fields.Integer()
+    total = fields.Integer()
+    licences = fields.List(fields.String())
+    barely = fields.Nested(BarelyOut, allow_none=True)
+
+
+class QuoteOut(EstimateOut):
+    """A price that is held until `expires_at`."""
+
+    id = fields.String()
+    tiles_sha256 = fields.String()
+    created_at = fields.String()
+    expires_at = fields.String()
+    order = fields.String(allow_none=True)
+    region = fields.Raw(allow_none=True)
+    name = fields.String(metadata={"description": "what your organisation calls the area"})
+    replaces = fields.String(allow_none=True, metadata={"description": "the quote that was asked for anew"})
+    updates_of = fields.String(allow_none=True, metadata={"description": "the order of which these are the newer tiles"})
+
+
+class RenewIn(Body):
+    """The purpose, when it shall be another."""
+
+    purpose = fields.String(validate=Length(1, 32))
+
+
+class NameIn(Body):
+    """What the area is called; empty: nothing."""
+
+    name = fields.String(required=True, validate=Length(0, 400))
+
+
+class PublishIn(Body):
+    """Terms of sale."""
+
+    version = fields.Integer(validate=NUMBERED)
+    rates = fields.Dict(keys=fields.String(), values=fields.Raw(), required=True, metadata={"description": "KRW per unit"})
+    licence = fields.String(required=True, validate=Length(1, 32))
+    attribution = fields.String(load_default="")
+
+
+class OfferOut(Answer):
+    """A version on sale."""
+
+    id = fields.String()
+    org = fields.String()
+    dataset = fields.String()
+    version = fields.Integer()
+    state = fields.String()
+    licence = fields.String()
+    attribution = fields.String()
+    rates = fields.Dict(keys=fields.String(), values=fields.Integer())
+    created_at = fields.String()
+    unpriced = fields.List(fields.String(), metadata={"description": "layers of which the rate card charges nothing"})
+
+
+@blueprint.post("/search")
+@policy("browse")
+@blueprint.input(SearchIn)
+@blueprint.output(SearchOut)
+def search(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Datasets on offer in an area.
+
+    Needs no token.
+    """
+    ex = exchange()
+    found = offers.search(ex, maybe_actor(), area_of(ex, json_data), layers=json_data.get("layers"))
+    now = ex.now()
+    return {"datasets": [_listing(one, now) for one in found]}
+
+
+@blueprint.post("/estimates")
+@policy("browse")
+@blueprint.input(EstimateIn)
+@blueprint.output(EstimateOut)
+def estimate(json_data: dict[str, Any]) -> Response:
+    """The price of an area now; nothing is stored.
+
+    Needs no token: without one it is the price of whoever owns nothing yet and holds no permit.
+    """
+    ex = exchange()
+    wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "purpose", "leave_barely")}
+    wanted["without"] = without_of(json_data)
+    # Asked while the mouse still draws: the document is JSON already, so that no schema walks through it once more.
+    return jsonify(offers.document(offers.estimate(ex, maybe_actor(), area_of(ex, json_data), **wanted)))
+
+
+@blueprint.post("/estimates/tiles")
+@policy("browse")
+@blueprint.input(VerdictsIn)
+@blueprint.output(VerdictsOut)
+def tiles(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Every tile of an area: what can be bought there now, and why not the rest.
+
+    Needs no token: without one it judges as for whoever owns nothing yet and holds no permit, and lists at most 1,000 tiles.
+    """
+    ex = exchange()
+    limit = most_tiles(json_data.pop("limit"))
+    wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "purpose")}
+    found = cell_prices.tiles(ex, maybe_actor(), area_of(ex, json_data), limit=limit + 1, **wanted)
+    rows = [
+        {
+            "tile": grid.quadkey(one.cell),
+            "kinds": one.kinds,
+            "amount": one.amount,
+            "owned": one.is_owned,
+            "barely": one.is_barely_touched,
+        }
+        for one in found[:limit]
+    ]
+    return {"tiles": rows, "truncated": len(found) > limit}
+
+
+@blueprint.post("/quotes")
+@policy("price")
+@blueprint.input(QuoteIn)
+@blueprint.output(QuoteOut, status_code=201)
+def make_quote(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Hold the price of an area."""
+    ex = exchange()
+    wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "leave_barely")}
+    wanted["without"] = without_of(json_data)
+    made = offers.quote(ex, current_actor(), area_of(ex, json_data), purpose=json_data["purpose"], **wanted)
+    return quote_document(made)
+
+
+@blueprint.get("/quotes/<quote_id>")
+@policy("own")
+@blueprint.output(QuoteOut)
+def get_quote(quote_id: str) -> dict[str, Any]:
+    """A quote of the own organisation."""
+    return quote_document(quotes.get(exchange(), current_actor(), quote_id))
+
+
+@blueprint.post("/quotes/<quote_id>/renew")
+@policy("price")
+@blueprint.input(RenewIn)
+@blueprint.output(QuoteOut, status_code=201)
+def renew_quote(quote_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Hold the price of the same request anew, for another purpose if one is named; the old quote stays as it is."""
+    return quote_document(renewals.renew(exchange(), current_actor(), quote_id, json_data.get("purpose")))
+
+
+@blueprint.patch("/quotes/<quote_id>")
+@policy("price")
+@blueprint.input(NameIn)
+@blueprint.output(QuoteOut)
+def rename_quote(quote_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Call the area of a quote, and of its order, something; a note of your organisation, no part of the trade."""
+    return quote_document(quotes.rename(exchange(), current_actor(), quote_id, json_data["name"]))
+
+
+@blueprint.post("/datasets/<slug>/publish")
+@policy("sell")
+@blueprint.input(PublishIn)
+@blueprint.output(OfferOut)
+def publish(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Publish a version of an own dataset and put it on sale; again with other terms: change them."""
+    made = offers.publish(
+        exchange(),
+        current_actor(),
+        slug,
+        version=json_data.get("version"),
+        rate_card=json_data["rates"],
+        licence=json_data["licence"],
+        attribution=json_data["attribution"],
+    )
+    return _offer(made)
+
+
+@blueprint.post("/datasets/<slug>/withdraw")
+@policy("sell")
+@blueprint.output(OfferOut)
+def withdraw(slug: str) -> dict[str, Any]:
+    """Take an own dataset off the market; what was bought stays bought."""
+    return _offer(offers.withdraw(exchange(), current_actor(), slug))
+
+
+def _listing(one: offers.Listing, now: int) -> dict[str, Any]:
+    return {
+        "dataset": one.dataset,
+        "org": one.org,
+        "title": one.title,
+        "version": one.version,
+        "licence": one.licence,
+        "attribution": one.attribution,
+        "rates": dict(one.rates),
+        "published_at": iso_from_ns(one.published_ns),
+        "age_days": (now - one.published_ns) // (24 * 3600 * 10**9),
+        "own": one.is_own,
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "class": layer.handling_class,
+                "tiles": layer.tiles,
+                "quantities": asdict(layer.quantities),
+            }
+            for layer in one.layers
+        ],
+    }
+
+
+def quote_document(made: quotes.Quote) -> dict[str, Any]:
+    """The quote as JSON values."""
+    return {
+        "id": made.id,
+        **offers.document(made.estimate),
+        "tiles_sha256": made.tiles_sha256,
+        "created_at": iso_from_ns(made.created_ns),
+        "expires_at": iso_from_ns(made.expires_ns),
+        "order": made.order_id,
+        "region": made.request["region"],
+        "name": made.name,
+        "replaces": made.request.get("replaces"),
+        "updates_of": made.request.get("updates_of"),
+    }
+
+
+def _offer(made: offers.Offer) -> dict[str, Any]:
+    values = asdict(made)
+    created_ns = values.pop("created_ns")
+    return {**values, "rates": dict(made.rates), "created_at": iso_from_ns(created_ns)}

@@ -1,0 +1,1 @@
+"""The API of persons, permits and the log."""

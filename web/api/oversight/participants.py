@@ -1,0 +1,281 @@
+"""Tokens of one's own; organisations and persons for the operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from mapex.people import invitations, participants, roles
+from mapex.people import tokens as api_tokens
+from mapex.people.invitations import Invitation
+from mapex.people.participants import Org, Person
+from mapex.times import iso_from_ns
+from web.edge.auth import current_actor, exchange
+from web.edge.policy import policy
+from web.edge.schemas import Answer, Body, Length, OneOf, Range, fields
+
+blueprint = APIBlueprint("participants", __name__, url_prefix="/api/v1", tag="Account")
+
+
+class TokenIn(Body):
+    """An API token to be made; `*` = all that the person may do."""
+
+    name = fields.String(load_default="token", validate=Length(1, 255))
+    scopes = fields.List(fields.String(validate=OneOf(api_tokens.SCOPES)), load_default=lambda: ["*"], validate=Length(1, 10))
+    days = fields.Integer(load_default=api_tokens.TOKEN_DAYS, strict=True, validate=Range(1, api_tokens.MAX_TOKEN_DAYS))
+
+
+class TokenOut(Answer):
+    """A token without its secret."""
+
+    id = fields.String()
+    name = fields.String()
+    scopes = fields.List(fields.String())
+    created_at = fields.String()
+    expires_at = fields.String()
+
+
+class MadeTokenOut(Answer):
+    """The secret, this once."""
+
+    token = fields.String()
+
+
+class TokensOut(Answer):
+    """Tokens that are not revoked, newest first."""
+
+    tokens = fields.List(fields.Nested(TokenOut))
+
+
+class OrgIn(Body):
+    """An organisation to be made."""
+
+    slug = fields.String(required=True)
+    name = fields.String(load_default="", validate=Length(0, 255))
+
+
+class OrgOut(Answer):
+    """An organisation."""
+
+    slug = fields.String()
+    name = fields.String()
+    state = fields.String(metadata={"enum": ["active", "suspended"]})
+    created_at = fields.String()
+
+
+class OrgsOut(Answer):
+    """Organisations by slug."""
+
+    organisations = fields.List(fields.Nested(OrgOut))
+
+
+class PersonIn(Body):
+    """A person to be made: a member of an organisation, or an auditor or operator (of none)."""
+
+    email = fields.String(required=True, validate=Length(3, 255))
+    org = fields.String(load_default="")
+    role = fields.String(load_default="member", validate=OneOf(["member", "auditor", "operator"]))
+    name = fields.String(load_default="", validate=Length(0, 255))
+
+
+class PersonOut(Answer):
+    """A person."""
+
+    email = fields.String()
+    name = fields.String()
+    org = fields.String()
+    role = fields.String()
+    state = fields.String()
+
+
+class PersonsOut(Answer):
+    """Persons by e-mail."""
+
+    persons = fields.List(fields.Nested(PersonOut))
+
+
+class InvitationIn(Body):
+    """Who is invited: by a member into the own organisation, by an operator anybody."""
+
+    email = fields.String(required=True, validate=Length(3, 255))
+    org = fields.String(load_default="")
+    role = fields.String(load_default="member", validate=OneOf(["member", "auditor", "operator"]))
+
+
+class InvitationOut(Answer):
+    """An invitation that can still be redeemed."""
+
+    id = fields.String()
+    email = fields.String()
+    org = fields.String()
+    role = fields.String()
+    inviter = fields.String()
+    created_at = fields.String()
+    expires_at = fields.String()
+
+
+class MadeInvitationOut(InvitationOut):
+    """The link, this once: whoever opens it chooses name and password."""
+
+    url = fields.String()
+
+
+class InvitationsOut(Answer):
+    """Newest first."""
+
+    invitations = fields.List(fields.Nested(InvitationOut))
+
+
+class StateIn(Body):
+    """Active or suspended; effective on the next request."""
+
+    state = fields.String(required=True, validate=OneOf(["active", "suspended"]))
+
+
+class RoleIn(Body):
+    """A role, and for a member the organisation (slug)."""
+
+    role = fields.String(required=True, validate=OneOf(["member", "auditor", "operator"]))
+    org = fields.String(load_default="", validate=Length(0, 63))
+
+
+@blueprint.get("/tokens")
+@policy("account")
+@blueprint.output(TokensOut)
+def tokens() -> dict[str, Any]:
+    """The own tokens."""
+    found = api_tokens.of(exchange(), current_actor())
+    return {
+        "tokens": [
+            {
+                "id": token.id,
+                "name": token.name,
+                "scopes": list(token.scopes),
+                "created_at": iso_from_ns(token.created_ns),
+                "expires_at": iso_from_ns(token.expires_ns),
+            }
+            for token in found
+        ]
+    }
+
+
+@blueprint.post("/tokens")
+@policy("account")
+@blueprint.input(TokenIn)
+@blueprint.output(MadeTokenOut, status_code=201)
+def create_token(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Make a token; its secret is shown this once."""
+    by = current_actor()
+    return {"token": api_tokens.create(exchange(), by, json_data["name"], json_data["scopes"], json_data["days"], by=by)}
+
+
+@blueprint.delete("/tokens/<token_id>")
+@policy("account")
+@blueprint.output({}, status_code=204)
+def revoke_token(token_id: str) -> str:
+    """Revoke a token; effective on its next request."""
+    api_tokens.revoke(exchange(), current_actor(), token_id)
+    return ""
+
+
+@blueprint.get("/organisations")
+@policy("operate")
+@blueprint.output(OrgsOut)
+def organisations() -> dict[str, Any]:
+    """All organisations."""
+    return {"organisations": [_org(org) for org in participants.orgs(exchange())]}
+
+
+@blueprint.post("/organisations")
+@policy("operate")
+@blueprint.input(OrgIn)
+@blueprint.output(OrgOut, status_code=201)
+def add_org(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Make an organisation."""
+    return _org(participants.add_org(exchange(), current_actor(), json_data["slug"], json_data["name"]))
+
+
+@blueprint.post("/organisations/<slug>/state")
+@policy("operate")
+@blueprint.input(StateIn)
+@blueprint.output(OrgOut)
+def set_org_state(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Suspend or resume an organisation with all its persons and tokens."""
+    return _org(participants.set_org_state(exchange(), current_actor(), slug, json_data["state"]))
+
+
+@blueprint.get("/persons")
+@policy("operate")
+@blueprint.output(PersonsOut)
+def persons() -> dict[str, Any]:
+    """All persons."""
+    return {"persons": [_person(person) for person in participants.persons(exchange(), current_actor())]}
+
+
+@blueprint.post("/persons")
+@policy("operate")
+@blueprint.input(PersonIn)
+@blueprint.output(PersonOut, status_code=201)
+def add_person(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Make a person; without password until one is set."""
+    email = json_data.pop("email")
+    return _person(participants.add_person(exchange(), current_actor(), email, **json_data))
+
+
+@blueprint.post("/persons/<email>/state")
+@policy("operate")
+@blueprint.input(StateIn)
+@blueprint.output(PersonOut)
+def set_person_state(email: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Suspend or resume a person."""
+    return _person(roles.set_state(exchange(), current_actor(), email, json_data["state"]))
+
+
+@blueprint.post("/persons/<email>/role")
+@policy("operate")
+@blueprint.input(RoleIn)
+@blueprint.output(PersonOut)
+def set_person_role(email: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Give a person another role; sessions end, tokens are revoked."""
+    return _person(roles.set_role(exchange(), current_actor(), email, json_data["role"], org=json_data["org"]))
+
+
+@blueprint.get("/invitations")
+@policy("account")
+@blueprint.output(InvitationsOut)
+def open_invitations() -> dict[str, Any]:
+    """Invitations that can still be redeemed: those of the own organisation, for operators all."""
+    return {"invitations": [_invitation(found) for found in invitations.open_ones(exchange(), current_actor())]}
+
+
+@blueprint.post("/invitations")
+@policy("account")
+@blueprint.input(InvitationIn)
+@blueprint.output(MadeInvitationOut, status_code=201)
+def invite(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Invite somebody; the answer holds the link, which is shown this once and redeemed once within seven days."""
+    made, secret = invitations.invite(exchange(), current_actor(), json_data.pop("email"), **json_data)
+    return {**_invitation(made), "url": f"{exchange().settings.public_url}/invite/{secret}"}
+
+
+@blueprint.delete("/invitations/<invitation_id>")
+@policy("account")
+@blueprint.output({}, status_code=204)
+def take_back(invitation_id: str) -> str:
+    """Take an open invitation back."""
+    invitations.revoke(exchange(), current_actor(), invitation_id)
+    return ""
+
+
+def _invitation(found: Invitation) -> dict[str, Any]:
+    times = {"created_at": iso_from_ns(found.created_ns), "expires_at": iso_from_ns(found.expires_ns)}
+    return {**{name: getattr(found, name) for name in ("id", "email", "org", "role", "inviter")}, **times}
+
+
+def _org(org: Org) -> dict[str, Any]:
+    return {"slug": org.slug, "name": org.name, "state": org.state, "created_at": iso_from_ns(org.created_ns)}
+
+
+def _person(person: Person) -> dict[str, Any]:
+    return {"email": person.email, "name": person.name, "org": person.org_slug, "role": person.role, "state": person.state}

@@ -1,0 +1,108 @@
+"""Permits: entered and stopped by the operator, seen by whom they name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from mapex.rights import permits
+from mapex.rights.permits import Permit
+from mapex.times import iso_from_ns, ns_from_iso
+from web.edge.auth import current_actor, exchange
+from web.edge.policy import policy
+from web.edge.schemas import Answer, Body, Length, OneOf, Query, box_of, fields
+
+blueprint = APIBlueprint("permits", __name__, url_prefix="/api/v1", tag="Permits")
+
+
+class PermitIn(Body):
+    """A permit that the regulator gave. It holds from the first moment of `valid_from` until just before `valid_to`."""
+
+    org = fields.String(required=True, metadata={"description": "slug of the holder"})
+    number = fields.String(required=True, validate=Length(1, 128))
+    rule_set = fields.String(load_default="kr-pipc-2026-01", validate=Length(1, 64))
+    purposes = fields.List(fields.String(), required=True, validate=Length(1, 20))
+    classes = fields.List(fields.String(), required=True, validate=Length(1, 4))
+    area = fields.Raw(required=True, metadata={"type": "object", "description": "GeoJSON, WGS 84"})
+    recipients = fields.List(fields.String(), load_default=list, validate=Length(0, 1000))
+    valid_from = fields.String(required=True)
+    valid_to = fields.String(required=True)
+
+
+class StateIn(Body):
+    """The new state; `revoked` is for good."""
+
+    state = fields.String(required=True, validate=OneOf(permits.STATES))
+
+
+class PermitOut(Answer):
+    """A permit."""
+
+    id = fields.String()
+    org = fields.String()
+    number = fields.String()
+    rule_set = fields.String()
+    purposes = fields.List(fields.String())
+    classes = fields.List(fields.String())
+    area = fields.Dict()
+    recipients = fields.List(fields.String())
+    valid_from = fields.String()
+    valid_to = fields.String()
+    state = fields.String(metadata={"enum": list(permits.STATES)})
+
+
+class PermitsOut(Answer):
+    """Permits by number."""
+
+    permits = fields.List(fields.Nested(PermitOut))
+
+
+class PermitsQuery(Query):
+    """What is asked for."""
+
+    bbox = fields.String(load_default=None, metadata={"description": "W,S,E,N in degrees: only permits whose area meets it"})
+
+
+@blueprint.get("/permits")
+@policy("read")
+@blueprint.input(PermitsQuery, location="query", unknown=None)
+@blueprint.output(PermitsOut)
+def listed(query_data: dict[str, Any]) -> dict[str, Any]:
+    """The permits that name the own organisation; for operators and auditors all."""
+    box = box_of(query_data["bbox"]) if query_data["bbox"] else None
+    return {"permits": [_shown(permit) for permit in permits.all_permits(exchange(), current_actor(), box=box)]}
+
+
+@blueprint.post("/permits")
+@policy("operate")
+@blueprint.input(PermitIn)
+@blueprint.output(PermitOut, status_code=201)
+def add(json_data: dict[str, Any]) -> dict[str, Any]:
+    """Enter a permit."""
+    begin, end = (ns_from_iso(json_data.pop(name)) for name in ("valid_from", "valid_to"))
+    return _shown(permits.add(exchange(), current_actor(), valid_from_ns=begin, valid_to_ns=end, **json_data))
+
+
+@blueprint.get("/permits/<permit_id>")
+@policy("read")
+@blueprint.output(PermitOut)
+def permit(permit_id: str) -> dict[str, Any]:
+    """One permit, by its id or number."""
+    return _shown(permits.get(exchange(), current_actor(), permit_id))
+
+
+@blueprint.post("/permits/<permit_id>/state")
+@policy("operate")
+@blueprint.input(StateIn)
+@blueprint.output(PermitOut)
+def set_state(permit_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Suspend, resume or revoke; effective for the next grant."""
+    ex, by = exchange(), current_actor()
+    return _shown(permits.set_state(ex, by, permits.get(ex, by, permit_id).number, json_data["state"]))
+
+
+def _shown(found: Permit) -> dict[str, Any]:
+    names = ("id", "org", "number", "rule_set", "purposes", "classes", "area", "recipients", "state")
+    period = {"valid_from": iso_from_ns(found.valid_from_ns), "valid_to": iso_from_ns(found.valid_to_ns)}
+    return {**{name: getattr(found, name) for name in names}, **period}

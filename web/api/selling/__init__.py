@@ -1,0 +1,1 @@
+"""The API of sellers: uploads, jobs, datasets, offers, sales."""

@@ -1,0 +1,121 @@
+"""A seller's figures: sales by month, statement, demand that nobody meets; recalls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response
+
+from mapex.catalogue import datasets
+from mapex.offers import recalls, sales
+from mapex.orders import ledger
+from mapex.prices import demand
+from mapex.times import iso_from_ns
+from tiles.grid import grid
+from web.edge.auth import current_actor, exchange
+from web.edge.policy import policy
+from web.edge.schemas import Answer, Query, Regexp, fields
+from web.edge.tables import csv_answer
+
+blueprint = APIBlueprint("seller", __name__, url_prefix="/api/v1", tag="Sales")
+
+
+class MonthOut(Answer):
+    """Sales of a dataset in a month (Korean time), in whole KRW without VAT."""
+
+    month = fields.String()
+    dataset = fields.String()
+    orders = fields.Integer()
+    tiles = fields.Integer()
+    amount = fields.Integer()
+
+
+class SalesOut(Answer):
+    """The newest month first."""
+
+    months = fields.List(fields.Nested(MonthOut))
+
+
+class DemandQuery(Query):
+    """From which month on."""
+
+    since = fields.String(load_default="", validate=Regexp(r"^(\d{4}-\d{2})?$"), metadata={"example": "2026-11"})
+
+
+class DemandCell(Answer):
+    """A cell of zoom 14, and how often a kind of layer (`any`: nothing at all) was asked for there in vain."""
+
+    tile = fields.String()
+    kind = fields.String()
+    count = fields.Integer()
+
+
+class DemandOut(Answer):
+    """Unmet demand, the most asked for first; never who asked."""
+
+    cells = fields.List(fields.Nested(DemandCell))
+
+
+class HoldersOut(Answer):
+    """How many organisations hold tiles of a version."""
+
+    dataset = fields.String()
+    version = fields.Integer()
+    state = fields.String()
+    holders = fields.Integer()
+
+
+@blueprint.get("/sales")
+@policy("sell")
+@blueprint.output(SalesOut)
+def months() -> dict[str, Any]:
+    """What the own organisation sold, by month and dataset; never to whom."""
+    return {"months": sales.by_month(exchange(), current_actor())}
+
+
+@blueprint.get("/wallet/statement.csv")
+@policy("own")
+def statement() -> Response:
+    """Every entry of the own wallet with the balance after it, oldest first, as CSV."""
+    found = ledger.statement(exchange(), current_actor())
+    rows = [
+        (iso_from_ns(one.at_ns), one.kind, one.transaction, one.order_id or "", one.memo, one.amount, one.balance)
+        for one in reversed(found.entries)
+    ]
+    return csv_answer("mapex-statement.csv", ("at", "kind", "transaction", "order", "memo", "amount_krw", "balance_krw"), rows)
+
+
+@blueprint.get("/demand")
+@policy("sell")
+@blueprint.input(DemandQuery, location="query", unknown=None)
+@blueprint.output(DemandOut)
+def unmet(query_data: dict[str, Any]) -> dict[str, Any]:
+    """Areas that buyers asked for and nobody offers."""
+    found = demand.unmet(exchange(), current_actor(), since=query_data["since"])
+    return {"cells": [{"tile": grid.quadkey(one.cell, demand.DEMAND_ZOOM), "kind": one.kind, "count": one.count} for one in found]}
+
+
+@blueprint.get("/datasets/<slug>/versions/<int:number>/holders")
+@policy("sell")
+@blueprint.output(HoldersOut)
+def holders(slug: str, number: int) -> dict[str, Any]:
+    """How many organisations hold tiles of a version of an own dataset; never which."""
+    ex, by = exchange(), current_actor()
+    version = datasets.get_version(ex, by, f"{by.org_slug}/{slug}", number)
+    count = recalls.holders(ex, by, slug, number)
+    return {
+        "dataset": slug,
+        "version": number,
+        "state": version.state,
+        "holders": count,
+    }
+
+
+@blueprint.post("/datasets/<slug>/versions/<int:number>/recall")
+@policy("sell")
+@blueprint.output(HoldersOut)
+def recall(slug: str, number: int) -> dict[str, Any]:
+    """Recall a version of an own dataset: off the market, and no longer readable for those who bought it."""
+    version, count = recalls.recall(exchange(), current_actor(), slug, number)
+    return {"dataset": slug, "version": number, "state": version.state, "holders": count}

@@ -1,0 +1,108 @@
+"""Who may call a route: every route names one policy, and one function decides.
+
+What belongs to whom is decided by the services (foreign = absent); here only who may ask at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flask import Flask
+
+from mapex.errors import Denied, MapexError
+from mapex.exchange import Actor
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+EVERYONE = frozenset({"member", "auditor", "operator"})
+MEMBERS = frozenset({"member"})
+OPERATORS = frozenset({"operator"})
+INSPECTORS = frozenset({"auditor", "operator"})
+ANY_SCOPE = frozenset({"read", "sell", "buy", "audit", "operate"})
+
+
+class NotSignedIn(MapexError):
+    """Nobody is signed in, or the token is unknown, expired or revoked (HTTP 401)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may ask: the roles, and the token scopes of which one is needed (a session has all)."""
+
+    name: str
+    roles: frozenset[str]
+    scopes: frozenset[str] = frozenset()
+    visitors: bool = False  # whether those who are not signed in may ask too, within the limits of `web.edge.visitors`
+
+    @property
+    def is_public(self) -> bool:
+        """Whether anybody may ask, signed in or not; the guard then looks at no cookie and no token."""
+        return not self.roles
+
+
+POLICIES: dict[str, Policy] = {
+    policy.name: policy
+    for policy in (
+        Policy("public", frozenset()),  # pages before sign-in; addresses that carry their own signature
+        Policy("read", EVERYONE, ANY_SCOPE),  # what every signed-in person may see
+        Policy("browse", EVERYONE, ANY_SCOPE, visitors=True),  # what is on offer and what it costs: stores nothing
+        Policy("own", MEMBERS, frozenset({"read", "sell", "buy"})),  # things of the own organisation
+        Policy("price", MEMBERS, frozenset({"read", "buy"})),  # quote: holds a price, commits to nothing
+        Policy("sell", MEMBERS, frozenset({"sell"})),  # upload, convert, publish, withdraw
+        Policy("buy", MEMBERS, frozenset({"buy"})),  # order, download
+        Policy("audit", EVERYONE, frozenset({"audit", "read"})),  # the log; the service shows members their own part
+        Policy("inspect", INSPECTORS, frozenset({"audit"})),  # the whole log: auditors' pages, and what proves it
+        Policy("account", EVERYONE, frozenset({"*"})),  # own tokens and settings: never with a limited token
+        Policy("operate", OPERATORS, frozenset({"operate"})),  # credits, permits, participants
+    )
+}
+"""All policies by name; a route that names another fails at import."""
+
+
+def policy(name: str) -> Callable[[View], View]:
+    """Declare the policy of a view.
+
+    Raises: KeyError: there is no such policy.
+    """
+    chosen = POLICIES[name]
+
+    def declare(view: View) -> View:
+        view.__policy__ = chosen  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+def policy_of(view: Callable[..., Any]) -> Policy | None:
+    """The declared policy of a view, through its decorators."""
+    found: Policy | None = getattr(view, "__policy__", None)
+    return found
+
+
+def authorize(actor: Actor | None, wanted: Policy) -> None:
+    """Pass when `actor` may ask under this policy.
+
+    Raises: NotSignedIn, Denied (`role.<policy>`, `token.scope`).
+    """
+    if wanted.is_public:
+        return
+    if actor is None:
+        raise NotSignedIn("login.required", "sign in, or send an API token as `Authorization: Bearer mpx_...`")
+    if actor.role not in wanted.roles:
+        roles = " or ".join(sorted(wanted.roles))
+        raise Denied(f"role.{wanted.name}", f"only {roles} can do this; {actor.email} is {actor.role}", role=actor.role)
+    if "*" not in actor.scopes and not actor.scopes & wanted.scopes:
+        scopes = " or ".join(sorted(wanted.scopes))
+        raise Denied("token.scope", f"this token may not do that; it needs the scope {scopes}", scopes=sorted(wanted.scopes))
+
+
+def check_routes(app: Flask) -> None:
+    """Fail when a route has no policy.
+
+    Raises: RuntimeError: names each such route.
+    """
+    bare = [str(rule) for rule in app.url_map.iter_rules() if policy_of(app.view_functions[rule.endpoint]) is None]
+    if bare:
+        raise RuntimeError(f"routes without a policy: {', '.join(sorted(bare))}")

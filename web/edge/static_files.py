@@ -1,0 +1,156 @@
+"""Static files: immutable addresses (the version is in the path), compressed twins, byte ranges for the basemap."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import mimetypes
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, Response, g, request, send_file
+from werkzeug.security import safe_join
+
+from mapex.errors import NotFound
+from mapex.exchange import Exchange
+from web.edge.auth import exchange
+from web.edge.policy import policy
+
+blueprint = Blueprint("static_files", __name__)
+
+FOLDER = Path(__file__).parents[1] / "static"
+VENDOR = FOLDER / "vendor"
+TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".css": "text/css"}
+_YEAR = 31_536_000
+_LEAST_COMPRESSED = 512
+
+
+def install(app: Flask) -> None:
+    """The routes, and `static_url`, `vendor_url` and `import_map` for templates."""
+    for ending, kind in TYPES.items():
+        mimetypes.add_type(kind, ending)  # browsers refuse modules of another type, and the system's table may be wrong
+    app.register_blueprint(blueprint)
+    app.jinja_env.globals.update(static_url=static_url, vendor_url=vendor_url, import_map=import_map, has_vendor=has_vendor)
+
+
+def static_url(path: str) -> str:
+    """Address of one of our own files; it changes when any of them changes, so modules may import each other relatively."""
+    return f"/static/{_version()}/{path}"
+
+
+def vendor_url(package: str, name: str) -> str:
+    """Address of a file of a browser library."""
+    for path in _manifest().get("files", {}):
+        if path.startswith(f"{package}@") and path.endswith(f"/{name}"):
+            return f"/static/vendor/{path}"
+    return f"/static/vendor/{package}/{name}"
+
+
+def import_map() -> str:
+    """The import map: bare names of the browser libraries to their addresses."""
+    imports = {name: f"/static/vendor/{path}" for name, path in _manifest().get("imports", {}).items()}
+    return json.dumps({"imports": imports}, sort_keys=True)
+
+
+def has_vendor() -> bool:
+    """Whether the browser libraries are there."""
+    return bool(_manifest())
+
+
+def licences() -> list[dict[str, str]]:
+    """The browser libraries with version and licence."""
+    found: list[dict[str, str]] = _manifest().get("licences", [])
+    return found
+
+
+@blueprint.get("/static/<version>/<path:path>")
+@policy("public")
+def own(version: str, path: str) -> Response:
+    """One of our own files, or of the libraries below `vendor/`."""
+    found = safe_join(str(FOLDER if version != "vendor" else VENDOR), path)
+    if found is None or not Path(found).is_file():
+        raise NotFound("file.unknown", "there is no such file")
+    return _sent(Path(found), is_immutable=version in ("vendor", _version()))
+
+
+@blueprint.get("/favicon.ico")
+@policy("public")
+def icon() -> Response:
+    """The icon of browser tabs."""
+    return _sent(FOLDER / "icon.svg", is_immutable=False)
+
+
+@blueprint.get("/map/basemap.pmtiles")
+@policy("public")
+def basemap() -> Response:
+    """The PMTiles file that the operator put under the maps (`MAPEX_BASEMAP`), by byte ranges."""
+    path = basemap_file(exchange())
+    if path is None:
+        raise NotFound("basemap.none", "this exchange has no basemap file")
+    return send_file(path, mimetype="application/octet-stream", conditional=True, max_age=3600)
+
+
+def basemap_file(ex: Exchange) -> Path | None:
+    """The basemap when it is a local file."""
+    text = ex.settings.basemap
+    return Path(text) if text and "://" not in text and Path(text).is_file() else None
+
+
+def _sent(path: Path, *, is_immutable: bool) -> Response:
+    body, tag = _plain(path, path.stat().st_mtime_ns)
+    kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    answer = Response(body, mimetype=kind)
+    answer.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable" if is_immutable else "no-cache"
+    answer.headers["Vary"] = "Accept-Encoding"
+    answer.set_etag(tag)
+    if len(body) >= _LEAST_COMPRESSED and request.accept_encodings["gzip"]:
+        answer.set_data(_compressed(path, path.stat().st_mtime_ns))
+        answer.headers["Content-Encoding"] = "gzip"
+        answer.set_etag(f"{tag}-gz")
+    answer.make_conditional(request)
+    return answer
+
+
+@lru_cache(maxsize=128)
+def _plain(path: Path, changed_ns: int) -> tuple[bytes, str]:
+    del changed_ns
+    body = path.read_bytes()
+    return body, hashlib.sha256(body).hexdigest()[:32]
+
+
+@lru_cache(maxsize=128)
+def _compressed(path: Path, changed_ns: int) -> bytes:
+    del changed_ns
+    twin = path.with_name(path.name + ".gz")
+    return twin.read_bytes() if twin.is_file() else gzip.compress(path.read_bytes(), 9, mtime=0)
+
+
+def _version() -> str:
+    """Of all our files together; looked up once for each request, so that a file changed under a running server is seen."""
+    if "static_version" not in g:
+        newest = sorted(
+            (path.as_posix(), path.stat().st_mtime_ns) for path in FOLDER.glob("**/*") if VENDOR not in path.parents and path.is_file()
+        )
+        g.static_version = _digest(tuple(newest))
+    version: str = g.static_version
+    return version
+
+
+@lru_cache(maxsize=8)
+def _digest(files: tuple[tuple[str, int], ...]) -> str:
+    told = b"".join(hashlib.sha256(Path(path).read_bytes()).digest() for path, _ in files)
+    return hashlib.sha256(told).hexdigest()[:12]
+
+
+def _manifest() -> dict[str, Any]:
+    path = VENDOR / "manifest.json"
+    return _read_manifest(path, path.stat().st_mtime_ns) if path.is_file() else {}
+
+
+@lru_cache(maxsize=2)
+def _read_manifest(path: Path, changed_ns: int) -> dict[str, Any]:
+    del changed_ns
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found

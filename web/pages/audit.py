@@ -1,0 +1,141 @@
+"""The auditor's pages: who read which tile, when, why, under which permit; one entry; one permit; one tile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, request
+
+from mapex.audit import figures, proof
+from mapex.audit.figures import View
+from mapex.audit.log import Action
+from mapex.errors import Invalid, MapexError
+from mapex.rights import permits
+from mapex.rules.licences import HandlingClass
+from mapex.times import NS
+from web.edge import static_files
+from web.edge.auth import current_actor, exchange
+from web.edge.policy import policy
+from web.edge.schemas import entry_number
+from web.pages import audit_filter
+from web.pages.account import permit_words
+from web.pages.audit_filter import FIELDS, Asked
+from web.words import vocabulary
+
+blueprint = Blueprint("pages_audit", __name__)
+
+PAGE = 50
+MOST_LISTED_TILES = 50
+
+
+@blueprint.get("/audit")
+@policy("inspect")
+def log() -> str | tuple[str, int]:
+    """Numbers, timeline, map and list under one filter, which stands in the address."""
+    return _page({})
+
+
+@blueprint.get("/audit/permits/<permit_id>")
+@policy("inspect")
+def by_permit(permit_id: str) -> str | tuple[str, int]:
+    """Everything that happened under one permit (by its id or number)."""
+    ex = exchange()
+    found = permits.get(ex, current_actor(), permit_id)
+    return _page({"permit": found.number}, permit=permit_words(found, ex.now()), area=found.area)
+
+
+@blueprint.get("/audit/tiles/<quadkey>")
+@policy("inspect")
+def by_tile(quadkey: str) -> str | tuple[str, int]:
+    """Everything about one tile."""
+    from tiles.grid import grid
+
+    cell, z = grid.cell_from_quadkey(quadkey)
+    return _page({"tile": quadkey}, box=grid.bounds(cell, z))
+
+
+@blueprint.get("/audit/events/<long:seq>")
+@policy("inspect")
+def event(seq: int) -> str:
+    """One entry: what happened, on what grounds, and what was committed to."""
+    ex, by = exchange(), current_actor()
+    found = proof.entry(ex, by, seq)
+    told = found.told
+    under = next((one for one in permits.all_permits(ex, by) if one.number == told.get("permit")), None)
+    code = told.get("class", "")
+    page = {"entry": {"seq": seq, "payload": found.payload, "salt": found.salt, "commitment": found.commitment}}
+    return render_template(
+        "audit_entry.html",
+        entry=found,
+        told=told,
+        permit=permit_words(under, ex.now()) if under else None,
+        rule=vocabulary.class_line(code) if code in list(HandlingClass) else "",
+        page=page,
+    )
+
+
+def _page(fixed: dict[str, str], **about: Any) -> str | tuple[str, int]:
+    """The page, or its inner part for htmx. `fixed` are fields of the filter that belong to the address itself."""
+    given = request.args.get("q", "")
+    after = request.args.get("after", "")
+    refusal: MapexError | None = None
+    try:
+        asked = _asked(given, fixed)
+        seen = _view(asked, fixed, after)
+    except Invalid as mistake:
+        refusal, asked = mistake, Asked()
+        seen = None
+    older = seen.page.next if seen else None
+    values = {
+        "given": given if refusal else asked.text,
+        "asked": asked,
+        "fixed": fixed,
+        "path": request.path,
+        "view": seen,
+        "older": {**({"q": asked.text} if asked.words else {}), "after": older} if older is not None else None,
+        "api": _whole(asked, fixed).api,
+        "most_tiles": MOST_LISTED_TILES,
+        "refusal": refusal,
+        "figures": _figures(seen, asked) if seen else {},
+        **about,
+    }
+    status = 422 if refusal else 200
+    if request.headers.get("HX-Request"):
+        return render_template("_audit.html", **values), status
+    page = {"who": current_actor().email, "area": about.get("area"), "box": about.get("box"), "hasVendor": static_files.has_vendor()}
+    return render_template("audit.html", **values, page=page, actions=[str(action) for action in Action], fields=FIELDS), status
+
+
+def _asked(given: str, fixed: dict[str, str]) -> Asked:
+    """The filter in the address: `q`, or its fields one by one as links from elsewhere write them."""
+    asked = audit_filter.read(given)
+    for name in FIELDS:
+        value = request.args.get(name, "").strip()
+        if value:
+            asked = asked.with_(name, value)
+    for name in fixed:
+        asked = asked.without(name)
+    return asked
+
+
+def _whole(asked: Asked, fixed: dict[str, str]) -> Asked:
+    for name, value in fixed.items():
+        asked = asked.with_(name, value)
+    return asked
+
+
+def _view(asked: Asked, fixed: dict[str, str], after: str) -> View:
+    wanted = _whole(asked, fixed).filter
+    return figures.view(exchange(), current_actor(), wanted, after=entry_number(after), limit=PAGE)
+
+
+def _figures(seen: View, asked: Asked) -> dict[str, Any]:
+    """What the script draws: seconds instead of nanoseconds, which JavaScript's numbers cannot hold."""
+    chosen = {name: value for name, value in asked.words if name in ("from", "to")}
+    return {
+        "width": seen.timeline.width_ns // NS,
+        "bars": [[bar.start_ns // NS, bar.entries, bar.flagged] for bar in seen.timeline.bars],
+        "heat": [[heat.tile, heat.accesses, heat.flagged] for heat in seen.heat],
+        "from": audit_filter.ns_from_text(chosen["from"]) // NS if "from" in chosen else None,
+        "to": audit_filter.ns_from_text(chosen["to"]) // NS if "to" in chosen else None,
+    }

@@ -1,0 +1,105 @@
+"""The one-line filter of the audit pages: `actor:kim@dongil.example action:access.granted from:2026-11-17`, read and written.
+
+Times without a zone are Korean. A value with spaces stands in quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from mapex.audit.log import Filter
+from mapex.errors import Invalid
+from mapex.times import KST, NS, ns_from_iso
+
+FIELDS = ("actor", "person", "org", "owner", "action", "dataset", "layer", "tile", "purpose", "permit", "flag", "from", "to")
+LONGEST = 1000
+
+_WORD = re.compile(r'([a-z]+):(?:"([^"]*)"|(\S+))|(\S+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A filter as people write it: (field, value) in order; `actor` is a person (with an @) or an organisation."""
+
+    words: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The line."""
+        return " ".join(f'{name}:"{value}"' if re.search(r"\s", value) else f"{name}:{value}" for name, value in self.words)
+
+    @property
+    def filter(self) -> Filter:
+        """What the service understands.
+
+        Raises: Invalid: `time.malformed`.
+        """
+        plain: dict[str, Any] = {}
+        for name, value in self.words:
+            if name in ("from", "to"):
+                plain[f"{name}_ns"] = ns_from_text(value)
+            else:
+                plain[("person" if "@" in value else "org") if name == "actor" else name] = value
+        return Filter(**plain)
+
+    @property
+    def api(self) -> str:
+        """The same as a query string of the API."""
+        plain = {"from" if n == "from_ns" else "to" if n == "to_ns" else n: v for n, v in _plain(self.filter).items()}
+        return urlencode({name: iso_kst(int(value)) if name in ("from", "to") else value for name, value in plain.items()})
+
+    def without(self, name: str) -> Asked:
+        """Without one field."""
+        return Asked(tuple(word for word in self.words if word[0] != name))
+
+    def with_(self, name: str, value: str) -> Asked:
+        """With one field set."""
+        return Asked((*self.without(name).words, (name, value)))
+
+    @property
+    def query(self) -> str:
+        """Address query of a page with this filter, `?` included; empty for no filter."""
+        return f"?{urlencode({'q': self.text})}" if self.words else ""
+
+
+def read(text: str) -> Asked:
+    """The filter that a line says; of a field that comes twice the last counts.
+
+    Raises: Invalid: `audit.query` names the word that is not understood.
+    """
+    found: dict[str, str] = {}
+    for match in _WORD.finditer(text[:LONGEST]):
+        name, quoted, plain, bare = match.groups()
+        value = quoted if quoted is not None else plain
+        if bare is not None or name not in FIELDS:
+            word = bare or f"{name}:"
+            raise Invalid(
+                "audit.query", f"{word[:80]!r} is not understood; write field:value with one of {', '.join(FIELDS)}", word=word[:80]
+            )
+        if value:
+            found.pop(name, None)
+            found[name] = value
+    return Asked(tuple(found.items()))
+
+
+def ns_from_text(text: str) -> int:
+    """UTC nanoseconds of an ISO date or time, Korean where it names no zone.
+
+    Raises: Invalid: `time.malformed`, `time.range`.
+    """
+    return ns_from_iso(text, KST)
+
+
+def iso_kst(at_ns: int) -> str:
+    """`2026-11-17T04:30:00+09:00`; microseconds when there are any."""
+    seconds, rest = divmod(at_ns, NS)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000).astimezone(KST).isoformat()
+
+
+def _plain(wanted: Filter) -> dict[str, str | int]:
+    values = {name: getattr(wanted, name) for name in Filter.__dataclass_fields__}
+    return {name: value for name, value in values.items() if value not in ("", None)}

@@ -1,0 +1,213 @@
+"""Pages of buyers: a held price, orders, downloads, receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, render_template, request
+
+from mapex.offers import recalls
+from mapex.orders import ledger, orders, renewals, terms, updates
+from mapex.people import participants
+from mapex.prices import estimates, quotes
+from mapex.rights import entitlements, named_users
+from mapex.rules import licences
+from mapex.times import DAY_NS, NS, iso_from_ns
+from web.edge.auth import current_actor, exchange
+from web.edge.policy import policy
+from web.edge.schemas import when
+from web.edge.tables import csv_answer
+from web.words import vocabulary
+
+blueprint = Blueprint("pages_buy", __name__)
+
+PAGE = 50
+MOST_SHOWN = 4000
+"""Cells on a small map; a picture of more shows nothing."""
+MOST_ROWS = 10_000
+"""Orders of one table to download."""
+
+
+@blueprint.get("/quotes/<quote_id>")
+@policy("own")
+def quote(quote_id: str) -> str:
+    """Review and buy: lines, licence and what changed in it, purpose, users, how long the price is held."""
+    ex, by = exchange(), current_actor()
+    found = quotes.get(ex, by, quote_id)
+    document = estimates.document(found.estimate)
+    before = quotes.get(ex, by, found.request["replaces"]) if found.request.get("replaces") else None
+    balance = ledger.wallet(ex, by, limit=1).balance
+    page = {
+        "quote": found.id,
+        "total": document["total"],
+        "purpose": document["purpose"],
+        "order": found.order_id,
+        "expiresIn": max(0, (found.expires_ns - ex.now()) / NS),
+        "region": found.request["region"],
+        "cells": [] if found.request["region"] else _quadkeys(found),
+    }
+    return render_template(
+        "quote.html",
+        page=page,
+        held=found,
+        quote=document,
+        layers=by_layer(document["lines"]),
+        before=before,
+        pairs=renewals.compare(before.estimate, found.estimate) if before else [],
+        balance=balance,
+        licences=[vocabulary.licence_words(code) for code in document["licences"]],
+        changes=terms.since_last(ex, by, found),
+        holding=terms.holding(ex, by, found) if any(line["owned_tiles"] for line in document["lines"]) else [],
+        members=[person.email for person in participants.persons(ex, by) if person.is_active],
+    )
+
+
+@blueprint.get("/orders")
+@policy("own")
+def order_list() -> str:
+    """Orders of the own organisation, newest first, as far as the filter in the address goes."""
+    ex, by = exchange(), current_actor()
+    page = orders.of(ex, by, after=request.args.get("after", ""), limit=PAGE, wanted=_filter())
+    chosen = {name: request.args[name] for name in FILTERS if request.args.get(name)}
+    outdated = updates.counts(ex, by, [one.id for one in page.orders])
+    return render_template(
+        "orders.html",
+        page={"outdated": list(outdated)},
+        orders=page.orders,
+        tiles={one.id: tiles_of(one) for one in page.orders},
+        outdated=outdated,
+        next=page.next,
+        chosen=chosen,
+        purposes=list(licences.Purpose),
+    )
+
+
+@blueprint.get("/orders.csv")
+@policy("own")
+def order_table() -> Response:
+    """The orders that the filter in the address chooses, as a table: a row for each line."""
+    rows = (
+        (one.id, iso_from_ns(one.created_ns), one.name, one.person, one.purpose, one.state)
+        + (line.org, line.dataset, line.version, line.layer, line.licence, line.tiles)
+        + (line.quantity, line.unit, line.rate, line.amount, one.vat, one.total)
+        for one in _all_orders()
+        for line in one.lines
+    )
+    return csv_answer("mapex-orders.csv", COLUMNS, rows)
+
+
+@blueprint.get("/orders/<order_id>")
+@policy("own")
+def order(order_id: str) -> str:
+    """One order: what was paid, how far it is, its tiles, downloads, what is newer, the command that fetches it."""
+    ex, by = exchange(), current_actor()
+    found = orders.get(ex, by, order_id)
+    document = [estimates.line_document(line) for line in found.lines]
+    newer = updates.of_order(ex, by, order_id)
+    named = named_users.of_order(ex, by, order_id)
+    return render_template(
+        "order.html",
+        page={"order": found.id, "purpose": found.purpose},
+        order=found,
+        layers=by_layer(document),
+        progress=entitlements.progress(ex, by, order_id),
+        updates=newer,
+        recalled=recalls.of_order(ex, by, order_id),
+        named=named,
+        may_name=not named or by.email in (*named, found.person),
+        members=[person.email for person in participants.persons(ex, by) if person.is_active],
+        licences=[vocabulary.licence_words(code) for code in sorted({line.licence for line in found.lines})],
+        url=ex.settings.public_url,
+    )
+
+
+@blueprint.get("/orders/<order_id>/receipt")
+@policy("own")
+def receipt(order_id: str) -> str:
+    """What was paid to whom, to be printed."""
+    ex, by = exchange(), current_actor()
+    found = orders.get(ex, by, order_id)
+    document = [estimates.line_document(line) for line in found.lines]
+    names = {slug: participants.get_org(ex, slug).name for slug in sorted({by.org_slug, *(line.org for line in found.lines)})}
+    return render_template("receipt.html", order=found, layers=by_layer(document), names=names, buyer=by.org_slug)
+
+
+@blueprint.get("/orders/<order_id>/manifest.json")
+@policy("own")
+def manifest(order_id: str) -> Response:
+    """All files of an order with licence, attribution and checksums, as they lie beside a download."""
+    ex, by = exchange(), current_actor()
+    found = orders.get(ex, by, order_id)
+    files = [{name: getattr(tile, name) for name in FILE_FIELDS} for tile in _tiles(order_id)]
+    answer = jsonify(
+        order=found.id,
+        purpose=found.purpose,
+        licence=sorted({file["licence"] for file in files}),
+        attribution=sorted({file["attribution"] for file in files if file["attribution"]}),
+        files=files,
+    )
+    answer.headers["Content-Disposition"] = f'attachment; filename="{found.id}-manifest.json"'
+    return answer
+
+
+FILTERS = ("purpose", "dataset", "from", "to")
+COLUMNS = (
+    *("order", "at", "area", "person", "purpose", "state", "seller", "dataset", "version", "layer", "licence", "tiles"),
+    *("quantity", "unit", "rate", "amount", "order_vat", "order_total"),
+)
+FILE_FIELDS = ("path", "sha256", "size", "dataset", "org", "version", "layer", "tile", "part", "media_type", "licence", "attribution")
+
+
+def by_layer(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of each layer together, with their sum."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for line in lines:
+        layer = found.setdefault((line["org"], line["dataset"], line["layer"]), {**line, "amount": 0, "lines": []})
+        layer["amount"] += line["amount"]
+        layer["lines"].append(line)
+    return list(found.values())
+
+
+def tiles_of(one: orders.Order) -> int:
+    """The cells of each layer of an order."""
+    return sum({(line.org, line.dataset, line.layer): line.tiles for line in one.lines}.values())
+
+
+def _filter() -> orders.Filter:
+    given = request.args.get
+    return orders.Filter(given("purpose", ""), given("dataset", ""), _day(given("from", "")), _day(given("to", ""), last=True))
+
+
+def _day(text: str, *, last: bool = False) -> int | None:
+    """When a day of the Korean calendar begins, or with `last` ends; other times as they are."""
+    if len(text) != len("2026-01-31"):
+        return when(text)
+    begin = when(f"{text}T00:00:00+09:00")
+    return begin + DAY_NS if last and begin is not None else begin
+
+
+def _all_orders() -> Iterator[orders.Order]:
+    after: str | None = ""
+    for _ in range(MOST_ROWS // 1000):
+        page = orders.of(exchange(), current_actor(), after=after or "", limit=1000, wanted=_filter())
+        yield from page.orders
+        after = page.next
+        if after is None:
+            return
+
+
+def _tiles(order_id: str) -> Iterator[entitlements.OrderTile]:
+    after: str | None = ""
+    while after is not None:
+        page = entitlements.of_order(exchange(), current_actor(), order_id, after=after)
+        yield from page.tiles
+        after = page.next
+
+
+def _quadkeys(found: quotes.Quote) -> list[str]:
+    """The sale cells of a quote that was asked for by tiles; none of a very large one."""
+    from tiles.grid import grid
+
+    cover = found.wanted.cover
+    return grid.quadkeys(cover.cells()) if cover.count <= MOST_SHOWN else []

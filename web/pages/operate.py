@@ -1,0 +1,87 @@
+"""The operator's pages: organisations, persons, wallets, permits."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import Blueprint, render_template
+
+from mapex.operation import overview
+from mapex.orders import ledger
+from mapex.people import invitations, participants
+from mapex.pyramid import coverage
+from mapex.rights import permits
+from mapex.rules.licences import HandlingClass
+from web.edge import static_files
+from web.edge.auth import current_actor, exchange
+from web.edge.policy import policy
+from web.pages.account import permit_words
+from web.words import vocabulary
+
+blueprint = Blueprint("pages_operate", __name__, url_prefix="/operate")
+
+
+@blueprint.get("")
+@policy("operate")
+def organisations() -> str:
+    """Numbers of the whole exchange, and its organisations."""
+    ex, by = exchange(), current_actor()
+    return render_template(
+        "operate.html",
+        here="organisations",
+        numbers=overview.overview(ex, by),
+        orgs=participants.orgs(ex),
+        balances=overview.balances(ex, by),
+    )
+
+
+@blueprint.get("/persons")
+@policy("operate")
+def persons() -> str:
+    """All persons, and invitations that are open."""
+    ex, by = exchange(), current_actor()
+    return render_template(
+        "operate_persons.html",
+        here="persons",
+        persons=participants.persons(ex, by),
+        orgs=participants.orgs(ex),
+        invitations=invitations.open_ones(ex, by),
+        by=by,
+    )
+
+
+@blueprint.get("/wallets")
+@policy("operate")
+def wallets() -> str:
+    """Prepaid money: balances, a payment to be booked, and those booked last."""
+    ex, by = exchange(), current_actor()
+    return render_template(
+        "operate_wallets.html",
+        here="wallets",
+        orgs=participants.orgs(ex),
+        balances=overview.balances(ex, by),
+        payments=ledger.payments(ex, by),
+        key=secrets.token_hex(8),
+    )
+
+
+@blueprint.get("/permits")
+@policy("operate")
+def permit_list() -> str:
+    """Permits, and a new one with its area drawn on a map."""
+    ex, by = exchange(), current_actor()
+    found = permits.all_permits(ex, by)
+    return render_template(
+        "operate_permits.html",
+        here="permits",
+        permits=[permit_words(one, ex.now()) for one in found],
+        orgs=participants.orgs(ex),
+        purposes=vocabulary.PURPOSES,
+        classes=[code for code in HandlingClass if code.needs_permit],
+        page={
+            "bounds": coverage.bounds(ex),
+            "kinds": sorted(coverage.kinds(ex)),
+            "hasVendor": static_files.has_vendor(),
+            "permits": [{"number": one.number, "area": one.area} for one in found],
+        },
+    )

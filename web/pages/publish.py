@@ -1,0 +1,85 @@
+"""Page of sellers: price and publication of a version."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from flask import Blueprint, render_template
+
+from mapex.catalogue import datasets, differences
+from mapex.offers import offers, recalls
+from mapex.rules.licences import LICENCES, HandlingClass
+from mapex.rules.pricing import MAIN_UNIT, MEASURES, Unit, quantity_of
+from web.edge.auth import current_actor, exchange
+from web.edge.policy import policy
+from web.words import vocabulary
+
+blueprint = Blueprint("pages_publish", __name__)
+
+EXAMPLES = {
+    Unit.LANE_KM: 6_300,
+    Unit.FOOTWAY_KM: 2_900,
+    Unit.CYCLEWAY_KM: 2_500,
+    Unit.CROSSING: 300,
+    Unit.SIGN: 100,
+    Unit.SIGNAL: 500,
+    Unit.MILLION_POINTS: 4_000,
+    Unit.FRAME: 20,
+    Unit.MINUTE: 600,
+    Unit.GB: 5_000,
+}
+"""KRW a unit that an empty field shows as an example; nothing is charged by them."""
+
+
+@blueprint.get("/sell/<slug>/<int:number>/publish")
+@policy("own")
+def publish(slug: str, number: int) -> str:
+    """Terms of one version: prices, licence, classes; what it changes on the map and what a buyer would pay."""
+    ex, by = exchange(), current_actor()
+    ref = f"{by.org_slug}/{slug}"
+    found = datasets.describe(ex, by, ref, number)
+    dataset = datasets.get_dataset(ex, by, ref)
+    before = offers.latest(ex, by, slug)
+    return render_template(
+        "publish.html",
+        page={"dataset": slug, "version": number},
+        dataset=dataset,
+        version=found.version,
+        layers=found.layers,
+        errors=sum(one.count for one in found.findings if one.severity == "error"),
+        offer=before if before is not None and before.state == "live" and before.version == number else None,
+        before=before,
+        units=_units(found.layers),
+        licences=[vocabulary.licence_words(code) for code in LICENCES],
+        classes=[(str(code), vocabulary.label(vocabulary.CLASSES, code), vocabulary.class_line(code)) for code in HandlingClass],
+        changes=differences.of(ex, by, ref, number),
+        view=_view(found.layers),
+        holders=recalls.holders(ex, by, slug, number) if found.version.state in recalls.RELEASED else None,
+    )
+
+
+def _units(layers: Any) -> list[dict[str, Any]]:
+    """What can be charged for in these layers, the main unit of each kind first: unit, quantity in all."""
+    totals: dict[Unit, int] = {}
+    for layer in layers:
+        for unit, measure in MEASURES.items():
+            amount = getattr(layer.quantities, measure.column)
+            if amount:
+                totals[unit] = totals.get(unit, 0) + amount
+    main = {MAIN_UNIT[layer.kind] for layer in layers if layer.cells}
+    rows: list[dict[str, Any]] = [
+        {"unit": str(unit), "quantity": float(quantity_of(unit, small)), "is_main": unit in main, "example": EXAMPLES[unit]}
+        for unit, small in totals.items()
+    ]
+    return sorted(rows, key=lambda row: (not row["is_main"], list(Unit).index(Unit(row["unit"]))))
+
+
+def _view(layers: Any) -> str:
+    """The map's address of where the layers lie: `zoom/lat/lon`, or nothing where that is not known."""
+    boxes = [layer.about["box"] for layer in layers if layer.about.get("box")]
+    if not boxes:
+        return ""
+    west, south, east, north = (pick(box[i] for box in boxes) for i, pick in enumerate((min, min, max, max)))
+    zoom = min(16.0, max(5.0, math.log2(360 / max(east - west, (north - south) * 1.6, 1e-6))))
+    return f"{zoom:.2f}/{(south + north) / 2:.5f}/{(west + east) / 2:.5f}"

@@ -1,0 +1,105 @@
+"""Pages of sellers: datasets, upload, what was found in it, price and publication."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, request
+
+from mapex.catalogue import datasets
+from mapex.intake.jobs import Job
+from mapex.offers import sales
+from mapex.orders import ledger
+from mapex.rules.licences import HandlingClass
+from mapex.times import kst_month
+from web.edge.auth import current_actor, exchange
+from web.edge.policy import policy
+from web.words import vocabulary
+
+blueprint = Blueprint("pages_sell", __name__)
+
+MOST_FINDINGS = 200
+
+
+@blueprint.get("/sell")
+@policy("own")
+def sell() -> str:
+    """Own datasets, what was earned, and what buyers looked for in vain."""
+    ex, by = exchange(), current_actor()
+    own = [one for one in datasets.datasets(ex, by) if one.org == by.org_slug]
+    newest = {one.slug: datasets.get_version(ex, by, f"{one.org}/{one.slug}", one.newest) for one in own if one.newest is not None}
+    months = sales.by_month(ex, by)
+    this_month = kst_month(ex.now())
+    current = [one for one in months if one.month == this_month]
+    return render_template(
+        "sell.html",
+        datasets=own,
+        newest=newest,
+        wallet=ledger.wallet(ex, by, limit=10),
+        months=months,
+        current={name: sum(getattr(one, name) for one in current) for name in ("amount", "orders", "tiles")},
+        titles={one.slug: one.title for one in own},
+        page={},
+    )
+
+
+@blueprint.get("/sell/new")
+@policy("own")
+def new() -> str:
+    """Upload files as a new dataset, or as a new version of one."""
+    slug = request.args.get("dataset", "")
+    known = datasets.get_dataset(exchange(), current_actor(), f"{current_actor().org_slug}/{slug}") if slug else None
+    classes = [(str(code), vocabulary.label(vocabulary.CLASSES, code), vocabulary.class_line(code)) for code in HandlingClass]
+    return render_template("upload.html", dataset=known, classes=classes, page={"limit": exchange().settings.max_upload_bytes})
+
+
+@blueprint.get("/sell/<slug>/<int:number>")
+@policy("own")
+def version(slug: str, number: int) -> str:
+    """One version: progress, layers, findings on a map, price and publication."""
+    values = _version(slug, number)
+    return render_template("version.html", page={"dataset": slug, "version": number}, **values)
+
+
+@blueprint.get("/sell/<slug>/<int:number>/state")
+@policy("own")
+def version_state(slug: str, number: int) -> str:
+    """The part of the version's page that changes while it is checked; asks again by itself until it is done."""
+    return render_template("_version.html", **_version(slug, number))
+
+
+def _version(slug: str, number: int) -> dict[str, Any]:
+    ex, by = exchange(), current_actor()
+    ref = f"{by.org_slug}/{slug}"
+    found = datasets.describe(ex, by, ref, number)
+    dataset = datasets.get_dataset(ex, by, ref)
+    version_ = found.version
+    is_busy = found.job is not None and found.job.state in ("queued", "running")
+    order = {"error": 0, "warning": 1, "info": 2}
+    findings = sorted(found.findings, key=lambda one: order.get(one.severity, 3))
+    counted = {name: sum(one.count for one in findings if one.severity == name) for name in order}
+    return {
+        "dataset": dataset,
+        "version": version_,
+        "job": found.job,
+        "is_busy": is_busy,
+        "steps": _steps(found.job) if found.job is not None else [],
+        "layers": found.layers,
+        "findings": findings[:MOST_FINDINGS],
+        "more_findings": max(0, len(findings) - MOST_FINDINGS),
+        "counted": counted,
+        "classes": [(str(code), vocabulary.label(vocabulary.CLASSES, code)) for code in HandlingClass],
+        "own": [layer.about["own"] for layer in found.layers if layer.about.get("own")],
+        "unclassed": [layer.name for layer in found.layers if layer.handling_class is None],
+    }
+
+
+def _steps(job: Job) -> list[dict[str, str]]:
+    """The stages of a job: done | now | bad | next, in their order."""
+    stages = list(vocabulary.STAGES)
+    at = stages.index(job.progress.stage) if job.progress.stage in stages else 0 if job.state == "running" else -1
+    here = {"running": "now", "failed": "bad", "cancelled": "bad", "done": "done"}.get(job.state, "next")
+    return [
+        {"stage": stage, "state": "done" if number < at or job.state == "done" else here if number == at else "next"}
+        for number, stage in enumerate(stages)
+    ]

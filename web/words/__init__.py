@@ -1,0 +1,1 @@
+"""Words that people read: vocabulary, findings, errors, languages."""
