@@ -1,4 +1,4 @@
-"""`mapex fsck`: the invariants of the exchange, each looked for in the stored rows and objects (trust.md 4.1).
+"""`mapex fsck`: the invariants of the exchange, each looked for in the stored rows and objects.
 
 A check is some questions (`mapex.invariants`) that name what breaks it; an intact exchange answers all of them with nothing.
 """
