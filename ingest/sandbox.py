@@ -1,4 +1,4 @@
-"""The cage: the only place where an uploaded file is opened.
+"""The cage: the only place where an uploaded file is opened (docs/threats.md, Hostile files).
 
 A caged child sees /usr, this Python, one input folder (read-only), one output folder and a small /tmp; no network, no environment,
 no other process, no secret. Its memory, time, files and output are limited. What it answers (JSON lines and files) is believed by
