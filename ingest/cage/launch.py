@@ -1,4 +1,4 @@
-"""The cage: the only place where an uploaded file is opened (trust.md G).
+"""The cage: the only place where an uploaded file is opened (docs/threats.md, Hostile files).
 
 A caged child sees /usr, this Python, one input folder (read-only), one output folder and a small /tmp; no network, no environment,
 no other process, no secret. Its memory, time, files and output are limited. What it answers (JSON lines and files) is believed by
@@ -61,7 +61,7 @@ _ENVIRONMENT = {
 
 
 class Level(StrEnum):
-    """How strong the cage is: trust.md G calls them S2 and S0."""
+    """How strong the cage is: walls, limits and filter, or limits and filter only."""
 
     BUBBLEWRAP = "bubblewrap"
     RLIMITS = "rlimits"

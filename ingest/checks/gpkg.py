@@ -1,6 +1,6 @@
 """A GeoPackage before GDAL sees it: our own pass over the schema, read-only.
 
-A view may hide an endless recursion (trust.md 1.1), a virtual table other files; both are refused. Triggers stay: nothing is ever
+A view may hide an endless recursion, a virtual table other files; both are refused. Triggers stay: nothing is ever
 written to an upload, so they cannot fire, and GDAL itself puts some into each file that it makes.
 """
 

@@ -1,6 +1,6 @@
 """Links and nodes of the Korean precise road map: does each link begin and end at the nodes that it names?
 
-Real files have dangling ids and links drawn against their direction (formats.md 1.1).
+Real files have dangling ids and links drawn against their direction.
 """
 
 from __future__ import annotations

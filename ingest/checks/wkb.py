@@ -1,6 +1,6 @@
 """Well-known binary before any library sees it: nesting, types, sizes; and the measure (M) of ESRI taken aside.
 
-shapely 2.2 dies with SIGSEGV on a collection nested 20,000 deep (trust.md 1.1), so every collection is walked here first. Simple
+shapely 2.2 dies with SIGSEGV on a collection nested 20,000 deep, so every collection is walked here first. Simple
 types cannot nest and are judged by their header alone, for a whole column at once.
 """
 

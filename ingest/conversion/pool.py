@@ -2,7 +2,7 @@
 
 Each conversion is a process of its own already (its cage), so a local pool only needs threads that wait for them. A cluster's tasks get
 paths and words, never a secret or a database address; its workers must see the same work folder under the same path (NFS or alike), and
-the scheduler must not be reachable by others: whoever reaches it runs code (trust.md G).
+the scheduler must not be reachable by others: whoever reaches it runs code, since it unpickles what it is sent.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from mapex.errors import Invalid
 from tiles.batch import Batch, Content
 
 NULL_ISLAND_DEG = 1.0
-"""|lat| and |lon| both below this: no map of ours lies there, made-up worlds and failed conversions do (formats.md, OpenDRIVE)."""
+"""|lat| and |lon| both below this: no map of ours lies there, made-up worlds and failed conversions do."""
 MAX_LATITUDE = 85.0511287798066
 """Edge of the grid (WebMercatorQuad)."""
 

@@ -12,7 +12,7 @@ WGS84 = "EPSG:4326"
 """What everything is placed in: degrees, longitude first in all arrays (`always_xy`)."""
 
 KOREAN_NAMES = {
-    "ITRF_2000_UTM_K": 5179,  # real NGII deliveries; `to_epsg()` gives None even at low confidence (formats.md 1.1)
+    "ITRF_2000_UTM_K": 5179,  # real NGII deliveries; `to_epsg()` gives None even at low confidence
     "ITRF2000_UTM_K": 5179,
     "UTM_K": 5179,
     "UTMK": 5179,

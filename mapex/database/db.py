@@ -117,7 +117,7 @@ def _prepare_sqlite(dbapi_connection: object, _record: object) -> None:
     cursor = dbapi_connection.cursor()  # type: ignore[attr-defined]
     cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
     cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # NORMAL may lose acknowledged money when the power fails (trust.md 0.6)
+    cursor.execute("PRAGMA synchronous = FULL")  # NORMAL does not sync each commit: a power cut may take acknowledged money
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA trusted_schema = OFF")
     # Pages are read from the system's cache without a call and a copy for each; an estimate that reads thousands takes half the time.

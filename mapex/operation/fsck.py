@@ -1,6 +1,7 @@
-"""`mapex fsck`: the invariants of the exchange, each looked for in the stored rows and objects (trust.md 4.1).
+"""`mapex fsck`: the invariants of the exchange, each looked for in the stored rows and objects.
 
 A check is some questions (`mapex.operation.invariants`) that name what breaks it; an intact exchange answers all of them with nothing.
+What it cannot find is said in docs/threats.md, Known gaps.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from tiles.batch import QUANTITIES
 from tiles.grid.grid import ZOOM
 
 LONGEST_GRANT_NS = 300 * NS
-"""No download address may live longer (trust.md 3A)."""
+"""No download address may live longer: until its end nothing takes it back, not even a permit that is suspended."""
 
 RELEASED = "('published', 'superseded', 'withdrawn', 'recalled')"
 """States of versions that were published once, as a SQL list."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from mapex.errors import Invalid, Unavailable
 
 LOGINS_AT_ONCE = 2
-"""Passwords that are checked at the same time: one takes 64 MiB and a third of a second of four threads (trust.md 1.2)."""
+"""Passwords that are checked at the same time: one takes 64 MiB and a third of a second of four threads."""
 LOGIN_WAIT_SECONDS = 10
 MIN_PASSWORD = 12
 MAX_PASSWORD = 256

@@ -1,6 +1,6 @@
 """Grants: the right to read bought tiles, exercised. Checked, logged and committed first; only then does a URL exist.
 
-So the log says at least what was disclosed, whatever fails afterwards (trust.md 0.4). A call grants all of its tiles or none.
+So the log says at least what was disclosed, whatever fails afterwards. A call grants all of its tiles or none.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def grant(
 
 
 def holder_of(secret: str, grant_id: str) -> str:
-    """HMAC-SHA256(secret, "mapex-holder" || grant id), hex: the header value that both sides compute (trust.md 3A)."""
+    """HMAC-SHA256(secret, "mapex-holder" || grant id), hex: the header value that both sides compute; the URL does not carry it."""
     return hmac.new(secret.encode(), b"mapex-holder" + grant_id.encode(), hashlib.sha256).hexdigest()
 
 

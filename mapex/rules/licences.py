@@ -12,7 +12,7 @@ from mapex.errors import Invalid
 
 
 class Purpose(StrEnum):
-    """What bought tiles may be used for; closed, no free text (rules.md RAW-01)."""
+    """What bought tiles may be used for; closed, no free text: a permit and a licence can be compared with a word, not with a sentence."""
 
     RESEARCH = "research"
     PERCEPTION_TRAINING = "perception_training"
@@ -24,7 +24,7 @@ class Purpose(StrEnum):
 
 
 class HandlingClass(StrEnum):
-    """How a layer must be handled; a layer without class cannot be published (rules.md GEO-01)."""
+    """How a layer must be handled; a layer without class cannot be published, since nobody could say who may have it."""
 
     OPEN = "open"
     RESTRICTED = "restricted"

@@ -1,6 +1,6 @@
 """A few child processes that take calls over pipes: no threads, no shared memory, no network, so that they run inside the reader's cage.
 
-pyarrow holds the interpreter lock through most of a small file, so threads gain nothing (performance.md 0).
+pyarrow holds the interpreter lock through most of a small file, so threads gain nothing.
 """
 
 from __future__ import annotations

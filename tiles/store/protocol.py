@@ -82,7 +82,7 @@ class ObjectStore(Protocol):
 
     def presign_get(self, key: str, *, expires_s: int, grant: str, filename: str, holder: str | None = None) -> SignedRequest:
         """A download of one `data` object: carries the signed parameter `x-mapex-grant`; with `holder` the request is worthless
-        without the header `x-mapex-holder` of that value, which is not in the URL (trust.md 3A).
+        without the header `x-mapex-holder` of that value, which is not in the URL: a leaked one opens nothing.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""OSM XML as a stream of elements, by expat: no tree, no DTD, no entity, bounded depth, attributes and children (trust.md G).
+"""OSM XML as a stream of elements, by expat: no tree, no DTD, no entity, bounded depth, attributes and children.
 
 lxml's iterparse builds elements that must be thrown away again; expat only calls us, which is faster and needs no memory at all.
 """

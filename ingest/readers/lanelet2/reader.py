@@ -1,7 +1,7 @@
 """Lanelet2 maps (.osm): plain, Autoware's flavour, and plain OpenStreetMap files, said which.
 
 Every node, way and relation is a feature, with its tags as properties and the rest under "@source"; coordinates are the exact numbers of
-the text (pyosmium and GDAL round to 1e-7 degree, up to 5 mm; stack.md 0.5). Two passes: `lanelet2_index`, then the elements.
+the text (pyosmium and GDAL round to 1e-7 degree, up to 5 mm). Two passes: `lanelet2_index`, then the elements.
 
 Heights: a node keeps its `ele` as Z. A way, lanelet or area is 3D only when all of its nodes have `ele`; where some have none it is 2D
 and said so, since a height of 0 would be an invention.

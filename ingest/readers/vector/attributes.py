@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 MAX_TEXT = 64 << 20
-"""Bytes of JSON built at once: a dictionary page of 500 kB may stand for gigabytes (trust.md 1.1)."""
+"""Bytes of JSON built at once: a dictionary page of 500 kB may stand for gigabytes."""
 
 _ESCAPED = r'["\\\x00-\x1f]'
 

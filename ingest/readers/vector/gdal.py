@@ -1,6 +1,6 @@
 """Vector files through GDAL (GeoPackage, Shapefile, FlatGeobuf), each with its own driver and never another.
 
-GDAL opens whatever it recognises: a text file called `map.gpkg` once returned the password file (trust.md 1.1). So the first bytes are
+GDAL opens whatever it recognises: a text file called `map.gpkg` once returned the password file. So the first bytes are
 checked before GDAL sees a file, the driver that opened it is checked after, and rows are counted, since a lying header gives none.
 """
 

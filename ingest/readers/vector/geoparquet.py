@@ -80,7 +80,7 @@ def counted(layer: Layer, claimed: int | None) -> Iterator[Finding]:
 
 
 def _open(source: Source) -> tuple[pq.ParquetFile, Columns]:
-    # Dictionary-coded text stays coded: 530 kB of it became 6 GB when expanded (trust.md 1.1); `attributes.pieces` measures first.
+    # Dictionary-coded text stays coded: 530 kB of it became 6 GB when expanded; `attributes.pieces` measures first.
     try:
         schema = pq.read_schema(source.path)
         texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]

@@ -34,7 +34,7 @@ CLASS_COLUMNS = (
 """Attribute names (lower case) that commonly say what a feature is, in the order in which they are asked."""
 
 NGII_COLUMNS = ("subtype", "kind", "type", "linekind", "linetype", "pathtype", "kerb", "marktype", "markkind")
-"""Attribute names (lower case) whose codes refine an NGII layer (formats.md 1.1)."""
+"""Attribute names (lower case) whose codes refine an NGII layer."""
 
 WALKED = frozenset({Kind.SIDEWALK, Kind.CROSSING})
 

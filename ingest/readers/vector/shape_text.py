@@ -1,6 +1,6 @@
 """Which encoding the text of a shapefile is really in: the bytes decide, the .cpg and the language byte only vote.
 
-Real Korean files are cp949 without a .cpg; read as Latin-1 they give `Â÷·Î` for 차로 and no error (stack.md 3.2).
+Real Korean files are cp949 without a .cpg; read as Latin-1 they give `Â÷·Î` for 차로 and no error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a reader that was taken over can do from inside the cage: nothing (trust.md 1.1 and G)."""
+"""What a reader that was taken over can do from inside the cage: nothing."""
 
 from __future__ import annotations
 

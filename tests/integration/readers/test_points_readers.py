@@ -1,4 +1,4 @@
-"""Readers of point clouds: each trap of formats.md on the real file that shows it, then files that lie."""
+"""Readers of point clouds: each trap on the real file that shows it, then files that lie."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def test_flavours_are_told_apart(maps: dict[str, Heard]) -> None:
 
 
 def test_local_metres_and_mgrs_square_give_the_degrees_to_the_millimetre(samples: Path, trees: dict[str, Any]) -> None:
-    """formats.md: Autoware's local_x, local_y is UTM minus the 100-km square of its code."""
+    """Autoware's local_x, local_y is UTM minus the 100-km square of its code."""
     rows = []
     for node in trees[KASHIWA].iter("node"):
         tags = {tag.get("k"): tag.get("v") for tag in node.iter("tag")}

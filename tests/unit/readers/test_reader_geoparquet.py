@@ -82,7 +82,7 @@ def test_native_encoding_is_rebuilt_with_its_vertices(tmp_path: Path) -> None:
 
 
 def test_a_nest_of_20000_collections_is_refused_without_dying(tmp_path: Path) -> None:
-    """shapely.from_wkb of it ends the process with SIGSEGV (trust.md 1.1)."""
+    """shapely.from_wkb of it ends the process with SIGSEGV."""
     deep = struct.pack("<BII", 1, 7, 1) * 20_000 + struct.pack("<BI2d", 1, 1, 127.0, 37.0)
     there = heard(parquet(tmp_path, geo(), pa.array([deep, shapely.to_wkb(POINTS[0], flavor="iso")], pa.binary())))
     assert there.ids == ["p1"]
@@ -90,7 +90,7 @@ def test_a_nest_of_20000_collections_is_refused_without_dying(tmp_path: Path) ->
 
 
 def test_a_dictionary_bomb_is_expanded_in_small_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page of 500 kB may stand for gigabytes of text (trust.md 1.1)."""
+    """A page of 500 kB may stand for gigabytes of text."""
     monkeypatch.setattr(attributes, "MAX_TEXT", 1 << 20)
     rows = 2_000
     points = pa.array([shapely.to_wkb(POINTS[0], flavor="iso")] * rows, pa.binary())

@@ -204,7 +204,7 @@ def shapefile(tmp_path: Path, table: gpd.GeoDataFrame, **options: Any) -> Path:
 
 
 def test_korean_text_without_a_cpg_is_read_as_cp949_and_said(tmp_path: Path) -> None:
-    """As Latin-1 it would be mojibake without an error (stack.md 3.2)."""
+    """As Latin-1 it would be mojibake without an error."""
     folder = shapefile(tmp_path, frame(), encoding="CP949")
     (folder / "A2_LINK.cpg").unlink()
     there = heard(folder)
@@ -273,7 +273,7 @@ def test_a_missing_dbf_leaves_geometry_with_row_ids(tmp_path: Path) -> None:
 
 
 def test_measures_are_taken_aside_and_not_lost(tmp_path: Path) -> None:
-    """ "+M may be mixed in, depending on the drawing software" (formats.md 1.1)."""
+    """Drawing software mixes geometries with a measure (M) among those without."""
     folder = shapefile(tmp_path, frame(names=["차로"]), encoding="UTF-8")
     (folder / "A2_LINK.shx").unlink()
     box = struct.pack("<4d", 955_000, 1_950_000, 955_100, 1_950_000)
