@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from ingest.findings import Finding
 from mapex.errors import Invalid
@@ -136,38 +135,3 @@ class Reader(Protocol):
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All of it, in batches in `placed.crs`."""
         ...
-
-
-READERS: dict[str, str] = {
-    "lanelet2": "ingest.readers.lanelet2.reader:Lanelet2",
-    "opensidewalks": "ingest.readers.vector.opensidewalks:OpenSidewalks",
-    "geojson": "ingest.readers.vector.gdal:GeoJson",
-    "geopackage": "ingest.readers.vector.gdal:GeoPackage",
-    "shapefile": "ingest.readers.vector.gdal:Shapefile",
-    "flatgeobuf": "ingest.readers.vector.gdal:FlatGeobuf",
-    "geoparquet": "ingest.readers.vector.gdal:GeoParquet",
-    "las": "ingest.readers.cloud.las:Las",  # LAS, LAZ and COPC
-    "pcd": "ingest.readers.cloud.pcd:Pcd",
-    "ply": "ingest.readers.cloud.ply:Ply",
-    "mcap": "ingest.readers.recordings.mcap:Mcap",
-    "photos": "ingest.readers.recordings.photos:Photos",
-}
-"""Format -> "module:Class"; imported on first use, so that a reader costs nothing until a file needs it."""
-
-SUPPORTED = "Lanelet2 (.osm), OpenSidewalks, GeoJSON, GeoPackage, Shapefile, FlatGeobuf, GeoParquet, LAS, LAZ, COPC, PCD, PLY, MCAP, photos"
-
-
-def reader(format: str) -> Reader:  # noqa: A002 - the word of the domain
-    """The reader of a format name of `READERS`."""
-    module, _, name = READERS[format].partition(":")
-    return cast(Reader, getattr(import_module(module), name)())
-
-
-def reader_for(source: Source) -> Reader:
-    """The reader of a source: by its first bytes, then by the names in it.
-
-    Raises: Invalid: `format.unknown`, `format.unsupported`, `format.empty`; the sentence says what the bytes are.
-    """
-    from ingest.readers.sniff import format_of
-
-    return reader(format_of(source))

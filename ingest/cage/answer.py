@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ingest.findings import Counts, Finding, Severity
-from ingest.reader import READERS, Known
+from ingest.formats import READERS
+from ingest.reader import Known
 from mapex.errors import Invalid
 from tiles.batch import Content, EncodedTile, LayerKind, Quantities
 from tiles.grid.grid import ZOOM, quadkey

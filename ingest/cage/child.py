@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.tasks import program
+from ingest.cage.exits import EXIT_MEMORY, EXIT_OUTPUT
 
 log = logging.getLogger(__name__)
 
@@ -124,9 +124,9 @@ def _signal_of(status: int) -> int | None:
 
 
 def _limit_of(status: int, killed_by: int | None, stderr: str) -> str:
-    if status == program.EXIT_MEMORY or (killed_by == signal.SIGABRT and ("bad_alloc" in stderr or "memory" in stderr.lower())):
+    if status == EXIT_MEMORY or (killed_by == signal.SIGABRT and ("bad_alloc" in stderr or "memory" in stderr.lower())):
         return "memory"
-    if status == program.EXIT_OUTPUT or killed_by == signal.SIGXFSZ:
+    if status == EXIT_OUTPUT or killed_by == signal.SIGXFSZ:
         return "output"
     if killed_by == signal.SIGXCPU:
         return "cpu"

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.cage.child import MIB, Ending, Limits, attend, kill
-from ingest.conversion.grouping import safe_name
+from ingest.cage.paths import safe_name
 from ingest.findings import Finding, error
 from mapex.errors import Unavailable
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ingest.cage import answer, launch
+from ingest.cage import answer, launch, paths
 from ingest.cage.answer import SourceReport
 from ingest.cage.child import MIB, Ending, Limits
 from ingest.conversion import grouping
@@ -301,14 +301,14 @@ def layer_json(name: str, about: answer.LayerReport, tiles: int) -> dict[str, An
     }
 
 
-def lay_out(paths: Mapping[str, Path], folder: Path) -> Path:
+def lay_out(files: Mapping[str, Path], folder: Path) -> Path:
     """Put the files of one source where a cage can see them alone: one file is itself, several become a folder (hard links or copies).
 
-    `paths` maps safe relative names to real files.
+    `files` maps safe relative names to real files.
     """
-    if len(paths) == 1:
-        return next(iter(paths.values()))
-    for name, path in paths.items():
+    if len(files) == 1:
+        return next(iter(files.values()))
+    for name, path in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -329,7 +329,7 @@ def local_sources(path: Path, folder: Path) -> list[tuple[str, Path, int]]:
         real = {path.name: path}
     found = []
     for number, group in enumerate(grouping.group(real)):
-        members = {grouping.safe_name(name): real[name] for name in group.members}
+        members = {paths.safe_name(name): real[name] for name in group.members}
         size = sum(p.stat().st_size for p in members.values())
         found.append((group.name, lay_out(members, folder / str(number)), size))
     if not found:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from ingest.reader import SUPPORTED, Source
+from ingest.formats import SUPPORTED, format_of_names, is_junk, is_opensidewalks
+from ingest.reader import Source
 from mapex.errors import Invalid
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -61,21 +61,6 @@ _XML_ROOTS: dict[str, str] = {
     "html": "a web page",
     "svg": "an SVG drawing",
 }
-
-_OSW = re.compile(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$", re.IGNORECASE)
-_OSW_LOOSE = re.compile(r"(^|[._-])(nodes|edges)\.geojson$", re.IGNORECASE)
-PHOTO = (".jpg", ".jpeg")
-_JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|\._|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
-
-
-def is_junk(name: str) -> bool:
-    """Whether a file is only what a desktop leaves behind (`__MACOSX/`, `.DS_Store`, `Thumbs.db`)."""
-    return _JUNK.search(name) is not None
-
-
-def is_opensidewalks(name: str) -> bool:
-    """Whether a file name is that of a part of an OpenSidewalks data set (any prefix, known only by its ending)."""
-    return _OSW.search(name) is not None or _OSW_LOOSE.search(name) is not None
 
 
 def format_of(source: Source) -> str:
@@ -166,21 +151,6 @@ def _format_of_folder(source: Source) -> str:
         f"{source.name} holds {len(rest)} files ({seen}) that do not form one data set. Upload them one by one. Read here: {SUPPORTED}.",
         file=source.name,
     )
-
-
-def format_of_names(names: Iterable[str]) -> str | None:
-    """The format of a folder or an archive by the names in it, or None when the names alone do not say."""
-    kept = [name for name in names if not is_junk(name)]
-    if any(is_opensidewalks(name) for name in kept):
-        return "opensidewalks"
-    lower = [name.lower() for name in kept]
-    if any(name.endswith(".shp") for name in lower):
-        return "shapefile"
-    if lower and all(name.endswith(PHOTO) for name in lower):
-        return "photos"
-    if any(name.endswith(".mcap") for name in lower) and all(name.endswith((".mcap", "metadata.yaml")) for name in lower):
-        return "mcap"
-    return None
 
 
 def _unsupported(name: str, what: str) -> Invalid:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ingest.checks.quality import Checker
 from ingest.checks.screen import check
-from ingest.conversion.grouping import is_zip, unpack
 from ingest.findings import Counts, Finding, FindingLog, Severity, as_json, error
-from ingest.reader import Known, Placed, Placement, Reader, Source, Survey, reader_for
+from ingest.reader import Known, Placed, Placement, Reader, Source, Survey
+from ingest.readers.choose import reader_for
+from ingest.tasks.unpack import is_zip, unpack
 from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
 
 if TYPE_CHECKING:

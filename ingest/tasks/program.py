@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from ingest.cage.exits import EXIT_BUG, EXIT_FAILED, EXIT_MEMORY, EXIT_OUTPUT
+
 TASKS = {
     "convert": "ingest.tasks.convert:convert",
     "inspect": "ingest.tasks.convert:inspect",
@@ -24,7 +26,6 @@ TASKS = {
 }
 """What a caged child can do: name -> function (request, emit)."""
 
-EXIT_FAILED, EXIT_MEMORY, EXIT_OUTPUT, EXIT_BUG = 3, 4, 5, 6
 
 Emit = Callable[[Mapping[str, Any]], None]
 

@@ -20,13 +20,14 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
+from ingest.cage import paths
 from ingest.cage.answer import LayerReport, SourceReport
 from ingest.conversion import grouping, previews
 from ingest.conversion.convert import Converted, Task, convert, lay_out, tiles_of
 from ingest.conversion.pool import open_pool
 from ingest.findings import Counts, Finding, FindingLog, Severity, error, info
+from ingest.formats import is_junk
 from ingest.reader import Known, Placement
-from ingest.readers.sniff import is_junk
 from ingest.worker.lease import Heart
 from mapex.catalogue import datasets, drafts
 from mapex.catalogue.draft import Box, Draft, DraftLayer, DraftPreview, DraftSource
@@ -202,7 +203,7 @@ def _tasks(files: Sequence[Fetched], folder: Path, placement: Placement, cage: s
     groups = grouping.group(by_name)
     tasks = []
     for part, group in enumerate(groups):
-        members = {grouping.safe_name(name): by_name[name] for name in group.members}
+        members = {paths.safe_name(name): by_name[name] for name in group.members}
         named = folder / "named" / str(part)
         paths = {}
         for name, file in members.items():

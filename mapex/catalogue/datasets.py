@@ -21,18 +21,14 @@ from mapex.catalogue.drafts import ALL_LAYERS, classify, clear_footage, store_dr
 from mapex.catalogue.versions import (
     Dataset,
     Layer,
-    Placement,
     Version,
     all_versions,
-    check_placement,
     dataset_from,
     find_dataset,
     find_version,
     layers_of,
     may_see,
-    object_key,
     own_dataset,
-    preview_key,
     version_by,
     version_from,
     visible_datasets,
@@ -41,8 +37,11 @@ from mapex.database import db, schema
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
-from mapex.people.participants import check_slug, check_text
+from mapex.intake.keys import object_key, preview_key
+from mapex.intake.placement import Placement, check_placement
+from mapex.people.participants import check_slug
 from mapex.rules import licences
+from mapex.texts import check_text
 
 __all__ = [
     "ALL_LAYERS",

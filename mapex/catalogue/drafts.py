@@ -15,11 +15,12 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from mapex import authority, ids
 from mapex.audit import log
 from mapex.catalogue.draft import Draft, DraftFinding, DraftLayer, DraftPreview, FindingLike
-from mapex.catalogue.versions import Layer, Version, find_version, layers_of, object_key, own_dataset, preview_key, version_by
+from mapex.catalogue.versions import Layer, Version, find_version, layers_of, own_dataset, version_by
 from mapex.database import db, failpoints, schema
 from mapex.errors import Conflict, Invalid
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
+from mapex.intake.keys import object_key, preview_key
 from mapex.rules import licences
 from mapex.rules.licences import HandlingClass
 from mapex.times import iso_from_ns

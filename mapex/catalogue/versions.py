@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,15 +11,13 @@ from sqlalchemy import Connection, RowMapping, and_, func, or_, select
 
 from mapex import authority
 from mapex.database import schema
-from mapex.errors import Conflict, Invalid, NotFound
+from mapex.errors import Conflict, NotFound
 from mapex.exchange import Actor
+from mapex.intake.placement import Placement
 from tiles.batch import QUANTITIES, Content, LayerKind, Quantities
 
 VISIBLE = ("published", "superseded")
 """States of a version that other organisations may see."""
-
-_CRS = re.compile(r"(EPSG|ESRI|OGC|IGNF|IAU_2015):[A-Za-z0-9]{1,16}(\+[0-9]{1,6})?")
-_DATUM = re.compile(r"[A-Za-z0-9][A-Za-z0-9 :._()/-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +33,6 @@ class Dataset:
     created_ns: int
     newest: int | None
     published: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """What the uploader said about where the data lie. `crs` is AUTHORITY:CODE; `origin` is (lon, lat, h) in degrees and metres."""
-
-    crs: str | None = None
-    origin: tuple[float, float, float] | None = None
-    height_datum: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +67,6 @@ class Layer:
     about: Mapping[str, Any]
     cells: int
     quantities: Quantities
-
-
-def object_key(org_id: str, sha256: str) -> str:
-    """Key in the `data` area of content of an organisation: equal content is one object, and never another organisation's."""
-    return f"{org_id}/{sha256}"
-
-
-def preview_key(org_id: str, sha256: str) -> str:
-    """Key in the `data` area of a preview: content-addressed as tiles are, and apart from them."""
-    return f"previews/{org_id}/{sha256}"
-
-
-def org_of_key(key: str) -> str:
-    """Whose an `object_key` or `preview_key` is; empty for what is neither."""
-    return key.split("/")[-2] if "/" in key else ""
 
 
 def find_dataset(conn: Connection, by: Actor, ref: str) -> Dataset:
@@ -148,23 +120,6 @@ def layers_of(conn: Connection, version_id: str) -> Sequence[Layer]:
     """Layers of a version, by name."""
     query = select(schema.layer).where(schema.layer.c.version_id == version_id).order_by(schema.layer.c.name)
     return [layer_from(row) for row in conn.execute(query).mappings()]
-
-
-def check_placement(placement: Placement) -> None:
-    """Pass for a placement that can be meant; whether the CRS exists is for the reader to say, in its cage.
-
-    Raises: Invalid (`placement.crs`, `placement.origin`, `placement.height_datum`).
-    """
-    if placement.crs is not None and not _CRS.fullmatch(placement.crs):
-        raise Invalid("placement.crs", f"crs must be AUTHORITY:CODE such as EPSG:5186, not {placement.crs[:80]!r}", crs=placement.crs[:80])
-    if placement.origin is not None:
-        lon, lat, h = placement.origin
-        if not (all(map(math.isfinite, placement.origin)) and abs(lon) <= 180 and abs(lat) <= 90 and abs(h) <= 10_000):
-            given = ",".join(f"{v:g}" for v in placement.origin)
-            message = f"origin {given} is not longitude (±180) and latitude (±90) in degrees and a height (±10,000) in metres"
-            raise Invalid("placement.origin", message, origin=str(placement.origin))
-    if placement.height_datum is not None and not _DATUM.fullmatch(placement.height_datum):
-        raise Invalid("placement.height_datum", f"{placement.height_datum[:80]!r} is no name of a height datum such as KVD1964")
 
 
 def may_see(by: Actor, org_id: str, state: str) -> bool:

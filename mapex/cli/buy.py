@@ -10,7 +10,8 @@ from urllib.parse import quote as quoted
 
 import click
 
-from mapex.cli.output import bar, counted, show, size, table
+from mapex.cli.output import counted, show, size, table
+from mapex.client.bar import bar
 from mapex.client.http import Client
 from mapex.errors import Invalid
 

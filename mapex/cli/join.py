@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from mapex.cli.output import bar, show, size
+from mapex.cli.output import show, size
+from mapex.client.bar import bar
 from mapex.errors import Conflict, Invalid
 
 DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".parquet": "Parquet"}

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from mapex.cli.output import EXIT_CODES, bar, show, size, table
+from mapex.cli.output import EXIT_CODES, show, size, table
+from mapex.client.bar import bar
 from mapex.client.http import Client
 from mapex.errors import Conflict, Invalid
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mapex.cli.output import Bar
+from mapex.client.bar import Bar
 from mapex.client.http import Client
 from mapex.errors import Conflict, Invalid, Unavailable
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mapex.cli.output import Bar
+from mapex.client.bar import Bar
 from mapex.client.http import Client
 from mapex.errors import Conflict, Invalid, Unavailable
 

@@ -8,10 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, select
 
-from mapex.catalogue.versions import org_of_key
 from mapex.database import db, schema
 from mapex.exchange import Exchange
 from mapex.intake import jobs
+from mapex.intake.keys import org_of_key
 from mapex.times import DAY_NS
 from tiles.store.protocol import Area, ObjectInfo
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from mapex.catalogue.versions import Placement, check_placement
 from mapex.errors import Invalid
+from mapex.intake.placement import Placement, check_placement
 
 if TYPE_CHECKING:
     from pyproj import CRS

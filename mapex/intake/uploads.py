@@ -21,7 +21,7 @@ from mapex.audit import log
 from mapex.database import db, failpoints, schema
 from mapex.errors import Conflict, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
-from mapex.people.participants import check_text
+from mapex.texts import check_text
 from mapex.times import DAY_NS
 from tiles.errors import ObjectMissing, StoreUnavailable
 from tiles.store.protocol import Area, Part, SignedRequest

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, insert, select, text, update
 
-from mapex import authority, ids
+from mapex import authority, ids, texts
 from mapex.audit.log import Action, append
 from mapex.database import db
 from mapex.database.schema import ledger_account, ledger_entry, ledger_transaction, order, organisation
@@ -91,7 +91,7 @@ def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo
     authority.operator(by)
     if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= MAX_AMOUNT:
         raise Invalid("credit.amount", f"a credit is a whole number of KRW from 1 to {MAX_AMOUNT}, not {amount!r}", amount=str(amount))
-    key = participants.check_text(key, "reference", MAX_KEY - len(CREDIT_PREFIX))
+    key = texts.check_text(key, "reference", MAX_KEY - len(CREDIT_PREFIX))
     stored_key = CREDIT_PREFIX + key
 
     def book(conn: Connection) -> Credit:

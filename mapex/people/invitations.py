@@ -21,7 +21,8 @@ from mapex.database import db, schema
 from mapex.errors import Conflict, Denied, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import passwords
-from mapex.people.participants import Person, check_email, check_role, check_text, enter_person, find_org
+from mapex.people.participants import Person, check_email, check_role, enter_person, find_org
+from mapex.texts import check_text
 from mapex.times import DAY_NS
 
 DAYS = 7

@@ -21,6 +21,7 @@ from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import passwords
 from mapex.pyramid import shown
+from mapex.texts import check_text
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f\ud800-\udfff]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,188}[A-Za-z0-9])?")
@@ -289,22 +290,6 @@ def check_slug(slug: str) -> str:
     if not _SLUG.fullmatch(slug):
         raise Invalid("slug.malformed", f"{slug[:80]!r} must be 1 to 63 of a-z, 0-9 and inner hyphens", slug=slug[:80])
     return slug
-
-
-def check_text(value: str, name: str, longest: int) -> str:
-    """`value` stripped.
-
-    Raises: Invalid: empty, too long, or with control characters (PostgreSQL cannot store NUL) or half characters.
-    """
-    text = value.strip()
-    if not text or len(text) > longest or any(_is_unusable(character) for character in text):
-        raise Invalid("text.malformed", f"{name} must have 1 to {longest} characters without control characters", field=name)
-    return text
-
-
-def _is_unusable(character: str) -> bool:
-    code = ord(character)
-    return (code < 32 and character not in "\n\t") or code == 127 or 0xD800 <= code <= 0xDFFF
 
 
 def select_persons() -> Any:

@@ -14,14 +14,13 @@ import numpy as np
 import rfc8785
 from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select, text, update
 
-from mapex import authority, ids
+from mapex import authority, ids, texts
 from mapex.audit.log import Action, append
 from mapex.database import db
 from mapex.database.schema import order as purchase
 from mapex.database.schema import quote as table
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
-from mapex.people import participants
 from mapex.prices import demand
 from mapex.prices.estimates import Area, Estimate, Line, Pin, Refusal, Wanted, price, want
 from mapex.pyramid import cell_sums
@@ -150,7 +149,7 @@ def rename(ex: Exchange, by: Actor, quote_id: str, name: str) -> Quote:
     Raises: NotFound. Invalid: `text.malformed`.
     """
     line = " ".join(name.split())
-    checked = participants.check_text(line, "name", MAX_NAME) if line else ""
+    checked = texts.check_text(line, "name", MAX_NAME) if line else ""
     found = get(ex, by, quote_id)
     with db.begin(ex) as conn:
         conn.execute(update(table).where(table.c.id == found.id).values(name=checked))

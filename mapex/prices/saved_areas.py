@@ -14,7 +14,7 @@ from mapex.database import db
 from mapex.database.schema import saved_area as table
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.people.participants import check_text
+from mapex.texts import check_text
 from tiles.grid.region import Region
 
 MOST = 200

@@ -13,7 +13,8 @@ import shapely
 
 from ingest.findings import Finding
 from ingest.placing import resolve
-from ingest.reader import Placement, Reader, Source, Survey, reader_for
+from ingest.reader import Placement, Reader, Source, Survey
+from ingest.readers.choose import reader_for
 from tiles.batch import Batch
 
 

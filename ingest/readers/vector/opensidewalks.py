@@ -16,9 +16,9 @@ from typing import Any
 import pyarrow.compute as pc
 
 from ingest.findings import Finding, info, warning
+from ingest.formats import is_junk
 from ingest.placing import resolve
 from ingest.reader import Placed, Placement, Source, Survey
-from ingest.readers.sniff import is_junk
 from ingest.readers.vector.geojson import Rows, crs_member, texts_of
 from ingest.readers.vector.json_stream import Stream, head_members, tail_members
 from mapex.errors import Invalid

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mapex.cli.output import bar
+from mapex.client.bar import bar
 from mapex.client.http import Client
 from mapex.errors import Conflict, Unavailable
 

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from ingest.findings import Finding
-from ingest.reader import Known, Placement, Source, Survey, reader_for
+from ingest.reader import Known, Placement, Source, Survey
+from ingest.readers.choose import reader_for
 from ingest.readers.recordings.photos import Photos
 from tiles.batch import Batch, EncodedTile
 from tiles.errors import InvalidContent

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from ingest.findings import Finding
-from ingest.reader import Known, Placement, Reader, Source, Survey, reader_for
+from ingest.reader import Known, Placement, Reader, Source, Survey
+from ingest.readers.choose import reader_for
 from ingest.readers.cloud import open3d, pcd, ply
 from ingest.readers.cloud.las import Las
 from ingest.readers.cloud.pcd import Pcd

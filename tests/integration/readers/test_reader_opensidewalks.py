@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import shapely
 
-from ingest.conversion.grouping import unpack
+from ingest.tasks.unpack import unpack
 from tests.support.reading import heard
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ingest.cage import paths
 from ingest.conversion import grouping
+from ingest.tasks import unpack
 from mapex.errors import Invalid
 
 
@@ -51,12 +53,12 @@ def test_grouping_does_not_depend_on_the_order_of_uploads() -> None:
     ],
 )
 def test_names_are_safe_on_disk(name: str, safe: str) -> None:
-    assert grouping.safe_name(name) == safe
+    assert paths.safe_name(name) == safe
 
 
 def test_name_of_nothing_is_refused() -> None:
     with pytest.raises(Invalid):
-        grouping.safe_name("../..")
+        paths.safe_name("../..")
 
 
 def pack(path: Path, files: dict[str, bytes]) -> Path:
@@ -68,14 +70,14 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
 
 def test_zip_is_unpacked_without_junk_and_without_leaving_its_folder(tmp_path: Path) -> None:
     packed = pack(tmp_path / "a.zip", {"../up.geojson": b"1", "d/x.geojson": b"22", "__MACOSX/._x": b"j", "d/.DS_Store": b"j"})
-    found = grouping.unpack(packed, "a.zip", tmp_path / "out")
+    found = unpack.unpack(packed, "a.zip", tmp_path / "out")
     assert sorted(p.relative_to(tmp_path / "out").as_posix() for p in found.files) == ["d/x.geojson", "up.geojson"]
     assert found.size == 3
     assert not (tmp_path / "up.geojson").exists()
 
 
 def test_zip_of_one_file_is_that_file(tmp_path: Path) -> None:
-    found = grouping.unpack(pack(tmp_path / "a.zip", {"d/map.osm": b"<osm/>"}), "a.zip", tmp_path / "out")
+    found = unpack.unpack(pack(tmp_path / "a.zip", {"d/map.osm": b"<osm/>"}), "a.zip", tmp_path / "out")
     assert found.path.name == "map.osm"
     assert found.name == "a.zip"
 
@@ -84,7 +86,7 @@ def test_korean_names_without_the_utf8_flag_are_read(tmp_path: Path) -> None:
     packed = pack(tmp_path / "a.zip", {"XXXX.shp": b"1", "b.shp": b"2"})
     body = packed.read_bytes().replace(b"XXXX", "도로".encode("cp949"))
     packed.write_bytes(body)
-    found = grouping.unpack(packed, "a.zip", tmp_path / "out")
+    found = unpack.unpack(packed, "a.zip", tmp_path / "out")
     assert sorted(p.name for p in found.files) == ["b.shp", "도로.shp"]
 
 
@@ -112,7 +114,7 @@ def link(path: Path) -> Path:
 def test_zip_tricks_are_refused_by_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def code(path: Path) -> str:
         with pytest.raises(Invalid) as caught:
-            grouping.unpack(path, path.name, tmp_path / "out")
+            unpack.unpack(path, path.name, tmp_path / "out")
         return caught.value.code
 
     assert code(overlap(tmp_path / "o.zip")) == "zip.bomb"
@@ -120,7 +122,7 @@ def test_zip_tricks_are_refused_by_code(tmp_path: Path, monkeypatch: pytest.Monk
     assert code(pack(tmp_path / "b.zip", {"x": bytes(8 << 20)})) == "zip.bomb"
     (tmp_path / "cut.zip").write_bytes(pack(tmp_path / "c.zip", {"x": b"1" * 1000}).read_bytes()[:-30])
     assert code(tmp_path / "cut.zip") == "zip.damaged"
-    monkeypatch.setattr(grouping, "MAX_ENTRIES", 2)
+    monkeypatch.setattr(unpack, "MAX_ENTRIES", 2)
     assert code(pack(tmp_path / "m.zip", dict.fromkeys("abc", b""))) == "zip.too_many"
-    monkeypatch.setattr(grouping, "MAX_UNPACKED", 10)
+    monkeypatch.setattr(unpack, "MAX_UNPACKED", 10)
     assert code(pack(tmp_path / "u.zip", {"a": b"x" * 11})) == "zip.too_large"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from mapex.cli import main, output
+from mapex.cli import main
 from mapex.cli.buy import quote_text, read_region
 from mapex.cli.output import EXIT_CODES, fail, size, table
 from mapex.cli.sell import findings_text, placement
-from mapex.client import upload
+from mapex.client import bar, upload
 from mapex.client.download import Download, holder_of
 from mapex.client.upload import files_of, pairs
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable, Unpaid
@@ -233,7 +233,7 @@ def test_a_part_that_the_store_does_not_take_is_told_by_its_reason(tmp_path: Pat
             return SimpleNamespace(status=status)
 
     pool = Pool()
-    sending = upload.Sending(SimpleNamespace(pool=pool), output._Silent(), 1, streams=1)  # type: ignore[arg-type]
+    sending = upload.Sending(SimpleNamespace(pool=pool), bar._Silent(), 1, streams=1)  # type: ignore[arg-type]
     part = {"number": 3, "method": "PUT", "url": "http://127.0.0.1:9/part", "headers": {}}
     with pytest.raises(Unavailable) as refused:
         sending._put(part, b"x", upload.File(tmp_path / "a.osm", "a.osm", 1))

@@ -1,0 +1,46 @@
+"""Progress of long tasks on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+
+class Bar(Protocol):
+    """Something that shows how far a long task is."""
+
+    def update(self, done: float, total: float | None = None, text: str | None = None) -> None:
+        """`done` of `total` (None: not known), and what is going on."""
+        ...
+
+
+class _Silent:
+    def update(self, done: float, total: float | None = None, text: str | None = None) -> None:
+        del done, total, text
+
+
+class _Rich:
+    def __init__(self, progress: Any, task: Any) -> None:
+        self._progress, self._task = progress, task
+
+    def update(self, done: float, total: float | None = None, text: str | None = None) -> None:
+        if text is not None:
+            self._progress.update(self._task, description=text)
+        self._progress.update(self._task, completed=done, total=total)
+
+
+@contextmanager
+def bar(text: str, *, in_bytes: bool = False) -> Iterator[Bar]:
+    """A progress bar on standard error; silent when that is no terminal."""
+    if not sys.stderr.isatty():
+        yield _Silent()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    amount = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else (MofNCompleteColumn(),)
+    columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield _Rich(progress, progress.add_task(text, total=None))
