@@ -51,7 +51,8 @@ def main() -> int:
             clock[0] += DAY_NS // 8
             cells = [grid.quadkey(int(grid.morton(55_885 + i % 25, 25_377 + i // 25))) for i in range(n // 200)]
             with db.begin(ex) as conn:
-                log.append(conn, ex, reader, Action.ACCESS_GRANTED, owner="x", dataset="d", layer="l", tiles=cells, permit="P", hour=hour)
+                entry = log.AuditEntry(Action.ACCESS_GRANTED, owner="x", dataset="d", layer="l", permit="P", details={"hour": hour})
+                log.append_many(conn, ex, reader, [replace(entry, tile=cell) for cell in cells])
         if asked.postgres:
             # What PostgreSQL's autovacuum does within a minute; done at once, it does not run beside the measurement.
             with ex.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -81,6 +81,36 @@ class Action(StrEnum):
     AUDIT_VERIFIED = "audit.verified"
 
 
+_OWN_KEYS = frozenset({"v", "at", "action", "person", "org", "owner", "dataset", "layer", "tile", "purpose", "permit"})
+"""Keys of the payload that the log itself writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What is to be logged; who did it and when, the log adds.
+
+    Attributes:
+        owner: slug of whose data it is; None = the actor's organisation when a dataset is named, else nobody.
+        dataset, layer, purpose, permit: what it was done to and under which permit number; empty = none.
+        tile: quadkey.
+        details: whatever else belongs to the event: JSON values, integers within ±2^53.
+    Raises: ValueError: `details` names again what the log writes itself; the columns and the payload would differ.
+    """
+
+    action: Action
+    owner: str | None = None
+    dataset: str = ""
+    layer: str = ""
+    tile: str = ""
+    purpose: str = ""
+    permit: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if twice := self.details.keys() & _OWN_KEYS:
+            raise ValueError(f"details of {self.action} name {sorted(twice)}, which the log writes itself")
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of the log. `org` is who acted, `owner` whose data it was (slugs); `payload` is the whole, as committed to."""
@@ -128,38 +158,15 @@ class Filter:
     to_ns: int | None = None
 
 
-def append(
-    conn: Connection,
-    ex: Exchange,
-    actor: Actor | None,
-    action: Action,
-    *,
-    org: str | None = None,
-    owner: str | None = None,
-    dataset: str = "",
-    layer: str = "",
-    tile: str = "",
-    tiles: Iterable[str] = (),
-    purpose: str = "",
-    permit: str = "",
-    **payload: Any,
-) -> None:
-    """Log one event, or one for each of `tiles` (quadkeys), in the caller's transaction.
-
-    Args:
-        org: slug of who acts; the actor's when None.
-        owner: slug of whose data it is; the actor's organisation when None and a dataset is named.
-        payload: whatever else belongs to the event: JSON values, integers within ±2^53.
-    """
-    common = {"org": org, "owner": owner, "dataset": dataset, "layer": layer, "purpose": purpose, "permit": permit, **payload}
-    quadkeys = list(tiles)
-    append_many(conn, ex, actor, action, [{**common, "tile": quadkey} for quadkey in quadkeys] if quadkeys else [{**common, "tile": tile}])
+def append(conn: Connection, ex: Exchange, actor: Actor | None, entry: AuditEntry) -> None:
+    """Log one event in the caller's transaction; ``actor`` None is the exchange itself (`SYSTEM`)."""
+    append_many(conn, ex, actor, [entry])
 
 
-def append_many(conn: Connection, ex: Exchange, actor: Actor | None, action: Action, events: Iterable[Mapping[str, Any]]) -> None:
-    """Log many events of one action at once; each mapping holds the keyword arguments of `append` but `tiles`."""
+def append_many(conn: Connection, ex: Exchange, actor: Actor | None, entries: Iterable[AuditEntry]) -> None:
+    """Log many events at once, all of the same moment, in the order given."""
     at_ns = ex.now()
-    rows = [_row(actor, action, at_ns, event) for event in events]
+    rows = [_row(actor, at_ns, entry) for entry in entries]
     if rows:
         conn.execute(insert(schema.audit_event), rows)
 
@@ -185,7 +192,8 @@ def read_page(conn: Connection, ex: Exchange, by: Actor, wanted: Filter, *, afte
     rows = conn.execute(query.order_by(row.seq.desc()).limit(limit + 1)).mappings().all()
     asked = {name: value for name, value in _filter_values(wanted).items() if value not in ("", None)}
     asked |= {name: iso_from_ns(asked[name]) for name in ("from_ns", "to_ns") if name in asked}
-    append(conn, ex, by, Action.AUDIT_READ, filter=asked, after=after, rows=min(len(rows), limit))
+    details = {"filter": asked, "after": after, "rows": min(len(rows), limit)}
+    append(conn, ex, by, AuditEntry(Action.AUDIT_READ, details=details))
     found = [_event(line, by) for line in rows[:limit]]
     return Page(found, found[-1].seq if len(rows) > limit else None)
 
@@ -221,19 +229,17 @@ def commitment(salt: str, payload: str) -> str:
     return hashlib.sha256(bytes.fromhex(salt) + payload.encode()).hexdigest()
 
 
-def _row(actor: Actor | None, action: Action, at_ns: int, event: Mapping[str, Any]) -> dict[str, Any]:
-    given = dict(event)
+def _row(actor: Actor | None, at_ns: int, entry: AuditEntry) -> dict[str, Any]:
     own = actor.org_slug if actor else ""
-    org, owner = given.pop("org", None), given.pop("owner", None)
     plain = {
-        "action": str(action),
+        "action": str(entry.action),
         "person": actor.email if actor else SYSTEM,
-        "org": own if org is None else org,
-        "owner": (own if given.get("dataset") else "") if owner is None else owner,
-        **{name: given.pop(name, "") or "" for name in ("dataset", "layer", "tile", "purpose", "permit")},
+        "org": own,
+        **{name: getattr(entry, name) for name in ("dataset", "layer", "tile", "purpose", "permit")},
+        "owner": entry.owner if entry.owner is not None else own if entry.dataset else "",
     }
-    whole = {"v": 1, "at": iso_from_ns(at_ns), **{name: value for name, value in plain.items() if value}, **given}
-    payload = rfc8785.dumps(whole).decode()
+    named = {name: value for name, value in plain.items() if value}
+    payload = rfc8785.dumps({"v": 1, "at": iso_from_ns(at_ns), **named, **entry.details}).decode()
     salt = secrets.token_hex(32)
     return {**plain, "at_ns": at_ns, "payload": payload, "salt": salt, "commitment": commitment(salt, payload)}
 

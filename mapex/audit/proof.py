@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, func, select, text
 
 from mapex import authority
 from mapex.audit import log
-from mapex.audit.log import Action
+from mapex.audit.log import Action, AuditEntry
 from mapex.database import db, schema
 from mapex.errors import Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
@@ -65,7 +65,7 @@ def stretch(ex: Exchange, by: Actor, *, after: int = 0, head: int | None = None,
         query = select(schema.audit_event).where(row.seq > after, row.seq <= end).order_by(row.seq).limit(limit + 1)
         rows = conn.execute(query).mappings().all()
         if head is None:
-            log.append(conn, ex, by, Action.AUDIT_VERIFIED, after=after, head=end)
+            log.append(conn, ex, by, AuditEntry(Action.AUDIT_VERIFIED, details={"after": after, "head": end}))
     found = [_entry(line) for line in rows[:limit]]
     return Stretch(found, found[-1].seq if len(rows) > limit else None, end)
 
@@ -80,7 +80,7 @@ def entry(ex: Exchange, by: Actor, seq: int) -> Entry:
         row = conn.execute(select(schema.audit_event).where(schema.audit_event.c.seq == seq)).mappings().first()
         if row is None:
             raise NotFound("audit.unknown", f"the log has no entry {seq}")
-        log.append(conn, ex, by, Action.AUDIT_READ, entry=seq, rows=1)
+        log.append(conn, ex, by, AuditEntry(Action.AUDIT_READ, details={"entry": seq, "rows": 1}))
     return _entry(row)
 
 

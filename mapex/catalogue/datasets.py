@@ -166,7 +166,7 @@ def create_dataset(ex: Exchange, by: Actor, slug: str, title: str = "", descript
         if conn.execute(select(row.id).where(row.org_id == org_id, row.slug == slug)).first():
             return find_dataset(conn, by, f"{by.org_slug}/{slug}"), False
         conn.execute(insert(schema.dataset).values(**values, created_ns=ex.now()))
-        log.append(conn, ex, by, log.Action.DATASET_CREATED, dataset=slug, title=values["title"])
+        log.append(conn, ex, by, log.AuditEntry(log.Action.DATASET_CREATED, dataset=slug, details={"title": values["title"]}))
         return find_dataset(conn, by, f"{by.org_slug}/{slug}"), True
 
     return db.run(ex, work)
@@ -234,7 +234,7 @@ def start_version(
             "uploads": list(upload_ids)[:100],
             "classes": dict(version.classes),
         }
-        log.append(conn, ex, by, log.Action.VERSION_STARTED, dataset=found.slug, **about)
+        log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_STARTED, dataset=found.slug, details=about))
         return version, job
 
 
@@ -261,7 +261,10 @@ def answer_placement(ex: Exchange, by: Actor, dataset: str, number: int, placeme
         request = _request(version.uploads, version.classes, said)
         conn.execute(update(schema.dataset_version).where(row.id == version.id).values(request=request, state="ingesting"))
         job = jobs.enqueue(conn, ex, by, "ingest", version_id=version.id)
-        log.append(conn, ex, by, log.Action.VERSION_PLACED, dataset=found.slug, version=number, job=job.id, placement=asdict(said))
+        entry = log.AuditEntry(
+            log.Action.VERSION_PLACED, dataset=found.slug, details={"version": number, "job": job.id, "placement": asdict(said)}
+        )
+        log.append(conn, ex, by, entry)
         return job
 
 
@@ -372,7 +375,7 @@ def publish(conn: Connection, ex: Exchange, by: Actor, dataset: str, number: int
     conn.execute(update(schema.dataset_version).where(row.id == superseded).values(state="superseded"))
     conn.execute(update(schema.dataset_version).where(row.id == version.id).values(state="published", published_ns=ex.now()))
     about = {"version": version.number, "manifest_sha256": version.manifest_sha256, **details}
-    log.append(conn, ex, by, log.Action.VERSION_PUBLISHED, dataset=found.slug, **about)
+    log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_PUBLISHED, dataset=found.slug, details=about))
     return Publication(version_by(conn, row.id == version.id), layers, superseded, is_new=True)
 
 
@@ -388,7 +391,7 @@ def withdraw(conn: Connection, ex: Exchange, by: Actor, dataset: str) -> Version
         raise Conflict("version.not_published", f"no version of {dataset} is on sale", dataset=dataset)
     conn.execute(update(schema.dataset_version).where(row.id == version_id).values(state="withdrawn"))
     version = version_by(conn, row.id == version_id)
-    log.append(conn, ex, by, log.Action.VERSION_WITHDRAWN, dataset=found.slug, version=version.number)
+    log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_WITHDRAWN, dataset=found.slug, details={"version": version.number}))
     return version
 
 

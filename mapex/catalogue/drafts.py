@@ -78,7 +78,7 @@ def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
         digest = _write_manifest(conn, version, {"sources": sources, "findings": summary, "tools": dict(sorted(draft.tools.items()))})
         conn.execute(update(schema.dataset_version).where(schema.dataset_version.c.id == version.id).values(state=state))
         about: dict[str, Any] = {"version": version.number, "job": job.id, "manifest_sha256": digest, "findings": summary}
-        log.append(conn, ex, None, _ACTIONS[state], owner=version.org, dataset=version.dataset, **about)
+        log.append(conn, ex, None, log.AuditEntry(_ACTIONS[state], owner=version.org, dataset=version.dataset, details=about))
         jobs.finish_in(conn, ex, job)
         failpoints.hit("draft.before_commit")
     failpoints.hit("draft.after_commit")
@@ -110,7 +110,7 @@ def classify(ex: Exchange, by: Actor, dataset: str, number: int, classes: Mappin
             conn.execute(update(schema.layer).where(schema.layer.c.id == layer.id).values(handling_class=raised))
         digest = _rewrite_manifest(conn, version)
         about: dict[str, Any] = {"version": number, "classes": dict(classes), "manifest_sha256": digest}
-        log.append(conn, ex, by, log.Action.VERSION_CLASSIFIED, dataset=found.slug, **about)
+        log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_CLASSIFIED, dataset=found.slug, details=about))
         return layers_of(conn, version.id)
 
 
@@ -146,7 +146,8 @@ def clear_footage(ex: Exchange, by: Actor | None, ref: str, number: int, layer: 
         conn.execute(update(schema.layer).where(schema.layer.c.id == found.id).values(**values))
         digest = _rewrite_manifest(conn, version)
         said: dict[str, Any] = {"version": number, "evidence": evidence.strip(), "manifest_sha256": digest}
-        log.append(conn, ex, by, log.Action.FOOTAGE_CLEARED, owner=version.org, dataset=version.dataset, layer=layer, **said)
+        entry = log.AuditEntry(log.Action.FOOTAGE_CLEARED, owner=version.org, dataset=version.dataset, layer=layer, details=said)
+        log.append(conn, ex, by, entry)
         return next(one for one in layers_of(conn, version.id) if one.name == layer)
 
 

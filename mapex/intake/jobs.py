@@ -246,7 +246,7 @@ def cancel(ex: Exchange, by: Actor, job_id: str) -> Job:
         if job.state in ENDED:
             raise Conflict("job.ended", f"job {job_id} is {job.state} already", job=job_id, state=job.state)
         conn.execute(update(schema.job).where(schema.job.c.id == job_id).values(cancel=1))
-        log.append(conn, ex, by, log.Action.JOB_CANCELLED, **_about(conn, job))
+        log.append(conn, ex, by, _entry(conn, job, log.Action.JOB_CANCELLED))
         if job.state == "queued":
             _end_cancelled(conn, ex, job_id)
         return _find(conn, job_id)
@@ -277,7 +277,7 @@ def retry(ex: Exchange, by: Actor, job_id: str) -> Job:
         }
         conn.execute(update(schema.job).where(row.id == job_id).values(**values))
         _set_version(conn, job.version_id, "failed", "ingesting")
-        log.append(conn, ex, by, log.Action.JOB_RETRIED, **_about(conn, job))
+        log.append(conn, ex, by, _entry(conn, job, log.Action.JOB_RETRIED))
         return _find(conn, job_id)
 
 
@@ -312,7 +312,7 @@ def _end_failed(conn: Connection, ex: Exchange, job_id: str, code: str, message:
     _end(conn, ex, job_id, "failed", _error(code, message))
     job = _find(conn, job_id)
     _set_version(conn, job.version_id, "ingesting", "failed")
-    log.append(conn, ex, None, log.Action.JOB_FAILED, **_about(conn, job), code=code, message=message[:1000])
+    log.append(conn, ex, None, _entry(conn, job, log.Action.JOB_FAILED, {"code": code, "message": message[:1000]}))
 
 
 def _end_cancelled(conn: Connection, ex: Exchange, job_id: str) -> None:
@@ -332,14 +332,14 @@ def is_done(conn: Connection, job: Job) -> bool:
     return (found.state, found.worker, found.attempts) == ("done", job.worker, job.attempts)
 
 
-def _about(conn: Connection, job: Job) -> dict[str, Any]:
-    """What the audit row of a job names."""
+def _entry(conn: Connection, job: Job, action: log.Action, details: Mapping[str, str] | None = None) -> log.AuditEntry:
+    """The entry of the audit log about a job, which names its owner and, if it makes one, its version."""
     org = conn.execute(select(schema.organisation.c.slug).where(schema.organisation.c.id == job.org_id)).scalar_one()
     version, dataset = schema.dataset_version.c, schema.dataset.c
     query = select(dataset.slug, version.number).join(schema.dataset_version, version.dataset_id == dataset.id)
     found = conn.execute(query.where(version.id == job.version_id)).first()
-    about = {"dataset": found.slug, "version": found.number} if found else {}
-    return {"owner": org, "job": job.id, **about}
+    about = {"job": job.id, **({"version": found.number} if found else {}), **(details or {})}
+    return log.AuditEntry(action, owner=org, dataset=found.slug if found else "", details=about)
 
 
 def _visible(conn: Connection, by: Actor, job_id: str) -> Job:

@@ -117,7 +117,8 @@ def stage(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None = No
     }
     with db.begin(ex) as conn:
         conn.execute(insert(schema.upload).values(**row))
-        log.append(conn, ex, by, log.Action.UPLOAD_STAGED, owner=by.org_slug, upload=upload_id, name=name, size=size)
+        entry = log.AuditEntry(log.Action.UPLOAD_STAGED, owner=by.org_slug, details={"upload": upload_id, "name": name, "size": size})
+        log.append(conn, ex, by, entry)
         return _find(conn, by, upload_id)
 
 
@@ -189,7 +190,7 @@ def complete(ex: Exchange, by: Actor, upload_id: str) -> Upload:
         mine = update(schema.upload).where(row.id == upload_id, row.state == "open")
         if conn.execute(mine.values(state="complete", completed_ns=ex.now())).rowcount == 1:
             about: dict[str, Any] = {"upload": upload_id, "name": upload.name, "size": upload.size}
-            log.append(conn, ex, by, log.Action.UPLOAD_COMPLETED, owner=by.org_slug, **about)
+            log.append(conn, ex, by, log.AuditEntry(log.Action.UPLOAD_COMPLETED, owner=by.org_slug, details=about))
         return _find(conn, by, upload_id)
 
 
@@ -333,7 +334,7 @@ def _open(upload: Upload) -> Upload:
 def _set_aborted(conn: Connection, ex: Exchange, by: Actor | None, upload: Upload, owner: str) -> None:
     row = schema.upload.c
     if conn.execute(update(schema.upload).where(row.id == upload.id, row.state == "open").values(state="aborted")).rowcount == 1:
-        log.append(conn, ex, by, log.Action.UPLOAD_ABORTED, owner=owner, upload=upload.id, name=upload.name)
+        log.append(conn, ex, by, log.AuditEntry(log.Action.UPLOAD_ABORTED, owner=owner, details={"upload": upload.id, "name": upload.name}))
 
 
 def _store(call: Any, *arguments: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select, text, update
 
 from mapex import authority, ids
-from mapex.audit.log import Action, append
+from mapex.audit.log import Action, AuditEntry, append
 from mapex.catalogue import datasets
 from mapex.catalogue.versions import version_by
 from mapex.database import db, failpoints
@@ -121,9 +121,12 @@ def publish(
             conn.execute(insert(table).values(**values, state="live", created_ns=ex.now()))
             _refill(conn, before, on_sale.id)
             number = on_sale.number
-            append(
-                conn, ex, by, Action.OFFER_PUBLISHED, dataset=on_sale.dataset, version=number, rates=rates, licence=licence, offer=offer_id
+            entry = AuditEntry(
+                Action.OFFER_PUBLISHED,
+                dataset=on_sale.dataset,
+                details={"version": number, "rates": rates, "licence": licence, "offer": offer_id},
             )
+            append(conn, ex, by, entry)
         else:
             offer_id = before["id"]
         row = conn.execute(select(table).where(table.c.id == offer_id)).mappings().one()
@@ -151,7 +154,8 @@ def end(conn: Connection, ex: Exchange, by: Actor, version: datasets.Version) ->
     before = live.mappings().one()
     _end(conn, ex, before, "withdrawn")
     cell_sums.drop(conn, _layer_ids(conn, version.id))
-    append(conn, ex, by, Action.OFFER_WITHDRAWN, dataset=version.dataset, version=version.number, offer=before["id"])
+    entry = AuditEntry(Action.OFFER_WITHDRAWN, dataset=version.dataset, details={"version": version.number, "offer": before["id"]})
+    append(conn, ex, by, entry)
     return str(before["id"])
 
 

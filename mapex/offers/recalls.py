@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, text, update
 
 from mapex import authority
-from mapex.audit.log import Action, append
+from mapex.audit.log import Action, AuditEntry, append
 from mapex.catalogue import datasets
 from mapex.catalogue.versions import Version
 from mapex.database import db
@@ -47,7 +47,7 @@ def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version,
             offers.end(conn, ex, by, version)
         conn.execute(update(dataset_version).where(dataset_version.c.id == version.id).values(state="recalled"))
         count = _holders(conn, version.id)
-        append(conn, ex, by, Action.VERSION_RECALLED, dataset=version.dataset, version=number, holders=count)
+        append(conn, ex, by, AuditEntry(Action.VERSION_RECALLED, dataset=version.dataset, details={"version": number, "holders": count}))
         return datasets.find_version(conn, by, f"{by.org_slug}/{dataset}", number), count
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, insert, select, text, update
 
 from mapex import authority, ids, texts
-from mapex.audit.log import Action, append
+from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db
 from mapex.database.schema import ledger_account, ledger_entry, ledger_transaction, order, organisation
 from mapex.errors import Conflict, Denied, Invalid, Unpaid
@@ -101,7 +101,8 @@ def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo
         before = conn.execute(select(ledger_transaction.c.id).where(ledger_transaction.c.key == stored_key)).scalar()
         if before is None:
             transaction = post(conn, ex, "credit", {BANK: -amount, wallet: amount}, key=stored_key, memo=memo)
-            append(conn, ex, by, Action.WALLET_CREDITED, owner=found.slug, amount=amount, transaction=transaction, key=key)
+            entry = AuditEntry(Action.WALLET_CREDITED, owner=found.slug, details={"amount": amount, "transaction": transaction, "key": key})
+            append(conn, ex, by, entry)
         else:
             transaction = before
             booked = conn.execute(

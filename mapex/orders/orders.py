@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, insert, select, text
 
 from mapex import authority, ids
-from mapex.audit.log import Action, append
+from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db, failpoints
 from mapex.database.schema import layer, organisation, permit, person
 from mapex.database.schema import offer as offer_table
@@ -298,23 +298,23 @@ def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote) -
     datasets = sorted({(line.org, line.dataset) for line in made.lines})
     permit_ids = sorted({pin.permit_id for pin in quote.estimate.pins if pin.permit_id})
     numbers = conn.execute(select(permit.c.number).where(permit.c.id.in_(permit_ids))).scalars().all() if permit_ids else []
-    append(
-        conn,
-        ex,
-        by,
+    entry = AuditEntry(
         Action.ORDER_PLACED,
         owner=datasets[0][0] if len({org for org, _ in datasets}) == 1 else "",
         dataset=datasets[0][1] if len(datasets) == 1 else "",
         purpose=made.purpose,
         permit=numbers[0] if len(numbers) == 1 else "",
-        order=made.id,
-        quote=made.quote_id,
-        total=made.total,
-        vat=made.vat,
-        tile_count=quote.estimate.tiles,
-        tiles_sha256=quote.tiles_sha256,
-        datasets=[f"{org}/{dataset}" for org, dataset in datasets],
+        details={
+            "order": made.id,
+            "quote": made.quote_id,
+            "total": made.total,
+            "vat": made.vat,
+            "tile_count": quote.estimate.tiles,
+            "tiles_sha256": quote.tiles_sha256,
+            "datasets": [f"{org}/{dataset}" for org, dataset in datasets],
+        },
     )
+    append(conn, ex, by, entry)
 
 
 def _order(row: RowMapping) -> Order:

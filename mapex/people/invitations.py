@@ -16,7 +16,7 @@ from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
 
 from mapex import authority, ids
 from mapex.audit import log
-from mapex.audit.log import Action
+from mapex.audit.log import Action, AuditEntry
 from mapex.database import db, schema
 from mapex.errors import Conflict, Denied, NotFound
 from mapex.exchange import Actor, Exchange
@@ -78,7 +78,8 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
             "expires_ns": now + DAYS * DAY_NS,
         }
         conn.execute(insert(schema.invitation).values(**made))
-        log.append(conn, ex, by, Action.PERSON_INVITED, owner=org, subject=email, role=role, invitation=made["id"])
+        entry = AuditEntry(Action.PERSON_INVITED, owner=org, details={"subject": email, "role": role, "invitation": made["id"]})
+        log.append(conn, ex, by, entry)
         return _invitation(conn.execute(_rows().where(row.id == made["id"])).mappings().one())
 
     return db.run(ex, work), secret
@@ -105,7 +106,10 @@ def revoke(ex: Exchange, by: Actor, invitation_id: str) -> None:
         if found is None:
             raise _unknown()
         conn.execute(update(schema.invitation).where(row.id == invitation_id).values(ended_ns=ex.now()))
-        log.append(conn, ex, by, Action.INVITATION_REVOKED, owner=found["org"] or "", subject=found["email"], invitation=invitation_id)
+        entry = AuditEntry(
+            Action.INVITATION_REVOKED, owner=found["org"] or "", details={"subject": found["email"], "invitation": invitation_id}
+        )
+        log.append(conn, ex, by, entry)
 
 
 def look(ex: Exchange, secret: str) -> Invitation:

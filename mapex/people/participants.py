@@ -79,7 +79,7 @@ def add_org(ex: Exchange, by: Actor | None, slug: str, name: str = "") -> Org:
         if conn.execute(select(schema.organisation.c.id).where(schema.organisation.c.slug == slug)).first():
             raise Conflict("org.exists", f"an organisation {slug!r} exists already", slug=slug)
         conn.execute(insert(schema.organisation).values(id=org.id, slug=slug, name=org.name, state=org.state, created_ns=org.created_ns))
-        log.append(conn, ex, by, log.Action.ORG_ADDED, owner=slug, name=org.name)
+        log.append(conn, ex, by, log.AuditEntry(log.Action.ORG_ADDED, owner=slug, details={"name": org.name}))
         return org
 
     return db.run(ex, work)
@@ -118,7 +118,7 @@ def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
             return org  # said twice: nothing changes, nothing is logged
         conn.execute(update(schema.organisation).where(schema.organisation.c.slug == slug).values(state=state))
         shown.show_org(conn, org.id, active=state == "active")
-        log.append(conn, ex, by, action, owner=slug)
+        log.append(conn, ex, by, log.AuditEntry(action, owner=slug))
         return find_org(conn, slug)
 
 
@@ -172,7 +172,7 @@ def enter_person(
         "created_ns": ex.now(),
     }
     conn.execute(insert(schema.person).values(**row))
-    log.append(conn, ex, by, log.Action.PERSON_ADDED, owner=org, subject=email, role=role, **logged)
+    log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_ADDED, owner=org, details={"subject": email, "role": role, **logged}))
     return _find_person(conn, schema.person.c.email == email)
 
 
@@ -228,7 +228,7 @@ def set_password(ex: Exchange, by: Actor | None, email: str, password: str) -> N
         person = _find_person(conn, schema.person.c.email == email)
         values = {"password_hash": hashed, "session_key": secrets.token_hex(32)}
         conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(**values))
-        log.append(conn, ex, by, log.Action.PERSON_PASSWORD_SET, owner=person.org_slug, subject=email)
+        log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_PASSWORD_SET, owner=person.org_slug, details={"subject": email}))
 
 
 def verify_password(ex: Exchange, email: str, password: str) -> Person | None:
@@ -257,7 +257,7 @@ def note_session(ex: Exchange, person: Actor | None, what: str, *, email: str = 
     """Log that a session was `opened`, `closed`, or `refused` (nobody: a wrong password for `email`)."""
     action = {"opened": log.Action.SESSION_OPENED, "closed": log.Action.SESSION_CLOSED, "refused": log.Action.SESSION_REFUSED}[what]
     with db.begin(ex) as conn:
-        log.append(conn, ex, person, action, **({"subject": email[:255]} if email else {}))
+        log.append(conn, ex, person, log.AuditEntry(action, details={"subject": email[:255]} if email else {}))
 
 
 def check_email(email: str) -> str:

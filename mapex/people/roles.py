@@ -40,18 +40,12 @@ def set_role(ex: Exchange, by: Actor | None, email: str, role: str, *, org: str 
         token = schema.api_token.c
         mine = update(schema.api_token).where(token.person_id == person.id, token.revoked_ns.is_(None))
         revoked = conn.execute(mine.values(revoked_ns=ex.now())).rowcount
-        log.append(
-            conn,
-            ex,
-            by,
+        entry = log.AuditEntry(
             log.Action.PERSON_ROLE_CHANGED,
             owner=org or person.org_slug,
-            subject=email,
-            role=role,
-            before=person.role,
-            before_org=person.org_slug,
-            tokens_revoked=revoked,
+            details={"subject": email, "role": role, "before": person.role, "before_org": person.org_slug, "tokens_revoked": revoked},
         )
+        log.append(conn, ex, by, entry)
         return find_person(conn, email)
 
 
@@ -71,7 +65,7 @@ def set_state(ex: Exchange, by: Actor | None, email: str, state: str) -> Person:
             _keep_an_operator(conn, person)
         values = {"state": state, "session_key": secrets.token_hex(32)}
         conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(**values))
-        log.append(conn, ex, by, action, owner=person.org_slug, subject=email)
+        log.append(conn, ex, by, log.AuditEntry(action, owner=person.org_slug, details={"subject": email}))
         return find_person(conn, email)
 
 

@@ -72,7 +72,10 @@ def create(
     }
     with db.begin(ex) as conn:
         conn.execute(insert(schema.api_token).values(**row))
-        log.append(conn, ex, by, log.Action.TOKEN_CREATED, owner=person.org_slug, subject=person.email, token=token_id, scopes=list(chosen))
+        entry = log.AuditEntry(
+            log.Action.TOKEN_CREATED, owner=person.org_slug, details={"subject": person.email, "token": token_id, "scopes": list(chosen)}
+        )
+        log.append(conn, ex, by, entry)
     return secret
 
 
@@ -97,7 +100,8 @@ def revoke(ex: Exchange, by: Actor, token_id: str) -> None:
         if person_id is None:
             raise NotFound("token.unknown", "there is no such token")
         person = person_of(conn.execute(select_persons().where(schema.person.c.id == person_id)).mappings().one())
-        log.append(conn, ex, by, log.Action.TOKEN_REVOKED, owner=person.org_slug, subject=person.email, token=token_id)
+        entry = log.AuditEntry(log.Action.TOKEN_REVOKED, owner=person.org_slug, details={"subject": person.email, "token": token_id})
+        log.append(conn, ex, by, entry)
 
 
 def actor_of(ex: Exchange, secret: str) -> Actor | None:

@@ -15,7 +15,7 @@ import rfc8785
 from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select, text, update
 
 from mapex import authority, ids, texts
-from mapex.audit.log import Action, append
+from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db
 from mapex.database.schema import order as purchase
 from mapex.database.schema import quote as table
@@ -136,7 +136,10 @@ def hold(ex: Exchange, by: Actor, request: Mapping[str, Any], pricing: Pricing, 
     with db.begin(ex) as conn:
         conn.execute(insert(table).values(**values, name=name, signature=_signature(ex, values)))
         purpose = str(estimate.purpose)
-        append(conn, ex, by, Action.QUOTE_MADE, owner="", purpose=purpose, quote=made.id, total=estimate.total, tiles_sha256=digest)
+        entry = AuditEntry(
+            Action.QUOTE_MADE, owner="", purpose=purpose, details={"quote": made.id, "total": estimate.total, "tiles_sha256": digest}
+        )
+        append(conn, ex, by, entry)
     return made
 
 

@@ -10,13 +10,12 @@ import hmac
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, insert, select
 
 from mapex import authority, ids
-from mapex.audit.log import Action, append, append_many
+from mapex.audit.log import Action, AuditEntry, append, append_many
 from mapex.database import db, failpoints
 from mapex.database.schema import access_grant
 from mapex.database.schema import order as purchase
@@ -93,7 +92,7 @@ def grant(
             failpoints.hit("grant.before_commit")
     except Denied as refusal:
         with db.begin(ex) as conn:
-            append(conn, ex, by, Action.ACCESS_REFUSED, order=order_id, code=refusal.code, asked=len(wanted))
+            append(conn, ex, by, AuditEntry(Action.ACCESS_REFUSED, details={"order": order_id, "code": refusal.code, "asked": len(wanted)}))
         raise
     failpoints.hit("grant.after_commit")
     return [_sign(ex, id_, one.tile, expires_ns, holders[id_]) for id_, one in granted]
@@ -189,26 +188,29 @@ def _store(conn: Connection, ex: Exchange, by: Actor, granted: Sequence[tuple[st
         for id_, one in granted
     ]
     conn.execute(insert(access_grant), rows)
-    append_many(conn, ex, by, Action.ACCESS_GRANTED, [_event(id_, one) for id_, one in granted])
+    append_many(conn, ex, by, [_entry(id_, one) for id_, one in granted])
 
 
-def _event(grant_id: str, one: _Checked) -> dict[str, Any]:
+def _entry(grant_id: str, one: _Checked) -> AuditEntry:
     tile = one.tile
-    return {
-        "owner": tile.org,
-        "dataset": tile.dataset,
-        "layer": tile.layer,
-        "tile": tile.tile,
-        "purpose": tile.purpose,
-        "permit": one.permit,
-        "grant": grant_id,
-        "order": tile.order_id,
-        "entitlement": tile.id,
-        "version": tile.version,
-        "part": tile.part,
-        "class": tile.handling_class,
-        "sha256": tile.sha256,
-    }
+    return AuditEntry(
+        Action.ACCESS_GRANTED,
+        owner=tile.org,
+        dataset=tile.dataset,
+        layer=tile.layer,
+        tile=tile.tile,
+        purpose=tile.purpose,
+        permit=one.permit,
+        details={
+            "grant": grant_id,
+            "order": tile.order_id,
+            "entitlement": tile.id,
+            "version": tile.version,
+            "part": tile.part,
+            "class": tile.handling_class,
+            "sha256": tile.sha256,
+        },
+    )
 
 
 def _sign(ex: Exchange, grant_id: str, tile: OrderTile, expires_ns: int, holder: str | None) -> Grant:

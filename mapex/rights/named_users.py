@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, delete, insert, select
 
 from mapex import authority
-from mapex.audit.log import Action, append
+from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db
 from mapex.database.schema import order as purchase
 from mapex.database.schema import order_person as table
@@ -75,7 +75,7 @@ def put(conn: Connection, ex: Exchange, by: Actor, order_id: str, emails: Sequen
         raise Invalid("order.persons", f"name up to {MOST} active members of your organisation by their e-mail; {named}", persons=unknown)
     if found:
         conn.execute(insert(table), [{"order_id": order_id, "person_id": found[email]} for email in emails])
-    append(conn, ex, by, Action.ORDER_NAMED, owner=by.org_slug, order=order_id, persons=list(emails))
+    append(conn, ex, by, AuditEntry(Action.ORDER_NAMED, owner=by.org_slug, details={"order": order_id, "persons": list(emails)}))
 
 
 def _orderer(conn: Connection, org_id: str, order_id: str) -> str:

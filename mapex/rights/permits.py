@@ -166,7 +166,7 @@ def add(
         conn.execute(insert(schema.permit).values(**row))
         about: dict[str, Any] = {"purposes": list(chosen), "classes": list(covered), "recipients": list(named)}
         about |= {"valid_from": iso_from_ns(valid_from_ns), "valid_to": iso_from_ns(valid_to_ns), "rule_set": rule_set}
-        log.append(conn, ex, by, log.Action.PERMIT_ADDED, owner=org, permit=number, **about)
+        log.append(conn, ex, by, log.AuditEntry(log.Action.PERMIT_ADDED, owner=org, permit=number, details=about))
         return _find(conn, number)
 
     return db.run(ex, work)
@@ -188,7 +188,7 @@ def set_state(ex: Exchange, by: Actor | None, number: str, state: str) -> Permit
             raise Conflict("permit.revoked", f"the permit {number} was revoked for good; enter a new one", number=number)
         if before.state != state:
             conn.execute(update(schema.permit).where(schema.permit.c.number == number).values(state=state))
-            log.append(conn, ex, by, actions[state], owner=before.org, permit=number)
+            log.append(conn, ex, by, log.AuditEntry(actions[state], owner=before.org, permit=number))
         return _find(conn, number)
 
 

@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,8 @@ def log(market: Market) -> Market:
     _at(market, int(noon.timestamp()) * 10**9 - 2 * DAY_NS - 9 * 3600 * 10**9)  # 03:00 in Korea
     _read(market, block(8), permit="KR-SB-1")
     with db.begin(site.ex) as conn:
-        audit_log.append(conn, site.ex, market.buyer, Action.ACCESS_REFUSED, order="ord_x", code="permit.expired", asked=2)
+        entry = audit_log.AuditEntry(Action.ACCESS_REFUSED, details={"order": "ord_x", "code": "permit.expired", "asked": 2})
+        audit_log.append(conn, site.ex, market.buyer, entry)
     site.clock.offset_ns = 0
     return market
 
@@ -57,11 +59,17 @@ def _at(market: Market, at_ns: int) -> None:
 
 def _read(market: Market, cells: list[int], permit: str) -> None:
     ex = market.site.ex
+    entry = audit_log.AuditEntry(
+        Action.ACCESS_GRANTED,
+        owner="hanbit",
+        dataset="drive",
+        layer="recording",
+        permit=permit,
+        purpose="research",
+        details={"class": "original"},
+    )
     with db.begin(ex) as conn:
-        audit_log.append(
-            conn, ex, market.buyer, Action.ACCESS_GRANTED, owner="hanbit", dataset="drive", layer="recording",
-            tiles=[grid.quadkey(cell) for cell in cells], permit=permit, purpose="research", **{"class": "original"},
-        )  # fmt: skip
+        audit_log.append_many(conn, ex, market.buyer, [replace(entry, tile=grid.quadkey(cell)) for cell in cells])
 
 
 def _sql(ex: Exchange, query: str, **values: object) -> list[Any]:

@@ -1,36 +1,85 @@
 """The audit log: what a row is, who sees which, and that reading is logged."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
 from mapex.audit import log as audit_log
-from mapex.audit.log import Action, Filter
+from mapex.audit.log import Action, AuditEntry, Filter
 from mapex.database import db, schema
 from mapex.errors import Invalid
 from mapex.exchange import Actor, Exchange
 from tests.support.exchange import a_person
 
 
-def log(ex: Exchange, actor: Actor | None, action: Action, **given: object) -> None:
+def log(ex: Exchange, actor: Actor | None, *entries: AuditEntry) -> None:
     with db.begin(ex) as conn:
-        audit_log.append(conn, ex, actor, action, **given)  # type: ignore[arg-type]
+        audit_log.append_many(conn, ex, actor, entries)
+
+
+@pytest.mark.parametrize(
+    ("by_a_person", "entry", "payload"),
+    [
+        (
+            True,
+            AuditEntry(
+                Action.ACCESS_GRANTED,
+                owner="hanbit",
+                dataset="drive",
+                layer="recording",
+                tile="1321220",
+                purpose="research",
+                permit="KR-1",
+                details={"sha256": "ab", "grant": "gra_1", "part": 0, "class": "original"},
+            ),
+            '{"action":"access.granted","at":"2025-10-09T08:53:20.123456Z","class":"original","dataset":"drive","grant":"gra_1",'
+            '"layer":"recording","org":"dongil","owner":"hanbit","part":0,"permit":"KR-1","person":"kim@dongil.example",'
+            '"purpose":"research","sha256":"ab","tile":"1321220","v":1}',
+        ),
+        (
+            True,
+            AuditEntry(Action.AUDIT_READ, details={"filter": {"tile": "13", "action": "주문"}, "after": None, "rows": 0}),
+            '{"action":"audit.read","after":null,"at":"2025-10-09T08:53:20.123456Z","filter":{"action":"주문","tile":"13"},'
+            '"org":"dongil","person":"kim@dongil.example","rows":0,"v":1}',
+        ),
+        (
+            True,
+            AuditEntry(Action.DATASET_CREATED, dataset="seoul", details={"title": "Seoul"}),
+            '{"action":"dataset.created","at":"2025-10-09T08:53:20.123456Z","dataset":"seoul","org":"dongil","owner":"dongil",'
+            '"person":"kim@dongil.example","title":"Seoul","v":1}',
+        ),
+        (
+            False,
+            AuditEntry(Action.JOB_FAILED, owner="hanbit", dataset="drive", details={"version": 2, "message": '3 "claims"'}),
+            '{"action":"job.failed","at":"2025-10-09T08:53:20.123456Z","dataset":"drive","message":"3 \\"claims\\"","owner":"hanbit",'
+            '"person":"system","v":1,"version":2}',
+        ),
+    ],
+)
+def test_the_payload_is_the_same_bytes_for_ever(exchange: Exchange, by_a_person: bool, entry: AuditEntry, payload: str) -> None:
+    """Literals that version 0.1 wrote: who recomputes a commitment must find the same text."""
+    by = Actor("per_1", "kim@dongil.example", "member", "org_1", "dongil") if by_a_person else None
+    log(replace(exchange, now=lambda: 1_760_000_000_123_456_789), by, entry)
+    with db.read(exchange) as conn:
+        row = conn.execute(select(schema.audit_event).order_by(schema.audit_event.c.seq.desc()).limit(1)).mappings().one()
+    assert row["payload"] == payload
+    assert row["at_ns"] == 1_760_000_000_123_456_789
+    said = json.loads(payload)
+    assert all(row[name] == said.get(name, "") for name in ("action", "person", "org", "owner", "dataset", "layer", "tile", "permit"))
+
+
+@pytest.mark.parametrize("key", ["tile", "person", "at", "v"])
+def test_details_cannot_contradict_the_columns(key: str) -> None:
+    with pytest.raises(ValueError, match=key):
+        AuditEntry(Action.AUDIT_READ, details={key: "x"})
 
 
 def test_a_row_commits_to_its_canonical_payload_with_a_salt_of_its_own(exchange: Exchange) -> None:
     by = a_person(exchange, "dongil")
-    log(
-        exchange,
-        by,
-        Action.ACCESS_GRANTED,
-        tiles=["0123", "0132"],
-        dataset="seoul",
-        owner="hanbit",
-        purpose="research",
-        permit="P-1",
-        bytes=5,
-    )
+    entry = AuditEntry(Action.ACCESS_GRANTED, dataset="seoul", owner="hanbit", purpose="research", permit="P-1", details={"bytes": 5})
+    log(exchange, by, replace(entry, tile="0123"), replace(entry, tile="0132"))
     with db.read(exchange) as conn:
         rows = conn.execute(select(schema.audit_event).where(schema.audit_event.c.action == "access.granted")).mappings().all()
     assert [row["tile"] for row in rows] == ["0123", "0132"]
@@ -46,7 +95,7 @@ def test_a_row_commits_to_its_canonical_payload_with_a_salt_of_its_own(exchange:
 
 def test_auditor_sees_all_and_each_reading_is_logged(exchange: Exchange) -> None:
     auditor = a_person(exchange, role="auditor")
-    log(exchange, a_person(exchange, "dongil"), Action.ORDER_PLACED)
+    log(exchange, a_person(exchange, "dongil"), AuditEntry(Action.ORDER_PLACED))
     first = audit_log.events(exchange, auditor, Filter(action="order.placed"))
     assert [event.action for event in first.events] == ["order.placed"]
     (reading,) = audit_log.events(exchange, auditor, Filter(action="audit.read")).events
@@ -57,8 +106,8 @@ def test_auditor_sees_all_and_each_reading_is_logged(exchange: Exchange) -> None
 
 def test_member_sees_own_deeds_and_deeds_on_own_data_only(exchange: Exchange) -> None:
     seller, buyer, stranger = (a_person(exchange, slug) for slug in ("hanbit", "dongil", "other"))
-    log(exchange, buyer, Action.ACCESS_GRANTED, dataset="seoul", owner="hanbit", tile="01")
-    log(exchange, seller, Action.DATASET_CREATED, dataset="seoul")
+    log(exchange, buyer, AuditEntry(Action.ACCESS_GRANTED, dataset="seoul", owner="hanbit", tile="01"))
+    log(exchange, seller, AuditEntry(Action.DATASET_CREATED, dataset="seoul"))
     wanted = (Action.ACCESS_GRANTED, Action.DATASET_CREATED)
 
     def seen(by: Actor) -> list[tuple[str, str]]:
@@ -72,7 +121,7 @@ def test_member_sees_own_deeds_and_deeds_on_own_data_only(exchange: Exchange) ->
 
 def test_a_foreign_person_is_not_found_by_name(exchange: Exchange) -> None:
     seller, buyer = a_person(exchange, "hanbit"), a_person(exchange, "dongil")
-    log(exchange, buyer, Action.ACCESS_GRANTED, dataset="seoul", owner="hanbit", tile="01")
+    log(exchange, buyer, AuditEntry(Action.ACCESS_GRANTED, dataset="seoul", owner="hanbit", tile="01"))
     assert audit_log.events(exchange, seller, Filter(person=buyer.email)).events == []
 
 
@@ -88,14 +137,14 @@ def test_a_foreign_person_is_not_found_by_name(exchange: Exchange) -> None:
     ],
 )
 def test_filters_narrow(exchange: Exchange, wanted: Filter, count: int) -> None:
-    given = {"dataset": "seoul", "layer": "photos", "owner": "hanbit", "purpose": "research", "permit": "P-1"}
-    log(exchange, a_person(exchange, "dongil"), Action.ACCESS_GRANTED, tiles=["01", "02", "03"], **given)
+    entry = AuditEntry(Action.ACCESS_GRANTED, dataset="seoul", layer="photos", owner="hanbit", purpose="research", permit="P-1")
+    log(exchange, a_person(exchange, "dongil"), *(replace(entry, tile=tile) for tile in ("01", "02", "03")))
     assert len(audit_log.events(exchange, a_person(exchange, role="auditor"), wanted).events) == count
 
 
 def test_times_are_half_open(exchange: Exchange) -> None:
     auditor = a_person(exchange, role="auditor")
-    log(exchange, auditor, Action.ORDER_PLACED)
+    log(exchange, auditor, AuditEntry(Action.ORDER_PLACED))
     (event,) = audit_log.events(exchange, auditor, Filter(action="order.placed")).events
     for from_ns, to_ns, count in ((event.at_ns, None, 1), (event.at_ns + 1, None, 0), (None, event.at_ns, 0), (None, event.at_ns + 1, 1)):
         assert len(audit_log.events(exchange, auditor, Filter(action="order.placed", from_ns=from_ns, to_ns=to_ns)).events) == count
@@ -103,7 +152,7 @@ def test_times_are_half_open(exchange: Exchange) -> None:
 
 def test_pages_cover_everything_once(exchange: Exchange) -> None:
     auditor = a_person(exchange, role="auditor")
-    log(exchange, auditor, Action.ACCESS_GRANTED, tiles=[f"{n:03}" for n in range(25)], dataset="d")
+    log(exchange, auditor, *(AuditEntry(Action.ACCESS_GRANTED, dataset="d", tile=f"{n:03}") for n in range(25)))
     tiles: list[str] = []
     after = None
     while True:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import func, select
 
 from mapex.audit import figures, flags, log, proof
-from mapex.audit.log import Action, Event, Filter
+from mapex.audit.log import Action, AuditEntry, Event, Filter
 from mapex.database import db, schema
 from mapex.errors import Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
@@ -27,8 +28,9 @@ def at(ex: Exchange, text: str) -> None:
 
 
 def read(ex: Exchange, who: Actor, tiles: list[str], permit: str = "KR-1") -> None:
+    entry = AuditEntry(Action.ACCESS_GRANTED, owner="hanbit", dataset="drive", permit=permit, purpose="research")
     with db.begin(ex) as conn:
-        log.append(conn, ex, who, Action.ACCESS_GRANTED, owner="hanbit", dataset="drive", tiles=tiles, permit=permit, purpose="research")
+        log.append_many(conn, ex, who, [replace(entry, tile=tile) for tile in tiles])
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def busy(exchange: Exchange) -> Exchange:
     at(exchange, "2026-11-17T18:00:00")  # 03:00 of the 18th in Korea: many tiles, but none under a permit
     read(exchange, two, TILES, permit="")
     with db.begin(exchange) as conn:
-        log.append(conn, exchange, two, Action.ACCESS_REFUSED, order="ord_1", code="permit.expired", asked=3)
+        log.append(conn, exchange, two, AuditEntry(Action.ACCESS_REFUSED, details={"order": "ord_1", "code": "permit.expired", "asked": 3}))
     return exchange
 
 

@@ -111,7 +111,7 @@ def test_a_database_that_is_away_is_said_to_be_away(tmp_path: Path) -> None:
 def test_a_service_that_fails_leaves_neither_state_nor_event(exchange: Exchange) -> None:
     by = a_person(exchange, role="operator")
     with pytest.raises(RuntimeError), db.begin(exchange) as conn:
-        log.append(conn, exchange, by, log.Action.ORG_ADDED)
+        log.append(conn, exchange, by, log.AuditEntry(log.Action.ORG_ADDED))
         raise RuntimeError
     with db.read(exchange) as conn:
         assert "org.added" not in conn.execute(select(schema.audit_event.c.action)).scalars().all()
