@@ -23,7 +23,12 @@ function shape(title, schema) {
   const found = resolved(schema);
   if (!found?.properties) return null;
   const rows = Object.entries(found.properties).map(([name, /** @type {any} */ value]) =>
-    make("tr", make("td", make("code", name), found.required?.includes(name) ? " *" : ""), make("td", make("code", kind(value))), make("td.muted", SPOKEN, value.description ?? (value.enum ? value.enum.join(", ") : ""))),
+    make(
+      "tr",
+      make("td", make("code", name), found.required?.includes(name) ? " *" : ""),
+      make("td", make("code", kind(value))),
+      make("td.muted", SPOKEN, value.description ?? (value.enum ? value.enum.join(", ") : "")),
+    ),
   );
   return make("div", make("h3", title), make("div.scroll-x", make("table", make("tbody", rows))));
 }
@@ -35,14 +40,25 @@ function item(path, method, operation) {
     "details.card",
     make("summary", make("code", `${method.toUpperCase()} ${path}`), " ", make("span", SPOKEN, operation.summary ?? "")),
     operation.description && make("p.muted", SPOKEN, operation.description),
-    (operation.parameters ?? []).length ? make("p", _("Parameters"), ": ", operation.parameters.map((/** @type {any} */ one_) => make("code", `${one_.name} (${one_.in}) `))) : null,
+    (operation.parameters ?? []).length
+      ? make(
+          "p",
+          _("Parameters"),
+          ": ",
+          operation.parameters.map((/** @type {any} */ one_) => make("code", `${one_.name} (${one_.in}) `)),
+        )
+      : null,
     shape(_("Request"), operation.requestBody?.content?.["application/json"]?.schema),
-    answers.map(([status, /** @type {any} */ answer]) => shape([_("Answer"), status].join(" "), answer.content?.["application/json"]?.schema)),
+    answers.map(([status, /** @type {any} */ answer]) =>
+      shape([_("Answer"), status].join(" "), answer.content?.["application/json"]?.schema),
+    ),
   );
 }
 
 /** @type {Record<string, any[]>} */
 const groups = {};
-for (const [path, methods] of Object.entries(document_.paths)) for (const [method, operation] of Object.entries(/** @type {any} */ (methods))) (groups[operation.tags?.[0] ?? "API"] ??= []).push(item(path, method, operation));
+for (const [path, methods] of Object.entries(document_.paths))
+  for (const [method, operation] of Object.entries(/** @type {any} */ (methods)))
+    (groups[operation.tags?.[0] ?? "API"] ??= []).push(item(path, method, operation));
 one("#operations").replaceChildren(...Object.entries(groups).flatMap(([tag, items]) => [make("h2", SPOKEN, tag), ...items]));
 document.documentElement.dataset.ready = String(all("#operations details").length);

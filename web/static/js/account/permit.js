@@ -25,7 +25,9 @@ async function show(container) {
 
 /** Drawing writes GeoJSON into the field; what is pasted there is shown. @param {HTMLElement} container */
 async function drawInto(container) {
-  const field = one("textarea[name=area]"), said = one("#drawn"), tools = all("[data-tool]");
+  const field = one("textarea[name=area]"),
+    said = one("#drawn"),
+    tools = all("[data-tool]");
   if (!canDraw()) {
     container.parentElement?.remove();
     for (const button of [...tools, one("#clear")]) button.hidden = true;
@@ -49,7 +51,8 @@ async function drawInto(container) {
     onTile: () => {},
     onTool: (chosen) => tools.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.tool === chosen))),
   });
-  for (const button of tools) button.addEventListener("click", () => tool.choose(tool.tool() === button.dataset.tool ? "" : button.dataset.tool));
+  for (const button of tools)
+    button.addEventListener("click", () => tool.choose(tool.tool() === button.dataset.tool ? "" : button.dataset.tool));
   one("#clear").addEventListener("click", () => {
     tool.clear();
     paste(null);
@@ -60,7 +63,8 @@ async function drawInto(container) {
     said.textContent = "";
     try {
       const area = areaOf(field.value);
-      const polygons = polygonsOf(area), box = boxOf(area);
+      const polygons = polygonsOf(area),
+        box = boxOf(area);
       paste({ type: "MultiPolygon", coordinates: polygons });
       if (box) map.fitBounds(box, { padding: 60, maxZoom: 15, duration: 0 });
     } catch {
@@ -71,6 +75,7 @@ async function drawInto(container) {
   container.dataset.view = JSON.stringify(map.getBounds().toArray());
 }
 
-const areas = one("#areas"), canvas = one("#map");
+const areas = one("#areas"),
+  canvas = one("#map");
 if (areas) show(areas);
 if (canvas) drawInto(canvas);

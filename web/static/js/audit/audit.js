@@ -29,8 +29,15 @@ async function drawMap(figures) {
   if (!container) return;
   if (!canDraw()) return void container.parentElement.remove();
   const most = Math.max(1, ...figures.heat.map((/** @type {any[]} */ heat) => heat[1]));
-  const squares = figures.heat.map((/** @type {[string, number, number]} */ [tile, accesses, flagged]) => ({ ...square(tile), properties: { tile, accesses, flagged, step: Math.min(4, Math.floor((Math.log1p(accesses) / Math.log1p(most)) * 5)) } }));
-  const points = squares.map((/** @type {any} */ one) => ({ type: "Feature", properties: one.properties, geometry: { type: "Point", coordinates: middle(boxOf(one)) } }));
+  const squares = figures.heat.map((/** @type {[string, number, number]} */ [tile, accesses, flagged]) => ({
+    ...square(tile),
+    properties: { tile, accesses, flagged, step: Math.min(4, Math.floor((Math.log1p(accesses) / Math.log1p(most)) * 5)) },
+  }));
+  const points = squares.map((/** @type {any} */ one) => ({
+    type: "Feature",
+    properties: one.properties,
+    geometry: { type: "Point", coordinates: middle(boxOf(one)) },
+  }));
   const area = page.area ? [{ type: "Feature", properties: {}, geometry: page.area }] : [];
   const box = boxOf(collection(squares.length ? squares : area)) ?? page.box;
   map?.remove();
@@ -38,15 +45,47 @@ async function drawMap(figures) {
   map.addSource("area", { type: "geojson", data: collection(area) });
   map.addSource("heat", { type: "geojson", data: collection(squares) });
   map.addSource("counts", { type: "geojson", data: collection(points) });
-  map.addLayer({ id: "area", type: "line", source: "area", paint: { "line-color": "#ffffff", "line-width": 1.5, "line-dasharray": [3, 2] } });
-  map.addLayer({ id: "heat", type: "fill", source: "heat", paint: { "fill-color": ["match", ["get", "step"], ...STEPS.flatMap((colour, i) => (i < 4 ? [i, colour] : [])), STEPS[4]], "fill-opacity": 0.8 } });
-  map.addLayer({ id: "flagged", type: "line", source: "heat", filter: [">", ["get", "flagged"], 0], paint: { "line-color": "#ff6b5e", "line-width": 3 } });
-  map.addLayer({ id: "counts", type: "symbol", source: "counts", minzoom: 13.4, layout: { "text-field": ["to-string", ["get", "accesses"]], "text-size": 13 }, paint: { "text-color": "#ffffff", "text-halo-color": "#0a1420", "text-halo-width": 1.5 } });
+  map.addLayer({
+    id: "area",
+    type: "line",
+    source: "area",
+    paint: { "line-color": "#ffffff", "line-width": 1.5, "line-dasharray": [3, 2] },
+  });
+  map.addLayer({
+    id: "heat",
+    type: "fill",
+    source: "heat",
+    paint: {
+      "fill-color": ["match", ["get", "step"], ...STEPS.flatMap((colour, i) => (i < 4 ? [i, colour] : [])), STEPS[4]],
+      "fill-opacity": 0.8,
+    },
+  });
+  map.addLayer({
+    id: "flagged",
+    type: "line",
+    source: "heat",
+    filter: [">", ["get", "flagged"], 0],
+    paint: { "line-color": "#ff6b5e", "line-width": 3 },
+  });
+  map.addLayer({
+    id: "counts",
+    type: "symbol",
+    source: "counts",
+    minzoom: 13.4,
+    layout: { "text-field": ["to-string", ["get", "accesses"]], "text-size": 13 },
+    paint: { "text-color": "#ffffff", "text-halo-color": "#0a1420", "text-halo-width": 1.5 },
+  });
   map.on("click", "heat", (/** @type {any} */ event) => (location.href = `/audit/tiles/${event.features[0].properties.tile}`));
   map.on("mousemove", "heat", (/** @type {any} */ event) => {
     const { tile, accesses, flagged } = event.features[0].properties;
     map.getCanvas().style.cursor = "pointer";
-    tell(one("#mapnote"), n_("Tile %(tile)s: %(count)s access, %(flagged)s flagged", "Tile %(tile)s: %(count)s accesses, %(flagged)s flagged", accesses, { tile, flagged: number(flagged) }));
+    tell(
+      one("#mapnote"),
+      n_("Tile %(tile)s: %(count)s access, %(flagged)s flagged", "Tile %(tile)s: %(count)s accesses, %(flagged)s flagged", accesses, {
+        tile,
+        flagged: number(flagged),
+      }),
+    );
   });
   map.on("mouseleave", "heat", () => {
     map.getCanvas().style.cursor = "";

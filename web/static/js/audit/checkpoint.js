@@ -24,12 +24,19 @@ export function readable(text) {
     return null;
   }
   const isOne = given && Number.isInteger(given.size) && given.size > 0 && HASH.test(given.root) && !Number.isNaN(Date.parse(given.at));
-  return isOne && Array.isArray(given.blocks) && given.blocks.length === Math.floor(given.size / BLOCK) && given.blocks.every((/** @type {any} */ block) => HASH.test(block)) ? given : null;
+  return isOne &&
+    Array.isArray(given.blocks) &&
+    given.blocks.length === Math.floor(given.size / BLOCK) &&
+    given.blocks.every((/** @type {any} */ block) => HASH.test(block))
+    ? given
+    : null;
 }
 
 /** @param {Checkpoint} checkpoint */
 export function save(checkpoint) {
-  const file = new Blob([JSON.stringify({ mapex: "checkpoint", origin: location.origin, ...checkpoint }, null, 1)], { type: "application/json" });
+  const file = new Blob([JSON.stringify({ mapex: "checkpoint", origin: location.origin, ...checkpoint }, null, 1)], {
+    type: "application/json",
+  });
   const link = make("a", { href: URL.createObjectURL(file), download: `mapex-checkpoint-${checkpoint.size}.json` });
   link.click();
   URL.revokeObjectURL(link.href);

@@ -37,7 +37,8 @@ async function root(level) {
   while (level.length > 1) {
     /** @type {Promise<Uint8Array>[]} */
     const above = [];
-    for (let i = 0; i < level.length; i += 2) above.push(i + 1 < level.length ? sha256(Uint8Array.of(1), level[i], level[i + 1]) : Promise.resolve(level[i]));
+    for (let i = 0; i < level.length; i += 2)
+      above.push(i + 1 < level.length ? sha256(Uint8Array.of(1), level[i], level[i + 1]) : Promise.resolve(level[i]));
     level = await Promise.all(above);
   }
   return level[0];
@@ -53,12 +54,14 @@ export class Tree {
   /** @param {Uint8Array[]} leaves */
   async add(leaves) {
     this.leaves.push(...leaves);
-    for (let at = this.blocks.length * BLOCK; at + BLOCK <= this.leaves.length; at += BLOCK) this.blocks.push(await root(this.leaves.slice(at, at + BLOCK)));
+    for (let at = this.blocks.length * BLOCK; at + BLOCK <= this.leaves.length; at += BLOCK)
+      this.blocks.push(await root(this.leaves.slice(at, at + BLOCK)));
   }
 
   /** Root over the first leaves. @param {number} [size] */
   async root(size = this.leaves.length) {
-    const whole = Math.floor(size / BLOCK), rest = this.leaves.slice(whole * BLOCK, size);
+    const whole = Math.floor(size / BLOCK),
+      rest = this.leaves.slice(whole * BLOCK, size);
     return root([...this.blocks.slice(0, whole), ...(rest.length ? [await root(rest)] : [])]);
   }
 
@@ -67,6 +70,8 @@ export class Tree {
     if (this.leaves.length < kept.size) return { kind: "shorter" };
     if (hex(await this.root(kept.size)) === kept.root) return null;
     const at = kept.blocks.findIndex((block, i) => block !== hex(this.blocks[i]));
-    return at < 0 ? { kind: "changed", from: kept.blocks.length * BLOCK, to: kept.size - 1 } : { kind: "changed", from: at * BLOCK, to: (at + 1) * BLOCK - 1 };
+    return at < 0
+      ? { kind: "changed", from: kept.blocks.length * BLOCK, to: kept.size - 1 }
+      : { kind: "changed", from: at * BLOCK, to: (at + 1) * BLOCK - 1 };
   }
 }

@@ -29,7 +29,13 @@ export async function prove(read, before, onProgress) {
       onProgress({ seq: seqs[seqs.length - 1], head });
     }
   }
-  const now = { size: seqs.length, root: hex(await tree.root()), seq: seqs.at(-1) ?? 0, at: new Date().toISOString(), blocks: tree.blocks.map(hex) };
+  const now = {
+    size: seqs.length,
+    root: hex(await tree.root()),
+    seq: seqs.at(-1) ?? 0,
+    at: new Date().toISOString(),
+    blocks: tree.blocks.map(hex),
+  };
   const change = before && (await tree.differs(before));
   return { now, wrong, change: change?.kind === "changed" ? { kind: "changed", from: seqs[change.from], to: seqs[change.to] } : change };
 }

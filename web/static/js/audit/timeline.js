@@ -4,7 +4,8 @@ import { make } from "../base/dom.js";
 import { _, number } from "../base/i18n.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const HEIGHT = 72, KST = 9 * 3600;
+const HEIGHT = 72,
+  KST = 9 * 3600;
 
 /** @param {string} tag @param {Record<string, string | number>} values @param {Node[]} parts */
 function draw(tag, values, ...parts) {
@@ -24,22 +25,43 @@ const spoken = (second) => new Date((second + KST) * 1000).toISOString().slice(0
 export function timeline(container, { width, bars, from, to }, onBrush) {
   container.replaceChildren();
   if (!bars.length) return;
-  const first = bars[0][0], count = Math.round((bars[bars.length - 1][0] - first) / width) + 1;
+  const first = bars[0][0],
+    count = Math.round((bars[bars.length - 1][0] - first) / width) + 1;
   const most = Math.max(...bars.map((bar) => bar[1]));
-  const index = (/** @type {number | null} */ second, /** @type {number} */ open) => (second === null ? open : Math.max(0, Math.min(count, Math.round((second - first) / width))));
+  const index = (/** @type {number | null} */ second, /** @type {number} */ open) =>
+    second === null ? open : Math.max(0, Math.min(count, Math.round((second - first) / width)));
   let [a, b] = [index(from, 0), index(to, count)];
 
   const columns = bars.map(([at, entries, flagged]) => {
-    const x = (at - first) / width, height = Math.max(2, (entries / most) * HEIGHT), red = flagged ? Math.max(2, (flagged / most) * HEIGHT) : 0;
-    const title = draw("title", {}, document.createTextNode(`${spoken(at)} · ${number(entries)}${flagged ? ` · ${_("flagged")} ${number(flagged)}` : ""}`));
-    return draw("g", {}, title, draw("rect", { x: x + 0.08, width: 0.84, y: HEIGHT - height, height, class: "bar" }), ...(red ? [draw("rect", { x: x + 0.08, width: 0.84, y: HEIGHT - red, height: red, class: "red" })] : []));
+    const x = (at - first) / width,
+      height = Math.max(2, (entries / most) * HEIGHT),
+      red = flagged ? Math.max(2, (flagged / most) * HEIGHT) : 0;
+    const title = draw(
+      "title",
+      {},
+      document.createTextNode(`${spoken(at)} · ${number(entries)}${flagged ? ` · ${_("flagged")} ${number(flagged)}` : ""}`),
+    );
+    return draw(
+      "g",
+      {},
+      title,
+      draw("rect", { x: x + 0.08, width: 0.84, y: HEIGHT - height, height, class: "bar" }),
+      ...(red ? [draw("rect", { x: x + 0.08, width: 0.84, y: HEIGHT - red, height: red, class: "red" })] : []),
+    );
   });
   const brush = draw("rect", { y: 0, height: HEIGHT, class: "brush" });
   const svg = draw("svg", { viewBox: `0 0 ${count} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, ...columns, brush);
-  const slider = (/** @type {string} */ name) => make("input", { type: "range", min: "0", max: String(count), step: "1", "aria-label": name });
-  const start = slider(_("From")), end = slider(_("To, not included"));
-  const said = make("span.small.muted"), clear = make("button.link", { type: "button" }, _("All times"));
-  container.append(svg, make("div.sliders", make("label.small", _("From"), start), make("label.small", _("To, not included"), end)), make("div.between", said, clear));
+  const slider = (/** @type {string} */ name) =>
+    make("input", { type: "range", min: "0", max: String(count), step: "1", "aria-label": name });
+  const start = slider(_("From")),
+    end = slider(_("To, not included"));
+  const said = make("span.small.muted"),
+    clear = make("button.link", { type: "button" }, _("All times"));
+  container.append(
+    svg,
+    make("div.sliders", make("label.small", _("From"), start), make("label.small", _("To, not included"), end)),
+    make("div.between", said, clear),
+  );
 
   function show() {
     brush.setAttribute("x", String(a));

@@ -6,7 +6,9 @@ import { prove } from "./proof.js";
 
 /** What the API answers; words for its errors belong to the page. @param {string} path @returns {Promise<any>} */
 async function read(path) {
-  const response = await fetch(`/api/v1${path}`, { headers: { Accept: "application/json" } }).catch(() => Promise.reject({ code: "network", message: "" }));
+  const response = await fetch(`/api/v1${path}`, { headers: { Accept: "application/json" } }).catch(() =>
+    Promise.reject({ code: "network", message: "" }),
+  );
   const answer = await response.json().catch(() => null);
   if (!response.ok || !answer) throw { code: answer?.code ?? "internal", message: answer?.message ?? `HTTP ${response.status}` };
   return answer;

@@ -8,7 +8,10 @@ import { facts, isIntact, said } from "./verdict.js";
 /** @typedef {import("./merkle.js").Checkpoint} Checkpoint */
 /** @typedef {import("./proof.js").Proof} Proof */
 
-const result = one("#verify-result"), button = one("#verify-now"), chosen = one("#verify-load"), saving = one("#verify-save");
+const result = one("#verify-result"),
+  button = one("#verify-now"),
+  chosen = one("#verify-load"),
+  saving = one("#verify-save");
 /** Ends the worker that runs. */
 let running = new AbortController();
 
@@ -18,8 +21,18 @@ const proved = (before, signal) =>
     if (!globalThis.crypto?.subtle) throw new Error(_("This browser computes no checksums on pages without https."));
     const worker = new Worker(new URL("./verifier.js", import.meta.url), { type: "module" });
     signal.addEventListener("abort", () => (worker.terminate(), reject(signal.reason)));
-    worker.addEventListener("error", () => reject(new Error(_("Nothing was verified: this browser did not start the part of the page that computes. Load the page again, or use another browser."))));
-    worker.addEventListener("message", ({ data }) => (data.progress ? show(data.progress) : data.proof ? resolve(data.proof) : reject(data.problem)));
+    worker.addEventListener("error", () =>
+      reject(
+        new Error(
+          _(
+            "Nothing was verified: this browser did not start the part of the page that computes. Load the page again, or use another browser.",
+          ),
+        ),
+      ),
+    );
+    worker.addEventListener("message", ({ data }) =>
+      data.progress ? show(data.progress) : data.proof ? resolve(data.proof) : reject(data.problem),
+    );
     worker.postMessage({ before });
   });
 
@@ -50,9 +63,15 @@ async function verify(before, isFile) {
     const proof = await proved(before, running.signal);
     // A checkpoint that caught something is evidence: it is never written over.
     if (isIntact(proof)) keep(proof.now);
-    conclude(isIntact(proof) ? "intact" : "broken", [...said(proof, before, isFile), facts(proof.now, ((performance.now() - began) / 1000).toFixed(1))]);
+    conclude(isIntact(proof) ? "intact" : "broken", [
+      ...said(proof, before, isFile),
+      facts(proof.now, ((performance.now() - began) / 1000).toFixed(1)),
+    ]);
   } catch (error) {
-    if (running.signal.aborted) conclude("cancelled", [make("p.warn", _("Cancelled: this says nothing about the log. The checkpoint that this browser keeps is as it was."))]);
+    if (running.signal.aborted)
+      conclude("cancelled", [
+        make("p.warn", _("Cancelled: this says nothing about the log. The checkpoint that this browser keeps is as it was.")),
+      ]);
     else conclude("failed", [make("p.error", { role: "alert" }, sentence(error))]);
   } finally {
     running.abort(); // a worker that is done has no more to do

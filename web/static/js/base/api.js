@@ -21,12 +21,19 @@ export async function call(method, path, body, more = {}) {
   if (method !== "GET") headers["X-CSRF-Token"] = page.csrf;
   let response;
   try {
-    response = await fetch(`/api/v1${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: more.signal, credentials: "same-origin" });
+    response = await fetch(`/api/v1${path}`, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: more.signal,
+      credentials: "same-origin",
+    });
   } catch (error) {
     if (/** @type {any} */ (error).name === "AbortError") throw error;
     throw new ApiError(0, { code: "network", message: _("No answer from the server. What you did is kept.") });
   }
-  const answer = response.status === 204 ? null : await response.json().catch((error) => (error.name === "AbortError" ? Promise.reject(error) : null));
+  const answer =
+    response.status === 204 ? null : await response.json().catch((error) => (error.name === "AbortError" ? Promise.reject(error) : null));
   if (!response.ok) throw new ApiError(response.status, answer);
   return answer;
 }

@@ -21,7 +21,18 @@ export function areaOf(text) {
   const numbers = text.split(",").map(Number);
   if (numbers.length === 4 && numbers.every(Number.isFinite)) {
     const [w, s, e, n] = numbers;
-    return { type: "Polygon", coordinates: [[[w, s], [e, s], [e, n], [w, n], [w, s]]] };
+    return {
+      type: "Polygon",
+      coordinates: [
+        [
+          [w, s],
+          [e, s],
+          [e, n],
+          [w, n],
+          [w, s],
+        ],
+      ],
+    };
   }
   try {
     return JSON.parse(text);
@@ -64,7 +75,12 @@ export function sure(button, text) {
       resolve(answer);
     };
     const yes = make("button.primary", { type: "button", onclick: () => done(true) }, _("Yes"));
-    const asked = make("span.sure", { role: "group", "aria-label": text }, make("span", { dir: "auto" }, text), make("span.actions", yes, make("button", { type: "button", onclick: () => done(false) }, _("No"))));
+    const asked = make(
+      "span.sure",
+      { role: "group", "aria-label": text },
+      make("span", { dir: "auto" }, text),
+      make("span.actions", yes, make("button", { type: "button", onclick: () => done(false) }, _("No"))),
+    );
     asked.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && done(false));
     button.hidden = true;
     button.after(asked);

@@ -13,7 +13,9 @@ const krw = new Intl.NumberFormat("ko-KR", { maximumFractionDigits: 0 });
  * @param {string} text @param {Record<string, string | number>} [values] */
 export function _(text, values = {}) {
   const found = page.messages[text] || text;
-  return found.replace(/%\((\w+)\)s/g, (/** @type {string} */ all, /** @type {string} */ name) => (name in values ? String(values[name]) : all));
+  return found.replace(/%\((\w+)\)s/g, (/** @type {string} */ all, /** @type {string} */ name) =>
+    name in values ? String(values[name]) : all,
+  );
 }
 
 /** The sentence for one or for many of what is counted; `%(count)s` is the count, written out. Both are sentences, so that they can be found.
@@ -49,6 +51,9 @@ export const sentence = (error) => page.words.errors[error?.code] ?? error?.mess
 /** How fresh and how good one kind is, in a few words; "" when nothing is known.
  * @param {number | undefined} age @param {number | undefined} quality */
 export function worth(age, quality) {
-  const parts = [age === undefined ? "" : _("%(days)s d", { days: number(age) }), quality === undefined ? "" : _("Q%(quality)s", { quality })];
+  const parts = [
+    age === undefined ? "" : _("%(days)s d", { days: number(age) }),
+    quality === undefined ? "" : _("Q%(quality)s", { quality }),
+  ];
   return parts.filter(Boolean).join(" · ");
 }

@@ -3,7 +3,12 @@
 import { one } from "./dom.js";
 
 const TOOLS = /** @type {Record<string, string>} */ ({ p: "polygon", r: "rectangle", t: "tiles" });
-const ARROWS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
+const ARROWS = /** @type {Record<string, [number, number]>} */ ({
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+});
 const STEP = 90; // pixels
 const SWITCH = "single-keys";
 
@@ -17,13 +22,14 @@ export function wireKeys(acts) {
   addEventListener("keydown", (event) => {
     const target = /** @type {any} */ (event.target);
     if (sheet.open || target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, dialog")) return;
-    if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z") return event.preventDefault(), acts.undo();
+    if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z")
+      return (event.preventDefault(), acts.undo());
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") return acts.cancel();
     // MapLibre pans by itself while its canvas has the focus; radio buttons and scrolled lists use the arrows too.
     if (ARROWS[event.key] && !target.closest(".maplibregl-canvas-container, [type=radio], .scroll")) {
       const [x, y] = ARROWS[event.key];
-      return event.preventDefault(), acts.pan([x * STEP, y * STEP]);
+      return (event.preventDefault(), acts.pan([x * STEP, y * STEP]));
     }
     if (!lettersWork()) return;
     if (event.key === "?") return sheet.showModal();

@@ -33,10 +33,13 @@ export function remember(map) {
 
 /** Take the state from the address, as far as it makes sense. @returns {{view: number[] | null, area: Area | null, dropped: string[]}} */
 export function remembered() {
-  const hash = location.hash === "#back" ? sessionStorage.getItem("explore") ?? "" : location.hash;
+  const hash = location.hash === "#back" ? (sessionStorage.getItem("explore") ?? "") : location.hash;
   const words = new URLSearchParams(hash.slice(1));
   state.leave = words.get("b") === "0";
-  const chosen = words.get("d")?.split(",").filter((kind) => page.kinds.includes(kind));
+  const chosen = words
+    .get("d")
+    ?.split(",")
+    .filter((kind) => page.kinds.includes(kind));
   if (chosen?.length) state.kinds = chosen;
   if (page.words.purposes[words.get("p") ?? ""]) state.purpose = words.get("p") ?? "research";
   if (/^[a-z]{1,20}$/.test(words.get("by") ?? "")) state.by = words.get("by") ?? "available";
@@ -46,7 +49,10 @@ export function remembered() {
 
 /** @param {URLSearchParams} words @returns {Area | null} */
 function areaOf(words) {
-  const ring = words.get("a")?.split(";").map((at) => /** @type {[number, number]} */ (at.split(",").map(Number)));
+  const ring = words
+    .get("a")
+    ?.split(";")
+    .map((at) => /** @type {[number, number]} */ (at.split(",").map(Number)));
   if (ring && ring.length >= 3 && ring.flat().every(Number.isFinite)) return { type: "outline", ring };
   const keys = keysOf(words.get("t"));
   if (keys.length) return { type: "tiles", keys };
@@ -57,7 +63,9 @@ function areaOf(words) {
 /** Quadkeys with what they all begin with written once: `13201233.00112233,00112301`. @param {string[]} keys */
 export function shortened(keys) {
   if (keys.length < 2) return keys.join("");
-  const sorted = [...keys].sort(), first = sorted[0], last = sorted[sorted.length - 1];
+  const sorted = [...keys].sort(),
+    first = sorted[0],
+    last = sorted[sorted.length - 1];
   let same = 0;
   while (same < first.length - 1 && first[same] === last[same]) same++;
   return same ? `${first.slice(0, same)}.${sorted.map((key) => key.slice(same)).join(",")}` : sorted.join(",");
@@ -66,7 +74,10 @@ export function shortened(keys) {
 /** @param {string | null} text */
 export function keysOf(text) {
   const [head, rest] = text?.includes(".") ? text.split(".") : ["", text ?? ""];
-  return rest.split(",").map((key) => head + key).filter((key) => /^[0-3]{16}$/.test(key));
+  return rest
+    .split(",")
+    .map((key) => head + key)
+    .filter((key) => /^[0-3]{16}$/.test(key));
 }
 
 /** Polygons as short text: each coordinate as the difference to the one before, five bits a sign; `.` parts rings and `~` polygons.
@@ -75,18 +86,21 @@ export function packed(geo) {
   let [lon, lat] = [0, 0];
   const polygons = geo.type === "Polygon" ? [geo.coordinates] : geo.coordinates;
   const ringText = (/** @type {number[][]} */ ring) =>
-    ring.map(([x, y]) => {
-      const [east, north] = [Math.round(x * PARTS), Math.round(y * PARTS)];
-      const text = number(east - lon) + number(north - lat);
-      [lon, lat] = [east, north];
-      return text;
-    }).join("");
+    ring
+      .map(([x, y]) => {
+        const [east, north] = [Math.round(x * PARTS), Math.round(y * PARTS)];
+        const text = number(east - lon) + number(north - lat);
+        [lon, lat] = [east, north];
+        return text;
+      })
+      .join("");
   return polygons.map((/** @type {any[]} */ rings) => rings.map(ringText).join(".")).join("~");
 }
 
 /** @param {number} value a whole number below 2 ** 36 */
 function number(value) {
-  let rest = value < 0 ? -2 * value - 1 : 2 * value, text = "";
+  let rest = value < 0 ? -2 * value - 1 : 2 * value,
+    text = "";
   for (; rest >= 32; rest = Math.floor(rest / 32)) text += SIGNS[(rest % 32) + 32];
   return text + SIGNS[rest];
 }
@@ -96,7 +110,8 @@ export function unpacked(text) {
   if (!/^[\w~.-]+$/.test(text)) return null;
   let [lon, lat] = [0, 0];
   const ring = (/** @type {string} */ part) => {
-    const steps = numbers(part), places = [];
+    const steps = numbers(part),
+      places = [];
     for (let i = 0; i + 1 < steps.length; i += 2) places.push([(lon += steps[i]) / PARTS, (lat += steps[i + 1]) / PARTS]);
     return places;
   };

@@ -32,7 +32,10 @@ export function wireAreas(use, problem) {
     tell(one("#typed-error"), typeof found === "string" ? found : "");
     if (typeof found !== "string") use.outline(found);
   });
-  one("#pasted").addEventListener("submit", (/** @type {any} */ event) => (event.preventDefault(), take(one("textarea", event.target).value)));
+  one("#pasted").addEventListener(
+    "submit",
+    (/** @type {any} */ event) => (event.preventDefault(), take(one("textarea", event.target).value)),
+  );
   const chooser = one("#area-file");
   chooser.addEventListener("change", () => read(chooser.files[0]).then(() => (chooser.value = "")));
   const body = document.body;
@@ -44,7 +47,9 @@ export function wireAreas(use, problem) {
 
 /** Lists of saved areas, places and permits, filled when they are opened. @param {(geo: any) => void} use */
 function wireSaved(use) {
-  const details = one("#saved"), list = one("#saved-list"), note = one("#saved-error");
+  const details = one("#saved"),
+    list = one("#saved-list"),
+    note = one("#saved-error");
   /** @param {() => Promise<any>} act */
   const attempt = async (act) => {
     try {
@@ -62,7 +67,9 @@ function wireSaved(use) {
       const mark = ++asked;
       const [{ areas }, { places }, { permits }] = await Promise.all([get("/areas"), get("/places"), get("/permits")]);
       if (mark !== asked) return;
-      const mine = areas.map((/** @type {any} */ one_) => entry(one_.name, `${km2(one_.area_km2)} km²`, () => use(one_.region), rename(one_), remove(one_)));
+      const mine = areas.map((/** @type {any} */ one_) =>
+        entry(one_.name, `${km2(one_.area_km2)} km²`, () => use(one_.region), rename(one_), remove(one_)),
+      );
       const held = permits.map((/** @type {any} */ permit) => entry(permit.number, _("permit area"), () => use(polygonal(permit.area))));
       list.replaceChildren(...mine, ...held, ...(mine.length + held.length ? [] : [make("li.muted.small", _("Nothing is saved yet."))]));
       const choice = one("#places");
@@ -70,20 +77,44 @@ function wireSaved(use) {
       choice.replaceChildren(make("option", { value: "" }, "–"), ...places.map((/** @type {string} */ name) => make("option", name)));
     });
   const remove = (/** @type {any} */ saved) =>
-    make("button.link.small", { type: "button", "aria-label": _("Delete %(name)s", { name: saved.name }), onclick: () => attempt(async () => (await del(saved.id), fill())) }, _("Delete"));
+    make(
+      "button.link.small",
+      {
+        type: "button",
+        "aria-label": _("Delete %(name)s", { name: saved.name }),
+        onclick: () => attempt(async () => (await del(saved.id), fill())),
+      },
+      _("Delete"),
+    );
   const rename = (/** @type {any} */ saved) =>
-    make("button.link.small", { type: "button", "aria-label": _("Rename %(name)s", { name: saved.name }), onclick: (/** @type {any} */ event) => askName(event.target.closest("li"), saved) }, _("Rename"));
+    make(
+      "button.link.small",
+      {
+        type: "button",
+        "aria-label": _("Rename %(name)s", { name: saved.name }),
+        onclick: (/** @type {any} */ event) => askName(event.target.closest("li"), saved),
+      },
+      _("Rename"),
+    );
   const askName = (/** @type {HTMLElement} */ item, /** @type {any} */ saved) => {
     const input = make("input", { value: saved.name, maxlength: "120", required: true, "aria-label": _("Name") });
-    const submit = (/** @type {any} */ event) => (event.preventDefault(), attempt(async () => (await patch(saved.id, input.value), fill())));
+    const submit = (/** @type {any} */ event) => (
+      event.preventDefault(),
+      attempt(async () => (await patch(saved.id, input.value), fill()))
+    );
     item.replaceChildren(make("form.row", { onsubmit: submit }, input, make("button", _("Save"))));
     input.focus();
   };
   details.addEventListener("toggle", () => details.open && fill());
-  one("#places").addEventListener("change", (/** @type {any} */ event) => event.target.value && attempt(async () => use((await get(`/places/${encodeURIComponent(event.target.value)}`)).region)));
+  one("#places").addEventListener(
+    "change",
+    (/** @type {any} */ event) =>
+      event.target.value && attempt(async () => use((await get(`/places/${encodeURIComponent(event.target.value)}`)).region)),
+  );
   one("#save-area").addEventListener("submit", (/** @type {any} */ event) => {
     event.preventDefault();
-    const name = one("[name=name]", event.target), region = shape();
+    const name = one("[name=name]", event.target),
+      region = shape();
     if (region) attempt(async () => (await post("/areas", { name: name.value, region }), (name.value = ""), await fill()));
     else tell(note, _("Draw an area first; single tiles are not saved."));
   });
@@ -109,5 +140,10 @@ export function typedBox(form) {
   if (![w, s, e, n].every(Number.isFinite)) return _("Four numbers in degrees are needed.");
   if (!(w < e && s < n)) return _("West must be smaller than east, and south smaller than north.");
   if (w < -180 || e > 180 || s < -85 || n > 85) return _("Longitude is within ±180 and latitude within ±85 degrees.");
-  return [[w, s], [e, s], [e, n], [w, n]];
+  return [
+    [w, s],
+    [e, s],
+    [e, n],
+    [w, n],
+  ];
 }

@@ -35,14 +35,20 @@ follow((answer) => {
 function example() {
   const [w, s, e, n] = page.example;
   const [dx, dy] = [(e - w) / 20, (n - s) / 20];
-  useOutline([[w + dx, s + dy], [e - dx, s + dy], [e - dx, n - dy], [w + dx, n - dy]]);
+  useOutline([
+    [w + dx, s + dy],
+    [e - dx, s + dy],
+    [e - dx, n - dy],
+    [w + dx, n - dy],
+  ]);
 }
 
 /** @param {[number, number][]} ring */
 function useOutline(ring) {
   const shown = tools?.show(closed(ring));
   if (map) {
-    const lons = ring.map((at) => at[0]), lats = ring.map((at) => at[1]);
+    const lons = ring.map((at) => at[0]),
+      lats = ring.map((at) => at[1]);
     map.fitBounds([Math.min(...lons), Math.min(...lats), Math.max(...lons), Math.max(...lats)], { padding: 60, maxZoom: 16 });
   }
   setArea(map && !shown ? { type: "region", geo: { type: "Polygon", coordinates: [closed(ring)] } } : { type: "outline", ring });
@@ -60,7 +66,9 @@ let asks = 0;
 
 /** Ask about each tile: hatch what is refused on the map, and fill the list when it is open. @param {any} answer an estimate or null */
 async function fillList(answer) {
-  const mine = ++asks, body = answer && wanted(), isOpen = one("#tile-list").open;
+  const mine = ++asks,
+    body = answer && wanted(),
+    isOpen = one("#tile-list").open;
   if (!body || (!isOpen && !answer.refusals.length)) return hatchRefused(maps, map, []);
   try {
     const found = await tilesOf(body);
@@ -109,13 +117,15 @@ function showMap() {
 }
 
 function showTool(/** @type {string} */ tool) {
-  for (const button of all("[data-tool]")) if (button.dataset.tool !== "clear") button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
+  for (const button of all("[data-tool]"))
+    if (button.dataset.tool !== "clear") button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
   const hints = {
     polygon: _("Click corner after corner; Enter or a click on the first corner finishes, Esc cancels."),
     rectangle: _("Click one corner, then the opposite one."),
     tiles: _("Click tiles to add or remove them."),
   };
-  one("#tool-hint").textContent = /** @type {any} */ (hints)[tool] ?? _("Choose a tool, then click on the map. Corners can be dragged; the price follows.");
+  one("#tool-hint").textContent =
+    /** @type {any} */ (hints)[tool] ?? _("Choose a tool, then click on the map. Corners can be dragged; the price follows.");
 }
 
 /** @param {string} key */
@@ -152,7 +162,11 @@ function wireControls() {
   wireKeys({ choose, undo: undoLast, pan: (step) => map?.panBy(step), cancel: () => tools?.tool() && choose(tools.tool()) });
   one("#undo").addEventListener("click", undoLast);
   for (const link of all("header [data-login]")) link.href = LOGIN;
-  document.addEventListener("click", (/** @type {any} */ event) => event.target.closest?.("[data-language], [data-login]") && keepUnfinished(), { capture: true });
+  document.addEventListener(
+    "click",
+    (/** @type {any} */ event) => event.target.closest?.("[data-language], [data-login]") && keepUnfinished(),
+    { capture: true },
+  );
   one("#price").addEventListener("click", (/** @type {any} */ event) => {
     if (event.target.id === "example") example();
     if (event.target.id === "leave-barely") change({ leave: !state.leave });
@@ -174,7 +188,11 @@ function keepUnfinished() {
 async function openMap(view) {
   maps = await import("../map/map.js");
   if (!maps.canDraw()) throw new Error("no WebGL 2");
-  const options = view ? { zoom: view[0], center: [view[2], view[1]] } : page.bounds ? { bounds: page.bounds, fitBoundsOptions: { padding: 40, maxZoom: 14 } } : {};
+  const options = view
+    ? { zoom: view[0], center: [view[2], view[1]] }
+    : page.bounds
+      ? { bounds: page.bounds, fitBoundsOptions: { padding: 40, maxZoom: 14 } }
+      : {};
   const made = await maps.createMap(one("#map"), options);
   const { coverage, colourControl, WAYS } = await import("../map/coverage.js");
   if (!WAYS.includes(state.by)) state.by = WAYS[0];
@@ -185,7 +203,11 @@ async function openMap(view) {
   addMarks(maps, made);
   map = made;
   const { drawing } = await import("../map/draw.js");
-  tools = drawing(made, { onOutline: (ring, done) => setArea({ type: "outline", ring: ring.slice(0, -1) }, done), onTile: toggleTile, onTool: showTool });
+  tools = drawing(made, {
+    onOutline: (ring, done) => setArea({ type: "outline", ring: ring.slice(0, -1) }, done),
+    onTile: toggleTile,
+    onTool: showTool,
+  });
   made.on("moveend", () => remember(map));
 }
 
@@ -197,7 +219,12 @@ async function start() {
   } catch (error) {
     if (maps?.canDraw() !== false) console.error(error); // a browser without WebGL 2 is no failure, everything else is
     document.documentElement.dataset.map = "none";
-    tell(one("#map-note"), page.hasVendor ? _("This browser cannot draw the map. Type a box instead: price and list work the same.") : _("The map files are missing; on the server, run: python hatch_build.py"));
+    tell(
+      one("#map-note"),
+      page.hasVendor
+        ? _("This browser cannot draw the map. Type a box instead: price and list work the same.")
+        : _("The map files are missing; on the server, run: python hatch_build.py"),
+    );
     one("#typed").open = true;
   }
   if (area?.type === "outline") tools?.show(closed(area.ring));

@@ -28,7 +28,13 @@ export function regionOf(text) {
 }
 
 const malformed = () => new NoArea("region.malformed", _("This is neither GeoJSON nor KML nor WKT that describes an area."));
-const notDegrees = () => new NoArea("area.not_degrees", _("The coordinates are not degrees; they look like metres (EPSG:5186 or UTM, for example). Export the file again in WGS 84 (EPSG:4326), longitude first."));
+const notDegrees = () =>
+  new NoArea(
+    "area.not_degrees",
+    _(
+      "The coordinates are not degrees; they look like metres (EPSG:5186 or UTM, for example). Export the file again in WGS 84 (EPSG:4326), longitude first.",
+    ),
+  );
 
 /** Two coordinates, to a centimetre; the same place twice in a row is one. @param {any[]} ring @returns {[number, number][]} */
 function tidy(ring) {
@@ -49,7 +55,11 @@ function fromGeojson(text) {
     throw malformed();
   }
   const crs = geo.crs?.properties?.name ?? (geo.crs ? "?" : "");
-  if (crs && !WGS84.test(crs)) throw new NoArea("area.crs", _("The file says that it is in %(crs)s. Export it again in WGS 84 (EPSG:4326), longitude first.", { crs: String(crs).slice(0, 60) }));
+  if (crs && !WGS84.test(crs))
+    throw new NoArea(
+      "area.crs",
+      _("The file says that it is in %(crs)s. Export it again in WGS 84 (EPSG:4326), longitude first.", { crs: String(crs).slice(0, 60) }),
+    );
   try {
     return polygonsOf(geo);
   } catch {
@@ -60,21 +70,34 @@ function fromGeojson(text) {
 /** @param {string} text @returns {any[][]} */
 function fromKml(text) {
   const xml = new DOMParser().parseFromString(text, "application/xml");
-  if (xml.querySelector("parsererror") || !/^(kml|Document|Folder|Placemark|Polygon|MultiGeometry)$/.test(xml.documentElement.localName)) throw malformed();
+  if (xml.querySelector("parsererror") || !/^(kml|Document|Folder|Placemark|Polygon|MultiGeometry)$/.test(xml.documentElement.localName))
+    throw malformed();
   const within = (/** @type {Element} */ node, /** @type {string} */ name) => [...node.getElementsByTagNameNS("*", name)];
   const ring = (/** @type {Element} */ boundary) => {
     const [coordinates] = within(boundary, "coordinates");
-    return (coordinates?.textContent ?? "").trim().split(/\s+/).map((at) => at.split(",").map(Number));
+    return (coordinates?.textContent ?? "")
+      .trim()
+      .split(/\s+/)
+      .map((at) => at.split(",").map(Number));
   };
-  return within(xml.documentElement, "Polygon").map((polygon) => [...within(polygon, "outerBoundaryIs"), ...within(polygon, "innerBoundaryIs")].map(ring));
+  return within(xml.documentElement, "Polygon").map((polygon) =>
+    [...within(polygon, "outerBoundaryIs"), ...within(polygon, "innerBoundaryIs")].map(ring),
+  );
 }
 
 /** @param {string} text @returns {any[][]} */
 function fromWkt(text) {
   const found = /^(?:SRID=(\d+);)?\s*(MULTIPOLYGON|POLYGON)\s*Z?\s*(\(.*\))$/is.exec(text);
   if (!found) throw malformed();
-  if (found[1] && found[1] !== "4326") throw new NoArea("area.crs", _("The file says that it is in %(crs)s. Export it again in WGS 84 (EPSG:4326), longitude first.", { crs: `EPSG:${found[1]}` }));
-  const json = found[3].replace(/[-+\d.eE]+(?:\s+[-+\d.eE]+)+/g, (place) => `[${place.trim().split(/\s+/).map(Number).join(",")}]`).replaceAll("(", "[").replaceAll(")", "]");
+  if (found[1] && found[1] !== "4326")
+    throw new NoArea(
+      "area.crs",
+      _("The file says that it is in %(crs)s. Export it again in WGS 84 (EPSG:4326), longitude first.", { crs: `EPSG:${found[1]}` }),
+    );
+  const json = found[3]
+    .replace(/[-+\d.eE]+(?:\s+[-+\d.eE]+)+/g, (place) => `[${place.trim().split(/\s+/).map(Number).join(",")}]`)
+    .replaceAll("(", "[")
+    .replaceAll(")", "]");
   try {
     const nested = JSON.parse(json);
     return found[2].toUpperCase() === "POLYGON" ? [nested] : nested;

@@ -24,13 +24,29 @@ export function byLayer(lines) {
 export function priceList(answer) {
   const refused = answer.refusals ?? [];
   const known = byLayer(answer.lines);
-  const shown = known.map((layer) => layerItem(layer, refused.filter((/** @type {any} */ one) => same(one, layer)), answer.cells));
+  const shown = known.map((layer) =>
+    layerItem(
+      layer,
+      refused.filter((/** @type {any} */ one) => same(one, layer)),
+      answer.cells,
+    ),
+  );
   const rest = refused.filter((/** @type {any} */ one) => !known.some((layer) => same(one, layer)));
   return [
-    make("div.facts", fact(area(answer.area_km2), "km²"), fact(number(answer.tiles), n_("tile", "tiles", answer.tiles)), fact(...measured(answer.bytes))),
+    make(
+      "div.facts",
+      fact(area(answer.area_km2), "km²"),
+      fact(number(answer.tiles), n_("tile", "tiles", answer.tiles)),
+      fact(...measured(answer.bytes)),
+    ),
     make("ul.lines", shown, rest.map(refusedItem), missing(answer)),
     barely(answer.barely),
-    make("div.totals", row(_("Subtotal"), won(answer.subtotal)), row([_("VAT"), "10%"].join(" "), won(answer.vat)), make("div.total", make("span", _("Total")), make("span", { id: "total" }, won(answer.total)))),
+    make(
+      "div.totals",
+      row(_("Subtotal"), won(answer.subtotal)),
+      row([_("VAT"), "10%"].join(" "), won(answer.vat)),
+      make("div.total", make("span", _("Total")), make("span", { id: "total" }, won(answer.total))),
+    ),
   ].filter(Boolean);
 }
 
@@ -38,14 +54,30 @@ export function priceList(answer) {
 function missing(answer) {
   const there = new Set([...answer.lines, ...answer.refusals].map((one) => one.kind));
   const absent = state.kinds.filter((kind) => !there.has(kind));
-  return absent.map((kind) => make("li", { "data-missing": kind }, make(`span.swatch.${kind}`, { "aria-hidden": "true" }), make("span.what", word("kinds", kind)), make("span.sub", _("No data on offer in this area."))));
+  return absent.map((kind) =>
+    make(
+      "li",
+      { "data-missing": kind },
+      make(`span.swatch.${kind}`, { "aria-hidden": "true" }),
+      make("span.what", word("kinds", kind)),
+      make("span.sub", _("No data on offer in this area.")),
+    ),
+  );
 }
 
 /** @param {any} found tiles of which less than 5 % lies in the area */
 function barely(found) {
   if (!found?.tiles) return null;
-  const text = found.left_out ? n_("%(count)s tile barely touched is left out", "%(count)s tiles barely touched are left out", found.tiles) : n_("%(count)s tile barely touched (less than 5 % inside)", "%(count)s tiles barely touched (less than 5 % inside)", found.tiles);
-  return make("p.barely", { "data-barely": String(found.tiles) }, make("span", text), make("b", `${found.left_out ? "+" : "−"}${won(found.amount)}`), make("button.link", { type: "button", id: "leave-barely" }, found.left_out ? _("Take them in") : _("Leave them out")));
+  const text = found.left_out
+    ? n_("%(count)s tile barely touched is left out", "%(count)s tiles barely touched are left out", found.tiles)
+    : n_("%(count)s tile barely touched (less than 5 % inside)", "%(count)s tiles barely touched (less than 5 % inside)", found.tiles);
+  return make(
+    "p.barely",
+    { "data-barely": String(found.tiles) },
+    make("span", text),
+    make("b", `${found.left_out ? "+" : "−"}${won(found.amount)}`),
+    make("button.link", { type: "button", id: "leave-barely" }, found.left_out ? _("Take them in") : _("Leave them out")),
+  );
 }
 
 /** @param {any} a @param {any} b */
@@ -67,9 +99,32 @@ function layerItem(layer, refused, cells) {
     make(`span.swatch.${layer.kind}`, { "aria-hidden": "true" }),
     make("span.what", word("kinds", layer.kind)),
     make("span.sum", won(layer.amount)),
-    make("span.sub", make("a", { href: `/datasets/${layer.org}/${layer.dataset}` }, `${layer.dataset} · ${layer.org}`), make("span", n_("%(count)s tile", "%(count)s tiles", layer.tiles), preview && " · ", preview)),
-    make("span.sub", make("span", [`${word("formats", layer.kind)} ${bytes(layer.bytes)}`, layer.as_of ? _("as of %(date)s", { date: layer.as_of.slice(0, 10) }) : "", noData(layer, refused, cells)].filter(Boolean).flatMap((told, at) => [at ? " · " : "", make("span.nowrap", told)])), make("span", word("licences", layer.licence))),
-    layer.lines.map((/** @type {any} */ line) => make("span.sub", make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`), make("span", won(line.amount)))),
+    make(
+      "span.sub",
+      make("a", { href: `/datasets/${layer.org}/${layer.dataset}` }, `${layer.dataset} · ${layer.org}`),
+      make("span", n_("%(count)s tile", "%(count)s tiles", layer.tiles), preview && " · ", preview),
+    ),
+    make(
+      "span.sub",
+      make(
+        "span",
+        [
+          `${word("formats", layer.kind)} ${bytes(layer.bytes)}`,
+          layer.as_of ? _("as of %(date)s", { date: layer.as_of.slice(0, 10) }) : "",
+          noData(layer, refused, cells),
+        ]
+          .filter(Boolean)
+          .flatMap((told, at) => [at ? " · " : "", make("span.nowrap", told)]),
+      ),
+      make("span", word("licences", layer.licence)),
+    ),
+    layer.lines.map((/** @type {any} */ line) =>
+      make(
+        "span.sub",
+        make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`),
+        make("span", won(line.amount)),
+      ),
+    ),
     owned && make("span.sub", make("span.good", owned)),
     refused.map(refusal),
   );
@@ -83,10 +138,23 @@ function noData(layer, refused, cells) {
 
 /** @param {any} one */
 const refusedItem = (one) =>
-  make("li", make(`span.swatch.${one.kind}`, { "aria-hidden": "true" }), make("span.what", `${one.dataset} · ${one.layer}`), make("span.chip." + one.class, word("classes", one.class)), refusal(one));
+  make(
+    "li",
+    make(`span.swatch.${one.kind}`, { "aria-hidden": "true" }),
+    make("span.what", `${one.dataset} · ${one.layer}`),
+    make("span.chip." + one.class, word("classes", one.class)),
+    refusal(one),
+  );
 
 /** @param {any} one */
-const refusal = (one) => make("span.refused", { "data-code": one.code }, `${sentence(one)} `, one.permit ? make("span.nowrap", `(${one.permit}) `) : null, make("span.nowrap", n_("%(count)s tile left out", "%(count)s tiles left out", one.tiles)));
+const refusal = (one) =>
+  make(
+    "span.refused",
+    { "data-code": one.code },
+    `${sentence(one)} `,
+    one.permit ? make("span.nowrap", `(${one.permit}) `) : null,
+    make("span.nowrap", n_("%(count)s tile left out", "%(count)s tiles left out", one.tiles)),
+  );
 
 /** The way to sign in and back. @param {string} text */
 export const signIn = (text) => make("a.button.primary", { href: LOGIN, "data-login": "" }, text);
@@ -97,11 +165,30 @@ export function priceProblem(error, again) {
     const text = page.signedIn ? _("Your session has ended. Your area is kept.") : _("Sign in to see prices.");
     return [make("div.empty", make("p", text), make("p", signIn(_("Sign in"))))];
   }
-  const parts = [make("p.error", { role: "alert", "data-code": error.code }, error.code === "network" ? _("No answer from the server. Your area is kept.") : /^area\./.test(error.code) ? error.message : sentence(error))];
-  const canPass = error.code === "network" || error.status === 429 || error.status >= 500, isLimited = !page.signedIn && [413, 429].includes(error.status);
-  if (canPass || isLimited) parts.push(make("p.actions", canPass && make("button", { type: "button", onclick: again }, _("Try again")), isLimited && signIn(_("Sign in to go on"))));
+  const parts = [
+    make(
+      "p.error",
+      { role: "alert", "data-code": error.code },
+      error.code === "network"
+        ? _("No answer from the server. Your area is kept.")
+        : /^area\./.test(error.code)
+          ? error.message
+          : sentence(error),
+    ),
+  ];
+  const canPass = error.code === "network" || error.status === 429 || error.status >= 500,
+    isLimited = !page.signedIn && [413, 429].includes(error.status);
+  if (canPass || isLimited)
+    parts.push(
+      make(
+        "p.actions",
+        canPass && make("button", { type: "button", onclick: again }, _("Try again")),
+        isLimited && signIn(_("Sign in to go on")),
+      ),
+    );
   if (/too_large/.test(error.code)) parts.push(make("p.muted.small", make("code", "mapex quote --region part.geojson --purpose research")));
-  if (/too_many_vertices/.test(error.code)) parts.push(make("p.muted.small", make("code", "mapex quote --region area.geojson --simplify 5 --purpose research")));
+  if (/too_many_vertices/.test(error.code))
+    parts.push(make("p.muted.small", make("code", "mapex quote --region area.geojson --simplify 5 --purpose research")));
   if (page.words.errors[error.code] && error.code.startsWith("region.")) parts.push(make("p.muted.small", error.message));
   return parts;
 }

@@ -30,7 +30,8 @@ export function addMarks(maps, map) {
 
 /** Diagonal strokes in the colour of warnings: refused is told by pattern and by the list, not by colour alone. */
 function hatch() {
-  const size = 16, data = new Uint8Array(size * size * 4);
+  const size = 16,
+    data = new Uint8Array(size * size * 4);
   for (let y = 0; y < size; y++) for (let x = 0; x < size; x++) if ((x + y) % 8 < 2) data.set([255, 207, 112, 200], (y * size + x) * 4);
   return { width: size, height: size, data };
 }
@@ -42,7 +43,9 @@ export function light(maps, map) {
   if (!map) return;
   const area = state.area;
   map.getSource("chosen").setData(maps.collection((keys ?? []).map(square)));
-  map.getSource("region").setData(maps.collection(area?.type === "region" ? [{ type: "Feature", properties: {}, geometry: area.geo }] : []));
+  map
+    .getSource("region")
+    .setData(maps.collection(area?.type === "region" ? [{ type: "Feature", properties: {}, geometry: area.geo }] : []));
 }
 
 /** Hatch the tiles of which something chosen is refused; `html[data-refused]` tells how many. @param {any} maps @param {any} map @param {any[]} rows of tiles.js */

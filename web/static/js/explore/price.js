@@ -33,12 +33,25 @@ function show(answer, error) {
   }
   tellList(answer);
   speak(answer);
-  if (!answer) return panel.replaceChildren(make("div.empty", make("p", _("No area yet. Draw one on the map.")), page.example ? make("p", make("button", { type: "button", id: "example" }, _("Try an example area"))) : null));
-  if (!answer.lines.length && !answer.refusals.length) return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
+  if (!answer)
+    return panel.replaceChildren(
+      make(
+        "div.empty",
+        make("p", _("No area yet. Draw one on the map.")),
+        page.example ? make("p", make("button", { type: "button", id: "example" }, _("Try an example area"))) : null,
+      ),
+    );
+  if (!answer.lines.length && !answer.refusals.length)
+    return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
   const problem = make("p.error", { role: "alert", id: "review-error", hidden: true });
   // What is pressed stays where it is while the price above it follows: else a press at that moment, and the focus, would be lost.
   const foot = answer.lines.length ? panel.querySelector(":scope > .sticky") : null;
-  if (!foot) return panel.replaceChildren(...priceList(answer), answer.lines.length ? make("div.sticky", make("b.only-small", won(answer.total)), ...onward()) : "", problem);
+  if (!foot)
+    return panel.replaceChildren(
+      ...priceList(answer),
+      answer.lines.length ? make("div.sticky", make("b.only-small", won(answer.total)), ...onward()) : "",
+      problem,
+    );
   one("b", foot).textContent = won(answer.total);
   while (foot.previousSibling) foot.previousSibling.remove();
   foot.before(...priceList(answer));
@@ -50,7 +63,10 @@ function onward() {
   const note = (/** @type {string} */ text) => make("span.small.muted", text);
   if (!page.signedIn) return [note(_("Tiles that your organisation owns already cost nothing")), signIn(_("Sign in to buy"))];
   if (page.role !== "member") return [note(sentence({ code: "role.member" }))];
-  return [note(_("Held for 15 minutes at the next step")), make("button.primary.big", { type: "button", id: "review", onclick: review }, _("Review and buy"))];
+  return [
+    note(_("Held for 15 minutes at the next step")),
+    make("button.primary.big", { type: "button", id: "review", onclick: review }, _("Review and buy")),
+  ];
 }
 
 let telling = 0;
@@ -58,7 +74,13 @@ let telling = 0;
 /** Say the total to screen readers, once it has come to rest. @param {any} answer */
 function speak(answer) {
   clearTimeout(telling);
-  telling = window.setTimeout(() => (one("#spoken").textContent = answer?.lines.length ? n_("Total %(total)s for %(count)s tile", "Total %(total)s for %(count)s tiles", answer.tiles, { total: won(answer.total) }) : ""), 1000);
+  telling = window.setTimeout(
+    () =>
+      (one("#spoken").textContent = answer?.lines.length
+        ? n_("Total %(total)s for %(count)s tile", "Total %(total)s for %(count)s tiles", answer.tiles, { total: won(answer.total) })
+        : ""),
+    1000,
+  );
 }
 
 /** @param {any} error */
@@ -112,7 +134,7 @@ export function pricing(show, busy) {
       const mine = running;
       try {
         const answer = await post("/estimates", body, { signal: mine.signal });
-        if (mine === running && !mine.signal.aborted) busy(false), show(answer, null);
+        if (mine === running && !mine.signal.aborted) (busy(false), show(answer, null));
       } catch (error) {
         if (/** @type {any} */ (error).name === "AbortError" || mine.signal.aborted) return;
         busy(false);

@@ -8,13 +8,18 @@ import { maplibregl } from "./map.js";
 export const WAYS = ["available", "fresh", "quality"];
 /** Five classes of cividis, cut at its light part: light is fresh and good. */
 export const CLASSES = ["#fde737", "#d1bf63", "#a69d75", "#7c7b78", "#535a6c"];
-const ALL = "#2185c4", SOME = "#4b4777", UNKNOWN = "#1d2a3b";
+const ALL = "#2185c4",
+  SOME = "#4b4777",
+  UNKNOWN = "#1d2a3b";
 /** Days up to which each class goes, and the quality from which on. */
-const DAYS = [30, 90, 180, 365], QUALITIES = [95, 85, 70, 50];
+const DAYS = [30, 90, 180, 365],
+  QUALITIES = [95, 85, 70, 50];
 /** Finest zoom of coverage tiles: their squares are sale cells from here on. */
 const FINEST = 11;
 /** From here on numbers are in the cells; the colours fade between `FADE` and `FAINT`, so that what is drawn on them can be read. */
-const NEAR = 14.4, FADE = 15, FAINT = 17;
+const NEAR = 14.4,
+  FADE = 15,
+  FAINT = 17;
 
 /** Coverage on a map.
  * @param {any} map @param {{kinds: string[], by: string, tiles?: string, busy?: () => boolean}} options `tiles`: address of the tiles;
@@ -24,9 +29,21 @@ export function coverage(map, { kinds, by, tiles = "/map/coverage/{z}/{x}/{y}.mv
   map.addSource("coverage", { type: "vector", tiles: [location.origin + tiles], minzoom: 0, maxzoom: FINEST });
   const from = { source: "coverage", "source-layer": "coverage" };
   map.addLayer({ id: "coverage", type: "fill", ...from, paint: { "fill-antialias": false } });
-  map.addLayer({ id: "coverage-edge", type: "line", ...from, paint: { "line-color": "#8fb2d6", "line-opacity": ["interpolate", ["linear"], ["zoom"], 8, 0.1, 13, 0.55], "line-width": 0.7 } });
+  map.addLayer({
+    id: "coverage-edge",
+    type: "line",
+    ...from,
+    paint: { "line-color": "#8fb2d6", "line-opacity": ["interpolate", ["linear"], ["zoom"], 8, 0.1, 13, 0.55], "line-width": 0.7 },
+  });
   const label = { "text-size": ["interpolate", ["linear"], ["zoom"], NEAR, 13, FAINT, 18], "text-allow-overlap": true, "text-padding": 0 };
-  map.addLayer({ id: "coverage-number", type: "symbol", minzoom: NEAR, ...from, layout: label, paint: { "text-color": "#ffffff", "text-halo-color": "#0a1420", "text-halo-width": 1.6 } });
+  map.addLayer({
+    id: "coverage-number",
+    type: "symbol",
+    minzoom: NEAR,
+    ...from,
+    layout: label,
+    paint: { "text-color": "#ffffff", "text-halo-color": "#0a1420", "text-halo-width": 1.6 },
+  });
   let chosen = kinds;
   /** @param {string[]} kinds @param {string} by */
   const show = (kinds, by) => {
@@ -53,7 +70,8 @@ const countOf = (kinds) => ["+", 0, ...kinds.map((kind) => ["case", ["has", kind
 /** @param {string[]} kinds @param {string} by */
 function colour(kinds, by) {
   if (by === "fresh") return ["step", ageOf(kinds), ...CLASSES.flatMap((shade, i) => (i ? [DAYS[i - 1] + 1, shade] : [shade]))];
-  if (by === "quality") return ["step", qualityOf(kinds), UNKNOWN, 0, CLASSES[4], ...[...QUALITIES].reverse().flatMap((from, i) => [from, CLASSES[3 - i]])];
+  if (by === "quality")
+    return ["step", qualityOf(kinds), UNKNOWN, 0, CLASSES[4], ...[...QUALITIES].reverse().flatMap((from, i) => [from, CLASSES[3 - i]])];
   return kinds.length > 1 ? ["interpolate", ["linear"], countOf(kinds), 1, SOME, kinds.length, ALL] : ALL;
 }
 
@@ -78,7 +96,9 @@ export function legend(by) {
   }
   if (by === "quality") {
     const names = QUALITIES.map((from, i) => (i ? `${from} – ${QUALITIES[i - 1] - 1}` : _("%(from)s or more", { from })));
-    return [...names, _("below %(to)s", { to: QUALITIES[3] })].map((name, i) => entry(`class${i}`, name)).concat(entry("unknown", _("unknown")));
+    return [...names, _("below %(to)s", { to: QUALITIES[3] })]
+      .map((name, i) => entry(`class${i}`, name))
+      .concat(entry("unknown", _("unknown")));
   }
   return [entry("all", _("all chosen data")), entry("some", _("some of it"))];
 }
@@ -88,14 +108,20 @@ const entry = (mark, name) => make("li", make("i." + mark, { "aria-hidden": "tru
 
 /** Each kind in a square, with its age and quality. @param {any} properties of the square @param {string[]} kinds */
 function rows(properties, kinds) {
-  return kinds.filter((kind) => properties[kind]).map((kind) =>
-    make(
-      "div",
-      make(`span.swatch.${kind}`, { "aria-hidden": "true" }),
-      make("span.what", word("kinds", kind), properties[kind] > 1 ? make("span.muted", ` · ${n_("%(count)s tile", "%(count)s tiles", properties[kind])}`) : null),
-      make("span.worth", worth(properties[`${kind}_age`], properties[`${kind}_q`])),
-    ),
-  );
+  return kinds
+    .filter((kind) => properties[kind])
+    .map((kind) =>
+      make(
+        "div",
+        make(`span.swatch.${kind}`, { "aria-hidden": "true" }),
+        make(
+          "span.what",
+          word("kinds", kind),
+          properties[kind] > 1 ? make("span.muted", ` · ${n_("%(count)s tile", "%(count)s tiles", properties[kind])}`) : null,
+        ),
+        make("span.worth", worth(properties[`${kind}_age`], properties[`${kind}_q`])),
+      ),
+    );
 }
 
 /** A tip under the mouse; on touch a sheet at the lower edge, which does not cover the place.
@@ -107,7 +133,10 @@ function explain(map, kinds, busy) {
   const hide = () => (sheet.hidden = true);
   map.on("mousemove", "coverage", (/** @type {any} */ event) => {
     if (touched(event)) return;
-    tip.setLngLat(event.lngLat).setDOMContent(make("div.tip", rows(event.features[0].properties, kinds()))).addTo(map);
+    tip
+      .setLngLat(event.lngLat)
+      .setDOMContent(make("div.tip", rows(event.features[0].properties, kinds())))
+      .addTo(map);
   });
   map.on("mouseleave", "coverage", () => tip.remove());
   map.on("click", (/** @type {any} */ event) => {
@@ -135,4 +164,3 @@ export function colourControl(group, list, by, choose) {
   }
   show(by);
 }
-

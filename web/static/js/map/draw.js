@@ -4,9 +4,24 @@ import { TerraDraw, TerraDrawModeUndoRedo, TerraDrawPolygonMode, TerraDrawRectan
 import { TerraDrawMapLibreGLAdapter } from "terra-draw-maplibre-gl-adapter";
 import { quadkey, xOf, yOf } from "./grid.js";
 
-const WHITE = /** @type {const} */ ("#ffffff"), DOT = /** @type {const} */ ("#4cc2ff"), SEA = /** @type {const} */ ("#0a1420");
+const WHITE = /** @type {const} */ ("#ffffff"),
+  DOT = /** @type {const} */ ("#4cc2ff"),
+  SEA = /** @type {const} */ ("#0a1420");
 const LINE = { fillColor: WHITE, fillOpacity: 0.05, outlineColor: WHITE, outlineWidth: 2 };
-const CORNERS = { selectedPolygonColor: WHITE, selectedPolygonFillOpacity: 0.05, selectedPolygonOutlineColor: WHITE, selectedPolygonOutlineWidth: 2, selectionPointColor: DOT, selectionPointWidth: 6, selectionPointOutlineColor: WHITE, selectionPointOutlineWidth: 2, midPointColor: SEA, midPointWidth: 4, midPointOutlineColor: WHITE, midPointOutlineWidth: 1 };
+const CORNERS = {
+  selectedPolygonColor: WHITE,
+  selectedPolygonFillOpacity: 0.05,
+  selectedPolygonOutlineColor: WHITE,
+  selectedPolygonOutlineWidth: 2,
+  selectionPointColor: DOT,
+  selectionPointWidth: 6,
+  selectionPointOutlineColor: WHITE,
+  selectionPointOutlineWidth: 2,
+  midPointColor: SEA,
+  midPointWidth: 4,
+  midPointOutlineColor: WHITE,
+  midPointOutlineWidth: 1,
+};
 
 /** The outline of a drawn polygon. @param {import("terra-draw").GeoJSONStoreFeatures} drawn */
 const ring = (drawn) => /** @type {[number, number][]} */ (/** @type {import("geojson").Polygon} */ (drawn.geometry).coordinates[0]);
@@ -67,10 +82,11 @@ export function drawing(map, events) {
     show(ring) {
       draw.clear();
       const rounded = ring.map(([lon, lat]) => [Math.round(lon * 1e9) / 1e9, Math.round(lat * 1e9) / 1e9]);
-      const [made] = draw.addFeatures([{ type: "Feature", properties: { mode: "polygon" }, geometry: { type: "Polygon", coordinates: [rounded] } }]);
+      const [made] = draw.addFeatures([
+        { type: "Feature", properties: { mode: "polygon" }, geometry: { type: "Polygon", coordinates: [rounded] } },
+      ]);
       if (made?.valid && made.id !== undefined) draw.selectFeature(made.id);
       return Boolean(made?.valid);
     },
   };
 }
-

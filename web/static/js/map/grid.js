@@ -37,7 +37,22 @@ export const boundsOf = (x, y, z = ZOOM) => [lonOf(x, z), latOf(y + 1, z), lonOf
 /** The square of a quadkey as a GeoJSON feature. @param {string} key */
 export function square(key) {
   const [w, s, e, n] = boundsOf(...xyOf(key), key.length);
-  return { type: "Feature", properties: { tile: key }, geometry: { type: "Polygon", coordinates: [[[w, s], [e, s], [e, n], [w, n], [w, s]]] } };
+  return {
+    type: "Feature",
+    properties: { tile: key },
+    geometry: {
+      type: "Polygon",
+      coordinates: [
+        [
+          [w, s],
+          [e, s],
+          [e, n],
+          [w, n],
+          [w, s],
+        ],
+      ],
+    },
+  };
 }
 
 /** Cells that polygons (outer ring first, then holes) meet, or null when there are more than `most`.
@@ -65,7 +80,8 @@ export function cellsOf(polygons, most = 4000) {
 
 /** The smallest tile that holds a ring: zoom, x, y. @param {Ring} ring @returns {[number, number, number]} */
 function around(ring) {
-  const xs = ring.map(([lon]) => xOf(lon)), ys = ring.map(([, lat]) => yOf(lat));
+  const xs = ring.map(([lon]) => xOf(lon)),
+    ys = ring.map(([, lat]) => yOf(lat));
   let [x0, y0, x1, y1] = [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)].map(Math.floor);
   let z = ZOOM;
   while ((x0 !== x1 || y0 !== y1) && z > 0) [x0, y0, x1, y1, z] = [x0 >> 1, y0 >> 1, x1 >> 1, y1 >> 1, z - 1];
@@ -75,13 +91,20 @@ function around(ring) {
 /** Sutherland–Hodgman. @param {Ring} ring @param {number} w @param {number} s @param {number} e @param {number} n @returns {Ring} */
 function clip(ring, w, s, e, n) {
   /** @type {[number, number, number][]} axis, sign, limit */
-  const edges = [[0, 1, w], [0, -1, e], [1, 1, s], [1, -1, n]];
+  const edges = [
+    [0, 1, w],
+    [0, -1, e],
+    [1, 1, s],
+    [1, -1, n],
+  ];
   return edges.reduce((points, [axis, sign, limit]) => {
     /** @type {Ring} */
     const kept = [];
     for (let i = 0; i < points.length; i++) {
-      const a = points[i], b = points[(i + 1) % points.length];
-      const inA = sign * (a[axis] - limit) >= 0, inB = sign * (b[axis] - limit) >= 0;
+      const a = points[i],
+        b = points[(i + 1) % points.length];
+      const inA = sign * (a[axis] - limit) >= 0,
+        inB = sign * (b[axis] - limit) >= 0;
       if (inA) kept.push(a);
       if (inA !== inB) {
         const t = (limit - a[axis]) / (b[axis] - a[axis]);
@@ -96,7 +119,8 @@ function clip(ring, w, s, e, n) {
 function areaOf(ring) {
   let sum = 0;
   for (let i = 0; i < ring.length; i++) {
-    const [ax, ay] = ring[i], [bx, by] = ring[(i + 1) % ring.length];
+    const [ax, ay] = ring[i],
+      [bx, by] = ring[(i + 1) % ring.length];
     sum += (ax - ring[0][0]) * (by - ring[0][1]) - (bx - ring[0][0]) * (ay - ring[0][1]);
   }
   return sum / 2;

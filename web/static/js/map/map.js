@@ -3,7 +3,9 @@
 import * as maplibregl from "maplibre-gl";
 import { _, page } from "../base/i18n.js";
 
-const SEA = "#0a1420", LAND = "#111a26", ROAD = "#7088a8";
+const SEA = "#0a1420",
+  LAND = "#111a26",
+  ROAD = "#7088a8";
 
 /** Whether this browser can draw the map at all. */
 export function canDraw() {
@@ -59,7 +61,13 @@ async function baseStyle() {
     style.layers.push(
       { id: "base-earth", type: "fill", source: "base", "source-layer": "earth", paint: { "fill-color": LAND } },
       { id: "base-water", type: "fill", source: "base", "source-layer": "water", paint: { "fill-color": SEA } },
-      { id: "base-roads", type: "line", source: "base", "source-layer": "roads", paint: { "line-color": ROAD, "line-opacity": 0.5, "line-width": ["interpolate", ["exponential", 1.5], ["zoom"], 8, 0.4, 18, 6] } },
+      {
+        id: "base-roads",
+        type: "line",
+        source: "base",
+        "source-layer": "roads",
+        paint: { "line-color": ROAD, "line-opacity": 0.5, "line-width": ["interpolate", ["exponential", 1.5], ["zoom"], 8, 0.4, 18, 6] },
+      },
     );
   }
   return style;
@@ -68,7 +76,9 @@ async function baseStyle() {
 /** @param {any} map */
 async function addLand(map) {
   if (!page.map.land || page.map.basemap) return;
-  const topology = await fetch(page.map.land).then((answer) => answer.json()).catch(() => null);
+  const topology = await fetch(page.map.land)
+    .then((answer) => answer.json())
+    .catch(() => null);
   if (!topology || !map.getStyle()) return; // the map was taken away meanwhile
   const first = map.getStyle().layers[1]?.id;
   map.addSource("land", { type: "geojson", data: decode(topology, topology.objects.land), tolerance: 0.2 });
@@ -87,18 +97,31 @@ export function decode(topology, object) {
   const line = (ring) => ring.flatMap((i, at) => (i < 0 ? [...arcs[~i]].reverse() : arcs[i]).slice(at ? 1 : 0));
   /** @param {any} geometry @returns {any} */
   const geometry = (geometry) => {
-    if (geometry.type === "GeometryCollection") return { type: "FeatureCollection", features: geometry.geometries.map((/** @type {any} */ one) => ({ type: "Feature", properties: {}, geometry: toGeo(one) })) };
+    if (geometry.type === "GeometryCollection")
+      return {
+        type: "FeatureCollection",
+        features: geometry.geometries.map((/** @type {any} */ one) => ({ type: "Feature", properties: {}, geometry: toGeo(one) })),
+      };
     return { type: "Feature", properties: {}, geometry: toGeo(geometry) };
   };
   /** @param {any} one */
-  const toGeo = (one) => ({ type: one.type, coordinates: one.type === "Polygon" ? one.arcs.map(line) : one.arcs.map((/** @type {any} */ polygon) => polygon.map(line)) });
+  const toGeo = (one) => ({
+    type: one.type,
+    coordinates: one.type === "Polygon" ? one.arcs.map(line) : one.arcs.map((/** @type {any} */ polygon) => polygon.map(line)),
+  });
   return geometry(object);
 }
 
 /** A GeoJSON source with a white outline: the user's own marks. @param {any} map @param {string} name @param {number} fill */
 export function addMarks(map, name, fill) {
   map.addSource(name, { type: "geojson", data: collection([]) });
-  map.addLayer({ id: `${name}-fill`, type: "fill", source: name, filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": "#ffffff", "fill-opacity": fill } });
+  map.addLayer({
+    id: `${name}-fill`,
+    type: "fill",
+    source: name,
+    filter: ["==", ["geometry-type"], "Polygon"],
+    paint: { "fill-color": "#ffffff", "fill-opacity": fill },
+  });
   map.addLayer({ id: `${name}-line`, type: "line", source: name, paint: { "line-color": "#ffffff", "line-width": 1.4 } });
 }
 
@@ -123,7 +146,12 @@ export function boxOf(geo) {
   const walk = (at) => {
     if (!at) return;
     if (typeof at[0] === "number") {
-      [box[0], box[1], box[2], box[3]] = [Math.min(box[0], at[0]), Math.min(box[1], at[1]), Math.max(box[2], at[0]), Math.max(box[3], at[1])];
+      [box[0], box[1], box[2], box[3]] = [
+        Math.min(box[0], at[0]),
+        Math.min(box[1], at[1]),
+        Math.max(box[2], at[0]),
+        Math.max(box[3], at[1]),
+      ];
     } else if (Array.isArray(at)) at.forEach(walk);
     else [at.coordinates, at.geometry, at.features, at.geometries].forEach(walk);
   };

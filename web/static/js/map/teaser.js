@@ -26,8 +26,8 @@ function paint(canvas, classes, [x0, y0, x1, y1]) {
   pen.fillRect(0, 0, wide, tall);
   let [west, north, east, south] = [Infinity, Infinity, -Infinity, -Infinity];
   for (let i = 0; i < classes.length; i++) {
-    west = Math.min(west, x0[i], x1[i]), east = Math.max(east, x0[i], x1[i]);
-    north = Math.min(north, y0[i], y1[i]), south = Math.max(south, y0[i], y1[i]);
+    ((west = Math.min(west, x0[i], x1[i])), (east = Math.max(east, x0[i], x1[i])));
+    ((north = Math.min(north, y0[i], y1[i])), (south = Math.max(south, y0[i], y1[i])));
   }
   const scale = Math.min((wide - 24) / Math.max(1, east - west), (tall - 24) / Math.max(1, south - north));
   const x = (/** @type {number} */ at) => wide / 2 + (at - (west + east) / 2) * scale;
@@ -37,7 +37,7 @@ function paint(canvas, classes, [x0, y0, x1, y1]) {
   INK.forEach((ink, code) => {
     pen.strokeStyle = ink;
     pen.beginPath();
-    for (let i = 0; i < classes.length; i++) if (classes[i] === code) pen.moveTo(x(x0[i]), y(y0[i])), pen.lineTo(x(x1[i]), y(y1[i]));
+    for (let i = 0; i < classes.length; i++) if (classes[i] === code) (pen.moveTo(x(x0[i]), y(y0[i])), pen.lineTo(x(x1[i]), y(y1[i])));
     pen.stroke();
   });
 }

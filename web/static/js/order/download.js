@@ -75,12 +75,13 @@ function batches(wanted) {
 /** @param {any} grant @param {any} tile @param {string} holder @param {AbortSignal} signal @param {(count: number) => void} got @returns {Promise<File>} */
 async function fetchOne(grant, tile, holder, signal, got) {
   const headers = { ...grant.headers, ...(grant.holder_required ? { "x-mapex-holder": holder } : {}) };
-  for (let left = TRIES; ; ) {
+  for (let left = TRIES; ;) {
     let came = 0;
     try {
       const body = await read(grant, headers, tile, signal, (count) => ((came += count), got(count)));
       const bytes = new Uint8Array(await body.arrayBuffer());
-      if (hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))) !== grant.sha256) throw { code: "download.altered", message: _("%(path)s did not arrive as it was sold. Try again.", { path: tile.path }) };
+      if (hex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))) !== grant.sha256)
+        throw { code: "download.altered", message: _("%(path)s did not arrive as it was sold. Try again.", { path: tile.path }) };
       return { tile, path: tile.path, size: bytes.length, crc: crc32(bytes), body };
     } catch (error) {
       got(-came);
@@ -98,7 +99,8 @@ async function read(grant, headers, tile, signal, got) {
     throw signal.aborted ? error : { code: "store.unavailable" };
   }
   if (answer.status >= 500) throw { code: "store.unavailable" };
-  if (!answer.ok || !answer.body) throw { code: "download.refused", message: _("The store refused %(path)s (%(status)s).", { path: tile.path, status: answer.status }) };
+  if (!answer.ok || !answer.body)
+    throw { code: "download.refused", message: _("The store refused %(path)s (%(status)s).", { path: tile.path, status: answer.status }) };
   /** @type {BlobPart[]} */
   const parts = [];
   const reader = answer.body.getReader();

@@ -22,7 +22,13 @@ export async function showOrder(tiles, updates) {
     map.addSource(`${kind}-sign`, { type: "geojson", data: collection(squares.map(middle)) });
     map.addLayer({ id: kind, type: "fill", source: kind, paint: { "fill-color": colour, "fill-opacity": 0.4 } });
     map.addLayer({ id: `${kind}-edge`, type: "line", source: kind, paint: { "line-color": colour, "line-width": 1.5 } });
-    map.addLayer({ id: `${kind}-sign`, type: "symbol", source: `${kind}-sign`, layout: { "text-field": sign, "text-size": 15 }, paint: { "text-color": "#ffffff" } });
+    map.addLayer({
+      id: `${kind}-sign`,
+      type: "symbol",
+      source: `${kind}-sign`,
+      layout: { "text-field": sign, "text-size": 15 },
+      paint: { "text-color": "#ffffff" },
+    });
   }
   return map;
 }

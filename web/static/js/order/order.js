@@ -60,8 +60,16 @@ function layers() {
   return [...new Set(tiles.map(layerOf))].map((name) => {
     const own = tiles.filter((tile) => layerOf(tile) === name);
     const size = own.reduce((sum, tile) => sum + tile.size, 0);
-    const box = make("input", { type: "checkbox", "data-layer": name, onchange: (/** @type {any} */ event) => choose(own, event.target.checked) });
-    return make("label.choice", box, make("span", make("b", name), ` ${n_("%(count)s file", "%(count)s files", own.length)} · ${bytes(size)}`));
+    const box = make("input", {
+      type: "checkbox",
+      "data-layer": name,
+      onchange: (/** @type {any} */ event) => choose(own, event.target.checked),
+    });
+    return make(
+      "label.choice",
+      box,
+      make("span", make("b", name), ` ${n_("%(count)s file", "%(count)s files", own.length)} · ${bytes(size)}`),
+    );
   });
 }
 
@@ -82,7 +90,15 @@ function showMore() {
   const rows = tiles.slice(shown, shown + SHOWN).map((tile) =>
     make(
       "tr",
-      make("td", make("input", { type: "checkbox", "data-tile": tile.id, "aria-label": tile.path, onchange: (/** @type {any} */ event) => choose([tile], event.target.checked) })),
+      make(
+        "td",
+        make("input", {
+          type: "checkbox",
+          "data-tile": tile.id,
+          "aria-label": tile.path,
+          onchange: (/** @type {any} */ event) => choose([tile], event.target.checked),
+        }),
+      ),
       make("td", make("button.link", { type: "button", onclick: () => start([tile], true) }, tile.path)),
       make("td", make(`span.chip.${tile.class}`, word("classes", tile.class))),
       make("td.n", bytes(tile.size)),
@@ -107,16 +123,24 @@ async function start(some, plain = false) {
   if (running) return;
   tell(problem, "");
   const size = some.reduce((sum, tile) => sum + tile.size, 0);
-  if (!fits(size)) return tell(problem, _("That is too much for this browser. Choose fewer files, or use the command line beside: it resumes and verifies."));
+  if (!fits(size))
+    return tell(
+      problem,
+      _("That is too much for this browser. Choose fewer files, or use the command line beside: it resumes and verifies."),
+    );
   const stop = (running = new AbortController());
   busy(true);
   try {
     const ids = some.map((tile) => tile.id).join();
-    if (open && open.ids !== ids) await open.sink.drop(), (open = null);
+    if (open && open.ids !== ids) (await open.sink.drop(), (open = null));
     open ??= { sink: await archiveTo(plain ? 0 : size, `${page.order}.zip`), ids };
     const missing = some.filter((tile) => !verified.has(tile.id));
     [bar.max, bar.value] = [Math.max(size, 1), size - missing.reduce((sum, tile) => sum + tile.size, 0)];
-    const outcome = await fetchAll(page.order, missing, { signal: stop.signal, got: (count) => (bar.value += count), take: open.sink.take });
+    const outcome = await fetchAll(page.order, missing, {
+      signal: stop.signal,
+      got: (count) => (bar.value += count),
+      take: open.sink.take,
+    });
     if (outcome.error || outcome.failed.length) return unfinished(some, outcome);
     if (plain) save(verified.get(some[0].id).body, some[0].path.replaceAll("/", "-"));
     else await open.sink.end(some);
@@ -139,7 +163,17 @@ function unfinished(some, { failed, error }) {
   const rest = _("Files verified and kept on this page: %(kept)s of %(all)s.", { kept: number(kept), all: number(some.length) });
   tell(problem, [why, rest].join(" "));
   problem.dataset.code = first.code ?? "";
-  tell(status, failed.length && !error ? _("Not come: %(paths)s", { paths: failed.slice(0, 5).map((one) => one.tile.path).join(", ") }) : "");
+  tell(
+    status,
+    failed.length && !error
+      ? _("Not come: %(paths)s", {
+          paths: failed
+            .slice(0, 5)
+            .map((one) => one.tile.path)
+            .join(", "),
+        })
+      : "",
+  );
   one("#retry").hidden = false;
 }
 

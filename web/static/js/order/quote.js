@@ -64,7 +64,11 @@ async function buy() {
     if (details?.order && ["quote.bought", "order.key_reused"].includes(code)) return location.assign(`/orders/${details.order}`);
     if (OUTDATED.includes(code)) await renew(problem);
     else if (code === "order.persons") say(one("#users-problem"), error);
-    else if (code === "network") say(problem, { code: "pay.unknown", message: _("No answer from the server. Press Pay again when it is back: this quote is paid once at most, and you get its order.") });
+    else if (code === "network")
+      say(problem, {
+        code: "pay.unknown",
+        message: _("No answer from the server. Press Pay again when it is back: this quote is paid once at most, and you get its order."),
+      });
     else say(problem, error);
     again.hidden = !OUTDATED.includes(code);
     busy(false);

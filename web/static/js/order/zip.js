@@ -34,11 +34,19 @@ export class Archive {
     const name = new TextEncoder().encode(entry.path);
     // Version 2.0 (4.5 with ZIP64), names in UTF-8 (bit 11), stored, 1 January 1980: the same files make the same archive.
     const large = entry.size >= this.limit || this.at >= this.limit;
-    const common = words(large ? 45 : 20, 0x0800, 0, 0, 0x21).concat(longs(entry.crc, ...(large ? [FULL, FULL] : [entry.size, entry.size])));
+    const common = words(large ? 45 : 20, 0x0800, 0, 0, 0x21).concat(
+      longs(entry.crc, ...(large ? [FULL, FULL] : [entry.size, entry.size])),
+    );
     const both = large ? [...words(1, 16), ...quads(entry.size, entry.size)] : [];
     const place = large ? [...words(1, 24), ...quads(entry.size, entry.size, this.at)] : [];
     const head = Uint8Array.from([...longs(0x04034b50), ...common, ...words(name.length, both.length), ...name, ...both]);
-    const line = [...longs(0x02014b50), ...words(large ? 45 : 20), ...common, ...words(name.length, place.length, 0, 0, 0), ...longs(0, large ? FULL : this.at)];
+    const line = [
+      ...longs(0x02014b50),
+      ...words(large ? 45 : 20),
+      ...common,
+      ...words(name.length, place.length, 0, 0, 0),
+      ...longs(0, large ? FULL : this.at),
+    ];
     this.directory.push(Uint8Array.from([...line, ...name, ...place]));
     await this.write(head);
     await this.write(entry.body);
@@ -55,7 +63,14 @@ export class Archive {
       await this.write(Uint8Array.from([...record, ...longs(0x07064b50, 0), ...quads(start + length), ...longs(1)]));
     }
     const counts = large ? [0xffff, 0xffff] : [count, count];
-    await this.write(Uint8Array.from([...longs(0x06054b50), ...words(0, 0, ...counts), ...longs(...(large ? [FULL, FULL] : [length, start])), ...words(0)]));
+    await this.write(
+      Uint8Array.from([
+        ...longs(0x06054b50),
+        ...words(0, 0, ...counts),
+        ...longs(...(large ? [FULL, FULL] : [length, start])),
+        ...words(0),
+      ]),
+    );
   }
 }
 

@@ -4,9 +4,11 @@
 import { orbit } from "./orbit.js";
 import { EDGES, POINTS, WHOLE, program } from "./shaders.js";
 
-const HEAD = 16, STRIDE = 10;
+const HEAD = 16,
+  STRIDE = 10;
 const FIRST = 250_000; // points that are fetched before the rest
-const TARGET_MS = 100, STILL_MS = 180;
+const TARGET_MS = 100,
+  STILL_MS = 180;
 
 /** @typedef {"colour" | "height" | "intensity"} Mode */
 /** @typedef {{setMode: (mode: Mode) => void, setEdges: (on: boolean) => void, reset: () => void, close: () => void, coloured: boolean, whole: Promise<void>}} Viewer */
@@ -29,7 +31,12 @@ export async function openCloud(canvas, url, size, onPoints) {
   const controls = orbit(canvas, scene.extent, () => wake());
   /** @type {Mode} */
   let mode = coloured ? "colour" : "height";
-  let edges = true, budget = 60_000, moving = false, asked = 0, still = 0, closed = false;
+  let edges = true,
+    budget = 60_000,
+    moving = false,
+    asked = 0,
+    still = 0,
+    closed = false;
 
   function paint() {
     asked = 0;
@@ -90,7 +97,8 @@ async function bytes(url, from, to, signal) {
 /** Buffers and programs. @param {HTMLCanvasElement} canvas @param {number} all points that will come @param {number} step metres */
 function sceneOf(canvas, all, step) {
   const gl = /** @type {WebGL2RenderingContext} */ (canvas.getContext("webgl2", { antialias: false, alpha: false }));
-  const points = program(gl, POINTS), edged = program(gl, EDGES);
+  const points = program(gl, POINTS),
+    edged = program(gl, EDGES);
   const buffer = gl.createBuffer();
   gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
   gl.bufferData(gl.ARRAY_BUFFER, all * STRIDE, gl.STATIC_DRAW);
@@ -103,13 +111,29 @@ function sceneOf(canvas, all, step) {
   const screen = gl.createVertexArray();
   const target = targetOf(gl);
   let filled = 0;
-  const extent = { radius: 1, box: [[-1, 1], [-1, 1], [0, 1]], low: 0, high: 1, spacing: 1 };
+  const extent = {
+    radius: 1,
+    box: [
+      [-1, 1],
+      [-1, 1],
+      [0, 1],
+    ],
+    low: 0,
+    high: 1,
+    spacing: 1,
+  };
 
   /** Where the points reach, by the first ones that came. @param {Int16Array[]} columns */
   function measure([xs, ys, zs]) {
-    const [x0, x1] = between(xs, 0.002), [y0, y1] = between(ys, 0.002), [z0, z1] = between(zs, 0.02);
+    const [x0, x1] = between(xs, 0.002),
+      [y0, y1] = between(ys, 0.002),
+      [z0, z1] = between(zs, 0.02);
     extent.radius = (Math.hypot(x1 - x0, y1 - y0) / 2) * step || 1;
-    extent.box = [[x0, x1], [y0, y1], [z0, z1]].map((ends) => ends.map((end) => end * step));
+    extent.box = [
+      [x0, x1],
+      [y0, y1],
+      [z0, z1],
+    ].map((ends) => ends.map((end) => end * step));
     [extent.low, extent.high] = [z0, Math.max(z1, z0 + 1)];
     extent.spacing = Math.sqrt(((x1 - x0) * (y1 - y0)) / all) * step || step;
   }
@@ -162,13 +186,15 @@ function sceneOf(canvas, all, step) {
 
 /** The picture and its depths, as textures of the size of the canvas. @param {WebGL2RenderingContext} gl */
 function targetOf(gl) {
-  const frame = gl.createFramebuffer(), colours = gl.createTexture(), depths = gl.createTexture();
+  const frame = gl.createFramebuffer(),
+    colours = gl.createTexture(),
+    depths = gl.createTexture();
   let [wide, tall] = [0, 0];
   return {
     frame,
     bind() {
-      gl.activeTexture(gl.TEXTURE0), gl.bindTexture(gl.TEXTURE_2D, colours);
-      gl.activeTexture(gl.TEXTURE1), gl.bindTexture(gl.TEXTURE_2D, depths);
+      (gl.activeTexture(gl.TEXTURE0), gl.bindTexture(gl.TEXTURE_2D, colours));
+      (gl.activeTexture(gl.TEXTURE1), gl.bindTexture(gl.TEXTURE_2D, depths));
     },
     /** @param {number} w @param {number} h */
     fit(w, h) {

@@ -64,22 +64,39 @@ async function showKind(kind) {
     content.replaceChildren(...(await showLayer(one.org, one.dataset, String(one.version), one.layer)));
     dialog.dataset.ready = "yes";
   };
-  const choice = make("select", { "aria-label": _("Dataset"), onchange: (/** @type {any} */ event) => show(layers[Number(event.target.value)]).catch((error) => content.replaceChildren(make("p.error", { role: "alert" }, sentence(error)))) });
-  choice.append(...layers.map((/** @type {any} */ one, /** @type {number} */ at) => make("option", { value: at }, `${one.title || one.dataset} · ${one.org}`)));
+  const choice = make("select", {
+    "aria-label": _("Dataset"),
+    onchange: (/** @type {any} */ event) =>
+      show(layers[Number(event.target.value)]).catch((error) =>
+        content.replaceChildren(make("p.error", { role: "alert" }, sentence(error))),
+      ),
+  });
+  choice.append(
+    ...layers.map((/** @type {any} */ one, /** @type {number} */ at) =>
+      make("option", { value: at }, `${one.title || one.dataset} · ${one.org}`),
+    ),
+  );
   await show(first);
   return layers.length > 1 ? [choice, content] : [content];
 }
 
 /** @param {string} org @param {string} dataset @param {string} version @param {string} layer @returns {Promise<Node[]>} */
 async function showLayer(org, dataset, version, layer) {
-  const found = await get(`/datasets/${encodeURIComponent(org)}/${encodeURIComponent(dataset)}/previews${version ? `?version=${version}` : ""}`);
+  const found = await get(
+    `/datasets/${encodeURIComponent(org)}/${encodeURIComponent(dataset)}/previews${version ? `?version=${version}` : ""}`,
+  );
   const chosen = found.layers.filter((/** @type {any} */ one) => !layer || one.name === layer);
   return chosen.flatMap((/** @type {any} */ one) => [heading(found, one), ...bodyOf(one)]);
 }
 
 /** @param {any} found @param {any} layer */
 const heading = (found, layer) =>
-  make("p.what", make(`span.swatch.${layer.kind}`, { "aria-hidden": "true" }), make("b", word("kinds", layer.kind)), make("span.muted", ` · ${found.org}/${found.dataset} · ${_("version")} ${number(found.version)}`));
+  make(
+    "p.what",
+    make(`span.swatch.${layer.kind}`, { "aria-hidden": "true" }),
+    make("b", word("kinds", layer.kind)),
+    make("span.muted", ` · ${found.org}/${found.dataset} · ${_("version")} ${number(found.version)}`),
+  );
 
 /** @param {any} layer @returns {Node[]} */
 function bodyOf(layer) {
@@ -91,7 +108,16 @@ function bodyOf(layer) {
     lines ? linesPart(lines) : null,
     by("strip").length ? stripPart(by("strip")) : null,
     clip ? clipPart(clip) : null,
-    layer.hidden ? { node: make("p.note", layer.hidden === "original" ? _("Original footage is never shown before it is bought. This is what its sensors recorded.") : _("There is no picture of this layer. This is what is known about it.")) } : null,
+    layer.hidden
+      ? {
+          node: make(
+            "p.note",
+            layer.hidden === "original"
+              ? _("Original footage is never shown before it is bought. This is what its sensors recorded.")
+              : _("There is no picture of this layer. This is what is known about it."),
+          ),
+        }
+      : null,
     facts ? factsPart(facts.about) : null,
     coveragePart(layer),
   ];

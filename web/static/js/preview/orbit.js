@@ -64,7 +64,7 @@ export function orbit(element, extent, onMove) {
     if (way) event.shiftKey ? move(-way[0] / 10, way[1] / 10) : turn(way[0] / 14, way[1] / 14);
     else if (event.key === "+" || event.key === "=") zoom(0.8);
     else if (event.key === "-") zoom(1.25);
-    else if (event.key === "0" || event.key === "Home") (at = start()), onMove();
+    else if (event.key === "0" || event.key === "Home") ((at = start()), onMove());
     else return;
     event.preventDefault();
   });
@@ -102,7 +102,8 @@ function framed(box, turn, tilt, aspect) {
     const other = Math.max(...corners.map((corner) => dot(corner, back) - wide * dot(corner, axis)));
     return [(one - other) / (2 * wide), (one + other) / 2];
   };
-  const [aside, away] = fit(right, FOCAL / aspect), [upward, far] = fit(up, FOCAL);
+  const [aside, away] = fit(right, FOCAL / aspect),
+    [upward, far] = fit(up, FOCAL);
   const down = upward * (up[2] / back[2]); // along the line of sight, back to the half height
   const [x, y, z] = middle.map((value, axis) => value + aside * right[axis] + upward * up[axis] - down * back[axis]);
   return { turn, tilt, away: Math.max(away, far) + down || 1, x, y, z };

@@ -52,7 +52,10 @@ export const EDGES = [
 /** A linked program and where its uniforms are. @param {WebGL2RenderingContext} gl @param {string[]} sources vertex, fragment */
 export function program(gl, [vertex, fragment]) {
   const made = gl.createProgram();
-  for (const [type, source] of /** @type {const} */ ([[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]])) {
+  for (const [type, source] of /** @type {const} */ ([
+    [gl.VERTEX_SHADER, vertex],
+    [gl.FRAGMENT_SHADER, fragment],
+  ])) {
     const shader = /** @type {WebGLShader} */ (gl.createShader(type));
     gl.shaderSource(shader, source);
     gl.compileShader(shader);

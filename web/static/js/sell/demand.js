@@ -16,14 +16,25 @@ one("#no-demand").hidden = Boolean(found.cells.length);
 const places = new Map();
 for (const { tile, count } of found.cells) places.set(tile, (places.get(tile) ?? 0) + count);
 
-const rows = found.cells.map(({ tile, kind, count }) => make("tr", make("td", make("code", tile)), make("td", kind === "any" ? _("any data") : word("kinds", kind)), make("td.n", number(count))));
+const rows = found.cells.map(({ tile, kind, count }) =>
+  make("tr", make("td", make("code", tile)), make("td", kind === "any" ? _("any data") : word("kinds", kind)), make("td.n", number(count))),
+);
 one("tbody", section).replaceChildren(...rows);
 
 if (places.size && canDraw()) {
   const squares = collection([...places].map(([tile, count]) => ({ ...square(tile), properties: { tile, count } })));
   const map = await createMap(one("#map"), { bounds: boxOf(squares), fitBoundsOptions: { padding: 40, maxZoom: 11 } });
   map.addSource("demand", { type: "geojson", data: squares });
-  map.addLayer({ id: "demand", type: "fill", source: "demand", paint: { "fill-color": ["step", ["get", "count"], "#535a6c", 2, "#a59c74", 5, "#fde737"], "fill-opacity": 0.7, "fill-outline-color": "#e8edf4" } });
+  map.addLayer({
+    id: "demand",
+    type: "fill",
+    source: "demand",
+    paint: {
+      "fill-color": ["step", ["get", "count"], "#535a6c", 2, "#a59c74", 5, "#fde737"],
+      "fill-opacity": 0.7,
+      "fill-outline-color": "#e8edf4",
+    },
+  });
 } else one(".minimap", section).hidden = true;
 section.dataset.state = "shown";
 document.documentElement.dataset.ready = "yes";

@@ -16,11 +16,14 @@ export function statuses(layers, cells) {
   /** @type {Map<string, string>} */
   const found = new Map();
   for (const layer of Object.values(layers)) {
-    for (const status of ["added", "changed", "removed"]) for (const tile of layer[status]) found.set(tile, found.has(tile) && found.get(tile) !== status ? "changed" : status);
+    for (const status of ["added", "changed", "removed"])
+      for (const tile of layer[status]) found.set(tile, found.has(tile) && found.get(tile) !== status ? "changed" : status);
   }
   for (const { properties } of cells.features) {
     const before = found.get(properties.tile);
-    const named = properties.layers.some((/** @type {string} */ name) => ["added", "changed"].some((status) => layers[name]?.[status].includes(properties.tile)));
+    const named = properties.layers.some((/** @type {string} */ name) =>
+      ["added", "changed"].some((status) => layers[name]?.[status].includes(properties.tile)),
+    );
     if (!before) found.set(properties.tile, "same");
     else if (before === "removed" && !named) found.set(properties.tile, "changed"); // one layer is gone, another is still there
   }
@@ -34,8 +37,20 @@ function addPattern(map, status) {
   const data = new Uint8Array(SIDE * SIDE * 4);
   for (let y = 0; y < SIDE; y++) for (let x = 0; x < SIDE; x++) data.set([...rgb, isSet(x, y) ? 230 : 50], (y * SIDE + x) * 4);
   map.addImage(status, { width: SIDE, height: SIDE, data });
-  map.addLayer({ id: status, type: "fill", source: "differences", filter: ["==", ["get", "status"], status], paint: { "fill-pattern": status } });
-  map.addLayer({ id: `${status}-line`, type: "line", source: "differences", filter: ["==", ["get", "status"], status], paint: { "line-color": colour, "line-width": 1.2 } });
+  map.addLayer({
+    id: status,
+    type: "fill",
+    source: "differences",
+    filter: ["==", ["get", "status"], status],
+    paint: { "fill-pattern": status },
+  });
+  map.addLayer({
+    id: `${status}-line`,
+    type: "line",
+    source: "differences",
+    filter: ["==", ["get", "status"], status],
+    paint: { "line-color": colour, "line-width": 1.2 },
+  });
 }
 
 /** The map in `container`; null without WebGL. @param {HTMLElement} container @param {any} layers @param {any} cells @returns {Promise<any>} */
@@ -46,7 +61,13 @@ export async function showDifferences(container, layers, cells) {
   const box = boxOf(data);
   const map = await createMap(container, box ? { bounds: box, fitBoundsOptions: { padding: 30, maxZoom: 16 } } : {});
   map.addSource("differences", { type: "geojson", data });
-  map.addLayer({ id: "same", type: "fill", source: "differences", filter: ["==", ["get", "status"], "same"], paint: { "fill-color": "#9fb0c5", "fill-opacity": 0.16, "fill-outline-color": "#9fb0c5" } });
+  map.addLayer({
+    id: "same",
+    type: "fill",
+    source: "differences",
+    filter: ["==", ["get", "status"], "same"],
+    paint: { "fill-color": "#9fb0c5", "fill-opacity": 0.16, "fill-outline-color": "#9fb0c5" },
+  });
   for (const status of Object.keys(MARKS)) addPattern(map, status);
   addMarks(map, "square", 0.1);
   const showSquare = (/** @type {string} */ tile) => {

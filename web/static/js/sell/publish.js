@@ -31,7 +31,17 @@ function rates() {
 function complain(error, focus = false) {
   const unit = String(error.details?.unit ?? "");
   const code = String(error.code);
-  const place = code.startsWith("rates.") ? (one(`[data-problem="${unit}"]`, form) ? unit : "rates") : code.startsWith("licence.") ? "licence" : code.startsWith("class.") ? "classes" : code === "offer.attribution" ? "attribution" : "all";
+  const place = code.startsWith("rates.")
+    ? one(`[data-problem="${unit}"]`, form)
+      ? unit
+      : "rates"
+    : code.startsWith("licence.")
+      ? "licence"
+      : code.startsWith("class.")
+        ? "classes"
+        : code === "offer.attribution"
+          ? "attribution"
+          : "all";
   const problem = one(`[data-problem="${place}"]`, form);
   problem.dataset.code = code;
   tell(problem, sentence(error));
@@ -39,12 +49,14 @@ function complain(error, focus = false) {
   field?.setAttribute("aria-invalid", "true");
   const folded = field?.closest("details");
   if (folded) folded.open = true;
-  if (focus) (field ?? problem).scrollIntoView({ block: "center" }), field?.focus();
+  if (focus) ((field ?? problem).scrollIntoView({ block: "center" }), field?.focus());
 }
 
 /** @param {string} [only] a field name */
 function forgive(only) {
-  for (const problem of all("[data-problem]", form)) if (!only || problem.dataset.problem === only || problem.dataset.problem === "rates" || problem.dataset.problem === "all") tell(problem, "");
+  for (const problem of all("[data-problem]", form))
+    if (!only || problem.dataset.problem === only || problem.dataset.problem === "rates" || problem.dataset.problem === "all")
+      tell(problem, "");
   for (const field of all("[aria-invalid]", form)) if (!only || field.name === only) field.removeAttribute("aria-invalid");
 }
 
@@ -77,9 +89,23 @@ function show() {
   one("#median").textContent = won(median.total);
   one("#dearest").textContent = won(dearest.total);
   one("#whole").textContent = won(whole.subtotal);
-  one("#median-says").textContent = n_("The price of the one square of %(area)s km²; VAT included.", "The middle one by price of %(count)s squares of %(area)s km²; VAT included.", squares, { area: (median.area_m2 / 1e6).toFixed(2) });
-  const line = (/** @type {any} */ one) => make("tr", make("td", word("kinds", one.kind)), make("td", `${number(one.quantity)} ${word("units", one.unit)} × ${won(one.rate)}`), make("td.n", won(one.amount)));
-  one("#median-lines").replaceChildren(...median.lines.map(line), make("tr", make("td", `${_("VAT")} 10%`), make("td"), make("td.n", won(median.vat))));
+  one("#median-says").textContent = n_(
+    "The price of the one square of %(area)s km²; VAT included.",
+    "The middle one by price of %(count)s squares of %(area)s km²; VAT included.",
+    squares,
+    { area: (median.area_m2 / 1e6).toFixed(2) },
+  );
+  const line = (/** @type {any} */ one) =>
+    make(
+      "tr",
+      make("td", word("kinds", one.kind)),
+      make("td", `${number(one.quantity)} ${word("units", one.unit)} × ${won(one.rate)}`),
+      make("td.n", won(one.amount)),
+    );
+  one("#median-lines").replaceChildren(
+    ...median.lines.map(line),
+    make("tr", make("td", `${_("VAT")} 10%`), make("td"), make("td.n", won(median.vat))),
+  );
 }
 
 /** @param {any} button @param {() => Promise<any>} request */
@@ -111,11 +137,16 @@ async function classify(select) {
 form?.addEventListener("submit", (/** @type {any} */ event) => {
   event.preventDefault();
   const given = new FormData(form);
-  const terms = { version: page.version, rates: rates(), licence: given.get("licence"), attribution: String(given.get("attribution")).trim() };
+  const terms = {
+    version: page.version,
+    rates: rates(),
+    licence: given.get("licence"),
+    attribution: String(given.get("attribution")).trim(),
+  };
   submit(one("button.primary", form), () => post(`/datasets/${page.dataset}/publish`, terms));
 });
 form?.addEventListener("input", (/** @type {any} */ event) => {
-  if ("rate" in event.target.dataset) forgive(event.target.name), appraise();
+  if ("rate" in event.target.dataset) (forgive(event.target.name), appraise());
 });
 form?.addEventListener("change", (/** @type {any} */ event) => {
   const field = event.target;

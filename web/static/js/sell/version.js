@@ -24,7 +24,7 @@ async function submit(element, request) {
     location.reload();
   } catch (error) {
     button.disabled = false;
-    if (problem) tell(problem, sentence(error)), (problem.dataset.code = /** @type {any} */ (error).code);
+    if (problem) (tell(problem, sentence(error)), (problem.dataset.code = /** @type {any} */ (error).code));
     const more = /** @type {any} */ (error).message;
     if (problem && more && more !== problem.textContent) problem.append(` (${more})`);
   }
@@ -51,7 +51,8 @@ document.addEventListener("click", (event) => {
 
 /** Go to where a finding lies, and mark it there and in the list. @param {any} button */
 function showFinding(button) {
-  const lon = Number(button.dataset.lon), lat = Number(button.dataset.lat);
+  const lon = Number(button.dataset.lon),
+    lat = Number(button.dataset.lat);
   for (const line of all(".findings li")) line.classList.toggle("shown", line.contains(button));
   one("#map-says").textContent = `${lat.toFixed(6)}, ${lon.toFixed(6)}`;
   if (!map) return;
@@ -64,7 +65,11 @@ function showFinding(button) {
 
 /** Findings that have a place, as dots: red for errors, amber for the rest. */
 function markFindings() {
-  const dots = all(".findings [data-lon]").map((button) => ({ type: "Feature", properties: { bad: Boolean(button.closest("li").querySelector(".chip.error")) }, geometry: { type: "Point", coordinates: [Number(button.dataset.lon), Number(button.dataset.lat)] } }));
+  const dots = all(".findings [data-lon]").map((button) => ({
+    type: "Feature",
+    properties: { bad: Boolean(button.closest("li").querySelector(".chip.error")) },
+    geometry: { type: "Point", coordinates: [Number(button.dataset.lon), Number(button.dataset.lat)] },
+  }));
   map.getSource("found").setData(collection(dots));
   return dots;
 }
@@ -77,7 +82,11 @@ function askPlace() {
   const places = new PlaceMap(one("#map"));
   places.made = Promise.resolve(map);
   if (map) map.on("click", (/** @type {any} */ event) => places.onPick?.(event.lngLat.lng, event.lngLat.lat));
-  placing(one("[data-placing]", form), { own: () => JSON.parse(form.dataset.own), show: (boxes) => places.show(boxes), picking: (pick) => places.picking(pick) });
+  placing(one("[data-placing]", form), {
+    own: () => JSON.parse(form.dataset.own),
+    show: (boxes) => places.show(boxes),
+    picking: (pick) => places.picking(pick),
+  });
 }
 
 /** Draw the cells when they are known. */
@@ -91,7 +100,9 @@ async function refresh() {
   const box = boxOf(cells) ?? boxOf(collection(markFindings()));
   markFindings();
   if (box) map.fitBounds(box, { padding: 30, maxZoom: 16, animate: false });
-  one("#map-says").textContent = cells.features.length ? n_("%(count)s tile", "%(count)s tiles", cells.features.length) : _("Nothing is placed yet.");
+  one("#map-says").textContent = cells.features.length
+    ? n_("%(count)s tile", "%(count)s tiles", cells.features.length)
+    : _("Nothing is placed yet.");
 }
 
 if (canDraw()) {
@@ -99,7 +110,17 @@ if (canDraw()) {
   addMarks(map, "cells", 0.14);
   addPlaces(map);
   map.addSource("found", { type: "geojson", data: collection([]) });
-  map.addLayer({ id: "found", type: "circle", source: "found", paint: { "circle-radius": 5, "circle-color": ["case", ["get", "bad"], "#ff8f85", "#ffcf70"], "circle-stroke-color": "#0a1420", "circle-stroke-width": 1 } });
+  map.addLayer({
+    id: "found",
+    type: "circle",
+    source: "found",
+    paint: {
+      "circle-radius": 5,
+      "circle-color": ["case", ["get", "bad"], "#ff8f85", "#ffcf70"],
+      "circle-stroke-color": "#0a1420",
+      "circle-stroke-width": 1,
+    },
+  });
 } else one(".minimap").hidden = true;
 new MutationObserver(refresh).observe(one("#state"), { childList: true }); // not deeper: what refresh itself writes lies inside
 await refresh();

@@ -9,7 +9,11 @@ export function factsOf(told) {
   return [
     told.format,
     told.kind ? word("kinds", told.kind) : "",
-    told.count ? (told.kind === "pointcloud" ? n_("%(count)s point", "%(count)s points", told.count) : n_("%(count)s record", "%(count)s records", told.count)) : "",
+    told.count
+      ? told.kind === "pointcloud"
+        ? n_("%(count)s point", "%(count)s points", told.count)
+        : n_("%(count)s record", "%(count)s records", told.count)
+      : "",
     named,
     told.own && told.format ? (told.height ? _("height: %(name)s", { name: told.height }) : _("height datum not stated")) : "",
     told.box ? placeOf(told.box) : "",
@@ -42,4 +46,5 @@ const NOTES = {
 const DOUBTS = new Set(["swapped", "null_island", "not_there", "foreign", "unknown", "cut", "no_crs", "no_prj", "local"]);
 
 /** @param {import("./sniff/bytes.js").Sniffed} told @returns {{text: string, isDoubt: boolean}[]} */
-export const notesOf = (told) => told.notes.filter((note) => note in NOTES).map((note) => ({ text: NOTES[note](), isDoubt: DOUBTS.has(note) }));
+export const notesOf = (told) =>
+  told.notes.filter((note) => note in NOTES).map((note) => ({ text: NOTES[note](), isDoubt: DOUBTS.has(note) }));

@@ -32,7 +32,8 @@ export class Lanes {
 }
 
 /** Whether an error goes away by waiting: no answer, or a server that says that its store does not answer. @param {any} error */
-const passes = (error) => error.again || error.code === "network" || error.code === "upload.network" || error.status === 429 || error.status >= 500;
+const passes = (error) =>
+  error.again || error.code === "network" || error.code === "upload.network" || error.status === 429 || error.status >= 500;
 
 /** Do a step again and again while only the line is broken. @template T @param {() => Promise<T>} step
  * @param {AbortSignal} signal @param {(error: any) => void} onWait @returns {Promise<T>} */
@@ -77,13 +78,21 @@ export function put(part, body, signal, progress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch tells nothing about what was sent
     request.open(part.method, part.url);
-    for (const [name, value] of Object.entries(part.headers)) if (!OWN.has(name.toLowerCase())) request.setRequestHeader(name, /** @type {string} */ (value));
+    for (const [name, value] of Object.entries(part.headers))
+      if (!OWN.has(name.toLowerCase())) request.setRequestHeader(name, /** @type {string} */ (value));
     request.upload.onprogress = (event) => progress(event.loaded);
     const abort = () => request.abort();
-    const fail = () => reject(signal.aborted ? new Paused() : { code: "upload.network", message: _("The store does not answer. Parts that arrived are kept.") });
+    const fail = () =>
+      reject(
+        signal.aborted ? new Paused() : { code: "upload.network", message: _("The store does not answer. Parts that arrived are kept.") },
+      );
     request.onload = () => {
       if (request.status < 300) return resolve();
-      reject({ code: "upload.refused", status: request.status, message: _("The store refused a part (%(status)s).", { status: request.status }) });
+      reject({
+        code: "upload.refused",
+        status: request.status,
+        message: _("The store refused a part (%(status)s).", { status: request.status }),
+      });
     };
     request.onerror = request.ontimeout = request.onabort = fail;
     request.onloadend = () => signal.removeEventListener("abort", abort);

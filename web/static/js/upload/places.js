@@ -36,13 +36,22 @@ export class PlaceMap {
     if (!map) return;
     // Near enough to see the coast round it: a box alone on the dark says nothing about its place.
     const features = boxes.flatMap(([west, south, east, north]) => {
-      const ring = [[west, south], [east, south], [east, north], [west, north], [west, south]];
+      const ring = [
+        [west, south],
+        [east, south],
+        [east, north],
+        [west, north],
+        [west, south],
+      ];
       const at = { type: "Feature", properties: {}, geometry: { type: "Point", coordinates: [(west + east) / 2, (south + north) / 2] } };
-      return west === east && south === north ? [at] : [at, { type: "Feature", properties: {}, geometry: { type: "Polygon", coordinates: [ring] } }];
+      return west === east && south === north
+        ? [at]
+        : [at, { type: "Feature", properties: {}, geometry: { type: "Polygon", coordinates: [ring] } }];
     });
     map.getSource("places").setData({ type: "FeatureCollection", features });
     const [first, ...rest] = boxes;
-    const both = (/** @type {Box} */ a, /** @type {Box} */ b) => /** @type {Box} */ ([Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])]);
+    const both = (/** @type {Box} */ a, /** @type {Box} */ b) =>
+      /** @type {Box} */ ([Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.max(a[3], b[3])]);
     if (first) map.fitBounds(rest.reduce(both, first), { padding: 40, maxZoom: 9, animate: false });
     this.container.dataset.boxes = boxes.map((box) => box.map((value) => value.toFixed(5)).join(",")).join(";");
   }
@@ -60,10 +69,29 @@ export class PlaceMap {
 export function addPlaces(map) {
   map.addSource("places", { type: "geojson", data: { type: "FeatureCollection", features: [] } });
   const at = (/** @type {string} */ type) => ["==", ["geometry-type"], type];
-  map.addLayer({ id: "places-fill", type: "fill", source: "places", filter: at("Polygon"), paint: { "fill-color": "#ffffff", "fill-opacity": 0.18 } });
-  map.addLayer({ id: "places-line", type: "line", source: "places", filter: at("Polygon"), paint: { "line-color": "#ffffff", "line-width": 1.6 } });
-  map.addLayer({ id: "places-dot", type: "circle", source: "places", filter: at("Point"), paint: { "circle-radius": 4, "circle-color": "#ffffff", "circle-stroke-color": "#0a1420", "circle-stroke-width": 1.5 } });
+  map.addLayer({
+    id: "places-fill",
+    type: "fill",
+    source: "places",
+    filter: at("Polygon"),
+    paint: { "fill-color": "#ffffff", "fill-opacity": 0.18 },
+  });
+  map.addLayer({
+    id: "places-line",
+    type: "line",
+    source: "places",
+    filter: at("Polygon"),
+    paint: { "line-color": "#ffffff", "line-width": 1.6 },
+  });
+  map.addLayer({
+    id: "places-dot",
+    type: "circle",
+    source: "places",
+    filter: at("Point"),
+    paint: { "circle-radius": 4, "circle-color": "#ffffff", "circle-stroke-color": "#0a1420", "circle-stroke-width": 1.5 },
+  });
 }
 
 /** @param {number} shown @param {number} all */
-export const countOf = (shown, all) => (shown ? _("Files with a known place: %(shown)s of %(all)s.", { shown, all }) : _("The place of files that state it is shown here."));
+export const countOf = (shown, all) =>
+  shown ? _("Files with a known place: %(shown)s of %(all)s.", { shown, all }) : _("The place of files that state it is shown here.");

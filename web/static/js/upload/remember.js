@@ -28,4 +28,8 @@ export function remember(name, begun) {
 export const forget = (name) => localStorage.removeItem(PREFIX + name);
 
 /** Names of files whose upload was begun here. */
-export const begunNames = () => Object.keys(localStorage).filter((key) => key.startsWith(PREFIX)).map((key) => key.slice(PREFIX.length)).sort();
+export const begunNames = () =>
+  Object.keys(localStorage)
+    .filter((key) => key.startsWith(PREFIX))
+    .map((key) => key.slice(PREFIX.length))
+    .sort();

@@ -15,12 +15,21 @@ export class FileRow {
     this.facts = make("p.small.facts-line");
     this.notes = make("ul.plain.small");
     this.problem = make("p.small.warn", { role: "status", hidden: true });
-    const button = (/** @type {string} */ text, /** @type {() => void} */ act) => make("button.link", { type: "button", "aria-label": `${text}: ${name}`, onclick: act, hidden: true }, text);
+    const button = (/** @type {string} */ text, /** @type {() => void} */ act) =>
+      make("button.link", { type: "button", "aria-label": `${text}: ${name}`, onclick: act, hidden: true }, text);
     this.pause = button(_("Pause"), () => transfer.pause());
     this.resume = button(_("Resume"), actions.resume);
     this.again = button(_("Start again"), actions.again);
     this.remove = button(_("Remove"), actions.remove);
-    this.element = make("li.file-row", make("div.between", make("b", { dir: "auto" }, name), make("span.row-end", this.says, this.remove)), this.facts, this.notes, this.bar, this.problem, make("div.actions", this.pause, this.resume, this.again));
+    this.element = make(
+      "li.file-row",
+      make("div.between", make("b", { dir: "auto" }, name), make("span.row-end", this.says, this.remove)),
+      this.facts,
+      this.notes,
+      this.bar,
+      this.problem,
+      make("div.actions", this.pause, this.resume, this.again),
+    );
     this.show(transfer);
   }
 
@@ -40,8 +49,12 @@ export class FileRow {
     this.bar.hidden = state === "ready";
     this.bar.value = progress;
     const isMoving = state === "sending" && speed > 0 && progress < file.size;
-    const done = state === "ready" ? bytes(file.size) : state === "done" ? `${bytes(file.size)} ✓` : `${bytes(progress)} / ${bytes(file.size)}`;
-    this.says.textContent = [done, ...(isMoving ? [`${bytes(speed)}/s`, timeLeft((file.size - progress) / speed)] : state === "queued" ? [_("waits for its turn")] : [])].join(" · ");
+    const done =
+      state === "ready" ? bytes(file.size) : state === "done" ? `${bytes(file.size)} ✓` : `${bytes(progress)} / ${bytes(file.size)}`;
+    this.says.textContent = [
+      done,
+      ...(isMoving ? [`${bytes(speed)}/s`, timeLeft((file.size - progress) / speed)] : state === "queued" ? [_("waits for its turn")] : []),
+    ].join(" · ");
     this.pause.hidden = !["sending", "waiting", "queued"].includes(state);
     this.resume.hidden = !["paused", "failed"].includes(state);
     this.resume.textContent = state === "failed" ? _("Try again") : _("Resume");
@@ -56,7 +69,10 @@ export class FileRow {
 function problemOf({ state, file }, error) {
   if (file.size > page.limit) return _("Too large for this exchange.");
   if (state === "changed") return _("The file was replaced while it was being sent. Nothing was mixed: start again with the new one.");
-  if (state === "waiting") return error?.again ? _("A part arrived damaged and is sent again.") : `${sentence(error)} ${_("Trying again by itself; nothing is lost.")}`;
+  if (state === "waiting")
+    return error?.again
+      ? _("A part arrived damaged and is sent again.")
+      : `${sentence(error)} ${_("Trying again by itself; nothing is lost.")}`;
   if (state === "failed") return sentence(error);
   return state === "paused" ? _("Paused. What arrived is kept.") : "";
 }

@@ -80,7 +80,12 @@ export class Transfer {
       const upload = await this.patient(() => this.begun());
       for (let round = 1; upload.state !== "complete"; round++) {
         await this.sendMissing(upload);
-        const left = await this.patient(() => post(`/uploads/${upload.id}/complete`).then(() => null, (error) => (error.code === "upload.incomplete" && round < MOST_ROUNDS ? error.details.missing : Promise.reject(error))));
+        const left = await this.patient(() =>
+          post(`/uploads/${upload.id}/complete`).then(
+            () => null,
+            (error) => (error.code === "upload.incomplete" && round < MOST_ROUNDS ? error.details.missing : Promise.reject(error)),
+          ),
+        );
         if (!left) break;
         upload.received = Array.from({ length: upload.parts }, (_unused, i) => i + 1).filter((number) => !left.includes(number));
       }
@@ -143,9 +148,12 @@ export class Transfer {
     this.sent = [...received].reduce((sum, number) => sum + this.sizeOf(upload, number), 0);
     this.onChange(this);
     const work = async () => {
-      for (let number = missing.shift(); number !== undefined; number = missing.shift()) await lanes.run(() => this.sendPart(upload, /** @type {number} */ (number)));
+      for (let number = missing.shift(); number !== undefined; number = missing.shift())
+        await lanes.run(() => this.sendPart(upload, /** @type {number} */ (number)));
     };
-    const all = await Promise.allSettled(Array.from({ length: AT_ONCE }, () => work().catch((error) => ((missing.length = 0), Promise.reject(error)))));
+    const all = await Promise.allSettled(
+      Array.from({ length: AT_ONCE }, () => work().catch((error) => ((missing.length = 0), Promise.reject(error)))),
+    );
     const broken = /** @type {PromiseRejectedResult | undefined} */ (all.find((one) => one.status === "rejected"));
     if (broken) throw broken.reason;
   }
@@ -178,7 +186,10 @@ export class Transfer {
   /** Forget the parts that were sent. */
   async startAgain() {
     const known = recall(this.name);
-    if (known) await get(`/uploads/${known.id}`).then((found) => (found.state === "open" ? call("DELETE", `/uploads/${known.id}`) : null)).catch(() => null);
+    if (known)
+      await get(`/uploads/${known.id}`)
+        .then((found) => (found.state === "open" ? call("DELETE", `/uploads/${known.id}`) : null))
+        .catch(() => null);
     forget(this.name);
     this.sent = 0;
     this.id = "";

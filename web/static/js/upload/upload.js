@@ -15,7 +15,9 @@ import { sniff } from "./sniff/sniff.js";
 /** @type {Item[]} */
 const items = [];
 const FILES_AT_ONCE = 3;
-const form = one("#upload"), button = one("#send"), pauseAll = one("#pause");
+const form = one("#upload"),
+  button = one("#send"),
+  pauseAll = one("#pause");
 const map = new PlaceMap(one("#map"));
 if (one("#map").offsetParent) setTimeout(() => map.map()); // the country, instead of an empty box
 let isStarted = false;
@@ -40,7 +42,10 @@ function add(file, name) {
   one("#begun-box").hidden = !one("#begun").children.length;
   const title = one("[name=title]");
   if (title && !title.value) {
-    title.value = name.split("/")[0].replace(/\.[a-z0-9]+$/i, "").slice(0, 200);
+    title.value = name
+      .split("/")[0]
+      .replace(/\.[a-z0-9]+$/i, "")
+      .slice(0, 200);
     title.dispatchEvent(new Event("input"));
   }
   look(item);
@@ -63,7 +68,9 @@ function replace(item, file) {
 /** @param {Item} item */
 async function look(item) {
   const { file, name } = item.transfer;
-  const sibling = (/** @type {string} */ ending) => items.find((other) => stem(other.transfer.name) === stem(name) && other.transfer.name.toLowerCase().endsWith(`.${ending}`))?.transfer.file ?? null;
+  const sibling = (/** @type {string} */ ending) =>
+    items.find((other) => stem(other.transfer.name) === stem(name) && other.transfer.name.toLowerCase().endsWith(`.${ending}`))?.transfer
+      .file ?? null;
   try {
     item.told = await sniff(file, name, sibling);
     if (!item.told.box && item.told.own && item.told.crs && item.told.notes.includes("ask")) {
@@ -81,7 +88,9 @@ function showPlaces() {
   const boxes = items.flatMap((item) => (item.told?.box ? [item.told.box] : []));
   map.show([...boxes, ...landed]);
   one("#map-says").textContent = countOf(boxes.length, items.length);
-  const isAsked = items.some((item) => item.told && !item.told.box && item.told.notes.some((note) => ["no_crs", "no_prj", "asked", "local"].includes(note)));
+  const isAsked = items.some(
+    (item) => item.told && !item.told.box && item.told.notes.some((note) => ["no_crs", "no_prj", "asked", "local"].includes(note)),
+  );
   if (isAsked) one("#placing-box").open = true;
 }
 
@@ -98,7 +107,10 @@ function ready() {
   button.disabled = !items.length || isBusy || items.some((item) => item.transfer.file.size > page.limit);
   button.textContent = isBusy ? _("Sending …") : isStarted ? _("Go on") : _("Upload and check");
   pauseAll.hidden = !isBusy;
-  tell(one("#safe"), isBusy ? _("You may close this tab. Open this page again and choose the same files: only what is missing is sent.") : "");
+  tell(
+    one("#safe"),
+    isBusy ? _("You may close this tab. Open this page again and choose the same files: only what is missing is sent.") : "",
+  );
 }
 
 /** Send one file; when it was the last, go on to the checks. @param {Item} item */
@@ -136,12 +148,17 @@ async function start(event) {
 
 /** All files are there: start a version. */
 async function finish() {
-  const given = new FormData(form), slug = String(given.get("slug"));
+  const given = new FormData(form),
+    slug = String(given.get("slug"));
   isStarted = false;
   button.disabled = true;
   tell(one("#status"), _("Starting the checks …"));
   try {
-    const made = await post(`/datasets/${slug}/versions`, { uploads: items.map((item) => item.transfer.id), class: String(given.get("class")), ...placementOf(one("[data-placing]")) });
+    const made = await post(`/datasets/${slug}/versions`, {
+      uploads: items.map((item) => item.transfer.id),
+      class: String(given.get("class")),
+      ...placementOf(one("[data-placing]")),
+    });
     for (const item of items) forget(item.transfer.name);
     location.assign(`/sell/${slug}/${made.version}`);
   } catch (error) {
@@ -162,8 +179,23 @@ async function listBegun() {
       continue;
     }
     if (items.some((item) => item.transfer.name === name)) continue;
-    const drop = () => (found.state === "open" && call("DELETE", `/uploads/${found.id}`).catch(() => null), forget(name), line.remove(), (one("#begun-box").hidden = !one("#begun").children.length));
-    const line = make("li.between", { "data-name": name }, make("span", { dir: "auto" }, name), make("span.muted.small", _("parts arrived: %(done)s of %(all)s", { done: found.received.length, all: found.parts }), " ", make("button.link", { type: "button", "aria-label": `${_("Forget")}: ${name}`, onclick: drop }, _("Forget"))));
+    const drop = () => (
+      found.state === "open" && call("DELETE", `/uploads/${found.id}`).catch(() => null),
+      forget(name),
+      line.remove(),
+      (one("#begun-box").hidden = !one("#begun").children.length)
+    );
+    const line = make(
+      "li.between",
+      { "data-name": name },
+      make("span", { dir: "auto" }, name),
+      make(
+        "span.muted.small",
+        _("parts arrived: %(done)s of %(all)s", { done: found.received.length, all: found.parts }),
+        " ",
+        make("button.link", { type: "button", "aria-label": `${_("Forget")}: ${name}`, onclick: drop }, _("Forget")),
+      ),
+    );
     one("#begun").append(line);
     one("#begun-box").hidden = false;
   }
@@ -177,10 +209,19 @@ placing(one("[data-placing]"), {
 });
 const slug = one("input[name=slug]:not([type=hidden])");
 one("[name=title]")?.addEventListener("input", (/** @type {any} */ event) => {
-  if (!slug.dataset.typed) slug.value = event.target.value.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 63).replace(/-+$/, "");
+  if (!slug.dataset.typed)
+    slug.value = event.target.value
+      .toLowerCase()
+      .normalize("NFKD")
+      .replace(/[^a-z0-9]+/g, "-")
+      .replace(/^-+|-+$/g, "")
+      .slice(0, 63)
+      .replace(/-+$/, "");
 });
 slug?.addEventListener("input", () => (slug.dataset.typed = "yes"));
-pauseAll.addEventListener("click", () => items.forEach((item) => ["queued", "sending", "waiting"].includes(item.transfer.state) && item.transfer.pause()));
+pauseAll.addEventListener("click", () =>
+  items.forEach((item) => ["queued", "sending", "waiting"].includes(item.transfer.state) && item.transfer.pause()),
+);
 form.addEventListener("submit", start);
 document.documentElement.dataset.ready = "yes";
 listBegun();

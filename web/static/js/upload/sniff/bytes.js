@@ -7,7 +7,18 @@
  * @typedef {{format: string, kind: string, crs: string, crsName: string, height: string, count: number, own: Box | null, box: Box | null, notes: string[]}} Sniffed */
 
 /** @param {Partial<Sniffed>} said @returns {Sniffed} */
-export const told = (said) => ({ format: "", kind: "", crs: "", crsName: "", height: "", count: 0, own: null, box: null, notes: [], ...said });
+export const told = (said) => ({
+  format: "",
+  kind: "",
+  crs: "",
+  crsName: "",
+  height: "",
+  count: 0,
+  own: null,
+  box: null,
+  notes: [],
+  ...said,
+});
 
 /** Bytes from `from`, at most `size` of them. @param {Blob} file @param {number} from @param {number} size @returns {Promise<DataView>} */
 export async function view(file, from, size) {

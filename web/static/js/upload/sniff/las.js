@@ -3,7 +3,8 @@
 import { latin, told, view } from "./bytes.js";
 import { HEIGHT_CODES, readWkt } from "./wkt.js";
 
-const MOST_RECORDS = 100, MOST_BYTES = 1 << 20;
+const MOST_RECORDS = 100,
+  MOST_BYTES = 1 << 20;
 
 /** @param {Blob} file @returns {Promise<import("./bytes.js").Sniffed>} */
 export async function las(file) {
@@ -25,20 +26,27 @@ export async function las(file) {
 
 /** @param {Blob} file @param {DataView} head @param {boolean} isNew @returns {Promise<Rec[]>} */
 async function recordsOf(file, head, isNew) {
-  const start = head.getUint16(94, true), count = Math.min(head.getUint32(100, true), MOST_RECORDS);
+  const start = head.getUint16(94, true),
+    count = Math.min(head.getUint32(100, true), MOST_RECORDS);
   const found = walk(await view(file, start, Math.min(MOST_BYTES, Math.max(0, head.getUint32(96, true) - start))), count, false);
   if (!isNew) return found;
-  const extended = Number(head.getBigUint64(235, true)), more = Math.min(head.getUint32(243, true), MOST_RECORDS);
+  const extended = Number(head.getBigUint64(235, true)),
+    more = Math.min(head.getUint32(243, true), MOST_RECORDS);
   return more && extended < file.size ? [...found, ...walk(await view(file, extended, MOST_BYTES), more, true)] : found;
 }
 
 /** @param {DataView} bytes @param {number} count @param {boolean} isExtended @returns {Rec[]} */
 function walk(bytes, count, isExtended) {
-  const header = isExtended ? 60 : 54, found = [];
+  const header = isExtended ? 60 : 54,
+    found = [];
   for (let at = 0, i = 0; i < count && at + header <= bytes.byteLength; i++) {
     const size = isExtended ? Number(bytes.getBigUint64(at + 20, true)) : bytes.getUint16(at + 20, true);
     const end = Math.min(at + header + size, bytes.byteLength);
-    found.push({ user: latin(bytes, at + 2, 16), id: bytes.getUint16(at + 18, true), body: new DataView(bytes.buffer, bytes.byteOffset + at + header, end - at - header) });
+    found.push({
+      user: latin(bytes, at + 2, 16),
+      id: bytes.getUint16(at + 18, true),
+      body: new DataView(bytes.buffer, bytes.byteOffset + at + header, end - at - header),
+    });
     at += header + size;
   }
   return found;
@@ -54,7 +62,8 @@ function systemOf(records) {
   if (!keys || keys.byteLength < 8) return {};
   /** @type {Record<number, number>} */
   const codes = {};
-  for (let i = 1; i <= Math.min(keys.getUint16(6, true), (keys.byteLength - 8) / 8); i++) codes[keys.getUint16(i * 8, true)] = keys.getUint16(i * 8 + 6, true);
+  for (let i = 1; i <= Math.min(keys.getUint16(6, true), (keys.byteLength - 8) / 8); i++)
+    codes[keys.getUint16(i * 8, true)] = keys.getUint16(i * 8 + 6, true);
   const code = [codes[3072], codes[2048]].find((one) => one > 1024 && one < 32767);
   return { crs: code ? `EPSG:${code}` : "", height: HEIGHT_CODES[codes[4096]] ?? "" };
 }

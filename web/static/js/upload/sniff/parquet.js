@@ -8,7 +8,8 @@ const MOST_FOOTER = 16 << 20;
 export async function parquet(file) {
   const end = await view(file, -8, 8);
   const size = end.byteLength === 8 ? end.getUint32(0, true) : 0;
-  if (!size || size > Math.min(MOST_FOOTER, file.size) || end.getUint32(4, true) !== 0x31524150) return told({ format: "GeoParquet", notes: ["cut"] });
+  if (!size || size > Math.min(MOST_FOOTER, file.size) || end.getUint32(4, true) !== 0x31524150)
+    return told({ format: "GeoParquet", notes: ["cut"] });
   const footer = await view(file, -8 - size, size);
   let said;
   try {
@@ -26,9 +27,17 @@ export async function parquet(file) {
   if (!column) return told({ format: "Parquet", count: said.rows, notes: ["no_geo"] });
   const id = column.crs === undefined ? { authority: "OGC", code: "CRS84" } : column.crs?.id;
   const bbox = Array.isArray(column.bbox) && column.bbox.every(Number.isFinite) ? column.bbox : null;
-  const own = bbox ? /** @type {import("./bytes.js").Box} */ (bbox.length === 6 ? [bbox[0], bbox[1], bbox[3], bbox[4]] : bbox.slice(0, 4)) : null;
+  const own = bbox
+    ? /** @type {import("./bytes.js").Box} */ (bbox.length === 6 ? [bbox[0], bbox[1], bbox[3], bbox[4]] : bbox.slice(0, 4))
+    : null;
   const crs = id ? `${id.authority}:${id.code}` : "";
-  return told({ format: "GeoParquet", count: said.rows, own, crs: crs === "OGC:CRS84" ? "EPSG:4326" : crs, crsName: String(column.crs?.name ?? "") });
+  return told({
+    format: "GeoParquet",
+    count: said.rows,
+    own,
+    crs: crs === "OGC:CRS84" ? "EPSG:4326" : crs,
+    crsName: String(column.crs?.name ?? ""),
+  });
 }
 
 class Reader {
@@ -80,7 +89,7 @@ class Reader {
 
   /** Each field of a struct; `take` reads or skips it. @param {(id: number, kind: number) => void} take */
   fields(take) {
-    for (let id = 0; ; ) {
+    for (let id = 0; ;) {
       const head = this.byte();
       if (!head) return;
       const step = head >> 4;
@@ -100,7 +109,9 @@ function footerOf(reader) {
       const [, count] = reader.list();
       for (let i = 0; i < count; i++) {
         const pair = { key: "", value: "" };
-        reader.fields((field, inner) => (field === 1 ? (pair.key = reader.text()) : field === 2 ? (pair.value = reader.text()) : reader.skip(inner)));
+        reader.fields((field, inner) =>
+          field === 1 ? (pair.key = reader.text()) : field === 2 ? (pair.value = reader.text()) : reader.skip(inner),
+        );
         if (pair.key === "geo") said.geo = pair.value;
       }
     } else reader.skip(kind);

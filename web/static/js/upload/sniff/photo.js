@@ -29,7 +29,8 @@ function positionIn(bytes) {
 /** @param {DataView} bytes @param {number} base @returns {[number, number] | null} */
 function gps(bytes, base) {
   const little = bytes.getUint16(base) === 0x4949;
-  const u16 = (/** @type {number} */ at) => bytes.getUint16(base + at, little), u32 = (/** @type {number} */ at) => bytes.getUint32(base + at, little);
+  const u16 = (/** @type {number} */ at) => bytes.getUint16(base + at, little),
+    u32 = (/** @type {number} */ at) => bytes.getUint32(base + at, little);
   /** Offset of the entry of a tag in a directory. @param {number} start @param {number} tag */
   const entry = (start, tag) => {
     for (let i = 0, at = start + 2; i < u16(start); i++, at += 12) if (u16(at) === tag) return at;
@@ -45,6 +46,7 @@ function gps(bytes, base) {
     const [d, m, s] = [0, 8, 16].map((step) => u32(u32(at + 8) + step) / (u32(u32(at + 8) + step + 4) || NaN));
     return (d + (m || 0) / 60 + (s || 0) / 3600) * (latin(bytes, base + named + 8, 1) === negative ? -1 : 1);
   };
-  const lat = degrees(1, 2, "S"), lon = degrees(3, 4, "W");
+  const lat = degrees(1, 2, "S"),
+    lon = degrees(3, 4, "W");
   return Number.isFinite(lat) && Number.isFinite(lon) && Math.abs(lat) <= 90 && Math.abs(lon) <= 180 ? [lon, lat] : null;
 }

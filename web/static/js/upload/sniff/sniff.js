@@ -9,7 +9,20 @@ import { flatgeobuf, geojson, osm, shapefile } from "./vector.js";
 
 /** @typedef {import("./bytes.js").Sniffed} Sniffed */
 
-const FOREIGN = [["#ROSBAG V2.0", "ROS 1 bag"], ["\x89HDF", "HDF5"], ["II*", "TIFF"], ["\x89PNG", "PNG"], ["GIF8", "GIF"], ["%PDF", "PDF"], ["\x1f\x8b", "gzip"], ["7z\xbc\xaf", "7z"], ["Rar!", "RAR"], ["BZh", "bzip2"], ["\x7fELF", "ELF"], ["MZ", "EXE"]];
+const FOREIGN = [
+  ["#ROSBAG V2.0", "ROS 1 bag"],
+  ["\x89HDF", "HDF5"],
+  ["II*", "TIFF"],
+  ["\x89PNG", "PNG"],
+  ["GIF8", "GIF"],
+  ["%PDF", "PDF"],
+  ["\x1f\x8b", "gzip"],
+  ["7z\xbc\xaf", "7z"],
+  ["Rar!", "RAR"],
+  ["BZh", "bzip2"],
+  ["\x7fELF", "ELF"],
+  ["MZ", "EXE"],
+];
 const PARTS = /\.(dbf|shx|prj|cpg|sbn|sbx|qix|shp\.xml)$/i;
 const NULL_ISLAND_DEG = 1;
 
@@ -34,9 +47,15 @@ async function look(file, name, sibling) {
   if (magic.startsWith("\x89MCAP0\r\n")) return told({ format: "MCAP", kind: "recording", notes: ["later"] });
   if (magic.startsWith("PK\x03\x04") || magic.startsWith("PK\x05\x06")) return zip(file);
   if (magic.startsWith("ply\n") || magic.startsWith("ply\r")) return cloud("PLY", /element vertex (\d+)/.exec(latin(bytes, 0, 4096)));
-  const head = new TextDecoder().decode(bytes).replace(/^\ufeff/, "").trimStart();
+  const head = new TextDecoder()
+    .decode(bytes)
+    .replace(/^\ufeff/, "")
+    .trimStart();
   if (/^(#[^\n]*\n)*\s*VERSION\s+0?\.\d/.test(head) || head.startsWith("# .PCD")) return cloud("PCD", /\nPOINTS (\d+)/.exec(head));
-  if (head.startsWith("<")) return /<osm\b/.test(head) ? osm(file) : told({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
+  if (head.startsWith("<"))
+    return /<osm\b/.test(head)
+      ? osm(file)
+      : told({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
   const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "MP4"] : null);
   return told({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
@@ -47,9 +66,19 @@ const cloud = (format, count) => told({ format, kind: "pointcloud", count: Numbe
 
 /** A zip by the names in its directory. @param {Blob} file */
 async function zip(file) {
-  const names = [...(await text(file, -(1 << 16), 1 << 16)).matchAll(/PK\x01\x02[\s\S]{42}([^\0]{1,255}?)(?=PK|[\0\ufffd]|$)/g)].map(([, name]) => name.toLowerCase());
+  const names = [...(await text(file, -(1 << 16), 1 << 16)).matchAll(/PK\x01\x02[\s\S]{42}([^\0]{1,255}?)(?=PK|[\0\ufffd]|$)/g)].map(
+    ([, name]) => name.toLowerCase(),
+  );
   const is = (/** @type {RegExp} */ mark) => names.some((name) => mark.test(name));
-  const kind = is(/\.(nodes|edges)(\.osw)?\.geojson/) ? "sidewalk" : is(/\.(jpe?g)/) ? "photos" : is(/\.mcap/) ? "recording" : is(/\.(laz|las|pcd|ply)/) ? "pointcloud" : "";
+  const kind = is(/\.(nodes|edges)(\.osw)?\.geojson/)
+    ? "sidewalk"
+    : is(/\.(jpe?g)/)
+      ? "photos"
+      : is(/\.mcap/)
+        ? "recording"
+        : is(/\.(laz|las|pcd|ply)/)
+          ? "pointcloud"
+          : "";
   return told({ format: is(/\.shp/) ? "ZIP: Shapefile" : "ZIP", kind, notes: ["later"] });
 }
 
@@ -60,7 +89,8 @@ export function settle(said) {
   const system = said.system ?? systemOf(said.crs);
   if (system === "degrees") {
     const [x0, y0, x1, y1] = own;
-    if (Math.max(Math.abs(x0), Math.abs(y0), Math.abs(x1), Math.abs(y1)) < NULL_ISLAND_DEG) return { ...said, notes: [...said.notes, "null_island"] };
+    if (Math.max(Math.abs(x0), Math.abs(y0), Math.abs(x1), Math.abs(y1)) < NULL_ISLAND_DEG)
+      return { ...said, notes: [...said.notes, "null_island"] };
     const isTurned = (y1 > 90 || y0 < -90) && Math.abs(y0) <= 180 && Math.abs(y1) <= 180 && Math.abs(x0) <= 90 && Math.abs(x1) <= 90;
     if (isTurned) return { ...said, notes: [...said.notes, "swapped"] };
   }

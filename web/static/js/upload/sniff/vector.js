@@ -19,7 +19,9 @@ export async function geojson(file, name) {
   }
   const named = /"crs"\s*:\s*\{[^{}]*\{[^{}]*"name"\s*:\s*"([^"]{1,200})"/.exec(read[0])?.[1] ?? "";
   const code = /EPSG:(?:[\d.]*:)?(\d+)$/i.exec(named)?.[1];
-  const isWalk = /\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$/i.test(name) || read[0].slice(0, 2000).toLowerCase().includes("opensidewalks");
+  const isWalk =
+    /\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$/i.test(name) ||
+    read[0].slice(0, 2000).toLowerCase().includes("opensidewalks");
   const crs = code ? `EPSG:${code}` : "EPSG:4326"; // RFC 7946, when the file says nothing
   const said = { format: isWalk ? "OpenSidewalks" : "GeoJSON", kind: isWalk ? "sidewalk" : "", crs, own: boxOfPairs(pairs) };
   return told({ ...said, notes: [...(isWhole ? [] : ["part"]), ...(pairs.length ? [] : ["empty"])] });
@@ -30,10 +32,12 @@ export async function osm(file) {
   const { pieces: read, isWhole } = await pieces(file);
   /** @type {[number, number][]} */
   const pairs = [];
-  let isLocal = false, isEdited = false;
+  let isLocal = false,
+    isEdited = false;
   for (const piece of read) {
     for (const [tag] of piece.matchAll(/<node\b[^>]*>/g)) {
-      const lat = /\blat=["']([^"']+)["']/.exec(tag)?.[1], lon = /\blon=["']([^"']+)["']/.exec(tag)?.[1];
+      const lat = /\blat=["']([^"']+)["']/.exec(tag)?.[1],
+        lon = /\blon=["']([^"']+)["']/.exec(tag)?.[1];
       if (lat && lon) pairs.push([Number(lon), Number(lat)]);
     }
     isLocal ||= /k=["']local_x["']/.test(piece);
@@ -42,7 +46,13 @@ export async function osm(file) {
   const own = boxOfPairs(pairs);
   const isNowhere = !own || own.every((value) => Math.abs(value) < 1);
   const notes = [...(isWhole ? [] : ["part"]), ...(isNowhere && isLocal ? ["local"] : [])];
-  return told({ format: isEdited || isLocal ? "Lanelet2" : "OSM XML", kind: isEdited || isLocal ? "hdmap" : "", crs: isNowhere ? "" : "EPSG:4326", own: isNowhere && isLocal ? null : own, notes });
+  return told({
+    format: isEdited || isLocal ? "Lanelet2" : "OSM XML",
+    kind: isEdited || isLocal ? "hdmap" : "",
+    crs: isNowhere ? "" : "EPSG:4326",
+    own: isNowhere && isLocal ? null : own,
+    notes,
+  });
 }
 
 /** @param {Blob} file @param {Blob | null} prj its .prj file @returns {Promise<Sniffed>} */
@@ -61,7 +71,9 @@ export async function flatgeobuf(file) {
   const bytes = await view(file, 0, 1 << 16);
   try {
     const root = 12 + bytes.getUint32(12, true);
-    const envelope = field(bytes, root, 1), system = field(bytes, root, 10), features = field(bytes, root, 8);
+    const envelope = field(bytes, root, 1),
+      system = field(bytes, root, 10),
+      features = field(bytes, root, 8);
     const vector = envelope ? envelope + bytes.getUint32(envelope, true) : 0;
     const has = vector && bytes.getUint32(vector, true) >= 4;
     const own = has ? /** @type {import("./bytes.js").Box} */ ([0, 1, 2, 3].map((i) => bytes.getFloat64(vector + 4 + i * 8, true))) : null;
@@ -82,7 +94,8 @@ function field(bytes, table, index) {
 
 /** @param {DataView} bytes @param {number} table */
 function codeOf(bytes, table) {
-  const code = field(bytes, table, 1), org = field(bytes, table, 0);
+  const code = field(bytes, table, 1),
+    org = field(bytes, table, 0);
   const start = org ? org + bytes.getUint32(org, true) : 0;
   const name = start ? latin(bytes, start + 4, bytes.getUint32(start, true)) : "EPSG";
   return code && name === "EPSG" ? `EPSG:${bytes.getInt32(code, true)}` : "";

@@ -4,13 +4,28 @@
 /** @typedef {{name: string, args: any[]}} Node
  * @typedef {{code: string, name: string, height: string, system: "degrees" | import("./project.js").Tm | null}} Said */
 
-const HEIGHTS = [["EGM2008", /EGM ?2008/i], ["EGM96", /EGM ?96/i], ["NAVD88", /NAVD ?88|North American Vertical Datum/i], ["KVD1964", /KVD ?1964|Incheon|Korean Vertical/i], ["DHHN2016", /DHHN2016/i], ["ellipsoid", /ellips/i]];
+const HEIGHTS = [
+  ["EGM2008", /EGM ?2008/i],
+  ["EGM96", /EGM ?96/i],
+  ["NAVD88", /NAVD ?88|North American Vertical Datum/i],
+  ["KVD1964", /KVD ?1964|Incheon|Korean Vertical/i],
+  ["DHHN2016", /DHHN2016/i],
+  ["ellipsoid", /ellips/i],
+];
 
 /** The short name of a height system, or its own. @param {string} name */
-export const heightName = (name) => /** @type {string} */ (HEIGHTS.find(([, mark]) => /** @type {RegExp} */ (mark).test(name))?.[0] ?? name);
+export const heightName = (name) =>
+  /** @type {string} */ (HEIGHTS.find(([, mark]) => /** @type {RegExp} */ (mark).test(name))?.[0] ?? name);
 
 /** Height systems by EPSG code, as files in metres name them. */
-export const HEIGHT_CODES = /** @type {Record<number, string>} */ ({ 5193: "KVD1964", 3855: "EGM2008", 5773: "EGM96", 5703: "NAVD88", 6360: "NAVD88", 7837: "DHHN2016" });
+export const HEIGHT_CODES = /** @type {Record<number, string>} */ ({
+  5193: "KVD1964",
+  3855: "EGM2008",
+  5773: "EGM96",
+  5703: "NAVD88",
+  6360: "NAVD88",
+  7837: "DHHN2016",
+});
 
 /** The tree of a WKT text; null when it is none. @param {string} wkt @returns {Node | null} */
 export function parse(wkt) {
@@ -26,7 +41,8 @@ export function parse(wkt) {
     /** @type {Node} */
     const node = { name: token.toUpperCase(), args: [] };
     at += 1;
-    while (at < tokens.length && tokens[at] !== "]" && tokens[at] !== ")") tokens[at] === "," ? (at += 1) : node.args.push(value(depth + 1));
+    while (at < tokens.length && tokens[at] !== "]" && tokens[at] !== ")")
+      tokens[at] === "," ? (at += 1) : node.args.push(value(depth + 1));
     at += 1;
     return node;
   };
@@ -62,13 +78,25 @@ function systemIn(flat) {
   if (/^GEOG|^GEODCRS|^GEODETIC/.test(flat.name)) return "degrees";
   const method = String(all(flat, "PROJECTION", "METHOD")[0]?.args[0] ?? "").replaceAll("_", " ");
   if (!/^(transverse mercator|gauss kr)/i.test(method)) return null;
-  const numbers = Object.fromEntries(all(flat, "PARAMETER").map((node) => [String(node.args[0]).toLowerCase().replaceAll("_", " "), Number(node.args[1])]));
+  const numbers = Object.fromEntries(
+    all(flat, "PARAMETER").map((node) => [String(node.args[0]).toLowerCase().replaceAll("_", " "), Number(node.args[1])]),
+  );
   /** @param {...string} names */
   const pick = (...names) => names.map((name) => numbers[name]).find(Number.isFinite);
   const units = flat.args.filter((arg) => arg?.name === "UNIT" || arg?.name === "LENGTHUNIT");
   const unit = Number(units.at(-1)?.args[1] ?? all(flat, "LENGTHUNIT").at(-1)?.args[1] ?? 1);
-  const lon0 = pick("central meridian", "longitude of natural origin", "longitude of origin"), k = pick("scale factor", "scale factor at natural origin");
+  const lon0 = pick("central meridian", "longitude of natural origin", "longitude of origin"),
+    k = pick("scale factor", "scale factor at natural origin");
   if (lon0 === undefined || k === undefined) return null;
-  const east = pick("false easting") ?? 0, north = pick("false northing") ?? 0;
-  return { lon0, lat0: pick("latitude of origin", "latitude of natural origin") ?? 0, k, x0: east * unit, y0: north * unit, rf: Number(rf), unit };
+  const east = pick("false easting") ?? 0,
+    north = pick("false northing") ?? 0;
+  return {
+    lon0,
+    lat0: pick("latitude of origin", "latitude of natural origin") ?? 0,
+    k,
+    x0: east * unit,
+    y0: north * unit,
+    rf: Number(rf),
+    unit,
+  };
 }
