@@ -15,7 +15,8 @@ export const kept = () => readable(localStorage.getItem(KEY) ?? "");
 /** @param {Checkpoint} checkpoint */
 export const keep = (checkpoint) => localStorage.setItem(KEY, JSON.stringify(checkpoint));
 
-/** A checkpoint from its text; null for anything else, also for one over no entries, which proves nothing. @param {string} text @returns {Checkpoint | null} */
+/** A checkpoint from its text; null for anything else, also for one over no entries, which proves nothing. @param {string} text
+ * @returns {Checkpoint | null} */
 export function readable(text) {
   let given;
   try {

@@ -3,7 +3,8 @@
 
 /** @typedef {[number, string, string, string]} Entry seq, payload, salt (hex), commitment (hex) */
 /** @typedef {{size: number, root: string, seq: number, at: string, blocks: string[]}} Checkpoint */
-/** @typedef {null | {kind: "shorter"} | {kind: "changed", from: number, to: number}} Difference leaves (from 0) among which the change lies */
+/** @typedef {null | {kind: "shorter"} | {kind: "changed", from: number, to: number}} Difference
+ * leaves (from 0) among which the change lies */
 
 /** Leaves of which one root each is kept, so that a change can be placed. A power of two: each is a node of the tree over all. */
 export const BLOCK = 1024;
@@ -31,7 +32,8 @@ export const holds = async ([, payload, salt, commitment]) => hex(await sha256(b
 /** Leaf hash: sha256(0x00 || commitment). @param {Entry} entry */
 export const leaf = (entry) => sha256(Uint8Array.of(0), bytes(entry[3]));
 
-/** Root over hashes of one level (RFC 6962, 2.1), level by level: an odd one out goes up as it is. @param {Uint8Array[]} level @returns {Promise<Uint8Array>} */
+/** Root over hashes of one level (RFC 6962, 2.1), level by level: an odd one out goes up as it is. @param {Uint8Array[]} level
+ * @returns {Promise<Uint8Array>} */
 async function root(level) {
   if (!level.length) return sha256();
   while (level.length > 1) {
@@ -65,7 +67,8 @@ export class Tree {
     return root([...this.blocks.slice(0, whole), ...(rest.length ? [await root(rest)] : [])]);
   }
 
-  /** What a checkpoint that was kept says about the log of today: null when it agrees. @param {Checkpoint} kept @returns {Promise<Difference>} */
+  /** What a checkpoint that was kept says about the log of today: null when it agrees. @param {Checkpoint} kept
+   * @returns {Promise<Difference>} */
   async differs(kept) {
     if (this.leaves.length < kept.size) return { kind: "shorter" };
     if (hex(await this.root(kept.size)) === kept.root) return null;

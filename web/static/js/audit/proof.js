@@ -1,5 +1,6 @@
 // @ts-check
-// A walk along the whole log, page by page: each commitment computed again, the root over all, a comparison with what was kept. It needs no page.
+// A walk along the whole log, page by page: each commitment computed again, the root over all, a comparison with what was kept. It needs
+// no page.
 import { hex, holds, leaf, Tree } from "./merkle.js";
 
 /** @typedef {import("./merkle.js").Checkpoint} Checkpoint */
@@ -11,7 +12,8 @@ import { hex, holds, leaf, Tree } from "./merkle.js";
 
 const AT_ONCE = 512;
 
-/** @param {(path: string) => Promise<Page>} read @param {Checkpoint | null} before @param {(progress: Progress) => void} onProgress @returns {Promise<Proof>} */
+/** @param {(path: string) => Promise<Page>} read @param {Checkpoint | null} before @param {(progress: Progress) => void} onProgress
+ * @returns {Promise<Proof>} */
 export async function prove(read, before, onProgress) {
   const tree = new Tree();
   /** @type {number[]} */

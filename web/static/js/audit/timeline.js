@@ -20,7 +20,8 @@ export const written = (second) => `${new Date((second + KST) * 1000).toISOStrin
 /** @param {number} second */
 const spoken = (second) => new Date((second + KST) * 1000).toISOString().slice(0, 16).replace("T", " ");
 
-/** @param {HTMLElement} container @param {{width: number, bars: [number, number, number][], from: number | null, to: number | null}} figures
+/** @param {HTMLElement} container
+ * @param {{width: number, bars: [number, number, number][], from: number | null, to: number | null}} figures
  * @param {(from: number | null, to: number | null) => void} onBrush seconds, half open; null = open */
 export function timeline(container, { width, bars, from, to }, onBrush) {
   container.replaceChildren();

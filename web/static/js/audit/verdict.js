@@ -51,6 +51,9 @@ function broken({ now, wrong, change }, before) {
   return [...found, make("p", _("Your older checkpoint was kept: it is your evidence. Save it as a file."))];
 }
 
+const unproved = () =>
+  _("Not proved: that entries which nobody had kept a checkpoint of are the original ones, or that everything that happened was entered.");
+
 /** @param {Proof} proof @param {Checkpoint | null} before @param {boolean} isFile */
 function intact({ now }, before, isFile) {
   const found = [good(n_("The one entry is what was committed to.", "Every one of %(count)s entries is what was committed to.", now.size))];
@@ -58,9 +61,10 @@ function intact({ now }, before, isFile) {
     found.push(
       make(
         "p.warn",
-        _(
-          "There is no earlier checkpoint: the log is consistent with itself, no more. This browser keeps one now; compare at your next visit.",
-        ),
+        [
+          _("There is no earlier checkpoint: the log is consistent with itself, no more."),
+          _("This browser keeps one now; compare at your next visit."),
+        ].join(" "),
       ),
     );
   else if (isFile)
@@ -85,15 +89,7 @@ function intact({ now }, before, isFile) {
         ),
       ),
     );
-  return [
-    ...found,
-    make(
-      "p.muted.small",
-      _(
-        "Not proved: that entries which nobody had kept a checkpoint of are the original ones, or that everything that happened was entered.",
-      ),
-    ),
-  ];
+  return [...found, make("p.muted.small", unproved())];
 }
 
 /** @param {Checkpoint} now @param {string} seconds */

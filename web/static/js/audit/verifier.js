@@ -2,7 +2,8 @@
 // The worker of "Verify the log": told what to compare with, it tells how far it is and then what it proved, or what stopped it.
 import { prove } from "./proof.js";
 
-/** @typedef {{progress: import("./proof.js").Progress} | {proof: import("./proof.js").Proof} | {problem: {code?: string, message: string}}} Told */
+/** @typedef {{progress: import("./proof.js").Progress} | {proof: import("./proof.js").Proof}
+ *   | {problem: {code?: string, message: string}}} Told */
 
 /** What the API answers; words for its errors belong to the page. @param {string} path @returns {Promise<any>} */
 async function read(path) {

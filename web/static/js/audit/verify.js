@@ -15,7 +15,8 @@ const result = one("#verify-result"),
 /** Ends the worker that runs. */
 let running = new AbortController();
 
-/** What a worker of its own proves, so that the page stays at hand. @param {Checkpoint | null} before @param {AbortSignal} signal @returns {Promise<Proof>} */
+/** What a worker of its own proves, so that the page stays at hand. @param {Checkpoint | null} before @param {AbortSignal} signal
+ * @returns {Promise<Proof>} */
 const proved = (before, signal) =>
   new Promise((resolve, reject) => {
     if (!globalThis.crypto?.subtle) throw new Error(_("This browser computes no checksums on pages without https."));
@@ -24,9 +25,10 @@ const proved = (before, signal) =>
     worker.addEventListener("error", () =>
       reject(
         new Error(
-          _(
-            "Nothing was verified: this browser did not start the part of the page that computes. Load the page again, or use another browser.",
-          ),
+          [
+            _("Nothing was verified: this browser did not start the part of the page that computes."),
+            _("Load the page again, or use another browser."),
+          ].join(" "),
         ),
       ),
     );

@@ -13,7 +13,8 @@ export class ApiError extends Error {
   }
 }
 
-/** @param {string} method @param {string} path @param {any} [body] @param {{signal?: AbortSignal, headers?: Record<string, string>}} [more] @returns {Promise<any>} */
+/** @param {string} method @param {string} path @param {any} [body]
+ * @param {{signal?: AbortSignal, headers?: Record<string, string>}} [more] @returns {Promise<any>} */
 export async function call(method, path, body, more = {}) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", ...more.headers };

@@ -88,7 +88,8 @@ export function sure(button, text) {
   });
 }
 
-/** Send a form. @param {HTMLFormElement} form @param {HTMLElement} button @returns {Promise<boolean>} whether the page is being loaded again */
+/** Send a form. @param {HTMLFormElement} form @param {HTMLElement} button
+ * @returns {Promise<boolean>} whether the page is being loaded again */
 async function send(form, button) {
   const problem = one("[data-problem]", form);
   tell(problem, "");

@@ -18,7 +18,8 @@ export function _(text, values = {}) {
   );
 }
 
-/** The sentence for one or for many of what is counted; `%(count)s` is the count, written out. Both are sentences, so that they can be found.
+/** The sentence for one or for many of what is counted; `%(count)s` is the count, written out. Both are sentences, so that they can be
+ * found.
  * @param {string} one @param {string} many @param {number} count @param {Record<string, string | number>} [values] */
 export function n_(one, many, count, values = {}) {
   const text = plural.select(count) === "one" ? one : many;

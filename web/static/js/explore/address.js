@@ -1,5 +1,6 @@
 // @ts-check
-// The state in the address: `m` view, `d` layers, `p` purpose, `by` colours, the area as outline `a`, tiles `t` or any shape `g`, `x` dropped tiles, `b=0` without tiles barely touched.
+// The state in the address: `m` view, `d` layers, `p` purpose, `by` colours, the area as outline `a`, tiles `t` or any shape `g`, `x`
+// dropped tiles, `b=0` without tiles barely touched.
 import { page } from "../base/i18n.js";
 import { state } from "./state.js";
 

@@ -1,5 +1,6 @@
 // @ts-check
-// Areas that are not drawn: a typed box, pasted text, a file, a saved area, a place, the area of a permit; and saving the one that is shown.
+// Areas that are not drawn: a typed box, pasted text, a file, a saved area, a place, the area of a permit; and saving the one that is
+// shown.
 import { call, get, post } from "../base/api.js";
 import { make, one, tell } from "../base/dom.js";
 import { regionOf } from "./geofile.js";

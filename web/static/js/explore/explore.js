@@ -175,7 +175,8 @@ function wireControls() {
   one("#show-coverage").addEventListener("click", () => (map && page.everywhere ? map.fitBounds(page.everywhere, { padding: 40 }) : null));
 }
 
-/** What is half drawn goes into the address (the other language and signing in are other pages), without the corner that follows the mouse. */
+/** What is half drawn goes into the address (the other language and signing in are other pages), without the corner that follows the
+ * mouse. */
 function keepUnfinished() {
   if (state.done || state.area?.type !== "outline") return;
   const ring = tools.tool() === "polygon" ? state.area.ring.slice(0, -1) : state.area.ring;

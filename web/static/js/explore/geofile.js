@@ -31,9 +31,10 @@ const malformed = () => new NoArea("region.malformed", _("This is neither GeoJSO
 const notDegrees = () =>
   new NoArea(
     "area.not_degrees",
-    _(
-      "The coordinates are not degrees; they look like metres (EPSG:5186 or UTM, for example). Export the file again in WGS 84 (EPSG:4326), longitude first.",
-    ),
+    [
+      _("The coordinates are not degrees; they look like metres (EPSG:5186 or UTM, for example)."),
+      _("Export the file again in WGS 84 (EPSG:4326), longitude first."),
+    ].join(" "),
   );
 
 /** Two coordinates, to a centimetre; the same place twice in a row is one. @param {any[]} ring @returns {[number, number][]} */

@@ -48,7 +48,8 @@ export function light(maps, map) {
     .setData(maps.collection(area?.type === "region" ? [{ type: "Feature", properties: {}, geometry: area.geo }] : []));
 }
 
-/** Hatch the tiles of which something chosen is refused; `html[data-refused]` tells how many. @param {any} maps @param {any} map @param {any[]} rows of tiles.js */
+/** Hatch the tiles of which something chosen is refused; `html[data-refused]` tells how many. @param {any} maps @param {any} map
+ * @param {any[]} rows of tiles.js */
 export function hatchRefused(maps, map, rows) {
   const refused = rows.filter((row) => Object.values(row.kinds).some(Boolean));
   document.documentElement.dataset.refused = String(refused.length);

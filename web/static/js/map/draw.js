@@ -27,7 +27,9 @@ const CORNERS = {
 const ring = (drawn) => /** @type {[number, number][]} */ (/** @type {import("geojson").Polygon} */ (drawn.geometry).coordinates[0]);
 
 /** Tools on a map. `onOutline(ring, isFinished)` is called on each move; `onTile(quadkey)` on a click with the tile tool.
- * @param {any} map @param {{onOutline: (ring: [number, number][], done: boolean) => void, onTile: (key: string) => void, onTool: (tool: string) => void}} events */
+ * @param {any} map
+ * @param {{onOutline: (ring: [number, number][], done: boolean) => void, onTile: (key: string) => void,
+ *   onTool: (tool: string) => void}} events */
 export function drawing(map, events) {
   const edit = { feature: { draggable: true, coordinates: { midpoints: true, draggable: true, deletable: true } } };
   const draw = new TerraDraw({

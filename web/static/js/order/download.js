@@ -19,7 +19,8 @@ const AWAY = 4;
 
 /** Fetch files; what is verified is handed over at once and not fetched again by whoever keeps it.
  * @param {string} order @param {any[]} wanted
- * @param {{signal: AbortSignal, got: (count: number) => void, take: (file: File) => void | Promise<void>}} to @returns {Promise<Outcome>} */
+ * @param {{signal: AbortSignal, got: (count: number) => void, take: (file: File) => void | Promise<void>}} to
+ * @returns {Promise<Outcome>} */
 export async function fetchAll(order, wanted, { signal, got, take }) {
   /** @type {Outcome["failed"]} */
   const failed = [];
@@ -72,7 +73,8 @@ function batches(wanted) {
   return made;
 }
 
-/** @param {any} grant @param {any} tile @param {string} holder @param {AbortSignal} signal @param {(count: number) => void} got @returns {Promise<File>} */
+/** @param {any} grant @param {any} tile @param {string} holder @param {AbortSignal} signal @param {(count: number) => void} got
+ * @returns {Promise<File>} */
 async function fetchOne(grant, tile, holder, signal, got) {
   const headers = { ...grant.headers, ...(grant.holder_required ? { "x-mapex-holder": holder } : {}) };
   for (let left = TRIES; ;) {
@@ -90,7 +92,8 @@ async function fetchOne(grant, tile, holder, signal, got) {
   }
 }
 
-/** @param {any} grant @param {Record<string, string>} headers @param {any} tile @param {AbortSignal} signal @param {(count: number) => void} got @returns {Promise<Blob>} */
+/** @param {any} grant @param {Record<string, string>} headers @param {any} tile @param {AbortSignal} signal
+ * @param {(count: number) => void} got @returns {Promise<Blob>} */
 async function read(grant, headers, tile, signal, got) {
   let answer;
   try {

@@ -19,7 +19,8 @@ const picker = /** @type {any} */ (window).showSaveFilePicker;
 export const fits = (size) => size <= MOST_KEPT || Boolean(picker);
 
 /** A sink for files that becomes one archive. It asks where to save, so call it from a click.
- * @param {number} size @param {string} name @returns {Promise<{take: (file: File) => Promise<void>, end: (tiles: any[]) => Promise<void>, drop: () => Promise<void>}>} */
+ * @param {number} size @param {string} name
+ * @returns {Promise<{take: (file: File) => Promise<void>, end: (tiles: any[]) => Promise<void>, drop: () => Promise<void>}>} */
 export async function archiveTo(size, name) {
   if (size > LARGE && picker) return streamed(await picker.call(window, { suggestedName: name }));
   return {

@@ -11,7 +11,8 @@ const TARGET_MS = 100,
   STILL_MS = 180;
 
 /** @typedef {"colour" | "height" | "intensity"} Mode */
-/** @typedef {{setMode: (mode: Mode) => void, setEdges: (on: boolean) => void, reset: () => void, close: () => void, coloured: boolean, whole: Promise<void>}} Viewer */
+/** @typedef {{setMode: (mode: Mode) => void, setEdges: (on: boolean) => void, reset: () => void,
+ *   close: () => void, coloured: boolean, whole: Promise<void>}} Viewer */
 
 /** Whether this browser can draw a cloud. */
 export const canDrawCloud = () => Boolean(document.createElement("canvas").getContext("webgl2"));
@@ -147,7 +148,8 @@ function sceneOf(canvas, all, step) {
       gl.bufferSubData(gl.ARRAY_BUFFER, filled * STRIDE, rows);
       return (filled += Math.floor(rows.length / STRIDE));
     },
-    /** @param {{matrix: Float32Array, focal: number, near: number, far: number}} view @param {number} count @param {Mode} mode @param {boolean} edges
+    /** @param {{matrix: Float32Array, focal: number, near: number, far: number}} view @param {number} count @param {Mode} mode
+     * @param {boolean} edges
      * @returns {number} milliseconds that it took, drawn to the end */
     draw(view, count, mode, edges) {
       const began = performance.now();

@@ -5,7 +5,8 @@
 const FOCAL = 1.6; // of half the height of the picture
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-/** @param {HTMLElement} element @param {{radius: number, box: number[][]}} extent metres; ends of the box by axis @param {() => void} onMove */
+/** @param {HTMLElement} element @param {{radius: number, box: number[][]}} extent metres; ends of the box by axis
+ * @param {() => void} onMove */
 export function orbit(element, extent, onMove) {
   const start = () => framed(extent.box, -0.5, 0.75, element.clientWidth / Math.max(1, element.clientHeight) || 1);
   let at = start();
@@ -96,7 +97,8 @@ function framed(box, turn, tilt, aspect) {
   const signs = [-0.5, 0.5];
   const sides = box.map(([low, high]) => signs.map((sign) => sign * (high - low)));
   const corners = sides[0].flatMap((x) => sides[1].flatMap((y) => sides[2].map((z) => [x, y, z])));
-  /** How far to move along an axis of the picture, and how far away to be, so that both outermost corners touch its edges. @param {number[]} axis @param {number} wide */
+  /** How far to move along an axis of the picture, and how far away to be, so that both outermost corners touch its edges.
+   * @param {number[]} axis @param {number} wide */
   const fit = (axis, wide) => {
     const one = Math.max(...corners.map((corner) => dot(corner, back) + wide * dot(corner, axis)));
     const other = Math.max(...corners.map((corner) => dot(corner, back) - wide * dot(corner, axis)));
@@ -112,7 +114,8 @@ function framed(box, turn, tilt, aspect) {
 /** @param {number[]} a @param {number[]} b */
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 
-/** Projection times view, in columns. @param {{turn: number, tilt: number, away: number, x: number, y: number, z: number}} at @param {number} aspect @param {number} near @param {number} far */
+/** Projection times view, in columns. @param {{turn: number, tilt: number, away: number, x: number, y: number, z: number}} at
+ * @param {number} aspect @param {number} near @param {number} far */
 function matrix(at, aspect, near, far) {
   const { right, up, back } = axesOf(at.turn, at.tilt);
   const place = [at.x, at.y, at.z];

@@ -4,14 +4,16 @@ import { addMarks, boxOf, canDraw, collection, createMap } from "../map/map.js";
 import { square } from "../map/grid.js";
 
 const SIDE = 12;
-/** Colour and pattern: whether the pixel (x, y) of a 12 px square is set. @type {Record<string, [string, (x: number, y: number) => boolean]>} */
+/** Colour and pattern: whether the pixel (x, y) of a 12 px square is set.
+ * @type {Record<string, [string, (x: number, y: number) => boolean]>} */
 const MARKS = {
   added: ["#6fdba4", (x, y) => (x + y) % 6 < 2],
   changed: ["#ffcf70", (x, y) => x % 6 < 2 && y % 6 < 2],
   removed: ["#ff8f85", (x, y) => (x + y) % 12 < 1 || (x - y + 12) % 12 < 1],
 };
 
-/** One status for each tile: a tile with several layers of different fates is changed. @param {any} layers @param {any} cells GeoJSON of the version */
+/** One status for each tile: a tile with several layers of different fates is changed. @param {any} layers
+ * @param {any} cells GeoJSON of the version */
 export function statuses(layers, cells) {
   /** @type {Map<string, string>} */
   const found = new Map();
@@ -53,7 +55,8 @@ function addPattern(map, status) {
   });
 }
 
-/** The map in `container`; null without WebGL. @param {HTMLElement} container @param {any} layers @param {any} cells @returns {Promise<any>} */
+/** The map in `container`; null without WebGL. @param {HTMLElement} container @param {any} layers @param {any} cells
+ * @returns {Promise<any>} */
 export async function showDifferences(container, layers, cells) {
   if (!canDraw()) return null;
   const found = statuses(layers, cells);

@@ -16,12 +16,14 @@ export function takeFiles(add) {
   drop.addEventListener("drop", async (/** @type {any} */ event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile()); // before the first await: the list is emptied after it
+    // Before the first await: the list is emptied after it
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
     for (const entry of entries) if (entry) entry instanceof File ? add(entry, entry.name) : await walk(entry, "", add);
   });
 }
 
-/** Files of a dropped folder, with paths inside it. @param {any} entry @param {string} path @param {(file: File, name: string) => void} add @returns {Promise<void>} */
+/** Files of a dropped folder, with paths inside it. @param {any} entry @param {string} path
+ * @param {(file: File, name: string) => void} add @returns {Promise<void>} */
 async function walk(entry, path, add) {
   if (entry.isFile) return add(await new Promise((resolve, reject) => entry.file(resolve, reject)), path + entry.name);
   const reader = entry.createReader();

@@ -73,7 +73,8 @@ export async function slice(file, from, size) {
   return { body, sha256: [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
 }
 
-/** Put a part where its signed request says. @param {any} part @param {ArrayBuffer} body @param {AbortSignal} signal @param {(count: number) => void} progress @returns {Promise<void>} */
+/** Put a part where its signed request says. @param {any} part @param {ArrayBuffer} body @param {AbortSignal} signal
+ * @param {(count: number) => void} progress @returns {Promise<void>} */
 export function put(part, body, signal, progress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch tells nothing about what was sent

@@ -6,7 +6,8 @@ import { placeOf } from "./facts.js";
 import { _, sentence } from "../base/i18n.js";
 
 /** @typedef {[number, number, number, number]} Box
- * @typedef {{own: () => Box[], show: (boxes: Box[]) => void, picking: (pick: ((lon: number, lat: number) => void) | null) => Promise<boolean>}} How */
+ * @typedef {{own: () => Box[], show: (boxes: Box[]) => void,
+ *   picking: (pick: ((lon: number, lat: number) => void) | null) => Promise<boolean>}} How */
 
 /** @param {any} root element made by `_placing.html` @param {How} how */
 export function placing(root, how) {

@@ -2,7 +2,8 @@
 // What this browser remembers about uploads that it began: enough to go on after a closed tab, nothing of the files themselves.
 import { page } from "../base/i18n.js";
 
-/** @typedef {{id: string, size: number, modified: number, digests: Record<string, string>}} Begun digests: first half of the sha256 of parts sent */
+/** @typedef {{id: string, size: number, modified: number, digests: Record<string, string>}} Begun digests: first half of the sha256 of
+ * parts sent */
 
 const PREFIX = `upload ${page.org ?? ""} `;
 

@@ -158,7 +158,8 @@ export class Transfer {
     if (broken) throw broken.reason;
   }
 
-  /** Send one part until the store has it; what the store refuses is read, hashed and signed anew. @param {any} upload @param {number} number */
+  /** Send one part until the store has it; what the store refuses is read, hashed and signed anew. @param {any} upload
+   * @param {number} number */
   async sendPart(upload, number) {
     let refusals = 0;
     await this.patient(async () => {

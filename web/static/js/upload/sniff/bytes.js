@@ -4,7 +4,8 @@
 /** What a look at a file tells. `own`: least x, least y, greatest x, greatest y as the file writes them; `box`: the same in degrees
  * WGS 84, when that is known without asking anybody. `notes` are codes that `facts.js` has words for.
  * @typedef {[number, number, number, number]} Box
- * @typedef {{format: string, kind: string, crs: string, crsName: string, height: string, count: number, own: Box | null, box: Box | null, notes: string[]}} Sniffed */
+ * @typedef {{format: string, kind: string, crs: string, crsName: string, height: string,
+ *   count: number, own: Box | null, box: Box | null, notes: string[]}} Sniffed */
 
 /** @param {Partial<Sniffed>} said @returns {Sniffed} */
 export const told = (said) => ({

@@ -74,7 +74,8 @@ export function readWkt(wkt) {
 function systemIn(flat) {
   const ellipsoid = all(flat, "SPHEROID", "ELLIPSOID")[0];
   const [, a, rf] = ellipsoid?.args ?? [];
-  if (a !== 6378137 || all(flat, "TOWGS84").some((node) => node.args.some((value) => value))) return null; // another datum: PROJ must shift it
+  // Another datum: PROJ must shift it
+  if (a !== 6378137 || all(flat, "TOWGS84").some((node) => node.args.some((value) => value))) return null;
   if (/^GEOG|^GEODCRS|^GEODETIC/.test(flat.name)) return "degrees";
   const method = String(all(flat, "PROJECTION", "METHOD")[0]?.args[0] ?? "").replaceAll("_", " ");
   if (!/^(transverse mercator|gauss kr)/i.test(method)) return null;
