@@ -15,13 +15,15 @@ test: ## set up, then run every test that this machine can give
 	@bash .ci/setup test
 	@bash .ci/test $(ARGS)
 
-check: ## ruff, mypy, import directions, types of the JavaScript, docs tests
+check: ## ruff, mypy, import directions, types of the JavaScript, form of scripts, styles and templates, docs tests
 	@bash .ci/setup test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PY) hatch_build.py types
+	$(PY) hatch_build.py shape
+	.venv/bin/djlint --check --lint --quiet web/templates
 	$(PY) -m pytest -q tests/docs
 
 format: ## put Python, scripts, styles and templates into the form that `make check` wants

@@ -1,4 +1,4 @@
-"""Scripts lie in rooms that import in one direction, and what templates and scripts name is there."""
+"""Scripts lie in rooms that import in one direction, what templates and scripts name is there, and no line of theirs is too wide."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ WEB = Path(web.__file__).parent
 SCRIPTS = WEB / "static" / "js"
 TEMPLATES = WEB / "templates"
 
+WIDEST = 140
 ROOMS = [
     ("base", ()),
     ("map", ("base",)),
@@ -102,3 +103,10 @@ def test_every_template_is_used() -> None:
     sources = [*(path for path in WEB.rglob("*.py") if "static" not in path.parts), *TEMPLATES.rglob("*.html")]
     named = set(re.findall(r"[\"']([\w/]+\.html)[\"']", "".join(path.read_text(encoding="utf-8") for path in sources)))
     assert {path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*.html")} == named
+
+
+def test_no_line_is_wide() -> None:
+    """The formatters leave comments and long texts as they are: a sentence of a template may be several strings, side by side."""
+    for path in (path for ending in ("js", "css", "html") for path in WEB.rglob(f"*.{ending}") if "vendor" not in path.parts):
+        wide = [at for at, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if len(line) > WIDEST]
+        assert not wide, f"{path.relative_to(WEB)}: lines {wide}"
