@@ -42,7 +42,7 @@ def publish(slug: str, number: int) -> str:
     dataset = datasets.get_dataset(ex, by, ref)
     before = offers.latest(ex, by, slug)
     return render_template(
-        "publish.html",
+        "sell/publish.html",
         page={"dataset": slug, "version": number},
         dataset=dataset,
         version=found.version,

@@ -101,7 +101,7 @@ def test_scripts_have_no_html_and_no_eval() -> None:
 
 
 def test_templates_have_no_inline_script_style_or_handler() -> None:
-    for path in (WEB / "templates").glob("*.html"):
+    for path in (WEB / "templates").glob("**/*.html"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\sstyle=|\son[a-z]+=|javascript:|\| *safe(?! }}</script>)", text), path.name
 
