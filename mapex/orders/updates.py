@@ -25,8 +25,9 @@ from mapex.pyramid.live_layers import offers_in
 from mapex.rights import permits
 from mapex.rules import licences
 from mapex.rules.pricing import vat_of
+from tiles.arrays import UInt64s
 from tiles.grid import grid
-from tiles.grid.grid import ZOOM, UInt64s
+from tiles.grid.grid import ZOOM
 from tiles.grid.region import Cover
 
 

@@ -26,10 +26,10 @@ from mapex.pyramid.live_layers import Offered, offers_in
 from mapex.rights import permits
 from mapex.rules import licences
 from mapex.rules.pricing import CURRENCY, MEASURES, Unit, charges_of, columns_of, parsed_rates, quantity_of, vat_of
+from tiles.arrays import Float64s, UInt64s
 from tiles.batch import LayerKind
 from tiles.grid import grid
 from tiles.grid.fractions import shares
-from tiles.grid.grid import Float64s, UInt64s
 from tiles.grid.region import Cover, Region, cover
 
 Area = Region | Cover

@@ -25,7 +25,8 @@ from mapex.prices import demand
 from mapex.prices.estimates import Area, Estimate, Line, Pin, Refusal, Wanted, price, want
 from mapex.pyramid import cell_sums
 from mapex.times import MINUTE_NS
-from tiles.grid.grid import ZOOM, UInt64s
+from tiles.arrays import UInt64s
+from tiles.grid.grid import ZOOM
 from tiles.grid.region import Cover, Region
 
 log = logging.getLogger(__name__)

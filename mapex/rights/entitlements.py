@@ -15,8 +15,9 @@ from mapex.database.schema import order as purchase
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.pyramid import cell_sums
+from tiles.arrays import UInt64s
 from tiles.grid import grid
-from tiles.grid.grid import ZOOM, UInt64s
+from tiles.grid.grid import ZOOM
 
 MAX_PAGE = 1000
 

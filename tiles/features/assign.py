@@ -10,7 +10,6 @@ A feature goes whole into every half-open cell that it touches; it is owned by t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,14 +17,12 @@ import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
+from tiles.arrays import Bools, Float64s, Int64s, UInt64s
 from tiles.batch import Kind
 from tiles.features import wkb
 from tiles.features.measure import Inside, inside, millimetres, total
 from tiles.grid import grid
-from tiles.grid.grid import ZOOM, Float64s, UInt64s
-
-Int64s: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
+from tiles.grid.grid import ZOOM
 
 MAX_CELLS = 1 << 16
 """Most cells of one feature."""

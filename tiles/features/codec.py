@@ -23,11 +23,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tiles.arrays import Bools, Int64s, UInt64s
 from tiles.batch import EncodedTile, Kind, Quantities
 from tiles.errors import InvalidContent
 from tiles.features import wkb
 from tiles.features.assign import COUNTS, LENGTHS, assign
-from tiles.grid.grid import UInt64s, quadkeys
+from tiles.grid.grid import quadkeys
 
 MEDIA_TYPE = "application/vnd.apache.parquet"
 ENDING = "parquet"
@@ -76,9 +77,9 @@ def metadata(mask: int, box: tuple[float, float, float, float], *, measured: boo
     return f'{{"version":"1.1.0","primary_column":"geometry","columns":{{"geometry":{geometry}{more}}}}}'.encode()
 
 
-def type_bits(codes: NDArray[np.int16]) -> NDArray[np.int64]:
+def type_bits(codes: NDArray[np.int16]) -> Int64s:
     """One bit for each ISO WKB code: 8 types, four kinds of dimensions."""
-    bits: NDArray[np.int64] = np.left_shift(1, codes.astype(np.int64) % 1000 + 8 * (codes.astype(np.int64) // 1000))
+    bits: Int64s = np.left_shift(1, codes.astype(np.int64) % 1000 + 8 * (codes.astype(np.int64) // 1000))
     return bits
 
 
@@ -91,7 +92,7 @@ def encode(table: pa.Table, geo: bytes) -> pa.Buffer:
     return sink.getvalue()
 
 
-def quantities(kind: pa.Array, owner: NDArray[np.bool_], mm: NDArray[np.int64], starts: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+def quantities(kind: pa.Array, owner: Bools, mm: Int64s, starts: Int64s) -> dict[str, Int64s]:
     """Price vectors of the groups of rows that begin at `starts` (not empty): lengths of all rows, counts of the owned ones."""
     codes = np.asarray(pc.fill_null(pc.index_in(kind, pa.array([str(k) for k in Kind])), -1))
     found = {"features": np.add.reduceat(owner.astype(np.int64), starts)}
@@ -131,7 +132,7 @@ def write_tiles(out: Path, layer: str, part: int, cells: UInt64s, table: pa.Tabl
         yield EncodedTile(layer, int(cells[i]), part, path, hashlib.sha256(body).hexdigest(), len(body), MEDIA_TYPE, amounts, bounds[k])
 
 
-def _bounds(box: pa.StructArray, starts: NDArray[np.int64]) -> list[tuple[float, float, float, float]]:
+def _bounds(box: pa.StructArray, starts: Int64s) -> list[tuple[float, float, float, float]]:
     """West, south, east, north of the groups of rows that begin at `starts`."""
     fold = (np.minimum, np.minimum, np.maximum, np.maximum)
     sides = [f.reduceat(np.asarray(box.field(side)), starts).tolist() for f, side in zip(fold, _SIDES, strict=True)]

@@ -7,16 +7,13 @@ the error is below a micrometre. Lengths are whole micrometres from here on: sum
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tiles.arrays import Float64s, Int64s, UInt64s
 from tiles.features.wkb import Shapes
 from tiles.grid import grid
-from tiles.grid.grid import ZOOM, Float64s, UInt64s
-
-Int64s: TypeAlias = NDArray[np.int64]
+from tiles.grid.grid import ZOOM
 
 _A, _F = 6378137.0, 1 / 298.257223563  # WGS 84
 _E2 = _F * (2 - _F)

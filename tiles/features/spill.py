@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from tiles.grid.grid import UInt64s
+from tiles.arrays import Int64s, UInt64s
 
 CELL = "\x00cell"
 """Column of the cell of a row; no source can have this name."""
@@ -31,7 +30,7 @@ class Run:
     path: Path
     first: UInt64s
     last: UInt64s
-    size: NDArray[np.int64]
+    size: Int64s
 
 
 @dataclass(slots=True)

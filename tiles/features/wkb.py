@@ -9,17 +9,14 @@ Source: OGC 06-103r4 (WKB), ISO/IEC 13249-3 (codes of Z and M).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from tiles.grid.grid import Float64s
-
-Int64s: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
+from tiles.arrays import Bools, Float64s, Int64s
 
 OK, MISSING, EMPTY, MALFORMED, UNCLOSED, NOT_FINITE, OFF_GRID, TOO_WIDE = range(8)
 """What is wrong with a row; see `REASONS`."""

@@ -17,14 +17,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tiles.arrays import Bools, Float64s, Int64s
 from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
 from tiles.errors import InvalidContent
 from tiles.frames import mcap_slice, photo_tar
 from tiles.frames.spill import Spill
 from tiles.frames.track import RecordedTime, line, stations
 from tiles.grid import grid
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -33,11 +32,11 @@ class _Cell:
 
     records: int = 0
     frames: int = 0
-    times: list[NDArray[np.int64]] = field(default_factory=list)
-    places: list[Floats] = field(default_factory=list)
+    times: list[Int64s] = field(default_factory=list)
+    places: list[Float64s] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
-    low: Floats = field(default_factory=lambda: np.full(2, np.inf))
-    high: Floats = field(default_factory=lambda: np.full(2, -np.inf))
+    low: Float64s = field(default_factory=lambda: np.full(2, np.inf))
+    high: Float64s = field(default_factory=lambda: np.full(2, -np.inf))
 
 
 class FrameSplitter:
@@ -142,7 +141,7 @@ class FrameSplitter:
         return EncodedTile(self.layer, name, self.part, relative, _sha256(path), size, media_type, quantities, box)
 
 
-def _flags(table: pa.Table, name: str) -> NDArray[np.bool_]:
+def _flags(table: pa.Table, name: str) -> Bools:
     """A boolean column; all true when there is none (each photo is a frame and a fix)."""
     if name not in table.column_names:
         return np.ones(table.num_rows, bool)
@@ -172,7 +171,7 @@ def verify(path: Path, tile: EncodedTile) -> None:
         raise InvalidContent(f"{tile.path} has a trajectory outside its cell.", code="tile.place")
 
 
-def _vertices(way: bytes, tile: EncodedTile) -> Floats:
+def _vertices(way: bytes, tile: EncodedTile) -> Float64s:
     try:
         shapes = [feature["geometry"] for feature in json.loads(way)["features"]]
         rows = [p[:2] for s in shapes for p in ([s["coordinates"]] if s["type"] == "Point" else s["coordinates"])]

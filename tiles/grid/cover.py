@@ -11,20 +11,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tiles.arrays import Bools, Float64s, Int64s, UInt64s
 from tiles.errors import InvalidRegion
 from tiles.grid import grid
-from tiles.grid.grid import ZOOM, Float64s, UInt64s
+from tiles.grid.grid import ZOOM
 
 if TYPE_CHECKING:
     from tiles.grid.region import Region
 
-Int64s: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
 
 MAX_CELLS = 1 << 24
 """Most cells of a region: about 2,000 km square at zoom 16."""

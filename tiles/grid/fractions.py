@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tiles.arrays import Float64s, UInt64s
 from tiles.grid import grid
 from tiles.grid.cover import cut, segments_of, spread
-from tiles.grid.grid import ZOOM, Float64s, UInt64s
+from tiles.grid.grid import ZOOM
 
 if TYPE_CHECKING:
     from tiles.grid.region import Region

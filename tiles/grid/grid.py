@@ -10,11 +10,12 @@ Source: OGC 17-083r4, tile matrix set WebMercatorQuad.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tiles.arrays import Float64s, UInt64s
 from tiles.errors import InvalidTile
 
 ZOOM = 16
@@ -26,8 +27,6 @@ MAX_ZOOM = 30
 MAX_LATITUDE = 85.0511287798066
 """North edge of the grid, degrees; further north and south there are no cells."""
 
-UInt64s: TypeAlias = NDArray[np.uint64]
-Float64s: TypeAlias = NDArray[np.float64]
 
 _NEAR_EDGE = 1e-6  # tile units; rounding of the projection is below 1e-9 at zoom 30, so only these are compared with the edge itself
 _A, _F = 6378137.0, 1 / 298.257223563  # WGS 84

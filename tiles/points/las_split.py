@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tiles.arrays import Float64s, Int64s
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
 from tiles.points.cell_finder import NOWHERE, CellFinder
@@ -24,8 +24,6 @@ from tiles.points.records import SplitCounts, blocks, body_of, in_order, unpack_
 from tiles.points.tile import Facts, TileSink, Waiting
 
 _WAITING_BYTES = 32 << 20
-
-Floats = NDArray[np.float64]
 
 
 def split_laz(
@@ -98,7 +96,7 @@ class _Split:
         for numbers, only_xyz in ((light, True), (heavy, False)):
             records |= unpack_some(self.packing, block, bodies, numbers, self.tally, only_xyz=only_xyz)
         self._reach = None
-        cells: dict[int, NDArray[np.int64]] = {}
+        cells: dict[int, Int64s] = {}
         for i, chunk in enumerate(block):
             points = records[i]
             if points is None:
@@ -129,7 +127,7 @@ class _Split:
         west, south, east, north = self._reach
         return self.finder.cell_of_box(x - west, y - south, x + east, y + north) is not None
 
-    def _whole_cell(self, points: Records, facts: Facts) -> int | NDArray[np.int64]:
+    def _whole_cell(self, points: Records, facts: Facts) -> int | Int64s:
         """The one cell of all these points, or the cell of each."""
         scale, offset = np.array(self.header.scales), np.array(self.header.offsets)
         corners = np.sort(np.stack([facts.low * scale + offset, facts.high * scale + offset]), axis=0)
@@ -144,12 +142,12 @@ class _Split:
         cells = self.finder.cells(*self._coordinates(points))
         return int(cells[0]) if (cells == cells[0]).all() else cells
 
-    def _coordinates(self, points: Records) -> tuple[Floats, Floats, Floats]:
+    def _coordinates(self, points: Records) -> tuple[Float64s, Float64s, Float64s]:
         xyz = points[:, :12].copy().view("<i4")
         (sx, sy, sz), (ox, oy, oz) = self.header.scales, self.header.offsets
         return xyz[:, 0] * sx + ox, xyz[:, 1] * sy + oy, xyz[:, 2] * sz + oz
 
-    def _divide(self, points: Records, cells: NDArray[np.int64]) -> None:
+    def _divide(self, points: Records, cells: Int64s) -> None:
         """Points to the waiting room of their cell, in the order of the file."""
         for cell, records in groups(points, cells):
             if cell == NOWHERE:
@@ -162,7 +160,7 @@ class _Split:
                 self.tally.placed += len(records)
 
 
-def groups(points: Records, cells: NDArray[np.int64]) -> Iterator[tuple[int, Records]]:
+def groups(points: Records, cells: Int64s) -> Iterator[tuple[int, Records]]:
     """The points of each cell, cells in order, points in their own order."""
     if not len(cells):
         return

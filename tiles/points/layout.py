@@ -15,11 +15,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tiles.arrays import Float64s
 from tiles.errors import InvalidContent
 from tiles.points.header import RECORD_LENGTHS, Header, Vlr
 from tiles.points.laz import Records
 
-Floats: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.void]
 """Structured array: fields x, y, z float64, then every column of the source."""
 
@@ -57,7 +57,7 @@ class Axis:
     steps: list[float] = field(default_factory=lambda: list(_STEPS))
     rounded: list[float] = field(default_factory=lambda: list(_STEPS))
 
-    def see(self, values: Floats) -> None:
+    def see(self, values: Float64s) -> None:
         """Take some values in (all finite, at least one)."""
         self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
         near = 4 * np.spacing(np.abs(values))

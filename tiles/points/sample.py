@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tiles.arrays import Float64s
 from tiles.errors import InvalidContent
 
 MOST_POINTS = 1_000_000
@@ -31,7 +32,7 @@ _MAGIC = b"MXC1"
 class Sample:
     """Points around their middle: `xyz` (n, 3) metres, `rgbi` (n, 4) u8 or intensity alone in the last column."""
 
-    xyz: npt.NDArray[np.float64]
+    xyz: Float64s
     rgbi: npt.NDArray[np.uint8]
     is_coloured: bool
 

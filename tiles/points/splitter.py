@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiles.arrays import Int64s
 from tiles.batch import Batch, Content, EncodedTile
 from tiles.errors import InvalidContent
 from tiles.points.cell_finder import NOWHERE, CellFinder
@@ -177,7 +178,7 @@ def _rows(table: pa.Table) -> Rows:
     return rows
 
 
-def _by_cell(rows: Rows, cells: NDArray[np.int64]) -> Iterator[tuple[int, Rows]]:
+def _by_cell(rows: Rows, cells: Int64s) -> Iterator[tuple[int, Rows]]:
     order = np.argsort(cells, kind="stable")
     ordered = cells[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]).tolist()

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tiles.arrays import Float64s, Int64s
 from tiles.batch import EncodedTile, Quantities
 from tiles.grid import grid
 from tiles.points.cell_finder import CellFinder
@@ -24,9 +24,9 @@ MEDIA_TYPE = "application/vnd.laszip"
 class Facts:
     """What a tile's header has to say about some points: least and greatest X, Y, Z as integers, and how many of each return number."""
 
-    low: NDArray[np.int64]
-    high: NDArray[np.int64]
-    by_return: NDArray[np.int64]
+    low: Int64s
+    high: Int64s
+    by_return: Int64s
 
     @staticmethod
     def of(records: Records, point_format: int) -> Facts:
@@ -102,7 +102,7 @@ class TileSink:
         )  # fmt: skip
 
 
-def _box(cell: int, low: NDArray[np.float64], high: NDArray[np.float64], finder: CellFinder) -> tuple[float, float, float, float]:
+def _box(cell: int, low: Float64s, high: Float64s, finder: CellFinder) -> tuple[float, float, float, float]:
     """West, south, east, north of the points, in degrees, inside the cell; the cell itself where only it is sure."""
     west, south, east, north = grid.bounds(cell)
     if finder.geocentric:

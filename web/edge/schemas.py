@@ -18,8 +18,8 @@ from werkzeug.routing import IntegerConverter
 from mapex.errors import Invalid
 from mapex.exchange import Exchange
 from mapex.times import ns_from_iso
+from tiles.arrays import UInt64s
 from tiles.grid import grid
-from tiles.grid.grid import UInt64s
 from tiles.grid.region import Cover, Region
 
 MOST_QUADKEYS = 400_000
