@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
-from tiles.arrays import Bools, Float64s, Int64s, UInt64s
+from tiles.arrays import Bools, Float64s, Int64s, UInt64s, repeat_ranges
 from tiles.batch import Kind
 from tiles.features import wkb
 from tiles.features.measure import Inside, inside, millimetres, total
@@ -133,7 +133,7 @@ def _spans(rows: Int64s, box: Int64s) -> Inside:
     wide, high = box[:, 1] - box[:, 0] + 1, box[:, 3] - box[:, 2] + 1
     n = wide * high
     i = np.repeat(np.arange(len(n)), n)
-    k = np.arange(int(n.sum())) - np.repeat(np.cumsum(n) - n, n)
+    k = repeat_ranges(np.zeros_like(n), n)
     return Inside(rows[i], grid.morton(box[i, 0] + k % wide[i], box[i, 2] + k // wide[i]), np.zeros(len(i), np.int64))
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tiles.arrays import Bools, Float64s, Int64s, UInt64s
+from tiles.arrays import Bools, Float64s, Int64s, UInt64s, repeat_ranges
 from tiles.errors import InvalidRegion
 from tiles.grid import grid
 from tiles.grid.grid import ZOOM
@@ -78,7 +78,7 @@ class Cover:
 
     def cells(self) -> UInt64s:
         """Every cell, ascending."""
-        return np.asarray(spread(self.ranges[:, 0], (self.ranges[:, 1] - self.ranges[:, 0]).astype(np.int64)), np.uint64)
+        return np.asarray(repeat_ranges(self.ranges[:, 0], (self.ranges[:, 1] - self.ranges[:, 0]).astype(np.int64)), np.uint64)
 
     def contains(self, cells: UInt64s) -> Bools:
         """Which of `cells` are in the set."""
@@ -111,7 +111,7 @@ class Cover:
         lo = np.searchsorted(b[:, 1], a[:, 0], side="right")  # first range of b that ends behind the start of each range of a
         hi = np.searchsorted(b[:, 0], a[:, 1], side="left")
         n = np.maximum(hi - lo, 0)
-        i, j = np.repeat(np.arange(len(a)), n), spread(lo, n)
+        i, j = np.repeat(np.arange(len(a)), n), repeat_ranges(lo, n)
         return Cover.from_ranges(np.stack([np.maximum(a[i, 0], b[j, 0]), np.minimum(a[i, 1], b[j, 1])], axis=1), self.z)
 
     def difference(self, other: Cover) -> Cover:
@@ -202,14 +202,6 @@ class _Cuts:
     through: Bools
 
 
-def spread(start: NDArray[Any], n: Int64s) -> NDArray[Any]:
-    """start[0], start[0] + 1, ... (n[0] of them), start[1], ..."""
-    ends = np.cumsum(n)
-    step = np.arange(int(ends[-1]) if len(ends) else 0, dtype=np.int64) - np.repeat(ends - n, n)
-    numbers: NDArray[Any] = np.repeat(start, n) + step.astype(start.dtype)
-    return numbers
-
-
 def segments_of(
     parts: NDArray[np.object_], z: int
 ) -> tuple[Float64s, Float64s, Float64s, Float64s, Float64s, Float64s, Float64s, Float64s]:
@@ -231,7 +223,7 @@ def cut(segments: tuple[Float64s, ...], r0: Int64s, r1: Int64s, z: int) -> _Cuts
     n = np.maximum(r1 - r0 + 1, 0)
     _check_size(int(n.sum()))
     k = np.repeat(np.arange(len(n)), n)
-    row = np.asarray(spread(r0, n), np.int64)
+    row = np.asarray(repeat_ranges(r0, n), np.int64)
     through = row + 1 <= y_b[k]
 
     def column(edge: Int64s) -> Float64s:
@@ -289,7 +281,7 @@ def _cells_of_lines(lines: NDArray[np.object_], z: int) -> UInt64s:
     first = np.minimum(first, last)
     n = final - first + 1
     _check_size(int(n.sum()))
-    return grid.morton(np.asarray(spread(first, n), np.int64), np.repeat(cuts.row, n))
+    return grid.morton(np.asarray(repeat_ranges(first, n), np.int64), np.repeat(cuts.row, n))
 
 
 def _ranges_of_areas(areas: NDArray[np.object_], z: int) -> UInt64s:
@@ -301,7 +293,7 @@ def _ranges_of_areas(areas: NDArray[np.object_], z: int) -> UInt64s:
     first = np.floor(np.minimum(cuts.x_top, cuts.x_bottom)).astype(np.int64)
     n = np.ceil(np.maximum(cuts.x_top, cuts.x_bottom)).astype(np.int64) - first  # 0 on a column edge: no cell
     _check_size(int(n.sum()))
-    outline = _cells(spread(first, n), np.repeat(cuts.row, n), z)
+    outline = _cells(repeat_ranges(first, n), np.repeat(cuts.row, n), z)
     beside = _distinct(np.concatenate([outline, _beside_edges(s, cuts.row[n == 0], first[n == 0], z)]))
     ranges = [np.stack([outline, outline + np.uint64(1)], axis=1)]
     flips = _flips(s, cuts, z)
@@ -339,7 +331,7 @@ def _beside_edges(segments: tuple[Float64s, ...], row: Int64s, column: Int64s, z
     first = np.floor(np.minimum(x_t[level], x_b[level])).astype(np.int64)
     n = np.ceil(np.maximum(x_t[level], x_b[level])).astype(np.int64) - first
     _check_size(int(n.sum()))
-    x, y = np.asarray(spread(first, n), np.int64), np.repeat(y_t[level].astype(np.int64), n)
+    x, y = np.asarray(repeat_ranges(first, n), np.int64), np.repeat(y_t[level].astype(np.int64), n)
     return np.concatenate([_cells(x, y - 1, z), _cells(x, y, z), _cells(column - 1, row, z), _cells(column, row, z)])
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tiles.arrays import Float64s, UInt64s
+from tiles.arrays import Float64s, UInt64s, repeat_ranges
 from tiles.grid import grid
-from tiles.grid.cover import cut, segments_of, spread
+from tiles.grid.cover import cut, segments_of
 from tiles.grid.grid import ZOOM
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _pieces(rings: np.ndarray, z: int) -> tuple[np.ndarray, np.ndarray, Float64s
     left, far = np.minimum(cuts.x_top, cuts.x_bottom), np.maximum(cuts.x_top, cuts.x_bottom)
     first = np.floor(left).astype(np.int64)
     n = np.maximum(np.ceil(far).astype(np.int64) - first, 1)
-    column = np.asarray(spread(first, n), np.int64)
+    column = np.asarray(repeat_ranges(first, n), np.int64)
     i = np.repeat(np.arange(len(n)), n)
     lo, hi = np.maximum(left[i], column), np.minimum(far[i], column + 1)
     run = far[i] - left[i]

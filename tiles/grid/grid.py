@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tiles.arrays import Float64s, UInt64s
 from tiles.errors import InvalidTile
+from tiles.grid.ellipsoid import authalic
 
 ZOOM = 16
 """The sale cell: about 485 m wide in Seoul."""
@@ -29,9 +30,6 @@ MAX_LATITUDE = 85.0511287798066
 
 
 _NEAR_EDGE = 1e-6  # tile units; rounding of the projection is below 1e-9 at zoom 30, so only these are compared with the edge itself
-_A, _F = 6378137.0, 1 / 298.257223563  # WGS 84
-_E2 = _F * (2 - _F)
-_E = _E2**0.5
 _SPREAD = ((16, 0x0000FFFF0000FFFF), (8, 0x00FF00FF00FF00FF), (4, 0x0F0F0F0F0F0F0F0F), (2, 0x3333333333333333), (1, 0x5555555555555555))
 _SQUEEZE = ((1, 0x3333333333333333), (2, 0x0F0F0F0F0F0F0F0F), (4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF))
 
@@ -220,16 +218,6 @@ def neighbours(cell: int, z: int = ZOOM) -> list[int]:
     last = (1 << z) - 1
     around = [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if dx or dy]
     return sorted(morton(i, j) for i, j in around if 0 <= i <= last and 0 <= j <= last)
-
-
-def authalic(lat: ArrayLike) -> Float64s:
-    """Area in m2 per radian of longitude between the equator and a latitude (degrees) on the WGS 84 ellipsoid.
-
-    Source: Snyder, Map Projections (1987), equation 3-12 (q), times a2/2.
-    """
-    s = np.sin(np.radians(np.asarray(lat, np.float64)))
-    zone: Float64s = _A**2 * (1 - _E2) / 2 * (s / (1 - _E2 * s * s) + np.arctanh(_E * s) / _E)
-    return zone
 
 
 def area_m2(cells: UInt64s, z: int = ZOOM) -> Float64s:

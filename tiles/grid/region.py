@@ -18,6 +18,7 @@ import numpy as np
 from tiles.errors import InvalidRegion
 from tiles.grid import grid
 from tiles.grid.cover import Cover, cover
+from tiles.grid.ellipsoid import authalic
 
 if TYPE_CHECKING:
     from shapely import Geometry
@@ -128,7 +129,7 @@ class Region:
         d_lon = np.radians(lon_lat[a + 1, 0] - lon_lat[a, 0])
         lat, d_lat = lon_lat[a, 1], lon_lat[a + 1, 1] - lon_lat[a, 1]
         # Green's theorem: the integral of the zone's area along the outline; the zone is taken from the region's own south for precision.
-        zone = grid.authalic(lat[:, None] + d_lat[:, None] * (_NODES + 1) / 2) - grid.authalic(lon_lat[:, 1].min())
+        zone = authalic(lat[:, None] + d_lat[:, None] * (_NODES + 1) / 2) - authalic(lon_lat[:, 1].min())
         return abs(float(((zone @ _WEIGHTS) / 2 * d_lon).sum()))
 
 

@@ -16,13 +16,14 @@ import pyproj
 
 from tiles.arrays import Float64s, Int64s
 from tiles.grid import grid
+from tiles.grid.ellipsoid import SEMI_MAJOR_M
 
 Cells: TypeAlias = Int64s
 
 NOWHERE = -1
 """Cell of a point that has no place on the grid (outside of the projection, or of the grid's latitudes)."""
 
-_CELL_M = 40075016.685578488 / (1 << grid.ZOOM)  # width of a cell on the equator, metres
+_CELL_M = 2 * np.pi * SEMI_MAJOR_M / (1 << grid.ZOOM)  # width of a cell on the equator, metres
 _TOLERANCE_M = 1e-3
 _WORTH_A_FIT = 2000  # points; below it, pyproj is quicker than fit and check
 _U, _V = (g.ravel() for g in np.meshgrid(np.linspace(-1, 1, 9), np.linspace(-1, 1, 9)))
