@@ -1,4 +1,4 @@
-"""Types of numpy arrays that every room uses, and the one way to write many ranges of numbers in one array."""
+"""Types of numpy arrays that every room uses, and ranges and runs of numbers in one array."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ def repeat_ranges(start: NDArray[Any], n: Int64s) -> NDArray[Any]:
     step = np.arange(int(ends[-1]) if len(ends) else 0, dtype=np.int64) - np.repeat(ends - n, n)
     numbers: NDArray[Any] = np.repeat(start, n) + step.astype(start.dtype)
     return numbers
+
+
+def first_of_runs(breaks: Bools) -> Bools:
+    """Which entries begin a run, (n + 1,), from where each of n breaks with the one before."""
+    first = np.empty(len(breaks) + 1, np.bool_)
+    first[0] = True
+    first[1:] = breaks
+    return first

@@ -27,8 +27,8 @@ from mapex.rules import licences
 from mapex.rules.pricing import vat_of
 from tiles.arrays import UInt64s
 from tiles.grid import grid
+from tiles.grid.cover import Cover
 from tiles.grid.grid import ZOOM
-from tiles.grid.region import Cover
 
 
 @dataclass(frozen=True, slots=True)

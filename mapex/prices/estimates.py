@@ -29,8 +29,10 @@ from mapex.rules.pricing import CURRENCY, MEASURES, Unit, charges_of, columns_of
 from tiles.arrays import Float64s, UInt64s
 from tiles.batch import LayerKind
 from tiles.grid import grid
+from tiles.grid.cover import Cover
 from tiles.grid.fractions import shares
-from tiles.grid.region import Cover, Region, cover
+from tiles.grid.region import Region
+from tiles.grid.scan import cover
 
 Area = Region | Cover
 

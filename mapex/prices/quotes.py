@@ -26,8 +26,9 @@ from mapex.prices.estimates import Area, Estimate, Line, Pin, Refusal, Wanted, p
 from mapex.pyramid import cell_sums
 from mapex.times import MINUTE_NS
 from tiles.arrays import UInt64s
+from tiles.grid.cover import Cover
 from tiles.grid.grid import ZOOM
-from tiles.grid.region import Cover, Region
+from tiles.grid.region import Region
 
 log = logging.getLogger(__name__)
 

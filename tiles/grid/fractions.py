@@ -7,17 +7,13 @@ are of degrees, within a row of cells, as edges are straight in longitude and la
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from tiles.arrays import Float64s, UInt64s, repeat_ranges
 from tiles.grid import grid
-from tiles.grid.cover import cut, segments_of
 from tiles.grid.grid import ZOOM
-
-if TYPE_CHECKING:
-    from tiles.grid.region import Region
+from tiles.grid.region import Region, polygons_of
+from tiles.grid.scan import cut, segments_of
 
 
 def shares(region: Region, z: int = ZOOM) -> tuple[UInt64s, Float64s]:
@@ -26,8 +22,6 @@ def shares(region: Region, z: int = ZOOM) -> tuple[UInt64s, Float64s]:
     All other cells of the region's cover are inside with all of their ground. Lines and points have no share of any cell.
     """
     import shapely
-
-    from tiles.grid.region import polygons_of
 
     areas = polygons_of(region.geometry)
     if not len(areas):
@@ -57,11 +51,10 @@ def _pieces(rings: np.ndarray, z: int) -> tuple[np.ndarray, np.ndarray, Float64s
     a = np.flatnonzero(owner[1:] == owner[:-1])
     sign = np.where(lon_lat[a, 1] >= lon_lat[a + 1, 1], 1.0, -1.0)
     segments = segments_of(rings, z)
-    _, lat_t, _, y_t, _, lat_b, _, y_b = segments
-    cuts = cut(segments, np.floor(y_t).astype(np.int64), np.ceil(y_b).astype(np.int64) - 1, z)
+    cuts = cut(segments, np.floor(segments.y_top).astype(np.int64), np.ceil(segments.y_bottom).astype(np.int64) - 1, z)
     top, bottom = grid.lat_of(cuts.row, z), grid.lat_of(cuts.row + 1, z)
-    v_top = np.clip((top - lat_t[cuts.k]) / (top - bottom), 0, 1)
-    v_bottom = np.clip((top - lat_b[cuts.k]) / (top - bottom), 0, 1)
+    v_top = np.clip((top - segments.lat_top[cuts.k]) / (top - bottom), 0, 1)
+    v_bottom = np.clip((top - segments.lat_bottom[cuts.k]) / (top - bottom), 0, 1)
     left, far = np.minimum(cuts.x_top, cuts.x_bottom), np.maximum(cuts.x_top, cuts.x_bottom)
     first = np.floor(left).astype(np.int64)
     n = np.maximum(np.ceil(far).astype(np.int64) - first, 1)

@@ -1,7 +1,7 @@
 """An area of interest as people give it (GeoJSON, WKT, a box), checked before any geometry library sees it.
 
 Coordinates are degrees WGS 84, longitude first; heights are ignored. Regions do not wrap at 180 degrees.
-`cover` gives the exact cells of a region.
+`tiles.grid.scan.cover` gives the exact cells of a region.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tiles.arrays import Int64s
 from tiles.errors import InvalidRegion
 from tiles.grid import grid
-from tiles.grid.cover import Cover, cover
 from tiles.grid.ellipsoid import authalic
 
 if TYPE_CHECKING:
     from shapely import Geometry
-
-__all__ = ["Cover", "Region", "cover"]
 
 MAX_TEXT = 16 << 20
 """Longest text of a region in characters."""
@@ -281,14 +280,25 @@ def _check_place(lon: float, lat: float) -> tuple[float, float]:
     return lon, lat
 
 
-def polygons_of(geometry: Geometry) -> Any:
+def parts_of(geometry: Geometry | NDArray[np.object_]) -> tuple[NDArray[np.object_], Int64s]:
+    """Points, lines and polygons of one or (n,) shapely geometries, collections taken apart, and which geometry each is of."""
+    import shapely
+
+    parts = np.atleast_1d(np.asarray(geometry, object))
+    owner = np.arange(len(parts))
+    while (shapely.get_type_id(parts) > 3).any():  # collections inside collections too
+        parts, index = shapely.get_parts(parts, return_index=True)
+        owner = owner[index]
+    return parts, owner
+
+
+def polygons_of(geometry: Geometry) -> NDArray[np.object_]:
     """Every polygon of a geometry, collections taken apart."""
     import shapely
 
-    parts = shapely.get_parts(np.atleast_1d(np.asarray(geometry, object)))
-    while (shapely.get_type_id(parts) > 3).any():
-        parts = shapely.get_parts(parts)
-    return parts[shapely.get_dimensions(parts) == 2]
+    parts, _ = parts_of(geometry)
+    areas: NDArray[np.object_] = parts[shapely.get_dimensions(parts) == 2]
+    return areas
 
 
 def _checked(geometry: Geometry, max_area_km2: float | None) -> Region:
@@ -297,9 +307,7 @@ def _checked(geometry: Geometry, max_area_km2: float | None) -> Region:
 
     if shapely.is_empty(geometry):
         _refuse("empty", "the region is empty")
-    parts = shapely.get_parts(np.atleast_1d(np.asarray(geometry, object)))
-    while (shapely.get_type_id(parts) > 3).any():
-        parts = shapely.get_parts(parts)
+    parts, _ = parts_of(geometry)
     parts = parts[~shapely.is_empty(parts)]
     for bad in parts[~shapely.is_valid(parts)]:
         _refuse_invalid(str(shapely.is_valid_reason(bad)))

@@ -20,7 +20,8 @@ from mapex.exchange import Exchange
 from mapex.times import ns_from_iso
 from tiles.arrays import UInt64s
 from tiles.grid import grid
-from tiles.grid.region import Cover, Region
+from tiles.grid.cover import Cover
+from tiles.grid.region import Region
 
 MOST_QUADKEYS = 400_000
 WHOLE = Range(0, 2**53 - 1)

@@ -15,8 +15,9 @@ from mapex.rights import permits
 from tests.support.exchange import DAY_ONE, Clock, a_permit, a_person, an_org, square
 from tiles.errors import InvalidRegion
 from tiles.grid import grid
-from tiles.grid.cover import Cover, cover
+from tiles.grid.cover import Cover
 from tiles.grid.region import Region
+from tiles.grid.scan import cover
 
 INSIDE = grid.cells_at([127.0], [37.5])
 OUTSIDE = grid.cells_at([129.0], [35.1])

@@ -8,7 +8,8 @@ import shapely
 
 from tiles.grid import grid
 from tiles.grid.fractions import shares
-from tiles.grid.region import Region, cover
+from tiles.grid.region import Region
+from tiles.grid.scan import cover
 
 CENTRE = (127.03, 37.5)
 
