@@ -23,7 +23,7 @@ from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
 
 if TYPE_CHECKING:
     from ingest.tasks.sketch import Sketch
-    from tiles.features.splitter import Misfit
+    from tiles.formats import Misfit
 
 Box = tuple[float, float, float, float]
 Emit = Callable[[Mapping[str, Any]], None]
@@ -185,10 +185,10 @@ class Flow:
             misfits = self.misfits.setdefault(batch.layer, [])
             return FeatureSplitter(self.out, layer=batch.layer, part=self.part, misfits=misfits)
         if batch.content is Content.POINTS:
-            from tiles.points.codec import PointSplitter
+            from tiles.points.splitter import PointSplitter
 
             return PointSplitter(self.out, layer=batch.layer, part=self.part, crs=batch.crs)
-        from tiles.frames.codec import FrameSplitter
+        from tiles.frames.splitter import FrameSplitter
 
         return FrameSplitter(self.out, layer=batch.layer, part=self.part)
 
@@ -219,7 +219,8 @@ class Flow:
     def _split_whole(self) -> None:
         """LAS and LAZ: the tiles are cut from the file itself, and the points are counted where they arrive."""
         from ingest.readers.cloud.cloud import file_of
-        from tiles.points.codec import SplitCounts, split_laz
+        from tiles.points.las_split import split_laz
+        from tiles.points.records import SplitCounts
 
         assert self.out is not None  # noqa: S101 - the caller asked
         assert self.placed.crs is not None  # noqa: S101 - the caller asked

@@ -28,10 +28,8 @@ from tiles.batch import EncodedTile, Kind, Quantities
 from tiles.errors import InvalidContent
 from tiles.features import wkb
 from tiles.features.assign import COUNTS, LENGTHS, assign
+from tiles.formats import GEOPARQUET, Recounted
 from tiles.grid.grid import quadkeys
-
-MEDIA_TYPE = "application/vnd.apache.parquet"
-ENDING = "parquet"
 
 BOX = pa.struct([(side, pa.float64()) for side in ("xmin", "ymin", "xmax", "ymax")])
 COLUMNS: dict[str, pa.DataType] = {
@@ -49,7 +47,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _COVERING = json.dumps({"bbox": {side: ["bbox", side] for side in _SIDES}}, separators=(",", ":"))
 _DIMENSIONS = ("", " Z", " M", " ZM")
 _LONGEST = 1 << 16  # rows of a row group
-_VERIFIED_ROWS = 1 << 13
+_RECOUNTED_ROWS = 1 << 13
 _SMALL = ("kind", "owner", "inside_mm", *(f"bbox.{side}" for side in _SIDES))
 _OPTIONS: dict[str, Any] = {
     "use_dictionary": ["kind"],
@@ -125,11 +123,13 @@ def write_tiles(out: Path, layer: str, part: int, cells: UInt64s, table: pa.Tabl
     measured = "measure" in table.column_names
     for k, (i, j, key) in enumerate(zip(starts.tolist(), ends.tolist(), quadkeys(cells[starts]), strict=True)):
         body = encode(table.slice(i, j - i), metadata(masks[k], bounds[k], measured=measured))
-        path = f"{layer}/{key}-{part}.{ENDING}"
+        path = GEOPARQUET.path(layer, key, part)
         with open(out / path, "wb", buffering=0) as file:
             file.write(body)
         amounts = Quantities(**{name: int(v[k]) for name, v in sums.items()}, bytes=len(body))
-        yield EncodedTile(layer, int(cells[i]), part, path, hashlib.sha256(body).hexdigest(), len(body), MEDIA_TYPE, amounts, bounds[k])
+        yield EncodedTile(
+            layer, int(cells[i]), part, path, hashlib.sha256(body).hexdigest(), len(body), GEOPARQUET.media_type, amounts, bounds[k]
+        )
 
 
 def _bounds(box: pa.StructArray, starts: Int64s) -> list[tuple[float, float, float, float]]:
@@ -158,18 +158,11 @@ def read(path: Path) -> pa.Table:
     return table
 
 
-def verify(path: Path, tile: EncodedTile) -> None:
-    """Assign and measure the features of a stored tile again and compare with its record.
+def recount_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
+    """See `tiles.formats.Codec`: features are assigned and measured again, some thousand at a time, which costs a third.
 
-    Raises: InvalidContent: the file cannot be read, or the record, the owner flags or the lengths are not what the features give.
+    Wrong are a file that cannot be read, and a record, owner flags or lengths that are not what the features give.
     """
-    for _, fault in verify_each([(path, tile)]):
-        if fault is not None:
-            raise fault
-
-
-def verify_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[tuple[EncodedTile, InvalidContent | None]]:
-    """`verify` of many tiles, some thousand features at a time, which costs a third: each tile and what is wrong with it, in order."""
     waiting: list[tuple[EncodedTile, pa.Table | InvalidContent]] = []
     rows = 0
     for path, tile in stored:
@@ -180,13 +173,13 @@ def verify_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[tuple[En
             continue
         waiting.append((tile, table if table.num_rows else InvalidContent(f"{tile.path} holds no feature")))
         rows += table.num_rows
-        if rows >= _VERIFIED_ROWS:
-            yield from _verified(waiting)
+        if rows >= _RECOUNTED_ROWS:
+            yield from _recounted(waiting)
             waiting, rows = [], 0
-    yield from _verified(waiting)
+    yield from _recounted(waiting)
 
 
-def _verified(stored: list[tuple[EncodedTile, pa.Table | InvalidContent]]) -> Iterator[tuple[EncodedTile, InvalidContent | None]]:
+def _recounted(stored: list[tuple[EncodedTile, pa.Table | InvalidContent]]) -> Iterator[Recounted]:
     good = [(tile, table) for tile, table in stored if isinstance(table, pa.Table)]
     faults = iter(_faults([tile for tile, _ in good], [table for _, table in good])) if good else iter(())
     for tile, table in stored:

@@ -43,10 +43,10 @@ class RecordedTime:
         cells = np.concatenate(self._cells)[first]
         lasts = np.diff(ms)
         lasts[lasts > PAUSE_NS // _MS] = 0
-        names, where = np.unique(cells[:-1], return_inverse=True)
-        sums = np.zeros(len(names), np.int64)
+        distinct, where = np.unique(cells[:-1], return_inverse=True)
+        sums = np.zeros(len(distinct), np.int64)
         np.add.at(sums, where, lasts)
-        return {int(cell): int(total) for cell, total in zip(names, sums, strict=True)}
+        return {int(cell): int(total) for cell, total in zip(distinct, sums, strict=True)}
 
 
 def line(t_ns: Int64s, places: Float64s) -> bytes:

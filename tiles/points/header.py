@@ -71,6 +71,24 @@ class Header:
     end: int
     size: int
 
+    @classmethod
+    def blank(
+        cls,
+        *,
+        point_format: int,
+        record_length: int,
+        scales: tuple[float, float, float],
+        offsets: tuple[float, float, float],
+        vlrs: tuple[Vlr, ...],
+    ) -> Header:
+        """The header of a source that never was a LAS file: LAS 1.4, no points, no date, no ids."""
+        nowhere = (0.0, 0.0, 0.0)
+        return cls(
+            version=(1, 4), source_id=0, encoding=0, guid=bytes(16), system=b"", software=b"", day=0, year=0, point_offset=0,
+            point_format=point_format, compressed=False, record_length=record_length, count=0, by_return=(0,) * 15, scales=scales,
+            offsets=offsets, mins=nowhere, maxs=nowhere, vlrs=vlrs, evlrs=(), end=0, size=0,
+        )  # fmt: skip
+
     @property
     def extra_bytes(self) -> int:
         """Bytes of a record beyond its point format."""
@@ -112,8 +130,10 @@ def read_header(stream: BinaryIO) -> Header:
             count, by_return = long_count, tuple(long_returns)
     point_format = raw_format & 0x3F  # LASzip sets bit 7 (and once used bit 6) to say that the points are compressed
     header = Header(
-        (major, minor), source_id, encoding, guid, system, software, day, year, point_offset, point_format, bool(raw_format & 0xC0), length,
-        count, by_return, (sx, sy, sz), (ox, oy, oz), (x0, y0, z0), (x1, y1, z1), (), (), size, size,
+        version=(major, minor), source_id=source_id, encoding=encoding, guid=guid, system=system, software=software, day=day, year=year,
+        point_offset=point_offset, point_format=point_format, compressed=bool(raw_format & 0xC0), record_length=length, count=count,
+        by_return=by_return, scales=(sx, sy, sz), offsets=(ox, oy, oz), mins=(x0, y0, z0), maxs=(x1, y1, z1), vlrs=(), evlrs=(),
+        end=size, size=size,
     )  # fmt: skip
     _check_numbers(header, header_size)
     vlrs = _read_vlrs(stream, header_size, vlr_count, point_offset)

@@ -116,13 +116,15 @@ class Layout:
         if extra:
             body = b"".join(_extra_record(place, kind, name) for (place, kind), name in zip(extra, self._names(extra), strict=True))
             vlrs.append(Vlr("LASF_Spec", 4, b"extra bytes", body))
-        said = {"columns": dict(self.places), "source": dict(meta)}
-        vlrs.append(Vlr("mapex", 1, b"names in the source", json.dumps(said, sort_keys=True, ensure_ascii=False).encode()))
-        none3 = (0.0, 0.0, 0.0)
-        return Header(
-            (1, 4), 0, 0, bytes(16), b"", b"", 0, 0, 0, self.point_format, False, self.record.itemsize, 0, (0,) * 15,
-            self.scales, self.offsets, none3, none3, tuple(vlrs), (), 0, 0,
-        )  # fmt: skip
+        names = {"columns": dict(self.places), "source": dict(meta)}
+        vlrs.append(Vlr("mapex", 1, b"names in the source", json.dumps(names, sort_keys=True, ensure_ascii=False).encode()))
+        return Header.blank(
+            point_format=self.point_format,
+            record_length=self.record.itemsize,
+            scales=self.scales,
+            offsets=self.offsets,
+            vlrs=tuple(vlrs),
+        )
 
     def _fields(self) -> list[tuple[str, tuple[np.dtype[np.void], int]]]:
         return [(name, (self.record.fields[name][0], 0)) for name in self.record.names or ()] if self.record.fields else []

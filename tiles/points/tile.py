@@ -12,12 +12,11 @@ import numpy as np
 
 from tiles.arrays import Float64s, Int64s
 from tiles.batch import EncodedTile, Quantities
+from tiles.formats import LAZ
 from tiles.grid import grid
 from tiles.points.cell_finder import CellFinder
 from tiles.points.header import Header, evlr_bytes, header_bytes
 from tiles.points.laz import CHUNK, Packing, Records
-
-MEDIA_TYPE = "application/vnd.laszip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class TileSink:
         """Append one packed chunk of `count` points to the tile of `cell`."""
         tile = self._tiles.get(cell)
         if tile is None:
-            path = self._out / self._layer / f"{grid.quadkey(cell)}-{self._part}.laz"
+            path = self._out / LAZ.path(self._layer, grid.quadkey(cell), self._part)
             tile = self._tiles[cell] = _Tile(path, facts)
             path.write_bytes(self._head + struct.pack("<q", -1) + body)
         else:
@@ -97,7 +96,7 @@ class TileSink:
         size = tile.path.stat().st_size
         # No `ms`: a scanner sees several cells at the same instant, so recorded time cannot be divided among them and still add up.
         return EncodedTile(
-            self._layer, cell, self._part, tile.path.relative_to(self._out).as_posix(), digest, size, MEDIA_TYPE,
+            self._layer, cell, self._part, tile.path.relative_to(self._out).as_posix(), digest, size, LAZ.media_type,
             Quantities(points=points, bytes=size), _box(cell, low, high, finder),
         )  # fmt: skip
 

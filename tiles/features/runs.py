@@ -1,4 +1,4 @@
-"""Rows sorted by cell, laid down on disk as they come and collected again cell by cell, in bounded memory.
+"""Rows sorted by cell, written to disk as they come and collected again cell by cell, in bounded memory.
 
 Each process appends sorted runs to one file of uncompressed Arrow record batches of about half a megabyte. Reading goes once through
 the cells in their order: of every run only the batch at the present cell is in memory. Nothing is mapped: address space is limited in
@@ -34,7 +34,7 @@ class Run:
 
 
 @dataclass(slots=True)
-class Spill:
+class RunWriter:
     """Writes sorted runs of one process to files `<folder>/<name>-<n>.arrow` (a new one when the columns change)."""
 
     folder: Path
