@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from tiles.box import Box
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -76,6 +78,10 @@ class Quantities:
     ms: int = 0
     bytes: int = 0
 
+    def owned(self, content: Content) -> int:
+        """How many rows of this content the tile owns: over all tiles of a layer, every placed row once."""
+        return self.points if content is Content.POINTS else self.features  # frames are counted among the records of a recording
+
     def __add__(self, other: Quantities) -> Quantities:
         return Quantities(*map(operator.add, _columns_of(self), _columns_of(other)))
 
@@ -118,7 +124,7 @@ class EncodedTile:
     """One stored object of one cell: what was written, where, and what it holds.
 
     `part` numbers the source file within a version: features of two files in one cell are two parts of one tile.
-    `path` is relative to the directory that the encoder was given. `bbox` is (west, south, east, north) in degrees.
+    `path` is relative to the directory that the encoder was given.
     """
 
     layer: str
@@ -129,4 +135,4 @@ class EncodedTile:
     size: int
     media_type: str
     quantities: Quantities
-    bbox: tuple[float, float, float, float]
+    bbox: Box

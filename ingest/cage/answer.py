@@ -21,9 +21,9 @@ from ingest.formats import READERS
 from ingest.reader import Known
 from mapex.errors import Invalid
 from tiles.batch import Content, EncodedTile, LayerKind, Quantities
+from tiles.box import Box
 from tiles.grid.grid import ZOOM, quadkey
 
-Box = tuple[float, float, float, float]
 T = TypeVar("T")
 
 _MOST = 2**53  # integers that JSON readers everywhere keep exactly
@@ -55,7 +55,7 @@ class LayerReport:
     footage: bool
     first_ns: int | None
     last_ns: int | None
-    own: Box | None = None
+    own: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +121,10 @@ def _box(value: object, what: str) -> Box:
     )
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
         _refuse(what)
-    return west, south, east, north
+    return Box(west, south, east, north)
 
 
-def _own(value: object) -> Box:
+def _own(value: object) -> tuple[float, float, float, float]:
     x0, y0, x1, y1 = (_fraction(v, "own box") for v in (value if isinstance(value, list) and len(value) == 4 else _refuse("own box")))
     if not (x0 <= x1 and y0 <= y1):
         _refuse("own box")

@@ -209,10 +209,11 @@ def _meeting(permits: Sequence[Permit], box: tuple[float, float, float, float]) 
     """Those whose area meets the box; an R-tree over the areas' boxes keeps thousands of site permits from being looked at one by one."""
     import shapely
 
+    from tiles.box import Box
     from tiles.grid.footprints import FootprintIndex
 
     areas = ((permit.number, _prepared(permit.area_text)) for permit in permits)
-    index = FootprintIndex((number, tuple(shapely.bounds(area).tolist()), area) for number, area in areas)
+    index = FootprintIndex((number, Box(*shapely.bounds(area).tolist()), area) for number, area in areas)
     hit = set(index.meeting(shapely.box(*box)))
     return [permit for permit in permits if permit.number in hit]
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from tiles.arrays import Bools, Int64s, UInt64s
 from tiles.batch import EncodedTile, Kind, Quantities
+from tiles.box import Box
 from tiles.errors import InvalidContent
 from tiles.features import wkb
 from tiles.features.assign import COUNTS, LENGTHS, assign
@@ -68,7 +69,7 @@ def _types(mask: int) -> str:
     return json.dumps(found, separators=(",", ":"))
 
 
-def metadata(mask: int, box: tuple[float, float, float, float], *, measured: bool) -> bytes:
+def metadata(mask: int, box: Box, *, measured: bool) -> bytes:
     """The `geo` metadata of geometries of these types (see `type_bits`) and this box; no `crs` key means OGC:CRS84."""
     more = ',"measure":{"encoding":"WKB","geometry_types":[]}' if measured else ""
     geometry = f'{{"encoding":"WKB","geometry_types":{_types(mask)},"bbox":{json.dumps(box)},"covering":{_COVERING}}}'
@@ -132,11 +133,11 @@ def write_tiles(out: Path, layer: str, part: int, cells: UInt64s, table: pa.Tabl
         )
 
 
-def _bounds(box: pa.StructArray, starts: Int64s) -> list[tuple[float, float, float, float]]:
-    """West, south, east, north of the groups of rows that begin at `starts`."""
+def _bounds(box: pa.StructArray, starts: Int64s) -> list[Box]:
+    """Boxes of the groups of rows that begin at `starts`."""
     fold = (np.minimum, np.minimum, np.maximum, np.maximum)
     sides = [f.reduceat(np.asarray(box.field(side)), starts).tolist() for f, side in zip(fold, _SIDES, strict=True)]
-    return list(zip(*sides, strict=True))
+    return [Box(*edges) for edges in zip(*sides, strict=True)]
 
 
 def read(path: Path) -> pa.Table:
@@ -219,9 +220,9 @@ def _faults(tiles: list[EncodedTile], tables: list[pa.Table]) -> list[str]:
     folded = [f.reduceat(found.bounds[:, c], starts).tolist() for c, f in enumerate((np.minimum, np.minimum, np.maximum, np.maximum))]
     for k, tile in enumerate(tiles):
         amounts = Quantities(**{name: int(v[k]) for name, v in sums.items()}, bytes=tile.size)
-        box = tuple(side[k] for side in folded)
+        box = Box(*(side[k] for side in folded))
         if not why[k] and amounts != tile.quantities:
             why[k] = f"has the record {tile.quantities}, its features give {amounts}"
-        if not why[k] and box != tuple(tile.bbox):
-            why[k] = f"has the record of the box {tuple(tile.bbox)}, its features give {box}"
+        if not why[k] and box != tile.bbox:
+            why[k] = f"has the record of the box {tuple(tile.bbox)}, its features give {tuple(box)}"
     return why

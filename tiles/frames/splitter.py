@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from tiles.arrays import Bools, Float64s, Int64s
 from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
+from tiles.box import Box
 from tiles.errors import InvalidContent
 from tiles.formats import MCAP, PHOTO_TAR, Misfit, TileFormat
 from tiles.frames import mcap_slice, photo_tar
@@ -156,7 +157,7 @@ class FrameSplitter:
         quantities = Quantities(features=stay.records, frames=stay.frames, ms=ms, bytes=size)
         (west, south), (east, north) = stay.low.tolist(), stay.high.tolist()
         relative = path.relative_to(self.out_dir).as_posix()
-        return EncodedTile(self.layer, cell, self.part, relative, digest, size, form.media_type, quantities, (west, south, east, north))
+        return EncodedTile(self.layer, cell, self.part, relative, digest, size, form.media_type, quantities, Box(west, south, east, north))
 
 
 def _columns(table: pa.Table) -> _Columns:

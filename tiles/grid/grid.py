@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tiles.arrays import Float64s, UInt64s
+from tiles.box import Box
 from tiles.errors import InvalidTile
 from tiles.grid.ellipsoid import authalic
 
@@ -73,7 +74,7 @@ def tile_xy(lon: ArrayLike, lat: ArrayLike, z: int = ZOOM) -> tuple[Float64s, Fl
 
 
 def _side_of(k: Float64s, value: Float64s, beyond: Float64s) -> Float64s:
-    """`value`, moved to the side of the whole number `k` that the sign of `beyond` tells."""
+    """`value`, moved to the side of the whole number `k` that the sign of `beyond` names."""
     above, below = np.maximum(value, np.nextafter(k, np.inf)), np.minimum(value, np.nextafter(k, -np.inf))
     return np.where(beyond == 0, k, np.where(beyond > 0, above, below))
 
@@ -174,10 +175,9 @@ def cell_from_quadkey(text: str) -> tuple[int, int]:
     return (int(text, 4) if text else 0), len(text)
 
 
-def bounds(cell: int, z: int = ZOOM) -> tuple[float, float, float, float]:
-    """(west, south, east, north) of a cell, degrees WGS 84."""
-    west, south, east, north = bounds_of(np.array([_check_cell(cell, z)], np.uint64), z)[0].tolist()
-    return west, south, east, north
+def bounds(cell: int, z: int = ZOOM) -> Box:
+    """The box of a cell. Raises InvalidTile: no such cell at this zoom."""
+    return Box(*bounds_of(np.array([_check_cell(cell, z)], np.uint64), z)[0].tolist())
 
 
 def bounds_of(cells: UInt64s, z: int = ZOOM) -> Float64s:
@@ -186,13 +186,13 @@ def bounds_of(cells: UInt64s, z: int = ZOOM) -> Float64s:
     return np.stack([lon_of(x, z), lat_of(y + np.uint64(1), z), lon_of(x + np.uint64(1), z), lat_of(y, z)], axis=1)
 
 
-def around(box: Sequence[float], z: int = ZOOM) -> tuple[float, float, float, float]:
-    """(west, south, east, north) of all cells that the inside of such a box touches, degrees WGS 84."""
+def around(box: Sequence[float], z: int = ZOOM) -> Box:
+    """The box of all cells that the inside of a box (west, south, east, north; not over the 180 degree meridian) touches."""
     west, south, east, north = box
     x, y = tile_xy([west, east], [north, south], z)
     left, right = lon_of([np.floor(x[0]), np.ceil(x[1])], z).tolist()
     top, bottom = lat_of([np.floor(y[0]), np.ceil(y[1])], z).tolist()
-    return left, bottom, right, top
+    return Box(left, bottom, right, top)
 
 
 def parent(cell: int, z: int, to: int) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiles.arrays import Int64s
+from tiles.box import Box
 from tiles.errors import InvalidRegion
 from tiles.grid import grid
 from tiles.grid.ellipsoid import authalic
@@ -107,10 +108,9 @@ class Region:
         return obj
 
     @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """(west, south, east, north) in degrees."""
-        west, south, east, north = self.geometry.bounds  # type: ignore[attr-defined]
-        return west, south, east, north
+    def bounds(self) -> Box:
+        """The box of the region."""
+        return Box(*self.geometry.bounds)  # type: ignore[attr-defined]
 
     @property
     def area_m2(self) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tiles.arrays import Float64s, Int64s
 from tiles.batch import EncodedTile, Quantities
+from tiles.box import Box
 from tiles.formats import LAZ
 from tiles.grid import grid
 from tiles.points.cell_finder import CellFinder
@@ -101,18 +102,18 @@ class TileSink:
         )  # fmt: skip
 
 
-def _box(cell: int, low: Float64s, high: Float64s, finder: CellFinder) -> tuple[float, float, float, float]:
-    """West, south, east, north of the points, in degrees, inside the cell; the cell itself where only it is sure."""
-    west, south, east, north = grid.bounds(cell)
+def _box(cell: int, low: Float64s, high: Float64s, finder: CellFinder) -> Box:
+    """The box of the points, inside the cell; that of the cell itself where only it is sure."""
+    whole = grid.bounds(cell)
     if finder.geocentric:
-        return west, south, east, north
+        return whole
     along = np.linspace(0.0, 1.0, 5)
     u, v = (g.ravel() for g in np.meshgrid(along, along))
     lon, lat = finder.lonlat(low[0] + u * (high[0] - low[0]), low[1] + v * (high[1] - low[1]))
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        return west, south, east, north
-    lon, lat = np.clip(lon, west, east), np.clip(lat, south, north)
-    return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+        return whole
+    lon, lat = np.clip(lon, whole.west, whole.east), np.clip(lat, whole.south, whole.north)
+    return Box(float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max()))
 
 
 class Waiting:
