@@ -1,6 +1,6 @@
 """The common model: columnar batches of features, points and frames (Arrow).
 
-Every reader ends here and every codec starts here. A batch keeps *everything the source said*: what has no column of its own
+Every reader ends here and every codec starts here. A batch keeps *everything that the source holds*: what has no column of its own
 stays in `properties` (features), in extra columns (points) or in the payload itself (frames).
 """
 
@@ -61,7 +61,7 @@ class Kind(StrEnum):
 class Quantities:
     """The price vector of a tile: integers in small units, so that sums are exact.
 
-    Lengths are geodesic millimetres on WGS 84 of the part that lies inside the cell; `points`, `frames`, `features` and the other
+    Lengths are geodesic millimetres on WGS 84 of the part inside the cell; `points`, `frames`, `features` and the other
     counts are of what the cell owns; `ms` is recorded time in milliseconds; `bytes` is the size of the stored object. In a layer of
     frames, `features` counts all records (messages, attachments, pictures) and `frames` the pictures and lidar sweeps among them.
     """

@@ -1,4 +1,4 @@
-"""The formats of tiles, one row each: everything that the exchange knows about a format beside its codec stands here.
+"""The formats of tiles, one row each: all that the exchange has to know about a format beside its codec.
 
 A new format is a codec (`Codec`), a splitter (`Splitter`, or one that is there already), a row in `FORMATS`, and its words in
 `web.words`. Codecs and splitters are named by their modules and imported on first use: the table itself needs no library.

@@ -1,4 +1,4 @@
-"""Which features go to which cells, who owns them, and how much of each lies there.
+"""Which features go to which cells, who owns them, and how much of each is there.
 
 A feature goes whole into every half-open cell that it touches; it is owned by the cell of its first vertex. What is measured:
 
@@ -138,7 +138,7 @@ def _spans(rows: Int64s, box: Int64s) -> Inside:
 
 
 def _enclosed(shapes: wkb.Shapes, box: Int64s, column: pa.ChunkedArray, followed: Bools, outline: Inside, z: int) -> list[Inside]:
-    """Cells that lie wholly inside polygons: only one of at least 3 x 3 cells can have such."""
+    """Cells that are wholly inside polygons: only one of at least 3 x 3 cells can have such."""
     large = followed & shapes.area[shapes.rows] & (box[:, 1] - box[:, 0] >= 2) & (box[:, 3] - box[:, 2] >= 2)
     if not large.any():
         return []

@@ -149,13 +149,13 @@ def read(path: Path) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidContent(f"{path.name} is not readable Parquet: {error}") from error
     if not isinstance(geo, dict) or geo.get("version") != "1.1.0":
-        raise InvalidContent(f"{path.name} has no metadata of GeoParquet 1.1")
+        raise InvalidContent(f"{path.name} has no metadata of GeoParquet 1.1.")
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:
-        raise InvalidContent(f"{path.name} lacks the columns {', '.join(missing)}", missing=missing)
+        raise InvalidContent(f"{path.name} lacks the columns {', '.join(missing)}.", missing=missing)
     for name, kind in COLUMNS.items():
         if table.schema.field(name).type != kind:
-            raise InvalidContent(f"{path.name}: column {name} is {table.schema.field(name).type}, not {kind}")
+            raise InvalidContent(f"{path.name}: column {name} is {table.schema.field(name).type}, not {kind}.")
     return table
 
 
@@ -172,7 +172,7 @@ def recount_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recount
         except InvalidContent as fault:
             waiting.append((tile, fault))
             continue
-        waiting.append((tile, table if table.num_rows else InvalidContent(f"{tile.path} holds no feature")))
+        waiting.append((tile, table if table.num_rows else InvalidContent(f"{tile.path} holds no feature.")))
         rows += table.num_rows
         if rows >= _RECOUNTED_ROWS:
             yield from _recounted(waiting)
@@ -188,7 +188,7 @@ def _recounted(stored: list[tuple[EncodedTile, pa.Table | InvalidContent]]) -> I
             yield tile, table
         else:
             why = next(faults)
-            yield tile, InvalidContent(f"{tile.path} {why}", tile=tile.path) if why else None
+            yield tile, InvalidContent(f"{tile.path} {why}.", tile=tile.path) if why else None
 
 
 def _faults(tiles: list[EncodedTile], tables: list[pa.Table]) -> list[str]:
@@ -208,7 +208,7 @@ def _faults(tiles: list[EncodedTile], tables: list[pa.Table]) -> list[str]:
         (found.status != wkb.OK, "holds a feature whose geometry cannot be used"),
         (mm == -2, "holds a feature that does not touch its cell"),
         (owner != table.column("owner").fill_null(False).to_numpy(), "claims to own other features than those that begin in its cell"),
-        (mm != table.column("inside_mm").fill_null(-1).to_numpy(), "has a length in inside_mm that is not what lies inside the cell"),
+        (mm != table.column("inside_mm").fill_null(-1).to_numpy(), "has a length in inside_mm that is not what is inside the cell"),
     ]
     why = [""] * len(tables)
     for mask, text in reversed(wrong):

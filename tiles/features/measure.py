@@ -1,4 +1,4 @@
-"""How much of a line lies in each cell: lines cut at the edges of cells, and geodesic lengths of the pieces.
+"""How much of a line is in each cell: lines cut at the edges of cells, and geodesic lengths of the pieces.
 
 A piece is shorter than a cell (at zoom 16 at most 865 m), so that its geodesic length is had from the radii of curvature at its middle:
 the error is below a micrometre. Lengths are whole micrometres from here on: sums are exact, whatever their order.

@@ -74,7 +74,7 @@ class FeatureSplitter:
         misfits: list[Misfit] | None = None,
     ) -> None:
         if not _LAYER.fullmatch(layer):
-            raise InvalidContent(f"{layer[:80]!r} cannot be the name of a layer: letters, digits, _ . - only", layer=layer[:80])
+            raise InvalidContent(f"{layer[:80]!r} cannot be the name of a layer: letters, digits, _ . - only.", layer=layer[:80])
         self.rows = self.placed = self.unplaced = self.rejected = 0
         self._out, self._layer, self._part = out_dir, layer, part
         self._processes = max(1, processes)
@@ -306,17 +306,17 @@ def _start_worker(number: int, folder: Path, out: Path, layer: str, part: int) -
 def _checked(batch: Batch) -> pa.Table:
     """The table of a batch with plain column types, or InvalidContent."""
     if batch.content is not Content.FEATURES:
-        raise InvalidContent(f"a batch of {batch.content} cannot be split as features")
+        raise InvalidContent(f"A batch of {batch.content} cannot be split as features.")
     if batch.crs not in ("EPSG:4326", "OGC:CRS84", "EPSG:4979"):
         raise InvalidContent(
-            f"features must be placed before they are split: the batch is in {batch.crs[:80]!r}, not EPSG:4326", crs=batch.crs[:80]
+            f"Features must be placed before they are split: the batch is in {batch.crs[:80]!r}, not EPSG:4326.", crs=batch.crs[:80]
         )
     table = batch.table
     missing = [name for name in _NEEDED if name not in table.column_names]
     taken = [name for name in table.column_names if name in _GIVEN or name.startswith("\x00")]
     if missing or taken or len(set(table.column_names)) != table.num_columns:
         raise InvalidContent(
-            f"a batch of features lacks the columns {missing} or uses reserved or repeated names {taken}", missing=missing, reserved=taken
+            f"A batch of features lacks the columns {missing} or uses reserved or repeated names {taken}.", missing=missing, reserved=taken
         )
     plain = {"feature_id": pa.string(), "kind": pa.string(), "properties": pa.string(), "geometry": pa.binary(), "measure": pa.binary()}
     for k, name in enumerate(table.column_names):

@@ -45,7 +45,7 @@ _LEAST = np.array([0, 1, 2, 4])  # vertices
 class Shapes:
     """Vertices of the usable rows of a column, one row after the other in storage order.
 
-    `rows` are their row numbers (any order), `start` (len(rows) + 1) their first vertices, `path_end[i]` tells that vertex i is the last
+    `rows` are their row numbers (any order), `start` (len(rows) + 1) their first vertices, `path_end[i]` marks that vertex i is the last
     of its line or ring. Of all rows of the column: `status`, `code` (ISO WKB type), `area` (a polygon is in it).
     """
 

@@ -16,7 +16,7 @@ from tiles.grid import grid
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class FrameCounts:
     """What is in a tile of frames: how many records, how many frames among them, and the trajectory (GeoJSON)."""
 
     records: int
@@ -24,7 +24,7 @@ class Contents:
     trajectory: bytes
 
 
-def comparing(read: Callable[[Path, EncodedTile], Contents]) -> Callable[[Path, EncodedTile], None]:
+def comparing(read: Callable[[Path, EncodedTile], FrameCounts]) -> Callable[[Path, EncodedTile], None]:
     """A function that reads a tile with `read` and compares it with its record.
 
     It raises InvalidContent: `tile.counts`, `tile.place`, or what `read` found (`tile.damaged`).

@@ -22,7 +22,7 @@ from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
 from tiles.formats import Recounted, one_by_one
 from tiles.frames import ros_types
-from tiles.frames.codec import Contents, comparing
+from tiles.frames.codec import FrameCounts, comparing
 from tiles.frames.mcap_scan import CHUNK_LIMIT, McapScan, Message
 from tiles.frames.track import NAME
 
@@ -114,7 +114,7 @@ class _Channels:
         return self.schemas[key]
 
 
-def contents(path: Path, tile: EncodedTile) -> Contents:
+def count(path: Path, tile: EncodedTile) -> FrameCounts:
     """Records and frames in a slice, and its trajectory.
 
     Raises: InvalidContent: damaged, or without a trajectory at its end.
@@ -136,9 +136,9 @@ def contents(path: Path, tile: EncodedTile) -> Contents:
     wrong = scan.fault or "; ".join(scan.damaged[:3]) or ("messages without a channel" if scan.orphans else "")
     if wrong or scan.claimed != scan.messages or last is None or last.name != NAME:
         raise InvalidContent(f"{tile.path} is damaged: {wrong or 'its counts or its trajectory are missing'}.", code="tile.damaged")
-    return Contents(scan.messages + attachments - 1, frames, last.data)
+    return FrameCounts(scan.messages + attachments - 1, frames, last.data)
 
 
 def recount_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
     """See `tiles.formats.Codec`."""
-    return one_by_one(comparing(contents), stored)
+    return one_by_one(comparing(count), stored)

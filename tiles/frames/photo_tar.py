@@ -16,7 +16,7 @@ import pyarrow as pa
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
 from tiles.formats import Recounted, one_by_one
-from tiles.frames.codec import Contents, comparing
+from tiles.frames.codec import FrameCounts, comparing
 from tiles.frames.picture_tables import PictureTables
 from tiles.frames.track import NAME
 
@@ -46,7 +46,7 @@ def _add(archive: tarfile.TarFile, name: str, body: bytes, t_s: int) -> None:
     archive.addfile(entry, io.BytesIO(body))
 
 
-def contents(path: Path, tile: EncodedTile) -> Contents:
+def count(path: Path, tile: EncodedTile) -> FrameCounts:
     """Pictures in an archive (each is a record and a frame), and its trajectory.
 
     Raises: InvalidContent: something else than JPEG files of different names is in it, or no trajectory at its beginning.
@@ -68,9 +68,9 @@ def contents(path: Path, tile: EncodedTile) -> Contents:
         raise InvalidContent(f"{tile.path} is damaged: {error}.", code="tile.damaged") from error
     if not trajectory or len(set(names)) != len(names):
         raise InvalidContent(f"{tile.path} has no trajectory, or a name twice.", code="tile.damaged")
-    return Contents(len(names) - 1, len(names) - 1, trajectory)
+    return FrameCounts(len(names) - 1, len(names) - 1, trajectory)
 
 
 def recount_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
     """See `tiles.formats.Codec`."""
-    return one_by_one(comparing(contents), stored)
+    return one_by_one(comparing(count), stored)

@@ -41,7 +41,7 @@ class _Stay:
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
+class _FrameColumns:
     """Columns of a batch as arrays: UTC nanoseconds, lon lat h (n, 3), whether a row is a frame, and whether it is a fix of the way."""
 
     times: Int64s
@@ -99,7 +99,7 @@ class FrameSplitter:
         for cell, rows in zip(distinct.tolist(), np.split(order, starts[1:]), strict=True):
             self._take(cell, table, rows, columns)
 
-    def _take(self, cell: int, table: pa.Table, rows: Int64s, columns: _Columns) -> None:
+    def _take(self, cell: int, table: pa.Table, rows: Int64s, columns: _FrameColumns) -> None:
         self._keep(cell, table if len(rows) == table.num_rows else table.take(pa.array(rows)))
         stay = self._stays.setdefault(cell, _Stay())
         stay.records += len(rows)
@@ -160,10 +160,10 @@ class FrameSplitter:
         return EncodedTile(self.layer, cell, self.part, relative, digest, size, form.media_type, quantities, Box(west, south, east, north))
 
 
-def _columns(table: pa.Table) -> _Columns:
+def _columns(table: pa.Table) -> _FrameColumns:
     lon, lat, h = (table.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for name in ("lon", "lat", "h"))
     times = table.column("t_ns").fill_null(0).to_numpy(zero_copy_only=False)
-    return _Columns(times, np.stack([lon, lat, h], axis=1), _flags(table, "frame"), _flags(table, "fix"))
+    return _FrameColumns(times, np.stack([lon, lat, h], axis=1), _flags(table, "frame"), _flags(table, "fix"))
 
 
 def _flags(table: pa.Table, name: str) -> Bools:

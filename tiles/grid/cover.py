@@ -109,7 +109,7 @@ class Cover:
         a, b = self.ranges[:, 0], self.ranges[:, 1]
         for z in range(self.z, min(zmin, self.z), -1):
             up, down = (a + np.uint64(3)) >> np.uint64(2), b >> np.uint64(2)
-            whole = up < down  # at least one parent lies in the range
+            whole = up < down  # at least one parent is in the range
             head = np.stack([a, np.where(whole, up << np.uint64(2), b)], axis=1)
             tail = np.stack([down[whole] << np.uint64(2), b[whole]], axis=1)
             rest = np.concatenate([head, tail])

@@ -1,7 +1,7 @@
-"""How much of each cell lies inside an area: the signed-area sums of a scan converter, for the cells of the outline.
+"""How much of each cell is inside an area: the signed-area sums of a scan converter, for the cells of the outline.
 
 Every edge is cut at the rows and columns of the grid. A piece that runs down `dv` of a cell leaves the ground to its right inside (or
-outside, by its direction): its own cell gets the part to the right of the piece, every cell further right in the row all of `dv`. Shares
+outside, by its direction): its own cell gets the part to the right of the piece, every cell further right in the row all of `dv`. Fractions
 are of degrees, within a row of cells, as edges are straight in longitude and latitude.
 """
 
@@ -16,10 +16,10 @@ from tiles.grid.region import Region, polygons_of
 from tiles.grid.scan import cut, segments_of
 
 
-def shares(region: Region, z: int = ZOOM) -> tuple[UInt64s, Float64s]:
-    """The cells of zoom `z` through which the outline of a region runs, sorted, and which share (0 to 1) of each lies inside.
+def fractions(region: Region, z: int = ZOOM) -> tuple[UInt64s, Float64s]:
+    """The cells of zoom `z` through which the outline of a region runs, sorted, and which fraction (0 to 1) of each is inside.
 
-    All other cells of the region's cover are inside with all of their ground. Lines and points have no share of any cell.
+    All other cells of the region's cover are inside with all of their ground. Lines and points have no fraction of any cell.
     """
     import shapely
 
@@ -44,7 +44,7 @@ def shares(region: Region, z: int = ZOOM) -> tuple[UInt64s, Float64s]:
 
 
 def _pieces(rings: np.ndarray, z: int) -> tuple[np.ndarray, np.ndarray, Float64s, Float64s]:
-    """Row and column of every piece of an edge, what lies to the right of it in its cell, and how far it runs down; both signed."""
+    """Row and column of every piece of an edge, what is to the right of it in its cell, and how far it runs down; both signed."""
     import shapely
 
     lon_lat, owner = shapely.get_coordinates(rings, return_index=True)

@@ -37,7 +37,7 @@ _SQUEEZE = ((1, 0x3333333333333333), (2, 0x0F0F0F0F0F0F0F0F), (4, 0x00FF00FF00FF
 
 def _check_zoom(z: int) -> int:
     if not 0 <= z <= MAX_ZOOM:
-        raise InvalidTile(f"zoom {z} is outside 0..{MAX_ZOOM}", zoom=z)
+        raise InvalidTile(f"Zoom {z} is outside 0..{MAX_ZOOM}.", zoom=z)
     return z
 
 
@@ -88,14 +88,14 @@ def cells_at(lon: ArrayLike, lat: ArrayLike, z: int = ZOOM) -> UInt64s:
         z: zoom.
 
     Raises:
-        InvalidTile: a coordinate is not finite or lies outside; the message names the first row.
+        InvalidTile: a coordinate is not finite or is outside; the message names the first row.
     """
     lon, lat = np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
     good = (np.abs(lon) <= 180.0) & (np.abs(lat) <= MAX_LATITUDE)  # NaN compares false
     if not good.all():
         row = int(np.argmin(good))
         raise InvalidTile(
-            f"row {row}: lon {lon[row]!r}, lat {lat[row]!r} is not a place on the grid (lon within ±180, lat within ±85.0511)",
+            f"Row {row}: lon {lon[row]!r}, lat {lat[row]!r} is not a place on the grid (lon within ±180, lat within ±85.0511).",
             row=row,
             lon=float(lon[row]),
             lat=float(lat[row]),
@@ -149,7 +149,7 @@ def xy(cell: int | UInt64s) -> tuple[int, int] | tuple[UInt64s, UInt64s]:
 
 def _check_cell(cell: int, z: int) -> int:
     if not 0 <= cell < 1 << 2 * _check_zoom(z):
-        raise InvalidTile(f"cell {cell} does not exist at zoom {z}", cell=cell, zoom=z)
+        raise InvalidTile(f"Cell {cell} does not exist at zoom {z}.", cell=cell, zoom=z)
     return int(cell)
 
 
@@ -171,7 +171,7 @@ def quadkeys(cells: UInt64s, z: int = ZOOM) -> list[str]:
 def cell_from_quadkey(text: str) -> tuple[int, int]:
     """Cell and zoom of a quadkey. Raises InvalidTile: a character is not 0..3, or there are more than 30."""
     if len(text) > MAX_ZOOM or not set(text) <= set("0123"):
-        raise InvalidTile(f"{text[:40]!r} is not a quadkey (up to {MAX_ZOOM} digits 0..3)", quadkey=text[:40])
+        raise InvalidTile(f"{text[:40]!r} is not a quadkey (up to {MAX_ZOOM} digits 0..3).", quadkey=text[:40])
     return (int(text, 4) if text else 0), len(text)
 
 
@@ -199,15 +199,15 @@ def parent(cell: int, z: int, to: int) -> int:
     """The cell at the coarser zoom `to` that holds `cell`."""
     _check_cell(cell, z)
     if not 0 <= to <= z:
-        raise InvalidTile(f"zoom {to} is not coarser than {z}", zoom=to)
+        raise InvalidTile(f"Zoom {to} is not coarser than {z}.", zoom=to)
     return int(cell) >> 2 * (z - to)
 
 
 def children(cell: int, z: int, to: int) -> tuple[int, int]:
-    """The half-open range of cells at the finer zoom `to` that lie in `cell`."""
+    """The half-open range of cells at the finer zoom `to` that are in `cell`."""
     _check_cell(cell, z)
     if _check_zoom(to) < z:
-        raise InvalidTile(f"zoom {to} is not finer than {z}", zoom=to)
+        raise InvalidTile(f"Zoom {to} is not finer than {z}.", zoom=to)
     shift = 2 * (to - z)
     return int(cell) << shift, (int(cell) + 1) << shift
 

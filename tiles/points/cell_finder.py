@@ -50,7 +50,7 @@ class _Fit:
 
 
 def _cubic(f: Float64s, u: Float64s, v: Float64s) -> Float64s:
-    # Horner in v inside Horner in u; the coefficients lie as in _TERMS.
+    # Horner in v inside Horner in u; the coefficients are ordered as in _TERMS.
     value: Float64s = f[0] + v * (f[1] + v * (f[2] + v * f[3])) + u * (f[4] + v * (f[5] + v * f[6]) + u * (f[7] + v * f[8] + u * f[9]))
     return value
 
@@ -139,7 +139,7 @@ class CellFinder:
 
 
 def _morton(column: Float64s, row: Float64s) -> Cells:
-    # Few distinct cells lie under a run of neighbours: interleave bits once for each, not for each point.
+    # Few distinct cells are under a run of neighbours: interleave bits once for each, not for each point.
     c0, r0 = column.min(), row.min()
     width = int(column.max() - c0) + 1
     if width == 1 and row.max() == r0:

@@ -1,6 +1,6 @@
 """Cutting a LAS or LAZ file into cells without unpacking more of it than must be.
 
-A chunk of LAZ whose points all lie in one cell is copied as the bytes that it is; which ones those are is seen by unpacking X, Y, Z
+A chunk of LAZ whose points are all in one cell is copied as the bytes that it is; which ones those are is seen by unpacking X, Y, Z
 alone. Only chunks on a border are unpacked whole, divided and packed again. Nothing is re-quantised: a point's record goes over bit
 for bit. What cannot be read, or has no place, is counted.
 """
@@ -39,8 +39,8 @@ def split_laz(
         out_dir: where tiles go.
         layer: name of the layer, and of the folder in `out_dir`.
         part: number of the source file in its version.
-        crs: what the coordinates are in; when the file says another (or none), tiles get a WKT record of this one instead.
-        processes: as in the other splitters; chunks are worked on by `RAYON_NUM_THREADS` threads of this process whatever it says,
+        crs: what the coordinates are in; when the file names another (or none), tiles get a WKT record of this one instead.
+        processes: as in the other splitters, and without effect: chunks are worked on by `RAYON_NUM_THREADS` threads of this process,
             since the cage allows no other.
         counts: is filled with what became of the points. Without it a point that is lost or has no place is an error.
 
@@ -118,7 +118,7 @@ class _Split:
                 self._divide(points, where)
 
     def _likely_whole(self, body: bytes) -> bool:
-        """Whether a chunk, seen by its first point (which is not packed) and by how far its neighbours reach, lies in one cell."""
+        """Whether a chunk, seen by its first point (which is not packed) and by how far its neighbours reach, is in one cell."""
         if not self.packing.copyable or len(body) < 12:
             return False
         if self._reach is None:
@@ -154,7 +154,7 @@ class _Split:
                 self.tally.rejected += len(records)
                 if not self.tally.first_rejected:
                     x, y, _ = (float(v[0]) for v in self._coordinates(records[:1]))
-                    self.tally.first_rejected = f"{x!r}, {y!r} lies outside of the grid."
+                    self.tally.first_rejected = f"{x!r}, {y!r} is outside of the grid."
             else:
                 self.waiting.add(cell, records)
                 self.tally.placed += len(records)

@@ -44,7 +44,7 @@ _LAS_NAMES = frozenset(name for name, _ in _FORMAT_6) | {
     "x", "y", "z", "return_number", "number_of_returns", "synthetic", "key_point", "withheld", "overlap", "scanner_channel",
     "scan_direction_flag", "edge_of_flight_line",
 }  # fmt: skip
-_EXTRA_RECORD = struct.Struct("<2xBB32s124x32s")  # no data, least, greatest, scale, offset: not said
+_EXTRA_RECORD = struct.Struct("<2xBB32s124x32s")  # no data, least, greatest, scale, offset: not stated
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ class Layout:
         return out.view(np.uint8).reshape(len(rows), self.record.itemsize)
 
     def header(self, records: Sequence[Vlr], meta: Mapping[str, str]) -> Header:
-        """The header of a source that never was a LAS file; `records` say the CRS, `meta` is written down with the names of columns."""
+        """The header of a source that never was a LAS file; `records` state the CRS, `meta` is written down with the names of columns."""
         extra = [(place, np.dtype(kind[0])) for place, kind in self._fields() if place not in self._own_names()]
         vlrs = [*records]
         if extra:

@@ -2,7 +2,7 @@
 
 Bytes (little endian): magic `MXC1`, u32 number of points, f32 metres of one step, u32 flags (1: colours are of the source), then for
 each point i16 x, y, z steps around the middle of the cloud (east, north, up) and u8 r, g, b, intensity. Points are shuffled, so that
-any prefix is a fair sample. Where the middle lies is not in it.
+any prefix is a fair sample. Where the middle is, is not in it.
 """
 
 from __future__ import annotations

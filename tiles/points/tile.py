@@ -22,7 +22,7 @@ from tiles.points.laz import CHUNK, Packing, Records
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a tile's header has to say about some points: least and greatest X, Y, Z as integers, and how many of each return number."""
+    """What a tile's header states about some points: least and greatest X, Y, Z as integers, and how many of each return number."""
 
     low: Int64s
     high: Int64s
@@ -30,7 +30,7 @@ class Facts:
 
     @staticmethod
     def of(records: Records, point_format: int) -> Facts:
-        """The facts of points; return number 0 (not said) is not counted, as LAS has no place for it."""
+        """The facts of points; return number 0 (not stated) is not counted, as LAS has no place for it."""
         xyz = np.ascontiguousarray(records[:, :12].copy().view("<i4").T)  # least along an axis of three is ten times slower
         returns = np.bincount(records[:, 14] & (15 if point_format >= 6 else 7), minlength=16)[1:16]
         return Facts(xyz.min(axis=1).astype(np.int64), xyz.max(axis=1).astype(np.int64), returns.astype(np.int64))
