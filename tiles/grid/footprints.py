@@ -6,6 +6,7 @@ index is made once, kept as long as the process, extended with what is new, and 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -46,7 +47,7 @@ class FootprintIndex(Generic[K]):
 
     def _register(self, key: K, box: Box, shape: Geometry | None) -> int:
         if key in self._boxes:
-            raise InvalidRegion(f"{key!r} is in the index already; delete it first.", code="index.taken")
+            raise _TakenError(f"{key!r} is in the index already; delete it first.", code="index.taken")
         _check(box)
         number = next(reversed(self._keys), -1) + 1  # keys are inserted by rising number and never changed
         self._keys[number], self._numbers[key], self._boxes[key] = key, number, box
@@ -60,6 +61,12 @@ class FootprintIndex(Generic[K]):
             number = self._register(key, box, shape)
             for half in box.halves():
                 self._tree.insert(number, half)
+
+    def extend(self, footprints: Iterable[tuple[K, Box, Geometry | None]]) -> None:
+        """Add those footprints whose keys are not there yet: what another thread added in the meantime is no error."""
+        for key, box, shape in footprints:
+            with contextlib.suppress(_TakenError):
+                self.insert(key, box, shape)
 
     def delete(self, key: K) -> bool:
         """Remove a footprint; False when there was none."""
@@ -92,6 +99,10 @@ class FootprintIndex(Generic[K]):
             own = known if known is not None else shapely.union_all([shapely.box(*half) for half in self._boxes[key].halves()])
             if shapely.intersects(shape, own):
                 yield key
+
+
+class _TakenError(InvalidRegion):
+    """The key has a footprint already."""
 
 
 def _check(box: Box) -> None:

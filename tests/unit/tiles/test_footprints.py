@@ -1,5 +1,7 @@
 """The R-tree of footprints."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import shapely
@@ -82,3 +84,14 @@ def test_a_key_is_taken_once():
     index = FootprintIndex([("a", Box(0, 0, 1, 1), None)])
     with pytest.raises(InvalidRegion, match="already"):
         index.insert("a", Box(0, 0, 1, 1))
+
+
+def test_extending_adds_what_is_not_there_yet_from_many_threads_at_once():
+    boxes = random_boxes(200)
+    index = FootprintIndex()
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(lambda _: index.extend((k, b, None) for k, b in enumerate(boxes)), range(8)):
+            pass
+    assert len(index) == 200
+    for ask in random_boxes(20, seed=2):
+        assert sorted(index.query(ask)) == brute(boxes, ask)
