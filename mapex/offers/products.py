@@ -16,8 +16,9 @@ from mapex.catalogue.versions import VISIBLE, Layer, layers_of
 from mapex.database import db
 from mapex.errors import NotFound
 from mapex.exchange import Exchange
-from mapex.pyramid.coverage import Box, Covered, Shown
+from mapex.pyramid.coverage import Covered, Shown
 from mapex.rules import quality
+from tiles.box import Box
 from tiles.grid import grid
 
 _BOX_ZOOM = 14
@@ -170,7 +171,4 @@ def _box(conn: Connection, goods: Sequence[Good]) -> Box | None:
         )
         found = conn.execute(asked, {"z": _BOX_ZOOM, "layers": [good.layer.id for good in goods]}).scalars()
         boxes = [grid.bounds(cell, _BOX_ZOOM) for cell in found]
-    if not boxes:
-        return None
-    west, south, east, north = zip(*boxes, strict=True)
-    return min(west), min(south), max(east), max(north)
+    return Box.around(boxes)

@@ -28,7 +28,7 @@ from mapex.prices.quotes import Quote
 from mapex.rights import entitlements, named_users, permits
 from mapex.rules.pricing import MEASURES, Unit
 from mapex.times import iso_from_ns
-from tiles.grid.region import Cover
+from tiles.grid.cover import Cover
 
 
 @dataclass(frozen=True, slots=True)

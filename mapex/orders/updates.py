@@ -25,9 +25,10 @@ from mapex.pyramid.live_layers import offers_in
 from mapex.rights import permits
 from mapex.rules import licences
 from mapex.rules.pricing import vat_of
+from tiles.arrays import UInt64s
 from tiles.grid import grid
-from tiles.grid.grid import ZOOM, UInt64s
-from tiles.grid.region import Cover
+from tiles.grid.cover import Cover
+from tiles.grid.grid import ZOOM
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,13 @@ from mapex.pyramid.live_layers import Offered, offers_in
 from mapex.rights import permits
 from mapex.rules import licences
 from mapex.rules.pricing import CURRENCY, MEASURES, Unit, charges_of, columns_of, parsed_rates, quantity_of, vat_of
+from tiles.arrays import Float64s, UInt64s
 from tiles.batch import LayerKind
 from tiles.grid import grid
-from tiles.grid.fractions import shares
-from tiles.grid.grid import Float64s, UInt64s
-from tiles.grid.region import Cover, Region, cover
+from tiles.grid.cover import Cover
+from tiles.grid.fractions import fractions
+from tiles.grid.region import Region
+from tiles.grid.scan import cover
 
 Area = Region | Cover
 
@@ -210,7 +212,7 @@ def want(
         raise Invalid("region.too_large", f"the area has {cells.count} cells; ask for at most {MAX_CELLS} at a time", cells=cells.count)
     dropped = NO_CELLS if without is None else Cover.from_cells(without).intersection(cells)
     if isinstance(area, Region):
-        cut, share = shares(area)
+        cut, share = fractions(area)
         barely = Cover.from_cells(cut[share < BARELY]).difference(dropped)
         area_m2 = area.area_m2 - _inside_m2(dropped, cut, share)
     else:

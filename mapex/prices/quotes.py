@@ -25,8 +25,10 @@ from mapex.prices import demand
 from mapex.prices.estimates import Area, Estimate, Line, Pin, Refusal, Wanted, price, want
 from mapex.pyramid import cell_sums
 from mapex.times import MINUTE_NS
-from tiles.grid.grid import ZOOM, UInt64s
-from tiles.grid.region import Cover, Region
+from tiles.arrays import UInt64s
+from tiles.grid.cover import Cover
+from tiles.grid.grid import ZOOM
+from tiles.grid.region import Region
 
 log = logging.getLogger(__name__)
 

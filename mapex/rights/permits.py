@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, RowMapping, insert, or_, select, update
+from sqlalchemy import Connection, Engine, RowMapping, insert, or_, select, update
 
 from mapex import authority, ids
 from mapex.audit import log
@@ -25,12 +26,14 @@ from mapex.people.participants import find_org
 from mapex.rules import licences
 from mapex.texts import check_text
 from mapex.times import iso_from_ns
+from tiles.box import Box
 from tiles.grid import grid
 
 if TYPE_CHECKING:
     from shapely import Geometry
 
     from tiles.grid.cover import Cover
+    from tiles.grid.footprints import FootprintIndex
 
 UInt64s = npt.NDArray[np.uint64]
 
@@ -38,6 +41,8 @@ ALWAYS_ON_EARTH_KM2 = 600_000_000
 """A permit may cover any area, the whole earth included."""
 
 STATES = ("active", "suspended", "revoked")
+
+_AREAS: WeakKeyDictionary[Engine, FootprintIndex[str]] = WeakKeyDictionary()
 
 SENTENCES = {
     "permit.missing": "Data of class {handling_class} need a permit, and your organisation has none for this class.",
@@ -80,12 +85,11 @@ class Permit:
         return geometry
 
     @property
-    def box(self) -> tuple[float, float, float, float]:
-        """West, south, east, north of the area, in degrees."""
+    def box(self) -> Box:
+        """The box of the area."""
         import shapely
 
-        west, south, east, north = shapely.bounds(_prepared(self.area_text)).tolist()
-        return west, south, east, north
+        return Box(*shapely.bounds(_prepared(self.area_text)).tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,29 +196,33 @@ def set_state(ex: Exchange, by: Actor | None, number: str, state: str) -> Permit
         return _find(conn, number)
 
 
-def all_permits(ex: Exchange, by: Actor | None = None, *, box: tuple[float, float, float, float] | None = None) -> Sequence[Permit]:
+def all_permits(ex: Exchange, by: Actor | None = None, *, box: Box | None = None) -> Sequence[Permit]:
     """Permits by number: all for operators, auditors and the person at the machine, else those that one holds or may receive under.
 
     Args:
-        box: (west, south, east, north) in degrees WGS 84: only permits whose area meets it.
+        box: only permits whose area meets it.
     Raises: InvalidRegion: the box is not one.
     """
     with db.read(ex) as conn:
         found = [_permit(row) for row in conn.execute(_permits().order_by(schema.permit.c.number)).mappings()]
     seen = [permit for permit in found if by is None or authority.sees_all(by) or _names(permit, by.org_id, by.org_slug)]
-    return seen if box is None else _meeting(seen, box)
+    return seen if box is None else _meeting(ex, seen, box)
 
 
-def _meeting(permits: Sequence[Permit], box: tuple[float, float, float, float]) -> list[Permit]:
-    """Those whose area meets the box; an R-tree over the areas' boxes keeps thousands of site permits from being looked at one by one."""
+def _meeting(ex: Exchange, permits: Sequence[Permit], box: Box) -> list[Permit]:
+    """Those whose area meets the box.
+
+    The R-tree over the areas is kept as long as the engine: an area never changes and no permit is deleted, so that a question only
+    adds the permits that were entered since the last one, and thousands of site permits are neither parsed nor looked at again.
+    """
     import shapely
 
     from tiles.grid.footprints import FootprintIndex
 
-    areas = ((permit.number, _prepared(permit.area_text)) for permit in permits)
-    index = FootprintIndex((number, tuple(shapely.bounds(area).tolist()), area) for number, area in areas)
-    hit = set(index.meeting(shapely.box(*box)))
-    return [permit for permit in permits if permit.number in hit]
+    index = _AREAS.setdefault(ex.engine, FootprintIndex())
+    index.extend((permit.id, permit.box, _prepared(permit.area_text)) for permit in permits if permit.id not in index)
+    hit = {number for half in box.halves() for number in index.meeting(shapely.box(*half))}
+    return [permit for permit in permits if permit.id in hit]
 
 
 def get(ex: Exchange, by: Actor, number: str) -> Permit:

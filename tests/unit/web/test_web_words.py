@@ -18,6 +18,7 @@ from mapex.rules.licences import LICENCES, HandlingClass, Purpose
 from mapex.rules.pricing import Unit
 from tests.support.exchange import an_exchange
 from tiles.batch import LayerKind
+from tiles.formats import FORMATS
 from web import create_app
 from web.words import findings, language, vocabulary
 
@@ -108,6 +109,7 @@ def test_templates_have_no_inline_script_style_or_handler() -> None:
 
 def test_vocabularies_have_a_word_for_each_code() -> None:
     assert set(vocabulary.KINDS) == set(vocabulary.FORMATS) == {kind.value for kind in LayerKind}
+    assert set(vocabulary.FORMAT_NAMES) == {form.name for form in FORMATS}
     assert set(vocabulary.CLASSES) == {code.value for code in HandlingClass}
     assert set(vocabulary.PURPOSES) == {purpose.value for purpose in Purpose}
     assert set(vocabulary.UNITS) == {unit.value for unit in Unit}

@@ -1,4 +1,4 @@
-"""Rows sorted by cell, laid down on disk as they come and collected again cell by cell, in bounded memory.
+"""Rows sorted by cell, written to disk as they come and collected again cell by cell, in bounded memory.
 
 Each process appends sorted runs to one file of uncompressed Arrow record batches of about half a megabyte. Reading goes once through
 the cells in their order: of every run only the batch at the present cell is in memory. Nothing is mapped: address space is limited in
@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from tiles.grid.grid import UInt64s
+from tiles.arrays import Int64s, UInt64s
 
 CELL = "\x00cell"
 """Column of the cell of a row; no source can have this name."""
@@ -31,11 +30,11 @@ class Run:
     path: Path
     first: UInt64s
     last: UInt64s
-    size: NDArray[np.int64]
+    size: Int64s
 
 
 @dataclass(slots=True)
-class Spill:
+class RunWriter:
     """Writes sorted runs of one process to files `<folder>/<name>-<n>.arrow` (a new one when the columns change)."""
 
     folder: Path
