@@ -1,5 +1,6 @@
 // @ts-check
-// The sale grid in the browser: z16 cells, quadkeys, and the cells that an area meets (as tiles/grid/cover.py: touching an edge is not meeting).
+// The sale grid in the browser: z16 cells, quadkeys, and the cells that an area meets (as tiles/grid/scan.py: touching an edge is not
+// meeting).
 
 export const ZOOM = 16;
 const LIMIT = 85.0511287798066;
