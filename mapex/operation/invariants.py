@@ -23,8 +23,8 @@ from tiles.grid.grid import ZOOM
 LONGEST_GRANT_NS = 300 * NS
 """No download address may live longer: until its end nothing takes it back, not even a permit that is suspended."""
 
-RELEASED = "('published', 'superseded', 'withdrawn', 'recalled')"
-"""States of versions that were published once, as a SQL list."""
+RELEASED = ("published", "superseded", "withdrawn", "recalled")
+"""States of versions that were published once; written into a query, the tuple reads as a list of SQL."""
 
 Offender = str
 
