@@ -29,12 +29,12 @@ from ingest.findings import Counts, Finding, FindingLog, Severity, error, info
 from ingest.formats import is_junk
 from ingest.reader import Known, Placement
 from ingest.worker.lease import Heart
-from mapex.catalogue import datasets, drafts
+from mapex.catalogue import drafts, requests
 from mapex.catalogue.draft import Box, Draft, DraftLayer, DraftPreview, DraftSource
 from mapex.database import failpoints
 from mapex.errors import Unavailable
 from mapex.exchange import Exchange
-from mapex.intake import jobs
+from mapex.intake import jobs, keys
 from mapex.rules.licences import HandlingClass
 from tiles.batch import EncodedTile
 from tiles.store.protocol import Area
@@ -129,7 +129,7 @@ def _full(folder: Path, needed: int) -> Unavailable:
 
 
 def _draft(ex: Exchange, job: jobs.Job, folder: Path, heart: Heart) -> Draft:
-    task = datasets.task_of(ex, job)
+    task = requests.task_of(ex, job)
     found: list[Finding] = []
     files = _fetch(ex, task.sources, folder, heart, found)
     failpoints.hit("ingest.after_fetch")
@@ -169,7 +169,7 @@ def _asked(finding: Finding, converted: Converted) -> Finding:
     return replace(finding, severity=Severity.WARNING) if waits else finding
 
 
-def _fetch(ex: Exchange, sources: Sequence[datasets.Source], folder: Path, heart: Heart, found: list[Finding]) -> list[Fetched]:
+def _fetch(ex: Exchange, sources: Sequence[requests.UploadedFile], folder: Path, heart: Heart, found: list[Finding]) -> list[Fetched]:
     """Bring the uploads onto the work disk; the sha256 is of what arrived, and must be what the uploader promised."""
     total = sum(one.size for one in sources)
     free = shutil.disk_usage(folder).free
@@ -263,7 +263,7 @@ def _previews(
     heart.now(lambda: jobs.Progress("preview"))
     wishes = []
     for layer in layers:
-        asked = classes.get(layer.name, classes.get(datasets.ALL_LAYERS))
+        asked = classes.get(layer.name, classes.get(drafts.ALL_LAYERS))
         shows = asked is not None and asked != HandlingClass.ORIGINAL
         wishes.append(previews.Wish(layer.name, str(layer.kind), str(layer.content), shows))
     out = previews.cleared(folder / "previews")
@@ -272,7 +272,7 @@ def _previews(
     found += answer.findings
     for preview, path in answer.made:
         if path is not None:
-            key = datasets.preview_key(org_id, preview.sha256)
+            key = keys.preview_key(org_id, preview.sha256)
             ex.store.put(Area.DATA, key, path, sha256=preview.sha256, media_type=preview.media_type)
     failpoints.hit("ingest.after_previews")
     return [preview for preview, _ in answer.made]
@@ -285,7 +285,7 @@ def _put(ex: Exchange, org_id: str, tasks: Sequence[Task], tiles: Sequence[Encod
     folders = {task.part: task.tiles for task in tasks}
 
     def put(tile: EncodedTile) -> None:
-        key = datasets.object_key(org_id, tile.sha256)
+        key = keys.object_key(org_id, tile.sha256)
         ex.store.put(Area.DATA, key, folders[tile.part] / tile.path, sha256=tile.sha256, media_type=tile.media_type)
 
     with ThreadPoolExecutor(_PUTS, thread_name_prefix="put") as threads:

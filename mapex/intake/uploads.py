@@ -347,7 +347,7 @@ def _store(call: Any, *arguments: Any) -> Any:
 def _find(conn: Connection, by: Actor, upload_id: str) -> Upload:
     row = conn.execute(select(schema.upload).where(schema.upload.c.id == upload_id)).mappings().first()
     if row is None or not (authority.sees_all(by) or row["org_id"] == by.org_id):
-        raise NotFound("upload.unknown", "there is no such upload")
+        raise NotFound("upload.unknown", "There is no such upload.")
     return _upload(row)
 
 

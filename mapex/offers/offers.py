@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select
 
 from mapex import authority, ids
 from mapex.audit.log import Action, AuditEntry, append
-from mapex.catalogue import datasets
+from mapex.catalogue import datasets, publication, versions
 from mapex.catalogue.versions import version_by
 from mapex.database import db, failpoints
 from mapex.database.schema import dataset_version
@@ -110,7 +110,8 @@ def publish(
     terms = {"rate_card": card, "licence": licence, "attribution": attribution or by.org_slug}
     with db.begin(ex) as conn:
         offer_id = ids.new("off")
-        published = datasets.publish(conn, ex, by, dataset, version, offer=offer_id, rates=rates, licence=licence)
+        details = {"offer": offer_id, "rates": rates, "licence": licence}
+        published = publication.publish(conn, ex, by, dataset, number=version, details=details)
         on_sale = published.version
         live = conn.execute(select(table).where(table.c.dataset_id == on_sale.dataset_id, table.c.state == "live").with_for_update())
         before = live.mappings().first()
@@ -143,12 +144,12 @@ def withdraw(ex: Exchange, by: Actor, dataset: str) -> Offer:
     Raises: what `catalogue.withdraw` raises (`version.not_published` when nothing is on sale).
     """
     with db.begin(ex) as conn:
-        version = datasets.withdraw(conn, ex, by, dataset)
+        version = publication.withdraw(conn, ex, by, dataset)
         row = conn.execute(select(table).where(table.c.id == end(conn, ex, by, version))).mappings().one()
-        return _offer(row, version, datasets.layers_of(conn, version.id))
+        return _offer(row, version, versions.layers_of(conn, version.id))
 
 
-def end(conn: Connection, ex: Exchange, by: Actor, version: datasets.Version) -> str:
+def end(conn: Connection, ex: Exchange, by: Actor, version: versions.Version) -> str:
     """Take the live offer of a version off the market, in the caller's transaction; returns its id."""
     live = conn.execute(select(table).where(table.c.version_id == version.id, table.c.state == "live").with_for_update())
     before = live.mappings().one()
@@ -170,7 +171,7 @@ def live(ex: Exchange, by: Actor, ref: str) -> Offer | None:
     version = datasets.get_version(ex, by, f"{dataset.org}/{dataset.slug}", dataset.published)
     with db.read(ex) as conn:
         row = conn.execute(select(table).where(table.c.version_id == version.id, table.c.state == "live")).mappings().first()
-        return _offer(row, version, datasets.layers_of(conn, version.id)) if row else None
+        return _offer(row, version, versions.layers_of(conn, version.id)) if row else None
 
 
 def latest(ex: Exchange, by: Actor, dataset: str) -> Offer | None:
@@ -180,13 +181,13 @@ def latest(ex: Exchange, by: Actor, dataset: str) -> Offer | None:
     """
     authority.member(by)
     with db.read(ex) as conn:
-        found = datasets.find_dataset(conn, by, f"{by.org_slug}/{dataset}")
+        found = versions.find_dataset(conn, by, f"{by.org_slug}/{dataset}")
         query = select(table).where(table.c.dataset_id == found.id).order_by(table.c.created_ns.desc(), table.c.id.desc()).limit(1)
         row = conn.execute(query).mappings().first()
         if row is None:
             return None
         version = version_by(conn, dataset_version.c.id == row["version_id"])
-        return _offer(row, version, datasets.layers_of(conn, version.id))
+        return _offer(row, version, versions.layers_of(conn, version.id))
 
 
 def search(ex: Exchange, by: Actor | None, area: Area, *, layers: Sequence[str] | None = None) -> list[Listing]:
@@ -222,7 +223,7 @@ def _layer_ids(conn: Connection, version_id: str) -> list[str]:
     return list(conn.execute(select(layer_table.c.id).where(layer_table.c.version_id == version_id)).scalars())
 
 
-def _offer(row: RowMapping, version: datasets.Version, layers: Sequence[datasets.Layer]) -> Offer:
+def _offer(row: RowMapping, version: versions.Version, layers: Sequence[versions.Layer]) -> Offer:
     rates: dict[str, int] = json.loads(row["rate_card"])
     columns = {MEASURES[Unit(unit)].column for unit in rates}
     unpriced = tuple(layer.name for layer in layers if layer.cells and not any(getattr(layer.quantities, name) for name in columns))
@@ -240,7 +241,7 @@ def _offer(row: RowMapping, version: datasets.Version, layers: Sequence[datasets
     )
 
 
-def _refuse_unpriced(offer: Offer, layers: Sequence[datasets.Layer]) -> None:
+def _refuse_unpriced(offer: Offer, layers: Sequence[versions.Layer]) -> None:
     """A layer that nothing charges for was forgotten: it must not go out for nothing. A rate of 0 says that it is free."""
     for layer in layers:
         unit = MAIN_UNIT[layer.kind]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, text, update
 
 from mapex import authority
 from mapex.audit.log import Action, AuditEntry, append
-from mapex.catalogue import datasets
+from mapex.catalogue import versions
 from mapex.catalogue.versions import Version
 from mapex.database import db
 from mapex.database.schema import audit_event, dataset_version
@@ -28,7 +28,7 @@ def holders(ex: Exchange, by: Actor, dataset: str, number: int) -> int:
     """
     authority.member(by)
     with db.read(ex) as conn:
-        return _holders(conn, datasets.find_version(conn, by, f"{by.org_slug}/{dataset}", number).id)
+        return _holders(conn, versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number).id)
 
 
 def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version, int]:
@@ -38,8 +38,8 @@ def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version,
     Raises: Denied, NotFound. Conflict: `version.not_released` (a draft is not on anybody's disk; a recalled version is recalled).
     """
     with db.begin(ex) as conn:
-        datasets.own_dataset(conn, by, dataset)  # locked: not published, withdrawn or recalled twice at once
-        version = datasets.find_version(conn, by, f"{by.org_slug}/{dataset}", number)
+        versions.own_dataset(conn, by, dataset)  # locked: not published, withdrawn or recalled twice at once
+        version = versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number)
         if version.state not in RELEASED:
             message = f"version {number} of {dataset} is {version.state}; only a version that was on sale can be recalled"
             raise Conflict("version.not_released", message, state=version.state)
@@ -48,7 +48,7 @@ def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version,
         conn.execute(update(dataset_version).where(dataset_version.c.id == version.id).values(state="recalled"))
         count = _holders(conn, version.id)
         append(conn, ex, by, AuditEntry(Action.VERSION_RECALLED, dataset=version.dataset, details={"version": number, "holders": count}))
-        return datasets.find_version(conn, by, f"{by.org_slug}/{dataset}", number), count
+        return versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number), count
 
 
 @dataclass(frozen=True, slots=True)

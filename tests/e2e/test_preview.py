@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from ingest.previews import blur
-from mapex.catalogue import datasets
+from mapex.catalogue import datasets, drafts
 from mapex.exchange import Actor
 from mapex.offers import offers
 from tests.support.browser import SHARP, WAIT_MS, Site, go_to
@@ -29,7 +29,7 @@ def sells(site: Site, slug: str, name: str, body: bytes, *, handling: str = "ope
     work(site.ex)
     layers = datasets.describe(site.ex, seller, slug, version.number).layers
     if handling == "pseudonymised":
-        datasets.clear_footage(site.ex, None, f"{slug}/{slug}", version.number, layers[0].name, "Drawn by a program of the tests.")
+        drafts.clear_footage(site.ex, None, f"{slug}/{slug}", version.number, layers[0].name, "Drawn by a program of the tests.")
     offers.publish(site.ex, seller, slug, rate_card=rates or {"million_points": 100}, licence="research")
     return seller
 

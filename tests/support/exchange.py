@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mapex import config
-from mapex.catalogue import datasets
-from mapex.catalogue.datasets import Draft, DraftFinding, DraftLayer, DraftSource
+from mapex.catalogue import datasets, drafts, publication, requests, versions
+from mapex.catalogue.draft import Draft, DraftFinding, DraftLayer, DraftSource
 from mapex.database import db, opening
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs, uploads
@@ -132,7 +132,7 @@ def a_claimed_job(ex: Exchange, by: Actor, dataset: str = "seoul", *, worker: st
     """The ingest job of a new version of `dataset` (made if need be), claimed by `worker`; `given` goes to `start_version`."""
     datasets.create_dataset(ex, by, dataset)
     given.setdefault("classes", "open")
-    version, _ = datasets.start_version(ex, by, dataset, [an_upload(ex, by, f"file-{next(_numbers)}.osm").id], **given)  # type: ignore[arg-type]
+    version, _ = requests.start_version(ex, by, dataset, [an_upload(ex, by, f"file-{next(_numbers)}.osm").id], **given)  # type: ignore[arg-type]
     job = jobs.claim(ex, worker)
     assert job is not None
     assert job.version_id == version.id
@@ -141,13 +141,13 @@ def a_claimed_job(ex: Exchange, by: Actor, dataset: str = "seoul", *, worker: st
 
 def a_drafted_version(
     ex: Exchange, by: Actor, dataset: str = "seoul", tiles: Sequence[EncodedTile] = (), **given: object
-) -> datasets.Version:
+) -> versions.Version:
     """A version in state `draft`, with one tile in Seoul unless told otherwise."""
     job = a_claimed_job(ex, by, dataset, **given)
-    return datasets.store_draft(ex, job, a_draft(tiles or [a_tile(int(grid.cells_at([127.0], [37.5])[0]))]))
+    return drafts.store_draft(ex, job, a_draft(tiles or [a_tile(int(grid.cells_at([127.0], [37.5])[0]))]))
 
 
-def publish(ex: Exchange, by: Actor, dataset: str = "seoul", number: int | None = None) -> datasets.Publication:
+def publish(ex: Exchange, by: Actor, dataset: str = "seoul", number: int | None = None) -> publication.Publication:
     """Publish without an offer (offers are another service)."""
     with db.begin(ex) as conn:
-        return datasets.publish(conn, ex, by, dataset, number)
+        return publication.publish(conn, ex, by, dataset, number=number)

@@ -11,9 +11,9 @@ import numpy as np
 from sqlalchemy import insert, select
 
 from mapex import ids
-from mapex.catalogue.datasets import object_key
 from mapex.database.schema import dataset, dataset_version, layer, tile
 from mapex.exchange import Actor, Exchange
+from mapex.intake.keys import object_key
 from mapex.offers import offers
 from mapex.orders import ledger, orders
 from mapex.rights import permits

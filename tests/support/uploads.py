@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ingest.worker import loop
-from mapex.catalogue import datasets
+from mapex.catalogue import datasets, requests, versions
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs, uploads
+from mapex.intake.placement import Placement
 from tests.support.exchange import a_person
 from tiles.store.directory import DirectoryStore
 
@@ -55,15 +56,15 @@ def a_version(
     *,
     by: Actor | None = None,
     slug: str = "seoul",
-    placement: datasets.Placement | None = None,
+    placement: Placement | None = None,
     classes: str | None = "open",
-) -> tuple[Actor, datasets.Version, jobs.Job]:
+) -> tuple[Actor, versions.Version, jobs.Job]:
     """A version of the given files that waits for a worker, in a new dataset when `by` is new."""
     actor = by or a_person(ex)
     if not any(known.slug == slug and known.org_id == actor.org_id for known in datasets.datasets(ex, actor)):
         datasets.create_dataset(ex, actor, slug, slug.title())
     ids = [an_upload(ex, actor, name, body) for name, body in files.items()]
-    version, job = datasets.start_version(ex, actor, slug, ids, classes, placement)
+    version, job = requests.start_version(ex, actor, slug, ids, classes=classes, placement=placement)
     return actor, version, job
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mapex.audit import log
-from mapex.catalogue import datasets
+from mapex.catalogue import datasets, versions
 from mapex.database import failpoints
 from mapex.exchange import Actor, Exchange
 from tests.support.exchange import DAY_ONE, Clock, a_person, an_exchange, an_org
@@ -34,7 +34,7 @@ worker.run(ex, threading.Event(), once=True)
 """
 
 
-def prepared(folder: Path) -> tuple[Exchange, Actor, datasets.Version]:
+def prepared(folder: Path) -> tuple[Exchange, Actor, versions.Version]:
     ex = an_exchange(folder, now=Clock(DAY_ONE))
     an_org(ex, "hanbit")
     actor, version, _ = a_version(ex, FILES, by=a_person(ex, "hanbit"))
@@ -75,7 +75,7 @@ def events(ex: Exchange, action: log.Action) -> list[Any]:
     return list(log.events(ex, auditor, log.Filter(action=str(action))).events)
 
 
-def converged(ex: Exchange, actor: Actor, version: datasets.Version, manifest: str) -> None:
+def converged(ex: Exchange, actor: Actor, version: versions.Version, manifest: str) -> None:
     done = datasets.describe(ex, actor, version.dataset, version.number)
     assert done.version.state == "draft", done.findings
     assert done.version.manifest_sha256 == manifest

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from mapex.audit import log
-from mapex.catalogue import datasets
+from mapex.catalogue import datasets, drafts, requests
 from mapex.errors import Conflict, Denied, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
@@ -25,7 +25,7 @@ def clock(ex: Exchange) -> Clock:
 
 def queue(ex: Exchange, by: Actor, dataset: str = "seoul") -> jobs.Job:
     datasets.create_dataset(ex, by, dataset)
-    return datasets.start_version(ex, by, dataset, [an_upload(ex, by).id])[1]
+    return requests.start_version(ex, by, dataset, [an_upload(ex, by).id])[1]
 
 
 def test_jobs_are_taken_in_the_order_of_their_coming(exchange: Exchange, seller: Actor) -> None:
@@ -82,15 +82,15 @@ def test_whatever_a_worker_says_after_its_lease_was_lost_is_refused(exchange: Ex
         lambda: jobs.finish(exchange, stale),
         lambda: jobs.fail(exchange, stale, "x.y", "no"),
         lambda: jobs.release(exchange, stale),
-        lambda: datasets.store_draft(exchange, stale, a_draft([a_tile(1)])),
+        lambda: drafts.store_draft(exchange, stale, a_draft([a_tile(1)])),
     ):
         with pytest.raises(jobs.Lost):
             say()
     assert jobs.get(exchange, seller, fresh.id) == fresh
-    version = datasets.store_draft(exchange, fresh, a_draft([a_tile(1)]))
+    version = drafts.store_draft(exchange, fresh, a_draft([a_tile(1)]))
     assert version.state == "draft"
     with pytest.raises(jobs.Lost):
-        datasets.store_draft(exchange, stale, a_draft([a_tile(2)]))
+        drafts.store_draft(exchange, stale, a_draft([a_tile(2)]))
 
 
 def test_the_same_worker_name_does_not_revive_an_old_claim(exchange: Exchange, seller: Actor) -> None:
@@ -164,7 +164,7 @@ def test_a_running_job_hears_of_its_cancellation_and_stores_nothing(exchange: Ex
     with pytest.raises(jobs.Cancelled):
         jobs.renew(exchange, job)
     with pytest.raises(jobs.Cancelled):
-        datasets.store_draft(exchange, job, a_draft([a_tile(1)]))
+        drafts.store_draft(exchange, job, a_draft([a_tile(1)]))
     jobs.stopped(exchange, job)
     assert jobs.get(exchange, seller, job.id).state == "cancelled"
     found = datasets.describe(exchange, seller, "seoul")
@@ -188,7 +188,7 @@ def test_a_retried_job_runs_again_with_a_later_token(exchange: Exchange, seller:
     assert again is not None
     assert again.attempts > job.attempts
     assert again.attempt_limit - again.attempts == exchange.settings.job_attempts - 1
-    assert datasets.store_draft(exchange, again, a_draft([a_tile(1)])).state == "draft"
+    assert drafts.store_draft(exchange, again, a_draft([a_tile(1)])).state == "draft"
     with pytest.raises(Conflict) as refused:
         jobs.retry(exchange, seller, job.id)
     assert refused.value.code == "job.not_ended"

@@ -14,10 +14,10 @@ import pytest
 from ingest.worker import loop, pipeline
 from ingest.worker.lease import Heart
 from mapex.audit import log
-from mapex.catalogue import datasets, differences
+from mapex.catalogue import datasets, differences, requests
 from mapex.database import failpoints
 from mapex.exchange import Exchange
-from mapex.intake import jobs
+from mapex.intake import jobs, placement
 from tests.support.exchange import an_exchange
 from tests.support.uploads import a_map, a_version, an_upload, codes, ingest, leftovers, objects, work
 from tiles.errors import StoreUnavailable
@@ -104,7 +104,7 @@ def test_upload_that_is_not_what_was_promised_is_refused(ex: Exchange) -> None:
     actor, _, _ = a_version(ex, {"x.geojson": a_map(4)})
     work(ex)
     upload = an_upload(ex, actor, "lie.geojson", a_map(5), sha256="0" * 64)
-    version, _ = datasets.start_version(ex, actor, "seoul", [upload], "open")
+    version, _ = requests.start_version(ex, actor, "seoul", [upload], classes="open")
     before = objects(ex)
     work(ex)
     done = datasets.describe(ex, actor, "seoul", version.number)
@@ -121,7 +121,7 @@ def test_cloud_without_crs_waits_for_an_answer_and_is_then_placed(ex: Exchange, 
     assert done.layers[0].about["counts"]["unplaced"] == done.layers[0].about["counts"]["read"] > 0
     assert "crs.none" in codes(done, "warning")
     assert objects(ex) == []
-    datasets.answer_placement(ex, actor, "seoul", version.number, datasets.Placement("EPSG:2994"))
+    requests.answer_placement(ex, actor, "seoul", version.number, placement.Placement("EPSG:2994"))
     work(ex)
     done = datasets.describe(ex, actor, "seoul", version.number)
     assert done.version.state == "draft", done.findings

@@ -18,7 +18,7 @@ from ingest.conversion import previews as outside
 from ingest.previews import blur
 from ingest.worker import pipeline
 from mapex.audit import log
-from mapex.catalogue import datasets, previews
+from mapex.catalogue import datasets, drafts, previews
 from mapex.database import db, failpoints
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
@@ -200,11 +200,11 @@ def test_footage_is_shown_blurred_only_after_the_operator_saw_a_proof(exchange: 
     with pytest.raises(NotFound):
         previews.open_one(ex, by, ref, 1, "recording", "clip")
     with pytest.raises(Denied):
-        datasets.clear_footage(ex, by, ref, 1, "recording", CLEARED)
+        drafts.clear_footage(ex, by, ref, 1, "recording", CLEARED)
     with pytest.raises(Invalid):
-        datasets.clear_footage(ex, None, ref, 1, "recording", "trust me")
+        drafts.clear_footage(ex, None, ref, 1, "recording", "trust me")
     before = datasets.get_version(ex, by, ref, 1).manifest_sha256
-    assert datasets.clear_footage(ex, None, ref, 1, "recording", CLEARED).handling_class == "pseudonymised"
+    assert drafts.clear_footage(ex, None, ref, 1, "recording", CLEARED).handling_class == "pseudonymised"
     assert datasets.get_version(ex, by, ref, 1).manifest_sha256 != before
     auditor = a_person(ex, role="auditor")
     assert len(log.events(ex, auditor, log.Filter(action=str(log.Action.FOOTAGE_CLEARED))).events) == 1
@@ -214,8 +214,8 @@ def test_footage_is_shown_blurred_only_after_the_operator_saw_a_proof(exchange: 
     assert body_of(ex, by, ref, "recording", "clip")[4:8] == b"ftyp"
     picture = Image.open(io.BytesIO(body_of(ex, by, ref, "recording", "strip", 3)))
     assert picture.width == 320
-    assert datasets.classify(ex, by, "seoul", 1, {"*": "open"})[0].handling_class == "pseudonymised"  # never less
-    assert datasets.classify(ex, by, "seoul", 1, {"*": "original"})[0].handling_class == "original"
+    assert drafts.classify(ex, by, "seoul", 1, {"*": "open"})[0].handling_class == "pseudonymised"  # never less
+    assert drafts.classify(ex, by, "seoul", 1, {"*": "original"})[0].handling_class == "original"
     assert set(shown(ex, by, ref)) == {"facts"}
     with db.begin(ex) as conn:  # not even when somebody stored a picture that was not blurred
         conn.execute(text("UPDATE layer SET handling_class = 'pseudonymised'"))
@@ -223,7 +223,7 @@ def test_footage_is_shown_blurred_only_after_the_operator_saw_a_proof(exchange: 
     assert set(shown(ex, by, ref)) == {"facts", "strip"}
     offers.publish(ex, by, "seoul", rate_card={"frame": 10}, licence="research")
     with pytest.raises(Conflict):
-        datasets.clear_footage(ex, None, ref, 1, "recording", CLEARED)
+        drafts.clear_footage(ex, None, ref, 1, "recording", CLEARED)
 
 
 def test_pictures_of_photos_have_no_exif_and_no_position(ex: Exchange) -> None:
@@ -241,7 +241,7 @@ def test_pictures_of_photos_have_no_exif_and_no_position(ex: Exchange) -> None:
     done = ingest(ex, {"photo.jpg": stream.getvalue()}, classes="pseudonymised")
     assert done.version.state == "draft", done.findings
     by, ref = owner(ex, done), f"{done.version.org}/seoul"
-    datasets.clear_footage(ex, None, ref, 1, "photos", CLEARED)
+    drafts.clear_footage(ex, None, ref, 1, "photos", CLEARED)
     body = body_of(ex, by, ref, "photos", "strip")
     assert b"Exif" not in body
     assert b"http://ns.adobe.com" not in body

@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import event, func, select
 
 from mapex.audit import log
-from mapex.catalogue import datasets, drafts
-from mapex.catalogue.datasets import DraftFinding, DraftLayer, Placement
+from mapex.catalogue import datasets, drafts, publication, requests
+from mapex.catalogue.draft import DraftFinding, DraftLayer
 from mapex.database import db, failpoints, schema
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.intake import jobs, uploads
+from mapex.intake import jobs, keys, uploads
+from mapex.intake.placement import Placement
 from tests.support.exchange import a_claimed_job, a_draft, a_drafted_version, a_person, a_tile, an_upload, publish
 from tiles.batch import Content, LayerKind, Quantities
 from tiles.grid import grid
@@ -56,10 +57,10 @@ def test_version_job_and_event_come_together(exchange: Exchange, seller: Actor) 
     datasets.create_dataset(exchange, seller, "seoul")
     upload = an_upload(exchange, seller)
     placement = Placement("EPSG:5186", (127.0, 37.5, 30.0), "KVD1964")
-    version, job = datasets.start_version(exchange, seller, "seoul", [upload.id], {"hdmap": "open"}, placement)
+    version, job = requests.start_version(exchange, seller, "seoul", [upload.id], classes={"hdmap": "open"}, placement=placement)
     assert (version.number, version.state, version.classes, version.placement) == (1, "ingesting", {"hdmap": "open"}, placement)
     assert (job.state, job.version_id) == ("queued", version.id)
-    task = datasets.task_of(exchange, job)
+    task = requests.task_of(exchange, job)
     assert [(source.name, source.size, source.store_key) for source in task.sources] == [("map.osm", 6, upload.store_key)]
     assert actions(exchange, "version.started") == 1
 
@@ -67,9 +68,9 @@ def test_version_job_and_event_come_together(exchange: Exchange, seller: Actor) 
 def test_a_double_click_starts_one_version(exchange: Exchange, seller: Actor) -> None:
     datasets.create_dataset(exchange, seller, "seoul")
     upload = an_upload(exchange, seller)
-    first = datasets.start_version(exchange, seller, "seoul", [upload.id], "open")
-    assert datasets.start_version(exchange, seller, "seoul", [upload.id], "open") == first
-    assert datasets.start_version(exchange, seller, "seoul", [upload.id], "restricted")[0].number == 2
+    first = requests.start_version(exchange, seller, "seoul", [upload.id], classes="open")
+    assert requests.start_version(exchange, seller, "seoul", [upload.id], classes="open") == first
+    assert requests.start_version(exchange, seller, "seoul", [upload.id], classes="restricted")[0].number == 2
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_requests_that_cannot_be_meant_are_refused(exchange: Exchange, seller: A
     datasets.create_dataset(exchange, seller, "seoul")
     values: dict[str, object] = {"upload_ids": [an_upload(exchange, seller).id], **given}
     with pytest.raises(Invalid) as refused:
-        datasets.start_version(exchange, seller, "seoul", **values)  # type: ignore[arg-type]
+        requests.start_version(exchange, seller, "seoul", **values)  # type: ignore[arg-type]
     assert refused.value.code == code
 
 
@@ -96,13 +97,13 @@ def test_open_aborted_and_foreign_uploads_cannot_be_used(exchange: Exchange, sel
     datasets.create_dataset(exchange, seller, "seoul")
     waiting = uploads.stage(exchange, seller, "map.osm", 10)
     with pytest.raises(Conflict) as refused:
-        datasets.start_version(exchange, seller, "seoul", [waiting.id])
+        requests.start_version(exchange, seller, "seoul", [waiting.id])
     assert refused.value.code == "upload.open"
     foreign = an_upload(exchange, a_person(exchange))
     for upload_id in (foreign.id, "upl_never"):
         with pytest.raises(NotFound) as absent:
-            datasets.start_version(exchange, seller, "seoul", [upload_id])
-        assert absent.value.message == "there is no such upload"
+            requests.start_version(exchange, seller, "seoul", [upload_id])
+        assert absent.value.message == "There is no such upload."
 
 
 def test_auditors_and_operators_sell_nothing(exchange: Exchange) -> None:
@@ -122,7 +123,7 @@ def test_a_draft_is_stored_whole_with_its_sums_and_ends_its_job(exchange: Exchan
         a_tile(CELLS[2], layer="sidewalks"),
     ]
     job = a_claimed_job(exchange, seller)
-    version = datasets.store_draft(exchange, job, a_draft(tiles))
+    version = drafts.store_draft(exchange, job, a_draft(tiles))
     found = datasets.describe(exchange, seller, "seoul", 1)
     assert version.state == "draft"
     assert [(layer.name, layer.cells, layer.handling_class) for layer in found.layers] == [("hdmap", 2, "open"), ("sidewalks", 1, "open")]
@@ -150,7 +151,7 @@ def test_killed_before_the_commit_nothing_is_there_and_the_next_attempt_gives_th
     monkeypatch.setenv("MAPEX_FAILPOINT", "draft.before_commit:raise")
     monkeypatch.setattr(failpoints, "_passed", {})
     with pytest.raises(failpoints.Failpoint):
-        datasets.store_draft(exchange, job, a_draft(tiles))
+        drafts.store_draft(exchange, job, a_draft(tiles))
     monkeypatch.delenv("MAPEX_FAILPOINT")
     with db.read(exchange) as conn:
         assert conn.execute(select(func.count()).select_from(schema.tile)).scalar() == 0
@@ -159,7 +160,7 @@ def test_killed_before_the_commit_nothing_is_there_and_the_next_attempt_gives_th
     exchange.now.forward(seconds=100)  # type: ignore[attr-defined]
     again = jobs.claim(exchange, "w2")
     assert again is not None
-    first = datasets.store_draft(exchange, again, a_draft(tiles[::-1]))
+    first = drafts.store_draft(exchange, again, a_draft(tiles[::-1]))
     assert actions(exchange, "version.drafted") == 1
     other = a_drafted_version(exchange, a_person(exchange, "nuri"), "seoul", tiles)
     assert first.manifest_sha256 != other.manifest_sha256, "another firm's version is another version"
@@ -175,8 +176,8 @@ def test_the_answer_that_got_lost_after_the_commit_is_given_again(
     monkeypatch.setenv("MAPEX_FAILPOINT", "draft.after_commit:raise")
     monkeypatch.setattr(failpoints, "_passed", {})
     with pytest.raises(failpoints.Failpoint):
-        datasets.store_draft(exchange, job, a_draft([a_tile(1)]))
-    again = datasets.store_draft(exchange, job, a_draft([a_tile(2)]))
+        drafts.store_draft(exchange, job, a_draft([a_tile(1)]))
+    again = drafts.store_draft(exchange, job, a_draft([a_tile(2)]))
     assert again.state == "draft"
     assert datasets.coverage(exchange, seller, "seoul") == {"hdmap": [1]}
     assert actions(exchange, "version.drafted") == 1
@@ -188,7 +189,7 @@ def test_counts_that_do_not_add_up_store_nothing(exchange: Exchange, seller: Act
     job = a_claimed_job(exchange, seller)
     draft = a_draft([a_tile(1)])
     with pytest.raises(Invalid) as refused:
-        datasets.store_draft(exchange, job, replace(draft, layers=[replace(draft.layers[0], **change)]))  # type: ignore[arg-type]
+        drafts.store_draft(exchange, job, replace(draft, layers=[replace(draft.layers[0], **change)]))  # type: ignore[arg-type]
     assert refused.value.code == "draft.counts"
     assert datasets.describe(exchange, seller, "seoul").layers == []
     assert jobs.get(exchange, seller, job.id).state == "running"
@@ -199,15 +200,15 @@ def test_a_tile_of_no_layer_or_outside_the_grid_is_refused(exchange: Exchange, s
     for tile in (replace(a_tile(1), layer="other"), replace(a_tile(1), cell=4**16)):
         draft = a_draft([a_tile(1)])
         with pytest.raises(Invalid) as refused:
-            datasets.store_draft(exchange, job, replace(draft, tiles=[tile]))
+            drafts.store_draft(exchange, job, replace(draft, tiles=[tile]))
         assert refused.value.code == "draft.tiles"
 
 
 def test_errors_make_a_version_rejected_and_warnings_do_not(exchange: Exchange, seller: Actor) -> None:
     warning = DraftFinding("warning", "geometry.short", "Too short.", "Nothing.", layer="hdmap", feature="way/1", lon=127.0, lat=37.5)
-    assert datasets.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([a_tile(1)], findings=[warning])).state == "draft"
+    assert drafts.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([a_tile(1)], findings=[warning])).state == "draft"
     error = DraftFinding("error", "file.cut", "Cut off.\x00", "Upload it again.", file="map.osm", count=3)
-    version = datasets.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([a_tile(1)], findings=[warning, error]))
+    version = drafts.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([a_tile(1)], findings=[warning, error]))
     assert version.state == "rejected"
     found = datasets.describe(exchange, seller, "seoul", 2)
     assert [(finding.code, finding.count, finding.lon) for finding in found.findings] == [
@@ -222,7 +223,7 @@ def test_errors_make_a_version_rejected_and_warnings_do_not(exchange: Exchange, 
 
 def test_a_version_without_any_tile_is_rejected(exchange: Exchange, seller: Actor) -> None:
     layer = DraftLayer("hdmap", LayerKind.HDMAP, Content.FEATURES, 2, 0, unplaced=2)
-    version = datasets.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([], layers=[layer]))
+    version = drafts.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([], layers=[layer]))
     assert version.state == "rejected"
     assert datasets.describe(exchange, seller, "seoul").findings[0].code == "version.empty"
 
@@ -230,36 +231,36 @@ def test_a_version_without_any_tile_is_rejected(exchange: Exchange, seller: Acto
 def test_an_unplaced_version_waits_for_an_answer_and_is_then_ingested_again(exchange: Exchange, seller: Actor) -> None:
     job = a_claimed_job(exchange, seller, placement=Placement(height_datum="KVD1964"))
     missing = DraftFinding("warning", "crs.unknown", "Nobody knows where this lies.", "Say a crs.")
-    version = datasets.store_draft(exchange, job, a_draft([], unplaced=True, findings=[missing]))
+    version = drafts.store_draft(exchange, job, a_draft([], unplaced=True, findings=[missing]))
     assert version.state == "unplaced"
     assert actions(exchange, "version.unplaced") == 1
     with pytest.raises(Invalid):
-        datasets.answer_placement(exchange, seller, "seoul", 1, Placement())
-    second = datasets.answer_placement(exchange, seller, "seoul", 1, Placement("EPSG:5186"))
+        requests.answer_placement(exchange, seller, "seoul", 1, Placement())
+    second = requests.answer_placement(exchange, seller, "seoul", 1, Placement("EPSG:5186"))
     claimed = jobs.claim(exchange, "w")
     assert claimed is not None
     assert claimed.id == second.id
-    assert datasets.task_of(exchange, claimed).version.placement == Placement("EPSG:5186", None, "KVD1964")
-    assert datasets.store_draft(exchange, claimed, a_draft([a_tile(1)])).state == "draft"
+    assert requests.task_of(exchange, claimed).version.placement == Placement("EPSG:5186", None, "KVD1964")
+    assert drafts.store_draft(exchange, claimed, a_draft([a_tile(1)])).state == "draft"
     assert datasets.describe(exchange, seller, "seoul").findings == []
     with pytest.raises(Conflict) as refused:
-        datasets.answer_placement(exchange, seller, "seoul", 1, Placement("EPSG:5186"))
+        requests.answer_placement(exchange, seller, "seoul", 1, Placement("EPSG:5186"))
     assert refused.value.code == "version.not_unplaced"
 
 
 def test_footage_is_original_whatever_was_asked_for(exchange: Exchange, seller: Actor) -> None:
     draft = a_draft([a_tile(1, layer="photos")])
     footage = replace(draft, layers=[replace(draft.layers[0], kind=LayerKind.PHOTOS, footage=True)])
-    datasets.store_draft(exchange, a_claimed_job(exchange, seller, classes="open"), footage)
+    drafts.store_draft(exchange, a_claimed_job(exchange, seller, classes="open"), footage)
     found = datasets.describe(exchange, seller, "seoul")
     assert found.layers[0].handling_class == "original"
     assert [finding.code for finding in found.findings] == ["class.raised"]
-    assert datasets.classify(exchange, seller, "seoul", 1, {"*": "open"})[0].handling_class == "original"
+    assert drafts.classify(exchange, seller, "seoul", 1, {"*": "open"})[0].handling_class == "original"
 
 
 def test_a_class_for_a_layer_that_is_not_there_is_said(exchange: Exchange, seller: Actor) -> None:
     job = a_claimed_job(exchange, seller, classes={"hdmap": "open", "points": "open"})
-    datasets.store_draft(exchange, job, a_draft([a_tile(1)]))
+    drafts.store_draft(exchange, job, a_draft([a_tile(1)]))
     assert [finding.code for finding in datasets.describe(exchange, seller, "seoul").findings] == ["class.layer_unknown"]
 
 
@@ -275,7 +276,7 @@ def test_tiles_are_sent_in_chunks_so_memory_does_not_grow_with_their_number(exch
 
     event.listen(exchange.engine, "before_cursor_execute", look)
     tiles = (replace(a_tile(1), cell=cell) for cell in range(count))
-    datasets.store_draft(exchange, job, replace(draft, layers=[replace(draft.layers[0], read=count, placed=count)], tiles=tiles))
+    drafts.store_draft(exchange, job, replace(draft, layers=[replace(draft.layers[0], read=count, placed=count)], tiles=tiles))
     assert datasets.describe(exchange, seller, "seoul").layers[0].cells == count
     assert sum(sent) == count
     assert max(sent) <= drafts.CHUNK
@@ -309,7 +310,7 @@ def test_a_layer_without_class_cannot_be_published(exchange: Exchange, seller: A
         publish(exchange, seller)
     assert refused.value.code == "class.missing"
     before = datasets.get_version(exchange, seller, "seoul").manifest_sha256
-    datasets.classify(exchange, seller, "seoul", 1, {"hdmap": "open"})
+    drafts.classify(exchange, seller, "seoul", 1, {"hdmap": "open"})
     assert datasets.get_version(exchange, seller, "seoul").manifest_sha256 != before
     assert publish(exchange, seller).version.state == "published"
 
@@ -318,7 +319,7 @@ def test_a_published_version_is_immutable(exchange: Exchange, seller: Actor) -> 
     a_drafted_version(exchange, seller)
     publish(exchange, seller)
     with pytest.raises(Conflict) as refused:
-        datasets.classify(exchange, seller, "seoul", 1, {"*": "restricted"})
+        drafts.classify(exchange, seller, "seoul", 1, {"*": "restricted"})
     assert refused.value.code == "version.not_draft"
 
 
@@ -326,7 +327,7 @@ def test_unknown_classes_and_layers_are_refused(exchange: Exchange, seller: Acto
     a_drafted_version(exchange, seller)
     for classes, code in (({"hdmap": "secret"}, "class.unknown"), ({"points": "open"}, "layer.unknown")):
         with pytest.raises(Invalid) as refused:
-            datasets.classify(exchange, seller, "seoul", 1, classes)
+            drafts.classify(exchange, seller, "seoul", 1, classes)
         assert refused.value.code == code
 
 
@@ -340,8 +341,8 @@ def test_only_the_owner_publishes(exchange: Exchange, seller: Actor) -> None:
 
 
 def test_equal_content_of_one_firm_is_one_object_and_never_another_firms(exchange: Exchange) -> None:
-    assert datasets.object_key("org_a", "0" * 64) == datasets.object_key("org_a", "0" * 64)
-    assert datasets.object_key("org_a", "0" * 64) != datasets.object_key("org_b", "0" * 64)
+    assert keys.object_key("org_a", "0" * 64) == keys.object_key("org_a", "0" * 64)
+    assert keys.object_key("org_a", "0" * 64) != keys.object_key("org_b", "0" * 64)
 
 
 # ---- who sees what -----------------------------------------------------------------------------------------------------------------
@@ -364,7 +365,7 @@ def test_a_foreign_draft_is_as_absent_as_one_that_never_was(exchange: Exchange, 
 
 def test_strangers_see_published_versions_without_findings_and_no_newer_draft(exchange: Exchange, seller: Actor) -> None:
     finding = DraftFinding("warning", "geometry.short", "Too short.", "Nothing.")
-    datasets.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([a_tile(1)], findings=[finding]))
+    drafts.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([a_tile(1)], findings=[finding]))
     publish(exchange, seller)
     a_drafted_version(exchange, seller)
     stranger = a_person(exchange)
@@ -401,10 +402,10 @@ def test_a_withdrawn_version_is_absent_for_strangers(exchange: Exchange, seller:
     a_drafted_version(exchange, seller)
     publish(exchange, seller)
     with db.begin(exchange) as conn:
-        datasets.withdraw(conn, exchange, seller, "seoul")
+        publication.withdraw(conn, exchange, seller, "seoul")
     with pytest.raises(NotFound):
         datasets.get_version(exchange, a_person(exchange), "seoul")
     assert datasets.get_version(exchange, seller, "seoul").state == "withdrawn"
     with pytest.raises(Conflict) as refused, db.begin(exchange) as conn:
-        datasets.withdraw(conn, exchange, seller, "seoul")
+        publication.withdraw(conn, exchange, seller, "seoul")
     assert refused.value.code == "version.not_published"

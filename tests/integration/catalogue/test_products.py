@@ -11,10 +11,10 @@ import shapely
 from sqlalchemy import insert, select, update
 
 from mapex import ids
-from mapex.catalogue import datasets
 from mapex.database import db, schema
 from mapex.errors import NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.intake import keys
 from mapex.offers import offers, products
 from mapex.people import participants, tokens
 from mapex.pyramid import coverage
@@ -165,7 +165,7 @@ def a_teaser(ex: Exchange, layer_name: str, org_id: str) -> None:
     line = shapely.LineString([(west, (south + north) / 2), (east, (south + north) / 2)])
     body = teaser.encode(teaser.generalise(np.array([line], object), np.zeros(1, np.uint8)))
     sha256 = hashlib.sha256(body).hexdigest()
-    key = datasets.object_key(org_id, sha256)
+    key = keys.object_key(org_id, sha256)
     ex.store.put(Area.DATA, key, body, sha256=sha256)
     with db.begin(ex) as conn:
         layer_id = conn.execute(select(schema.layer.c.id).where(schema.layer.c.name == layer_name)).scalar_one()

@@ -12,9 +12,9 @@ import shapely
 from sqlalchemy import event, insert, select
 
 from mapex.catalogue import previews
-from mapex.catalogue.datasets import object_key
 from mapex.database.schema import layer, preview
 from mapex.exchange import Actor, Exchange
+from mapex.intake.keys import object_key
 from mapex.offers import offers
 from tests.support.exchange import a_person
 from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_market

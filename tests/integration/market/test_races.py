@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mapex.audit import log
-from mapex.catalogue import datasets
+from mapex.catalogue import datasets, requests
 from mapex.errors import Conflict
 from mapex.exchange import Exchange
 from mapex.intake import uploads
@@ -37,7 +37,9 @@ def test_versions_that_start_together_get_numbers_of_their_own(exchange: Exchang
     seller = a_person(exchange, "hanbit")
     datasets.create_dataset(exchange, seller, "seoul")
     sent = [an_upload(exchange, seller, f"{n}.osm") for n in range(5)]
-    started = at_once([lambda upload=upload: datasets.start_version(exchange, seller, "seoul", [upload.id], "open") for upload in sent])
+    started = at_once(
+        [lambda upload=upload: requests.start_version(exchange, seller, "seoul", [upload.id], classes="open") for upload in sent]
+    )
     assert sorted(version.number for version, _ in started) == [1, 2, 3, 4, 5]
 
 
@@ -45,7 +47,7 @@ def test_the_same_version_started_five_times_together_is_one(exchange: Exchange)
     seller = a_person(exchange, "hanbit")
     datasets.create_dataset(exchange, seller, "seoul")
     upload = an_upload(exchange, seller)
-    started = at_once([lambda: datasets.start_version(exchange, seller, "seoul", [upload.id], "open")] * 5)
+    started = at_once([lambda: requests.start_version(exchange, seller, "seoul", [upload.id], classes="open")] * 5)
     assert {version.id for version, _ in started} == {started[0][0].id}
 
 

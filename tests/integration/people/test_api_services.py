@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from mapex.catalogue import datasets
-from mapex.catalogue.datasets import DraftFinding
+from mapex.catalogue import drafts
+from mapex.catalogue.draft import DraftFinding
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
 from mapex.people import participants, tokens
@@ -89,7 +89,7 @@ def drafted(ex: Exchange, seller: Caller, findings: tuple[DraftFinding, ...] = (
     job = jobs.claim(ex, "w")
     assert job is not None
     assert job.id == started["job"]
-    datasets.store_draft(ex, job, a_draft([a_tile(CELL, lane_mm=1500)], findings=findings))
+    drafts.store_draft(ex, job, a_draft([a_tile(CELL, lane_mm=1500)], findings=findings))
     return started
 
 
@@ -130,7 +130,7 @@ def test_an_unplaced_version_is_answered_over_http(exchange: Exchange, seller: C
     seller.call("POST", "/datasets/seoul/versions", {"uploads": [send(seller)], "class": "open"}, status=202)
     job = jobs.claim(exchange, "w")
     assert job is not None
-    datasets.store_draft(exchange, job, a_draft([], unplaced=True))
+    drafts.store_draft(exchange, job, a_draft([], unplaced=True))
     assert seller.call("GET", "/datasets/seoul/versions/1")["state"] == "unplaced"
     again = seller.call("POST", "/datasets/seoul/versions/1/placement", {"crs": "EPSG:5186"}, status=202)
     assert seller.call("GET", f"/jobs/{again['job']}")["state"] == "queued"

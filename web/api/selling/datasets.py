@@ -8,8 +8,10 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from mapex.catalogue import datasets as catalogue
-from mapex.catalogue import differences
-from mapex.catalogue.datasets import Dataset, Description, Layer, Placement, Version
+from mapex.catalogue import differences, drafts, requests
+from mapex.catalogue.datasets import Description
+from mapex.catalogue.versions import Dataset, Layer, Version
+from mapex.intake.placement import Placement
 from mapex.times import iso_from_ns
 from tiles.grid import grid
 from web.edge.auth import current_actor, exchange
@@ -68,7 +70,7 @@ class PlacementIn(Body):
 class VersionIn(PlacementIn):
     """A version to be made of complete uploads."""
 
-    uploads = fields.List(fields.String(), required=True, validate=Length(1, catalogue.MAX_UPLOADS))
+    uploads = fields.List(fields.String(), required=True, validate=Length(1, requests.MAX_UPLOADS))
     handling_class = fields.String(data_key="class", metadata={"description": "of every layer that `classes` does not name"})
     classes = fields.Dict(keys=fields.String(), values=fields.String(), metadata={"description": "handling class by layer name"})
 
@@ -205,8 +207,8 @@ def start(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Start a version from complete uploads; a job reads, places, checks and tiles them."""
     classes = dict(json_data.get("classes", {}))
     if "handling_class" in json_data:
-        classes[catalogue.ALL_LAYERS] = json_data["handling_class"]
-    version, job = catalogue.start_version(
+        classes[drafts.ALL_LAYERS] = json_data["handling_class"]
+    version, job = requests.start_version(
         exchange(), current_actor(), slug, json_data["uploads"], classes=classes, placement=_placement(json_data)
     )
     return _started(version.dataset, version.number, version.state, job.id)
@@ -236,7 +238,7 @@ def version(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any
 @blueprint.output(StartedOut, status_code=202)
 def place(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any]:
     """Say where an unplaced version lies; it is read again."""
-    job = catalogue.answer_placement(exchange(), current_actor(), slug, number, _placement(json_data))
+    job = requests.answer_placement(exchange(), current_actor(), slug, number, _placement(json_data))
     return _started(slug, number, "ingesting", job.id)
 
 
@@ -247,7 +249,7 @@ def place(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any]:
 def classify(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any]:
     """Give layers of a draft a handling class; footage stays `original`."""
     ex, by = exchange(), current_actor()
-    catalogue.classify(ex, by, slug, number, json_data["classes"])
+    drafts.classify(ex, by, slug, number, json_data["classes"])
     return described(catalogue.describe(ex, by, f"{by.org_slug}/{slug}", number))
 
 

@@ -1,0 +1,103 @@
+"""Publication: a draft goes on sale as a whole or not at all; the version before is superseded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from mapex.audit import log
+from mapex.catalogue.versions import Dataset, Layer, Version, all_versions, layers_of, own_dataset, version_by, version_from
+from mapex.database import schema
+from mapex.errors import Conflict, NotFound
+from mapex.exchange import Actor, Exchange
+from mapex.rules import licences
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What `publish` did: `superseded_id` is the version that was on sale before; `is_new` is False when nothing changed."""
+
+    version: Version
+    layers: Sequence[Layer]
+    superseded_id: str | None
+    is_new: bool
+
+
+def publish(
+    conn: Connection,
+    ex: Exchange,
+    by: Actor,
+    dataset: str,
+    *,
+    number: int | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Publication:
+    """Publish a draft of an own dataset, all layers or none, in the caller's transaction; the version on sale is superseded.
+
+    Args:
+        number: None = the newest draft, or else the version that is published already.
+        details: what else goes into the audit row `version.published`, which is written exactly once a version.
+    Raises: Denied, NotFound, Conflict (`version.not_draft`, `version.empty`, `class.missing`, `version.has_errors`).
+    """
+    found = own_dataset(conn, by, dataset)
+    version = _chosen(conn, found, number)
+    layers = layers_of(conn, version.id)
+    if version.state == "published":
+        return Publication(version, layers, None, is_new=False)
+    _check_publishable(conn, version, layers)
+    row = schema.dataset_version.c
+    superseded = conn.execute(select(row.id).where(row.dataset_id == found.id, row.state == "published")).scalar()
+    conn.execute(update(schema.dataset_version).where(row.id == superseded).values(state="superseded"))
+    conn.execute(update(schema.dataset_version).where(row.id == version.id).values(state="published", published_ns=ex.now()))
+    about = {"version": version.number, "manifest_sha256": version.manifest_sha256, **(details or {})}
+    log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_PUBLISHED, dataset=found.slug, details=about))
+    return Publication(version_by(conn, row.id == version.id), layers, superseded, is_new=True)
+
+
+def withdraw(conn: Connection, ex: Exchange, by: Actor, dataset: str) -> Version:
+    """Take the published version of an own dataset out of the market, in the caller's transaction; what was bought stays bought.
+
+    Raises: Denied, NotFound, Conflict (`version.not_published`).
+    """
+    found = own_dataset(conn, by, dataset)
+    row = schema.dataset_version.c
+    version_id = conn.execute(select(row.id).where(row.dataset_id == found.id, row.state == "published")).scalar()
+    if version_id is None:
+        raise Conflict("version.not_published", f"No version of {dataset} is on sale.", dataset=dataset)
+    conn.execute(update(schema.dataset_version).where(row.id == version_id).values(state="withdrawn"))
+    version = version_by(conn, row.id == version_id)
+    log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_WITHDRAWN, dataset=found.slug, details={"version": version.number}))
+    return version
+
+
+def _chosen(conn: Connection, dataset: Dataset, number: int | None) -> Version:
+    """The draft to publish, or the version that is published already."""
+    version = schema.dataset_version.c
+    which = version.number == number if number is not None else version.state.in_(("draft", "published"))
+    query = all_versions().where(version.dataset_id == dataset.id, which).order_by(version.number.desc()).limit(1)
+    row = conn.execute(query).mappings().first()
+    if row is None:
+        message = f"{dataset.slug} has no such version, or none that is ready; see its findings."
+        raise NotFound("version.unknown", message)
+    found = version_from(row)
+    if found.state not in ("draft", "published"):
+        message = f"Version {found.number} of {dataset.slug} is {found.state}; only a draft can be published."
+        raise Conflict("version.not_draft", message, state=found.state)
+    return found
+
+
+def _check_publishable(conn: Connection, version: Version, layers: Sequence[Layer]) -> None:
+    finding = schema.finding.c
+    errors = conn.execute(select(func.count()).where(finding.version_id == version.id, finding.severity == "error")).scalar_one()
+    if errors:
+        message = f"Version {version.number} has {errors} errors; mend the files and upload them again."
+        raise Conflict("version.has_errors", message)
+    if not any(layer.cells for layer in layers):
+        raise Conflict("version.empty", f"Version {version.number} has no tiles; nothing could be sold.")
+    unclassified = [layer.name for layer in layers if layer.handling_class is None]
+    if unclassified:
+        message = f"Give {', '.join(unclassified)} a handling class ({', '.join(licences.HandlingClass)}) before publishing."
+        raise Conflict("class.missing", message, layers=unclassified)
