@@ -1,4 +1,8 @@
-"""The command line: `mapex COMMAND`. Commands are imported when they are called, so that `--help` is instant."""
+"""The command line: `mapex COMMAND`. Commands are imported when they are called, so that `--help` is instant.
+
+A module beside this one holds the commands of one kind of user (operate, people, run; sell, buy, join; audit) and is named in
+`COMMANDS`. Two are for all of them: `options` (what comes in) and `output` (what goes out). Everything else is in a room: `demo`, `server`.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,9 @@ from mapex.cli.output import EXIT_CODES, fail
 COMMANDS = {
     # the exchange itself (acts on MAPEX_DIR or MAPEX_* settings)
     "init": ("mapex.cli.operate:init", "Make a new exchange in a folder: settings, secrets, database, store."),
-    "org": ("mapex.cli.operate:org", "Organisations: add, list."),
-    "person": ("mapex.cli.operate:person", "Persons: add, list, password, role, suspend."),
-    "token": ("mapex.cli.operate:token", "API tokens: create, list, revoke."),
+    "org": ("mapex.cli.people:org", "Organisations: add, list."),
+    "person": ("mapex.cli.people:person", "Persons: add, list, password, role, suspend."),
+    "token": ("mapex.cli.people:token", "API tokens: create, list, revoke."),
     "permit": ("mapex.cli.operate:permit", "Permits of the regulator: add, list, suspend."),
     "footage": ("mapex.cli.operate:footage", "Footage that was proven to show nobody: clear."),
     "serve": ("mapex.cli.run:serve", "Serve pages and API over HTTP."),
@@ -71,7 +75,7 @@ def main(arguments: list[str] | None = None) -> Any:
     argv = sys.argv[1:] if arguments is None else arguments
     try:
         result = cli.main(argv, prog_name="mapex", standalone_mode=False)
-    except Exception as error:  # the outermost loop of the command line: everything is told, nothing hidden
+    except Exception as error:  # the outermost loop of the command line: everything is reported, nothing hidden
         sys.exit(fail(error, as_json="--json" in argv))
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)

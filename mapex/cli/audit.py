@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mapex.cli.options import as_json_option
 from mapex.cli.output import show, table
 from mapex.client.http import Client
 
@@ -27,7 +28,7 @@ def audit() -> None:
 @click.option("--to", "end", help="Before this time (ISO 8601).")
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="At most so many events.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def list_events(limit: int, as_csv: bool, as_json: bool, start: str | None, end: str | None, **filters: str | None) -> None:
     """List events of the log, newest first."""
     client = Client.from_environment()

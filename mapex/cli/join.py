@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mapex.cli.options import as_json_option
 from mapex.cli.output import show, size
 from mapex.client.bar import bar
 from mapex.errors import Conflict, Invalid
@@ -21,7 +22,7 @@ DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".parquet": "Parquet"}
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR")
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write: .gpkg, .geojson or .parquet.")
 @click.option("--crs", default="EPSG:4326", show_default=True, metavar="EPSG:N", help="Coordinate reference system of the file.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json_option
 def join(folder: Path, out: Path, crs: str, as_json: bool) -> None:
     """Join the vector tiles in DIR (from `mapex get` or `mapex tile`) to one file: each feature whole and once, attributes as columns.
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 
 import click
 
-from mapex.cli.operate import as_json_option, the_exchange
+from mapex.cli.options import as_json_option, the_exchange
 from mapex.cli.output import show
 from mapex.cli.server import guard
-
-
-def log_to_stderr(level: str) -> None:
-    """Send the operators' log to standard error; sqlalchemy and friends only from WARNING on."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for name in ("mapex", "tiles", "web", "ingest"):
-        logging.getLogger(name).setLevel(level)
+from mapex.cli.server.logs import log_to_stderr
 
 
 @click.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import os
 import threading
@@ -15,18 +14,13 @@ from typing import Any
 from mapex.client.bar import Bar
 from mapex.client.http import Client
 from mapex.errors import Conflict, Invalid, Unavailable
+from mapex.rules.holder import HEADER, holder_of
 
 GRANT_GROUP = 100  # tiles asked for at once: few enough that each download starts well before its grant ends (120 s)
 GRANT_BYTES = 512 << 20
 PIECE = 1 << 20
 ATTEMPTS = 4
 _ENDED = 403  # what a store answers to an address whose time is over
-
-
-def holder_of(token: str, grant_id: str) -> str:
-    """The header value that proves who holds a grant: HMAC-SHA256 of the token's secret, hex (trust: it is in no URL)."""
-    secret = token.split("_", 2)[-1]  # the secret itself may hold underscores
-    return hmac.new(secret.encode(), b"mapex-holder" + grant_id.encode(), hashlib.sha256).hexdigest()
 
 
 class Download:
@@ -160,7 +154,7 @@ class Download:
             return 0
         headers = dict(grant.get("headers") or {})
         if grant.get("holder_required"):
-            headers["x-mapex-holder"] = holder_of(self.client.token, grant["id"])
+            headers[HEADER] = holder_of(self.client.token, grant["id"])
         if have:
             headers["Range"] = f"bytes={have}-"
         came = 0

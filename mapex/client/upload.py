@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,12 +139,3 @@ def _part(file: File, number: int, part_size: int) -> bytes:
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def pairs(values: tuple[str, ...], option: str) -> Iterator[tuple[str, str]]:
-    """`NAME=VALUE` options as pairs. Raises Invalid naming the one that is not of that form."""
-    for value in values:
-        name, equals, rest = value.partition("=")
-        if not equals or not name or not rest:
-            raise Invalid("cli.pair", f"{option} {value!r} is not NAME=VALUE.")
-        yield name.strip(), rest.strip()

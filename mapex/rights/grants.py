@@ -5,8 +5,6 @@ So the log says at least what was disclosed, whatever fails afterwards. A call g
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from mapex.exchange import Actor, Exchange
 from mapex.rights import entitlements, named_users, permits
 from mapex.rights.entitlements import OrderTile
 from mapex.rules import licences
+from mapex.rules.holder import HEADER, holder_of
 from mapex.rules.licences import HandlingClass
 from mapex.times import NS
 from tiles.grid.cover import Cover
@@ -98,11 +97,6 @@ def grant(
     return [_sign(ex, id_, one.tile, expires_ns, holders[id_]) for id_, one in granted]
 
 
-def holder_of(secret: str, grant_id: str) -> str:
-    """HMAC-SHA256(secret, "mapex-holder" || grant id), hex: the header value that both sides compute; the URL does not carry it."""
-    return hmac.new(secret.encode(), b"mapex-holder" + grant_id.encode(), hashlib.sha256).hexdigest()
-
-
 def _check_tiles(tiles: Sequence[str]) -> list[str]:
     wanted = list(tiles)
     if not 1 <= len(wanted) <= MAX_TILES or not all(isinstance(tile, str) for tile in wanted):
@@ -163,7 +157,7 @@ def _holder(grant_id: str, tile: OrderTile, token: str | None, nonce: str | None
     if tile.handling_class != HandlingClass.ORIGINAL:
         return None
     if token is not None:
-        return holder_of(token.split("_", 2)[-1], grant_id)
+        return holder_of(token, grant_id)
     if nonce is None or len(nonce) < MIN_NONCE or not nonce.isascii() or not nonce.isalnum():
         raise Invalid(
             "grant.holder_missing",
@@ -216,5 +210,5 @@ def _entry(grant_id: str, one: _Checked) -> AuditEntry:
 def _sign(ex: Exchange, grant_id: str, tile: OrderTile, expires_ns: int, holder: str | None) -> Grant:
     filename = "-".join((tile.dataset, tile.layer, tile.path.rpartition("/")[2]))
     request = ex.store.presign_get(tile.object_key, expires_s=ex.settings.grant_seconds, grant=grant_id, filename=filename, holder=holder)
-    shown = {name: value for name, value in request.headers.items() if name.lower() != "x-mapex-holder"}
+    shown = {name: value for name, value in request.headers.items() if name.lower() != HEADER}
     return Grant(grant_id, tile, SignedRequest(request.method, request.url, shown), expires_ns, holder is not None)

@@ -7,83 +7,30 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mapex.client.bar import bar
-from mapex.client.http import Client
+from mapex.cli.demo.fill import DONE, PERSONS, fill
 from mapex.errors import Conflict, Unavailable
 
 if TYPE_CHECKING:
     from mapex.config import Settings
     from mapex.exchange import Exchange
 
-DONE = "demo.json"  # log-ins; written last, so its presence means that the data is in
-FIRMS = {
-    "hanbit": "Hanbit AV",
-    "saebom": "Saebom Mapping",
-    "dongil": "Dongil Robotics",
-    "nuri": "Nuri Delivery",
-}
-PERSONS = {
-    "maps@hanbit.example": ("hanbit", "member", "seller: HD lanes and a point cloud"),
-    "maps@saebom.example": ("saebom", "member", "seller: sidewalks and raw footage"),
-    "buyer@dongil.example": ("dongil", "member", "buyer: robots, valid permit"),
-    "buyer@nuri.example": ("nuri", "member", "buyer: robots, permit expired"),
-    "auditor@audit.example": ("", "auditor", "auditor"),
-    "operator@mapex.example": ("", "operator", "operator"),
-}
-CREDIT = 5_000_000
-DAY_NS = 86_400 * 10**9
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """A dataset of the demo: who sells it, its files, and its prices."""
-
-    seller: str
-    slug: str
-    title: str
-    files: tuple[str, ...]
-    handling: str
-    rates: dict[str, int]
-    licence: str
-
-
-PRODUCTS = (
-    Product("maps@hanbit.example", "pangyo-hd", "판교 정밀지도 · HD map", ("district.osm",), "open", {"lane_km": 6300}, "commercial"),
-    Product(
-        "maps@hanbit.example",
-        "pangyo-cloud",
-        "판교 점군 · Point cloud",
-        ("cloud.laz",),
-        "open",
-        {"million_points": 4000},
-        "research",
-    ),
-    Product("maps@saebom.example", "pangyo-walks", "판교 보도망 · Sidewalks", ("walks",), "open", {"footway_km": 2900}, "commercial"),
-    Product("maps@saebom.example", "pangyo-drive", "판교 원본 영상 · Drive", ("drive.mcap",), "original", {"frame": 20}, "research"),
-    Product(
-        "maps@saebom.example", "pangyo-street", "판교 가명 영상 · Street", ("street.mcap",), "pseudonymised", {"frame": 12}, "research"
-    ),
-)
-DRAWN = "Demo: every picture was drawn by a program (mapex.cli.drive); no camera was there, so no person or plate is in it."
-
 
 def default_folder() -> Path:
-    """Where the demo lives unless told otherwise."""
+    """Where the demo lives unless an option names another folder."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "mapex" / "demo"
 
 
@@ -122,7 +69,7 @@ def _wait_to_be_stopped() -> None:
 
 
 def welcome(url: str, logins: dict[str, str]) -> str:
-    """What the terminal says when the demo is open."""
+    """The text for the terminal when the demo is open."""
     width = max(map(len, logins))
     lines = ["", f"  mapex is open:  {url}", "", "  Log in as (everybody has the same password, made for this demo):"]
     lines += [f"    {mail.ljust(width)}  {PERSONS[mail][2]}" for mail in logins]
@@ -171,111 +118,3 @@ def _running(settings: Settings) -> Iterator[Exchange]:
         worker.terminate()
         worker.wait(timeout=30)
         ex.engine.dispose()
-
-
-def fill(ex: Exchange, place: Path) -> None:
-    """Make the firms, people, permits and data, through the same doors that everybody uses."""
-    from mapex.orders import ledger
-    from mapex.people import participants, tokens
-
-    password = secrets.token_urlsafe(9)
-    for slug, name in FIRMS.items():
-        participants.add_org(ex, None, slug, name)
-        ledger.credit(ex, None, slug, CREDIT, key=f"demo-{slug}")
-    clients: dict[str, Client] = {}
-    for mail, (org, role, _) in PERSONS.items():
-        person = participants.add_person(ex, None, mail, org=org, role=role, password=password)
-        clients[mail] = Client(ex.settings.public_url, tokens.create(ex, person, "demo", days=1))
-    _enter_permits(ex)
-    files = _make_files(place / "files")
-    steps = len(PRODUCTS) + 1
-    with bar("Filling the exchange") as progress:
-        for number, product in enumerate(PRODUCTS):
-            progress.update(number, steps, f"Uploading and tiling {product.slug}")
-            _sell(ex, clients[product.seller], product, files)
-        progress.update(len(PRODUCTS), steps, "A first purchase")
-        _buy(clients["buyer@dongil.example"], place / "bought")
-        progress.update(steps, steps)
-    fresh = place / (DONE + ".part")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(dict.fromkeys(PERSONS, password), file)
-    fresh.replace(place / DONE)
-
-
-def _enter_permits(ex: Exchange) -> None:
-    from mapex.cli.demo.district import outline
-    from mapex.rights import permits
-
-    now = ex.now()
-    for number, org, start, end in (("KR-SB-2026-014", "dongil", -90, 275), ("KR-SB-2024-003", "nuri", -700, -30)):
-        permits.add(
-            ex,
-            None,
-            org=org,
-            number=number,
-            rule_set="kr-pipc-2026-01",
-            purposes=("perception_training", "safety_validation", "research"),
-            classes=("original", "restricted"),
-            area=outline(margin=900),
-            recipients=(),
-            valid_from_ns=now + start * DAY_NS,
-            valid_to_ns=now + end * DAY_NS,
-        )
-
-
-def _make_files(folder: Path) -> Path:
-    from mapex.cli.demo import district, drive
-
-    folder.mkdir(parents=True, exist_ok=True)
-    streets = list(district.segments())
-    steps: tuple[tuple[str, Callable[[], object]], ...] = (
-        ("Drawing lanes", lambda: district.write_lanelet2(folder / "district.osm", streets)),
-        ("Drawing sidewalks", lambda: district.write_opensidewalks(folder / "walks", streets)),
-        ("Scanning the streets", lambda: drive.write_cloud(folder / "cloud.laz", streets)),
-        ("Driving with a camera", lambda: drive.write_drive(folder / "drive.mcap")),
-        ("Drawing a street", lambda: drive.write_drive(folder / "street.mcap", seconds=48)),
-    )
-    with bar("Making the district") as progress:
-        for number, (text, make) in enumerate(steps):
-            progress.update(number, len(steps), text)
-            make()
-        progress.update(len(steps), len(steps))
-    return folder
-
-
-def _sell(ex: Exchange, client: Client, product: Product, files: Path) -> None:
-    from mapex.cli.sell import wait_for
-    from mapex.client.upload import Sending, files_of
-
-    client.call("POST", "/datasets", {"slug": product.slug, "title": product.title})
-    with bar(product.slug, in_bytes=True) as progress:
-        found = files_of(tuple(files / name for name in product.files))
-        sending = Sending(client, progress, sum(f.size for f in found), streams=2)
-        uploads = [sending.send(f) for f in found]
-    started = client.call("POST", f"/datasets/{product.slug}/versions", {"uploads": uploads, "class": product.handling})
-    wait_for(client, started["job"])
-    if product.handling == "pseudonymised":
-        _clear_drawn_footage(ex, product)
-    client.call("POST", f"/datasets/{product.slug}/publish", {"rates": product.rates, "licence": product.licence, "attribution": ""})
-
-
-def _clear_drawn_footage(ex: Exchange, product: Product) -> None:
-    """What an operator does who was shown a proof: only then may footage be less than `original`."""
-    from mapex.catalogue import datasets
-
-    datasets.clear_footage(ex, None, f"{PERSONS[product.seller][0]}/{product.slug}", 1, "recording", DRAWN)
-
-
-def _buy(client: Client, folder: Path) -> None:
-    """One small purchase of lanes and raw footage, so that orders and the audit log are not empty."""
-    from mapex.cli.demo.district import CENTRE
-    from mapex.client.download import Download
-
-    lon, lat = CENTRE
-    corners = [(-0.002, -0.001), (0.002, -0.001), (0.002, 0.001), (-0.002, 0.001), (-0.002, -0.001)]
-    region = {"type": "Polygon", "coordinates": [[[lon + dx, lat + dy] for dx, dy in corners]]}
-    quote = client.call("POST", "/quotes", {"region": region, "purpose": "research"})
-    order = client.call("POST", "/orders", {"quote": quote["id"]}, headers={"Idempotency-Key": "demo-first"})
-    with bar("Downloading", in_bytes=True) as progress:
-        Download(client, order["id"], folder).run(streams=2, progress=progress)

@@ -53,7 +53,7 @@ def serve(ex: Exchange, *, processes: int, threads: int) -> None:
 def _application() -> Any:
     """The WSGI application of one child."""
     from mapex import config
-    from mapex.cli.run import log_to_stderr
+    from mapex.cli.server.logs import log_to_stderr
     from mapex.database.opening import open_exchange
     from web import create_app
 

@@ -14,7 +14,7 @@ import web
 from mapex.exchange import Actor, Exchange
 from mapex.offers import offers
 from mapex.people import tokens as api_tokens
-from mapex.rights.grants import holder_of
+from mapex.rules.holder import holder_of
 from tests.support.exchange import Clock, a_person
 from tests.support.market import Market, a_draft, a_layer, a_market, a_permit, block
 from tiles.batch import LayerKind
@@ -124,7 +124,7 @@ def test_footage_over_http_needs_the_header_that_is_in_no_answer(exchange: Excha
     tile = (api.call("GET", f"/orders/{order['id']}/tiles").json or {})["tiles"][0]
     answer = api.call("POST", "/grants", {"order": order["id"], "tiles": [tile["id"]]})
     [grant] = (answer.json or {})["grants"]
-    holder = holder_of(api.tokens["dongil"].split("_", 2)[-1], grant["id"])
+    holder = holder_of(api.tokens["dongil"], grant["id"])
     assert grant["holder_required"]
     assert holder not in answer.text
     path = grant["url"].partition("8080")[2]

@@ -17,6 +17,7 @@ from mapex.offers import offers
 from mapex.rights import entitlements, permits
 from mapex.rights import grants as granting
 from mapex.rights.entitlements import OrderTile
+from mapex.rules.holder import holder_of
 from mapex.times import NS
 from tests.support.exchange import Clock, a_person
 from tests.support.market import Market, a_layer, a_market, a_permit, block
@@ -89,7 +90,7 @@ def test_original_footage_is_bound_to_its_holder_who_is_not_told(exchange: Excha
     assert "x-mapex-holder" in granted.request.url  # it is a signed header
     assert expected not in granted.request.url
     assert expected not in granted.request.headers.values()
-    assert granting.holder_of("se_cret", granted.id) == expected
+    assert holder_of(TOKEN, granted.id) == expected
 
 
 @pytest.mark.parametrize("nonce", [None, "short", "x" * 31, "sp ace" * 10, "é" * 40])

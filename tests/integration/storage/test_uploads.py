@@ -7,7 +7,7 @@ from collections import namedtuple
 import pytest
 
 from mapex.audit import log
-from mapex.catalogue import datasets
+from mapex.catalogue import requests
 from mapex.database import failpoints
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
@@ -225,7 +225,7 @@ def test_staged_files_are_removed_when_no_version_waits_for_them(exchange: Excha
     drafted = a_drafted_version(exchange, seller, "done")
     waiting = a_claimed_job(exchange, seller, "waiting")
     jobs.fail(exchange, waiting, "reader.crashed", "no use")
-    needed = datasets.task_of(exchange, waiting).sources[0].store_key
+    needed = requests.task_of(exchange, waiting).sources[0].store_key
     used = uploads.get(exchange, seller, drafted.uploads[0]).store_key
     assert uploads.sweep(exchange) == 0
     exchange.now.forward(days=8)  # type: ignore[attr-defined]

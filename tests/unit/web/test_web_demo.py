@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from mapex.cli.demo.command import PERSONS
+from mapex.cli.demo.fill import PERSONS
 from tests.support.exchange import a_person, an_exchange
 from web import create_app
 from web.pages.demo import PEOPLE

@@ -1,0 +1,171 @@
+"""What commands have in common on their way in: options that several of them take, what these mean, and the open exchange."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mapex.errors import Invalid
+from tiles.box import Box
+
+if TYPE_CHECKING:
+    from mapex.exchange import Exchange
+
+METRES_A_DEGREE = 111_320
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@contextmanager
+def the_exchange() -> Iterator[Exchange]:
+    """The exchange that MAPEX_DIR and MAPEX_* describe, open for the block."""
+    from mapex import config
+    from mapex.database.opening import open_exchange
+
+    ex = open_exchange(config.load())
+    try:
+        yield ex
+    finally:
+        ex.engine.dispose()
+
+
+_REGION = (
+    click.option("--region", "region", metavar="FILE", help="GeoJSON file of the area (WGS 84); - reads standard input."),
+    click.option("--bbox", metavar="W,S,E,N", help="A box in degrees, instead of --region."),
+    click.option(
+        "--simplify", type=click.FloatRange(min=0), metavar="METRES", help="Simplify the outline first; it moves by at most so far."
+    ),
+    click.option("--layers", metavar="A,B", help="Only these layers, by name or kind."),
+)
+
+
+_PLACEMENT = (
+    click.option("--crs", metavar="EPSG:N", help="Coordinate reference system, when the file does not say."),
+    click.option("--origin", metavar="LON,LAT[,H]", help="Where the local zero point lies, for data in a sensor's or site's own frame."),
+    click.option("--height-datum", metavar="NAME", help="What heights count from: ellipsoid, KVD1964, EGM2008, ..."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The area and the layers that the options name, as they were typed."""
+
+    region: str | None
+    bbox: str | None
+    simplify: float | None
+    layers: str | None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether an area or layers were named at all."""
+        return bool(self.region or self.bbox or self.layers)
+
+    def as_json(self) -> dict[str, Any]:
+        """The body of a request: `region` (GeoJSON) and, if some were named, `layers`.
+
+        Raises: Invalid (`cli.region`, `cli.region_json`, `cli.bbox`).
+        """
+        area = read_region(self.region, self.bbox)
+        body: dict[str, Any] = {"region": simplified(area, self.simplify) if self.simplify else area}
+        if self.layers:
+            body["layers"] = [name.strip() for name in self.layers.split(",") if name.strip()]
+        return body
+
+
+def with_region(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with the options of a region; it takes them as one argument, `where`."""
+
+    @wraps(command)
+    def run(region: str | None, bbox: str | None, simplify: float | None, layers: str | None, **rest: Any) -> Any:
+        return command(where=Where(region, bbox, simplify, layers), **rest)
+
+    return _with_options(run, _REGION)
+
+
+def with_placement(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with the options of a placement; it takes them as one argument, `placed`, as the API does.
+
+    Raises: Invalid: `cli.origin`.
+    """
+
+    @wraps(command)
+    def run(crs: str | None, origin: str | None, height_datum: str | None, **rest: Any) -> Any:
+        return command(placed=placement(crs, origin, height_datum), **rest)
+
+    return _with_options(run, _PLACEMENT)
+
+
+def _with_options(command: Callable[..., Any], options: Sequence[Callable[[Any], Any]]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def read_region(region: str | None, bbox: str | None) -> dict[str, Any]:
+    """The area as GeoJSON. Raises Invalid when neither or both are given, or when the file is no JSON."""
+    if (region is None) == (bbox is None):
+        raise Invalid("cli.region", "Say where: either --region FILE (GeoJSON) or --bbox W,S,E,N.")
+    if bbox is not None:
+        w, s, e, n = box_of(bbox)
+        return {"type": "Polygon", "coordinates": [[[w, s], [e, s], [e, n], [w, n], [w, s]]]}
+    assert region is not None
+    text = sys.stdin.read() if region == "-" else Path(region).read_text(encoding="utf-8-sig")
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Invalid("cli.region_json", f"{region} is not JSON ({error}). Give a GeoJSON file in WGS 84 longitude, latitude.") from error
+    if not isinstance(value, dict):
+        raise Invalid("cli.region_json", f"{region} is JSON but no GeoJSON object.")
+    return value
+
+
+def box_of(bbox: str) -> Box:
+    """The box W,S,E,N. Raises Invalid when it is not four numbers."""
+    try:
+        return Box.from_text(bbox)
+    except ValueError as error:
+        raise Invalid("cli.bbox", f"--bbox {bbox!r} is not four numbers W,S,E,N in degrees.") from error
+
+
+def simplified(area: dict[str, Any], metres: float) -> dict[str, Any]:
+    """The area with as few vertices as stay within `metres` of its outline."""
+    import shapely
+
+    whole = shapely.from_geojson(json.dumps(area))
+    plain: dict[str, Any] = json.loads(shapely.to_geojson(shapely.simplify(whole, metres / METRES_A_DEGREE)))
+    return plain
+
+
+def placement(crs: str | None, origin: str | None, height_datum: str | None) -> dict[str, Any]:
+    """The placement that the options describe, as the API takes it. Raises Invalid on a malformed origin."""
+    placed: dict[str, Any] = {}
+    if crs:
+        placed["crs"] = crs
+    if origin:
+        try:
+            numbers = [float(v) for v in origin.split(",")]
+        except ValueError as error:
+            raise Invalid("cli.origin", f"--origin {origin!r} is not LON,LAT or LON,LAT,H in degrees and metres.") from error
+        if len(numbers) not in (2, 3):
+            raise Invalid("cli.origin", f"--origin {origin!r} has {len(numbers)} numbers; give LON,LAT or LON,LAT,H.")
+        placed["origin"] = numbers
+    if height_datum:
+        placed["height_datum"] = height_datum
+    return placed
+
+
+def pairs(values: tuple[str, ...], option: str) -> Iterator[tuple[str, str]]:
+    """`NAME=VALUE` options as pairs. Raises Invalid naming the one that is not of that form."""
+    for value in values:
+        name, equals, rest = value.partition("=")
+        if not equals or not name or not rest:
+            raise Invalid("cli.pair", f"{option} {value!r} is not NAME=VALUE.")
+        yield name.strip(), rest.strip()
