@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mapex import config
 from mapex.audit import figures, log, proof
-from mapex.audit.log import Action, Filter
+from mapex.audit.log import Action, EventFilter
 from mapex.database import db, opening
 from mapex.people import participants
 from tiles.grid import grid
@@ -58,7 +58,11 @@ def main() -> int:
             with ex.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
                 conn.exec_driver_sql("VACUUM ANALYZE audit_event")
         worst = 0.0
-        for name, wanted in (("all", Filter()), ("night", Filter(flag="night")), ("a week", Filter(from_ns=clock[0] - 7 * DAY_NS))):
+        for name, wanted in (
+            ("all", EventFilter()),
+            ("night", EventFilter(flag="night")),
+            ("a week", EventFilter(from_ns=clock[0] - 7 * DAY_NS)),
+        ):
             taken = [_timed(lambda wanted=wanted: figures.view(ex, auditor, wanted)) for _ in range(10)]
             worst = max(worst, statistics.median(taken))
             print(

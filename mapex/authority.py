@@ -17,7 +17,7 @@ def member(by: Actor) -> str:
     Raises: Denied: auditors and operators own, sell and buy nothing.
     """
     if by.role != "member" or by.org_id is None:
-        raise Denied("role.member", f"only members of an organisation can do this; {by.email} is {by.role}")
+        raise Denied("role.member", f"Only members of an organisation can do this; {by.email} is {by.role}.")
     return by.org_id
 
 
@@ -32,7 +32,7 @@ def operator(by: Actor | None) -> None:
     Raises: Denied: anybody else.
     """
     if by is not None and by.role != "operator":
-        raise Denied("role.operator", "only the operator of the exchange can do this")
+        raise Denied("role.operator", "Only the operator of the exchange can do this.")
 
 
 def sees_all(by: Actor) -> bool:

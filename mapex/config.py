@@ -32,7 +32,7 @@ def _s(default: Any, text: str, *, secret: bool = False, choices: tuple[str, ...
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings. Empty text means "not set": what then holds is said in the help text or filled in by `load`."""
+    """All settings. Empty text means "not set": then the help text names the default, or `load` fills it in."""
 
     dir: Path = _s(Path(), "folder of the exchange: settings file, SQLite database, directory store")
     database_url: str = _s("", "SQLAlchemy URL, sqlite or postgresql; default sqlite:///<dir>/mapex.db", secret=True)
@@ -66,7 +66,7 @@ class Settings:
     cage: str = _s("auto", "how uploads are opened; auto = bubblewrap where it works", choices=("auto", "bubblewrap", "rlimits"))
     basemap: str = _s("", "URL or path of a MapLibre style or PMTiles file under the maps; empty = none, nothing is loaded from outside")
     places: str = _s("", "GeoJSON file of boundaries that buyers can choose by `name`, such as districts; empty = no list of places")
-    public_prices: bool = _s(True, "visitors who are not signed in see prices; false = a closed exchange, they see only where data are")
+    public_prices: bool = _s(True, "visitors who are not signed in see prices; false = a closed exchange, they see only where data is")
     log_level: str = _s("INFO", "what `serve` and `worker` log", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     secure_cookies: str = _s("auto", "cookies only over https; auto = when public_url is https", choices=("auto", "yes", "no"))
     demo: bool = _s(False, "a demonstration: log-ins are printed and shown")
@@ -103,7 +103,7 @@ def initialise(folder: Path | str, environ: Mapping[str, str] | None = None) -> 
     """
     directory = Path(folder).absolute()
     if (directory / FILE_NAME).exists() or (directory / "mapex.db").exists():
-        raise Conflict("init.exists", f"{directory} already holds an exchange; choose another folder")
+        raise Conflict("init.exists", f"{directory} already holds an exchange; choose another folder.")
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = (
         "# Settings of this exchange; every key is listed in the README. Keep this file secret.\n"
@@ -136,11 +136,11 @@ def _from_file(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise Invalid("config.mode", f"{path} holds secrets and others can read it; run: chmod 600 {path}", path=str(path))
+        raise Invalid("config.mode", f"{path} holds secrets and others can read it; run `chmod 600 {path}`.", path=str(path))
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Invalid("config.malformed", f"{path} is not TOML: {error}", path=str(path)) from error
+        raise Invalid("config.malformed", f"{path} is not TOML: {error}.", path=str(path)) from error
     known = {spec.name: spec for spec in fields(Settings)}
     for key in table:
         if key not in known or key == "dir":
@@ -153,20 +153,20 @@ def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
     known |= {f"MAPEX_{spec.name.upper()}_FILE" for spec in fields(Settings) if spec.metadata["secret"]}
     for name in environ:
         if name.startswith("MAPEX_") and not name.startswith("MAPEX_TEST_") and name not in known | NOT_SETTINGS:
-            raise Invalid("config.unknown", f"the environment has the unknown setting {name}{_hint(name, known)}", key=name)
+            raise Invalid("config.unknown", f"The environment has the unknown setting {name}{_hint(name, known)}", key=name)
 
 
 def _from_environment(spec: Field[Any], environ: Mapping[str, str]) -> str | None:
     name = f"MAPEX_{spec.name.upper()}"
     file = environ.get(f"{name}_FILE") if spec.metadata["secret"] else None
     if file and name in environ:
-        raise Invalid("config.twice", f"{name} and {name}_FILE are both set; keep one", key=name)
+        raise Invalid("config.twice", f"{name} and {name}_FILE are both set; keep one.", key=name)
     if not file:
         return environ.get(name)
     try:
         return Path(file).read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise Invalid("config.secret_file", f"{name}_FILE names {file}, which cannot be read: {error.strerror}", key=name) from error
+        raise Invalid("config.secret_file", f"{name}_FILE names {file}, which cannot be read: {error.strerror}.", key=name) from error
 
 
 def _read(spec: Field[Any], raw: Any, where: str) -> Any:
@@ -182,12 +182,12 @@ def _read(spec: Field[Any], raw: Any, where: str) -> Any:
         value = Path(raw)
     expected = {"bool": bool, "int": int, "Path": Path, "str": str}[kind]
     if not isinstance(value, expected) or (kind == "int" and isinstance(value, bool)):
-        raise Invalid("config.value", f"{where} must be a {kind}, not {raw!r}", key=spec.name)
+        raise Invalid("config.value", f"{where} must be a {kind}, not {raw!r}.", key=spec.name)
     choices, least = spec.metadata["choices"], spec.metadata["least"]
     if choices and value not in choices:
-        raise Invalid("config.value", f"{where} must be one of {', '.join(choices)}, not {raw!r}", key=spec.name)
+        raise Invalid("config.value", f"{where} must be one of {', '.join(choices)}, not {raw!r}.", key=spec.name)
     if least is not None and isinstance(value, int) and value < least:
-        raise Invalid("config.value", f"{where} must be at least {least}, not {raw!r}", key=spec.name)
+        raise Invalid("config.value", f"{where} must be at least {least}, not {raw!r}.", key=spec.name)
     return value
 
 
@@ -211,23 +211,25 @@ def _check(settings: Settings) -> None:
     if missing:
         raise Invalid(
             "config.missing",
-            f"{settings.dir} holds no exchange ({' and '.join(missing)} not set); run `mapex init --dir {settings.dir}` or set MAPEX_DIR",
+            f"{settings.dir} holds no exchange ({' and '.join(missing)} not set); run `mapex init --dir {settings.dir}` or set MAPEX_DIR.",
             missing=missing,
         )
     if len(settings.secret_key) < 32 or len(settings.signing_key) < 32:
-        raise Invalid("config.weak_secret", "secret_key and signing_key need at least 32 characters; `mapex init` makes good ones")
+        raise Invalid("config.weak_secret", "`secret_key` and `signing_key` need at least 32 characters; `mapex init` makes good ones.")
     if not settings.database_url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")):
         scheme = settings.database_url.partition(":")[0]
-        raise Invalid("config.value", f"database_url must begin with sqlite:/// or postgresql://, not {scheme}:", key="database_url")
+        raise Invalid("config.value", f"`database_url` must begin with sqlite:/// or postgresql://, not {scheme}.", key="database_url")
     if settings.store == "minio":
         needed = ("store_endpoint", "store_access_key", "store_secret_key", "store_upload_access_key", "store_upload_secret_key")
         unset = [name for name in needed if not getattr(settings, name)]
         if unset:
-            raise Invalid("config.missing", f"store = minio needs {', '.join(unset)}", missing=unset)
+            raise Invalid("config.missing", f"`store = minio` needs {', '.join(unset)}; set them.", missing=unset)
         if settings.part_size < MIN_S3_PART:
-            raise Invalid("config.value", f"part_size must be at least {MIN_S3_PART} with minio, not {settings.part_size}", key="part_size")
+            raise Invalid(
+                "config.value", f"`part_size` must be at least {MIN_S3_PART} with minio, not {settings.part_size}.", key="part_size"
+            )
 
 
 def _hint(key: str, known: Mapping[str, Any] | set[str]) -> str:
     near = difflib.get_close_matches(key, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f". Did you mean {near[0]}?" if near else "."

@@ -17,7 +17,7 @@ from typing import Any
 
 
 class MapexError(Exception):
-    """Base of all errors that a person or a client is told about."""
+    """Base of all errors that are reported to a person or a client."""
 
     def __init__(self, code: str, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class Invalid(MapexError):
 
 
 class NotFound(MapexError):
-    """It does not exist, or not for this actor (the two are never told apart)."""
+    """It does not exist, or not for this actor (the two look the same)."""
 
 
 class Denied(MapexError):

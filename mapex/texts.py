@@ -12,7 +12,7 @@ def check_text(value: str, name: str, longest: int) -> str:
     """
     text = value.strip()
     if not text or len(text) > longest or any(_is_unusable(character) for character in text):
-        raise Invalid("text.malformed", f"{name} must have 1 to {longest} characters without control characters", field=name)
+        raise Invalid("text.malformed", f"`{name}` must have 1 to {longest} characters without control characters.", field=name)
     return text
 
 

@@ -45,10 +45,10 @@ def ns_from_iso(value: str, zone: timezone = UTC) -> int:
         moment = datetime.fromisoformat(value)
     except ValueError as error:
         raise Invalid(
-            "time.malformed", f"{value[:80]!r} is no date or time such as 2026-11-23 or 2026-11-23T00:00:00Z", value=value[:80]
+            "time.malformed", f"{value[:80]!r} is no date or time such as 2026-11-23 or 2026-11-23T00:00:00Z.", value=value[:80]
         ) from error
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
-        raise Invalid("time.range", f"{value!r} must lie between the years {FIRST_YEAR} and {LAST_YEAR}", value=value)
+        raise Invalid("time.range", f"{value!r} must be between the years {FIRST_YEAR} and {LAST_YEAR}.", value=value)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
     whole = int(moment.replace(microsecond=0).timestamp())

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Connection, case, func, literal_column, or_, 
 
 from mapex.audit import flags as flag_rules
 from mapex.audit import log
-from mapex.audit.log import Filter, Page
+from mapex.audit.log import EventFilter, Page
 from mapex.database import db, schema
 from mapex.exchange import Actor, Exchange
 from mapex.times import DAY_NS, MINUTE_NS, NS
@@ -40,7 +40,7 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class TimelineBar:
     """A span of the timeline that has entries."""
 
     start_ns: int
@@ -53,7 +53,7 @@ class Timeline:
     """Bars of equal width, aligned to Korean midnight; the filter's own times do not cut it off, so that they can be widened."""
 
     width_ns: int
-    bars: Sequence[Bar]
+    bars: Sequence[TimelineBar]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,12 @@ class View:
     heat: Sequence[Heat]
 
 
-def view(ex: Exchange, by: Actor, wanted: Filter | None = None, *, after: int | None = None, limit: int = 50) -> View:
-    """What the log says under a filter, for who may see it; the reading is one event.
+def view(ex: Exchange, by: Actor, wanted: EventFilter | None = None, *, after: int | None = None, limit: int = 50) -> View:
+    """The log under a filter, for who may see it; the reading is one event.
 
     Raises: Invalid: `audit.limit`, `audit.flag`.
     """
-    wanted = wanted or Filter()
+    wanted = wanted or EventFilter()
     with db.begin(ex) as conn:
         # All four look at the same rows, also when others write meanwhile.
         newest = int(conn.execute(select(func.coalesce(func.max(schema.audit_event.c.seq), 0))).scalar_one())
@@ -120,7 +120,7 @@ def _timeline(conn: Connection, seen: list[Any]) -> Timeline:
     width = next((width for width in WIDTHS_NS if (last - first) // width + 2 <= MOST_BARS), WIDTHS_NS[-1])
     number = ((row.at_ns + literal_column(str(_KST_NS), BigInteger)) // literal_column(str(width), BigInteger)).label("number")
     query = select(number, func.count(), flag_rules.counted(flag_rules.ANY)).where(*seen).group_by(number).order_by(number)
-    return Timeline(width, [Bar(int(at) * width - _KST_NS, int(count), int(flagged)) for at, count, flagged in conn.execute(query)])
+    return Timeline(width, [TimelineBar(int(at) * width - _KST_NS, int(count), int(flagged)) for at, count, flagged in conn.execute(query)])
 
 
 def _heat(conn: Connection, seen: list[Any]) -> Sequence[Heat]:

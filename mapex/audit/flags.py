@@ -1,6 +1,6 @@
 """Flags: what an auditor should look at first. Each is a plain rule over the whole log, in SQL, the same for everybody.
 
-A flag is no verdict. The rules look at nothing but the entries themselves, so that anybody can count again.
+A flag judges nobody. The rules look at nothing but the entries themselves, so that anybody can count again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FLAGS = {
 """Name of each flag and its rule in words."""
 
 # Written out in the SQL: PostgreSQL takes two expressions that name different parameters for different ones, also in GROUP BY, and an
-# index of some rows (`schema.NIGHT_ACCESS`) serves only a query that says which.
+# index of some rows (`schema.NIGHT_ACCESS`) serves only a query that names the same rows.
 _KST_NS = literal_column(str(9 * 3600 * NS), BigInteger)
 _HOUR_NS = literal_column(str(3600 * NS), BigInteger)
 _DAY_NS = literal_column(str(24 * 3600 * NS), BigInteger)
@@ -44,7 +44,7 @@ def condition(name: str) -> Any:
     if name == ANY:
         return or_(*(rule() for rule in rules.values()))
     if name not in rules:
-        raise Invalid("audit.flag", f"flag must be one of {', '.join((*FLAGS, ANY))}, not {name!r}", flag=name)
+        raise Invalid("audit.flag", f"`flag` must be one of {', '.join((*FLAGS, ANY))}, not {name!r}.", flag=name)
     return rules[name]()
 
 

@@ -1,7 +1,7 @@
 """The audit log: one row for each thing that happened, written in the transaction of what it describes. No log, no action.
 
 A row is canonical JSON (RFC 8785) with a random salt and the commitment sha256(salt || payload); triggers refuse to change or
-remove it. The plain columns beside it are for filtering only and say what the payload says.
+remove it. The plain columns beside it are for filtering only and repeat values of the payload.
 """
 
 from __future__ import annotations
@@ -138,10 +138,10 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class EventFilter:
     """Which events are asked for; empty text and None mean all. Times are UTC nanoseconds, half open.
 
-    `tile` is a quadkey; a shorter one stands for all tiles below it. `flag` is a name of `audit_flags.FLAGS`, or "any".
+    `tile` is a quadkey; a shorter one stands for all tiles below it. `flag` is a name of `flags.FLAGS`, or "any".
     """
 
     action: str = ""
@@ -171,7 +171,7 @@ def append_many(conn: Connection, ex: Exchange, actor: Actor | None, entries: It
         conn.execute(insert(schema.audit_event), rows)
 
 
-def events(ex: Exchange, by: Actor, wanted: Filter | None = None, *, after: int | None = None, limit: int = 100) -> Page:
+def events(ex: Exchange, by: Actor, wanted: EventFilter | None = None, *, after: int | None = None, limit: int = 100) -> Page:
     """Events that `by` may see, newest first; the reading is an event itself.
 
     Auditors and operators see all. A member sees what own persons did and what was done with own data; of the latter the person
@@ -180,13 +180,13 @@ def events(ex: Exchange, by: Actor, wanted: Filter | None = None, *, after: int 
     Raises: Invalid: `limit` is not within 1 to 1000.
     """
     with db.begin(ex) as conn:
-        return read_page(conn, ex, by, wanted or Filter(), after=after, limit=limit)
+        return read_page(conn, ex, by, wanted or EventFilter(), after=after, limit=limit)
 
 
-def read_page(conn: Connection, ex: Exchange, by: Actor, wanted: Filter, *, after: int | None = None, limit: int = 100) -> Page:
+def read_page(conn: Connection, ex: Exchange, by: Actor, wanted: EventFilter, *, after: int | None = None, limit: int = 100) -> Page:
     """As `events`, in the caller's transaction, which may count the same events beside."""
     if not 1 <= limit <= MAX_PAGE:
-        raise Invalid("audit.limit", f"limit must be 1 to {MAX_PAGE}, not {limit}", limit=limit)
+        raise Invalid("audit.limit", f"`limit` must be 1 to {MAX_PAGE}, not {limit}.", limit=limit)
     row = schema.audit_event.c
     query = select(schema.audit_event).where(*conditions(by, wanted), *(() if after is None else (row.seq < after,)))
     rows = conn.execute(query.order_by(row.seq.desc()).limit(limit + 1)).mappings().all()
@@ -198,7 +198,7 @@ def read_page(conn: Connection, ex: Exchange, by: Actor, wanted: Filter, *, afte
     return Page(found, found[-1].seq if len(rows) > limit else None)
 
 
-def conditions(by: Actor, wanted: Filter) -> list[Any]:
+def conditions(by: Actor, wanted: EventFilter) -> list[Any]:
     """What must hold of a row of `audit_event` that `by` may see and that fits the filter.
 
     Raises: Invalid: `audit.flag`.
@@ -244,8 +244,8 @@ def _row(actor: Actor | None, at_ns: int, entry: AuditEntry) -> dict[str, Any]:
     return {**plain, "at_ns": at_ns, "payload": payload, "salt": salt, "commitment": commitment(salt, payload)}
 
 
-def _filter_values(wanted: Filter) -> dict[str, Any]:
-    return {name: getattr(wanted, name) for name in Filter.__dataclass_fields__}
+def _filter_values(wanted: EventFilter) -> dict[str, Any]:
+    return {name: getattr(wanted, name) for name in EventFilter.__dataclass_fields__}
 
 
 def _event(row: RowMapping, by: Actor) -> Event:

@@ -24,7 +24,7 @@ MAX_PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CommittedEntry:
     """One entry as it was committed to: `payload` is canonical JSON text, `salt` and `commitment` are hex."""
 
     seq: int
@@ -34,7 +34,7 @@ class Entry:
     commitment: str
 
     @property
-    def told(self) -> dict[str, Any]:
+    def event(self) -> dict[str, Any]:
         """The payload read."""
         found: dict[str, Any] = json.loads(self.payload)
         return found
@@ -44,7 +44,7 @@ class Entry:
 class Stretch:
     """Entries in order of seq; `next` is the `after` of the following stretch or None; `head` is the last seq of the whole."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[CommittedEntry]
     next: int | None
     head: int
 
@@ -58,7 +58,7 @@ def stretch(ex: Exchange, by: Actor, *, after: int = 0, head: int | None = None,
     """
     _see_all(by)
     if not 1 <= limit <= MAX_PAGE:
-        raise Invalid("audit.limit", f"limit must be 1 to {MAX_PAGE}, not {limit}", limit=limit)
+        raise Invalid("audit.limit", f"`limit` must be 1 to {MAX_PAGE}, not {limit}.", limit=limit)
     row = schema.audit_event.c
     with db.begin(ex) as conn:
         end = _settled_head(conn) if head is None else head
@@ -70,7 +70,7 @@ def stretch(ex: Exchange, by: Actor, *, after: int = 0, head: int | None = None,
     return Stretch(found, found[-1].seq if len(rows) > limit else None, end)
 
 
-def entry(ex: Exchange, by: Actor, seq: int) -> Entry:
+def entry(ex: Exchange, by: Actor, seq: int) -> CommittedEntry:
     """One entry; the reading is an event.
 
     Raises: Denied. NotFound: `audit.unknown`.
@@ -79,14 +79,14 @@ def entry(ex: Exchange, by: Actor, seq: int) -> Entry:
     with db.begin(ex) as conn:
         row = conn.execute(select(schema.audit_event).where(schema.audit_event.c.seq == seq)).mappings().first()
         if row is None:
-            raise NotFound("audit.unknown", f"the log has no entry {seq}")
+            raise NotFound("audit.unknown", f"The log has no entry {seq}.")
         log.append(conn, ex, by, AuditEntry(Action.AUDIT_READ, details={"entry": seq, "rows": 1}))
     return _entry(row)
 
 
 def _see_all(by: Actor) -> None:
     if not authority.sees_all(by):
-        raise Denied("role.inspect", "only auditors and operators read the whole log; yours is under /account/log")
+        raise Denied("role.inspect", "Only auditors and operators read the whole log; yours is under /account/log.")
 
 
 def _settled_head(conn: Connection) -> int:
@@ -101,5 +101,5 @@ def _settled_head(conn: Connection) -> int:
     return int(conn.execute(select(func.coalesce(func.max(schema.audit_event.c.seq), 0))).scalar_one())
 
 
-def _entry(row: RowMapping) -> Entry:
-    return Entry(row["seq"], row["at_ns"], row["payload"], row["salt"], row["commitment"])
+def _entry(row: RowMapping) -> CommittedEntry:
+    return CommittedEntry(row["seq"], row["at_ns"], row["payload"], row["salt"], row["commitment"])

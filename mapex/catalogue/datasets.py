@@ -152,7 +152,7 @@ def manifest(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> st
         version = find_version(conn, by, ref, number)
         text: str | None = conn.execute(select(schema.dataset_version.c.manifest).where(schema.dataset_version.c.id == version.id)).scalar()
     if text is None:
-        raise NotFound("version.no_manifest", "the version has no manifest yet")
+        raise NotFound("version.no_manifest", "The version has no manifest yet; wait until its job has ended.")
     return text
 
 
@@ -165,7 +165,7 @@ def coverage(ex: Exchange, by: Actor, ref: str, number: int | None = None, *, la
         version = find_version(conn, by, ref, number)
         found = [one for one in layers_of(conn, version.id) if layer in (None, one.name)]
         if layer is not None and not found:
-            raise NotFound("layer.unknown", "there is no such layer")
+            raise NotFound("layer.unknown", "There is no such layer.")
         row = schema.tile.c
         query = select(row.cell).distinct().order_by(row.cell)
         return {one.name: list(conn.execute(query.where(row.layer_id == one.id)).scalars()) for one in found}

@@ -109,7 +109,7 @@ def on_sale(ex: Exchange, by: Actor, kind: str) -> Sequence[Mapping[str, Any]]:
 def open_one(ex: Exchange, by: Actor, ref: str, number: int, layer: str, kind: str, ordinal: int = 0) -> Opened:
     """One preview that has bytes, if it may be shown.
 
-    Raises: NotFound: `preview.unknown`: there is none, or it may not be shown; nobody is told which.
+    Raises: NotFound: `preview.unknown`: there is none, or it may not be shown; the answer is the same.
     """
     with db.read(ex) as conn:
         version = _version(conn, by, ref, number)
@@ -120,7 +120,7 @@ def open_one(ex: Exchange, by: Actor, ref: str, number: int, layer: str, kind: s
                     row = schema.preview.c
                     query = select(row.object_key).where(row.layer_id == found.id, row.kind == kind, row.ordinal == ordinal)
                     return Opened(shown[0], str(conn.execute(query).scalar_one()))
-    raise NotFound("preview.unknown", "there is no such preview")
+    raise NotFound("preview.unknown", "There is no such preview.")
 
 
 def teaser_in_tile(ex: Exchange, by: Actor, z: int, x: int, y: int, *, extent: int = 4096) -> Sequence[TeaserLines]:
@@ -137,7 +137,7 @@ def teaser_in_tile(ex: Exchange, by: Actor, z: int, x: int, y: int, *, extent: i
         here = cell_sums.layers_in(conn, z, int(grid.morton(x, y)))
         rows = conn.execute(_teasers_on_sale(here)).mappings().all() if here else []
     found = []
-    store: Any = ex.store  # a protocol does not say that its implementations can be keys of a cache
+    store: Any = ex.store  # a protocol does not promise that its implementations can be keys of a cache
     for row in rows:
         lines = _teaser(store, row["object_key"]).in_tile(z, x, y, extent)
         for code, name in enumerate(teaser.CLASSES):
@@ -149,7 +149,7 @@ def teaser_in_tile(ex: Exchange, by: Actor, z: int, x: int, y: int, *, extent: i
 
 @lru_cache(maxsize=128)
 def _teaser(store: Any, key: str) -> teaser.Teaser:
-    """A decoded teaser; its key says its content, so it never becomes stale."""
+    """A decoded teaser; its key is made from its content, so it never becomes stale."""
     return teaser.decode(b"".join(store.read(Area.DATA, key)))
 
 
@@ -162,7 +162,7 @@ def _version(conn: Connection, by: Actor, ref: str, number: int | None) -> Versi
         number = conn.execute(query).scalar() or newest.number
     version = find_version(conn, by, ref, number)
     if version.state != "published" and version.org_id != by.org_id and not authority.sees_all(by):
-        raise NotFound("version.unknown", "there is no such version")
+        raise NotFound("version.unknown", "There is no such version.")
     return version
 
 

@@ -25,7 +25,7 @@ COMMANDS = {
     "serve": ("mapex.cli.run:serve", "Serve pages and API over HTTP."),
     "worker": ("mapex.cli.run:worker", "Turn uploads into tiles until stopped."),
     "fsck": ("mapex.cli.run:fsck", "Check every invariant of the exchange."),
-    "doctor": ("mapex.cli.run:doctor", "Say what is present, what is missing, and how to get it."),
+    "doctor": ("mapex.cli.run:doctor", "Show what is present, what is missing, and how to get it."),
     "demo": ("mapex.cli.demo.command:demo", "Run an exchange with a made-up district, ready to try."),
     # the seller's and buyer's side (speaks HTTP to MAPEX_URL with MAPEX_TOKEN)
     "inspect": ("mapex.cli.sell:inspect", "Dry run: what a file is, where it lands, what is wrong with it."),

@@ -59,10 +59,10 @@ def quote(where: Where, purpose: str | None, dataset: str | None, updates: str |
     """The exact price of a region, held for 15 minutes."""
     if updates is None:
         if purpose is None or added:
-            raise Invalid("cli.purpose", "Say what the data is for: --purpose research. (--added goes with --updates only.)")
+            raise Invalid("cli.purpose", "Give the purpose of the data, for example --purpose research; --added goes with --updates only.")
         path, body = "/quotes", {**where.as_json(), "purpose": purpose, **({"dataset": dataset} if dataset else {})}
     elif where.is_given or purpose or dataset:
-        raise Invalid("cli.updates", "--updates takes area, layers and purpose from the order; leave those options out.")
+        raise Invalid("cli.updates", "`--updates` takes area, layers and purpose from the order; leave those options out.")
     else:
         path, body = f"/orders/{quoted(updates, safe='')}/updates/quote", {"added": added}
     answer = Client.from_environment().call("POST", path, body)

@@ -26,7 +26,7 @@ DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".parquet": "Parquet"}
 def join(folder: Path, out: Path, crs: str, as_json: bool) -> None:
     """Join the vector tiles in DIR (from `mapex get` or `mapex tile`) to one file: each feature whole and once, attributes as columns.
 
-    A GeoPackage gets one layer for each kind (lane_area, sidewalk, ...). What the source said beside attributes is the column `source`.
+    A GeoPackage gets one layer for each kind (lane_area, sidewalk, ...). What the source holds beside attributes is the column `source`.
     """
     suffix = out.suffix.lower()
     if suffix not in DRIVERS:
@@ -48,8 +48,8 @@ def join(folder: Path, out: Path, crs: str, as_json: bool) -> None:
             fresh.unlink(missing_ok=True)
     count = out.stat().st_size
     text = f"{out}: {len(frame):,} features of {len(paths)} tiles in {len(layers)} layers, {size(count)}"
-    told = {"file": str(out), "features": len(frame), "layers": layers, "tiles": len(paths), "bytes": count}
-    show(told, as_json=as_json, text=text)
+    record = {"file": str(out), "features": len(frame), "layers": layers, "tiles": len(paths), "bytes": count}
+    show(record, as_json=as_json, text=text)
 
 
 def owned_features(paths: list[Path], progress: Any) -> Any:

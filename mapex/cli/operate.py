@@ -33,7 +33,7 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
 
     place = folder or Path(os.environ.get("MAPEX_DIR") or "")
     if not str(place) or place == Path():
-        raise Invalid("init.where", "Say where the exchange shall live: mapex init --dir FOLDER")
+        raise Invalid("init.where", "Name the folder of the new exchange: `mapex init --dir FOLDER`.")
     is_there = (place / config.FILE_NAME).exists()
     from_environment = any(f"MAPEX_SECRET_KEY{end}" in os.environ for end in ("", "_FILE"))
     if from_environment or (is_there and if_missing):

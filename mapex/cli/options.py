@@ -48,8 +48,8 @@ _REGION = (
 
 
 _PLACEMENT = (
-    click.option("--crs", metavar="EPSG:N", help="Coordinate reference system, when the file does not say."),
-    click.option("--origin", metavar="LON,LAT[,H]", help="Where the local zero point lies, for data in a sensor's or site's own frame."),
+    click.option("--crs", metavar="EPSG:N", help="Coordinate reference system, when the file names none."),
+    click.option("--origin", metavar="LON,LAT[,H]", help="Where the local zero point is, for data in a sensor's or site's own frame."),
     click.option("--height-datum", metavar="NAME", help="What heights count from: ellipsoid, KVD1964, EGM2008, ..."),
 )
 
@@ -112,7 +112,7 @@ def _with_options(command: Callable[..., Any], options: Sequence[Callable[[Any],
 def read_region(region: str | None, bbox: str | None) -> dict[str, Any]:
     """The area as GeoJSON. Raises Invalid when neither or both are given, or when the file is no JSON."""
     if (region is None) == (bbox is None):
-        raise Invalid("cli.region", "Say where: either --region FILE (GeoJSON) or --bbox W,S,E,N.")
+        raise Invalid("cli.region", "Name the area: either --region FILE (GeoJSON) or --bbox W,S,E,N.")
     if bbox is not None:
         w, s, e, n = box_of(bbox)
         return {"type": "Polygon", "coordinates": [[[w, s], [e, s], [e, n], [w, n], [w, s]]]}
@@ -123,7 +123,7 @@ def read_region(region: str | None, bbox: str | None) -> dict[str, Any]:
     except ValueError as error:
         raise Invalid("cli.region_json", f"{region} is not JSON ({error}). Give a GeoJSON file in WGS 84 longitude, latitude.") from error
     if not isinstance(value, dict):
-        raise Invalid("cli.region_json", f"{region} is JSON but no GeoJSON object.")
+        raise Invalid("cli.region_json", f"{region} is JSON but no GeoJSON object. Give a geometry, Feature or FeatureCollection.")
     return value
 
 
@@ -132,7 +132,7 @@ def box_of(bbox: str) -> Box:
     try:
         return Box.from_text(bbox)
     except ValueError as error:
-        raise Invalid("cli.bbox", f"--bbox {bbox!r} is not four numbers W,S,E,N in degrees.") from error
+        raise Invalid("cli.bbox", f"`--bbox {bbox}` is not four numbers W,S,E,N in degrees.") from error
 
 
 def simplified(area: dict[str, Any], metres: float) -> dict[str, Any]:
@@ -153,9 +153,9 @@ def placement(crs: str | None, origin: str | None, height_datum: str | None) -> 
         try:
             numbers = [float(v) for v in origin.split(",")]
         except ValueError as error:
-            raise Invalid("cli.origin", f"--origin {origin!r} is not LON,LAT or LON,LAT,H in degrees and metres.") from error
+            raise Invalid("cli.origin", f"`--origin {origin}` is not LON,LAT or LON,LAT,H in degrees and metres.") from error
         if len(numbers) not in (2, 3):
-            raise Invalid("cli.origin", f"--origin {origin!r} has {len(numbers)} numbers; give LON,LAT or LON,LAT,H.")
+            raise Invalid("cli.origin", f"`--origin {origin}` has {len(numbers)} numbers; give LON,LAT or LON,LAT,H.")
         placed["origin"] = numbers
     if height_datum:
         placed["height_datum"] = height_datum
@@ -167,5 +167,5 @@ def pairs(values: tuple[str, ...], option: str) -> Iterator[tuple[str, str]]:
     for value in values:
         name, equals, rest = value.partition("=")
         if not equals or not name or not rest:
-            raise Invalid("cli.pair", f"{option} {value!r} is not NAME=VALUE.")
+            raise Invalid("cli.pair", f"`{option} {value}` is not NAME=VALUE.")
         yield name.strip(), rest.strip()

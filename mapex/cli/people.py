@@ -213,5 +213,5 @@ def _person(ex: Exchange, email: str) -> Any:
 
     found = participants.get_person(ex, email=email)
     if found is None:
-        raise NotFound("person.unknown", f"There is no person {email}. Add one with: mapex person add {email} --org SLUG")
+        raise NotFound("person.unknown", f"There is no person {email}. Add one with `mapex person add {email} --org SLUG`.")
     return found

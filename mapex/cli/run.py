@@ -29,10 +29,10 @@ from mapex.cli.server.logs import log_to_stderr
     help="What speaks HTTP. Default: waitress; granian for several processes.",
 )
 def serve(host: str | None, port: int | None, threads: int, processes: int, server: str | None) -> None:
-    """Serve pages and API. Listens on 127.0.0.1 unless told otherwise."""
+    """Serve pages and API. Listens on 127.0.0.1 unless --host names another address."""
     server = server or ("granian" if processes > 1 else "waitress")
     if server == "waitress" and processes > 1:
-        raise click.UsageError("waitress serves in one process; leave --processes out, or say --server granian")
+        raise click.UsageError("waitress serves in one process; leave --processes out, or give --server granian.")
     if host is not None:
         os.environ["MAPEX_HOST"] = host
     if port is not None:
@@ -103,7 +103,7 @@ def fsck(context: click.Context, deep: bool, as_json: bool) -> None:
 @as_json_option
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
-    """Say what is present, what is missing, and how to get it; exit status 1 when something needed is missing."""
+    """Show what is present, what is missing, and how to get it; exit status 1 when something needed is missing."""
     from mapex.cli.server import health
 
     found = health.examine()

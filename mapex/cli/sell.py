@@ -136,7 +136,7 @@ def _classes(given: tuple[str, ...]) -> dict[str, Any]:
     """What `--class` means, as the API takes it: `class` for all layers, `classes` by layer."""
     for_all = [one for one in given if "=" not in one]
     if len(for_all) > 1:
-        raise Invalid("cli.class", f"--class was given as {' and '.join(for_all)}. Give one, or LAYER=CLASS for each layer.")
+        raise Invalid("cli.class", f"`--class` was given as {' and '.join(for_all)}. Give one, or LAYER=CLASS for each layer.")
     by_layer = dict(pairs(tuple(one for one in given if "=" in one), "--class"))
     return {**({"class": for_all[0]} if for_all else {}), **({"classes": by_layer} if by_layer else {})}
 
@@ -174,7 +174,7 @@ def publish(dataset: str, rates: tuple[str, ...], licence: str, attribution: str
     card: dict[str, int] = {}
     for unit, price in pairs(rates, "--rate"):
         if not price.isascii() or not price.isdigit():
-            raise Invalid("cli.rate", f"--rate {unit}={price}: a rate is a whole number of KRW, 0 or more.")
+            raise Invalid("cli.rate", f"`--rate {unit}={price}`: a rate is a whole number of KRW, 0 or more.")
         card[unit] = int(price)
     body: dict[str, Any] = {"rates": card, "licence": licence, "attribution": attribution}
     if version is not None:

@@ -70,7 +70,7 @@ class Download:
         relative = PurePosixPath(tile["path"])
         if relative.is_absolute() or ".." in relative.parts:
             raise Invalid(
-                "download.path", f"The exchange named the file {tile['path']!r}, which lies outside the folder. Nothing was written."
+                "download.path", f"The exchange named the file {tile['path']!r}, which is outside the folder. Nothing was written."
             )
         return self.folder.joinpath(*relative.parts)
 

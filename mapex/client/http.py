@@ -42,9 +42,7 @@ class Client:
         """The client that MAPEX_URL and MAPEX_TOKEN describe. Raises Invalid when one is not set."""
         url, token = os.environ.get("MAPEX_URL", ""), os.environ.get("MAPEX_TOKEN", "")
         if not url:
-            raise Invalid(
-                "cli.no_url", "MAPEX_URL is not set. Say where the exchange is, for example: export MAPEX_URL=http://127.0.0.1:8080"
-            )
+            raise Invalid("cli.no_url", "MAPEX_URL is not set. Name the exchange, for example `export MAPEX_URL=http://127.0.0.1:8080`.")
         if not url.startswith(("http://", "https://")):
             raise Invalid("cli.no_url", f"MAPEX_URL is {url!r}; it must start with http:// or https://.")
         if not token:
@@ -107,7 +105,7 @@ class Client:
     def _error(self, answer: urllib3.BaseHTTPResponse) -> MapexError:
         kind = _KINDS.get(answer.status, Unavailable)
         try:
-            told = json.loads(answer.data)
-            return kind(str(told["code"]), str(told["message"]), **dict(told.get("details") or {}))
+            body = json.loads(answer.data)
+            return kind(str(body["code"]), str(body["message"]), **dict(body.get("details") or {}))
         except (ValueError, KeyError, TypeError):
             return kind("exchange.answer", f"{self.url} answered {answer.status} {answer.reason}.")

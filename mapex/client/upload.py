@@ -20,7 +20,7 @@ _FULL = 507
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file to send: where it lies, and the name it has for the exchange (relative, with `/`)."""
+    """One file to send: where it is, and the name it has for the exchange (relative, with `/`)."""
 
     path: Path
     name: str
@@ -37,13 +37,13 @@ def files_of(paths: tuple[Path, ...]) -> list[File]:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink() and not p.name.startswith("."))
             if not inside:
-                raise Invalid("push.empty_folder", f"{path} is a folder without files.")
+                raise Invalid("push.empty_folder", f"{path} is a folder without files. Name one that holds some.")
             top = path.resolve().parent
             found += [File(p, p.resolve().relative_to(top).as_posix(), p.stat().st_size) for p in inside]
         elif path.is_file():
             found.append(File(path, path.name, path.stat().st_size))
         else:
-            raise Invalid("push.no_file", f"{path} does not exist.")
+            raise Invalid("push.no_file", f"{path} does not exist. Check the name.")
     names = [f.name for f in found]
     for name in names:
         if names.count(name) > 1:
@@ -117,7 +117,7 @@ class Sending:
                 raise Unavailable(
                     "store.full",
                     f"The disk of the store is full; part {request['number']} of {file.name} was not taken. What arrived is kept: "
-                    "tell the operator, and push again to go on.",
+                    "ask the operator for room, and push again to go on.",
                 )
             if answer.status < 500 or attempt == ATTEMPTS - 1:
                 raise Unavailable(

@@ -120,7 +120,7 @@ def hold_claims(conn: Connection) -> None:
 
 
 def renew(ex: Exchange, job: Job, progress: Progress | None = None) -> None:
-    """Keep the lease for another `lease_seconds` and tell how far the work is.
+    """Keep the lease for another `lease_seconds` and report how far the work is.
 
     Raises: Lost, Cancelled.
     """
@@ -141,13 +141,13 @@ def fence(conn: Connection, job: Job) -> None:
     query = select(row.state, row.worker, row.attempts, row.cancel).where(row.id == job.id).with_for_update()
     found = conn.execute(query).first()
     if found is None or (found.state, found.worker, found.attempts) != ("running", job.worker, job.attempts):
-        raise Lost("job.lost", f"claim {job.attempts} of job {job.id} is over; another worker has it or it has ended", job=job.id)
+        raise Lost("job.lost", f"Claim {job.attempts} of job {job.id} is over; another worker has it or it has ended.", job=job.id)
     if found.cancel:
-        raise Cancelled("job.cancelled", f"job {job.id} was cancelled", job=job.id)
+        raise Cancelled("job.cancelled", f"Job {job.id} was cancelled.", job=job.id)
 
 
 def finish(ex: Exchange, job: Job) -> None:
-    """The job is done. Said twice by the same claim, the second time changes nothing.
+    """The job is done. Called twice by the same claim, the second time changes nothing.
 
     Raises: Lost, Cancelled.
     """
@@ -197,7 +197,7 @@ def release(ex: Exchange, job: Job, *, again_in_s: float = 0.0, code: str = "", 
     """Give the job back (the worker shuts down, or store or disk are away); the attempt does not count against the limit.
 
     Args:
-        again_in_s: not to be taken before; `code` and `message` say why it waits.
+        again_in_s: not to be taken before; `code` and `message` are the reason why it waits.
     Raises: Lost, Cancelled.
     """
     with db.begin(ex) as conn:
@@ -244,7 +244,7 @@ def cancel(ex: Exchange, by: Actor, job_id: str) -> Job:
         if job.state == "cancelled" or job.is_cancelled:
             return job
         if job.state in ENDED:
-            raise Conflict("job.ended", f"job {job_id} is {job.state} already", job=job_id, state=job.state)
+            raise Conflict("job.ended", f"Job {job_id} is {job.state} already.", job=job_id, state=job.state)
         conn.execute(update(schema.job).where(schema.job.c.id == job_id).values(cancel=1))
         log.append(conn, ex, by, _entry(conn, job, log.Action.JOB_CANCELLED))
         if job.state == "queued":
@@ -262,7 +262,7 @@ def retry(ex: Exchange, by: Actor, job_id: str) -> Job:
         if job.state == "queued":
             return job
         if job.state not in ("failed", "cancelled"):
-            raise Conflict("job.not_ended", f"job {job_id} is {job.state}; only a failed or cancelled one can be retried", state=job.state)
+            raise Conflict("job.not_ended", f"Job {job_id} is {job.state}; only a failed or cancelled one can be retried.", state=job.state)
         row = schema.job.c
         values = {
             "state": "queued",
@@ -297,8 +297,8 @@ def _end_the_exhausted(conn: Connection, ex: Exchange, now: int) -> None:
             continue
         where = f" at {job.progress.stage} {job.progress.file}".rstrip() if job.progress.stage else ""
         message = (
-            f"the worker died or fell silent {job.attempts} times{where}; "
-            "the file may need more memory or time than allowed: split it, or retry when the exchange has more"
+            f"The worker died or fell silent {job.attempts} times{where}; "
+            "the file may need more memory or time than allowed: split it, or retry when the exchange has more."
         )
         _end_failed(conn, ex, job.id, "job.attempts", message)
 
@@ -316,7 +316,7 @@ def _end_failed(conn: Connection, ex: Exchange, job_id: str, code: str, message:
 
 
 def _end_cancelled(conn: Connection, ex: Exchange, job_id: str) -> None:
-    _end(conn, ex, job_id, "cancelled", _error("job.cancelled", "the job was cancelled"))
+    _end(conn, ex, job_id, "cancelled", _error("job.cancelled", "The job was cancelled."))
     _set_version(conn, _find(conn, job_id).version_id, "ingesting", "failed")
 
 
@@ -345,7 +345,7 @@ def _entry(conn: Connection, job: Job, action: log.Action, details: Mapping[str,
 def _visible(conn: Connection, by: Actor, job_id: str) -> Job:
     row = conn.execute(select(schema.job).where(schema.job.c.id == job_id)).mappings().first()
     if row is None or not (authority.sees_all(by) or row["org_id"] == by.org_id):
-        raise NotFound("job.unknown", "there is no such job")
+        raise NotFound("job.unknown", "There is no such job.")
     return _job(row)
 
 

@@ -29,7 +29,7 @@ def sweep(ex: Exchange) -> int:
     """Remove from the store what ended jobs left there; returns how many objects.
 
     An object is removed when no tile and no preview refers to it, it is older than `KEPT_NS`, it was written during the life of a job of
-    its organisation that was cancelled or failed, and none is at work now. Whatever else lies there without a reference stays, and
+    its organisation that was cancelled or failed, and none is at work now. Whatever else is there without a reference stays, and
     `mapex fsck` names it: it may belong to a newer state of the database than the one that was restored.
 
     Raises: Unavailable; StoreUnavailable.

@@ -1,6 +1,6 @@
-"""Coordinate systems for people who must name one: a search in PROJ's database, and where a box of numbers would then lie.
+"""Coordinate systems for people who must name one: a search in PROJ's database, and where a box of numbers would then be.
 
-Numbers and codes only, never a file: what an upload says about itself is read in the browser and in the cage.
+Numbers and codes only, never a file: what an upload holds about itself is read in the browser and in the cage.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """Where numbers would lie: `box` in degrees WGS 84.
+    """Where numbers would be: `box` in degrees WGS 84.
 
     `is_inside`: within the area that the system is made for. `is_swapped`: outside as they stand, inside with east and north exchanged.
     """
@@ -63,7 +63,7 @@ def find(text: str, names: Mapping[str, str], *, limit: int = 30) -> list[System
 
 
 def land(own: Sequence[float], *, crs: str | None = None, origin: Sequence[float] | None = None) -> Landing:
-    """Where a box of a file's own numbers (least x, least y, greatest x, greatest y) would lie.
+    """Where a box of a file's own numbers (least x, least y, greatest x, greatest y) would be.
 
     Args:
         crs: the system that the numbers would be in.
@@ -72,21 +72,21 @@ def land(own: Sequence[float], *, crs: str | None = None, origin: Sequence[float
     """
     check_placement(Placement(crs, (origin[0], origin[1], origin[2]) if origin else None))
     if not all(map(math.isfinite, own)):
-        raise Invalid("placement.nowhere", "the numbers of this file are not finite", box=list(own))
+        raise Invalid("placement.nowhere", "The numbers of this file are not finite; no system fits them.", box=list(own))
     if crs:
         system = _parsed(crs)
     elif origin:
         system = _parsed(f"+proj=tmerc +lat_0={origin[1]!r} +lon_0={origin[0]!r} +k=1 +ellps=WGS84 +units=m +no_defs +type=crs")
     else:
-        raise Invalid("placement.empty", "say a crs, or an origin for data in local metres")
+        raise Invalid("placement.empty", "Give a crs, or an origin for data in local metres.")
     x0, y0, x1, y1 = own
     there = _placed(system, (x0, y0, x1, y1))
     turned = _placed(system, (y0, x0, y1, x1))
     inside = there is not None and _inside(system, there)
     swapped = not inside and crs is not None and turned is not None and _inside(system, turned)
     if there is None:
-        hint = "; with east and north exchanged they would lie in its area" if swapped else ""
-        raise Invalid("placement.nowhere", f"these numbers lie nowhere in {system.name}{hint}", is_swapped=swapped)
+        hint = "; with east and north exchanged they would be in its area" if swapped else ""
+        raise Invalid("placement.nowhere", f"These numbers are nowhere in {system.name}{hint}.", is_swapped=swapped)
     return Landing(there, inside, swapped)
 
 
@@ -115,7 +115,9 @@ def _parsed(text: str) -> CRS:
     try:
         return CRS.from_user_input(text).to_2d()
     except CRSError as error:
-        raise Invalid("placement.crs", f"there is no coordinate system {text[:80]!r}", crs=text[:80]) from error
+        raise Invalid(
+            "placement.crs", f"There is no coordinate system {text[:80]!r}; write AUTHORITY:CODE, for example EPSG:5186.", crs=text[:80]
+        ) from error
 
 
 def _placed(system: CRS, own: Numbers) -> Box | None:

@@ -94,7 +94,7 @@ def stage(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None = No
     name = check_name(name)
     _check_size(ex, name, size)
     if sha256 is not None and not _SHA256.fullmatch(sha256):
-        raise Invalid("upload.sha256", "sha256 must be 64 hexadecimal digits in lower case", sha256=str(sha256)[:80])
+        raise Invalid("upload.sha256", "`sha256` must be 64 hexadecimal digits in lower case.", sha256=str(sha256)[:80])
     known = _known(ex, by, name, size, sha256)
     if known is not None:
         return known
@@ -139,16 +139,16 @@ def sign_parts(ex: Exchange, by: Actor, upload_id: str, parts: Sequence[PartRequ
     authority.member(by)
     upload = _open(get(ex, by, upload_id))
     if not 1 <= len(parts) <= PARTS_A_CALL:
-        raise Invalid("upload.parts", f"ask for 1 to {PARTS_A_CALL} parts at a time, not {len(parts)}", parts=len(parts))
+        raise Invalid("upload.parts", f"Ask for 1 to {PARTS_A_CALL} parts at a time, not {len(parts)}.", parts=len(parts))
     for part in parts:
         if not 1 <= part.number <= upload.parts:
-            raise Invalid("upload.part", f"{upload.name} has parts 1 to {upload.parts}, not {part.number}", number=part.number)
+            raise Invalid("upload.part", f"{upload.name} has parts 1 to {upload.parts}, not {part.number}.", number=part.number)
         if part.size != upload.size_of(part.number):
-            message = f"part {part.number} has {upload.size_of(part.number)} bytes, not {part.size}"
+            message = f"Part {part.number} has {upload.size_of(part.number)} bytes, not {part.size}."
             raise Invalid("upload.part", message, number=part.number, size=part.size)
         if not _SHA256.fullmatch(part.sha256):
             raise Invalid(
-                "upload.part", f"the sha256 of part {part.number} must be 64 hexadecimal digits in lower case", number=part.number
+                "upload.part", f"The sha256 of part {part.number} must be 64 hexadecimal digits in lower case.", number=part.number
             )
     key, store_id = upload.store_key, upload.store_upload_id
     return [ex.store.presign_part(key, store_id, p.number, size=p.size, sha256=p.sha256, expires_s=PART_SECONDS) for p in parts]
@@ -168,13 +168,13 @@ def received(ex: Exchange, by: Actor, upload_id: str) -> Sequence[Part]:
     try:
         arrived: Sequence[Part] = _store(ex.store.parts, upload.store_key, upload.store_upload_id)
         return arrived
-    except ObjectMissing:  # joined already by a call that died before it could say so: there is nothing to send, only to complete
+    except ObjectMissing:  # joined already by a call that died before it could answer: there is nothing to send, only to complete
         info = _store(ex.store.stat, Area.STAGING, upload.store_key)
         return everything if info is not None and info.size == upload.size else []
 
 
 def complete(ex: Exchange, by: Actor, upload_id: str) -> Upload:
-    """Join the parts. Said again, also after a crash in between, it answers the same.
+    """Join the parts. Called again, also after a crash in between, it answers the same.
 
     Raises: NotFound, Denied, Conflict (`upload.incomplete` with the missing numbers, `upload.closed`, `upload.lost`), Unavailable.
     """
@@ -256,7 +256,7 @@ def check_name(name: str) -> str:
         raise Invalid("upload.name", error.message) from error
     segments = text.split("/")
     if any(segment in ("", ".", "..") or len(segment.encode()) > 255 for segment in segments) or "\\" in text or "\n" in text:
-        raise Invalid("upload.name", f"{text[:80]!r} must be a file name or a relative path with `/`, without `..`", name=text[:80])
+        raise Invalid("upload.name", f"{text[:80]!r} must be a file name or a relative path with `/`, without `..`.", name=text[:80])
     return text
 
 
@@ -281,9 +281,9 @@ def _known(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None) ->
 
 def _check_size(ex: Exchange, name: str, size: int) -> None:
     if size < 1:
-        raise Invalid("upload.empty", f"{name} is empty; there is nothing to upload", name=name)
+        raise Invalid("upload.empty", f"{name} is empty; there is nothing to upload.", name=name)
     if size > ex.settings.max_upload_bytes:
-        message = f"{name} has {size} bytes; at most {ex.settings.max_upload_bytes} are taken. Split it, or ask the operator"
+        message = f"{name} has {size} bytes; at most {ex.settings.max_upload_bytes} are taken. Split it, or ask the operator."
         raise Invalid("upload.too_large", message, name=name, size=size, limit=ex.settings.max_upload_bytes)
 
 
@@ -291,24 +291,24 @@ def _check_room(ex: Exchange, size: int) -> None:
     if ex.settings.store != "directory":
         return
     disk = shutil.disk_usage(ex.settings.store_dir)
-    # Parts lie beside the joined file for a moment.
+    # Parts are beside the joined file for a moment.
     if disk.free - 2 * size < KEPT_FREE * disk.total:
         raise Unavailable(
-            "store.full", f"the disk of the store has no room for {size} bytes; nothing was changed, tell the operator", size=size
+            "store.full", f"The disk of the store has no room for {size} bytes; nothing was changed. Ask the operator for room.", size=size
         )
 
 
 def _join(ex: Exchange, upload: Upload) -> None:
-    """Have the store join the parts, and be sure that what lies there then has the promised size."""
+    """Have the store join the parts, and be sure that the joined object has the promised size."""
     try:
         parts = _store(ex.store.parts, upload.store_key, upload.store_upload_id)
     except ObjectMissing:
-        _check_joined(ex, upload)  # an earlier call joined them and died before it could say so
+        _check_joined(ex, upload)  # an earlier call joined them and died before it could answer
         return
     there = {part.number: part.size for part in parts}
     missing = [number for number in range(1, upload.parts + 1) if there.get(number) != upload.size_of(number)]
     if missing or len(there) != upload.parts:
-        message = f"{len(missing)} of {upload.parts} parts of {upload.name} have not arrived; send them and complete again"
+        message = f"{len(missing)} of {upload.parts} parts of {upload.name} have not arrived; send them and complete again."
         raise Conflict("upload.incomplete", message, missing=missing[:PARTS_A_CALL])
     failpoints.hit("upload.before_join")
     with suppress(ObjectMissing):  # another call was faster
@@ -321,13 +321,13 @@ def _check_joined(ex: Exchange, upload: Upload) -> None:
     if info is None or info.size != upload.size:
         found = "nothing" if info is None else f"{info.size} bytes"
         raise Conflict(
-            "upload.lost", f"the store holds {found} of {upload.name}, not {upload.size} bytes; upload it again", upload=upload.id
+            "upload.lost", f"The store holds {found} of {upload.name}, not {upload.size} bytes; upload it again.", upload=upload.id
         )
 
 
 def _open(upload: Upload) -> Upload:
     if upload.state != "open":
-        raise Conflict("upload.closed", f"upload {upload.id} is {upload.state}", upload=upload.id, state=upload.state)
+        raise Conflict("upload.closed", f"Upload {upload.id} is {upload.state}; begin a new one.", upload=upload.id, state=upload.state)
     return upload
 
 
@@ -341,7 +341,7 @@ def _store(call: Any, *arguments: Any) -> Any:
     try:
         return call(*arguments)
     except StoreUnavailable as error:
-        raise Unavailable("store.unavailable", "the object store does not answer; nothing was changed, try again") from error
+        raise Unavailable("store.unavailable", "The object store does not answer; nothing was changed, try again.") from error
 
 
 def _find(conn: Connection, by: Actor, upload_id: str) -> Upload:

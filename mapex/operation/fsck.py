@@ -39,7 +39,7 @@ def check(ex: Exchange, *, deep: bool = False) -> list[Check]:
         found = {
             "I1": ("what was acknowledged in the log is stored", invariants.lost(conn)),
             "I2": ("one key had one effect", invariants.repeated(conn)),
-            "I3": ("money sums to zero, balances are what their entries say, no wallet is negative", invariants.unbalanced(conn)),
+            "I3": ("money sums to zero, balances are the sums of their entries, no wallet is negative", invariants.unbalanced(conn)),
             "I4": ("orders, quotes, entitlements, money and log agree; grants and log agree", invariants.disagreeing(ex, conn)),
             "I5": ("every published tile has its object" + (" with its sha256" if deep else ""), compared.wrong),
             "I6": ("nothing unpublished is listed, sold or granted", invariants.leaked(conn)),

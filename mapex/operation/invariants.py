@@ -1,6 +1,6 @@
 """The questions behind `mapex fsck`: SQL that names what breaks an invariant; an intact exchange answers with nothing.
 
-They look only at what is stored, never at what the services would say, so that they find what happened behind the services' back.
+They look only at what is stored, never at what the services would answer, so that they find what happened behind the services' back.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def _member(conn: Connection, name: str) -> str:
 
 
 def lost(conn: Connection) -> list[Offender]:
-    """I1: what the log says happened, and is not stored."""
+    """I1: what is in the log as done, and is not stored."""
 
     def gone(action: str, member: str, table: str) -> list[Offender]:
         key = _member(conn, member)
         return _ask(
             conn,
-            f"event {{0}} {action} speaks of {member} {{1}}, which is not there",
+            f"event {{0}} {action} names {member} {{1}}, which is not there",
             f"SELECT a.seq, {key} FROM audit_event a LEFT JOIN {table} t ON t.id = {key} WHERE a.action = :action AND t.id IS NULL",
             action=action,
         )
@@ -112,7 +112,7 @@ def unbalanced(conn: Connection) -> list[Offender]:
         ),
         *_ask(
             conn,
-            "account {0} says {1} and its entries {2}",
+            "account {0} has the balance {1} and its entries sum to {2}",
             "SELECT a.id, a.balance, COALESCE(SUM(e.amount), 0) FROM ledger_account a LEFT JOIN ledger_entry e ON e.account_id = a.id "
             "GROUP BY a.id, a.balance HAVING a.balance <> COALESCE(SUM(e.amount), 0)",
         ),
@@ -132,7 +132,7 @@ def disagreeing(ex: Exchange, conn: Connection) -> list[Offender]:
         ),
         *_ask(
             conn,
-            "order {0} costs {1} KRW, its quote said {2}",
+            "order {0} costs {1} KRW and its quote {2}",
             "SELECT o.id, o.total, q.total FROM purchase_order o JOIN quote q ON q.id = o.quote_id "
             "WHERE o.total <> q.total OR o.subtotal + o.vat <> o.total",
         ),

@@ -74,9 +74,9 @@ def _fault(ex: Exchange, named: _Named, stored: ObjectInfo | None, *, deep: bool
     if stored is None:
         return f"object {named.key} of a published {kind} is missing"
     if not named.least_bytes == named.most_bytes == stored.size:
-        return f"object {named.key} has {stored.size} bytes and its {kind} says {named.most_bytes}"
+        return f"object {named.key} has {stored.size} bytes and its {kind} names {named.most_bytes}"
     if deep and (found := _sha256(ex, named.key)) != named.sha256:
-        return f"object {named.key} has sha256 {found} and its {kind} says {named.sha256}"
+        return f"object {named.key} has sha256 {found} and its {kind} names {named.sha256}"
     return None
 
 

@@ -51,7 +51,7 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
 
     Raises:
         Denied: `invitation.foreign`. Invalid: `person.*`. NotFound: `org.unknown`.
-        Conflict: `person.exists`; told only where the inviter may see that person.
+        Conflict: `person.exists`, only where the inviter may see that person.
     """
     email = check_email(email)
     check_role(role, org)
@@ -63,7 +63,7 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
         org_id = find_org(conn, org).id if org else None
         known = conn.execute(select(schema.person.c.org_id).where(schema.person.c.email == email)).first()
         if known is not None and (by is None or authority.sees_all(by) or known.org_id == org_id):
-            raise Conflict("person.exists", f"{email} exists already", email=email)
+            raise Conflict("person.exists", f"{email} exists already.", email=email)
         row = schema.invitation.c
         same = row.org_id.is_(None) if org_id is None else row.org_id == org_id
         conn.execute(update(schema.invitation).where(row.email == email, same, row.ended_ns.is_(None)).values(ended_ns=now))
@@ -159,7 +159,7 @@ def _check_reach(by: Actor | None, org: str, role: str) -> None:
         return
     authority.member(by)
     if role != "member" or org != by.org_slug:
-        raise Denied("invitation.foreign", "members invite members of their own organisation; ask the operator for anybody else")
+        raise Denied("invitation.foreign", "Members invite members of their own organisation; ask the operator for anybody else.")
 
 
 def _find(conn: Connection, ex: Exchange, secret: str) -> Invitation:
@@ -172,7 +172,7 @@ def _find(conn: Connection, ex: Exchange, secret: str) -> Invitation:
 
 
 def _unknown() -> NotFound:
-    return NotFound("invitation.unknown", "this invitation was used, taken back, or has expired; ask for a new one")
+    return NotFound("invitation.unknown", "This invitation was used, taken back, or has expired; ask for a new one.")
 
 
 def _rows() -> Any:

@@ -77,7 +77,7 @@ def add_org(ex: Exchange, by: Actor | None, slug: str, name: str = "") -> Org:
 
     def work(conn: Connection) -> Org:
         if conn.execute(select(schema.organisation.c.id).where(schema.organisation.c.slug == slug)).first():
-            raise Conflict("org.exists", f"an organisation {slug!r} exists already", slug=slug)
+            raise Conflict("org.exists", f"An organisation {slug!r} exists already.", slug=slug)
         conn.execute(insert(schema.organisation).values(id=org.id, slug=slug, name=org.name, state=org.state, created_ns=org.created_ns))
         log.append(conn, ex, by, log.AuditEntry(log.Action.ORG_ADDED, owner=slug, details={"name": org.name}))
         return org
@@ -98,7 +98,7 @@ def find_org(conn: Connection, slug: str) -> Org:
     """
     row = conn.execute(select(schema.organisation).where(schema.organisation.c.slug == slug)).mappings().first()
     if row is None:
-        raise NotFound("org.unknown", "there is no such organisation")
+        raise NotFound("org.unknown", "There is no such organisation.")
     return _org(row)
 
 
@@ -115,7 +115,7 @@ def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
     with db.begin(ex) as conn:
         org = find_org(conn, slug)
         if org.state == state:
-            return org  # said twice: nothing changes, nothing is logged
+            return org  # set before: nothing changes, nothing is logged
         conn.execute(update(schema.organisation).where(schema.organisation.c.slug == slug).values(state=state))
         shown.show_org(conn, org.id, active=state == "active")
         log.append(conn, ex, by, log.AuditEntry(action, owner=slug))
@@ -159,7 +159,7 @@ def enter_person(
     Raises: NotFound (`org.unknown`), Conflict (`person.exists`).
     """
     if conn.execute(select(schema.person.c.id).where(schema.person.c.email == email)).first():
-        raise Conflict("person.exists", f"{email} exists already", email=email)
+        raise Conflict("person.exists", f"{email} exists already.", email=email)
     row = {
         "id": ids.new("per"),
         "email": email,
@@ -210,7 +210,7 @@ def persons(ex: Exchange, by: Actor | None = None) -> Sequence[Person]:
 def set_language(ex: Exchange, by: Actor, language: str) -> None:
     """Remember the language of the pages for a person (`ko` or `en`)."""
     if language not in ("ko", "en"):
-        raise Invalid("person.language", f"language must be ko or en, not {language!r}", language=language)
+        raise Invalid("person.language", f"`language` must be ko or en, not {language!r}.", language=language)
     with db.begin(ex) as conn:
         conn.execute(update(schema.person).where(schema.person.c.id == by.person_id).values(language=language))
 
@@ -267,7 +267,7 @@ def check_email(email: str) -> str:
     """
     email = email.strip().lower()
     if not _EMAIL.fullmatch(email):
-        raise Invalid("person.email", f"{email[:80]!r} is no e-mail address", email=email[:80])
+        raise Invalid("person.email", f"{email[:80]!r} is no e-mail address.", email=email[:80])
     return email
 
 
@@ -277,9 +277,9 @@ def check_role(role: str, org: str) -> None:
     Raises: Invalid: `person.role`, `person.org`.
     """
     if role not in authority.ROLES:
-        raise Invalid("person.role", f"role must be one of {', '.join(authority.ROLES)}, not {role!r}", role=role)
+        raise Invalid("person.role", f"`role` must be one of {', '.join(authority.ROLES)}, not {role!r}.", role=role)
     if (role == "member") != bool(org):
-        raise Invalid("person.org", "a member needs an organisation; auditors and operators have none", role=role, org=org)
+        raise Invalid("person.org", "A member needs an organisation; auditors and operators have none.", role=role, org=org)
 
 
 def check_slug(slug: str) -> str:
@@ -288,7 +288,7 @@ def check_slug(slug: str) -> str:
     Raises: Invalid: not 1 to 63 of a-z, 0-9 and inner hyphens.
     """
     if not _SLUG.fullmatch(slug):
-        raise Invalid("slug.malformed", f"{slug[:80]!r} must be 1 to 63 of a-z, 0-9 and inner hyphens", slug=slug[:80])
+        raise Invalid("slug.malformed", f"{slug[:80]!r} must be 1 to 63 of a-z, 0-9 and inner hyphens.", slug=slug[:80])
     return slug
 
 
@@ -303,7 +303,7 @@ def select_persons() -> Any:
 def _find_person(conn: Connection, condition: Any) -> Person:
     row = conn.execute(select_persons().where(condition)).mappings().first()
     if row is None:
-        raise NotFound("person.unknown", "there is no such person")
+        raise NotFound("person.unknown", "There is no such person.")
     return person_of(row)
 
 
@@ -335,5 +335,5 @@ def state_action(state: str, suspended: log.Action, resumed: log.Action) -> log.
     Raises: Invalid: `state.unknown`.
     """
     if state not in ("active", "suspended"):
-        raise Invalid("state.unknown", f"state must be active or suspended, not {state!r}", state=state)
+        raise Invalid("state.unknown", f"`state` must be active or suspended, not {state!r}.", state=state)
     return suspended if state == "suspended" else resumed

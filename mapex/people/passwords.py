@@ -25,9 +25,9 @@ def hashed(password: str) -> str:
     Raises: Invalid: shorter than 12 or longer than 256 characters. Unavailable: too many at once.
     """
     if len(password) < MIN_PASSWORD:
-        raise Invalid("password.short", f"a password needs at least {MIN_PASSWORD} characters")
+        raise Invalid("password.short", f"A password needs at least {MIN_PASSWORD} characters.")
     if len(password) > MAX_PASSWORD:
-        raise Invalid("password.long", f"a password has at most {MAX_PASSWORD} characters")
+        raise Invalid("password.long", f"A password has at most {MAX_PASSWORD} characters.")
     from argon2 import PasswordHasher
 
     with _a_turn():
@@ -38,7 +38,7 @@ def hashed(password: str) -> str:
 def _a_turn() -> Iterator[None]:
     """One of the few places for password work; refuses after a while instead of piling up memory."""
     if not _hashing.acquire(timeout=LOGIN_WAIT_SECONDS):
-        raise Unavailable("login.busy", "too many log-ins at once; try again in a moment")
+        raise Unavailable("login.busy", "Too many log-ins at once; try again in a moment.")
     try:
         yield
     finally:

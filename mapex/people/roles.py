@@ -21,7 +21,7 @@ from mapex.people.participants import Person, check_email, check_role, find_org,
 def set_role(ex: Exchange, by: Actor | None, email: str, role: str, *, org: str = "") -> Person:
     """Give a person another role, in the organisation with slug `org` if it is that of a member; effective on the next request.
 
-    All sessions of the person end and all API tokens are revoked. The same role said again changes nothing.
+    All sessions of the person end and all API tokens are revoked. The same role given again changes nothing.
 
     Raises: Denied, NotFound (`person.unknown`, `org.unknown`), Invalid (`person.role`, `person.org`), Conflict (`operator.last`).
     """
@@ -60,7 +60,7 @@ def set_state(ex: Exchange, by: Actor | None, email: str, state: str) -> Person:
     with db.begin(ex) as conn:
         person = find_person(conn, email)
         if person.state == state:
-            return person  # said twice: nothing changes, nothing is logged
+            return person  # set before: nothing changes, nothing is logged
         if state != "active":
             _keep_an_operator(conn, person)
         values = {"state": state, "session_key": secrets.token_hex(32)}
@@ -77,4 +77,4 @@ def _keep_an_operator(conn: Connection, leaving: Person) -> None:
     person = schema.person.c
     others = select(func.count()).where(person.role == "operator", person.state == "active", person.id != leaving.id)
     if not conn.execute(others).scalar_one():
-        raise Conflict("operator.last", f"{leaving.email} is the only active operator; make another one first", email=leaving.email)
+        raise Conflict("operator.last", f"{leaving.email} is the only active operator; make another one first.", email=leaving.email)

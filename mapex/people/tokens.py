@@ -50,14 +50,14 @@ def create(
     chosen = tuple(dict.fromkeys(scopes))
     unknown = [scope for scope in chosen if scope not in SCOPES]
     if unknown or not chosen:
-        raise Invalid("token.scope", f"scopes are {', '.join(SCOPES)}, not {', '.join(unknown) or 'none'}", scopes=unknown)
+        raise Invalid("token.scope", f"Scopes are {', '.join(SCOPES)}, not {', '.join(unknown) or 'none'}.", scopes=unknown)
     if not 1 <= days <= MAX_TOKEN_DAYS:
-        raise Invalid("token.days", f"a token lives 1 to {MAX_TOKEN_DAYS} days, not {days}", days=days)
+        raise Invalid("token.days", f"A token lives 1 to {MAX_TOKEN_DAYS} days, not {days}.", days=days)
     person_id = person.id if isinstance(person, Person) else person.person_id
     if by is not None and by.person_id != person_id:
         authority.operator(by)
     if by is not None and "*" not in by.scopes and not set(chosen) <= by.scopes:
-        raise Invalid("token.scope", "a limited token cannot make a wider one", scopes=list(chosen))
+        raise Invalid("token.scope", "A limited token cannot make a wider one; name scopes that it has itself.", scopes=list(chosen))
     token_id = ids.new("tok")
     secret = f"mpx_{token_id.removeprefix('tok_')}_{secrets.token_urlsafe(32)}"
     now = ex.now()
@@ -98,7 +98,7 @@ def revoke(ex: Exchange, by: Actor, token_id: str) -> None:
         these = update(schema.api_token).where(row.id == token_id, row.revoked_ns.is_(None), *whose)
         person_id = conn.execute(these.values(revoked_ns=ex.now()).returning(row.person_id)).scalar()
         if person_id is None:
-            raise NotFound("token.unknown", "there is no such token")
+            raise NotFound("token.unknown", "There is no such token.")
         person = person_of(conn.execute(select_persons().where(schema.person.c.id == person_id)).mappings().one())
         entry = log.AuditEntry(log.Action.TOKEN_REVOKED, owner=person.org_slug, details={"subject": person.email, "token": token_id})
         log.append(conn, ex, by, entry)

@@ -1,10 +1,10 @@
 """How good and how fresh a layer is: two numbers from what its ingest counted, by a rule that anybody can check.
 
-*Quality* says how completely and cleanly the records of the files became tiles, in percent of the records that were read. A record
-that was placed counts 1; one that was placed with a warning counts 1/2; one that has no place or was rejected counts 0. It says
-nothing about how exact the survey was: nobody measured that here.
+*Quality* is how completely and cleanly the records of the files became tiles, in percent of the records that were read. A record
+that was placed counts 1; one that was placed with a warning counts 1/2; one that has no place or was rejected counts 0. How
+exact the survey was is not in it: nobody measured that here.
 
-*Freshness* is the number of whole days since the newest capture in the layer, or, when no file says when it was captured, since the
+*Freshness* is the number of whole days since the newest capture in the layer, or, when no file holds the time of its capture, since the
 version was published.
 """
 

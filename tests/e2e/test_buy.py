@@ -495,7 +495,7 @@ def test_downloaded_archive_holds_what_was_sold(market: Market, tmp_path: Path) 
             body = archive.read(file["path"])
             assert hashlib.sha256(body).hexdigest() == file["sha256"] and len(body) == file["size"]
             assert file["licence"] in ("research", "commercial") and file["attribution"]
-    log = audit_log.events(market.site.ex, market.buyer, audit_log.Filter(action="access.granted"), limit=100)
+    log = audit_log.events(market.site.ex, market.buyer, audit_log.EventFilter(action="access.granted"), limit=100)
     assert len(log.events) == 4
 
 

@@ -161,7 +161,7 @@ def test_other_formats_go_the_same_way(
     expect(buyer.locator("#review")).to_be_visible()
     buy(buyer)
     files = download(buyer, tmp_path / "order.zip")
-    log = audit_log.events(site.ex, actor(site, AUDITOR), audit_log.Filter(action="access.granted", org="dongil"), limit=1000)
+    log = audit_log.events(site.ex, actor(site, AUDITOR), audit_log.EventFilter(action="access.granted", org="dongil"), limit=1000)
     assert len(log.events) == len(files) > 0
     if is_footage:
         assert {event.permit for event in log.events} == {"P-1"}

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mapex.audit import log
-from mapex.audit.log import Filter
+from mapex.audit.log import EventFilter
 from mapex.errors import Conflict
 from mapex.offers import offers
 from mapex.orders import ledger, orders
@@ -313,4 +313,4 @@ def test_everything_of_a_filter_is_exported(market: Market) -> None:
         page.click("text=Download as JSON")
     events = json.loads(waiting.value.path().read_text())["events"]
     assert [event["action"] for event in events] == ["offer.published"] * 3
-    assert len(events) == len(log.events(site.ex, market.seller, Filter(action="offer.published")).events)
+    assert len(events) == len(log.events(site.ex, market.seller, EventFilter(action="offer.published")).events)

@@ -413,7 +413,7 @@ def test_published_tiles_are_on_the_map_of_others(working: Site, tmp_path: Path)
     expect(other.locator("[name=kind][value=sidewalk]")).to_be_visible()
     by = participants.get_person(working.ex, email=SELLER)
     assert by
-    events = log.events(working.ex, by.actor, log.Filter(action="version.published")).events
+    events = log.events(working.ex, by.actor, log.EventFilter(action="version.published")).events
     assert len(events) == 1
     page.on("dialog", lambda dialog: dialog.accept())
     page.click("#withdraw")

@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from mapex.audit import log as audit_log
-from mapex.audit.log import Action, Filter
+from mapex.audit.log import Action, EventFilter
 from mapex.errors import MapexError
 from mapex.orders import ledger
 from mapex.people import invitations, participants, tokens
@@ -67,7 +67,7 @@ def set_language() -> Response:
 def log() -> str:
     """What the own organisation did and what was done with its data, newest first, with a filter in the address."""
     given = {name: request.args.get(name, "").strip() for name in (*WORDS, *TIMES)}
-    wanted = Filter(**{name: given[name] for name in WORDS}, from_ns=when(given["from"]), to_ns=when(given["to"]))
+    wanted = EventFilter(**{name: given[name] for name in WORDS}, from_ns=when(given["from"]), to_ns=when(given["to"]))
     after = request.args.get("after", "")
     page = audit_log.events(exchange(), current_actor(), wanted, after=entry_number(after), limit=PAGE)
     chosen = {name: value for name, value in given.items() if value}

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from mapex.audit.log import Filter
+from mapex.audit.log import EventFilter
 from mapex.errors import Invalid
 from mapex.times import KST, NS, ns_from_iso
 
@@ -33,7 +33,7 @@ class Asked:
         return " ".join(f'{name}:"{value}"' if re.search(r"\s", value) else f"{name}:{value}" for name, value in self.words)
 
     @property
-    def filter(self) -> Filter:
+    def filter(self) -> EventFilter:
         """What the service understands.
 
         Raises: Invalid: `time.malformed`.
@@ -44,7 +44,7 @@ class Asked:
                 plain[f"{name}_ns"] = ns_from_text(value)
             else:
                 plain[("person" if "@" in value else "org") if name == "actor" else name] = value
-        return Filter(**plain)
+        return EventFilter(**plain)
 
     @property
     def api(self) -> str:
@@ -100,6 +100,6 @@ def iso_kst(at_ns: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000).astimezone(KST).isoformat()
 
 
-def _plain(wanted: Filter) -> dict[str, str | int]:
-    values = {name: getattr(wanted, name) for name in Filter.__dataclass_fields__}
+def _plain(wanted: EventFilter) -> dict[str, str | int]:
+    values = {name: getattr(wanted, name) for name in EventFilter.__dataclass_fields__}
     return {name: value for name, value in values.items() if value not in ("", None)}

@@ -72,7 +72,7 @@ def _frame() -> Any:
 
 
 def segments(west: int = -HALF, east: int = HALF) -> Iterator[Segment]:
-    """The streets of the raster whose column numbers lie between `west` and `east`."""
+    """The streets of the raster whose column numbers are between `west` and `east`."""
     for i in range(west, east + 1):
         for j in range(-HALF, HALF + 1):
             x, y = i * STEP, j * STEP

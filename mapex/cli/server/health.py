@@ -22,7 +22,7 @@ LEAST_FREE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
-    """One thing looked at: `state` is ok, warning or missing; `fix` says what to do."""
+    """One thing looked at: `state` is ok, warning or missing; `fix` is what to do."""
 
     name: str
     state: str
@@ -53,7 +53,7 @@ def _packages() -> Symptom:
     if found:
         message = f"{', '.join(found)} come from another distribution."
         return Symptom("packages", "missing", message, "Remove it (pip uninstall web.py, for example).")
-    return Symptom("packages", "ok", "mapex, tiles, web and ingest lie beside each other.")
+    return Symptom("packages", "ok", "mapex, tiles, web and ingest are beside each other.")
 
 
 def _extras() -> list[Symptom]:

@@ -13,7 +13,7 @@ from mapex.errors import Unavailable
 from mapex.exchange import Exchange
 
 SECONDS_TO_END = 20
-"""How long a child may go on with what it is answering when it is told to end."""
+"""How long a child may go on with what it is answering when it is asked to end."""
 
 
 def serve(ex: Exchange, *, processes: int, threads: int) -> None:
@@ -30,7 +30,7 @@ def serve(ex: Exchange, *, processes: int, threads: int) -> None:
         from granian.constants import HTTPModes, Interfaces
         from granian.log import LogLevels
     except ImportError as error:
-        raise Unavailable("serve.granian", 'granian is not installed; run: pip install "mapex[scale]"') from error
+        raise Unavailable("serve.granian", 'Granian is not installed; run `pip install "mapex[scale]"`.') from error
     import web  # once, before the fork: the children share the memory of the code  # noqa: F401
 
     server = Granian(

@@ -72,7 +72,7 @@ def ended(process: subprocess.Popen[bytes]) -> int:
 
 def events(ex: Exchange, action: log.Action) -> list[Any]:
     auditor = a_person(ex, role="auditor", email=f"auditor-{ex.now()}@audit.example")
-    return list(log.events(ex, auditor, log.Filter(action=str(action))).events)
+    return list(log.events(ex, auditor, log.EventFilter(action=str(action))).events)
 
 
 def converged(ex: Exchange, actor: Actor, version: versions.Version, manifest: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from mapex.audit import log as audit_log
-from mapex.audit.log import Action, AuditEntry, Filter
+from mapex.audit.log import Action, AuditEntry, EventFilter
 from mapex.database import db, schema
 from mapex.errors import Invalid
 from mapex.exchange import Actor, Exchange
@@ -96,12 +96,12 @@ def test_a_row_commits_to_its_canonical_payload_with_a_salt_of_its_own(exchange:
 def test_auditor_sees_all_and_each_reading_is_logged(exchange: Exchange) -> None:
     auditor = a_person(exchange, role="auditor")
     log(exchange, a_person(exchange, "dongil"), AuditEntry(Action.ORDER_PLACED))
-    first = audit_log.events(exchange, auditor, Filter(action="order.placed"))
+    first = audit_log.events(exchange, auditor, EventFilter(action="order.placed"))
     assert [event.action for event in first.events] == ["order.placed"]
-    (reading,) = audit_log.events(exchange, auditor, Filter(action="audit.read")).events
+    (reading,) = audit_log.events(exchange, auditor, EventFilter(action="audit.read")).events
     assert reading.person == auditor.email
     assert reading.payload["filter"] == {"action": "order.placed"}
-    assert len(audit_log.events(exchange, auditor, Filter(action="audit.read")).events) == 2
+    assert len(audit_log.events(exchange, auditor, EventFilter(action="audit.read")).events) == 2
 
 
 def test_member_sees_own_deeds_and_deeds_on_own_data_only(exchange: Exchange) -> None:
@@ -116,27 +116,27 @@ def test_member_sees_own_deeds_and_deeds_on_own_data_only(exchange: Exchange) ->
     assert seen(buyer) == [("access.granted", buyer.email)]
     assert seen(seller) == [("dataset.created", seller.email), ("access.granted", "")]
     assert seen(stranger) == []
-    assert buyer.email not in repr(audit_log.events(exchange, seller, Filter(action="access.granted")).events)
+    assert buyer.email not in repr(audit_log.events(exchange, seller, EventFilter(action="access.granted")).events)
 
 
 def test_a_foreign_person_is_not_found_by_name(exchange: Exchange) -> None:
     seller, buyer = a_person(exchange, "hanbit"), a_person(exchange, "dongil")
     log(exchange, buyer, AuditEntry(Action.ACCESS_GRANTED, dataset="seoul", owner="hanbit", tile="01"))
-    assert audit_log.events(exchange, seller, Filter(person=buyer.email)).events == []
+    assert audit_log.events(exchange, seller, EventFilter(person=buyer.email)).events == []
 
 
 @pytest.mark.parametrize(
     ("wanted", "count"),
     [
-        (Filter(dataset="seoul"), 3),
-        (Filter(dataset="busan"), 0),
-        (Filter(tile="02"), 1),
-        (Filter(org="dongil", action="access.granted"), 3),
-        (Filter(owner="hanbit", purpose="research", permit="P-1"), 3),
-        (Filter(layer="photos"), 3),
+        (EventFilter(dataset="seoul"), 3),
+        (EventFilter(dataset="busan"), 0),
+        (EventFilter(tile="02"), 1),
+        (EventFilter(org="dongil", action="access.granted"), 3),
+        (EventFilter(owner="hanbit", purpose="research", permit="P-1"), 3),
+        (EventFilter(layer="photos"), 3),
     ],
 )
-def test_filters_narrow(exchange: Exchange, wanted: Filter, count: int) -> None:
+def test_filters_narrow(exchange: Exchange, wanted: EventFilter, count: int) -> None:
     entry = AuditEntry(Action.ACCESS_GRANTED, dataset="seoul", layer="photos", owner="hanbit", purpose="research", permit="P-1")
     log(exchange, a_person(exchange, "dongil"), *(replace(entry, tile=tile) for tile in ("01", "02", "03")))
     assert len(audit_log.events(exchange, a_person(exchange, role="auditor"), wanted).events) == count
@@ -145,9 +145,9 @@ def test_filters_narrow(exchange: Exchange, wanted: Filter, count: int) -> None:
 def test_times_are_half_open(exchange: Exchange) -> None:
     auditor = a_person(exchange, role="auditor")
     log(exchange, auditor, AuditEntry(Action.ORDER_PLACED))
-    (event,) = audit_log.events(exchange, auditor, Filter(action="order.placed")).events
+    (event,) = audit_log.events(exchange, auditor, EventFilter(action="order.placed")).events
     for from_ns, to_ns, count in ((event.at_ns, None, 1), (event.at_ns + 1, None, 0), (None, event.at_ns, 0), (None, event.at_ns + 1, 1)):
-        assert len(audit_log.events(exchange, auditor, Filter(action="order.placed", from_ns=from_ns, to_ns=to_ns)).events) == count
+        assert len(audit_log.events(exchange, auditor, EventFilter(action="order.placed", from_ns=from_ns, to_ns=to_ns)).events) == count
 
 
 def test_pages_cover_everything_once(exchange: Exchange) -> None:
@@ -156,7 +156,7 @@ def test_pages_cover_everything_once(exchange: Exchange) -> None:
     tiles: list[str] = []
     after = None
     while True:
-        page = audit_log.events(exchange, auditor, Filter(action="access.granted"), after=after, limit=10)
+        page = audit_log.events(exchange, auditor, EventFilter(action="access.granted"), after=after, limit=10)
         tiles += [event.tile for event in page.events]
         after = page.next
         if after is None:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from mapex.audit import figures, flags, log, proof
-from mapex.audit.log import Action, AuditEntry, Event, Filter
+from mapex.audit.log import Action, AuditEntry, Event, EventFilter
 from mapex.database import db, schema
 from mapex.errors import Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
@@ -51,23 +51,23 @@ def busy(exchange: Exchange) -> Exchange:
 
 
 FILTERS = (
-    Filter(),
-    Filter(person="one@dongil.example"),
-    Filter(action="access.granted"),
-    Filter(tile="1321220"),
-    Filter(permit="KR-1"),
-    Filter(flag="night"),
-    Filter(flag="refused"),
-    Filter(flag="any"),
-    Filter(org="nuri", purpose="research"),
-    Filter(from_ns=1_795_000_000 * 10**9),
-    Filter(to_ns=1_794_900_000 * 10**9),
-    Filter(action="no.such"),
+    EventFilter(),
+    EventFilter(person="one@dongil.example"),
+    EventFilter(action="access.granted"),
+    EventFilter(tile="1321220"),
+    EventFilter(permit="KR-1"),
+    EventFilter(flag="night"),
+    EventFilter(flag="refused"),
+    EventFilter(flag="any"),
+    EventFilter(org="nuri", purpose="research"),
+    EventFilter(from_ns=1_795_000_000 * 10**9),
+    EventFilter(to_ns=1_794_900_000 * 10**9),
+    EventFilter(action="no.such"),
 )
 
 
 @pytest.mark.parametrize("wanted", FILTERS, ids=str)
-def test_numbers_timeline_and_heat_agree_with_the_rows(busy: Exchange, wanted: Filter) -> None:
+def test_numbers_timeline_and_heat_agree_with_the_rows(busy: Exchange, wanted: EventFilter) -> None:
     auditor = a_person(busy, role="auditor")
     seen = figures.view(busy, auditor, wanted, limit=1000)
     rows = seen.page.events
@@ -97,11 +97,11 @@ def is_flagged(event: Event) -> bool:
 
 def test_night_needs_many_accesses_of_one_person_under_a_permit(busy: Exchange) -> None:
     auditor = a_person(busy, role="auditor")
-    found = log.events(busy, auditor, Filter(flag="night"), limit=1000).events
+    found = log.events(busy, auditor, EventFilter(flag="night"), limit=1000).events
     assert {event.person for event in found} == {"one@dongil.example"}
     assert len(found) == 60 >= flags.MANY_AT_NIGHT
     with pytest.raises(Invalid) as raised:
-        log.events(busy, auditor, Filter(flag="odd"))
+        log.events(busy, auditor, EventFilter(flag="odd"))
     assert raised.value.code == "audit.flag"
 
 
@@ -156,6 +156,6 @@ def test_the_whole_log_is_for_auditors_and_operators(busy: Exchange) -> None:
             ask()
         assert raised.value.code == "role.inspect"
     auditor = a_person(busy, role="auditor")
-    assert proof.entry(busy, auditor, 1).told["action"] == "org.added"
+    assert proof.entry(busy, auditor, 1).event["action"] == "org.added"
     with pytest.raises(NotFound):
         proof.entry(busy, auditor, 10**9)

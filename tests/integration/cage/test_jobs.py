@@ -155,7 +155,7 @@ def test_a_waiting_job_is_cancelled_at_once(exchange: Exchange, seller: Actor) -
     assert jobs.claim(exchange, "w") is None
     assert datasets.get_version(exchange, seller, "seoul").state == "failed"
     auditor = a_person(exchange, role="auditor")
-    assert len(log.events(exchange, auditor, log.Filter(action="job.cancelled")).events) == 1
+    assert len(log.events(exchange, auditor, log.EventFilter(action="job.cancelled")).events) == 1
 
 
 def test_a_running_job_hears_of_its_cancellation_and_stores_nothing(exchange: Exchange, seller: Actor) -> None:

@@ -194,7 +194,7 @@ def _drafted(ex: Exchange) -> int:
     from tests.support.exchange import a_person
 
     auditor = a_person(ex, role="auditor", email=f"auditor{ex.now()}@x.example")
-    return len(log.events(ex, auditor, log.Filter(action=str(log.Action.VERSION_DRAFTED))).events)
+    return len(log.events(ex, auditor, log.EventFilter(action=str(log.Action.VERSION_DRAFTED))).events)
 
 
 class _Away:

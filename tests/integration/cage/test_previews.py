@@ -207,7 +207,7 @@ def test_footage_is_shown_blurred_only_after_the_operator_saw_a_proof(exchange: 
     assert drafts.clear_footage(ex, None, ref, 1, "recording", CLEARED).handling_class == "pseudonymised"
     assert datasets.get_version(ex, by, ref, 1).manifest_sha256 != before
     auditor = a_person(ex, role="auditor")
-    assert len(log.events(ex, auditor, log.Filter(action=str(log.Action.FOOTAGE_CLEARED))).events) == 1
+    assert len(log.events(ex, auditor, log.EventFilter(action=str(log.Action.FOOTAGE_CLEARED))).events) == 1
     kinds = shown(ex, by, ref)
     assert set(kinds) == {"facts", "strip", "clip"}
     assert all(one.about["blurred"] is True for one in (*kinds["strip"], *kinds["clip"]))

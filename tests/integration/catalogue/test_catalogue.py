@@ -28,7 +28,7 @@ def seller(exchange: Exchange) -> Actor:
 
 
 def actions(ex: Exchange, action: str) -> int:
-    return len(log.events(ex, a_person(ex, role="auditor"), log.Filter(action=action)).events)
+    return len(log.events(ex, a_person(ex, role="auditor"), log.EventFilter(action=action)).events)
 
 
 def said(error: MapexError) -> tuple[str, str, dict[str, object]]:

@@ -44,7 +44,7 @@ def grants(ex: Exchange) -> int:
 
 def granted_events(ex: Exchange) -> list[log.Event]:
     auditor = a_person(ex, role="auditor")
-    return list(log.events(ex, auditor, log.Filter(action="access.granted"), limit=1000).events)
+    return list(log.events(ex, auditor, log.EventFilter(action="access.granted"), limit=1000).events)
 
 
 def footage(ex: Exchange, **permit: object) -> tuple[Market, str]:
@@ -133,7 +133,7 @@ def test_a_refused_grant_is_logged(exchange: Exchange) -> None:
     permits.set_state(exchange, None, "P-1", "suspended")
     refused(Denied, "permit.suspended", lambda: granting.grant(exchange, market.buyer, order_id, ids, holder_token=TOKEN))
     auditor = a_person(exchange, role="auditor")
-    [event] = log.events(exchange, auditor, log.Filter(action="access.refused")).events
+    [event] = log.events(exchange, auditor, log.EventFilter(action="access.refused")).events
     assert (event.payload["code"], event.payload["order"], event.payload["asked"]) == ("permit.suspended", order_id, 16)
 
 

@@ -335,7 +335,7 @@ def test_an_order_is_logged_once_with_its_total(exchange: Exchange) -> None:
     market = a_market(exchange)
     made = market.buy()
     auditor = a_person(exchange, role="auditor")
-    [event] = log.events(exchange, auditor, log.Filter(action="order.placed")).events
+    [event] = log.events(exchange, auditor, log.EventFilter(action="order.placed")).events
     assert (event.org, event.owner, event.dataset, event.purpose) == ("dongil", "hanbit", "streets", "research")
     assert (event.payload["order"], event.payload["total"]) == (made.id, made.total)
 

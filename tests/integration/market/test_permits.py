@@ -176,7 +176,9 @@ def test_only_operators_enter_and_stop_permits(exchange: Exchange) -> None:
             permits.set_state(exchange, by, permit.number, "suspended")
     operator = a_person(exchange, role="operator")
     permits.set_state(exchange, operator, permit.number, "suspended")
-    done = [(event.action, event.permit, event.owner) for event in log.events(exchange, operator, log.Filter(permit=permit.number)).events]
+    done = [
+        (event.action, event.permit, event.owner) for event in log.events(exchange, operator, log.EventFilter(permit=permit.number)).events
+    ]
     assert done == [("permit.suspended", permit.number, "dongil"), ("permit.added", permit.number, "dongil")]
 
 

@@ -57,7 +57,7 @@ def test_published_by_five_together_it_is_published_once(exchange: Exchange) -> 
     done = at_once([lambda: publish(exchange, seller)] * 5)
     assert sorted(publication.is_new for publication in done) == [False] * 4 + [True]
     auditor = a_person(exchange, role="auditor")
-    assert len(log.events(exchange, auditor, log.Filter(action="version.published")).events) == 1
+    assert len(log.events(exchange, auditor, log.EventFilter(action="version.published")).events) == 1
 
 
 def test_a_dataset_made_by_five_together_is_one(exchange: Exchange) -> None:
@@ -78,4 +78,4 @@ def test_an_upload_completed_by_five_together_is_logged_once(exchange: Exchange)
     done = at_once([lambda: uploads.complete(exchange, seller, upload.id)] * 5)
     assert {one.state for one in done} == {"complete"}, done
     auditor = a_person(exchange, role="auditor")
-    assert len(log.events(exchange, auditor, log.Filter(action="upload.completed")).events) == 1
+    assert len(log.events(exchange, auditor, log.EventFilter(action="upload.completed")).events) == 1

@@ -187,9 +187,9 @@ def test_only_named_users_may_download(exchange: Exchange) -> None:
     assert grants.grant(exchange, third, order.id, [tile])
     named_users.change(exchange, third, order.id, [])
     assert grants.grant(exchange, market.buyer, order.id, [tile])
-    log = audit_log.events(exchange, market.buyer, audit_log.Filter(action="order.named")).events
+    log = audit_log.events(exchange, market.buyer, audit_log.EventFilter(action="order.named")).events
     assert [event.payload["persons"] for event in log] == [[], [mate.email, third.email], [mate.email]]
-    assert len(audit_log.events(exchange, market.buyer, audit_log.Filter(action="access.refused")).events) == 2
+    assert len(audit_log.events(exchange, market.buyer, audit_log.EventFilter(action="access.refused")).events) == 2
     assert [one for one in fsck.check(exchange) if not one.ok] == []
 
 

@@ -98,7 +98,7 @@ def test_completing_twice_answers_the_same_and_logs_once(exchange: Exchange, sel
     upload = staged(exchange, seller)
     assert uploads.complete(exchange, seller, upload.id) == uploads.complete(exchange, seller, upload.id)
     auditor = a_person(exchange, role="auditor")
-    assert len(log.events(exchange, auditor, log.Filter(action="upload.completed")).events) == 1
+    assert len(log.events(exchange, auditor, log.EventFilter(action="upload.completed")).events) == 1
 
 
 @pytest.mark.parametrize("point", ["upload.before_join", "upload.after_join"])

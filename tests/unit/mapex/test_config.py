@@ -35,11 +35,11 @@ def test_a_settings_file_that_others_can_read_is_refused(tmp_path: Path) -> None
 
 def test_unknown_keys_are_refused_in_file_and_environment_with_a_hint(tmp_path: Path) -> None:
     config.initialise(tmp_path, {})
-    with pytest.raises(Invalid, match="did you mean MAPEX_PORT"):
+    with pytest.raises(Invalid, match="Did you mean MAPEX_PORT"):
         config.load(tmp_path, {"MAPEX_PROT": "1"})
     with (tmp_path / "mapex.toml").open("a") as file:
         file.write("quote_minute = 3\n")
-    with pytest.raises(Invalid, match="did you mean quote_minutes") as refused:
+    with pytest.raises(Invalid, match="Did you mean quote_minutes") as refused:
         config.load(tmp_path, {})
     assert refused.value.code == "config.unknown"
 

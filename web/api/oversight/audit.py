@@ -10,7 +10,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from mapex.audit import flags, log, proof
-from mapex.audit.log import Event, Filter
+from mapex.audit.log import Event, EventFilter
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
@@ -90,7 +90,9 @@ class EntriesOut(Answer):
 def events(query_data: dict[str, Any]) -> dict[str, Any] | Response:
     """Events that you may see, newest first, up to 100,000 at once; `format=csv` gives a table."""
     words = ("action", "org", "owner", "person", "dataset", "layer", "tile", "purpose", "permit", "flag")
-    wanted = Filter(**{name: query_data[name] for name in words}, from_ns=when(query_data["from_time"]), to_ns=when(query_data["to_time"]))
+    wanted = EventFilter(
+        **{name: query_data[name] for name in words}, from_ns=when(query_data["from_time"]), to_ns=when(query_data["to_time"])
+    )
     if query_data["format"] == "csv":
         return _table(islice(_pages(wanted, query_data["after"], query_data["limit"]), query_data["limit"]))
     if query_data["limit"] > log.MAX_PAGE:
@@ -118,7 +120,7 @@ def shown(event: Event) -> dict[str, Any]:
     return {**plain, "at": iso_from_ns(event.at_ns), "details": rest}
 
 
-def _pages(wanted: Filter, after: int | None, limit: int) -> Iterator[Event]:
+def _pages(wanted: EventFilter, after: int | None, limit: int) -> Iterator[Event]:
     while True:
         page = log.events(exchange(), current_actor(), wanted, after=after, limit=min(limit, log.MAX_PAGE))
         yield from page.events
