@@ -91,11 +91,11 @@ def view(ex: Exchange, by: Actor, wanted: EventFilter | None = None, *, after: i
 
 
 def _numbers(conn: Connection, seen: list[Any]) -> Numbers:
-    row = schema.audit_event.c
+    event = schema.audit_event.c
     columns = (
-        row.action,
-        row.person,
-        row.tile,
+        event.action,
+        event.person,
+        event.tile,
         *(case((flag_rules.condition(name), 1), else_=0).label(name) for name in flag_rules.FLAGS),
     )
     fits = select(*columns).where(*seen).subquery().c  # each flag is looked up once for each row
@@ -113,21 +113,21 @@ def _numbers(conn: Connection, seen: list[Any]) -> Numbers:
 
 
 def _timeline(conn: Connection, seen: list[Any]) -> Timeline:
-    row = schema.audit_event.c
-    first, last = conn.execute(select(func.min(row.at_ns), func.max(row.at_ns)).where(*seen)).one()
+    event = schema.audit_event.c
+    first, last = conn.execute(select(func.min(event.at_ns), func.max(event.at_ns)).where(*seen)).one()
     if first is None:
         return Timeline(WIDTHS_NS[0], ())
     width = next((width for width in WIDTHS_NS if (last - first) // width + 2 <= MOST_BARS), WIDTHS_NS[-1])
-    number = ((row.at_ns + literal_column(str(_KST_NS), BigInteger)) // literal_column(str(width), BigInteger)).label("number")
+    number = ((event.at_ns + literal_column(str(_KST_NS), BigInteger)) // literal_column(str(width), BigInteger)).label("number")
     query = select(number, func.count(), flag_rules.counted(flag_rules.ANY)).where(*seen).group_by(number).order_by(number)
     return Timeline(width, [TimelineBar(int(at) * width - _KST_NS, int(count), int(flagged)) for at, count, flagged in conn.execute(query)])
 
 
 def _heat(conn: Connection, seen: list[Any]) -> Sequence[Heat]:
-    row = schema.audit_event.c
-    accesses = [*seen, row.action == "access.granted", row.tile != ""]
+    event = schema.audit_event.c
+    accesses = [*seen, event.action == "access.granted", event.tile != ""]
     for z in range(FINEST_TILE, 0, -2):  # too many tiles for a map: their parents
-        tile: Any = func.substr(row.tile, literal_column("1"), literal_column(str(z))).label("tile")
+        tile: Any = func.substr(event.tile, literal_column("1"), literal_column(str(z))).label("tile")
         query = select(tile, func.count(), flag_rules.counted(flag_rules.ANY)).where(*accesses).group_by(tile).order_by(tile)
         found = conn.execute(query.limit(MOST_TILES + 1)).all()
         if len(found) <= MOST_TILES:

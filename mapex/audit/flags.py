@@ -59,14 +59,14 @@ def _refused() -> Any:
 
 def _night() -> Any:
     """Set-based: the nights with many accesses are found once, and each row is looked up in them."""
-    row, other = schema.audit_event.c, schema.audit_event.alias("night").c
+    event, other = schema.audit_event.c, schema.audit_event.alias("night").c
     busy = (
         select(other.person, _day(other.at_ns))
         .where(*_by_night(other))
         .group_by(other.person, _day(other.at_ns))
         .having(func.count() >= MANY_AT_NIGHT)
     )
-    return and_(*_by_night(row), tuple_(row.person, _day(row.at_ns)).in_(busy))
+    return and_(*_by_night(event), tuple_(event.person, _day(event.at_ns)).in_(busy))
 
 
 def _by_night(row: Any) -> tuple[Any, ...]:

@@ -187,9 +187,9 @@ def read_page(conn: Connection, ex: Exchange, by: Actor, wanted: EventFilter, *,
     """As `events`, in the caller's transaction, which may count the same events beside."""
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid("audit.limit", f"`limit` must be 1 to {MAX_PAGE}, not {limit}.", limit=limit)
-    row = schema.audit_event.c
-    query = select(schema.audit_event).where(*conditions(by, wanted), *(() if after is None else (row.seq < after,)))
-    rows = conn.execute(query.order_by(row.seq.desc()).limit(limit + 1)).mappings().all()
+    event = schema.audit_event.c
+    query = select(schema.audit_event).where(*conditions(by, wanted), *(() if after is None else (event.seq < after,)))
+    rows = conn.execute(query.order_by(event.seq.desc()).limit(limit + 1)).mappings().all()
     asked = {name: value for name, value in _filter_values(wanted).items() if value not in ("", None)}
     asked |= {name: iso_from_ns(asked[name]) for name in ("from_ns", "to_ns") if name in asked}
     details = {"filter": asked, "after": after, "rows": min(len(rows), limit)}
@@ -203,24 +203,24 @@ def conditions(by: Actor, wanted: EventFilter) -> list[Any]:
 
     Raises: Invalid: `audit.flag`.
     """
-    row = schema.audit_event.c
-    plain = {name: value for name, value in _filter_values(wanted).items() if name in row and name != "tile" and value not in ("", None)}
-    found = [row[name] == value for name, value in plain.items()]
+    event = schema.audit_event.c
+    plain = {name: value for name, value in _filter_values(wanted).items() if name in event and name != "tile" and value not in ("", None)}
+    found = [event[name] == value for name, value in plain.items()]
     if wanted.tile:
         # A half-open range uses the index, which LIKE does not on every database; quadkeys hold the digits 0 to 3 only.
-        found += [row.tile >= wanted.tile, row.tile < wanted.tile + "4"]
+        found += [event.tile >= wanted.tile, event.tile < wanted.tile + "4"]
     if wanted.from_ns is not None:
-        found.append(row.at_ns >= wanted.from_ns)
+        found.append(event.at_ns >= wanted.from_ns)
     if wanted.to_ns is not None:
-        found.append(row.at_ns < wanted.to_ns)
+        found.append(event.at_ns < wanted.to_ns)
     if wanted.flag:
         found.append(flags.condition(wanted.flag))
     if not sees_all(by):
         # An actor without an organisation, who is neither auditor nor operator, sees own deeds only.
-        found.append(or_(row.org == by.org_slug, row.owner == by.org_slug) if by.org_slug else row.person == by.email)
+        found.append(or_(event.org == by.org_slug, event.owner == by.org_slug) if by.org_slug else event.person == by.email)
         if wanted.person:
             # A foreign person must not be found by asking for the name either.
-            found.append(row.org == by.org_slug)
+            found.append(event.org == by.org_slug)
     return found
 
 

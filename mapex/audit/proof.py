@@ -59,10 +59,10 @@ def stretch(ex: Exchange, by: Actor, *, after: int = 0, head: int | None = None,
     _see_all(by)
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid("audit.limit", f"`limit` must be 1 to {MAX_PAGE}, not {limit}.", limit=limit)
-    row = schema.audit_event.c
+    event = schema.audit_event.c
     with db.begin(ex) as conn:
         end = _settled_head(conn) if head is None else head
-        query = select(schema.audit_event).where(row.seq > after, row.seq <= end).order_by(row.seq).limit(limit + 1)
+        query = select(schema.audit_event).where(event.seq > after, event.seq <= end).order_by(event.seq).limit(limit + 1)
         rows = conn.execute(query).mappings().all()
         if head is None:
             log.append(conn, ex, by, AuditEntry(Action.AUDIT_VERIFIED, details={"after": after, "head": end}))

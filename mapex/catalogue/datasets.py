@@ -80,8 +80,8 @@ def create_dataset(ex: Exchange, by: Actor, slug: str, title: str = "", descript
     }
 
     def work(conn: Connection) -> tuple[Dataset, bool]:
-        row = schema.dataset.c
-        if conn.execute(select(row.id).where(row.org_id == org_id, row.slug == slug)).first():
+        dataset = schema.dataset.c
+        if conn.execute(select(dataset.id).where(dataset.org_id == org_id, dataset.slug == slug)).first():
             return find_dataset(conn, by, f"{by.org_slug}/{slug}"), False
         conn.execute(insert(schema.dataset).values(**values, created_ns=ex.now()))
         log.append(conn, ex, by, log.AuditEntry(log.Action.DATASET_CREATED, dataset=slug, details={"title": values["title"]}))
@@ -113,8 +113,8 @@ def versions(ex: Exchange, by: Actor, ref: str) -> Sequence[Version]:
     """The versions of a dataset that `by` may see, newest first."""
     with db.read(ex) as conn:
         dataset = find_dataset(conn, by, ref)
-        row = schema.dataset_version.c
-        query = all_versions().where(row.dataset_id == dataset.id).order_by(row.number.desc())
+        version = schema.dataset_version.c
+        query = all_versions().where(version.dataset_id == dataset.id).order_by(version.number.desc())
         return [version_from(found) for found in conn.execute(query).mappings() if may_see(by, found["org_id"], found["state"])]
 
 
@@ -137,8 +137,8 @@ def describe(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> De
         is_insider = authority.sees_all(by) or version.org_id == by.org_id
         found: Sequence[Found] = []
         if is_insider:
-            row = schema.finding.c
-            query = select(schema.finding).where(row.version_id == version.id).order_by(row.ordinal)
+            finding = schema.finding.c
+            query = select(schema.finding).where(finding.version_id == version.id).order_by(finding.ordinal)
             found = [Found(**{name: line[name] for name in Found.__dataclass_fields__}) for line in conn.execute(query).mappings()]
         return Description(version, layers_of(conn, version.id), found, jobs.newest_of(conn, version.id) if is_insider else None)
 
@@ -166,9 +166,9 @@ def coverage(ex: Exchange, by: Actor, ref: str, number: int | None = None, *, la
         found = [one for one in layers_of(conn, version.id) if layer in (None, one.name)]
         if layer is not None and not found:
             raise NotFound("layer.unknown", "There is no such layer.")
-        row = schema.tile.c
-        query = select(row.cell).distinct().order_by(row.cell)
-        return {one.name: list(conn.execute(query.where(row.layer_id == one.id)).scalars()) for one in found}
+        tile = schema.tile.c
+        query = select(tile.cell).distinct().order_by(tile.cell)
+        return {one.name: list(conn.execute(query.where(tile.layer_id == one.id)).scalars()) for one in found}
 
 
 # ---- publication -------------------------------------------------------------------------------------------------------------------

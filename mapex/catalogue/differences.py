@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select, text
+from sqlalchemy import Connection, Select, and_, except_, func, or_, select, union
 
 from mapex.catalogue.versions import Version, find_version
 from mapex.database import db, schema
@@ -49,37 +50,52 @@ def of(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> Differen
 
 def _published_before(conn: Connection, version: Version) -> tuple[str, int] | None:
     """Id and number of the version that was on sale when this one came, or would be when it came now."""
-    row = schema.dataset_version.c
-    earlier = row.published_ns < version.published_ns if version.published_ns else row.published_ns.is_not(None)
-    tie = and_(row.published_ns == version.published_ns, row.number < version.number) if version.published_ns else None
-    query = select(row.id, row.number).where(row.dataset_id == version.dataset_id, row.id != version.id)
-    query = query.where(or_(earlier, tie) if tie is not None else earlier).order_by(row.published_ns.desc(), row.number.desc()).limit(1)
+    versions = schema.dataset_version.c
+    earlier = versions.published_ns < version.published_ns if version.published_ns else versions.published_ns.is_not(None)
+    tie = and_(versions.published_ns == version.published_ns, versions.number < version.number) if version.published_ns else None
+    query = select(versions.id, versions.number).where(versions.dataset_id == version.dataset_id, versions.id != version.id)
+    query = (
+        query.where(or_(earlier, tie) if tie is not None else earlier)
+        .order_by(versions.published_ns.desc(), versions.number.desc())
+        .limit(1)
+    )
     found = conn.execute(query).first()
     return (found.id, found.number) if found else None
 
 
-_CONTENTS = (
-    "SELECT l.name, t.cell, t.sha256, COUNT(*) AS copies FROM layer l JOIN tile t ON t.layer_id = l.id "
-    "WHERE l.version_id = :{0} GROUP BY l.name, t.cell, t.sha256"
-)
-_DIFFERING = (
-    f"WITH a AS ({_CONTENTS.format('after')}), b AS ({_CONTENTS.format('before')}), "
-    "d AS (SELECT name, cell FROM (SELECT * FROM a EXCEPT SELECT * FROM b) x "
-    "UNION SELECT name, cell FROM (SELECT * FROM b EXCEPT SELECT * FROM a) y), "
-    "ka AS (SELECT DISTINCT name, cell FROM a), kb AS (SELECT DISTINCT name, cell FROM b) "
-    "SELECT d.name, d.cell, ka.cell IS NOT NULL AS is_after, kb.cell IS NOT NULL AS is_before FROM d "
-    "LEFT JOIN ka ON ka.name = d.name AND ka.cell = d.cell LEFT JOIN kb ON kb.name = d.name AND kb.cell = d.cell "
-    "ORDER BY d.name, d.cell"
-)
+def _contents(version_id: str) -> Select[Any]:
+    """Each content (sha256) of each cell of each layer of a version, and how many objects have it."""
+    layer, tile = schema.layer.c, schema.tile.c
+    what = (layer.name, tile.cell, tile.sha256)
+    query = select(*what, func.count().label("copies")).join_from(schema.layer, schema.tile, tile.layer_id == layer.id)
+    return query.where(layer.version_id == version_id).group_by(*what)
+
+
+def _differing(after_id: str, before_id: str) -> Select[Any]:
+    """Layer name, cell, and in which of two versions there is one: a row for each cell whose contents differ."""
+    after, before = _contents(after_id).cte("after"), _contents(before_id).cte("before")
+    fresh = except_(select(after), select(before)).subquery()
+    gone = except_(select(before), select(after)).subquery()
+    differing = union(select(fresh.c.name, fresh.c.cell), select(gone.c.name, gone.c.cell)).subquery()
+    cells = differing.c
+    there = {
+        name: select(version.c.name, version.c.cell).distinct().subquery() for name, version in (("is_after", after), ("is_before", before))
+    }
+    query = select(cells.name, cells.cell, *(one.c.cell.is_not(None).label(name) for name, one in there.items())).select_from(differing)
+    for one in there.values():
+        query = query.outerjoin(one, and_(one.c.name == cells.name, one.c.cell == cells.cell))
+    return query.order_by(cells.name, cells.cell)
 
 
 def _layers(conn: Connection, after_id: str, before_id: str) -> dict[str, LayerDifference]:
-    row = schema.layer.c
-    known = conn.execute(select(row.version_id, row.name, row.kind, row.cells).where(row.version_id.in_([after_id, before_id]))).all()
+    layer = schema.layer.c
+    known = conn.execute(
+        select(layer.version_id, layer.name, layer.kind, layer.cells).where(layer.version_id.in_([after_id, before_id]))
+    ).all()
     kinds = {one.name: one.kind for one in sorted(known, key=lambda one: bool(one.version_id == after_id))}
     whole = {one.name: one.cells for one in known if one.version_id == after_id}
     cells: dict[str, tuple[list[int], list[int], list[int]]] = {name: ([], [], []) for name in sorted(kinds)}
-    for name, cell, is_after, is_before in conn.execute(text(_DIFFERING), {"after": after_id, "before": before_id}):
+    for name, cell, is_after, is_before in conn.execute(_differing(after_id, before_id)):
         cells[name][0 if not is_before else 1 if is_after else 2].append(cell)
     return {
         name: LayerDifference(kinds[name], tuple(added), tuple(changed), tuple(removed), whole.get(name, 0) - len(added) - len(changed))

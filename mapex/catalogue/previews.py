@@ -117,8 +117,8 @@ def open_one(ex: Exchange, by: Actor, ref: str, number: int, layer: str, kind: s
             if found.name == layer:
                 shown = [one for one in _of_layer(conn, found).previews if (one.kind, one.ordinal) == (kind, ordinal) and one.size]
                 if shown:
-                    row = schema.preview.c
-                    query = select(row.object_key).where(row.layer_id == found.id, row.kind == kind, row.ordinal == ordinal)
+                    preview = schema.preview.c
+                    query = select(preview.object_key).where(preview.layer_id == found.id, preview.kind == kind, preview.ordinal == ordinal)
                     return Opened(shown[0], str(conn.execute(query).scalar_one()))
     raise NotFound("preview.unknown", "There is no such preview.")
 
@@ -156,9 +156,9 @@ def _teaser(store: Any, key: str) -> teaser.Teaser:
 def _version(conn: Connection, by: Actor, ref: str, number: int | None) -> Version:
     """A version whose previews `by` may see: on sale, or of the own organisation."""
     if number is None:
-        row = schema.dataset_version.c
+        versions = schema.dataset_version.c
         newest = find_version(conn, by, ref)
-        query = select(row.number).where(row.dataset_id == newest.dataset_id, row.state == "published")
+        query = select(versions.number).where(versions.dataset_id == newest.dataset_id, versions.state == "published")
         number = conn.execute(query).scalar() or newest.number
     version = find_version(conn, by, ref, number)
     if version.state != "published" and version.org_id != by.org_id and not authority.sees_all(by):
@@ -167,8 +167,8 @@ def _version(conn: Connection, by: Actor, ref: str, number: int | None) -> Versi
 
 
 def _of_layer(conn: Connection, layer: Layer) -> LayerPreviews:
-    row = schema.preview.c
-    query = select(schema.preview).where(row.layer_id == layer.id).order_by(row.kind, row.ordinal)
+    preview = schema.preview.c
+    query = select(schema.preview).where(preview.layer_id == layer.id).order_by(preview.kind, preview.ordinal)
     made = [
         Preview(found["kind"], found["ordinal"], found["media_type"], found["bytes"], found["sha256"], json.loads(found["about"]))
         for found in conn.execute(query).mappings()

@@ -48,13 +48,13 @@ def publish(
     if version.state == "published":
         return Publication(version, layers, None, is_new=False)
     _check_publishable(conn, version, layers)
-    row = schema.dataset_version.c
-    superseded = conn.execute(select(row.id).where(row.dataset_id == found.id, row.state == "published")).scalar()
-    conn.execute(update(schema.dataset_version).where(row.id == superseded).values(state="superseded"))
-    conn.execute(update(schema.dataset_version).where(row.id == version.id).values(state="published", published_ns=ex.now()))
+    versions = schema.dataset_version.c
+    superseded = conn.execute(select(versions.id).where(versions.dataset_id == found.id, versions.state == "published")).scalar()
+    conn.execute(update(schema.dataset_version).where(versions.id == superseded).values(state="superseded"))
+    conn.execute(update(schema.dataset_version).where(versions.id == version.id).values(state="published", published_ns=ex.now()))
     about = {"version": version.number, "manifest_sha256": version.manifest_sha256, **(details or {})}
     log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_PUBLISHED, dataset=found.slug, details=about))
-    return Publication(version_by(conn, row.id == version.id), layers, superseded, is_new=True)
+    return Publication(version_by(conn, versions.id == version.id), layers, superseded, is_new=True)
 
 
 def withdraw(conn: Connection, ex: Exchange, by: Actor, dataset: str) -> Version:
@@ -63,12 +63,12 @@ def withdraw(conn: Connection, ex: Exchange, by: Actor, dataset: str) -> Version
     Raises: Denied, NotFound, Conflict (`version.not_published`).
     """
     found = own_dataset(conn, by, dataset)
-    row = schema.dataset_version.c
-    version_id = conn.execute(select(row.id).where(row.dataset_id == found.id, row.state == "published")).scalar()
+    versions = schema.dataset_version.c
+    version_id = conn.execute(select(versions.id).where(versions.dataset_id == found.id, versions.state == "published")).scalar()
     if version_id is None:
         raise Conflict("version.not_published", f"No version of {dataset} is on sale.", dataset=dataset)
-    conn.execute(update(schema.dataset_version).where(row.id == version_id).values(state="withdrawn"))
-    version = version_by(conn, row.id == version_id)
+    conn.execute(update(schema.dataset_version).where(versions.id == version_id).values(state="withdrawn"))
+    version = version_by(conn, versions.id == version_id)
     log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_WITHDRAWN, dataset=found.slug, details={"version": version.number}))
     return version
 

@@ -83,8 +83,8 @@ def answer_placement(ex: Exchange, by: Actor, dataset: str, number: int, placeme
         raise Invalid("placement.empty", "Give a crs, or an origin for data in local metres.")
     with db.begin(ex) as conn:
         found = own_dataset(conn, by, dataset)
-        row = schema.dataset_version.c
-        version = version_by(conn, and_(row.dataset_id == found.id, row.number == number))
+        versions = schema.dataset_version.c
+        version = version_by(conn, and_(versions.dataset_id == found.id, versions.number == number))
         if version.state != "unplaced":
             message = f"Version {number} of {dataset} is {version.state}; only an unplaced one waits for a placement."
             raise Conflict("version.not_unplaced", message, state=version.state)
@@ -94,7 +94,7 @@ def answer_placement(ex: Exchange, by: Actor, dataset: str, number: int, placeme
             placement.height_datum or version.placement.height_datum,
         )
         request = _request(version.uploads, version.classes, stated)
-        conn.execute(update(schema.dataset_version).where(row.id == version.id).values(request=request, state="ingesting"))
+        conn.execute(update(schema.dataset_version).where(versions.id == version.id).values(request=request, state="ingesting"))
         job = jobs.enqueue(conn, ex, by, "ingest", version_id=version.id)
         details = {"version": number, "job": job.id, "placement": asdict(stated)}
         log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_PLACED, dataset=found.slug, details=details))

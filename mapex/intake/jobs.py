@@ -100,17 +100,17 @@ def claim(ex: Exchange, worker: str) -> Job | None:
     with db.read(ex) as conn:  # an idle worker must not take SQLite's write lock once a second
         if conn.execute(select(schema.job.c.id).where(_waiting(now)).limit(1)).first() is None:
             return None
-    row = schema.job.c
+    job = schema.job.c
     with db.begin(ex) as conn:
         hold_claims(conn)
         _end_the_exhausted(conn, ex, now)
-        query = select(row.id).where(_waiting(now)).order_by(row.seq).limit(1).with_for_update(skip_locked=True)
+        query = select(job.id).where(_waiting(now)).order_by(job.seq).limit(1).with_for_update(skip_locked=True)
         found = conn.execute(query).scalar()
         if found is None:
             return None
         lease = now + ex.settings.lease_seconds * NS
-        values = {"state": "running", "worker": worker, "lease_until_ns": lease, "attempts": row.attempts + 1, "error": None}
-        conn.execute(update(schema.job).where(row.id == found).values(**values))
+        values = {"state": "running", "worker": worker, "lease_until_ns": lease, "attempts": job.attempts + 1, "error": None}
+        conn.execute(update(schema.job).where(job.id == found).values(**values))
         return _find(conn, found)
 
 
@@ -137,8 +137,8 @@ def fence(conn: Connection, job: Job) -> None:
 
     Raises: Lost (`job.lost`), Cancelled (`job.cancelled`).
     """
-    row = schema.job.c
-    query = select(row.state, row.worker, row.attempts, row.cancel).where(row.id == job.id).with_for_update()
+    jobs = schema.job.c
+    query = select(jobs.state, jobs.worker, jobs.attempts, jobs.cancel).where(jobs.id == job.id).with_for_update()
     found = conn.execute(query).first()
     if found is None or (found.state, found.worker, found.attempts) != ("running", job.worker, job.attempts):
         raise Lost("job.lost", f"Claim {job.attempts} of job {job.id} is over; another worker has it or it has ended.", job=job.id)
@@ -202,10 +202,10 @@ def release(ex: Exchange, job: Job, *, again_in_s: float = 0.0, code: str = "", 
     """
     with db.begin(ex) as conn:
         fence(conn, job)
-        row = schema.job.c
-        values: dict[str, Any] = {"state": "queued", "worker": None, "lease_until_ns": None, "attempt_limit": row.attempt_limit + 1}
+        jobs = schema.job.c
+        values: dict[str, Any] = {"state": "queued", "worker": None, "lease_until_ns": None, "attempt_limit": jobs.attempt_limit + 1}
         values |= {"run_at_ns": ex.now() + int(again_in_s * NS), "error": _error(code, message) if code else None}
-        conn.execute(update(schema.job).where(row.id == job.id).values(**values))
+        conn.execute(update(schema.job).where(jobs.id == job.id).values(**values))
 
 
 def get(ex: Exchange, by: Actor, job_id: str) -> Job:
@@ -219,10 +219,10 @@ def get(ex: Exchange, by: Actor, job_id: str) -> Job:
 
 def of_version(ex: Exchange, by: Actor, version_id: str) -> Sequence[Job]:
     """Jobs about a version that `by` may see, newest first."""
-    row = schema.job.c
-    query = select(schema.job).where(row.version_id == version_id).order_by(row.seq.desc())
+    job = schema.job.c
+    query = select(schema.job).where(job.version_id == version_id).order_by(job.seq.desc())
     if not authority.sees_all(by):
-        query = query.where(row.org_id == by.org_id)
+        query = query.where(job.org_id == by.org_id)
     with db.read(ex) as conn:
         return [_job(found) for found in conn.execute(query).mappings()]
 
@@ -263,7 +263,7 @@ def retry(ex: Exchange, by: Actor, job_id: str) -> Job:
             return job
         if job.state not in ("failed", "cancelled"):
             raise Conflict("job.not_ended", f"Job {job_id} is {job.state}; only a failed or cancelled one can be retried.", state=job.state)
-        row = schema.job.c
+        jobs = schema.job.c
         values = {
             "state": "queued",
             "cancel": 0,
@@ -272,25 +272,25 @@ def retry(ex: Exchange, by: Actor, job_id: str) -> Job:
             "finished_ns": None,
             "lease_until_ns": None,
             "run_at_ns": ex.now(),
-            "attempt_limit": row.attempts + ex.settings.job_attempts,
+            "attempt_limit": jobs.attempts + ex.settings.job_attempts,
             "progress": "{}",
         }
-        conn.execute(update(schema.job).where(row.id == job_id).values(**values))
+        conn.execute(update(schema.job).where(jobs.id == job_id).values(**values))
         _set_version(conn, job.version_id, "failed", "ingesting")
         log.append(conn, ex, by, _entry(conn, job, log.Action.JOB_RETRIED))
         return _find(conn, job_id)
 
 
 def _waiting(now: int) -> Any:
-    row = schema.job.c
-    return or_(and_(row.state == "queued", row.run_at_ns <= now), and_(row.state == "running", row.lease_until_ns <= now))
+    job = schema.job.c
+    return or_(and_(job.state == "queued", job.run_at_ns <= now), and_(job.state == "running", job.lease_until_ns <= now))
 
 
 def _end_the_exhausted(conn: Connection, ex: Exchange, now: int) -> None:
     """Jobs whose worker is gone and that nobody shall take again: cancelled meanwhile, or tried too often."""
-    row = schema.job.c
-    gone = and_(row.state == "running", row.lease_until_ns <= now)
-    query = select(schema.job).where(gone, or_(row.cancel == 1, row.attempts >= row.attempt_limit)).with_for_update(skip_locked=True)
+    jobs = schema.job.c
+    gone = and_(jobs.state == "running", jobs.lease_until_ns <= now)
+    query = select(schema.job).where(gone, or_(jobs.cancel == 1, jobs.attempts >= jobs.attempt_limit)).with_for_update(skip_locked=True)
     for job in [_job(found) for found in conn.execute(query).mappings()]:
         if job.is_cancelled:
             _end_cancelled(conn, ex, job.id)
@@ -322,8 +322,8 @@ def _end_cancelled(conn: Connection, ex: Exchange, job_id: str) -> None:
 
 def _set_version(conn: Connection, version_id: str | None, before: str, after: str) -> None:
     if version_id is not None:
-        row = schema.dataset_version.c
-        conn.execute(update(schema.dataset_version).where(row.id == version_id, row.state == before).values(state=after))
+        version = schema.dataset_version.c
+        conn.execute(update(schema.dataset_version).where(version.id == version_id, version.state == before).values(state=after))
 
 
 def is_done(conn: Connection, job: Job) -> bool:

@@ -52,8 +52,8 @@ def _remove(ex: Exchange, keys: Sequence[str]) -> int:
     """Remove those of the keys that nothing refers to and that no job can be about to refer to."""
     with db.begin(ex) as conn:
         jobs.hold_claims(conn)  # a job that found the object there already must not lose it before its draft is stored
-        row = schema.job.c
-        busy = set(conn.execute(select(row.org_id).where(row.state == "running")).scalars())
+        job = schema.job.c
+        busy = set(conn.execute(select(job.org_id).where(job.state == "running")).scalars())
         loose = _unreferenced(conn, [key for key in keys if org_of_key(key) not in busy])
         for key in loose:
             ex.store.delete(Area.DATA, key)
@@ -69,9 +69,9 @@ def _unreferenced(conn: Connection, keys: Sequence[str]) -> list[str]:
 
 def _spans(conn: Connection, org_ids: Collection[str]) -> Mapping[str, Sequence[_Span]]:
     """From when to when each job of the organisations lived that stored no draft."""
-    row = schema.job.c
-    columns = (row.org_id, row.created_ns, row.finished_ns)
-    query = select(*columns).where(row.org_id.in_(org_ids), row.state.in_(("cancelled", "failed")))
+    job = schema.job.c
+    columns = (job.org_id, job.created_ns, job.finished_ns)
+    query = select(*columns).where(job.org_id.in_(org_ids), job.state.in_(("cancelled", "failed")))
     spans = defaultdict(list)
     for org_id, created_ns, finished_ns in conn.execute(query):
         spans[org_id].append((created_ns - _SKEW_NS, finished_ns + _SKEW_NS))

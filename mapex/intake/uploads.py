@@ -186,8 +186,8 @@ def complete(ex: Exchange, by: Actor, upload_id: str) -> Upload:
     _join(ex, upload)
     failpoints.hit("upload.after_join")
     with db.begin(ex) as conn:
-        row = schema.upload.c
-        mine = update(schema.upload).where(row.id == upload_id, row.state == "open")
+        uploads = schema.upload.c
+        mine = update(schema.upload).where(uploads.id == upload_id, uploads.state == "open")
         if conn.execute(mine.values(state="complete", completed_ns=ex.now())).rowcount == 1:
             about: dict[str, Any] = {"upload": upload_id, "name": upload.name, "size": upload.size}
             log.append(conn, ex, by, log.AuditEntry(log.Action.UPLOAD_COMPLETED, owner=by.org_slug, details=about))
@@ -219,10 +219,12 @@ def sweep(ex: Exchange) -> int:
 
 
 def _abort_stale(ex: Exchange, before_ns: int) -> int:
-    row = schema.upload.c
-    query = select(schema.upload, schema.organisation.c.slug.label("org")).join(schema.organisation, schema.organisation.c.id == row.org_id)
+    uploads = schema.upload.c
+    query = select(schema.upload, schema.organisation.c.slug.label("org")).join(
+        schema.organisation, schema.organisation.c.id == uploads.org_id
+    )
     with db.read(ex) as conn:
-        found = conn.execute(query.where(row.state == "open", row.created_ns < before_ns)).mappings().all()
+        found = conn.execute(query.where(uploads.state == "open", uploads.created_ns < before_ns)).mappings().all()
     for line in found:
         upload = _upload(line)
         with db.begin(ex) as conn:
@@ -232,15 +234,17 @@ def _abort_stale(ex: Exchange, before_ns: int) -> int:
 
 
 def _remove_used(ex: Exchange, before_ns: int) -> int:
-    row, version = schema.upload.c, schema.dataset_version.c
+    upload, version = schema.upload.c, schema.dataset_version.c
     with db.read(ex) as conn:
-        complete = conn.execute(select(row.id, row.store_key).where(row.state == "complete", row.completed_ns < before_ns)).all()
+        complete = conn.execute(
+            select(upload.id, upload.store_key).where(upload.state == "complete", upload.completed_ns < before_ns)
+        ).all()
         waiting = conn.execute(select(version.request).where(version.state.in_(("ingesting", "unplaced", "failed")))).scalars()
         needed = {upload_id for request in waiting for upload_id in json.loads(request)["uploads"]}
     unneeded = [(upload_id, key) for upload_id, key in complete if upload_id not in needed]
     for upload_id, key in unneeded:
         with db.begin(ex) as conn:
-            conn.execute(update(schema.upload).where(row.id == upload_id).values(state="removed"))
+            conn.execute(update(schema.upload).where(upload.id == upload_id).values(state="removed"))
         _store(ex.store.delete, Area.STAGING, key)
     return len(unneeded)
 
@@ -264,10 +268,10 @@ def _known(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None) ->
     """An earlier upload that promised the same bytes, and whose parts or object are still there."""
     if sha256 is None:
         return None
-    row = schema.upload.c
-    same = (row.org_id == by.org_id, row.name == name, row.size == size, row.sha256 == sha256, row.state.not_in(GONE))
+    uploads = schema.upload.c
+    same = (uploads.org_id == by.org_id, uploads.name == name, uploads.size == size, uploads.sha256 == sha256, uploads.state.not_in(GONE))
     with db.read(ex) as conn:
-        found = [_upload(line) for line in conn.execute(select(schema.upload).where(*same).order_by(row.created_ns.desc())).mappings()]
+        found = [_upload(line) for line in conn.execute(select(schema.upload).where(*same).order_by(uploads.created_ns.desc())).mappings()]
     for upload in found:
         if upload.state == "open":
             with suppress(ObjectMissing):
@@ -332,8 +336,8 @@ def _open(upload: Upload) -> Upload:
 
 
 def _set_aborted(conn: Connection, ex: Exchange, by: Actor | None, upload: Upload, owner: str) -> None:
-    row = schema.upload.c
-    if conn.execute(update(schema.upload).where(row.id == upload.id, row.state == "open").values(state="aborted")).rowcount == 1:
+    uploads = schema.upload.c
+    if conn.execute(update(schema.upload).where(uploads.id == upload.id, uploads.state == "open").values(state="aborted")).rowcount == 1:
         log.append(conn, ex, by, log.AuditEntry(log.Action.UPLOAD_ABORTED, owner=owner, details={"upload": upload.id, "name": upload.name}))
 
 

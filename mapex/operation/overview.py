@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, FromClause, ScalarSelect, func, select
 
 from mapex import authority
-from mapex.database import db
+from mapex.database import db, schema
 from mapex.exchange import Actor, Exchange
 
 
@@ -26,28 +26,31 @@ class Overview:
     permits: int
 
 
-_COUNTS = {
-    "organisations": "SELECT COUNT(*) FROM organisation",
-    "suspended": "SELECT COUNT(*) FROM organisation WHERE state = 'suspended'",
-    "persons": "SELECT COUNT(*) FROM person",
-    "offers": "SELECT COUNT(*) FROM offer o JOIN organisation g ON g.id = o.org_id AND g.state = 'active' WHERE o.state = 'live'",
-    "orders": "SELECT COUNT(*) FROM purchase_order",
-    "revenue": "SELECT COALESCE(SUM(total), 0) FROM purchase_order",
-    "jobs_waiting": "SELECT COUNT(*) FROM job WHERE state IN ('queued', 'running')",
-    "jobs_failed": "SELECT COUNT(*) FROM job WHERE state = 'failed'",
-    "permits": "SELECT COUNT(*) FROM permit WHERE state = 'active' AND valid_from_ns <= :now AND valid_to_ns > :now",
-}
-
-
 def overview(ex: Exchange, by: Actor) -> Overview:
     """The counts.
 
     Raises: Denied: `by` is no operator.
     """
     authority.operator(by)
+    now = ex.now()
+    org, job, permit, order = schema.organisation.c, schema.job.c, schema.permit.c, schema.order.c
+    is_valid = (permit.state == "active") & (permit.valid_from_ns <= now) & (permit.valid_to_ns > now)
+    counts = {
+        "organisations": _count(schema.organisation),
+        "suspended": _count(schema.organisation, org.state == "suspended"),
+        "persons": _count(schema.person),
+        "offers": _count(
+            schema.offer.join(schema.organisation, org.id == schema.offer.c.org_id), schema.offer.c.state == "live", org.state == "active"
+        ),
+        "orders": _count(schema.order),
+        "revenue": select(func.coalesce(func.sum(order.total), 0)).scalar_subquery(),
+        "jobs_waiting": _count(schema.job, job.state.in_(("queued", "running"))),
+        "jobs_failed": _count(schema.job, job.state == "failed"),
+        "permits": _count(schema.permit, is_valid),
+    }
     with db.read(ex) as conn:
-        now = {"now": ex.now()}
-        return Overview(**{name: int(conn.execute(text(sql), now).scalar_one()) for name, sql in _COUNTS.items()})
+        row = conn.execute(select(*(count.label(name) for name, count in counts.items()))).mappings().one()
+        return Overview(**{name: int(row[name]) for name in counts})
 
 
 def balances(ex: Exchange, by: Actor) -> dict[str, int]:
@@ -56,8 +59,12 @@ def balances(ex: Exchange, by: Actor) -> dict[str, int]:
     Raises: Denied: `by` is no operator.
     """
     authority.operator(by)
-    statement = text(
-        "SELECT g.slug, COALESCE(a.balance, 0) FROM organisation g LEFT JOIN ledger_account a ON a.org_id = g.id AND a.kind = 'wallet'"
-    )
+    org, account = schema.organisation.c, schema.ledger_account.c
+    wallet = (account.org_id == org.id) & (account.kind == "wallet")
+    query = select(org.slug, func.coalesce(account.balance, 0)).join_from(schema.organisation, schema.ledger_account, wallet, isouter=True)
     with db.read(ex) as conn:
-        return {str(slug): int(balance) for slug, balance in conn.execute(statement)}
+        return {str(slug): int(balance) for slug, balance in conn.execute(query)}
+
+
+def _count(rows: FromClause, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(rows).where(*conditions).scalar_subquery()

@@ -64,9 +64,9 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
         known = conn.execute(select(schema.person.c.org_id).where(schema.person.c.email == email)).first()
         if known is not None and (by is None or authority.sees_all(by) or known.org_id == org_id):
             raise Conflict("person.exists", f"{email} exists already.", email=email)
-        row = schema.invitation.c
-        same = row.org_id.is_(None) if org_id is None else row.org_id == org_id
-        conn.execute(update(schema.invitation).where(row.email == email, same, row.ended_ns.is_(None)).values(ended_ns=now))
+        invitation = schema.invitation.c
+        same = invitation.org_id.is_(None) if org_id is None else invitation.org_id == org_id
+        conn.execute(update(schema.invitation).where(invitation.email == email, same, invitation.ended_ns.is_(None)).values(ended_ns=now))
         made = {
             "id": ids.new("inv"),
             "hash": _hash(secret),
@@ -80,7 +80,7 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
         conn.execute(insert(schema.invitation).values(**made))
         entry = AuditEntry(Action.PERSON_INVITED, owner=org, details={"subject": email, "role": role, "invitation": made["id"]})
         log.append(conn, ex, by, entry)
-        return _invitation(conn.execute(_rows().where(row.id == made["id"])).mappings().one())
+        return _invitation(conn.execute(_rows().where(invitation.id == made["id"])).mappings().one())
 
     return db.run(ex, work), secret
 
@@ -99,13 +99,13 @@ def revoke(ex: Exchange, by: Actor, invitation_id: str) -> None:
 
     Raises: NotFound: absent, foreign, or ended (`invitation.unknown`).
     """
-    row = schema.invitation.c
-    whose = () if by.role == "operator" else (row.org_id == authority.member(by),)
+    invitation = schema.invitation.c
+    whose = () if by.role == "operator" else (invitation.org_id == authority.member(by),)
     with db.begin(ex) as conn:
-        found = conn.execute(_rows().where(row.id == invitation_id, row.ended_ns.is_(None), *whose)).mappings().first()
+        found = conn.execute(_rows().where(invitation.id == invitation_id, invitation.ended_ns.is_(None), *whose)).mappings().first()
         if found is None:
             raise _unknown()
-        conn.execute(update(schema.invitation).where(row.id == invitation_id).values(ended_ns=ex.now()))
+        conn.execute(update(schema.invitation).where(invitation.id == invitation_id).values(ended_ns=ex.now()))
         entry = AuditEntry(
             Action.INVITATION_REVOKED, owner=found["org"] or "", details={"subject": found["email"], "invitation": invitation_id}
         )
@@ -131,8 +131,8 @@ def redeem(ex: Exchange, secret: str, *, name: str, password: str) -> Person:
 
     def work(conn: Connection) -> Person:
         found = _find(conn, ex, secret)
-        row = schema.invitation.c
-        ended = update(schema.invitation).where(row.id == found.id, row.ended_ns.is_(None)).values(ended_ns=ex.now())
+        invitation = schema.invitation.c
+        ended = update(schema.invitation).where(invitation.id == found.id, invitation.ended_ns.is_(None)).values(ended_ns=ex.now())
         if conn.execute(ended).rowcount != 1:
             raise _unknown()
         who = Actor("", found.email, found.role, None, found.org)  # who redeems is the one who acts
@@ -148,7 +148,7 @@ def redeem(ex: Exchange, secret: str, *, name: str, password: str) -> Person:
             invitation=found.id,
             inviter=found.inviter,
         )
-        conn.execute(update(schema.invitation).where(row.id == found.id).values(person_id=person.id))
+        conn.execute(update(schema.invitation).where(invitation.id == found.id).values(person_id=person.id))
         return person
 
     return db.run(ex, work)
@@ -185,16 +185,16 @@ def _rows() -> Any:
 
 
 def _open(ex: Exchange) -> tuple[Any, ...]:
-    row, org, inviter = schema.invitation.c, schema.organisation.c, schema.person.c
+    invitation, org, inviter = schema.invitation.c, schema.organisation.c, schema.person.c
     return (
-        row.ended_ns.is_(None),
-        row.expires_ns > ex.now(),
-        or_(row.org_id.is_(None), org.state == "active"),
+        invitation.ended_ns.is_(None),
+        invitation.expires_ns > ex.now(),
+        or_(invitation.org_id.is_(None), org.state == "active"),
         # Who invited may still do so: an operator anybody, a member into the own organisation.
         or_(
-            row.inviter_id.is_(None),
+            invitation.inviter_id.is_(None),
             and_(inviter.state == "active", inviter.role == "operator"),
-            and_(inviter.state == "active", inviter.role == "member", row.role == "member", inviter.org_id == row.org_id),
+            and_(inviter.state == "active", inviter.role == "member", invitation.role == "member", inviter.org_id == invitation.org_id),
         ),
     )
 

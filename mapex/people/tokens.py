@@ -81,8 +81,12 @@ def create(
 
 def of(ex: Exchange, by: Actor) -> Sequence[Token]:
     """The tokens of `by` that are not revoked, newest first."""
-    row = schema.api_token.c
-    query = select(schema.api_token).where(row.person_id == by.person_id, row.revoked_ns.is_(None)).order_by(row.created_ns.desc(), row.id)
+    token = schema.api_token.c
+    query = (
+        select(schema.api_token)
+        .where(token.person_id == by.person_id, token.revoked_ns.is_(None))
+        .order_by(token.created_ns.desc(), token.id)
+    )
     with db.read(ex) as conn:
         return [_token(found) for found in conn.execute(query).mappings()]
 
@@ -92,11 +96,11 @@ def revoke(ex: Exchange, by: Actor, token_id: str) -> None:
 
     Raises: NotFound: absent, foreign, or revoked before.
     """
-    row = schema.api_token.c
-    whose = () if by.role == "operator" else (row.person_id == by.person_id,)
+    token = schema.api_token.c
+    whose = () if by.role == "operator" else (token.person_id == by.person_id,)
     with db.begin(ex) as conn:
-        these = update(schema.api_token).where(row.id == token_id, row.revoked_ns.is_(None), *whose)
-        person_id = conn.execute(these.values(revoked_ns=ex.now()).returning(row.person_id)).scalar()
+        these = update(schema.api_token).where(token.id == token_id, token.revoked_ns.is_(None), *whose)
+        person_id = conn.execute(these.values(revoked_ns=ex.now()).returning(token.person_id)).scalar()
         if person_id is None:
             raise NotFound("token.unknown", "There is no such token.")
         person = person_of(conn.execute(select_persons().where(schema.person.c.id == person_id)).mappings().one())

@@ -63,7 +63,7 @@ def test_an_intact_exchange_breaks_nothing(market: Market) -> None:
 
 
 BREAKS: dict[str, tuple[str, str, str]] = {
-    "a wallet that was raised": ("I3", "UPDATE ledger_account SET balance = balance + 1 WHERE kind = 'wallet'", "says"),
+    "a wallet that was raised": ("I3", "UPDATE ledger_account SET balance = balance + 1 WHERE kind = 'wallet'", "its entries sum to"),
     "an entry that was changed": ("I3", "UPDATE ledger_entry SET amount = amount + 1 WHERE amount > 0", "sums to"),
     "an order that costs something else": ("I4", "UPDATE purchase_order SET total = total + 1", "costs"),
     "a quote that was changed after signing": ("I4", "UPDATE quote SET purpose = 'simulation'", "signed"),
