@@ -213,7 +213,12 @@ def leaked(conn: Connection) -> list[Offender]:
 
 def overdue(conn: Connection) -> list[Offender]:
     """I10: grants outside their permit, their period or their version's life."""
-    found = [
+    return [*_out_of_bounds(conn), *_while_suspended(conn), *_after_recall(conn)]
+
+
+def _out_of_bounds(conn: Connection) -> list[Offender]:
+    """Grants outside the period of their permit, without the permit that they need, or that live too long."""
+    return [
         *_ask(
             conn,
             "grant {0} was issued outside the period of permit {1}",
@@ -233,6 +238,10 @@ def overdue(conn: Connection) -> list[Offender]:
             most=LONGEST_GRANT_NS,
         ),
     ]
+
+
+def _while_suspended(conn: Connection) -> list[Offender]:
+    found: list[Offender] = []
     for permit, since, until in _suspensions(conn):
         found += _ask(
             conn,
@@ -243,8 +252,12 @@ def overdue(conn: Connection) -> list[Offender]:
             since=since,
             until=until,
         )
+    return found
+
+
+def _after_recall(conn: Connection) -> list[Offender]:
     number = "CAST(" + _member(conn, "version") + " AS integer)"
-    return found + _ask(
+    return _ask(
         conn,
         "grant {0} was issued after its version was recalled",
         f"SELECT DISTINCT g.id FROM audit_event a JOIN organisation o ON o.slug = a.owner JOIN dataset d ON d.org_id = o.id "

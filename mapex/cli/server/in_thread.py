@@ -7,6 +7,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from waitress.channel import HTTPChannel
+from waitress.server import create_server
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection that closes the temporary files of its requests too; waitress leaves them to the garbage collector."""
+
+    request: Any
+
+    def handle_close(self) -> None:
+        super().handle_close()
+        if self.request is not None:  # half received
+            self.request.close()
+            self.request = None
+
+    def cancel(self) -> None:
+        for request in self.requests:  # received, and not begun
+            request.close()
+        super().cancel()
+
 
 @contextmanager
 def serving(app: Any, *, host: str, port: int, threads: int = 8) -> Iterator[None]:
@@ -15,27 +35,8 @@ def serving(app: Any, *, host: str, port: int, threads: int = 8) -> Iterator[Non
     waitress's own loop cannot be left from outside: closing its sockets under it raises there. So the loop is turned here, and
     everything is closed after its last turn.
     """
-    from waitress.channel import HTTPChannel
-    from waitress.server import create_server
-
-    class Channel(HTTPChannel):  # type: ignore[misc]
-        """A connection that closes the temporary files of its requests too; waitress leaves them to the garbage collector."""
-
-        request: Any
-
-        def handle_close(self) -> None:
-            super().handle_close()
-            if self.request is not None:  # half received
-                self.request.close()
-                self.request = None
-
-        def cancel(self) -> None:
-            for request in self.requests:  # received, and not begun
-                request.close()
-            super().cancel()
-
     server: Any = create_server(app, host=host, port=port, threads=threads, ident=None)
-    server.channel_class = Channel
+    server.channel_class = _Channel
     stop = threading.Event()
 
     def run() -> None:
