@@ -18,7 +18,7 @@ from mapex import config
 from mapex.audit import figures, log, proof
 from mapex.audit.log import Action, EventFilter
 from mapex.database import db, opening
-from mapex.people import participants
+from mapex.people import orgs, persons
 from tiles.grid import grid
 
 LIMIT_MS = 300
@@ -44,9 +44,9 @@ def main() -> int:
         config.initialise(Path(folder), {})
         clock = [1_790_000_000 * 10**9]
         ex = replace(opening.open_exchange(config.load(Path(folder), environ)), now=lambda: clock[0])
-        participants.add_org(ex, None, "dongil")
-        reader = participants.add_person(ex, None, "a@dongil.example", org="dongil").actor
-        auditor = participants.add_person(ex, None, "a@audit.example", role="auditor").actor
+        orgs.add_org(ex, None, "dongil")
+        reader = persons.add_person(ex, None, "a@dongil.example", org="dongil").actor
+        auditor = persons.add_person(ex, None, "a@audit.example", role="auditor").actor
         for hour in range(200):
             clock[0] += DAY_NS // 8
             cells = [grid.quadkey(int(grid.morton(55_885 + i % 25, 25_377 + i // 25))) for i in range(n // 200)]

@@ -32,7 +32,7 @@ from mapex.database.schema import dataset, dataset_version, layer, offer, organi
 from mapex.exchange import Actor, Exchange
 from mapex.offers import offers
 from mapex.orders import ledger, orders
-from mapex.people import participants
+from mapex.people import orgs, persons
 from mapex.pyramid import cell_sums
 from mapex.rights import entitlements, grants
 from tiles.grid import grid
@@ -90,8 +90,8 @@ def catalogue(rows: int, *, on_postgres: bool = False) -> Iterator[Exchange]:
         ex = opening.open_exchange(config.load(home, environ), now=lambda: NOW)
         started = time.perf_counter()
         for slug in ("newcomer", "owner"):
-            participants.add_org(ex, None, slug)
-            participants.add_person(ex, None, f"buyer@{slug}.example", org=slug)
+            orgs.add_org(ex, None, slug)
+            persons.add_person(ex, None, f"buyer@{slug}.example", org=slug)
             ledger.credit(ex, None, slug, 10**12, key=slug)
         _catalogue(ex, rows)
         print(f"{'PostgreSQL' if on_postgres else 'SQLite'}: {rows:,} tile rows built in {time.perf_counter() - started:.1f} s")
@@ -101,7 +101,7 @@ def catalogue(rows: int, *, on_postgres: bool = False) -> Iterator[Exchange]:
 
 def buyer(ex: Exchange, slug: str) -> Actor:
     """The person who buys for `slug`."""
-    found = participants.get_person(ex, email=f"buyer@{slug}.example")
+    found = persons.get_person(ex, email=f"buyer@{slug}.example")
     if found is None:
         raise LookupError(slug)
     return found.actor

@@ -29,7 +29,7 @@ class Heart:
         self._ex, self._job, self._stop, self._asked = ex, job, stop, asked
         self._ended = threading.Event()
         self._why: MapexError | None = None
-        self._look: Callable[[], jobs.Progress] = jobs.Progress
+        self._look: Callable[[], jobs.JobProgress] = jobs.JobProgress
         self._thread = threading.Thread(target=self._beat, name=f"heart-{job.id}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -40,7 +40,7 @@ class Heart:
         self._ended.set()
         self._thread.join()
 
-    def now(self, look: Callable[[], jobs.Progress]) -> None:
+    def now(self, look: Callable[[], jobs.JobProgress]) -> None:
         """From now on `look` says how far the job is; and a check."""
         self._look = look
         self.check()

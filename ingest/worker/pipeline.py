@@ -83,7 +83,7 @@ def build(ex: Exchange, job: jobs.Job, asked: threading.Event | None = None) -> 
     with _cleared(folder), _full_disk_said(folder), Heart(ex, job, folder / "stop", asked or threading.Event()) as heart:
         try:
             draft = _draft(ex, job, folder, heart)
-            heart.now(lambda: jobs.Progress("draft"))
+            heart.now(lambda: jobs.JobProgress("draft"))
             return drafts.store_draft(ex, job, draft).state
         except Exception:
             heart.check()  # what failed after the job was lost or cancelled failed because of that
@@ -179,7 +179,7 @@ def _fetch(ex: Exchange, sources: Sequence[requests.UploadedFile], folder: Path,
     files: list[Fetched] = []
     done = 0
     for number, one in enumerate(sources):
-        progress = jobs.Progress("fetch", done, total, one.name)
+        progress = jobs.JobProgress("fetch", done, total, one.name)
         heart.now(lambda progress=progress: progress)  # type: ignore[misc]  # mypy knows no lambda with a default here
         path = folder / "fetched" / str(number)
         sha256 = ex.store.fetch(Area.STAGING, one.store_key, path)
@@ -230,7 +230,7 @@ def _convert(ex: Exchange, tasks: Sequence[Task], heart: Heart) -> list[Converte
     return [done[task.part] for task in tasks]
 
 
-def _looked_up(tasks: Sequence[Task]) -> jobs.Progress:
+def _looked_up(tasks: Sequence[Task]) -> jobs.JobProgress:
     """Progress of all tasks together: the newest word of each, summed over those at the earliest stage."""
     heard = []
     for task in tasks:
@@ -239,12 +239,12 @@ def _looked_up(tasks: Sequence[Task]) -> jobs.Progress:
         except (OSError, ValueError):
             continue
     if not heard:
-        return jobs.Progress("read", 0, 0, tasks[0].name)
+        return jobs.JobProgress("read", 0, 0, tasks[0].name)
     stage = min((h["stage"] for h in heard), key=lambda name: ("read", "tile", "verify").index(name) if name in ("tile", "verify") else 0)
     there = [h for h in heard if h["stage"] == stage]
     done, total = sum(h["done"] for h in there), sum(h["total"] for h in there)
     errors, warnings = (sum(h.get(name, 0) for h in heard) for name in ("errors", "warnings"))
-    return jobs.Progress(stage, done, total, there[0]["file"], errors, warnings)
+    return jobs.JobProgress(stage, done, total, there[0]["file"], errors, warnings)
 
 
 def _previews(
@@ -260,7 +260,7 @@ def _previews(
 
     Pictures are made only when the seller asks for a class that may show them: nothing is derived from originals.
     """
-    heart.now(lambda: jobs.Progress("preview"))
+    heart.now(lambda: jobs.JobProgress("preview"))
     wishes = []
     for layer in layers:
         asked = classes.get(layer.name, classes.get(drafts.ALL_LAYERS))
@@ -281,7 +281,7 @@ def _previews(
 def _put(ex: Exchange, org_id: str, tasks: Sequence[Task], tiles: Sequence[EncodedTile], heart: Heart) -> None:
     """Put every tile under the sha256 of its content; what is there already is left alone."""
     done = 0
-    heart.now(lambda: jobs.Progress("store", done, len(tiles)))
+    heart.now(lambda: jobs.JobProgress("store", done, len(tiles)))
     folders = {task.part: task.tiles for task in tasks}
 
     def put(tile: EncodedTile) -> None:

@@ -30,7 +30,7 @@ from mapex.database import db, schema
 from mapex.errors import NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
-from mapex.people.participants import check_slug
+from mapex.people.orgs import check_slug
 from mapex.texts import check_text
 
 

@@ -28,10 +28,10 @@ def org() -> None:
 def org_add(slug: str, name: str, credit: int, as_json: bool) -> None:
     """Add an organisation."""
     from mapex.orders import ledger
-    from mapex.people import participants
+    from mapex.people import orgs
 
     with the_exchange() as ex:
-        made = participants.add_org(ex, None, slug, name)
+        made = orgs.add_org(ex, None, slug, name)
         if credit:
             ledger.credit(ex, None, slug, credit, key=f"org-add-{made.id}")
     show(
@@ -61,10 +61,10 @@ def org_credit(slug: str, amount: int, key: str, as_json: bool) -> None:
 @as_json_option
 def org_suspend(slug: str, resume: bool, as_json: bool) -> None:
     """Stop an organisation with all its persons and tokens, from their next request on."""
-    from mapex.people import participants
+    from mapex.people import orgs
 
     with the_exchange() as ex:
-        made = participants.set_org_state(ex, None, slug, "active" if resume else "suspended")
+        made = orgs.set_org_state(ex, None, slug, "active" if resume else "suspended")
     show({"slug": slug, "state": made.state}, as_json=as_json, text=f"{slug}: {made.state}")
 
 
@@ -72,10 +72,10 @@ def org_suspend(slug: str, resume: bool, as_json: bool) -> None:
 @as_json_option
 def org_list(as_json: bool) -> None:
     """List organisations."""
-    from mapex.people import participants
+    from mapex.people import orgs
 
     with the_exchange() as ex:
-        found = participants.orgs(ex)
+        found = orgs.all_orgs(ex)
     records = [{"slug": o.slug, "name": o.name, "state": o.state} for o in found]
     show({"organisations": records}, as_json=as_json, text=table(["slug", "name", "state"], [[o.slug, o.name, o.state] for o in found]))
 
@@ -98,10 +98,10 @@ def _password(from_stdin: bool) -> str | None:
 @as_json_option
 def person_add(email: str, org_slug: str, role: str, name: str, password_stdin: bool, as_json: bool) -> None:
     """Add a person. Without a password the person works by API token only."""
-    from mapex.people import participants
+    from mapex.people import persons
 
     with the_exchange() as ex:
-        made = participants.add_person(ex, None, email, org=org_slug, role=role, name=name, password=_password(password_stdin))
+        made = persons.add_person(ex, None, email, org=org_slug, role=role, name=name, password=_password(password_stdin))
     record = {"id": made.id, "email": made.email, "org": made.org_slug, "role": made.role}
     show(record, as_json=as_json, text=f"{made.email}: {made.role}" + (f" of {made.org_slug}" if made.org_slug else ""))
 
@@ -110,13 +110,13 @@ def person_add(email: str, org_slug: str, role: str, name: str, password_stdin: 
 @click.argument("email")
 def person_password(email: str) -> None:
     """Set a person's password (read from standard input, or asked for)."""
-    from mapex.people import participants
+    from mapex.people import persons
 
     given = (
         sys.stdin.readline().rstrip("\n") if not sys.stdin.isatty() else click.prompt("Password", hide_input=True, confirmation_prompt=True)
     )
     with the_exchange() as ex:
-        participants.set_password(ex, None, email, given)
+        persons.set_password(ex, None, email, given)
     click.echo(f"{email}: password set; all sessions ended.")
 
 
@@ -152,10 +152,10 @@ def person_role(email: str, role: str, org_slug: str, as_json: bool) -> None:
 @as_json_option
 def person_list(as_json: bool) -> None:
     """List persons."""
-    from mapex.people import participants
+    from mapex.people import persons
 
     with the_exchange() as ex:
-        found = participants.persons(ex)
+        found = persons.all_persons(ex)
     rows = [[p.email, p.role, p.org_slug, p.state] for p in found]
     records = [{"email": p.email, "role": p.role, "org": p.org_slug, "state": p.state} for p in found]
     show({"persons": records}, as_json=as_json, text=table(["e-mail", "role", "organisation", "state"], rows))
@@ -209,9 +209,9 @@ def token_revoke(email: str, token_id: str) -> None:
 
 
 def _person(ex: Exchange, email: str) -> Any:
-    from mapex.people import participants
+    from mapex.people import persons
 
-    found = participants.get_person(ex, email=email)
+    found = persons.get_person(ex, email=email)
     if found is None:
         raise NotFound("person.unknown", f"There is no person {email}. Add one with `mapex person add {email} --org SLUG`.")
     return found

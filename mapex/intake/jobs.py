@@ -32,7 +32,7 @@ class Cancelled(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class JobProgress:
     """How far a job is: `done` of `total` (0 = unknown) of `stage`, at `file`; errors and warnings that were found so far."""
 
     stage: str = ""
@@ -59,7 +59,7 @@ class Job:
     worker: str | None
     lease_until_ns: int | None
     is_cancelled: bool
-    progress: Progress
+    progress: JobProgress
     error: Mapping[str, str] | None
     created_ns: int
     finished_ns: int | None = field(default=None)
@@ -119,7 +119,7 @@ def hold_claims(conn: Connection) -> None:
     db.take_turns(conn, "jobs:claim")
 
 
-def renew(ex: Exchange, job: Job, progress: Progress | None = None) -> None:
+def renew(ex: Exchange, job: Job, progress: JobProgress | None = None) -> None:
     """Keep the lease for another `lease_seconds` and report how far the work is.
 
     Raises: Lost, Cancelled.
@@ -376,7 +376,7 @@ def _job(row: RowMapping) -> Job:
         worker=row["worker"],
         lease_until_ns=row["lease_until_ns"],
         is_cancelled=bool(row["cancel"]),
-        progress=Progress(**json.loads(row["progress"])),
+        progress=JobProgress(**json.loads(row["progress"])),
         error=json.loads(row["error"]) if row["error"] else None,
         created_ns=row["created_ns"],
         finished_ns=row["finished_ns"],

@@ -19,7 +19,7 @@ from mapex.database import db
 from mapex.database.schema import ledger_account, ledger_entry, ledger_transaction, order, organisation
 from mapex.errors import Conflict, Denied, Invalid, Unpaid
 from mapex.exchange import Actor, Exchange
-from mapex.people import participants
+from mapex.people import orgs
 
 BANK = "acc_bank"
 VAT = "acc_vat"
@@ -96,7 +96,7 @@ def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo
 
     def book(conn: Connection) -> Credit:
         db.take_turns(conn, stored_key)
-        found = participants.find_org(conn, org)
+        found = orgs.find_org(conn, org)
         wallet = open_wallet(conn, found.id)
         before = conn.execute(select(ledger_transaction.c.id).where(ledger_transaction.c.key == stored_key)).scalar()
         if before is None:
@@ -151,7 +151,7 @@ def wallet(ex: Exchange, by: Actor, org: str | None = None, *, limit: int = 100)
     if org is None:
         raise Invalid("wallet.org", "name the organisation whose wallet is asked for")
     with db.read(ex) as conn:
-        found = participants.find_org(conn, org)
+        found = orgs.find_org(conn, org)
         now = balance(conn, wallet_id(found.id))
         rows = conn.execute(_entries(found.id).limit(limit)).all()
     return Wallet(found.slug, now, _running(rows, found.id, now))

@@ -21,7 +21,7 @@ from mapex.database.schema import quote as quote_table
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.orders import ledger, renewals
-from mapex.people import participants
+from mapex.people import orgs
 from mapex.prices import quotes
 from mapex.prices.estimates import Line, document, reprice
 from mapex.prices.quotes import Quote
@@ -159,7 +159,7 @@ def _conditions(wanted: Filter) -> list[Any]:
         found.append(table.c.purpose == wanted.purpose)
     if wanted.dataset:
         # Slugs hold neither quotes nor wildcards, so that the quoted slug is found in the JSON as text, on every database.
-        slug = participants.check_slug(wanted.dataset)
+        slug = orgs.check_slug(wanted.dataset)
         found.append(table.c.lines.contains(f'"dataset":"{slug}"', autoescape=True))
     if wanted.from_ns is not None:
         found.append(table.c.created_ns >= wanted.from_ns)

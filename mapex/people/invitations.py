@@ -21,7 +21,8 @@ from mapex.database import db, schema
 from mapex.errors import Conflict, Denied, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import passwords
-from mapex.people.participants import Person, check_email, check_role, enter_person, find_org
+from mapex.people.orgs import find_org
+from mapex.people.persons import NewPerson, Person, check_email, check_role, enter_person
 from mapex.texts import check_text
 from mapex.times import DAY_NS
 
@@ -136,18 +137,8 @@ def redeem(ex: Exchange, secret: str, *, name: str, password: str) -> Person:
         if conn.execute(ended).rowcount != 1:
             raise _unknown()
         who = Actor("", found.email, found.role, None, found.org)  # who redeems is the one who acts
-        person = enter_person(
-            conn,
-            ex,
-            who,
-            found.email,
-            org=found.org,
-            role=found.role,
-            name=name,
-            password_hash=hashed,
-            invitation=found.id,
-            inviter=found.inviter,
-        )
+        details = {"invitation": found.id, "inviter": found.inviter}
+        person = enter_person(conn, ex, who, NewPerson(found.email, found.org, found.role, name, hashed, details))
         conn.execute(update(schema.invitation).where(invitation.id == found.id).values(person_id=person.id))
         return person
 

@@ -15,7 +15,8 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
-from mapex.people.participants import Person, check_email, check_role, find_org, find_person, state_action
+from mapex.people.orgs import find_org, state_action
+from mapex.people.persons import Person, check_email, check_role, find_person
 
 
 def set_role(ex: Exchange, by: Actor | None, email: str, role: str, *, org: str = "") -> Person:

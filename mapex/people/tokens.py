@@ -15,7 +15,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.people.participants import Person, person_of, select_persons
+from mapex.people.persons import Person, person_of, select_persons
 from mapex.texts import check_text
 from mapex.times import DAY_NS
 

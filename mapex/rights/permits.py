@@ -22,7 +22,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.people.participants import find_org
+from mapex.people.orgs import find_org
 from mapex.rules import licences
 from mapex.texts import check_text
 from mapex.times import iso_from_ns

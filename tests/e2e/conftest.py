@@ -16,7 +16,7 @@ from ingest.worker import loop
 from mapex.cli.server.in_thread import serving
 from mapex.offers import offers
 from mapex.orders import ledger
-from mapex.people import participants
+from mapex.people import persons
 from tests.support.browser import WAIT_MS, Clock, Market, Site, a_person
 from tests.support.exchange import an_exchange
 from tests.support.market import RATES, a_draft, a_layer, block
@@ -146,6 +146,6 @@ def shared_market(tmp_path_factory: pytest.TempPathFactory, stocked_folder: Path
 
 def stocked(site: Site) -> Market:
     """The people of a copy of `stocked_folder`, and what they sell."""
-    seller, buyer = (participants.get_person(site.ex, email=email) for email in (SELLER, BUYER))
+    seller, buyer = (persons.get_person(site.ex, email=email) for email in (SELLER, BUYER))
     assert seller and buyer
     return Market(site, seller.actor, buyer.actor, block(8))

@@ -8,7 +8,7 @@ import math
 from playwright.sync_api import Page, Route, expect
 
 from mapex.offers import offers
-from mapex.people import participants
+from mapex.people import persons
 from tests.support.browser import PASSWORD, Market, Site, click_at, draw, go_to, map_idle, outline_in, point, ready, won
 from tests.support.market import SEOUL
 from tiles.grid import grid
@@ -337,7 +337,7 @@ def test_session_ends_while_drawing(market: Market) -> None:
     draw(page, RING)
     expect(page.locator("#total")).to_be_visible()
     before = total(page)
-    participants.set_password(market.site.ex, market.buyer, BUYER, PASSWORD)  # which ends every session of the person
+    persons.set_password(market.site.ex, market.buyer, BUYER, PASSWORD)  # which ends every session of the person
     page.uncheck("[name=kind][value=sidewalk]")
     expect(page.locator("#price")).to_contain_text("Your area is kept")
     page.click("#price a.button")

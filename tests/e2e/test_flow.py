@@ -15,7 +15,7 @@ from mapex.audit import log as audit_log
 from mapex.catalogue import datasets
 from mapex.exchange import Actor
 from mapex.orders import ledger
-from mapex.people import participants
+from mapex.people import persons
 from tests.support.browser import Site, click_at, map_idle, point, publish_terms, ready, won
 from tests.support.market import a_permit
 from tiles.grid import grid
@@ -32,7 +32,7 @@ def firms(site: Site) -> None:
 
 
 def actor(site: Site, email: str) -> Actor:
-    person = participants.get_person(site.ex, email=email)
+    person = persons.get_person(site.ex, email=email)
     assert person
     return person.actor
 

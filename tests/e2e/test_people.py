@@ -13,7 +13,7 @@ from mapex.audit.log import EventFilter
 from mapex.errors import Conflict
 from mapex.offers import offers
 from mapex.orders import ledger, orders
-from mapex.people import participants
+from mapex.people import orgs
 from mapex.rights import permits
 from tests.support.browser import PASSWORD, Market, Site, loaded_again, map_idle, ready
 from tests.support.exchange import a_permit
@@ -269,8 +269,8 @@ FITS = "document.documentElement.scrollWidth <= document.documentElement.clientW
 def test_people_pages_fit(site: Site) -> None:
     """Long and right-to-left names, both languages and themes, 390 px and zoom 200 %."""
     ex = site.ex
-    participants.add_org(ex, None, "long", "가" * 200)
-    participants.add_org(ex, None, "rtl", "شركة الخرائط الدقيقة (HD)")
+    orgs.add_org(ex, None, "long", "가" * 200)
+    orgs.add_org(ex, None, "rtl", "شركة الخرائط الدقيقة (HD)")
     site.person(OPERATOR, role="operator")
     site.person("m@long.example", "long")
     now = ex.now()

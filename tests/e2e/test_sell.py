@@ -13,7 +13,7 @@ from shapely.geometry import LineString
 
 from mapex.audit import log
 from mapex.catalogue import datasets
-from mapex.people import participants
+from mapex.people import persons
 from tests.support.browser import Site, map_idle, publish_terms, ready
 
 SELLER = "maps@hanbit.example"
@@ -65,7 +65,7 @@ def drafted(page: Page, slug: str, *, state: str = "draft") -> None:
 
 def arrived(site: Site, slug: str) -> dict[str, str]:
     """sha256 of the files of a version, by name, as the worker found them."""
-    by = participants.get_person(site.ex, email=SELLER)
+    by = persons.get_person(site.ex, email=SELLER)
     assert by
     return {one["name"]: one["sha256"] for one in json.loads(datasets.manifest(site.ex, by.actor, slug, 1))["sources"]}
 
@@ -411,7 +411,7 @@ def test_published_tiles_are_on_the_map_of_others(working: Site, tmp_path: Path)
     other = working.visit()
     working.open(other, "/explore")
     expect(other.locator("[name=kind][value=sidewalk]")).to_be_visible()
-    by = participants.get_person(working.ex, email=SELLER)
+    by = persons.get_person(working.ex, email=SELLER)
     assert by
     events = log.events(working.ex, by.actor, log.EventFilter(action="version.published")).events
     assert len(events) == 1

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from mapex.exchange import Actor, Exchange
-from mapex.people import participants
+from mapex.people import orgs, persons
 from tiles.grid import grid
 
 PASSWORD = "correct horse battery"
@@ -38,9 +38,9 @@ class Clock:
 
 def a_person(ex: Exchange, email: str, org: str = "", role: str = "member") -> Actor:
     """A person who can log in, of an organisation that is made if need be."""
-    if org and not any(known.slug == org for known in participants.orgs(ex)):
-        participants.add_org(ex, None, org)
-    return participants.add_person(ex, None, email, org=org, role=role, password=PASSWORD).actor
+    if org and not any(known.slug == org for known in orgs.all_orgs(ex)):
+        orgs.add_org(ex, None, org)
+    return persons.add_person(ex, None, email, org=org, role=role, password=PASSWORD).actor
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from mapex.catalogue.draft import Draft, DraftFinding, DraftLayer, DraftSource
 from mapex.database import db, opening
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs, uploads
-from mapex.people import participants
+from mapex.people import orgs, persons
 from mapex.rights import permits
 from tiles.batch import Content, EncodedTile, LayerKind, Quantities
 from tiles.grid import grid
@@ -57,18 +57,18 @@ def an_exchange(folder: Path, *, database_url: str = "", now: Clock | None = Non
     return opening.open_exchange(settings(folder, database_url=database_url, **changes), now or Clock())
 
 
-def an_org(ex: Exchange, slug: str = "") -> participants.Org:
-    return participants.add_org(ex, None, slug or f"firm-{next(_numbers)}")
+def an_org(ex: Exchange, slug: str = "") -> orgs.Org:
+    return orgs.add_org(ex, None, slug or f"firm-{next(_numbers)}")
 
 
-def a_person(ex: Exchange, org: str | participants.Org | None = None, *, role: str = "member", email: str = "") -> Actor:
+def a_person(ex: Exchange, org: str | orgs.Org | None = None, *, role: str = "member", email: str = "") -> Actor:
     """An actor: a member of `org` (an organisation, its slug, or a new one), or an auditor or operator."""
     slug = ""
     if role == "member":
-        slug = org.slug if isinstance(org, participants.Org) else org or an_org(ex).slug
-        if not any(slug == known.slug for known in participants.orgs(ex)):
+        slug = org.slug if isinstance(org, orgs.Org) else org or an_org(ex).slug
+        if not any(slug == known.slug for known in orgs.all_orgs(ex)):
             an_org(ex, slug)
-    return participants.add_person(ex, None, email or f"person{next(_numbers)}@{slug or role}.example", org=slug, role=role).actor
+    return persons.add_person(ex, None, email or f"person{next(_numbers)}@{slug or role}.example", org=slug, role=role).actor
 
 
 def square(west: float, south: float, east: float, north: float) -> dict[str, object]:
@@ -79,7 +79,7 @@ def square(west: float, south: float, east: float, north: float) -> dict[str, ob
 
 def a_permit(ex: Exchange, org: str, **given: object) -> permits.Permit:
     """A permit of `org` (made if need be) for original data around Seoul, for research, a year from `DAY_ONE`."""
-    if not any(org == known.slug for known in participants.orgs(ex)):
+    if not any(org == known.slug for known in orgs.all_orgs(ex)):
         an_org(ex, org)
     values: dict[str, object] = {
         "number": f"KR-{next(_numbers)}",

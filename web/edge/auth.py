@@ -1,4 +1,4 @@
-"""Who is asking: an API token or the session cookie; sessions and log-in by Flask-Security over `mapex.people.participants`."""
+"""Who is asking: an API token or the session cookie; sessions and log-in by Flask-Security over `mapex.people.persons`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from wtforms.validators import InputRequired, Length, ValidationError
 
 from mapex.errors import Denied, MapexError
 from mapex.exchange import Actor, Exchange
-from mapex.people import participants, tokens
-from mapex.people.participants import Person
+from mapex.people import persons, tokens
+from mapex.people.persons import Person
 from web.edge import rate_limits, visitors
 from web.edge.policy import NotSignedIn, authorize, policy, policy_of
 
@@ -135,7 +135,7 @@ class User(UserMixin):
 
 
 class Role(RoleMixin):
-    """Roles are words of `participants`; Flask-Security needs a class."""
+    """Roles are words of `persons`; Flask-Security needs a class."""
 
 
 class People(UserDatastore):
@@ -149,7 +149,7 @@ class People(UserDatastore):
         del case_insensitive
         names = {"fs_uniquifier": "session_key", "email": "email", "id": "person_id"}
         [(key, value)] = kwargs.items()
-        person = participants.get_person(exchange(), **{names[key]: str(value)})
+        person = persons.get_person(exchange(), **{names[key]: str(value)})
         return User(person) if person else None
 
     def find_role(self, role: str) -> None:
@@ -186,12 +186,12 @@ class LoginForm(Form):
         if not super().validate(**kwargs):
             return False
         try:
-            person = participants.verify_password(exchange(), self.email.data or "", self.password.data or "")
+            person = persons.verify_password(exchange(), self.email.data or "", self.password.data or "")
         except MapexError as busy:
             self.refusal = busy
             return False
         if person is None:
-            participants.note_session(exchange(), None, "refused", email=self.email.data or "")
+            persons.note_session(exchange(), None, "refused", email=self.email.data or "")
             self.refusal = Denied("login.refused", "e-mail or password is wrong")
             return False
         self.user = User(person)
@@ -211,7 +211,7 @@ def install(app: Flask) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
-        SECURITY_PASSWORD_SALT=settings.secret_key,  # never used: passwords are hashed by `participants`
+        SECURITY_PASSWORD_SALT=settings.secret_key,  # never used: passwords are hashed by `passwords`
         SECURITY_FLASH_MESSAGES=False,
         SECURITY_STATIC_FOLDER=None,
         SECURITY_FRESHNESS=timedelta(minutes=-1),
@@ -252,10 +252,10 @@ def _opened(app: Flask, user: User, **_: Any) -> None:
     del app
     session.permanent = True
     g.pop("actor", None)
-    participants.note_session(exchange(), user.person.actor, "opened")
+    persons.note_session(exchange(), user.person.actor, "opened")
 
 
 def _closed(app: Flask, user: Any, **_: Any) -> None:
     del app
     if isinstance(user, User):
-        participants.note_session(exchange(), user.person.actor, "closed")
+        persons.note_session(exchange(), user.person.actor, "closed")

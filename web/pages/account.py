@@ -11,7 +11,7 @@ from mapex.audit import log as audit_log
 from mapex.audit.log import Action, EventFilter
 from mapex.errors import MapexError
 from mapex.orders import ledger
-from mapex.people import invitations, participants, tokens
+from mapex.people import invitations, orgs, persons, tokens
 from mapex.rights import permits
 from mapex.rights.permits import Permit
 from mapex.times import DAY_NS
@@ -40,8 +40,8 @@ def account() -> str:
         "account/account.html",
         by=by,
         person=current_person(),
-        org=participants.get_org(ex, by.org_slug) if member else None,
-        members=participants.persons(ex, by) if member else [],
+        org=orgs.get_org(ex, by.org_slug) if member else None,
+        members=persons.all_persons(ex, by) if member else [],
         invitations=invitations.open_ones(ex, by) if member else [],
         tokens=tokens.of(ex, by),
         scopes=[scope for scope in tokens.SCOPES if scope != "*"],
@@ -58,7 +58,7 @@ def set_language() -> Response:
     """Remember the language for this person, and show the page in it."""
     wish = request.form.get("language", "")
     if current_person() is not None:
-        participants.set_language(exchange(), current_actor(), wish)
+        persons.set_language(exchange(), current_actor(), wish)
     return redirect(f"/account?lang={wish if wish in LANGUAGES else ''}")
 
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, render_template, request
 
 from mapex.offers import recalls
 from mapex.orders import ledger, orders, renewals, terms, updates
-from mapex.people import participants
+from mapex.people import orgs, persons
 from mapex.prices import estimates, quotes
 from mapex.rights import entitlements, named_users
 from mapex.rules import licences
@@ -59,7 +59,7 @@ def quote(quote_id: str) -> str:
         licences=[vocabulary.licence_words(code) for code in document["licences"]],
         changes=terms.since_last(ex, by, found),
         holding=terms.holding(ex, by, found) if any(line["owned_tiles"] for line in document["lines"]) else [],
-        members=[person.email for person in participants.persons(ex, by) if person.is_active],
+        members=[person.email for person in persons.all_persons(ex, by) if person.is_active],
     )
 
 
@@ -116,7 +116,7 @@ def order(order_id: str) -> str:
         recalled=recalls.of_order(ex, by, order_id),
         named=named,
         may_name=not named or by.email in (*named, found.person),
-        members=[person.email for person in participants.persons(ex, by) if person.is_active],
+        members=[person.email for person in persons.all_persons(ex, by) if person.is_active],
         licences=[vocabulary.licence_words(code) for code in sorted({line.licence for line in found.lines})],
         url=ex.settings.public_url,
     )
@@ -129,7 +129,7 @@ def receipt(order_id: str) -> str:
     ex, by = exchange(), current_actor()
     found = orders.get(ex, by, order_id)
     document = [estimates.line_document(line) for line in found.lines]
-    names = {slug: participants.get_org(ex, slug).name for slug in sorted({by.org_slug, *(line.org for line in found.lines)})}
+    names = {slug: orgs.get_org(ex, slug).name for slug in sorted({by.org_slug, *(line.org for line in found.lines)})}
     return render_template("buy/receipt.html", order=found, layers=by_layer(document), names=names, buyer=by.org_slug)
 
 

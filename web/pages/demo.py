@@ -9,7 +9,7 @@ from flask import Blueprint, redirect
 from werkzeug.wrappers import Response
 
 from mapex.errors import NotFound
-from mapex.people import participants
+from mapex.people import persons
 from web.edge.auth import check_forgery, exchange, sign_in
 from web.edge.policy import policy
 
@@ -30,7 +30,7 @@ def play(who: str) -> Response:
     """Sign in as one of the demonstration's people; from the demonstration's own page only."""
     check_forgery()
     email, begin = PEOPLE.get(who, ("", ""))
-    person = participants.get_person(exchange(), email=email) if email else None
+    person = persons.get_person(exchange(), email=email) if email else None
     if person is None or not person.is_active:
         raise NotFound("person.unknown", "this demonstration has no such person")
     sign_in(person)

@@ -8,7 +8,8 @@ from flask import Blueprint, render_template
 
 from mapex.operation import overview
 from mapex.orders import ledger
-from mapex.people import invitations, participants
+from mapex.people import invitations, orgs
+from mapex.people import persons as people
 from mapex.pyramid import coverage
 from mapex.rights import permits
 from mapex.rules.licences import HandlingClass
@@ -30,7 +31,7 @@ def organisations() -> str:
         "operate/operate.html",
         here="organisations",
         numbers=overview.overview(ex, by),
-        orgs=participants.orgs(ex),
+        orgs=orgs.all_orgs(ex),
         balances=overview.balances(ex, by),
     )
 
@@ -43,8 +44,8 @@ def persons() -> str:
     return render_template(
         "operate/persons.html",
         here="persons",
-        persons=participants.persons(ex, by),
-        orgs=participants.orgs(ex),
+        persons=people.all_persons(ex, by),
+        orgs=orgs.all_orgs(ex),
         invitations=invitations.open_ones(ex, by),
         by=by,
     )
@@ -58,7 +59,7 @@ def wallets() -> str:
     return render_template(
         "operate/wallets.html",
         here="wallets",
-        orgs=participants.orgs(ex),
+        orgs=orgs.all_orgs(ex),
         balances=overview.balances(ex, by),
         payments=ledger.payments(ex, by),
         key=secrets.token_hex(8),
@@ -75,7 +76,7 @@ def permit_list() -> str:
         "operate/permits.html",
         here="permits",
         permits=[permit_words(one, ex.now()) for one in found],
-        orgs=participants.orgs(ex),
+        orgs=orgs.all_orgs(ex),
         purposes=vocabulary.PURPOSES,
         classes=[code for code in HandlingClass if code.needs_permit],
         page={

@@ -80,15 +80,15 @@ DRAWN = "Demo: every picture was drawn by a program (mapex.cli.demo.drive); no c
 def fill(ex: Exchange, place: Path) -> None:
     """Make the firms, people, permits and data, through the same doors that everybody uses."""
     from mapex.orders import ledger
-    from mapex.people import participants, tokens
+    from mapex.people import orgs, persons, tokens
 
     password = secrets.token_urlsafe(9)
     for slug, name in FIRMS.items():
-        participants.add_org(ex, None, slug, name)
+        orgs.add_org(ex, None, slug, name)
         ledger.credit(ex, None, slug, CREDIT, key=f"demo-{slug}")
     clients: dict[str, Client] = {}
     for mail, (org, role, _) in PERSONS.items():
-        person = participants.add_person(ex, None, mail, org=org, role=role, password=password)
+        person = persons.add_person(ex, None, mail, org=org, role=role, password=password)
         clients[mail] = Client(ex.settings.public_url, tokens.create(ex, person, "demo", days=1))
     _enter_permits(ex)
     files = _make_files(place / "files")

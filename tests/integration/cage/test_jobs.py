@@ -9,7 +9,7 @@ from mapex.catalogue import datasets, drafts, requests
 from mapex.errors import Conflict, Denied, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
-from mapex.intake.jobs import Progress
+from mapex.intake.jobs import JobProgress
 from tests.support.exchange import Clock, a_claimed_job, a_draft, a_person, a_tile, an_upload
 
 
@@ -63,7 +63,7 @@ def test_a_leased_job_is_taken_again_only_when_its_worker_falls_silent(exchange:
     first = a_claimed_job(exchange, seller)
     assert jobs.claim(exchange, "w2") is None
     clock(exchange).forward(seconds=exchange.settings.lease_seconds - 1)
-    jobs.renew(exchange, first, Progress("read", 3, 10, "map.osm"))
+    jobs.renew(exchange, first, JobProgress("read", 3, 10, "map.osm"))
     clock(exchange).forward(seconds=exchange.settings.lease_seconds - 1)
     assert jobs.claim(exchange, "w2") is None
     clock(exchange).forward(seconds=2)
@@ -110,7 +110,7 @@ def test_finishing_twice_changes_nothing(exchange: Exchange, seller: Actor) -> N
 
 def test_a_job_that_kills_its_workers_is_failed_with_a_reason(exchange: Exchange, seller: Actor) -> None:
     job = a_claimed_job(exchange, seller)
-    jobs.renew(exchange, job, Progress("read", 1, 2, "bomb.laz"))
+    jobs.renew(exchange, job, JobProgress("read", 1, 2, "bomb.laz"))
     for _ in range(exchange.settings.job_attempts - 1):
         clock(exchange).forward(seconds=exchange.settings.lease_seconds + 1)
         assert jobs.claim(exchange, "w2") is not None

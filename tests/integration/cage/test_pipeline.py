@@ -60,7 +60,7 @@ def test_same_content_in_a_new_version_is_the_same_objects(ex: Exchange) -> None
 
 
 def _owner(ex: Exchange, described: datasets.Description) -> Any:
-    from mapex.people.participants import actor_of
+    from mapex.people.persons import actor_of
 
     assert described.job is not None
     return actor_of(ex, described.job.person_id)
@@ -258,7 +258,7 @@ def test_fault_of_ours_is_retried_and_then_given_up_without_a_traceback(ex: Exch
 
 
 def test_progress_names_stage_and_file(ex: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[jobs.Progress] = []
+    heard: list[jobs.JobProgress] = []
     real = Heart.now
     monkeypatch.setattr(Heart, "now", lambda heart, look: (heard.append(look()), real(heart, look))[1])
     a_version(ex, {"walks.geojson": a_map(400)})

@@ -25,7 +25,7 @@ from mapex.exchange import Actor, Exchange
 from mapex.offers import offers
 from mapex.operation import fsck
 from mapex.people import tokens
-from mapex.people.participants import actor_of
+from mapex.people.persons import actor_of
 from tests.support.clouds import a_street_cloud
 from tests.support.exchange import a_person, an_exchange
 from tests.support.needs import absent

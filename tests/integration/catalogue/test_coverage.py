@@ -11,7 +11,7 @@ from mapex.database import db, schema
 from mapex.exchange import Actor, Exchange
 from mapex.offers import offers
 from mapex.operation import fsck
-from mapex.people import participants
+from mapex.people import orgs
 from mapex.pyramid import coverage
 from mapex.pyramid import shown as showcase
 from mapex.pyramid.coverage import Shown
@@ -70,7 +70,7 @@ def test_what_is_gone_equals_what_never_was(exchange: Exchange, how: str) -> Non
     if how == "withdrawn":
         offers.withdraw(exchange, market.seller, "streets")
     else:
-        participants.set_org_state(exchange, None, "hanbit", "suspended")
+        orgs.set_org_state(exchange, None, "hanbit", "suspended")
     assert tile(app, here) == tile(app, nowhere) == b""
     assert coverage.kinds(exchange) == [] and coverage.example(exchange) is None
 
@@ -143,11 +143,11 @@ def test_what_goes_leaves_the_others_as_they_were(exchange: Exchange) -> None:
     assert shown(exchange) != before[16]
     offers.withdraw(exchange, seller, "new")
     assert {z: shown(exchange, z) for z in (6, 11, 16)} == before
-    participants.set_org_state(exchange, None, "hanbit", "suspended")
+    orgs.set_org_state(exchange, None, "hanbit", "suspended")
     assert shown(exchange) == {}
-    participants.set_org_state(exchange, None, "hanbit", "suspended")
-    participants.set_org_state(exchange, None, "hanbit", "active")
-    participants.set_org_state(exchange, None, "hanbit", "active")
+    orgs.set_org_state(exchange, None, "hanbit", "suspended")
+    orgs.set_org_state(exchange, None, "hanbit", "active")
+    orgs.set_org_state(exchange, None, "hanbit", "active")
     assert {z: shown(exchange, z) for z in (6, 11, 16)} == before
 
 

@@ -16,7 +16,7 @@ from mapex.errors import NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.intake import keys
 from mapex.offers import offers, products
-from mapex.people import participants, tokens
+from mapex.people import orgs, tokens
 from mapex.pyramid import coverage
 from mapex.pyramid.coverage import Shown
 from mapex.times import DAY_NS, iso_from_ns
@@ -91,7 +91,7 @@ def test_what_is_not_on_offer_is_the_same_404_as_what_never_was(exchange: Exchan
     if how == "withdrawn":
         offers.withdraw(exchange, seller, "streets")
     if how == "suspended":
-        participants.set_org_state(exchange, None, "hanbit", "suspended")
+        orgs.set_org_state(exchange, None, "hanbit", "suspended")
     for slug in ("streets", "never"):
         with pytest.raises(NotFound, match="there is no such dataset"):
             products.get(exchange, "hanbit", slug)

@@ -12,7 +12,7 @@ from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Exchange
 from mapex.offers import offers
 from mapex.orders import orders
-from mapex.people import participants
+from mapex.people import orgs
 from mapex.prices import quotes
 from mapex.rights import entitlements
 from mapex.rules.pricing import Unit, amount_of
@@ -330,7 +330,7 @@ def test_a_layer_that_the_rate_card_does_not_charge_is_named_to_the_seller(excha
 
 def test_a_suspended_seller_is_not_on_the_market(exchange: Exchange) -> None:
     market = a_market(exchange)
-    participants.set_org_state(exchange, None, "hanbit", "suspended")
+    orgs.set_org_state(exchange, None, "hanbit", "suspended")
     assert offers.estimate(exchange, market.buyer, area(market.cells)).lines == ()
 
 

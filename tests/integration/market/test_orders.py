@@ -16,7 +16,7 @@ from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound, Unpaid
 from mapex.exchange import Exchange
 from mapex.offers import offers
 from mapex.orders import ledger, orders
-from mapex.people import participants
+from mapex.people import orgs
 from mapex.rights import entitlements, permits
 from tests.support.exchange import Clock, a_person
 from tests.support.market import RATES, SEOUL, Market, a_draft, a_layer, a_market, a_permit, area, block
@@ -194,7 +194,7 @@ def test_a_withdrawn_offer_is_refused(exchange: Exchange) -> None:
 def test_an_offer_of_a_suspended_seller_is_refused(exchange: Exchange) -> None:
     market = a_market(exchange)
     quote = market.quote()
-    participants.set_org_state(exchange, None, "hanbit", "suspended")
+    orgs.set_org_state(exchange, None, "hanbit", "suspended")
     refused(Conflict, "offer.withdrawn", lambda: orders.place(exchange, market.buyer, quote.id, "k"))
 
 

@@ -10,7 +10,7 @@ from mapex.audit import log
 from mapex.database import db
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Exchange
-from mapex.people import participants
+from mapex.people import orgs
 from mapex.rights import permits
 from tests.support.exchange import DAY_ONE, Clock, a_permit, a_person, an_org, square
 from tiles.box import Box
@@ -34,7 +34,7 @@ def check(
     number: str | None = None,
 ) -> permits.Decision:
     with db.read(ex) as conn:
-        org_id = participants.find_org(conn, org).id
+        org_id = orgs.find_org(conn, org).id
         return permits.check(conn, org_id, handling_class, purpose, cells, ex.now(), number=number)
 
 
@@ -121,7 +121,7 @@ def test_permit_ends_on_the_exact_nanosecond(exchange: Exchange) -> None:
     clock = exchange.now
     assert isinstance(clock, Clock)
     with db.read(exchange) as conn:
-        org_id = participants.find_org(conn, "dongil").id
+        org_id = orgs.find_org(conn, "dongil").id
         for at_ns, allowed in ((DAY_ONE - 1, False), (DAY_ONE, True), (DAY_ONE + 10**9 - 1, True), (DAY_ONE + 10**9, False)):
             assert permits.check(conn, org_id, "original", "research", INSIDE, at_ns).is_allowed is allowed
 

@@ -9,7 +9,7 @@ from mapex.catalogue import datasets, requests
 from mapex.errors import Conflict
 from mapex.exchange import Exchange
 from mapex.intake import uploads
-from mapex.people import participants
+from mapex.people import orgs
 from tests.support.exchange import a_drafted_version, a_person, an_upload, publish, send_part
 
 
@@ -67,7 +67,7 @@ def test_a_dataset_made_by_five_together_is_one(exchange: Exchange) -> None:
 
 
 def test_an_organisation_is_added_once(exchange: Exchange) -> None:
-    made = at_once([lambda: participants.add_org(exchange, None, "dongil")] * 5)
+    made = at_once([lambda: orgs.add_org(exchange, None, "dongil")] * 5)
     assert sorted(isinstance(one, Conflict) for one in made) == [False, True, True, True, True], made
 
 

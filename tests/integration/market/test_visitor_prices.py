@@ -12,7 +12,7 @@ from sqlalchemy import select
 from mapex.database.schema import metadata
 from mapex.exchange import Exchange
 from mapex.offers import offers
-from mapex.people import participants
+from mapex.people import orgs
 from mapex.prices import cell_prices
 from tests.support.exchange import a_person
 from tests.support.market import RATES, SEOUL, Market, a_draft, a_layer, a_market, a_permit, area
@@ -99,7 +99,7 @@ def test_masked_equals_missing_for_visitors(exchange: Exchange) -> None:
     a_draft(exchange, market.seller, "masked", [a_layer([SEOUL], salt="newer")])
     offers.publish(exchange, market.seller, "masked", rate_card=RATES, licence="research")
     offers.withdraw(exchange, market.seller, "withdrawn")
-    participants.set_org_state(exchange, None, "gone", "suspended")
+    orgs.set_org_state(exchange, None, "gone", "suspended")
     a_draft(exchange, market.seller, "draft", [a_layer([cells["draft"]])])
     now = {name: seen(app, cell) for name, cell in cells.items()}
     assert set(now.values()) == {there["empty"]}

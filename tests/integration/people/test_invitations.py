@@ -9,7 +9,7 @@ from mapex.audit import log
 from mapex.database import schema
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Exchange
-from mapex.people import invitations, participants, roles
+from mapex.people import invitations, orgs, persons, roles
 from tests.support.exchange import Clock, a_person, an_org
 
 PASSWORD = "correct horse battery"
@@ -27,7 +27,7 @@ def test_an_invited_person_chooses_name_and_password_and_can_log_in(exchange: Ex
     assert invitations.look(exchange, secret) == made
     person = invitations.redeem(exchange, secret, name="김하나", password=PASSWORD)
     assert (person.email, person.name, person.org_slug, person.role) == ("kim@hanbit.example", "김하나", "hanbit", "member")
-    assert participants.verify_password(exchange, "kim@hanbit.example", PASSWORD) == person
+    assert persons.verify_password(exchange, "kim@hanbit.example", PASSWORD) == person
     assert actions(exchange, "kim@hanbit.example") == ["person.invited", "person.added"]
 
 
@@ -88,7 +88,7 @@ def test_a_suspended_inviter_or_organisation_lets_nobody_in(exchange: Exchange, 
     if who == "inviter":
         roles.set_state(exchange, None, inviter.email, "suspended")
     else:
-        participants.set_org_state(exchange, None, "hanbit", "suspended")
+        orgs.set_org_state(exchange, None, "hanbit", "suspended")
     with pytest.raises(NotFound):
         invitations.redeem(exchange, secret, name="Kim", password=PASSWORD)
 

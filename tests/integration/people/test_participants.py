@@ -10,14 +10,14 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Exchange
-from mapex.people import participants, passwords, roles, tokens
+from mapex.people import orgs, passwords, persons, roles, tokens
 from tests.support.exchange import Clock, a_person, an_exchange, an_org
 
 PASSWORD = "correct horse battery"
 
 
 def token_of(ex: Exchange, email: str, **given: object) -> str:
-    person = participants.get_person(ex, email=email)
+    person = persons.get_person(ex, email=email)
     assert person
     return tokens.create(ex, person, **given)  # type: ignore[arg-type]
 
@@ -83,22 +83,22 @@ def test_a_foreign_token_is_as_absent_as_one_that_never_was(exchange: Exchange) 
 
 def test_suspended_persons_and_organisations_are_refused_until_they_are_resumed(exchange: Exchange) -> None:
     person = a_person(exchange, "dongil")
-    participants.set_password(exchange, None, person.email, PASSWORD)
+    persons.set_password(exchange, None, person.email, PASSWORD)
     secret = token_of(exchange, person.email)
 
     def is_let_in() -> bool:
         ways = (
             tokens.actor_of(exchange, secret),
-            participants.actor_of(exchange, person.person_id),
-            participants.verify_password(exchange, person.email, PASSWORD),
+            persons.actor_of(exchange, person.person_id),
+            persons.verify_password(exchange, person.email, PASSWORD),
         )
         assert len({way is None for way in ways}) == 1
         return ways[0] is not None
 
     assert is_let_in()
-    participants.set_org_state(exchange, None, "dongil", "suspended")
+    orgs.set_org_state(exchange, None, "dongil", "suspended")
     assert not is_let_in()
-    participants.set_org_state(exchange, None, "dongil", "active")
+    orgs.set_org_state(exchange, None, "dongil", "active")
     assert is_let_in()
     roles.set_state(exchange, None, person.email, "suspended")
     assert not is_let_in()
@@ -121,42 +121,42 @@ def test_tokens_with_unknown_scopes_or_endless_life_are_refused(exchange: Exchan
 
 def test_password_is_checked_and_changing_it_ends_all_sessions(exchange: Exchange) -> None:
     person = a_person(exchange)
-    assert participants.verify_password(exchange, person.email, PASSWORD) is None
-    before = participants.get_person(exchange, email=person.email)
-    participants.set_password(exchange, person, person.email, PASSWORD)
-    found = participants.verify_password(exchange, person.email.upper(), PASSWORD)
+    assert persons.verify_password(exchange, person.email, PASSWORD) is None
+    before = persons.get_person(exchange, email=person.email)
+    persons.set_password(exchange, person, person.email, PASSWORD)
+    found = persons.verify_password(exchange, person.email.upper(), PASSWORD)
     assert before
     assert found
     assert found.session_key != before.session_key
-    assert participants.get_person(exchange, session_key=before.session_key) is None
-    assert participants.verify_password(exchange, person.email, PASSWORD + "!") is None
-    assert participants.verify_password(exchange, "nobody@nowhere.example", PASSWORD) is None
+    assert persons.get_person(exchange, session_key=before.session_key) is None
+    assert persons.verify_password(exchange, person.email, PASSWORD + "!") is None
+    assert persons.verify_password(exchange, "nobody@nowhere.example", PASSWORD) is None
 
 
 def test_nobody_sets_the_password_of_another(exchange: Exchange) -> None:
     victim = a_person(exchange)
     for other in (a_person(exchange), a_person(exchange, role="auditor")):
         with pytest.raises(Denied):
-            participants.set_password(exchange, other, victim.email, PASSWORD)
+            persons.set_password(exchange, other, victim.email, PASSWORD)
 
 
 @pytest.mark.parametrize(("password", "code"), [("short", "password.short"), ("x" * 257, "password.long")])
 def test_passwords_that_are_too_short_or_too_long_are_refused(exchange: Exchange, password: str, code: str) -> None:
     with pytest.raises(Invalid) as refused:
-        participants.set_password(exchange, None, a_person(exchange).email, password)
+        persons.set_password(exchange, None, a_person(exchange).email, password)
     assert refused.value.code == code
 
 
 def test_no_more_log_ins_at_once_than_memory_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ex = an_exchange(tmp_path)
     person = a_person(ex)
-    participants.set_password(ex, None, person.email, PASSWORD)
+    persons.set_password(ex, None, person.email, PASSWORD)
     monkeypatch.setattr(passwords, "LOGIN_WAIT_SECONDS", 0.01)
     monkeypatch.setattr(passwords, "_hashing", threading.BoundedSemaphore(1))
     with passwords._hashing, pytest.raises(MapexError) as refused:
-        participants.verify_password(ex, person.email, PASSWORD)
+        persons.verify_password(ex, person.email, PASSWORD)
     assert refused.value.code == "login.busy"
-    assert participants.verify_password(ex, person.email, PASSWORD)
+    assert persons.verify_password(ex, person.email, PASSWORD)
     ex.engine.dispose()
 
 
@@ -172,14 +172,14 @@ def test_slugs_and_emails_are_taken_once(exchange: Exchange) -> None:
 @pytest.mark.parametrize("slug", ["", "A", "a b", "-a", "a-", "a" * 64, "a/b", "..", "한빛"])
 def test_malformed_slugs_are_refused(exchange: Exchange, slug: str) -> None:
     with pytest.raises(Invalid) as refused:
-        participants.add_org(exchange, None, slug)
+        orgs.add_org(exchange, None, slug)
     assert refused.value.code == "slug.malformed"
 
 
 @pytest.mark.parametrize("email", ["", "a", "a@", "@b", "a@b@c", "a b@c.example", "a\0@b.example", "a@b/c"])
 def test_malformed_emails_are_refused(exchange: Exchange, email: str) -> None:
     with pytest.raises(Invalid) as refused:
-        participants.add_person(exchange, None, email, role="auditor")
+        persons.add_person(exchange, None, email, role="auditor")
     assert refused.value.code == "person.email"
 
 
@@ -187,22 +187,22 @@ def test_members_belong_to_an_organisation_and_others_to_none(exchange: Exchange
     an_org(exchange, "dongil")
     for given in ({"role": "member"}, {"role": "auditor", "org": "dongil"}):
         with pytest.raises(Invalid) as refused:
-            participants.add_person(exchange, None, "x@y.example", **given)
+            persons.add_person(exchange, None, "x@y.example", **given)
         assert refused.value.code == "person.org"
     with pytest.raises(NotFound):
-        participants.add_person(exchange, None, "x@y.example", org="absent")
+        persons.add_person(exchange, None, "x@y.example", org="absent")
 
 
 def test_only_operators_add_and_suspend(exchange: Exchange) -> None:
     for by in (a_person(exchange, "dongil"), a_person(exchange, role="auditor")):
         with pytest.raises(Denied):
-            participants.add_org(exchange, by, "new")
+            orgs.add_org(exchange, by, "new")
         with pytest.raises(Denied):
-            participants.add_person(exchange, by, "a@b.example", org="dongil")
+            persons.add_person(exchange, by, "a@b.example", org="dongil")
         with pytest.raises(Denied):
-            participants.set_org_state(exchange, by, "dongil", "suspended")
+            orgs.set_org_state(exchange, by, "dongil", "suspended")
     operator = a_person(exchange, role="operator")
-    assert participants.add_org(exchange, operator, "new").state == "active"
+    assert orgs.add_org(exchange, operator, "new").state == "active"
 
 
 def test_each_change_is_logged_once(exchange: Exchange) -> None:
@@ -210,8 +210,8 @@ def test_each_change_is_logged_once(exchange: Exchange) -> None:
     person = a_person(exchange, "dongil", email="kim@dongil.example")
     token_of(exchange, person.email)
     tokens.revoke(exchange, person, tokens.of(exchange, person)[0].id)
-    participants.set_password(exchange, person, person.email, PASSWORD)
-    participants.set_org_state(exchange, operator, "dongil", "suspended")
+    persons.set_password(exchange, person, person.email, PASSWORD)
+    orgs.set_org_state(exchange, operator, "dongil", "suspended")
     page = log.events(exchange, operator)
     done = [(event.action, event.person, event.owner) for event in reversed(page.events)]
     assert done == [

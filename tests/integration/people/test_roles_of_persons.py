@@ -11,13 +11,13 @@ from mapex import authority
 from mapex.audit import log
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.people import participants, roles
+from mapex.people import persons, roles
 from mapex.people import tokens as api_tokens
 from tests.support.exchange import a_person, an_org
 
 
-def person_of(ex: Exchange, email: str) -> participants.Person:
-    found = participants.get_person(ex, email=email)
+def person_of(ex: Exchange, email: str) -> persons.Person:
+    found = persons.get_person(ex, email=email)
     assert found
     return found
 
@@ -39,9 +39,9 @@ def test_a_change_of_role_ends_sessions_and_tokens_at_once(exchange: Exchange, r
     before = person_of(exchange, member.email)
     changed = roles.set_role(exchange, operator, f" {member.email.upper()} ", role, org=org)
     assert (changed.role, changed.org_slug, changed.state) == (role, org, "active")
-    assert participants.get_person(exchange, session_key=before.session_key) is None
+    assert persons.get_person(exchange, session_key=before.session_key) is None
     assert [api_tokens.actor_of(exchange, secret) for secret in tokens] == [None, None]
-    now = participants.actor_of(exchange, member.person_id)
+    now = persons.actor_of(exchange, member.person_id)
     assert now and (now.role, now.org_slug) == (role, org)
     fresh = api_tokens.actor_of(exchange, token_of(exchange, now))
     assert fresh and fresh.role == role
@@ -52,7 +52,7 @@ def test_a_demoted_operator_can_do_nothing_of_one(exchange: Exchange) -> None:
     secret = token_of(exchange, second)
     roles.set_role(exchange, first, second.email, "auditor")
     assert api_tokens.actor_of(exchange, secret) is None
-    now = participants.actor_of(exchange, second.person_id)
+    now = persons.actor_of(exchange, second.person_id)
     assert now
     with pytest.raises(Denied):
         authority.operator(now)

@@ -12,7 +12,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 from mapex.exchange import Exchange
-from mapex.people import participants, roles, tokens
+from mapex.people import persons, roles, tokens
 from tests.support.exchange import a_person, an_exchange
 from web import create_app
 from web.edge.policy import POLICIES, authorize, check_routes, policy, policy_of
@@ -31,7 +31,7 @@ def app(ex: Exchange) -> APIFlask:
 
 
 def token_of(ex: Exchange, email: str, *scopes: str) -> dict[str, str]:
-    person = participants.get_person(ex, email=email)
+    person = persons.get_person(ex, email=email)
     assert person
     return {"Authorization": "Bearer " + tokens.create(ex, person, scopes=scopes or ("*",))}
 
@@ -50,7 +50,7 @@ def sign_in(client: FlaskClient, email: str, password: str = PASSWORD) -> int:
 def test_log_in_leads_to_no_other_site(ex: Exchange, app: APIFlask, elsewhere: str, where: str) -> None:
     """A link that somebody prepared lets one in all the same, to where everybody begins."""
     by, client = a_person(ex, "hanbit"), app.test_client()
-    participants.set_password(ex, None, by.email, PASSWORD)
+    persons.set_password(ex, None, by.email, PASSWORD)
     address = f"/login?next={quote(elsewhere)}" if where == "address" else "/login"
     found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get(address).get_data(as_text=True))
     assert found
@@ -91,7 +91,7 @@ def test_a_token_says_who_it_is(ex: Exchange, app: APIFlask) -> None:
 
 def test_a_wrong_token_is_refused_even_with_a_good_session(ex: Exchange, app: APIFlask) -> None:
     by = a_person(ex, "hanbit")
-    participants.set_password(ex, None, by.email, PASSWORD)
+    persons.set_password(ex, None, by.email, PASSWORD)
     client = app.test_client()
     assert sign_in(client, by.email) == 302
     assert client.get("/api/v1/me").status_code == 200
@@ -100,7 +100,7 @@ def test_a_wrong_token_is_refused_even_with_a_good_session(ex: Exchange, app: AP
 
 def test_a_token_of_the_session_library_opens_nothing(ex: Exchange, app: APIFlask) -> None:
     by = a_person(ex, "hanbit")
-    person = participants.get_person(ex, email=by.email)
+    person = persons.get_person(ex, email=by.email)
     assert person
     with app.test_request_context():
         token = app.extensions["security"].datastore.find_user(fs_uniquifier=person.session_key).get_auth_token()
@@ -115,7 +115,7 @@ def test_a_token_of_the_session_library_opens_nothing(ex: Exchange, app: APIFlas
 
 def test_a_suspended_person_is_out_at_the_next_request(ex: Exchange, app: APIFlask) -> None:
     by = a_person(ex, "hanbit")
-    participants.set_password(ex, None, by.email, PASSWORD)
+    persons.set_password(ex, None, by.email, PASSWORD)
     client, token = app.test_client(), token_of(ex, by.email)
     assert sign_in(client, by.email) == 302
     roles.set_state(ex, None, by.email, "suspended")
@@ -125,7 +125,7 @@ def test_a_suspended_person_is_out_at_the_next_request(ex: Exchange, app: APIFla
 
 def test_wrong_password_and_unknown_person_look_the_same(ex: Exchange, app: APIFlask) -> None:
     by = a_person(ex, "hanbit")
-    participants.set_password(ex, None, by.email, PASSWORD)
+    persons.set_password(ex, None, by.email, PASSWORD)
     pages = []
     for email in (by.email, "nobody@nowhere.example"):
         client = app.test_client()
@@ -147,7 +147,7 @@ def test_log_in_is_limited(ex: Exchange, app: APIFlask) -> None:
 
 def test_log_in_without_the_form_secret_is_refused(ex: Exchange, app: APIFlask) -> None:
     by = a_person(ex, "hanbit")
-    participants.set_password(ex, None, by.email, PASSWORD)
+    persons.set_password(ex, None, by.email, PASSWORD)
     client = app.test_client()
     client.post("/login", data={"email": by.email, "password": PASSWORD})
     assert client.get("/api/v1/me").status_code == 401
@@ -199,7 +199,7 @@ def test_openapi_is_served(app: APIFlask) -> None:
 def signed_in(ex: Exchange, app: APIFlask) -> tuple[FlaskClient, str]:
     """A browser with a session, and the secret that its pages know."""
     by = a_person(ex, "hanbit")
-    participants.set_password(ex, None, by.email, PASSWORD)
+    persons.set_password(ex, None, by.email, PASSWORD)
     client = app.test_client()
     assert sign_in(client, by.email) == 302
     found = re.search(r'"csrf": "([^"]+)"', client.get("/explore").get_data(as_text=True))
@@ -283,7 +283,7 @@ def test_a_stray_link_to_log_out_asks_and_signs_nobody_out(ex: Exchange, app: AP
     client = app.test_client()
     assert (client.get("/logout").status_code, client.get("/logout").headers["Location"]) == (302, "/")
     by = a_person(ex, "hanbit")
-    participants.set_password(ex, None, by.email, PASSWORD)
+    persons.set_password(ex, None, by.email, PASSWORD)
     sign_in(client, by.email)
     page = client.get("/logout", headers={"Accept-Language": "ko"})
     assert page.status_code == 200 and by.email in page.text and "로그아웃할까요?" in page.text

@@ -9,7 +9,7 @@ import pytest
 from apiflask import APIFlask
 
 from mapex.exchange import Exchange
-from mapex.people import participants, tokens
+from mapex.people import persons, tokens
 from tests.support.exchange import a_person, an_exchange
 from web import create_app
 from web.edge import visitors
@@ -66,7 +66,7 @@ def test_a_page_whose_session_ended_is_told_so(app: APIFlask) -> None:
 def test_a_cookie_alone_asks_as_a_visitor(ex: Exchange, app: APIFlask) -> None:
     """A page that was opened before signing in in another tab goes on; another site learns nothing of the organisation."""
     by, client = a_person(ex, "hanbit"), app.test_client()
-    participants.set_password(ex, None, by.email, "correct horse battery")
+    persons.set_password(ex, None, by.email, "correct horse battery")
     form = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get("/login").text)
     assert form
     client.post("/login", data={"email": by.email, "password": "correct horse battery", "csrf_token": form[1]})

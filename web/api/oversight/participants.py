@@ -6,10 +6,12 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from mapex.people import invitations, participants, roles
+from mapex.people import invitations, orgs, roles
+from mapex.people import persons as people
 from mapex.people import tokens as api_tokens
 from mapex.people.invitations import Invitation
-from mapex.people.participants import Org, Person
+from mapex.people.orgs import Org
+from mapex.people.persons import Person
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
@@ -184,7 +186,7 @@ def revoke_token(token_id: str) -> str:
 @blueprint.output(OrgsOut)
 def organisations() -> dict[str, Any]:
     """All organisations."""
-    return {"organisations": [_org(org) for org in participants.orgs(exchange())]}
+    return {"organisations": [_org(org) for org in orgs.all_orgs(exchange())]}
 
 
 @blueprint.post("/organisations")
@@ -193,7 +195,7 @@ def organisations() -> dict[str, Any]:
 @blueprint.output(OrgOut, status_code=201)
 def add_org(json_data: dict[str, Any]) -> dict[str, Any]:
     """Make an organisation."""
-    return _org(participants.add_org(exchange(), current_actor(), json_data["slug"], json_data["name"]))
+    return _org(orgs.add_org(exchange(), current_actor(), json_data["slug"], json_data["name"]))
 
 
 @blueprint.post("/organisations/<slug>/state")
@@ -202,7 +204,7 @@ def add_org(json_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output(OrgOut)
 def set_org_state(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Suspend or resume an organisation with all its persons and tokens."""
-    return _org(participants.set_org_state(exchange(), current_actor(), slug, json_data["state"]))
+    return _org(orgs.set_org_state(exchange(), current_actor(), slug, json_data["state"]))
 
 
 @blueprint.get("/persons")
@@ -210,7 +212,7 @@ def set_org_state(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output(PersonsOut)
 def persons() -> dict[str, Any]:
     """All persons."""
-    return {"persons": [_person(person) for person in participants.persons(exchange(), current_actor())]}
+    return {"persons": [_person(person) for person in people.all_persons(exchange(), current_actor())]}
 
 
 @blueprint.post("/persons")
@@ -220,7 +222,7 @@ def persons() -> dict[str, Any]:
 def add_person(json_data: dict[str, Any]) -> dict[str, Any]:
     """Make a person; without password until one is set."""
     email = json_data.pop("email")
-    return _person(participants.add_person(exchange(), current_actor(), email, **json_data))
+    return _person(people.add_person(exchange(), current_actor(), email, **json_data))
 
 
 @blueprint.post("/persons/<email>/state")

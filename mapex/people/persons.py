@@ -1,4 +1,4 @@
-"""Organisations and persons: what signs in for them is in `mapex.people.passwords` and `mapex.people.tokens`.
+"""Persons: their accounts and sessions; what they sign in with is in `mapex.people.passwords` and `mapex.people.tokens`.
 
 A suspended person or organisation is refused from the next request on, because each request asks anew.
 `by=None` is the operator at the machine (the command line on the exchange itself).
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
@@ -20,22 +20,10 @@ from mapex.database import db, schema
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import passwords
-from mapex.pyramid import shown
+from mapex.people.orgs import find_org
 from mapex.texts import check_text
 
-_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f\ud800-\udfff]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,188}[A-Za-z0-9])?")
-
-
-@dataclass(frozen=True, slots=True)
-class Org:
-    """An organisation: it sells and buys."""
-
-    id: str
-    slug: str
-    name: str
-    state: str  # active | suspended
-    created_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,60 +54,16 @@ class Person:
         return Actor(self.id, self.email, self.role, self.org_id, self.org_slug)
 
 
-def add_org(ex: Exchange, by: Actor | None, slug: str, name: str = "") -> Org:
-    """A new organisation.
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    """A person to be entered; `org` is the slug of a member's organisation, and `details` is what else belongs into the audit row."""
 
-    Raises: Denied, Invalid (`slug.malformed`), Conflict (`org.exists`).
-    """
-    authority.operator(by)
-    check_slug(slug)
-    org = Org(ids.new("org"), slug, check_text(name or slug, "name", 255), "active", ex.now())
-
-    def work(conn: Connection) -> Org:
-        if conn.execute(select(schema.organisation.c.id).where(schema.organisation.c.slug == slug)).first():
-            raise Conflict("org.exists", f"An organisation {slug!r} exists already.", slug=slug)
-        conn.execute(insert(schema.organisation).values(id=org.id, slug=slug, name=org.name, state=org.state, created_ns=org.created_ns))
-        log.append(conn, ex, by, log.AuditEntry(log.Action.ORG_ADDED, owner=slug, details={"name": org.name}))
-        return org
-
-    return db.run(ex, work)
-
-
-def orgs(ex: Exchange) -> Sequence[Org]:
-    """All organisations by slug."""
-    with db.read(ex) as conn:
-        return [_org(row) for row in conn.execute(select(schema.organisation).order_by(schema.organisation.c.slug)).mappings()]
-
-
-def find_org(conn: Connection, slug: str) -> Org:
-    """The organisation of this slug.
-
-    Raises: NotFound.
-    """
-    row = conn.execute(select(schema.organisation).where(schema.organisation.c.slug == slug)).mappings().first()
-    if row is None:
-        raise NotFound("org.unknown", "There is no such organisation.")
-    return _org(row)
-
-
-def get_org(ex: Exchange, slug: str) -> Org:
-    """As `find_org`, in its own transaction."""
-    with db.read(ex) as conn:
-        return find_org(conn, slug)
-
-
-def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
-    """Suspend or resume an organisation with all its persons and tokens; effective on their next request."""
-    authority.operator(by)
-    action = state_action(state, log.Action.ORG_SUSPENDED, log.Action.ORG_RESUMED)
-    with db.begin(ex) as conn:
-        org = find_org(conn, slug)
-        if org.state == state:
-            return org  # set before: nothing changes, nothing is logged
-        conn.execute(update(schema.organisation).where(schema.organisation.c.slug == slug).values(state=state))
-        shown.show_org(conn, org.id, active=state == "active")
-        log.append(conn, ex, by, log.AuditEntry(action, owner=slug))
-        return find_org(conn, slug)
+    email: str
+    org: str
+    role: str
+    name: str
+    password_hash: str | None
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 def add_person(
@@ -135,45 +79,33 @@ def add_person(
     hashed = passwords.hashed(password) if password is not None else None
 
     def work(conn: Connection) -> Person:
-        return enter_person(conn, ex, by, email, org=org, role=role, name=name, password_hash=hashed)
+        return enter_person(conn, ex, by, NewPerson(email, org, role, name, hashed))
 
     return db.run(ex, work)
 
 
-def enter_person(
-    conn: Connection,
-    ex: Exchange,
-    by: Actor | None,
-    email: str,
-    *,
-    org: str,
-    role: str,
-    name: str,
-    password_hash: str | None,
-    **logged: str,
-) -> Person:
+def enter_person(conn: Connection, ex: Exchange, by: Actor | None, new: NewPerson) -> Person:
     """Write a new person in the caller's transaction, who has checked that `by` may and that role and organisation fit.
 
-    Args:
-        logged: what else belongs into the audit row.
     Raises: NotFound (`org.unknown`), Conflict (`person.exists`).
     """
-    if conn.execute(select(schema.person.c.id).where(schema.person.c.email == email)).first():
-        raise Conflict("person.exists", f"{email} exists already.", email=email)
+    if conn.execute(select(schema.person.c.id).where(schema.person.c.email == new.email)).first():
+        raise Conflict("person.exists", f"{new.email} exists already.", email=new.email)
     row = {
         "id": ids.new("per"),
-        "email": email,
-        "name": check_text(name or email.partition("@")[0], "name", 255),
-        "org_id": find_org(conn, org).id if org else None,
-        "role": role,
+        "email": new.email,
+        "name": check_text(new.name or new.email.partition("@")[0], "name", 255),
+        "org_id": find_org(conn, new.org).id if new.org else None,
+        "role": new.role,
         "state": "active",
-        "password_hash": password_hash,
+        "password_hash": new.password_hash,
         "session_key": secrets.token_hex(32),
         "created_ns": ex.now(),
     }
     conn.execute(insert(schema.person).values(**row))
-    log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_ADDED, owner=org, details={"subject": email, "role": role, **logged}))
-    return _find_person(conn, schema.person.c.email == email)
+    details = {"subject": new.email, "role": new.role, **new.details}
+    log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_ADDED, owner=new.org, details=details))
+    return find_person(conn, new.email)
 
 
 def get_person(ex: Exchange, *, person_id: str = "", email: str = "", session_key: str = "") -> Person | None:
@@ -198,7 +130,7 @@ def find_person(conn: Connection, email: str) -> Person:
     return _find_person(conn, schema.person.c.email == email)
 
 
-def persons(ex: Exchange, by: Actor | None = None) -> Sequence[Person]:
+def all_persons(ex: Exchange, by: Actor | None = None) -> Sequence[Person]:
     """All persons by e-mail; a member gets those of the own organisation."""
     query = select_persons().order_by(schema.person.c.email)
     if by is not None and not authority.sees_all(by):
@@ -282,16 +214,6 @@ def check_role(role: str, org: str) -> None:
         raise Invalid("person.org", "A member needs an organisation; auditors and operators have none.", role=role, org=org)
 
 
-def check_slug(slug: str) -> str:
-    """`slug` itself.
-
-    Raises: Invalid: not 1 to 63 of a-z, 0-9 and inner hyphens.
-    """
-    if not _SLUG.fullmatch(slug):
-        raise Invalid("slug.malformed", f"{slug[:80]!r} must be 1 to 63 of a-z, 0-9 and inner hyphens.", slug=slug[:80])
-    return slug
-
-
 def select_persons() -> Any:
     """The query for persons with their organisations, whose rows `person_of` takes."""
     org = schema.organisation.c
@@ -323,17 +245,3 @@ def person_of(row: RowMapping) -> Person:
         language=row["language"],
         created_ns=row["created_ns"],
     )
-
-
-def _org(row: RowMapping) -> Org:
-    return Org(row["id"], row["slug"], row["name"], row["state"], row["created_ns"])
-
-
-def state_action(state: str, suspended: log.Action, resumed: log.Action) -> log.Action:
-    """What is logged of a change to this state.
-
-    Raises: Invalid: `state.unknown`.
-    """
-    if state not in ("active", "suspended"):
-        raise Invalid("state.unknown", f"`state` must be active or suspended, not {state!r}.", state=state)
-    return suspended if state == "suspended" else resumed
