@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, text
@@ -14,13 +13,13 @@ from sqlalchemy import Connection, RowMapping, insert, select, text
 from mapex import authority, ids
 from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db, failpoints
-from mapex.database.schema import layer, organisation, permit, person
+from mapex.database.schema import dataset, layer, order_line, organisation, permit, person
 from mapex.database.schema import offer as offer_table
 from mapex.database.schema import order as table
 from mapex.database.schema import quote as quote_table
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.orders import ledger, renewals
+from mapex.orders import ledger, lines, renewals
 from mapex.people import participants
 from mapex.prices import quotes
 from mapex.prices.estimates import Line, document, reprice
@@ -82,7 +81,7 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         db.take_turns(conn, f"orders:{org_id}")
         before = conn.execute(_orders().where(table.c.org_id == org_id, table.c.key == key)).mappings().first()
         if before is not None:
-            return _replayed(before, body_sha256, key)
+            return _replayed(conn, before, body_sha256, key)
         quote = quotes.load(conn, ex, org_id, quote_id)
         now = ex.now()
         _check_open(quote, now)
@@ -112,9 +111,9 @@ def get(ex: Exchange, by: Actor, order_id: str) -> Order:
     org_id = authority.member(by)
     with db.read(ex) as conn:
         row = conn.execute(_orders().where(table.c.id == order_id, table.c.org_id == org_id)).mappings().first()
-    if row is None:
-        raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
-    return _order(row)
+        if row is None:
+            raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+        return _made(conn, [row])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ def of(ex: Exchange, by: Actor, *, after: str = "", limit: int = 100, wanted: Fi
             if seen is None:
                 raise NotFound("order.unknown", f"no order {after!r}", order=after)
             query = query.where((table.c.created_ns < seen) | ((table.c.created_ns == seen) & (table.c.id < after)))
-        found = [_order(row) for row in conn.execute(query).mappings()]
+        found = _made(conn, conn.execute(query).mappings().all())
     return OrderPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 
@@ -158,9 +157,8 @@ def _conditions(wanted: Filter) -> list[Any]:
     if wanted.purpose:
         found.append(table.c.purpose == wanted.purpose)
     if wanted.dataset:
-        # Slugs hold neither quotes nor wildcards, so that the quoted slug is found in the JSON as text, on every database.
         slug = participants.check_slug(wanted.dataset)
-        found.append(table.c.lines.contains(f'"dataset":"{slug}"', autoescape=True))
+        found.append(table.c.id.in_(select(order_line.c.order_id).join(dataset).where(dataset.c.slug == slug)))
     if wanted.from_ns is not None:
         found.append(table.c.created_ns >= wanted.from_ns)
     if wanted.to_ns is not None:
@@ -168,10 +166,10 @@ def _conditions(wanted: Filter) -> list[Any]:
     return found
 
 
-def _replayed(row: RowMapping, body_sha256: str, key: str) -> Order:
+def _replayed(conn: Connection, row: RowMapping, body_sha256: str, key: str) -> Order:
     if row["body_sha256"] != body_sha256:
         raise Conflict("order.key_reused", f"key {key!r} bought another quote before; take a new key for a new order", order=row["id"])
-    return _order(row)
+    return _made(conn, [row])[0]
 
 
 def _check_open(quote: Quote, now: int) -> None:
@@ -248,9 +246,9 @@ def _insert(conn: Connection, by: Actor, quote: Quote, key: str, body_sha256: st
         name=quote.name,
         person=by.email,
     )
-    lines = json.dumps([asdict(line) for line in made.lines], separators=(",", ":"), ensure_ascii=False)
     values = {name: getattr(made, name) for name in Order.__dataclass_fields__ if name not in ("lines", "name", "person")}
-    conn.execute(insert(table).values(**values, person_id=by.person_id, body_sha256=body_sha256, lines=lines))
+    conn.execute(insert(table).values(**values, person_id=by.person_id, body_sha256=body_sha256))
+    lines.write(conn, made.id, made.lines)
     return made
 
 
@@ -317,6 +315,8 @@ def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote) -
     append(conn, ex, by, entry)
 
 
-def _order(row: RowMapping) -> Order:
-    values = {name: row[name] for name in Order.__dataclass_fields__ if name != "lines"}
-    return Order(**values, lines=tuple(Line(**line) for line in json.loads(row["lines"])))
+def _made(conn: Connection, rows: Sequence[RowMapping]) -> list[Order]:
+    """The orders of rows of `_orders`, with their lines."""
+    billed = lines.of_orders(conn, [row["id"] for row in rows])
+    plain = [name for name in Order.__dataclass_fields__ if name != "lines"]
+    return [Order(**{name: row[name] for name in plain}, lines=billed.get(row["id"], ())) for row in rows]

@@ -82,12 +82,6 @@ def show_org(conn: Connection, org_id: str, *, active: bool) -> None:
         show(conn, layer_id)
 
 
-def show_all(conn: Connection) -> None:
-    """Show every layer on offer that is not shown yet: for a database from before there was a showcase."""
-    for layer_id in conn.execute(text("SELECT DISTINCT layer_id FROM tile_sum ORDER BY layer_id")).scalars().all():
-        show(conn, layer_id)
-
-
 def warnings_of(conn: Connection, version_id: str, layer: str) -> int:
     """For how many records the warnings of a layer speak; one that names no layer counts for each."""
     asked = text(

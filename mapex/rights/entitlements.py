@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, RowMapping, String, bindparam, select, text
+from sqlalchemy import Connection, RowMapping, String, bindparam, func, select, text
 
 from mapex import authority
 from mapex.database import db
+from mapex.database.schema import dataset, order_line
 from mapex.database.schema import order as purchase
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
@@ -125,10 +124,9 @@ def of_order(ex: Exchange, by: Actor, order_id: str, *, after: str = "", limit: 
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid("page.limit", f"limit must be 1 to {MAX_PAGE}, not {limit}", limit=limit)
     with db.read(ex) as conn:
-        lines = conn.execute(select(purchase.c.lines).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).scalar()
-        if lines is None:
+        if conn.execute(select(purchase.c.id).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).first() is None:
             raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
-        clashing = _clashing(json.loads(lines))
+        clashing = _clashing(conn, order_id)
         statement = text(f"{_SELECT} WHERE e.order_id = :order AND e.id > :after AND e.id < :end ORDER BY e.id LIMIT :limit")
         prefix = _prefix(order_id)
         values = {"order": order_id, "after": max(after, prefix), "end": prefix + "2", "limit": limit + 1}
@@ -211,11 +209,16 @@ def _tile(row: RowMapping, clashing: frozenset[str]) -> OrderTile:
     return OrderTile(**same, tile=quadkey, path=path, paid=bool(row["paid"]))
 
 
-def _clashing(lines: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+def _clashing(conn: Connection, order_id: str) -> frozenset[str]:
     """Dataset slugs that two organisations of one order share."""
-    named = {(line["org"], line["dataset"]) for line in lines}
-    slugs = [dataset for _, dataset in named]
-    return frozenset(slug for slug in slugs if slugs.count(slug) > 1)
+    query = (
+        select(dataset.c.slug)
+        .join(order_line)
+        .where(order_line.c.order_id == order_id)
+        .group_by(dataset.c.slug)
+        .having(func.count(dataset.c.id.distinct()) > 1)
+    )
+    return frozenset(conn.execute(query).scalars())
 
 
 def _prefix(order_id: str) -> str:

@@ -7,6 +7,7 @@ ground lies inside the area: what a tile shows outside would be read without per
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, RowMapping, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, insert, or_, select, update
 
 from mapex import authority, ids
 from mapex.audit import log
@@ -57,7 +58,10 @@ _FURTHEST = ("permit.missing", "permit.recipient", "permit.suspended", "permit.e
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """A permit. `org` is the holder's slug, `recipients` are slugs, `area_text` a GeoJSON geometry (WGS 84), times UTC ns, half open."""
+    """A permit. `org` is the holder's slug, `recipients` are slugs; `named_ids` are the ids of all of these organisations.
+
+    `area_text` is a GeoJSON geometry (WGS 84), times are UTC ns, half open.
+    """
 
     id: str
     org_id: str
@@ -68,6 +72,7 @@ class Permit:
     classes: tuple[str, ...]
     area_text: str
     recipients: tuple[str, ...]
+    named_ids: frozenset[str]
     valid_from_ns: int
     valid_to_ns: int
     state: str
@@ -147,8 +152,7 @@ def add(
         if conn.execute(select(schema.permit.c.id).where(schema.permit.c.number == number)).first():
             raise Conflict("permit.exists", f"a permit {number!r} is entered already", number=number)
         holder = find_org(conn, org)
-        for recipient in named:
-            find_org(conn, recipient)
+        receiving = [find_org(conn, recipient).id for recipient in named]
         row = {
             "id": ids.new("pmt"),
             "org_id": holder.id,
@@ -157,13 +161,15 @@ def add(
             "purposes": json.dumps(chosen),
             "classes": json.dumps(covered),
             "area": json.dumps(geometry),
-            "recipients": json.dumps(named),
             "valid_from_ns": valid_from_ns,
             "valid_to_ns": valid_to_ns,
             "state": "active",
             "created_ns": ex.now(),
         }
         conn.execute(insert(schema.permit).values(**row))
+        if receiving:
+            rows = [{"permit_id": row["id"], "org_id": one, "ordinal": ordinal} for ordinal, one in enumerate(receiving)]
+            conn.execute(insert(schema.permit_recipient), rows)
         about: dict[str, Any] = {"purposes": list(chosen), "classes": list(covered), "recipients": list(named)}
         about |= {"valid_from": iso_from_ns(valid_from_ns), "valid_to": iso_from_ns(valid_to_ns), "rule_set": rule_set}
         log.append(conn, ex, by, log.AuditEntry(log.Action.PERMIT_ADDED, owner=org, permit=number, details=about))
@@ -200,8 +206,7 @@ def all_permits(ex: Exchange, by: Actor | None = None, *, box: tuple[float, floa
     Raises: InvalidRegion: the box is not one.
     """
     with db.read(ex) as conn:
-        found = [_permit(row) for row in conn.execute(_permits().order_by(schema.permit.c.number)).mappings()]
-    seen = [permit for permit in found if by is None or authority.sees_all(by) or _names(permit, by.org_id, by.org_slug)]
+        seen = _found(conn) if by is None or authority.sees_all(by) else _found(conn, _naming(by.org_id or authority.NOBODY))
     return seen if box is None else _meeting(seen, box)
 
 
@@ -251,16 +256,13 @@ def check(
     cover = _as_cover(cells)
     if org_id == authority.NOBODY:
         return Decision(None, (_refusal("permit.visitor", cover.cells(), handling_class=handling_class),))
-    slug = conn.execute(select(schema.organisation.c.slug).where(schema.organisation.c.id == org_id)).scalar_one()
-    row = schema.permit.c
-    # Slugs hold neither quotes nor wildcards, so the quoted slug is found in the JSON list as text, on every database.
-    query = _permits().where(or_(row.org_id == org_id, row.recipients.contains(f'"{slug}"')) if number is None else row.number == number)
-    found = [_permit(line) for line in conn.execute(query.order_by(row.valid_to_ns.desc(), row.number)).mappings()]
+    found = _found(conn, _naming(org_id) if number is None else schema.permit.c.number == number)
+    found.sort(key=lambda permit: -permit.valid_to_ns)
     best: Decision = Decision(None, (_refusal("permit.missing", cover.cells(), handling_class=handling_class),))
     for permit in found:
         if handling_class not in permit.classes:
             continue
-        decision = _judge(permit, _names(permit, org_id, slug), purpose, cover, at_ns)
+        decision = _judge(permit, org_id in permit.named_ids, purpose, cover, at_ns)
         if decision.is_allowed:
             return decision
         if _nearness(decision) > _nearness(best):
@@ -305,10 +307,6 @@ def _nearness(decision: Decision) -> tuple[int, int]:
 def _refusal(code: str, cells: UInt64s, **values: str) -> Refusal:
     filled = {**values, "tiles": str(len(cells))}
     return Refusal(code, SENTENCES[code].format(**filled), cells, filled)
-
-
-def _names(permit: Permit, org_id: str | None, slug: str) -> bool:
-    return permit.org_id == org_id or (bool(slug) and slug in permit.recipients)
 
 
 def _as_cover(cells: Cover | UInt64s) -> Cover:
@@ -368,19 +366,42 @@ def _checked_area(area: Mapping[str, Any] | str) -> Mapping[str, Any]:
     return region.geojson
 
 
-def _permits() -> Any:
-    org = schema.organisation.c
-    return select(schema.permit, org.slug.label("org")).join(schema.organisation, org.id == schema.permit.c.org_id)
-
-
 def _find(conn: Connection, number: str) -> Permit:
-    row = conn.execute(_permits().where(schema.permit.c.number == number)).mappings().first()
-    if row is None:
+    found = _found(conn, schema.permit.c.number == number)
+    if not found:
         raise NotFound("permit.unknown", "there is no such permit")
-    return _permit(row)
+    return found[0]
 
 
-def _permit(row: RowMapping) -> Permit:
+def _naming(org_id: str) -> ColumnElement[bool]:
+    """What holds of a permit that names the organisation, as holder or as recipient."""
+    received = select(schema.permit_recipient.c.permit_id).where(schema.permit_recipient.c.org_id == org_id)
+    return or_(schema.permit.c.org_id == org_id, schema.permit.c.id.in_(received))
+
+
+def _found(conn: Connection, condition: ColumnElement[bool] | None = None) -> list[Permit]:
+    """The permits of which the condition holds (None: all), by number."""
+    holder, received = schema.organisation.c, schema.permit_recipient
+    permits = select(schema.permit, holder.slug.label("org")).join(schema.organisation, holder.id == schema.permit.c.org_id)
+    permits = permits.order_by(schema.permit.c.number)
+    recipients = (
+        select(received.c.permit_id, received.c.org_id, holder.slug)
+        .join_from(received, schema.organisation, holder.id == received.c.org_id)
+        .join(schema.permit, schema.permit.c.id == received.c.permit_id)
+        .order_by(received.c.permit_id, received.c.ordinal)
+    )
+    if condition is not None:
+        permits, recipients = permits.where(condition), recipients.where(condition)
+    rows = conn.execute(permits).mappings().all()
+    named: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    if rows:
+        for permit_id, org_id, slug in conn.execute(recipients):
+            named[permit_id].append((org_id, slug))
+    return [_permit(row, named[row["id"]]) for row in rows]
+
+
+def _permit(row: RowMapping, recipients: Sequence[tuple[str, str]]) -> Permit:
+    """The permit of a row; `recipients` are ids and slugs."""
     return Permit(
         id=row["id"],
         org_id=row["org_id"],
@@ -390,7 +411,8 @@ def _permit(row: RowMapping) -> Permit:
         purposes=tuple(json.loads(row["purposes"])),
         classes=tuple(json.loads(row["classes"])),
         area_text=row["area"],
-        recipients=tuple(json.loads(row["recipients"])),
+        recipients=tuple(slug for _, slug in recipients),
+        named_ids=frozenset({row["org_id"], *(org_id for org_id, _ in recipients)}),
         valid_from_ns=row["valid_from_ns"],
         valid_to_ns=row["valid_to_ns"],
         state=row["state"],

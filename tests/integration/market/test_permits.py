@@ -161,7 +161,7 @@ RING = shapely.Polygon(
 @given(st.floats(126.8, 127.1), st.floats(37.35, 37.6), st.floats(0.01, 0.15), st.floats(0.01, 0.15))
 def test_cells_inside_are_those_that_shapely_finds_one_by_one(west: float, south: float, width: float, height: float) -> None:
     wanted = cover(Region.from_bbox(west, south, west + width, south + height))
-    permit = permits.Permit("", "", "", "", "", (), (), shapely.to_geojson(RING), (), 0, 0, "active", 0)
+    permit = permits.Permit("", "", "", "", "", (), (), shapely.to_geojson(RING), (), frozenset(), 0, 0, "active", 0)
     cells = wanted.cells()
     expected = cells[shapely.covers(RING, shapely.box(*grid.bounds_of(cells).T))]
     assert permits._inside(permit, wanted) == Cover.from_cells(expected)
