@@ -10,10 +10,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, bindparam, text
+from sqlalchemy import Connection, RowMapping, bindparam, select, text
 
 from mapex.catalogue.versions import VISIBLE, Layer, layers_of
 from mapex.database import db
+from mapex.database.live_offers import live_offers
+from mapex.database.schema import dataset
 from mapex.errors import NotFound
 from mapex.exchange import Exchange
 from mapex.pyramid.coverage import Box, Covered, Shown
@@ -131,15 +133,22 @@ _OF_VERSION = "SELECT id FROM layer WHERE version_id = :version_id"
 
 
 def _on_offer(conn: Connection, org: str, slug: str) -> RowMapping:
-    found = conn.execute(
-        text(
-            "SELECT d.id AS dataset_id, d.title, d.description, g.name AS org_name, o.version_id, o.licence, o.attribution, o.rate_card, "
-            "o.created_ns AS priced_ns FROM dataset d JOIN organisation g ON g.id = d.org_id AND g.state = 'active' "
-            "JOIN offer o ON o.dataset_id = d.id AND o.state = 'live' WHERE g.slug = :org AND d.slug = :slug"
-        ),
-        {"org": org, "slug": slug},
-    ).mappings()
-    row = found.first()
+    query = (
+        select(
+            dataset.c.id.label("dataset_id"),
+            dataset.c.title,
+            dataset.c.description,
+            live_offers.c.org_name,
+            live_offers.c.version_id,
+            live_offers.c.licence,
+            live_offers.c.attribution,
+            live_offers.c.rate_card,
+            live_offers.c.created_ns.label("priced_ns"),
+        )
+        .join_from(dataset, live_offers, live_offers.c.dataset_id == dataset.c.id)
+        .where(live_offers.c.org == org, live_offers.c.dataset == slug)
+    )
+    row = conn.execute(query).mappings().first()
     if row is None:
         raise NotFound("dataset.unknown", "there is no such dataset")
     return row

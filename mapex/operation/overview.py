@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import Executable, func, select, text
 
 from mapex import authority
 from mapex.database import db
+from mapex.database.live_offers import live_offers
 from mapex.exchange import Actor, Exchange
 
 
@@ -26,16 +27,16 @@ class Overview:
     permits: int
 
 
-_COUNTS = {
-    "organisations": "SELECT COUNT(*) FROM organisation",
-    "suspended": "SELECT COUNT(*) FROM organisation WHERE state = 'suspended'",
-    "persons": "SELECT COUNT(*) FROM person",
-    "offers": "SELECT COUNT(*) FROM offer o JOIN organisation g ON g.id = o.org_id AND g.state = 'active' WHERE o.state = 'live'",
-    "orders": "SELECT COUNT(*) FROM purchase_order",
-    "revenue": "SELECT COALESCE(SUM(total), 0) FROM purchase_order",
-    "jobs_waiting": "SELECT COUNT(*) FROM job WHERE state IN ('queued', 'running')",
-    "jobs_failed": "SELECT COUNT(*) FROM job WHERE state = 'failed'",
-    "permits": "SELECT COUNT(*) FROM permit WHERE state = 'active' AND valid_from_ns <= :now AND valid_to_ns > :now",
+_COUNTS: dict[str, Executable] = {
+    "organisations": text("SELECT COUNT(*) FROM organisation"),
+    "suspended": text("SELECT COUNT(*) FROM organisation WHERE state = 'suspended'"),
+    "persons": text("SELECT COUNT(*) FROM person"),
+    "offers": select(func.count()).select_from(live_offers),
+    "orders": text("SELECT COUNT(*) FROM purchase_order"),
+    "revenue": text("SELECT COALESCE(SUM(total), 0) FROM purchase_order"),
+    "jobs_waiting": text("SELECT COUNT(*) FROM job WHERE state IN ('queued', 'running')"),
+    "jobs_failed": text("SELECT COUNT(*) FROM job WHERE state = 'failed'"),
+    "permits": text("SELECT COUNT(*) FROM permit WHERE state = 'active' AND valid_from_ns <= :now AND valid_to_ns > :now"),
 }
 
 
@@ -47,7 +48,7 @@ def overview(ex: Exchange, by: Actor) -> Overview:
     authority.operator(by)
     with db.read(ex) as conn:
         now = {"now": ex.now()}
-        return Overview(**{name: int(conn.execute(text(sql), now).scalar_one()) for name, sql in _COUNTS.items()})
+        return Overview(**{name: int(conn.execute(query, now).scalar_one()) for name, query in _COUNTS.items()})
 
 
 def balances(ex: Exchange, by: Actor) -> dict[str, int]:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, String, bindparam, text
+from sqlalchemy import Connection, Row, Select, String, and_, bindparam, func, select, text
 
 from mapex import authority
 from mapex.database import db
+from mapex.database.live_offers import live_offers
+from mapex.database.schema import dataset_version, entitlement, layer, owned_sum, tile_sum
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.prices import quotes
@@ -93,17 +95,41 @@ def of_order(ex: Exchange, by: Actor, order_id: str) -> Updates:
 def counts(ex: Exchange, by: Actor, order_ids: Sequence[str]) -> Mapping[str, int]:
     """How many tiles of each of the own orders have a newer version on sale; orders without any are left out."""
     org_id = authority.member(by)
-    statement = text(
-        "SELECT order_id, COUNT(*) FROM (SELECT DISTINCT e.order_id, e.cell, n.id FROM entitlement e "
-        "JOIN offer o ON o.dataset_id = e.dataset_id AND o.state = 'live' "
-        "JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
-        "JOIN layer n ON n.version_id = o.version_id AND n.name = e.layer_name AND n.id <> e.layer_id "
-        f"JOIN tile_sum s ON s.z = {ZOOM} AND s.cell = e.cell AND s.layer_id = n.id "
-        f"LEFT JOIN owned_sum w ON w.org_id = e.org_id AND w.z = {ZOOM} AND w.cell = e.cell AND w.layer_id = n.id "
-        "WHERE e.order_id IN :orders AND e.org_id = :org AND e.state = 'active' AND COALESCE(w.cells, 0) = 0) c GROUP BY order_id"
-    ).bindparams(bindparam("orders", expanding=True, type_=String()))
+    newer = _newer_cells(org_id).where(entitlement.c.order_id.in_(order_ids)).subquery()
+    query = select(newer.c.order_id, func.count()).group_by(newer.c.order_id)
     with db.read(ex) as conn:
-        return {row[0]: row[1] for row in conn.execute(statement, {"orders": list(order_ids), "org": org_id})}
+        return {order_id: count for order_id, count in conn.execute(query)}
+
+
+def _newer_cells(org_id: str) -> Select[Any]:
+    """Each cell of an organisation's orders of which the layer on sale now is another one, whose content it does not hold in whole."""
+    newer = (
+        entitlement.join(live_offers, live_offers.c.dataset_id == entitlement.c.dataset_id)
+        .join(
+            layer,
+            and_(
+                layer.c.version_id == live_offers.c.version_id,
+                layer.c.name == entitlement.c.layer_name,
+                layer.c.id != entitlement.c.layer_id,
+            ),
+        )
+        .join(tile_sum, and_(tile_sum.c.z == ZOOM, tile_sum.c.cell == entitlement.c.cell, tile_sum.c.layer_id == layer.c.id))
+        .outerjoin(
+            owned_sum,
+            and_(
+                owned_sum.c.org_id == entitlement.c.org_id,
+                owned_sum.c.z == ZOOM,
+                owned_sum.c.cell == entitlement.c.cell,
+                owned_sum.c.layer_id == layer.c.id,
+            ),
+        )
+    )
+    return (
+        select(entitlement.c.order_id, entitlement.c.cell, layer.c.id)
+        .distinct()
+        .select_from(newer)
+        .where(entitlement.c.org_id == org_id, entitlement.c.state == "active", func.coalesce(owned_sum.c.cells, 0) == 0)
+    )
 
 
 def quote(ex: Exchange, by: Actor, order_id: str, *, added: bool = False) -> quotes.Quote:
@@ -175,13 +201,13 @@ def price_of(conn: Connection, org_id: str, found: Sequence[LayerChange], purpos
         Cover.from_cells(np.concatenate([_wanted(layer, added) for layer in found])) if found else Cover.from_cells(np.empty(0, np.uint64))
     )
     areas: list[UInt64s] = [whole.ranges]
-    for layer in found:
-        cells = _wanted(layer, added)
-        if layer.layer_id is None or not len(cells):
+    for change in found:
+        cells = _wanted(change, added)
+        if change.layer_id is None or not len(cells):
             continue
         cover = Cover.from_cells(cells)
         sums = cell_sums.sums(conn, cover.pyramid(cell_sums.ZMIN))
-        for offer in offers_in(conn, {layer.layer_id: sums[layer.layer_id]}):
+        for offer in offers_in(conn, {change.layer_id: sums[change.layer_id]}):
             about = (offer.dataset, offer.org, offer.layer, offer.handling_class)
             if not licences.allows(offer.licence, purpose):
                 message = f"the licence {offer.licence} of {offer.org}/{offer.dataset} does not allow the purpose {purpose}"
@@ -226,17 +252,27 @@ def _bought(conn: Connection, ex: Exchange, org_id: str, order_id: str) -> quote
     return quotes.load(conn, ex, org_id, quote_id)
 
 
-def _live_layers(conn: Connection, layer_ids: Sequence[str]) -> Sequence[Row[Any]]:
+def _live_layers(conn: Connection, layer_ids: Sequence[str]) -> Sequence[Row[*tuple[Any, ...]]]:
     """For each bought layer of whose dataset another version is on sale: the layer of the same name there, if it has one."""
-    statement = text(
-        "SELECT l.id AS old_id, n.id AS new_id, l.name AS layer, l.kind, d.slug AS dataset, g.slug AS org, v.number AS version, "
-        "b.number AS bought_version FROM layer l JOIN dataset_version b ON b.id = l.version_id "
-        "JOIN offer o ON o.dataset_id = b.dataset_id AND o.state = 'live' AND o.version_id <> b.id "
-        "JOIN dataset_version v ON v.id = o.version_id JOIN dataset d ON d.id = b.dataset_id "
-        "JOIN organisation g ON g.id = d.org_id AND g.state = 'active' "
-        "LEFT JOIN layer n ON n.version_id = o.version_id AND n.name = l.name WHERE l.id IN :layers"
-    ).bindparams(bindparam("layers", expanding=True, type_=String()))
-    return conn.execute(statement, {"layers": list(layer_ids)}).all()
+    old_layer, new_layer = layer.alias("old_layer"), layer.alias("new_layer")
+    old, new = dataset_version.alias("old"), dataset_version.alias("new")
+    joined = (
+        old_layer.join(old, old.c.id == old_layer.c.version_id)
+        .join(live_offers, and_(live_offers.c.dataset_id == old.c.dataset_id, live_offers.c.version_id != old.c.id))
+        .join(new, new.c.id == live_offers.c.version_id)
+        .outerjoin(new_layer, and_(new_layer.c.version_id == live_offers.c.version_id, new_layer.c.name == old_layer.c.name))
+    )
+    query = select(
+        old_layer.c.id.label("old_id"),
+        new_layer.c.id.label("new_id"),
+        old_layer.c.name.label("layer"),
+        old_layer.c.kind,
+        live_offers.c.dataset,
+        live_offers.c.org,
+        new.c.number.label("version"),
+        old.c.number.label("bought_version"),
+    ).select_from(joined)
+    return conn.execute(query.where(old_layer.c.id.in_(layer_ids))).all()
 
 
 def _cells(conn: Connection, statement: str, values: Mapping[str, object]) -> UInt64s:
