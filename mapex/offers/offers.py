@@ -1,17 +1,12 @@
-"""Offers: a published version on sale under a licence at a rate card. One live offer a dataset; its layers are in the pyramid.
-
-`estimate` and `quote` are here too, as one door for whoever asks for prices; they live in `mapex.prices`.
-"""
+"""Offers: a published version on sale under a licence at a rate card. One live offer a dataset; its layers are in the pyramid."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
 
-from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from mapex import authority, ids
 from mapex.audit.log import Action, AuditEntry, append
@@ -23,15 +18,9 @@ from mapex.database.schema import layer as layer_table
 from mapex.database.schema import offer as table
 from mapex.errors import Invalid
 from mapex.exchange import Actor, Exchange
-from mapex.prices.estimates import Area, Estimate, document, estimate, want
-from mapex.prices.quotes import Quote, quote
 from mapex.pyramid import cell_sums
-from mapex.pyramid.live_layers import Offered, offers_in
 from mapex.rules import licences
 from mapex.rules.pricing import MAIN_UNIT, MEASURES, Unit, read_rates
-from tiles.batch import Quantities
-
-__all__ = ["Estimate", "Listing", "Offer", "Quote", "document", "estimate", "latest", "live", "publish", "quote", "search", "withdraw"]
 
 MAX_ATTRIBUTION = 500
 
@@ -50,34 +39,6 @@ class Offer:
     rates: Mapping[str, int]
     created_ns: int
     unpriced: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ListedLayer:
-    """A layer of an offer inside the region that was searched."""
-
-    name: str
-    kind: str
-    handling_class: str
-    tiles: int
-    quantities: Quantities
-    about: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A dataset on offer with tiles in the region that was searched."""
-
-    dataset: str
-    org: str
-    title: str
-    version: int
-    licence: str
-    attribution: str
-    rates: Mapping[str, int]
-    published_ns: int
-    is_own: bool
-    layers: tuple[ListedLayer, ...]
 
 
 def publish(
@@ -189,21 +150,6 @@ def latest(ex: Exchange, by: Actor, dataset: str) -> Offer | None:
         return _offer(row, version, datasets.layers_of(conn, version.id))
 
 
-def search(ex: Exchange, by: Actor | None, area: Area, *, layers: Sequence[str] | None = None) -> list[Listing]:
-    """The datasets on offer in a region, own ones too, with what each has there; nothing is stored. `by` None = a visitor.
-
-    Raises: Invalid: `region.too_large`. NotFound: `layer.unknown`.
-    """
-    wanted = want(area, layers=layers)
-    with db.read(ex) as conn:
-        offered = offers_in(conn, cell_sums.sums(conn, wanted.cover.pyramid(cell_sums.ZMIN)), layers=wanted.layers)
-        offered.sort(key=lambda one: (one.dataset, one.org, one.layer))
-        terms = {row["id"]: row for row in _terms(conn, sorted({one.offer_id for one in offered}))}
-        about = _about(conn, [one.layer_id for one in offered])
-    grouped = groupby(offered, key=lambda one: one.offer_id)
-    return [_listing(terms[offer_id], list(group), about, by.org_id if by else None) for offer_id, group in grouped]
-
-
 def _end(conn: Connection, ex: Exchange, before: RowMapping, state: str) -> None:
     conn.execute(update(table).where(table.c.id == before["id"]).values(state=state, ended_ns=ex.now()))
 
@@ -247,34 +193,3 @@ def _refuse_unpriced(offer: Offer, layers: Sequence[datasets.Layer]) -> None:
         if layer.name in offer.unpriced and unit not in offer.rates:
             message = f"the rate card has no price for the layer {layer.name}; add {unit}=KRW, or {unit}=0 if it shall be free"
             raise Invalid("rates.unpriced", message, layer=layer.name, unit=str(unit))
-
-
-def _terms(conn: Connection, offer_ids: Sequence[str]) -> Sequence[RowMapping]:
-    statement = text(
-        "SELECT o.id, o.attribution, o.licence, d.title, v.published_ns FROM offer o JOIN dataset d ON d.id = o.dataset_id "
-        "JOIN dataset_version v ON v.id = o.version_id WHERE o.id IN :offers"
-    ).bindparams(bindparam("offers", expanding=True, type_=String()))
-    return conn.execute(statement, {"offers": list(offer_ids)}).mappings().all()
-
-
-def _about(conn: Connection, layer_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    rows = conn.execute(select(layer_table.c.id, layer_table.c.about).where(layer_table.c.id.in_(layer_ids)))
-    return {row.id: json.loads(row.about) for row in rows}
-
-
-def _listing(terms: RowMapping, group: Sequence[Offered], about: Mapping[str, Mapping[str, Any]], org_id: str | None) -> Listing:
-    first = group[0]
-    return Listing(
-        dataset=first.dataset,
-        org=first.org,
-        title=terms["title"],
-        version=first.version,
-        licence=terms["licence"],
-        attribution=terms["attribution"],
-        rates=first.rates,
-        published_ns=terms["published_ns"],
-        is_own=first.seller_id == org_id,
-        layers=tuple(
-            ListedLayer(one.layer, one.kind, one.handling_class, one.sums.cells, one.sums.quantities, about[one.layer_id]) for one in group
-        ),
-    )

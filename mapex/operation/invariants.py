@@ -14,7 +14,7 @@ from mapex.database import db
 from mapex.database.schema import quote
 from mapex.exchange import Exchange
 from mapex.orders import lines
-from mapex.prices.estimates import Line
+from mapex.prices.estimate import Line
 from mapex.prices.quotes import is_genuine
 from mapex.pyramid import cell_sums
 from mapex.times import NS

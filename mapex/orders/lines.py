@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import Connection, RowMapping, and_, insert, or_, select
 
 from mapex.database.schema import dataset, order_line, organisation
-from mapex.prices.estimates import Line
+from mapex.prices.estimate import Line
 
 _PLAIN = tuple(name for name in Line.__dataclass_fields__ if name not in ("dataset", "org"))
 

@@ -22,9 +22,11 @@ from mapex.exchange import Actor, Exchange
 from mapex.orders import ledger, lines, renewals
 from mapex.people import participants
 from mapex.prices import quotes
-from mapex.prices.estimates import Line, document, reprice
+from mapex.prices.estimate import Line, document
+from mapex.prices.estimates import reprice
 from mapex.prices.quotes import Quote
-from mapex.rights import entitlements, named_users, permits
+from mapex.rights import entitlements, named_users, permit_check
+from mapex.rights.permit_check import Use
 from mapex.rules.pricing import MEASURES, Unit
 from mapex.times import iso_from_ns
 from tiles.grid.region import Cover
@@ -210,10 +212,10 @@ def _permitted(conn: Connection, quote: Quote, now: int) -> list[entitlements.Bo
     groups = []
     for (area, handling_class), layer_ids in sorted(grouped.items()):
         ranges = estimate.areas[area]
-        decision = permits.check(conn, quote.org_id, handling_class, str(estimate.purpose), Cover(ranges), now)
-        if decision.refusals:
-            first = decision.refusals[0]
-            raise Denied(first.code, first.sentence, refusals=[{"code": r.code, "message": r.sentence} for r in decision.refusals])
+        use = Use(quote.org_id, estimate.purpose, now)
+        decision = permit_check.check(conn, use, handling_class, Cover(ranges))
+        if refusal := decision.refusal:
+            raise Denied(refusal.code, refusal.sentence, refusals=[{"code": refusal.code, "message": refusal.sentence}])
         groups.append(entitlements.Bought(layer_ids, ranges, decision.permit.id if decision.permit else None))
     return groups
 

@@ -20,13 +20,14 @@ from mapex.database.schema import dataset_version, entitlement, layer, owned_sum
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.prices import quotes
-from mapex.prices.estimates import Estimate, Line, Pin, Refusal, lines_of
+from mapex.prices.estimate import Estimate, Parts
+from mapex.prices.estimates import licence_refusal, lines_of, permit_refusal, pin_of
 from mapex.pyramid import cell_sums
 from mapex.pyramid.cell_sums import NOTHING
 from mapex.pyramid.live_layers import offers_in
-from mapex.rights import permits
+from mapex.rights import permit_check
+from mapex.rights.permit_check import Use
 from mapex.rules import licences
-from mapex.rules.pricing import vat_of
 from tiles.grid import grid
 from tiles.grid.grid import ZOOM, UInt64s
 from tiles.grid.region import Cover
@@ -86,9 +87,9 @@ def of_order(ex: Exchange, by: Actor, order_id: str) -> Updates:
     with db.read(ex) as conn:
         bought = _bought(conn, ex, org_id, order_id)
         found = tuple(changes(conn, org_id, order_id, bought))
-        purpose, now = str(bought.estimate.purpose), ex.now()
-        price = price_of(conn, org_id, found, purpose, now) if any(len(layer.changed) for layer in found) else None
-        more = price_of(conn, org_id, found, purpose, now, added=True) if any(len(layer.added) for layer in found) else None
+        use = Use(org_id, bought.estimate.purpose, ex.now())
+        price = price_of(conn, use, found) if any(len(change.changed) for change in found) else None
+        more = price_of(conn, use, found, added=True) if any(len(change.added) for change in found) else None
     return Updates(order_id, bought.estimate.tiles, found, price, more)
 
 
@@ -149,9 +150,9 @@ def pricing(order_id: str, bought: quotes.Quote, purpose: str, *, added: bool) -
 
     def price(conn: Connection, org_id: str, at_ns: int) -> Estimate:
         found = list(changes(conn, org_id, order_id, bought))
-        if not any(len(layer.changed) or (added and len(layer.added)) for layer in found):
-            raise Invalid("order.current", f"nothing newer than what order {order_id} holds is on sale", order=order_id)
-        return price_of(conn, org_id, found, purpose, at_ns, added=added)
+        if not any(len(change.changed) or (added and len(change.added)) for change in found):
+            raise Invalid("order.current", f"Nothing newer than what order {order_id} holds is on sale.", order=order_id)
+        return price_of(conn, Use(org_id, purpose, at_ns), found, added=added)
 
     return price
 
@@ -192,55 +193,35 @@ def changes(conn: Connection, org_id: str, order_id: str, bought: quotes.Quote) 
     return sorted(found, key=lambda one: (one.dataset, one.org, one.layer))
 
 
-def price_of(conn: Connection, org_id: str, found: Sequence[LayerChange], purpose: str, at_ns: int, *, added: bool = False) -> Estimate:
-    """The price of the changed cells of each layer, and of the added ones if wished; of nothing else that lies there."""
-    lines: list[Line] = []
-    refusals: list[Refusal] = []
-    pins: list[Pin] = []
-    whole = (
-        Cover.from_cells(np.concatenate([_wanted(layer, added) for layer in found])) if found else Cover.from_cells(np.empty(0, np.uint64))
-    )
-    areas: list[UInt64s] = [whole.ranges]
+def price_of(conn: Connection, use: Use, found: Sequence[LayerChange], *, added: bool = False) -> Estimate:
+    """The price of the changed cells of each layer, and of the added ones if wished; of nothing else that is there."""
+    cells = [np.empty(0, np.uint64), *(_wanted(change, added) for change in found)]
+    whole = Cover.from_cells(np.concatenate(cells))
+    parts = Parts([whole.ranges])
     for change in found:
-        cells = _wanted(change, added)
-        if change.layer_id is None or not len(cells):
+        cover = Cover.from_cells(_wanted(change, added))
+        if change.layer_id is not None and cover.count:
+            _price_layer(conn, use, change.layer_id, cover, parts)
+    return parts.together(use.purpose, float(grid.area_m2(whole.cells()).sum()))
+
+
+def _price_layer(conn: Connection, use: Use, layer_id: str, cover: Cover, parts: Parts) -> None:
+    """Add the cells of one layer on sale, as far as licence and permit allow them."""
+    sums = cell_sums.sums(conn, cover.pyramid(cell_sums.ZMIN))
+    for offer in offers_in(conn, {layer_id: sums[layer_id]}):
+        if not licences.allows(offer.licence, str(use.purpose)):
+            parts.refusals.append(licence_refusal(offer, use.purpose))
             continue
-        cover = Cover.from_cells(cells)
-        sums = cell_sums.sums(conn, cover.pyramid(cell_sums.ZMIN))
-        for offer in offers_in(conn, {change.layer_id: sums[change.layer_id]}):
-            about = (offer.dataset, offer.org, offer.layer, offer.handling_class)
-            if not licences.allows(offer.licence, purpose):
-                message = f"the licence {offer.licence} of {offer.org}/{offer.dataset} does not allow the purpose {purpose}"
-                refusals.append(Refusal("licence.purpose", message, *about, offer.sums.cells))
-                continue
-            decision = permits.check(conn, org_id, offer.handling_class, purpose, cover, at_ns)
-            for refusal in decision.refusals:
-                refusals.append(Refusal(refusal.code, refusal.sentence, *about, len(refusal.cells)))
-                cover = cover.difference(Cover.from_cells(np.asarray(refusal.cells, np.uint64)))
-            if not cover.count:
-                continue
-            pieces = cover.pyramid(cell_sums.ZMIN)
-            total = cell_sums.sums(conn, pieces)[offer.layer_id]
-            lines += lines_of(offer, total, cell_sums.owned_sums(conn, org_id, pieces).get(offer.layer_id, NOTHING))
-            areas.append(cover.ranges)
-            permit = (decision.permit.id, decision.permit.number) if decision.permit else (None, "")
-            pins.append(Pin(offer.layer_id, offer.offer_id, offer.seller_id, len(areas) - 1, *permit))
-    lines.sort(key=lambda line: (line.dataset, line.org, line.layer))
-    subtotal = sum(line.amount for line in lines)
-    vat = vat_of(subtotal)
-    return Estimate(
-        purpose=purpose,
-        area_m2=float(grid.area_m2(whole.cells()).sum()),
-        tiles=sum({(line.org, line.dataset, line.layer): line.tiles for line in lines}.values()),
-        lines=tuple(lines),
-        refusals=tuple(refusals),
-        subtotal=subtotal,
-        vat=vat,
-        total=subtotal + vat,
-        licences=tuple(sorted({line.licence for line in lines})),
-        pins=tuple(sorted(pins, key=lambda pin: pin.layer_id)),
-        areas=tuple(areas),
-    )
+        decision = permit_check.check(conn, use, offer.handling_class, cover)
+        if decision.refusal:
+            parts.refusals.append(permit_refusal(offer, decision.refusal, decision.refusal.cells.count))
+        if not decision.allowed.count:
+            continue
+        pieces = decision.allowed.pyramid(cell_sums.ZMIN)
+        total = cell_sums.sums(conn, pieces)[layer_id]
+        parts.lines += lines_of(offer, total, cell_sums.owned_sums(conn, use.org_id, pieces).get(layer_id, NOTHING))
+        parts.areas.append(decision.allowed.ranges)
+        parts.pins.append(pin_of(offer, len(parts.areas) - 1, decision.permit))
 
 
 def _bought(conn: Connection, ex: Exchange, org_id: str, order_id: str) -> quotes.Quote:

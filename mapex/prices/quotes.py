@@ -22,11 +22,13 @@ from mapex.database.schema import quote as table
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
 from mapex.prices import demand
-from mapex.prices.estimates import Area, Estimate, Line, Pin, Refusal, Wanted, price, want
+from mapex.prices.estimate import Estimate, LayerRefusal, Line, Pin
+from mapex.prices.estimates import price
+from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
 from mapex.times import MINUTE_NS
+from tiles.grid.cover import Cover
 from tiles.grid.grid import ZOOM, UInt64s
-from tiles.grid.region import Cover, Region
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +52,10 @@ class Quote:
     name: str = ""
 
     @property
-    def wanted(self) -> Wanted:
-        """The request again, to price it anew."""
+    def price_request(self) -> PriceRequest:
+        """What was asked for again, to price it anew."""
         layers = self.request["layers"]
-        return Wanted(
+        return PriceRequest(
             Cover(self.estimate.areas[0]),
             self.estimate.area_m2,
             None if layers is None else frozenset(layers),
@@ -62,47 +64,31 @@ class Quote:
         )
 
 
-def quote(
-    ex: Exchange,
-    by: Actor,
-    area: Area,
-    *,
-    purpose: str,
-    layers: Sequence[str] | None = None,
-    dataset: str | None = None,
-    without: UInt64s | None = None,
-    leave_barely: bool = False,
-) -> Quote:
-    """Hold the price of a region for `settings.quote_minutes`; arguments as of `estimates.estimate`.
+def quote(ex: Exchange, by: Actor, request: PriceRequest) -> Quote:
+    """Hold the price of a region for `settings.quote_minutes`.
 
     Raises:
-        Invalid: `purpose.missing`, `purpose.unknown`, `region.too_large`, `quote.empty` (nothing is on offer there).
+        Invalid: `purpose.missing`, `quote.empty` (nothing is on offer there).
         Denied: `role.member`, or everything in the region needs a permit or licence term that the buyer lacks (`permit.*`,
         `licence.purpose`; all refusals in the details). NotFound: `dataset.unknown`, `layer.unknown`.
     """
-    if not purpose:
-        raise Invalid("purpose.missing", "a quote needs the purpose of use; it is part of the licence that is bought")
-    wanted = want(area, layers=layers, dataset=dataset, purpose=purpose, without=without, leave_barely=leave_barely)
-    request = {
-        "region": area.geojson if isinstance(area, Region) else None,
-        "layers": sorted(layers) if layers else None,
-        "dataset": dataset,
-    }
+    if request.purpose is None:
+        raise Invalid("purpose.missing", "A quote needs the purpose of use; it is part of the licence that is bought. Choose one.")
     try:
-        made = hold(ex, by, request, lambda conn, org_id, now: price(conn, org_id, wanted, now))
+        made = hold(ex, by, request.document, lambda conn, org_id, now: price(conn, org_id, request, now))
     except (Invalid, Denied):
-        _count(ex, by, wanted)  # nothing is on offer there, and no quote comes of it
+        _count(ex, by, request)  # nothing is on offer there, and no quote comes of it
         raise
-    _count(ex, by, wanted)
+    _count(ex, by, request)
     return made
 
 
-def _count(ex: Exchange, by: Actor, wanted: Wanted) -> None:
+def _count(ex: Exchange, by: Actor, request: PriceRequest) -> None:
     """Count what nobody offers, after the price: a statistic that finds no room on the disk must not cost the buyer the answer."""
     org_id = authority.member(by)
     try:
         with db.begin(ex) as conn:
-            demand.record(conn, ex, org_id, wanted)
+            demand.record(conn, ex, org_id, request)
     except Unavailable as error:
         log.warning("what was asked for and is not on offer was not counted: %s", error)
 
@@ -269,7 +255,7 @@ def _quote(row: RowMapping) -> Quote:
         area_m2=body["area_m2"],
         tiles=body["tiles"],
         lines=tuple(Line(**line) for line in body["lines"]),
-        refusals=tuple(Refusal(**refusal) for refusal in body["refusals"]),
+        refusals=tuple(LayerRefusal(**refusal) for refusal in body["refusals"]),
         subtotal=body["subtotal"],
         vat=body["vat"],
         total=body["total"],

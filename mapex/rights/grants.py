@@ -21,8 +21,9 @@ from mapex.database.schema import access_grant
 from mapex.database.schema import order as purchase
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.rights import entitlements, named_users, permits
+from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.entitlements import OrderTile
+from mapex.rights.permit_check import Use
 from mapex.rules import licences
 from mapex.rules.licences import HandlingClass
 from mapex.times import NS
@@ -130,20 +131,28 @@ def _check(conn: Connection, ex: Exchange, by: Actor, order_id: str, wanted: lis
     _refuse("entitlement.suspended", "the right to read them is suspended; ask the operator", [t for t in tiles if t.state != "active"])
     foreign = [t for t in tiles if not licences.allows(t.licence, t.purpose)]
     _refuse("licence.purpose", "the licence does not allow the purpose of the order", foreign)
-    permitted: dict[str, tuple[str | None, str]] = {}
+    permitted = _permitted(conn, org_id, tiles, ex.now())
+    return [_Checked(tile, *permitted[tile.id]) for tile in tiles]
+
+
+def _permitted(conn: Connection, org_id: str, tiles: Sequence[OrderTile], at_ns: int) -> dict[str, tuple[str | None, str]]:
+    """Id and number of the permit for each tile, by entitlement; None and "" where none is needed.
+
+    Raises: Denied: `permit.*`.
+    """
     by_use: dict[tuple[str, str], list[OrderTile]] = defaultdict(list)
     for tile in tiles:
         by_use[tile.handling_class, tile.purpose].append(tile)
+    found: dict[str, tuple[str | None, str]] = {}
     for (handling_class, purpose), group in by_use.items():
         cells = Cover.from_cells(np.array([tile.cell for tile in group], dtype=np.uint64))
-        decision = permits.check(conn, org_id, handling_class, purpose, cells, ex.now())
-        if decision.refusals:
-            first = decision.refusals[0]
-            lacking = np.concatenate([np.asarray(refusal.cells, dtype=np.uint64) for refusal in decision.refusals])
-            _refuse(first.code, first.sentence, [t for t in group if t.cell in set(lacking.tolist())] or group)
-        which = (decision.permit.id, decision.permit.number) if decision.permit else (None, "")
-        permitted |= {tile.id: which for tile in group}
-    return [_Checked(tile, *permitted[tile.id]) for tile in tiles]
+        decision = permit_check.check(conn, Use(org_id, purpose, at_ns), handling_class, cells)
+        if refusal := decision.refusal:
+            lacking = set(refusal.cells.cells().tolist())
+            _refuse(refusal.code, refusal.sentence, [tile for tile in group if tile.cell in lacking])
+        permit = (decision.permit.id, decision.permit.number) if decision.permit else (None, "")
+        found |= {tile.id: permit for tile in group}
+    return found
 
 
 def _recalled(tile: OrderTile) -> bool:

@@ -11,6 +11,7 @@ from mapex.offers import offers
 from mapex.operation import fsck
 from mapex.orders import orders, renewals, terms, updates
 from mapex.prices import quotes
+from mapex.prices.request import of_area
 from mapex.rights import entitlements, grants, named_users
 from tests.support.exchange import a_person
 from tests.support.market import RATES, Market, a_draft, a_layer, a_market, a_permit, area, block
@@ -44,7 +45,7 @@ def test_an_order_knows_which_tiles_are_newer_and_what_exactly_those_cost(exchan
     assert found.layers[0].changed.tolist() == sorted(changed)
     assert found.layers[0].removed.tolist() == sorted(market.cells[-2:])
     assert updates.counts(exchange, market.buyer, [order.id]) == {order.id: 6}
-    whole = offers.quote(exchange, market.buyer, area(market.cells), purpose="research")
+    whole = quotes.quote(exchange, market.buyer, of_area(area(market.cells), purpose="research"))
     assert found.price is not None and found.price.total == whole.estimate.total > 0
 
     held = updates.quote(exchange, market.buyer, order.id)

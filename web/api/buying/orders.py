@@ -10,7 +10,7 @@ from flask import Response, jsonify, request
 
 from mapex.errors import Invalid
 from mapex.orders import orders, updates
-from mapex.prices import estimates
+from mapex.prices import estimate
 from mapex.rights import entitlements, named_users
 from mapex.times import iso_from_ns
 from web.api.buying.prices import LineOut, QuoteOut, quote_document
@@ -276,7 +276,7 @@ def _order(made: orders.Order) -> dict[str, Any]:
         "key": made.key,
         "purpose": made.purpose,
         "currency": "KRW",
-        "lines": [estimates.line_document(line) for line in made.lines],
+        "lines": [estimate.line_document(line) for line in made.lines],
         "subtotal": made.subtotal,
         "vat": made.vat,
         "total": made.total,
