@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, insert, select, update
 
 from mapex import authority, ids
 from mapex.audit.log import Action, AuditEntry, append
 from mapex.catalogue import datasets
 from mapex.catalogue.versions import version_by
-from mapex.database import db, failpoints
-from mapex.database.schema import dataset_version
-from mapex.database.schema import layer as layer_table
-from mapex.database.schema import offer as table
+from mapex.database import db, failpoints, schema
 from mapex.errors import Invalid
 from mapex.exchange import Actor, Exchange
 from mapex.pyramid import cell_sums
@@ -66,20 +64,19 @@ def publish(
     rates = read_rates(rate_card)
     licences.check_licence(licence)
     if not isinstance(attribution, str) or len(attribution) > MAX_ATTRIBUTION or not attribution.isprintable():
-        raise Invalid("offer.attribution", f"an attribution is one line of at most {MAX_ATTRIBUTION} characters")
+        raise Invalid("offer.attribution", f"An attribution is one line of at most {MAX_ATTRIBUTION} characters.")
     card = json.dumps(rates, sort_keys=True, separators=(",", ":"))
     terms = {"rate_card": card, "licence": licence, "attribution": attribution or by.org_slug}
     with db.begin(ex) as conn:
         offer_id = ids.new("off")
         published = datasets.publish(conn, ex, by, dataset, version, offer=offer_id, rates=rates, licence=licence)
         on_sale = published.version
-        live = conn.execute(select(table).where(table.c.dataset_id == on_sale.dataset_id, table.c.state == "live").with_for_update())
-        before = live.mappings().first()
+        before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update()).mappings().first()
         if before is None or before["version_id"] != on_sale.id or any(before[name] != value for name, value in terms.items()):
             if before is not None:
                 _end(conn, ex, before, "replaced")
             values = {"id": offer_id, "org_id": on_sale.org_id, "dataset_id": on_sale.dataset_id, "version_id": on_sale.id, **terms}
-            conn.execute(insert(table).values(**values, state="live", created_ns=ex.now()))
+            conn.execute(insert(schema.offer).values(**values, state="live", created_ns=ex.now()))
             _refill(conn, before, on_sale.id)
             number = on_sale.number
             entry = AuditEntry(
@@ -90,7 +87,7 @@ def publish(
             append(conn, ex, by, entry)
         else:
             offer_id = before["id"]
-        row = conn.execute(select(table).where(table.c.id == offer_id)).mappings().one()
+        row = conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one()
         made = _offer(row, on_sale, published.layers)
         _refuse_unpriced(made, published.layers)
         failpoints.hit("publish.before_commit")
@@ -105,14 +102,13 @@ def withdraw(ex: Exchange, by: Actor, dataset: str) -> Offer:
     """
     with db.begin(ex) as conn:
         version = datasets.withdraw(conn, ex, by, dataset)
-        row = conn.execute(select(table).where(table.c.id == end(conn, ex, by, version))).mappings().one()
+        row = conn.execute(select(schema.offer).where(schema.offer.c.id == end(conn, ex, by, version))).mappings().one()
         return _offer(row, version, datasets.layers_of(conn, version.id))
 
 
 def end(conn: Connection, ex: Exchange, by: Actor, version: datasets.Version) -> str:
     """Take the live offer of a version off the market, in the caller's transaction; returns its id."""
-    live = conn.execute(select(table).where(table.c.version_id == version.id, table.c.state == "live").with_for_update())
-    before = live.mappings().one()
+    before = conn.execute(_live(schema.offer.c.version_id == version.id).with_for_update()).mappings().one()
     _end(conn, ex, before, "withdrawn")
     cell_sums.drop(conn, _layer_ids(conn, version.id))
     entry = AuditEntry(Action.OFFER_WITHDRAWN, dataset=version.dataset, details={"version": version.number, "offer": before["id"]})
@@ -130,7 +126,7 @@ def live(ex: Exchange, by: Actor, ref: str) -> Offer | None:
         return None
     version = datasets.get_version(ex, by, f"{dataset.org}/{dataset.slug}", dataset.published)
     with db.read(ex) as conn:
-        row = conn.execute(select(table).where(table.c.version_id == version.id, table.c.state == "live")).mappings().first()
+        row = conn.execute(_live(schema.offer.c.version_id == version.id)).mappings().first()
         return _offer(row, version, datasets.layers_of(conn, version.id)) if row else None
 
 
@@ -142,16 +138,21 @@ def latest(ex: Exchange, by: Actor, dataset: str) -> Offer | None:
     authority.member(by)
     with db.read(ex) as conn:
         found = datasets.find_dataset(conn, by, f"{by.org_slug}/{dataset}")
-        query = select(table).where(table.c.dataset_id == found.id).order_by(table.c.created_ns.desc(), table.c.id.desc()).limit(1)
-        row = conn.execute(query).mappings().first()
+        newest = (schema.offer.c.created_ns.desc(), schema.offer.c.id.desc())
+        row = conn.execute(select(schema.offer).where(schema.offer.c.dataset_id == found.id).order_by(*newest).limit(1)).mappings().first()
         if row is None:
             return None
-        version = version_by(conn, dataset_version.c.id == row["version_id"])
+        version = version_by(conn, schema.dataset_version.c.id == row["version_id"])
         return _offer(row, version, datasets.layers_of(conn, version.id))
 
 
+def _live(condition: ColumnElement[bool]) -> Select[Any]:
+    """Query of the live offer of which the condition holds, whatever became of its seller."""
+    return select(schema.offer).where(condition, schema.offer.c.state == "live")
+
+
 def _end(conn: Connection, ex: Exchange, before: RowMapping, state: str) -> None:
-    conn.execute(update(table).where(table.c.id == before["id"]).values(state=state, ended_ns=ex.now()))
+    conn.execute(update(schema.offer).where(schema.offer.c.id == before["id"]).values(state=state, ended_ns=ex.now()))
 
 
 def _refill(conn: Connection, before: RowMapping | None, version_id: str) -> None:
@@ -165,7 +166,7 @@ def _refill(conn: Connection, before: RowMapping | None, version_id: str) -> Non
 
 
 def _layer_ids(conn: Connection, version_id: str) -> list[str]:
-    return list(conn.execute(select(layer_table.c.id).where(layer_table.c.version_id == version_id)).scalars())
+    return list(conn.execute(select(schema.layer.c.id).where(schema.layer.c.version_id == version_id)).scalars())
 
 
 def _offer(row: RowMapping, version: datasets.Version, layers: Sequence[datasets.Layer]) -> Offer:
@@ -191,5 +192,5 @@ def _refuse_unpriced(offer: Offer, layers: Sequence[datasets.Layer]) -> None:
     for layer in layers:
         unit = MAIN_UNIT[layer.kind]
         if layer.name in offer.unpriced and unit not in offer.rates:
-            message = f"the rate card has no price for the layer {layer.name}; add {unit}=KRW, or {unit}=0 if it shall be free"
+            message = f"The rate card has no price for the layer {layer.name}; add {unit}=KRW, or {unit}=0 if it shall be free."
             raise Invalid("rates.unpriced", message, layer=layer.name, unit=str(unit))

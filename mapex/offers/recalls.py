@@ -1,4 +1,4 @@
-"""Recalls: a seller takes a version back for good. What was bought of it can no longer be read, and its holders are told."""
+"""Recalls: a seller takes a version back for good. What was bought of it can no longer be read, and its holders see why."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version,
         datasets.own_dataset(conn, by, dataset)  # locked: not published, withdrawn or recalled twice at once
         version = datasets.find_version(conn, by, f"{by.org_slug}/{dataset}", number)
         if version.state not in RELEASED:
-            message = f"version {number} of {dataset} is {version.state}; only a version that was on sale can be recalled"
+            message = f"Version {number} of {dataset} is {version.state}; only a version that was on sale can be recalled."
             raise Conflict("version.not_released", message, state=version.state)
         if version.state == "published":
             offers.end(conn, ex, by, version)

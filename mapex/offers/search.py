@@ -12,8 +12,7 @@ from sqlalchemy import Connection, RowMapping, select
 
 from mapex.database import db
 from mapex.database.live_offers import live_offers
-from mapex.database.schema import dataset, dataset_version
-from mapex.database.schema import layer as layer_table
+from mapex.database.schema import dataset, dataset_version, layer
 from mapex.exchange import Actor, Exchange
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
@@ -22,7 +21,7 @@ from tiles.batch import Quantities
 
 
 @dataclass(frozen=True, slots=True)
-class ListedLayer:
+class FoundLayer:
     """A layer of an offer inside the region that was searched."""
 
     name: str
@@ -46,7 +45,7 @@ class Listing:
     rates: Mapping[str, int]
     published_ns: int
     is_own: bool
-    layers: tuple[ListedLayer, ...]
+    layers: tuple[FoundLayer, ...]
 
 
 def listings(ex: Exchange, by: Actor | None, request: PriceRequest) -> list[Listing]:
@@ -75,7 +74,7 @@ def _terms(conn: Connection, offer_ids: Sequence[str]) -> Sequence[RowMapping]:
 
 
 def _about(conn: Connection, layer_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    rows = conn.execute(select(layer_table.c.id, layer_table.c.about).where(layer_table.c.id.in_(layer_ids)))
+    rows = conn.execute(select(layer.c.id, layer.c.about).where(layer.c.id.in_(layer_ids)))
     return {row.id: json.loads(row.about) for row in rows}
 
 
@@ -92,6 +91,6 @@ def _listing(terms: RowMapping, group: Sequence[Offered], about: Mapping[str, Ma
         published_ns=terms["published_ns"],
         is_own=first.seller_id == org_id,
         layers=tuple(
-            ListedLayer(one.layer, one.kind, one.handling_class, one.sums.cells, one.sums.quantities, about[one.layer_id]) for one in group
+            FoundLayer(one.layer, one.kind, one.handling_class, one.sums.cells, one.sums.quantities, about[one.layer_id]) for one in group
         ),
     )

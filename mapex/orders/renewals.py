@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from mapex import authority
 from mapex.database import db
-from mapex.database.schema import order as purchase
+from mapex.database.schema import order
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.orders import updates
@@ -71,7 +71,7 @@ def _price(conn: Connection, ex: Exchange, org_id: str, quote: quotes.Quote, pur
     order_id = quote.request.get("updates_of")
     if order_id is None:
         return estimates.price(conn, org_id, replace(quote.price_request, purpose=purpose), at_ns)
-    quote_id = conn.execute(select(purchase.c.quote_id).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).scalar_one()
+    quote_id = conn.execute(select(order.c.quote_id).where(order.c.id == order_id, order.c.org_id == org_id)).scalar_one()
     bought = quotes.load(conn, ex, org_id, quote_id)
     return updates.pricing(order_id, bought, purpose, added=quote.request["added"])(conn, org_id, at_ns)
 

@@ -1,6 +1,6 @@
 """Updates: what of a bought order has a newer version on sale, and what exactly those tiles cost.
 
-A cell has *changed* when the version on sale has it and the buyer does not hold that content in whole; *added* cells lie in the area
+A cell has *changed* when the version on sale has it and the buyer does not hold that content in whole; *added* cells are in the area
 that was asked for and were not there to be bought; *removed* ones are in the version on sale no longer. Nothing is stored.
 """
 
@@ -229,7 +229,7 @@ def _bought(conn: Connection, ex: Exchange, org_id: str, order_id: str) -> quote
         text("SELECT quote_id FROM purchase_order WHERE id = :order AND org_id = :org"), {"order": order_id, "org": org_id}
     ).scalar()
     if quote_id is None:
-        raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+        raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
     return quotes.load(conn, ex, org_id, quote_id)
 
 

@@ -171,7 +171,7 @@ def pin_of(offer: Offered, area: int, permit: Permit | None) -> Pin:
 
 def licence_refusal(offer: Offered, purpose: str | None) -> LayerRefusal:
     """Why a layer is not sold for a purpose that its licence does not allow."""
-    message = f"the licence {offer.licence} of {offer.org}/{offer.dataset} does not allow the purpose {purpose}"
+    message = f"The licence {offer.licence} of {offer.org}/{offer.dataset} does not allow the purpose {purpose}."
     return LayerRefusal(
         "licence.purpose", message, offer.dataset, offer.org, offer.layer, offer.handling_class, offer.sums.cells, offer.kind
     )

@@ -16,9 +16,7 @@ from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select
 
 from mapex import authority, ids, texts
 from mapex.audit.log import Action, AuditEntry, append
-from mapex.database import db
-from mapex.database.schema import order as purchase
-from mapex.database.schema import quote as table
+from mapex.database import db, schema
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
 from mapex.prices import demand
@@ -120,7 +118,7 @@ def hold(ex: Exchange, by: Actor, request: Mapping[str, Any], pricing: Pricing, 
     )
     values = _values(made, by.person_id)
     with db.begin(ex) as conn:
-        conn.execute(insert(table).values(**values, name=name, signature=_signature(ex, values)))
+        conn.execute(insert(schema.quote).values(**values, name=name, signature=_signature(ex, values)))
         purpose = str(estimate.purpose)
         entry = AuditEntry(
             Action.QUOTE_MADE, owner="", purpose=purpose, details={"quote": made.id, "total": estimate.total, "tiles_sha256": digest}
@@ -141,7 +139,7 @@ def rename(ex: Exchange, by: Actor, quote_id: str, name: str) -> Quote:
     checked = texts.check_text(line, "name", MAX_NAME) if line else ""
     found = get(ex, by, quote_id)
     with db.begin(ex) as conn:
-        conn.execute(update(table).where(table.c.id == found.id).values(name=checked))
+        conn.execute(update(schema.quote).where(schema.quote.c.id == found.id).values(name=checked))
     return replace(found, name=checked)
 
 
@@ -161,15 +159,15 @@ def load(conn: Connection, ex: Exchange, org_id: str, quote_id: str) -> Quote:
     Raises: NotFound. Conflict: the stored quote is not what was signed.
     """
     query = (
-        select(table, purchase.c.id.label("order_id"))
-        .select_from(table.outerjoin(purchase, purchase.c.quote_id == table.c.id))
-        .where(table.c.id == quote_id, table.c.org_id == org_id)
+        select(schema.quote, schema.order.c.id.label("order_id"))
+        .select_from(schema.quote.outerjoin(schema.order, schema.order.c.quote_id == schema.quote.c.id))
+        .where(schema.quote.c.id == quote_id, schema.quote.c.org_id == org_id)
     )
     row = conn.execute(query).mappings().first()
     if row is None:
-        raise NotFound("quote.unknown", f"no quote {quote_id!r}; ask for a new one", quote=quote_id)
+        raise NotFound("quote.unknown", f"There is no quote {quote_id!r} of your organisation; ask for a new one.", quote=quote_id)
     if not is_genuine(ex, row):
-        raise Conflict("quote.altered", f"the stored quote {quote_id} is not what was signed; ask for a new one", quote=quote_id)
+        raise Conflict("quote.altered", f"The stored quote {quote_id} is not what was signed; ask for a new one.", quote=quote_id)
     return _quote(row)
 
 
@@ -182,7 +180,7 @@ def tiles_digest(conn: Connection, estimate: Estimate) -> str:
     """sha256 over the sorted lines `layer_id cell part sha256` of every tile that the estimate prices."""
     rows: list[tuple[str, int, int, str]] = []
     for index, ranges in enumerate(estimate.areas):
-        # Through the pyramid's sale zoom, which lies in cell order for all layers at once.
+        # Through the pyramid's sale zoom, which is in cell order for all layers at once.
         layers = [pin.layer_id for pin in estimate.pins if pin.area == index]
         if layers:
             head, values = cell_sums.with_ranges(conn, [(ZOOM, ranges)])
@@ -208,7 +206,7 @@ def _refuse_empty(estimate: Estimate) -> None:
         first = estimate.refusals[0]
         refusals = [{"code": r.code, "message": r.message, "dataset": r.dataset, "layer": r.layer} for r in estimate.refusals]
         raise Denied(first.code, first.message, refusals=refusals)
-    raise Invalid("quote.empty", "nothing that you do not own yet is on offer in this area; draw it elsewhere or larger")
+    raise Invalid("quote.empty", "Nothing that you do not own yet is on offer in this area; draw it elsewhere or larger.")
 
 
 def _values(made: Quote, person_id: str) -> dict[str, Any]:

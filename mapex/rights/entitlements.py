@@ -9,8 +9,7 @@ from sqlalchemy import Connection, RowMapping, String, bindparam, func, select, 
 
 from mapex import authority
 from mapex.database import db
-from mapex.database.schema import dataset, order_line
-from mapex.database.schema import order as purchase
+from mapex.database.schema import dataset, order, order_line
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.pyramid import cell_sums
@@ -122,10 +121,10 @@ def of_order(ex: Exchange, by: Actor, order_id: str, *, after: str = "", limit: 
     """
     org_id = authority.member(by)
     if not 1 <= limit <= MAX_PAGE:
-        raise Invalid("page.limit", f"limit must be 1 to {MAX_PAGE}, not {limit}", limit=limit)
+        raise Invalid("page.limit", f"The limit must be 1 to {MAX_PAGE}, not {limit}.", limit=limit)
     with db.read(ex) as conn:
-        if conn.execute(select(purchase.c.id).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).first() is None:
-            raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+        if conn.execute(select(order.c.id).where(order.c.id == order_id, order.c.org_id == org_id)).first() is None:
+            raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
         clashing = _clashing(conn, order_id)
         statement = text(f"{_SELECT} WHERE e.order_id = :order AND e.id > :after AND e.id < :end ORDER BY e.id LIMIT :limit")
         prefix = _prefix(order_id)
@@ -154,7 +153,7 @@ def orders_in(conn: Connection, org_id: str, dataset_ids: Sequence[str], ranges:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class OrderProgress:
     """How far an order is: its files, those that may not be read now, and those that were read already (of how many reads)."""
 
     files: int
@@ -166,7 +165,7 @@ class Progress:
     last_read_ns: int | None
 
 
-def progress(ex: Exchange, by: Actor, order_id: str) -> Progress:
+def progress(ex: Exchange, by: Actor, order_id: str) -> OrderProgress:
     """How far an order of `by`'s organisation is.
 
     Raises: NotFound: absent or foreign.
@@ -184,10 +183,10 @@ def progress(ex: Exchange, by: Actor, order_id: str) -> Progress:
         "FROM entitlement e JOIN access_grant a ON a.entitlement_id = e.id WHERE e.order_id = :order"
     )
     with db.read(ex) as conn:
-        if conn.execute(select(purchase.c.id).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).first() is None:
-            raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+        if conn.execute(select(order.c.id).where(order.c.id == order_id, order.c.org_id == org_id)).first() is None:
+            raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
         found = [conn.execute(query, {"order": order_id}).mappings().one() for query in (files, reads)]
-    return Progress(**found[0], **found[1])
+    return OrderProgress(**found[0], **found[1])
 
 
 _SELECT = (

@@ -17,8 +17,7 @@ from sqlalchemy import Connection, insert, select
 from mapex import authority, ids
 from mapex.audit.log import Action, AuditEntry, append, append_many
 from mapex.database import db, failpoints
-from mapex.database.schema import access_grant
-from mapex.database.schema import order as purchase
+from mapex.database.schema import access_grant, order
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.rights import entitlements, named_users, permit_check
@@ -107,30 +106,32 @@ def holder_of(secret: str, grant_id: str) -> str:
 def _check_tiles(tiles: Sequence[str]) -> list[str]:
     wanted = list(tiles)
     if not 1 <= len(wanted) <= MAX_TILES or not all(isinstance(tile, str) for tile in wanted):
-        raise Invalid("grant.tiles", f"name 1 to {MAX_TILES} tiles of the order by their id, not {len(wanted)}", tiles=len(wanted))
+        raise Invalid("grant.tiles", f"Name 1 to {MAX_TILES} tiles of the order by their id, not {len(wanted)}.", tiles=len(wanted))
     if len(set(wanted)) != len(wanted):
-        raise Invalid("grant.tiles", "a tile is named twice; name each once", tiles=len(wanted))
+        raise Invalid("grant.tiles", "A tile is named twice; name each once.", tiles=len(wanted))
     return wanted
 
 
 def _check(conn: Connection, ex: Exchange, by: Actor, order_id: str, wanted: list[str]) -> list[_Checked]:
     org_id = authority.member(by)
-    state = conn.execute(select(purchase.c.state).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).scalar()
+    state = conn.execute(select(order.c.state).where(order.c.id == order_id, order.c.org_id == org_id)).scalar()
     if state is None:
-        raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+        raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
     if state not in ("paid", "ready"):
-        raise Conflict("order.unpaid", f"order {order_id} is {state}; nothing can be read yet", order=order_id, state=state)
+        raise Conflict("order.unpaid", f"Order {order_id} is {state}; nothing can be read yet.", order=order_id, state=state)
     named_users.check(conn, order_id, by)
     found = {tile.id: tile for tile in entitlements.pick(conn, org_id, order_id, wanted)}
     if missing := [tile for tile in wanted if tile not in found]:
         raise NotFound(
-            "tile.unknown", f"{len(missing)} of the tiles are not of order {order_id}, the first is {missing[0]!r}", tiles=missing
+            "tile.unknown",
+            f"{len(missing)} of the tiles are not of order {order_id}, the first is {missing[0]!r}. Ask for tiles of this order.",
+            tiles=missing,
         )
     tiles = [found[tile] for tile in wanted]
-    _refuse("version.recalled", "the version was recalled; delete what you have of it", [t for t in tiles if _recalled(t)])
-    _refuse("entitlement.suspended", "the right to read them is suspended; ask the operator", [t for t in tiles if t.state != "active"])
+    _refuse("version.recalled", "The version was recalled; delete what you have of it.", [t for t in tiles if _recalled(t)])
+    _refuse("entitlement.suspended", "The right to read them is suspended; ask the operator.", [t for t in tiles if t.state != "active"])
     foreign = [t for t in tiles if not licences.allows(t.licence, t.purpose)]
-    _refuse("licence.purpose", "the licence does not allow the purpose of the order", foreign)
+    _refuse("licence.purpose", "The licence does not allow the purpose of the order.", foreign)
     permitted = _permitted(conn, org_id, tiles, ex.now())
     return [_Checked(tile, *permitted[tile.id]) for tile in tiles]
 
@@ -163,7 +164,7 @@ def _refuse(code: str, why: str, tiles: Sequence[OrderTile]) -> None:
     if tiles:
         raise Denied(
             code,
-            f"{len(tiles)} of the tiles cannot be read, the first is {tiles[0].layer} {tiles[0].tile} of {tiles[0].dataset}: {why}",
+            f"{len(tiles)} of the tiles cannot be read, the first is {tiles[0].layer} {tiles[0].tile} of {tiles[0].dataset}. {why}",
             tiles=[tile.id for tile in tiles],
         )
 
@@ -176,7 +177,7 @@ def _holder(grant_id: str, tile: OrderTile, token: str | None, nonce: str | None
     if nonce is None or len(nonce) < MIN_NONCE or not nonce.isascii() or not nonce.isalnum():
         raise Invalid(
             "grant.holder_missing",
-            f"original footage is bound to its reader: call with a bearer token, or give a random `holder` of {MIN_NONCE} or more letters",
+            f"Original footage is bound to its reader: call with a bearer token, or give a random `holder` of {MIN_NONCE} or more letters.",
         )
     return nonce
 

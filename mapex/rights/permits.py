@@ -12,9 +12,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, insert, or_, selec
 
 from mapex import authority, ids
 from mapex.audit import log
-from mapex.database import db
-from mapex.database.schema import organisation, permit_recipient
-from mapex.database.schema import permit as table
+from mapex.database import db, schema
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people.participants import find_org
@@ -67,7 +65,7 @@ def _checked(new: NewPermit) -> NewPermit:
 
 
 def _insert(conn: Connection, ex: Exchange, new: NewPermit, geometry: Mapping[str, Any]) -> None:
-    if conn.execute(select(table.c.id).where(table.c.number == new.number)).first():
+    if conn.execute(select(schema.permit.c.id).where(schema.permit.c.number == new.number)).first():
         raise Conflict("permit.exists", f"A permit {new.number!r} is entered already.", number=new.number)
     permit_id = ids.new("pmt")
     holder = find_org(conn, new.org)
@@ -85,10 +83,10 @@ def _insert(conn: Connection, ex: Exchange, new: NewPermit, geometry: Mapping[st
         "state": "active",
         "created_ns": ex.now(),
     }
-    conn.execute(insert(table).values(**row))
+    conn.execute(insert(schema.permit).values(**row))
     if recipients:
         rows = [{"permit_id": permit_id, "org_id": org_id, "ordinal": ordinal} for ordinal, org_id in enumerate(recipients)]
-        conn.execute(insert(permit_recipient), rows)
+        conn.execute(insert(schema.permit_recipient), rows)
 
 
 def set_state(ex: Exchange, by: Actor | None, number: str, state: str) -> Permit:
@@ -101,12 +99,12 @@ def set_state(ex: Exchange, by: Actor | None, number: str, state: str) -> Permit
         raise Invalid("permit.state", f"The state must be one of {', '.join(STATES)}, not {state!r}.", state=state)
     actions = {"active": log.Action.PERMIT_RESUMED, "suspended": log.Action.PERMIT_SUSPENDED, "revoked": log.Action.PERMIT_REVOKED}
     with db.begin(ex) as conn:
-        conn.execute(select(table.c.id).where(table.c.number == number).with_for_update())
+        conn.execute(select(schema.permit.c.id).where(schema.permit.c.number == number).with_for_update())
         before = _find(conn, number)
         if before.state == "revoked" and state != "revoked":
             raise Conflict("permit.revoked", f"The permit {number} was revoked for good; enter a new one.", number=number)
         if before.state != state:
-            conn.execute(update(table).where(table.c.number == number).values(state=state))
+            conn.execute(update(schema.permit).where(schema.permit.c.number == number).values(state=state))
             log.append(conn, ex, by, log.AuditEntry(actions[state], owner=before.org, permit=number))
         return _find(conn, number)
 
@@ -163,7 +161,7 @@ def _checked_area(area: Mapping[str, Any] | str) -> Mapping[str, Any]:
 
 
 def _find(conn: Connection, number: str) -> Permit:
-    found = _found(conn, table.c.number == number)
+    found = _found(conn, schema.permit.c.number == number)
     if not found:
         raise NotFound("permit.unknown", "There is no such permit.")
     return found[0]
@@ -171,20 +169,19 @@ def _find(conn: Connection, number: str) -> Permit:
 
 def _names(org_id: str) -> ColumnElement[bool]:
     """What holds of a permit that names the organisation, as holder or as recipient."""
-    received = select(permit_recipient.c.permit_id).where(permit_recipient.c.org_id == org_id)
-    return or_(table.c.org_id == org_id, table.c.id.in_(received))
+    received = select(schema.permit_recipient.c.permit_id).where(schema.permit_recipient.c.org_id == org_id)
+    return or_(schema.permit.c.org_id == org_id, schema.permit.c.id.in_(received))
 
 
 def _found(conn: Connection, condition: ColumnElement[bool] | None = None) -> list[Permit]:
     """The permits of which the condition holds (None: all), by number."""
-    permits = (
-        select(table, organisation.c.slug.label("org")).join(organisation, organisation.c.id == table.c.org_id).order_by(table.c.number)
-    )
+    permit, received, org = schema.permit, schema.permit_recipient, schema.organisation
+    permits = select(permit, org.c.slug.label("org")).join(org, org.c.id == permit.c.org_id).order_by(permit.c.number)
     recipients = (
-        select(permit_recipient.c.permit_id, permit_recipient.c.org_id, organisation.c.slug)
-        .join_from(permit_recipient, organisation, organisation.c.id == permit_recipient.c.org_id)
-        .join(table, table.c.id == permit_recipient.c.permit_id)
-        .order_by(permit_recipient.c.permit_id, permit_recipient.c.ordinal)
+        select(received.c.permit_id, received.c.org_id, org.c.slug)
+        .join_from(received, org, org.c.id == received.c.org_id)
+        .join(permit, permit.c.id == received.c.permit_id)
+        .order_by(received.c.permit_id, received.c.ordinal)
     )
     if condition is not None:
         permits, recipients = permits.where(condition), recipients.where(condition)

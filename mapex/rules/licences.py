@@ -119,7 +119,7 @@ def check_purpose(purpose: str) -> Purpose:
     Raises: Invalid: `purpose.unknown`.
     """
     if purpose not in list(Purpose):
-        raise Invalid("purpose.unknown", f"purpose must be one of {', '.join(Purpose)}, not {purpose!r}", purpose=purpose)
+        raise Invalid("purpose.unknown", f"The purpose must be one of {', '.join(Purpose)}, not {purpose!r}.", purpose=purpose)
     return Purpose(purpose)
 
 
@@ -129,7 +129,7 @@ def check_licence(code: str) -> Licence:
     Raises: Invalid: `licence.unknown`.
     """
     if code not in LICENCES:
-        raise Invalid("licence.unknown", f"licence must be one of {', '.join(LICENCES)}, not {code!r}", licence=code)
+        raise Invalid("licence.unknown", f"The licence must be one of {', '.join(LICENCES)}, not {code!r}.", licence=code)
     return LICENCES[code]
 
 
@@ -139,7 +139,9 @@ def check_class(handling_class: str) -> HandlingClass:
     Raises: Invalid: `class.unknown`.
     """
     if handling_class not in list(HandlingClass):
-        raise Invalid("class.unknown", f"class must be one of {', '.join(HandlingClass)}, not {handling_class!r}", given=handling_class)
+        raise Invalid(
+            "class.unknown", f"The class must be one of {', '.join(HandlingClass)}, not {handling_class!r}.", given=handling_class
+        )
     return HandlingClass(handling_class)
 
 

@@ -97,12 +97,12 @@ def read_rates(rates: Mapping[str, object]) -> dict[str, int]:
     Raises: Invalid: `rates.empty`, `rates.unit` or `rates.value`.
     """
     if not isinstance(rates, Mapping) or not rates:
-        raise Invalid("rates.empty", f"a rate card names at least one unit and its price in KRW; units are {', '.join(Unit)}")
+        raise Invalid("rates.empty", f"A rate card names at least one unit and its price in KRW; units are {', '.join(Unit)}.")
     for unit, rate in rates.items():
         if unit not in MEASURES:
-            raise Invalid("rates.unit", f"unknown unit {unit!r} in the rate card; units are {', '.join(Unit)}", unit=str(unit))
+            raise Invalid("rates.unit", f"Unknown unit {unit!r} in the rate card; units are {', '.join(Unit)}.", unit=str(unit))
         if isinstance(rate, bool) or not isinstance(rate, int) or not 0 <= rate <= MAX_RATE:
-            raise Invalid("rates.value", f"the rate of {unit} must be a whole number of KRW from 0 to {MAX_RATE}, not {rate!r}", unit=unit)
+            raise Invalid("rates.value", f"The rate of {unit} must be a whole number of KRW from 0 to {MAX_RATE}, not {rate!r}.", unit=unit)
     return {str(unit): rate for unit, rate in sorted(rates.items()) if isinstance(rate, int)}
 
 

@@ -174,9 +174,9 @@ def tiles_of(one: orders.Order) -> int:
     return sum({(line.org, line.dataset, line.layer): line.tiles for line in one.lines}.values())
 
 
-def _filter() -> orders.Filter:
+def _filter() -> orders.OrderFilter:
     given = request.args.get
-    return orders.Filter(given("purpose", ""), given("dataset", ""), _day(given("from", "")), _day(given("to", ""), last=True))
+    return orders.OrderFilter(given("purpose", ""), given("dataset", ""), _day(given("from", "")), _day(given("to", ""), last=True))
 
 
 def _day(text: str, *, last: bool = False) -> int | None:

@@ -214,7 +214,7 @@ def test_orders_by_purpose_dataset_and_time(exchange: Exchange) -> None:
     second = market.buy(market.cells[4:8], key="b", purpose="simulation")
 
     def ids(**wanted: object) -> list[str]:
-        return [one.id for one in orders.of(exchange, market.buyer, wanted=orders.Filter(**wanted)).orders]  # type: ignore[arg-type]
+        return [one.id for one in orders.of(exchange, market.buyer, wanted=orders.OrderFilter(**wanted)).orders]  # type: ignore[arg-type]
 
     assert ids() == [second.id, first.id]
     assert ids(purpose="simulation") == [second.id]

@@ -180,7 +180,7 @@ def place(json_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output(OrdersOut)
 def list_orders(query_data: dict[str, Any]) -> dict[str, Any]:
     """Orders of the own organisation, newest first."""
-    wanted = orders.Filter(query_data["purpose"], query_data["dataset"], when(query_data["from_time"]), when(query_data["to_time"]))
+    wanted = orders.OrderFilter(query_data["purpose"], query_data["dataset"], when(query_data["from_time"]), when(query_data["to_time"]))
     page = orders.of(exchange(), current_actor(), after=query_data["after"], limit=query_data["limit"], wanted=wanted)
     return {"orders": [_order(one) for one in page.orders], "next": page.next}
 
