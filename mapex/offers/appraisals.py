@@ -17,7 +17,7 @@ from mapex.catalogue.versions import Layer, find_version, layers_of
 from mapex.database import db
 from mapex.errors import NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.rules.pricing import MEASURES, Charge, Unit, charges_of, read_rates, vat_of
+from mapex.rules.pricing import Charge, charges_of, read_rates, vat_of
 from tiles.batch import QUANTITIES, LayerKind, Quantities
 from tiles.grid import grid
 
@@ -136,7 +136,7 @@ def document(bill: Bill) -> dict[str, object]:
             "unit": str(line.charge.unit),
             "quantity": float(line.charge.quantity),
             "quantity_small": line.charge.small,
-            "small_unit": MEASURES[Unit(line.charge.unit)].small,
+            "small_unit": line.charge.unit.small,
             "rate": line.charge.rate,
             "amount": line.charge.amount,
         }

@@ -18,7 +18,7 @@ from mapex.errors import Invalid
 from mapex.exchange import Actor, Exchange
 from mapex.pyramid import cell_sums
 from mapex.rules import licences
-from mapex.rules.pricing import MAIN_UNIT, MEASURES, Unit, read_rates
+from mapex.rules.pricing import MAIN_UNIT, UNITS, read_rates
 
 MAX_ATTRIBUTION = 500
 
@@ -61,38 +61,43 @@ def publish(
     Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`), and what `catalogue.publish` raises. A layer that no rate of
         the card is made for is `rates.unpriced`.
     """
-    rates = read_rates(rate_card)
-    licences.check_licence(licence)
-    if not isinstance(attribution, str) or len(attribution) > MAX_ATTRIBUTION or not attribution.isprintable():
-        raise Invalid("offer.attribution", f"An attribution is one line of at most {MAX_ATTRIBUTION} characters.")
-    card = json.dumps(rates, sort_keys=True, separators=(",", ":"))
-    terms = {"rate_card": card, "licence": licence, "attribution": attribution or by.org_slug}
+    terms = _checked_terms(rate_card, licence, attribution or by.org_slug)
+    rates: dict[str, int] = json.loads(terms["rate_card"])
     with db.begin(ex) as conn:
         offer_id = ids.new("off")
         published = datasets.publish(conn, ex, by, dataset, version, offer=offer_id, rates=rates, licence=licence)
         on_sale = published.version
         before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update()).mappings().first()
-        if before is None or before["version_id"] != on_sale.id or any(before[name] != value for name, value in terms.items()):
-            if before is not None:
-                _end(conn, ex, before, "replaced")
-            values = {"id": offer_id, "org_id": on_sale.org_id, "dataset_id": on_sale.dataset_id, "version_id": on_sale.id, **terms}
-            conn.execute(insert(schema.offer).values(**values, state="live", created_ns=ex.now()))
-            _refill(conn, before, on_sale.id)
-            number = on_sale.number
-            entry = AuditEntry(
-                Action.OFFER_PUBLISHED,
-                dataset=on_sale.dataset,
-                details={"version": number, "rates": rates, "licence": licence, "offer": offer_id},
-            )
-            append(conn, ex, by, entry)
-        else:
+        if before is not None and before["version_id"] == on_sale.id and all(before[name] == value for name, value in terms.items()):
             offer_id = before["id"]
+        else:
+            _replace(conn, ex, before, on_sale, {"id": offer_id, **terms})
+            about = {"version": on_sale.number, "rates": rates, "licence": licence, "offer": offer_id}
+            append(conn, ex, by, AuditEntry(Action.OFFER_PUBLISHED, dataset=on_sale.dataset, details=about))
         row = conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one()
         made = _offer(row, on_sale, published.layers)
         _refuse_unpriced(made, published.layers)
         failpoints.hit("publish.before_commit")
     failpoints.hit("publish.after_commit")
     return made
+
+
+def _checked_terms(rate_card: Mapping[str, object], licence: str, attribution: str) -> dict[str, str]:
+    """The terms of an offer as they are stored."""
+    rates = read_rates(rate_card)
+    licences.check_licence(licence)
+    if not isinstance(attribution, str) or len(attribution) > MAX_ATTRIBUTION or not attribution.isprintable():
+        raise Invalid("offer.attribution", f"An attribution is one line of at most {MAX_ATTRIBUTION} characters.")
+    return {"rate_card": json.dumps(rates, sort_keys=True, separators=(",", ":")), "licence": licence, "attribution": attribution}
+
+
+def _replace(conn: Connection, ex: Exchange, before: RowMapping | None, on_sale: datasets.Version, offer: Mapping[str, str]) -> None:
+    """Put an offer (its id and terms) of the version on sale in the place of the one before."""
+    if before is not None:
+        _end(conn, ex, before, "replaced")
+    whose = {"org_id": on_sale.org_id, "dataset_id": on_sale.dataset_id, "version_id": on_sale.id}
+    conn.execute(insert(schema.offer).values(**whose, **offer, state="live", created_ns=ex.now()))
+    _refill(conn, before, on_sale.id)
 
 
 def withdraw(ex: Exchange, by: Actor, dataset: str) -> Offer:
@@ -171,7 +176,7 @@ def _layer_ids(conn: Connection, version_id: str) -> list[str]:
 
 def _offer(row: RowMapping, version: datasets.Version, layers: Sequence[datasets.Layer]) -> Offer:
     rates: dict[str, int] = json.loads(row["rate_card"])
-    columns = {MEASURES[Unit(unit)].column for unit in rates}
+    columns = {UNITS[unit].column for unit in rates}
     unpriced = tuple(layer.name for layer in layers if layer.cells and not any(getattr(layer.quantities, name) for name in columns))
     return Offer(
         id=row["id"],

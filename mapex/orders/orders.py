@@ -23,7 +23,7 @@ from mapex.prices.estimates import reprice
 from mapex.prices.quotes import Quote
 from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.permit_check import Use
-from mapex.rules.pricing import MEASURES, Unit
+from mapex.rules.pricing import UNITS
 from mapex.times import iso_from_ns
 from tiles.grid.region import Cover
 
@@ -69,36 +69,55 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         Unpaid: `wallet.insufficient`, with `needed` and `available`.
     """
     org_id = authority.member(by)
-    ledger.check_key(key)
-    if not isinstance(quote_id, str):
-        raise Invalid("quote.malformed", "The quote must be named by its id.")
-    named = sorted({email.strip().lower() for email in persons})
-    body_sha256 = hashlib.sha256("\n".join([quote_id, *named]).encode()).hexdigest()
+    asked = _asked(quote_id, key, persons)
     with db.begin(ex) as conn:
         # One order at a time for each buyer: ownership and balance stay as they were read until the commit.
         db.take_turns(conn, f"orders:{org_id}")
         before = conn.execute(_orders().where(schema.order.c.org_id == org_id, schema.order.c.key == key)).mappings().first()
         if before is not None:
-            return _replayed(conn, before, body_sha256, key)
+            return _replayed(conn, before, asked)
         quote = quotes.load(conn, ex, org_id, quote_id)
         now = ex.now()
-        _check_open(quote, now)
-        _check_offers(conn, quote)
-        groups = _permitted(conn, quote, now)
-        if reprice(conn, org_id, quote.estimate) != quote.estimate.lines:
-            raise _price_changed(conn, ex, quote, now)
-        ledger.check_funds(conn, ledger.wallet_id(org_id), quote.estimate.total)
-        made = _insert(conn, by, quote, key, body_sha256, now)
+        groups = _checked(conn, ex, quote, now)
+        made = _insert(conn, by, quote, asked, now)
         for group in groups:
             entitlements.add(conn, org_id, made.id, made.purpose, group)
         _check_tiles(conn, made, quote)
-        _settle(conn, ex, made, quote)
-        if named:
-            named_users.put(conn, ex, by, made.id, named)
+        _settle(conn, ex, made)
+        if asked.persons:
+            named_users.put(conn, ex, by, made.id, asked.persons)
         _log(conn, ex, by, made, quote)
         failpoints.hit("order.before_commit")
     failpoints.hit("order.after_commit")
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The request for an order: its idempotency key, the digest by which the same request is known again, e-mails of named users."""
+
+    key: str
+    body_sha256: str
+    persons: Sequence[str]
+
+
+def _asked(quote_id: str, key: str, persons: Sequence[str]) -> _Asked:
+    ledger.check_key(key)
+    if not isinstance(quote_id, str):
+        raise Invalid("quote.malformed", "The quote must be named by its id.")
+    named = sorted({email.strip().lower() for email in persons})
+    return _Asked(key, hashlib.sha256("\n".join([quote_id, *named]).encode()).hexdigest(), named)
+
+
+def _checked(conn: Connection, ex: Exchange, quote: Quote, now: int) -> list[entitlements.Bought]:
+    """What is bought, in groups of the same cells and permit, when all that the quote rests on still holds."""
+    _check_open(quote, now)
+    _check_offers(conn, quote)
+    groups = _permitted(conn, quote, now)
+    if reprice(conn, quote.org_id, quote.estimate) != quote.estimate.lines:
+        raise _price_changed(conn, ex, quote, now)
+    ledger.check_funds(conn, ledger.wallet_id(quote.org_id), quote.estimate.total)
+    return groups
 
 
 def get(ex: Exchange, by: Actor, order_id: str) -> Order:
@@ -167,9 +186,11 @@ def _conditions(wanted: OrderFilter) -> list[Any]:
     return found
 
 
-def _replayed(conn: Connection, row: RowMapping, body_sha256: str, key: str) -> Order:
-    if row["body_sha256"] != body_sha256:
-        raise Conflict("order.key_reused", f"Key {key!r} bought another quote before; take a new key for a new order.", order=row["id"])
+def _replayed(conn: Connection, row: RowMapping, asked: _Asked) -> Order:
+    if row["body_sha256"] != asked.body_sha256:
+        raise Conflict(
+            "order.key_reused", f"Key {asked.key!r} bought another quote before; take a new key for a new order.", order=row["id"]
+        )
     return _made(conn, [row])[0]
 
 
@@ -232,13 +253,13 @@ def _price_changed(conn: Connection, ex: Exchange, quote: Quote, now: int) -> Ma
     )
 
 
-def _insert(conn: Connection, by: Actor, quote: Quote, key: str, body_sha256: str, now: int) -> Order:
+def _insert(conn: Connection, by: Actor, quote: Quote, asked: _Asked, now: int) -> Order:
     estimate = quote.estimate
     made = Order(
         id=ids.new("ord"),
         org_id=quote.org_id,
         quote_id=quote.id,
-        key=key,
+        key=asked.key,
         purpose=str(estimate.purpose),
         state="paid",
         lines=estimate.lines,
@@ -250,7 +271,7 @@ def _insert(conn: Connection, by: Actor, quote: Quote, key: str, body_sha256: st
         person=by.email,
     )
     values = {name: getattr(made, name) for name in Order.__dataclass_fields__ if name not in ("lines", "name", "person")}
-    conn.execute(insert(schema.order).values(**values, person_id=by.person_id, body_sha256=body_sha256))
+    conn.execute(insert(schema.order).values(**values, person_id=by.person_id, body_sha256=asked.body_sha256))
     lines.write(conn, made.id, made.lines)
     return made
 
@@ -262,7 +283,7 @@ def _check_tiles(conn: Connection, made: Order, quote: Quote) -> None:
     """
     rows = conn.execute(text("SELECT layer_id, cell, part, sha256 FROM entitlement WHERE order_id = :o"), {"o": made.id})
     same = quotes.digest_of([tuple(row) for row in rows]) == quote.tiles_sha256
-    columns = sorted({measure.column for measure in MEASURES.values()})
+    columns = sorted({unit.column for unit in UNITS.values()})
     sums = ", ".join(f"CAST(SUM(e.paid * t.{column}) AS bigint) AS {column}" for column in columns)
     measured = {
         (row["org"], row["dataset"], row["layer"]): row
@@ -275,12 +296,12 @@ def _check_tiles(conn: Connection, made: Order, quote: Quote) -> None:
             {"o": made.id},
         ).mappings()
     }
-    paid = all(measured[line.org, line.dataset, line.layer][MEASURES[Unit(line.unit)].column] == line.small for line in made.lines)
+    paid = all(measured[line.org, line.dataset, line.layer][UNITS[line.unit].column] == line.small for line in made.lines)
     if not same or not paid:
         raise Conflict("quote.price_changed", f"The tiles of quote {quote.id} are not those that were priced; ask for a new quote.")
 
 
-def _settle(conn: Connection, ex: Exchange, made: Order, quote: Quote) -> None:
+def _settle(conn: Connection, ex: Exchange, made: Order) -> None:
     """Move the money: the buyer pays the total, each seller gets its lines, the tax is put aside."""
     slugs = sorted({line.org for line in made.lines})
     rows = conn.execute(select(schema.organisation.c.slug, schema.organisation.c.id).where(schema.organisation.c.slug.in_(slugs))).all()

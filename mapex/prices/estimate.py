@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mapex.rules.pricing import CURRENCY, MEASURES, Unit, quantity_of, vat_of
+from mapex.rules.pricing import CURRENCY, UNITS, quantity_of, vat_of
 from tiles.grid.grid import UInt64s
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One unit of one layer in the region. `small` counts in the unit's small measure (`pricing.MEASURES`), owned tiles taken off.
+    """One unit of one layer in the region. `small` counts in the unit's small measure (`pricing.Unit`), owned tiles taken off.
 
     `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content already, `bytes` the
     size of all of them. `as_of` is when the newest of it was captured, or else when the version was published.
@@ -37,7 +37,7 @@ class Line:
     @property
     def quantity(self) -> float:
         """`small` in the unit."""
-        return float(quantity_of(Unit(self.unit), self.small))
+        return float(quantity_of(UNITS[self.unit], self.small))
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -165,7 +165,7 @@ def line_document(line: Line) -> dict[str, Any]:
         "unit": line.unit,
         "quantity": line.quantity,
         "quantity_small": line.small,
-        "small_unit": MEASURES[Unit(line.unit)].small,
+        "small_unit": UNITS[line.unit].small,
         "rate": line.rate,
         "amount": line.amount,
         "tiles": line.tiles,
