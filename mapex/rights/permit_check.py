@@ -35,47 +35,34 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a permit must meet to allow a use; `sentence` is the refusal in English, filled in with what `_values` gives."""
+    """What a permit must meet to allow a use, and the code of the refusal when it does not."""
 
     code: str
-    sentence: str
     holds: Callable[[Permit, Use], bool]
 
 
 CONDITIONS = (
-    Condition(
-        "permit.recipient",
-        "The permit {number} names your organisation neither as holder nor as recipient.",
-        lambda permit, use: use.org_id in permit.named_ids,
-    ),
-    Condition(
-        "permit.suspended",
-        "The permit {number} is {state}; nothing is given under it.",
-        lambda permit, use: permit.state == "active",
-    ),
-    Condition("permit.expired", "The permit {number} ended on {valid_to}.", lambda permit, use: use.at_ns < permit.valid_to_ns),
-    Condition("permit.not_yet", "The permit {number} begins on {valid_from}.", lambda permit, use: use.at_ns >= permit.valid_from_ns),
-    Condition(
-        "permit.purpose",
-        "The permit {number} does not allow the purpose {purpose}; it allows {purposes}.",
-        lambda permit, use: use.purpose is None or use.purpose in permit.purposes,
-    ),
+    Condition("permit.recipient", lambda permit, use: use.org_id in permit.named_ids),
+    Condition("permit.suspended", lambda permit, use: permit.state == "active"),
+    Condition("permit.expired", lambda permit, use: use.at_ns < permit.valid_to_ns),
+    Condition("permit.not_yet", lambda permit, use: use.at_ns >= permit.valid_from_ns),
+    Condition("permit.purpose", lambda permit, use: use.purpose is None or use.purpose in permit.purposes),
 )
 """The conditions from the furthest away to the nearest miss: of several permits, the nearest miss answers. The area comes last."""
 
-MISSING = "permit.missing"
-VISITOR = "permit.visitor"
-AREA = "permit.area"
-
 SENTENCES: Mapping[str, str] = {
-    MISSING: "Data of class {handling_class} need a permit, and your organisation has none for this class.",
-    VISITOR: "Data of class {handling_class} need a permit; sign in as a member of an organisation to see what its permits allow.",
-    **{condition.code: condition.sentence for condition in CONDITIONS},
-    AREA: "The permit {number} does not cover {tiles} of the tiles; leave them out, or have the permit extended.",
+    "permit.missing": "Data of class {handling_class} need a permit, and your organisation has none for this class.",
+    "permit.visitor": "Data of class {handling_class} need a permit; sign in as a member of an organisation to see what its permits allow.",
+    "permit.recipient": "The permit {number} names your organisation neither as holder nor as recipient.",
+    "permit.suspended": "The permit {number} is {state}; nothing is given under it.",
+    "permit.expired": "The permit {number} ended on {valid_to}.",
+    "permit.not_yet": "The permit {number} begins on {valid_from}.",
+    "permit.purpose": "The permit {number} does not allow the purpose {purpose}; it allows {purposes}.",
+    "permit.area": "The permit {number} does not cover {tiles} of the tiles; leave them out, or have the permit extended.",
 }
-"""English sentence of each refusal; the pages translate by code and fill in the same `values`."""
+"""English sentence of each refusal, filled in with what `_values` gives; the pages translate by code and fill in the same values."""
 
-_NEARNESS = (VISITOR, MISSING, *(condition.code for condition in CONDITIONS), AREA)
+_NEARNESS = ("permit.visitor", "permit.missing", *(condition.code for condition in CONDITIONS), "permit.area")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +106,7 @@ def decide(held: Sequence[Permit], use: Use, handling_class: str, cells: Cover) 
     """As `check`, of the permits that the organisation has (`held`): for whoever asks several times."""
     if not check_class(handling_class).needs_permit:
         return Decision(None, cells)
-    best = _refused(VISITOR if use.org_id == authority.NOBODY else MISSING, cells, handling_class=handling_class)
+    best = _refused("permit.visitor" if use.org_id == authority.NOBODY else "permit.missing", cells, handling_class=handling_class)
     for permit in held:
         if handling_class not in permit.classes:
             continue
@@ -141,7 +128,7 @@ def decide_by(permit: Permit, use: Use, cells: Cover) -> Decision:
     outside = cells.difference(allowed)
     if not outside.count:
         return Decision(permit, cells)
-    return Decision(permit if allowed.count else None, allowed, _refusal(AREA, outside, values))
+    return Decision(permit if allowed.count else None, allowed, _refusal("permit.area", outside, values))
 
 
 def _values(permit: Permit, use: Use) -> dict[str, str]:

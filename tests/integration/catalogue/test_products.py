@@ -93,7 +93,7 @@ def test_what_is_not_on_offer_is_the_same_404_as_what_never_was(exchange: Exchan
     if how == "suspended":
         participants.set_org_state(exchange, None, "hanbit", "suspended")
     for slug in ("streets", "never"):
-        with pytest.raises(NotFound, match="there is no such dataset"):
+        with pytest.raises(NotFound, match="There is no such dataset"):
             products.get(exchange, "hanbit", slug)
     assert products.box_of(exchange, "hanbit/streets") is None
     client = create_app(exchange).test_client()
