@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import Connection, insert, select
@@ -79,12 +79,12 @@ def grant(
         Denied: `order.not_named`; `permit.*`, `licence.purpose`, `entitlement.suspended`, `version.recalled` (with the list of
             tiles); nothing is granted then, and the refusal is logged.
     """
-    authority.member(by)
+    org_id = authority.member(by)
     wanted = _check_tiles(tiles)
     try:
         with db.begin(ex) as conn:
-            checked = _check(conn, ex, by, order_id, wanted)
-            now = ex.now()
+            now = ex.now()  # after the wait for the lock: the permit must hold at the moment that the grant bears
+            checked = _check(conn, by, Use(org_id, purpose=None, at_ns=now), order_id, wanted)
             expires_ns = now + ex.settings.grant_seconds * NS
             granted = [(ids.new("gra"), one) for one in checked]
             holders = {id_: _holder(id_, one.tile, holder_token, holder_nonce) for id_, one in granted}
@@ -112,15 +112,15 @@ def _check_tiles(tiles: Sequence[str]) -> list[str]:
     return wanted
 
 
-def _check(conn: Connection, ex: Exchange, by: Actor, order_id: str, wanted: list[str]) -> list[_Checked]:
-    org_id = authority.member(by)
-    state = conn.execute(select(order.c.state).where(order.c.id == order_id, order.c.org_id == org_id)).scalar()
+def _check(conn: Connection, by: Actor, use: Use, order_id: str, wanted: list[str]) -> list[_Checked]:
+    """The tiles with their permits; `use` is what they are to be used for but for the purpose, which is that of their order."""
+    state = conn.execute(select(order.c.state).where(order.c.id == order_id, order.c.org_id == use.org_id)).scalar()
     if state is None:
         raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
     if state not in ("paid", "ready"):
         raise Conflict("order.unpaid", f"Order {order_id} is {state}; nothing can be read yet.", order=order_id, state=state)
     named_users.check(conn, order_id, by)
-    found = {tile.id: tile for tile in entitlements.pick(conn, org_id, order_id, wanted)}
+    found = {tile.id: tile for tile in entitlements.pick(conn, use.org_id, order_id, wanted)}
     if missing := [tile for tile in wanted if tile not in found]:
         raise NotFound(
             "tile.unknown",
@@ -132,11 +132,11 @@ def _check(conn: Connection, ex: Exchange, by: Actor, order_id: str, wanted: lis
     _refuse("entitlement.suspended", "The right to read them is suspended; ask the operator.", [t for t in tiles if t.state != "active"])
     foreign = [t for t in tiles if not licences.allows(t.licence, t.purpose)]
     _refuse("licence.purpose", "The licence does not allow the purpose of the order.", foreign)
-    permitted = _permitted(conn, org_id, tiles, ex.now())
+    permitted = _permitted(conn, use, tiles)
     return [_Checked(tile, *permitted[tile.id]) for tile in tiles]
 
 
-def _permitted(conn: Connection, org_id: str, tiles: Sequence[OrderTile], at_ns: int) -> dict[str, tuple[str | None, str]]:
+def _permitted(conn: Connection, use: Use, tiles: Sequence[OrderTile]) -> dict[str, tuple[str | None, str]]:
     """Id and number of the permit for each tile, by entitlement; None and "" where none is needed.
 
     Raises: Denied: `permit.*`.
@@ -147,7 +147,7 @@ def _permitted(conn: Connection, org_id: str, tiles: Sequence[OrderTile], at_ns:
     found: dict[str, tuple[str | None, str]] = {}
     for (handling_class, purpose), group in by_use.items():
         cells = Cover.from_cells(np.array([tile.cell for tile in group], dtype=np.uint64))
-        decision = permit_check.check(conn, Use(org_id, purpose, at_ns), handling_class, cells)
+        decision = permit_check.check(conn, replace(use, purpose=purpose), handling_class, cells)
         if refusal := decision.refusal:
             lacking = set(refusal.cells.cells().tolist())
             _refuse(refusal.code, refusal.sentence, [tile for tile in group if tile.cell in lacking])
