@@ -51,15 +51,14 @@ def publish(
 ) -> Offer:
     """Publish a version of an own dataset and put it on sale, in one transaction; the dataset's earlier offer ends.
 
-    For a version that is published already this changes its price or terms (a new offer replaces the old one), and does nothing
-    when they are the same.
+    For a version that is published already this changes its price or terms, and does nothing when they are the same.
 
     Args:
         version: None = the newest draft, or else the version on sale.
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
-    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`), and what `catalogue.publish` raises. A layer that no rate of
-        the card is made for is `rates.unpriced`.
+    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`; `rates.unpriced`: no rate is made for a layer), and what
+        `catalogue.publish` raises.
     """
     terms = _checked_terms(rate_card, licence, attribution or by.org_slug)
     rates: dict[str, int] = json.loads(terms["rate_card"])
@@ -72,8 +71,8 @@ def publish(
             offer_id = before["id"]
         else:
             _replace(conn, ex, before, on_sale, {"id": offer_id, **terms})
-            about = {"version": on_sale.number, "rates": rates, "licence": licence, "offer": offer_id}
-            append(conn, ex, by, AuditEntry(Action.OFFER_PUBLISHED, dataset=on_sale.dataset, details=about))
+            details = {"version": on_sale.number, "rates": rates, "licence": licence, "offer": offer_id}
+            append(conn, ex, by, AuditEntry(Action.OFFER_PUBLISHED, dataset=on_sale.dataset, details=details))
         row = conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one()
         made = _offer(row, on_sale, published.layers)
         _refuse_unpriced(made, published.layers)
@@ -193,7 +192,7 @@ def _offer(row: RowMapping, version: datasets.Version, layers: Sequence[datasets
 
 
 def _refuse_unpriced(offer: Offer, layers: Sequence[datasets.Layer]) -> None:
-    """A layer that nothing charges for was forgotten: it must not go out for nothing. A rate of 0 says that it is free."""
+    """A layer that nothing charges for was forgotten: it must not go out for nothing. A rate of 0 makes it free."""
     for layer in layers:
         unit = MAIN_UNIT[layer.kind]
         if layer.name in offer.unpriced and unit not in offer.rates:

@@ -77,7 +77,7 @@ def of_order(ex: Exchange, by: Actor, order_id: str) -> list[Recalled]:
 
 
 def _recalled_ns(conn: Connection, org: str, dataset: str, number: int) -> int:
-    """When the log says that a version was recalled."""
+    """When, by the log, a version was recalled."""
     row = audit_event.c
     query = select(row.at_ns, row.payload).where(row.action == Action.VERSION_RECALLED, row.owner == org, row.dataset == dataset)
     return next(int(one.at_ns) for one in conn.execute(query) if json.loads(one.payload)["version"] == number)

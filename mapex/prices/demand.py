@@ -1,4 +1,4 @@
-"""Unmet demand: where buyers asked for a price and nothing was on offer. It says where and of what kind, never who.
+"""Unmet demand: where buyers asked for a price and nothing was on offer. It shows where and of what kind, never who.
 
 Counted when a quote is asked for, not while the mouse still draws. A place is a cell of zoom 14 (about 2 km), a time is a month.
 An organisation counts once a day for a cell and kind: what remembers that for the day is a hash under a secret that is thrown

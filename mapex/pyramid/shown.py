@@ -1,6 +1,6 @@
 """What the map shows: for every cell and zoom, each kind of layer on offer there, how many, how fresh, how good.
 
-`shown_layer` holds what the map says of each layer on offer; `kind_sum` is the same per cell and kind over all sellers: counts are
+`shown_layer` holds what the map shows of each layer on offer; `kind_sum` is the same per cell and kind over all sellers: counts are
 added, the newest sight and the best quality win. A tile of the map then reads a few thousand rows however many firms sell the place.
 Both follow `tile_sum` (see `mapex.pyramid`) in the same transaction. A layer that is not shown leaves no row, so that nothing, not
 even the time of an answer, tells what is withdrawn, suspended or masked from what never was.

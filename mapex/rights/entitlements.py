@@ -79,7 +79,7 @@ def add(conn: Connection, org_id: str, order_id: str, purpose: str, bought: Boug
     """
     head, values = cell_sums.with_ranges(conn, [(ZOOM, bought.ranges)])
     before: int = conn.execute(text("SELECT COUNT(*) FROM entitlement WHERE order_id = :order"), {"order": order_id}).scalar_one()
-    # The pyramid says which cells are owned in whole; only cells of which some parts are new are looked at part by part.
+    # The pyramid knows which cells are owned in whole; only cells of which some parts are new are looked at part by part.
     paid = (
         "CASE WHEN w.cells IS NULL THEN 1 WHEN w.cells = 1 THEN 0 WHEN EXISTS (SELECT 1 FROM entitlement e WHERE e.org_id = :org "
         "AND e.dataset_id = o.dataset_id AND e.cell = t.cell AND e.layer_name = l.name AND e.part = t.part AND e.sha256 = t.sha256 "

@@ -1,6 +1,6 @@
 """Grants: the right to read bought tiles, exercised. Checked, logged and committed first; only then does a URL exist.
 
-So the log says at least what was disclosed, whatever fails afterwards. A call grants all of its tiles or none.
+So the log names at least what was disclosed, whatever fails afterwards. A call grants all of its tiles or none.
 """
 
 from __future__ import annotations

@@ -40,7 +40,12 @@ def _order_lines() -> None:
         sa.PrimaryKeyConstraint("order_id", "ordinal", name=op.f("pk_order_line")),
     )
     op.create_index(op.f("ix_order_line_dataset_id"), "order_line", ["dataset_id"], unique=False)
-    conn = op.get_bind()
+    _fill_order_lines(op.get_bind(), line)
+    _append_only("order_line")
+    op.drop_column("purchase_order", "lines")
+
+
+def _fill_order_lines(conn: sa.Connection, line: sa.Table) -> None:
     found = conn.execute(sa.text("SELECT g.slug, d.slug, d.id FROM dataset d JOIN organisation g ON g.id = d.org_id"))
     datasets = {(org, dataset): dataset_id for org, dataset, dataset_id in found}
     for order_id, lines in conn.execute(sa.text("SELECT id, lines FROM purchase_order ORDER BY id")).all():
@@ -57,8 +62,6 @@ def _order_lines() -> None:
         ]
         if rows:
             conn.execute(sa.insert(line), rows)
-    _append_only("order_line")
-    op.drop_column("purchase_order", "lines")
 
 
 def _permit_recipients() -> None:
