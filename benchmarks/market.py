@@ -39,7 +39,8 @@ from mapex.pyramid import cell_sums
 from mapex.rights import entitlements, grants
 from tiles.grid import grid
 from tiles.grid.cover import Cover
-from tiles.grid.region import Region, cover
+from tiles.grid.region import Region
+from tiles.grid.scan import cover
 
 CITIES = np.array(
     [

@@ -25,7 +25,8 @@ SORTED = 2_000_000
 
 def run_mapex(path, out):
     """`split_laz`, as the pipeline calls it."""
-    from tiles.points.codec import SplitCounts, split_laz
+    from tiles.points.las_split import split_laz
+    from tiles.points.records import SplitCounts
 
     counts = SplitCounts()
     tiles = list(split_laz(Path(path), Path(out), layer="points", part=0, crs=CRS, counts=counts))

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from ingest.findings import Finding
 from mapex.errors import Invalid
 from tiles.batch import Batch, Content, LayerKind
+from tiles.box import Box
 
 
 class Known(StrEnum):
@@ -98,14 +99,14 @@ class Placed:
 class Survey:
     """What the head of a source says, before all of it is read. `claimed` counts are what the file says, not what is true.
 
-    `box` is (west, south, east, north) in degrees WGS 84, or None when the source is unplaced or does not say.
+    `box` is None when the source is unplaced or does not say.
     """
 
     format: str
     layers: tuple[str, ...]
     claimed: int | None
     placed: Placed
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
     findings: tuple[Finding, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
 

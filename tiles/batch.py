@@ -1,6 +1,6 @@
 """The common model: columnar batches of features, points and frames (Arrow).
 
-Every reader ends here and every codec starts here. A batch keeps *everything the source said*: what has no column of its own
+Every reader ends here and every codec starts here. A batch keeps *everything that the source holds*: what has no column of its own
 stays in `properties` (features), in extra columns (points) or in the payload itself (frames).
 """
 
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from tiles.box import Box
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +61,7 @@ class Kind(StrEnum):
 class Quantities:
     """The price vector of a tile: integers in small units, so that sums are exact.
 
-    Lengths are geodesic millimetres on WGS 84 of the part that lies inside the cell; `points`, `frames`, `features` and the other
+    Lengths are geodesic millimetres on WGS 84 of the part inside the cell; `points`, `frames`, `features` and the other
     counts are of what the cell owns; `ms` is recorded time in milliseconds; `bytes` is the size of the stored object. In a layer of
     frames, `features` counts all records (messages, attachments, pictures) and `frames` the pictures and lidar sweeps among them.
     """
@@ -75,6 +77,10 @@ class Quantities:
     frames: int = 0
     ms: int = 0
     bytes: int = 0
+
+    def owned(self, content: Content) -> int:
+        """How many rows of this content the tile owns: over all tiles of a layer, every placed row once."""
+        return self.points if content is Content.POINTS else self.features  # frames are counted among the records of a recording
 
     def __add__(self, other: Quantities) -> Quantities:
         return Quantities(*map(operator.add, _columns_of(self), _columns_of(other)))
@@ -118,7 +124,7 @@ class EncodedTile:
     """One stored object of one cell: what was written, where, and what it holds.
 
     `part` numbers the source file within a version: features of two files in one cell are two parts of one tile.
-    `path` is relative to the directory that the encoder was given. `bbox` is (west, south, east, north) in degrees.
+    `path` is relative to the directory that the encoder was given.
     """
 
     layer: str
@@ -129,4 +135,4 @@ class EncodedTile:
     size: int
     media_type: str
     quantities: Quantities
-    bbox: tuple[float, float, float, float]
+    bbox: Box

@@ -3,7 +3,7 @@
 TilesError
  ├─ InvalidTile      a coordinate, cell or quadkey that no tile can have
  ├─ InvalidRegion    an area that cannot be used (crossing outline, too many vertices, ...)
- ├─ InvalidContent   bytes or columns that are not what they say they are
+ ├─ InvalidContent   bytes or columns that are not what they claim to be
  └─ StoreError       the object store refused or failed
      ├─ ObjectMissing
      ├─ ObjectCorrupt  the bytes do not have the promised sha256 or length
@@ -36,13 +36,13 @@ class InvalidTile(TilesError):
 
 
 class InvalidRegion(TilesError):
-    """An area that cannot be covered with cells; the message says where and what to do."""
+    """An area that cannot be covered with cells; the message names the place and what to do."""
 
     code = "region.invalid"
 
 
 class InvalidContent(TilesError):
-    """Bytes or columns that are not what they say they are."""
+    """Bytes or columns that are not what they claim to be."""
 
     code = "content.invalid"
 

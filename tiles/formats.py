@@ -1,79 +1,157 @@
-"""One door to all tile formats: open a stored tile by its media type, count again, compare with its record."""
+"""The formats of tiles, one row each: all that the exchange has to know about a format beside its codec.
+
+A new format is a codec (`Codec`), a splitter (`Splitter`, or one that is there already), a row in `FORMATS`, and its words in
+`web.words`. Codecs and splitters are named by their modules and imported on first use: the table itself needs no library.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib import import_module
-from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Protocol, cast
 
-from tiles.batch import EncodedTile
-from tiles.errors import InvalidContent, TilesError
+from tiles.batch import Batch, EncodedTile, LayerKind
+from tiles.errors import TilesError
 
-CODECS = {
-    "application/vnd.apache.parquet": "tiles.features.codec",
-    "application/vnd.laszip": "tiles.points.codec",
-    "application/x-mcap": "tiles.frames.codec",
-    "application/x-tar": "tiles.frames.codec",
-}
-"""Media type of a tile: the module whose `verify(path, tile)` opens and recounts it, imported on first use. One that also has
-`verify_each` is asked for many tiles at once.
-"""
+Recounted = tuple[EncodedTile, TilesError | None]
+"""A tile, and what is wrong with it, if anything."""
 
 
-def verify(path: Path, tile: EncodedTile) -> None:
-    """Check that a file is the tile that its record describes: size, sha256, and what its format's codec counts in it.
+class Codec(Protocol):
+    """What a module that reads and writes tiles of a format offers to the rest of the exchange."""
 
-    Raises: InvalidContent: it is not; the sentence names the file and the difference.
+    def recount_each(self, stored: Iterable[tuple[Path, EncodedTile]], /) -> Iterator[Recounted]:
+        """Open stored tiles and compare what is in them with their records: each tile, in order, with what is wrong.
+
+        Size and sha256 of the files have been compared before (`tiles.recount`).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A row that has no cell: its place in the source (0 = first row given), its id, a code and a sentence."""
+
+    row: int
+    feature_id: str
+    code: str
+    message: str
+
+
+class Splitter(Protocol):
+    """Cuts the batches of one layer of one source into tiles, in bounded memory."""
+
+    rejected: int
+    """Rows that were left out: broken, or without a place on the grid."""
+    unplaced: int
+    """Rows that were left out because they have no geometry."""
+    misfits: Sequence[Misfit]
+    """The first of those that were left out, where rows have names."""
+
+    def add(self, batch: Batch) -> None:
+        """Take rows in. Raises: TilesError: the batch does not belong here."""
+        ...
+
+    def finish(self) -> Iterator[EncodedTile]:
+        """Write the tiles, in the order of their cells."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TileFormat:
+    """A row of the table. `name` is the key of its words; `kinds` of layers come in it; `magic` stands at byte `magic_at` of each file.
+
+    `codec` is a module like `Codec`; `splitter` one with `open_splitter(out_dir, first_batch, part) -> Splitter`.
     """
-    module = _codec(path, tile)
-    module.verify(path, tile)
+
+    name: str
+    kinds: tuple[LayerKind, ...]
+    media_type: str
+    ending: str
+    magic: bytes
+    codec: str
+    splitter: str
+    magic_at: int = 0
+
+    def fits(self, head: bytes) -> bool:
+        """Whether a file that begins with these bytes (512 are enough) can be of this format."""
+        return head[self.magic_at :].startswith(self.magic)
+
+    def path(self, layer: str, quadkey: str, part: int) -> str:
+        """Where the tile of a cell is, relative to the folder of a version: `<layer>/<quadkey>-<part>.<ending>`."""
+        return f"{layer}/{quadkey}-{part}.{self.ending}"
+
+    def load_codec(self) -> Codec:
+        """The codec; its libraries are imported now."""
+        return cast(Codec, import_module(self.codec))
+
+    def open_splitter(self, out_dir: Path, first: Batch, part: int) -> Splitter:
+        """A splitter for the layer of which `first` is the first batch; tiles go below `out_dir`."""
+        return cast(Splitter, import_module(self.splitter).open_splitter(out_dir, first, part))
 
 
-def verify_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[tuple[EncodedTile, TilesError | None]]:
-    """`verify` of many tiles, faster for small ones: each tile, in order, and what is wrong with it, if anything."""
-    for (media_type, flawed), group in groupby(_looked_at(stored), key=lambda entry: (entry[1].media_type, entry[2] is not None)):
-        if not flawed and hasattr(module := import_module(CODECS[media_type]), "verify_each"):
-            yield from module.verify_each((path, tile) for path, tile, _ in group)
-            continue
-        for path, tile, fault in group:
-            yield tile, fault if fault is not None else _fault(path, tile)
+GEOPARQUET = TileFormat(
+    name="geoparquet",
+    kinds=(LayerKind.HDMAP, LayerKind.SIDEWALK),
+    media_type="application/vnd.apache.parquet",
+    ending="parquet",
+    magic=b"PAR1",
+    codec="tiles.features.codec",
+    splitter="tiles.features.splitter",
+)
+LAZ = TileFormat(
+    name="laz",
+    kinds=(LayerKind.POINTCLOUD,),
+    media_type="application/vnd.laszip",
+    ending="laz",
+    magic=b"LASF",
+    codec="tiles.points.codec",
+    splitter="tiles.points.splitter",
+)
+MCAP = TileFormat(
+    name="mcap",
+    kinds=(LayerKind.RECORDING,),
+    media_type="application/x-mcap",
+    ending="mcap",
+    magic=b"\x89MCAP0\r\n",
+    codec="tiles.frames.mcap_slice",
+    splitter="tiles.frames.splitter",
+)
+PHOTO_TAR = TileFormat(
+    name="photo_tar",
+    kinds=(LayerKind.PHOTOS,),
+    media_type="application/x-tar",
+    ending="tar",
+    magic=b"ustar",
+    magic_at=257,
+    codec="tiles.frames.photo_tar",
+    splitter="tiles.frames.splitter",
+)
+
+FORMATS = (GEOPARQUET, LAZ, MCAP, PHOTO_TAR)
+
+_BY_MEDIA_TYPE = {row.media_type: row for row in FORMATS}
+_BY_KIND = {kind: row for row in FORMATS for kind in row.kinds}
 
 
-def _looked_at(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[tuple[Path, EncodedTile, InvalidContent | None]]:
+def of_media_type(media_type: str) -> TileFormat | None:
+    """The format of a stored tile; None when no tile has this media type."""
+    return _BY_MEDIA_TYPE.get(media_type)
+
+
+def of_kind(kind: LayerKind) -> TileFormat:
+    """The format in which a layer of this kind is sold."""
+    return _BY_KIND[kind]
+
+
+def one_by_one(recount: Callable[[Path, EncodedTile], None], stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
+    """`Codec.recount_each` of a format that gains nothing from many tiles at once; `recount` raises TilesError."""
     for path, tile in stored:
         try:
-            _codec(path, tile)
-        except InvalidContent as fault:
-            yield path, tile, fault
+            recount(path, tile)
+        except TilesError as fault:
+            yield tile, fault
         else:
-            yield path, tile, None
-
-
-def _fault(path: Path, tile: EncodedTile) -> TilesError | None:
-    try:
-        import_module(CODECS[tile.media_type]).verify(path, tile)
-    except TilesError as fault:
-        return fault
-    return None
-
-
-def _codec(path: Path, tile: EncodedTile) -> Any:
-    """The codec of a tile whose size and sha256 are those of its record."""
-    name = CODECS.get(tile.media_type)
-    if name is None:
-        raise InvalidContent(f"{tile.path}: {tile.media_type!r} is not the media type of a tile", media_type=tile.media_type)
-    if not path.is_file():
-        raise InvalidContent(f"{tile.path} was promised but not written")
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    size = path.stat().st_size
-    if (size, digest) != (tile.size, tile.sha256):
-        raise InvalidContent(
-            f"{tile.path} has {size} bytes and sha256 {digest}, its record says {tile.size} and {tile.sha256}", size=size, sha256=digest
-        )
-    if tile.quantities.bytes != size:
-        raise InvalidContent(f"{tile.path} has {size} bytes, its quantities say {tile.quantities.bytes}")
-    return import_module(name)
+            yield tile, None

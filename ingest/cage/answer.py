@@ -21,9 +21,10 @@ from ingest.formats import READERS
 from ingest.reader import Known
 from mapex.errors import Invalid
 from tiles.batch import Content, EncodedTile, LayerKind, Quantities
+from tiles.box import Box
+from tiles.formats import of_media_type
 from tiles.grid.grid import ZOOM, quadkey
 
-Box = tuple[float, float, float, float]
 T = TypeVar("T")
 
 _MOST = 2**53  # integers that JSON readers everywhere keep exactly
@@ -32,13 +33,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CODE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _TEXT = 2000
 MOST_FINDINGS = 5000
-
-_FILES: dict[str, tuple[str, Callable[[bytes], bool]]] = {  # media type: (ending, whether the first 512 bytes fit)
-    "application/vnd.apache.parquet": ("parquet", lambda head: head.startswith(b"PAR1")),
-    "application/vnd.laszip": ("laz", lambda head: head.startswith(b"LASF")),
-    "application/x-mcap": ("mcap", lambda head: head.startswith(b"\x89MCAP0\r\n")),
-    "application/x-tar": ("tar", lambda head: head[257:262] == b"ustar"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +49,7 @@ class LayerReport:
     footage: bool
     first_ns: int | None
     last_ns: int | None
-    own: Box | None = None
+    own: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +115,10 @@ def _box(value: object, what: str) -> Box:
     )
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
         _refuse(what)
-    return west, south, east, north
+    return Box(west, south, east, north)
 
 
-def _own(value: object) -> Box:
+def _own(value: object) -> tuple[float, float, float, float]:
     x0, y0, x1, y1 = (_fraction(v, "own box") for v in (value if isinstance(value, list) and len(value) == 4 else _refuse("own box")))
     if not (x0 <= x1 and y0 <= y1):
         _refuse("own box")
@@ -144,10 +138,10 @@ def tile_from_json(value: object, part: int | None = None) -> EncodedTile:
     number = _whole(record.get("part"), "part", most=10**6)
     if part is not None and number != part:
         _refuse("part")
-    media_type = _text(record.get("media_type"), "media type", 64)
-    if media_type not in _FILES:
+    form = of_media_type(_text(record.get("media_type"), "media type", 64))
+    if form is None:
         _refuse("media type")
-    path = f"{layer}/{quadkey(cell)}-{number}.{_FILES[media_type][0]}"
+    path = form.path(layer, quadkey(cell), number)
     sha256 = _text(record.get("sha256"), "sha256", 64)
     if record.get("path") != path or not _SHA256.fullmatch(sha256):
         _refuse("path or sha256")
@@ -156,7 +150,7 @@ def tile_from_json(value: object, part: int | None = None) -> EncodedTile:
     size = _whole(record.get("size"), "size", least=1)
     if quantities.bytes != size:
         _refuse("bytes")
-    return EncodedTile(layer, cell, number, path, sha256, size, media_type, quantities, _box(record.get("bbox"), "bbox"))
+    return EncodedTile(layer, cell, number, path, sha256, size, form.media_type, quantities, _box(record.get("bbox"), "bbox"))
 
 
 def tile_as_json(tile: EncodedTile) -> dict[str, Any]:
@@ -184,7 +178,8 @@ def check_file(folder: Path, tile: EncodedTile) -> None:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size != tile.size:
             _refuse(f"file {tile.path}")
-        if not _FILES[tile.media_type][1](stream.read(512)):
+        form = of_media_type(tile.media_type)
+        if form is None or not form.fits(stream.read(512)):
             _refuse(f"type of {tile.path}")
         stream.seek(0)
         if hashlib.file_digest(stream, "sha256").hexdigest() != tile.sha256:

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from ingest.findings import Finding, error, warning
 from ingest.placing.resolve import MAX_LATITUDE, NULL_ISLAND_DEG, box_of, geometries
 from tiles.batch import Batch, Content, LayerKind
+from tiles.box import Box
 
 Bools = npt.NDArray[np.bool_]
-Box = tuple[float, float, float, float]
 
 _EXAMPLES = 5
 
@@ -99,7 +99,7 @@ def _box(bounds: npt.NDArray[np.float64]) -> Box | None:
     if not len(bounds):
         return None
     low, high = bounds.min(axis=0), bounds.max(axis=0)
-    return float(low[0]), float(low[1]), float(high[2]), float(high[3])
+    return Box(float(low[0]), float(low[1]), float(high[2]), float(high[3]))
 
 
 def _findings(

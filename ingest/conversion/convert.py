@@ -23,7 +23,7 @@ from ingest.conversion import grouping
 from ingest.findings import Counts, Finding, Severity, as_json, error
 from ingest.reader import Placement, Source
 from mapex.errors import Invalid, MapexError, Unavailable
-from tiles.batch import Content, EncodedTile, Quantities
+from tiles.batch import EncodedTile, Quantities
 
 log = logging.getLogger(__name__)
 
@@ -221,7 +221,7 @@ def _check_sums(report: SourceReport, sums: Mapping[str, Quantities]) -> None:
         raise Invalid("reader.bad_answer", "The caged reader named tiles of a layer that its report does not have; nothing of it is used.")
     for name, layer in report.layers.items():
         found = sums.get(name, Quantities())
-        owned = {Content.FEATURES: found.features, Content.POINTS: found.points, Content.FRAMES: found.features}[layer.content]
+        owned = found.owned(layer.content)
         if owned != layer.counts.placed:
             text = f"Layer {name}: {layer.counts.placed} records were placed, but the tiles hold {owned}; nothing of it is used."
             raise Invalid("counts.lost", text)

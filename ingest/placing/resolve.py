@@ -25,6 +25,7 @@ from ingest.placing.systems import WGS84
 from ingest.reader import Known, Placed, Placement
 from mapex.errors import Invalid
 from tiles.batch import Batch, Content
+from tiles.box import Box
 
 NULL_ISLAND_DEG = 1.0
 """|lat| and |lon| both below this: no map of ours lies there, made-up worlds and failed conversions do."""
@@ -326,12 +327,12 @@ def _outside(batch: Batch, placed: Floats, where: dict[str, str]) -> list[Findin
     return [warning("crs.outside_area", text, "Check the CRS.", value=value, **where)]
 
 
-def box_of(corners: Sequence[float] | None, crs: str | None) -> tuple[float, float, float, float] | None:
-    """(west, south, east, north) in degrees of a box in `crs`, its edges densified; None when it cannot be placed."""
+def box_of(corners: Sequence[float] | None, crs: str | None) -> Box | None:
+    """The box of degrees of a box in `crs`, its edges densified; None when it cannot be placed."""
     if corners is None or not crs or not np.isfinite(np.asarray(corners, dtype=float)).all():
         return None
     x0, y0, x1, y1 = (float(v) for v in corners)
     if systems.is_wgs84(systems.parsed(crs)):
-        return x0, y0, x1, y1
-    west, south, east, north = transformer(crs).transform_bounds(x0, y0, x1, y1, densify_pts=21)
-    return (west, south, east, north) if np.isfinite([west, south, east, north]).all() else None
+        return Box(x0, y0, x1, y1)
+    box = Box(*transformer(crs).transform_bounds(x0, y0, x1, y1, densify_pts=21))
+    return box if np.isfinite(box).all() else None

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ingest.checks.quality import Checker
 from ingest.checks.screen import check
@@ -20,28 +20,16 @@ from ingest.reader import Known, Placed, Placement, Reader, Source, Survey
 from ingest.readers.choose import reader_for
 from ingest.tasks.unpack import is_zip, unpack
 from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
+from tiles.box import Box
+from tiles.formats import Splitter, of_kind
 
 if TYPE_CHECKING:
     from ingest.tasks.sketch import Sketch
-    from tiles.features.splitter import Misfit
 
-Box = tuple[float, float, float, float]
 Emit = Callable[[Mapping[str, Any]], None]
 
 _PROGRESS_S = 0.5
 _TEXT = 1500
-
-
-class Splitter(Protocol):
-    """What the three splitters of `tiles` have in common."""
-
-    def add(self, batch: Batch) -> None:
-        """Take rows in."""
-        ...
-
-    def finish(self) -> Iterator[EncodedTile]:
-        """Write the tiles."""
-        ...
 
 
 @dataclass(slots=True)
@@ -55,18 +43,16 @@ class LayerState:
     unplaced: int = 0
     rejected: int = 0
     box: Box | None = None
-    own: Box | None = None
+    own: tuple[float, float, float, float] | None = None
     footage: bool = False
     first_ns: int | None = None
     last_ns: int | None = None
     splitter: Splitter | None = None
 
     def widen(self, box: Box | None) -> None:
-        """Take a box (west, south, east, north) into the layer's own."""
-        if box is None:
-            return
-        old = self.box or box
-        self.box = (min(old[0], box[0]), min(old[1], box[1]), max(old[2], box[2]), max(old[3], box[3]))
+        """Take a box into the layer's own, which never runs over the 180 degree meridian."""
+        for half in box.halves() if box is not None else ():
+            self.box = self.box.joined(half) if self.box is not None else half
 
     def stretch(self, batch: Batch) -> None:
         """Take the numbers of an unplaced batch into the layer's own box (least x, least y, greatest x, greatest y)."""
@@ -96,7 +82,6 @@ class Flow:
     sketch: Sketch | None = None
     log: FindingLog = field(default_factory=FindingLog)
     layers: dict[str, LayerState] = field(default_factory=dict)
-    misfits: dict[str, list[Misfit]] = field(default_factory=dict)
     checker: Checker = field(default_factory=Checker)
     _told: float = 0.0
 
@@ -174,23 +159,8 @@ class Flow:
             self.sketch.add(checked.batch)
         if self.out is not None and checked.batch.table.num_rows:
             if state.splitter is None:
-                state.splitter = self._splitter(checked.batch)
+                state.splitter = of_kind(checked.batch.kind).open_splitter(self.out, checked.batch, self.part)
             state.splitter.add(checked.batch)
-
-    def _splitter(self, batch: Batch) -> Splitter:
-        assert self.out is not None  # noqa: S101 - the caller asked
-        if batch.content is Content.FEATURES:
-            from tiles.features.splitter import FeatureSplitter
-
-            misfits = self.misfits.setdefault(batch.layer, [])
-            return FeatureSplitter(self.out, layer=batch.layer, part=self.part, misfits=misfits)
-        if batch.content is Content.POINTS:
-            from tiles.points.codec import PointSplitter
-
-            return PointSplitter(self.out, layer=batch.layer, part=self.part, crs=batch.crs)
-        from tiles.frames.codec import FrameSplitter
-
-        return FrameSplitter(self.out, layer=batch.layer, part=self.part)
 
     def _finish(self) -> None:
         for name, state in sorted(self.layers.items()):
@@ -201,13 +171,13 @@ class Flow:
 
     def _left_out(self, name: str, state: LayerState, splitter: Splitter) -> None:
         """What the splitter could not put into any cell: broken geometry, or off the grid."""
-        rejected, unplaced = getattr(splitter, "rejected", 0), getattr(splitter, "unplaced", 0)
+        rejected, unplaced = splitter.rejected, splitter.unplaced
         state.placed -= rejected + unplaced
         state.rejected += rejected
         state.unplaced += unplaced
         where = {"file": self.source.name, "layer": name}
         told = 0
-        for misfit in self.misfits.get(name, [])[:20]:
+        for misfit in splitter.misfits[:20]:
             self.log.add(error(misfit.code, misfit.message, "Mend the geometry.", feature=misfit.feature_id, rejected=1, **where))
             told += 1
         if rejected > told:
@@ -219,7 +189,8 @@ class Flow:
     def _split_whole(self) -> None:
         """LAS and LAZ: the tiles are cut from the file itself, and the points are counted where they arrive."""
         from ingest.readers.cloud.cloud import file_of
-        from tiles.points.codec import SplitCounts, split_laz
+        from tiles.points.las_split import split_laz
+        from tiles.points.records import SplitCounts
 
         assert self.out is not None  # noqa: S101 - the caller asked
         assert self.placed.crs is not None  # noqa: S101 - the caller asked
@@ -249,7 +220,7 @@ class Flow:
             written += tile.quantities
             state.widen(tile.bbox)
             self._tell("tile", number, 0)
-        owned = {Content.FEATURES: written.features, Content.POINTS: written.points, Content.FRAMES: written.features}[state.content]
+        owned = written.owned(state.content)
         if owned != state.placed:
             text = f"{state.placed} records of layer {name} were placed, but the tiles own {owned}: the split lost or doubled some."
             self.log.add(error("counts.split", text, "This is a fault of mapex: tell the operator.", file=self.source.name, layer=name))

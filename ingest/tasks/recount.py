@@ -15,7 +15,7 @@ from ingest.cage.answer import tile_from_json
 
 def verify(request: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]) -> None:
     """The caged task `verify`: the folder `reads` holds `records.jsonl` and `tiles/`; answers `{"verified": n}` or `{"bad": ...}` lines."""
-    from tiles.formats import verify_each
+    from tiles.recount import verify_each
 
     folder = Path(request["reads"])
     good = 0

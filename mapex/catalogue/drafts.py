@@ -24,7 +24,7 @@ from mapex.intake.keys import object_key, preview_key
 from mapex.rules import licences
 from mapex.rules.licences import HandlingClass
 from mapex.times import iso_from_ns
-from tiles.batch import QUANTITIES, Content, EncodedTile
+from tiles.batch import QUANTITIES, EncodedTile, Quantities
 
 ALL_LAYERS = "*"
 """Key of `classes` that stands for every layer without a class of its own."""
@@ -40,8 +40,6 @@ _ACTIONS = {
     "unplaced": log.Action.VERSION_UNPLACED,
 }
 _vector = attrgetter(*QUANTITIES)  # dataclasses.astuple copies deeply: three quarters of the time of a large draft
-_OWNED = {Content.FEATURES: "features", Content.POINTS: "points", Content.FRAMES: "features"}
-"""Quantity whose sum over the tiles of a layer is the number of records that were placed."""
 
 
 def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
@@ -280,9 +278,9 @@ def _sum_up(conn: Connection, layers: Sequence[DraftLayer], layer_ids: Mapping[s
         layer_id = layer_ids[layer.name]
         sums = [func.coalesce(func.sum(tile[name]), 0).label(name) for name in QUANTITIES]
         row = conn.execute(select(func.count(tile.cell.distinct()).label("cells"), *sums).where(tile.layer_id == layer_id)).mappings().one()
-        owned = int(row[_OWNED[layer.content]])
+        owned = Quantities(**{name: int(row[name]) for name in QUANTITIES}).owned(layer.content)
         if owned != layer.placed:
-            message = f"layer {layer.name} placed {layer.placed} {_OWNED[layer.content]}, but its tiles own {owned}; nothing was stored"
+            message = f"layer {layer.name} placed {layer.placed} {layer.content}, but its tiles own {owned}; nothing was stored"
             raise Invalid("draft.counts", message, layer=layer.name, placed=layer.placed, owned=owned)
         values = {name: int(row[name]) for name in ("cells", *QUANTITIES)}
         conn.execute(update(schema.layer).where(schema.layer.c.id == layer_id).values(**values))

@@ -14,6 +14,7 @@ from mapex.cli.output import counted, show, size, table
 from mapex.client.bar import bar
 from mapex.client.http import Client
 from mapex.errors import Invalid
+from tiles.box import Box
 
 METRES_A_DEGREE = 111_320
 
@@ -52,13 +53,12 @@ def read_region(region: str | None, bbox: str | None) -> dict[str, Any]:
     return value
 
 
-def box_of(bbox: str) -> tuple[float, float, float, float]:
+def box_of(bbox: str) -> Box:
     """The box W,S,E,N. Raises Invalid when it is not four numbers."""
     try:
-        w, s, e, n = (float(v) for v in bbox.split(","))
+        return Box.from_text(bbox)
     except ValueError as error:
         raise Invalid("cli.bbox", f"--bbox {bbox!r} is not four numbers W,S,E,N in degrees.") from error
-    return w, s, e, n
 
 
 def simplified(area: dict[str, Any], metres: float) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement, check_placement
+from tiles.box import Box
 
 if TYPE_CHECKING:
     from pyproj import CRS
 
-Box = tuple[float, float, float, float]
+Numbers = tuple[float, float, float, float]
 
 KOREAN = ("5186", "5187", "5179", "32652", "5185", "5188", "32651", "4737", "5174", "5176", "5173", "5181", "5183", "5180", "2097", "2096")
 """EPSG codes that files from Korea are in, the likeliest first."""
@@ -39,7 +40,7 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """Where numbers would lie: `box` (west, south, east, north) in degrees WGS 84.
+    """Where numbers would lie: `box` in degrees WGS 84.
 
     `is_inside`: within the area that the system is made for. `is_swapped`: outside as they stand, inside with east and north exchanged.
     """
@@ -117,7 +118,7 @@ def _parsed(text: str) -> CRS:
         raise Invalid("placement.crs", f"there is no coordinate system {text[:80]!r}", crs=text[:80]) from error
 
 
-def _placed(system: CRS, own: Box) -> Box | None:
+def _placed(system: CRS, own: Numbers) -> Box | None:
     from pyproj import CRS, Transformer
     from pyproj.exceptions import ProjError
 
@@ -126,17 +127,15 @@ def _placed(system: CRS, own: Box) -> Box | None:
     if system.is_geographic and not (abs(own[0]) <= 360 and abs(own[2]) <= 360 and abs(own[1]) <= 90 and abs(own[3]) <= 90):
         return None  # PROJ would wrap them round the Earth
     try:
-        box = Transformer.from_crs(system, CRS.from_epsg(4326), always_xy=True).transform_bounds(*own, densify_pts=21)
+        box = Box(*Transformer.from_crs(system, CRS.from_epsg(4326), always_xy=True).transform_bounds(*own, densify_pts=21))
     except ProjError:
         return None
-    west, south, east, north = (float(value) for value in box)
-    on_earth = all(map(math.isfinite, box)) and -180 <= west <= east <= 180 and -90 <= south <= north <= 90
-    return (west, south, east, north) if on_earth else None
+    return box if box.is_on_earth and box.west <= box.east else None
 
 
 def _inside(system: CRS, box: Box) -> bool:
     area = system.area_of_use
     if area is None or area.west > area.east:
         return True
-    lon, lat = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    lon, lat = box.centre
     return bool(area.west - _EDGE_DEG <= lon <= area.east + _EDGE_DEG and area.south - _EDGE_DEG <= lat <= area.north + _EDGE_DEG)

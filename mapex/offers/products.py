@@ -18,8 +18,9 @@ from mapex.database.live_offers import live_offers
 from mapex.database.schema import dataset
 from mapex.errors import NotFound
 from mapex.exchange import Exchange
-from mapex.pyramid.coverage import Box, Covered, Shown
+from mapex.pyramid.coverage import Covered, Shown
 from mapex.rules import quality
+from tiles.box import Box
 from tiles.grid import grid
 
 _BOX_ZOOM = 14
@@ -181,7 +182,4 @@ def _box(conn: Connection, layers: Sequence[LayerOnSale]) -> Box | None:
         )
         found = conn.execute(asked, {"z": _BOX_ZOOM, "layers": [one.layer.id for one in layers]}).scalars()
         boxes = [grid.bounds(cell, _BOX_ZOOM) for cell in found]
-    if not boxes:
-        return None
-    west, south, east, north = zip(*boxes, strict=True)
-    return min(west), min(south), max(east), max(north)
+    return Box.around(boxes)

@@ -25,7 +25,7 @@ from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.permit_check import Use
 from mapex.rules.pricing import UNITS
 from mapex.times import iso_from_ns
-from tiles.grid.region import Cover
+from tiles.grid.cover import Cover
 
 
 @dataclass(frozen=True, slots=True)

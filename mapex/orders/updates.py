@@ -28,9 +28,10 @@ from mapex.pyramid.live_layers import offers_in
 from mapex.rights import permit_check
 from mapex.rights.permit_check import Use
 from mapex.rules import licences
+from tiles.arrays import UInt64s
 from tiles.grid import grid
-from tiles.grid.grid import ZOOM, UInt64s
-from tiles.grid.region import Cover
+from tiles.grid.cover import Cover
+from tiles.grid.grid import ZOOM
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mapex.rules.pricing import CURRENCY, UNITS, quantity_of, vat_of
-from tiles.grid.grid import UInt64s
+from tiles.arrays import UInt64s
 
 
 @dataclass(frozen=True, slots=True)

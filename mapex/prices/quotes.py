@@ -25,8 +25,9 @@ from mapex.prices.estimates import price
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
 from mapex.times import MINUTE_NS
+from tiles.arrays import UInt64s
 from tiles.grid.cover import Cover
-from tiles.grid.grid import ZOOM, UInt64s
+from tiles.grid.grid import ZOOM
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,12 @@ import numpy as np
 
 from mapex.errors import Invalid
 from mapex.rules import licences
+from tiles.arrays import Float64s, UInt64s
 from tiles.grid import grid
-from tiles.grid.fractions import shares
-from tiles.grid.grid import Float64s, UInt64s
-from tiles.grid.region import Cover, Region, cover
+from tiles.grid.cover import Cover
+from tiles.grid.fractions import fractions
+from tiles.grid.region import Region
+from tiles.grid.scan import cover
 
 Area = Region | Cover
 
@@ -98,7 +100,7 @@ def of_area(
 
 def _edge_of(region: Region, dropped: Cover) -> tuple[Cover, float]:
     """The edge tiles of a region that are not dropped, and its ground in m2 without what is."""
-    cut, fraction = shares(region)
+    cut, fraction = fractions(region)
     edge = Cover.from_cells(cut[fraction < EDGE_FRACTION]).difference(dropped)
     return edge, region.area_m2 - _inside_m2(dropped, cut, fraction)
 

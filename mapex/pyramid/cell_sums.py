@@ -18,10 +18,11 @@ from sqlalchemy import Connection, String, bindparam, text
 
 from mapex.database.db import is_sqlite
 from mapex.pyramid import shown
+from tiles.arrays import UInt64s
 from tiles.batch import QUANTITIES, Quantities
 from tiles.grid import grid
 from tiles.grid.cover import Cover
-from tiles.grid.grid import ZOOM, UInt64s
+from tiles.grid.grid import ZOOM
 
 ZMIN = 6
 """Coarsest zoom of the pyramid: a cell is about 500 km wide in Korea, more than the largest area that may be asked for."""

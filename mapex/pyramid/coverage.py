@@ -18,12 +18,10 @@ from mapex.database.schema import layer, tile
 from mapex.exchange import Exchange
 from mapex.pyramid import cell_sums
 from mapex.rules import quality
+from tiles.box import Box
 from tiles.grid import grid
 from tiles.grid.cover import Cover
 from tiles.grid.grid import ZOOM
-
-Box = tuple[float, float, float, float]
-"""West, south, east, north in degrees."""
 
 MOST_CELLS = 2000
 
@@ -81,7 +79,7 @@ def bounds(ex: Exchange) -> Box | None:
     query = select(layer.c.about).where(layer.c.cells > 0, layer.c.version_id == newest)
     with db.read(ex) as conn:
         boxes = [grid.around(box) for about in conn.execute(query).scalars() if (box := json.loads(about).get("box"))]
-    return _union(boxes) or everywhere(ex)
+    return Box.around(boxes) or everywhere(ex)
 
 
 def example(ex: Exchange) -> Box | None:
@@ -110,14 +108,7 @@ def everywhere(ex: Exchange) -> Box | None:
             found = [int(row[0]) for row in conn.execute(statement, {"z": z})]
             if len(found) <= MOST_CELLS:
                 break
-    return _union([list(grid.bounds(cell, z)) for cell in found])
-
-
-def _union(boxes: Sequence[Sequence[float]]) -> Box | None:
-    if not boxes:
-        return None
-    west, south, east, north = zip(*boxes, strict=True)
-    return min(west), min(south), max(east), max(north)
+    return Box.around(grid.bounds(cell, z) for cell in found)
 
 
 def _grouped(ex: Exchange, conn: Connection, statement: Any, values: dict[str, Any]) -> list[Covered]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, String, bindparam, func, select, text
@@ -13,18 +13,12 @@ from mapex.database.schema import dataset, order, order_line
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.pyramid import cell_sums
+from tiles.arrays import UInt64s
+from tiles.formats import of_media_type
 from tiles.grid import grid
-from tiles.grid.grid import ZOOM, UInt64s
+from tiles.grid.grid import ZOOM
 
 MAX_PAGE = 1000
-
-EXTENSIONS: Mapping[str, str] = {
-    "application/vnd.apache.parquet": "parquet",
-    "application/vnd.laszip": "laz",
-    "application/x-mcap": "mcap",
-    "application/x-tar": "tar",
-}
-"""File name extension by media type of a tile; anything else is `bin`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +196,9 @@ _SELECT = (
 def _tile(row: RowMapping, clashing: frozenset[str]) -> OrderTile:
     quadkey = grid.quadkey(row["cell"])
     folder = f"{row['org']}-{row['dataset']}" if row["dataset"] in clashing else row["dataset"]
-    extension = EXTENSIONS.get(row["media_type"], "bin")
+    form = of_media_type(row["media_type"])
     same = {name: row[name] for name in OrderTile.__dataclass_fields__ if name not in ("tile", "path", "paid")}
-    path = f"{folder}/{row['layer']}/{quadkey}-{row['part']}.{extension}"
+    path = f"{folder}/{row['layer']}/{quadkey}-{row['part']}.{form.ending if form is not None else 'bin'}"
     return OrderTile(**same, tile=quadkey, path=path, paid=bool(row["paid"]))
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from tiles.box import Box
+
 if TYPE_CHECKING:
     from shapely import Geometry
 
@@ -69,12 +71,11 @@ class Permit:
         return _prepared(self.area_text)
 
     @property
-    def box(self) -> tuple[float, float, float, float]:
-        """West, south, east, north of the area, in degrees."""
+    def box(self) -> Box:
+        """The box of the area."""
         import shapely
 
-        west, south, east, north = shapely.bounds(self.ground).tolist()
-        return west, south, east, north
+        return Box(*shapely.bounds(self.ground).tolist())
 
 
 @lru_cache(maxsize=256)

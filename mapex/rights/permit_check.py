@@ -16,9 +16,9 @@ from mapex.rights import permits
 from mapex.rights.permit import Permit
 from mapex.rules.licences import check_class
 from mapex.times import iso_from_ns
+from tiles.arrays import UInt64s
 from tiles.grid import grid
 from tiles.grid.cover import Cover
-from tiles.grid.grid import UInt64s
 
 
 @dataclass(frozen=True, slots=True)

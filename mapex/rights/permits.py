@@ -6,9 +6,10 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, insert, or_, select, update
 
 from mapex import authority, ids
 from mapex.audit import log
@@ -20,9 +21,15 @@ from mapex.rights.permit import STATES, NewPermit, Permit
 from mapex.rules import licences
 from mapex.texts import check_text
 from mapex.times import iso_from_ns
+from tiles.box import Box
+
+if TYPE_CHECKING:
+    from tiles.grid.footprints import FootprintIndex
 
 ALWAYS_ON_EARTH_KM2 = 600_000_000
 """A permit may cover any area, the whole earth included."""
+
+_AREAS: WeakKeyDictionary[Engine, FootprintIndex[str]] = WeakKeyDictionary()
 
 
 def add(ex: Exchange, by: Actor | None, new: NewPermit) -> Permit:
@@ -109,28 +116,32 @@ def set_state(ex: Exchange, by: Actor | None, number: str, state: str) -> Permit
         return _find(conn, number)
 
 
-def all_permits(ex: Exchange, by: Actor | None = None, *, box: tuple[float, float, float, float] | None = None) -> Sequence[Permit]:
+def all_permits(ex: Exchange, by: Actor | None = None, *, box: Box | None = None) -> Sequence[Permit]:
     """Permits by number: all for operators, auditors and the person at the machine, else those that one holds or may receive under.
 
     Args:
-        box: (west, south, east, north) in degrees WGS 84: only permits whose area meets it.
+        box: only permits whose area meets it.
     Raises: InvalidRegion: the box is not one.
     """
     with db.read(ex) as conn:
         seen = _found(conn) if by is None or authority.sees_all(by) else _found(conn, _names(by.org_id or authority.NOBODY))
-    return seen if box is None else _meeting(seen, box)
+    return seen if box is None else _meeting(ex, seen, box)
 
 
-def _meeting(permits: Sequence[Permit], box: tuple[float, float, float, float]) -> list[Permit]:
-    """Those whose area meets the box; an R-tree over the areas' boxes keeps thousands of site permits from being looked at one by one."""
+def _meeting(ex: Exchange, permits: Sequence[Permit], box: Box) -> list[Permit]:
+    """Those whose area meets the box.
+
+    The R-tree over the areas is kept as long as the engine: an area never changes and no permit is deleted, so that a question only
+    adds the permits that were entered since the last one, and thousands of site permits are neither parsed nor looked at again.
+    """
     import shapely
 
     from tiles.grid.footprints import FootprintIndex
 
-    areas = ((permit.number, permit.ground) for permit in permits)
-    index = FootprintIndex((number, tuple(shapely.bounds(area).tolist()), area) for number, area in areas)
-    hit = set(index.meeting(shapely.box(*box)))
-    return [permit for permit in permits if permit.number in hit]
+    index = _AREAS.setdefault(ex.engine, FootprintIndex())
+    index.extend((permit.id, permit.box, permit.ground) for permit in permits if permit.id not in index)
+    hit = {permit_id for half in box.halves() for permit_id in index.meeting(shapely.box(*half))}
+    return [permit for permit in permits if permit.id in hit]
 
 
 def get(ex: Exchange, by: Actor, number: str) -> Permit:

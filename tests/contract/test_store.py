@@ -37,12 +37,12 @@ class Shop:
     name: str
     store: ObjectStore
     at: Callable[[Callable[[], int]], ObjectStore]
-    files: Path  # where its bytes lie
+    files: Path  # where its bytes are
     wrong_key: ObjectStore
     """Signs with another secret for the same place."""
 
 
-def directory_shop(folder: Path) -> Iterator[Shop]:
+def directory_shop(_: pytest.FixtureRequest, folder: Path) -> Iterator[Shop]:
     import flask
 
     from mapex.cli.server.in_thread import serving
@@ -60,7 +60,8 @@ def directory_shop(folder: Path) -> Iterator[Shop]:
         yield Shop("directory", store(), store, root, store(secret="other"))
 
 
-def minio_shop(server: Minio) -> Iterator[Shop]:
+def minio_shop(request: pytest.FixtureRequest, _: Path) -> Iterator[Shop]:
+    server: Minio = request.getfixturevalue("minio")
     keys = {"access_key": server.access_key, "secret_key": server.secret_key, "upload_access_key": "mapexup", "upload_secret_key": "u" * 24}
     for _ in range(2):  # again on what is there already
         provision(server.endpoint, **keys, prefix="shop")
@@ -71,12 +72,13 @@ def minio_shop(server: Minio) -> Iterator[Shop]:
     yield Shop("minio", store(), store, server.folder, store(secret_key="x" * 24, upload_secret_key="y" * 24))
 
 
-@pytest.fixture(scope="module", params=["directory", "minio"])
+STORES: dict[str, Callable[[pytest.FixtureRequest, Path], Iterator[Shop]]] = {"directory": directory_shop, "minio": minio_shop}
+"""Every store that there is: a new one is under test by being here."""
+
+
+@pytest.fixture(scope="module", params=STORES)
 def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    if request.param == "directory":
-        yield from directory_shop(tmp_path_factory.mktemp("directory"))
-    else:
-        yield from minio_shop(request.getfixturevalue("minio"))
+    yield from STORES[request.param](request, tmp_path_factory.mktemp(request.param))
 
 
 def sha256(body: bytes) -> str:
@@ -166,7 +168,7 @@ def test_range_reads(shop: Shop, offset: int, length: int | None, expected: byte
     assert b"".join(shop.store.read(Area.DATA, "range/a", offset=offset, length=length)) == expected
 
 
-def test_missing_object_is_said_at_once(shop: Shop, tmp_path: Path) -> None:
+def test_missing_object_is_reported_at_once(shop: Shop, tmp_path: Path) -> None:
     assert shop.store.stat(Area.DATA, "no/such") is None
     for act in (lambda: shop.store.read(Area.DATA, "no/such"), lambda: shop.store.fetch(Area.DATA, "no/such", tmp_path / "x")):
         with pytest.raises(ObjectMissing):

@@ -13,7 +13,8 @@ from mapex.prices.request import of_area
 from tests.support.browser import PASSWORD, Market, Site, click_at, draw, go_to, map_idle, outline_in, point, ready, won
 from tests.support.market import SEOUL
 from tiles.grid import grid
-from tiles.grid.region import Region, cover
+from tiles.grid.region import Region
+from tiles.grid.scan import cover
 
 WEST, SOUTH, EAST, NORTH = grid.bounds(SEOUL)
 STEP = EAST - WEST

@@ -334,11 +334,11 @@ def test_leaving_while_the_log_is_verified_keeps_no_checkpoint(log: Market) -> N
 def test_a_worker_that_does_not_start_is_said(log: Market, missing: str) -> None:
     page = log.site.visit(AUDITOR)
     log.site.open(page, "/audit")
-    page.route(f"**/js/{missing}", lambda route: route.abort())
+    page.route(f"**/js/audit/{missing}", lambda route: route.abort())
     page.click("#verify-now")
     expect(page.locator("#verify-result [role=alert]")).to_contain_text("Nothing was verified: this browser did not start")
     expect(page.locator("#verify-running")).to_be_hidden()
-    page.unroute(f"**/js/{missing}")
+    page.unroute(f"**/js/audit/{missing}")
     _verify(page, "intact")
 
 
@@ -374,7 +374,7 @@ def _let_go(page: Page, held: list[Route]) -> None:
 
 def _verifiers_are(page: Page, count: int) -> None:
     """Wait until so many workers verify."""
-    until(page, lambda: sum(worker.url.endswith("/js/verifier.js") for worker in page.workers) == count)
+    until(page, lambda: sum(worker.url.endswith("/js/audit/verifier.js") for worker in page.workers) == count)
 
 
 def test_a_file_that_is_no_checkpoint_is_said(log: Market, tmp_path: Path) -> None:

@@ -380,7 +380,7 @@ PICKER = """window.showSaveFilePicker = async () => {
   const folder = await navigator.storage.getDirectory();
   return folder.getFileHandle("order.zip", { create: true });
 };"""
-MODULE = """(name) => document.querySelector("script[type=module][src*='order.js']").src.replace("order.js", name)"""
+MODULE = """(name) => document.querySelector("script[type=module][src*='/order.js']").src.replace("order.js", name)"""
 WRITTEN = """async ([address, crc]) => {
   const { archiveTo, LARGE } = await import(address);
   const sink = await archiveTo(LARGE + 1, "order.zip");

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from ingest.readers.recordings.track import Track
 from tiles.batch import Batch, Content, LayerKind
-from tiles.frames.codec import FrameSplitter, verify
 from tiles.frames.mcap_scan import McapScan, Message
+from tiles.frames.splitter import FrameSplitter
 from tiles.frames.track import PAUSE_NS, RecordedTime
 from tiles.grid import grid
+from tiles.recount import verify
 
 S = 1_000_000_000
 ABOUT = '{"profile":"ros2","library":"","metadata":[],"channels":[{"topic":"/a","encoding":"cdr","metadata":{},"schema":null}]}'

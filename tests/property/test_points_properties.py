@@ -16,7 +16,10 @@ from tests.support.clouds import a_las, sorted_records, tile_paths
 from tiles.batch import Batch, Content, LayerKind
 from tiles.grid import grid
 from tiles.points.cell_finder import CellFinder
-from tiles.points.codec import COORDINATES, PointSplitter, SplitCounts, split_laz, verify
+from tiles.points.las_split import split_laz
+from tiles.points.records import SplitCounts
+from tiles.points.splitter import COORDINATES, PointSplitter
+from tiles.recount import verify
 
 
 @settings(max_examples=15, deadline=None)

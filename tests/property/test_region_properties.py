@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiles.grid import grid
-from tiles.grid.region import Cover, Region, cover
+from tiles.grid.cover import Cover
+from tiles.grid.region import Region
+from tiles.grid.scan import cover
 
 X, Y = grid.xy(int(grid.cells_at(126.98, 37.57)[0]))
 step = st.one_of(st.integers(-5, 5).map(float), st.floats(-5, 5))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from tests.support.features import X, Y, a_batch, place
-from tiles import formats
+from tiles import recount
 from tiles.batch import Quantities
 from tiles.features import codec as features_codec
 from tiles.features import wkb
@@ -39,7 +39,7 @@ def test_split_conserves_features_bytes_owners_and_lengths(features):
         splitter.add(batch)
         tiles = list(splitter.finish())
         rows = pa.concat_tables([features_codec.read(Path(folder) / t.path) for t in tiles]).to_pylist()
-        assert all(fault is None for _, fault in formats.verify_each((Path(folder) / t.path, t) for t in tiles))
+        assert all(fault is None for _, fault in recount.verify_each((Path(folder) / t.path, t) for t in tiles))
     owned = {row["feature_id"]: row for row in rows if row["owner"]}
     assert len(owned) == len(features) == sum(row["owner"] for row in rows)
     for before in batch.table.to_pylist():

@@ -30,7 +30,7 @@ window.fetch = (...about) => (window.asked++, plainFetch(...about).finally(() =>
 """
 AT_REST = """() => {
   const {map, ready} = document.documentElement.dataset;
-  const scripts = [...document.querySelectorAll("script[type=module][src]")].filter((one) => !/js.(header|permit)/.test(one.src));
+  const scripts = [...document.querySelectorAll("script[type=module][src]")].filter((one) => !/(header|permit).js$/.test(one.src));
   const rests = (!scripts.length || ready !== undefined) && map !== "busy" && !window.asked;
   window.rested = rests ? (window.rested ?? 0) + 1 : 0;
   return window.rested > 2;

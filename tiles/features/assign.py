@@ -1,4 +1,4 @@
-"""Which features go to which cells, who owns them, and how much of each lies there.
+"""Which features go to which cells, who owns them, and how much of each is there.
 
 A feature goes whole into every half-open cell that it touches; it is owned by the cell of its first vertex. What is measured:
 
@@ -10,7 +10,6 @@ A feature goes whole into every half-open cell that it touches; it is owned by t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,14 +17,12 @@ import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
+from tiles.arrays import Bools, Float64s, Int64s, UInt64s, repeat_ranges
 from tiles.batch import Kind
 from tiles.features import wkb
 from tiles.features.measure import Inside, inside, millimetres, total
 from tiles.grid import grid
-from tiles.grid.grid import ZOOM, Float64s, UInt64s
-
-Int64s: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
+from tiles.grid.grid import ZOOM
 
 MAX_CELLS = 1 << 16
 """Most cells of one feature."""
@@ -136,12 +133,12 @@ def _spans(rows: Int64s, box: Int64s) -> Inside:
     wide, high = box[:, 1] - box[:, 0] + 1, box[:, 3] - box[:, 2] + 1
     n = wide * high
     i = np.repeat(np.arange(len(n)), n)
-    k = np.arange(int(n.sum())) - np.repeat(np.cumsum(n) - n, n)
+    k = repeat_ranges(np.zeros_like(n), n)
     return Inside(rows[i], grid.morton(box[i, 0] + k % wide[i], box[i, 2] + k // wide[i]), np.zeros(len(i), np.int64))
 
 
 def _enclosed(shapes: wkb.Shapes, box: Int64s, column: pa.ChunkedArray, followed: Bools, outline: Inside, z: int) -> list[Inside]:
-    """Cells that lie wholly inside polygons: only one of at least 3 x 3 cells can have such."""
+    """Cells that are wholly inside polygons: only one of at least 3 x 3 cells can have such."""
     large = followed & shapes.area[shapes.rows] & (box[:, 1] - box[:, 0] >= 2) & (box[:, 3] - box[:, 2] >= 2)
     if not large.any():
         return []

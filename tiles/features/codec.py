@@ -23,14 +23,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tiles.arrays import Bools, Int64s, UInt64s
 from tiles.batch import EncodedTile, Kind, Quantities
+from tiles.box import Box
 from tiles.errors import InvalidContent
 from tiles.features import wkb
 from tiles.features.assign import COUNTS, LENGTHS, assign
-from tiles.grid.grid import UInt64s, quadkeys
-
-MEDIA_TYPE = "application/vnd.apache.parquet"
-ENDING = "parquet"
+from tiles.formats import GEOPARQUET, Recounted
+from tiles.grid.grid import quadkeys
 
 BOX = pa.struct([(side, pa.float64()) for side in ("xmin", "ymin", "xmax", "ymax")])
 COLUMNS: dict[str, pa.DataType] = {
@@ -48,7 +48,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _COVERING = json.dumps({"bbox": {side: ["bbox", side] for side in _SIDES}}, separators=(",", ":"))
 _DIMENSIONS = ("", " Z", " M", " ZM")
 _LONGEST = 1 << 16  # rows of a row group
-_VERIFIED_ROWS = 1 << 13
+_RECOUNTED_ROWS = 1 << 13
 _SMALL = ("kind", "owner", "inside_mm", *(f"bbox.{side}" for side in _SIDES))
 _OPTIONS: dict[str, Any] = {
     "use_dictionary": ["kind"],
@@ -69,16 +69,16 @@ def _types(mask: int) -> str:
     return json.dumps(found, separators=(",", ":"))
 
 
-def metadata(mask: int, box: tuple[float, float, float, float], *, measured: bool) -> bytes:
+def metadata(mask: int, box: Box, *, measured: bool) -> bytes:
     """The `geo` metadata of geometries of these types (see `type_bits`) and this box; no `crs` key means OGC:CRS84."""
     more = ',"measure":{"encoding":"WKB","geometry_types":[]}' if measured else ""
     geometry = f'{{"encoding":"WKB","geometry_types":{_types(mask)},"bbox":{json.dumps(box)},"covering":{_COVERING}}}'
     return f'{{"version":"1.1.0","primary_column":"geometry","columns":{{"geometry":{geometry}{more}}}}}'.encode()
 
 
-def type_bits(codes: NDArray[np.int16]) -> NDArray[np.int64]:
+def type_bits(codes: NDArray[np.int16]) -> Int64s:
     """One bit for each ISO WKB code: 8 types, four kinds of dimensions."""
-    bits: NDArray[np.int64] = np.left_shift(1, codes.astype(np.int64) % 1000 + 8 * (codes.astype(np.int64) // 1000))
+    bits: Int64s = np.left_shift(1, codes.astype(np.int64) % 1000 + 8 * (codes.astype(np.int64) // 1000))
     return bits
 
 
@@ -91,7 +91,7 @@ def encode(table: pa.Table, geo: bytes) -> pa.Buffer:
     return sink.getvalue()
 
 
-def quantities(kind: pa.Array, owner: NDArray[np.bool_], mm: NDArray[np.int64], starts: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+def quantities(kind: pa.Array, owner: Bools, mm: Int64s, starts: Int64s) -> dict[str, Int64s]:
     """Price vectors of the groups of rows that begin at `starts` (not empty): lengths of all rows, counts of the owned ones."""
     codes = np.asarray(pc.fill_null(pc.index_in(kind, pa.array([str(k) for k in Kind])), -1))
     found = {"features": np.add.reduceat(owner.astype(np.int64), starts)}
@@ -124,18 +124,20 @@ def write_tiles(out: Path, layer: str, part: int, cells: UInt64s, table: pa.Tabl
     measured = "measure" in table.column_names
     for k, (i, j, key) in enumerate(zip(starts.tolist(), ends.tolist(), quadkeys(cells[starts]), strict=True)):
         body = encode(table.slice(i, j - i), metadata(masks[k], bounds[k], measured=measured))
-        path = f"{layer}/{key}-{part}.{ENDING}"
+        path = GEOPARQUET.path(layer, key, part)
         with open(out / path, "wb", buffering=0) as file:
             file.write(body)
         amounts = Quantities(**{name: int(v[k]) for name, v in sums.items()}, bytes=len(body))
-        yield EncodedTile(layer, int(cells[i]), part, path, hashlib.sha256(body).hexdigest(), len(body), MEDIA_TYPE, amounts, bounds[k])
+        yield EncodedTile(
+            layer, int(cells[i]), part, path, hashlib.sha256(body).hexdigest(), len(body), GEOPARQUET.media_type, amounts, bounds[k]
+        )
 
 
-def _bounds(box: pa.StructArray, starts: NDArray[np.int64]) -> list[tuple[float, float, float, float]]:
-    """West, south, east, north of the groups of rows that begin at `starts`."""
+def _bounds(box: pa.StructArray, starts: Int64s) -> list[Box]:
+    """Boxes of the groups of rows that begin at `starts`."""
     fold = (np.minimum, np.minimum, np.maximum, np.maximum)
     sides = [f.reduceat(np.asarray(box.field(side)), starts).tolist() for f, side in zip(fold, _SIDES, strict=True)]
-    return list(zip(*sides, strict=True))
+    return [Box(*edges) for edges in zip(*sides, strict=True)]
 
 
 def read(path: Path) -> pa.Table:
@@ -147,28 +149,21 @@ def read(path: Path) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidContent(f"{path.name} is not readable Parquet: {error}") from error
     if not isinstance(geo, dict) or geo.get("version") != "1.1.0":
-        raise InvalidContent(f"{path.name} has no metadata of GeoParquet 1.1")
+        raise InvalidContent(f"{path.name} has no metadata of GeoParquet 1.1.")
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:
-        raise InvalidContent(f"{path.name} lacks the columns {', '.join(missing)}", missing=missing)
+        raise InvalidContent(f"{path.name} lacks the columns {', '.join(missing)}.", missing=missing)
     for name, kind in COLUMNS.items():
         if table.schema.field(name).type != kind:
-            raise InvalidContent(f"{path.name}: column {name} is {table.schema.field(name).type}, not {kind}")
+            raise InvalidContent(f"{path.name}: column {name} is {table.schema.field(name).type}, not {kind}.")
     return table
 
 
-def verify(path: Path, tile: EncodedTile) -> None:
-    """Assign and measure the features of a stored tile again and compare with its record.
+def recount_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
+    """See `tiles.formats.Codec`: features are assigned and measured again, some thousand at a time, which costs a third.
 
-    Raises: InvalidContent: the file cannot be read, or the record, the owner flags or the lengths are not what the features give.
+    Wrong are a file that cannot be read, and a record, owner flags or lengths that are not what the features give.
     """
-    for _, fault in verify_each([(path, tile)]):
-        if fault is not None:
-            raise fault
-
-
-def verify_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[tuple[EncodedTile, InvalidContent | None]]:
-    """`verify` of many tiles, some thousand features at a time, which costs a third: each tile and what is wrong with it, in order."""
     waiting: list[tuple[EncodedTile, pa.Table | InvalidContent]] = []
     rows = 0
     for path, tile in stored:
@@ -177,15 +172,15 @@ def verify_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[tuple[En
         except InvalidContent as fault:
             waiting.append((tile, fault))
             continue
-        waiting.append((tile, table if table.num_rows else InvalidContent(f"{tile.path} holds no feature")))
+        waiting.append((tile, table if table.num_rows else InvalidContent(f"{tile.path} holds no feature.")))
         rows += table.num_rows
-        if rows >= _VERIFIED_ROWS:
-            yield from _verified(waiting)
+        if rows >= _RECOUNTED_ROWS:
+            yield from _recounted(waiting)
             waiting, rows = [], 0
-    yield from _verified(waiting)
+    yield from _recounted(waiting)
 
 
-def _verified(stored: list[tuple[EncodedTile, pa.Table | InvalidContent]]) -> Iterator[tuple[EncodedTile, InvalidContent | None]]:
+def _recounted(stored: list[tuple[EncodedTile, pa.Table | InvalidContent]]) -> Iterator[Recounted]:
     good = [(tile, table) for tile, table in stored if isinstance(table, pa.Table)]
     faults = iter(_faults([tile for tile, _ in good], [table for _, table in good])) if good else iter(())
     for tile, table in stored:
@@ -193,7 +188,7 @@ def _verified(stored: list[tuple[EncodedTile, pa.Table | InvalidContent]]) -> It
             yield tile, table
         else:
             why = next(faults)
-            yield tile, InvalidContent(f"{tile.path} {why}", tile=tile.path) if why else None
+            yield tile, InvalidContent(f"{tile.path} {why}.", tile=tile.path) if why else None
 
 
 def _faults(tiles: list[EncodedTile], tables: list[pa.Table]) -> list[str]:
@@ -213,7 +208,7 @@ def _faults(tiles: list[EncodedTile], tables: list[pa.Table]) -> list[str]:
         (found.status != wkb.OK, "holds a feature whose geometry cannot be used"),
         (mm == -2, "holds a feature that does not touch its cell"),
         (owner != table.column("owner").fill_null(False).to_numpy(), "claims to own other features than those that begin in its cell"),
-        (mm != table.column("inside_mm").fill_null(-1).to_numpy(), "has a length in inside_mm that is not what lies inside the cell"),
+        (mm != table.column("inside_mm").fill_null(-1).to_numpy(), "has a length in inside_mm that is not what is inside the cell"),
     ]
     why = [""] * len(tables)
     for mask, text in reversed(wrong):
@@ -225,9 +220,9 @@ def _faults(tiles: list[EncodedTile], tables: list[pa.Table]) -> list[str]:
     folded = [f.reduceat(found.bounds[:, c], starts).tolist() for c, f in enumerate((np.minimum, np.minimum, np.maximum, np.maximum))]
     for k, tile in enumerate(tiles):
         amounts = Quantities(**{name: int(v[k]) for name, v in sums.items()}, bytes=tile.size)
-        box = tuple(side[k] for side in folded)
+        box = Box(*(side[k] for side in folded))
         if not why[k] and amounts != tile.quantities:
             why[k] = f"has the record {tile.quantities}, its features give {amounts}"
-        if not why[k] and box != tuple(tile.bbox):
-            why[k] = f"has the record of the box {tuple(tile.bbox)}, its features give {box}"
+        if not why[k] and box != tile.bbox:
+            why[k] = f"has the record of the box {tuple(tile.bbox)}, its features give {tuple(box)}"
     return why

@@ -1,4 +1,4 @@
-"""How much of a line lies in each cell: lines cut at the edges of cells, and geodesic lengths of the pieces.
+"""How much of a line is in each cell: lines cut at the edges of cells, and geodesic lengths of the pieces.
 
 A piece is shorter than a cell (at zoom 16 at most 865 m), so that its geodesic length is had from the radii of curvature at its middle:
 the error is below a micrometre. Lengths are whole micrometres from here on: sums are exact, whatever their order.
@@ -7,19 +7,14 @@ the error is below a micrometre. Lengths are whole micrometres from here on: sum
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tiles.arrays import Float64s, Int64s, UInt64s, repeat_ranges
 from tiles.features.wkb import Shapes
 from tiles.grid import grid
-from tiles.grid.grid import ZOOM, Float64s, UInt64s
-
-Int64s: TypeAlias = NDArray[np.int64]
-
-_A, _F = 6378137.0, 1 / 298.257223563  # WGS 84
-_E2 = _F * (2 - _F)
+from tiles.grid.ellipsoid import ECCENTRICITY_2, SEMI_MAJOR_M
+from tiles.grid.grid import ZOOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +29,9 @@ class Inside:
 def metres(lon0: Float64s, lat0: Float64s, lon1: Float64s, lat1: Float64s) -> Float64s:
     """Geodesic length of short segments (up to about 1 km) on WGS 84, degrees in, metres out."""
     middle = np.radians((lat0 + lat1) / 2)
-    w2 = 1 - _E2 * np.sin(middle) ** 2
-    east = np.radians(lon1 - lon0) * np.cos(middle) * (_A / np.sqrt(w2))  # radius of the prime vertical
-    north = np.radians(lat1 - lat0) * (_A * (1 - _E2) / (w2 * np.sqrt(w2)))  # radius of the meridian
+    w2 = 1 - ECCENTRICITY_2 * np.sin(middle) ** 2
+    east = np.radians(lon1 - lon0) * np.cos(middle) * (SEMI_MAJOR_M / np.sqrt(w2))  # radius of the prime vertical
+    north = np.radians(lat1 - lat0) * (SEMI_MAJOR_M * (1 - ECCENTRICITY_2) / (w2 * np.sqrt(w2)))  # radius of the meridian
     length: Float64s = np.hypot(east, north)
     return length
 
@@ -81,7 +76,7 @@ def _pieces(lon: Float64s, lat: Float64s, x: Float64s, y: Float64s, a: Int64s, z
         first = np.floor(low).astype(np.int64) + 1
         n = np.maximum(np.ceil(high).astype(np.int64) - first, 0)
         k = np.repeat(np.arange(len(a)), n)
-        edge = np.arange(int(n.sum())) - np.repeat(np.cumsum(n) - n, n) + np.repeat(first, n)
+        edge = repeat_ranges(first, n)
         i, j = a[k], b[k]
         part = (grid.lat_of(edge, z) - lat[i]) / (lat[j] - lat[i]) if is_row else (edge - x[i]) / (x[j] - x[i])
         cuts.append(np.clip(part, 0, 1))

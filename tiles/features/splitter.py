@@ -25,8 +25,9 @@ from tiles.errors import InvalidContent
 from tiles.features import wkb
 from tiles.features.assign import assign
 from tiles.features.codec import BOX, COLUMNS, write_tiles
-from tiles.features.spill import CELL, Collector, Run, Spill, boundaries
+from tiles.features.runs import CELL, Collector, Run, RunWriter, boundaries
 from tiles.features.workers import Workers
+from tiles.formats import Misfit
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +43,9 @@ _POLL = 50  # tiles
 _SPANS = 4  # pieces of work for each process when tiles are written: enough to even out, few enough to read each batch about once
 
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
-    """A row that has no cell: its place in the source (0 = first row given), its id, a code and a sentence."""
-
-    row: int
-    feature_id: str
-    code: str
-    message: str
+def open_splitter(out_dir: Path, first: Batch, part: int) -> FeatureSplitter:
+    """The splitter of a layer of features (see `tiles.formats.TileFormat`); what cannot be placed becomes a misfit."""
+    return FeatureSplitter(out_dir, layer=first.layer, part=part, misfits=[])
 
 
 class FeatureSplitter:
@@ -78,16 +74,17 @@ class FeatureSplitter:
         misfits: list[Misfit] | None = None,
     ) -> None:
         if not _LAYER.fullmatch(layer):
-            raise InvalidContent(f"{layer[:80]!r} cannot be the name of a layer: letters, digits, _ . - only", layer=layer[:80])
+            raise InvalidContent(f"{layer[:80]!r} cannot be the name of a layer: letters, digits, _ . - only.", layer=layer[:80])
         self.rows = self.placed = self.unplaced = self.rejected = 0
         self._out, self._layer, self._part = out_dir, layer, part
         self._processes = max(1, processes)
         self._piece_bytes = max(1, memory_mb) << 17  # an eighth: rows, their geometry, the sorted copy and what is being written
-        self._misfits = misfits
+        self._is_strict = misfits is None
+        self.misfits: list[Misfit] = [] if misfits is None else misfits
         (out_dir / ".spill").mkdir(parents=True, exist_ok=True)
         (out_dir / layer).mkdir(exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{layer}-{part}-", dir=out_dir / ".spill"))
-        self._own = Share(0, self._folder, self._out, layer, part)
+        self._own = SplitWorker(0, self._folder, self._out, layer, part)
         self._workers: Workers | None = None
         self._pieces = 0
 
@@ -156,7 +153,7 @@ class FeatureSplitter:
     def _hire(self) -> None:
         args = (self._folder, self._out, self._layer, self._part)
         try:
-            self._workers = Workers(self._processes - 1, _start_share, args).__enter__()
+            self._workers = Workers(self._processes - 1, _start_worker, args).__enter__()
         except OSError as error:  # a cage without user namespaces forbids new processes; the result is the same, only later
             log.warning("no process can be started here (%s): features are split by one", error)
             self._processes = 1
@@ -182,16 +179,16 @@ class FeatureSplitter:
     def _note(self, misfits: list[tuple[int, str, int]]) -> None:
         for row, feature_id, status in misfits:
             code, why = wkb.REASONS[status]
-            found = Misfit(row, feature_id, code, f"feature {feature_id!r} {why}")
+            found = Misfit(row, feature_id, code, f"Feature {feature_id!r} {why}.")
             if status == wkb.MISSING:
                 self.unplaced += 1
             else:
                 self.rejected += 1
-                if self._misfits is None:
+                if self._is_strict:
                     self.close()
                     raise InvalidContent(found.message, code=code, row=row, feature=feature_id)
-            if self._misfits is not None and len(self._misfits) < _MOST_MISFITS:
-                self._misfits.append(found)
+            if len(self.misfits) < _MOST_MISFITS:
+                self.misfits.append(found)
 
     def _write(self, runs: list[Run]) -> Iterator[EncodedTile]:
         if not runs:
@@ -225,21 +222,21 @@ class FeatureSplitter:
 
 
 @dataclass(slots=True)
-class Share:
-    """What one process does: sort rows by cell and lay them down; later collect the rows of cells and write their tiles."""
+class SplitWorker:
+    """What one process does: sort rows by cell and write them out; later collect the rows of cells and write their tiles."""
 
     number: int
     folder: Path
     out: Path
     layer: str
     part: int
-    spill: Spill = field(init=False)
+    runs: RunWriter = field(init=False)
 
     def __post_init__(self) -> None:
-        self.spill = Spill(self.folder, f"run-{self.number}")
+        self.runs = RunWriter(self.folder, f"run-{self.number}")
 
     def take(self, table: pa.Table, first_row: int) -> list[tuple[int, str, int]]:
-        """Sort rows by cell and lay them down; `first_row` is the place of the first in the source. Returns rows without a cell."""
+        """Sort rows by cell and write them out; `first_row` is the place of the first in the source. Returns rows without a cell."""
         found = assign(table)
         geometry = wkb.to_iso(table.column("geometry").combine_chunks(), found.code)
         table = table.set_column(table.column_names.index("geometry"), "geometry", geometry)
@@ -255,7 +252,7 @@ class Share:
         }
         for name, column in added.items():
             rows = rows.append_column(name, column)
-        self.spill.add(rows)
+        self.runs.add(rows)
         bad = np.flatnonzero(found.status)
         ids = table.column("feature_id").take(pa.array(bad)).to_pylist()
         return [(first_row + row, name, int(found.status[row])) for row, name in zip(bad.tolist(), ids, strict=True)]
@@ -280,7 +277,7 @@ class Share:
 
     def close(self) -> list[Run]:
         """Finish the run files; returns them."""
-        return self.spill.close()
+        return self.runs.close()
 
     def write_span(self, number: int, runs: list[Run], edges: list[int]) -> tuple[int, list[EncodedTile]]:
         """`write` for a worker: all at once, with the number of the span."""
@@ -300,26 +297,26 @@ class Share:
             yield from write_tiles(self.out, self.layer, self.part, cells, rows.select(names), codes)
 
 
-def _start_share(number: int, folder: Path, out: Path, layer: str, part: int) -> Share:
-    """The share of a worker, which is a process of its own: there the plain allocator needs a fifth less memory at the same speed."""
+def _start_worker(number: int, folder: Path, out: Path, layer: str, part: int) -> SplitWorker:
+    """What a worker does, which is a process of its own: there the plain allocator needs a fifth less memory at the same speed."""
     pa.set_memory_pool(pa.system_memory_pool())
-    return Share(number, folder, out, layer, part)
+    return SplitWorker(number, folder, out, layer, part)
 
 
 def _checked(batch: Batch) -> pa.Table:
     """The table of a batch with plain column types, or InvalidContent."""
     if batch.content is not Content.FEATURES:
-        raise InvalidContent(f"a batch of {batch.content} cannot be split as features")
+        raise InvalidContent(f"A batch of {batch.content} cannot be split as features.")
     if batch.crs not in ("EPSG:4326", "OGC:CRS84", "EPSG:4979"):
         raise InvalidContent(
-            f"features must be placed before they are split: the batch is in {batch.crs[:80]!r}, not EPSG:4326", crs=batch.crs[:80]
+            f"Features must be placed before they are split: the batch is in {batch.crs[:80]!r}, not EPSG:4326.", crs=batch.crs[:80]
         )
     table = batch.table
     missing = [name for name in _NEEDED if name not in table.column_names]
     taken = [name for name in table.column_names if name in _GIVEN or name.startswith("\x00")]
     if missing or taken or len(set(table.column_names)) != table.num_columns:
         raise InvalidContent(
-            f"a batch of features lacks the columns {missing} or uses reserved or repeated names {taken}", missing=missing, reserved=taken
+            f"A batch of features lacks the columns {missing} or uses reserved or repeated names {taken}.", missing=missing, reserved=taken
         )
     plain = {"feature_id": pa.string(), "kind": pa.string(), "properties": pa.string(), "geometry": pa.binary(), "measure": pa.binary()}
     for k, name in enumerate(table.column_names):

@@ -9,17 +9,16 @@ Source: OGC 06-103r4 (WKB), ISO/IEC 13249-3 (codes of Z and M).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from tiles.grid.grid import Float64s
-
-Int64s: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
+from tiles.arrays import Bools, Float64s, Int64s
+from tiles.grid.grid import MAX_LATITUDE
+from tiles.grid.region import parts_of
 
 OK, MISSING, EMPTY, MALFORMED, UNCLOSED, NOT_FINITE, OFF_GRID, TOO_WIDE = range(8)
 """What is wrong with a row; see `REASONS`."""
@@ -46,7 +45,7 @@ _LEAST = np.array([0, 1, 2, 4])  # vertices
 class Shapes:
     """Vertices of the usable rows of a column, one row after the other in storage order.
 
-    `rows` are their row numbers (any order), `start` (len(rows) + 1) their first vertices, `path_end[i]` tells that vertex i is the last
+    `rows` are their row numbers (any order), `start` (len(rows) + 1) their first vertices, `path_end[i]` marks that vertex i is the last
     of its line or ring. Of all rows of the column: `status`, `code` (ISO WKB type), `area` (a polygon is in it).
     """
 
@@ -150,10 +149,7 @@ def _read_any(column: pa.Array, rows: Int64s, status: NDArray[np.uint8], code: N
     shapes, rows = shapes[good], rows[good]
     types = np.array([0, 1, 2, 2, 3, 4, 5, 6, 7])[shapely.get_type_id(shapes) + 1]  # GEOS counts points 0, lines 1, rings 2, polygons 3
     code[rows] = types + 1000 * shapely.has_z(shapes) + 2000 * shapely.has_m(shapes)
-    parts, owner = shapes, np.arange(len(shapes))
-    while (shapely.get_type_id(parts) > 3).any():
-        parts, index = shapely.get_parts(parts, return_index=True)
-        owner = owner[index]
+    parts, owner = parts_of(shapes)
     polygon = shapely.get_type_id(parts) == 3
     area[rows[owner[polygon]]] = True
     rings, index = shapely.get_rings(parts[polygon], return_index=True)
@@ -168,8 +164,6 @@ def _read_any(column: pa.Array, rows: Int64s, status: NDArray[np.uint8], code: N
 
 def _usable(shapes: Shapes) -> Shapes:
     """Only rows whose rings close and whose coordinates are finite and on the grid; the others get their status."""
-    from tiles.grid.grid import MAX_LATITUDE
-
     first, last = shapes.start[:-1], shapes.start[1:] - 1
     # A polygon of one ring may have come by offsets alone; rings of others were closed, or refused, by shapely.
     ring = (shapes.code[shapes.rows] % 1000 == 3) & (np.add.reduceat(shapes.path_end, first, dtype=np.int64) == 1 if len(first) else True)

@@ -129,7 +129,7 @@ class Workers:
         except (EOFError, OSError) as error:
             worker.process.join(5)
             raise InvalidContent(
-                f"a process that made tiles ended early (exit code {worker.process.exitcode}; -9 means out of memory)",
+                f"A process that made tiles ended early (exit code {worker.process.exitcode}; -9 means out of memory).",
                 code="split.died",
                 exit_code=worker.process.exitcode,
             ) from error

@@ -30,7 +30,7 @@ _RECORD = struct.Struct("<BQ")
 
 
 class Message(NamedTuple):
-    """One message as it lies in the file; times are nanoseconds of the recorder's clock. `data` looks into the chunk, uncopied."""
+    """One message as it stands in the file; times are nanoseconds of the recorder's clock. `data` looks into the chunk, uncopied."""
 
     channel_id: int
     sequence: int
@@ -43,14 +43,14 @@ Item: TypeAlias = Header | Schema | Channel | Attachment | Metadata | Message
 
 
 class _DamageError(ValueError):
-    """A record that is not what it says."""
+    """A record that is not what it claims to be."""
 
 
 @dataclass(slots=True)
 class McapScan:
     """What a scan has met. `messages` were given out; `orphans` name a channel that the file does not define and were not.
 
-    `damaged` says what was left out, in order; `fault` why the scan ended early, "" when the file ended as it should. `claimed` is the
+    `damaged` lists what was left out, in order; `fault` why the scan ended early, "" when the file ended as it should. `claimed` is the
     number of messages in the file's own statistics, None without them.
     """
 
@@ -227,7 +227,7 @@ def _unpacked(compression: str, packed: memoryview, size: int) -> memoryview:
             unpacker = zstandard.ZstdDecompressor(max_window_size=CHUNK_LIMIT)
             return memoryview(unpacker.decompress(packed, max_output_size=size) if size else b"")
         except zstandard.ZstdError as error:
-            raise _DamageError("cannot be unpacked (zstd), or to more than it says") from error
+            raise _DamageError("cannot be unpacked (zstd), or to more than it states") from error
     if compression == "lz4":
         import lz4.frame
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from mcap.writer import CompressionType, Writer
 
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
+from tiles.formats import Recounted, one_by_one
 from tiles.frames import ros_types
+from tiles.frames.codec import FrameCounts, comparing
 from tiles.frames.mcap_scan import CHUNK_LIMIT, McapScan, Message
 from tiles.frames.track import NAME
 
-MEDIA_TYPE = "application/x-mcap"
-ENDING = "mcap"
 _CHUNK = 1 << 20
 
 
@@ -114,7 +114,7 @@ class _Channels:
         return self.schemas[key]
 
 
-def recount(path: Path, tile: EncodedTile) -> tuple[int, int, bytes]:
+def count(path: Path, tile: EncodedTile) -> FrameCounts:
     """Records and frames in a slice, and its trajectory.
 
     Raises: InvalidContent: damaged, or without a trajectory at its end.
@@ -136,4 +136,9 @@ def recount(path: Path, tile: EncodedTile) -> tuple[int, int, bytes]:
     wrong = scan.fault or "; ".join(scan.damaged[:3]) or ("messages without a channel" if scan.orphans else "")
     if wrong or scan.claimed != scan.messages or last is None or last.name != NAME:
         raise InvalidContent(f"{tile.path} is damaged: {wrong or 'its counts or its trajectory are missing'}.", code="tile.damaged")
-    return scan.messages + attachments - 1, frames, last.data
+    return FrameCounts(scan.messages + attachments - 1, frames, last.data)
+
+
+def recount_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
+    """See `tiles.formats.Codec`."""
+    return one_by_one(comparing(count), stored)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -14,17 +15,16 @@ import pyarrow as pa
 
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
-from tiles.frames.spill import Spill
+from tiles.formats import Recounted, one_by_one
+from tiles.frames.codec import FrameCounts, comparing
+from tiles.frames.picture_tables import PictureTables
 from tiles.frames.track import NAME
 
-MEDIA_TYPE = "application/x-tar"
-ENDING = "tar"
 
-
-def write(stream: BinaryIO, spill: Spill, cell: int, trajectory: bytes) -> None:
-    """Write the pictures of a cell; one segment of the spill is in memory at a time when they arrived in order of name."""
+def write(stream: BinaryIO, tables: PictureTables, cell: int, trajectory: bytes) -> None:
+    """Write the pictures of a cell; one segment of the tables is in memory at a time when they arrived in order of name."""
     index: list[tuple[str, int, int]] = []
-    for at, table in spill.segments(cell):
+    for at, table in tables.segments(cell):
         index += [(name, at, row) for row, name in enumerate(table.column("name").to_pylist())]
     index.sort()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
@@ -35,7 +35,7 @@ def write(stream: BinaryIO, spill: Spill, cell: int, trajectory: bytes) -> None:
             if path.is_absolute() or ".." in path.parts or name == NAME or (number and index[number - 1][0] == name):
                 raise InvalidContent(f"{name!r} cannot be the name of a picture in a tile (unsafe, or there twice).", code="tile.name")
             if at != held:
-                held, table = at, spill.segment(cell, at)
+                held, table = at, tables.segment(cell, at)
             t_ns = table.column("t_ns")[row].as_py()
             _add(archive, name, table.column("payload")[row].as_py(), max(0, (t_ns or 0) // 1_000_000_000))
 
@@ -46,8 +46,8 @@ def _add(archive: tarfile.TarFile, name: str, body: bytes, t_s: int) -> None:
     archive.addfile(entry, io.BytesIO(body))
 
 
-def recount(path: Path, tile: EncodedTile) -> tuple[int, int, bytes]:
-    """Pictures in an archive, twice (they are records and frames), and its trajectory.
+def count(path: Path, tile: EncodedTile) -> FrameCounts:
+    """Pictures in an archive (each is a record and a frame), and its trajectory.
 
     Raises: InvalidContent: something else than JPEG files of different names is in it, or no trajectory at its beginning.
     """
@@ -68,4 +68,9 @@ def recount(path: Path, tile: EncodedTile) -> tuple[int, int, bytes]:
         raise InvalidContent(f"{tile.path} is damaged: {error}.", code="tile.damaged") from error
     if not trajectory or len(set(names)) != len(names):
         raise InvalidContent(f"{tile.path} has no trajectory, or a name twice.", code="tile.damaged")
-    return len(names) - 1, len(names) - 1, trajectory
+    return FrameCounts(len(names) - 1, len(names) - 1, trajectory)
+
+
+def recount_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
+    """See `tiles.formats.Codec`."""
+    return one_by_one(comparing(count), stored)

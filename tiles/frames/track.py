@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from tiles.arrays import Float64s, Int64s, UInt64s
 
 PAUSE_NS = 10 * 1_000_000_000
 """A silence longer than this is no recorded time, and ends a line of the trajectory."""
@@ -28,10 +26,10 @@ class RecordedTime:
     """
 
     def __init__(self) -> None:
-        self._ms: list[Ints] = []
-        self._cells: list[NDArray[np.uint64]] = []
+        self._ms: list[Int64s] = []
+        self._cells: list[UInt64s] = []
 
-    def add(self, t_ns: Ints, cells: NDArray[np.uint64]) -> None:
+    def add(self, t_ns: Int64s, cells: UInt64s) -> None:
         """Take the times and cells of some messages in."""
         ms, first = np.unique(t_ns // _MS, return_index=True)
         self._ms.append(ms)
@@ -45,13 +43,13 @@ class RecordedTime:
         cells = np.concatenate(self._cells)[first]
         lasts = np.diff(ms)
         lasts[lasts > PAUSE_NS // _MS] = 0
-        names, where = np.unique(cells[:-1], return_inverse=True)
-        sums = np.zeros(len(names), np.int64)
+        distinct, where = np.unique(cells[:-1], return_inverse=True)
+        sums = np.zeros(len(distinct), np.int64)
         np.add.at(sums, where, lasts)
-        return {int(cell): int(total) for cell, total in zip(names, sums, strict=True)}
+        return {int(cell): int(total) for cell, total in zip(distinct, sums, strict=True)}
 
 
-def line(t_ns: Ints, places: Floats) -> bytes:
+def line(t_ns: Int64s, places: Float64s) -> bytes:
     """The way through one cell as GeoJSON: a LineString (or Point) a pass, with the time of each vertex in `times`.
 
     Args:
@@ -65,7 +63,7 @@ def line(t_ns: Ints, places: Floats) -> bytes:
     return _collection([_feature({"times": [iso(t) for t in times.tolist()]}, way) for times, way in passes])
 
 
-def stations(names: Sequence[str], t_ns: Ints, places: Floats) -> bytes:
+def stations(names: Sequence[str], t_ns: Int64s, places: Float64s) -> bytes:
     """Where each picture of one cell was taken, as GeoJSON: a Point with `name` and `time` each, by name; a time of 0 is unknown."""
     order = sorted(range(len(names)), key=names.__getitem__)
     about = [{"name": names[i], "time": iso(int(t_ns[i])) if t_ns[i] else None} for i in order]
@@ -76,7 +74,7 @@ def _collection(features: list[dict[str, Any]]) -> bytes:
     return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _feature(properties: dict[str, Any], places: Floats) -> dict[str, Any]:
+def _feature(properties: dict[str, Any], places: Float64s) -> dict[str, Any]:
     coordinates = [[lon, lat] if math.isnan(h) else [lon, lat, h] for lon, lat, h in places.tolist()]
     geometry: dict[str, Any] = {"type": "LineString", "coordinates": coordinates}
     if len(coordinates) == 1:

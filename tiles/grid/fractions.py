@@ -1,32 +1,27 @@
-"""How much of each cell lies inside an area: the signed-area sums of a scan converter, for the cells of the outline.
+"""How much of each cell is inside an area: the signed-area sums of a scan converter, for the cells of the outline.
 
 Every edge is cut at the rows and columns of the grid. A piece that runs down `dv` of a cell leaves the ground to its right inside (or
-outside, by its direction): its own cell gets the part to the right of the piece, every cell further right in the row all of `dv`. Shares
+outside, by its direction): its own cell gets the part to the right of the piece, every cell further right in the row all of `dv`. Fractions
 are of degrees, within a row of cells, as edges are straight in longitude and latitude.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from tiles.arrays import Float64s, UInt64s, repeat_ranges
 from tiles.grid import grid
-from tiles.grid.cover import cut, segments_of, spread
-from tiles.grid.grid import ZOOM, Float64s, UInt64s
-
-if TYPE_CHECKING:
-    from tiles.grid.region import Region
+from tiles.grid.grid import ZOOM
+from tiles.grid.region import Region, polygons_of
+from tiles.grid.scan import cut, segments_of
 
 
-def shares(region: Region, z: int = ZOOM) -> tuple[UInt64s, Float64s]:
-    """The cells of zoom `z` through which the outline of a region runs, sorted, and which share (0 to 1) of each lies inside.
+def fractions(region: Region, z: int = ZOOM) -> tuple[UInt64s, Float64s]:
+    """The cells of zoom `z` through which the outline of a region runs, sorted, and which fraction (0 to 1) of each is inside.
 
-    All other cells of the region's cover are inside with all of their ground. Lines and points have no share of any cell.
+    All other cells of the region's cover are inside with all of their ground. Lines and points have no fraction of any cell.
     """
     import shapely
-
-    from tiles.grid.region import polygons_of
 
     areas = polygons_of(region.geometry)
     if not len(areas):
@@ -49,22 +44,21 @@ def shares(region: Region, z: int = ZOOM) -> tuple[UInt64s, Float64s]:
 
 
 def _pieces(rings: np.ndarray, z: int) -> tuple[np.ndarray, np.ndarray, Float64s, Float64s]:
-    """Row and column of every piece of an edge, what lies to the right of it in its cell, and how far it runs down; both signed."""
+    """Row and column of every piece of an edge, what is to the right of it in its cell, and how far it runs down; both signed."""
     import shapely
 
     lon_lat, owner = shapely.get_coordinates(rings, return_index=True)
     a = np.flatnonzero(owner[1:] == owner[:-1])
     sign = np.where(lon_lat[a, 1] >= lon_lat[a + 1, 1], 1.0, -1.0)
     segments = segments_of(rings, z)
-    _, lat_t, _, y_t, _, lat_b, _, y_b = segments
-    cuts = cut(segments, np.floor(y_t).astype(np.int64), np.ceil(y_b).astype(np.int64) - 1, z)
+    cuts = cut(segments, np.floor(segments.y_top).astype(np.int64), np.ceil(segments.y_bottom).astype(np.int64) - 1, z)
     top, bottom = grid.lat_of(cuts.row, z), grid.lat_of(cuts.row + 1, z)
-    v_top = np.clip((top - lat_t[cuts.k]) / (top - bottom), 0, 1)
-    v_bottom = np.clip((top - lat_b[cuts.k]) / (top - bottom), 0, 1)
+    v_top = np.clip((top - segments.lat_top[cuts.k]) / (top - bottom), 0, 1)
+    v_bottom = np.clip((top - segments.lat_bottom[cuts.k]) / (top - bottom), 0, 1)
     left, far = np.minimum(cuts.x_top, cuts.x_bottom), np.maximum(cuts.x_top, cuts.x_bottom)
     first = np.floor(left).astype(np.int64)
     n = np.maximum(np.ceil(far).astype(np.int64) - first, 1)
-    column = np.asarray(spread(first, n), np.int64)
+    column = np.asarray(repeat_ranges(first, n), np.int64)
     i = np.repeat(np.arange(len(n)), n)
     lo, hi = np.maximum(left[i], column), np.minimum(far[i], column + 1)
     run = far[i] - left[i]

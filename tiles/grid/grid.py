@@ -10,12 +10,15 @@ Source: OGC 17-083r4, tile matrix set WebMercatorQuad.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tiles.arrays import Float64s, UInt64s
+from tiles.box import Box
 from tiles.errors import InvalidTile
+from tiles.grid.ellipsoid import authalic
 
 ZOOM = 16
 """The sale cell: about 485 m wide in Seoul."""
@@ -26,20 +29,15 @@ MAX_ZOOM = 30
 MAX_LATITUDE = 85.0511287798066
 """North edge of the grid, degrees; further north and south there are no cells."""
 
-UInt64s: TypeAlias = NDArray[np.uint64]
-Float64s: TypeAlias = NDArray[np.float64]
 
 _NEAR_EDGE = 1e-6  # tile units; rounding of the projection is below 1e-9 at zoom 30, so only these are compared with the edge itself
-_A, _F = 6378137.0, 1 / 298.257223563  # WGS 84
-_E2 = _F * (2 - _F)
-_E = _E2**0.5
 _SPREAD = ((16, 0x0000FFFF0000FFFF), (8, 0x00FF00FF00FF00FF), (4, 0x0F0F0F0F0F0F0F0F), (2, 0x3333333333333333), (1, 0x5555555555555555))
 _SQUEEZE = ((1, 0x3333333333333333), (2, 0x0F0F0F0F0F0F0F0F), (4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF))
 
 
 def _check_zoom(z: int) -> int:
     if not 0 <= z <= MAX_ZOOM:
-        raise InvalidTile(f"zoom {z} is outside 0..{MAX_ZOOM}", zoom=z)
+        raise InvalidTile(f"Zoom {z} is outside 0..{MAX_ZOOM}.", zoom=z)
     return z
 
 
@@ -76,7 +74,7 @@ def tile_xy(lon: ArrayLike, lat: ArrayLike, z: int = ZOOM) -> tuple[Float64s, Fl
 
 
 def _side_of(k: Float64s, value: Float64s, beyond: Float64s) -> Float64s:
-    """`value`, moved to the side of the whole number `k` that the sign of `beyond` tells."""
+    """`value`, moved to the side of the whole number `k` that the sign of `beyond` names."""
     above, below = np.maximum(value, np.nextafter(k, np.inf)), np.minimum(value, np.nextafter(k, -np.inf))
     return np.where(beyond == 0, k, np.where(beyond > 0, above, below))
 
@@ -90,14 +88,14 @@ def cells_at(lon: ArrayLike, lat: ArrayLike, z: int = ZOOM) -> UInt64s:
         z: zoom.
 
     Raises:
-        InvalidTile: a coordinate is not finite or lies outside; the message names the first row.
+        InvalidTile: a coordinate is not finite or is outside; the message names the first row.
     """
     lon, lat = np.atleast_1d(np.asarray(lon, np.float64)), np.atleast_1d(np.asarray(lat, np.float64))
     good = (np.abs(lon) <= 180.0) & (np.abs(lat) <= MAX_LATITUDE)  # NaN compares false
     if not good.all():
         row = int(np.argmin(good))
         raise InvalidTile(
-            f"row {row}: lon {lon[row]!r}, lat {lat[row]!r} is not a place on the grid (lon within ±180, lat within ±85.0511)",
+            f"Row {row}: lon {lon[row]!r}, lat {lat[row]!r} is not a place on the grid (lon within ±180, lat within ±85.0511).",
             row=row,
             lon=float(lon[row]),
             lat=float(lat[row]),
@@ -151,7 +149,7 @@ def xy(cell: int | UInt64s) -> tuple[int, int] | tuple[UInt64s, UInt64s]:
 
 def _check_cell(cell: int, z: int) -> int:
     if not 0 <= cell < 1 << 2 * _check_zoom(z):
-        raise InvalidTile(f"cell {cell} does not exist at zoom {z}", cell=cell, zoom=z)
+        raise InvalidTile(f"Cell {cell} does not exist at zoom {z}.", cell=cell, zoom=z)
     return int(cell)
 
 
@@ -173,14 +171,13 @@ def quadkeys(cells: UInt64s, z: int = ZOOM) -> list[str]:
 def cell_from_quadkey(text: str) -> tuple[int, int]:
     """Cell and zoom of a quadkey. Raises InvalidTile: a character is not 0..3, or there are more than 30."""
     if len(text) > MAX_ZOOM or not set(text) <= set("0123"):
-        raise InvalidTile(f"{text[:40]!r} is not a quadkey (up to {MAX_ZOOM} digits 0..3)", quadkey=text[:40])
+        raise InvalidTile(f"{text[:40]!r} is not a quadkey (up to {MAX_ZOOM} digits 0..3).", quadkey=text[:40])
     return (int(text, 4) if text else 0), len(text)
 
 
-def bounds(cell: int, z: int = ZOOM) -> tuple[float, float, float, float]:
-    """(west, south, east, north) of a cell, degrees WGS 84."""
-    west, south, east, north = bounds_of(np.array([_check_cell(cell, z)], np.uint64), z)[0].tolist()
-    return west, south, east, north
+def bounds(cell: int, z: int = ZOOM) -> Box:
+    """The box of a cell. Raises InvalidTile: no such cell at this zoom."""
+    return Box(*bounds_of(np.array([_check_cell(cell, z)], np.uint64), z)[0].tolist())
 
 
 def bounds_of(cells: UInt64s, z: int = ZOOM) -> Float64s:
@@ -189,28 +186,28 @@ def bounds_of(cells: UInt64s, z: int = ZOOM) -> Float64s:
     return np.stack([lon_of(x, z), lat_of(y + np.uint64(1), z), lon_of(x + np.uint64(1), z), lat_of(y, z)], axis=1)
 
 
-def around(box: Sequence[float], z: int = ZOOM) -> tuple[float, float, float, float]:
-    """(west, south, east, north) of all cells that the inside of such a box touches, degrees WGS 84."""
+def around(box: Sequence[float], z: int = ZOOM) -> Box:
+    """The box of all cells that the inside of a box (west, south, east, north; not over the 180 degree meridian) touches."""
     west, south, east, north = box
     x, y = tile_xy([west, east], [north, south], z)
     left, right = lon_of([np.floor(x[0]), np.ceil(x[1])], z).tolist()
     top, bottom = lat_of([np.floor(y[0]), np.ceil(y[1])], z).tolist()
-    return left, bottom, right, top
+    return Box(left, bottom, right, top)
 
 
 def parent(cell: int, z: int, to: int) -> int:
     """The cell at the coarser zoom `to` that holds `cell`."""
     _check_cell(cell, z)
     if not 0 <= to <= z:
-        raise InvalidTile(f"zoom {to} is not coarser than {z}", zoom=to)
+        raise InvalidTile(f"Zoom {to} is not coarser than {z}.", zoom=to)
     return int(cell) >> 2 * (z - to)
 
 
 def children(cell: int, z: int, to: int) -> tuple[int, int]:
-    """The half-open range of cells at the finer zoom `to` that lie in `cell`."""
+    """The half-open range of cells at the finer zoom `to` that are in `cell`."""
     _check_cell(cell, z)
     if _check_zoom(to) < z:
-        raise InvalidTile(f"zoom {to} is not finer than {z}", zoom=to)
+        raise InvalidTile(f"Zoom {to} is not finer than {z}.", zoom=to)
     shift = 2 * (to - z)
     return int(cell) << shift, (int(cell) + 1) << shift
 
@@ -221,16 +218,6 @@ def neighbours(cell: int, z: int = ZOOM) -> list[int]:
     last = (1 << z) - 1
     around = [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if dx or dy]
     return sorted(morton(i, j) for i, j in around if 0 <= i <= last and 0 <= j <= last)
-
-
-def authalic(lat: ArrayLike) -> Float64s:
-    """Area in m2 per radian of longitude between the equator and a latitude (degrees) on the WGS 84 ellipsoid.
-
-    Source: Snyder, Map Projections (1987), equation 3-12 (q), times a2/2.
-    """
-    s = np.sin(np.radians(np.asarray(lat, np.float64)))
-    zone: Float64s = _A**2 * (1 - _E2) / 2 * (s / (1 - _E2 * s * s) + np.arctanh(_E * s) / _E)
-    return zone
 
 
 def area_m2(cells: UInt64s, z: int = ZOOM) -> Float64s:

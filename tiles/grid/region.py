@@ -1,7 +1,7 @@
 """An area of interest as people give it (GeoJSON, WKT, a box), checked before any geometry library sees it.
 
 Coordinates are degrees WGS 84, longitude first; heights are ignored. Regions do not wrap at 180 degrees.
-`cover` gives the exact cells of a region.
+`tiles.grid.scan.cover` gives the exact cells of a region.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tiles.arrays import Int64s
+from tiles.box import Box
 from tiles.errors import InvalidRegion
 from tiles.grid import grid
-from tiles.grid.cover import Cover, cover
+from tiles.grid.ellipsoid import authalic
 
 if TYPE_CHECKING:
     from shapely import Geometry
-
-__all__ = ["Cover", "Region", "cover"]
 
 MAX_TEXT = 16 << 20
 """Longest text of a region in characters."""
@@ -62,16 +63,16 @@ class Region:
         import shapely
 
         if len(text) > MAX_TEXT:
-            _refuse("too_many_vertices", f"the text of the region has {len(text):,} characters; at most {MAX_TEXT:,} are read")
+            _refuse("too_many_vertices", f"The text of the region has {len(text):,} characters; at most {MAX_TEXT:,} are read.")
         if text.count(",") + 1 > max_vertices + text.count("("):
-            _refuse("too_many_vertices", f"the region has more than {max_vertices:,} vertices; simplify it", limit=max_vertices)
+            _refuse("too_many_vertices", f"The region has more than {max_vertices:,} vertices; simplify it.", limit=max_vertices)
         depth = np.cumsum([(c == "(") - (c == ")") for c in text if c in "()"]).max(initial=0)
         if depth > MAX_DEPTH:
-            _refuse("malformed", f"the region is nested more than {MAX_DEPTH} deep")
+            _refuse("malformed", f"The region is nested more than {MAX_DEPTH} deep.")
         try:
             geometry = shapely.force_2d(shapely.from_wkt(text))
         except shapely.errors.GEOSException as error:
-            _refuse("malformed", f"the region is not well-formed WKT: {error}")
+            _refuse("malformed", f"The region is not well-formed WKT: {error}.")
         lon_lat = shapely.get_coordinates(geometry)
         _Budget(max_vertices).take(len(lon_lat))
         for lon, lat in lon_lat.tolist():
@@ -88,14 +89,14 @@ class Region:
         if west > east:
             _refuse(
                 "out_of_range",
-                f"the box runs from {west} to {east}: boxes over the 180 degree meridian must be given as two",
+                f"The box runs from {west} to {east}: boxes over the 180 degree meridian must be given as two.",
                 west=west,
                 east=east,
             )
         if south > north:
-            _refuse("malformed", f"the box has its south {south} above its north {north}", south=south, north=north)
+            _refuse("malformed", f"The box has its south {south} above its north {north}.", south=south, north=north)
         if west == east or south == north:
-            _refuse("empty", "the box has no ground: give west < east and south < north")
+            _refuse("empty", "The box has no ground: give west < east and south < north.")
         return _checked(shapely.box(west, south, east, north), max_area_km2)
 
     @property
@@ -107,10 +108,9 @@ class Region:
         return obj
 
     @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """(west, south, east, north) in degrees."""
-        west, south, east, north = self.geometry.bounds  # type: ignore[attr-defined]
-        return west, south, east, north
+    def bounds(self) -> Box:
+        """The box of the region."""
+        return Box(*self.geometry.bounds)  # type: ignore[attr-defined]
 
     @property
     def area_m2(self) -> float:
@@ -128,7 +128,7 @@ class Region:
         d_lon = np.radians(lon_lat[a + 1, 0] - lon_lat[a, 0])
         lat, d_lat = lon_lat[a, 1], lon_lat[a + 1, 1] - lon_lat[a, 1]
         # Green's theorem: the integral of the zone's area along the outline; the zone is taken from the region's own south for precision.
-        zone = grid.authalic(lat[:, None] + d_lat[:, None] * (_NODES + 1) / 2) - grid.authalic(lon_lat[:, 1].min())
+        zone = authalic(lat[:, None] + d_lat[:, None] * (_NODES + 1) / 2) - authalic(lon_lat[:, 1].min())
         return abs(float(((zone @ _WEIGHTS) / 2 * d_lon).sum()))
 
 
@@ -146,22 +146,24 @@ class _Budget:
     def take(self, n: int) -> None:
         self.used += n
         if self.used > self.limit:
-            _refuse("too_many_vertices", f"the region has more than {self.limit:,} vertices; simplify it or ask in parts", limit=self.limit)
+            _refuse(
+                "too_many_vertices", f"The region has more than {self.limit:,} vertices; simplify it or ask in parts.", limit=self.limit
+            )
 
 
 def _load(text: str | bytes) -> Any:
     if len(text) > MAX_TEXT:
-        _refuse("too_many_vertices", f"the text of the region has {len(text):,} characters; at most {MAX_TEXT:,} are read")
+        _refuse("too_many_vertices", f"The text of the region has {len(text):,} characters; at most {MAX_TEXT:,} are read.")
 
     def not_a_number(word: str) -> NoReturn:
-        _refuse("malformed", f"the region contains {word}, which JSON does not have")
+        _refuse("malformed", f"The region contains {word}, which JSON does not have.")
 
     try:
         return json.loads(text, parse_constant=not_a_number)
     except RecursionError:
-        _refuse("malformed", "the region is nested too deep")
+        _refuse("malformed", "The region is nested too deep.")
     except ValueError as error:  # also bytes that are not UTF-8
-        _refuse("malformed", f"the region is not JSON: {error}")
+        _refuse("malformed", f"The region is not JSON: {error}.")
 
 
 def _geometries(obj: Any) -> Iterator[Mapping[str, Any]]:
@@ -170,12 +172,12 @@ def _geometries(obj: Any) -> Iterator[Mapping[str, Any]]:
     while stack:
         obj, depth, outer = stack.pop()
         if not isinstance(obj, Mapping):
-            _refuse("malformed", f"a GeoJSON object was expected, not {_show(obj)}")
+            _refuse("malformed", f"A GeoJSON object was expected, not {_show(obj)}.")
         kind = obj.get("type")
         if obj.get("crs") is not None:
             _check_crs(obj["crs"])
         if depth > MAX_DEPTH:
-            _refuse("malformed", f"the region is nested more than {MAX_DEPTH} deep")
+            _refuse("malformed", f"The region is nested more than {MAX_DEPTH} deep.")
         if kind == "FeatureCollection" and outer and depth == 0:
             stack.extend((member, depth + 1, True) for member in reversed(_members(obj, "features")))
         elif kind == "Feature" and outer:
@@ -186,21 +188,21 @@ def _geometries(obj: Any) -> Iterator[Mapping[str, Any]]:
         elif isinstance(kind, str) and kind in _LEVELS:
             yield obj
         else:
-            _refuse("malformed", f"{_show(kind)} is not a type that a region can have here")
+            _refuse("malformed", f"{_show(kind)} is not a type that a region can have here.")
 
 
 def _members(obj: Mapping[str, Any], name: str) -> list[Any]:
     members = obj.get(name)
     if not isinstance(members, list | tuple):
-        _refuse("malformed", f"the {obj['type']} has no list {name!r}")
+        _refuse("malformed", f"The {obj['type']} has no list {name!r}.")
     return list(members)
 
 
 def _check_crs(crs: Any) -> None:
-    """GeoJSON is WGS 84; the old `crs` member is accepted when it says so."""
+    """GeoJSON is WGS 84; the old `crs` member is accepted when it names that."""
     name = crs.get("properties", {}).get("name") if isinstance(crs, Mapping) and isinstance(crs.get("properties"), Mapping) else crs
     if not (isinstance(name, str) and _WGS84.search(name)):
-        _refuse("malformed", f"the region is in {_show(name)}; give it in WGS 84 longitude and latitude")
+        _refuse("malformed", f"The region is in {_show(name)}; give it in WGS 84 longitude and latitude.")
 
 
 def _show(value: Any) -> str:
@@ -214,7 +216,7 @@ def _build(obj: Mapping[str, Any], budget: _Budget) -> Geometry:
     kind = str(obj["type"])
     coordinates = obj.get("coordinates")
     if not isinstance(coordinates, Sequence) or isinstance(coordinates, str):
-        _refuse("malformed", f"the {kind} has no coordinates")
+        _refuse("malformed", f"The {kind} has no coordinates.")
     if not coordinates:
         empty: Geometry = shapely.geometrycollections([])
         return empty
@@ -227,7 +229,7 @@ def _build(obj: Mapping[str, Any], budget: _Budget) -> Geometry:
         else:
             built = getattr(shape, kind)(places)
     except (ValueError, shapely.errors.GEOSException) as error:
-        _refuse("malformed", f"the {kind} cannot be built: {error}")
+        _refuse("malformed", f"The {kind} cannot be built: {error}.")
     return built
 
 
@@ -235,13 +237,13 @@ def _polygon(rings: list[list[tuple[float, float]]]) -> Any:
     from shapely import geometry as shape
 
     if not rings:
-        _refuse("malformed", "a polygon of the region has no ring")
+        _refuse("malformed", "A polygon of the region has no ring.")
     for k, ring in enumerate(rings):
         if len(ring) < 4:
-            _refuse("malformed", f"ring {k} has {len(ring)} positions; a ring has at least four, the last equal to the first", ring=k)
+            _refuse("malformed", f"Ring {k} has {len(ring)} positions; a ring has at least four, the last equal to the first.", ring=k)
         if ring[0] != ring[-1]:
             _refuse(
-                "malformed", f"ring {k} is not closed: it starts at {ring[0]} and ends at {ring[-1]}", ring=k, start=ring[0], end=ring[-1]
+                "malformed", f"Ring {k} is not closed: it starts at {ring[0]} and ends at {ring[-1]}.", ring=k, start=ring[0], end=ring[-1]
             )
     return shape.Polygon(rings[0], rings[1:])
 
@@ -251,13 +253,13 @@ def _places(value: Any, level: int, budget: _Budget, kind: str) -> Any:
     if level == 0:
         budget.take(1)
         if not isinstance(value, list | tuple) or not 2 <= len(value) <= 4:
-            _refuse("malformed", f"{_show(value)} in a {kind} is not a position [lon, lat]")
+            _refuse("malformed", f"{_show(value)} in a {kind} is not a position [lon, lat].")
         for number in value:
             if isinstance(number, bool) or not isinstance(number, int | float):
-                _refuse("malformed", f"{_show(value)} in a {kind} is not a position [lon, lat]: {_show(number)} is not a number")
+                _refuse("malformed", f"{_show(value)} in a {kind} is not a position [lon, lat]: {_show(number)} is not a number.")
         return _check_place(value[0], value[1])
     if not isinstance(value, list | tuple):
-        _refuse("malformed", f"{_show(value)} in a {kind} is not a list of positions")
+        _refuse("malformed", f"{_show(value)} in a {kind} is not a list of positions.")
     return [_places(member, level - 1, budget, kind) for member in value]
 
 
@@ -265,29 +267,40 @@ def _check_place(lon: float, lat: float) -> tuple[float, float]:
     try:
         lon, lat = float(lon), float(lat)
     except OverflowError:
-        _refuse("out_of_range", "a coordinate has hundreds of digits")
+        _refuse("out_of_range", "A coordinate has hundreds of digits.")
     if not (math.isfinite(lon) and math.isfinite(lat)):
-        _refuse("malformed", f"the position [{lon}, {lat}] is not finite")
+        _refuse("malformed", f"The position [{lon}, {lat}] is not finite.")
     if abs(lon) > 180:
         _refuse(
             "out_of_range",
-            f"longitude {lon} is outside ±180; a region over the 180 degree meridian must be given as two parts",
+            f"Longitude {lon} is outside ±180; a region over the 180 degree meridian must be given as two parts.",
             lon=lon,
             lat=lat,
         )
     if abs(lat) > grid.MAX_LATITUDE:
-        _refuse("out_of_range", f"latitude {lat} is outside ±85.0511, where the grid ends (positions are [lon, lat])", lon=lon, lat=lat)
+        _refuse("out_of_range", f"Latitude {lat} is outside ±85.0511, where the grid ends (positions are [lon, lat]).", lon=lon, lat=lat)
     return lon, lat
 
 
-def polygons_of(geometry: Geometry) -> Any:
+def parts_of(geometry: Geometry | NDArray[np.object_]) -> tuple[NDArray[np.object_], Int64s]:
+    """Points, lines and polygons of one or (n,) shapely geometries, collections taken apart, and which geometry each is of."""
+    import shapely
+
+    parts = np.atleast_1d(np.asarray(geometry, object))
+    owner = np.arange(len(parts))
+    while (shapely.get_type_id(parts) > 3).any():  # collections inside collections too
+        parts, index = shapely.get_parts(parts, return_index=True)
+        owner = owner[index]
+    return parts, owner
+
+
+def polygons_of(geometry: Geometry) -> NDArray[np.object_]:
     """Every polygon of a geometry, collections taken apart."""
     import shapely
 
-    parts = shapely.get_parts(np.atleast_1d(np.asarray(geometry, object)))
-    while (shapely.get_type_id(parts) > 3).any():
-        parts = shapely.get_parts(parts)
-    return parts[shapely.get_dimensions(parts) == 2]
+    parts, _ = parts_of(geometry)
+    areas: NDArray[np.object_] = parts[shapely.get_dimensions(parts) == 2]
+    return areas
 
 
 def _checked(geometry: Geometry, max_area_km2: float | None) -> Region:
@@ -295,10 +308,8 @@ def _checked(geometry: Geometry, max_area_km2: float | None) -> Region:
     import shapely
 
     if shapely.is_empty(geometry):
-        _refuse("empty", "the region is empty")
-    parts = shapely.get_parts(np.atleast_1d(np.asarray(geometry, object)))
-    while (shapely.get_type_id(parts) > 3).any():
-        parts = shapely.get_parts(parts)
+        _refuse("empty", "The region is empty.")
+    parts, _ = parts_of(geometry)
     parts = parts[~shapely.is_empty(parts)]
     for bad in parts[~shapely.is_valid(parts)]:
         _refuse_invalid(str(shapely.is_valid_reason(bad)))
@@ -310,7 +321,7 @@ def _checked(geometry: Geometry, max_area_km2: float | None) -> Region:
     if max_area_km2 is not None and (area := region.area_m2 / 1e6) > max_area_km2:
         _refuse(
             "too_large",
-            f"the region has {area:,.1f} km2; at most {max_area_km2:,.1f} km2 can be asked for at once",
+            f"The region has {area:,.1f} km2; at most {max_area_km2:,.1f} km2 can be asked for at once.",
             area_km2=area,
             limit=max_area_km2,
         )
@@ -338,9 +349,9 @@ def _refuse_invalid(reason: str) -> NoReturn:
         lon, lat = float(at[1]), float(at[2])
         _refuse(
             "crossing",
-            f"the outline of the region crosses itself at lon {lon:.7g}, lat {lat:.7g}; draw it without a crossing",
+            f"The outline of the region crosses itself at lon {lon:.7g}, lat {lat:.7g}; draw it without a crossing.",
             lon=lon,
             lat=lat,
         )
     where = f" at lon {at[1]}, lat {at[2]}" if at else ""
-    _refuse("malformed", f"the region is not valid{where}: {reason.split('[', maxsplit=1)[0].lower()}")
+    _refuse("malformed", f"The region is not valid{where}: {reason.split('[', maxsplit=1)[0].lower()}.")

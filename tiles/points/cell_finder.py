@@ -13,17 +13,17 @@ from typing import TypeAlias
 
 import numpy as np
 import pyproj
-from numpy.typing import NDArray
 
+from tiles.arrays import Float64s, Int64s
 from tiles.grid import grid
+from tiles.grid.ellipsoid import SEMI_MAJOR_M
 
-Floats: TypeAlias = NDArray[np.float64]
-Cells: TypeAlias = NDArray[np.int64]
+Cells: TypeAlias = Int64s
 
 NOWHERE = -1
 """Cell of a point that has no place on the grid (outside of the projection, or of the grid's latitudes)."""
 
-_CELL_M = 40075016.685578488 / (1 << grid.ZOOM)  # width of a cell on the equator, metres
+_CELL_M = 2 * np.pi * SEMI_MAJOR_M / (1 << grid.ZOOM)  # width of a cell on the equator, metres
 _TOLERANCE_M = 1e-3
 _WORTH_A_FIT = 2000  # points; below it, pyproj is quicker than fit and check
 _U, _V = (g.ravel() for g in np.meshgrid(np.linspace(-1, 1, 9), np.linspace(-1, 1, 9)))
@@ -39,19 +39,19 @@ class _Fit:
 
     centre: tuple[float, float]
     half: tuple[float, float]
-    column: Floats
-    row: Floats
+    column: Float64s
+    row: Float64s
     error: float
 
-    def at(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    def at(self, x: Float64s, y: Float64s) -> tuple[Float64s, Float64s]:
         u = (x - self.centre[0]) / self.half[0]
         v = (y - self.centre[1]) / self.half[1]
         return _cubic(self.column, u, v), _cubic(self.row, u, v)
 
 
-def _cubic(f: Floats, u: Floats, v: Floats) -> Floats:
-    # Horner in v inside Horner in u; the coefficients lie as in _TERMS.
-    value: Floats = f[0] + v * (f[1] + v * (f[2] + v * f[3])) + u * (f[4] + v * (f[5] + v * f[6]) + u * (f[7] + v * f[8] + u * f[9]))
+def _cubic(f: Float64s, u: Float64s, v: Float64s) -> Float64s:
+    # Horner in v inside Horner in u; the coefficients are ordered as in _TERMS.
+    value: Float64s = f[0] + v * (f[1] + v * (f[2] + v * f[3])) + u * (f[4] + v * (f[5] + v * f[6]) + u * (f[7] + v * f[8] + u * f[9]))
     return value
 
 
@@ -68,7 +68,7 @@ class CellFinder:
         flat = system.sub_crs_list[0] if system.is_compound else system
         self._to_lonlat = pyproj.Transformer.from_crs(flat, "EPSG:4979" if self.geocentric else "EPSG:4326", always_xy=True)
 
-    def lonlat(self, x: Floats, y: Floats, z: Floats | None = None) -> tuple[Floats, Floats]:
+    def lonlat(self, x: Float64s, y: Float64s, z: Float64s | None = None) -> tuple[Float64s, Float64s]:
         """Degrees WGS 84 of each point; infinite where the projection has no answer."""
         if self.geocentric:
             lon, lat, _ = self._to_lonlat.transform(x, y, np.zeros_like(x) if z is None else z)
@@ -76,7 +76,7 @@ class CellFinder:
             lon, lat = self._to_lonlat.transform(x, y)
         return np.asarray(lon, np.float64), np.asarray(lat, np.float64)
 
-    def exact(self, x: Floats, y: Floats, z: Floats | None = None) -> Cells:
+    def exact(self, x: Float64s, y: Float64s, z: Float64s | None = None) -> Cells:
         """Cell of each point by pyproj; NOWHERE where there is none."""
         lon, lat = self.lonlat(x, y, z)
         good = (np.abs(lon) <= 180.0) & (np.abs(lat) <= grid.MAX_LATITUDE)
@@ -84,7 +84,7 @@ class CellFinder:
         cells[good] = grid.cells_at(lon[good], lat[good]).astype(np.int64)
         return cells
 
-    def cells(self, x: Floats, y: Floats, z: Floats | None = None) -> Cells:
+    def cells(self, x: Float64s, y: Float64s, z: Float64s | None = None) -> Cells:
         """Cell of each point; equal to `exact`, several times quicker where points are neighbours."""
         if len(x) < _WORTH_A_FIT or self.geocentric:
             return self.exact(x, y, z)
@@ -138,8 +138,8 @@ class CellFinder:
         return _Fit(centre, half, fit.column, fit.row, 2 * error + 1e-9)
 
 
-def _morton(column: Floats, row: Floats) -> Cells:
-    # Few distinct cells lie under a run of neighbours: interleave bits once for each, not for each point.
+def _morton(column: Float64s, row: Float64s) -> Cells:
+    # Few distinct cells are under a run of neighbours: interleave bits once for each, not for each point.
     c0, r0 = column.min(), row.min()
     width = int(column.max() - c0) + 1
     if width == 1 and row.max() == r0:

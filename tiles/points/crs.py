@@ -1,4 +1,4 @@
-"""The coordinate system of a LAS file: from its WKT record or its GeoTIFF keys, and the records that say it in a tile.
+"""The coordinate system of a LAS file: from its WKT record or its GeoTIFF keys, and the records that state it in a tile.
 
 Source: ASPRS LAS 1.4-R15 chapter 3 (WKT flag), OGC 19-008r4 GeoTIFF 1.1 (keys; user-defined projections have no EPSG code).
 """
@@ -31,7 +31,7 @@ Keys = Mapping[int, float]
 
 
 class FileCrs(NamedTuple):
-    """What a file says. `crs` None: nothing, or `problem` says why it cannot be used. `height_unit` "" when it is not said."""
+    """What a file states. `crs` None: nothing, or what cannot be used (`problem`: why). `height_unit` "" when it is not stated."""
 
     crs: pyproj.CRS | None
     problem: str = ""
@@ -162,13 +162,13 @@ def _flat(crs: pyproj.CRS) -> pyproj.CRS:
 def tile_records(header: Header, crs: pyproj.CRS) -> tuple[tuple[Vlr, ...], bool]:
     """The records of a tile of `header`, and its WKT flag, when its coordinates are in `crs`.
 
-    The file's own records go over as they are when they say the same place; else (no CRS, a wrong one) they are replaced by a WKT record:
+    The file's own records go over as they are when they mean the same place; else (no CRS, a wrong one) they are replaced by a WKT record:
     a tile that names another system than the one it was sold by would be placed wrongly by every buyer.
     """
     kept = carried((*header.vlrs, *header.evlrs))
-    said = file_crs(header).crs
+    own = file_crs(header).crs
     has_wkt = any(v.user == _PROJECTION and v.record == _WKT for v in kept)
-    if said is not None and same_place(said, crs):
+    if own is not None and same_place(own, crs):
         flagged = bool(header.encoding & WKT_FLAG) and header.version >= (1, 4)
         return kept, flagged or (has_wkt and header.point_format >= 6)  # LAS 1.4: formats 6 and up shall have the flag
     kept = tuple(v for v in kept if v.user != _PROJECTION and not (v.user == "liblas" and v.record == _WKT))
@@ -176,7 +176,7 @@ def tile_records(header: Header, crs: pyproj.CRS) -> tuple[tuple[Vlr, ...], bool
 
 
 def wkt_record(crs: pyproj.CRS) -> Vlr:
-    """The WKT record (LASF_Projection, 2112) of a CRS: WKT 1 as LAS asks for, WKT 2 for what that cannot say."""
+    """The WKT record (LASF_Projection, 2112) of a CRS: WKT 1 as LAS asks for, WKT 2 for what that cannot express."""
     try:
         text = crs.to_wkt("WKT1_GDAL")
     except CRSError:

@@ -1,4 +1,4 @@
-"""The head of a LAS or LAZ file: read with arithmetic that believes nothing, and written as LAS 1.4.
+"""The head of a LAS or LAZ file: read with arithmetic that trusts nothing, and written as LAS 1.4.
 
 laspy trusts a header (a count of 1e8 in 675 bytes costs it 2.9 GB, a VLR count of 2**32-1 a minute and more), so every size is
 checked here against the length of the file before a library or an array is given it.
@@ -42,7 +42,7 @@ class Vlr(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the head of a LAS file says. Coordinates are `integer * scale + offset` in the file's own CRS and units.
+    """What the head of a LAS file states. Coordinates are `integer * scale + offset` in the file's own CRS and units.
 
     `count` is what the header claims; `room` is how many whole records the file has bytes for (None when compressed). `end` is the
     first byte behind the point data that the header knows of (EVLRs or the end of the file). `size` is the length of the file.
@@ -70,6 +70,24 @@ class Header:
     evlrs: tuple[Vlr, ...]
     end: int
     size: int
+
+    @classmethod
+    def blank(
+        cls,
+        *,
+        point_format: int,
+        record_length: int,
+        scales: tuple[float, float, float],
+        offsets: tuple[float, float, float],
+        vlrs: tuple[Vlr, ...],
+    ) -> Header:
+        """The header of a source that never was a LAS file: LAS 1.4, no points, no date, no ids."""
+        nowhere = (0.0, 0.0, 0.0)
+        return cls(
+            version=(1, 4), source_id=0, encoding=0, guid=bytes(16), system=b"", software=b"", day=0, year=0, point_offset=0,
+            point_format=point_format, compressed=False, record_length=record_length, count=0, by_return=(0,) * 15, scales=scales,
+            offsets=offsets, mins=nowhere, maxs=nowhere, vlrs=vlrs, evlrs=(), end=0, size=0,
+        )  # fmt: skip
 
     @property
     def extra_bytes(self) -> int:
@@ -110,10 +128,12 @@ def read_header(stream: BinaryIO) -> Header:
         _, evlr_at, evlr_count, long_count, *long_returns = _ADDED_14.unpack_from(head, _FIXED.size)
         if long_count or not count:
             count, by_return = long_count, tuple(long_returns)
-    point_format = raw_format & 0x3F  # LASzip sets bit 7 (and once used bit 6) to say that the points are compressed
+    point_format = raw_format & 0x3F  # LASzip sets bit 7 (and once used bit 6) to mark that the points are compressed
     header = Header(
-        (major, minor), source_id, encoding, guid, system, software, day, year, point_offset, point_format, bool(raw_format & 0xC0), length,
-        count, by_return, (sx, sy, sz), (ox, oy, oz), (x0, y0, z0), (x1, y1, z1), (), (), size, size,
+        version=(major, minor), source_id=source_id, encoding=encoding, guid=guid, system=system, software=software, day=day, year=year,
+        point_offset=point_offset, point_format=point_format, compressed=bool(raw_format & 0xC0), record_length=length, count=count,
+        by_return=by_return, scales=(sx, sy, sz), offsets=(ox, oy, oz), mins=(x0, y0, z0), maxs=(x1, y1, z1), vlrs=(), evlrs=(),
+        end=size, size=size,
     )  # fmt: skip
     _check_numbers(header, header_size)
     vlrs = _read_vlrs(stream, header_size, vlr_count, point_offset)
@@ -150,7 +170,7 @@ def _read_vlrs(stream: BinaryIO, at: int, count: int, end: int) -> tuple[Vlr, ..
         stream.seek(at)
         head = stream.read(_VLR.size)
         if at + _VLR.size > end or len(head) < _VLR.size:
-            raise InvalidContent(f"Record (VLR) {i + 1} of {count} lies outside of the header, at byte {at}.", code="las.vlr", count=count)
+            raise InvalidContent(f"Record (VLR) {i + 1} of {count} is outside of the header, at byte {at}.", code="las.vlr", count=count)
         _, user, record, length, text = _VLR.unpack(head)
         at += _VLR.size + length
         if at > end:
@@ -171,7 +191,7 @@ def _read_evlrs(stream: BinaryIO, at: int, count: int, size: int, lowest: int) -
         stream.seek(at)
         head = stream.read(_EVLR.size)
         if len(head) < _EVLR.size:
-            raise InvalidContent(f"Record (EVLR) {i + 1} of {count} lies outside of the file, at byte {at}.", code="las.evlr", count=count)
+            raise InvalidContent(f"Record (EVLR) {i + 1} of {count} is outside of the file, at byte {at}.", code="las.evlr", count=count)
         _, user, record, length, text = _EVLR.unpack(head)
         at += _EVLR.size + length
         if at > size:

@@ -1,6 +1,6 @@
 """Cutting a LAS or LAZ file into cells without unpacking more of it than must be.
 
-A chunk of LAZ whose points all lie in one cell is copied as the bytes that it is; which ones those are is seen by unpacking X, Y, Z
+A chunk of LAZ whose points are all in one cell is copied as the bytes that it is; which ones those are is seen by unpacking X, Y, Z
 alone. Only chunks on a border are unpacked whole, divided and packed again. Nothing is re-quantised: a point's record goes over bit
 for bit. What cannot be read, or has no place, is counted.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tiles.arrays import Float64s, Int64s
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
 from tiles.points.cell_finder import NOWHERE, CellFinder
@@ -24,8 +24,6 @@ from tiles.points.records import SplitCounts, blocks, body_of, in_order, unpack_
 from tiles.points.tile import Facts, TileSink, Waiting
 
 _WAITING_BYTES = 32 << 20
-
-Floats = NDArray[np.float64]
 
 
 def split_laz(
@@ -41,8 +39,8 @@ def split_laz(
         out_dir: where tiles go.
         layer: name of the layer, and of the folder in `out_dir`.
         part: number of the source file in its version.
-        crs: what the coordinates are in; when the file says another (or none), tiles get a WKT record of this one instead.
-        processes: as in the other splitters; chunks are worked on by `RAYON_NUM_THREADS` threads of this process whatever it says,
+        crs: what the coordinates are in; when the file names another (or none), tiles get a WKT record of this one instead.
+        processes: as in the other splitters, and without effect: chunks are worked on by `RAYON_NUM_THREADS` threads of this process,
             since the cage allows no other.
         counts: is filled with what became of the points. Without it a point that is lost or has no place is an error.
 
@@ -98,7 +96,7 @@ class _Split:
         for numbers, only_xyz in ((light, True), (heavy, False)):
             records |= unpack_some(self.packing, block, bodies, numbers, self.tally, only_xyz=only_xyz)
         self._reach = None
-        cells: dict[int, NDArray[np.int64]] = {}
+        cells: dict[int, Int64s] = {}
         for i, chunk in enumerate(block):
             points = records[i]
             if points is None:
@@ -120,7 +118,7 @@ class _Split:
                 self._divide(points, where)
 
     def _likely_whole(self, body: bytes) -> bool:
-        """Whether a chunk, seen by its first point (which is not packed) and by how far its neighbours reach, lies in one cell."""
+        """Whether a chunk, seen by its first point (which is not packed) and by how far its neighbours reach, is in one cell."""
         if not self.packing.copyable or len(body) < 12:
             return False
         if self._reach is None:
@@ -129,7 +127,7 @@ class _Split:
         west, south, east, north = self._reach
         return self.finder.cell_of_box(x - west, y - south, x + east, y + north) is not None
 
-    def _whole_cell(self, points: Records, facts: Facts) -> int | NDArray[np.int64]:
+    def _whole_cell(self, points: Records, facts: Facts) -> int | Int64s:
         """The one cell of all these points, or the cell of each."""
         scale, offset = np.array(self.header.scales), np.array(self.header.offsets)
         corners = np.sort(np.stack([facts.low * scale + offset, facts.high * scale + offset]), axis=0)
@@ -144,25 +142,25 @@ class _Split:
         cells = self.finder.cells(*self._coordinates(points))
         return int(cells[0]) if (cells == cells[0]).all() else cells
 
-    def _coordinates(self, points: Records) -> tuple[Floats, Floats, Floats]:
+    def _coordinates(self, points: Records) -> tuple[Float64s, Float64s, Float64s]:
         xyz = points[:, :12].copy().view("<i4")
         (sx, sy, sz), (ox, oy, oz) = self.header.scales, self.header.offsets
         return xyz[:, 0] * sx + ox, xyz[:, 1] * sy + oy, xyz[:, 2] * sz + oz
 
-    def _divide(self, points: Records, cells: NDArray[np.int64]) -> None:
+    def _divide(self, points: Records, cells: Int64s) -> None:
         """Points to the waiting room of their cell, in the order of the file."""
         for cell, records in groups(points, cells):
             if cell == NOWHERE:
                 self.tally.rejected += len(records)
                 if not self.tally.first_rejected:
                     x, y, _ = (float(v[0]) for v in self._coordinates(records[:1]))
-                    self.tally.first_rejected = f"{x!r}, {y!r} lies outside of the grid."
+                    self.tally.first_rejected = f"{x!r}, {y!r} is outside of the grid."
             else:
                 self.waiting.add(cell, records)
                 self.tally.placed += len(records)
 
 
-def groups(points: Records, cells: NDArray[np.int64]) -> Iterator[tuple[int, Records]]:
+def groups(points: Records, cells: Int64s) -> Iterator[tuple[int, Records]]:
     """The points of each cell, cells in order, points in their own order."""
     if not len(cells):
         return

@@ -15,11 +15,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tiles.arrays import Float64s
 from tiles.errors import InvalidContent
 from tiles.points.header import RECORD_LENGTHS, Header, Vlr
 from tiles.points.laz import Records
 
-Floats: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.void]
 """Structured array: fields x, y, z float64, then every column of the source."""
 
@@ -44,7 +44,7 @@ _LAS_NAMES = frozenset(name for name, _ in _FORMAT_6) | {
     "x", "y", "z", "return_number", "number_of_returns", "synthetic", "key_point", "withheld", "overlap", "scanner_channel",
     "scan_direction_flag", "edge_of_flight_line",
 }  # fmt: skip
-_EXTRA_RECORD = struct.Struct("<2xBB32s124x32s")  # no data, least, greatest, scale, offset: not said
+_EXTRA_RECORD = struct.Struct("<2xBB32s124x32s")  # no data, least, greatest, scale, offset: not stated
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Axis:
     steps: list[float] = field(default_factory=lambda: list(_STEPS))
     rounded: list[float] = field(default_factory=lambda: list(_STEPS))
 
-    def see(self, values: Floats) -> None:
+    def see(self, values: Float64s) -> None:
         """Take some values in (all finite, at least one)."""
         self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
         near = 4 * np.spacing(np.abs(values))
@@ -110,19 +110,21 @@ class Layout:
         return out.view(np.uint8).reshape(len(rows), self.record.itemsize)
 
     def header(self, records: Sequence[Vlr], meta: Mapping[str, str]) -> Header:
-        """The header of a source that never was a LAS file; `records` say the CRS, `meta` is written down with the names of columns."""
+        """The header of a source that never was a LAS file; `records` state the CRS, `meta` is written down with the names of columns."""
         extra = [(place, np.dtype(kind[0])) for place, kind in self._fields() if place not in self._own_names()]
         vlrs = [*records]
         if extra:
             body = b"".join(_extra_record(place, kind, name) for (place, kind), name in zip(extra, self._names(extra), strict=True))
             vlrs.append(Vlr("LASF_Spec", 4, b"extra bytes", body))
-        said = {"columns": dict(self.places), "source": dict(meta)}
-        vlrs.append(Vlr("mapex", 1, b"names in the source", json.dumps(said, sort_keys=True, ensure_ascii=False).encode()))
-        none3 = (0.0, 0.0, 0.0)
-        return Header(
-            (1, 4), 0, 0, bytes(16), b"", b"", 0, 0, 0, self.point_format, False, self.record.itemsize, 0, (0,) * 15,
-            self.scales, self.offsets, none3, none3, tuple(vlrs), (), 0, 0,
-        )  # fmt: skip
+        names = {"columns": dict(self.places), "source": dict(meta)}
+        vlrs.append(Vlr("mapex", 1, b"names in the source", json.dumps(names, sort_keys=True, ensure_ascii=False).encode()))
+        return Header.blank(
+            point_format=self.point_format,
+            record_length=self.record.itemsize,
+            scales=self.scales,
+            offsets=self.offsets,
+            vlrs=tuple(vlrs),
+        )
 
     def _fields(self) -> list[tuple[str, tuple[np.dtype[np.void], int]]]:
         return [(name, (self.record.fields[name][0], 0)) for name in self.record.names or ()] if self.record.fields else []

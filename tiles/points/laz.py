@@ -44,7 +44,7 @@ class Chunk:
 
 
 @contextmanager
-def lazrs_speaks() -> Iterator[None]:
+def lazrs_errors() -> Iterator[None]:
     """Turns the errors of lazrs, its panics too (a BaseException that no `except Exception` would see), into InvalidContent."""
     try:
         yield
@@ -69,8 +69,8 @@ class Packing:
                 code="las.waveform", point_format=header.point_format,
             )  # fmt: skip
         self.length = header.record_length
-        with lazrs_speaks():
-            # A fixed chunk size for one chunk at a time, the variable one for what tiles say of themselves.
+        with lazrs_errors():
+            # A fixed chunk size for one chunk at a time, the variable one for what tiles state of themselves.
             self._variable = lazrs.LazVlr.new_for_compression(header.point_format, header.extra_bytes, True)
         self.tile_record: bytes = self._variable.record_data()
         self.source_record = b""
@@ -78,10 +78,12 @@ class Packing:
         if header.compressed:
             vlr = header.vlr("laszip encoded", 22204)
             if vlr is None or len(vlr.data) < 34:
-                raise InvalidContent("The points are packed, but the record that says how (laszip encoded) is missing.", code="laz.record")
+                raise InvalidContent(
+                    "The points are packed, but the record that describes it (laszip encoded) is missing.", code="laz.record"
+                )
             self.source_record = vlr.data
             self.compressor = struct.unpack_from("<H", vlr.data)[0]
-            with lazrs_speaks():
+            with lazrs_errors():
                 self._source = lazrs.LazVlr(vlr.data)
                 if self._source.item_size() != header.record_length:
                     raise InvalidContent(
@@ -119,7 +121,7 @@ class Packing:
             raise InvalidContent(f"The table at byte {at} lists {number} chunks in {at - begin} bytes.", code="laz.chunks")
         stream.seek(header.point_offset)
         try:
-            with lazrs_speaks():
+            with lazrs_errors():
                 table = lazrs.read_chunk_table(stream, self._source)
         except InvalidContent as why:
             raise InvalidContent(f"The table of chunks at the end of the file is damaged or cut. {why.message}", code="laz.chunks") from why
@@ -158,14 +160,14 @@ class Packing:
         out = np.zeros(sum(counts) * self.length, np.uint8)
         table = [(count, len(body)) for count, body in zip(counts, bodies, strict=True)]
         selection = lazrs.DecompressionSelection(_XYZ_RETURNS if only_xyz and self.layered else lazrs.SELECTIVE_DECOMPRESS_ALL)
-        with lazrs_speaks():
+        with lazrs_errors():
             lazrs.decompress_points_with_chunk_table(b"".join(bodies), self.source_record, out, table, selection)
         rows = out.reshape(-1, self.length)
         ends = np.cumsum(counts).tolist()
         return [rows[end - count : end] for end, count in zip(ends, counts, strict=True)]
 
     def _check_layers(self, body: bytes, count: int) -> None:
-        """A layered chunk says how many points and how many bytes a layer it has: both must agree with the table."""
+        """A layered chunk states how many points and how many bytes a layer it has: both must agree with the table."""
         if len(body) < self.length:
             raise InvalidContent(f"A chunk of {len(body)} bytes cannot hold a point of {self.length}.", code="laz.broken")
         if not self.layered:
@@ -173,14 +175,14 @@ class Packing:
         head = self.length + 4 + 4 * self._layers
         claimed, *sizes = struct.unpack_from(f"<{1 + self._layers}I", body.ljust(head, b"\0"), self.length)
         if claimed != count:
-            raise InvalidContent(f"A chunk says that it has {claimed} points, the table says {count}.", code="laz.chunks")
+            raise InvalidContent(f"A chunk claims to have {claimed} points, the table {count}.", code="laz.chunks")
         if head + sum(sizes) != len(body):
             raise InvalidContent(f"The layers of a chunk add up to {head + sum(sizes)} bytes, it has {len(body)}.", code="laz.broken")
 
     def pack(self, groups: Sequence[Records]) -> list[bytes]:
         """One packed chunk for each group of points (1 to `CHUNK` of them), packed side by side on all cores."""
         target = io.BytesIO()
-        with lazrs_speaks():
+        with lazrs_errors():
             writer = lazrs.ParLasZipCompressor(target, self._variable)
             writer.reserve_offset_to_chunk_table()
             writer.compress_chunks([np.ascontiguousarray(g).reshape(-1) for g in groups])
@@ -196,20 +198,20 @@ class Packing:
     def table_bytes(self, table: Sequence[tuple[int, int]]) -> bytes:
         """The table of (count, size) pairs that stands behind the chunks of a tile."""
         target = io.BytesIO()
-        with lazrs_speaks():
+        with lazrs_errors():
             lazrs.write_chunk_table(target, list(table), self._variable)
         return target.getvalue()
 
     def stream(self, source: BinaryIO, header: Header, block: int) -> Iterator[Records]:
         """The points in order, `block` at a time, for files without a table of chunks; InvalidContent where the file is cut."""
         source.seek(header.point_offset)
-        with lazrs_speaks():
+        with lazrs_errors():
             decoder = lazrs.LasZipDecompressor(source, self.source_record)
         done = 0
         while done < header.count:
             n = min(block, header.count - done)
             out = np.zeros(n * self.length, np.uint8)
-            with lazrs_speaks():
+            with lazrs_errors():
                 decoder.decompress_many(out)
             yield out.reshape(n, self.length)
             done += n

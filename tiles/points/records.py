@@ -21,7 +21,7 @@ class SplitCounts:
     """What became of the points of a file: `claimed` = `placed` + `rejected` + `lost`.
 
     `rejected` were read and have no place on the grid (`first_rejected` names one of them); `lost` are promised by the header and not
-    there, or not readable (`fault` says why). `copied` of the placed went over without being unpacked whole.
+    there, or not readable (`fault`: why). `copied` of the placed went over without being unpacked whole.
     """
 
     claimed: int = 0
@@ -34,7 +34,7 @@ class SplitCounts:
 
 
 def all_records(stream: BinaryIO, header: Header, tally: SplitCounts) -> Iterator[Records]:
-    """All points that can be read, in the order of the file; `tally` says what was promised and is missing when it ends.
+    """All points that can be read, in the order of the file; `tally` holds what was promised and is missing when it ends.
 
     Raises: InvalidContent: the packing cannot be understood at all (`laz.*`, `las.waveform`).
     """

@@ -2,7 +2,7 @@
 
 Bytes (little endian): magic `MXC1`, u32 number of points, f32 metres of one step, u32 flags (1: colours are of the source), then for
 each point i16 x, y, z steps around the middle of the cloud (east, north, up) and u8 r, g, b, intensity. Points are shuffled, so that
-any prefix is a fair sample. Where the middle lies is not in it.
+any prefix is a fair sample. Where the middle is, is not in it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tiles.arrays import Float64s
 from tiles.errors import InvalidContent
 
 MOST_POINTS = 1_000_000
@@ -31,7 +32,7 @@ _MAGIC = b"MXC1"
 class Sample:
     """Points around their middle: `xyz` (n, 3) metres, `rgbi` (n, 4) u8 or intensity alone in the last column."""
 
-    xyz: npt.NDArray[np.float64]
+    xyz: Float64s
     rgbi: npt.NDArray[np.uint8]
     is_coloured: bool
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tiles.arrays import Int64s
 from tiles.batch import Batch, Content, EncodedTile
+from tiles.cell_files import CellFiles
 from tiles.errors import InvalidContent
+from tiles.formats import Misfit
 from tiles.points.cell_finder import NOWHERE, CellFinder
 from tiles.points.crs import tile_records, wkt_record
 from tiles.points.fields import records_from
@@ -39,25 +41,32 @@ def header_as_text(header: Header) -> str:
     return base64.b64encode(header_bytes(template, template.point_offset) + evlr_bytes(template)).decode()
 
 
+def open_splitter(out_dir: Path, first: Batch, part: int) -> PointSplitter:
+    """The splitter of a layer of points (see `tiles.formats.TileFormat`); in the system of its first batch."""
+    return PointSplitter(out_dir, layer=first.layer, part=part, crs=first.crs)
+
+
 class PointSplitter:
     """Takes batches of points of one source, and gives LAZ 1.4 tiles, `out_dir/<layer>/<quadkey>-<part>.laz`.
 
     Each point goes to the one cell that holds it. `rejected` counts points that have no place on the grid. Memory stays near
-    `memory_mb`, what is more lies in `out_dir/.spill`. Batches must agree in columns and CRS.
+    `memory_mb`, what is more goes to `out_dir/.spill`. Batches must agree in columns and CRS.
     """
+
+    misfits: Sequence[Misfit] = ()  # points have no names
 
     def __init__(self, out_dir: Path, *, layer: str, part: int, crs: str, processes: int = 1, memory_mb: int = 64) -> None:
         self._out, self._layer, self._part, self._crs = out_dir, layer, part, crs
         self._finder = CellFinder(crs)
-        self._spill = out_dir / ".spill" / f"points-{layer}-{part}"
+        self._files = CellFiles(out_dir / ".spill" / f"points-{layer}-{part}")
         self._limit = memory_mb << 20
         self._waiting: dict[int, list[Rows]] = {}
         self._held = 0
-        self._cells: set[int] = set()
         self._columns: np.dtype[np.void] | None = None
         self._axes: list[Axis] = []
         self._meta: Mapping[str, str] = {}
         self.rejected = 0
+        self.unplaced = 0  # every point of a batch has coordinates
 
     def add(self, batch: Batch) -> None:
         """Take points in.
@@ -85,35 +94,26 @@ class PointSplitter:
             self._waiting.setdefault(cell, []).append(some)
             self._held += some.nbytes
         if self._held > self._limit:
-            self._write_spill()
+            self._write_out()
 
     def finish(self) -> Iterator[EncodedTile]:
         """The tiles, in Morton order."""
         if self._columns is None:
             return
-        self._write_spill()
+        self._write_out()
         form = _Form.of(self._columns, self._axes, self._meta, self._finder)
         sink = TileSink(self._out, layer=self._layer, part=self._part, template=form.template, packing=form.packing)
-        for cell in sorted(self._cells):
+        for cell in sorted(self._files.cells):
             for records in self._packs(cell, form):
                 for group, body in zip(records, form.packing.pack(records), strict=True):
                     sink.add(cell, body, len(group), Facts.of(group, form.template.point_format))
-            self._file(cell).unlink()
-        shutil.rmtree(self._spill, ignore_errors=True)
+            self._files.drop(cell)
+        self._files.close()
         yield from sink.finish(self._finder)
 
-    def _file(self, cell: int) -> Path:
-        return self._spill / str(cell)
-
-    def _write_spill(self) -> None:
-        if not self._cells:
-            shutil.rmtree(self._spill, ignore_errors=True)  # of an attempt that was ended
-        self._spill.mkdir(parents=True, exist_ok=True)
+    def _write_out(self) -> None:
         for cell, pieces in self._waiting.items():
-            with self._file(cell).open("ab") as stream:
-                for rows in pieces:
-                    stream.write(rows.tobytes())
-        self._cells.update(self._waiting)
+            self._files.append(cell, (rows.tobytes() for rows in pieces))
         self._waiting.clear()
         self._held = 0
 
@@ -121,7 +121,7 @@ class PointSplitter:
         """Chunks of records of a cell, some at a time, so that all cores have one."""
         assert self._columns is not None  # noqa: S101 - finish has asked
         length = self._columns.itemsize
-        with self._file(cell).open("rb") as stream:
+        with self._files.open(cell) as stream:
             while True:
                 some: list[Records] = []
                 for _ in range(_GROUPS):
@@ -177,7 +177,7 @@ def _rows(table: pa.Table) -> Rows:
     return rows
 
 
-def _by_cell(rows: Rows, cells: NDArray[np.int64]) -> Iterator[tuple[int, Rows]]:
+def _by_cell(rows: Rows, cells: Int64s) -> Iterator[tuple[int, Rows]]:
     order = np.argsort(cells, kind="stable")
     ordered = cells[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]).tolist()

@@ -9,28 +9,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tiles.arrays import Float64s, Int64s
 from tiles.batch import EncodedTile, Quantities
+from tiles.box import Box
+from tiles.formats import LAZ
 from tiles.grid import grid
 from tiles.points.cell_finder import CellFinder
 from tiles.points.header import Header, evlr_bytes, header_bytes
 from tiles.points.laz import CHUNK, Packing, Records
 
-MEDIA_TYPE = "application/vnd.laszip"
-
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a tile's header has to say about some points: least and greatest X, Y, Z as integers, and how many of each return number."""
+    """What a tile's header states about some points: least and greatest X, Y, Z as integers, and how many of each return number."""
 
-    low: NDArray[np.int64]
-    high: NDArray[np.int64]
-    by_return: NDArray[np.int64]
+    low: Int64s
+    high: Int64s
+    by_return: Int64s
 
     @staticmethod
     def of(records: Records, point_format: int) -> Facts:
-        """The facts of points; return number 0 (not said) is not counted, as LAS has no place for it."""
+        """The facts of points; return number 0 (not stated) is not counted, as LAS has no place for it."""
         xyz = np.ascontiguousarray(records[:, :12].copy().view("<i4").T)  # least along an axis of three is ten times slower
         returns = np.bincount(records[:, 14] & (15 if point_format >= 6 else 7), minlength=16)[1:16]
         return Facts(xyz.min(axis=1).astype(np.int64), xyz.max(axis=1).astype(np.int64), returns.astype(np.int64))
@@ -60,7 +60,7 @@ class TileSink:
         """Append one packed chunk of `count` points to the tile of `cell`."""
         tile = self._tiles.get(cell)
         if tile is None:
-            path = self._out / self._layer / f"{grid.quadkey(cell)}-{self._part}.laz"
+            path = self._out / LAZ.path(self._layer, grid.quadkey(cell), self._part)
             tile = self._tiles[cell] = _Tile(path, facts)
             path.write_bytes(self._head + struct.pack("<q", -1) + body)
         else:
@@ -97,23 +97,23 @@ class TileSink:
         size = tile.path.stat().st_size
         # No `ms`: a scanner sees several cells at the same instant, so recorded time cannot be divided among them and still add up.
         return EncodedTile(
-            self._layer, cell, self._part, tile.path.relative_to(self._out).as_posix(), digest, size, MEDIA_TYPE,
+            self._layer, cell, self._part, tile.path.relative_to(self._out).as_posix(), digest, size, LAZ.media_type,
             Quantities(points=points, bytes=size), _box(cell, low, high, finder),
         )  # fmt: skip
 
 
-def _box(cell: int, low: NDArray[np.float64], high: NDArray[np.float64], finder: CellFinder) -> tuple[float, float, float, float]:
-    """West, south, east, north of the points, in degrees, inside the cell; the cell itself where only it is sure."""
-    west, south, east, north = grid.bounds(cell)
+def _box(cell: int, low: Float64s, high: Float64s, finder: CellFinder) -> Box:
+    """The box of the points, inside the cell; that of the cell itself where only it is sure."""
+    whole = grid.bounds(cell)
     if finder.geocentric:
-        return west, south, east, north
+        return whole
     along = np.linspace(0.0, 1.0, 5)
     u, v = (g.ravel() for g in np.meshgrid(along, along))
     lon, lat = finder.lonlat(low[0] + u * (high[0] - low[0]), low[1] + v * (high[1] - low[1]))
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
-        return west, south, east, north
-    lon, lat = np.clip(lon, west, east), np.clip(lat, south, north)
-    return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+        return whole
+    lon, lat = np.clip(lon, whole.west, whole.east), np.clip(lat, whole.south, whole.north)
+    return Box(float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max()))
 
 
 class Waiting:

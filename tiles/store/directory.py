@@ -144,7 +144,7 @@ class DirectoryStore:
         return self._presign("GET", Area.DATA, key, expires_s, parameters, {"x-mapex-holder": holder} if holder is not None else {})
 
     def presign_part(self, key: str, upload_id: str, number: int, *, size: int, sha256: str, expires_s: int) -> SignedRequest:
-        """See `ObjectStore.presign_part`; the length is bound too, but no client has to be told to send it."""
+        """See `ObjectStore.presign_part`; the length is bound too, but clients send it anyway."""
         _check_number(number)
         bound = {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode()}
         parameters = {"partNumber": str(number), "uploadId": upload_id}

@@ -28,7 +28,7 @@ _WALK = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class SafeFolder:
-    """Files below `root` by lists of segments (already checked by `store_key.segments_of`)."""
+    """Files below `root` by lists of segments (already checked by `keys.segments_of`)."""
 
     root: Path
 
@@ -44,7 +44,7 @@ class SafeFolder:
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn what the operating system says into errors of the store. `FileNotFoundError` passes: the caller knows what is missing."""
+        """Turn errors of the operating system into errors of the store. `FileNotFoundError` passes: the caller knows what is missing."""
         try:
             yield
         except (StoreError, FileNotFoundError):
@@ -79,7 +79,7 @@ class SafeFolder:
             os.close(at)
 
     def open(self, segments: Sequence[str]) -> BinaryIO:
-        """The file at `segments`, for reading. Raises FileNotFoundError, also for what is no plain file or lies behind a link."""
+        """The file at `segments`, for reading. Raises FileNotFoundError, also for what is no plain file or is behind a link."""
         with self.errors():
             try:
                 with self.folder(segments[:-1]) as at:

@@ -118,7 +118,7 @@ class MinioStore:
                 etags.append(self._client._upload_part(bucket, key, piece, None, upload_id, len(etags) + 1))
             self._join(bucket, key, upload_id, list(enumerate(etags, 1)), {"If-None-Match": "*"})
         except BaseException:
-            with contextlib.suppress(Exception):  # the error that is under way says more than a failed clean-up
+            with contextlib.suppress(Exception):  # the error that is under way matters more than a failed clean-up
                 self._client._abort_multipart_upload(bucket, key, upload_id)
             raise
 
@@ -205,7 +205,7 @@ class MinioStore:
         return SignedRequest("GET", self._presign("GET", Area.DATA, key, self._keys, expires_s, parameters, headers), headers)
 
     def presign_part(self, key: str, upload_id: str, number: int, *, size: int, sha256: str, expires_s: int) -> SignedRequest:
-        """See `ObjectStore.presign_part`; the length is bound too, but no client has to be told to send it."""
+        """See `ObjectStore.presign_part`; the length is bound too, but clients send it anyway."""
         if not 1 <= number <= 10_000:
             raise InvalidContent(f"A part has a number from 1 to 10000, not {number}.", code="store.part")
         bound = {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode()}

@@ -76,7 +76,7 @@ def answer(status: int, code: str, message: str, details: dict[str, Any], header
     elif status == 401 and request.method == "GET":  # noqa: PLR2004
         return cast(Response, redirect(url_for("security.login", next=request.full_path.rstrip("?"))))
     else:
-        response = Response(render_template("error.html", status=status, code=code, message=message, details=details))
+        response = Response(render_template("base/error.html", status=status, code=code, message=message, details=details))
     response.status_code = status
     response.headers.extend(headers or {})
     if status == 401:  # noqa: PLR2004

@@ -18,9 +18,11 @@ from werkzeug.routing import IntegerConverter
 from mapex.errors import Invalid
 from mapex.exchange import Exchange
 from mapex.times import ns_from_iso
+from tiles.arrays import UInt64s
+from tiles.box import Box
 from tiles.grid import grid
-from tiles.grid.grid import UInt64s
-from tiles.grid.region import Cover, Region
+from tiles.grid.cover import Cover
+from tiles.grid.region import Region
 
 MOST_QUADKEYS = 400_000
 WHOLE = Range(0, 2**53 - 1)
@@ -159,13 +161,12 @@ def words(text: str) -> list[str] | None:
 Slug = validate.Regexp(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
 
 
-def box_of(text: str) -> tuple[float, float, float, float]:
+def box_of(text: str) -> Box:
     """The box `W,S,E,N` in degrees.
 
     Raises: Invalid: it is not four numbers.
     """
     try:
-        west, south, east, north = (float(word) for word in text.split(","))
+        return Box.from_text(text)
     except ValueError as error:
         raise Invalid("bbox.malformed", f"bbox is W,S,E,N: four numbers in degrees, not {text[:80]!r}", bbox=text[:80]) from error
-    return west, south, east, north

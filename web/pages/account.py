@@ -37,7 +37,7 @@ def account() -> str:
     named = permits.all_permits(ex, by) if by.role == "member" else []
     member = by.role == "member"
     return render_template(
-        "account.html",
+        "account/account.html",
         by=by,
         person=current_person(),
         org=participants.get_org(ex, by.org_slug) if member else None,
@@ -79,14 +79,14 @@ def log() -> str:
         "actions": [str(action) for action in Action],
         "purposes": vocabulary.PURPOSES,
     }
-    return render_template("_log.html" if request.headers.get("HX-Request") else "log.html", **values)
+    return render_template("account/_log.html" if request.headers.get("HX-Request") else "account/log.html", **values)
 
 
 @blueprint.get("/invite/<secret>")
 @policy("public")
 def invitation(secret: str) -> str:
     """The page behind an invitation: name and password."""
-    return render_template("invite.html", found=invitations.look(exchange(), secret), name="", refusal=None)
+    return render_template("public/invite.html", found=invitations.look(exchange(), secret), name="", refusal=None)
 
 
 @blueprint.post("/invite/<secret>")
@@ -101,7 +101,7 @@ def redeem(secret: str) -> Response | tuple[str, int]:
     except MapexError as refusal:
         if refusal.code == "invitation.unknown":
             raise
-        return render_template("invite.html", found=found, name=name, refusal=refusal), 422
+        return render_template("public/invite.html", found=found, name=name, refusal=refusal), 422
     sign_in(person)
     return redirect("/explore")
 

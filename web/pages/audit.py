@@ -65,7 +65,7 @@ def event(seq: int) -> str:
     code = told.get("class", "")
     page = {"entry": {"seq": seq, "payload": found.payload, "salt": found.salt, "commitment": found.commitment}}
     return render_template(
-        "audit_entry.html",
+        "audit/entry.html",
         entry=found,
         told=told,
         permit=permit_words(under, ex.now()) if under else None,
@@ -101,9 +101,9 @@ def _page(fixed: dict[str, str], **about: Any) -> str | tuple[str, int]:
     }
     status = 422 if refusal else 200
     if request.headers.get("HX-Request"):
-        return render_template("_audit.html", **values), status
+        return render_template("audit/_audit.html", **values), status
     page = {"who": current_actor().email, "area": about.get("area"), "box": about.get("box"), "hasVendor": static_files.has_vendor()}
-    return render_template("audit.html", **values, page=page, actions=[str(action) for action in Action], fields=FIELDS), status
+    return render_template("audit/audit.html", **values, page=page, actions=[str(action) for action in Action], fields=FIELDS), status
 
 
 def _asked(given: str, fixed: dict[str, str]) -> Asked:

@@ -48,7 +48,7 @@ def quote(quote_id: str) -> str:
         "cells": [] if found.request["region"] else _quadkeys(found),
     }
     return render_template(
-        "quote.html",
+        "buy/quote.html",
         page=page,
         held=found,
         quote=document,
@@ -72,7 +72,7 @@ def order_list() -> str:
     chosen = {name: request.args[name] for name in FILTERS if request.args.get(name)}
     outdated = updates.counts(ex, by, [one.id for one in page.orders])
     return render_template(
-        "orders.html",
+        "buy/orders.html",
         page={"outdated": list(outdated)},
         orders=page.orders,
         tiles={one.id: tiles_of(one) for one in page.orders},
@@ -107,7 +107,7 @@ def order(order_id: str) -> str:
     newer = updates.of_order(ex, by, order_id)
     named = named_users.of_order(ex, by, order_id)
     return render_template(
-        "order.html",
+        "buy/order.html",
         page={"order": found.id, "purpose": found.purpose},
         order=found,
         layers=by_layer(document),
@@ -130,7 +130,7 @@ def receipt(order_id: str) -> str:
     found = orders.get(ex, by, order_id)
     document = [estimate.line_document(line) for line in found.lines]
     names = {slug: participants.get_org(ex, slug).name for slug in sorted({by.org_slug, *(line.org for line in found.lines)})}
-    return render_template("receipt.html", order=found, layers=by_layer(document), names=names, buyer=by.org_slug)
+    return render_template("buy/receipt.html", order=found, layers=by_layer(document), names=names, buyer=by.org_slug)
 
 
 @blueprint.get("/orders/<order_id>/manifest.json")

@@ -27,4 +27,4 @@ def dataset(org: str, slug: str) -> str:
         "tiles": f"/map/coverage/{org}/{slug}/{{z}}/{{x}}/{{y}}.mvt",
         "hasVendor": static_files.has_vendor(),
     }
-    return render_template("dataset.html", product=found, kinds=kinds, page=page, licence=vocabulary.licence_words(found.licence))
+    return render_template("buy/dataset.html", product=found, kinds=kinds, page=page, licence=vocabulary.licence_words(found.licence))

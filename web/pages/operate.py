@@ -27,7 +27,7 @@ def organisations() -> str:
     """Numbers of the whole exchange, and its organisations."""
     ex, by = exchange(), current_actor()
     return render_template(
-        "operate.html",
+        "operate/operate.html",
         here="organisations",
         numbers=overview.overview(ex, by),
         orgs=participants.orgs(ex),
@@ -41,7 +41,7 @@ def persons() -> str:
     """All persons, and invitations that are open."""
     ex, by = exchange(), current_actor()
     return render_template(
-        "operate_persons.html",
+        "operate/persons.html",
         here="persons",
         persons=participants.persons(ex, by),
         orgs=participants.orgs(ex),
@@ -56,7 +56,7 @@ def wallets() -> str:
     """Prepaid money: balances, a payment to be booked, and those booked last."""
     ex, by = exchange(), current_actor()
     return render_template(
-        "operate_wallets.html",
+        "operate/wallets.html",
         here="wallets",
         orgs=participants.orgs(ex),
         balances=overview.balances(ex, by),
@@ -72,7 +72,7 @@ def permit_list() -> str:
     ex, by = exchange(), current_actor()
     found = permits.all_permits(ex, by)
     return render_template(
-        "operate_permits.html",
+        "operate/permits.html",
         here="permits",
         permits=[permit_words(one, ex.now()) for one in found],
         orgs=participants.orgs(ex),

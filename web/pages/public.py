@@ -102,7 +102,7 @@ def start() -> Response | str:
     """What this is, for those who are not signed in; the map for those who are."""
     if current_person() is not None:
         return redirect("/explore")  # type: ignore[return-value]
-    return render_template("start.html")
+    return render_template("public/start.html")
 
 
 @blueprint.get("/explore")
@@ -119,7 +119,7 @@ def explore() -> str:
         "kinds": kinds,
         "hasVendor": static_files.has_vendor(),
     }
-    return render_template("explore.html", kinds=kinds, page=page)
+    return render_template("buy/explore.html", kinds=kinds, page=page)
 
 
 @blueprint.get("/logout")
@@ -128,14 +128,14 @@ def logout() -> Response | str:
     """A link or a bookmark signs nobody out: it asks."""
     if current_person() is None:
         return redirect("/")  # type: ignore[return-value]
-    return render_template("logout.html")
+    return render_template("public/logout.html")
 
 
 @blueprint.get("/docs")
 @policy("public")
 def docs() -> str:
     """The API, shown from openapi.json."""
-    return render_template("docs.html")
+    return render_template("account/docs.html")
 
 
 @blueprint.get("/about/licences")
@@ -143,7 +143,7 @@ def docs() -> str:
 def licences() -> str:
     """Licences of data and of the software in the pages."""
     return render_template(
-        "licences.html", licences=[vocabulary.licence_words(code) for code in LICENCES], software=static_files.licences()
+        "public/licences.html", licences=[vocabulary.licence_words(code) for code in LICENCES], software=static_files.licences()
     )
 
 
@@ -151,4 +151,4 @@ def licences() -> str:
 @policy("public")
 def shortcuts() -> str:
     """The keys of the map and of the cloud viewer."""
-    return render_template("shortcuts.html")
+    return render_template("account/shortcuts.html")

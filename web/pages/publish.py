@@ -11,6 +11,7 @@ from mapex.catalogue import datasets, differences
 from mapex.offers import offers, recalls
 from mapex.rules.licences import LICENCES, HandlingClass
 from mapex.rules.pricing import MAIN_UNIT, UNITS, Unit, quantity_of
+from tiles.box import Box
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.words import vocabulary
@@ -28,7 +29,7 @@ def publish(slug: str, number: int) -> str:
     dataset = datasets.get_dataset(ex, by, ref)
     before = offers.latest(ex, by, slug)
     return render_template(
-        "publish.html",
+        "sell/publish.html",
         page={"dataset": slug, "version": number},
         dataset=dataset,
         version=found.version,
@@ -63,9 +64,9 @@ def _units(layers: Any) -> list[dict[str, Any]]:
 
 def _view(layers: Any) -> str:
     """The map's address of where the layers lie: `zoom/lat/lon`, or nothing where that is not known."""
-    boxes = [layer.about["box"] for layer in layers if layer.about.get("box")]
-    if not boxes:
+    box = Box.around(Box(*layer.about["box"]) for layer in layers if layer.about.get("box"))
+    if box is None:
         return ""
-    west, south, east, north = (pick(box[i] for box in boxes) for i, pick in enumerate((min, min, max, max)))
-    zoom = min(16.0, max(5.0, math.log2(360 / max(east - west, (north - south) * 1.6, 1e-6))))
-    return f"{zoom:.2f}/{(south + north) / 2:.5f}/{(west + east) / 2:.5f}"
+    lon, lat = box.centre
+    zoom = min(16.0, max(5.0, math.log2(360 / max(box.width, box.height * 1.6, 1e-6))))
+    return f"{zoom:.2f}/{lat:.5f}/{lon:.5f}"

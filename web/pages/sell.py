@@ -32,7 +32,7 @@ def sell() -> str:
     this_month = kst_month(ex.now())
     current = [one for one in months if one.month == this_month]
     return render_template(
-        "sell.html",
+        "sell/sell.html",
         datasets=own,
         newest=newest,
         wallet=ledger.wallet(ex, by, limit=10),
@@ -50,7 +50,7 @@ def new() -> str:
     slug = request.args.get("dataset", "")
     known = datasets.get_dataset(exchange(), current_actor(), f"{current_actor().org_slug}/{slug}") if slug else None
     classes = [(str(code), vocabulary.label(vocabulary.CLASSES, code), vocabulary.class_line(code)) for code in HandlingClass]
-    return render_template("upload.html", dataset=known, classes=classes, page={"limit": exchange().settings.max_upload_bytes})
+    return render_template("sell/upload.html", dataset=known, classes=classes, page={"limit": exchange().settings.max_upload_bytes})
 
 
 @blueprint.get("/sell/<slug>/<int:number>")
@@ -58,14 +58,14 @@ def new() -> str:
 def version(slug: str, number: int) -> str:
     """One version: progress, layers, findings on a map, price and publication."""
     values = _version(slug, number)
-    return render_template("version.html", page={"dataset": slug, "version": number}, **values)
+    return render_template("sell/version.html", page={"dataset": slug, "version": number}, **values)
 
 
 @blueprint.get("/sell/<slug>/<int:number>/state")
 @policy("own")
 def version_state(slug: str, number: int) -> str:
     """The part of the version's page that changes while it is checked; asks again by itself until it is done."""
-    return render_template("_version.html", **_version(slug, number))
+    return render_template("sell/_version.html", **_version(slug, number))
 
 
 def _version(slug: str, number: int) -> dict[str, Any]:

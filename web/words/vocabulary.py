@@ -15,6 +15,8 @@ from flask_babel import lazy_gettext, ngettext
 from mapex.rules.licence_texts import TEXTS
 from mapex.rules.licences import CLASS_LINES, LICENCES, HandlingClass
 from mapex.times import KST, NS, ns_from_iso
+from tiles.batch import LayerKind
+from tiles.formats import of_kind
 from web.words.errors import ERRORS
 from web.words.language import language
 
@@ -25,8 +27,10 @@ KINDS = {
     "recording": lazy_gettext("Drive recording"),
     "photos": lazy_gettext("Photos"),
 }
-FORMATS = {"hdmap": "GeoParquet", "sidewalk": "GeoParquet", "pointcloud": "LAZ", "recording": "MCAP", "photos": "JPEG (tar)"}
-"""In what the tiles of each kind come: names that are the same in every language."""
+FORMAT_NAMES = {"geoparquet": "GeoParquet", "laz": "LAZ", "mcap": "MCAP", "photo_tar": "JPEG (tar)"}
+"""Names of the tile formats (`tiles.formats`): the same in every language."""
+FORMATS = {str(kind): FORMAT_NAMES[of_kind(kind).name] for kind in LayerKind}
+"""In what the tiles of each kind come."""
 COLOURS = {
     "available": lazy_gettext("Available"),
     "fresh": lazy_gettext("Fresh"),

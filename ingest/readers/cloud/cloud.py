@@ -17,6 +17,7 @@ from ingest.placing.resolve import NULL_ISLAND_DEG, lonlat, resolve, transformer
 from ingest.reader import Placed, Placement, Source
 from mapex.errors import Invalid
 from tiles.batch import Batch, Content, LayerKind
+from tiles.box import Box
 
 LAYER = "points"
 ROWS = 100_000
@@ -120,8 +121,8 @@ def settle(crs: CRS | None, given: Placement, sample: tuple[Floats, Floats, Floa
     return resolve(None, replace(given, crs=None, origin=None), note=why), [found]
 
 
-def box(crs: str | None, low: Floats, high: Floats) -> tuple[float, float, float, float] | None:
-    """(west, south, east, north) in degrees of points between `low` and `high` (x, y, z) in `crs`; None without a place."""
+def box(crs: str | None, low: Floats, high: Floats) -> Box | None:
+    """The box of points between `low` and `high` (x, y, z) in `crs`; None without a place."""
     if crs is None or not (np.isfinite(low).all() and np.isfinite(high).all()):
         return None
     u, v = (g.ravel() for g in np.meshgrid(np.linspace(0, 1, 9), np.linspace(0, 1, 9)))
@@ -132,8 +133,8 @@ def box(crs: str | None, low: Floats, high: Floats) -> tuple[float, float, float
         lon, lat = lonlat(x, y, crs)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         return None
-    west, east, south, north = float(np.min(lon)), float(np.max(lon)), float(np.min(lat)), float(np.max(lat))
-    return (west, south, east, north) if west >= -180 and east <= 180 and south >= -90 and north <= 90 else None
+    found = Box(float(np.min(lon)), float(np.min(lat)), float(np.max(lon)), float(np.max(lat)))
+    return found if found.is_on_earth else None
 
 
 def local_axes(placed: Placed, file: str) -> list[Finding]:

@@ -16,12 +16,12 @@ from ingest.reader import Placed, Placement, Source, Survey
 from ingest.readers.cloud.cloud import LAYER, Cloud, Columns, Floats, box, file_of, local_axes, settle
 from tiles.batch import Batch, Content, LayerKind
 from tiles.errors import InvalidContent
-from tiles.points.codec import LAS_HEADER, SplitCounts, header_as_text
 from tiles.points.crs import file_crs
 from tiles.points.fields import columns_of, point_format
 from tiles.points.header import Header, read_header
 from tiles.points.laz import Packing
-from tiles.points.records import all_records
+from tiles.points.records import SplitCounts, all_records
+from tiles.points.splitter import LAS_HEADER, header_as_text
 
 _ENDINGS = (".las", ".laz")
 _SAMPLE = 1000

@@ -21,7 +21,7 @@ from ingest.readers.cloud.cloud import LAYER, ROWS, Cloud, Columns, box, file_of
 from ingest.readers.cloud.text import lines_of, table_of
 from tiles.batch import Batch, Content, LayerKind
 from tiles.errors import InvalidContent
-from tiles.points.codec import COORDINATES
+from tiles.points.splitter import COORDINATES
 
 _HEAD_BYTES = 64 * 1024
 _MOST_PROPERTIES = 256

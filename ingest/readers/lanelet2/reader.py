@@ -29,6 +29,7 @@ from ingest.readers.lanelet2.kinds import kind_of
 from ingest.readers.lanelet2.osm_xml import Document, Element
 from mapex.errors import Invalid
 from tiles.batch import Batch, Content, Kind, LayerKind
+from tiles.box import Box
 
 BATCH = 20_000
 _SURVEYED = 300_000
@@ -63,9 +64,9 @@ class Head:
         return "Lanelet2 debug file without relations" if not self.relations else "OSM file without lanelets"
 
     @property
-    def box(self) -> tuple[float, float, float, float] | None:
-        """(west, south, east, north) of the nodes seen."""
-        return (self.west, self.south, self.east, self.north) if self.with_degrees else None
+    def box(self) -> Box | None:
+        """The box of the nodes seen."""
+        return Box(self.west, self.south, self.east, self.north) if self.with_degrees else None
 
 
 class Lanelet2:

@@ -13,6 +13,7 @@ from ingest.findings import Finding, error, info, warning
 from ingest.reader import Known, Placed, Placement, Source, Survey
 from ingest.readers.recordings.exif import EXIF_IFD, GPS_IFD, Taken, taken
 from tiles.batch import Batch, Content, LayerKind
+from tiles.box import Box
 
 LARGEST = 64 << 20
 """Bytes of one photo."""
@@ -60,7 +61,7 @@ class Photos:
             text = f"{source.name}: no photo says where it was taken (EXIF or XMP GPS)."
             fix = "Upload the originals (messengers and editors strip the position), or give --origin LON,LAT."
             findings = (error("crs.none", text, fix, file=source.name, layer=self.layer),)
-        box = (west, south, east, north) if seen else None
+        box = Box(west, south, east, north) if seen else None
         return Survey(self.format, (self.layer,), len(source.files), placed, box, findings)
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:

@@ -30,6 +30,7 @@ from ingest.readers.vector.kinds import is_ngii
 from ingest.readers.vector.layer import BATCH_ROWS, Layer
 from mapex.errors import Invalid
 from tiles.batch import Batch, Content, LayerKind
+from tiles.box import Box
 
 __all__ = ["FlatGeobuf", "GeoJson", "GeoPackage", "GeoParquet", "Shapefile"]
 
@@ -78,9 +79,8 @@ class _Gdal:
             text = f"The layers lie in {len(names)} coordinate systems ({', '.join(n[:24] for n in names)}); each was placed by its own."
             found.append(warning("crs.several", text, "Nothing to do if the box is right.", file=source.name))
         boxes = [b for part in parts if (b := resolve.box_of(part.box, self._crs(part, placed))) is not None]
-        box = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)) if boxes else None
         claimed = sum(part.rows or 0 for part in parts)
-        return Survey(self.format, tuple(part.name for part in parts), claimed, placed, box, tuple(found))
+        return Survey(self.format, tuple(part.name for part in parts), claimed, placed, Box.around(boxes), tuple(found))
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All layers, one after another."""

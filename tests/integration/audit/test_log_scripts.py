@@ -12,7 +12,7 @@ import pytest
 import web
 from tests.support.processes import node
 
-PROOF = Path(web.__file__).parent / "static" / "js" / "proof.js"
+PROOF = Path(web.__file__).parent / "static" / "js" / "audit" / "proof.js"
 PROVE = """
 import { readFileSync } from "node:fs";
 const { prove } = await import(process.argv[1]);

@@ -24,7 +24,8 @@ from tests.support.market import EVERYWHERE, RATES, SEOUL, a_draft, a_layer, a_m
 from tiles.batch import LayerKind, Quantities
 from tiles.grid import grid
 from tiles.grid.cover import Cover
-from tiles.grid.region import Region, cover
+from tiles.grid.region import Region
+from tiles.grid.scan import cover
 
 
 def counts(ex: Exchange) -> dict[str, int]:
@@ -58,7 +59,7 @@ def test_estimate_of_a_part_counts_only_its_tiles(exchange: Exchange) -> None:
 def test_estimate_of_a_polygon_and_of_its_cells_is_the_same(exchange: Exchange) -> None:
     market = a_market(exchange)
     region = Region.from_bbox(126.9, 37.5, 127.1, 37.6)
-    from tiles.grid.region import cover
+    from tiles.grid.scan import cover
 
     by_region = estimates.estimate(exchange, market.buyer, of_area(region))
     by_cells = estimates.estimate(exchange, market.buyer, of_area(cover(region)))
@@ -143,7 +144,7 @@ def test_a_permit_for_half_of_the_area_prices_half_and_refuses_half(exchange: Ex
     cells = block()
     market = a_market(exchange, layers=[a_layer(cells, name="photos", handling_class="original", kind=LayerKind.PHOTOS)])
     west = Region.from_bbox(126.0, 37.0, 127.0, 38.0)
-    from tiles.grid.region import cover
+    from tiles.grid.scan import cover
 
     inside = int(cover(west).contains(area(cells).cells()).sum())
     a_permit(exchange, area=west.geojson)

@@ -15,11 +15,13 @@ from mapex.rights import permit_check, permits
 from mapex.rights.permit import Permit
 from mapex.rights.permit_check import Decision, Use
 from tests.support.exchange import DAY_ONE, Clock, a_permit, a_person, an_org, square
+from tiles.arrays import UInt64s
+from tiles.box import Box
 from tiles.errors import InvalidRegion
 from tiles.grid import grid
-from tiles.grid.cover import Cover, cover
-from tiles.grid.grid import UInt64s
+from tiles.grid.cover import Cover
 from tiles.grid.region import Region
+from tiles.grid.scan import cover
 
 INSIDE = grid.cells_at([127.0], [37.5])
 OUTSIDE = grid.cells_at([129.0], [35.1])
@@ -232,7 +234,11 @@ def test_permits_are_found_by_the_box_that_their_area_meets(exchange: Exchange) 
     org = an_org(exchange)
     for number, lon in (("KR-SEOUL", 127.0), ("KR-BUSAN", 129.0)):
         a_permit(exchange, org.slug, number=number, area=around(lon, 37.0))
-    assert [p.number for p in permits.all_permits(exchange, box=(126.99, 36.99, 127.01, 37.01))] == ["KR-SEOUL"]
+    assert [p.number for p in permits.all_permits(exchange, box=Box(126.99, 36.99, 127.01, 37.01))] == ["KR-SEOUL"]
     # The corner of the box of the diamond: its box is hit, its area is not.
-    assert permits.all_permits(exchange, box=(127.09, 37.09, 127.1, 37.1)) == []
-    assert len(permits.all_permits(exchange, box=(126.0, 36.0, 130.0, 38.0))) == 2
+    assert permits.all_permits(exchange, box=Box(127.09, 37.09, 127.1, 37.1)) == []
+    assert len(permits.all_permits(exchange, box=Box(126.0, 36.0, 130.0, 38.0))) == 2
+    a_permit(exchange, org.slug, number="KR-GUMI", area=around(128.3, 36.1))  # entered after the index was made
+    assert [p.number for p in permits.all_permits(exchange, box=Box(128.0, 36.0, 130.0, 38.0))] == ["KR-BUSAN", "KR-GUMI"]
+    assert len(permits.all_permits(exchange, a_person(exchange, org), box=Box(126.0, 36.0, 130.0, 38.0))) == 3
+    assert permits.all_permits(exchange, a_person(exchange, an_org(exchange)), box=Box(126.0, 36.0, 130.0, 38.0)) == []

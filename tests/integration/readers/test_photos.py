@@ -20,8 +20,9 @@ from ingest.readers.choose import reader_for
 from ingest.readers.recordings.photos import Photos
 from tiles.batch import Batch, EncodedTile
 from tiles.errors import InvalidContent
-from tiles.frames.codec import FrameSplitter, verify
+from tiles.frames.splitter import FrameSplitter
 from tiles.grid import grid
+from tiles.recount import verify
 
 
 def rational(value: float) -> tuple[int, int]:

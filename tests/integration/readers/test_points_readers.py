@@ -21,7 +21,8 @@ from mapex.errors import Invalid
 from tests.support.clouds import a_las, a_pcd, a_ply, sorted_records, tile_paths
 from tiles.batch import Batch
 from tiles.errors import InvalidContent
-from tiles.points.codec import PointSplitter, verify
+from tiles.points.splitter import PointSplitter
+from tiles.recount import verify
 
 Columns = dict[str, np.ndarray[Any, Any]]
 NOTHING = Placement()

@@ -25,9 +25,10 @@ from ingest.reader import Known, Placed, Placement, Source, Survey
 from ingest.readers.recordings.mcap import Mcap
 from tiles.batch import Batch, EncodedTile, Quantities
 from tiles.errors import InvalidContent
-from tiles.frames.codec import FrameSplitter, verify
+from tiles.frames.splitter import FrameSplitter
 from tiles.frames.track import NAME
 from tiles.grid import grid
+from tiles.recount import verify
 
 FIX = ("sensor_msgs/msg/NavSatFix", "ros2msg", b"std_msgs/Header header\nNavSatStatus status\nfloat64 latitude\n")
 IMAGE = ("sensor_msgs/msg/CompressedImage", "ros2msg", b"std_msgs/Header header\nstring format\nuint8[] data\n")

@@ -18,7 +18,7 @@ from shapely.geometry import LineString, box
 import web
 from tests.support.processes import node
 
-SCRIPTS = Path(web.__file__).parent / "static" / "js" / "sniff"
+SCRIPTS = Path(web.__file__).parent / "static" / "js" / "upload" / "sniff"
 SNIFF = """
 import { openAsBlob, existsSync } from "node:fs";
 const { sniff } = await import(process.argv[1]);

@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from tests.support.features import a_batch, place, random_shapes
-from tiles import formats
+from tiles import recount
 from tiles.errors import InvalidContent
 from tiles.features import codec as features_codec
 from tiles.features.splitter import FeatureSplitter
@@ -43,8 +43,8 @@ def put(table, name, values):
 
 
 def test_an_honest_tile_passes(stored):
-    formats.verify(*stored)
-    formats.verify(*rewritten(stored, lambda table: table))
+    recount.verify(*stored)
+    recount.verify(*rewritten(stored, lambda table: table))
 
 
 @pytest.mark.parametrize("name", ["lane_mm", "footway_mm", "signs", "crossings", "features", "points", "frames", "ms", "bytes"])
@@ -52,7 +52,7 @@ def test_a_record_that_claims_more_is_refused(stored, name):
     path, tile = stored
     quantities = dataclasses.replace(tile.quantities, **{name: getattr(tile.quantities, name) + 1})
     with pytest.raises(InvalidContent):
-        formats.verify(path, dataclasses.replace(tile, quantities=quantities))
+        recount.verify(path, dataclasses.replace(tile, quantities=quantities))
 
 
 def test_other_bytes_than_promised_are_refused(stored):
@@ -61,13 +61,13 @@ def test_other_bytes_than_promised_are_refused(stored):
     body[20] ^= 1
     path.write_bytes(body)
     with pytest.raises(InvalidContent, match="sha256"):
-        formats.verify(path, tile)
+        recount.verify(path, tile)
     path.write_bytes(body[:-5])
     with pytest.raises(InvalidContent, match="bytes"):
-        formats.verify(path, tile)
+        recount.verify(path, tile)
     path.unlink()
     with pytest.raises(InvalidContent, match="not written"):
-        formats.verify(path, tile)
+        recount.verify(path, tile)
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_other_bytes_than_promised_are_refused(stored):
 )
 def test_rows_that_lie_are_refused_although_the_hash_fits(stored, change, why):
     with pytest.raises(InvalidContent, match=why):
-        formats.verify(*rewritten(stored, change))
+        recount.verify(*rewritten(stored, change))
 
 
 def test_a_wrong_box_cell_or_media_type_is_refused(stored):
     path, tile = stored
     for other in ({"bbox": (0.0, 0.0, 1.0, 1.0)}, {"cell": tile.cell + 1}, {"media_type": "text/plain"}):
         with pytest.raises(InvalidContent):
-            formats.verify(path, dataclasses.replace(tile, **other))
+            recount.verify(path, dataclasses.replace(tile, **other))
 
 
 def test_what_is_no_parquet_is_refused(stored):
@@ -107,7 +107,7 @@ def test_what_is_no_parquet_is_refused(stored):
         tile, size=len(body), sha256=hashlib.sha256(body).hexdigest(), quantities=dataclasses.replace(tile.quantities, bytes=len(body))
     )
     with pytest.raises(InvalidContent, match="Parquet"):
-        formats.verify(path, lie)
+        recount.verify(path, lie)
 
 
 def test_many_tiles_are_verified_together_and_each_fault_finds_its_tile(tmp_path):
@@ -120,7 +120,7 @@ def test_many_tiles_are_verified_together_and_each_fault_finds_its_tile(tmp_path
     (tmp_path / tiles[11].path).write_bytes(body := b"PAR1 and nothing else")
     quantities = dataclasses.replace(tiles[11].quantities, bytes=len(body))
     claimed[11] = dataclasses.replace(claimed[11], size=len(body), sha256=hashlib.sha256(body).hexdigest(), quantities=quantities)
-    found = list(formats.verify_each((tmp_path / tile.path, tile) for tile in claimed))
+    found = list(recount.verify_each((tmp_path / tile.path, tile) for tile in claimed))
     assert [tile for tile, _ in found] == claimed
     assert [k for k, (_, fault) in enumerate(found) if fault is not None] == [3, 5, 6, 9, 11]
     assert "box" in found[3][1].message

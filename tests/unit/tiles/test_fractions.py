@@ -7,8 +7,9 @@ import pytest
 import shapely
 
 from tiles.grid import grid
-from tiles.grid.fractions import shares
-from tiles.grid.region import Region, cover
+from tiles.grid.fractions import fractions
+from tiles.grid.region import Region
+from tiles.grid.scan import cover
 
 CENTRE = (127.03, 37.5)
 
@@ -37,7 +38,7 @@ def test_shares_are_those_of_shapely(name: str) -> None:
     shape = SHAPES[name]
     region = Region.from_geojson(shapely.to_geojson(shape))
     cells = cover(region).cells()
-    cut, share = shares(region)
+    cut, share = fractions(region)
     assert np.isin(cut, cells).all()
     mine = dict(zip(cut.tolist(), share.tolist(), strict=True))
     boxes = shapely.box(*grid.bounds_of(cells, grid.ZOOM).T)
@@ -47,5 +48,5 @@ def test_shares_are_those_of_shapely(name: str) -> None:
 
 def test_lines_and_points_have_no_share() -> None:
     for geo in ({"type": "Point", "coordinates": list(CENTRE)}, {"type": "LineString", "coordinates": [[127.0, 37.5], [127.1, 37.5]]}):
-        cut, share = shares(Region.from_geojson(geo))
+        cut, share = fractions(Region.from_geojson(geo))
         assert not len(cut) and not len(share)

@@ -59,7 +59,7 @@ def test_ends_of_the_grid_belong_to_the_last_column_and_row():
 
 @pytest.mark.parametrize(("lon", "lat"), [(np.nan, 0), (0, np.inf), (0, 85.06), (0, -89), (180.0001, 0), (-181, 0)])
 def test_a_place_off_the_grid_is_refused_and_its_row_named(lon, lat):
-    with pytest.raises(InvalidTile, match="row 2"):
+    with pytest.raises(InvalidTile, match="Row 2"):
         grid.cells_at([1.0, 2.0, lon, lon], [1.0, 2.0, lat, lat])
 
 

@@ -11,7 +11,9 @@ from pyproj import Geod
 
 from tiles.errors import InvalidRegion
 from tiles.grid import grid
-from tiles.grid.region import MAX_DEPTH, Cover, Region, cover
+from tiles.grid.cover import Cover
+from tiles.grid.region import MAX_DEPTH, Region
+from tiles.grid.scan import cover
 
 SEOUL = (126.98, 37.57)
 

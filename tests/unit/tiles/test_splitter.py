@@ -13,7 +13,7 @@ import shapely
 from pyproj import Geod
 
 from tests.support.features import SEOUL, a_batch, cell, place, random_shapes
-from tiles import formats
+from tiles import recount
 from tiles.batch import Batch, Content, LayerKind, Quantities
 from tiles.errors import InvalidContent
 from tiles.features import codec as features_codec
@@ -71,7 +71,7 @@ def test_every_tile_passes_verification_and_opens_in_geopandas(tmp_path):
     kinds = ["lane_centre", "sidewalk", "sidewalk", "sign", "lane_centre", "cycleway", "sidewalk", "crossing"] * 10
     _, tiles = split_all(tmp_path, a_batch(random_shapes(80, seed=4), kinds))
     for tile in tiles:
-        formats.verify(tmp_path / tile.path, tile)
+        recount.verify(tmp_path / tile.path, tile)
         frame = gpd.read_parquet(tmp_path / tile.path)
         assert frame.crs.to_authority() == ("OGC", "CRS84")
         assert tuple(frame.total_bounds) == tile.bbox
@@ -129,7 +129,7 @@ def test_a_stated_centreline_is_measured_in_place_of_the_geometry(tmp_path):
     assert cell(3, 0) in found["f00001"]
     assert {row["inside_mm"] for row in found["f00003"].values()} == {None}
     for tile in tiles:
-        formats.verify(tmp_path / tile.path, tile)
+        recount.verify(tmp_path / tile.path, tile)
 
 
 def test_counted_things_count_in_the_owner_cell_only(tmp_path):

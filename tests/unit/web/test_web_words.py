@@ -18,6 +18,7 @@ from mapex.rules.licences import LICENCES, HandlingClass, Purpose
 from mapex.rules.pricing import Unit
 from tests.support.exchange import an_exchange
 from tiles.batch import LayerKind
+from tiles.formats import FORMATS
 from web import create_app
 from web.words import findings, language, vocabulary
 
@@ -101,13 +102,14 @@ def test_scripts_have_no_html_and_no_eval() -> None:
 
 
 def test_templates_have_no_inline_script_style_or_handler() -> None:
-    for path in (WEB / "templates").glob("*.html"):
+    for path in (WEB / "templates").glob("**/*.html"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\sstyle=|\son[a-z]+=|javascript:|\| *safe(?! }}</script>)", text), path.name
 
 
 def test_vocabularies_have_a_word_for_each_code() -> None:
     assert set(vocabulary.KINDS) == set(vocabulary.FORMATS) == {kind.value for kind in LayerKind}
+    assert set(vocabulary.FORMAT_NAMES) == {form.name for form in FORMATS}
     assert set(vocabulary.CLASSES) == {code.value for code in HandlingClass}
     assert set(vocabulary.PURPOSES) == {purpose.value for purpose in Purpose}
     assert set(vocabulary.UNITS) == {unit.value for unit in Unit}

@@ -17,7 +17,8 @@ from mapex.pyramid import coverage
 from mapex.pyramid.coverage import Covered, Shown
 from tiles.batch import LayerKind
 from tiles.grid import grid
-from tiles.grid.region import Region, cover
+from tiles.grid.region import Region
+from tiles.grid.scan import cover
 from web.api.buying.vector_tile import EXTENT, VERSION_2, field, line_layer, packed, varint
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy

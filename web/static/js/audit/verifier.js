@@ -1,0 +1,28 @@
+// @ts-check
+// The worker of "Verify the log": told what to compare with, it tells how far it is and then what it proved, or what stopped it.
+import { prove } from "./proof.js";
+
+/** @typedef {{progress: import("./proof.js").Progress} | {proof: import("./proof.js").Proof}
+ *   | {problem: {code?: string, message: string}}} Told */
+
+/** What the API answers; words for its errors belong to the page. @param {string} path @returns {Promise<any>} */
+async function read(path) {
+  const response = await fetch(`/api/v1${path}`, { headers: { Accept: "application/json" } }).catch(() =>
+    Promise.reject({ code: "network", message: "" }),
+  );
+  const answer = await response.json().catch(() => null);
+  if (!response.ok || !answer) throw { code: answer?.code ?? "internal", message: answer?.message ?? `HTTP ${response.status}` };
+  return answer;
+}
+
+/** @param {Told} told */
+const tell = (told) => self.postMessage(told);
+
+self.addEventListener("message", async ({ data }) => {
+  try {
+    tell({ proof: await prove(read, data.before, (progress) => tell({ progress })) });
+  } catch (error) {
+    const { code, message = String(error) } = /** @type {any} */ (error);
+    tell({ problem: { code, message } });
+  }
+});

@@ -1,0 +1,60 @@
+// @ts-check
+// Words, numbers and money in the language of the page; the server puts the words into the page as JSON.
+
+/** @type {any} */
+export const page = JSON.parse(document.getElementById("page-data")?.textContent ?? "{}");
+
+const locale = page.language === "ko" ? "ko-KR" : "en-GB";
+const plural = new Intl.PluralRules(locale);
+const plain = new Intl.NumberFormat(locale, { maximumFractionDigits: 3 });
+const krw = new Intl.NumberFormat("ko-KR", { maximumFractionDigits: 0 });
+
+/** The sentence in the page's language; `%(name)s` is replaced by `values.name`.
+ * @param {string} text @param {Record<string, string | number>} [values] */
+export function _(text, values = {}) {
+  const found = page.messages[text] || text;
+  return found.replace(/%\((\w+)\)s/g, (/** @type {string} */ all, /** @type {string} */ name) =>
+    name in values ? String(values[name]) : all,
+  );
+}
+
+/** The sentence for one or for many of what is counted; `%(count)s` is the count, written out. Both are sentences, so that they can be
+ * found.
+ * @param {string} one @param {string} many @param {number} count @param {Record<string, string | number>} [values] */
+export function n_(one, many, count, values = {}) {
+  const text = plural.select(count) === "one" ? one : many;
+  return _(text, { count: number(count), ...values });
+}
+
+/** The word of a vocabulary (`kinds`, `units`, ...) for a code. @param {string} table @param {string} code */
+export const word = (table, code) => page.words[table]?.[code] ?? code;
+
+/** @param {number} value */
+export const number = (value) => plain.format(value);
+
+/** Whole KRW. @param {number} value */
+export const won = (value) => `${value < 0 ? "-" : ""}₩${krw.format(Math.abs(value))}`;
+
+/** Square kilometres with digits that mean something. @param {number} km2 */
+export const area = (km2) => new Intl.NumberFormat(locale, { maximumSignificantDigits: 4 }).format(km2);
+
+/** Bytes, decimal units. @param {number} count */
+export function bytes(count) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let at = 0;
+  while (count >= 1000 && at < units.length - 1) [count, at] = [count / 1000, at + 1];
+  return `${count.toFixed(at ? 1 : 0)} ${units[at]}`;
+}
+
+/** What an error of the API means for people. @param {any} error */
+export const sentence = (error) => page.words.errors[error?.code] ?? error?.message ?? String(error);
+
+/** How fresh and how good one kind is, in a few words; "" when nothing is known.
+ * @param {number | undefined} age @param {number | undefined} quality */
+export function worth(age, quality) {
+  const parts = [
+    age === undefined ? "" : _("%(days)s d", { days: number(age) }),
+    quality === undefined ? "" : _("Q%(quality)s", { quality }),
+  ];
+  return parts.filter(Boolean).join(" · ");
+}

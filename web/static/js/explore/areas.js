@@ -1,0 +1,150 @@
+// @ts-check
+// Areas that are not drawn: a typed box, pasted text, a file, a saved area, a place, the area of a permit; and saving the one that is
+// shown.
+import { call, get, post } from "../base/api.js";
+import { make, one, tell } from "../base/dom.js";
+import { regionOf } from "./geofile.js";
+import { _, area as km2, page, sentence } from "../base/i18n.js";
+import { closed, state } from "./state.js";
+
+const LARGEST_FILE = 20_000_000;
+
+/** Wire the forms. `use.outline(ring)` and `use.region(geo)` take the area, `problem(error)` shows why there is none.
+ * @param {{outline: (ring: [number, number][]) => void, region: (geo: any) => void}} use @param {(error: any) => void} problem */
+export function wireAreas(use, problem) {
+  /** @param {string} text */
+  const take = (text) => {
+    try {
+      use.region(regionOf(text));
+    } catch (error) {
+      if (!(/** @type {any} */ (error).code)) throw error;
+      problem(error);
+    }
+  };
+  /** @param {File | undefined} file */
+  const read = async (file) => {
+    if (!file) return;
+    if (file.size > LARGEST_FILE) return problem({ code: "region.too_many_vertices", status: 422, message: "" });
+    take(await file.text());
+  };
+  one("#typed-box").addEventListener("submit", (/** @type {any} */ event) => {
+    event.preventDefault();
+    const found = typedBox(new FormData(event.target));
+    tell(one("#typed-error"), typeof found === "string" ? found : "");
+    if (typeof found !== "string") use.outline(found);
+  });
+  one("#pasted").addEventListener(
+    "submit",
+    (/** @type {any} */ event) => (event.preventDefault(), take(one("textarea", event.target).value)),
+  );
+  const chooser = one("#area-file");
+  chooser.addEventListener("change", () => read(chooser.files[0]).then(() => (chooser.value = "")));
+  const body = document.body;
+  addEventListener("dragover", (event) => (event.preventDefault(), body.classList.add("dropping")));
+  addEventListener("dragleave", (event) => event.relatedTarget || body.classList.remove("dropping"));
+  addEventListener("drop", (event) => (event.preventDefault(), body.classList.remove("dropping"), read(event.dataTransfer?.files[0])));
+  if (page.role === "member") wireSaved(use.region);
+}
+
+/** Lists of saved areas, places and permits, filled when they are opened. @param {(geo: any) => void} use */
+function wireSaved(use) {
+  const details = one("#saved"),
+    list = one("#saved-list"),
+    note = one("#saved-error");
+  /** @param {() => Promise<any>} act */
+  const attempt = async (act) => {
+    try {
+      tell(note, "");
+      await act();
+    } catch (error) {
+      tell(note, sentence(error));
+    }
+  };
+  const entry = (/** @type {string} */ name, /** @type {string} */ about, /** @type {() => any} */ choose, /** @type {any[]} */ ...more) =>
+    make("li", make("button.link", { type: "button", onclick: choose }, name), make("span.muted.small", about), ...more);
+  let asked = 0; // the answer that was asked for last is shown, in whatever order they come
+  const fill = () =>
+    attempt(async () => {
+      const mark = ++asked;
+      const [{ areas }, { places }, { permits }] = await Promise.all([get("/areas"), get("/places"), get("/permits")]);
+      if (mark !== asked) return;
+      const mine = areas.map((/** @type {any} */ one_) =>
+        entry(one_.name, `${km2(one_.area_km2)} km²`, () => use(one_.region), rename(one_), remove(one_)),
+      );
+      const held = permits.map((/** @type {any} */ permit) => entry(permit.number, _("permit area"), () => use(polygonal(permit.area))));
+      list.replaceChildren(...mine, ...held, ...(mine.length + held.length ? [] : [make("li.muted.small", _("Nothing is saved yet."))]));
+      const choice = one("#places");
+      choice.closest("label").hidden = !places.length;
+      choice.replaceChildren(make("option", { value: "" }, "–"), ...places.map((/** @type {string} */ name) => make("option", name)));
+    });
+  const remove = (/** @type {any} */ saved) =>
+    make(
+      "button.link.small",
+      {
+        type: "button",
+        "aria-label": _("Delete %(name)s", { name: saved.name }),
+        onclick: () => attempt(async () => (await del(saved.id), fill())),
+      },
+      _("Delete"),
+    );
+  const rename = (/** @type {any} */ saved) =>
+    make(
+      "button.link.small",
+      {
+        type: "button",
+        "aria-label": _("Rename %(name)s", { name: saved.name }),
+        onclick: (/** @type {any} */ event) => askName(event.target.closest("li"), saved),
+      },
+      _("Rename"),
+    );
+  const askName = (/** @type {HTMLElement} */ item, /** @type {any} */ saved) => {
+    const input = make("input", { value: saved.name, maxlength: "120", required: true, "aria-label": _("Name") });
+    const submit = (/** @type {any} */ event) => (
+      event.preventDefault(),
+      attempt(async () => (await patch(saved.id, input.value), fill()))
+    );
+    item.replaceChildren(make("form.row", { onsubmit: submit }, input, make("button", _("Save"))));
+    input.focus();
+  };
+  details.addEventListener("toggle", () => details.open && fill());
+  one("#places").addEventListener(
+    "change",
+    (/** @type {any} */ event) =>
+      event.target.value && attempt(async () => use((await get(`/places/${encodeURIComponent(event.target.value)}`)).region)),
+  );
+  one("#save-area").addEventListener("submit", (/** @type {any} */ event) => {
+    event.preventDefault();
+    const name = one("[name=name]", event.target),
+      region = shape();
+    if (region) attempt(async () => (await post("/areas", { name: name.value, region }), (name.value = ""), await fill()));
+    else tell(note, _("Draw an area first; single tiles are not saved."));
+  });
+}
+
+/** @param {string} id */
+const del = (id) => call("DELETE", `/areas/${id}`);
+/** @param {string} id @param {string} name */
+const patch = (id, name) => call("PATCH", `/areas/${id}`, { name });
+
+/** The polygons of a geometry. @param {any} geo */
+const polygonal = (geo) => regionOf(JSON.stringify(geo));
+
+/** The area that is shown, as geometry; null for none and for single tiles. */
+function shape() {
+  if (state.area?.type === "region") return state.area.geo;
+  return state.area?.type === "outline" ? { type: "Polygon", coordinates: [closed(state.area.ring)] } : null;
+}
+
+/** The ring of a typed box, or what is wrong with it. @param {FormData} form @returns {[number, number][] | string} */
+export function typedBox(form) {
+  const [w, s, e, n] = ["west", "south", "east", "north"].map((name) => Number(String(form.get(name)).replace(",", ".")));
+  if (![w, s, e, n].every(Number.isFinite)) return _("Four numbers in degrees are needed.");
+  if (!(w < e && s < n)) return _("West must be smaller than east, and south smaller than north.");
+  if (w < -180 || e > 180 || s < -85 || n > 85) return _("Longitude is within ±180 and latitude within ±85 degrees.");
+  return [
+    [w, s],
+    [e, s],
+    [e, n],
+    [w, n],
+  ];
+}

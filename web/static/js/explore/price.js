@@ -1,0 +1,145 @@
+// @ts-check
+// The price panel: asks while the mouse still draws, drops answers that came too late, shows the price and holds it.
+import { ApiError, post } from "../base/api.js";
+import { make, one, tell } from "../base/dom.js";
+import { _, n_, page, sentence, won } from "../base/i18n.js";
+import { priceList, priceProblem, signIn } from "./lines.js";
+import { asked, state } from "./state.js";
+
+const PAUSE_MS = 90;
+const panel = one("#price");
+const ask = pricing(show, (busy) => panel.classList.toggle("stale", busy));
+
+/** What the API is asked: area, layers, purpose; null while there is nothing to ask. */
+export function wanted() {
+  const area = asked();
+  return area && state.kinds.length ? { ...area, layers: state.kinds, purpose: state.purpose } : null;
+}
+
+/** Ask for the price of the state. */
+export function price() {
+  const body = wanted();
+  if (body && !page.prices) return show(null, { status: 401 });
+  ask(body);
+}
+
+/** @param {any} answer @param {any} error */
+function show(answer, error) {
+  if (error) {
+    // A half-drawn outline crosses itself for a moment: that is no news.
+    if (!state.done && String(error.code).startsWith("region.")) return;
+    tellList(null);
+    return showProblem(error);
+  }
+  tellList(answer);
+  speak(answer);
+  if (!answer)
+    return panel.replaceChildren(
+      make(
+        "div.empty",
+        make("p", _("No area yet. Draw one on the map.")),
+        page.example ? make("p", make("button", { type: "button", id: "example" }, _("Try an example area"))) : null,
+      ),
+    );
+  if (!answer.lines.length && !answer.refusals.length)
+    return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
+  const problem = make("p.error", { role: "alert", id: "review-error", hidden: true });
+  // What is pressed stays where it is while the price above it follows: else a press at that moment, and the focus, would be lost.
+  const foot = answer.lines.length ? panel.querySelector(":scope > .sticky") : null;
+  if (!foot)
+    return panel.replaceChildren(
+      ...priceList(answer),
+      answer.lines.length ? make("div.sticky", make("b.only-small", won(answer.total)), ...onward()) : "",
+      problem,
+    );
+  one("b", foot).textContent = won(answer.total);
+  while (foot.previousSibling) foot.previousSibling.remove();
+  foot.before(...priceList(answer));
+  tell(one("#review-error"), "");
+}
+
+/** What comes after the price: members hold it, visitors sign in, and auditors and operators only look. @returns {any[]} */
+function onward() {
+  const note = (/** @type {string} */ text) => make("span.small.muted", text);
+  if (!page.signedIn) return [note(_("Tiles that your organisation owns already cost nothing")), signIn(_("Sign in to buy"))];
+  if (page.role !== "member") return [note(sentence({ code: "role.member" }))];
+  return [
+    note(_("Held for 15 minutes at the next step")),
+    make("button.primary.big", { type: "button", id: "review", onclick: review }, _("Review and buy")),
+  ];
+}
+
+let telling = 0;
+
+/** Say the total to screen readers, once it has come to rest. @param {any} answer */
+function speak(answer) {
+  clearTimeout(telling);
+  telling = window.setTimeout(
+    () =>
+      (one("#spoken").textContent = answer?.lines.length
+        ? n_("Total %(total)s for %(count)s tile", "Total %(total)s for %(count)s tiles", answer.tiles, { total: won(answer.total) })
+        : ""),
+    1000,
+  );
+}
+
+/** @param {any} error */
+const showProblem = (error) => panel.replaceChildren(...priceProblem(error, price));
+
+/** Why there is no area; an answer to what was asked before would hide it, and is not waited for any more. @param {any} error */
+export function refuseArea(error) {
+  ask(null);
+  showProblem(error);
+}
+
+/** @type {((answer: any) => void)[]} */
+const followers = [];
+/** Call `follower` with each estimate that is shown, null when there is none. @param {(answer: any) => void} follower */
+export const follow = (follower) => void followers.push(follower);
+/** @param {any} answer */
+const tellList = (answer) => followers.forEach((follower) => follower(answer));
+
+/** Hold the price and go to the page where it is bought. */
+async function review() {
+  const button = one("#review");
+  button.setAttribute("aria-busy", "true");
+  button.disabled = true;
+  try {
+    const quote = await post("/quotes", wanted());
+    location.assign(`/quotes/${quote.id}`);
+  } catch (error) {
+    button.disabled = false;
+    button.removeAttribute("aria-busy");
+    if (/** @type {any} */ (error).status === 401) return showProblem(error);
+    tell(one("#review-error"), sentence(error));
+  }
+}
+
+/** Prices of what is asked last. `show` gets (answer, error); both null while nothing is asked.
+ * @param {(answer: any, error: any) => void} show @param {(busy: boolean) => void} busy */
+export function pricing(show, busy) {
+  let timer = 0;
+  let running = new AbortController();
+  /** @param {any} body null = nothing is chosen */
+  return function ask(body) {
+    clearTimeout(timer);
+    running.abort();
+    if (!body) {
+      busy(false);
+      return show(null, null);
+    }
+    busy(true);
+    timer = window.setTimeout(async () => {
+      running = new AbortController();
+      const mine = running;
+      try {
+        const answer = await post("/estimates", body, { signal: mine.signal });
+        if (mine === running && !mine.signal.aborted) (busy(false), show(answer, null));
+      } catch (error) {
+        if (/** @type {any} */ (error).name === "AbortError" || mine.signal.aborted) return;
+        busy(false);
+        show(null, error instanceof ApiError ? error : new ApiError(0, { code: "internal", message: String(error) }));
+      }
+    }, PAUSE_MS);
+  };
+}

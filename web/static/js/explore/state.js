@@ -1,0 +1,66 @@
+// @ts-check
+// What the explore page shows, as one object. Whoever changes it calls `change`; whoever shows it listens.
+import { page } from "../base/i18n.js";
+
+/** @typedef {[number, number][]} Ring */
+/** @typedef {{type: "outline", ring: Ring} | {type: "tiles", keys: string[]} | {type: "region", geo: any}} Area */
+
+/** `done` is false while the user still draws; `dropped` are tiles of the area that the user
+ * left out, `leave` leaves out those barely touched; `by` is what colours the map. */
+export const state = {
+  /** @type {Area | null} */ area: null,
+  /** @type {string[]} */ dropped: [],
+  leave: false,
+  /** @type {string[]} */ kinds: page.kinds ?? [],
+  purpose: "research",
+  by: "available",
+  done: true,
+};
+
+/** @type {((changed: string[]) => void)[]} */
+const listeners = [];
+
+/** Call `listener` with the names of what changed, after each change. @param {(changed: string[]) => void} listener */
+export const listen = (listener) => void listeners.push(listener);
+
+/** @param {Partial<typeof state>} news */
+export function change(news) {
+  Object.assign(state, news);
+  for (const listener of listeners) listener(Object.keys(news));
+}
+
+/** A new area, with nothing dropped. @param {Area | null} area @param {boolean} [done] whether the user finished drawing */
+export function setArea(area, done = true) {
+  if (done) keep();
+  change({ area, done, dropped: [] });
+}
+
+/** @type {{area: Area | null, dropped: string[]}[]} */
+const past = [];
+let last = { area: state.area, dropped: state.dropped };
+listen(() => {
+  if (state.done) last = { area: state.area, dropped: state.dropped };
+});
+
+/** Remember what was there, for `undo`; before a change that the user may regret. */
+export function keep() {
+  past.push(last);
+  if (past.length > 50) past.shift();
+}
+
+/** Back to the area before the last change; null when there is none. */
+export const undo = () => past.pop() ?? null;
+
+/** @param {Ring} ring @returns {Ring} */
+export const closed = (ring) => (String(ring[0]) === String(ring.at(-1)) ? ring : [...ring, ring[0]]);
+
+/** The area as the API takes it, or null while there is none. @returns {any} */
+export function asked() {
+  const area = state.area;
+  if (!area) return null;
+  const without = { ...(state.dropped.length ? { without: state.dropped } : {}), ...(state.leave ? { leave_barely: true } : {}) };
+  if (area.type === "tiles") return area.keys.length ? { quadkeys: area.keys, ...without } : null;
+  if (area.type === "region") return { region: area.geo, ...without };
+  const distinct = new Set(area.ring.map(String));
+  return distinct.size >= 3 ? { region: { type: "Polygon", coordinates: [closed(area.ring)] }, ...without } : null;
+}

@@ -1,0 +1,127 @@
+// @ts-check
+// Review and buy: the area's name, how long the price is held, another purpose, and paying once however often one clicks.
+import { call, post } from "../base/api.js";
+import { one, tell } from "../base/dom.js";
+import { square } from "../map/grid.js";
+import { _, page, sentence } from "../base/i18n.js";
+import { named, restoreUsers, watchUsers } from "./users.js";
+
+const pay = one("#pay");
+const problem = one("#problem");
+const again = one("#again");
+/** What was chosen here and is not stored on the server yet; it survives another language and a reload. */
+const KEPT = `users-${page.quote}`;
+const TRIES = [500, 1500];
+/** Refusals that a new quote answers. */
+const OUTDATED = ["quote.expired", "quote.price_changed", "offer.withdrawn"];
+
+/** Hold the price anew and show it beside the old one. @param {HTMLElement} said @param {string} [purpose] */
+async function renew(said, purpose) {
+  tell(said, "");
+  const was = pay.disabled;
+  pay.disabled = true; // what is on the page is not what is asked for any more
+  try {
+    const quote = await post(`/quotes/${page.quote}/renew`, purpose ? { purpose } : {});
+    sessionStorage.setItem(`users-${quote.id}`, JSON.stringify(named()));
+    location.replace(`/quotes/${quote.id}`);
+  } catch (error) {
+    pay.disabled = was;
+    say(said, error);
+  }
+}
+
+/** @param {HTMLElement} said @param {any} error */
+function say(said, error) {
+  tell(said, sentence(error));
+  said.dataset.code = error.code ?? "";
+}
+
+/** The order of this quote. The key is the quote's own: a second click, a second tab or a repeat after a lost answer is the same
+ * purchase, so that asking again until an answer comes is safe. @returns {Promise<any>} */
+async function order() {
+  const persons = named();
+  const body = { quote: page.quote, ...(persons.length ? { persons } : {}) };
+  for (const pause of [...TRIES, 0]) {
+    try {
+      return await post("/orders", body, { headers: { "Idempotency-Key": `web-${page.quote}` } });
+    } catch (error) {
+      if (/** @type {any} */ (error).code !== "network" || !pause) throw error;
+      tell(problem, _("No answer yet. Asking again; it is paid once at most."));
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}
+
+async function buy() {
+  if (pay.disabled) return;
+  busy(true);
+  tell(problem, "");
+  tell(one("#users-problem"), "");
+  try {
+    location.assign(`/orders/${(await order()).id}`);
+  } catch (error) {
+    const { code, details } = /** @type {any} */ (error);
+    if (details?.order && ["quote.bought", "order.key_reused"].includes(code)) return location.assign(`/orders/${details.order}`);
+    if (OUTDATED.includes(code)) await renew(problem);
+    else if (code === "order.persons") say(one("#users-problem"), error);
+    else if (code === "network")
+      say(problem, {
+        code: "pay.unknown",
+        message: _("No answer from the server. Press Pay again when it is back: this quote is paid once at most, and you get its order."),
+      });
+    else say(problem, error);
+    again.hidden = !OUTDATED.includes(code);
+    busy(false);
+  }
+}
+
+/** @param {boolean} on */
+function busy(on) {
+  pay.disabled = on;
+  pay.toggleAttribute("aria-busy", on);
+  if (on) pay.setAttribute("aria-busy", "true");
+}
+
+/** Count down on the reader's own clock from what the server said was left. */
+function clock() {
+  const end = performance.now() + page.expiresIn * 1000;
+  const left = one("#left");
+  const tick = () => {
+    const seconds = Math.max(0, Math.round((end - performance.now()) / 1000));
+    left.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    if (seconds) return void setTimeout(tick, 1000);
+    say(problem, { code: "quote.expired" });
+    again.hidden = false;
+  };
+  tick();
+}
+
+async function rename() {
+  const field = one("#name");
+  const said = one("#name-said");
+  try {
+    const stored = await call("PATCH", `/quotes/${page.quote}`, { name: field.value });
+    field.value = stored.name;
+    field.removeAttribute("aria-invalid");
+    said.textContent = _("Saved");
+  } catch (error) {
+    field.setAttribute("aria-invalid", "true");
+    said.textContent = sentence(error);
+  }
+}
+
+one("#name").addEventListener("change", rename);
+if (pay) {
+  restoreUsers(JSON.parse(sessionStorage.getItem(KEPT) ?? "[]"));
+  watchUsers(() => sessionStorage.setItem(KEPT, JSON.stringify(named())));
+  pay.addEventListener("click", buy);
+  again.addEventListener("click", () => renew(problem));
+  one("#purpose").addEventListener("change", (/** @type {any} */ event) => renew(one("#purpose-problem"), event.target.value));
+  clock();
+}
+
+const { boxOf, canDraw, showOn } = await import("../map/map.js");
+const shape = page.region ?? { type: "FeatureCollection", features: page.cells.map(square) };
+if (canDraw() && boxOf(shape)) await showOn(one("#map"), shape, boxOf(shape));
+else one(".minimap").hidden = true;
+document.documentElement.dataset.ready = "yes";

@@ -1,6 +1,0 @@
-// @ts-check
-// Print, or save as PDF.
-import { one } from "./dom.js";
-
-one("#print").addEventListener("click", () => print());
-document.documentElement.dataset.ready = "yes";

@@ -1,0 +1,180 @@
+// @ts-check
+// Price and publication: the rate card with its live price of 1 km2, classes, publish and withdraw; errors stand beside their fields.
+import { call, get, post } from "../base/api.js";
+import { showDifferences } from "./differences.js";
+import { all, make, one, tell } from "../base/dom.js";
+import { _, n_, number, page, sentence, won, word } from "../base/i18n.js";
+
+const base = `/datasets/${page.dataset}/versions/${page.version}`;
+const form = one("#publish");
+/** @type {AbortController | null} */
+let asking = null;
+/** @type {any} */
+let timer = null;
+/** @type {any} */
+let appraisal = null;
+/** @type {any} */
+let map = null;
+
+/** The rate card as typed: whole numbers as numbers, anything else as it stands, so that the server can say what is wrong with it. */
+function rates() {
+  /** @type {Record<string, any>} */
+  const card = {};
+  for (const input of all("[data-rate]", form)) {
+    const text = input.value.replaceAll(/[,\s₩]/g, "");
+    if (text) card[input.name] = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+  }
+  return card;
+}
+
+/** Put an error where it belongs: beside the field that it is about, else below the form. @param {any} error @param {boolean} [focus] */
+function complain(error, focus = false) {
+  const unit = String(error.details?.unit ?? "");
+  const code = String(error.code);
+  const place = code.startsWith("rates.")
+    ? one(`[data-problem="${unit}"]`, form)
+      ? unit
+      : "rates"
+    : code.startsWith("licence.")
+      ? "licence"
+      : code.startsWith("class.")
+        ? "classes"
+        : code === "offer.attribution"
+          ? "attribution"
+          : "all";
+  const problem = one(`[data-problem="${place}"]`, form);
+  problem.dataset.code = code;
+  tell(problem, sentence(error));
+  const field = one(`[name="${place}"]`, form);
+  field?.setAttribute("aria-invalid", "true");
+  const folded = field?.closest("details");
+  if (folded) folded.open = true;
+  if (focus) ((field ?? problem).scrollIntoView({ block: "center" }), field?.focus());
+}
+
+/** @param {string} [only] a field name */
+function forgive(only) {
+  for (const problem of all("[data-problem]", form))
+    if (!only || problem.dataset.problem === only || problem.dataset.problem === "rates" || problem.dataset.problem === "all")
+      tell(problem, "");
+  for (const field of all("[aria-invalid]", form)) if (!only || field.name === only) field.removeAttribute("aria-invalid");
+}
+
+/** Ask what the rates would cost, a moment after the last key. */
+function appraise() {
+  clearTimeout(timer);
+  timer = setTimeout(async () => {
+    asking?.abort();
+    asking = new AbortController();
+    const card = rates();
+    const any = Object.keys(card).length > 0;
+    one("#bill-empty").hidden = any;
+    if (!any) return void (one("#bill-full").hidden = true);
+    try {
+      appraisal = await call("POST", `${base}/appraisal`, { rates: card }, { signal: asking.signal });
+      forgive();
+      show();
+    } catch (error) {
+      if (/** @type {any} */ (error).name === "AbortError") return;
+      one("#bill-full").hidden = true;
+      complain(error);
+    }
+  }, 200);
+}
+
+/** The bill of the typical square, line by line. */
+function show() {
+  const { median, dearest, whole, squares } = appraisal;
+  one("#bill-full").hidden = false;
+  one("#median").textContent = won(median.total);
+  one("#dearest").textContent = won(dearest.total);
+  one("#whole").textContent = won(whole.subtotal);
+  one("#median-says").textContent = n_(
+    "The price of the one square of %(area)s km²; VAT included.",
+    "The middle one by price of %(count)s squares of %(area)s km²; VAT included.",
+    squares,
+    { area: (median.area_m2 / 1e6).toFixed(2) },
+  );
+  const line = (/** @type {any} */ one) =>
+    make(
+      "tr",
+      make("td", word("kinds", one.kind)),
+      make("td", `${number(one.quantity)} ${word("units", one.unit)} × ${won(one.rate)}`),
+      make("td.n", won(one.amount)),
+    );
+  one("#median-lines").replaceChildren(
+    ...median.lines.map(line),
+    make("tr", make("td", `${_("VAT")} 10%`), make("td"), make("td.n", won(median.vat))),
+  );
+}
+
+/** @param {any} button @param {() => Promise<any>} request */
+async function submit(button, request) {
+  forgive();
+  button.disabled = true;
+  try {
+    await request();
+    location.reload();
+  } catch (error) {
+    button.disabled = false;
+    complain(error, true);
+  }
+}
+
+/** Save the class of one layer; what was typed elsewhere stays. @param {any} select */
+async function classify(select) {
+  tell(one('[data-problem="classes"]', form), "");
+  const line = select.selectedOptions[0]?.dataset.line ?? "";
+  one("[data-class-line]", select.closest("div")).textContent = line;
+  try {
+    await post(`${base}/classes`, { classes: { [select.dataset.class]: select.value } });
+    one("#classes-saved").textContent = _("Saved.");
+  } catch (error) {
+    complain(error);
+  }
+}
+
+form?.addEventListener("submit", (/** @type {any} */ event) => {
+  event.preventDefault();
+  const given = new FormData(form);
+  const terms = {
+    version: page.version,
+    rates: rates(),
+    licence: given.get("licence"),
+    attribution: String(given.get("attribution")).trim(),
+  };
+  submit(one("button.primary", form), () => post(`/datasets/${page.dataset}/publish`, terms));
+});
+form?.addEventListener("input", (/** @type {any} */ event) => {
+  if ("rate" in event.target.dataset) (forgive(event.target.name), appraise());
+});
+form?.addEventListener("change", (/** @type {any} */ event) => {
+  const field = event.target;
+  if (field.name === "licence") for (const text of all("[data-licence]")) text.hidden = text.dataset.licence !== field.value;
+  if (field.dataset.class && field.value) classify(field);
+});
+one("#withdraw")?.addEventListener("click", (/** @type {any} */ event) => {
+  if (confirm(event.target.dataset.confirm)) submit(event.target, () => post(`/datasets/${page.dataset}/withdraw`));
+});
+one("#recall-sure")?.addEventListener("change", (/** @type {any} */ event) => (one("#recall-now").disabled = !event.target.checked));
+one("#recall-now")?.addEventListener("click", async (/** @type {any} */ event) => {
+  event.target.disabled = true;
+  try {
+    await post(`${base}/recall`);
+    location.reload();
+  } catch (error) {
+    event.target.disabled = false;
+    tell(one('[data-problem="recall"]'), sentence(error));
+  }
+});
+document.addEventListener("click", (event) => {
+  const button = /** @type {any} */ (event.target).closest("[data-square]");
+  if (button && appraisal) map?.showSquare(appraisal[button.dataset.square].tile);
+});
+
+if (form) appraise();
+const [found, cells] = await Promise.all([get(`${base}/changes`), get(`${base}/coverage`)]);
+map = await showDifferences(one("#map"), found.layers, cells);
+if (!map) one(".minimap").hidden = true;
+one("#map-says").textContent = map ? n_("%(count)s tile", "%(count)s tiles", map.count) : "";
+document.documentElement.dataset.ready = "yes";

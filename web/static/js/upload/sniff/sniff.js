@@ -1,0 +1,101 @@
+// @ts-check
+// What a file is and where it lies, from its first and last bytes, before anything is sent. What cannot be known is said, never guessed.
+import { latin, text, told, view } from "./bytes.js";
+import { las } from "./las.js";
+import { parquet } from "./parquet.js";
+import { photo } from "./photo.js";
+import { boxFrom, systemOf } from "./project.js";
+import { flatgeobuf, geojson, osm, shapefile } from "./vector.js";
+
+/** @typedef {import("./bytes.js").Sniffed} Sniffed */
+
+const FOREIGN = [
+  ["#ROSBAG V2.0", "ROS 1 bag"],
+  ["\x89HDF", "HDF5"],
+  ["II*", "TIFF"],
+  ["\x89PNG", "PNG"],
+  ["GIF8", "GIF"],
+  ["%PDF", "PDF"],
+  ["\x1f\x8b", "gzip"],
+  ["7z\xbc\xaf", "7z"],
+  ["Rar!", "RAR"],
+  ["BZh", "bzip2"],
+  ["\x7fELF", "ELF"],
+  ["MZ", "EXE"],
+];
+const PARTS = /\.(dbf|shx|prj|cpg|sbn|sbx|qix|shp\.xml)$/i;
+const NULL_ISLAND_DEG = 1;
+
+/** @param {Blob} file @param {string} name @param {(ending: string) => Blob | null} sibling the file of the same name with another ending
+ * @returns {Promise<Sniffed>} */
+export async function sniff(file, name, sibling = () => null) {
+  return settle(await look(file, name, sibling));
+}
+
+/** @param {Blob} file @param {string} name @param {(ending: string) => Blob | null} sibling @returns {Promise<Sniffed>} */
+async function look(file, name, sibling) {
+  const bytes = await view(file, 0, 4096);
+  let magic = "";
+  for (let i = 0; i < Math.min(16, bytes.byteLength); i++) magic += String.fromCharCode(bytes.getUint8(i));
+  if (PARTS.test(name) && sibling("shp")) return told({ format: "Shapefile", notes: ["part_of"] });
+  if (magic.startsWith("LASF")) return las(file);
+  if (magic.startsWith("fgb\x03")) return flatgeobuf(file);
+  if (magic.startsWith("PAR1")) return parquet(file);
+  if (magic.startsWith("\xff\xd8\xff")) return photo(file);
+  if (magic.startsWith("\x00\x00\x27\x0a") && /\.shp$/i.test(name)) return shapefile(file, sibling("prj"));
+  if (magic.startsWith("SQLite format 3")) return told({ format: "GeoPackage", notes: ["later"] });
+  if (magic.startsWith("\x89MCAP0\r\n")) return told({ format: "MCAP", kind: "recording", notes: ["later"] });
+  if (magic.startsWith("PK\x03\x04") || magic.startsWith("PK\x05\x06")) return zip(file);
+  if (magic.startsWith("ply\n") || magic.startsWith("ply\r")) return cloud("PLY", /element vertex (\d+)/.exec(latin(bytes, 0, 4096)));
+  const head = new TextDecoder()
+    .decode(bytes)
+    .replace(/^\ufeff/, "")
+    .trimStart();
+  if (/^(#[^\n]*\n)*\s*VERSION\s+0?\.\d/.test(head) || head.startsWith("# .PCD")) return cloud("PCD", /\nPOINTS (\d+)/.exec(head));
+  if (head.startsWith("<"))
+    return /<osm\b/.test(head)
+      ? osm(file)
+      : told({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
+  if (/^[{[\x1e]/.test(head)) return geojson(file, name);
+  const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "MP4"] : null);
+  return told({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
+}
+
+/** @param {string} format @param {RegExpExecArray | null} count */
+const cloud = (format, count) => told({ format, kind: "pointcloud", count: Number(count?.[1] ?? 0), notes: ["asked"] });
+
+/** A zip by the names in its directory. @param {Blob} file */
+async function zip(file) {
+  const names = [...(await text(file, -(1 << 16), 1 << 16)).matchAll(/PK\x01\x02[\s\S]{42}([^\0]{1,255}?)(?=PK|[\0\ufffd]|$)/g)].map(
+    ([, name]) => name.toLowerCase(),
+  );
+  const is = (/** @type {RegExp} */ mark) => names.some((name) => mark.test(name));
+  const kind = is(/\.(nodes|edges)(\.osw)?\.geojson/)
+    ? "sidewalk"
+    : is(/\.(jpe?g)/)
+      ? "photos"
+      : is(/\.mcap/)
+        ? "recording"
+        : is(/\.(laz|las|pcd|ply)/)
+          ? "pointcloud"
+          : "";
+  return told({ format: is(/\.shp/) ? "ZIP: Shapefile" : "ZIP", kind, notes: ["later"] });
+}
+
+/** The box in degrees where it can be known here, and doubts about it. @param {any} said @returns {Sniffed & {system?: any}} */
+export function settle(said) {
+  const own = said.own;
+  if (!own) return said;
+  const system = said.system ?? systemOf(said.crs);
+  if (system === "degrees") {
+    const [x0, y0, x1, y1] = own;
+    if (Math.max(Math.abs(x0), Math.abs(y0), Math.abs(x1), Math.abs(y1)) < NULL_ISLAND_DEG)
+      return { ...said, notes: [...said.notes, "null_island"] };
+    const isTurned = (y1 > 90 || y0 < -90) && Math.abs(y0) <= 180 && Math.abs(y1) <= 180 && Math.abs(x0) <= 90 && Math.abs(x1) <= 90;
+    if (isTurned) return { ...said, notes: [...said.notes, "swapped"] };
+  }
+  const box = system ? boxFrom(own, system) : null;
+  if (box) return { ...said, box };
+  if (system) return { ...said, notes: [...said.notes, "not_there"] };
+  return { ...said, notes: [...said.notes, said.crs ? "ask" : said.crsName ? "later" : "no_crs"] };
+}
