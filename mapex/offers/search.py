@@ -16,7 +16,7 @@ from mapex.database.schema import dataset, dataset_version, layer
 from mapex.exchange import Actor, Exchange
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
-from mapex.pyramid.live_layers import Offered, offers_in
+from mapex.pyramid.live_layers import LiveLayer, offers_in
 from tiles.batch import Quantities
 
 
@@ -78,7 +78,7 @@ def _about(conn: Connection, layer_ids: Sequence[str]) -> dict[str, Mapping[str,
     return {row.id: json.loads(row.about) for row in rows}
 
 
-def _listing(terms: RowMapping, group: Sequence[Offered], about: Mapping[str, Mapping[str, Any]], org_id: str | None) -> Listing:
+def _listing(terms: RowMapping, group: Sequence[LiveLayer], about: Mapping[str, Mapping[str, Any]], org_id: str | None) -> Listing:
     first = group[0]
     return Listing(
         dataset=first.dataset,

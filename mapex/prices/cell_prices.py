@@ -14,7 +14,7 @@ from mapex.exchange import Actor, Exchange
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
 from mapex.pyramid.cell_sums import Sum
-from mapex.pyramid.live_layers import Offered, offers_in
+from mapex.pyramid.live_layers import LiveLayer, offers_in
 from mapex.rights import permit_check
 from mapex.rights.permit_check import Decision, Use
 from mapex.rules import licences
@@ -59,7 +59,7 @@ class _Found:
     """What each cell has on offer (layers by id), what of it is owned, and by handling class the decision on the whole area."""
 
     purpose: str | None
-    offered: Mapping[str, Offered]
+    offered: Mapping[str, LiveLayer]
     sums: Mapping[int, Mapping[str, Sum]]
     owned: Mapping[tuple[int, str], Sum]
     decisions: Mapping[str, Decision]
@@ -79,7 +79,7 @@ class _Found:
                 amount += sum(charge.amount for charge in charges_of(LayerKind(one.kind), one.rates, total.quantities, mine.quantities))
         return CellPrice(cell, kinds, amount, is_owned, is_edge)
 
-    def code_of(self, one: Offered, cell: int) -> str:
+    def code_of(self, one: LiveLayer, cell: int) -> str:
         """Why a layer cannot be bought in a cell; empty when it can."""
         if not licences.allows(one.licence, self.purpose):
             return "licence.purpose"

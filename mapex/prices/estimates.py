@@ -14,15 +14,14 @@ from functools import partial
 from sqlalchemy import Connection, select
 
 from mapex import authority
-from mapex.database import db
-from mapex.database.live_offers import live_offers
+from mapex.database import db, schema
 from mapex.exchange import Actor, Exchange
 from mapex.prices.estimate import EdgePrice, Estimate, LayerRefusal, Line, Parts, Pin
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
 from mapex.pyramid.area_sums import AreaSums, area_sums
 from mapex.pyramid.cell_sums import NOTHING, Sum
-from mapex.pyramid.live_layers import Offered, offers_in
+from mapex.pyramid.live_layers import LiveLayer, offers_in
 from mapex.rights import permit_check
 from mapex.rights.permit import Permit
 from mapex.rights.permit_check import Decision, PermitRefusal, Use
@@ -88,13 +87,16 @@ class _Edge:
         return EdgePrice(len(self.cells), abs(self.otherwise + vat_of(self.otherwise) - total), self.left_out)
 
 
+# Those of suspended sellers too: a quantity more costs nothing, and their state would be looked up for each offer at each estimate.
+_RATE_CARDS = select(schema.offer.c.rate_card).distinct().where(schema.offer.c.state == "live")
+
+
 def _charged_columns(conn: Connection) -> frozenset[str]:
     """The quantities that anything on sale is charged by, and the size."""
-    cards = conn.execute(select(live_offers.c.rate_card).distinct()).scalars()
-    return columns_of(parsed_rates(card) for card in cards) | {"bytes"}
+    return columns_of(parsed_rates(card) for card in conn.execute(_RATE_CARDS).scalars()) | {"bytes"}
 
 
-def _offered(conn: Connection, org_id: str, request: PriceRequest, whole: AreaSums) -> list[Offered]:
+def _offered(conn: Connection, org_id: str, request: PriceRequest, whole: AreaSums) -> list[LiveLayer]:
     """The layers on offer in the area, those with edge tiles alone too, as far as they are asked for and not the own ones."""
     sums = {**dict.fromkeys(whole.edge, NOTHING), **whole.total}
     found = offers_in(conn, sums, layers=request.layers, dataset=request.dataset)
@@ -112,7 +114,7 @@ def _permitted(held: Sequence[Permit], use: Use, handling_class: str, request: P
     return _Permitted(decision, edge, decision.is_allowed and edge.count == asked.cells.count)
 
 
-def _price_class(offers: Iterable[Offered], decision: Decision, sums: AreaSums, parts: Parts, edge: _Edge) -> None:
+def _price_class(offers: Iterable[LiveLayer], decision: Decision, sums: AreaSums, parts: Parts, edge: _Edge) -> None:
     """Add the layers of one handling class, of which `sums` holds what may be bought."""
     if decision.refusal:
         parts.areas.append(decision.allowed.ranges)
@@ -130,7 +132,7 @@ def _price_class(offers: Iterable[Offered], decision: Decision, sums: AreaSums, 
         edge.otherwise += _otherwise(offer, sums, edge.left_out) if offer.layer_id in sums.edge else amount
 
 
-def _otherwise(offer: Offered, sums: AreaSums, left_out: bool) -> int:
+def _otherwise(offer: LiveLayer, sums: AreaSums, left_out: bool) -> int:
     """What a layer costs with its edge tiles when they are left out, and without them when they are not."""
     total, own, edge, own_edge = (each.get(offer.layer_id, NOTHING) for each in (sums.total, sums.own, sums.edge, sums.own_edge))
     total, own = (total + edge, own + own_edge) if left_out else (total - edge, own - own_edge)
@@ -138,7 +140,7 @@ def _otherwise(offer: Offered, sums: AreaSums, left_out: bool) -> int:
     return sum(charge.amount for charge in charges)
 
 
-def lines_of(offer: Offered, total: Sum, owned: Sum) -> list[Line]:
+def lines_of(offer: LiveLayer, total: Sum, owned: Sum) -> list[Line]:
     """The lines of one layer: `total` is what it has, `owned` what the buyer has of that already."""
     charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, owned.quantities)
     return [
@@ -163,13 +165,13 @@ def lines_of(offer: Offered, total: Sum, owned: Sum) -> list[Line]:
     ]
 
 
-def pin_of(offer: Offered, area: int, permit: Permit | None) -> Pin:
+def pin_of(offer: LiveLayer, area: int, permit: Permit | None) -> Pin:
     """The layer as it is offered now, in the area of this index, under this permit."""
     permit_id, number = (permit.id, permit.number) if permit else (None, "")
     return Pin(offer.layer_id, offer.offer_id, offer.seller_id, area, permit_id, number)
 
 
-def licence_refusal(offer: Offered, purpose: str | None) -> LayerRefusal:
+def licence_refusal(offer: LiveLayer, purpose: str | None) -> LayerRefusal:
     """Why a layer is not sold for a purpose that its licence does not allow."""
     message = f"The licence {offer.licence} of {offer.org}/{offer.dataset} does not allow the purpose {purpose}."
     return LayerRefusal(
@@ -177,7 +179,7 @@ def licence_refusal(offer: Offered, purpose: str | None) -> LayerRefusal:
     )
 
 
-def permit_refusal(offer: Offered, refusal: PermitRefusal, tiles: int) -> LayerRefusal:
+def permit_refusal(offer: LiveLayer, refusal: PermitRefusal, tiles: int) -> LayerRefusal:
     """Why so many tiles of a layer are not sold to whom no permit allows them."""
     about = (offer.dataset, offer.org, offer.layer, offer.handling_class, tiles, offer.kind, refusal.values.get("number", ""))
     return LayerRefusal(refusal.code, refusal.sentence, *about)

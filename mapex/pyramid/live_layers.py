@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, select
 
 from mapex.database.live_offers import live_layers, live_offers
 from mapex.database.schema import dataset_version, layer
@@ -20,7 +19,7 @@ from tiles.batch import LayerKind
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class LiveLayer:
     """A layer of a live offer."""
 
     layer_id: str
@@ -38,28 +37,8 @@ class Offered:
     sums: Sum
 
 
-def offers_in(
-    conn: Connection, sums: Mapping[str, Sum], *, layers: frozenset[str] | None = None, dataset: str | None = None
-) -> list[Offered]:
-    """The layers of live offers that have a sum, as far as wanted.
-
-    Raises: NotFound: no live offer has the named dataset (unpublished, foreign draft and absent look the same), or a layer of this
-    name.
-    """
-    if dataset is not None:
-        _check_dataset(conn, dataset)
-    query = _query().where(layer.c.id.in_(list(sums)))
-    found = [_offered(row, sums[row["layer_id"]]) for row in conn.execute(query).mappings()]
-    if dataset is not None:
-        found = [offer for offer in found if dataset in (offer.dataset, f"{offer.org}/{offer.dataset}")]
-    if layers is not None:
-        _check_layers(conn, layers, found, dataset or "")
-        found = [offer for offer in found if offer.layer in layers or offer.kind in layers]
-    return found
-
-
-def _query() -> Select[Any]:
-    return select(
+_LAYERS = (
+    select(
         layer.c.id.label("layer_id"),
         layer.c.name.label("layer"),
         layer.c.kind,
@@ -73,13 +52,36 @@ def _query() -> Select[Any]:
         live_offers.c.org,
         layer.c.about,
         dataset_version.c.published_ns,
-    ).select_from(live_layers.join(dataset_version, dataset_version.c.id == layer.c.version_id))
+    )
+    .select_from(live_layers.join(dataset_version, dataset_version.c.id == layer.c.version_id))
+    .where(layer.c.id.in_(bindparam("layers", expanding=True)))
+)
+"""The layers on offer among `layers` (ids): made once, since every estimate asks it."""
 
 
-def _offered(row: RowMapping, sums: Sum) -> Offered:
+def offers_in(
+    conn: Connection, sums: Mapping[str, Sum], *, layers: frozenset[str] | None = None, dataset: str | None = None
+) -> list[LiveLayer]:
+    """The layers of live offers that have a sum, as far as wanted.
+
+    Raises: NotFound: no live offer has the named dataset (unpublished, foreign draft and absent look the same), or a layer of this
+    name.
+    """
+    if dataset is not None:
+        _check_dataset(conn, dataset)
+    found = [_offered(row, sums[row["layer_id"]]) for row in conn.execute(_LAYERS, {"layers": list(sums)}).mappings()]
+    if dataset is not None:
+        found = [offer for offer in found if dataset in (offer.dataset, f"{offer.org}/{offer.dataset}")]
+    if layers is not None:
+        _check_layers(conn, layers, found, dataset or "")
+        found = [offer for offer in found if offer.layer in layers or offer.kind in layers]
+    return found
+
+
+def _offered(row: RowMapping, sums: Sum) -> LiveLayer:
     values = dict(row)
     as_of = _as_of(values.pop("about"), values.pop("published_ns"))
-    return Offered(**{**values, "rates": parsed_rates(row["rates"])}, as_of=as_of, sums=sums)
+    return LiveLayer(**{**values, "rates": parsed_rates(row["rates"])}, as_of=as_of, sums=sums)
 
 
 @lru_cache(maxsize=4096)
@@ -106,7 +108,7 @@ def _named(dataset: str) -> list[ColumnElement[bool]]:
     return [column == name for column, name in named.items() if name]
 
 
-def _check_layers(conn: Connection, layers: frozenset[str], found: Sequence[Offered], dataset: str) -> None:
+def _check_layers(conn: Connection, layers: frozenset[str], found: Sequence[LiveLayer], dataset: str) -> None:
     """Refuse a name that is neither a kind nor a layer on offer anywhere; one that is on offer elsewhere has only nothing here."""
     unknown = layers - set(LayerKind) - {offer.layer for offer in found}
     if not unknown:
