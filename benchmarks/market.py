@@ -30,9 +30,11 @@ from mapex import config, ids
 from mapex.database import db, opening
 from mapex.database.schema import dataset, dataset_version, layer, offer, organisation
 from mapex.exchange import Actor, Exchange
-from mapex.offers import offers
 from mapex.orders import ledger, orders
 from mapex.people import orgs, persons
+from mapex.prices import estimates, quotes
+from mapex.prices.estimate import document
+from mapex.prices.request import of_area
 from mapex.pyramid import cell_sums
 from mapex.rights import entitlements, grants
 from tiles.grid import grid
@@ -217,7 +219,7 @@ def _measure(ex: Exchange, buyer: Actor, owner: Actor, rounds: int) -> list[dict
         for by in (buyer, owner):
             if by is owner:
                 _buy_much(ex, owner)
-            calls = [lambda region=region, by=by: offers.document(offers.estimate(ex, by, region)) for region in regions * rounds]
+            calls = [lambda region=region, by=by: document(estimates.estimate(ex, by, of_area(region))) for region in regions * rounds]
             calls[0]()
             results.append(_timed(f"estimate, {size:,.0f} cells, {by.org_slug}", calls, _lines))  # type: ignore[arg-type]
         results.append(_timed(f"  of it: cover, {size:,.0f} cells", [lambda r=r: cover(r).pyramid() for r in regions * rounds]))  # type: ignore[misc]
@@ -263,7 +265,7 @@ def _buy_much(ex: Exchange, owner: Actor) -> None:
     x, y = grid.tile_xy(np.array([126.98]), np.array([37.56]))
     gx, gy = np.meshgrid(np.arange(int(x[0]) - 35, int(x[0]) + 35), np.arange(int(y[0]) - 35, int(y[0]) + 35))
     started = time.perf_counter()
-    made = offers.quote(ex, owner, Cover.from_cells(grid.morton(gx.ravel(), gy.ravel())), purpose="research")
+    made = quotes.quote(ex, owner, of_area(Cover.from_cells(grid.morton(gx.ravel(), gy.ravel())), purpose="research"))
     quoted = time.perf_counter()
     orders.place(ex, owner, made.id, "much")
     done = time.perf_counter()
@@ -273,22 +275,22 @@ def _buy_much(ex: Exchange, owner: Actor) -> None:
 def _trade(ex: Exchange, buyer: Actor) -> list[dict[str, Any]]:
     """Quote, order and grant of 1,000 tiles of one dataset."""
     results = []
-    found = offers.estimate(ex, buyer, stars(100_000, 1)[0])
+    found = estimates.estimate(ex, buyer, of_area(stars(100_000, 1)[0]))
     big = max(found.lines, key=lambda line: line.tiles)
     with db.read(ex) as conn:
         query = "SELECT t.cell FROM tile t JOIN layer l ON l.id = t.layer_id JOIN dataset_version v ON v.id = l.version_id "
         query += "JOIN dataset d ON d.id = v.dataset_id WHERE d.slug = :slug ORDER BY t.cell LIMIT 5000"
         cells = np.array(conn.execute(text(query), {"slug": big.dataset}).scalars().all(), dtype=np.uint64)
     groups = [Cover.from_cells(cells[i : i + 1000]) for i in range(0, len(cells) - 999, 1000)][:5]
-    quotes: list[offers.Quote] = []
+    held: list[quotes.Quote] = []
     results.append(
         _timed(
             "quote, 1,000 tiles",
-            [lambda g=g: quotes.append(offers.quote(ex, buyer, g, purpose="research", dataset=big.dataset)) for g in groups],
+            [lambda g=g: held.append(quotes.quote(ex, buyer, of_area(g, purpose="research", dataset=big.dataset))) for g in groups],
         )  # type: ignore[misc]
     )
     placed: list[orders.Order] = []
-    results.append(_timed("order, 1,000 tiles", [lambda q=q: placed.append(orders.place(ex, buyer, q.id, q.id)) for q in quotes]))  # type: ignore[misc]
+    results.append(_timed("order, 1,000 tiles", [lambda q=q: placed.append(orders.place(ex, buyer, q.id, q.id)) for q in held]))  # type: ignore[misc]
     chosen = [[tile.id for tile in entitlements.of_order(ex, buyer, one.id).tiles] for one in placed]
     pairs = list(zip(placed, chosen, strict=True)) * 4
     results.append(

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, and_, select
 from mapex import authority
 from mapex.catalogue.versions import Layer, Version, find_version, layers_of
 from mapex.database import db, schema
+from mapex.database.live_offers import live_layers, live_offers
 from mapex.errors import NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.pyramid import cell_sums
@@ -93,15 +94,17 @@ def on_sale(ex: Exchange, by: Actor, kind: str) -> Sequence[Mapping[str, Any]]:
         by: who asks; there must be somebody.
         kind: a `LayerKind`; an unknown one has no layers.
     """
-    layer, version, dataset, org = schema.layer.c, schema.dataset_version.c, schema.dataset.c, schema.organisation.c
-    columns = (
-        org.slug.label("org"),
-        dataset.slug.label("dataset"),
-        dataset.title,
-        version.number.label("version"),
-        layer.name.label("layer"),
+    layer, version = schema.layer.c, schema.dataset_version
+    query = (
+        select(
+            live_offers.c.org, live_offers.c.dataset, schema.dataset.c.title, version.c.number.label("version"), layer.name.label("layer")
+        )
+        .select_from(live_layers)
+        .join(version, version.c.id == layer.version_id)
+        .join(schema.dataset, schema.dataset.c.id == version.c.dataset_id)
+        .where(layer.kind == kind)
+        .order_by(version.c.published_ns.desc(), layer.name)
     )
-    query = _on_sale(select(*columns).select_from(schema.layer)).where(layer.kind == kind).order_by(version.published_ns.desc(), layer.name)
     with db.read(ex) as conn:
         return [dict(row) for row in conn.execute(query.limit(MOST_LISTED)).mappings()]
 
@@ -190,24 +193,11 @@ def may_show(handling_class: str | None, preview: Preview) -> bool:
 
 
 def _teasers_on_sale(layer_ids: Sequence[str]) -> Any:
-    layer, preview = schema.layer.c, schema.preview.c
-    columns = (
-        layer.kind,
-        preview.object_key,
-        schema.dataset.c.slug.label("dataset"),
-        schema.organisation.c.slug.label("org"),
-    )
-    query = select(*columns).select_from(schema.layer).join(schema.preview, and_(preview.layer_id == layer.id, preview.kind == "teaser"))
-    return _on_sale(query).where(layer.id.in_(layer_ids), layer.handling_class != str(HandlingClass.ORIGINAL)).order_by(layer.id)
-
-
-def _on_sale(query: Any) -> Any:
-    """A query of layers, narrowed to those on sale by active organisations."""
-    version, offer = schema.dataset_version.c, schema.offer.c
+    layer, preview = schema.layer.c, schema.preview
     return (
-        query.join(schema.dataset_version, version.id == schema.layer.c.version_id)
-        .join(schema.dataset, schema.dataset.c.id == version.dataset_id)
-        .join(schema.organisation, schema.organisation.c.id == schema.dataset.c.org_id)
-        .join(schema.offer, and_(offer.version_id == version.id, offer.state == "live"))
-        .where(version.state == "published", schema.organisation.c.state == "active")
+        select(layer.kind, preview.c.object_key, live_offers.c.dataset, live_offers.c.org)
+        .select_from(live_layers)
+        .join(preview, and_(preview.c.layer_id == layer.id, preview.c.kind == "teaser"))
+        .where(layer.id.in_(layer_ids), layer.handling_class != str(HandlingClass.ORIGINAL))
+        .order_by(layer.id)
     )

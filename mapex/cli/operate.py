@@ -95,6 +95,7 @@ def permit_add(
 ) -> None:
     """Enter a permit."""
     from mapex.rights import permits
+    from mapex.rights.permit import NewPermit
     from mapex.times import ns_from_iso
 
     try:
@@ -102,17 +103,9 @@ def permit_add(
     except ValueError as error:
         raise Invalid("cli.region_json", f"{area} is not JSON ({error}). Give a GeoJSON file in WGS 84 longitude, latitude.") from error
     with the_exchange() as ex:
-        made = permits.add(
-            ex,
-            None,
-            org=org_slug,
-            number=number,
-            area=region,
-            valid_from_ns=ns_from_iso(start),
-            valid_to_ns=ns_from_iso(end),
-            rule_set=rule_set,
-            **lists,
-        )
+        begin_ns, end_ns = ns_from_iso(start), ns_from_iso(end)
+        new = NewPermit(org=org_slug, number=number, area=region, valid_from_ns=begin_ns, valid_to_ns=end_ns, rule_set=rule_set, **lists)
+        made = permits.add(ex, None, new)
     show({"id": made.id, "number": number, "org": org_slug}, as_json=as_json, text=f"Permit {number} of {org_slug} from {start} to {end}")
 
 

@@ -1,6 +1,6 @@
 """Attempts per key and minute, counted in the database: what limits log-ins holds for all web processes together.
 
-A key says who tries (an address, an account); it is stored as a keyed hash only, and forgotten once its window is over.
+A key names who tries (an address, an account); it is stored as a keyed hash only, and forgotten once its window is over.
 """
 
 from __future__ import annotations

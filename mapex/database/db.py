@@ -94,7 +94,7 @@ def run(ex: Exchange, work: Callable[[Connection], T], *, attempts: int = ATTEMP
                 if isinstance(error, IntegrityError):
                     raise
                 raise Unavailable(
-                    "database.contended", f"other requests won {attempts} times over the same rows; nothing was changed, try again"
+                    "database.contended", f"Other requests won {attempts} times over the same rows; nothing was changed. Try again."
                 ) from error
             log.info("transaction lost a race, attempt %s of %s", attempt, attempts)
             time.sleep(random.uniform(0.005, 0.02) * 2**attempt)
@@ -148,15 +148,15 @@ def _raise_translated(error: DBAPIError) -> NoReturn:
     state = str(getattr(error.orig, "sqlstate", "") or "")
     if name.startswith("SQLITE_FULL") or state == "53100":
         raise Unavailable(
-            "database.full", "the disk of the database is full; nothing was changed, free some space and try again"
+            "database.full", "The disk of the database is full; nothing was changed. Free some space and try again."
         ) from error
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or state in _SERIALIZATION:
-        raise Unavailable("database.busy", "the database is busy; nothing was changed, try again") from error
+        raise Unavailable("database.busy", "The database is busy; nothing was changed. Try again.") from error
     if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")):
-        raise Unavailable("database.away", f"the database file cannot be used ({name})") from error
+        raise Unavailable("database.away", f"The database file cannot be used ({name}). Check its folder and its permissions.") from error
     away = error.connection_invalidated or state.startswith(("08", "57P", "53")) or (not state and not name and _is_operational(error))
     if away:
-        raise Unavailable("database.away", "the database does not answer; try again") from error
+        raise Unavailable("database.away", "The database does not answer. Try again.") from error
     raise error
 
 

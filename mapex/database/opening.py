@@ -96,5 +96,5 @@ def _run_alembic(conn: Connection, found: str | None) -> None:
     config = configuration(conn)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
-        raise Conflict("schema.newer", f"the database has schema {found}, which this mapex ({HEAD}) does not know; install a newer mapex")
+        raise Conflict("schema.newer", f"The database has schema {found}, which this mapex ({HEAD}) does not know. Install a newer mapex.")
     command.upgrade(config, "head")

@@ -34,7 +34,7 @@ metadata = MetaData(
     }
 )
 
-APPEND_ONLY = ("ledger_transaction", "ledger_entry", "audit_event", "access_grant")
+APPEND_ONLY = ("ledger_transaction", "ledger_entry", "audit_event", "access_grant", "order_line")
 """Tables whose rows a trigger protects from UPDATE and DELETE."""
 
 
@@ -319,11 +319,19 @@ permit = Table(
     Column("purposes", Text, nullable=False),  # JSON list of purpose codes
     Column("classes", Text, nullable=False),  # JSON list of handling classes
     Column("area", Text, nullable=False),  # GeoJSON geometry, WGS 84
-    Column("recipients", Text, nullable=False),  # JSON list of organisation slugs beside the holder
     Column("valid_from_ns", BigInteger, nullable=False),
     Column("valid_to_ns", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),  # active | suspended | revoked
     Column("created_ns", BigInteger, nullable=False),
+)
+
+# Organisations beside the holder that may receive under a permit.
+permit_recipient = Table(
+    "permit_recipient",
+    metadata,
+    Column("permit_id", String(40), ForeignKey("permit.id"), primary_key=True),
+    Column("org_id", String(40), ForeignKey("organisation.id"), primary_key=True, index=True),
+    Column("ordinal", Integer, nullable=False),  # in the order in which the permit names them
 )
 
 quote = Table(
@@ -354,12 +362,33 @@ order = Table(
     Column("body_sha256", String(64), nullable=False),
     Column("purpose", String(32), nullable=False),
     Column("state", String(16), nullable=False),  # paid | ready
-    Column("lines", Text, nullable=False),  # JSON, as in the quote
     Column("subtotal", BigInteger, nullable=False),
     Column("vat", BigInteger, nullable=False),
     Column("total", BigInteger, nullable=False),
     Column("created_ns", BigInteger, nullable=False),
     UniqueConstraint("org_id", "key"),
+)
+
+# What was billed: the lines of the quote, as they were signed there. `small` counts in the unit's small measure.
+order_line = Table(
+    "order_line",
+    metadata,
+    Column("order_id", String(40), ForeignKey("purchase_order.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    _ref("dataset_id", "dataset.id", index=True),
+    Column("version", Integer, nullable=False),
+    Column("layer", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("handling_class", String(16), nullable=False),
+    Column("licence", String(32), nullable=False),
+    Column("unit", String(32), nullable=False),
+    Column("small", BigInteger, nullable=False),
+    Column("rate", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),  # KRW before VAT
+    Column("tiles", Integer, nullable=False),
+    Column("owned_tiles", Integer, nullable=False),
+    Column("as_of", String(40), nullable=False),  # "" in orders from before it was noted
+    Column("bytes", BigInteger, nullable=False),  # 0 in orders from before it was noted
 )
 
 # Who of the buyer's organisation may download an order; an order without a row is open to all of them.

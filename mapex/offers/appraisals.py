@@ -17,7 +17,7 @@ from mapex.catalogue.versions import Layer, find_version, layers_of
 from mapex.database import db
 from mapex.errors import NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.rules.pricing import MEASURES, Charge, Unit, charges_of, read_rates, vat_of
+from mapex.rules.pricing import Charge, charges_of, read_rates, vat_of
 from tiles.batch import QUANTITIES, LayerKind, Quantities
 from tiles.grid import grid
 
@@ -44,7 +44,7 @@ class Bill:
 
 
 @dataclass(frozen=True, slots=True)
-class Square:
+class BilledSquare:
     """A z15 tile of the version (quadkey), its size, and its bill."""
 
     tile: str
@@ -60,8 +60,8 @@ class Appraisal:
     rates: Mapping[str, int]
     squares: int
     whole: Bill
-    median: Square
-    dearest: Square
+    median: BilledSquare
+    dearest: BilledSquare
 
 
 def appraise(ex: Exchange, by: Actor, dataset: str, number: int, rates: Mapping[str, object]) -> Appraisal:
@@ -75,7 +75,7 @@ def appraise(ex: Exchange, by: Actor, dataset: str, number: int, rates: Mapping[
         layers = {layer.id: layer for layer in layers_of(conn, version.id) if layer.cells}
         squares = _squares(conn, version.id)
     if not squares:
-        raise NotFound("version.no_tiles", f"version {number} of {dataset} has no tiles yet")
+        raise NotFound("version.no_tiles", f"Version {number} of {dataset} has no tiles yet. Wait until it is a draft.")
     priced = sorted((_subtotal(layers, square, card), cell) for cell, square in squares.items())
     median, dearest = priced[(len(priced) - 1) // 2][1], priced[-1][1]
     return Appraisal(
@@ -122,9 +122,9 @@ def _bill(layers: Mapping[str, Layer], vectors: Mapping[str, Quantities], rates:
     return Bill(lines, subtotal, vat, subtotal + vat)
 
 
-def _square(layers: Mapping[str, Layer], cell: int, vectors: Mapping[str, Quantities], rates: Mapping[str, int]) -> Square:
+def _square(layers: Mapping[str, Layer], cell: int, vectors: Mapping[str, Quantities], rates: Mapping[str, int]) -> BilledSquare:
     area_m2 = float(grid.area_m2(np.array([cell], np.uint64), SQUARE_ZOOM)[0])
-    return Square(grid.quadkey(cell, SQUARE_ZOOM), round(area_m2), _bill(layers, vectors, rates))
+    return BilledSquare(grid.quadkey(cell, SQUARE_ZOOM), round(area_m2), _bill(layers, vectors, rates))
 
 
 def document(bill: Bill) -> dict[str, object]:
@@ -136,7 +136,7 @@ def document(bill: Bill) -> dict[str, object]:
             "unit": str(line.charge.unit),
             "quantity": float(line.charge.quantity),
             "quantity_small": line.charge.small,
-            "small_unit": MEASURES[Unit(line.charge.unit)].small,
+            "small_unit": line.charge.unit.small,
             "rate": line.charge.rate,
             "amount": line.charge.amount,
         }

@@ -1,37 +1,24 @@
-"""Offers: a published version on sale under a licence at a rate card. One live offer a dataset; its layers are in the pyramid.
-
-`estimate` and `quote` are here too, as one door for whoever asks for prices; they live in `mapex.prices`.
-"""
+"""Offers: a published version on sale under a licence at a rate card. One live offer a dataset; its layers are in the pyramid."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, insert, select, update
 
 from mapex import authority, ids
 from mapex.audit.log import Action, AuditEntry, append
 from mapex.catalogue import datasets, publication, versions
 from mapex.catalogue.versions import version_by
-from mapex.database import db, failpoints
-from mapex.database.schema import dataset_version
-from mapex.database.schema import layer as layer_table
-from mapex.database.schema import offer as table
+from mapex.database import db, failpoints, schema
 from mapex.errors import Invalid
 from mapex.exchange import Actor, Exchange
-from mapex.prices.estimates import Area, Estimate, document, estimate, want
-from mapex.prices.quotes import Quote, quote
 from mapex.pyramid import cell_sums
-from mapex.pyramid.live_layers import Offered, offers_in
 from mapex.rules import licences
-from mapex.rules.pricing import MAIN_UNIT, MEASURES, Unit, read_rates
-from tiles.batch import Quantities
-
-__all__ = ["Estimate", "Listing", "Offer", "Quote", "document", "estimate", "latest", "live", "publish", "quote", "search", "withdraw"]
+from mapex.rules.pricing import MAIN_UNIT, UNITS, read_rates
 
 MAX_ATTRIBUTION = 500
 
@@ -52,34 +39,6 @@ class Offer:
     unpriced: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ListedLayer:
-    """A layer of an offer inside the region that was searched."""
-
-    name: str
-    kind: str
-    handling_class: str
-    tiles: int
-    quantities: Quantities
-    about: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A dataset on offer with tiles in the region that was searched."""
-
-    dataset: str
-    org: str
-    title: str
-    version: int
-    licence: str
-    attribution: str
-    rates: Mapping[str, int]
-    published_ns: int
-    is_own: bool
-    layers: tuple[ListedLayer, ...]
-
-
 def publish(
     ex: Exchange,
     by: Actor,
@@ -92,50 +51,53 @@ def publish(
 ) -> Offer:
     """Publish a version of an own dataset and put it on sale, in one transaction; the dataset's earlier offer ends.
 
-    For a version that is published already this changes its price or terms (a new offer replaces the old one), and does nothing
-    when they are the same.
+    For a version that is published already this changes its price or terms, and does nothing when they are the same.
 
     Args:
         version: None = the newest draft, or else the version on sale.
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
-    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`), and what `catalogue.publish` raises. A layer that no rate of
-        the card is made for is `rates.unpriced`.
+    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`; `rates.unpriced`: no rate is made for a layer), and what
+        `catalogue.publish` raises.
     """
-    rates = read_rates(rate_card)
-    licences.check_licence(licence)
-    if not isinstance(attribution, str) or len(attribution) > MAX_ATTRIBUTION or not attribution.isprintable():
-        raise Invalid("offer.attribution", f"an attribution is one line of at most {MAX_ATTRIBUTION} characters")
-    card = json.dumps(rates, sort_keys=True, separators=(",", ":"))
-    terms = {"rate_card": card, "licence": licence, "attribution": attribution or by.org_slug}
+    terms = _checked_terms(rate_card, licence, attribution or by.org_slug)
+    rates: dict[str, int] = json.loads(terms["rate_card"])
     with db.begin(ex) as conn:
         offer_id = ids.new("off")
         details = {"offer": offer_id, "rates": rates, "licence": licence}
         published = publication.publish(conn, ex, by, dataset, number=version, details=details)
         on_sale = published.version
-        live = conn.execute(select(table).where(table.c.dataset_id == on_sale.dataset_id, table.c.state == "live").with_for_update())
-        before = live.mappings().first()
-        if before is None or before["version_id"] != on_sale.id or any(before[name] != value for name, value in terms.items()):
-            if before is not None:
-                _end(conn, ex, before, "replaced")
-            values = {"id": offer_id, "org_id": on_sale.org_id, "dataset_id": on_sale.dataset_id, "version_id": on_sale.id, **terms}
-            conn.execute(insert(table).values(**values, state="live", created_ns=ex.now()))
-            _refill(conn, before, on_sale.id)
-            number = on_sale.number
-            entry = AuditEntry(
-                Action.OFFER_PUBLISHED,
-                dataset=on_sale.dataset,
-                details={"version": number, "rates": rates, "licence": licence, "offer": offer_id},
-            )
-            append(conn, ex, by, entry)
-        else:
+        before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update()).mappings().first()
+        if before is not None and before["version_id"] == on_sale.id and all(before[name] == value for name, value in terms.items()):
             offer_id = before["id"]
-        row = conn.execute(select(table).where(table.c.id == offer_id)).mappings().one()
+        else:
+            _replace(conn, ex, before, on_sale, {"id": offer_id, **terms})
+            entry = AuditEntry(Action.OFFER_PUBLISHED, dataset=on_sale.dataset, details={"version": on_sale.number, **details})
+            append(conn, ex, by, entry)
+        row = conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one()
         made = _offer(row, on_sale, published.layers)
         _refuse_unpriced(made, published.layers)
         failpoints.hit("publish.before_commit")
     failpoints.hit("publish.after_commit")
     return made
+
+
+def _checked_terms(rate_card: Mapping[str, object], licence: str, attribution: str) -> dict[str, str]:
+    """The terms of an offer as they are stored."""
+    rates = read_rates(rate_card)
+    licences.check_licence(licence)
+    if not isinstance(attribution, str) or len(attribution) > MAX_ATTRIBUTION or not attribution.isprintable():
+        raise Invalid("offer.attribution", f"An attribution is one line of at most {MAX_ATTRIBUTION} characters.")
+    return {"rate_card": json.dumps(rates, sort_keys=True, separators=(",", ":")), "licence": licence, "attribution": attribution}
+
+
+def _replace(conn: Connection, ex: Exchange, before: RowMapping | None, on_sale: versions.Version, offer: Mapping[str, str]) -> None:
+    """Put an offer (its id and terms) of the version on sale in the place of the one before."""
+    if before is not None:
+        _end(conn, ex, before, "replaced")
+    whose = {"org_id": on_sale.org_id, "dataset_id": on_sale.dataset_id, "version_id": on_sale.id}
+    conn.execute(insert(schema.offer).values(**whose, **offer, state="live", created_ns=ex.now()))
+    _refill(conn, before, on_sale.id)
 
 
 def withdraw(ex: Exchange, by: Actor, dataset: str) -> Offer:
@@ -145,14 +107,13 @@ def withdraw(ex: Exchange, by: Actor, dataset: str) -> Offer:
     """
     with db.begin(ex) as conn:
         version = publication.withdraw(conn, ex, by, dataset)
-        row = conn.execute(select(table).where(table.c.id == end(conn, ex, by, version))).mappings().one()
+        row = conn.execute(select(schema.offer).where(schema.offer.c.id == end(conn, ex, by, version))).mappings().one()
         return _offer(row, version, versions.layers_of(conn, version.id))
 
 
 def end(conn: Connection, ex: Exchange, by: Actor, version: versions.Version) -> str:
     """Take the live offer of a version off the market, in the caller's transaction; returns its id."""
-    live = conn.execute(select(table).where(table.c.version_id == version.id, table.c.state == "live").with_for_update())
-    before = live.mappings().one()
+    before = conn.execute(_live(schema.offer.c.version_id == version.id).with_for_update()).mappings().one()
     _end(conn, ex, before, "withdrawn")
     cell_sums.drop(conn, _layer_ids(conn, version.id))
     entry = AuditEntry(Action.OFFER_WITHDRAWN, dataset=version.dataset, details={"version": version.number, "offer": before["id"]})
@@ -170,7 +131,7 @@ def live(ex: Exchange, by: Actor, ref: str) -> Offer | None:
         return None
     version = datasets.get_version(ex, by, f"{dataset.org}/{dataset.slug}", dataset.published)
     with db.read(ex) as conn:
-        row = conn.execute(select(table).where(table.c.version_id == version.id, table.c.state == "live")).mappings().first()
+        row = conn.execute(_live(schema.offer.c.version_id == version.id)).mappings().first()
         return _offer(row, version, versions.layers_of(conn, version.id)) if row else None
 
 
@@ -182,31 +143,21 @@ def latest(ex: Exchange, by: Actor, dataset: str) -> Offer | None:
     authority.member(by)
     with db.read(ex) as conn:
         found = versions.find_dataset(conn, by, f"{by.org_slug}/{dataset}")
-        query = select(table).where(table.c.dataset_id == found.id).order_by(table.c.created_ns.desc(), table.c.id.desc()).limit(1)
-        row = conn.execute(query).mappings().first()
+        newest = (schema.offer.c.created_ns.desc(), schema.offer.c.id.desc())
+        row = conn.execute(select(schema.offer).where(schema.offer.c.dataset_id == found.id).order_by(*newest).limit(1)).mappings().first()
         if row is None:
             return None
-        version = version_by(conn, dataset_version.c.id == row["version_id"])
+        version = version_by(conn, schema.dataset_version.c.id == row["version_id"])
         return _offer(row, version, versions.layers_of(conn, version.id))
 
 
-def search(ex: Exchange, by: Actor | None, area: Area, *, layers: Sequence[str] | None = None) -> list[Listing]:
-    """The datasets on offer in a region, own ones too, with what each has there; nothing is stored. `by` None = a visitor.
-
-    Raises: Invalid: `region.too_large`. NotFound: `layer.unknown`.
-    """
-    wanted = want(area, layers=layers)
-    with db.read(ex) as conn:
-        offered = offers_in(conn, cell_sums.sums(conn, wanted.cover.pyramid(cell_sums.ZMIN)), layers=wanted.layers)
-        offered.sort(key=lambda one: (one.dataset, one.org, one.layer))
-        terms = {row["id"]: row for row in _terms(conn, sorted({one.offer_id for one in offered}))}
-        about = _about(conn, [one.layer_id for one in offered])
-    grouped = groupby(offered, key=lambda one: one.offer_id)
-    return [_listing(terms[offer_id], list(group), about, by.org_id if by else None) for offer_id, group in grouped]
+def _live(condition: ColumnElement[bool]) -> Select[Any]:
+    """Query of the live offer of which the condition holds, whatever became of its seller."""
+    return select(schema.offer).where(condition, schema.offer.c.state == "live")
 
 
 def _end(conn: Connection, ex: Exchange, before: RowMapping, state: str) -> None:
-    conn.execute(update(table).where(table.c.id == before["id"]).values(state=state, ended_ns=ex.now()))
+    conn.execute(update(schema.offer).where(schema.offer.c.id == before["id"]).values(state=state, ended_ns=ex.now()))
 
 
 def _refill(conn: Connection, before: RowMapping | None, version_id: str) -> None:
@@ -220,12 +171,12 @@ def _refill(conn: Connection, before: RowMapping | None, version_id: str) -> Non
 
 
 def _layer_ids(conn: Connection, version_id: str) -> list[str]:
-    return list(conn.execute(select(layer_table.c.id).where(layer_table.c.version_id == version_id)).scalars())
+    return list(conn.execute(select(schema.layer.c.id).where(schema.layer.c.version_id == version_id)).scalars())
 
 
 def _offer(row: RowMapping, version: versions.Version, layers: Sequence[versions.Layer]) -> Offer:
     rates: dict[str, int] = json.loads(row["rate_card"])
-    columns = {MEASURES[Unit(unit)].column for unit in rates}
+    columns = {UNITS[unit].column for unit in rates}
     unpriced = tuple(layer.name for layer in layers if layer.cells and not any(getattr(layer.quantities, name) for name in columns))
     return Offer(
         id=row["id"],
@@ -242,40 +193,9 @@ def _offer(row: RowMapping, version: versions.Version, layers: Sequence[versions
 
 
 def _refuse_unpriced(offer: Offer, layers: Sequence[versions.Layer]) -> None:
-    """A layer that nothing charges for was forgotten: it must not go out for nothing. A rate of 0 says that it is free."""
+    """A layer that nothing charges for was forgotten: it must not go out for nothing. A rate of 0 makes it free."""
     for layer in layers:
         unit = MAIN_UNIT[layer.kind]
         if layer.name in offer.unpriced and unit not in offer.rates:
-            message = f"the rate card has no price for the layer {layer.name}; add {unit}=KRW, or {unit}=0 if it shall be free"
+            message = f"The rate card has no price for the layer {layer.name}; add {unit}=KRW, or {unit}=0 if it shall be free."
             raise Invalid("rates.unpriced", message, layer=layer.name, unit=str(unit))
-
-
-def _terms(conn: Connection, offer_ids: Sequence[str]) -> Sequence[RowMapping]:
-    statement = text(
-        "SELECT o.id, o.attribution, o.licence, d.title, v.published_ns FROM offer o JOIN dataset d ON d.id = o.dataset_id "
-        "JOIN dataset_version v ON v.id = o.version_id WHERE o.id IN :offers"
-    ).bindparams(bindparam("offers", expanding=True, type_=String()))
-    return conn.execute(statement, {"offers": list(offer_ids)}).mappings().all()
-
-
-def _about(conn: Connection, layer_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    rows = conn.execute(select(layer_table.c.id, layer_table.c.about).where(layer_table.c.id.in_(layer_ids)))
-    return {row.id: json.loads(row.about) for row in rows}
-
-
-def _listing(terms: RowMapping, group: Sequence[Offered], about: Mapping[str, Mapping[str, Any]], org_id: str | None) -> Listing:
-    first = group[0]
-    return Listing(
-        dataset=first.dataset,
-        org=first.org,
-        title=terms["title"],
-        version=first.version,
-        licence=terms["licence"],
-        attribution=terms["attribution"],
-        rates=first.rates,
-        published_ns=terms["published_ns"],
-        is_own=first.seller_id == org_id,
-        layers=tuple(
-            ListedLayer(one.layer, one.kind, one.handling_class, one.sums.cells, one.sums.quantities, about[one.layer_id]) for one in group
-        ),
-    )

@@ -10,10 +10,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, bindparam, text
+from sqlalchemy import Connection, RowMapping, bindparam, select, text
 
 from mapex.catalogue.versions import VISIBLE, Layer, layers_of
 from mapex.database import db
+from mapex.database.live_offers import live_offers
+from mapex.database.schema import dataset
 from mapex.errors import NotFound
 from mapex.exchange import Exchange
 from mapex.pyramid.coverage import Covered, Shown
@@ -34,7 +36,7 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class FindingCount:
     """Findings of one code in the version on sale, added up: for how many records they speak."""
 
     severity: str
@@ -44,7 +46,7 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
-class Good:
+class LayerOnSale:
     """A layer of the version on sale with its age in whole days and its quality (0 to 100, or `quality.UNKNOWN`)."""
 
     layer: Layer
@@ -62,8 +64,8 @@ class Product:
     title: str
     description: str
     releases: Sequence[Release]
-    goods: Sequence[Good]
-    findings: Sequence[Noted]
+    layers: Sequence[LayerOnSale]
+    findings: Sequence[FindingCount]
     licence: str
     attribution: str
     rates: Mapping[str, int]
@@ -74,7 +76,7 @@ class Product:
 def get(ex: Exchange, org: str, slug: str) -> Product:
     """The dataset of an organisation that is on offer.
 
-    Raises: NotFound (`dataset.unknown`): absent, a draft, withdrawn, or of a suspended organisation; nobody is told which.
+    Raises: NotFound (`dataset.unknown`): absent, a draft, withdrawn, or of a suspended organisation; all look the same.
     """
     now = ex.now()
     with db.read(ex) as conn:
@@ -82,7 +84,7 @@ def get(ex: Exchange, org: str, slug: str) -> Product:
         layers = layers_of(conn, row["version_id"])
         facts = text(f"SELECT layer_id, seen_ns, quality FROM shown_layer WHERE layer_id IN ({_OF_VERSION})")
         shown = {one.layer_id: (quality.age_days(one.seen_ns, now), one.quality) for one in conn.execute(facts, dict(row))}
-        goods = [Good(layer, *shown[layer.id]) for layer in layers if layer.id in shown]
+        on_sale = [LayerOnSale(layer, *shown[layer.id]) for layer in layers if layer.id in shown]
         return Product(
             org=org,
             org_name=row["org_name"],
@@ -90,18 +92,18 @@ def get(ex: Exchange, org: str, slug: str) -> Product:
             title=row["title"],
             description=row["description"],
             releases=_releases(conn, row["dataset_id"]),
-            goods=goods,
+            layers=on_sale,
             findings=_findings(conn, row["version_id"]),
             licence=row["licence"],
             attribution=row["attribution"],
             rates=json.loads(row["rate_card"]),
             priced_ns=row["priced_ns"],
-            box=_box(conn, goods),
+            box=_box(conn, on_sale),
         )
 
 
 def box_of(ex: Exchange, ref: str) -> Box | None:
-    """Where the dataset `ORG/SLUG` lies, in degrees; None when nothing of that name is on offer."""
+    """Where the dataset `ORG/SLUG` is, in degrees; None when nothing of that name is on offer."""
     org, _, slug = ref.partition("/")
     try:
         return get(ex, org, slug).box
@@ -132,17 +134,24 @@ _OF_VERSION = "SELECT id FROM layer WHERE version_id = :version_id"
 
 
 def _on_offer(conn: Connection, org: str, slug: str) -> RowMapping:
-    found = conn.execute(
-        text(
-            "SELECT d.id AS dataset_id, d.title, d.description, g.name AS org_name, o.version_id, o.licence, o.attribution, o.rate_card, "
-            "o.created_ns AS priced_ns FROM dataset d JOIN organisation g ON g.id = d.org_id AND g.state = 'active' "
-            "JOIN offer o ON o.dataset_id = d.id AND o.state = 'live' WHERE g.slug = :org AND d.slug = :slug"
-        ),
-        {"org": org, "slug": slug},
-    ).mappings()
-    row = found.first()
+    query = (
+        select(
+            dataset.c.id.label("dataset_id"),
+            dataset.c.title,
+            dataset.c.description,
+            live_offers.c.org_name,
+            live_offers.c.version_id,
+            live_offers.c.licence,
+            live_offers.c.attribution,
+            live_offers.c.rate_card,
+            live_offers.c.created_ns.label("priced_ns"),
+        )
+        .join_from(dataset, live_offers, live_offers.c.dataset_id == dataset.c.id)
+        .where(live_offers.c.org == org, live_offers.c.dataset == slug)
+    )
+    row = conn.execute(query).mappings().first()
     if row is None:
-        raise NotFound("dataset.unknown", "there is no such dataset")
+        raise NotFound("dataset.unknown", "There is no such dataset.")
     return row
 
 
@@ -154,21 +163,23 @@ def _releases(conn: Connection, dataset_id: str) -> list[Release]:
     return [Release(*row) for row in conn.execute(asked, {"dataset": dataset_id, "visible": list(VISIBLE)})]
 
 
-def _findings(conn: Connection, version_id: str) -> list[Noted]:
+def _findings(conn: Connection, version_id: str) -> list[FindingCount]:
     asked = text(
         "SELECT severity, code, layer, SUM(count) FROM finding WHERE version_id = :version GROUP BY severity, code, layer "
         "ORDER BY CASE severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, 4 DESC, code, layer"
     )
-    return [Noted(severity, code, layer, int(count)) for severity, code, layer, count in conn.execute(asked, {"version": version_id})]
+    return [
+        FindingCount(severity, code, layer, int(count)) for severity, code, layer, count in conn.execute(asked, {"version": version_id})
+    ]
 
 
-def _box(conn: Connection, goods: Sequence[Good]) -> Box | None:
-    """Around the cells that hold what the files said, or else around coarser ones that hold anything."""
-    boxes = [grid.around(good.layer.about["box"]) for good in goods if good.layer.cells and good.layer.about.get("box")]
+def _box(conn: Connection, layers: Sequence[LayerOnSale]) -> Box | None:
+    """Around the boxes that the files named, or else around coarser ones that hold anything."""
+    boxes = [grid.around(one.layer.about["box"]) for one in layers if one.layer.cells and one.layer.about.get("box")]
     if not boxes:
         asked = text("SELECT DISTINCT cell FROM tile_sum WHERE z = :z AND layer_id IN :layers").bindparams(
             bindparam("layers", expanding=True)
         )
-        found = conn.execute(asked, {"z": _BOX_ZOOM, "layers": [good.layer.id for good in goods]}).scalars()
+        found = conn.execute(asked, {"z": _BOX_ZOOM, "layers": [one.layer.id for one in layers]}).scalars()
         boxes = [grid.bounds(cell, _BOX_ZOOM) for cell in found]
     return Box.around(boxes)

@@ -1,4 +1,4 @@
-"""Recalls: a seller takes a version back for good. What was bought of it can no longer be read, and its holders are told."""
+"""Recalls: a seller takes a version back for good. What was bought of it can no longer be read, and its holders see why."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version,
         versions.own_dataset(conn, by, dataset)  # locked: not published, withdrawn or recalled twice at once
         version = versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number)
         if version.state not in RELEASED:
-            message = f"version {number} of {dataset} is {version.state}; only a version that was on sale can be recalled"
+            message = f"Version {number} of {dataset} is {version.state}; only a version that was on sale can be recalled."
             raise Conflict("version.not_released", message, state=version.state)
         if version.state == "published":
             offers.end(conn, ex, by, version)
@@ -77,7 +77,7 @@ def of_order(ex: Exchange, by: Actor, order_id: str) -> list[Recalled]:
 
 
 def _recalled_ns(conn: Connection, org: str, dataset: str, number: int) -> int:
-    """When the log says that a version was recalled."""
+    """When, by the log, a version was recalled."""
     row = audit_event.c
     query = select(row.at_ns, row.payload).where(row.action == Action.VERSION_RECALLED, row.owner == org, row.dataset == dataset)
     return next(int(one.at_ns) for one in conn.execute(query) if json.loads(one.payload)["version"] == number)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import and_, func, select
 
 from mapex import authority
 from mapex.database import db
+from mapex.database.schema import dataset, entitlement, order, order_line
 from mapex.exchange import Actor, Exchange
 from mapex.times import kst_month
 
@@ -31,19 +31,32 @@ def by_month(ex: Exchange, by: Actor) -> Sequence[Month]:
     Raises: Denied: `by` is of no organisation.
     """
     org_id = authority.member(by)
-    # An order has lines of several sellers; which orders concern this one is in what they gave the right to.
-    statement = text(
-        "SELECT p.id, p.created_ns, p.lines, d.slug AS dataset, CAST(SUM(e.paid) AS bigint) AS tiles FROM entitlement e "
-        "JOIN dataset d ON d.id = e.dataset_id JOIN purchase_order p ON p.id = e.order_id WHERE d.org_id = :org "
-        "GROUP BY p.id, p.created_ns, p.lines, d.slug"
+    amounts = (
+        select(order_line.c.order_id, order_line.c.dataset_id, func.sum(order_line.c.amount).label("amount"))
+        .join(dataset)
+        .where(dataset.c.org_id == org_id)
+        .group_by(order_line.c.order_id, order_line.c.dataset_id)
+        .subquery()
+    )
+    paid = (
+        select(entitlement.c.order_id, entitlement.c.dataset_id, func.sum(entitlement.c.paid).label("tiles"))
+        .join(dataset)
+        .where(dataset.c.org_id == org_id)
+        .group_by(entitlement.c.order_id, entitlement.c.dataset_id)
+        .subquery()
+    )
+    query = (
+        select(order.c.created_ns, dataset.c.slug, paid.c.tiles, amounts.c.amount)
+        .join_from(amounts, paid, and_(paid.c.order_id == amounts.c.order_id, paid.c.dataset_id == amounts.c.dataset_id))
+        .join(order, order.c.id == amounts.c.order_id)
+        .join(dataset, dataset.c.id == amounts.c.dataset_id)
     )
     found: dict[tuple[str, str], list[int]] = {}
     with db.read(ex) as conn:
-        for row in conn.execute(statement, {"org": org_id}):
-            lines = [line for line in json.loads(row.lines) if (line["org"], line["dataset"]) == (by.org_slug, row.dataset)]
-            sums = found.setdefault((kst_month(row.created_ns), row.dataset), [0, 0, 0])
+        for row in conn.execute(query):
+            sums = found.setdefault((kst_month(row.created_ns), row.slug), [0, 0, 0])
             sums[0] += 1
-            sums[1] += row.tiles
-            sums[2] += sum(line["amount"] for line in lines)
-    months = [Month(month, dataset, *sums) for (month, dataset), sums in found.items()]
+            sums[1] += int(row.tiles)
+            sums[2] += int(row.amount)
+    months = [Month(month, slug, *sums) for (month, slug), sums in found.items()]
     return sorted(months, key=lambda one: (-int(one.month.replace("-", "")), one.dataset))

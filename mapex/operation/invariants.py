@@ -13,7 +13,8 @@ from sqlalchemy import Connection, text
 from mapex.database import db
 from mapex.database.schema import quote
 from mapex.exchange import Exchange
-from mapex.prices.estimates import Line
+from mapex.orders import lines
+from mapex.prices.estimate import Line
 from mapex.prices.quotes import is_genuine
 from mapex.pyramid import cell_sums
 from mapex.times import NS
@@ -145,6 +146,7 @@ def disagreeing(ex: Exchange, conn: Connection) -> list[Offender]:
             "GROUP BY o.id, o.total HAVING o.total <> COALESCE(-SUM(e.amount), 0)",
         ),
         *_wrong_tiles(conn),
+        *_wrong_lines(conn),
         *_ask(
             conn,
             "grant {0} is not in the log",
@@ -173,11 +175,23 @@ def _wrong_tiles(conn: Connection) -> Iterator[Offender]:
     )
     for order_id, dataset, layer, cells, org in rows:
         entitled[order_id, f"{org}/{dataset}", layer] = cells
-    for order_id, lines in conn.execute(text("SELECT id, lines FROM purchase_order")):
-        for line in (Line(**line) for line in json.loads(lines)):
+    for order_id, billed in lines.of_orders(conn).items():
+        for line in billed:
             cells = entitled.get((order_id, f"{line.org}/{line.dataset}", line.layer), 0)
             if cells != line.tiles:
                 yield f"order {order_id} has {line.tiles} tiles of {line.dataset} {line.layer} and {cells} entitlements"
+
+
+def _wrong_lines(conn: Connection) -> Iterator[Offender]:
+    """Orders whose lines are not those of the quote that was signed, or do not sum to what was charged."""
+    billed = lines.of_orders(conn)
+    signed = text("SELECT p.id, p.subtotal, q.body FROM purchase_order p JOIN quote q ON q.id = p.quote_id ORDER BY p.id")
+    for order_id, subtotal, body in conn.execute(signed):
+        of_order = billed.get(order_id, ())
+        if of_order != tuple(Line(**line) for line in json.loads(body)["lines"]):
+            yield f"order {order_id} has other lines than its quote"
+        if (total := sum(line.amount for line in of_order)) != subtotal:
+            yield f"order {order_id} charges {subtotal} KRW and its lines {total}"
 
 
 def leaked(conn: Connection) -> list[Offender]:

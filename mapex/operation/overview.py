@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, ScalarSelect, func, select
 
 from mapex import authority
 from mapex.database import db, schema
+from mapex.database.live_offers import live_offers
 from mapex.exchange import Actor, Exchange
 
 
@@ -39,9 +40,7 @@ def overview(ex: Exchange, by: Actor) -> Overview:
         "organisations": _count(schema.organisation),
         "suspended": _count(schema.organisation, org.state == "suspended"),
         "persons": _count(schema.person),
-        "offers": _count(
-            schema.offer.join(schema.organisation, org.id == schema.offer.c.org_id), schema.offer.c.state == "live", org.state == "active"
-        ),
+        "offers": _count(live_offers),
         "orders": _count(schema.order),
         "revenue": select(func.coalesce(func.sum(order.total), 0)).scalar_subquery(),
         "jobs_waiting": _count(schema.job, job.state.in_(("queued", "running"))),

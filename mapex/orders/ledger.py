@@ -33,14 +33,14 @@ CREDIT_PREFIX = "credit:"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class WalletEntry:
     """One line of a statement: what changed the wallet, and the balance after it."""
 
     transaction: str
     kind: str  # credit | order
     at_ns: int
     memo: str
-    order_id: str | None  # only of own orders: a seller is not told which order of whom an income is
+    order_id: str | None  # only of own orders: of an income the seller does not learn whose order it was
     amount: int
     balance: int
 
@@ -51,7 +51,7 @@ class Wallet:
 
     org: str
     balance: int
-    entries: Sequence[Entry]
+    entries: Sequence[WalletEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo
     """
     authority.operator(by)
     if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= MAX_AMOUNT:
-        raise Invalid("credit.amount", f"a credit is a whole number of KRW from 1 to {MAX_AMOUNT}, not {amount!r}", amount=str(amount))
+        raise Invalid("credit.amount", f"A credit is a whole number of KRW from 1 to {MAX_AMOUNT}, not {amount!r}.", amount=str(amount))
     key = texts.check_text(key, "reference", MAX_KEY - len(CREDIT_PREFIX))
     stored_key = CREDIT_PREFIX + key
 
@@ -109,7 +109,7 @@ def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo
                 select(ledger_entry.c.amount).where(ledger_entry.c.transaction_id == before, ledger_entry.c.account_id == wallet)
             ).scalar()
             if booked != amount:
-                raise Conflict("credit.key_reused", f"key {key!r} booked another credit before; take a new key for a new payment", key=key)
+                raise Conflict("credit.key_reused", f"Key {key!r} booked another credit before; take a new key for a new payment.", key=key)
         return Credit(transaction, found.slug, amount, balance(conn, wallet))
 
     with db.begin(ex) as conn:
@@ -142,14 +142,14 @@ def wallet(ex: Exchange, by: Actor, org: str | None = None, *, limit: int = 100)
     Raises: Denied: no organisation, or not the own one. NotFound. Invalid: `limit` not within 1 to 1000.
     """
     if not 1 <= limit <= 1000:
-        raise Invalid("page.limit", f"limit must be 1 to 1000, not {limit}", limit=limit)
+        raise Invalid("page.limit", f"The limit must be 1 to 1000, not {limit}.", limit=limit)
     if not authority.sees_all(by):
         authority.member(by)
         if org is not None and org != by.org_slug:
-            raise Denied("wallet.foreign", "a wallet is shown to its own organisation only")
+            raise Denied("wallet.foreign", "A wallet is shown to its own organisation only.")
         org = by.org_slug
     if org is None:
-        raise Invalid("wallet.org", "name the organisation whose wallet is asked for")
+        raise Invalid("wallet.org", "Name the organisation whose wallet is asked for.")
     with db.read(ex) as conn:
         found = orgs.find_org(conn, org)
         now = balance(conn, wallet_id(found.id))
@@ -187,12 +187,12 @@ def _entries(org_id: str) -> Select[tuple[Any, ...]]:
     )
 
 
-def _running(rows: Sequence[Any], org_id: str, now: int) -> list[Entry]:
+def _running(rows: Sequence[Any], org_id: str, now: int) -> list[WalletEntry]:
     """The entries of rows of `_entries`, with the balance after each; `now` is the balance after the first."""
     entries, running = [], now
     for row in rows:
         own = row.order_id if row.buyer == org_id else None
-        entries.append(Entry(row.id, row.kind, row.created_ns, row.memo, own, row.amount, running))
+        entries.append(WalletEntry(row.id, row.kind, row.created_ns, row.memo, own, row.amount, running))
         running -= row.amount
     return entries
 
@@ -248,7 +248,7 @@ def check_funds(conn: Connection, account_id: str, needed: int) -> None:
     if available < needed:
         raise Unpaid(
             "wallet.insufficient",
-            f"{needed} KRW are needed and the wallet holds {available} KRW; have the operator credit at least {needed - available} KRW",
+            f"{needed} KRW are needed and the wallet holds {available} KRW; have the operator credit at least {needed - available} KRW.",
             needed=needed,
             available=available,
         )
@@ -261,7 +261,7 @@ def check_key(key: object) -> str:
     """
     if not isinstance(key, str) or not 1 <= len(key) <= MAX_KEY or not key.isprintable() or not key.isascii():
         raise Invalid(
-            "order.key", f"an idempotency key is 1 to {MAX_KEY} printable ASCII characters that the client chose for this request"
+            "order.key", f"An idempotency key is 1 to {MAX_KEY} printable ASCII characters that the client chooses for a request."
         )
     return key
 

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, text
 
 from mapex import authority, ids
 from mapex.audit.log import Action, AuditEntry, append
-from mapex.database import db, failpoints
-from mapex.database.schema import layer, organisation, permit, person
-from mapex.database.schema import offer as offer_table
-from mapex.database.schema import order as table
-from mapex.database.schema import quote as quote_table
+from mapex.database import db, failpoints, schema
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.orders import ledger, renewals
+from mapex.orders import ledger, lines, renewals
 from mapex.people import orgs
 from mapex.prices import quotes
-from mapex.prices.estimates import Line, document, reprice
+from mapex.prices.estimate import Line, document
+from mapex.prices.estimates import reprice
 from mapex.prices.quotes import Quote
-from mapex.rights import entitlements, named_users, permits
-from mapex.rules.pricing import MEASURES, Unit
+from mapex.rights import entitlements, named_users, permit_check
+from mapex.rights.permit_check import Use
+from mapex.rules.pricing import UNITS
 from mapex.times import iso_from_ns
 from tiles.grid.cover import Cover
 
@@ -72,36 +69,55 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         Unpaid: `wallet.insufficient`, with `needed` and `available`.
     """
     org_id = authority.member(by)
-    ledger.check_key(key)
-    if not isinstance(quote_id, str):
-        raise Invalid("quote.malformed", "the quote must be named by its id")
-    named = sorted({email.strip().lower() for email in persons})
-    body_sha256 = hashlib.sha256("\n".join([quote_id, *named]).encode()).hexdigest()
+    asked = _asked(quote_id, key, persons)
     with db.begin(ex) as conn:
         # One order at a time for each buyer: ownership and balance stay as they were read until the commit.
         db.take_turns(conn, f"orders:{org_id}")
-        before = conn.execute(_orders().where(table.c.org_id == org_id, table.c.key == key)).mappings().first()
+        before = conn.execute(_orders().where(schema.order.c.org_id == org_id, schema.order.c.key == key)).mappings().first()
         if before is not None:
-            return _replayed(before, body_sha256, key)
+            return _replayed(conn, before, asked)
         quote = quotes.load(conn, ex, org_id, quote_id)
         now = ex.now()
-        _check_open(quote, now)
-        _check_offers(conn, quote)
-        groups = _permitted(conn, quote, now)
-        if reprice(conn, org_id, quote.estimate) != quote.estimate.lines:
-            raise _price_changed(conn, ex, quote, now)
-        ledger.check_funds(conn, ledger.wallet_id(org_id), quote.estimate.total)
-        made = _insert(conn, by, quote, key, body_sha256, now)
+        groups = _checked(conn, ex, quote, now)
+        made = _insert(conn, by, quote, asked, now)
         for group in groups:
             entitlements.add(conn, org_id, made.id, made.purpose, group)
         _check_tiles(conn, made, quote)
-        _settle(conn, ex, made, quote)
-        if named:
-            named_users.put(conn, ex, by, made.id, named)
+        _settle(conn, ex, made)
+        if asked.persons:
+            named_users.put(conn, ex, by, made.id, asked.persons)
         _log(conn, ex, by, made, quote)
         failpoints.hit("order.before_commit")
     failpoints.hit("order.after_commit")
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The request for an order: its idempotency key, the digest by which the same request is known again, e-mails of named users."""
+
+    key: str
+    body_sha256: str
+    persons: Sequence[str]
+
+
+def _asked(quote_id: str, key: str, persons: Sequence[str]) -> _Asked:
+    ledger.check_key(key)
+    if not isinstance(quote_id, str):
+        raise Invalid("quote.malformed", "The quote must be named by its id.")
+    named = sorted({email.strip().lower() for email in persons})
+    return _Asked(key, hashlib.sha256("\n".join([quote_id, *named]).encode()).hexdigest(), named)
+
+
+def _checked(conn: Connection, ex: Exchange, quote: Quote, now: int) -> list[entitlements.Bought]:
+    """What is bought, in groups of the same cells and permit, when all that the quote rests on still holds."""
+    _check_open(quote, now)
+    _check_offers(conn, quote)
+    groups = _permitted(conn, quote, now)
+    if reprice(conn, quote.org_id, quote.estimate) != quote.estimate.lines:
+        raise _price_changed(conn, ex, quote, now)
+    ledger.check_funds(conn, ledger.wallet_id(quote.org_id), quote.estimate.total)
+    return groups
 
 
 def get(ex: Exchange, by: Actor, order_id: str) -> Order:
@@ -111,14 +127,14 @@ def get(ex: Exchange, by: Actor, order_id: str) -> Order:
     """
     org_id = authority.member(by)
     with db.read(ex) as conn:
-        row = conn.execute(_orders().where(table.c.id == order_id, table.c.org_id == org_id)).mappings().first()
-    if row is None:
-        raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
-    return _order(row)
+        row = conn.execute(_orders().where(schema.order.c.id == order_id, schema.order.c.org_id == org_id)).mappings().first()
+        if row is None:
+            raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
+        return _made(conn, [row])[0]
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class OrderFilter:
     """Which orders; empty or None means any. `dataset` is a slug, times are those of the order (half open)."""
 
     purpose: str = ""
@@ -127,74 +143,78 @@ class Filter:
     to_ns: int | None = None
 
 
-def of(ex: Exchange, by: Actor, *, after: str = "", limit: int = 100, wanted: Filter | None = None) -> OrderPage:
+def of(ex: Exchange, by: Actor, *, after: str = "", limit: int = 100, wanted: OrderFilter | None = None) -> OrderPage:
     """Orders of `by`'s organisation, newest first; `after` is the id of the last one seen.
 
     Raises: Invalid: `page.limit`.
     """
     org_id = authority.member(by)
     if not 1 <= limit <= 1000:
-        raise Invalid("page.limit", f"limit must be 1 to 1000, not {limit}", limit=limit)
-    query = _orders().where(table.c.org_id == org_id, *_conditions(wanted or Filter()))
-    query = query.order_by(table.c.created_ns.desc(), table.c.id.desc()).limit(limit + 1)
+        raise Invalid("page.limit", f"The limit must be 1 to 1000, not {limit}.", limit=limit)
+    query = _orders().where(schema.order.c.org_id == org_id, *_conditions(wanted or OrderFilter()))
+    query = query.order_by(schema.order.c.created_ns.desc(), schema.order.c.id.desc()).limit(limit + 1)
     with db.read(ex) as conn:
         if after:
-            seen = conn.execute(select(table.c.created_ns).where(table.c.id == after, table.c.org_id == org_id)).scalar()
+            seen = conn.execute(
+                select(schema.order.c.created_ns).where(schema.order.c.id == after, schema.order.c.org_id == org_id)
+            ).scalar()
             if seen is None:
-                raise NotFound("order.unknown", f"no order {after!r}", order=after)
-            query = query.where((table.c.created_ns < seen) | ((table.c.created_ns == seen) & (table.c.id < after)))
-        found = [_order(row) for row in conn.execute(query).mappings()]
+                raise NotFound("order.unknown", f"There is no order {after!r} of your organisation.", order=after)
+            query = query.where((schema.order.c.created_ns < seen) | ((schema.order.c.created_ns == seen) & (schema.order.c.id < after)))
+        found = _made(conn, conn.execute(query).mappings().all())
     return OrderPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 
 def _orders() -> Any:
     """Query of orders, with what the buyer calls the area, and who ordered."""
-    joined = table.join(quote_table, quote_table.c.id == table.c.quote_id).join(person, person.c.id == table.c.person_id)
-    return select(table, quote_table.c.name, person.c.email.label("person")).select_from(joined)
+    ordered, quoted, person = schema.order, schema.quote, schema.person
+    joined = ordered.join(quoted, quoted.c.id == ordered.c.quote_id).join(person, person.c.id == ordered.c.person_id)
+    return select(ordered, quoted.c.name, person.c.email.label("person")).select_from(joined)
 
 
-def _conditions(wanted: Filter) -> list[Any]:
+def _conditions(wanted: OrderFilter) -> list[Any]:
     found: list[Any] = []
     if wanted.purpose:
-        found.append(table.c.purpose == wanted.purpose)
+        found.append(schema.order.c.purpose == wanted.purpose)
     if wanted.dataset:
-        # Slugs hold neither quotes nor wildcards, so that the quoted slug is found in the JSON as text, on every database.
         slug = orgs.check_slug(wanted.dataset)
-        found.append(table.c.lines.contains(f'"dataset":"{slug}"', autoescape=True))
+        found.append(schema.order.c.id.in_(select(schema.order_line.c.order_id).join(schema.dataset).where(schema.dataset.c.slug == slug)))
     if wanted.from_ns is not None:
-        found.append(table.c.created_ns >= wanted.from_ns)
+        found.append(schema.order.c.created_ns >= wanted.from_ns)
     if wanted.to_ns is not None:
-        found.append(table.c.created_ns < wanted.to_ns)
+        found.append(schema.order.c.created_ns < wanted.to_ns)
     return found
 
 
-def _replayed(row: RowMapping, body_sha256: str, key: str) -> Order:
-    if row["body_sha256"] != body_sha256:
-        raise Conflict("order.key_reused", f"key {key!r} bought another quote before; take a new key for a new order", order=row["id"])
-    return _order(row)
+def _replayed(conn: Connection, row: RowMapping, asked: _Asked) -> Order:
+    if row["body_sha256"] != asked.body_sha256:
+        raise Conflict(
+            "order.key_reused", f"Key {asked.key!r} bought another quote before; take a new key for a new order.", order=row["id"]
+        )
+    return _made(conn, [row])[0]
 
 
 def _check_open(quote: Quote, now: int) -> None:
     if quote.order_id is not None:
-        raise Conflict("quote.bought", f"quote {quote.id} was bought already, as order {quote.order_id}", order=quote.order_id)
+        raise Conflict("quote.bought", f"Quote {quote.id} was bought already, as order {quote.order_id}.", order=quote.order_id)
     if now >= quote.expires_ns:
         when = iso_from_ns(quote.expires_ns)
-        raise Conflict("quote.expired", f"quote {quote.id} was held until {when}; ask for a new one", expires_at=when)
+        raise Conflict("quote.expired", f"Quote {quote.id} was held until {when}; ask for a new one.", expires_at=when)
 
 
 def _check_offers(conn: Connection, quote: Quote) -> None:
     """Hold the offers as they are until the commit; refuse when a seller took one back."""
     ids_ = sorted({pin.offer_id for pin in quote.estimate.pins})
     query = (
-        select(offer_table.c.id, offer_table.c.state, organisation.c.state.label("seller"))
-        .select_from(offer_table.join(organisation, organisation.c.id == offer_table.c.org_id))
-        .where(offer_table.c.id.in_(ids_))
-        .order_by(offer_table.c.id)
-        .with_for_update(read=True, of=offer_table)
+        select(schema.offer.c.id, schema.offer.c.state, schema.organisation.c.state.label("seller"))
+        .select_from(schema.offer.join(schema.organisation, schema.organisation.c.id == schema.offer.c.org_id))
+        .where(schema.offer.c.id.in_(ids_))
+        .order_by(schema.offer.c.id)
+        .with_for_update(read=True, of=schema.offer)
     )
     rows = conn.execute(query).all()
     if any(row.state == "withdrawn" or row.seller != "active" for row in rows):
-        raise Conflict("offer.withdrawn", "a seller has withdrawn an offer of this quote; ask for a new quote", quote=quote.id)
+        raise Conflict("offer.withdrawn", "A seller has withdrawn an offer of this quote; ask for a new quote.", quote=quote.id)
 
 
 def _permitted(conn: Connection, quote: Quote, now: int) -> list[entitlements.Bought]:
@@ -204,7 +224,7 @@ def _permitted(conn: Connection, quote: Quote, now: int) -> list[entitlements.Bo
     """
     estimate = quote.estimate
     pinned = [pin.layer_id for pin in estimate.pins]
-    found = conn.execute(select(layer.c.id, layer.c.handling_class).where(layer.c.id.in_(pinned))).all()
+    found = conn.execute(select(schema.layer.c.id, schema.layer.c.handling_class).where(schema.layer.c.id.in_(pinned))).all()
     classes = {row.id: row.handling_class for row in found}
     grouped: dict[tuple[int, str], list[str]] = defaultdict(list)
     for pin in estimate.pins:
@@ -212,10 +232,10 @@ def _permitted(conn: Connection, quote: Quote, now: int) -> list[entitlements.Bo
     groups = []
     for (area, handling_class), layer_ids in sorted(grouped.items()):
         ranges = estimate.areas[area]
-        decision = permits.check(conn, quote.org_id, handling_class, str(estimate.purpose), Cover(ranges), now)
-        if decision.refusals:
-            first = decision.refusals[0]
-            raise Denied(first.code, first.sentence, refusals=[{"code": r.code, "message": r.sentence} for r in decision.refusals])
+        use = Use(quote.org_id, estimate.purpose, now)
+        decision = permit_check.check(conn, use, handling_class, Cover(ranges))
+        if refusal := decision.refusal:
+            raise Denied(refusal.code, refusal.sentence, refusals=[{"code": refusal.code, "message": refusal.sentence}])
         groups.append(entitlements.Bought(layer_ids, ranges, decision.permit.id if decision.permit else None))
     return groups
 
@@ -223,21 +243,23 @@ def _permitted(conn: Connection, quote: Quote, now: int) -> list[entitlements.Bo
 def _price_changed(conn: Connection, ex: Exchange, quote: Quote, now: int) -> MapexError:
     fresh = renewals.price_now(conn, ex, quote, now)
     if fresh is None:
-        return Conflict("quote.price_changed", f"what quote {quote.id} named is not on sale as it was; ask for a new quote", quote=quote.id)
+        return Conflict(
+            "quote.price_changed", f"What quote {quote.id} named is not on sale as it was; ask for a new quote.", quote=quote.id
+        )
     return Conflict(
         "quote.price_changed",
-        f"the quote was {quote.estimate.total} KRW and the same area costs {fresh.total} KRW now; ask for a new quote",
+        f"The quote was {quote.estimate.total} KRW and the same area costs {fresh.total} KRW now; ask for a new quote.",
         estimate=document(fresh),
     )
 
 
-def _insert(conn: Connection, by: Actor, quote: Quote, key: str, body_sha256: str, now: int) -> Order:
+def _insert(conn: Connection, by: Actor, quote: Quote, asked: _Asked, now: int) -> Order:
     estimate = quote.estimate
     made = Order(
         id=ids.new("ord"),
         org_id=quote.org_id,
         quote_id=quote.id,
-        key=key,
+        key=asked.key,
         purpose=str(estimate.purpose),
         state="paid",
         lines=estimate.lines,
@@ -248,9 +270,9 @@ def _insert(conn: Connection, by: Actor, quote: Quote, key: str, body_sha256: st
         name=quote.name,
         person=by.email,
     )
-    lines = json.dumps([asdict(line) for line in made.lines], separators=(",", ":"), ensure_ascii=False)
     values = {name: getattr(made, name) for name in Order.__dataclass_fields__ if name not in ("lines", "name", "person")}
-    conn.execute(insert(table).values(**values, person_id=by.person_id, body_sha256=body_sha256, lines=lines))
+    conn.execute(insert(schema.order).values(**values, person_id=by.person_id, body_sha256=asked.body_sha256))
+    lines.write(conn, made.id, made.lines)
     return made
 
 
@@ -261,7 +283,7 @@ def _check_tiles(conn: Connection, made: Order, quote: Quote) -> None:
     """
     rows = conn.execute(text("SELECT layer_id, cell, part, sha256 FROM entitlement WHERE order_id = :o"), {"o": made.id})
     same = quotes.digest_of([tuple(row) for row in rows]) == quote.tiles_sha256
-    columns = sorted({measure.column for measure in MEASURES.values()})
+    columns = sorted({unit.column for unit in UNITS.values()})
     sums = ", ".join(f"CAST(SUM(e.paid * t.{column}) AS bigint) AS {column}" for column in columns)
     measured = {
         (row["org"], row["dataset"], row["layer"]): row
@@ -274,15 +296,15 @@ def _check_tiles(conn: Connection, made: Order, quote: Quote) -> None:
             {"o": made.id},
         ).mappings()
     }
-    paid = all(measured[line.org, line.dataset, line.layer][MEASURES[Unit(line.unit)].column] == line.small for line in made.lines)
+    paid = all(measured[line.org, line.dataset, line.layer][UNITS[line.unit].column] == line.small for line in made.lines)
     if not same or not paid:
-        raise Conflict("quote.price_changed", f"the tiles of quote {quote.id} are not those that were priced; ask for a new quote")
+        raise Conflict("quote.price_changed", f"The tiles of quote {quote.id} are not those that were priced; ask for a new quote.")
 
 
-def _settle(conn: Connection, ex: Exchange, made: Order, quote: Quote) -> None:
+def _settle(conn: Connection, ex: Exchange, made: Order) -> None:
     """Move the money: the buyer pays the total, each seller gets its lines, the tax is put aside."""
     slugs = sorted({line.org for line in made.lines})
-    rows = conn.execute(select(organisation.c.slug, organisation.c.id).where(organisation.c.slug.in_(slugs))).all()
+    rows = conn.execute(select(schema.organisation.c.slug, schema.organisation.c.id).where(schema.organisation.c.slug.in_(slugs))).all()
     sellers = {row.slug: row.id for row in rows}
     amounts: dict[str, int] = defaultdict(int)
     amounts[ledger.open_wallet(conn, made.org_id)] -= made.total
@@ -297,7 +319,7 @@ def _settle(conn: Connection, ex: Exchange, made: Order, quote: Quote) -> None:
 def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote) -> None:
     datasets = sorted({(line.org, line.dataset) for line in made.lines})
     permit_ids = sorted({pin.permit_id for pin in quote.estimate.pins if pin.permit_id})
-    numbers = conn.execute(select(permit.c.number).where(permit.c.id.in_(permit_ids))).scalars().all() if permit_ids else []
+    numbers = conn.execute(select(schema.permit.c.number).where(schema.permit.c.id.in_(permit_ids))).scalars().all() if permit_ids else []
     entry = AuditEntry(
         Action.ORDER_PLACED,
         owner=datasets[0][0] if len({org for org, _ in datasets}) == 1 else "",
@@ -317,6 +339,8 @@ def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote) -
     append(conn, ex, by, entry)
 
 
-def _order(row: RowMapping) -> Order:
-    values = {name: row[name] for name in Order.__dataclass_fields__ if name != "lines"}
-    return Order(**values, lines=tuple(Line(**line) for line in json.loads(row["lines"])))
+def _made(conn: Connection, rows: Sequence[RowMapping]) -> list[Order]:
+    """The orders of rows of `_orders`, with their lines."""
+    billed = lines.of_orders(conn, [row["id"] for row in rows])
+    plain = [name for name in Order.__dataclass_fields__ if name != "lines"]
+    return [Order(**{name: row[name] for name in plain}, lines=billed.get(row["id"], ())) for row in rows]

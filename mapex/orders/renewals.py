@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
 from mapex import authority
 from mapex.database import db
-from mapex.database.schema import order as purchase
+from mapex.database.schema import order
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.orders import updates
 from mapex.prices import estimates, quotes
-from mapex.prices.estimates import Estimate, Line
+from mapex.prices.estimate import Estimate, Line
 from mapex.rules import licences
 
 
@@ -70,10 +70,8 @@ def compare(old: Estimate, new: Estimate) -> list[Pair]:
 def _price(conn: Connection, ex: Exchange, org_id: str, quote: quotes.Quote, purpose: str, at_ns: int) -> Estimate:
     order_id = quote.request.get("updates_of")
     if order_id is None:
-        wanted = quote.wanted
-        again = estimates.Wanted(wanted.cover, wanted.area_m2, wanted.layers, wanted.dataset, purpose)
-        return estimates.price(conn, org_id, again, at_ns)
-    quote_id = conn.execute(select(purchase.c.quote_id).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).scalar_one()
+        return estimates.price(conn, org_id, replace(quote.price_request, purpose=purpose), at_ns)
+    quote_id = conn.execute(select(order.c.quote_id).where(order.c.id == order_id, order.c.org_id == org_id)).scalar_one()
     bought = quotes.load(conn, ex, org_id, quote_id)
     return updates.pricing(order_id, bought, purpose, added=quote.request["added"])(conn, org_id, at_ns)
 

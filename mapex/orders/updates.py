@@ -1,6 +1,6 @@
 """Updates: what of a bought order has a newer version on sale, and what exactly those tiles cost.
 
-A cell has *changed* when the version on sale has it and the buyer does not hold that content in whole; *added* cells lie in the area
+A cell has *changed* when the version on sale has it and the buyer does not hold that content in whole; *added* cells are in the area
 that was asked for and were not there to be bought; *removed* ones are in the version on sale no longer. Nothing is stored.
 """
 
@@ -11,20 +11,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, String, bindparam, text
+from sqlalchemy import Connection, Row, Select, String, and_, bindparam, func, select, text
 
 from mapex import authority
 from mapex.database import db
+from mapex.database.live_offers import live_offers
+from mapex.database.schema import dataset_version, entitlement, layer, owned_sum, tile_sum
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.prices import quotes
-from mapex.prices.estimates import Estimate, Line, Pin, Refusal, lines_of
+from mapex.prices.estimate import Estimate, Parts
+from mapex.prices.estimates import licence_refusal, lines_of, permit_refusal, pin_of
 from mapex.pyramid import cell_sums
 from mapex.pyramid.cell_sums import NOTHING
 from mapex.pyramid.live_layers import offers_in
-from mapex.rights import permits
+from mapex.rights import permit_check
+from mapex.rights.permit_check import Use
 from mapex.rules import licences
-from mapex.rules.pricing import vat_of
 from tiles.arrays import UInt64s
 from tiles.grid import grid
 from tiles.grid.cover import Cover
@@ -85,26 +88,50 @@ def of_order(ex: Exchange, by: Actor, order_id: str) -> Updates:
     with db.read(ex) as conn:
         bought = _bought(conn, ex, org_id, order_id)
         found = tuple(changes(conn, org_id, order_id, bought))
-        purpose, now = str(bought.estimate.purpose), ex.now()
-        price = price_of(conn, org_id, found, purpose, now) if any(len(layer.changed) for layer in found) else None
-        more = price_of(conn, org_id, found, purpose, now, added=True) if any(len(layer.added) for layer in found) else None
+        use = Use(org_id, bought.estimate.purpose, ex.now())
+        price = price_of(conn, use, found) if any(len(change.changed) for change in found) else None
+        more = price_of(conn, use, found, added=True) if any(len(change.added) for change in found) else None
     return Updates(order_id, bought.estimate.tiles, found, price, more)
 
 
 def counts(ex: Exchange, by: Actor, order_ids: Sequence[str]) -> Mapping[str, int]:
     """How many tiles of each of the own orders have a newer version on sale; orders without any are left out."""
     org_id = authority.member(by)
-    statement = text(
-        "SELECT order_id, COUNT(*) FROM (SELECT DISTINCT e.order_id, e.cell, n.id FROM entitlement e "
-        "JOIN offer o ON o.dataset_id = e.dataset_id AND o.state = 'live' "
-        "JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
-        "JOIN layer n ON n.version_id = o.version_id AND n.name = e.layer_name AND n.id <> e.layer_id "
-        f"JOIN tile_sum s ON s.z = {ZOOM} AND s.cell = e.cell AND s.layer_id = n.id "
-        f"LEFT JOIN owned_sum w ON w.org_id = e.org_id AND w.z = {ZOOM} AND w.cell = e.cell AND w.layer_id = n.id "
-        "WHERE e.order_id IN :orders AND e.org_id = :org AND e.state = 'active' AND COALESCE(w.cells, 0) = 0) c GROUP BY order_id"
-    ).bindparams(bindparam("orders", expanding=True, type_=String()))
+    newer = _newer_cells(org_id).where(entitlement.c.order_id.in_(order_ids)).subquery()
+    query = select(newer.c.order_id, func.count()).group_by(newer.c.order_id)
     with db.read(ex) as conn:
-        return {row[0]: row[1] for row in conn.execute(statement, {"orders": list(order_ids), "org": org_id})}
+        return {order_id: count for order_id, count in conn.execute(query)}
+
+
+def _newer_cells(org_id: str) -> Select[Any]:
+    """Each cell of an organisation's orders of which the layer on sale now is another one, whose content it does not hold in whole."""
+    newer = (
+        entitlement.join(live_offers, live_offers.c.dataset_id == entitlement.c.dataset_id)
+        .join(
+            layer,
+            and_(
+                layer.c.version_id == live_offers.c.version_id,
+                layer.c.name == entitlement.c.layer_name,
+                layer.c.id != entitlement.c.layer_id,
+            ),
+        )
+        .join(tile_sum, and_(tile_sum.c.z == ZOOM, tile_sum.c.cell == entitlement.c.cell, tile_sum.c.layer_id == layer.c.id))
+        .outerjoin(
+            owned_sum,
+            and_(
+                owned_sum.c.org_id == entitlement.c.org_id,
+                owned_sum.c.z == ZOOM,
+                owned_sum.c.cell == entitlement.c.cell,
+                owned_sum.c.layer_id == layer.c.id,
+            ),
+        )
+    )
+    return (
+        select(entitlement.c.order_id, entitlement.c.cell, layer.c.id)
+        .distinct()
+        .select_from(newer)
+        .where(entitlement.c.org_id == org_id, entitlement.c.state == "active", func.coalesce(owned_sum.c.cells, 0) == 0)
+    )
 
 
 def quote(ex: Exchange, by: Actor, order_id: str, *, added: bool = False) -> quotes.Quote:
@@ -124,9 +151,9 @@ def pricing(order_id: str, bought: quotes.Quote, purpose: str, *, added: bool) -
 
     def price(conn: Connection, org_id: str, at_ns: int) -> Estimate:
         found = list(changes(conn, org_id, order_id, bought))
-        if not any(len(layer.changed) or (added and len(layer.added)) for layer in found):
-            raise Invalid("order.current", f"nothing newer than what order {order_id} holds is on sale", order=order_id)
-        return price_of(conn, org_id, found, purpose, at_ns, added=added)
+        if not any(len(change.changed) or (added and len(change.added)) for change in found):
+            raise Invalid("order.current", f"Nothing newer than what order {order_id} holds is on sale.", order=order_id)
+        return price_of(conn, Use(org_id, purpose, at_ns), found, added=added)
 
     return price
 
@@ -167,55 +194,35 @@ def changes(conn: Connection, org_id: str, order_id: str, bought: quotes.Quote) 
     return sorted(found, key=lambda one: (one.dataset, one.org, one.layer))
 
 
-def price_of(conn: Connection, org_id: str, found: Sequence[LayerChange], purpose: str, at_ns: int, *, added: bool = False) -> Estimate:
-    """The price of the changed cells of each layer, and of the added ones if wished; of nothing else that lies there."""
-    lines: list[Line] = []
-    refusals: list[Refusal] = []
-    pins: list[Pin] = []
-    whole = (
-        Cover.from_cells(np.concatenate([_wanted(layer, added) for layer in found])) if found else Cover.from_cells(np.empty(0, np.uint64))
-    )
-    areas: list[UInt64s] = [whole.ranges]
-    for layer in found:
-        cells = _wanted(layer, added)
-        if layer.layer_id is None or not len(cells):
+def price_of(conn: Connection, use: Use, found: Sequence[LayerChange], *, added: bool = False) -> Estimate:
+    """The price of the changed cells of each layer, and of the added ones if wished; of nothing else that is there."""
+    cells = [np.empty(0, np.uint64), *(_wanted(change, added) for change in found)]
+    whole = Cover.from_cells(np.concatenate(cells))
+    parts = Parts([whole.ranges])
+    for change in found:
+        cover = Cover.from_cells(_wanted(change, added))
+        if change.layer_id is not None and cover.count:
+            _price_layer(conn, use, change.layer_id, cover, parts)
+    return parts.together(use.purpose, float(grid.area_m2(whole.cells()).sum()))
+
+
+def _price_layer(conn: Connection, use: Use, layer_id: str, cover: Cover, parts: Parts) -> None:
+    """Add the cells of one layer on sale, as far as licence and permit allow them."""
+    sums = cell_sums.sums(conn, cover.pyramid(cell_sums.ZMIN))
+    for offer in offers_in(conn, {layer_id: sums[layer_id]}):
+        if not licences.allows(offer.licence, str(use.purpose)):
+            parts.refusals.append(licence_refusal(offer, use.purpose))
             continue
-        cover = Cover.from_cells(cells)
-        sums = cell_sums.sums(conn, cover.pyramid(cell_sums.ZMIN))
-        for offer in offers_in(conn, {layer.layer_id: sums[layer.layer_id]}):
-            about = (offer.dataset, offer.org, offer.layer, offer.handling_class)
-            if not licences.allows(offer.licence, purpose):
-                message = f"the licence {offer.licence} of {offer.org}/{offer.dataset} does not allow the purpose {purpose}"
-                refusals.append(Refusal("licence.purpose", message, *about, offer.sums.cells))
-                continue
-            decision = permits.check(conn, org_id, offer.handling_class, purpose, cover, at_ns)
-            for refusal in decision.refusals:
-                refusals.append(Refusal(refusal.code, refusal.sentence, *about, len(refusal.cells)))
-                cover = cover.difference(Cover.from_cells(np.asarray(refusal.cells, np.uint64)))
-            if not cover.count:
-                continue
-            pieces = cover.pyramid(cell_sums.ZMIN)
-            total = cell_sums.sums(conn, pieces)[offer.layer_id]
-            lines += lines_of(offer, total, cell_sums.owned_sums(conn, org_id, pieces).get(offer.layer_id, NOTHING))
-            areas.append(cover.ranges)
-            permit = (decision.permit.id, decision.permit.number) if decision.permit else (None, "")
-            pins.append(Pin(offer.layer_id, offer.offer_id, offer.seller_id, len(areas) - 1, *permit))
-    lines.sort(key=lambda line: (line.dataset, line.org, line.layer))
-    subtotal = sum(line.amount for line in lines)
-    vat = vat_of(subtotal)
-    return Estimate(
-        purpose=purpose,
-        area_m2=float(grid.area_m2(whole.cells()).sum()),
-        tiles=sum({(line.org, line.dataset, line.layer): line.tiles for line in lines}.values()),
-        lines=tuple(lines),
-        refusals=tuple(refusals),
-        subtotal=subtotal,
-        vat=vat,
-        total=subtotal + vat,
-        licences=tuple(sorted({line.licence for line in lines})),
-        pins=tuple(sorted(pins, key=lambda pin: pin.layer_id)),
-        areas=tuple(areas),
-    )
+        decision = permit_check.check(conn, use, offer.handling_class, cover)
+        if decision.refusal:
+            parts.refusals.append(permit_refusal(offer, decision.refusal, decision.refusal.cells.count))
+        if not decision.allowed.count:
+            continue
+        pieces = decision.allowed.pyramid(cell_sums.ZMIN)
+        total = cell_sums.sums(conn, pieces)[layer_id]
+        parts.lines += lines_of(offer, total, cell_sums.owned_sums(conn, use.org_id, pieces).get(layer_id, NOTHING))
+        parts.areas.append(decision.allowed.ranges)
+        parts.pins.append(pin_of(offer, len(parts.areas) - 1, decision.permit))
 
 
 def _bought(conn: Connection, ex: Exchange, org_id: str, order_id: str) -> quotes.Quote:
@@ -223,21 +230,31 @@ def _bought(conn: Connection, ex: Exchange, org_id: str, order_id: str) -> quote
         text("SELECT quote_id FROM purchase_order WHERE id = :order AND org_id = :org"), {"order": order_id, "org": org_id}
     ).scalar()
     if quote_id is None:
-        raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+        raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
     return quotes.load(conn, ex, org_id, quote_id)
 
 
-def _live_layers(conn: Connection, layer_ids: Sequence[str]) -> Sequence[Row[Any]]:
+def _live_layers(conn: Connection, layer_ids: Sequence[str]) -> Sequence[Row[*tuple[Any, ...]]]:
     """For each bought layer of whose dataset another version is on sale: the layer of the same name there, if it has one."""
-    statement = text(
-        "SELECT l.id AS old_id, n.id AS new_id, l.name AS layer, l.kind, d.slug AS dataset, g.slug AS org, v.number AS version, "
-        "b.number AS bought_version FROM layer l JOIN dataset_version b ON b.id = l.version_id "
-        "JOIN offer o ON o.dataset_id = b.dataset_id AND o.state = 'live' AND o.version_id <> b.id "
-        "JOIN dataset_version v ON v.id = o.version_id JOIN dataset d ON d.id = b.dataset_id "
-        "JOIN organisation g ON g.id = d.org_id AND g.state = 'active' "
-        "LEFT JOIN layer n ON n.version_id = o.version_id AND n.name = l.name WHERE l.id IN :layers"
-    ).bindparams(bindparam("layers", expanding=True, type_=String()))
-    return conn.execute(statement, {"layers": list(layer_ids)}).all()
+    old_layer, new_layer = layer.alias("old_layer"), layer.alias("new_layer")
+    old, new = dataset_version.alias("old"), dataset_version.alias("new")
+    joined = (
+        old_layer.join(old, old.c.id == old_layer.c.version_id)
+        .join(live_offers, and_(live_offers.c.dataset_id == old.c.dataset_id, live_offers.c.version_id != old.c.id))
+        .join(new, new.c.id == live_offers.c.version_id)
+        .outerjoin(new_layer, and_(new_layer.c.version_id == live_offers.c.version_id, new_layer.c.name == old_layer.c.name))
+    )
+    query = select(
+        old_layer.c.id.label("old_id"),
+        new_layer.c.id.label("new_id"),
+        old_layer.c.name.label("layer"),
+        old_layer.c.kind,
+        live_offers.c.dataset,
+        live_offers.c.org,
+        new.c.number.label("version"),
+        old.c.number.label("bought_version"),
+    ).select_from(joined)
+    return conn.execute(query.where(old_layer.c.id.in_(layer_ids))).all()
 
 
 def _cells(conn: Connection, statement: str, values: Mapping[str, object]) -> UInt64s:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,12 @@ from sqlalchemy import Connection, text
 from mapex import authority
 from mapex.database import db
 from mapex.exchange import Actor, Exchange
-from mapex.prices.estimates import Area, Wanted, permitted, want
+from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
 from mapex.pyramid.cell_sums import Sum
-from mapex.pyramid.live_layers import Offered, offers_in
+from mapex.pyramid.live_layers import LiveLayer, offers_in
+from mapex.rights import permit_check
+from mapex.rights.permit_check import Decision, Use
 from mapex.rules import licences
 from mapex.rules.pricing import charges_of
 from tiles.batch import QUANTITIES, LayerKind, Quantities
@@ -23,7 +25,7 @@ from tiles.grid.grid import ZOOM
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CellPrice:
     """A sale cell of an area.
 
     `kinds` has an entry for each kind of layer that is on offer: empty when it can be bought, else the code of why not. `amount` is KRW
@@ -34,19 +36,10 @@ class Verdict:
     kinds: dict[str, str]
     amount: int
     is_owned: bool
-    is_barely_touched: bool
+    is_edge: bool
 
 
-def tiles(
-    ex: Exchange,
-    by: Actor | None,
-    area: Area,
-    *,
-    limit: int,
-    layers: Sequence[str] | None = None,
-    dataset: str | None = None,
-    purpose: str | None = None,
-) -> list[Verdict]:
+def tiles(ex: Exchange, by: Actor | None, request: PriceRequest, *, limit: int) -> list[CellPrice]:
     """The first `limit` tiles of an area, ascending, those without data too; nothing is stored. Own offers are left out.
 
     Args:
@@ -54,50 +47,62 @@ def tiles(
     Raises: as `estimates.estimate`.
     """
     org_id = authority.buyer(by)
-    wanted = want(area, layers=layers, dataset=dataset, purpose=purpose)
-    cells = wanted.cover.cells()[:limit]
+    cells = request.cover.cells()[:limit]
     with db.read(ex) as conn:
-        listed = Cover.from_cells(cells)
-        found = _each(conn, listed, "tile_sum", "")
-        owned = _each(conn, listed, "owned_sum", "s.org_id = :org", org=org_id)
-        sums = {layer_id: total for (_, layer_id), total in found.items()}
-        offered = {
-            one.layer_id: one for one in offers_in(conn, sums, layers=wanted.layers, dataset=wanted.dataset) if one.seller_id != org_id
-        }
-        allowed = _allowed(conn, org_id, wanted, {one.handling_class for one in offered.values()}, ex.now())
-    layers_of: dict[int, list[str]] = {}
-    for cell, layer_id in found:
-        if layer_id in offered:
-            layers_of.setdefault(cell, []).append(layer_id)
-    barely = dict(zip(cells.tolist(), wanted.barely.contains(cells).tolist(), strict=True))
-    verdicts = []
-    for cell in cells.tolist():
+        found = _found(conn, Use(org_id, request.purpose, ex.now()), request, Cover.from_cells(cells))
+    edge = dict(zip(cells.tolist(), request.edge.cells.contains(cells).tolist(), strict=True))
+    return [found.priced(cell, is_edge=edge[cell]) for cell in cells.tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What each cell has on offer (layers by id), what of it is owned, and by handling class the decision on the whole area."""
+
+    purpose: str | None
+    offered: Mapping[str, LiveLayer]
+    sums: Mapping[int, Mapping[str, Sum]]
+    owned: Mapping[tuple[int, str], Sum]
+    decisions: Mapping[str, Decision]
+
+    def priced(self, cell: int, *, is_edge: bool) -> CellPrice:
+        """The price of one cell."""
         kinds: dict[str, str] = {}
-        amount, is_owned = 0, bool(layers_of.get(cell))
-        for layer_id in layers_of.get(cell, ()):
-            one = offered[layer_id]
-            code = _code(one, wanted, allowed, cell)
+        here = self.sums.get(cell, {})
+        amount, is_owned = 0, bool(here)
+        for layer_id, total in here.items():
+            one = self.offered[layer_id]
+            code = self.code_of(one, cell)
             kinds[one.kind] = min(code, kinds.get(one.kind, code))  # the empty code wins: one seller is enough
-            mine = owned.get((cell, layer_id), cell_sums.NOTHING)
+            mine = self.owned.get((cell, layer_id), cell_sums.NOTHING)
             is_owned = is_owned and mine.cells > 0
             if not code:
-                total = found[cell, layer_id]
                 amount += sum(charge.amount for charge in charges_of(LayerKind(one.kind), one.rates, total.quantities, mine.quantities))
-        verdicts.append(Verdict(cell, kinds, amount, is_owned, barely[cell]))
-    return verdicts
+        return CellPrice(cell, kinds, amount, is_owned, is_edge)
+
+    def code_of(self, one: LiveLayer, cell: int) -> str:
+        """Why a layer cannot be bought in a cell; empty when it can."""
+        if not licences.allows(one.licence, self.purpose):
+            return "licence.purpose"
+        decision = self.decisions[one.handling_class]
+        if decision.refusal is None or decision.allowed.contains(np.array([cell], np.uint64))[0]:
+            return ""
+        return decision.refusal.code
 
 
-def _code(one: Offered, wanted: Wanted, allowed: dict[str, tuple[Cover, str]], cell: int) -> str:
-    if not licences.allows(one.licence, wanted.purpose):
-        return "licence.purpose"
-    permit, code = allowed[one.handling_class]
-    return "" if permit.contains(np.array([cell], np.uint64))[0] else code
-
-
-def _allowed(conn: Connection, org_id: str, wanted: Wanted, classes: set[str], at_ns: int) -> dict[str, tuple[Cover, str]]:
-    """By handling class: the cells that the organisation may have, and the code of why not the others."""
-    decisions = {name: permitted(conn, org_id, name, wanted.purpose, wanted.cover, at_ns) for name in sorted(classes)}
-    return {name: (Cover(one.ranges), one.code) for name, one in decisions.items()}
+def _found(conn: Connection, use: Use, request: PriceRequest, listed: Cover) -> _Found:
+    each = _each(conn, listed, "tile_sum", "")
+    owned = _each(conn, listed, "owned_sum", "s.org_id = :org", org=use.org_id)
+    sums = {layer_id: total for (_, layer_id), total in each.items()}
+    found = offers_in(conn, sums, layers=request.layers, dataset=request.dataset)
+    offered = {one.layer_id: one for one in found if one.seller_id != use.org_id}
+    classes = sorted({one.handling_class for one in offered.values()})
+    held = permit_check.held(conn, use, classes)
+    decisions = {name: permit_check.decide(held, use, name, request.cover) for name in classes}
+    by_cell: dict[int, dict[str, Sum]] = {}
+    for (cell, layer_id), total in each.items():
+        if layer_id in offered:
+            by_cell.setdefault(cell, {})[layer_id] = total
+    return _Found(use.purpose, offered, by_cell, owned, decisions)
 
 
 def _each(conn: Connection, cells: Cover, table: str, condition: str, **values: str) -> dict[tuple[int, str], Sum]:

@@ -1,4 +1,4 @@
-"""Unmet demand: where buyers asked for a price and nothing was on offer. It says where and of what kind, never who.
+"""Unmet demand: where buyers asked for a price and nothing was on offer. It shows where and of what kind, never who.
 
 Counted when a quote is asked for, not while the mouse still draws. A place is a cell of zoom 14 (about 2 km), a time is a month.
 An organisation counts once a day for a cell and kind: what remembers that for the day is a hash under a secret that is thrown
@@ -19,7 +19,7 @@ from mapex import authority
 from mapex.database import db
 from mapex.database.schema import demand_day, demand_seen
 from mapex.exchange import Actor, Exchange
-from mapex.prices.estimates import Wanted
+from mapex.prices.request import PriceRequest
 from mapex.pyramid.cell_sums import join_ranges, with_ranges
 from mapex.times import kst_day
 from tiles.batch import LayerKind
@@ -47,16 +47,16 @@ class Demand:
     count: int
 
 
-def record(conn: Connection, ex: Exchange, org_id: str, wanted: Wanted) -> None:
+def record(conn: Connection, ex: Exchange, org_id: str, request: PriceRequest) -> None:
     """Count what an organisation asked for and nobody offers, in the caller's transaction.
 
     A question for one dataset is about that dataset, and counts for nothing.
     """
-    if wanted.dataset is not None or not 0 < wanted.cover.count <= MOST_CELLS:
+    if request.dataset is not None or not 0 < request.cover.count <= MOST_CELLS:
         return
-    kinds = [str(kind) for kind in LayerKind if kind in wanted.layers] if wanted.layers else [ANY]
+    kinds = [str(kind) for kind in LayerKind if kind in request.layers] if request.layers else [ANY]
     day = kst_day(ex.now())
-    missing = [(cell, kind) for kind in kinds for cell in _uncovered(conn, wanted.cover, kind)]
+    missing = [(cell, kind) for kind in kinds for cell in _uncovered(conn, request.cover, kind)]
     if not missing:
         return
     secret = _secret_of(conn, day)

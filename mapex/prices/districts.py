@@ -34,7 +34,9 @@ def places(ex: Exchange) -> Sequence[Place]:
     try:
         return _read(path, path.stat().st_mtime_ns, ex.settings.max_region_vertices)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Unavailable("places.unreadable", f"the operator's file of places cannot be read: {error}") from error
+        raise Unavailable(
+            "places.unreadable", f"The operator's file of places cannot be read ({error}). Have the operator mend it."
+        ) from error
 
 
 def place(ex: Exchange, name: str) -> Place:
@@ -45,7 +47,7 @@ def place(ex: Exchange, name: str) -> Place:
     for one in places(ex):
         if one.name == name:
             return one
-    raise NotFound("place.unknown", f"there is no place {name!r}", name=name)
+    raise NotFound("place.unknown", f"There is no place {name!r}. Take one of the list of places.", name=name)
 
 
 @lru_cache(maxsize=4)

@@ -16,19 +16,18 @@ from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select
 
 from mapex import authority, ids, texts
 from mapex.audit.log import Action, AuditEntry, append
-from mapex.database import db
-from mapex.database.schema import order as purchase
-from mapex.database.schema import quote as table
+from mapex.database import db, schema
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
 from mapex.prices import demand
-from mapex.prices.estimates import Area, Estimate, Line, Pin, Refusal, Wanted, price, want
+from mapex.prices.estimate import Estimate, LayerRefusal, Line, Pin
+from mapex.prices.estimates import price
+from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
 from mapex.times import MINUTE_NS
 from tiles.arrays import UInt64s
 from tiles.grid.cover import Cover
 from tiles.grid.grid import ZOOM
-from tiles.grid.region import Region
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +51,10 @@ class Quote:
     name: str = ""
 
     @property
-    def wanted(self) -> Wanted:
-        """The request again, to price it anew."""
+    def price_request(self) -> PriceRequest:
+        """What was asked for again, to price it anew."""
         layers = self.request["layers"]
-        return Wanted(
+        return PriceRequest(
             Cover(self.estimate.areas[0]),
             self.estimate.area_m2,
             None if layers is None else frozenset(layers),
@@ -64,47 +63,31 @@ class Quote:
         )
 
 
-def quote(
-    ex: Exchange,
-    by: Actor,
-    area: Area,
-    *,
-    purpose: str,
-    layers: Sequence[str] | None = None,
-    dataset: str | None = None,
-    without: UInt64s | None = None,
-    leave_barely: bool = False,
-) -> Quote:
-    """Hold the price of a region for `settings.quote_minutes`; arguments as of `estimates.estimate`.
+def quote(ex: Exchange, by: Actor, request: PriceRequest) -> Quote:
+    """Hold the price of a region for `settings.quote_minutes`.
 
     Raises:
-        Invalid: `purpose.missing`, `purpose.unknown`, `region.too_large`, `quote.empty` (nothing is on offer there).
+        Invalid: `purpose.missing`, `quote.empty` (nothing is on offer there).
         Denied: `role.member`, or everything in the region needs a permit or licence term that the buyer lacks (`permit.*`,
         `licence.purpose`; all refusals in the details). NotFound: `dataset.unknown`, `layer.unknown`.
     """
-    if not purpose:
-        raise Invalid("purpose.missing", "a quote needs the purpose of use; it is part of the licence that is bought")
-    wanted = want(area, layers=layers, dataset=dataset, purpose=purpose, without=without, leave_barely=leave_barely)
-    request = {
-        "region": area.geojson if isinstance(area, Region) else None,
-        "layers": sorted(layers) if layers else None,
-        "dataset": dataset,
-    }
+    if request.purpose is None:
+        raise Invalid("purpose.missing", "A quote needs the purpose of use; it is part of the licence that is bought. Choose one.")
     try:
-        made = hold(ex, by, request, lambda conn, org_id, now: price(conn, org_id, wanted, now))
+        made = hold(ex, by, request.document, lambda conn, org_id, now: price(conn, org_id, request, now))
     except (Invalid, Denied):
-        _count(ex, by, wanted)  # nothing is on offer there, and no quote comes of it
+        _count(ex, by, request)  # nothing is on offer there, and no quote comes of it
         raise
-    _count(ex, by, wanted)
+    _count(ex, by, request)
     return made
 
 
-def _count(ex: Exchange, by: Actor, wanted: Wanted) -> None:
+def _count(ex: Exchange, by: Actor, request: PriceRequest) -> None:
     """Count what nobody offers, after the price: a statistic that finds no room on the disk must not cost the buyer the answer."""
     org_id = authority.member(by)
     try:
         with db.begin(ex) as conn:
-            demand.record(conn, ex, org_id, wanted)
+            demand.record(conn, ex, org_id, request)
     except Unavailable as error:
         log.warning("what was asked for and is not on offer was not counted: %s", error)
 
@@ -136,7 +119,7 @@ def hold(ex: Exchange, by: Actor, request: Mapping[str, Any], pricing: Pricing, 
     )
     values = _values(made, by.person_id)
     with db.begin(ex) as conn:
-        conn.execute(insert(table).values(**values, name=name, signature=_signature(ex, values)))
+        conn.execute(insert(schema.quote).values(**values, name=name, signature=_signature(ex, values)))
         purpose = str(estimate.purpose)
         entry = AuditEntry(
             Action.QUOTE_MADE, owner="", purpose=purpose, details={"quote": made.id, "total": estimate.total, "tiles_sha256": digest}
@@ -157,7 +140,7 @@ def rename(ex: Exchange, by: Actor, quote_id: str, name: str) -> Quote:
     checked = texts.check_text(line, "name", MAX_NAME) if line else ""
     found = get(ex, by, quote_id)
     with db.begin(ex) as conn:
-        conn.execute(update(table).where(table.c.id == found.id).values(name=checked))
+        conn.execute(update(schema.quote).where(schema.quote.c.id == found.id).values(name=checked))
     return replace(found, name=checked)
 
 
@@ -177,15 +160,15 @@ def load(conn: Connection, ex: Exchange, org_id: str, quote_id: str) -> Quote:
     Raises: NotFound. Conflict: the stored quote is not what was signed.
     """
     query = (
-        select(table, purchase.c.id.label("order_id"))
-        .select_from(table.outerjoin(purchase, purchase.c.quote_id == table.c.id))
-        .where(table.c.id == quote_id, table.c.org_id == org_id)
+        select(schema.quote, schema.order.c.id.label("order_id"))
+        .select_from(schema.quote.outerjoin(schema.order, schema.order.c.quote_id == schema.quote.c.id))
+        .where(schema.quote.c.id == quote_id, schema.quote.c.org_id == org_id)
     )
     row = conn.execute(query).mappings().first()
     if row is None:
-        raise NotFound("quote.unknown", f"no quote {quote_id!r}; ask for a new one", quote=quote_id)
+        raise NotFound("quote.unknown", f"There is no quote {quote_id!r} of your organisation; ask for a new one.", quote=quote_id)
     if not is_genuine(ex, row):
-        raise Conflict("quote.altered", f"the stored quote {quote_id} is not what was signed; ask for a new one", quote=quote_id)
+        raise Conflict("quote.altered", f"The stored quote {quote_id} is not what was signed; ask for a new one.", quote=quote_id)
     return _quote(row)
 
 
@@ -198,7 +181,7 @@ def tiles_digest(conn: Connection, estimate: Estimate) -> str:
     """sha256 over the sorted lines `layer_id cell part sha256` of every tile that the estimate prices."""
     rows: list[tuple[str, int, int, str]] = []
     for index, ranges in enumerate(estimate.areas):
-        # Through the pyramid's sale zoom, which lies in cell order for all layers at once.
+        # Through the pyramid's sale zoom, which is in cell order for all layers at once.
         layers = [pin.layer_id for pin in estimate.pins if pin.area == index]
         if layers:
             head, values = cell_sums.with_ranges(conn, [(ZOOM, ranges)])
@@ -224,7 +207,7 @@ def _refuse_empty(estimate: Estimate) -> None:
         first = estimate.refusals[0]
         refusals = [{"code": r.code, "message": r.message, "dataset": r.dataset, "layer": r.layer} for r in estimate.refusals]
         raise Denied(first.code, first.message, refusals=refusals)
-    raise Invalid("quote.empty", "nothing that you do not own yet is on offer in this area; draw it elsewhere or larger")
+    raise Invalid("quote.empty", "Nothing that you do not own yet is on offer in this area; draw it elsewhere or larger.")
 
 
 def _values(made: Quote, person_id: str) -> dict[str, Any]:
@@ -271,7 +254,7 @@ def _quote(row: RowMapping) -> Quote:
         area_m2=body["area_m2"],
         tiles=body["tiles"],
         lines=tuple(Line(**line) for line in body["lines"]),
-        refusals=tuple(Refusal(**refusal) for refusal in body["refusals"]),
+        refusals=tuple(LayerRefusal(**refusal) for refusal in body["refusals"]),
         subtotal=body["subtotal"],
         vat=body["vat"],
         total=body["total"],

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 
 from mapex import authority, ids
 from mapex.database import db
-from mapex.database.schema import saved_area as table
+from mapex.database.schema import saved_area
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.texts import check_text
@@ -43,15 +43,15 @@ def save(ex: Exchange, by: Actor, name: str, region: Region) -> SavedArea:
     name = check_text(name, "name", LONGEST_NAME)
     area_m2 = region.area_m2
     if area_m2 <= 0:
-        raise Invalid("area.flat", "only an area can be saved, not lines or points")
+        raise Invalid("area.flat", "Only an area can be saved, not lines or points. Draw a polygon.")
 
     def work(conn: Connection) -> SavedArea:
         _check_free(conn, org_id, name)
-        if conn.execute(select(func.count()).select_from(table).where(table.c.org_id == org_id)).scalar_one() >= MOST:
-            raise Conflict("area.too_many", f"your organisation has saved {MOST} areas already; delete one first", limit=MOST)
+        if conn.execute(select(func.count()).select_from(saved_area).where(saved_area.c.org_id == org_id)).scalar_one() >= MOST:
+            raise Conflict("area.too_many", f"Your organisation has saved {MOST} areas already; delete one first.", limit=MOST)
         area_id = ids.new("are")
         row = {"name": name, "region": json.dumps(region.geojson), "area_m2": round(area_m2), "created_ns": ex.now()}
-        conn.execute(insert(table).values(id=area_id, org_id=org_id, **row))
+        conn.execute(insert(saved_area).values(id=area_id, org_id=org_id, **row))
         return _find(conn, org_id, area_id)
 
     return db.run(ex, work)
@@ -61,7 +61,10 @@ def saved(ex: Exchange, by: Actor) -> Sequence[SavedArea]:
     """The areas of `by`'s organisation, by name."""
     org_id = authority.member(by)
     with db.read(ex) as conn:
-        return [_area(row) for row in conn.execute(select(table).where(table.c.org_id == org_id).order_by(table.c.name)).mappings()]
+        return [
+            _area(row)
+            for row in conn.execute(select(saved_area).where(saved_area.c.org_id == org_id).order_by(saved_area.c.name)).mappings()
+        ]
 
 
 def rename(ex: Exchange, by: Actor, area_id: str, name: str) -> SavedArea:
@@ -75,7 +78,7 @@ def rename(ex: Exchange, by: Actor, area_id: str, name: str) -> SavedArea:
     def work(conn: Connection) -> SavedArea:
         if _find(conn, org_id, area_id).name != name:
             _check_free(conn, org_id, name)
-            conn.execute(update(table).where(table.c.id == area_id, table.c.org_id == org_id).values(name=name))
+            conn.execute(update(saved_area).where(saved_area.c.id == area_id, saved_area.c.org_id == org_id).values(name=name))
         return _find(conn, org_id, area_id)
 
     return db.run(ex, work)
@@ -89,18 +92,18 @@ def remove(ex: Exchange, by: Actor, area_id: str) -> None:
     org_id = authority.member(by)
     with db.begin(ex) as conn:
         _find(conn, org_id, area_id)
-        conn.execute(delete(table).where(table.c.id == area_id, table.c.org_id == org_id))
+        conn.execute(delete(saved_area).where(saved_area.c.id == area_id, saved_area.c.org_id == org_id))
 
 
 def _check_free(conn: Connection, org_id: str, name: str) -> None:
-    if conn.execute(select(table.c.id).where(table.c.org_id == org_id, table.c.name == name)).first():
-        raise Conflict("area.exists", f"an area {name!r} is saved already; choose another name", name=name)
+    if conn.execute(select(saved_area.c.id).where(saved_area.c.org_id == org_id, saved_area.c.name == name)).first():
+        raise Conflict("area.exists", f"An area {name!r} is saved already; choose another name.", name=name)
 
 
 def _find(conn: Connection, org_id: str, area_id: str) -> SavedArea:
-    row = conn.execute(select(table).where(table.c.id == area_id, table.c.org_id == org_id)).mappings().first()
+    row = conn.execute(select(saved_area).where(saved_area.c.id == area_id, saved_area.c.org_id == org_id)).mappings().first()
     if row is None:
-        raise NotFound("area.unknown", f"no saved area {area_id!r}", area=area_id)
+        raise NotFound("area.unknown", f"There is no saved area {area_id!r} of your organisation.", area=area_id)
     return _area(row)
 
 

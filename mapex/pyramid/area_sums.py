@@ -1,4 +1,4 @@
-"""What an area holds of each layer on offer, and what of that a buyer owns: all of it, and the tiles that it barely touches."""
+"""What an area holds of each layer on offer, and what of that a buyer owns: all of it, and the tiles at its edge."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from tiles.grid.cover import Cover
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
-    """Sums by layer id: of the tiles for sale (`total`, `own`), and of those barely touched (`touched`, `own_touched`).
+class AreaSums:
+    """Sums by layer id: of the tiles for sale (`total`, `own`), and of the edge tiles (`edge`, `own_edge`).
 
-    `touched_cells` are the cells among the barely touched that hold something of a layer.
+    `edge_cells` are the edge tiles that hold something of a layer.
     """
 
     total: Mapping[str, Sum]
     own: Mapping[str, Sum]
-    touched: Mapping[str, Sum]
-    own_touched: Mapping[str, Sum]
-    touched_cells: Mapping[str, frozenset[int]]
+    edge: Mapping[str, Sum]
+    own_edge: Mapping[str, Sum]
+    edge_cells: Mapping[str, frozenset[int]]
 
 
-def contents_of(
-    conn: Connection, org_id: str, cells: Cover, barely: Cover, *, left_out: bool, columns: Collection[str] = QUANTITIES
-) -> Contents:
-    """What `cells` hold, and what `barely` does: cells of the same set, unless they are `left_out` of it.
+def area_sums(
+    conn: Connection, org_id: str, cells: Cover, edge: Cover, *, left_out: bool, columns: Collection[str] = QUANTITIES
+) -> AreaSums:
+    """What `cells` hold, and what `edge` does: cells of the same set, unless they are `left_out` of it.
 
     Quantities that are not among `columns` are 0: an estimate asks for those alone that have a price.
     """
-    inner = cells if left_out else cells.difference(barely)
+    inner = cells if left_out else cells.difference(edge)
     total, own = _sums(conn, org_id, inner, columns)
-    found = cell_sums.cell_sums(conn, barely.ranges, columns) if barely.count else {}
-    touched = {layer_id: one for layer_id, (_, one) in found.items()}
-    own_touched = cell_sums.owned_sums(conn, org_id, barely.pyramid(cell_sums.ZMIN), columns) if barely.count else {}
+    found = cell_sums.cell_sums(conn, edge.ranges, columns) if edge.count else {}
+    of_edge = {layer_id: one for layer_id, (_, one) in found.items()}
+    own_edge = cell_sums.owned_sums(conn, org_id, edge.pyramid(cell_sums.ZMIN), columns) if edge.count else {}
     if not left_out:
-        total, own = _added(total, touched), _added(own, own_touched)
-    return Contents(total, own, touched, own_touched, {layer_id: held for layer_id, (held, _) in found.items()})
+        total, own = _added(total, of_edge), _added(own, own_edge)
+    return AreaSums(total, own, of_edge, own_edge, {layer_id: held for layer_id, (held, _) in found.items()})
 
 
 def _sums(conn: Connection, org_id: str, cells: Cover, columns: Collection[str]) -> tuple[dict[str, Sum], dict[str, Sum]]:

@@ -73,7 +73,7 @@ def with_ranges(conn: Connection, pieces: Sequence[Piece]) -> tuple[str, dict[st
 
 
 def join_ranges(conn: Connection, table: str, condition: str = "") -> str:
-    """`r CROSS JOIN ...`: the rows `s` of a table with the columns `z, cell` that lie inside the ranges and meet the `condition`.
+    """`r CROSS JOIN ...`: the rows `s` of a table with the columns `z, cell` that are inside the ranges and meet the `condition`.
 
     The ranges must lead and the primary key answer each of them. SQLite keeps to the order of a CROSS JOIN; PostgreSQL would join
     by hashing `z` (all rows of a zoom for each range), which OFFSET 0 forbids.

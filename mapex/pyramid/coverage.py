@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from mapex.database import db
+from mapex.database.live_offers import live_layers, live_offers
+from mapex.database.schema import layer, tile
 from mapex.exchange import Exchange
 from mapex.pyramid import cell_sums
 from mapex.rules import quality
@@ -20,8 +22,6 @@ from tiles.box import Box
 from tiles.grid import grid
 from tiles.grid.cover import Cover
 from tiles.grid.grid import ZOOM
-
-"""West, south, east, north in degrees."""
 
 MOST_CELLS = 2000
 
@@ -68,39 +68,35 @@ def sale_cells(ex: Exchange, cover: Cover, *, limit: int) -> Sequence[Covered]:
 
 def kinds(ex: Exchange) -> Sequence[str]:
     """Kinds of layers of which anything is on offer anywhere, sorted."""
-    statement = text(
-        "SELECT DISTINCT l.kind FROM offer o JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
-        "JOIN layer l ON l.version_id = o.version_id WHERE o.state = 'live' AND l.cells > 0"
-    )
+    query = select(layer.c.kind).distinct().select_from(live_layers).where(layer.c.cells > 0)
     with db.read(ex) as conn:
-        return sorted(str(row[0]) for row in conn.execute(statement))
+        return sorted(str(kind) for kind in conn.execute(query).scalars())
 
 
 def bounds(ex: Exchange) -> Box | None:
-    """Where the cells of the newest offer lie, in degrees; None when nothing is on offer."""
-    statement = text(
-        "SELECT l.about FROM layer l WHERE l.cells > 0 AND l.version_id = "
-        "(SELECT o.version_id FROM offer o JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
-        "WHERE o.state = 'live' ORDER BY o.created_ns DESC, o.id LIMIT 1)"
-    )
+    """Where the cells of the newest offer are, in degrees; None when nothing is on offer."""
+    newest = select(live_offers.c.version_id).order_by(live_offers.c.created_ns.desc(), live_offers.c.id).limit(1).scalar_subquery()
+    query = select(layer.c.about).where(layer.c.cells > 0, layer.c.version_id == newest)
     with db.read(ex) as conn:
-        boxes = [grid.around(box) for (about,) in conn.execute(statement) if (box := json.loads(about).get("box"))]
+        boxes = [grid.around(box) for about in conn.execute(query).scalars() if (box := json.loads(about).get("box"))]
     return Box.around(boxes) or everywhere(ex)
 
 
 def example(ex: Exchange) -> Box | None:
     """An area of up to four sale cells in the middle of the newest offer; None when nothing is on offer."""
-    largest = text(
-        "SELECT l.id, l.cells FROM offer o JOIN organisation g ON g.id = o.org_id AND g.state = 'active' "
-        "JOIN layer l ON l.version_id = o.version_id WHERE o.state = 'live' AND l.cells > 0 "
-        "ORDER BY o.created_ns DESC, l.cells DESC, l.id LIMIT 1"
+    largest = (
+        select(layer.c.id, layer.c.cells)
+        .select_from(live_layers)
+        .where(layer.c.cells > 0)
+        .order_by(live_offers.c.created_ns.desc(), layer.c.cells.desc(), layer.c.id)
+        .limit(1)
     )
-    middle = text("SELECT cell FROM tile WHERE layer_id = :layer ORDER BY cell LIMIT 1 OFFSET :half")
+    middle = select(tile.c.cell).order_by(tile.c.cell).limit(1)
     with db.read(ex) as conn:
         found = conn.execute(largest).first()
         if found is None:
             return None
-        cell = conn.execute(middle, {"layer": found[0], "half": found[1] // 2}).scalar_one()
+        cell = conn.execute(middle.where(tile.c.layer_id == found.id).offset(found.cells // 2)).scalar_one()
     return grid.bounds(grid.parent(int(cell), ZOOM, ZOOM - 1), ZOOM - 1)
 
 
@@ -119,11 +115,12 @@ def _grouped(ex: Exchange, conn: Connection, statement: Any, values: dict[str, A
     now = ex.now()
     found: dict[int, dict[str, Shown]] = {}
     known: dict[tuple[int, int, int], Shown] = {}  # a few layers speak for thousands of cells
-    for cell, kind, *says in conn.execute(statement, values).all():
-        key = tuple(says)
+    for cell, kind, *facts in conn.execute(statement, values).all():
+        key = tuple(facts)
         shown = known.get(key)
         if shown is None:
-            shown = known[key] = Shown(says[0], quality.age_days(says[1], now), says[2])
+            count, seen_ns, score = facts
+            shown = known[key] = Shown(count, quality.age_days(seen_ns, now), score)
         if cell in found:
             found[cell][kind] = shown
         else:

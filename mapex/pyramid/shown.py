@@ -1,6 +1,6 @@
 """What the map shows: for every cell and zoom, each kind of layer on offer there, how many, how fresh, how good.
 
-`shown_layer` holds what the map says of each layer on offer; `kind_sum` is the same per cell and kind over all sellers: counts are
+`shown_layer` holds what the map shows of each layer on offer; `kind_sum` is the same per cell and kind over all sellers: counts are
 added, the newest sight and the best quality win. A tile of the map then reads a few thousand rows however many firms sell the place.
 Both follow `tile_sum` (see `mapex.pyramid`) in the same transaction. A layer that is not shown leaves no row, so that nothing, not
 even the time of an answer, tells what is withdrawn, suspended or masked from what never was.
@@ -79,12 +79,6 @@ def show_org(conn: Connection, org_id: str, *, active: bool) -> None:
         hide(conn, layer_ids)
         return
     for layer_id in layer_ids:
-        show(conn, layer_id)
-
-
-def show_all(conn: Connection) -> None:
-    """Show every layer on offer that is not shown yet: for a database from before there was a showcase."""
-    for layer_id in conn.execute(text("SELECT DISTINCT layer_id FROM tile_sum ORDER BY layer_id")).scalars().all():
         show(conn, layer_id)
 
 

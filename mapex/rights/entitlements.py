@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, RowMapping, String, bindparam, select, text
+from sqlalchemy import Connection, RowMapping, String, bindparam, func, select, text
 
 from mapex import authority
 from mapex.database import db
-from mapex.database.schema import order as purchase
+from mapex.database.schema import dataset, order, order_line
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.pyramid import cell_sums
@@ -75,7 +73,7 @@ def add(conn: Connection, org_id: str, order_id: str, purpose: str, bought: Boug
     """
     head, values = cell_sums.with_ranges(conn, [(ZOOM, bought.ranges)])
     before: int = conn.execute(text("SELECT COUNT(*) FROM entitlement WHERE order_id = :order"), {"order": order_id}).scalar_one()
-    # The pyramid says which cells are owned in whole; only cells of which some parts are new are looked at part by part.
+    # The pyramid knows which cells are owned in whole; only cells of which some parts are new are looked at part by part.
     paid = (
         "CASE WHEN w.cells IS NULL THEN 1 WHEN w.cells = 1 THEN 0 WHEN EXISTS (SELECT 1 FROM entitlement e WHERE e.org_id = :org "
         "AND e.dataset_id = o.dataset_id AND e.cell = t.cell AND e.layer_name = l.name AND e.part = t.part AND e.sha256 = t.sha256 "
@@ -117,12 +115,11 @@ def of_order(ex: Exchange, by: Actor, order_id: str, *, after: str = "", limit: 
     """
     org_id = authority.member(by)
     if not 1 <= limit <= MAX_PAGE:
-        raise Invalid("page.limit", f"limit must be 1 to {MAX_PAGE}, not {limit}", limit=limit)
+        raise Invalid("page.limit", f"The limit must be 1 to {MAX_PAGE}, not {limit}.", limit=limit)
     with db.read(ex) as conn:
-        lines = conn.execute(select(purchase.c.lines).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).scalar()
-        if lines is None:
-            raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
-        clashing = _clashing(json.loads(lines))
+        if conn.execute(select(order.c.id).where(order.c.id == order_id, order.c.org_id == org_id)).first() is None:
+            raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
+        clashing = _clashing(conn, order_id)
         statement = text(f"{_SELECT} WHERE e.order_id = :order AND e.id > :after AND e.id < :end ORDER BY e.id LIMIT :limit")
         prefix = _prefix(order_id)
         values = {"order": order_id, "after": max(after, prefix), "end": prefix + "2", "limit": limit + 1}
@@ -150,7 +147,7 @@ def orders_in(conn: Connection, org_id: str, dataset_ids: Sequence[str], ranges:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class OrderProgress:
     """How far an order is: its files, those that may not be read now, and those that were read already (of how many reads)."""
 
     files: int
@@ -162,7 +159,7 @@ class Progress:
     last_read_ns: int | None
 
 
-def progress(ex: Exchange, by: Actor, order_id: str) -> Progress:
+def progress(ex: Exchange, by: Actor, order_id: str) -> OrderProgress:
     """How far an order of `by`'s organisation is.
 
     Raises: NotFound: absent or foreign.
@@ -180,10 +177,10 @@ def progress(ex: Exchange, by: Actor, order_id: str) -> Progress:
         "FROM entitlement e JOIN access_grant a ON a.entitlement_id = e.id WHERE e.order_id = :order"
     )
     with db.read(ex) as conn:
-        if conn.execute(select(purchase.c.id).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).first() is None:
-            raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+        if conn.execute(select(order.c.id).where(order.c.id == order_id, order.c.org_id == org_id)).first() is None:
+            raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
         found = [conn.execute(query, {"order": order_id}).mappings().one() for query in (files, reads)]
-    return Progress(**found[0], **found[1])
+    return OrderProgress(**found[0], **found[1])
 
 
 _SELECT = (
@@ -205,11 +202,16 @@ def _tile(row: RowMapping, clashing: frozenset[str]) -> OrderTile:
     return OrderTile(**same, tile=quadkey, path=path, paid=bool(row["paid"]))
 
 
-def _clashing(lines: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+def _clashing(conn: Connection, order_id: str) -> frozenset[str]:
     """Dataset slugs that two organisations of one order share."""
-    named = {(line["org"], line["dataset"]) for line in lines}
-    slugs = [dataset for _, dataset in named]
-    return frozenset(slug for slug in slugs if slugs.count(slug) > 1)
+    query = (
+        select(dataset.c.slug)
+        .join(order_line)
+        .where(order_line.c.order_id == order_id)
+        .group_by(dataset.c.slug)
+        .having(func.count(dataset.c.id.distinct()) > 1)
+    )
+    return frozenset(conn.execute(query).scalars())
 
 
 def _prefix(order_id: str) -> str:

@@ -1,13 +1,13 @@
 """Grants: the right to read bought tiles, exercised. Checked, logged and committed first; only then does a URL exist.
 
-So the log says at least what was disclosed, whatever fails afterwards. A call grants all of its tiles or none.
+So the log names at least what was disclosed, whatever fails afterwards. A call grants all of its tiles or none.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import Connection, insert, select
@@ -15,12 +15,12 @@ from sqlalchemy import Connection, insert, select
 from mapex import authority, ids
 from mapex.audit.log import Action, AuditEntry, append, append_many
 from mapex.database import db, failpoints
-from mapex.database.schema import access_grant
-from mapex.database.schema import order as purchase
+from mapex.database.schema import access_grant, order
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.rights import entitlements, named_users, permits
+from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.entitlements import OrderTile
+from mapex.rights.permit_check import Use
 from mapex.rules import licences
 from mapex.rules.holder import HEADER, holder_of
 from mapex.rules.licences import HandlingClass
@@ -78,12 +78,12 @@ def grant(
         Denied: `order.not_named`; `permit.*`, `licence.purpose`, `entitlement.suspended`, `version.recalled` (with the list of
             tiles); nothing is granted then, and the refusal is logged.
     """
-    authority.member(by)
+    org_id = authority.member(by)
     wanted = _check_tiles(tiles)
     try:
         with db.begin(ex) as conn:
-            checked = _check(conn, ex, by, order_id, wanted)
-            now = ex.now()
+            now = ex.now()  # after the wait for the lock: the permit must hold at the moment that the grant bears
+            checked = _check(conn, by, Use(org_id, purpose=None, at_ns=now), order_id, wanted)
             expires_ns = now + ex.settings.grant_seconds * NS
             granted = [(ids.new("gra"), one) for one in checked]
             holders = {id_: _holder(id_, one.tile, holder_token, holder_nonce) for id_, one in granted}
@@ -100,44 +100,54 @@ def grant(
 def _check_tiles(tiles: Sequence[str]) -> list[str]:
     wanted = list(tiles)
     if not 1 <= len(wanted) <= MAX_TILES or not all(isinstance(tile, str) for tile in wanted):
-        raise Invalid("grant.tiles", f"name 1 to {MAX_TILES} tiles of the order by their id, not {len(wanted)}", tiles=len(wanted))
+        raise Invalid("grant.tiles", f"Name 1 to {MAX_TILES} tiles of the order by their id, not {len(wanted)}.", tiles=len(wanted))
     if len(set(wanted)) != len(wanted):
-        raise Invalid("grant.tiles", "a tile is named twice; name each once", tiles=len(wanted))
+        raise Invalid("grant.tiles", "A tile is named twice; name each once.", tiles=len(wanted))
     return wanted
 
 
-def _check(conn: Connection, ex: Exchange, by: Actor, order_id: str, wanted: list[str]) -> list[_Checked]:
-    org_id = authority.member(by)
-    state = conn.execute(select(purchase.c.state).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).scalar()
+def _check(conn: Connection, by: Actor, use: Use, order_id: str, wanted: list[str]) -> list[_Checked]:
+    """The tiles with their permits; `use` is what they are to be used for but for the purpose, which is that of their order."""
+    state = conn.execute(select(order.c.state).where(order.c.id == order_id, order.c.org_id == use.org_id)).scalar()
     if state is None:
-        raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+        raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
     if state not in ("paid", "ready"):
-        raise Conflict("order.unpaid", f"order {order_id} is {state}; nothing can be read yet", order=order_id, state=state)
+        raise Conflict("order.unpaid", f"Order {order_id} is {state}; nothing can be read yet.", order=order_id, state=state)
     named_users.check(conn, order_id, by)
-    found = {tile.id: tile for tile in entitlements.pick(conn, org_id, order_id, wanted)}
+    found = {tile.id: tile for tile in entitlements.pick(conn, use.org_id, order_id, wanted)}
     if missing := [tile for tile in wanted if tile not in found]:
         raise NotFound(
-            "tile.unknown", f"{len(missing)} of the tiles are not of order {order_id}, the first is {missing[0]!r}", tiles=missing
+            "tile.unknown",
+            f"{len(missing)} of the tiles are not of order {order_id}, the first is {missing[0]!r}. Ask for tiles of this order.",
+            tiles=missing,
         )
     tiles = [found[tile] for tile in wanted]
-    _refuse("version.recalled", "the version was recalled; delete what you have of it", [t for t in tiles if _recalled(t)])
-    _refuse("entitlement.suspended", "the right to read them is suspended; ask the operator", [t for t in tiles if t.state != "active"])
+    _refuse("version.recalled", "The version was recalled; delete what you have of it.", [t for t in tiles if _recalled(t)])
+    _refuse("entitlement.suspended", "The right to read them is suspended; ask the operator.", [t for t in tiles if t.state != "active"])
     foreign = [t for t in tiles if not licences.allows(t.licence, t.purpose)]
-    _refuse("licence.purpose", "the licence does not allow the purpose of the order", foreign)
-    permitted: dict[str, tuple[str | None, str]] = {}
+    _refuse("licence.purpose", "The licence does not allow the purpose of the order.", foreign)
+    permitted = _permitted(conn, use, tiles)
+    return [_Checked(tile, *permitted[tile.id]) for tile in tiles]
+
+
+def _permitted(conn: Connection, use: Use, tiles: Sequence[OrderTile]) -> dict[str, tuple[str | None, str]]:
+    """Id and number of the permit for each tile, by entitlement; None and "" where none is needed.
+
+    Raises: Denied: `permit.*`.
+    """
     by_use: dict[tuple[str, str], list[OrderTile]] = defaultdict(list)
     for tile in tiles:
         by_use[tile.handling_class, tile.purpose].append(tile)
+    found: dict[str, tuple[str | None, str]] = {}
     for (handling_class, purpose), group in by_use.items():
         cells = Cover.from_cells(np.array([tile.cell for tile in group], dtype=np.uint64))
-        decision = permits.check(conn, org_id, handling_class, purpose, cells, ex.now())
-        if decision.refusals:
-            first = decision.refusals[0]
-            lacking = np.concatenate([np.asarray(refusal.cells, dtype=np.uint64) for refusal in decision.refusals])
-            _refuse(first.code, first.sentence, [t for t in group if t.cell in set(lacking.tolist())] or group)
-        which = (decision.permit.id, decision.permit.number) if decision.permit else (None, "")
-        permitted |= {tile.id: which for tile in group}
-    return [_Checked(tile, *permitted[tile.id]) for tile in tiles]
+        decision = permit_check.check(conn, replace(use, purpose=purpose), handling_class, cells)
+        if refusal := decision.refusal:
+            lacking = set(refusal.cells.cells().tolist())
+            _refuse(refusal.code, refusal.sentence, [tile for tile in group if tile.cell in lacking])
+        permit = (decision.permit.id, decision.permit.number) if decision.permit else (None, "")
+        found |= {tile.id: permit for tile in group}
+    return found
 
 
 def _recalled(tile: OrderTile) -> bool:
@@ -148,7 +158,7 @@ def _refuse(code: str, why: str, tiles: Sequence[OrderTile]) -> None:
     if tiles:
         raise Denied(
             code,
-            f"{len(tiles)} of the tiles cannot be read, the first is {tiles[0].layer} {tiles[0].tile} of {tiles[0].dataset}: {why}",
+            f"{len(tiles)} of the tiles cannot be read, the first is {tiles[0].layer} {tiles[0].tile} of {tiles[0].dataset}. {why}",
             tiles=[tile.id for tile in tiles],
         )
 
@@ -161,7 +171,7 @@ def _holder(grant_id: str, tile: OrderTile, token: str | None, nonce: str | None
     if nonce is None or len(nonce) < MIN_NONCE or not nonce.isascii() or not nonce.isalnum():
         raise Invalid(
             "grant.holder_missing",
-            f"original footage is bound to its reader: call with a bearer token, or give a random `holder` of {MIN_NONCE} or more letters",
+            f"Original footage is bound to its reader: call with a bearer token, or give a random `holder` of {MIN_NONCE} or more letters.",
         )
     return nonce
 

@@ -12,9 +12,7 @@ from sqlalchemy import Connection, delete, insert, select
 from mapex import authority
 from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db
-from mapex.database.schema import order as purchase
-from mapex.database.schema import order_person as table
-from mapex.database.schema import person
+from mapex.database.schema import order, order_person, person
 from mapex.errors import Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 
@@ -45,7 +43,7 @@ def change(ex: Exchange, by: Actor, order_id: str, emails: Sequence[str]) -> Seq
             check(conn, order_id, by)
         before = _named(conn, order_id)
         if wanted != before:
-            conn.execute(delete(table).where(table.c.order_id == order_id))
+            conn.execute(delete(order_person).where(order_person.c.order_id == order_id))
             put(conn, ex, by, order_id, wanted)
     return wanted
 
@@ -55,9 +53,13 @@ def check(conn: Connection, order_id: str, by: Actor) -> None:
 
     Raises: Denied: `order.not_named`.
     """
-    named = conn.execute(select(table.c.person_id).where(table.c.order_id == order_id)).scalars().all()
+    named = conn.execute(select(order_person.c.person_id).where(order_person.c.order_id == order_id)).scalars().all()
     if named and by.person_id not in named:
-        raise Denied("order.not_named", f"order {order_id} names who may use it, and {by.email} is not among them", order=order_id)
+        raise Denied(
+            "order.not_named",
+            f"Order {order_id} names who may use it, and {by.email} is not among them. Ask one of them to name you.",
+            order=order_id,
+        )
 
 
 def put(conn: Connection, ex: Exchange, by: Actor, order_id: str, emails: Sequence[str]) -> None:
@@ -72,19 +74,19 @@ def put(conn: Connection, ex: Exchange, by: Actor, order_id: str, emails: Sequen
     unknown = [email for email in emails if email not in found]
     if len(emails) > MOST or unknown:
         named = f"{unknown[0]!r} is none" if unknown else f"{len(emails)} are too many"
-        raise Invalid("order.persons", f"name up to {MOST} active members of your organisation by their e-mail; {named}", persons=unknown)
+        raise Invalid("order.persons", f"Name up to {MOST} active members of your organisation by their e-mail: {named}.", persons=unknown)
     if found:
-        conn.execute(insert(table), [{"order_id": order_id, "person_id": found[email]} for email in emails])
+        conn.execute(insert(order_person), [{"order_id": order_id, "person_id": found[email]} for email in emails])
     append(conn, ex, by, AuditEntry(Action.ORDER_NAMED, owner=by.org_slug, details={"order": order_id, "persons": list(emails)}))
 
 
 def _orderer(conn: Connection, org_id: str, order_id: str) -> str:
-    found: str | None = conn.execute(select(purchase.c.person_id).where(purchase.c.id == order_id, purchase.c.org_id == org_id)).scalar()
+    found: str | None = conn.execute(select(order.c.person_id).where(order.c.id == order_id, order.c.org_id == org_id)).scalar()
     if found is None:
-        raise NotFound("order.unknown", f"no order {order_id!r}", order=order_id)
+        raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
     return found
 
 
 def _named(conn: Connection, order_id: str) -> list[str]:
-    query = select(person.c.email).join(table, table.c.person_id == person.c.id).where(table.c.order_id == order_id)
+    query = select(person.c.email).join(order_person, order_person.c.person_id == person.c.id).where(order_person.c.order_id == order_id)
     return sorted(conn.execute(query).scalars())

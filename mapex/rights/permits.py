@@ -1,21 +1,15 @@
-"""Permits: what the regulator allows an organisation to hold, as something that can be asked.
-
-A permit names holder, further recipients, purposes, handling classes, an area and a period. A cell is permitted when all of its
-ground lies inside the area: what a tile shows outside would be read without permission.
-"""
+"""Permits: entered and stopped by the operator, read by whom they name. Whether one allows something: `mapex.rights.permit_check`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
-import numpy.typing as npt
-from sqlalchemy import Connection, Engine, RowMapping, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, insert, or_, select, update
 
 from mapex import authority, ids
 from mapex.audit import log
@@ -23,157 +17,83 @@ from mapex.database import db, schema
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people.orgs import find_org
+from mapex.rights.permit import STATES, NewPermit, Permit
 from mapex.rules import licences
 from mapex.texts import check_text
 from mapex.times import iso_from_ns
 from tiles.box import Box
-from tiles.grid import grid
 
 if TYPE_CHECKING:
-    from shapely import Geometry
-
-    from tiles.grid.cover import Cover
     from tiles.grid.footprints import FootprintIndex
-
-UInt64s = npt.NDArray[np.uint64]
 
 ALWAYS_ON_EARTH_KM2 = 600_000_000
 """A permit may cover any area, the whole earth included."""
 
-STATES = ("active", "suspended", "revoked")
-
 _AREAS: WeakKeyDictionary[Engine, FootprintIndex[str]] = WeakKeyDictionary()
 
-SENTENCES = {
-    "permit.missing": "Data of class {handling_class} need a permit, and your organisation has none for this class.",
-    "permit.visitor": "Data of class {handling_class} need a permit; sign in as a member of an organisation to see what its permits allow.",
-    "permit.recipient": "The permit {number} names your organisation neither as holder nor as recipient.",
-    "permit.suspended": "The permit {number} is {state}; nothing is given under it.",
-    "permit.not_yet": "The permit {number} begins on {valid_from}.",
-    "permit.expired": "The permit {number} ended on {valid_to}.",
-    "permit.purpose": "The permit {number} does not allow the purpose {purpose}; it allows {purposes}.",
-    "permit.area": "The permit {number} does not cover {tiles} of the tiles; leave them out, or have the permit extended.",
-}
-"""English sentence of each refusal; the pages translate by code and fill in the same `values`."""
 
-_FURTHEST = ("permit.missing", "permit.recipient", "permit.suspended", "permit.expired", "permit.not_yet", "permit.purpose", "permit.area")
-"""Refusals from the furthest away to the nearest miss: of several permits, the nearest miss is the one that is told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """A permit. `org` is the holder's slug, `recipients` are slugs, `area_text` a GeoJSON geometry (WGS 84), times UTC ns, half open."""
-
-    id: str
-    org_id: str
-    org: str
-    number: str
-    rule_set: str
-    purposes: tuple[str, ...]
-    classes: tuple[str, ...]
-    area_text: str
-    recipients: tuple[str, ...]
-    valid_from_ns: int
-    valid_to_ns: int
-    state: str
-    created_ns: int
-
-    @property
-    def area(self) -> Mapping[str, Any]:
-        """The GeoJSON geometry of the area."""
-        geometry: Mapping[str, Any] = json.loads(self.area_text)
-        return geometry
-
-    @property
-    def box(self) -> Box:
-        """The box of the area."""
-        import shapely
-
-        return Box(*shapely.bounds(_prepared(self.area_text)).tolist())
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why cells (z16, sorted) are not permitted: stable code, English sentence, and the values in it."""
-
-    code: str
-    sentence: str
-    cells: UInt64s
-    values: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The permit that allows what no refusal names; both None and empty where no permit is needed."""
-
-    permit: Permit | None
-    refusals: tuple[Refusal, ...]
-
-    @property
-    def is_allowed(self) -> bool:
-        """Whether all of it is allowed."""
-        return not self.refusals
-
-
-def add(
-    ex: Exchange,
-    by: Actor | None,
-    *,
-    org: str,
-    number: str,
-    purposes: Iterable[str],
-    classes: Iterable[str],
-    area: Mapping[str, Any] | str,
-    valid_from_ns: int,
-    valid_to_ns: int,
-    recipients: Iterable[str] = (),
-    rule_set: str = "kr-pipc-2026-01",
-) -> Permit:
+def add(ex: Exchange, by: Actor | None, new: NewPermit) -> Permit:
     """Enter a permit that the regulator gave.
 
-    Args:
-        area: GeoJSON (geometry, Feature or FeatureCollection) with an area.
     Raises: Denied, NotFound (`org.unknown`), Conflict (`permit.exists`), Invalid (`permit.*`, `purpose.unknown`, `class.unknown`);
         InvalidRegion.
     """
     authority.operator(by)
-    chosen = tuple(dict.fromkeys(str(licences.check_purpose(purpose)) for purpose in purposes))
-    covered = tuple(dict.fromkeys(str(licences.check_class(handling_class)) for handling_class in classes))
-    if not chosen or not covered:
-        raise Invalid("permit.empty", "a permit names at least one purpose and one handling class")
-    if valid_from_ns >= valid_to_ns:
-        raise Invalid("permit.period", f"a permit that begins {iso_from_ns(valid_from_ns)} cannot end {iso_from_ns(valid_to_ns)}")
-    number = check_text(number, "number", 128)
-    geometry = _checked_area(area)
-    named = tuple(dict.fromkeys(recipients))
+    checked = _checked(new)
+    geometry = _checked_area(new.area)
 
     def work(conn: Connection) -> Permit:
-        if conn.execute(select(schema.permit.c.id).where(schema.permit.c.number == number)).first():
-            raise Conflict("permit.exists", f"a permit {number!r} is entered already", number=number)
-        holder = find_org(conn, org)
-        for recipient in named:
-            find_org(conn, recipient)
-        row = {
-            "id": ids.new("pmt"),
-            "org_id": holder.id,
-            "number": number,
-            "rule_set": check_text(rule_set, "rule_set", 64),
-            "purposes": json.dumps(chosen),
-            "classes": json.dumps(covered),
-            "area": json.dumps(geometry),
-            "recipients": json.dumps(named),
-            "valid_from_ns": valid_from_ns,
-            "valid_to_ns": valid_to_ns,
-            "state": "active",
-            "created_ns": ex.now(),
-        }
-        conn.execute(insert(schema.permit).values(**row))
-        about: dict[str, Any] = {"purposes": list(chosen), "classes": list(covered), "recipients": list(named)}
-        about |= {"valid_from": iso_from_ns(valid_from_ns), "valid_to": iso_from_ns(valid_to_ns), "rule_set": rule_set}
-        log.append(conn, ex, by, log.AuditEntry(log.Action.PERMIT_ADDED, owner=org, permit=number, details=about))
-        return _find(conn, number)
+        _insert(conn, ex, checked, geometry)
+        about: dict[str, Any] = {name: list(getattr(checked, name)) for name in ("purposes", "classes", "recipients")}
+        about |= {"valid_from": iso_from_ns(new.valid_from_ns), "valid_to": iso_from_ns(new.valid_to_ns), "rule_set": new.rule_set}
+        log.append(conn, ex, by, log.AuditEntry(log.Action.PERMIT_ADDED, owner=new.org, permit=checked.number, details=about))
+        return _find(conn, checked.number)
 
     return db.run(ex, work)
+
+
+def _checked(new: NewPermit) -> NewPermit:
+    """The permit with each word known and named once."""
+    purposes = tuple(dict.fromkeys(str(licences.check_purpose(purpose)) for purpose in new.purposes))
+    classes = tuple(dict.fromkeys(str(licences.check_class(handling_class)) for handling_class in new.classes))
+    if not purposes or not classes:
+        raise Invalid("permit.empty", "A permit names at least one purpose and one handling class.")
+    if new.valid_from_ns >= new.valid_to_ns:
+        begin, end = iso_from_ns(new.valid_from_ns), iso_from_ns(new.valid_to_ns)
+        raise Invalid("permit.period", f"A permit that begins {begin} cannot end {end}. Give an end that is later.")
+    return replace(
+        new,
+        number=check_text(new.number, "number", 128),
+        rule_set=check_text(new.rule_set, "rule_set", 64),
+        purposes=purposes,
+        classes=classes,
+        recipients=tuple(dict.fromkeys(new.recipients)),
+    )
+
+
+def _insert(conn: Connection, ex: Exchange, new: NewPermit, geometry: Mapping[str, Any]) -> None:
+    if conn.execute(select(schema.permit.c.id).where(schema.permit.c.number == new.number)).first():
+        raise Conflict("permit.exists", f"A permit {new.number!r} is entered already.", number=new.number)
+    permit_id = ids.new("pmt")
+    holder = find_org(conn, new.org)
+    recipients = [find_org(conn, recipient).id for recipient in new.recipients]
+    row = {
+        "id": permit_id,
+        "org_id": holder.id,
+        "number": new.number,
+        "rule_set": new.rule_set,
+        "purposes": json.dumps(new.purposes),
+        "classes": json.dumps(new.classes),
+        "area": json.dumps(geometry),
+        "valid_from_ns": new.valid_from_ns,
+        "valid_to_ns": new.valid_to_ns,
+        "state": "active",
+        "created_ns": ex.now(),
+    }
+    conn.execute(insert(schema.permit).values(**row))
+    if recipients:
+        rows = [{"permit_id": permit_id, "org_id": org_id, "ordinal": ordinal} for ordinal, org_id in enumerate(recipients)]
+        conn.execute(insert(schema.permit_recipient), rows)
 
 
 def set_state(ex: Exchange, by: Actor | None, number: str, state: str) -> Permit:
@@ -183,13 +103,13 @@ def set_state(ex: Exchange, by: Actor | None, number: str, state: str) -> Permit
     """
     authority.operator(by)
     if state not in STATES:
-        raise Invalid("permit.state", f"state must be one of {', '.join(STATES)}, not {state!r}", state=state)
+        raise Invalid("permit.state", f"The state must be one of {', '.join(STATES)}, not {state!r}.", state=state)
     actions = {"active": log.Action.PERMIT_RESUMED, "suspended": log.Action.PERMIT_SUSPENDED, "revoked": log.Action.PERMIT_REVOKED}
     with db.begin(ex) as conn:
         conn.execute(select(schema.permit.c.id).where(schema.permit.c.number == number).with_for_update())
         before = _find(conn, number)
         if before.state == "revoked" and state != "revoked":
-            raise Conflict("permit.revoked", f"the permit {number} was revoked for good; enter a new one", number=number)
+            raise Conflict("permit.revoked", f"The permit {number} was revoked for good; enter a new one.", number=number)
         if before.state != state:
             conn.execute(update(schema.permit).where(schema.permit.c.number == number).values(state=state))
             log.append(conn, ex, by, log.AuditEntry(actions[state], owner=before.org, permit=number))
@@ -204,8 +124,7 @@ def all_permits(ex: Exchange, by: Actor | None = None, *, box: Box | None = None
     Raises: InvalidRegion: the box is not one.
     """
     with db.read(ex) as conn:
-        found = [_permit(row) for row in conn.execute(_permits().order_by(schema.permit.c.number)).mappings()]
-    seen = [permit for permit in found if by is None or authority.sees_all(by) or _names(permit, by.org_id, by.org_slug)]
+        seen = _found(conn) if by is None or authority.sees_all(by) else _found(conn, _names(by.org_id or authority.NOBODY))
     return seen if box is None else _meeting(ex, seen, box)
 
 
@@ -220,8 +139,8 @@ def _meeting(ex: Exchange, permits: Sequence[Permit], box: Box) -> list[Permit]:
     from tiles.grid.footprints import FootprintIndex
 
     index = _AREAS.setdefault(ex.engine, FootprintIndex())
-    index.extend((permit.id, permit.box, _prepared(permit.area_text)) for permit in permits if permit.id not in index)
-    hit = {number for half in box.halves() for number in index.meeting(shapely.box(*half))}
+    index.extend((permit.id, permit.box, permit.ground) for permit in permits if permit.id not in index)
+    hit = {permit_id for half in box.halves() for permit_id in index.meeting(shapely.box(*half))}
     return [permit for permit in permits if permit.id in hit]
 
 
@@ -233,138 +152,14 @@ def get(ex: Exchange, by: Actor, number: str) -> Permit:
     for permit in all_permits(ex, by):
         if number in (permit.number, permit.id):
             return permit
-    raise NotFound("permit.unknown", "there is no such permit")
+    raise NotFound("permit.unknown", "There is no such permit.")
 
 
-def check(
-    conn: Connection,
-    org_id: str,
-    handling_class: str,
-    purpose: str | None,
-    cells: Cover | UInt64s,
-    at_ns: int,
-    *,
-    number: str | None = None,
-) -> Decision:
-    """Whether the organisation may receive these cells of a layer of this class for this purpose at this time.
-
-    One permit answers: the one that allows most of the cells, or else the nearest miss. `authority.NOBODY` has none.
-
-    Args:
-        purpose: None = any that the permit allows (an estimate before the buyer has said what for).
-        number: look at this permit only.
-    """
-    if not licences.check_class(handling_class).needs_permit:
-        return Decision(None, ())
-    cover = _as_cover(cells)
+def naming(conn: Connection, org_id: str) -> list[Permit]:
+    """The permits that name an organisation, as holder or as recipient, in the caller's transaction; the one that ends last first."""
     if org_id == authority.NOBODY:
-        return Decision(None, (_refusal("permit.visitor", cover.cells(), handling_class=handling_class),))
-    slug = conn.execute(select(schema.organisation.c.slug).where(schema.organisation.c.id == org_id)).scalar_one()
-    row = schema.permit.c
-    # Slugs hold neither quotes nor wildcards, so the quoted slug is found in the JSON list as text, on every database.
-    query = _permits().where(or_(row.org_id == org_id, row.recipients.contains(f'"{slug}"')) if number is None else row.number == number)
-    found = [_permit(line) for line in conn.execute(query.order_by(row.valid_to_ns.desc(), row.number)).mappings()]
-    best: Decision = Decision(None, (_refusal("permit.missing", cover.cells(), handling_class=handling_class),))
-    for permit in found:
-        if handling_class not in permit.classes:
-            continue
-        decision = _judge(permit, _names(permit, org_id, slug), purpose, cover, at_ns)
-        if decision.is_allowed:
-            return decision
-        if _nearness(decision) > _nearness(best):
-            best = decision
-    return best
-
-
-def _judge(permit: Permit, is_named: bool, purpose: str | None, cover: Cover, at_ns: int) -> Decision:
-    about = {
-        "number": permit.number,
-        "state": permit.state,
-        "valid_from": iso_from_ns(permit.valid_from_ns),
-        "valid_to": iso_from_ns(permit.valid_to_ns),
-        "purposes": ", ".join(permit.purposes),
-        "purpose": purpose or "",
-    }
-    failed = [
-        code
-        for code, holds in (
-            ("permit.recipient", is_named),
-            ("permit.suspended", permit.state == "active"),
-            ("permit.not_yet", at_ns >= permit.valid_from_ns),
-            ("permit.expired", at_ns < permit.valid_to_ns),
-            ("permit.purpose", purpose is None or purpose in permit.purposes),
-        )
-        if not holds
-    ]
-    if failed:
-        return Decision(None, (_refusal(failed[0], cover.cells(), **about),))
-    outside = cover.difference(_inside(permit, cover)).cells()
-    if not len(outside):
-        return Decision(permit, ())
-    refusal = _refusal("permit.area", outside, **about)
-    return Decision(permit if len(outside) < cover.count else None, (refusal,))
-
-
-def _nearness(decision: Decision) -> tuple[int, int]:
-    refusal = decision.refusals[0]
-    return _FURTHEST.index(refusal.code), -len(refusal.cells)
-
-
-def _refusal(code: str, cells: UInt64s, **values: str) -> Refusal:
-    filled = {**values, "tiles": str(len(cells))}
-    return Refusal(code, SENTENCES[code].format(**filled), cells, filled)
-
-
-def _names(permit: Permit, org_id: str | None, slug: str) -> bool:
-    return permit.org_id == org_id or (bool(slug) and slug in permit.recipients)
-
-
-def _as_cover(cells: Cover | UInt64s) -> Cover:
-    from tiles.grid.cover import Cover
-
-    return cells if isinstance(cells, Cover) else Cover.from_cells(np.asarray(cells, dtype=np.uint64))
-
-
-def _inside(permit: Permit, cover: Cover) -> Cover:
-    """The cells of the cover whose ground lies inside the area.
-
-    From coarse cells to fine ones: only where the outline of the area runs through a cell do its children have to be looked at, so the
-    work grows with the outline, not with the number of cells.
-    """
-    import shapely
-
-    from tiles.grid.cover import Cover
-
-    prepared = _prepared(permit.area_text)
-    ranges = []
-    waiting = {z: _cells_of(found) for z, found in cover.pyramid()}
-    for z in range(min(waiting, default=0), grid.ZOOM + 1):
-        cells = waiting.get(z, np.empty(0, np.uint64))
-        if not len(cells):
-            continue
-        boxes = shapely.box(*grid.bounds_of(cells, z).T)
-        inside = shapely.covers(prepared, boxes)
-        shift = np.uint64(2 * (grid.ZOOM - z))
-        ranges.append(np.stack([cells[inside] << shift, (cells[inside] + np.uint64(1)) << shift], axis=1))
-        if z < grid.ZOOM:
-            cut = cells[~inside & shapely.intersects(prepared, boxes)]
-            children = (cut[:, None] << np.uint64(2)) + np.arange(4, dtype=np.uint64)
-            waiting[z + 1] = np.concatenate([waiting.get(z + 1, np.empty(0, np.uint64)), children.ravel()])
-    together = np.concatenate(ranges) if ranges else np.empty((0, 2), np.uint64)
-    return Cover.from_ranges(together)
-
-
-def _cells_of(ranges: UInt64s) -> UInt64s:
-    return np.concatenate([np.arange(low, high, dtype=np.uint64) for low, high in ranges]) if len(ranges) else np.empty(0, np.uint64)
-
-
-@lru_cache(maxsize=256)
-def _prepared(area: str) -> Geometry:
-    import shapely
-
-    geometry = shapely.from_geojson(area)
-    shapely.prepare(geometry)
-    return geometry
+        return []
+    return sorted(_found(conn, _names(org_id)), key=lambda permit: -permit.valid_to_ns)
 
 
 def _checked_area(area: Mapping[str, Any] | str) -> Mapping[str, Any]:
@@ -372,23 +167,45 @@ def _checked_area(area: Mapping[str, Any] | str) -> Mapping[str, Any]:
 
     region = Region.from_geojson(area, max_vertices=100_000, max_area_km2=ALWAYS_ON_EARTH_KM2)
     if region.area_m2 <= 0:
-        raise Invalid("permit.area_missing", "the area of a permit must have an area, not only lines or points")
+        raise Invalid("permit.area_missing", "The area of a permit must have an area, not only lines or points. Give polygons.")
     return region.geojson
 
 
-def _permits() -> Any:
-    org = schema.organisation.c
-    return select(schema.permit, org.slug.label("org")).join(schema.organisation, org.id == schema.permit.c.org_id)
-
-
 def _find(conn: Connection, number: str) -> Permit:
-    row = conn.execute(_permits().where(schema.permit.c.number == number)).mappings().first()
-    if row is None:
-        raise NotFound("permit.unknown", "there is no such permit")
-    return _permit(row)
+    found = _found(conn, schema.permit.c.number == number)
+    if not found:
+        raise NotFound("permit.unknown", "There is no such permit.")
+    return found[0]
 
 
-def _permit(row: RowMapping) -> Permit:
+def _names(org_id: str) -> ColumnElement[bool]:
+    """What holds of a permit that names the organisation, as holder or as recipient."""
+    received = select(schema.permit_recipient.c.permit_id).where(schema.permit_recipient.c.org_id == org_id)
+    return or_(schema.permit.c.org_id == org_id, schema.permit.c.id.in_(received))
+
+
+def _found(conn: Connection, condition: ColumnElement[bool] | None = None) -> list[Permit]:
+    """The permits of which the condition holds (None: all), by number."""
+    permit, received, org = schema.permit, schema.permit_recipient, schema.organisation
+    permits = select(permit, org.c.slug.label("org")).join(org, org.c.id == permit.c.org_id).order_by(permit.c.number)
+    recipients = (
+        select(received.c.permit_id, received.c.org_id, org.c.slug)
+        .join_from(received, org, org.c.id == received.c.org_id)
+        .join(permit, permit.c.id == received.c.permit_id)
+        .order_by(received.c.permit_id, received.c.ordinal)
+    )
+    if condition is not None:
+        permits, recipients = permits.where(condition), recipients.where(condition)
+    rows = conn.execute(permits).mappings().all()
+    named: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    if rows:
+        for permit_id, org_id, slug in conn.execute(recipients):
+            named[permit_id].append((org_id, slug))
+    return [_permit(row, named[row["id"]]) for row in rows]
+
+
+def _permit(row: RowMapping, recipients: Sequence[tuple[str, str]]) -> Permit:
+    """The permit of a row; `recipients` are ids and slugs."""
     return Permit(
         id=row["id"],
         org_id=row["org_id"],
@@ -398,7 +215,8 @@ def _permit(row: RowMapping) -> Permit:
         purposes=tuple(json.loads(row["purposes"])),
         classes=tuple(json.loads(row["classes"])),
         area_text=row["area"],
-        recipients=tuple(json.loads(row["recipients"])),
+        recipients=tuple(slug for _, slug in recipients),
+        named_ids=frozenset({row["org_id"], *(org_id for org_id, _ in recipients)}),
         valid_from_ns=row["valid_from_ns"],
         valid_to_ns=row["valid_to_ns"],
         state=row["state"],

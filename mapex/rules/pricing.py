@@ -25,43 +25,38 @@ MAX_RATE = 10**9
 
 
 class Unit(StrEnum):
-    """What a rate is charged for."""
+    """What a rate is charged for: one row each.
 
-    LANE_KM = "lane_km"
-    FOOTWAY_KM = "footway_km"
-    CYCLEWAY_KM = "cycleway_km"
-    CROSSING = "crossing"
-    SIGN = "sign"
-    SIGNAL = "signal"
-    MILLION_POINTS = "million_points"
-    FRAME = "frame"
-    MINUTE = "minute"
-    GB = "gb"
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """How a unit is measured: `divisor` small units of the price vector's `column` make one."""
+    `divisor` small units of the price vector's `column` make one; `small` names the small unit. `example` is the rate (KRW) that an
+    empty field of the page shows; nothing is charged by it.
+    """
 
     column: str
     small: str
     divisor: int
+    example: int
+
+    LANE_KM = "lane_km", "lane_mm", "mm", 1_000_000, 6_300
+    FOOTWAY_KM = "footway_km", "footway_mm", "mm", 1_000_000, 2_900
+    CYCLEWAY_KM = "cycleway_km", "cycleway_mm", "mm", 1_000_000, 2_500
+    CROSSING = "crossing", "crossings", "piece", 1, 300
+    SIGN = "sign", "signs", "piece", 1, 100
+    SIGNAL = "signal", "signals", "piece", 1, 500
+    MILLION_POINTS = "million_points", "points", "point", 1_000_000, 4_000
+    FRAME = "frame", "frames", "frame", 1, 20
+    MINUTE = "minute", "ms", "ms", 60_000, 600
+    GB = "gb", "bytes", "byte", 1_000_000_000, 5_000
+
+    def __new__(cls, code: str, column: str, small: str, divisor: int, example: int) -> Unit:
+        """A member that is its code, with the rest of its row."""
+        unit = str.__new__(cls, code)
+        unit._value_ = code
+        unit.column, unit.small, unit.divisor, unit.example = column, small, divisor, example
+        return unit
 
 
-MEASURES: Mapping[Unit, Measure] = MappingProxyType(
-    {
-        Unit.LANE_KM: Measure("lane_mm", "mm", 1_000_000),
-        Unit.FOOTWAY_KM: Measure("footway_mm", "mm", 1_000_000),
-        Unit.CYCLEWAY_KM: Measure("cycleway_mm", "mm", 1_000_000),
-        Unit.CROSSING: Measure("crossings", "piece", 1),
-        Unit.SIGN: Measure("signs", "piece", 1),
-        Unit.SIGNAL: Measure("signals", "piece", 1),
-        Unit.MILLION_POINTS: Measure("points", "point", 1_000_000),
-        Unit.FRAME: Measure("frames", "frame", 1),
-        Unit.MINUTE: Measure("ms", "ms", 60_000),
-        Unit.GB: Measure("bytes", "byte", 1_000_000_000),
-    }
-)
+UNITS: Mapping[str, Unit] = MappingProxyType({unit.value: unit for unit in Unit})
+"""Every unit by its code, in the order of a bill."""
 
 MAIN_UNIT: Mapping[LayerKind, Unit] = MappingProxyType(
     {
@@ -78,7 +73,7 @@ order is on its bill, be it with 0."""
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One unit of one layer: `small` is what is charged in small units (`MEASURES`), after what is owned was taken off."""
+    """One unit of one layer: `small` is what is charged in small units (`Unit.small`), after what is owned was taken off."""
 
     unit: Unit
     small: int
@@ -99,7 +94,7 @@ def read_rates(rates: Mapping[str, object]) -> dict[str, int]:
     if not isinstance(rates, Mapping) or not rates:
         raise Invalid("rates.empty", f"A rate card names at least one unit and its price in KRW; units are {', '.join(Unit)}.")
     for unit, rate in rates.items():
-        if unit not in MEASURES:
+        if unit not in UNITS:
             raise Invalid("rates.unit", f"Unknown unit {unit!r} in the rate card; units are {', '.join(Unit)}.", unit=str(unit))
         if isinstance(rate, bool) or not isinstance(rate, int) or not 0 <= rate <= MAX_RATE:
             raise Invalid("rates.value", f"The rate of {unit} must be a whole number of KRW from 0 to {MAX_RATE}, not {rate!r}.", unit=unit)
@@ -108,7 +103,8 @@ def read_rates(rates: Mapping[str, object]) -> dict[str, int]:
 
 def quantity_of(unit: Unit, small: int) -> Decimal:
     """`small` small units in the unit."""
-    return Decimal(small) / MEASURES[unit].divisor if unit is not Unit.MINUTE else round(Decimal(small) / 60_000, 9)
+    quantity = Decimal(small) / unit.divisor
+    return quantity if 10**9 % unit.divisor == 0 else round(quantity, 9)
 
 
 def amount_of(unit: Unit, small: int, rate: int) -> int:
@@ -118,31 +114,29 @@ def amount_of(unit: Unit, small: int, rate: int) -> int:
     """
     if small < 0 or rate < 0:
         raise ValueError(f"negative quantity or rate: {small} {unit} at {rate}")
-    divisor = MEASURES[unit].divisor
-    return (2 * small * rate + divisor) // (2 * divisor)
+    return (2 * small * rate + unit.divisor) // (2 * unit.divisor)
 
 
 def charges_of(kind: LayerKind, rates: Mapping[str, int], total: Quantities, owned: Quantities) -> list[Charge]:
     """What a layer costs: one charge for each unit of the rate card that the layer has any of, priced without what is owned."""
     charges = []
-    for unit, measure in MEASURES.items():
-        rate, whole = rates.get(unit), getattr(total, measure.column)
+    for unit in UNITS.values():
+        rate, whole = rates.get(unit), getattr(total, unit.column)
         if rate is None or whole == 0:
             continue
-        small = whole - getattr(owned, measure.column)
+        small = whole - getattr(owned, unit.column)
         charges.append(Charge(unit, small, rate, amount_of(unit, small, rate)))
     if charges:
         return charges
     unit = MAIN_UNIT[kind]
-    column = MEASURES[unit].column
-    small = getattr(total, column) - getattr(owned, column)
+    small = getattr(total, unit.column) - getattr(owned, unit.column)
     rate = rates.get(unit, 0)
     return [Charge(unit, small, rate, amount_of(unit, small, rate))]
 
 
 def columns_of(cards: Iterable[Mapping[str, int]]) -> frozenset[str]:
     """The columns of price vectors that these rate cards charge, and those of the main units, which stand on every bill."""
-    return frozenset(MEASURES[Unit(unit)].column for units in (MAIN_UNIT.values(), *cards) for unit in units)
+    return frozenset(UNITS[unit].column for units in (MAIN_UNIT.values(), *cards) for unit in units)
 
 
 def vat_of(subtotal: int) -> int:

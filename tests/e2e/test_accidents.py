@@ -7,10 +7,10 @@ from playwright.sync_api import expect
 from sqlalchemy import update
 
 from mapex.database import db, schema
-from mapex.offers import offers
 from mapex.orders import orders
 from mapex.people import tokens
-from mapex.prices import saved_areas
+from mapex.prices import quotes, saved_areas
+from mapex.prices.request import of_area
 from tests.support.browser import Market, click_at, draw, go_to, map_idle, ready
 from tests.support.market import SEOUL, area, block
 from tiles.grid import grid
@@ -94,9 +94,9 @@ def test_hostile_names_in_every_list(market: Market, name: str) -> None:
         conn.execute(update(schema.organisation).values(name=name))
         conn.execute(update(schema.person).values(name=name))
         conn.execute(update(schema.dataset).values(title=name, description=name))
-    bought = orders.place(site.ex, market.buyer, offers.quote(site.ex, market.buyer, area([SEOUL]), purpose="research").id, "key")
+    bought = orders.place(site.ex, market.buyer, quotes.quote(site.ex, market.buyer, of_area(area([SEOUL]), purpose="research")).id, "key")
     order = f"/orders/{bought.id}"
-    held = offers.quote(site.ex, market.buyer, area(block(2)), purpose="research")
+    held = quotes.quote(site.ex, market.buyer, of_area(area(block(2)), purpose="research"))
     outline = {"type": "Polygon", "coordinates": [[*map(list, RING), list(RING[0])]]}
     saved_areas.save(site.ex, market.buyer, name[:120], Region.from_geojson(outline))
     tokens.create(site.ex, market.buyer, name, scopes=["read"])

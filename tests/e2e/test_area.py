@@ -7,8 +7,9 @@ import math
 
 from playwright.sync_api import Page, Route, expect
 
-from mapex.offers import offers
 from mapex.people import persons
+from mapex.prices import estimates
+from mapex.prices.request import of_area
 from tests.support.browser import PASSWORD, Market, Site, click_at, draw, go_to, map_idle, outline_in, point, ready, won
 from tests.support.market import SEOUL
 from tiles.grid import grid
@@ -45,7 +46,7 @@ def test_draw_polygon_quotes(market: Market) -> None:
     page = buyer_at_market(market)
     draw(page, RING)
     region = Region.from_geojson(outline_in(page.url))
-    asked = offers.estimate(market.site.ex, market.buyer, region, purpose="research")
+    asked = estimates.estimate(market.site.ex, market.buyer, of_area(region, purpose="research"))
     assert asked.total > 0
     expect(page.locator("#total")).to_have_text(f"₩{asked.total:,}")
     assert page.locator("html").get_attribute("data-tiles") == str(cover(region).count)

@@ -11,9 +11,10 @@ from playwright.sync_api import Page, expect
 from mapex.audit import log
 from mapex.audit.log import EventFilter
 from mapex.errors import Conflict
-from mapex.offers import offers
 from mapex.orders import ledger, orders
 from mapex.people import orgs
+from mapex.prices import quotes
+from mapex.prices.request import of_area
 from mapex.rights import permits
 from tests.support.browser import PASSWORD, Market, Site, loaded_again, map_idle, ready
 from tests.support.exchange import a_permit
@@ -33,7 +34,7 @@ def test_roles(market: Market) -> None:
     site.person(OPERATOR, role="operator")
     site.person(AUDITOR, role="auditor")
     site.person("other@nuri.example", "nuri")
-    bought = orders.place(site.ex, market.buyer, offers.quote(site.ex, market.buyer, area([SEOUL]), purpose="research").id, "key")
+    bought = orders.place(site.ex, market.buyer, quotes.quote(site.ex, market.buyer, of_area(area([SEOUL]), purpose="research")).id, "key")
     buyer = site.visit(BUYER)
     for path in ("/audit", "/audit/events/1", f"/audit/tiles/{grid.quadkey(SEOUL)}", "/operate", "/operate/permits", "/operate/wallets"):
         answer = buyer.goto(site.url + path)
@@ -114,7 +115,7 @@ def test_a_suspended_organisation_is_out_at_once(market: Market) -> None:
     site = market.site
     site.person(OPERATOR, role="operator")
     seller, operator, visitor = site.visit(SELLER), site.visit(OPERATOR), site.visit(BUYER)
-    held = offers.quote(site.ex, market.buyer, area([SEOUL]), purpose="research")
+    held = quotes.quote(site.ex, market.buyer, of_area(area([SEOUL]), purpose="research"))
     operator.goto(f"{site.url}/operate")
     expect(operator.locator("[data-number=offers]")).to_have_text("3")
     operator.wait_for_selector("html[data-forms]", state="attached")

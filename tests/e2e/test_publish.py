@@ -11,8 +11,10 @@ from sqlalchemy import select, update
 
 from mapex.database import db, schema
 from mapex.errors import Invalid
-from mapex.offers import offers, sales
+from mapex.offers import sales
 from mapex.orders import ledger, orders
+from mapex.prices import estimates, quotes
+from mapex.prices.request import of_area
 from tests.support.browser import Market, Site, map_idle, ready, won
 from tests.support.market import a_draft, a_layer, area, block
 from tiles.batch import LayerKind, Quantities
@@ -28,7 +30,7 @@ def terms(site: Site, slug: str, number: int, *, lang: str = "en", size: tuple[i
 
 
 def buy(market: Market, cells: list[int], key: str) -> orders.Order:
-    held = offers.quote(market.site.ex, market.buyer, area(cells), purpose="research", dataset="lanes")
+    held = quotes.quote(market.site.ex, market.buyer, of_area(area(cells), purpose="research", dataset="lanes"))
     return orders.place(market.site.ex, market.buyer, held.id, key)
 
 
@@ -78,7 +80,7 @@ def test_publish_then_visible(market: Market) -> None:
     expected = won(page.locator("#median").text_content())
     page.click("#publish button.primary")
     page.wait_for_selector("#terms[data-state=published]")
-    asked = offers.estimate(site.ex, market.buyer, area(list(range(low, high))), purpose="research", dataset="cloud")
+    asked = estimates.estimate(site.ex, market.buyer, of_area(area(list(range(low, high))), purpose="research", dataset="cloud"))
     assert asked.total == expected > 0
 
 
@@ -144,7 +146,7 @@ def test_sales_visible(market: Market) -> None:
     second = buy(market, market.cells[:5], "two")
     elsewhere = block(2, grid.morton(56_900, 25_000))
     with pytest.raises(Invalid):
-        offers.quote(site.ex, market.buyer, area(elsewhere), purpose="research")
+        quotes.quote(site.ex, market.buyer, of_area(area(elsewhere), purpose="research"))
     page.reload()
     ready(page)
     earned = first.subtotal + second.subtotal

@@ -9,7 +9,8 @@ from urllib.parse import unquote
 import pytest
 from playwright.sync_api import Page, Response, Route, expect
 
-from mapex.offers import offers
+from mapex.prices import estimates
+from mapex.prices.request import of_area
 from tests.support.browser import PASSWORD, Market, click_at, draw, go_to, map_idle, outline_in, point, ready, won
 from tests.support.market import SEOUL, area
 from tiles.grid import grid
@@ -60,7 +61,7 @@ def test_a_visitor_draws_sees_the_price_signs_in_and_is_where_it_was(market: Mar
     draw(page, RING)
     outline = outline_in(page.url)
     region = Region.from_geojson(outline)
-    seen, known = (offers.estimate(market.site.ex, by, region, purpose="research") for by in (None, market.buyer))
+    seen, known = (estimates.estimate(market.site.ex, by, of_area(region, purpose="research")) for by in (None, market.buyer))
     assert seen.total == known.total > 0, "the buyer owns nothing yet"
     expect(page.locator("#total")).to_have_text(f"₩{seen.total:,}")
     expect(page.locator("#price [data-code='permit.visitor']")).to_contain_text(REFUSED[lang])
@@ -98,7 +99,7 @@ def test_what_is_half_drawn_is_kept_too_and_by_the_header_as_well(market: Market
 def test_every_way_to_an_area_is_open_to_visitors(market: Market) -> None:
     page, refused = visitor_at_market(market)
     corners = [at(1.1, 1.1), at(2.9, 1.1), at(2.9, 2.9), at(1.1, 2.9), at(1.1, 1.1)]
-    four = offers.estimate(market.site.ex, None, area([cell(i, j) for i in (1, 2) for j in (1, 2)]), purpose="research")
+    four = estimates.estimate(market.site.ex, None, of_area(area([cell(i, j) for i in (1, 2) for j in (1, 2)]), purpose="research"))
     expected = f"₩{four.total:,}"
 
     def shown_then_cleared() -> None:

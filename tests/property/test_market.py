@@ -19,6 +19,8 @@ from mapex.exchange import Actor
 from mapex.offers import offers
 from mapex.operation import fsck
 from mapex.orders import ledger, orders
+from mapex.prices import estimates, quotes
+from mapex.prices.request import of_area
 from mapex.rules.pricing import Unit, amount_of, vat_of
 from tests.support.exchange import a_person, an_exchange
 from tests.support.market import a_draft, a_layer, area, block
@@ -111,9 +113,9 @@ class Trade(RuleBasedStateMachine):
         seller = FIRMS[1 - FIRMS.index(buyer)]
         rate = self.rates[seller]
         if rate is None:
-            assert offers.estimate(self.ex, self.actors[buyer], area(sorted(cells))).lines == ()
+            assert estimates.estimate(self.ex, self.actors[buyer], of_area(area(sorted(cells)))).lines == ()
             return
-        made = offers.quote(self.ex, self.actors[buyer], area(sorted(cells)), purpose="simulation")
+        made = quotes.quote(self.ex, self.actors[buyer], of_area(area(sorted(cells)), purpose="simulation"))
         subtotal, vat = self._total(buyer, seller, frozenset(cells), rate)
         assert (made.estimate.subtotal, made.estimate.vat) == (subtotal, vat)
         assert made.estimate.lines[0].owned_tiles == len(cells & self._mine(buyer, seller))

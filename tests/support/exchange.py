@@ -17,6 +17,7 @@ from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs, uploads
 from mapex.people import orgs, persons
 from mapex.rights import permits
+from mapex.rights.permit import NewPermit, Permit
 from tiles.batch import Content, EncodedTile, LayerKind, Quantities
 from tiles.grid import grid
 from tiles.store.directory import DirectoryStore
@@ -77,7 +78,7 @@ def square(west: float, south: float, east: float, north: float) -> dict[str, ob
     return {"type": "Polygon", "coordinates": [ring]}
 
 
-def a_permit(ex: Exchange, org: str, **given: object) -> permits.Permit:
+def a_permit(ex: Exchange, org: str, **given: object) -> Permit:
     """A permit of `org` (made if need be) for original data around Seoul, for research, a year from `DAY_ONE`."""
     if not any(org == known.slug for known in orgs.all_orgs(ex)):
         an_org(ex, org)
@@ -89,7 +90,7 @@ def a_permit(ex: Exchange, org: str, **given: object) -> permits.Permit:
         "valid_from_ns": DAY_ONE - 10**9,
         "valid_to_ns": max(DAY_ONE + 365 * 86400 * 10**9, int(str(given.get("valid_from_ns", 0))) + 1),
     }
-    return permits.add(ex, None, org=org, **{**values, **given})  # type: ignore[arg-type]
+    return permits.add(ex, None, NewPermit(org=org, **{**values, **given}))  # type: ignore[arg-type]
 
 
 def send_part(ex: Exchange, upload: uploads.Upload, number: int, body: bytes) -> None:

@@ -16,7 +16,10 @@ from mapex.exchange import Actor, Exchange
 from mapex.intake.keys import object_key
 from mapex.offers import offers
 from mapex.orders import ledger, orders
+from mapex.prices import quotes
+from mapex.prices.request import of_area
 from mapex.rights import permits
+from mapex.rights.permit import NewPermit, Permit
 from mapex.times import DAY_NS
 from tests.support.exchange import DAY_ONE, a_person
 from tiles.batch import QUANTITIES, LayerKind, Quantities
@@ -141,8 +144,8 @@ class Market:
     buyer: Actor
     cells: list[int]
 
-    def quote(self, cells: Sequence[int] | None = None, purpose: str = "research", **wanted: object) -> offers.Quote:
-        return offers.quote(self.ex, self.buyer, area(self.cells if cells is None else cells), purpose=purpose, **wanted)  # type: ignore[arg-type]
+    def quote(self, cells: Sequence[int] | None = None, purpose: str | None = "research", **wanted: object) -> quotes.Quote:
+        return quotes.quote(self.ex, self.buyer, of_area(area(self.cells if cells is None else cells), purpose=purpose, **wanted))  # type: ignore[arg-type]
 
     def buy(self, cells: Sequence[int] | None = None, key: str = "", purpose: str = "research") -> orders.Order:
         made = self.quote(cells, purpose)
@@ -163,7 +166,7 @@ def a_market(ex: Exchange, *, layers: Sequence[Spec] | None = None, credit: int 
     return Market(ex, seller, buyer, cells)
 
 
-def a_permit(ex: Exchange, org: str = "dongil", number: str = "P-1", *, days: int = 30, **changes: object) -> permits.Permit:
+def a_permit(ex: Exchange, org: str = "dongil", number: str = "P-1", *, days: int = 30, **changes: object) -> Permit:
     """A permit for research with original and restricted data in all of Korea, from now on for `days`."""
     now = ex.now()
     terms: dict[str, object] = {
@@ -173,4 +176,4 @@ def a_permit(ex: Exchange, org: str = "dongil", number: str = "P-1", *, days: in
         "valid_from_ns": now - DAY_NS,
         "valid_to_ns": now + days * DAY_NS,
     }
-    return permits.add(ex, None, org=org, number=number, **{**terms, **changes})  # type: ignore[arg-type]
+    return permits.add(ex, None, NewPermit(org=org, number=number, **{**terms, **changes}))  # type: ignore[arg-type]

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
-from mapex.offers import offers
 from mapex.orders import orders
+from mapex.prices import quotes
+from mapex.prices.request import of_area
 from tests.support.browser import Market
 from tests.support.market import SEOUL, a_draft, a_layer, a_permit, area, block
 from tiles.grid import grid
@@ -84,8 +85,8 @@ def stock(market: Market) -> Stock:
     market.site.person(OPERATOR, role="operator")
     a_permit(ex)
     a_draft(ex, market.seller, "roads", [a_layer(block(2), handling_class=None)])
-    held = offers.quote(ex, market.buyer, area(block(2)), purpose="research")
-    bought = orders.place(ex, market.buyer, offers.quote(ex, market.buyer, area([SEOUL]), purpose="research").id, "key")
+    held = quotes.quote(ex, market.buyer, of_area(area(block(2)), purpose="research"))
+    bought = orders.place(ex, market.buyer, quotes.quote(ex, market.buyer, of_area(area([SEOUL]), purpose="research")).id, "key")
     return Stock(market, held.id, bought.id)
 
 

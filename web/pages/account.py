@@ -13,7 +13,7 @@ from mapex.errors import MapexError
 from mapex.orders import ledger
 from mapex.people import invitations, orgs, persons, tokens
 from mapex.rights import permits
-from mapex.rights.permits import Permit
+from mapex.rights.permit import Permit
 from mapex.times import DAY_NS
 from web.edge.auth import current_actor, current_person, exchange, sign_in
 from web.edge.policy import policy

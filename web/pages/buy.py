@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, render_template, request
 from mapex.offers import recalls
 from mapex.orders import ledger, orders, renewals, terms, updates
 from mapex.people import orgs, persons
-from mapex.prices import estimates, quotes
+from mapex.prices import estimate, quotes
 from mapex.rights import entitlements, named_users
 from mapex.rules import licences
 from mapex.times import DAY_NS, NS, iso_from_ns
@@ -35,7 +35,7 @@ def quote(quote_id: str) -> str:
     """Review and buy: lines, licence and what changed in it, purpose, users, how long the price is held."""
     ex, by = exchange(), current_actor()
     found = quotes.get(ex, by, quote_id)
-    document = estimates.document(found.estimate)
+    document = estimate.document(found.estimate)
     before = quotes.get(ex, by, found.request["replaces"]) if found.request.get("replaces") else None
     balance = ledger.wallet(ex, by, limit=1).balance
     page = {
@@ -103,7 +103,7 @@ def order(order_id: str) -> str:
     """One order: what was paid, how far it is, its tiles, downloads, what is newer, the command that fetches it."""
     ex, by = exchange(), current_actor()
     found = orders.get(ex, by, order_id)
-    document = [estimates.line_document(line) for line in found.lines]
+    document = [estimate.line_document(line) for line in found.lines]
     newer = updates.of_order(ex, by, order_id)
     named = named_users.of_order(ex, by, order_id)
     return render_template(
@@ -128,7 +128,7 @@ def receipt(order_id: str) -> str:
     """What was paid to whom, to be printed."""
     ex, by = exchange(), current_actor()
     found = orders.get(ex, by, order_id)
-    document = [estimates.line_document(line) for line in found.lines]
+    document = [estimate.line_document(line) for line in found.lines]
     names = {slug: orgs.get_org(ex, slug).name for slug in sorted({by.org_slug, *(line.org for line in found.lines)})}
     return render_template("buy/receipt.html", order=found, layers=by_layer(document), names=names, buyer=by.org_slug)
 
@@ -174,9 +174,9 @@ def tiles_of(one: orders.Order) -> int:
     return sum({(line.org, line.dataset, line.layer): line.tiles for line in one.lines}.values())
 
 
-def _filter() -> orders.Filter:
+def _filter() -> orders.OrderFilter:
     given = request.args.get
-    return orders.Filter(given("purpose", ""), given("dataset", ""), _day(given("from", "")), _day(given("to", ""), last=True))
+    return orders.OrderFilter(given("purpose", ""), given("dataset", ""), _day(given("from", "")), _day(given("to", ""), last=True))
 
 
 def _day(text: str, *, last: bool = False) -> int | None:
@@ -209,5 +209,5 @@ def _quadkeys(found: quotes.Quote) -> list[str]:
     """The sale cells of a quote that was asked for by tiles; none of a very large one."""
     from tiles.grid import grid
 
-    cover = found.wanted.cover
+    cover = found.price_request.cover
     return grid.quadkeys(cover.cells()) if cover.count <= MOST_SHOWN else []

@@ -19,7 +19,7 @@ blueprint = Blueprint("pages_dataset", __name__)
 def dataset(org: str, slug: str) -> str:
     """What it is, versions, where, how fresh and good, what it costs, under which licence."""
     found = products.get(exchange(), org, slug)
-    offered = {str(good.layer.kind) for good in found.goods if good.layer.cells}
+    offered = {str(one.layer.kind) for one in found.layers if one.layer.cells}
     kinds = [kind.value for kind in LayerKind if kind.value in offered]
     page = {
         "kinds": kinds,

@@ -10,27 +10,13 @@ from flask import Blueprint, render_template
 from mapex.catalogue import datasets, differences
 from mapex.offers import offers, recalls
 from mapex.rules.licences import LICENCES, HandlingClass
-from mapex.rules.pricing import MAIN_UNIT, MEASURES, Unit, quantity_of
+from mapex.rules.pricing import MAIN_UNIT, UNITS, Unit, quantity_of
 from tiles.box import Box
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.words import vocabulary
 
 blueprint = Blueprint("pages_publish", __name__)
-
-EXAMPLES = {
-    Unit.LANE_KM: 6_300,
-    Unit.FOOTWAY_KM: 2_900,
-    Unit.CYCLEWAY_KM: 2_500,
-    Unit.CROSSING: 300,
-    Unit.SIGN: 100,
-    Unit.SIGNAL: 500,
-    Unit.MILLION_POINTS: 4_000,
-    Unit.FRAME: 20,
-    Unit.MINUTE: 600,
-    Unit.GB: 5_000,
-}
-"""KRW a unit that an empty field shows as an example; nothing is charged by them."""
 
 
 @blueprint.get("/sell/<slug>/<int:number>/publish")
@@ -64,16 +50,16 @@ def _units(layers: Any) -> list[dict[str, Any]]:
     """What can be charged for in these layers, the main unit of each kind first: unit, quantity in all."""
     totals: dict[Unit, int] = {}
     for layer in layers:
-        for unit, measure in MEASURES.items():
-            amount = getattr(layer.quantities, measure.column)
+        for unit in UNITS.values():
+            amount = getattr(layer.quantities, unit.column)
             if amount:
                 totals[unit] = totals.get(unit, 0) + amount
     main = {MAIN_UNIT[layer.kind] for layer in layers if layer.cells}
     rows: list[dict[str, Any]] = [
-        {"unit": str(unit), "quantity": float(quantity_of(unit, small)), "is_main": unit in main, "example": EXAMPLES[unit]}
+        {"unit": str(unit), "quantity": float(quantity_of(unit, small)), "is_main": unit in main, "example": unit.example}
         for unit, small in totals.items()
     ]
-    return sorted(rows, key=lambda row: (not row["is_main"], list(Unit).index(Unit(row["unit"]))))
+    return sorted(rows, key=lambda row: (not row["is_main"], list(UNITS).index(row["unit"])))
 
 
 def _view(layers: Any) -> str:

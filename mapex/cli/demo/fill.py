@@ -110,22 +110,20 @@ def fill(ex: Exchange, place: Path) -> None:
 def _enter_permits(ex: Exchange) -> None:
     from mapex.cli.demo.district import outline
     from mapex.rights import permits
+    from mapex.rights.permit import NewPermit
 
     now = ex.now()
     for number, org, start, end in (("KR-SB-2026-014", "dongil", -90, 275), ("KR-SB-2024-003", "nuri", -700, -30)):
-        permits.add(
-            ex,
-            None,
+        new = NewPermit(
             org=org,
             number=number,
-            rule_set="kr-pipc-2026-01",
             purposes=("perception_training", "safety_validation", "research"),
             classes=("original", "restricted"),
             area=outline(margin=900),
-            recipients=(),
             valid_from_ns=now + start * DAY_NS,
             valid_to_ns=now + end * DAY_NS,
         )
+        permits.add(ex, None, new)
 
 
 def _make_files(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from mapex.database import schema
 from mapex.offers import offers
 from mapex.orders import ledger
-from mapex.rights import permits
+from mapex.rights.permit import Permit
 from tests.support.exchange import settings
 from tests.support.market import RATES, Market, a_draft, a_layer, a_market, a_permit, block
 from tests.support.processes import Failed
@@ -168,7 +168,7 @@ def test_a_balance_that_does_not_cover_is_refused_and_names_both_amounts(there: 
     assert market.balance() == 1000
 
 
-def footage(there: Served) -> tuple[Market, str, permits.Permit]:
+def footage(there: Served) -> tuple[Market, str, Permit]:
     """A market of original footage, and a permit of the buyer for an hour."""
     market, buyer = shop(there, layers=[a_layer(block(2), handling_class="original")])
     permit = a_permit(there.ex, valid_to_ns=there.ex.now() + 3600 * 10**9)

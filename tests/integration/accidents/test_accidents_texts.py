@@ -18,8 +18,9 @@ import pytest
 from apiflask import APIFlask
 
 from mapex.exchange import Actor, Exchange
-from mapex.offers import offers
 from mapex.people import tokens
+from mapex.prices import quotes
+from mapex.prices.request import of_area
 from tests.support.exchange import a_person
 from tests.support.market import a_draft, a_layer, a_market, area, block
 from tiles.grid import grid
@@ -96,7 +97,7 @@ class Client:
         self.app: APIFlask = create_app(ex)
         self._client = self.app.test_client()
         self._tokens = [_token(ex, actor) for actor in (market.seller, market.buyer, operator, auditor)]
-        held = offers.quote(ex, market.buyer, area(block(2)), purpose="research")
+        held = quotes.quote(ex, market.buyer, of_area(area(block(2)), purpose="research"))
         self.spec = self._client.get("/openapi.json").json
         self.names = {
             "slug": "streets",

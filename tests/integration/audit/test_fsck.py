@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from mapex.database.migrations import HEAD
+from mapex.database.schema import APPEND_ONLY
 from mapex.exchange import Exchange
 from mapex.offers import offers
 from mapex.operation import fsck
@@ -44,13 +45,12 @@ def broken(ex: Exchange, *, deep: bool = False) -> dict[str, str]:
 def behind(ex: Exchange, *statements: str, **values: object) -> None:
     """Change rows with raw SQL, the triggers that forbid it switched off."""
     with ex.engine.begin() as conn:
-        tables = ("ledger_transaction", "ledger_entry", "audit_event", "access_grant")
         if conn.dialect.name == "sqlite":
             triggers = conn.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
             for name in triggers:
                 conn.execute(text(f"DROP TRIGGER {name}"))
         else:
-            for table in tables:
+            for table in APPEND_ONLY:
                 conn.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
         for statement in statements:
             assert conn.execute(text(statement), values).rowcount != 0, statement
@@ -66,6 +66,9 @@ BREAKS: dict[str, tuple[str, str, str]] = {
     "a wallet that was raised": ("I3", "UPDATE ledger_account SET balance = balance + 1 WHERE kind = 'wallet'", "its entries sum to"),
     "an entry that was changed": ("I3", "UPDATE ledger_entry SET amount = amount + 1 WHERE amount > 0", "sums to"),
     "an order that costs something else": ("I4", "UPDATE purchase_order SET total = total + 1", "costs"),
+    "a line that charges something else": ("I4", "UPDATE order_line SET amount = amount + 1 WHERE ordinal = 0", "its lines"),
+    "a line of another layer": ("I4", "UPDATE order_line SET layer = 'other'", "other lines than its quote"),
+    "a bill that was lost": ("I4", "DELETE FROM order_line", "its lines 0"),
     "a quote that was changed after signing": ("I4", "UPDATE quote SET purpose = 'simulation'", "signed"),
     "an order without its event": ("I4", "DELETE FROM audit_event WHERE action = 'order.placed'", "not in the log"),
     "a grant without its event": ("I4", "DELETE FROM audit_event WHERE action = 'access.granted'", "not in the log"),

@@ -49,7 +49,7 @@ def a_product(ex: Exchange, slug: str = "streets", org: str = "hanbit") -> Actor
 def test_a_product_says_what_it_is_how_good_and_what_it_costs(exchange: Exchange) -> None:
     seller = a_product(exchange)
     first = products.get(exchange, "hanbit", "streets")
-    [good] = first.goods
+    [good] = first.layers
     assert (good.quality, good.layer.cells) == (95, 9) and good.age == 9 + (exchange.now() - DAY_ONE) // DAY_NS
     assert first.box == grid.bounds(SEOUL) and first.rates == RATES and first.attribution == "© Hanbit" and first.licence == "research"
     a_draft(exchange, seller, "streets", [a_layer(block(1), salt="2")])
@@ -93,7 +93,7 @@ def test_what_is_not_on_offer_is_the_same_404_as_what_never_was(exchange: Exchan
     if how == "suspended":
         orgs.set_org_state(exchange, None, "hanbit", "suspended")
     for slug in ("streets", "never"):
-        with pytest.raises(NotFound, match="there is no such dataset"):
+        with pytest.raises(NotFound, match="There is no such dataset"):
             products.get(exchange, "hanbit", slug)
     assert products.box_of(exchange, "hanbit/streets") is None
     client = create_app(exchange).test_client()

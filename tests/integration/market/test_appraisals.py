@@ -7,6 +7,8 @@ import pytest
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Exchange
 from mapex.offers import appraisals, offers
+from mapex.prices import estimates
+from mapex.prices.request import of_area
 from tests.support.exchange import a_person
 from tests.support.market import RATES, a_draft, a_layer, area, block
 from tiles.batch import LayerKind, Quantities
@@ -25,13 +27,13 @@ def test_the_draft_costs_what_a_buyer_is_asked_after_publication(exchange: Excha
     found = appraisals.appraise(exchange, seller, "streets", number, RATES)
     offers.publish(exchange, seller, "streets", rate_card=RATES, licence="research")
     for square in (found.median, found.dearest):
-        asked = offers.estimate(exchange, buyer, area(cells_of(square.tile)), purpose="research")
+        asked = estimates.estimate(exchange, buyer, of_area(area(cells_of(square.tile)), purpose="research"))
         assert (asked.subtotal, asked.vat, asked.total) == (square.bill.subtotal, square.bill.vat, square.bill.total)
         assert 900_000 < square.area_m2 < 1_000_000
-    whole = offers.estimate(exchange, buyer, area(block(5)), purpose="research")
+    whole = estimates.estimate(exchange, buyer, of_area(area(block(5)), purpose="research"))
     assert (whole.subtotal, whole.total) == (found.whole.subtotal, found.whole.total)
     totals = sorted(
-        offers.estimate(exchange, buyer, area(cells_of(grid.quadkey(tile, 15))), purpose="research").total
+        estimates.estimate(exchange, buyer, of_area(area(cells_of(grid.quadkey(tile, 15))), purpose="research")).total
         for tile in {cell >> 2 for cell in block(5)}
     )
     assert found.squares == len(totals)

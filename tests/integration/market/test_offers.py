@@ -11,9 +11,12 @@ from mapex.database.schema import metadata
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Exchange
 from mapex.offers import offers
+from mapex.offers.search import listings
 from mapex.orders import orders
 from mapex.people import orgs
-from mapex.prices import quotes
+from mapex.prices import estimates, quotes
+from mapex.prices.estimate import document
+from mapex.prices.request import of_area
 from mapex.rights import entitlements
 from mapex.rules.pricing import Unit, amount_of
 from tests.support.exchange import a_person
@@ -38,7 +41,7 @@ def pyramid_rows(ex: Exchange, table: str = "tile_sum") -> list[tuple[int, int]]
 
 def test_estimate_prices_the_tiles_of_a_region(exchange: Exchange) -> None:
     market = a_market(exchange)
-    found = offers.estimate(exchange, market.buyer, area(market.cells))
+    found = estimates.estimate(exchange, market.buyer, of_area(area(market.cells)))
     small = 16 * 1_234_567
     [line] = found.lines
     assert (line.dataset, line.org, line.layer, line.kind, line.unit) == ("streets", "hanbit", "hdmap", "hdmap", "lane_km")
@@ -50,7 +53,7 @@ def test_estimate_prices_the_tiles_of_a_region(exchange: Exchange) -> None:
 def test_estimate_of_a_part_counts_only_its_tiles(exchange: Exchange) -> None:
     market = a_market(exchange)
     part = [*market.cells[:3], SEOUL - 1000]
-    assert offers.estimate(exchange, market.buyer, area(part)).tiles == 3
+    assert estimates.estimate(exchange, market.buyer, of_area(area(part))).tiles == 3
 
 
 def test_estimate_of_a_polygon_and_of_its_cells_is_the_same(exchange: Exchange) -> None:
@@ -58,8 +61,8 @@ def test_estimate_of_a_polygon_and_of_its_cells_is_the_same(exchange: Exchange) 
     region = Region.from_bbox(126.9, 37.5, 127.1, 37.6)
     from tiles.grid.scan import cover
 
-    by_region = offers.estimate(exchange, market.buyer, region)
-    by_cells = offers.estimate(exchange, market.buyer, cover(region))
+    by_region = estimates.estimate(exchange, market.buyer, of_area(region))
+    by_cells = estimates.estimate(exchange, market.buyer, of_area(cover(region)))
     assert by_region.lines == by_cells.lines
     assert by_region.area_m2 < by_cells.area_m2
 
@@ -67,16 +70,16 @@ def test_estimate_of_a_polygon_and_of_its_cells_is_the_same(exchange: Exchange) 
 def test_estimate_and_search_store_nothing(exchange: Exchange) -> None:
     market = a_market(exchange)
     before = counts(exchange)
-    offers.estimate(exchange, market.buyer, area(market.cells))
-    offers.search(exchange, market.buyer, area(market.cells))
+    estimates.estimate(exchange, market.buyer, of_area(area(market.cells)))
+    listings(exchange, market.buyer, of_area(area(market.cells)))
     assert counts(exchange) == before
 
 
 def test_own_offers_are_left_out(exchange: Exchange) -> None:
     market = a_market(exchange)
-    found = offers.estimate(exchange, market.seller, area(market.cells))
+    found = estimates.estimate(exchange, market.seller, of_area(area(market.cells)))
     assert (found.lines, found.total) == ((), 0)
-    [listing] = offers.search(exchange, market.seller, area(market.cells))
+    [listing] = listings(exchange, market.seller, of_area(area(market.cells)))
     assert listing.is_own
 
 
@@ -88,7 +91,7 @@ def test_layers_and_dataset_narrow_what_is_priced(exchange: Exchange) -> None:
     offers.publish(exchange, market.seller, "other", rate_card={"lane_km": 1}, licence="commercial")
 
     def lines(**wanted: object) -> set[tuple[str, str]]:
-        return {(line.dataset, line.layer) for line in offers.estimate(exchange, market.buyer, area(cells), **wanted).lines}  # type: ignore[arg-type]
+        return {(line.dataset, line.layer) for line in estimates.estimate(exchange, market.buyer, of_area(area(cells), **wanted)).lines}  # type: ignore[arg-type]
 
     assert lines() == {("streets", "hdmap"), ("streets", "points"), ("other", "hdmap")}
     assert lines(layers=["points"]) == lines(layers=["pointcloud"]) == {("streets", "points")}
@@ -101,18 +104,18 @@ def test_layers_and_dataset_narrow_what_is_priced(exchange: Exchange) -> None:
 def test_a_draft_is_neither_found_nor_priced_nor_told_from_an_absent_one(exchange: Exchange) -> None:
     market = a_market(exchange)
     a_draft(exchange, market.seller, "secret", [a_layer(market.cells)])
-    assert {line.dataset for line in offers.estimate(exchange, market.buyer, area(market.cells)).lines} == {"streets"}
+    assert {line.dataset for line in estimates.estimate(exchange, market.buyer, of_area(area(market.cells))).lines} == {"streets"}
     messages = []
     for name in ("secret", "absent"):
         with pytest.raises(NotFound) as caught:
-            offers.quote(exchange, market.buyer, area(market.cells), purpose="research", dataset=name)
+            quotes.quote(exchange, market.buyer, of_area(area(market.cells), purpose="research", dataset=name))
         messages.append(caught.value.message.replace(name, "NAME"))
     assert messages[0] == messages[1]
 
 
 def test_a_purpose_outside_the_licence_is_a_refusal_not_a_price(exchange: Exchange) -> None:
     market = a_market(exchange)
-    found = offers.estimate(exchange, market.buyer, area(market.cells), purpose="perception_training")
+    found = estimates.estimate(exchange, market.buyer, of_area(area(market.cells), purpose="perception_training"))
     assert found.lines == ()
     assert [(r.code, r.tiles) for r in found.refusals] == [("licence.purpose", 16)]
 
@@ -120,7 +123,7 @@ def test_a_purpose_outside_the_licence_is_a_refusal_not_a_price(exchange: Exchan
 def test_an_unknown_purpose_is_refused(exchange: Exchange) -> None:
     market = a_market(exchange)
     with pytest.raises(Invalid) as caught:
-        offers.estimate(exchange, market.buyer, area(market.cells), purpose="fun")
+        estimates.estimate(exchange, market.buyer, of_area(area(market.cells), purpose="fun"))
     assert caught.value.code == "purpose.unknown"
 
 
@@ -128,11 +131,11 @@ def test_original_footage_without_permit_is_a_refusal(exchange: Exchange) -> Non
     cells = block()
     layers = [a_layer(cells), a_layer(cells, name="photos", handling_class="original", kind=LayerKind.PHOTOS, each=Quantities(frames=3))]
     market = a_market(exchange, layers=layers)
-    found = offers.estimate(exchange, market.buyer, area(cells))
+    found = estimates.estimate(exchange, market.buyer, of_area(area(cells)))
     assert {line.layer for line in found.lines} == {"hdmap"}
     assert [(r.code, r.layer, r.tiles) for r in found.refusals] == [("permit.missing", "photos", 16)]
     a_permit(exchange)
-    found = offers.estimate(exchange, market.buyer, area(cells))
+    found = estimates.estimate(exchange, market.buyer, of_area(area(cells)))
     assert {line.layer for line in found.lines} == {"hdmap", "photos"}
     assert found.refusals == ()
 
@@ -145,7 +148,7 @@ def test_a_permit_for_half_of_the_area_prices_half_and_refuses_half(exchange: Ex
 
     inside = int(cover(west).contains(area(cells).cells()).sum())
     a_permit(exchange, area=west.geojson)
-    found = offers.estimate(exchange, market.buyer, area(cells), purpose="research")
+    found = estimates.estimate(exchange, market.buyer, of_area(area(cells), purpose="research"))
     priced, refused = sum(line.tiles for line in found.lines), sum(r.tiles for r in found.refusals)
     assert priced + refused == 16
     assert priced <= inside
@@ -177,8 +180,8 @@ def test_a_layer_that_nobody_offers_is_named_with_those_that_there_are(exchange:
     market = a_market(exchange, layers=[a_layer(block()), a_layer(block(2), name="signs")])
     for ask in (
         market.quote,
-        lambda **wanted: offers.estimate(exchange, market.buyer, area(market.cells), **wanted),
-        lambda **wanted: offers.search(exchange, market.buyer, area(market.cells), **wanted),
+        lambda **wanted: estimates.estimate(exchange, market.buyer, of_area(area(market.cells), **wanted)),
+        lambda **wanted: listings(exchange, market.buyer, of_area(area(market.cells), **wanted)),
     ):
         with pytest.raises(NotFound) as caught:
             ask(layers=["nope", "signs", "hdmap"])
@@ -191,21 +194,21 @@ def test_a_layer_that_is_offered_elsewhere_is_only_nothing_here(exchange: Exchan
     market = a_market(exchange, layers=[a_layer(block(), name="signs")])
     elsewhere = area([SEOUL - 100_000])
     for layers in (["signs"], ["hdmap"], ["pointcloud"]):  # a name on offer elsewhere, and kinds
-        assert offers.estimate(exchange, market.buyer, elsewhere, layers=layers).lines == ()
+        assert estimates.estimate(exchange, market.buyer, of_area(elsewhere, layers=layers)).lines == ()
     with pytest.raises(NotFound) as caught:
-        offers.estimate(exchange, market.buyer, elsewhere, layers=["nope"])
+        estimates.estimate(exchange, market.buyer, of_area(elsewhere, layers=["nope"]))
     assert caught.value.details["known"] == []
-    assert offers.estimate(exchange, market.buyer, area(market.cells), layers=["signs"], dataset="hanbit/streets").lines
+    assert estimates.estimate(exchange, market.buyer, of_area(area(market.cells), layers=["signs"], dataset="hanbit/streets")).lines
     offers.withdraw(exchange, market.seller, "streets")
     with pytest.raises(NotFound) as caught:  # what was withdrawn is as absent as what never was
-        offers.estimate(exchange, market.buyer, area(market.cells), layers=["signs"])
+        estimates.estimate(exchange, market.buyer, of_area(area(market.cells), layers=["signs"]))
     assert caught.value.code == "layer.unknown"
 
 
 def test_a_quote_needs_a_purpose(exchange: Exchange) -> None:
     market = a_market(exchange)
     with pytest.raises(Invalid) as caught:
-        market.quote(purpose="")
+        market.quote(purpose=None)
     assert caught.value.code == "purpose.missing"
 
 
@@ -232,10 +235,10 @@ def test_a_quote_that_was_altered_in_the_database_is_refused(exchange: Exchange)
 
 def test_an_auditor_sees_prices_and_holds_none(exchange: Exchange) -> None:
     market, auditor = a_market(exchange), a_person(exchange, role="auditor")
-    seen, public = (offers.document(offers.estimate(exchange, by, area(market.cells))) for by in (auditor, None))
+    seen, public = (document(estimates.estimate(exchange, by, of_area(area(market.cells)))) for by in (auditor, None))
     assert seen == public and public["total"] > 0
     with pytest.raises(Denied) as caught:
-        offers.quote(exchange, auditor, area(market.cells), purpose="research")
+        quotes.quote(exchange, auditor, of_area(area(market.cells), purpose="research"))
     assert caught.value.code == "role.member"
 
 
@@ -254,9 +257,9 @@ def test_publishing_twice_with_the_same_terms_changes_nothing(exchange: Exchange
 
 def test_a_new_price_replaces_the_offer_and_publishes_no_version(exchange: Exchange) -> None:
     market = a_market(exchange)
-    first = offers.search(exchange, market.buyer, area(market.cells))[0]
+    first = listings(exchange, market.buyer, of_area(area(market.cells)))[0]
     offers.publish(exchange, market.seller, "streets", rate_card={"lane_km": 1}, licence="commercial")
-    second = offers.search(exchange, market.buyer, area(market.cells))[0]
+    second = listings(exchange, market.buyer, of_area(area(market.cells)))[0]
     assert (first.rates["lane_km"], second.rates["lane_km"], second.licence) == (6300, 1, "commercial")
     auditor = a_person(exchange, role="auditor")
     actions = [event.action for event in log.events(exchange, auditor).events]
@@ -269,7 +272,7 @@ def test_a_new_version_replaces_the_old_one_on_sale(exchange: Exchange) -> None:
     a_draft(exchange, market.seller, "streets", [a_layer(market.cells[:5], salt="new")])
     made = offers.publish(exchange, market.seller, "streets", rate_card=RATES, licence="research")
     assert made.version == 2
-    found = offers.estimate(exchange, market.buyer, area(market.cells))
+    found = estimates.estimate(exchange, market.buyer, of_area(area(market.cells)))
     assert [(line.version, line.tiles) for line in found.lines] == [(2, 5)]
     assert pyramid_rows(exchange) == [(z, 5) for z in range(6, 17)]
 
@@ -277,8 +280,8 @@ def test_a_new_version_replaces_the_old_one_on_sale(exchange: Exchange) -> None:
 def test_a_withdrawn_dataset_is_gone_from_the_market(exchange: Exchange) -> None:
     market = a_market(exchange)
     assert offers.withdraw(exchange, market.seller, "streets").state == "withdrawn"
-    assert offers.search(exchange, market.buyer, area(market.cells)) == []
-    assert offers.estimate(exchange, market.buyer, area(market.cells)).lines == ()
+    assert listings(exchange, market.buyer, of_area(area(market.cells))) == []
+    assert estimates.estimate(exchange, market.buyer, of_area(area(market.cells))).lines == ()
     assert pyramid_rows(exchange) == []
     with pytest.raises(Conflict):
         offers.withdraw(exchange, market.seller, "streets")
@@ -331,7 +334,7 @@ def test_a_layer_that_the_rate_card_does_not_charge_is_named_to_the_seller(excha
 def test_a_suspended_seller_is_not_on_the_market(exchange: Exchange) -> None:
     market = a_market(exchange)
     orgs.set_org_state(exchange, None, "hanbit", "suspended")
-    assert offers.estimate(exchange, market.buyer, area(market.cells)).lines == ()
+    assert estimates.estimate(exchange, market.buyer, of_area(area(market.cells))).lines == ()
 
 
 def test_two_sellers_of_one_slug_are_told_apart(exchange: Exchange) -> None:
@@ -339,14 +342,14 @@ def test_two_sellers_of_one_slug_are_told_apart(exchange: Exchange) -> None:
     other = a_person(exchange, "third")
     a_draft(exchange, other, "streets", [a_layer(market.cells)])
     offers.publish(exchange, other, "streets", rate_card={"lane_km": 10}, licence="research")
-    found = offers.estimate(exchange, market.buyer, area(market.cells), dataset="third/streets")
+    found = estimates.estimate(exchange, market.buyer, of_area(area(market.cells), dataset="third/streets"))
     assert [line.org for line in found.lines] == ["third"]
 
 
 def test_too_many_cells_are_refused(exchange: Exchange) -> None:
     market = a_market(exchange)
     with pytest.raises(Invalid) as caught:
-        offers.estimate(exchange, market.buyer, Region.from_geojson(EVERYWHERE))
+        estimates.estimate(exchange, market.buyer, of_area(Region.from_geojson(EVERYWHERE)))
     assert caught.value.code == "region.too_large"
 
 
@@ -373,16 +376,16 @@ def corner_region() -> Region:
 
 def test_tiles_barely_touched_are_named_with_what_they_cost_and_can_be_left_out(exchange: Exchange) -> None:
     market = a_market(exchange)
-    whole = offers.estimate(exchange, market.buyer, corner_region(), purpose="research")
+    whole = estimates.estimate(exchange, market.buyer, of_area(corner_region(), purpose="research"))
     assert (whole.cells, whole.tiles) == (4, 4)
-    assert whole.barely is not None
-    assert (whole.barely.tiles, whole.barely.left_out) == (2, False)
-    less = offers.estimate(exchange, market.buyer, corner_region(), purpose="research", leave_barely=True)
+    assert whole.edge is not None
+    assert (whole.edge.tiles, whole.edge.left_out) == (2, False)
+    less = estimates.estimate(exchange, market.buyer, of_area(corner_region(), purpose="research", leave_edge=True))
     assert (less.cells, less.tiles) == (2, 2)
-    assert less.barely is not None
-    assert (less.barely.tiles, less.barely.left_out) == (2, True)
-    assert whole.total - less.total == whole.barely.amount == less.barely.amount > 0
-    held = offers.quote(exchange, market.buyer, corner_region(), purpose="research", leave_barely=True)
+    assert less.edge is not None
+    assert (less.edge.tiles, less.edge.left_out) == (2, True)
+    assert whole.total - less.total == whole.edge.amount == less.edge.amount > 0
+    held = quotes.quote(exchange, market.buyer, of_area(corner_region(), purpose="research", leave_edge=True))
     assert held.estimate.total == less.total
     assert quotes.get(exchange, market.buyer, held.id).estimate.cells == 2
 
@@ -393,8 +396,8 @@ def test_an_area_small_in_every_tile_has_none_barely_touched(exchange: Exchange)
     market = a_market(exchange)
     west, south, _, _ = grid.bounds(SEOUL)
     tiny = Region.from_bbox(west - 1e-5, south + 1e-5, west + 1e-5, south + 2e-5)
-    found = offers.estimate(exchange, market.buyer, tiny, leave_barely=True)
-    assert (found.cells, found.tiles, found.barely) == (2, 1, None)
+    found = estimates.estimate(exchange, market.buyer, of_area(tiny, leave_edge=True))
+    assert (found.cells, found.tiles, found.edge) == (2, 1, None)
 
 
 def test_tiles_left_out_one_by_one_are_not_priced_and_not_quoted(exchange: Exchange) -> None:
@@ -403,11 +406,11 @@ def test_tiles_left_out_one_by_one_are_not_priced_and_not_quoted(exchange: Excha
     market = a_market(exchange)
     region = Region.from_bbox(126.9, 37.5, 127.1, 37.6)
     without = np.array([market.cells[0], market.cells[5], SEOUL - 1000], np.uint64)
-    whole = offers.estimate(exchange, market.buyer, region, purpose="research")
-    less = offers.estimate(exchange, market.buyer, region, purpose="research", without=without)
+    whole = estimates.estimate(exchange, market.buyer, of_area(region, purpose="research"))
+    less = estimates.estimate(exchange, market.buyer, of_area(region, purpose="research", without=without))
     assert (whole.tiles, less.tiles) == (16, 14)
     assert less.area_m2 < whole.area_m2
-    held = offers.quote(exchange, market.buyer, region, purpose="research", without=without)
+    held = quotes.quote(exchange, market.buyer, of_area(region, purpose="research", without=without))
     assert (held.estimate.total, held.estimate.tiles) == (less.total, 14)
     assert quotes.get(exchange, market.buyer, held.id).estimate.lines == less.lines
 
@@ -420,17 +423,17 @@ def test_each_tile_of_an_area_has_its_verdict(exchange: Exchange) -> None:
     a_draft(exchange, market.seller, "drive", [footage])
     offers.publish(exchange, market.seller, "drive", rate_card=RATES, licence="research")
     asked = area([*market.cells[:2], market.cells[15], SEOUL - 1000])
-    found = {one.cell: one for one in cell_prices.tiles(exchange, market.buyer, asked, purpose="research", limit=10)}
+    found = {one.cell: one for one in cell_prices.tiles(exchange, market.buyer, of_area(asked, purpose="research"), limit=10)}
     assert found[SEOUL - 1000].kinds == {}
     assert found[market.cells[15]].kinds == {"hdmap": ""}
     assert found[market.cells[0]].kinds == {"hdmap": "", "recording": "permit.missing"}
     assert found[market.cells[0]].amount == amount_of(Unit.LANE_KM, 1_234_567, 6300)
-    assert len(cell_prices.tiles(exchange, market.buyer, asked, limit=2)) == 2
+    assert len(cell_prices.tiles(exchange, market.buyer, of_area(asked), limit=2)) == 2
 
 
 def test_a_line_says_how_old_its_data_are(exchange: Exchange) -> None:
     market = a_market(exchange)
-    [line] = offers.estimate(exchange, market.buyer, area(market.cells)).lines
+    [line] = estimates.estimate(exchange, market.buyer, of_area(area(market.cells))).lines
     assert line.as_of.startswith("20")
 
 
@@ -438,21 +441,21 @@ def test_a_price_says_how_much_there_is_to_download(exchange: Exchange) -> None:
     market = a_market(exchange)
     a_draft(exchange, market.seller, "cloud", [a_layer(block(2), name="pointcloud", kind=LayerKind.POINTCLOUD, salt="p")])
     offers.publish(exchange, market.seller, "cloud", rate_card=RATES, licence="research")
-    first = offers.quote(exchange, market.buyer, area([SEOUL]), purpose="research")
+    first = quotes.quote(exchange, market.buyer, of_area(area([SEOUL]), purpose="research"))
     bought = entitlements.of_order(exchange, market.buyer, orders.place(exchange, market.buyer, first.id, "k").id).tiles
-    assert offers.document(first.estimate)["bytes"] == sum(tile.size for tile in bought) > 0
-    rest = offers.quote(exchange, market.buyer, area(block(2)), purpose="research")
+    assert document(first.estimate)["bytes"] == sum(tile.size for tile in bought) > 0
+    rest = quotes.quote(exchange, market.buyer, of_area(area(block(2)), purpose="research"))
     after = entitlements.of_order(exchange, market.buyer, orders.place(exchange, market.buyer, rest.id, "l").id).tiles
-    assert offers.document(rest.estimate)["bytes"] == sum(tile.size for tile in after)
+    assert document(rest.estimate)["bytes"] == sum(tile.size for tile in after)
 
 
 @pytest.mark.parametrize("degrees", [0.001, 0.02, 0.3, 1.2], ids="{} degrees".format)
 def test_what_is_owned_is_found_in_an_area_of_any_size(exchange: Exchange, degrees: float) -> None:
     market = a_market(exchange)
-    orders.place(exchange, market.buyer, offers.quote(exchange, market.buyer, area([SEOUL]), purpose="research").id, "k")
+    orders.place(exchange, market.buyer, quotes.quote(exchange, market.buyer, of_area(area([SEOUL]), purpose="research")).id, "k")
     west, south, east, north = grid.bounds(SEOUL)
     lon, lat = (west + east) / 2, (south + north) / 2
     box = Region.from_bbox(lon - degrees, lat - degrees, lon + degrees, lat + degrees)
-    [line] = offers.estimate(exchange, market.buyer, box).lines
+    [line] = estimates.estimate(exchange, market.buyer, of_area(box)).lines
     assert line.owned_tiles == 1
     assert line.tiles == min(16, cover(box).intersection(Cover.from_cells(np.array(market.cells, np.uint64))).count)

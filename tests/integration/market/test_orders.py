@@ -17,6 +17,8 @@ from mapex.exchange import Exchange
 from mapex.offers import offers
 from mapex.orders import ledger, orders
 from mapex.people import orgs
+from mapex.prices import estimates, quotes
+from mapex.prices.request import of_area
 from mapex.rights import entitlements, permits
 from tests.support.exchange import Clock, a_person
 from tests.support.market import RATES, SEOUL, Market, a_draft, a_layer, a_market, a_permit, area, block
@@ -135,7 +137,7 @@ def test_of_two_orders_that_race_for_one_balance_one_is_paid(exchange: Exchange)
     market = a_market(exchange, credit=70_000)  # half of the area costs 68,444 KRW
     quotes = [market.quote(market.cells[:8]), market.quote(market.cells[8:])]
 
-    def attempt(quote: offers.Quote) -> str:
+    def attempt(quote: quotes.Quote) -> str:
         try:
             return orders.place(exchange, market.buyer, quote.id, quote.id).state
         except Unpaid as error:
@@ -154,7 +156,7 @@ def test_two_firms_that_buy_from_each_other_at_once_do_not_block(exchange: Excha
     jobs = []
     for cell in market.cells:
         for who in (market.buyer, market.seller):
-            jobs.append((who, offers.quote(exchange, who, area([cell]), purpose="research").id))
+            jobs.append((who, quotes.quote(exchange, who, of_area(area([cell]), purpose="research")).id))
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda job: orders.place(exchange, job[0], job[1], job[1]), jobs))
     assert len(made) == 32
@@ -279,7 +281,7 @@ def test_what_another_firm_owns_is_still_charged(exchange: Exchange) -> None:
     market = a_market(exchange)
     market.buy()
     other = a_person(exchange, "third")
-    assert offers.estimate(exchange, other, area(market.cells)).lines[0].owned_tiles == 0
+    assert estimates.estimate(exchange, other, of_area(area(market.cells))).lines[0].owned_tiles == 0
 
 
 def test_the_permit_is_checked_again_at_the_order(exchange: Exchange) -> None:
@@ -302,7 +304,7 @@ def test_proceeds_pay_the_sellers_own_purchases(exchange: Exchange) -> None:
     a_draft(exchange, market.buyer, "paths", [a_layer(market.cells[:1], name="sidewalks", each=Quantities(footway_mm=1_000_000))])
     offers.publish(exchange, market.buyer, "paths", rate_card=RATES, licence="research")
     income = market.buy().subtotal
-    quote = offers.quote(exchange, market.seller, area(market.cells), purpose="research")
+    quote = quotes.quote(exchange, market.seller, of_area(area(market.cells), purpose="research"))
     made = orders.place(exchange, market.seller, quote.id, "k")
     assert market.balance(market.seller) == income - made.total
     statement = ledger.wallet(exchange, market.seller).entries

@@ -11,8 +11,11 @@ from mapex.database import db
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Exchange
 from mapex.people import orgs
-from mapex.rights import permits
+from mapex.rights import permit_check, permits
+from mapex.rights.permit import Permit
+from mapex.rights.permit_check import Decision, Use
 from tests.support.exchange import DAY_ONE, Clock, a_permit, a_person, an_org, square
+from tiles.arrays import UInt64s
 from tiles.box import Box
 from tiles.errors import InvalidRegion
 from tiles.grid import grid
@@ -25,28 +28,28 @@ OUTSIDE = grid.cells_at([129.0], [35.1])
 
 
 def check(
-    ex: Exchange,
-    org: str,
-    cells: Cover | permits.UInt64s = INSIDE,
-    *,
-    purpose: str | None = "research",
-    handling_class: str = "original",
-    number: str | None = None,
-) -> permits.Decision:
+    ex: Exchange, org: str, cells: UInt64s = INSIDE, *, purpose: str | None = "research", handling_class: str = "original"
+) -> Decision:
     with db.read(ex) as conn:
-        org_id = orgs.find_org(conn, org).id
-        return permits.check(conn, org_id, handling_class, purpose, cells, ex.now(), number=number)
+        use = Use(orgs.find_org(conn, org).id, purpose, ex.now())
+        return permit_check.check(conn, use, handling_class, Cover.from_cells(cells))
 
 
-def code_of(decision: permits.Decision) -> str:
-    (refusal,) = decision.refusals
-    return refusal.code
+def code_of(decision: Decision) -> str:
+    assert decision.refusal is not None
+    return decision.refusal.code
+
+
+def refused_cells(decision: Decision) -> list[int]:
+    assert decision.refusal is not None
+    found: list[int] = decision.refusal.cells.cells().tolist()
+    return found
 
 
 @pytest.mark.parametrize("handling_class", ["open", "pseudonymised"])
 def test_open_and_pseudonymised_data_need_no_permit(exchange: Exchange, handling_class: str) -> None:
     an_org(exchange, "dongil")
-    assert check(exchange, "dongil", handling_class=handling_class) == permits.Decision(None, ())
+    assert check(exchange, "dongil", handling_class=handling_class) == Decision(None, Cover.from_cells(INSIDE))
 
 
 @pytest.mark.parametrize("handling_class", ["restricted", "original"])
@@ -55,7 +58,7 @@ def test_without_permit_restricted_and_original_data_are_refused(exchange: Excha
     decision = check(exchange, "dongil", handling_class=handling_class)
     assert code_of(decision) == "permit.missing"
     assert decision.permit is None
-    assert decision.refusals[0].cells.tolist() == INSIDE.tolist()
+    assert refused_cells(decision) == INSIDE.tolist()
 
 
 def test_a_permit_that_fits_allows_and_is_named(exchange: Exchange) -> None:
@@ -80,7 +83,7 @@ def test_each_way_to_miss_has_its_code(exchange: Exchange, given: dict[str, obje
     decision = check(exchange, "dongil", **asked)  # type: ignore[arg-type]
     assert code_of(decision) == code
     assert decision.permit is None
-    assert "{" not in decision.refusals[0].sentence
+    assert decision.refusal is not None and "{" not in decision.refusal.sentence
 
 
 def test_permit_of_another_firm_is_as_if_it_were_not(exchange: Exchange) -> None:
@@ -88,8 +91,13 @@ def test_permit_of_another_firm_is_as_if_it_were_not(exchange: Exchange) -> None
     an_org(exchange, "dongil")
     decision = check(exchange, "dongil")
     assert code_of(decision) == "permit.missing"
-    assert "P-9" not in decision.refusals[0].sentence
-    assert code_of(check(exchange, "dongil", number="P-9")) == "permit.recipient"
+    assert decision.refusal is not None and "P-9" not in decision.refusal.sentence
+
+
+def test_a_permit_that_names_others_allows_nothing_whoever_asks(exchange: Exchange) -> None:
+    permit = a_permit(exchange, "hanbit", number="P-9")
+    use = Use(an_org(exchange, "dongil").id, "research", exchange.now())
+    assert code_of(permit_check.decide([permit], use, "original", Cover.from_cells(INSIDE))) == "permit.recipient"
 
 
 def test_a_recipient_receives_under_the_holders_permit(exchange: Exchange) -> None:
@@ -123,15 +131,16 @@ def test_permit_ends_on_the_exact_nanosecond(exchange: Exchange) -> None:
     with db.read(exchange) as conn:
         org_id = orgs.find_org(conn, "dongil").id
         for at_ns, allowed in ((DAY_ONE - 1, False), (DAY_ONE, True), (DAY_ONE + 10**9 - 1, True), (DAY_ONE + 10**9, False)):
-            assert permits.check(conn, org_id, "original", "research", INSIDE, at_ns).is_allowed is allowed
+            use = Use(org_id, "research", at_ns)
+            assert permit_check.check(conn, use, "original", Cover.from_cells(INSIDE)).is_allowed is allowed
 
 
 def test_part_of_an_area_is_refused_cell_by_cell(exchange: Exchange) -> None:
     a_permit(exchange, "dongil")
     decision = check(exchange, "dongil", np.concatenate([INSIDE, OUTSIDE]))
     assert decision.permit is not None
-    assert decision.refusals[0].code == "permit.area"
-    assert decision.refusals[0].cells.tolist() == OUTSIDE.tolist()
+    assert code_of(decision) == "permit.area"
+    assert refused_cells(decision) == OUTSIDE.tolist()
 
 
 def test_of_two_permits_the_one_that_allows_is_taken(exchange: Exchange) -> None:
@@ -163,10 +172,10 @@ RING = shapely.Polygon(
 @given(st.floats(126.8, 127.1), st.floats(37.35, 37.6), st.floats(0.01, 0.15), st.floats(0.01, 0.15))
 def test_cells_inside_are_those_that_shapely_finds_one_by_one(west: float, south: float, width: float, height: float) -> None:
     wanted = cover(Region.from_bbox(west, south, west + width, south + height))
-    permit = permits.Permit("", "", "", "", "", (), (), shapely.to_geojson(RING), (), 0, 0, "active", 0)
+    permit = Permit("", "", "", "", "", (), (), shapely.to_geojson(RING), (), frozenset(), 0, 0, "active", 0)
     cells = wanted.cells()
     expected = cells[shapely.covers(RING, shapely.box(*grid.bounds_of(cells).T))]
-    assert permits._inside(permit, wanted) == Cover.from_cells(expected)
+    assert permit_check.cells_inside(permit, wanted) == Cover.from_cells(expected)
 
 
 def test_only_operators_enter_and_stop_permits(exchange: Exchange) -> None:
@@ -191,7 +200,7 @@ def test_members_see_permits_that_name_them_only(exchange: Exchange) -> None:
     for number in (permit.number, "absent"):
         with pytest.raises(NotFound) as refused:
             permits.get(exchange, stranger, number)
-        assert refused.value.message == "there is no such permit"
+        assert refused.value.message == "There is no such permit."
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from mapex.exchange import Exchange
 from mapex.offers import offers, recalls, sales
 from mapex.operation import fsck
 from mapex.orders import ledger, orders
-from mapex.prices import demand
+from mapex.prices import demand, estimates
+from mapex.prices.request import of_area
 from mapex.rights import entitlements, grants
 from tests.support.exchange import a_person
 from tests.support.market import RATES, SEOUL, Market, a_draft, a_layer, a_market, area, block
@@ -89,7 +90,7 @@ def test_a_kind_that_is_missing_is_asked_for_where_others_are_on_offer(market: M
 
 def test_a_province_counts_for_nothing_and_an_estimate_stores_nothing(market: Market) -> None:
     ask(market, elsewhere(market, 70))
-    offers.estimate(market.ex, market.buyer, area(elsewhere(market)))
+    estimates.estimate(market.ex, market.buyer, of_area(area(elsewhere(market))))
     assert demand.unmet(market.ex, market.seller) == []
 
 
@@ -131,7 +132,7 @@ def test_a_recalled_version_is_off_the_market_and_can_be_read_no_more(market: Ma
     with pytest.raises(Conflict) as again:
         recalls.recall(market.ex, market.seller, "streets", 1)
     assert again.value.code == "version.not_released"
-    assert offers.estimate(market.ex, market.buyer, area(market.cells)).lines == ()
+    assert estimates.estimate(market.ex, market.buyer, of_area(area(market.cells))).lines == ()
     assert all(check.ok for check in fsck.check(market.ex))
 
 
@@ -140,7 +141,7 @@ def test_a_superseded_version_is_recalled_while_the_newer_one_stays_on_sale(mark
     a_draft(market.ex, market.seller, "streets", [a_layer(market.cells, salt="new")])
     offers.publish(market.ex, market.seller, "streets", rate_card=RATES, licence="research")
     assert recalls.recall(market.ex, market.seller, "streets", 1)[0].state == "recalled"
-    assert offers.estimate(market.ex, market.buyer, area(market.cells)).total > 0
+    assert estimates.estimate(market.ex, market.buyer, of_area(area(market.cells))).total > 0
     a_draft(market.ex, market.seller, "streets", [a_layer(market.cells, salt="newest")])
     with pytest.raises(Conflict):
         recalls.recall(market.ex, market.seller, "streets", 3)

@@ -11,6 +11,7 @@ from mapex.offers import offers
 from mapex.operation import fsck
 from mapex.orders import orders, renewals, terms, updates
 from mapex.prices import quotes
+from mapex.prices.request import of_area
 from mapex.rights import entitlements, grants, named_users
 from tests.support.exchange import a_person
 from tests.support.market import RATES, Market, a_draft, a_layer, a_market, a_permit, area, block
@@ -44,7 +45,7 @@ def test_an_order_knows_which_tiles_are_newer_and_what_exactly_those_cost(exchan
     assert found.layers[0].changed.tolist() == sorted(changed)
     assert found.layers[0].removed.tolist() == sorted(market.cells[-2:])
     assert updates.counts(exchange, market.buyer, [order.id]) == {order.id: 6}
-    whole = offers.quote(exchange, market.buyer, area(market.cells), purpose="research")
+    whole = quotes.quote(exchange, market.buyer, of_area(area(market.cells), purpose="research"))
     assert found.price is not None and found.price.total == whole.estimate.total > 0
 
     held = updates.quote(exchange, market.buyer, order.id)
@@ -213,7 +214,7 @@ def test_orders_by_purpose_dataset_and_time(exchange: Exchange) -> None:
     second = market.buy(market.cells[4:8], key="b", purpose="simulation")
 
     def ids(**wanted: object) -> list[str]:
-        return [one.id for one in orders.of(exchange, market.buyer, wanted=orders.Filter(**wanted)).orders]  # type: ignore[arg-type]
+        return [one.id for one in orders.of(exchange, market.buyer, wanted=orders.OrderFilter(**wanted)).orders]  # type: ignore[arg-type]
 
     assert ids() == [second.id, first.id]
     assert ids(purpose="simulation") == [second.id]

@@ -12,8 +12,10 @@ from sqlalchemy import select
 from mapex.database.schema import metadata
 from mapex.exchange import Exchange
 from mapex.offers import offers
+from mapex.offers.search import listings
 from mapex.people import orgs
-from mapex.prices import cell_prices
+from mapex.prices import cell_prices, estimates
+from mapex.prices.request import of_area
 from tests.support.exchange import a_person
 from tests.support.market import RATES, SEOUL, Market, a_draft, a_layer, a_market, a_permit, area
 from tiles.batch import LayerKind, Quantities
@@ -49,9 +51,9 @@ def ask(app: APIFlask, path: str, **body: object) -> Any:
 def test_a_visitor_sees_the_price_of_a_newcomer_and_no_permit_of_anybody(exchange: Exchange) -> None:
     market = with_footage(exchange)
     newcomer = a_person(exchange, "newcomer")
-    seen, known = (offers.estimate(exchange, by, area(market.cells), purpose="research") for by in (None, newcomer))
+    seen, known = (estimates.estimate(exchange, by, of_area(area(market.cells), purpose="research")) for by in (None, newcomer))
     assert (seen.lines, seen.total, seen.pins) == (known.lines, known.total, known.pins)
-    assert seen.total > offers.estimate(exchange, market.buyer, area(market.cells), layers=["hdmap"]).total
+    assert seen.total > estimates.estimate(exchange, market.buyer, of_area(area(market.cells), layers=["hdmap"])).total
     assert [line.owned_tiles for line in seen.lines] == [0]
     assert [(one.code, one.layer, one.tiles, one.permit) for one in seen.refusals] == [("permit.visitor", "recording", 16, "")]
     assert "your organisation" not in seen.refusals[0].message and "sign in" in seen.refusals[0].message
@@ -59,23 +61,24 @@ def test_a_visitor_sees_the_price_of_a_newcomer_and_no_permit_of_anybody(exchang
 
 def test_a_visitor_is_refused_a_purpose_that_the_licence_does_not_allow(exchange: Exchange) -> None:
     market = a_market(exchange)
-    found = offers.estimate(exchange, None, area(market.cells), purpose="map_production")
+    found = estimates.estimate(exchange, None, of_area(area(market.cells), purpose="map_production"))
     assert found.total == 0 and [one.code for one in found.refusals] == ["licence.purpose"]
 
 
 def test_tile_by_tile_a_visitor_is_told_what_a_newcomer_is(exchange: Exchange) -> None:
     market = with_footage(exchange)
-    seen, known = (cell_prices.tiles(exchange, by, area(market.cells), limit=99) for by in (None, a_person(exchange, "newcomer")))
+    seen, known = (cell_prices.tiles(exchange, by, of_area(area(market.cells)), limit=99) for by in (None, a_person(exchange, "newcomer")))
     assert [(one.cell, one.amount, one.is_owned) for one in seen] == [(one.cell, one.amount, False) for one in known]
     assert {code for one in seen for code in one.kinds.values()} == {"", "permit.visitor"}
-    assert any(one.is_owned for one in cell_prices.tiles(exchange, market.buyer, area(market.cells), limit=99)), "the comparison can fail"
+    owned = cell_prices.tiles(exchange, market.buyer, of_area(area(market.cells)), limit=99)
+    assert any(one.is_owned for one in owned), "the comparison can fail"
 
 
 def test_the_seller_who_is_signed_out_sees_the_own_offer_as_everybody_does(exchange: Exchange) -> None:
     market = a_market(exchange)
-    assert offers.estimate(exchange, market.seller, area(market.cells)).lines == ()
-    assert len(offers.estimate(exchange, None, area(market.cells)).lines) == 1
-    assert [one.is_own for one in offers.search(exchange, None, area(market.cells))] == [False]
+    assert estimates.estimate(exchange, market.seller, of_area(area(market.cells))).lines == ()
+    assert len(estimates.estimate(exchange, None, of_area(area(market.cells))).lines) == 1
+    assert [one.is_own for one in listings(exchange, None, of_area(area(market.cells)))] == [False]
 
 
 def test_questions_of_visitors_change_nothing_that_is_stored(exchange: Exchange) -> None:

@@ -1,5 +1,6 @@
 """The schema: migrated equals declared on both databases, opened again unchanged, append-only tables stay so."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,14 @@ def test_migrated_schema_is_the_declared_schema(exchange: Exchange) -> None:
 
 def test_head_names_the_newest_script() -> None:
     assert ScriptDirectory.from_config(migrations.configuration()).get_current_head() == migrations.HEAD
+
+
+def test_old_revisions_call_no_service_of_today() -> None:
+    for script in ScriptDirectory.from_config(migrations.configuration()).walk_revisions():
+        tree = ast.parse(Path(script.path).read_text(encoding="utf-8"))
+        imported = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+        imported += [str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        assert not [name for name in imported if name.partition(".")[0] in ("mapex", "tiles", "ingest", "web")], script.path
 
 
 def test_opening_again_changes_nothing(exchange: Exchange) -> None:

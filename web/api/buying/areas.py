@@ -44,7 +44,7 @@ class SavedAreaOut(Answer):
 class SavedAreasOut(Answer):
     """Saved areas by name."""
 
-    saved_areas = fields.List(fields.Nested(SavedAreaOut))
+    areas = fields.List(fields.Nested(SavedAreaOut))
 
 
 class PlaceOut(Answer):
@@ -57,7 +57,7 @@ class PlaceOut(Answer):
 class PlacesOut(Answer):
     """Names of boundaries."""
 
-    districts = fields.List(fields.String())
+    places = fields.List(fields.String())
 
 
 @blueprint.get("/places")

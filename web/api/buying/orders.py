@@ -10,7 +10,7 @@ from flask import Response, jsonify, request
 
 from mapex.errors import Invalid
 from mapex.orders import orders, updates
-from mapex.prices import estimates
+from mapex.prices import estimate
 from mapex.rights import entitlements, named_users
 from mapex.times import iso_from_ns
 from web.api.buying.prices import LineOut, QuoteOut, quote_document
@@ -180,7 +180,7 @@ def place(json_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output(OrdersOut)
 def list_orders(query_data: dict[str, Any]) -> dict[str, Any]:
     """Orders of the own organisation, newest first."""
-    wanted = orders.Filter(query_data["purpose"], query_data["dataset"], when(query_data["from_time"]), when(query_data["to_time"]))
+    wanted = orders.OrderFilter(query_data["purpose"], query_data["dataset"], when(query_data["from_time"]), when(query_data["to_time"]))
     page = orders.of(exchange(), current_actor(), after=query_data["after"], limit=query_data["limit"], wanted=wanted)
     return {"orders": [_order(one) for one in page.orders], "next": page.next}
 
@@ -276,7 +276,7 @@ def _order(made: orders.Order) -> dict[str, Any]:
         "key": made.key,
         "purpose": made.purpose,
         "currency": "KRW",
-        "lines": [estimates.line_document(line) for line in made.lines],
+        "lines": [estimate.line_document(line) for line in made.lines],
         "subtotal": made.subtotal,
         "vat": made.vat,
         "total": made.total,

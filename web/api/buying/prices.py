@@ -8,9 +8,13 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
+from mapex.exchange import Exchange
 from mapex.offers import offers
+from mapex.offers.search import Listing, listings
 from mapex.orders import renewals
-from mapex.prices import cell_prices, quotes
+from mapex.prices import cell_prices, estimates, quotes
+from mapex.prices.estimate import document
+from mapex.prices.request import PriceRequest, of_area
 from mapex.times import iso_from_ns
 from tiles.grid import grid
 from web.edge.auth import current_actor, exchange, maybe_actor
@@ -227,7 +231,7 @@ def search(json_data: dict[str, Any]) -> dict[str, Any]:
     Needs no token.
     """
     ex = exchange()
-    found = offers.search(ex, maybe_actor(), area_of(ex, json_data), layers=json_data.get("layers"))
+    found = listings(ex, maybe_actor(), of_area(area_of(ex, json_data), layers=json_data.get("layers")))
     now = ex.now()
     return {"datasets": [_listing(one, now) for one in found]}
 
@@ -242,10 +246,8 @@ def estimate(json_data: dict[str, Any]) -> Response:
     Needs no token: without one it is the price of whoever owns nothing yet and holds no permit.
     """
     ex = exchange()
-    wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "purpose", "leave_barely")}
-    wanted["without"] = without_of(json_data)
     # Asked while the mouse still draws: the document is JSON already, so that no schema walks through it once more.
-    return jsonify(offers.document(offers.estimate(ex, maybe_actor(), area_of(ex, json_data), **wanted)))
+    return jsonify(document(estimates.estimate(ex, maybe_actor(), _request(ex, json_data))))
 
 
 @blueprint.post("/estimates/tiles")
@@ -260,14 +262,14 @@ def tiles(json_data: dict[str, Any]) -> dict[str, Any]:
     ex = exchange()
     limit = most_tiles(json_data.pop("limit"))
     wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "purpose")}
-    found = cell_prices.tiles(ex, maybe_actor(), area_of(ex, json_data), limit=limit + 1, **wanted)
+    found = cell_prices.tiles(ex, maybe_actor(), of_area(area_of(ex, json_data), **wanted), limit=limit + 1)
     rows = [
         {
             "tile": grid.quadkey(one.cell),
             "kinds": one.kinds,
             "amount": one.amount,
             "owned": one.is_owned,
-            "barely": one.is_barely_touched,
+            "barely": one.is_edge,
         }
         for one in found[:limit]
     ]
@@ -281,10 +283,7 @@ def tiles(json_data: dict[str, Any]) -> dict[str, Any]:
 def make_quote(json_data: dict[str, Any]) -> dict[str, Any]:
     """Hold the price of an area."""
     ex = exchange()
-    wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "leave_barely")}
-    wanted["without"] = without_of(json_data)
-    made = offers.quote(ex, current_actor(), area_of(ex, json_data), purpose=json_data["purpose"], **wanted)
-    return quote_document(made)
+    return quote_document(quotes.quote(ex, current_actor(), _request(ex, json_data)))
 
 
 @blueprint.get("/quotes/<quote_id>")
@@ -339,7 +338,12 @@ def withdraw(slug: str) -> dict[str, Any]:
     return _offer(offers.withdraw(exchange(), current_actor(), slug))
 
 
-def _listing(one: offers.Listing, now: int) -> dict[str, Any]:
+def _request(ex: Exchange, json_data: dict[str, Any]) -> PriceRequest:
+    wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "purpose")}
+    return of_area(area_of(ex, json_data), **wanted, without=without_of(json_data), leave_edge=json_data["leave_barely"])
+
+
+def _listing(one: Listing, now: int) -> dict[str, Any]:
     return {
         "dataset": one.dataset,
         "org": one.org,
@@ -368,7 +372,7 @@ def quote_document(made: quotes.Quote) -> dict[str, Any]:
     """The quote as JSON values."""
     return {
         "id": made.id,
-        **offers.document(made.estimate),
+        **document(made.estimate),
         "tiles_sha256": made.tiles_sha256,
         "created_at": iso_from_ns(made.created_ns),
         "expires_at": iso_from_ns(made.expires_ns),

@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from mapex.rights import permits
-from mapex.rights.permits import Permit
+from mapex.rights.permit import RULE_SET, STATES, NewPermit, Permit
 from mapex.times import iso_from_ns, ns_from_iso
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
@@ -21,7 +21,7 @@ class PermitIn(Body):
 
     org = fields.String(required=True, metadata={"description": "slug of the holder"})
     number = fields.String(required=True, validate=Length(1, 128))
-    rule_set = fields.String(load_default="kr-pipc-2026-01", validate=Length(1, 64))
+    rule_set = fields.String(load_default=RULE_SET, validate=Length(1, 64))
     purposes = fields.List(fields.String(), required=True, validate=Length(1, 20))
     classes = fields.List(fields.String(), required=True, validate=Length(1, 4))
     area = fields.Raw(required=True, metadata={"type": "object", "description": "GeoJSON, WGS 84"})
@@ -33,7 +33,7 @@ class PermitIn(Body):
 class StateIn(Body):
     """The new state; `revoked` is for good."""
 
-    state = fields.String(required=True, validate=OneOf(permits.STATES))
+    state = fields.String(required=True, validate=OneOf(STATES))
 
 
 class PermitOut(Answer):
@@ -49,7 +49,7 @@ class PermitOut(Answer):
     recipients = fields.List(fields.String())
     valid_from = fields.String()
     valid_to = fields.String()
-    state = fields.String(metadata={"enum": list(permits.STATES)})
+    state = fields.String(metadata={"enum": list(STATES)})
 
 
 class PermitsOut(Answer):
@@ -81,7 +81,7 @@ def listed(query_data: dict[str, Any]) -> dict[str, Any]:
 def add(json_data: dict[str, Any]) -> dict[str, Any]:
     """Enter a permit."""
     begin, end = (ns_from_iso(json_data.pop(name)) for name in ("valid_from", "valid_to"))
-    return _shown(permits.add(exchange(), current_actor(), valid_from_ns=begin, valid_to_ns=end, **json_data))
+    return _shown(permits.add(exchange(), current_actor(), NewPermit(valid_from_ns=begin, valid_to_ns=end, **json_data)))
 
 
 @blueprint.get("/permits/<permit_id>")

@@ -77,5 +77,5 @@ def appraise(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any
     }
 
 
-def _square(one: appraisals.Square) -> dict[str, Any]:
+def _square(one: appraisals.BilledSquare) -> dict[str, Any]:
     return {"tile": one.tile, "area_m2": one.area_m2, **appraisals.document(one.bill)}

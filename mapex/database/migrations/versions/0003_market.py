@@ -1,5 +1,9 @@
 """Tables of the market's pages."""
 
+import json
+from datetime import UTC, datetime
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -41,9 +45,61 @@ def _showcase() -> None:
         sa.PrimaryKeyConstraint("z", "cell", "kind", name=op.f("pk_kind_sum")),
         sqlite_with_rowid=False,
     )
-    from mapex.pyramid import shown
+    _show_what_is_on_offer(op.get_bind())
 
-    shown.show_all(op.get_bind())
+
+def _show_what_is_on_offer(conn: sa.Connection) -> None:
+    layers = sa.text(
+        "SELECT l.id, l.kind, l.name, l.about, l.version_id, COALESCE(v.published_ns, v.created_ns) AS since FROM layer l "
+        "JOIN dataset_version v ON v.id = l.version_id JOIN dataset d ON d.id = v.dataset_id "
+        "JOIN organisation g ON g.id = d.org_id AND g.state = 'active' "
+        "WHERE l.id IN (SELECT layer_id FROM tile_sum) ORDER BY l.id"
+    )
+    rows = []
+    for layer in conn.execute(layers).all():
+        seen, score = _seen_and_quality(json.loads(layer.about), _warnings(conn, layer.version_id, layer.name), layer.since)
+        rows.append({"layer": layer.id, "kind": layer.kind, "seen": seen, "quality": score})
+    if not rows:
+        return
+    conn.execute(sa.text("INSERT INTO shown_layer (layer_id, kind, seen_ns, quality) VALUES (:layer, :kind, :seen, :quality)"), rows)
+    conn.execute(
+        sa.text(
+            "INSERT INTO kind_sum (z, cell, kind, cells, seen_ns, quality) "
+            "SELECT s.z, s.cell, k.kind, SUM(s.cells), MAX(k.seen_ns), MAX(k.quality) FROM shown_layer k "
+            "JOIN tile_sum s ON s.layer_id = k.layer_id GROUP BY s.z, s.cell, k.kind"
+        )
+    )
+
+
+def _warnings(conn: sa.Connection, version_id: str, layer: str) -> int:
+    asked = sa.text(
+        "SELECT COALESCE(SUM(count), 0) FROM finding WHERE version_id = :version AND severity = 'warning' AND layer IN (:layer, '')"
+    )
+    return int(conn.execute(asked, {"version": version_id, "layer": layer}).scalar_one())
+
+
+def _seen_and_quality(about: dict[str, Any], warnings: int, published_ns: int) -> tuple[int, int]:
+    """The rule of freshness and quality as it was in this revision; -1 is unknown."""
+    counts = about.get("counts")
+    read, placed = (counts.get("read", 0), counts.get("placed", 0)) if isinstance(counts, dict) else (0, 0)
+    score = (200 * placed - 100 * min(max(warnings, 0), placed)) // (2 * read) if read > 0 else -1
+    captured = about.get("captured")
+    if not isinstance(captured, list) or not captured or not isinstance(captured[-1], str):
+        return published_ns, score
+    return min(_ns(captured[-1], published_ns), published_ns), score
+
+
+def _ns(iso: str, otherwise: int) -> int:
+    """UTC nanoseconds of an ISO 8601 time, UTC where it names no zone; `otherwise` for what is none."""
+    try:
+        moment = datetime.fromisoformat(iso)
+    except ValueError:
+        return otherwise
+    if not 1678 <= moment.year <= 2261:
+        return otherwise
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.replace(microsecond=0).timestamp()) * 10**9 + moment.microsecond * 1000
 
 
 def _orders() -> None:

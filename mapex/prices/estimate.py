@@ -1,0 +1,194 @@
+"""A price as a value: its lines, what was refused, what exactly was priced, and all of it as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mapex.rules.pricing import CURRENCY, UNITS, quantity_of, vat_of
+from tiles.arrays import UInt64s
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One unit of one layer in the region. `small` counts in the unit's small measure (`pricing.Unit`), owned tiles taken off.
+
+    `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content already, `bytes` the
+    size of all of them. `as_of` is when the newest of it was captured, or else when the version was published.
+    """
+
+    dataset: str
+    org: str
+    version: int
+    layer: str
+    kind: str
+    handling_class: str
+    licence: str
+    unit: str
+    small: int
+    rate: int
+    amount: int
+    tiles: int
+    owned_tiles: int
+    as_of: str = ""
+    bytes: int = field(default=0, compare=False)  # lines that were stored before there was this number are the same lines
+
+    @property
+    def quantity(self) -> float:
+        """`small` in the unit."""
+        return float(quantity_of(UNITS[self.unit], self.small))
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """By what lines are sorted; those of one layer are at the same place."""
+        return self.dataset, self.org, self.layer
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRefusal:
+    """Tiles of a layer that are on offer, but not to this buyer for this purpose."""
+
+    code: str
+    message: str
+    dataset: str
+    org: str
+    layer: str
+    handling_class: str
+    tiles: int
+    kind: str = ""
+    permit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgePrice:
+    """How many edge tiles have something for sale, and by how many KRW they change the total; see `request.EdgeTiles`."""
+
+    tiles: int
+    amount: int
+    left_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A layer as it is offered now; `area` is the index of its cells in `Estimate.areas`."""
+
+    layer_id: str
+    offer_id: str
+    seller_id: str
+    area: int
+    permit_id: str | None
+    permit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The price of a region now, in whole KRW. `tiles` counts the cells of each priced layer, `cells` those of the area.
+
+    `pins` and `areas` (half-open Morton ranges at the sale zoom) name exactly what was priced.
+    """
+
+    purpose: str | None
+    area_m2: float
+    tiles: int
+    lines: tuple[Line, ...]
+    refusals: tuple[LayerRefusal, ...]
+    subtotal: int
+    vat: int
+    total: int
+    licences: tuple[str, ...]
+    pins: tuple[Pin, ...]
+    areas: tuple[UInt64s, ...]
+    cells: int = 0
+    edge: EdgePrice | None = None
+
+
+@dataclass(slots=True)
+class Parts:
+    """What an estimate is put together of, in any order; the first of `areas` is the whole that was asked for."""
+
+    areas: list[UInt64s]
+    lines: list[Line] = field(default_factory=list)
+    refusals: list[LayerRefusal] = field(default_factory=list)
+    pins: list[Pin] = field(default_factory=list)
+
+    def together(self, purpose: str | None, area_m2: float, *, cells: int = 0) -> Estimate:
+        """The estimate of these parts, added up and sorted; without a price of edge tiles."""
+        lines = tuple(sorted(self.lines, key=lambda line: line.place))
+        subtotal = sum(line.amount for line in lines)
+        vat = vat_of(subtotal)
+        return Estimate(
+            purpose=purpose,
+            area_m2=area_m2,
+            tiles=sum({line.place: line.tiles for line in lines}.values()),
+            lines=lines,
+            refusals=tuple(sorted(self.refusals, key=lambda refusal: (refusal.dataset, refusal.org, refusal.layer, refusal.code))),
+            subtotal=subtotal,
+            vat=vat,
+            total=subtotal + vat,
+            licences=tuple(sorted({line.licence for line in lines})),
+            pins=tuple(sorted(self.pins, key=lambda pin: pin.layer_id)),
+            areas=tuple(self.areas),
+            cells=cells,
+        )
+
+
+def document(estimate: Estimate) -> dict[str, Any]:
+    """The estimate as JSON values, as clients see it: no ids of layers or offers, quantities in their units."""
+    return {
+        "currency": CURRENCY,
+        "purpose": estimate.purpose,
+        "tiles": estimate.tiles,
+        "cells": estimate.cells,
+        "bytes": _bytes_of(estimate.lines),
+        "area_km2": round(estimate.area_m2 / 1e6, 6),
+        "lines": [line_document(line) for line in estimate.lines],
+        "refusals": [_refusal_document(refusal) for refusal in estimate.refusals],
+        "subtotal": estimate.subtotal,
+        "vat": estimate.vat,
+        "total": estimate.total,
+        "licences": list(estimate.licences),
+        "barely": asdict(estimate.edge) if estimate.edge else None,
+    }
+
+
+def line_document(line: Line) -> dict[str, Any]:
+    """A line as JSON values."""
+    return {
+        "dataset": line.dataset,
+        "org": line.org,
+        "version": line.version,
+        "layer": line.layer,
+        "kind": line.kind,
+        "class": line.handling_class,
+        "licence": line.licence,
+        "unit": line.unit,
+        "quantity": line.quantity,
+        "quantity_small": line.small,
+        "small_unit": UNITS[line.unit].small,
+        "rate": line.rate,
+        "amount": line.amount,
+        "tiles": line.tiles,
+        "owned_tiles": line.owned_tiles,
+        "bytes": line.bytes,
+        "as_of": line.as_of or None,
+    }
+
+
+def _refusal_document(refusal: LayerRefusal) -> dict[str, Any]:
+    return {
+        "code": refusal.code,
+        "message": refusal.message,
+        "dataset": refusal.dataset,
+        "org": refusal.org,
+        "layer": refusal.layer,
+        "kind": refusal.kind,
+        "class": refusal.handling_class,
+        "permit": refusal.permit,
+        "tiles": refusal.tiles,
+    }
+
+
+def _bytes_of(lines: Sequence[Line]) -> int:
+    """Size of the layers of the lines; each of its lines names the size of the whole layer."""
+    return sum({line.place: line.bytes for line in lines}.values())

@@ -1,0 +1,364 @@
+"""An exchange that mapex 0.1 wrote (schema 0004) lives on: opened, migrated, checked and downloaded by the present version.
+
+`tests/kept/exchange_0_1` holds it: the database as SQL for SQLite and for PostgreSQL (the same rows), the objects of its directory
+store, its settings, and `facts.json`: what mapex 0.1 answered. Secrets in it are for tests only. Nothing in it is real data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import lzma
+import shutil
+import sqlite3
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import inspect, text
+
+from mapex.database import opening
+from mapex.database.migrations import HEAD
+from tests.support.exchange import Clock
+from tests.support.processes import Failed, Running
+from tests.support.servers import Postgres
+from tests.support.site import Served, served
+from tests.support.uploads import work
+
+KEPT = Path(__file__).resolve().parents[2] / "kept" / "exchange_0_1"
+
+Facts = dict[str, Any]
+
+
+# ---- restoring ---------------------------------------------------------------------------------------------------------------------
+
+
+def facts_in(kept: Path = KEPT) -> Facts:
+    """What the version that wrote the exchange said of it."""
+    found: Facts = json.loads((kept / "facts.json").read_text(encoding="utf-8"))
+    return found
+
+
+def unpacked(path: Path) -> str:
+    """The text of a dump."""
+    return lzma.decompress(path.read_bytes()).decode()
+
+
+def restore(folder: Path, server: Postgres | None, kept: Path = KEPT) -> str:
+    """Put the kept exchange into `folder`; returns the URL of its database ("" = SQLite in the folder)."""
+    folder.mkdir(parents=True)
+    shutil.copyfile(kept / "mapex.toml", folder / "mapex.toml")
+    (folder / "mapex.toml").chmod(0o600)
+    with tarfile.open(kept / "objects.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    if server is None:
+        with contextlib.closing(sqlite3.connect(folder / "mapex.db")) as db:
+            db.executescript(unpacked(kept / "sqlite.sql.xz"))
+        return ""
+    url = server.new_database()
+    # One statement after another, with an empty line between them (and none inside).
+    statements = unpacked(kept / "postgresql.sql.xz").split("\n\n")
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+    return url
+
+
+def revision_before(folder: Path, url: str) -> str:
+    """The schema as it was kept, before anything was opened."""
+    query = "SELECT version_num FROM alembic_version"
+    if url:
+        with psycopg.connect(url.replace("+psycopg", "")) as connection:
+            row = connection.execute(query).fetchone()
+    else:
+        with contextlib.closing(sqlite3.connect(folder / "mapex.db")) as db:
+            row = db.execute(query).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+# ---- asking: the same questions were put to mapex 0.1, whose answers are the facts ----------------------------------------------------
+
+
+def rows_of(there: Served) -> dict[str, int]:
+    """Rows of each table."""
+    names = [name for name in inspect(there.ex.engine).get_table_names() if name != "alembic_version"]
+    with there.ex.engine.connect() as conn:
+        return {name: conn.execute(text(f'SELECT COUNT(*) FROM "{name}"')).scalar_one() for name in sorted(names)}
+
+
+def audit_of(there: Served, token: str, head: int | None = None) -> dict[str, Any]:
+    """Size and Merkle root (RFC 6962) of the log up to entry `head`, recomputed from payloads and salts."""
+    leaves: list[bytes] = []
+    after, end = 0, head
+    while True:
+        walk = f"/audit/entries?after={after}&limit=10000" + (f"&head={end}" if end is not None else "")
+        page = ask(there, walk, token)
+        for _, payload, salt, commitment in page["entries"]:
+            assert hashlib.sha256(bytes.fromhex(salt) + payload.encode()).hexdigest() == commitment
+            leaves.append(bytes.fromhex(commitment))
+        after, end = page["next"], page["head"]
+        if after is None:
+            return {"head": end, "entries": len(leaves), "root": _root(leaves).hex()}
+
+
+def _root(leaves: Sequence[bytes]) -> bytes:
+    if len(leaves) == 1:
+        return hashlib.sha256(b"\x00" + leaves[0]).digest()
+    half = 1 << ((len(leaves) - 1).bit_length() - 1)
+    return hashlib.sha256(b"\x01" + _root(leaves[:half]) + _root(leaves[half:])).digest()
+
+
+def ask(there: Served, path: str, token: str = "", body: Any = None) -> Any:
+    """The answer to GET `path`, or to POST with a body."""
+    visitor = {} if token else {"Authorization": ""}
+    answer = there.call("GET" if body is None else "POST", path, body, token=token, **visitor)
+    assert answer.status == 200, (path, answer.status, answer.text[:500])
+    return answer.json
+
+
+def versions_of(there: Served, facts: Facts) -> dict[str, Any]:
+    """Every version as its owner is answered: state, layers with their facts, findings."""
+    found = {}
+    for ref in facts["versions"]:
+        org, slug, number = ref.split("/")
+        token = facts["tokens"][facts["speaks_for"][org]]
+        found[ref] = ask(there, f"/datasets/{slug}/versions/{number}?org={org}", token)
+    return found
+
+
+def changes_of(there: Served, facts: Facts) -> dict[str, Any]:
+    """Published versions: what each changed against the one before."""
+    found = {}
+    for ref in facts["changes"]:
+        org, slug, number = ref.split("/")
+        token = facts["tokens"][facts["speaks_for"][org]]
+        found[ref] = ask(there, f"/datasets/{slug}/versions/{number}/changes?org={org}", token)
+    return found
+
+
+def previews_of(there: Served, facts: Facts) -> dict[str, Any]:
+    """What may be looked at, as the owner and as a buyer are answered; of what has bytes, the sha256 of the bytes that came."""
+    found = {}
+    for key in facts["previews"]:
+        email, _, ref = key.partition(" ")
+        org, slug, number = ref.split("/")
+        token = facts["tokens"][email]
+        told = ask(there, f"/datasets/{org}/{slug}/previews?version={number}", token)
+        found[key] = told["layers"]
+    return found
+
+
+def orders_of(there: Served, facts: Facts) -> dict[str, Any]:
+    """Every order as its buyer is answered: lines, files, who may download, newer tiles, progress."""
+    found = {}
+    for order, told in facts["orders"].items():
+        token = facts["tokens"][facts["speaks_for"][told["org"]]]
+        found[order] = {
+            "org": told["org"],
+            "order": ask(there, f"/orders/{order}", token),
+            "tiles": ask(there, f"/orders/{order}/tiles", token)["tiles"],
+            "persons": ask(there, f"/orders/{order}/persons", token)["persons"],
+            "updates": ask(there, f"/orders/{order}/updates", token),
+            "progress": ask(there, f"/orders/{order}/progress", token),
+        }
+    return found
+
+
+def quotes_of(there: Served, facts: Facts) -> dict[str, Any]:
+    """Every quote as its holder is answered."""
+    return {
+        quote: {"org": told["org"], "quote": ask(there, f"/quotes/{quote}", facts["tokens"][facts["speaks_for"][told["org"]]])}
+        for quote, told in facts["quotes"].items()
+    }
+
+
+def per_firm(there: Served, facts: Facts) -> dict[str, dict[str, Any]]:
+    """What each firm is answered of its own affairs, by path."""
+    paths = ("/wallet?limit=1000", "/sales", "/demand", "/areas", "/permits", "/invitations", "/tokens")
+    return {
+        org: {path: ask(there, path, facts["tokens"][email]) for path in paths}
+        for org, email in facts["speaks_for"].items()
+        if email not in facts["of_no_firm"]
+    }
+
+
+def by_operator(there: Served, facts: Facts) -> dict[str, Any]:
+    """What the operator is answered: everything that is nobody's own."""
+    token = facts["tokens"][facts["speaks_for"]["operator"]]
+    return {path: ask(there, path, token) for path in ("/permits", "/persons", "/organisations", "/invitations")}
+
+
+def market_of(there: Served, facts: Facts) -> dict[str, Any]:
+    """What a search and estimates answer: a visitor, a buyer who owns a part, a buyer under a permit; and an appraisal."""
+    region = facts["region"]
+    found = {}
+    for who in ("", *facts["buyers"]):
+        token = facts["tokens"][who] if who else ""
+        found[f"search {who}"] = ask(there, "/search", token, {"region": region})
+        for purpose in ("research", "route_planning"):
+            found[f"estimate {who} {purpose}"] = ask(there, "/estimates", token, {"region": region, "purpose": purpose})
+    for ref, rates in facts["appraised"].items():
+        org, slug, number = ref.split("/")
+        path = f"/datasets/{slug}/versions/{number}/appraisal"
+        found[f"appraisal {ref}"] = ask(there, path, facts["tokens"][facts["speaks_for"][org]], {"rates": rates})
+    return found
+
+
+def downloads_of(there: Served, facts: Facts, folder: Path) -> dict[str, Any]:
+    """By order and member of the buyer: sha256 of every file that `mapex get` brings, or the code with which it is refused."""
+    found: dict[str, Any] = {}
+    for order, told in facts["orders"].items():
+        for email in facts["members"][told["org"]]:
+            to = folder / order / email
+            try:
+                got = there.running.cli("get", order, "--to", to, token=facts["tokens"][email])
+            except Failed as refused:
+                found.setdefault(order, {})[email] = {"refused": refused.error["code"]}
+                continue
+            files = {p.relative_to(to).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(to.rglob("*")) if p.is_file()}
+            manifest = json.loads((to / "manifest.json").read_text(encoding="utf-8"))
+            del files["manifest.json"]
+            assert got["files"] == got["verified"] == got["fetched"] == len(files)
+            assert {file["path"]: file["sha256"] for file in manifest["files"]} == files
+            found.setdefault(order, {})[email] = files
+    return found
+
+
+# ---- the rules -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def facts() -> Facts:
+    return facts_in()
+
+
+class Opened:
+    """The kept exchange, opened by the present version, which has migrated it. Asked in the order of the tests: each leaves more log."""
+
+    def __init__(self, there: Served, before: str, url: str) -> None:
+        self.there, self.before, self.rows = there, before, rows_of(there)
+        environ = {**there.running.environ, **({"MAPEX_DATABASE_URL": url} if url else {})}
+        self.machine = Running(there.running.folder, environ, there.running.url)
+        """The command line on the machine of the exchange."""
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, facts: Facts) -> Iterator[Opened]:
+    server: Postgres | None = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    folder = tmp_path_factory.mktemp("kept") / "exchange"
+    url = restore(folder, server)
+    before = revision_before(folder, url)
+    with served(folder, clock=Clock(facts["now_ns"]), database_url=url) as there:
+        yield Opened(there, before, url)
+    if server:
+        server.drop_database(url)
+
+
+def test_opening_migrates_the_kept_exchange_to_the_newest_schema(opened: Opened, facts: Facts) -> None:
+    assert opened.before == facts["revision"]
+    assert opening.revision(opened.there.ex.engine) == HEAD
+
+
+def test_migrating_keeps_every_row_of_every_table(opened: Opened, facts: Facts) -> None:
+    assert {name: opened.rows.get(name) for name in facts["rows"]} == facts["rows"]
+
+
+def test_migrating_leaves_nothing_for_fsck_to_complain_about(opened: Opened) -> None:
+    told = opened.machine.cli("fsck", "--deep")
+    assert told["ok"], [check for check in told["checks"] if not check["ok"]]
+
+
+def test_the_log_is_as_long_as_it_was_and_has_the_same_root(opened: Opened, facts: Facts) -> None:
+    auditor = facts["tokens"][facts["speaks_for"]["auditor"]]
+    assert audit_of(opened.there, auditor, facts["audit"]["head"]) == facts["audit"]
+
+
+def test_every_version_is_described_as_before(opened: Opened, facts: Facts) -> None:
+    assert versions_of(opened.there, facts) == facts["versions"]
+
+
+def test_every_published_version_changes_what_it_changed_before(opened: Opened, facts: Facts) -> None:
+    assert changes_of(opened.there, facts) == facts["changes"]
+
+
+def test_the_manifest_of_every_version_is_the_one_that_was_hashed(opened: Opened, facts: Facts) -> None:
+    for ref, version in facts["versions"].items():
+        if version["manifest_sha256"]:
+            org, slug, number = ref.split("/")
+            token = facts["tokens"][facts["speaks_for"][org]]
+            manifest = opened.there.call("GET", f"/datasets/{slug}/versions/{number}/manifest?org={org}", token=token).text
+            assert hashlib.sha256(manifest.encode()).hexdigest() == version["manifest_sha256"], ref
+
+
+def test_previews_show_what_they_showed_and_hide_original_footage(opened: Opened, facts: Facts) -> None:
+    assert previews_of(opened.there, facts) == facts["previews"]
+
+
+def test_every_order_has_the_lines_files_and_named_users_that_it_had(opened: Opened, facts: Facts) -> None:
+    assert orders_of(opened.there, facts) == facts["orders"]
+
+
+def test_every_quote_says_what_it_said(opened: Opened, facts: Facts) -> None:
+    assert quotes_of(opened.there, facts) == facts["quotes"]
+
+
+def test_orders_are_listed_and_found_by_dataset_and_purpose(opened: Opened, facts: Facts) -> None:
+    for org in facts["members"]:
+        token = facts["tokens"][facts["speaks_for"][org]]
+        own = {order: told["order"] for order, told in facts["orders"].items() if told["org"] == org}
+        assert ask(opened.there, "/orders?limit=1000", token)["orders"] == list(reversed(own.values()))
+        for dataset in sorted({line["dataset"] for order in own.values() for line in order["lines"]}):
+            expected = {order for order, told in own.items() if any(line["dataset"] == dataset for line in told["lines"])}
+            assert {one["id"] for one in ask(opened.there, f"/orders?dataset={dataset}", token)["orders"]} == expected
+        for purpose in sorted({order["purpose"] for order in own.values()}):
+            expected = {order for order, told in own.items() if told["purpose"] == purpose}
+            assert {one["id"] for one in ask(opened.there, f"/orders?purpose={purpose}", token)["orders"]} == expected
+
+
+def test_each_firm_finds_its_wallet_sales_areas_and_permits_as_they_were(opened: Opened, facts: Facts) -> None:
+    assert per_firm(opened.there, facts) == facts["firms"]
+
+
+def test_the_operator_finds_permits_persons_and_invitations_as_they_were(opened: Opened, facts: Facts) -> None:
+    assert by_operator(opened.there, facts) == facts["operator"]
+
+
+def test_prices_are_what_they_were_for_visitors_and_for_those_who_own_a_part(opened: Opened, facts: Facts) -> None:
+    assert without_sentences(market_of(opened.there, facts)) == without_sentences(facts["market"])
+
+
+def without_sentences(answers: dict[str, Any]) -> dict[str, Any]:
+    """The answers without the sentence beside the code of each refusal: it may be worded better than it was."""
+    refusals = {key: [{**one, "message": ""} for one in answer.get("refusals", [])] for key, answer in answers.items()}
+    return {key: {**answer, "refusals": refusals[key]} for key, answer in answers.items()}
+
+
+def test_each_order_is_downloaded_byte_for_byte_or_refused_for_the_same_reason(opened: Opened, facts: Facts, tmp_path: Path) -> None:
+    assert downloads_of(opened.there, facts, tmp_path) == facts["downloads"]
+
+
+def test_the_open_quote_is_bought_at_the_price_that_it_held(opened: Opened, facts: Facts, tmp_path: Path) -> None:
+    quote, email = facts["open_quote"]["id"], facts["open_quote"]["person"]
+    order = opened.there.running.cli("buy", quote, token=facts["tokens"][email])
+    assert order["total"] == facts["quotes"][quote]["quote"]["total"] > 0
+    assert opened.there.running.cli("get", order["id"], "--to", tmp_path / "new", token=facts["tokens"][email])["verified"] > 0
+    assert opened.machine.cli("fsck", "--deep")["ok"]
+
+
+def test_the_job_that_waited_is_done_and_the_old_draft_is_published(opened: Opened, facts: Facts) -> None:
+    seller, other = (facts["tokens"][facts["speaks_for"][org]] for org in ("saebom", "hanbit"))
+    path = f"/datasets/{facts['waiting']}/versions/1"
+    assert ask(opened.there, path, seller)["state"] == "ingesting"
+    work(opened.there.ex)
+    assert ask(opened.there, path, seller)["state"] == "draft"
+    dataset, version = facts["draft"]["dataset"], facts["draft"]["version"]
+    ask(opened.there, f"/datasets/{dataset}/versions/{version}/classes", other, {"classes": {"*": "open"}})
+    words = ("publish", dataset, "--version", str(version), "--rate", "lane_km=1", "--licence", "commercial")
+    assert opened.there.running.cli(*words, token=other)["state"] == "live"
+    assert ask(opened.there, f"/datasets/{dataset}/versions/{version}", other)["state"] == "published"
+    assert opened.machine.cli("fsck", "--deep")["ok"]
