@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
-from ingest.cage import paths
 from ingest.cage.answer import LayerReport, SourceReport
+from ingest.cage.paths import safe_name
 from ingest.conversion import grouping, previews
 from ingest.conversion.convert import Converted, Task, convert, lay_out, tiles_of
 from ingest.conversion.pool import open_pool
@@ -203,7 +203,7 @@ def _tasks(files: Sequence[Fetched], folder: Path, placement: Placement, cage: s
     groups = grouping.group(by_name)
     tasks = []
     for part, group in enumerate(groups):
-        members = {paths.safe_name(name): by_name[name] for name in group.members}
+        members = {safe_name(name): by_name[name] for name in group.members}
         named = folder / "named" / str(part)
         paths = {}
         for name, file in members.items():

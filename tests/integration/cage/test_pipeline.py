@@ -166,7 +166,7 @@ def test_worker_that_is_told_to_stop_gives_the_job_back_unspent(ex: Exchange, mo
         return real(task)
 
     monkeypatch.setattr(pipeline, "convert", asked)
-    loop.run(ex, stop)
+    loop.run(ex, stop, once=True)  # a job that waits for another try ends it too, and not only `stop`
     waiting = jobs.get(ex, actor, job.id)
     assert waiting.state == "queued"
     assert waiting.attempt_limit - waiting.attempts == ex.settings.job_attempts
