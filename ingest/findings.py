@@ -7,59 +7,10 @@ quality score, `info` says what was assumed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-
-class Severity(StrEnum):
-    """How much a finding weighs."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing found in a source: where, what, why it matters, and what to do.
-
-    `file` is the uploader's name, `feature` the record's id (or row, or byte) in it, `value` the offending value as text, all ""
-    when they do not apply. `lon, lat` in degrees WGS 84 when the place is known. `count` is how many records this line speaks
-    for; `rejected` how many of them were read and left out because of it (they enter `Counts.rejected`). A record that stays in a
-    batch without geometry is counted as unplaced by the converter, so it must not be named in `rejected` too.
-    """
-
-    severity: Severity
-    code: str
-    file: str
-    layer: str
-    feature: str
-    value: str
-    message: str
-    fix: str
-    lon: float | None = None
-    lat: float | None = None
-    count: int = 1
-    rejected: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Records of a layer: `read` = `placed` + `unplaced` + `rejected`, always."""
-
-    read: int = 0
-    placed: int = 0
-    unplaced: int = 0
-    rejected: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(self.read + other.read, self.placed + other.placed, self.unplaced + other.unplaced, self.rejected + other.rejected)
-
-    @property
-    def balance(self) -> bool:
-        """Whether nothing was lost silently."""
-        return self.read == self.placed + self.unplaced + self.rejected
+from mapex.catalogue.finding import Finding, Severity
 
 
 def error(code: str, message: str, fix: str, **where: Any) -> Finding:
@@ -78,16 +29,8 @@ def info(code: str, message: str, fix: str = "", **where: Any) -> Finding:
 
 
 def _finding(severity: Severity, code: str, message: str, fix: str, where: Mapping[str, Any]) -> Finding:
-    texts = {name: str(where.get(name, "")) for name in ("file", "layer", "feature", "value")}
-    rest = {name: value for name, value in where.items() if name not in texts}
-    return Finding(severity, code, texts["file"], texts["layer"], texts["feature"], texts["value"], message, fix, **rest)
-
-
-def as_json(finding: Finding) -> dict[str, Any]:
-    """The finding as the JSON object that `mapex inspect` prints and the exchange stores."""
-    record = asdict(finding)
-    record["severity"] = str(finding.severity)
-    return record
+    texts = {name: str(where[name]) for name in ("file", "layer", "feature", "value") if name in where}
+    return Finding(severity, code, message, fix, **{**where, **texts})
 
 
 def blocks(found: Iterable[Finding]) -> bool:

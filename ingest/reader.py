@@ -7,23 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from ingest.findings import Finding
-from mapex.errors import Invalid
+from mapex.catalogue.finding import Finding
+from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
-
-
-class Known(StrEnum):
-    """How a coordinate reference system or a height datum is known."""
-
-    FILE = "file"
-    GIVEN = "given"
-    GUESSED = "guessed"
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +44,6 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """What the uploader said about where the data lie; None = nothing said.
-
-    `crs` is anything pyproj understands; `origin` is (lon, lat, height) in degrees and metres of the local frame's zero point.
-    """
-
-    crs: str | None = None
-    origin: tuple[float, float, float] | None = None
-    height_datum: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON object of what was said."""
-        return {"crs": self.crs, "origin": list(self.origin) if self.origin else None, "height_datum": self.height_datum}
-
-    @staticmethod
-    def from_json(record: Mapping[str, Any]) -> Placement:
-        """The placement of a JSON object; `origin` may have two or three numbers."""
-        origin = record.get("origin")
-        numbers = [float(v) for v in origin] if origin else []
-        if numbers and len(numbers) not in (2, 3):
-            raise Invalid("placement.origin", f"An origin is LON,LAT or LON,LAT,H, not {len(numbers)} numbers.", origin=origin)
-        at = (numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else 0.0) if numbers else None
-        return Placement(record.get("crs") or None, at, record.get("height_datum") or None)
-
-
-@dataclass(frozen=True, slots=True)
 class Placed:
     """Where the data lie, and how that is known. `crs_source` is NONE when nobody knows: the source is then *unplaced*.
 
@@ -93,6 +57,11 @@ class Placed:
     height_source: Known = Known.NONE
     origin: tuple[float, float, float] | None = None
     note: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything says where the source is; else its records are unplaced, and its seller is asked."""
+        return self.crs is not None and self.crs_source is not Known.NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from ingest.findings import Counts, Finding, Severity
 from ingest.formats import READERS
-from ingest.reader import Known
+from ingest.reader import Placed
+from mapex.catalogue.draft import Counts, DraftLayer, LayerFacts
+from mapex.catalogue.finding import Finding, Severity
 from mapex.errors import Invalid
+from mapex.intake.placement import Known
 from tiles.batch import Content, EncodedTile, LayerKind, Quantities
 from tiles.box import Box
 from tiles.formats import of_media_type
@@ -36,34 +38,12 @@ MOST_FINDINGS = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class LayerReport:
-    """What a source gave to one layer. Times are UTC nanoseconds; `footage`: it shows, or may show, pictures of people.
-
-    `own`: least x, least y, greatest x, greatest y in the numbers of the file itself, when nothing says where it lies.
-    """
-
-    kind: LayerKind
-    content: Content
-    counts: Counts
-    box: Box | None
-    footage: bool
-    first_ns: int | None
-    last_ns: int | None
-    own: tuple[float, float, float, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class SourceReport:
-    """What was found in one source, after the check."""
+    """What was found in one source, after the check: its format, where it is placed, what it gave to each layer."""
 
     format: str
-    crs: str | None
-    crs_source: Known
-    height_datum: str
-    height_source: Known
-    note: str
-    unplaced: bool
-    layers: Mapping[str, LayerReport]
+    placed: Placed
+    layers: Mapping[str, DraftLayer]
     findings: tuple[Finding, ...]
 
 
@@ -209,7 +189,7 @@ def finding_from_json(value: object, file: str) -> Finding:
     )
 
 
-def _layer_from_json(value: object) -> LayerReport:
+def _layer_from_json(name: str, value: object, placed: Placed) -> DraftLayer:
     record = _mapping(value, "layer")
     given = _mapping(record.get("counts"), "counts")
     counts = Counts(**{f.name: _whole(given.get(f.name), f.name) for f in fields(Counts)})
@@ -217,15 +197,30 @@ def _layer_from_json(value: object) -> LayerReport:
         _refuse("counts do not add up")
     times = [record.get(name) for name in ("first_ns", "last_ns")]
     first, last = (None if t is None else _whole(t, "time", least=-(2**63), most=2**63 - 1) for t in times)
-    return LayerReport(
-        kind=_word(LayerKind, record.get("kind"), "kind"),
-        content=_word(Content, record.get("content"), "content"),
+    facts = LayerFacts(
         counts=counts,
         box=None if record.get("box") is None else _box(record["box"], "box"),
+        own=None if record.get("own") is None else _own(record["own"]),
+        crs=placed.crs,
+        crs_source=placed.crs_source,
+        height_datum=placed.height_datum,
+        height_source=placed.height_source,
+        note=placed.note,
         footage=_flag(record.get("footage"), "footage"),
         first_ns=first,
         last_ns=last,
-        own=None if record.get("own") is None else _own(record["own"]),
+    )
+    return DraftLayer(name, _word(LayerKind, record.get("kind"), "kind"), _word(Content, record.get("content"), "content"), facts)
+
+
+def _placed_from_json(record: Mapping[str, Any]) -> Placed:
+    crs = record.get("crs")
+    return Placed(
+        crs=None if crs is None else _text(crs, "crs", 100_000),
+        crs_source=_word(Known, record.get("crs_source"), "crs_source"),
+        height_datum=_text(record.get("height_datum"), "height datum", 200),
+        height_source=_word(Known, record.get("height_source"), "height_source"),
+        note=_text(record.get("note"), "note"),
     )
 
 
@@ -241,15 +236,10 @@ def report_from_json(value: object, name: str) -> SourceReport:
     layers = _mapping(record.get("layers"), "layers")
     if len(layers) > 64 or not all(_LAYER.fullmatch(layer) for layer in layers):
         _refuse("layers")
-    crs = record.get("crs")
+    placed = _placed_from_json(record)
     return SourceReport(
         format=format_,
-        crs=None if crs is None else _text(crs, "crs", 100_000),
-        crs_source=_word(Known, record.get("crs_source"), "crs_source"),
-        height_datum=_text(record.get("height_datum"), "height datum", 200),
-        height_source=_word(Known, record.get("height_source"), "height_source"),
-        note=_text(record.get("note"), "note"),
-        unplaced=_flag(record.get("unplaced"), "unplaced"),
-        layers={layer: _layer_from_json(about) for layer, about in layers.items()},
+        placed=placed,
+        layers={layer: _layer_from_json(layer, about, placed) for layer, about in layers.items()},
         findings=tuple(finding_from_json(f, name) for f in _list(record.get("findings"), "findings", MOST_FINDINGS)),
     )

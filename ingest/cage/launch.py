@@ -25,7 +25,8 @@ from typing import Any
 
 from ingest.cage.child import MIB, Ending, Limits, attend, kill
 from ingest.cage.paths import safe_name
-from ingest.findings import Finding, error
+from ingest.findings import error
+from mapex.catalogue.finding import Finding
 from mapex.errors import Unavailable
 
 log = logging.getLogger(__name__)

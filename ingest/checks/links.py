@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
-from ingest.findings import Finding, info, warning
+from ingest.findings import info, warning
+from mapex.catalogue.finding import Finding
 from tiles.batch import Batch
 
 MOST = 500_000

@@ -14,8 +14,9 @@ import shapely
 from numpy.typing import NDArray
 
 from ingest.checks.links import Links
-from ingest.findings import Finding, warning
+from ingest.findings import warning
 from ingest.placing.resolve import geometries
+from mapex.catalogue.finding import Finding
 from tiles.batch import Batch, Content
 
 LOWEST_M, HIGHEST_M = -500.0, 9_000.0

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.findings import Finding, error, warning
+from ingest.findings import error, warning
 from ingest.placing.resolve import MAX_LATITUDE, NULL_ISLAND_DEG, box_of, geometries
+from mapex.catalogue.finding import Finding
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
 

@@ -20,9 +20,12 @@ from ingest.cage import answer, launch, paths
 from ingest.cage.answer import SourceReport
 from ingest.cage.child import MIB, Ending, Limits
 from ingest.conversion import grouping
-from ingest.findings import Counts, Finding, Severity, as_json, error
-from ingest.reader import Placement, Source
+from ingest.findings import error
+from ingest.reader import Source
+from mapex.catalogue.draft import Counts, DraftLayer
+from mapex.catalogue.finding import Finding, Severity
 from mapex.errors import Invalid, MapexError, Unavailable
+from mapex.intake.placement import Placement
 from tiles.batch import EncodedTile, Quantities
 
 log = logging.getLogger(__name__)
@@ -222,8 +225,8 @@ def _check_sums(report: SourceReport, sums: Mapping[str, Quantities]) -> None:
     for name, layer in report.layers.items():
         found = sums.get(name, Quantities())
         owned = found.owned(layer.content)
-        if owned != layer.counts.placed:
-            text = f"Layer {name}: {layer.counts.placed} records were placed, but the tiles hold {owned}; nothing of it is used."
+        if owned != layer.facts.counts.placed:
+            text = f"Layer {name}: {layer.facts.counts.placed} records were placed, but the tiles hold {owned}; nothing of it is used."
             raise Invalid("counts.lost", text)
 
 
@@ -289,15 +292,15 @@ def tiles_of(path: Path) -> Iterator[EncodedTile]:
             yield answer.tile_from_json(json.loads(line))
 
 
-def layer_json(name: str, about: answer.LayerReport, tiles: int) -> dict[str, Any]:
+def layer_json(name: str, about: DraftLayer, tiles: int) -> dict[str, Any]:
     """A layer as `mapex tile` and `inspect` print it."""
     return {
         "name": name,
         "kind": str(about.kind),
         "content": str(about.content),
         "tiles": tiles,
-        "counts": asdict(about.counts),
-        "box": about.box,
+        "counts": asdict(about.facts.counts),
+        "box": about.facts.box,
     }
 
 
@@ -399,16 +402,22 @@ def _told(done: list[Converted]) -> dict[str, Any]:
             known = layers.get(name)
             fresh = layer_json(name, about, converted.layer_tiles.get(name, 0) + (known["tiles"] if known else 0))
             if known is not None:
-                fresh["counts"] = asdict(Counts(**known["counts"]) + about.counts)
+                fresh["counts"] = asdict(Counts(**known["counts"]) + about.facts.counts)
             layers[name] = fresh
     return {
         "sources": [
-            {"name": c.name, "part": c.part, "format": c.report.format, "crs": c.report.crs, "crs_source": str(c.report.crs_source)}
+            {
+                "name": c.name,
+                "part": c.part,
+                "format": c.report.format,
+                "crs": c.report.placed.crs,
+                "crs_source": str(c.report.placed.crs_source),
+            }
             for c in done
             if c.report is not None
         ],
         "layers": [layers[name] for name in sorted(layers)],
-        "findings": [as_json(finding) for c in done for finding in c.findings],
+        "findings": [finding.as_json() for c in done for finding in c.findings],
     }
 
 
@@ -416,7 +425,7 @@ def _raise_first(done: list[Converted], told: Mapping[str, Any]) -> None:
     first = next((f for c in done for f in c.findings if f.severity is Severity.ERROR), None)
     if first is not None:
         raise Invalid(first.code, f"{first.message} {first.fix}".strip(), findings=told["findings"])
-    names = ", ".join(c.name for c in done if c.report is not None and c.report.unplaced)
+    names = ", ".join(c.name for c in done if c.report is not None and not c.report.placed.is_known)
     if names:
         text = f"{names}: nobody knows where it lies. Say --crs EPSG:n, or --origin LON,LAT[,H] for a local frame."
         raise Invalid("place.unknown", text, findings=told["findings"])

@@ -16,9 +16,10 @@ from ingest.cage import answer, launch
 from ingest.cage.answer import SourceReport
 from ingest.cage.child import MIB, Limits
 from ingest.conversion.convert import failure, is_heavy, layer_json, local_sources
-from ingest.findings import Counts, Finding, as_json
-from ingest.reader import Known, Placement
+from mapex.catalogue.draft import Counts
+from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
+from mapex.intake.placement import Known, Placement
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_PICTURE = 2 * MIB
@@ -99,23 +100,23 @@ def _together(reports: list[SourceReport], name: str) -> dict[str, Any]:
     """One answer for all sources of a folder; the first one says the CRS, and the weakest how it is known."""
     first = reports[0]
     layers = [layer_json(layer, about, 0) for report in reports for layer, about in sorted(report.layers.items())]
-    counts = sum((about.counts for report in reports for about in report.layers.values()), Counts())
-    boxes = [about.box for report in reports for about in report.layers.values() if about.box is not None]
+    counts = sum((about.facts.counts for report in reports for about in report.layers.values()), Counts())
+    boxes = [about.facts.box for report in reports for about in report.layers.values() if about.facts.box is not None]
     box = [min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)] if boxes else None
-    weakest = max((report.crs_source for report in reports), key=list(Known).index)
+    weakest = max((report.placed.crs_source for report in reports), key=list(Known).index)
     for layer in layers:
         del layer["tiles"]
     return {
         "file": name,
         "kind": layers[0]["kind"] if layers else None,
         "format": first.format,
-        "crs": first.crs,
+        "crs": first.placed.crs,
         "crs_source": str(weakest),
-        "height_datum": first.height_datum,
-        "height_source": str(first.height_source),
-        "note": first.note,
+        "height_datum": first.placed.height_datum,
+        "height_source": str(first.placed.height_source),
+        "note": first.placed.note,
         "box": box,
         "counts": asdict(counts),
         "layers": layers,
-        "findings": [as_json(finding) for report in reports for finding in report.findings],
+        "findings": [finding.as_json() for report in reports for finding in report.findings],
     }

@@ -20,8 +20,9 @@ from typing import Any
 from ingest.cage import launch
 from ingest.cage.child import MIB, Limits
 from ingest.conversion import preview_forms
-from ingest.findings import Finding, Severity, info
+from ingest.findings import info
 from mapex.catalogue.draft import DraftPreview
+from mapex.catalogue.finding import Finding, Severity
 from mapex.errors import Invalid
 
 log = logging.getLogger(__name__)

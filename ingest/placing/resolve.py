@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.enums import TransformDirection
 
-from ingest.findings import Finding, error, info, warning
+from ingest.findings import error, info, warning
 from ingest.placing import systems
 from ingest.placing.systems import WGS84
-from ingest.reader import Known, Placed, Placement
+from ingest.reader import Placed
+from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
+from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content
 from tiles.box import Box
 

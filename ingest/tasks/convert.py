@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.checks.quality import Checker
 from ingest.checks.screen import check
-from ingest.findings import Counts, Finding, FindingLog, Severity, as_json, error
-from ingest.reader import Known, Placed, Placement, Reader, Source, Survey
+from ingest.findings import FindingLog, error
+from ingest.reader import Placed, Reader, Source, Survey
 from ingest.readers.choose import reader_for
 from ingest.tasks.unpack import is_zip, unpack
+from mapex.catalogue.draft import Counts
+from mapex.catalogue.finding import Finding, Severity
+from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
 from tiles.box import Box
 from tiles.formats import Splitter, of_kind
@@ -94,7 +97,7 @@ class Flow:
         """Read all, write the tiles, and return the report."""
         for finding in self._said():
             self._note(finding)
-        if self.out is not None and self.reader.format == "las" and self._is_placed:
+        if self.out is not None and self.reader.format == "las" and self.placed.is_known:
             self._split_whole()
         else:
             self._read_all()
@@ -108,10 +111,6 @@ class Flow:
         yield from self.survey.findings
         if not any(finding.code.startswith("crs.") for finding in self.survey.findings):
             yield from resolve.findings(self.placed, file=self.source.name)
-
-    @property
-    def _is_placed(self) -> bool:
-        return self.placed.crs is not None and self.placed.crs_source is not Known.NONE
 
     def _note(self, finding: Finding) -> None:
         self.log.add(finding)
@@ -139,7 +138,7 @@ class Flow:
         state = self._layer(batch.layer, batch.kind, batch.content)
         state.read += batch.table.num_rows
         state.footage |= batch.content is Content.FRAMES and batch.meta.get("footage") != "no"
-        if not self._is_placed:
+        if not self.placed.is_known:
             state.unplaced += batch.table.num_rows
             state.stretch(batch)
             return
@@ -244,7 +243,6 @@ class Flow:
             "height_datum": self.placed.height_datum,
             "height_source": str(self.placed.height_source),
             "note": self.placed.note[:_TEXT],
-            "unplaced": not self._is_placed,
             "layers": {name: _layer_json(state) for name, state in sorted(self.layers.items())},
             "findings": [_clipped(finding) for finding in self.log.all()],
         }
@@ -289,7 +287,7 @@ def _extent(batch: Batch) -> tuple[tuple[float, float], tuple[float, float]]:
 
 def _clipped(finding: Finding) -> dict[str, Any]:
     """A finding as JSON, its texts cut to what the check outside lets pass: a file may hold a property of any length."""
-    record: dict[str, Any] = {name: value[:_TEXT] if isinstance(value, str) else value for name, value in as_json(finding).items()}
+    record: dict[str, Any] = {name: value[:_TEXT] if isinstance(value, str) else value for name, value in finding.as_json().items()}
     for axis in ("lon", "lat"):
         if record[axis] is not None and not math.isfinite(record[axis]):
             record[axis] = None

@@ -20,21 +20,21 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
-from ingest.cage.answer import LayerReport, SourceReport
 from ingest.cage.paths import safe_name
 from ingest.conversion import grouping, previews
 from ingest.conversion.convert import Converted, Task, convert, lay_out, tiles_of
 from ingest.conversion.pool import open_pool
-from ingest.findings import Counts, Finding, FindingLog, Severity, error, info
+from ingest.findings import FindingLog, error, info
 from ingest.formats import is_junk
-from ingest.reader import Known, Placement
 from ingest.worker.lease import Heart
 from mapex.catalogue import drafts, requests
-from mapex.catalogue.draft import Box, Draft, DraftLayer, DraftPreview, DraftSource
+from mapex.catalogue.draft import Draft, DraftLayer, DraftPreview, DraftSource
+from mapex.catalogue.finding import Finding, Severity
 from mapex.database import failpoints
 from mapex.errors import Unavailable
 from mapex.exchange import Exchange
 from mapex.intake import jobs, keys
+from mapex.intake.placement import Placement
 from mapex.rules.licences import HandlingClass
 from tiles.batch import EncodedTile
 from tiles.store.protocol import Area
@@ -133,14 +133,12 @@ def _draft(ex: Exchange, job: jobs.Job, folder: Path, heart: Heart) -> Draft:
     found: list[Finding] = []
     files = _fetch(ex, task.sources, folder, heart, found)
     failpoints.hit("ingest.after_fetch")
-    said = task.version.placement
-    placement = Placement(said.crs, said.origin, said.height_datum)
-    tasks, groups = _tasks(files, folder, placement, ex.settings.cage)
+    tasks, groups = _tasks(files, folder, task.version.placement, ex.settings.cage)
     done = _convert(ex, tasks, heart) if tasks else []
     failpoints.hit("ingest.after_read")
     found += [_asked(finding, converted) for converted in done for finding in converted.findings]
     formats = {name: c.report.format for c, g in zip(done, groups, strict=True) if c.report is not None for name in g.members}
-    unplaced = any(converted.report is not None and converted.report.unplaced for converted in done)
+    unplaced = any(converted.report is not None and not converted.report.placed.is_known for converted in done)
     blocked = any(finding.severity is Severity.ERROR for finding in found)
     layers = _layers(done, found)
     tiles: list[EncodedTile] = []
@@ -165,7 +163,7 @@ def _draft(ex: Exchange, job: jobs.Job, folder: Path, heart: Heart) -> Draft:
 
 def _asked(finding: Finding, converted: Converted) -> Finding:
     """An unknown place is no error of the version: it is asked for, and the version waits as `unplaced`."""
-    waits = converted.report is not None and converted.report.unplaced and finding.code.startswith("crs.")
+    waits = converted.report is not None and not converted.report.placed.is_known and finding.code.startswith("crs.")
     return replace(finding, severity=Severity.WARNING) if waits else finding
 
 
@@ -317,69 +315,16 @@ def _layers(done: Sequence[Converted], found: list[Finding]) -> list[DraftLayer]
     """Layers of all sources together; a layer that several sources fill has their counts, box and times in one."""
     layers: dict[str, DraftLayer] = {}
     for converted in done:
-        for name, about in converted.report.layers.items() if converted.report is not None else ():
-            assert converted.report is not None  # noqa: S101 - mypy does not see it
-            fresh = _layer(name, about, converted.report)
+        for name, fresh in converted.report.layers.items() if converted.report is not None else ():
             known = layers.get(name)
-            if known is not None and (known.kind, known.content) != (fresh.kind, fresh.content):
+            if known is None:
+                layers[name] = fresh
+            elif (known.kind, known.content) == (fresh.kind, fresh.content):
+                layers[name] = replace(known, facts=known.facts.with_source(fresh.facts))
+            else:
                 text = f"{converted.name} fills layer {name} with {fresh.content}, another source with {known.content}."
                 found.append(error("layer.mixed", text, "Upload them as two datasets.", file=converted.name, layer=name))
-                continue
-            layers[name] = fresh if known is None else _merged(known, fresh)
     return [layers[name] for name in sorted(layers)]
-
-
-def _layer(name: str, about: LayerReport, report: SourceReport) -> DraftLayer:
-    counts: Counts = about.counts
-    return DraftLayer(
-        name=name,
-        kind=about.kind,
-        content=about.content,
-        read=counts.read,
-        placed=counts.placed,
-        unplaced=counts.unplaced,
-        rejected=counts.rejected,
-        footage=about.footage,
-        box=about.box,
-        crs=report.crs,
-        crs_source=str(report.crs_source),
-        height_datum=report.height_datum,
-        height_source=str(report.height_source),
-        note=report.note,
-        first_ns=about.first_ns,
-        last_ns=about.last_ns,
-        own=about.own,
-    )
-
-
-def _merged(a: DraftLayer, b: DraftLayer) -> DraftLayer:
-    box = _union(a.box, b.box)
-    firsts = [t for t in (a.first_ns, b.first_ns) if t is not None]
-    lasts = [t for t in (a.last_ns, b.last_ns) if t is not None]
-    weakest = [str(known) for known in Known]
-    return replace(
-        a,
-        read=a.read + b.read,
-        placed=a.placed + b.placed,
-        unplaced=a.unplaced + b.unplaced,
-        rejected=a.rejected + b.rejected,
-        footage=a.footage or b.footage,
-        box=box,
-        own=_union(a.own, b.own),
-        crs=a.crs if a.crs == b.crs else "several",
-        crs_source=max(a.crs_source, b.crs_source, key=weakest.index),
-        height_datum=a.height_datum if a.height_datum == b.height_datum else "several",
-        height_source=max(a.height_source, b.height_source, key=weakest.index),
-        note=a.note if a.note == b.note else "; ".join(note for note in (a.note, b.note) if note)[:2000],
-        first_ns=min(firsts, default=None),
-        last_ns=max(lasts, default=None),
-    )
-
-
-def _union(a: Box | None, b: Box | None) -> Box | None:
-    if a is None or b is None:
-        return a or b
-    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
 def _bounded(found: Sequence[Finding]) -> list[Finding]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, RowMapping, insert, select
 
 from mapex import authority, ids
 from mapex.audit import log
+from mapex.catalogue.finding import Finding, Severity
 from mapex.catalogue.versions import (
     Dataset,
     Layer,
@@ -35,29 +36,12 @@ from mapex.texts import check_text
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A stored finding."""
-
-    severity: str
-    code: str
-    file: str
-    layer: str
-    feature: str
-    value: str
-    message: str
-    fix: str
-    lon: float | None
-    lat: float | None
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
 class Description:
     """A version with what is in it. Findings are for the owner, auditors and operators; others get none."""
 
     version: Version
     layers: Sequence[Layer]
-    findings: Sequence[Found]
+    findings: Sequence[Finding]
     job: jobs.Job | None
 
 
@@ -135,12 +119,17 @@ def describe(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> De
     with db.read(ex) as conn:
         version = find_version(conn, by, ref, number)
         is_insider = authority.sees_all(by) or version.org_id == by.org_id
-        found: Sequence[Found] = []
+        found: Sequence[Finding] = []
         if is_insider:
             finding = schema.finding.c
             query = select(schema.finding).where(finding.version_id == version.id).order_by(finding.ordinal)
-            found = [Found(**{name: line[name] for name in Found.__dataclass_fields__}) for line in conn.execute(query).mappings()]
+            found = [_finding(line) for line in conn.execute(query).mappings()]
         return Description(version, layers_of(conn, version.id), found, jobs.newest_of(conn, version.id) if is_insider else None)
+
+
+def _finding(row: RowMapping) -> Finding:
+    names = ("code", "message", "fix", "file", "layer", "feature", "value", "lon", "lat", "count")
+    return Finding(Severity(row["severity"]), **{name: row[name] for name in names})
 
 
 def manifest(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> str:

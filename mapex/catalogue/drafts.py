@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from itertools import islice
 from operator import attrgetter
 from typing import Any
@@ -14,7 +15,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from mapex import authority, ids
 from mapex.audit import log
-from mapex.catalogue.draft import Draft, DraftFinding, DraftLayer, DraftPreview, FindingLike
+from mapex.catalogue.draft import Draft, DraftLayer, DraftPreview, LayerFacts
+from mapex.catalogue.finding import Finding, Severity
 from mapex.catalogue.versions import Layer, Version, find_version, layers_of, own_dataset, version_by
 from mapex.database import db, failpoints, schema
 from mapex.errors import Conflict, Invalid
@@ -23,7 +25,6 @@ from mapex.intake import jobs
 from mapex.intake.keys import object_key, preview_key
 from mapex.rules import licences
 from mapex.rules.licences import HandlingClass
-from mapex.times import iso_from_ns
 from tiles.batch import QUANTITIES, EncodedTile, Quantities
 
 ALL_LAYERS = "*"
@@ -69,7 +70,7 @@ def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
             _insert_previews(conn, version, layer_ids, draft.previews)
             if not any(layer.cells for layer in layers_of(conn, version.id)):
                 state = "rejected"
-                findings.append(DraftFinding("error", "version.empty", "Nothing in the files has a place.", "Upload files with content."))
+                findings.append(Finding(Severity.ERROR, "version.empty", "Nothing in the files has a place.", "Upload files with content."))
         _insert_findings(conn, version.id, findings)
         sources = [{"name": s.name, "sha256": s.sha256, "size": s.size, "format": s.format} for s in draft.sources]
         summary = {severity: sum(f.count for f in findings if f.severity == severity) for severity in ("error", "warning", "info")}
@@ -104,7 +105,7 @@ def classify(ex: Exchange, by: Actor, dataset: str, number: int, classes: Mappin
             raise Invalid("layer.unknown", f"version {number} has no layer {', '.join(sorted(unknown))}", layers=sorted(unknown))
         for layer in layers:
             asked = classes.get(layer.name, classes.get(ALL_LAYERS, layer.handling_class))
-            raised = _class_of(asked, is_footage=bool(layer.about["footage"]), is_cleared="cleared" in layer.about)
+            raised = _class_of(asked, is_footage=layer.facts.footage, is_cleared=layer.facts.cleared is not None)
             conn.execute(update(schema.layer).where(schema.layer.c.id == layer.id).values(handling_class=raised))
         digest = _rewrite_manifest(conn, version)
         about: dict[str, Any] = {"version": number, "classes": dict(classes), "manifest_sha256": digest}
@@ -137,10 +138,10 @@ def clear_footage(ex: Exchange, by: Actor | None, ref: str, number: int, layer: 
         if version.state != "draft":
             raise Conflict("version.not_draft", f"version {number} of {ref} is {version.state}; only a draft changes", state=version.state)
         found = next((one for one in layers_of(conn, version.id) if one.name == layer), None)
-        if found is None or not found.about["footage"]:
+        if found is None or not found.facts.footage:
             raise Invalid("footage.none", f"version {number} of {ref} has no layer {layer!r} with footage", layer=layer)
-        about = {**found.about, "cleared": evidence.strip()}
-        values = {"about": json.dumps(about, ensure_ascii=False, sort_keys=True), "handling_class": str(HandlingClass.PSEUDONYMISED)}
+        about = _about(replace(found.facts, cleared=evidence.strip()))
+        values = {"about": about, "handling_class": str(HandlingClass.PSEUDONYMISED)}
         conn.execute(update(schema.layer).where(schema.layer.c.id == found.id).values(**values))
         digest = _rewrite_manifest(conn, version)
         said: dict[str, Any] = {"version": number, "evidence": evidence.strip(), "manifest_sha256": digest}
@@ -149,7 +150,7 @@ def clear_footage(ex: Exchange, by: Actor | None, ref: str, number: int, layer: 
         return next(one for one in layers_of(conn, version.id) if one.name == layer)
 
 
-def _state(draft: Draft, findings: Sequence[FindingLike]) -> str:
+def _state(draft: Draft, findings: Sequence[Finding]) -> str:
     if any(finding.severity == "error" for finding in findings):
         return "rejected"
     return "unplaced" if draft.unplaced else "draft"
@@ -164,12 +165,12 @@ def _class_of(asked: str | None, *, is_footage: bool, is_cleared: bool = False) 
     return asked
 
 
-def _class_findings(classes: Mapping[str, str], layers: Sequence[DraftLayer]) -> Iterator[DraftFinding]:
+def _class_findings(classes: Mapping[str, str], layers: Sequence[DraftLayer]) -> Iterator[Finding]:
     for layer in layers:
         asked = classes.get(layer.name, classes.get(ALL_LAYERS))
-        if layer.footage and asked not in (None, HandlingClass.ORIGINAL):
-            yield DraftFinding(
-                "info",
+        if layer.facts.footage and asked not in (None, HandlingClass.ORIGINAL):
+            yield Finding(
+                Severity.INFO,
                 "class.raised",
                 f"Layer {layer.name} may show people and plates, so it is handled as original, not {asked}; buyers need a permit.",
                 "Nothing, or upload it without pictures.",
@@ -177,8 +178,12 @@ def _class_findings(classes: Mapping[str, str], layers: Sequence[DraftLayer]) ->
                 value=str(asked),
             )
     for name in sorted(classes.keys() - {ALL_LAYERS, *(layer.name for layer in layers)}):
-        yield DraftFinding(
-            "warning", "class.layer_unknown", f"A class was given for a layer {name}, but there is none.", "Check the name.", layer=name
+        yield Finding(
+            Severity.WARNING,
+            "class.layer_unknown",
+            f"A class was given for a layer {name}, but there is none.",
+            "Check the name.",
+            layer=name,
         )
 
 
@@ -193,25 +198,13 @@ def _clear(conn: Connection, version_id: str) -> None:
 
 
 def _insert_layers(conn: Connection, version: Version, layers: Sequence[DraftLayer]) -> dict[str, str]:
-    layer_ids = {}
+    layer_ids: dict[str, str] = {}
     for layer in layers:
-        if layer.read != layer.placed + layer.unplaced + layer.rejected or layer.name in layer_ids:
-            counts = f"read {layer.read}, placed {layer.placed}, unplaced {layer.unplaced}, rejected {layer.rejected}"
-            raise Invalid("draft.counts", f"layer {layer.name} does not add up: {counts}", layer=layer.name)
+        facts = layer.facts
+        if not facts.counts.balance or layer.name in layer_ids:
+            counts = ", ".join(f"{name} {value}" for name, value in asdict(facts.counts).items())
+            raise Invalid("draft.counts", f"Layer {layer.name} does not add up: {counts}.", layer=layer.name)
         layer_ids[layer.name] = ids.new("lay")
-        captured = [iso_from_ns(ns) for ns in (layer.first_ns, layer.last_ns) if ns is not None]
-        about = {
-            "crs": layer.crs,
-            "crs_source": layer.crs_source,
-            "height_datum": layer.height_datum,
-            "height_source": layer.height_source,
-            "note": layer.note,
-            "box": list(layer.box) if layer.box else None,
-            "counts": {"read": layer.read, "placed": layer.placed, "unplaced": layer.unplaced, "rejected": layer.rejected},
-            "footage": layer.footage,
-            "captured": captured or None,
-            **({"own": list(layer.own)} if layer.own else {}),
-        }
         asked = version.classes.get(layer.name, version.classes.get(ALL_LAYERS))
         conn.execute(
             insert(schema.layer).values(
@@ -220,11 +213,16 @@ def _insert_layers(conn: Connection, version: Version, layers: Sequence[DraftLay
                 name=layer.name,
                 kind=str(layer.kind),
                 content=str(layer.content),
-                handling_class=_class_of(asked, is_footage=layer.footage),
-                about=json.dumps(about, ensure_ascii=False, sort_keys=True),
+                handling_class=_class_of(asked, is_footage=facts.footage),
+                about=_about(facts),
             )
         )
     return layer_ids
+
+
+def _about(facts: LayerFacts) -> str:
+    """The facts of a layer as its row keeps them."""
+    return json.dumps(facts.as_json(), ensure_ascii=False, sort_keys=True)
 
 
 def _insert_tiles(conn: Connection, version: Version, layer_ids: Mapping[str, str], tiles: Iterable[EncodedTile]) -> None:
@@ -279,14 +277,15 @@ def _sum_up(conn: Connection, layers: Sequence[DraftLayer], layer_ids: Mapping[s
         sums = [func.coalesce(func.sum(tile[name]), 0).label(name) for name in QUANTITIES]
         row = conn.execute(select(func.count(tile.cell.distinct()).label("cells"), *sums).where(tile.layer_id == layer_id)).mappings().one()
         owned = Quantities(**{name: int(row[name]) for name in QUANTITIES}).owned(layer.content)
-        if owned != layer.placed:
-            message = f"layer {layer.name} placed {layer.placed} {layer.content}, but its tiles own {owned}; nothing was stored"
-            raise Invalid("draft.counts", message, layer=layer.name, placed=layer.placed, owned=owned)
+        placed = layer.facts.counts.placed
+        if owned != placed:
+            message = f"Layer {layer.name} placed {placed} {layer.content}, but its tiles own {owned}; nothing was stored."
+            raise Invalid("draft.counts", message, layer=layer.name, placed=placed, owned=owned)
         values = {name: int(row[name]) for name in ("cells", *QUANTITIES)}
         conn.execute(update(schema.layer).where(schema.layer.c.id == layer_id).values(**values))
 
 
-def _insert_findings(conn: Connection, version_id: str, findings: Sequence[FindingLike]) -> None:
+def _insert_findings(conn: Connection, version_id: str, findings: Sequence[Finding]) -> None:
     texts = ("file", "layer", "feature", "value", "message", "fix")
     rows = [
         {
@@ -319,7 +318,7 @@ def _write_manifest(conn: Connection, version: Version, given: Mapping[str, Any]
             "kind": str(layer.kind),
             "content": str(layer.content),
             "class": layer.handling_class,
-            "about": layer.about,
+            "about": layer.facts.as_json(),
             "cells": layer.cells,
             "quantities": dict(zip(QUANTITIES, _vector(layer.quantities), strict=True)),
             "tiles_sha256": _tiles_digest(conn, layer.id),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, func, insert, select, update
 
@@ -96,7 +96,7 @@ def answer_placement(ex: Exchange, by: Actor, dataset: str, number: int, placeme
         request = _request(version.uploads, version.classes, stated)
         conn.execute(update(schema.dataset_version).where(versions.id == version.id).values(request=request, state="ingesting"))
         job = jobs.enqueue(conn, ex, by, "ingest", version_id=version.id)
-        details = {"version": number, "job": job.id, "placement": asdict(stated)}
+        details = {"version": number, "job": job.id, "placement": stated.as_json()}
         log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_PLACED, dataset=found.slug, details=details))
         return job
 
@@ -123,7 +123,7 @@ def _request(upload_ids: Sequence[str], classes: Mapping[str, str] | str | None,
             message = f"{name[:80]!r} cannot be the name of a layer; use small letters, digits and underscores."
             raise Invalid("layer.malformed", message, layer=name[:80])
     check_placement(placement)
-    return json.dumps({"uploads": list(upload_ids), "classes": asked, "placement": asdict(placement)}, sort_keys=True)
+    return json.dumps({"uploads": list(upload_ids), "classes": asked, "placement": placement.as_json()}, sort_keys=True)
 
 
 def _check_uploads(conn: Connection, org_id: str, upload_ids: Sequence[str]) -> None:

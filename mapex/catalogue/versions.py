@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, func, or_, select
 
 from mapex import authority
+from mapex.catalogue.draft import LayerFacts
 from mapex.database import schema
 from mapex.errors import Conflict, NotFound
 from mapex.exchange import Actor
@@ -57,14 +58,14 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer of a version. `about`: crs, crs_source, height_datum, height_source, note, box, counts, footage, captured."""
+    """A layer of a version; `cells` is the number of its tiles' cells, `quantities` what they own."""
 
     id: str
     name: str
     kind: LayerKind
     content: Content
     handling_class: str | None
-    about: Mapping[str, Any]
+    facts: LayerFacts
     cells: int
     quantities: Quantities
 
@@ -173,8 +174,6 @@ def version_by(conn: Connection, condition: Any) -> Version:
 def version_from(row: RowMapping) -> Version:
     """The version of a row of `all_versions`."""
     request = json.loads(row["request"])
-    placement = request["placement"]
-    origin = tuple(placement["origin"]) if placement["origin"] else None
     columns = (
         "id",
         "dataset_id",
@@ -192,7 +191,7 @@ def version_from(row: RowMapping) -> Version:
         **{name: row[name] for name in columns},
         uploads=tuple(request["uploads"]),
         classes=request["classes"],
-        placement=Placement(placement["crs"], origin, placement["height_datum"]),
+        placement=Placement.from_json(request["placement"]),
     )
 
 
@@ -204,7 +203,7 @@ def layer_from(row: RowMapping) -> Layer:
         kind=LayerKind(row["kind"]),
         content=Content(row["content"]),
         handling_class=row["handling_class"],
-        about=json.loads(row["about"]),
+        facts=LayerFacts.from_json(json.loads(row["about"])),
         cells=row["cells"],
         quantities=Quantities(**{name: row[name] for name in QUANTITIES}),
     )

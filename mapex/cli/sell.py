@@ -38,7 +38,7 @@ def inspect(file: Path, placed: dict[str, Any], picture: Path | None, as_json: b
     Exit status 8 when FILE was read and cannot be published as it is: a finding is an error, or it is not known where the data is.
     """
     from ingest.conversion.dry_run import inspect as look
-    from ingest.reader import Placement
+    from mapex.intake.placement import Placement
 
     with bar(f"Reading {file.name}"):
         report = look(file, Placement.from_json(placed), picture=picture)
@@ -77,7 +77,7 @@ def tile(file: Path, out: Path, placed: dict[str, Any], zoom: int, recount: bool
     """Cut FILE into tiles in a folder, without an exchange: the same tiles that the exchange would sell."""
     del zoom  # one value; the option is there so that scripts may name it
     from ingest.conversion.convert import tile_file
-    from ingest.reader import Placement
+    from mapex.intake.placement import Placement
 
     with bar(f"Tiling {file.name}") as progress:
         where = Placement.from_json(placed)

@@ -175,7 +175,7 @@ def _findings(conn: Connection, version_id: str) -> list[FindingCount]:
 
 def _box(conn: Connection, layers: Sequence[LayerOnSale]) -> Box | None:
     """Around the boxes that the files named, or else around coarser ones that hold anything."""
-    boxes = [grid.around(one.layer.about["box"]) for one in layers if one.layer.cells and one.layer.about.get("box")]
+    boxes = [grid.around(box) for one in layers if one.layer.cells and (box := one.layer.facts.box)]
     if not boxes:
         asked = text("SELECT DISTINCT cell FROM tile_sum WHERE z = :z AND layer_id IN :layers").bindparams(
             bindparam("layers", expanding=True)

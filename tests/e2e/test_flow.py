@@ -90,7 +90,7 @@ def test_a_lanelet2_map_from_the_seller_to_the_auditor(working: Site, samples: P
     site.open(buyer, "/explore")
     map_idle(buyer)
     described = datasets.describe(site.ex, actor(site, BUYER), "hanbit/karlsruhe")
-    west, south, east, north = described.layers[0].about["box"]
+    west, south, east, north = described.layers[0].facts.box
     lon, lat = (west + east) / 2, (south + north) / 2
     buyer.goto("about:blank")
     dx, dy = (east - west) * 0.8, (north - south) * 0.8
@@ -146,7 +146,7 @@ def test_other_formats_go_the_same_way(
 
     buyer = site.visit(BUYER)
     site.open(buyer, "/explore")
-    boxes = [layer.about["box"] for layer in datasets.describe(site.ex, actor(site, BUYER), "hanbit/real").layers]
+    boxes = [layer.facts.box for layer in datasets.describe(site.ex, actor(site, BUYER), "hanbit/real").layers]
     west, south = min(b[0] for b in boxes) - 1e-4, min(b[1] for b in boxes) - 1e-4
     east, north = max(b[2] for b in boxes) + 1e-4, max(b[3] for b in boxes) + 1e-4
     box = {"type": "Polygon", "coordinates": [[[west, south], [east, south], [east, north], [west, north], [west, south]]]}

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from mapex import config
 from mapex.catalogue import datasets, drafts, publication, requests, versions
-from mapex.catalogue.draft import Draft, DraftFinding, DraftLayer, DraftSource
+from mapex.catalogue.draft import Counts, Draft, DraftLayer, DraftSource, LayerFacts
+from mapex.catalogue.finding import Finding
 from mapex.database import db, opening
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs, uploads
+from mapex.intake.placement import Known
 from mapex.people import orgs, persons
 from mapex.rights import permits
 from mapex.rights.permit import NewPermit, Permit
@@ -116,12 +118,15 @@ def a_tile(cell: int, *, layer: str = "hdmap", part: int = 0, content: str = "",
     return EncodedTile(layer, cell, part, path, sha256, 100, "application/vnd.apache.parquet", vector, grid.bounds(cell))
 
 
-def a_draft(tiles: Sequence[EncodedTile], *, findings: Sequence[DraftFinding] = (), **given: object) -> Draft:
+def a_draft(tiles: Sequence[EncodedTile], *, findings: Sequence[Finding] = (), **given: object) -> Draft:
     """A draft with the layers that the tiles name, all of features; `given` are fields of `Draft`."""
     names = sorted({tile.layer for tile in tiles})
     layers = [
         DraftLayer(
-            name, LayerKind.HDMAP, Content.FEATURES, count, count, crs="EPSG:4326", crs_source="file", box=(127.0, 37.5, 127.1, 37.6)
+            name,
+            LayerKind.HDMAP,
+            Content.FEATURES,
+            LayerFacts(Counts(read=count, placed=count), box=(127.0, 37.5, 127.1, 37.6), crs="EPSG:4326", crs_source=Known.FILE),
         )
         for name, count in ((name, sum(t.quantities.features for t in tiles if t.layer == name)) for name in names)
     ]

@@ -11,10 +11,11 @@ from typing import Any
 import pyarrow as pa
 import shapely
 
-from ingest.findings import Finding
 from ingest.placing import resolve
-from ingest.reader import Placement, Reader, Source, Survey
+from ingest.reader import Reader, Source, Survey
 from ingest.readers.choose import reader_for
+from mapex.catalogue.finding import Finding
+from mapex.intake.placement import Placement
 from tiles.batch import Batch
 
 

@@ -89,7 +89,7 @@ def _version(slug: str, number: int) -> dict[str, Any]:
         "more_findings": max(0, len(findings) - MOST_FINDINGS),
         "counted": counted,
         "classes": [(str(code), vocabulary.label(vocabulary.CLASSES, code)) for code in HandlingClass],
-        "own": [layer.about["own"] for layer in found.layers if layer.about.get("own")],
+        "own": [layer.facts.own for layer in found.layers if layer.facts.own],
         "unclassed": [layer.name for layer in found.layers if layer.handling_class is None],
     }
 

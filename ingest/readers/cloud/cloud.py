@@ -11,11 +11,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from ingest.findings import Finding, error, info, warning
+from ingest.findings import error, info, warning
 from ingest.placing import systems
 from ingest.placing.resolve import NULL_ISLAND_DEG, lonlat, resolve, transformer
-from ingest.reader import Placed, Placement, Source
+from ingest.reader import Placed, Source
+from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
+from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
 

@@ -10,10 +10,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ingest.findings import Finding, error, info, warning
+from ingest.findings import error, info, warning
 from ingest.placing.resolve import findings as placement_findings
-from ingest.reader import Placed, Placement, Source, Survey
+from ingest.reader import Placed, Source, Survey
 from ingest.readers.cloud.cloud import LAYER, Cloud, Columns, Floats, box, file_of, local_axes, settle
+from mapex.catalogue.finding import Finding
+from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.errors import InvalidContent
 from tiles.points.crs import file_crs

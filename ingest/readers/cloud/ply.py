@@ -13,12 +13,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.findings import Finding, error, warning
+from ingest.findings import error, warning
 from ingest.placing.resolve import findings as placement_findings
-from ingest.reader import Placed, Placement, Source, Survey
+from ingest.reader import Placed, Source, Survey
 from ingest.readers.cloud import open3d
 from ingest.readers.cloud.cloud import LAYER, ROWS, Cloud, Columns, box, file_of, local_axes, settle, text_end
 from ingest.readers.cloud.text import lines_of, table_of
+from mapex.catalogue.finding import Finding
+from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.errors import InvalidContent
 from tiles.points.splitter import COORDINATES

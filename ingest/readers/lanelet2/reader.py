@@ -19,15 +19,17 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from ingest.findings import Finding, error, info, warning
+from ingest.findings import error, info, warning
 from ingest.placing import resolve
 from ingest.placing.systems import WGS84
-from ingest.reader import Placed, Placement, Source, Survey
+from ingest.reader import Placed, Source, Survey
 from ingest.readers.lanelet2 import shape
 from ingest.readers.lanelet2.index import Index, build, degrees_of, number_of
 from ingest.readers.lanelet2.kinds import kind_of
 from ingest.readers.lanelet2.osm_xml import Document, Element
+from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
+from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content, Kind, LayerKind
 from tiles.box import Box
 

@@ -19,10 +19,12 @@ import numpy as np
 import pyarrow as pa
 from mcap.records import Attachment, Channel, Header, Metadata, Schema
 
-from ingest.findings import Finding, error, info, warning
-from ingest.reader import Known, Placed, Placement, Source, Survey
+from ingest.findings import error, info, warning
+from ingest.reader import Placed, Source, Survey
 from ingest.readers.recordings import ros
 from ingest.readers.recordings.track import Track
+from mapex.catalogue.finding import Finding
+from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.errors import InvalidContent
 from tiles.frames import ros_types

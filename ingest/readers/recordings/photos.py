@@ -9,9 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from ingest.findings import Finding, error, info, warning
-from ingest.reader import Known, Placed, Placement, Source, Survey
+from ingest.findings import error, info, warning
+from ingest.reader import Placed, Source, Survey
 from ingest.readers.recordings.exif import EXIF_IFD, GPS_IFD, Taken, taken
+from mapex.catalogue.finding import Finding
+from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
 

@@ -19,16 +19,18 @@ from typing import Any
 import pyarrow as pa
 
 from ingest.checks import gpkg as gpkg_checks
-from ingest.findings import Finding, error, warning
+from ingest.findings import error, warning
 from ingest.placing import resolve
 from ingest.placing.systems import crs_from
-from ingest.reader import Known, Placed, Placement, Source, Survey
+from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import shape_text
 from ingest.readers.vector.geojson import GeoJson
 from ingest.readers.vector.geoparquet import GeoParquet, counted
 from ingest.readers.vector.kinds import is_ngii
 from ingest.readers.vector.layer import BATCH_ROWS, Layer
+from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
+from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
 

@@ -14,13 +14,15 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from ingest.findings import Finding, error, warning
+from ingest.findings import error, warning
 from ingest.placing import resolve
-from ingest.reader import Placed, Placement, Source, Survey
+from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import kinds as vector_kinds
 from ingest.readers.vector.json_stream import Broken, Stream, head_members, tail_members
 from ingest.readers.vector.layer import LAYERS, id_column
+from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
+from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content, Kind, LayerKind
 
 BATCH = 20_000

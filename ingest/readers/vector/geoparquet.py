@@ -11,11 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingest.findings import Finding, error, info
+from ingest.findings import error, info
 from ingest.placing import resolve
-from ingest.reader import Placed, Placement, Source, Survey
+from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector.layer import BATCH_ROWS, Layer
+from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
+from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content, LayerKind
 
 _NATIVE = {"point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.checks import wkb as wkb_checks
-from ingest.findings import Finding, error, info
+from ingest.findings import error, info
 from ingest.readers.vector import attributes
 from ingest.readers.vector import kinds as vector_kinds
+from mapex.catalogue.finding import Finding
 from tiles.batch import Batch, Content, LayerKind
 
 BATCH_ROWS = 65_536

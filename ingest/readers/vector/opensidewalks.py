@@ -15,13 +15,15 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from ingest.findings import Finding, info, warning
+from ingest.findings import info, warning
 from ingest.formats import is_junk
 from ingest.placing import resolve
-from ingest.reader import Placed, Placement, Source, Survey
+from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector.geojson import Rows, crs_member, texts_of
 from ingest.readers.vector.json_stream import Stream, head_members, tail_members
+from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
+from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content, LayerKind
 
 _PART = re.compile(r"(?:^|[._-])(nodes|edges|points|lines|zones|polygons)(?:\.osw)?\.(?:geo)?json$", re.IGNORECASE)

@@ -9,7 +9,8 @@ import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.findings import Finding, warning
+from ingest.findings import warning
+from mapex.catalogue.finding import Finding
 
 _SAMPLE_BYTES = 4 << 20
 _LANGUAGE_KOREAN = (0x4E, 0x79)  # dBASE language driver: Korean Windows, Korean MS-DOS

@@ -16,7 +16,7 @@ import pytest
 
 from ingest.cage import launch
 from ingest.cage.child import MIB, Ending, Limits
-from ingest.findings import Severity
+from mapex.catalogue.finding import Severity
 from tests.support.needs import absent
 
 SMALL = Limits(memory=512 * MIB, cpu_s=2, wall_s=6, file=8 * MIB, output=16 * MIB, scratch=8 * MIB)

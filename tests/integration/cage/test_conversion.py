@@ -16,8 +16,8 @@ from ingest.conversion import convert as conversion
 from ingest.conversion.convert import Converted, Stopped, Task, convert, tile_file
 from ingest.conversion.dry_run import inspect
 from ingest.conversion.pool import ClusterPool, LocalPool
-from ingest.reader import Placement
 from mapex.errors import Invalid, Unavailable
+from mapex.intake.placement import Placement
 from tests.support.needs import absent
 from tests.support.uploads import a_map
 from tiles.grid.grid import quadkey
@@ -39,7 +39,7 @@ def test_honest_source_becomes_checked_tiles(tmp_path: Path, cage: str) -> None:
     assert done.report is not None
     assert not [f for f in done.findings if f.severity == "error"]
     assert done.tiles == len(list(task.tiles.rglob("*.parquet"))) == len(task.records.read_text().splitlines()) > 1
-    assert done.report.layers["sidewalks"].counts.placed == 40
+    assert done.report.layers["sidewalks"].facts.counts.placed == 40
     assert not list(task.tiles.glob(".*"))
 
 
@@ -220,5 +220,5 @@ def test_findings_with_endless_or_odd_texts_do_not_sink_a_file(tmp_path: Path) -
     features["features"][1]["geometry"] = None
     done = convert(a_task(tmp_path / "t", json.dumps(features).encode()))
     assert done.report is not None, done.findings
-    assert done.report.layers["sidewalks"].counts.read == 4
+    assert done.report.layers["sidewalks"].facts.counts.read == 4
     assert all(len(f.feature) <= 2000 for f in done.findings)

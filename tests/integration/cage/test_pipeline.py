@@ -15,9 +15,11 @@ from ingest.worker import loop, pipeline
 from ingest.worker.lease import Heart
 from mapex.audit import log
 from mapex.catalogue import datasets, differences, requests
+from mapex.catalogue.draft import Counts
 from mapex.database import failpoints
 from mapex.exchange import Exchange
-from mapex.intake import jobs, placement
+from mapex.intake import jobs
+from mapex.intake.placement import Placement
 from tests.support.exchange import an_exchange
 from tests.support.uploads import a_map, a_version, an_upload, codes, ingest, leftovers, objects, work
 from tiles.errors import StoreUnavailable
@@ -35,7 +37,7 @@ def test_good_map_becomes_a_draft_whose_tiles_own_every_feature(exchange: Exchan
     done = ingest(exchange, {"walks.geojson": a_map(40)})
     assert done.version.state == "draft", done.findings
     (layer,) = done.layers
-    assert layer.about["counts"] == {"read": 40, "placed": 40, "unplaced": 0, "rejected": 0}
+    assert layer.facts.counts == Counts(read=40, placed=40)
     assert layer.quantities.features == 40
     assert layer.quantities.footway_mm > 0
     assert layer.handling_class == "open"
@@ -69,7 +71,7 @@ def _owner(ex: Exchange, described: datasets.Description) -> Any:
 def test_two_files_in_one_cell_are_two_parts(ex: Exchange) -> None:
     done = ingest(ex, {"b.geojson": a_map(3), "a.geojson": a_map(5)})
     assert done.version.state == "draft"
-    assert done.layers[0].about["counts"]["placed"] == 8
+    assert done.layers[0].facts.counts.placed == 8
     assert done.layers[0].quantities.features == 8
 
 
@@ -118,14 +120,14 @@ def test_cloud_without_crs_waits_for_an_answer_and_is_then_placed(ex: Exchange, 
     work(ex)
     done = datasets.describe(ex, actor, "seoul", version.number)
     assert done.version.state == "unplaced", done.findings
-    assert done.layers[0].about["counts"]["unplaced"] == done.layers[0].about["counts"]["read"] > 0
+    assert done.layers[0].facts.counts.unplaced == done.layers[0].facts.counts.read > 0
     assert "crs.none" in codes(done, "warning")
     assert objects(ex) == []
-    requests.answer_placement(ex, actor, "seoul", version.number, placement.Placement("EPSG:2994"))
+    requests.answer_placement(ex, actor, "seoul", version.number, Placement("EPSG:2994"))
     work(ex)
     done = datasets.describe(ex, actor, "seoul", version.number)
     assert done.version.state == "draft", done.findings
-    assert done.layers[0].about["crs_source"] == "given"
+    assert done.layers[0].facts.crs_source == "given"
 
 
 def test_shapefile_parts_uploaded_one_by_one_are_one_source(ex: Exchange, samples: Path) -> None:

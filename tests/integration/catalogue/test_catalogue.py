@@ -9,7 +9,8 @@ from sqlalchemy import event, func, select
 
 from mapex.audit import log
 from mapex.catalogue import datasets, drafts, publication, requests
-from mapex.catalogue.draft import DraftFinding, DraftLayer
+from mapex.catalogue.draft import Counts, DraftLayer, LayerFacts
+from mapex.catalogue.finding import Finding, Severity
 from mapex.database import db, failpoints, schema
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
@@ -128,7 +129,7 @@ def test_a_draft_is_stored_whole_with_its_sums_and_ends_its_job(exchange: Exchan
     assert version.state == "draft"
     assert [(layer.name, layer.cells, layer.handling_class) for layer in found.layers] == [("hdmap", 2, "open"), ("sidewalks", 1, "open")]
     assert found.layers[0].quantities == Quantities(lane_mm=12, features=5, bytes=300)
-    assert found.layers[0].about["counts"] == {"read": 5, "placed": 5, "unplaced": 0, "rejected": 0}
+    assert found.layers[0].facts.counts == Counts(read=5, placed=5)
     assert jobs.get(exchange, seller, job.id).state == "done"
     assert datasets.coverage(exchange, seller, "seoul", 1) == {"hdmap": sorted(CELLS[:2]), "sidewalks": CELLS[2:]}
     assert actions(exchange, "version.drafted") == 1
@@ -205,9 +206,9 @@ def test_a_tile_of_no_layer_or_outside_the_grid_is_refused(exchange: Exchange, s
 
 
 def test_errors_make_a_version_rejected_and_warnings_do_not(exchange: Exchange, seller: Actor) -> None:
-    warning = DraftFinding("warning", "geometry.short", "Too short.", "Nothing.", layer="hdmap", feature="way/1", lon=127.0, lat=37.5)
+    warning = Finding(Severity.WARNING, "geometry.short", "Too short.", "Nothing.", layer="hdmap", feature="way/1", lon=127.0, lat=37.5)
     assert drafts.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([a_tile(1)], findings=[warning])).state == "draft"
-    error = DraftFinding("error", "file.cut", "Cut off.\x00", "Upload it again.", file="map.osm", count=3)
+    error = Finding(Severity.ERROR, "file.cut", "Cut off.\x00", "Upload it again.", file="map.osm", count=3)
     version = drafts.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([a_tile(1)], findings=[warning, error]))
     assert version.state == "rejected"
     found = datasets.describe(exchange, seller, "seoul", 2)
@@ -222,7 +223,7 @@ def test_errors_make_a_version_rejected_and_warnings_do_not(exchange: Exchange, 
 
 
 def test_a_version_without_any_tile_is_rejected(exchange: Exchange, seller: Actor) -> None:
-    layer = DraftLayer("hdmap", LayerKind.HDMAP, Content.FEATURES, 2, 0, unplaced=2)
+    layer = DraftLayer("hdmap", LayerKind.HDMAP, Content.FEATURES, LayerFacts(Counts(read=2, unplaced=2)))
     version = drafts.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([], layers=[layer]))
     assert version.state == "rejected"
     assert datasets.describe(exchange, seller, "seoul").findings[0].code == "version.empty"
@@ -230,7 +231,7 @@ def test_a_version_without_any_tile_is_rejected(exchange: Exchange, seller: Acto
 
 def test_an_unplaced_version_waits_for_an_answer_and_is_then_ingested_again(exchange: Exchange, seller: Actor) -> None:
     job = a_claimed_job(exchange, seller, placement=Placement(height_datum="KVD1964"))
-    missing = DraftFinding("warning", "crs.unknown", "Nobody knows where this lies.", "Say a crs.")
+    missing = Finding(Severity.WARNING, "crs.unknown", "Nobody knows where this lies.", "Say a crs.")
     version = drafts.store_draft(exchange, job, a_draft([], unplaced=True, findings=[missing]))
     assert version.state == "unplaced"
     assert actions(exchange, "version.unplaced") == 1
@@ -364,7 +365,7 @@ def test_a_foreign_draft_is_as_absent_as_one_that_never_was(exchange: Exchange, 
 
 
 def test_strangers_see_published_versions_without_findings_and_no_newer_draft(exchange: Exchange, seller: Actor) -> None:
-    finding = DraftFinding("warning", "geometry.short", "Too short.", "Nothing.")
+    finding = Finding(Severity.WARNING, "geometry.short", "Too short.", "Nothing.")
     drafts.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([a_tile(1)], findings=[finding]))
     publish(exchange, seller)
     a_drafted_version(exchange, seller)

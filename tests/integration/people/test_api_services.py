@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from mapex.catalogue import drafts
-from mapex.catalogue.draft import DraftFinding
+from mapex.catalogue.finding import Finding, Severity
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
 from mapex.people import persons, tokens
@@ -81,7 +81,7 @@ def send(seller: Caller, name: str = "map.osm", content: bytes = CONTENT) -> str
     return str(upload["id"])
 
 
-def drafted(ex: Exchange, seller: Caller, findings: tuple[DraftFinding, ...] = (), **request: object) -> dict[str, Any]:
+def drafted(ex: Exchange, seller: Caller, findings: tuple[Finding, ...] = (), **request: object) -> dict[str, Any]:
     """A version from upload to draft; the worker's part is done by the service."""
     seller.call("POST", "/datasets", {"slug": "seoul", "title": "서울"}, status=201)
     body = {"uploads": [send(seller)], "class": "open", **request}
@@ -94,7 +94,7 @@ def drafted(ex: Exchange, seller: Caller, findings: tuple[DraftFinding, ...] = (
 
 
 def test_from_upload_to_draft_over_http(exchange: Exchange, seller: Caller) -> None:
-    finding = DraftFinding("warning", "geometry.short", "Too short.", "Nothing.", layer="hdmap", feature="way/1", lon=127.0, lat=37.5)
+    finding = Finding(Severity.WARNING, "geometry.short", "Too short.", "Nothing.", layer="hdmap", feature="way/1", lon=127.0, lat=37.5)
     started = drafted(exchange, seller, findings=(finding,), crs="EPSG:4326", origin=[127, 37.5], classes={"hdmap": "restricted"})
     assert (started["dataset"], started["version"], started["state"]) == ("seoul", 1, "ingesting")
     assert seller.call("GET", f"/jobs/{started['job']}")["state"] == "done"
@@ -184,7 +184,7 @@ def test_foreign_things_are_answered_byte_for_byte_like_absent_ones(exchange: Ex
 
 
 def test_a_published_dataset_is_seen_by_all_without_its_findings(exchange: Exchange, seller: Caller, stranger: Caller) -> None:
-    drafted(exchange, seller, findings=(DraftFinding("info", "a.b", "c", "d"),))
+    drafted(exchange, seller, findings=(Finding(Severity.INFO, "a.b", "c", "d"),))
     publish(exchange, seller.actor)
     version = stranger.call("GET", "/datasets/seoul/versions/1")
     assert (version["state"], version["findings"], version["job"]) == ("published", [], None)

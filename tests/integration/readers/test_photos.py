@@ -14,10 +14,11 @@ import piexif
 import pytest
 from PIL import Image
 
-from ingest.findings import Finding
-from ingest.reader import Known, Placement, Source, Survey
+from ingest.reader import Source, Survey
 from ingest.readers.choose import reader_for
 from ingest.readers.recordings.photos import Photos
+from mapex.catalogue.finding import Finding
+from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, EncodedTile
 from tiles.errors import InvalidContent
 from tiles.frames.splitter import FrameSplitter

@@ -10,14 +10,15 @@ import laspy
 import numpy as np
 import pytest
 
-from ingest.findings import Finding
-from ingest.reader import Known, Placement, Reader, Source, Survey
+from ingest.reader import Reader, Source, Survey
 from ingest.readers.choose import reader_for
 from ingest.readers.cloud import open3d, pcd, ply
 from ingest.readers.cloud.las import Las
 from ingest.readers.cloud.pcd import Pcd
 from ingest.readers.cloud.ply import Ply
+from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
+from mapex.intake.placement import Known, Placement
 from tests.support.clouds import a_las, a_pcd, a_ply, sorted_records, tile_paths
 from tiles.batch import Batch
 from tiles.errors import InvalidContent

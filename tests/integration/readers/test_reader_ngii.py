@@ -12,7 +12,7 @@ import pytest
 import shapely
 from pyproj import Geod
 
-from ingest.reader import Known
+from mapex.intake.placement import Known
 from tests.support.reading import Heard, heard
 
 PRODUCTS = [(model, product) for model in ("model2020", "model2024") for product in ("타원체고", "정표고")]

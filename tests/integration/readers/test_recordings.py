@@ -20,9 +20,10 @@ from mcap.reader import make_reader
 from mcap.records import Attachment
 from mcap.writer import CompressionType, Writer
 
-from ingest.findings import Finding, Severity
-from ingest.reader import Known, Placed, Placement, Source, Survey
+from ingest.reader import Placed, Source, Survey
 from ingest.readers.recordings.mcap import Mcap
+from mapex.catalogue.finding import Finding, Severity
+from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, EncodedTile, Quantities
 from tiles.errors import InvalidContent
 from tiles.frames.splitter import FrameSplitter

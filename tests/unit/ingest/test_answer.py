@@ -53,7 +53,6 @@ def a_report(**changes: Any) -> dict[str, Any]:
         "height_datum": "ellipsoid",
         "height_source": "file",
         "note": "",
-        "unplaced": False,
         "layers": {"hdmap": layer},
         "findings": [],
         **changes,
@@ -172,8 +171,8 @@ def test_wrong_magic_bytes_are_refused_even_with_the_right_digest(tmp_path: Path
 
 def test_honest_report_is_read() -> None:
     report = answer.report_from_json(a_report(), "map.osm")
-    assert report.layers["hdmap"].counts.placed == 3
-    assert report.layers["hdmap"].counts.balance
+    assert report.layers["hdmap"].facts.counts.placed == 3
+    assert report.layers["hdmap"].facts.counts.balance
 
 
 def with_layer(**changes: Any) -> dict[str, Any]:
@@ -187,7 +186,7 @@ def with_layer(**changes: Any) -> dict[str, Any]:
     [
         a_report(format="exe"),
         a_report(crs_source="trust me"),
-        a_report(unplaced="no"),
+        a_report(crs=5186),
         a_report(layers={"x" * 40: {}}),
         a_report(findings=[{}] * (answer.MOST_FINDINGS + 1)),
         a_report(findings=[{"severity": "error"}]),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ingest.findings import Counts, FindingLog, Severity, as_json, blocks, error, info, warning
+from ingest.findings import FindingLog, blocks, error, info, warning
+from mapex.catalogue.draft import Counts
+from mapex.catalogue.finding import Severity
 
 
 def test_counts_balance_only_when_nothing_is_lost() -> None:
@@ -37,7 +39,7 @@ def test_errors_are_listed_first() -> None:
 
 
 def test_json_of_a_finding_has_the_fields_of_the_tour() -> None:
-    record = as_json(error("crs.none", "why", "do", file="f", layer="l", feature=7, lon=1.0, lat=2.0))
+    record = error("crs.none", "why", "do", file="f", layer="l", feature=7, lon=1.0, lat=2.0).as_json()
     assert {"severity", "code", "file", "layer", "feature", "message", "fix"} <= set(record)
     assert record["severity"] == "error"
     assert record["feature"] == "7"

@@ -12,8 +12,9 @@ from pyproj import CRS, Transformer
 
 from ingest.placing import resolve
 from ingest.placing.systems import height_datum, height_factor, is_wgs84, local_frame
-from ingest.reader import Known, Placed, Placement
+from ingest.reader import Placed
 from mapex.errors import Invalid
+from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
 
 NOTHING = Placement()

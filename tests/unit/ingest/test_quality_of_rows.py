@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from ingest.checks.quality import Checker, check
-from ingest.findings import Finding
+from mapex.catalogue.finding import Finding
 from tiles.batch import Batch, Content, LayerKind
 
 

@@ -8,9 +8,9 @@ import pytest
 import shapely
 
 from ingest.placing.mgrs import square
-from ingest.reader import Known, Placement
 from ingest.readers.lanelet2.kinds import kind_of
 from mapex.errors import Invalid
+from mapex.intake.placement import Known, Placement
 from tests.support.reading import heard
 from tiles.batch import Kind
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import shapely
 
-from ingest.reader import Known, Placement
 from ingest.readers.vector import json_stream
 from mapex.errors import Invalid
+from mapex.intake.placement import Known, Placement
 from tests.support.reading import heard
 
 

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from ingest.reader import Known, Placement, Source
+from ingest.reader import Source
 from ingest.readers.vector import attributes
 from ingest.readers.vector.gdal import GeoParquet
 from mapex.errors import Invalid
+from mapex.intake.placement import Known, Placement
 from tests.support.reading import heard
 
 POINTS = [shapely.Point(127.0 + n / 100, 37.5, n) for n in range(4)]

@@ -14,10 +14,10 @@ import pyogrio
 import pytest
 import shapely
 
-from ingest.reader import Known, Placement
 from ingest.readers.vector.gdal import FlatGeobuf, GeoJson, GeoPackage, Shapefile
 from ingest.readers.vector.layer import Layer
 from mapex.errors import Invalid
+from mapex.intake.placement import Known, Placement
 from tests.support.reading import Heard, heard
 
 ROADS = ["차로", "보도", "횡단보도"]

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from ingest.formats import READERS, format_of_names
-from ingest.reader import Placement, Source
+from ingest.reader import Source
 from ingest.readers.sniff import format_of, format_of_bytes
 from mapex.errors import Invalid
+from mapex.intake.placement import Placement
 
 LANELET = b'<?xml version="1.0"?>\n<!-- made by vmb -->\n<osm version="0.6"><node id="1"/></osm>'
 

@@ -10,6 +10,7 @@ from apiflask import APIBlueprint
 from mapex.catalogue import datasets as catalogue
 from mapex.catalogue import differences, drafts, requests
 from mapex.catalogue.datasets import Description
+from mapex.catalogue.finding import Finding
 from mapex.catalogue.versions import Dataset, Layer, Version
 from mapex.intake.placement import Placement
 from mapex.times import iso_from_ns
@@ -209,7 +210,7 @@ def start(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
     if "handling_class" in json_data:
         classes[drafts.ALL_LAYERS] = json_data["handling_class"]
     version, job = requests.start_version(
-        exchange(), current_actor(), slug, json_data["uploads"], classes=classes, placement=_placement(json_data)
+        exchange(), current_actor(), slug, json_data["uploads"], classes=classes, placement=Placement.from_json(json_data)
     )
     return _started(version.dataset, version.number, version.state, job.id)
 
@@ -238,7 +239,7 @@ def version(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any
 @blueprint.output(StartedOut, status_code=202)
 def place(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any]:
     """Say where an unplaced version lies; it is read again."""
-    job = requests.answer_placement(exchange(), current_actor(), slug, number, _placement(json_data))
+    job = requests.answer_placement(exchange(), current_actor(), slug, number, Placement.from_json(json_data))
     return _started(slug, number, "ingesting", job.id)
 
 
@@ -300,7 +301,7 @@ def described(found: Description) -> dict[str, Any]:
     return {
         **_line(found.version),
         "layers": [_layer(layer) for layer in found.layers],
-        "findings": [asdict(finding) for finding in found.findings],
+        "findings": [_finding(finding) for finding in found.findings],
         "job": found.job.id if found.job else None,
     }
 
@@ -309,11 +310,10 @@ def _ref(slug: str, query: dict[str, Any]) -> str:
     return f"{query['org']}/{slug}" if query["org"] else slug
 
 
-def _placement(given: dict[str, Any]) -> Placement:
-    origin = given.get("origin")
-    if origin is not None and len(origin) == 2:  # noqa: PLR2004
-        origin = [*origin, 0.0]
-    return Placement(given.get("crs"), tuple(origin) if origin else None, given.get("height_datum"))
+def _finding(finding: Finding) -> dict[str, Any]:
+    record = finding.as_json()
+    del record["rejected"]  # known while a file is read; the database keeps the sums of a layer only
+    return record
 
 
 def _dataset(found: Dataset) -> dict[str, Any]:
@@ -340,7 +340,7 @@ def _layer(layer: Layer) -> dict[str, Any]:
         "content": str(layer.content),
         "handling_class": layer.handling_class,
         "tiles": layer.cells,
-        **layer.about,
+        **layer.facts.as_json(),
         "quantities": asdict(layer.quantities),
     }
 

@@ -105,7 +105,7 @@ def of_version(org: str, slug: str, query_data: dict[str, Any]) -> dict[str, Any
                 "handling_class": one.layer.handling_class,
                 "hidden": one.hidden,
                 "tiles": one.layer.cells,
-                "captured": one.layer.about.get("captured"),
+                "captured": one.layer.facts.captured or None,
                 "previews": [_shown(base, one.layer.name, preview) for preview in one.previews],
             }
             for one in layers
