@@ -10,12 +10,12 @@ import hashlib
 import math
 import os
 import re
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from ingest.cage.paths import open_plain
 from ingest.formats import READERS
 from ingest.reader import Placed
 from mapex.catalogue.draft import Counts, DraftLayer, LayerFacts
@@ -139,24 +139,18 @@ def tile_as_json(tile: EncodedTile) -> dict[str, Any]:
 
 
 def check_file(folder: Path, tile: EncodedTile) -> None:
-    """Whether the file of a record is there, a plain file of its own, and has the bytes that the record says.
+    """Whether the file of a record is there, a plain file of its own, and has the bytes that the record states.
 
     Raises: Invalid: `reader.bad_answer`.
     """
     layer, _, name = tile.path.partition("/")
     try:
-        inside = os.open(folder / layer, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=inside)
-        finally:
-            os.close(inside)
+        stream = open_plain(folder, layer, name)
     except OSError as why:
-        raise Invalid(
-            "reader.bad_answer", f"The caged reader named a tile file that is none ({tile.path}); nothing of it is used."
-        ) from why
-    with os.fdopen(descriptor, "rb") as stream:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size != tile.size:
+        text = f"The caged reader named a tile file that is none ({tile.path}); nothing of it is used."
+        raise Invalid("reader.bad_answer", text) from why
+    with stream:
+        if os.fstat(stream.fileno()).st_size != tile.size:
             _refuse(f"file {tile.path}")
         form = of_media_type(tile.media_type)
         if form is None or not form.fits(stream.read(512)):

@@ -19,7 +19,7 @@ from mapex.catalogue.finding import Finding
 from tiles.batch import Batch
 
 MOST = 500_000
-"""Nodes, and links, that are remembered; beyond it the check stops and says so."""
+"""Nodes, and links, that are remembered; beyond it the check stops and reports that."""
 
 _EXAMPLES = 20
 Point = tuple[float, float]

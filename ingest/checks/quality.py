@@ -1,6 +1,6 @@
-"""Checks of the quality of placed features: what a buyer would stumble over. Findings are values; nothing is changed or left out here.
+"""The quality of placed features: what a buyer would stumble over. It only reports; nothing is changed or left out here.
 
-Errors forbid publication, warnings lower a score. What has no place at all is found before, by `ingest.placing.resolve.settle`.
+Errors forbid publication, warnings lower a score. What has no place at all was taken out before, by `ingest.checks.screen`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from ingest.checks.links import Links
 from ingest.findings import warning
-from ingest.placing.resolve import geometries
+from ingest.placing.move import Floats, Shapes
 from mapex.catalogue.finding import Finding
 from tiles.batch import Batch, Content
 
 LOWEST_M, HIGHEST_M = -500.0, 9_000.0
-"""Heights on land: the shore of the Dead Sea lies at -430 m, Mount Everest at 8,849 m."""
+"""Heights on land: the shore of the Dead Sea is at -430 m, Mount Everest at 8,849 m."""
 JUMP_M = 2_000.0
 JUMP_RATIO = 20.0
 STEP_M = 50.0
@@ -29,28 +29,21 @@ STEP_ALONG_M = 20.0
 _EXAMPLES = 20
 _METRES = 111_320.0
 
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-def check(batch: Batch, *, file: str = "") -> Iterator[Finding]:
-    """The findings of one placed batch of features by itself; see `Checker` for what needs all batches of a source."""
-    yield from Checker(file).check(batch)
-
-
 @dataclass(slots=True)
-class Checker:
-    """Checks the batches of one source, remembering ids (8 bytes each) and the ends of links. `check` each batch, then `finish`."""
+class Quality:
+    """Reports on the batches of one source, remembering ids (8 bytes each) and the ends of links. `look` at each, then `finish`."""
 
     file: str = ""
     _seen: dict[str, list[NDArray[np.uint64]]] = field(default_factory=dict)
     _links: Links = field(default_factory=Links)
 
-    def check(self, batch: Batch, shapes: NDArray[np.object_] | None = None) -> Iterator[Finding]:
-        """Findings of one batch in WGS 84. `shapes` = its geometries, where the caller has them already."""
+    def look(self, batch: Batch, shapes: Shapes) -> Iterator[Finding]:
+        """Findings of one screened batch. `shapes` = its geometries; batches of points and frames have none, and no findings here."""
         if batch.content is not Content.FEATURES or not batch.table.num_rows:
             return
-        shapes = geometries(batch.table.column("geometry")) if shapes is None else shapes
         yield from self._ids(batch)
         yield from self._shapes(batch, shapes)
         yield from self._vertices(batch, shapes)
@@ -75,7 +68,7 @@ class Checker:
             runs[-2:] = [np.sort(np.concatenate(runs[-2:]))]
         yield from self._report(batch, again, "id.duplicate", "This id comes more than once.", "Give every feature its own id.")
 
-    def _shapes(self, batch: Batch, shapes: NDArray[np.object_]) -> Iterator[Finding]:
+    def _shapes(self, batch: Batch, shapes: Shapes) -> Iterator[Finding]:
         areal = np.isin(shapely.get_type_id(shapes), (3, 6, 7))
         invalid = np.zeros(len(shapes), dtype=bool)
         invalid[areal] = ~shapely.is_valid(shapes[areal])
@@ -95,7 +88,7 @@ class Checker:
             still[row] = bool(np.ptp(shapely.get_coordinates(shapes[row], include_z=True)[:, 2]) == 0)
         yield from self._report(batch, still, "geometry.zero_length", "The line has no length.", "Remove it, or give it its second end.")
 
-    def _vertices(self, batch: Batch, shapes: NDArray[np.object_]) -> Iterator[Finding]:
+    def _vertices(self, batch: Batch, shapes: Shapes) -> Iterator[Finding]:
         coordinates, owner = shapely.get_coordinates(shapes, include_z=True, return_index=True)
         if not len(coordinates):
             return
@@ -104,7 +97,7 @@ class Checker:
             odd = (height < LOWEST_M) | (height > HIGHEST_M)
         rows = _rows(owner[odd], len(shapes))
         worst = {int(row): float(value) for row, value in zip(owner[odd][::-1], height[odd][::-1], strict=True)}
-        text = f"A height lies outside of {LOWEST_M:g} .. {HIGHEST_M:g} m."
+        text = f"A height is outside of {LOWEST_M:g} .. {HIGHEST_M:g} m."
         yield from self._report(
             batch, rows, "height.implausible", text, "Check its unit and its no-data value.", lambda row: f"{worst[row]:g}"
         )
@@ -113,7 +106,7 @@ class Checker:
         yield from self._report(batch, _rows(owner[gone], len(shapes)), "height.missing", text, "Give every vertex a height.")
         yield from self._segments(batch, shapes, coordinates, owner)
 
-    def _segments(self, batch: Batch, shapes: NDArray[np.object_], coordinates: Floats, owner: NDArray[np.intp]) -> Iterator[Finding]:
+    def _segments(self, batch: Batch, shapes: Shapes, coordinates: Floats, owner: NDArray[np.intp]) -> Iterator[Finding]:
         """Spikes: one segment that is far longer than all others of its line, or a step in height."""
         lon, lat, height = coordinates.T
         least = JUMP_M / _METRES / np.sqrt(2)  # a segment of that length goes at least so far in one of the two, in degrees

@@ -1,17 +1,21 @@
-"""Checks of a placed batch: what has no place, or none on this world. Findings are values; nothing is dropped silently."""
+"""The screen: places a batch and takes the rows out that have no place, or none on this world. Nothing is dropped silently."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import shapely
 
+from ingest.checks import axes
 from ingest.findings import error, warning
-from ingest.placing.resolve import MAX_LATITUDE, NULL_ISLAND_DEG, box_of, geometries
+from ingest.placing.move import MAX_LATITUDE, NULL_ISLAND_DEG, Floats, Shapes, box_of, place, shapes_of, with_column
+from ingest.reader import Placed
 from mapex.catalogue.finding import Finding
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
@@ -19,13 +23,31 @@ from tiles.box import Box
 Bools = npt.NDArray[np.bool_]
 
 _EXAMPLES = 5
+_NOT_FINITE = (
+    "coordinate.not_finite",
+    "A coordinate is not a number; the feature was left out.",
+    "Repair the coordinate and upload again.",
+)
+_OUT_OF_RANGE = (
+    "coordinate.out_of_range",
+    "A coordinate is outside of ±180, ±85.05 degrees; the feature was left out.",
+    "Check the CRS and the axis order.",
+)
+
+
+def _no_shapes() -> Shapes:
+    return np.empty(0, dtype=object)
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What is left of a batch, and what was taken out of it. `box` is in degrees WGS 84."""
+class Screened:
+    """What is left of a batch, and what was taken out of it: rows without a place (`unplaced`) and unusable ones (`rejected`).
+
+    `shapes` are the geometries of the rows that are left (features only). `box` is in degrees WGS 84, `times` UTC nanoseconds.
+    """
 
     batch: Batch
+    shapes: Shapes = field(default_factory=_no_shapes)
     unplaced: int = 0
     rejected: int = 0
     findings: tuple[Finding, ...] = ()
@@ -33,56 +55,128 @@ class Checked:
     times: tuple[int, int] | None = None
 
 
-def check(batch: Batch, file: str) -> Checked:
-    """Take rows without a place and rows outside the world out of a settled batch (`ingest.placing.resolve.settle`)."""
+def screen(batch: Batch, placed: Placed, *, file: str = "") -> Screened:
+    """The rows of a batch that can be put into tiles, placed.
+
+    Args:
+        batch: as a reader gave it, in `batch.crs`.
+        placed: where its source is.
+        file: the uploader's name of the source, for findings.
+    """
     if batch.content is Content.FEATURES:
-        return _check_features(batch, file)
-    return _check_frames(batch, file) if batch.content is Content.FRAMES else _check_points(batch, file)
+        return _features(batch, placed, file)
+    return _frames(batch, file) if batch.content is Content.FRAMES else _points(batch, file)
 
 
-def _check_features(batch: Batch, file: str) -> Checked:
-    import shapely
-
-    geometry = geometries(batch.table.column("geometry"))
-    missing = np.asarray(shapely.is_missing(geometry) | shapely.is_empty(geometry), dtype=bool)
-    found = []
+def _features(batch: Batch, placed: Placed, file: str) -> Screened:
+    there, shapes, found = on_grid(batch, placed, file=file)
+    rejected = sum(finding.rejected for finding in found)
+    missing = np.asarray(shapely.is_missing(shapes) | shapely.is_empty(shapes), dtype=bool)
     if missing.any():
         text = "These records have no geometry and refer to none that has: they cannot be put into a tile."
         fix = "Give them a geometry, or leave them out if they mean nothing."
-        found = _findings(warning, "feature.no_place", text, fix, (batch, file), batch.table.column("feature_id"), missing)
-    return _kept(batch, missing, np.zeros_like(missing), found, _box(shapely.bounds(geometry[~missing])))
+        found += _rows(warning, "feature.no_place", text, fix, (there, file, "feature_id"), missing)
+    kept = shapes[~missing]
+    return Screened(_without(there, missing), kept, int(missing.sum()), rejected, tuple(found), _box(shapely.bounds(kept)))
 
 
-def _check_frames(batch: Batch, file: str) -> Checked:
+def on_grid(batch: Batch, placed: Placed, *, file: str = "") -> tuple[Batch, Shapes, list[Finding]]:
+    """A placed batch of features without the rows whose coordinates are not finite or off the grid (|lon| > 180, |lat| > 85.05).
+
+    They are `rejected` in their findings. Rows at null island keep everything but their geometry: they are unplaced.
+    """
+    where = {"file": file, "layer": batch.layer}
+    there, shapes = place(batch, shapes_of(batch.table.column("geometry")), placed)
+    coordinates, owner = shapely.get_coordinates(shapes, return_index=True)
+    lon, lat = coordinates[:, 0], coordinates[:, 1]
+    bad = ~np.isfinite(lon) | ~np.isfinite(lat)
+    off = ~bad & ((np.abs(lon) > 180.0) | (np.abs(lat) > MAX_LATITUDE))
+    null = (np.abs(lon) < NULL_ISLAND_DEG) & (np.abs(lat) < NULL_ISLAND_DEG)
+    found = axes.swapped_degrees(coordinates, off, where)  # the cause before its effects
+    found += axes.outside_area(batch.crs, coordinates[~bad & ~off], where)
+    if not (bad.any() or off.any() or null.any()):
+        return there, shapes, found
+    rejected = np.zeros(len(shapes), dtype=bool)
+    ids = there.table.column("feature_id")
+    for mask, words in ((bad, _NOT_FINITE), (off, _OUT_OF_RANGE)):
+        found += _reject((ids, owner, coordinates), mask, rejected, words, where)
+    island = np.setdiff1d(owner[null], np.flatnonzero(rejected))
+    if len(island):
+        there, shapes = _unplace(there, shapes, island)
+        text = f"{len(island)} features are at longitude 0, latitude 0, where no map is; they are unplaced."
+        fix = "The data is local or was converted wrongly: give --crs or --origin."
+        found.append(error("place.null_island", text, fix, feature=ids[int(island[0])].as_py(), count=len(island), **where))
+    return _without(there, rejected), shapes[~rejected], found
+
+
+def _reject(
+    rows: tuple[Any, npt.NDArray[np.intp], Floats], mask: Bools, rejected: Bools, words: tuple[str, str, str], where: dict[str, str]
+) -> list[Finding]:
+    """One finding a row that has a marked coordinate, with the first of them; a row that breaks two rules is counted under the first.
+
+    Args:
+        rows: ids of the features; the feature of each coordinate; the coordinates.
+        mask: the coordinates that are marked.
+        rejected: (features,) is filled in.
+        words: code, message, fix.
+        where: file and layer, for the findings.
+    """
+    ids, owner, coordinates = rows
+    code, message, fix = words
+    fresh = np.setdiff1d(owner[mask], np.flatnonzero(rejected))
+    rejected[fresh] = True
+    first = dict(zip(owner[mask][::-1].tolist(), np.flatnonzero(mask)[::-1].tolist(), strict=True))
+    values = [",".join(f"{v!r}" for v in coordinates[first[row]].tolist()) for row in fresh.tolist()]
+    return [
+        error(code, message, fix, feature=ids[row].as_py(), value=value, rejected=1, **where)
+        for row, value in zip(fresh.tolist(), values, strict=True)
+    ]
+
+
+def _unplace(there: Batch, shapes: Shapes, rows: npt.NDArray[np.intp]) -> tuple[Batch, Shapes]:
+    """The batch whose `rows` have no geometry any more; everything else of them stays."""
+    keep = np.ones(len(shapes), dtype=bool)
+    keep[rows] = False
+    column = there.table.column("geometry")
+    geometry = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    shapes = shapes.copy()
+    shapes[rows] = None
+    return with_column(there, "geometry", pc.if_else(pa.array(keep), geometry, pa.scalar(None, geometry.type))), shapes
+
+
+def _frames(batch: Batch, file: str) -> Screened:
     lon = batch.table.column("lon").to_numpy(zero_copy_only=False).astype(float)
     lat = batch.table.column("lat").to_numpy(zero_copy_only=False).astype(float)
     missing = ~(np.isfinite(lon) & np.isfinite(lat))
     with np.errstate(invalid="ignore"):
         island = ~missing & (np.abs(lon) < NULL_ISLAND_DEG) & (np.abs(lat) < NULL_ISLAND_DEG)
         outside = ~missing & ((np.abs(lon) > 180) | (np.abs(lat) > MAX_LATITUDE))
-    ids = batch.table.column("name" if batch.kind is LayerKind.PHOTOS else "topic")
+    where = (batch, file, "name" if batch.kind is LayerKind.PHOTOS else "topic")
     found = []
     if missing.any():
         text = "These frames have no position, and none can be taken from their neighbours."
-        fix = "Record a position (NavSatFix, EXIF GPS), or say --origin LON,LAT."
-        found += _findings(warning, "frame.no_place", text, fix, (batch, file), ids, missing)
+        fix = "Record a position (NavSatFix, EXIF GPS), or give --origin LON,LAT."
+        found += _rows(warning, "frame.no_place", text, fix, where, missing)
     if island.any():
         text = "The position is longitude 0, latitude 0, where no road is: the receiver had no fix."
-        found += _findings(warning, "place.null_island", text, "Leave such frames out, or record a fix.", (batch, file), ids, island)
+        found += _rows(warning, "place.null_island", text, "Leave such frames out, or record a fix.", where, island)
     if outside.any():
-        text = f"The position lies outside the world (longitude +-180, latitude +-{MAX_LATITUDE:.4f})."
-        found += _findings(
-            error, "coordinate.out_of_range", text, "Check the receiver's record.", (batch, file), ids, outside, rejected=True
-        )
+        text = f"The position is outside the world (longitude +-180, latitude +-{MAX_LATITUDE:.4f})."
+        found += _rows(error, "coordinate.out_of_range", text, "Check the receiver's record.", where, outside, rejected=True)
     good = ~(missing | island | outside)
     t_ns = batch.table.column("t_ns").to_numpy(zero_copy_only=False)[good]
     t_ns = t_ns[t_ns > 0]  # 0: nobody knows when
-    times = (int(t_ns.min()), int(t_ns.max())) if len(t_ns) else None
-    bounds = np.stack([lon, lat, lon, lat], axis=1)[good]
-    return _kept(batch, missing | island, outside, found, _box(bounds), times)
+    return Screened(
+        _without(batch, ~good),
+        unplaced=int((missing | island).sum()),
+        rejected=int(outside.sum()),
+        findings=tuple(found),
+        box=_box(np.stack([lon, lat, lon, lat], axis=1)[good]),
+        times=(int(t_ns.min()), int(t_ns.max())) if len(t_ns) else None,
+    )
 
 
-def _check_points(batch: Batch, file: str) -> Checked:
+def _points(batch: Batch, file: str) -> Screened:
     x, y, z = (batch.table.column(axis).to_numpy(zero_copy_only=False) for axis in ("x", "y", "z"))
     lost = np.asarray(~(np.isfinite(x) & np.isfinite(y) & np.isfinite(z)), dtype=bool)
     found = []
@@ -93,29 +187,22 @@ def _check_points(batch: Batch, file: str) -> Checked:
         found.append(warning("points.not_finite", text, fix, file=file, layer=batch.layer, count=count, rejected=count))
     good = ~lost
     corners = (float(x[good].min()), float(y[good].min()), float(x[good].max()), float(y[good].max())) if good.any() else None
-    return _kept(batch, np.zeros_like(lost), lost, found, box_of(corners, batch.crs))
+    return Screened(_without(batch, lost), rejected=int(lost.sum()), findings=tuple(found), box=box_of(corners, batch.crs))
 
 
-def _box(bounds: npt.NDArray[np.float64]) -> Box | None:
+def _box(bounds: Floats) -> Box | None:
     if not len(bounds):
         return None
     low, high = bounds.min(axis=0), bounds.max(axis=0)
     return Box(float(low[0]), float(low[1]), float(high[2]), float(high[3]))
 
 
-def _findings(
-    make: Callable[..., Finding],
-    code: str,
-    text: str,
-    fix: str,
-    where: tuple[Batch, str],
-    ids: pa.ChunkedArray,
-    rows: Bools,
-    *,
-    rejected: bool = False,
+def _rows(
+    make: Callable[..., Finding], code: str, text: str, fix: str, where: tuple[Batch, str, str], rows: Bools, *, rejected: bool = False
 ) -> list[Finding]:
-    """One finding a row for the first few, one for the rest together."""
-    batch, file = where
+    """One finding a row for the first few, one for the rest together. `where`: the batch, its file, the column that names a row."""
+    batch, file, names = where
+    ids = batch.table.column(names)
     numbers = np.flatnonzero(rows)
     found = []
     for row in numbers[:_EXAMPLES]:
@@ -126,12 +213,5 @@ def _findings(
     return found
 
 
-def _kept(
-    batch: Batch, missing: Bools, outside: Bools, findings: list[Finding], box: Box | None, times: tuple[int, int] | None = None
-) -> Checked:
-    gone = missing | outside
-    table = batch.table
-    if gone.any():
-        table = pc.filter(table, pa.array(~gone))
-    kept = Batch(batch.content, batch.layer, batch.kind, table, batch.crs, batch.meta)
-    return Checked(kept, int(missing.sum()), int(outside.sum()), tuple(findings), box, times)
+def _without(batch: Batch, gone: Bools) -> Batch:
+    return replace(batch, table=batch.table.filter(pa.array(~gone))) if gone.any() else batch

@@ -8,18 +8,20 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ingest.cage import answer, launch
 from ingest.cage.answer import SourceReport
-from ingest.cage.child import MIB, Limits
-from ingest.conversion.convert import failure, is_heavy, layer_json, local_sources
-from mapex.catalogue.draft import Counts
+from ingest.cage.child import MIB
+from ingest.conversion.convert import failure
+from ingest.conversion.grouping import limits_for
+from ingest.conversion.local import LocalSource, local_sources
+from ingest.conversion.merged import Merged, layer_as_json
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
-from mapex.intake.placement import Known, Placement
+from mapex.intake.placement import Placement
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_PICTURE = 2 * MIB
@@ -39,51 +41,50 @@ def inspect(
     """
     if not path.exists():
         raise Invalid("file.absent", f"There is no file {path}.", file=str(path))
+    look = _Look(placement, picture is not None, cage, progress)
     with tempfile.TemporaryDirectory(prefix="mapex-inspect-") as name:
         work = Path(name)
         sources = local_sources(path, work / "in")
-        told = [_inspect_one(*source, placement, work / str(n), picture is not None, cage, progress) for n, source in enumerate(sources)]
+        reports = [(source.name, look.at(source, work / str(n))) for n, source in enumerate(sources)]
         if picture is not None:
             _keep_picture(work, picture)
-    return _together(told, path.name)
+    return _as_json(Merged.of(reports), path.name)
 
 
-def _inspect_one(
-    name: str,
-    reads: Path,
-    size: int,
-    placement: Placement,
-    out: Path,
-    picture: bool,
-    cage: str,
-    progress: Callable[[Mapping[str, Any]], None],
-) -> SourceReport:
-    out.mkdir()
-    limits = Limits.for_size(size, heavy=is_heavy(reads))
-    reports: list[SourceReport] = []
-    failed: list[Finding] = []
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is asked of every source."""
 
-    def hear(line: Mapping[str, Any]) -> None:
-        if "report" in line and not reports:
-            reports.append(answer.report_from_json(line["report"], name))
-        elif "failed" in line:
-            failed.append(failure(line["failed"], name))
-        elif "progress" in line:
-            progress(line["progress"])
+    placement: Placement
+    picture: bool
+    cage: str
+    progress: Callable[[Mapping[str, Any]], None]
 
-    ending = launch.run(
-        "inspect",
-        {"name": name, "part": 0, "placement": placement.as_json(), "picture": picture},
-        reads=reads,
-        writes=out,
-        limits=limits,
-        on_line=hear,
-        choice=cage,
-    )
-    if failed or not ending.done or not reports:
-        why = failed[0] if failed else launch.finding_of(ending, name, limits)
-        raise Invalid(why.code, f"{why.message} {why.fix}".strip() if not failed else why.message, file=name, value=why.value)
-    return reports[0]
+    def at(self, source: LocalSource, out: Path) -> SourceReport:
+        """The report of one source; `out` is made, and a picture is left in it.
+
+        Raises: Invalid: it cannot be read at all.
+        """
+        out.mkdir()
+        limits = limits_for(source.reads, source.size)
+        reports: list[SourceReport] = []
+        failed: list[Finding] = []
+
+        def take(line: Mapping[str, Any]) -> None:
+            if "report" in line and not reports:
+                reports.append(answer.report_from_json(line["report"], source.name))
+            elif "failed" in line:
+                failed.append(failure(line["failed"], source.name))
+            elif "progress" in line:
+                self.progress(line["progress"])
+
+        request = {"name": source.name, "part": 0, "placement": self.placement.as_json(), "picture": self.picture}
+        ending = launch.run("inspect", request, reads=source.reads, writes=out, limits=limits, on_line=take, choice=self.cage)
+        if failed or not ending.done or not reports:
+            why = failed[0] if failed else launch.finding_of(ending, source.name, limits)
+            text = why.message if failed else f"{why.message} {why.fix}".strip()
+            raise Invalid(why.code, text, file=source.name, value=why.value)
+        return reports[0]
 
 
 def _keep_picture(work: Path, picture: Path) -> None:
@@ -96,27 +97,21 @@ def _keep_picture(work: Path, picture: Path) -> None:
                     return
 
 
-def _together(reports: list[SourceReport], name: str) -> dict[str, Any]:
-    """One answer for all sources of a folder; the first one says the CRS, and the weakest how it is known."""
-    first = reports[0]
-    layers = [layer_json(layer, about, 0) for report in reports for layer, about in sorted(report.layers.items())]
-    counts = sum((about.facts.counts for report in reports for about in report.layers.values()), Counts())
-    boxes = [about.facts.box for report in reports for about in report.layers.values() if about.facts.box is not None]
-    box = [min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)] if boxes else None
-    weakest = max((report.placed.crs_source for report in reports), key=list(Known).index)
-    for layer in layers:
-        del layer["tiles"]
+def _as_json(merged: Merged, name: str) -> dict[str, Any]:
+    """One answer for all sources of a folder; the first one gives the CRS, and the weakest how it is known."""
+    first = merged.reports[0]
+    layers = [layer for report in merged.reports for _, layer in sorted(report.layers.items())]
     return {
         "file": name,
-        "kind": layers[0]["kind"] if layers else None,
+        "kind": str(layers[0].kind) if layers else None,
         "format": first.format,
         "crs": first.placed.crs,
-        "crs_source": str(weakest),
+        "crs_source": str(merged.crs_source),
         "height_datum": first.placed.height_datum,
         "height_source": str(first.placed.height_source),
         "note": first.placed.note,
-        "box": box,
-        "counts": asdict(counts),
-        "layers": layers,
-        "findings": [finding.as_json() for report in reports for finding in report.findings],
+        "box": list(merged.box) if merged.box is not None else None,
+        "counts": asdict(merged.counts),
+        "layers": [layer_as_json(layer) for layer in layers],
+        "findings": [finding.as_json() for report in merged.reports for finding in report.findings],
     }

@@ -1,13 +1,17 @@
-"""From uploaded files to sources: which files belong together, under which safe names they lie, and what is inside a zip."""
+"""From uploaded files to sources: which files belong together, how a cage is shown them, and what it may use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+from ingest.cage.child import Limits
 from ingest.formats import PHOTO, is_junk, is_opensidewalks
 
+_HEAVY = (b"LASF", b"\x89MCAP0", b"ply", b"# .PCD", b"VERSION")
 _SHAPE_PARTS = (".shp.xml", ".shp", ".dbf", ".shx", ".prj", ".cpg", ".qpj", ".sbn", ".sbx", ".qix")
 
 
@@ -55,3 +59,38 @@ def _name_of(key: str, members: Sequence[str]) -> str:
     if kind == "photos":
         return f"{len(members)} photos"
     return f"{rest if rest not in ('', '.') else kind} ({len(members)} files)"
+
+
+def lay_out(files: Mapping[str, Path], folder: Path) -> Path:
+    """What a cage is shown of one source: one file is itself, several become `folder` (hard links or copies).
+
+    `files` maps safe relative names to real files.
+    """
+    if len(files) == 1:
+        return next(iter(files.values()))
+    for name, path in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, target)
+        except OSError:
+            shutil.copyfile(path, target)
+    return folder
+
+
+def limits_for(reads: Path, size: int) -> Limits:
+    """What the cage may use for a source of `size` bytes; a look at its first bytes finds what may need the larger memory limit."""
+    return Limits.for_size(size, heavy=_is_heavy(reads))
+
+
+def _is_heavy(path: Path) -> bool:
+    """Whether a source may need the larger memory limit: point clouds, recordings, pictures; a look at the first bytes only."""
+    files = sorted(path.iterdir())[:1] if path.is_dir() else [path]
+    for file in files:
+        if file.is_dir():
+            return True
+        with file.open("rb") as stream:
+            head = stream.read(16)
+        if head.startswith((*_HEAVY, b"\xff\xd8\xff", b"PK")):
+            return True
+    return False

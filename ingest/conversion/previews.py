@@ -11,7 +11,6 @@ import math
 import os
 import re
 import shutil
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +18,11 @@ from typing import Any
 
 from ingest.cage import launch
 from ingest.cage.child import MIB, Limits
+from ingest.cage.paths import open_plain
 from ingest.conversion import preview_forms
 from ingest.findings import info
 from mapex.catalogue.draft import DraftPreview
-from mapex.catalogue.finding import Finding, Severity
+from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ MOST_PREVIEWS = 500
 
 _CODE = re.compile(r"preview\.[a-z_]{1,40}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_FIX = "Nothing: the data are sold without it."
+_FIX = "Nothing: the data is sold without it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,37 +64,37 @@ def make(parts: Path, out: Path, wishes: Sequence[Wish], *, stop: Callable[[], b
         stop: asked a few times a second; True ends it.
         cage: as the setting.
     """
-    heard = _Listener(out, {wish.name for wish in wishes})
+    answers = _PreviewAnswers(out, {wish.name for wish in wishes})
     request = {"layers": [{"name": w.name, "kind": w.kind, "content": w.content, "pictures": w.pictures} for w in wishes]}
-    ending = launch.run("preview", request, reads=parts, writes=out, limits=LIMITS, on_line=heard.hear, stop=stop, choice=cage)
+    ending = launch.run("preview", request, reads=parts, writes=out, limits=LIMITS, on_line=answers.take, stop=stop, choice=cage)
     if not ending.done and not ending.stopped:
         log.warning("caged previews: %s", ending.stderr[-2000:])
         why = launch.finding_of(ending, "the tiles", LIMITS).message
-        heard.found.findings.append(info("preview.failed", f"Some previews could not be made: {why}", _FIX))
-    return heard.found
+        answers.found.findings.append(info("preview.failed", f"Some previews could not be made: {why}", _FIX))
+    return answers.found
 
 
 @dataclass(slots=True)
-class _Listener:
-    """Takes the lines of the child in and believes none of them."""
+class _PreviewAnswers:
+    """Takes the lines of the child in and believes none of them: each is checked, and a bad one is a finding."""
 
     out: Path
     layers: set[str]
     found: Previews = field(default_factory=Previews)
     seen: set[tuple[str, str, int]] = field(default_factory=set)
 
-    def hear(self, line: Mapping[str, Any]) -> None:
+    def take(self, line: Mapping[str, Any]) -> None:
         if len(self.seen) + len(self.found.findings) >= MOST_PREVIEWS:
             return
         try:
             if isinstance(line.get("preview"), dict):
-                self._take(line["preview"])
+                self._made(line["preview"])
             elif isinstance(line.get("without"), dict):
-                self._miss(line["without"])
+                self._without(line["without"])
         except Invalid as why:
             self.found.findings.append(info(why.code, why.message, _FIX))
 
-    def _take(self, record: Mapping[str, Any]) -> None:
+    def _made(self, record: Mapping[str, Any]) -> None:
         layer, kind, ordinal = record.get("layer"), record.get("kind"), record.get("ordinal")
         if layer not in self.layers or kind not in preview_forms.FORMS or not isinstance(ordinal, int):
             raise preview_forms.refusal("what it is")
@@ -118,34 +118,21 @@ class _Listener:
         if folder not in self.layers or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,40}", file):
             raise preview_forms.refusal("its path")
         try:
-            inside = os.open(self.out / folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=inside)
-            finally:
-                os.close(inside)
+            stream = open_plain(self.out, folder, file)
         except OSError as why:
             raise preview_forms.refusal("its file") from why
-        with os.fdopen(descriptor, "rb") as stream:
-            about = os.fstat(descriptor)
-            if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1 or not 0 < about.st_size <= most:
+        with stream:
+            if not 0 < os.fstat(stream.fileno()).st_size <= most:
                 raise preview_forms.refusal("its file")
             body = stream.read(most + 1)
         return self.out / folder / file, body
 
-    def _miss(self, record: Mapping[str, Any]) -> None:
+    def _without(self, record: Mapping[str, Any]) -> None:
         layer, code, message = record.get("layer"), str(record.get("code")), str(record.get("message"))[:500]
         if layer not in self.layers or not _CODE.fullmatch(code):
             raise preview_forms.refusal("a reason")
         text = message.encode("utf-8", "replace").decode().replace("\x00", "")
-        self.found.findings.append(Finding(**{**_blank(), "code": code, "layer": str(layer), "message": text}))
-
-
-def _blank() -> dict[str, Any]:
-    return {
-        **dict.fromkeys(("code", "file", "layer", "feature", "value", "message"), ""),
-        "severity": Severity.INFO,
-        "fix": _FIX,
-    }
+        self.found.findings.append(info(code, text, _FIX, layer=str(layer)))
 
 
 def _is_plain(value: object, depth: int) -> bool:

@@ -1,4 +1,4 @@
-"""The heartbeat of a running job: renews its lease, tells its progress, and learns that it shall stop."""
+"""The lease of a running job: renewed while it runs, with its progress; and the news that it shall stop."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mapex.intake import jobs
 log = logging.getLogger(__name__)
 
 
-class Heart:
-    """A thread that renews the lease of `job` while the block runs.
+class Lease:
+    """Renews the lease of `job` in a thread while the block runs.
 
     When the lease is lost, the job cancelled, or the worker `asked` to stop, it writes the file `stop` (which ends the caged children,
     also on other machines) and `check` raises. A database that is away is tried again until the lease must be over.
@@ -30,7 +30,7 @@ class Heart:
         self._ended = threading.Event()
         self._why: MapexError | None = None
         self._look: Callable[[], jobs.JobProgress] = jobs.JobProgress
-        self._thread = threading.Thread(target=self._beat, name=f"heart-{job.id}", daemon=True)
+        self._thread = threading.Thread(target=self._renew, name=f"lease-{job.id}", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -40,8 +40,12 @@ class Heart:
         self._ended.set()
         self._thread.join()
 
-    def now(self, look: Callable[[], jobs.JobProgress]) -> None:
-        """From now on `look` says how far the job is; and a check."""
+    def report(self, progress: jobs.JobProgress) -> None:
+        """From now on the job is at `progress`; and a check (see `check`)."""
+        self.watch(lambda: progress)
+
+    def watch(self, look: Callable[[], jobs.JobProgress]) -> None:
+        """From now on `look` is asked how far the job is, from the thread; and a check (see `check`)."""
         self._look = look
         self.check()
 
@@ -60,9 +64,9 @@ class Heart:
         """Whether `check` would raise."""
         return self._why is not None or self._asked.is_set()
 
-    def _beat(self) -> None:
-        lease = self._ex.settings.lease_seconds
-        every, renewed, due = min(max(lease / 4, 0.2), 5.0), time.monotonic(), 0.0
+    def _renew(self) -> None:
+        lease_s = self._ex.settings.lease_seconds
+        every, renewed, due = min(max(lease_s / 4, 0.2), 5.0), time.monotonic(), 0.0
         while not self._ended.wait(0.1):
             if self._asked.is_set() and not self._stop.exists():
                 self._stop.touch()
@@ -75,10 +79,11 @@ class Heart:
             except (jobs.Lost, jobs.Cancelled) as why:
                 self._end(why)
                 return
-            except Exception as why:  # a heart that stops silently would let two workers do one job
+            except Exception as why:  # a lease that ends silently would let two workers do one job
                 log.warning("job %s: the lease could not be renewed: %s", self._job.id, why)
-                if started - renewed > lease:
-                    self._end(jobs.Lost("job.lost", f"the lease of job {self._job.id} could not be renewed in time", job=self._job.id))
+                if started - renewed > lease_s:
+                    text = f"The lease of job {self._job.id} could not be renewed in time; another worker takes it."
+                    self._end(jobs.Lost("job.lost", text, job=self._job.id))
                     return
             due = started + every
 

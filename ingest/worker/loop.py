@@ -1,4 +1,4 @@
-"""The worker: takes jobs one after another and does them, until it is told to stop.
+"""The worker: takes jobs one after another and does them, until it is asked to stop.
 
 Any number of workers may run on one exchange. A worker that dies loses nothing: its lease ends, another takes the job, and the result is
 the same. What is nobody's fault (store or disk away) waits and is tried again, however often; only a job that kills its worker is given up.
@@ -78,7 +78,7 @@ def work(ex: Exchange, job: jobs.Job, stop: threading.Event) -> None:
         log.warning("job %s: %s", job.id, why.message)
     except jobs.Cancelled:
         log.info("job %s: cancelled", job.id)
-        _say(lambda: jobs.stopped(ex, job), job)
+        _end(lambda: jobs.stopped(ex, job), job)
 
 
 def _attempt(ex: Exchange, job: jobs.Job, stop: threading.Event) -> None:
@@ -88,15 +88,15 @@ def _attempt(ex: Exchange, job: jobs.Job, stop: threading.Event) -> None:
         raise
     except Stopped:
         log.info("job %s: given back, the worker stops", job.id)
-        _say(lambda: jobs.release(ex, job), job)
+        _end(lambda: jobs.release(ex, job), job)
     except (Unavailable, StoreUnavailable) as why:
         _postpone(ex, job, why.code, why.message)
     except ObjectMissing as why:
         text = f"An uploaded file is gone from the store ({why.message}). Upload it again."
-        _say(lambda: jobs.fail(ex, job, "upload.missing", text), job)
+        _end(lambda: jobs.fail(ex, job, "upload.missing", text), job)
     except (MapexError, TilesError) as why:
         code, message, again = why.code, why.message, _wait_s(job) if isinstance(why, StoreError) else None
-        _say(lambda: jobs.fail(ex, job, code, message, again_in_s=again), job)
+        _end(lambda: jobs.fail(ex, job, code, message, again_in_s=again), job)
     except OSError as why:
         if why.errno in (errno.ENOSPC, errno.EDQUOT):
             _postpone(ex, job, "disk.full", "A disk of the exchange is full. Free some space; the job is tried again by itself.")
@@ -111,14 +111,14 @@ def _attempt(ex: Exchange, job: jobs.Job, stop: threading.Event) -> None:
 def _crashed(ex: Exchange, job: jobs.Job, why: Exception) -> None:
     log.exception("job %s failed", job.id)
     message = f"A fault of mapex ({type(why).__name__}) stopped the job; the operator finds the reason in the worker's log under {job.id}."
-    _say(lambda: jobs.fail(ex, job, "job.crashed", message, again_in_s=_wait_s(job)), job)
+    _end(lambda: jobs.fail(ex, job, "job.crashed", message, again_in_s=_wait_s(job)), job)
 
 
 def _postpone(ex: Exchange, job: jobs.Job, code: str, message: str) -> None:
     """Try again later, without counting the attempt: it is not the job's fault."""
     wait = _wait_s(job)
     log.warning("job %s waits %.0f s: %s", job.id, wait, message)
-    _say(lambda: jobs.release(ex, job, again_in_s=wait, code=code, message=message), job)
+    _end(lambda: jobs.release(ex, job, again_in_s=wait, code=code, message=message), job)
 
 
 def _wait_s(job: jobs.Job) -> float:
@@ -126,7 +126,7 @@ def _wait_s(job: jobs.Job) -> float:
     return float(min(2.0 ** min(job.attempts, 9), _LONGEST_WAIT_S))
 
 
-def _say(end: Callable[[], object], job: jobs.Job) -> None:
+def _end(end: Callable[[], object], job: jobs.Job) -> None:
     """Write how the job ended; when the database is away, the lease runs out and the job is taken again."""
     try:
         end()

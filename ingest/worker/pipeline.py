@@ -6,70 +6,36 @@ so a job that is killed at any point and started again puts the same objects and
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
-import os
 import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 
-from ingest.cage.paths import safe_name
-from ingest.conversion import grouping, previews
-from ingest.conversion.convert import Converted, Task, convert, lay_out, tiles_of
+from ingest.conversion import previews
+from ingest.conversion.convert import Converted, SourceTask, convert, tiles_of
 from ingest.conversion.pool import open_pool
-from ingest.findings import FindingLog, error, info
-from ingest.formats import is_junk
-from ingest.worker.lease import Heart
+from ingest.worker.draft import DraftParts
+from ingest.worker.fetch import fetch, full_disk_is_unavailable, tasks_of
+from ingest.worker.lease import Lease
 from mapex.catalogue import drafts, requests
-from mapex.catalogue.draft import Draft, DraftLayer, DraftPreview, DraftSource
-from mapex.catalogue.finding import Finding, Severity
+from mapex.catalogue.draft import Draft, DraftLayer, DraftPreview
+from mapex.catalogue.finding import Finding
 from mapex.database import failpoints
-from mapex.errors import Unavailable
 from mapex.exchange import Exchange
 from mapex.intake import jobs, keys
-from mapex.intake.placement import Placement
 from mapex.rules.licences import HandlingClass
 from tiles.batch import EncodedTile
 from tiles.store.protocol import Area
 
 log = logging.getLogger(__name__)
 
-_SPARE_BYTES = 64 << 20
 _PUTS = 4
 _STALE_S = 86_400
-_TOOLS = (
-    "mapex",
-    "av",
-    "laspy",
-    "lazrs",
-    "mcap",
-    "numpy",
-    "open3d-cpu",
-    "opencv-python-headless",
-    "pillow",
-    "pyarrow",
-    "pyogrio",
-    "pyproj",
-    "rosbags",
-    "shapely",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """An upload on the work disk: `path` is ours, `name` the uploader's, `sha256` what the bytes really have."""
-
-    name: str
-    path: Path
-    size: int
-    sha256: str
 
 
 def build(ex: Exchange, job: jobs.Job, asked: threading.Event | None = None) -> str:
@@ -80,13 +46,13 @@ def build(ex: Exchange, job: jobs.Job, asked: threading.Event | None = None) -> 
     Raises: jobs.Lost, jobs.Cancelled, ingest.conversion.convert.Stopped, Unavailable (`disk.full`), tiles.errors.StoreError.
     """
     folder = work_folder(ex) / job.id / str(job.attempts)
-    with _cleared(folder), _full_disk_said(folder), Heart(ex, job, folder / "stop", asked or threading.Event()) as heart:
+    with _cleared(folder), full_disk_is_unavailable(folder), Lease(ex, job, folder / "stop", asked or threading.Event()) as lease:
         try:
-            draft = _draft(ex, job, folder, heart)
-            heart.now(lambda: jobs.JobProgress("draft"))
+            draft = _draft(ex, job, folder, lease)
+            lease.report(jobs.JobProgress("draft"))
             return drafts.store_draft(ex, job, draft).state
         except Exception:
-            heart.check()  # what failed after the job was lost or cancelled failed because of that
+            lease.check()  # what failed after the job was lost or cancelled failed because of that
             raise
 
 
@@ -113,160 +79,71 @@ def _cleared(folder: Path) -> Iterator[None]:
         shutil.rmtree(folder.parent, ignore_errors=True)
 
 
-@contextmanager
-def _full_disk_said(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as why:
-        if why.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _full(folder, 0) from why
-        raise
-
-
-def _full(folder: Path, needed: int) -> Unavailable:
-    text = f"The disk of the work folder {folder.parent.parent} is full" + (f" ({needed} bytes are needed)" if needed else "")
-    return Unavailable("disk.full", f"{text}. Free some space; the job is tried again by itself.")
-
-
-def _draft(ex: Exchange, job: jobs.Job, folder: Path, heart: Heart) -> Draft:
-    task = requests.task_of(ex, job)
+def _draft(ex: Exchange, job: jobs.Job, folder: Path, lease: Lease) -> Draft:
+    wanted = requests.task_of(ex, job)
     found: list[Finding] = []
-    files = _fetch(ex, task.sources, folder, heart, found)
+    parts = DraftParts(fetch(ex, wanted.sources, folder, lease, found), findings=found)
     failpoints.hit("ingest.after_fetch")
-    tasks, groups = _tasks(files, folder, task.version.placement, ex.settings.cage)
-    done = _convert(ex, tasks, heart) if tasks else []
+    tasks, groups = tasks_of(parts.files, folder, wanted.version.placement, ex.settings.cage)
+    done = _convert(ex, tasks, lease) if tasks else []
     failpoints.hit("ingest.after_read")
-    found += [_asked(finding, converted) for converted in done for finding in converted.findings]
-    formats = {name: c.report.format for c, g in zip(done, groups, strict=True) if c.report is not None for name in g.members}
-    unplaced = any(converted.report is not None and not converted.report.placed.is_known for converted in done)
-    blocked = any(finding.severity is Severity.ERROR for finding in found)
-    layers = _layers(done, found)
-    tiles: list[EncodedTile] = []
-    shown: list[DraftPreview] = []
-    if not (unplaced or blocked):
-        tiles = sorted(
-            (tile for one, converted in zip(tasks, done, strict=True) if converted.tiles for tile in tiles_of(one.records)),
+    parts.take(done, groups)
+    if parts.is_usable:
+        parts.tiles = sorted(
+            (tile for task, converted in zip(tasks, done, strict=True) if converted.tiles for tile in tiles_of(task.records)),
             key=lambda tile: (tile.layer, tile.cell, tile.part),
         )
-        shown = _previews(ex, job.org_id, folder, layers, task.version.classes, heart, found)
-        _put(ex, job.org_id, tasks, tiles, heart)
-    return Draft(
-        sources=[DraftSource(f.name, f.sha256, f.size, formats.get(f.name, "ignored" if is_junk(f.name) else "unknown")) for f in files],
-        layers=layers,
-        tiles=tiles,
-        findings=_bounded(found),
-        unplaced=unplaced,
-        tools=_tools(),
-        previews=shown,
-    )
+        parts.previews = _previews(ex, job.org_id, folder, _wishes(parts.layers, wanted.version.classes), lease, found)
+        _put(ex, job.org_id, tasks, parts.tiles, lease)
+    return parts.as_draft()
 
 
-def _asked(finding: Finding, converted: Converted) -> Finding:
-    """An unknown place is no error of the version: it is asked for, and the version waits as `unplaced`."""
-    waits = converted.report is not None and not converted.report.placed.is_known and finding.code.startswith("crs.")
-    return replace(finding, severity=Severity.WARNING) if waits else finding
-
-
-def _fetch(ex: Exchange, sources: Sequence[requests.UploadedFile], folder: Path, heart: Heart, found: list[Finding]) -> list[Fetched]:
-    """Bring the uploads onto the work disk; the sha256 is of what arrived, and must be what the uploader promised."""
-    total = sum(one.size for one in sources)
-    free = shutil.disk_usage(folder).free
-    if free < total + _SPARE_BYTES:
-        raise _full(folder, total)
-    (folder / "fetched").mkdir()
-    files: list[Fetched] = []
-    done = 0
-    for number, one in enumerate(sources):
-        progress = jobs.JobProgress("fetch", done, total, one.name)
-        heart.now(lambda progress=progress: progress)  # type: ignore[misc]  # mypy knows no lambda with a default here
-        path = folder / "fetched" / str(number)
-        sha256 = ex.store.fetch(Area.STAGING, one.store_key, path)
-        size = path.stat().st_size
-        if one.sha256 is not None and one.sha256 != sha256:
-            text = f"{one.name} arrived with sha256 {sha256}, but {one.sha256} was promised."
-            found.append(error("upload.corrupt", text, "Upload the file again.", file=one.name, value=sha256))
-        elif size != one.size:
-            text = f"{one.name} arrived with {size} bytes, but {one.size} were promised."
-            found.append(error("upload.corrupt", text, "Upload the file again.", file=one.name, value=size))
-        elif is_junk(one.name):
-            found.append(info("file.ignored", f"{one.name} is only what a desktop leaves behind; it was not read.", file=one.name))
-        files.append(Fetched(one.name, path, size, sha256))
-        done += size
-    return files
-
-
-def _tasks(files: Sequence[Fetched], folder: Path, placement: Placement, cage: str) -> tuple[list[Task], list[grouping.Group]]:
-    """One task a source, numbered in the order of names: the same uploads give the same parts."""
-    by_name = {file.name: file for file in files}
-    groups = grouping.group(by_name)
-    tasks = []
-    for part, group in enumerate(groups):
-        members = {safe_name(name): by_name[name] for name in group.members}
-        named = folder / "named" / str(part)
-        paths = {}
-        for name, file in members.items():
-            if len(members) == 1:
-                named.mkdir(parents=True)
-                os.link(file.path, named / Path(name).name)
-                paths[name] = named / Path(name).name
-            else:
-                paths[name] = file.path
-        own = folder / "parts" / str(part)
-        own.mkdir(parents=True)
-        reads = lay_out(paths, named)
-        tasks.append(Task(reads, own, group.name, part, sum(f.size for f in members.values()), placement, folder / "stop", cage))
-    return tasks, groups
-
-
-def _convert(ex: Exchange, tasks: Sequence[Task], heart: Heart) -> list[Converted]:
-    heart.now(lambda: _looked_up(tasks))
+def _convert(ex: Exchange, tasks: Sequence[SourceTask], lease: Lease) -> list[Converted]:
+    lease.watch(lambda: _progress_of(tasks))
     done: dict[int, Converted] = {}
     with open_pool(ex.settings) as pool:
         for converted in pool.run(convert, tasks):
             done[converted.part] = converted
-            heart.check()
+            lease.check()
     return [done[task.part] for task in tasks]
 
 
-def _looked_up(tasks: Sequence[Task]) -> jobs.JobProgress:
-    """Progress of all tasks together: the newest word of each, summed over those at the earliest stage."""
-    heard = []
+def _progress_of(tasks: Sequence[SourceTask]) -> jobs.JobProgress:
+    """Progress of all tasks together: the newest report of each, summed over those at the earliest stage."""
+    reports = []
     for task in tasks:
         try:
-            heard.append(json.loads((task.folder / "progress.json").read_text(encoding="utf-8")))
+            reports.append(json.loads((task.folder / "progress.json").read_text(encoding="utf-8")))
         except (OSError, ValueError):
             continue
-    if not heard:
+    if not reports:
         return jobs.JobProgress("read", 0, 0, tasks[0].name)
-    stage = min((h["stage"] for h in heard), key=lambda name: ("read", "tile", "verify").index(name) if name in ("tile", "verify") else 0)
-    there = [h for h in heard if h["stage"] == stage]
-    done, total = sum(h["done"] for h in there), sum(h["total"] for h in there)
-    errors, warnings = (sum(h.get(name, 0) for h in heard) for name in ("errors", "warnings"))
+    stages = {"read": 0, "tile": 1, "verify": 2}
+    stage = min((one["stage"] for one in reports), key=lambda name: stages.get(name, 0))
+    there = [one for one in reports if one["stage"] == stage]
+    done, total = sum(one["done"] for one in there), sum(one["total"] for one in there)
+    errors, warnings = (sum(one.get(name, 0) for one in reports) for name in ("errors", "warnings"))
     return jobs.JobProgress(stage, done, total, there[0]["file"], errors, warnings)
 
 
-def _previews(
-    ex: Exchange,
-    org_id: str,
-    folder: Path,
-    layers: Sequence[DraftLayer],
-    classes: Mapping[str, str],
-    heart: Heart,
-    found: list[Finding],
-) -> list[DraftPreview]:
-    """Make the previews of all layers and put them into the store; what cannot be made is a finding that blocks nothing.
-
-    Pictures are made only when the seller asks for a class that may show them: nothing is derived from originals.
-    """
-    heart.now(lambda: jobs.JobProgress("preview"))
+def _wishes(layers: Sequence[DraftLayer], classes: Mapping[str, str]) -> list[previews.Wish]:
+    """The previews of each layer: pictures only when the seller asks for a class that may show them; nothing is derived from originals."""
     wishes = []
     for layer in layers:
         asked = classes.get(layer.name, classes.get(drafts.ALL_LAYERS))
         shows = asked is not None and asked != HandlingClass.ORIGINAL
         wishes.append(previews.Wish(layer.name, str(layer.kind), str(layer.content), shows))
+    return wishes
+
+
+def _previews(
+    ex: Exchange, org_id: str, folder: Path, wishes: Sequence[previews.Wish], lease: Lease, found: list[Finding]
+) -> list[DraftPreview]:
+    """Make the previews of all layers and put them into the store; what cannot be made is a finding that blocks nothing."""
+    lease.report(jobs.JobProgress("preview"))
     out = previews.cleared(folder / "previews")
     answer = previews.make(folder / "parts", out, wishes, stop=(folder / "stop").exists, cage=ex.settings.cage)
-    heart.check()
+    lease.check()
     found += answer.findings
     for preview, path in answer.made:
         if path is not None:
@@ -276,10 +153,10 @@ def _previews(
     return [preview for preview, _ in answer.made]
 
 
-def _put(ex: Exchange, org_id: str, tasks: Sequence[Task], tiles: Sequence[EncodedTile], heart: Heart) -> None:
+def _put(ex: Exchange, org_id: str, tasks: Sequence[SourceTask], tiles: Sequence[EncodedTile], lease: Lease) -> None:
     """Put every tile under the sha256 of its content; what is there already is left alone."""
     done = 0
-    heart.now(lambda: jobs.JobProgress("store", done, len(tiles)))
+    lease.watch(lambda: jobs.JobProgress("store", done, len(tiles)))
     folders = {task.part: task.tiles for task in tasks}
 
     def put(tile: EncodedTile) -> None:
@@ -294,7 +171,7 @@ def _put(ex: Exchange, org_id: str, tasks: Sequence[Task], tiles: Sequence[Encod
                 if len(waiting) >= 4 * _PUTS:
                     ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     done = _settled(ended, done)
-                heart.check()
+                lease.check()
             done = _settled(wait(waiting).done, done)
         finally:
             for future in waiting:
@@ -309,38 +186,3 @@ def _settled(ended: set[Future[None]], done: int) -> int:
         if number == 1:
             failpoints.hit("ingest.after_first_object")
     return done + len(ended)
-
-
-def _layers(done: Sequence[Converted], found: list[Finding]) -> list[DraftLayer]:
-    """Layers of all sources together; a layer that several sources fill has their counts, box and times in one."""
-    layers: dict[str, DraftLayer] = {}
-    for converted in done:
-        for name, fresh in converted.report.layers.items() if converted.report is not None else ():
-            known = layers.get(name)
-            if known is None:
-                layers[name] = fresh
-            elif (known.kind, known.content) == (fresh.kind, fresh.content):
-                layers[name] = replace(known, facts=known.facts.with_source(fresh.facts))
-            else:
-                text = f"{converted.name} fills layer {name} with {fresh.content}, another source with {known.content}."
-                found.append(error("layer.mixed", text, "Upload them as two datasets.", file=converted.name, layer=name))
-    return [layers[name] for name in sorted(layers)]
-
-
-def _bounded(found: Sequence[Finding]) -> list[Finding]:
-    """Findings of many files in bounded number, errors first; their counts still sum to what was found."""
-    kept = FindingLog(examples=20)
-    for finding in found:
-        kept.add(finding)
-    return kept.all()[:5000]
-
-
-def _tools() -> dict[str, str]:
-    """Versions of what read and wrote, for the manifest."""
-    found = {}
-    for name in _TOOLS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

@@ -76,7 +76,7 @@ def is_publishable(report: dict[str, Any]) -> bool:
 def tile(file: Path, out: Path, placed: dict[str, Any], zoom: int, recount: bool, processes: int, as_json: bool) -> None:
     """Cut FILE into tiles in a folder, without an exchange: the same tiles that the exchange would sell."""
     del zoom  # one value; the option is there so that scripts may name it
-    from ingest.conversion.convert import tile_file
+    from ingest.conversion.local import tile_file
     from mapex.intake.placement import Placement
 
     with bar(f"Tiling {file.name}") as progress:

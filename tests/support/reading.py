@@ -11,12 +11,12 @@ from typing import Any
 import pyarrow as pa
 import shapely
 
-from ingest.placing import resolve
-from ingest.reader import Reader, Source, Survey
+from ingest.checks.screen import on_grid
+from ingest.reader import Placed, Reader, Source, Survey
 from ingest.readers.choose import reader_for
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Placement
-from tiles.batch import Batch
+from tiles.batch import Batch, Content
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,14 @@ class Heard:
         return next(finding for finding in self.findings if finding.code == code)
 
 
+def placed_on_grid(batch: Batch, placed: Placed, file: str) -> tuple[Batch, list[Finding]]:
+    """What the screen leaves of a batch, rows without a geometry kept; points and frames pass."""
+    if batch.content is not Content.FEATURES:
+        return batch, []
+    there, _, found = on_grid(batch, placed, file=file)
+    return there, found
+
+
 def heard(path: Path, given: Placement | None = None, *, choose: Callable[[Source], Reader] = reader_for) -> Heard:
     """Read a file or a folder whole, as the cage does."""
     source = Source.of(path)
@@ -72,7 +80,7 @@ def heard(path: Path, given: Placement | None = None, *, choose: Callable[[Sourc
             findings.append(entry)
             continue
         raw.append(entry)
-        settled, more = resolve.settle(entry, survey.placed, file=source.name)
+        settled, more = placed_on_grid(entry, survey.placed, source.name)
         placed.append(settled)
         findings += more
     return Heard(survey, raw, placed, findings)

@@ -13,6 +13,7 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -78,7 +79,7 @@ class SafeFolder:
         finally:
             os.close(at)
 
-    def open(self, segments: Sequence[str]) -> BinaryIO:
+    def open(self, segments: Sequence[str]) -> BufferedReader:
         """The file at `segments`, for reading. Raises FileNotFoundError, also for what is no plain file or is behind a link."""
         with self.errors():
             try:

@@ -13,7 +13,8 @@ from pyproj import CRS
 
 from ingest.findings import error, info, warning
 from ingest.placing import systems
-from ingest.placing.resolve import NULL_ISLAND_DEG, lonlat, resolve, transformer
+from ingest.placing.move import NULL_ISLAND_DEG, lonlat, transformer
+from ingest.placing.resolve import resolve
 from ingest.reader import Placed, Source
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid

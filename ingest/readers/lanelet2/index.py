@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.placing.mgrs import square
-from ingest.placing.resolve import lonlat
+from ingest.placing.move import lonlat
 from ingest.readers.lanelet2.osm_xml import Document, Element
 
 Floats = NDArray[np.float64]

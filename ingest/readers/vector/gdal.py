@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from ingest.checks import gpkg as gpkg_checks
 from ingest.findings import error, warning
-from ingest.placing import resolve
+from ingest.placing import move, resolve
 from ingest.placing.systems import crs_from
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import shape_text
@@ -80,7 +80,7 @@ class _Gdal:
         if len(names) > 1 and not given.crs:
             text = f"The layers lie in {len(names)} coordinate systems ({', '.join(n[:24] for n in names)}); each was placed by its own."
             found.append(warning("crs.several", text, "Nothing to do if the box is right.", file=source.name))
-        boxes = [b for part in parts if (b := resolve.box_of(part.box, self._crs(part, placed))) is not None]
+        boxes = [b for part in parts if (b := move.box_of(part.box, self._crs(part, placed))) is not None]
         claimed = sum(part.rows or 0 for part in parts)
         return Survey(self.format, tuple(part.name for part in parts), claimed, placed, Box.around(boxes), tuple(found))
 

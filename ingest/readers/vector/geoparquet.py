@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingest.findings import error, info
-from ingest.placing import resolve
+from ingest.placing import move, resolve
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector.layer import BATCH_ROWS, Layer
 from mapex.catalogue.finding import Finding
@@ -53,7 +53,7 @@ class GeoParquet:
         file, columns = _open(source)
         placed = resolve.resolve(columns.crs, given)
         found = (*columns.found, *resolve.findings(placed, file=source.name))
-        box = resolve.box_of(columns.box, placed.crs)
+        box = move.box_of(columns.box, placed.crs)
         return Survey(self.format, (Path(source.name).stem,), file.metadata.num_rows, placed, box, found)
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:

@@ -13,8 +13,9 @@ import pytest
 
 from ingest.cage import launch
 from ingest.conversion import convert as conversion
-from ingest.conversion.convert import Converted, Stopped, Task, convert, tile_file
+from ingest.conversion.convert import Converted, SourceTask, Stopped, convert
 from ingest.conversion.dry_run import inspect
+from ingest.conversion.local import tile_file
 from ingest.conversion.pool import ClusterPool, LocalPool
 from mapex.errors import Invalid, Unavailable
 from mapex.intake.placement import Placement
@@ -25,11 +26,11 @@ from tiles.grid.grid import quadkey
 WGS84 = Placement()
 
 
-def a_task(folder: Path, body: bytes, name: str = "map.geojson", *, part: int = 0, cage: str = "auto") -> Task:
+def a_task(folder: Path, body: bytes, name: str = "map.geojson", *, part: int = 0, cage: str = "auto") -> SourceTask:
     folder.mkdir(parents=True)
     (folder / name).write_bytes(body)
     (folder / "own").mkdir()
-    return Task(folder / name, folder / "own", name, part, len(body), WGS84, folder / "stop", cage)
+    return SourceTask(folder / name, folder / "own", name, part, len(body), WGS84, folder / "stop", cage)
 
 
 @pytest.mark.parametrize("cage", ["auto", "rlimits"])
@@ -50,7 +51,7 @@ def test_same_source_gives_the_same_bytes_again(tmp_path: Path) -> None:
     assert first.records.read_text() == second.records.read_text()
 
 
-Lie = Callable[[Task], Converted]
+Lie = Callable[[SourceTask], Converted]
 
 
 @pytest.fixture

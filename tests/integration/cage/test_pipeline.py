@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ingest.worker import loop, pipeline
-from ingest.worker.lease import Heart
+from ingest.worker.lease import Lease
 from mapex.audit import log
 from mapex.catalogue import datasets, differences, requests
 from mapex.catalogue.draft import Counts
@@ -260,13 +260,13 @@ def test_fault_of_ours_is_retried_and_then_given_up_without_a_traceback(ex: Exch
 
 
 def test_progress_names_stage_and_file(ex: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[jobs.JobProgress] = []
-    real = Heart.now
-    monkeypatch.setattr(Heart, "now", lambda heart, look: (heard.append(look()), real(heart, look))[1])
+    seen: list[jobs.JobProgress] = []
+    real = Lease.watch
+    monkeypatch.setattr(Lease, "watch", lambda lease, look: (seen.append(look()), real(lease, look))[1])
     a_version(ex, {"walks.geojson": a_map(400)})
     work(ex)
-    assert list(dict.fromkeys(p.stage for p in heard)) == ["fetch", "read", "preview", "store", "draft"]
-    assert {p.file for p in heard if p.stage in ("fetch", "read")} == {"walks.geojson"}
+    assert list(dict.fromkeys(p.stage for p in seen)) == ["fetch", "read", "preview", "store", "draft"]
+    assert {p.file for p in seen if p.stage in ("fetch", "read")} == {"walks.geojson"}
 
 
 def test_stored_tiles_have_the_bytes_that_the_catalogue_says(ex: Exchange) -> None:

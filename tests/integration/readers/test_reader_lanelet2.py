@@ -11,7 +11,7 @@ import shapely
 from lxml import etree
 
 from ingest.placing.mgrs import square
-from ingest.placing.resolve import lonlat
+from ingest.placing.move import lonlat
 from tests.support.reading import Heard, heard
 
 KARLSRUHE, KASHIWA, INTERSECTION = (

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 import shapely
 
-from ingest.checks.quality import Checker, check
+from ingest.checks.quality import Quality
+from ingest.placing.move import shapes_of
 from mapex.catalogue.finding import Finding
 from tiles.batch import Batch, Content, LayerKind
 
@@ -26,8 +27,12 @@ def a_batch(rows: list[tuple[str, str]], kind: str = "other", properties: list[d
     return Batch(Content.FEATURES, "hdmap", LayerKind.HDMAP, table)
 
 
+def looked(quality: Quality, batch: Batch) -> list[Finding]:
+    return list(quality.look(batch, shapes_of(batch.table.column("geometry"))))
+
+
 def found(*rows: tuple[str, str]) -> list[tuple[str, str]]:
-    return [(finding.code, finding.feature) for finding in check(a_batch(list(rows)))]
+    return [(finding.code, finding.feature) for finding in looked(Quality(), a_batch(list(rows)))]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +47,7 @@ def found(*rows: tuple[str, str]) -> list[tuple[str, str]]:
     ],
 )
 def test_what_is_odd_is_a_warning_with_its_feature_and_place(code: str, wkt: str) -> None:
-    (finding,) = list(check(a_batch([("good", "LINESTRING Z (127 37 30, 127.001 37 31)"), ("bad", wkt)])))
+    (finding,) = looked(Quality(), a_batch([("good", "LINESTRING Z (127 37 30, 127.001 37 31)"), ("bad", wkt)]))
     assert (finding.code, finding.feature, finding.severity, finding.rejected) == (code, "bad", "warning", 0)
     assert finding.lon == pytest.approx(127.0)
 
@@ -62,27 +67,27 @@ def test_what_is_right_gives_no_finding(wkt: str) -> None:
 
 
 def test_the_same_id_twice_is_found_across_batches() -> None:
-    checker = Checker("map.gpkg")
+    quality = Quality("map.gpkg")
     point = "POINT (127 37)"
-    assert list(checker.check(a_batch([("a", point), ("b", point)]))) == []
+    assert looked(quality, a_batch([("a", point), ("b", point)])) == []
     for _ in range(5):
-        again = list(checker.check(a_batch([("c", point), ("a", point), ("c", point)])))
+        again = looked(quality, a_batch([("c", point), ("a", point), ("c", point)]))
         assert {f.feature for f in again} >= {"a"}
     assert {f.code for f in again} == {"id.duplicate"}
 
 
 def test_many_alike_are_told_by_examples_and_a_count() -> None:
-    said = list(check(a_batch([("same", "POINT (127 37)")] * 100)))
+    said = looked(Quality(), a_batch([("same", "POINT (127 37)")] * 100))
     assert sum(f.count for f in said) == 99
     assert len(said) < 30
 
 
 def links(*ends: tuple[str, str, str]) -> list[Finding]:
-    checker = Checker("A2_LINK.shp")
+    quality = Quality("A2_LINK.shp")
     nodes = a_batch([("N1", "POINT (127 37)"), ("N2", "POINT (127.001 37)")], "node", [{"NodeType": "1"}] * 2)
     lines = [(name, "LINESTRING (127 37, 127.001 37)") for name, _, _ in ends]
     said = [{"FromNodeID": start, "ToNodeID": end} for _, start, end in ends]
-    return [*checker.check(nodes), *checker.check(a_batch(lines, "lane_centre", said)), *checker.finish()]
+    return [*looked(quality, nodes), *looked(quality, a_batch(lines, "lane_centre", said)), *quality.finish()]
 
 
 def test_links_that_end_nowhere_or_run_backwards_are_found() -> None:
@@ -91,6 +96,6 @@ def test_links_that_end_nowhere_or_run_backwards_are_found() -> None:
 
 
 def test_links_delivered_without_nodes_are_not_judged() -> None:
-    checker = Checker()
+    quality = Quality()
     batch = a_batch([("L", "LINESTRING (127 37, 127.001 37)")], "lane_centre", [{"FromNodeID": "N1", "ToNodeID": "N2"}])
-    assert [*checker.check(batch), *checker.finish()] == []
+    assert [*looked(quality, batch), *quality.finish()] == []

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 import shapely
 
-from ingest.checks.screen import check
+from ingest.checks.screen import Screened, screen
+from ingest.reader import Placed
 from ingest.tasks.sketch import HEIGHT, WIDTH, Sketch
+from mapex.intake.placement import Known
 from tiles.batch import Batch, Content, LayerKind
 
 
@@ -43,6 +45,10 @@ def frames(lon: list[float | None], lat: list[float | None], kind: LayerKind = L
 def points(x: list[float], y: list[float], z: list[float], crs: str = "EPSG:4326") -> Batch:
     table = pa.table({"x": pa.array(x, pa.float64()), "y": pa.array(y, pa.float64()), "z": pa.array(z, pa.float64())})
     return Batch(Content.POINTS, "points", LayerKind.POINTCLOUD, table, crs)
+
+
+def check(batch: Batch, file: str) -> Screened:
+    return screen(batch, Placed(batch.crs, Known.FILE), file=file)
 
 
 def test_feature_without_geometry_is_unplaced_and_named() -> None:

@@ -1,0 +1,105 @@
+"""One layer while it is read: its counts, its box, its times, and the splitter that cuts its tiles."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mapex.catalogue.draft import Counts, Extent, widest
+from tiles.batch import Batch, Content, LayerKind
+from tiles.box import Box
+from tiles.formats import Splitter, of_kind
+
+if TYPE_CHECKING:
+    from ingest.checks.screen import Screened
+
+
+@dataclass(slots=True)
+class LayerState:
+    """What is known of a layer so far. `own` is the box of unplaced rows in the numbers of the file; times are UTC nanoseconds."""
+
+    name: str
+    kind: LayerKind
+    content: Content
+    read: int = 0
+    placed: int = 0
+    unplaced: int = 0
+    rejected: int = 0
+    box: Box | None = None
+    own: Extent | None = None
+    footage: bool = False
+    first_ns: int | None = None
+    last_ns: int | None = None
+    splitter: Splitter | None = None
+
+    def see(self, batch: Batch) -> None:
+        """Count the rows of a batch as read."""
+        self.read += batch.table.num_rows
+        self.footage |= batch.content is Content.FRAMES and batch.meta.get("footage") != "no"
+
+    def keep_unplaced(self, batch: Batch) -> None:
+        """Count all rows of a batch as unplaced, and remember where they are in the numbers of the file."""
+        self.unplaced += batch.table.num_rows
+        self.own = widest(self.own, _extent(batch))
+
+    def keep(self, screened: Screened) -> None:
+        """Count what the screen left of a batch and what it took out."""
+        self.placed += screened.batch.table.num_rows
+        self.unplaced += screened.unplaced
+        self.rejected += screened.rejected
+        self.widen(screened.box)
+        if screened.times is not None:
+            first, last = screened.times
+            self.first_ns = first if self.first_ns is None else min(self.first_ns, first)
+            self.last_ns = last if self.last_ns is None else max(self.last_ns, last)
+
+    def split(self, batch: Batch, out: Path, part: int) -> None:
+        """Hand placed rows to the splitter of the layer, which writes below `out`."""
+        if not batch.table.num_rows:
+            return
+        if self.splitter is None:
+            self.splitter = of_kind(batch.kind).open_splitter(out, batch, part)
+        self.splitter.add(batch)
+
+    def widen(self, box: Box | None) -> None:
+        """Take a box into the layer's own, which never runs over the 180 degree meridian."""
+        for half in box.halves() if box is not None else ():
+            self.box = self.box.joined(half) if self.box is not None else half
+
+    def as_json(self) -> dict[str, Any]:
+        """The layer as the report of the cage holds it (`ingest.cage.answer.report_from_json`)."""
+        is_finite = self.box is not None and all(map(math.isfinite, self.box))
+        return {
+            "kind": str(self.kind),
+            "content": str(self.content),
+            "counts": asdict(Counts(self.read, self.placed, self.unplaced, self.rejected)),
+            "box": list(self.box) if self.box is not None and is_finite else None,
+            "own": list(self.own) if self.own is not None else None,
+            "footage": self.footage,
+            "first_ns": self.first_ns,
+            "last_ns": self.last_ns,
+        }
+
+
+def _extent(batch: Batch) -> Extent | None:
+    """Least x, least y, greatest x, greatest y of a batch as its source wrote them; None when it has none."""
+    import numpy as np
+
+    if batch.content is Content.FRAMES or not batch.table.num_rows:
+        return None
+    if batch.content is Content.POINTS:
+        axes = [batch.table.column(name).to_numpy() for name in ("x", "y")]
+    else:
+        import shapely
+
+        from ingest.placing.move import shapes_of
+
+        coordinates = shapely.get_coordinates(shapes_of(batch.table.column("geometry")))
+        axes = [coordinates[:, 0], coordinates[:, 1]]
+    good = np.isfinite(axes[0]) & np.isfinite(axes[1])
+    if not good.any():
+        return None
+    x, y = axes[0][good], axes[1][good]
+    return float(x.min()), float(y.min()), float(x.max()), float(y.max())
