@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from ingest.previews import still
 from ingest.previews.make import LayerTiles, Made, Stored, Without
 from tiles.points import sample
 from tiles.points.cell_finder import CellFinder
@@ -63,7 +64,7 @@ def make(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
     path.write_bytes(body)
     yield Made("cloud", {"points": len(xyz), "step_m": round(step, 3)}, path)
     picture = out / "still.png"
-    _draw(xyz, colours if coloured else None, picture)
+    still.draw(xyz, colours if coloured else None, picture)
     yield Made("still", {}, picture)
 
 
@@ -76,10 +77,10 @@ class _Frame:
         self._origin: tuple[float, float] | None = None
 
     def finder(self, header: Header) -> CellFinder:
-        """The finder of a tile; to make one takes longer than to sample a small tile, and most tiles say the same."""
+        """The finder of a tile; to make one takes longer than to sample a small tile, and most tiles state the same."""
         crs = file_crs(header).crs
         if crs is None:
-            raise ValueError("a tile does not say its coordinate system")
+            raise ValueError("a tile does not state its coordinate system")
         wkt = crs.to_wkt()
         if wkt not in self._finders:
             self._finders[wkt] = CellFinder(crs)
@@ -147,32 +148,3 @@ def _bytes_of(intensity: npt.NDArray[np.uint16]) -> Bytes:
     if high <= low:
         return np.full(len(intensity), 128, np.uint8)
     return np.asarray(np.clip((intensity - low) / (high - low), 0, 1) * 255, np.uint8)
-
-
-def _draw(xyz: Floats, colours: Bytes | None, path: Path, width: int = 640, tall: int = 480) -> None:
-    """The cloud from above as a PNG: the highest point of a pixel, its colour, and the light of a low sun in the north-west."""
-    from PIL import Image
-
-    low, high = xyz.min(axis=0), xyz.max(axis=0)
-    scale = min((width - 20) / max(high[0] - low[0], 1e-6), (tall - 20) / max(high[1] - low[1], 1e-6))
-    # Pixels as large as the cloud is dense, so that no ground shines through.
-    cell = max(1, round(float(np.sqrt((high[0] - low[0]) * (high[1] - low[1]) * scale * scale / len(xyz)) * 1.2)))
-    columns, rows = -(-width // cell), -(-tall // cell)
-    middle = (low + high) / 2
-    x = np.clip(((xyz[:, 0] - middle[0]) * scale + width / 2) // cell, 0, columns - 1).astype(np.int64)
-    y = np.clip((tall / 2 - (xyz[:, 1] - middle[1]) * scale) // cell, 0, rows - 1).astype(np.int64)
-    order = np.argsort(xyz[:, 2], kind="stable")
-    heights = np.full((rows, columns), np.nan)
-    heights[y[order], x[order]] = xyz[order, 2]
-    seen = np.isfinite(heights)
-    floor = np.where(seen, heights, np.nanmin(heights))
-    south, east = np.gradient(floor * scale / cell)
-    light = np.clip(0.75 + 0.35 * (south + east) / np.sqrt(1 + south**2 + east**2), 0.35, 1.15)
-    bottom, top = np.percentile(xyz[:, 2], [2, 98])
-    level = np.clip((floor - bottom) / max(top - bottom, 1e-6), 0, 1)[..., None]
-    paint = (1 - level) * np.array([70, 96, 150]) + level * np.array([250, 214, 120])
-    if colours is not None:
-        paint[y[order], x[order]] = 0.55 * colours[order] + 0.45 * paint[y[order], x[order]]
-    picture = np.where(seen[..., None], np.clip(paint * light[..., None], 0, 255), np.array([10, 20, 32]))
-    large = picture.astype(np.uint8).repeat(cell, axis=0).repeat(cell, axis=1)[:tall, :width]
-    Image.fromarray(large).save(path, format="PNG", optimize=False)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ingest.findings import error
 from ingest.placing.resolve import findings as placement_findings
 from ingest.reader import Placed, Source, Survey
-from ingest.readers.cloud import lzf, open3d
+from ingest.readers.cloud import lzf
 from ingest.readers.cloud.cloud import LAYER, ROWS, Cloud, Columns, box, file_of, local_axes, settle, text_end
 from ingest.readers.cloud.text import lines_of, table_of
 from mapex.catalogue.finding import Finding
@@ -89,7 +89,7 @@ class Pcd:
         return Survey(self.format, (LAYER,), head.points, placed, box(placed.crs, low, high) if whole else None, tuple(found), details)
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
-        """All points; by open3d where it gives all of them with all their fields, else by our own code."""
+        """All points with all their fields."""
         source = file_of(source, ".pcd")
         with source.path.open("rb") as stream:
             head = read_head(stream)
@@ -182,22 +182,7 @@ def _floats(texts: list[str]) -> list[float]:
 
 def _columns(stream: BinaryIO, head: Head, source: Source) -> Iterator[Columns]:
     room = source.size - head.offset
-    # Each head is measured against the bytes that follow, before any library sees the file: a lying count costs it gigabytes.
-    whole = {
-        "ascii": head.points * 2 * len(head.kinds) - 1 <= room,
-        "binary": head.points * head.record.itemsize <= room,
-        "binary_compressed": head.points * head.record.itemsize <= lzf.MOST * room,
-    }[head.data]
-    if whole and head.points:
-        columns = open3d.read(source.path, "pcd", head.points, head.kinds)
-        if columns is not None and (head.data != "ascii" or _lines(stream, head) == head.points):
-            yield columns
-            return
     yield from {"ascii": _ascii, "binary": _binary, "binary_compressed": _compressed}[head.data](stream, head, room)
-
-
-def _lines(stream: BinaryIO, head: Head) -> int:
-    return sum(len(lines) for lines in lines_of(stream, head.offset, head.points + 1))
 
 
 def _binary(stream: BinaryIO, head: Head, room: int) -> Iterator[Columns]:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ingest.findings import error, warning
 from ingest.placing.resolve import findings as placement_findings
 from ingest.reader import Placed, Source, Survey
-from ingest.readers.cloud import open3d
 from ingest.readers.cloud.cloud import LAYER, ROWS, Cloud, Columns, box, file_of, local_axes, settle, text_end
 from ingest.readers.cloud.text import lines_of, table_of
 from mapex.catalogue.finding import Finding
@@ -91,7 +90,7 @@ class Ply:
         return Survey(self.format, (LAYER,), head.points, placed, where, tuple(found), details)
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
-        """All vertices; by open3d where it gives all of them with all their properties, else by our own code."""
+        """All vertices with all their properties."""
         source = file_of(source, ".ply")
         with source.path.open("rb") as stream:
             head = read_head(stream)
@@ -175,18 +174,11 @@ def _head_of(form: str, elements: list[_Element], comments: list[str], offset: i
 
 
 def _columns(stream: BinaryIO, head: Head, source: Source) -> Iterator[Columns]:
-    # open3d allocates and returns as many points as the head claims, whatever follows it: count before it is asked.
-    room = source.size - head.offset - (head.skip if head.form != "ascii" else 0)
     if head.form == "ascii":
-        there = sum(len(lines) for lines in lines_of(stream, head.offset, head.skip + head.points)) - head.skip
-    else:
-        there = max(0, room) // head.record.itemsize
-    if there >= head.points > 0:
-        columns = open3d.read(source.path, "ply", head.points, head.kinds)
-        if columns is not None:
-            yield columns
-            return
-    yield from (_ascii if head.form == "ascii" else _binary)(stream, head, min(head.points, max(0, there)))
+        yield from _ascii(stream, head, head.points)
+        return
+    room = source.size - head.offset - head.skip
+    yield from _binary(stream, head, min(head.points, max(0, room) // head.record.itemsize))
 
 
 def _binary(stream: BinaryIO, head: Head, left: int) -> Iterator[Columns]:

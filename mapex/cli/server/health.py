@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 EXTRAS = {
-    "pointcloud": ("open3d", "PCD and PLY files"),
+    "pointcloud": ("open3d", "shaded previews of point clouds"),
     "recordings": ("mcap", "MCAP recordings"),
     "postgres": ("psycopg", "a PostgreSQL database"),
     "scale": ("distributed", "a Dask cluster of readers"),
