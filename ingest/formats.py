@@ -1,40 +1,119 @@
-"""The formats that are read: the reader of each, and which one the names of files suggest. Opens nothing."""
+"""The formats that are read: the reader of each, and how its files are recognised. One row a format; opens nothing.
+
+A file's own bytes always win over its name: names decide only which reader looks at a folder or a zip, and at JSON that states nothing.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-READERS: dict[str, str] = {
-    "lanelet2": "ingest.readers.lanelet2.reader:Lanelet2",
-    "opensidewalks": "ingest.readers.vector.opensidewalks:OpenSidewalks",
-    "geojson": "ingest.readers.vector.gdal:GeoJson",
-    "geopackage": "ingest.readers.vector.gdal:GeoPackage",
-    "shapefile": "ingest.readers.vector.gdal:Shapefile",
-    "flatgeobuf": "ingest.readers.vector.gdal:FlatGeobuf",
-    "geoparquet": "ingest.readers.vector.gdal:GeoParquet",
-    "las": "ingest.readers.cloud.las:Las",  # LAS, LAZ and COPC
-    "pcd": "ingest.readers.cloud.pcd:Pcd",
-    "ply": "ingest.readers.cloud.ply:Ply",
-    "mcap": "ingest.readers.recordings.mcap:Mcap",
-    "photos": "ingest.readers.recordings.photos:Photos",
-}
-"""Format -> "module:Class"; imported on first use, so that a reader costs nothing until a file needs it."""
+Pattern = re.Pattern[str]
 
 
-SUPPORTED = "Lanelet2 (.osm), OpenSidewalks, GeoJSON, GeoPackage, Shapefile, FlatGeobuf, GeoParquet, LAS, LAZ, COPC, PCD, PLY, MCAP, photos"
+def _pattern(text: str) -> Pattern:
+    return re.compile(text, re.IGNORECASE)
 
 
-_OSW = re.compile(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$", re.IGNORECASE)
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format that is read.
+
+    `reader` is "module:Class"; imported on first use, so that a reader costs nothing until a file needs it. `title` is for people.
+
+    A file is recognised by its first bytes (`magic`), as XML by its root element, as JSON by what stands in its first 64 KiB (`json`)
+    or, where that states nothing, by its name (`json_name`), as other text by how it begins (`text`). A folder or a zip is recognised
+    when one of its names matches `folder`, and all of them match `folder_only` where that is given. `gdal`: drivers of GDAL that its
+    reader needs; all others are switched off in the cage. `is_heavy`: files may need the larger memory limit.
+    """
+
+    name: str
+    reader: str
+    title: str
+    magic: tuple[bytes, ...] = ()
+    xml_root: str = ""
+    json: Pattern | None = None
+    json_name: Pattern | None = None
+    text: Pattern | None = None
+    folder: Pattern | None = None
+    folder_only: Pattern | None = None
+    gdal: tuple[str, ...] = ()
+    is_heavy: bool = False
 
 
-_OSW_LOOSE = re.compile(r"(^|[._-])(nodes|edges)\.geojson$", re.IGNORECASE)
-
-
+_OSW = _pattern(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$|(^|[._-])(nodes|edges)\.geojson$")
 PHOTO = (".jpg", ".jpeg")
+_PHOTO = _pattern(r"\.jpe?g$")
+_GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon)"
 
+FORMATS: tuple[Format, ...] = (
+    Format("lanelet2", "ingest.readers.lanelet2.reader:Lanelet2", "Lanelet2 (.osm)", xml_root="osm"),
+    Format(
+        "opensidewalks",
+        "ingest.readers.vector.opensidewalks:OpenSidewalks",
+        "OpenSidewalks",
+        json=re.compile(r"\A.{0,1987}opensidewalks", re.IGNORECASE | re.DOTALL),  # `$schema` stands at the beginning
+        json_name=_OSW,
+        folder=_OSW,
+    ),
+    Format(
+        "geojson",
+        "ingest.readers.vector.geojson:GeoJson",
+        "GeoJSON",
+        json=re.compile(rf'"type"\s*:\s*"({_GEOMETRY})"'),
+        json_name=_pattern(r"\.geojson[ls]?$"),  # a long header may come first; the reader reports when it is none
+        gdal=("GeoJSON", "GeoJSONSeq"),
+    ),
+    Format("geopackage", "ingest.readers.vector.gdal:GeoPackage", "GeoPackage", magic=(b"SQLite format 3\x00",), gdal=("GPKG",)),
+    Format(
+        "shapefile",
+        "ingest.readers.vector.gdal:Shapefile",
+        "Shapefile",
+        magic=(b"\x00\x00\x27\x0a",),
+        folder=_pattern(r"\.shp$"),
+        gdal=("ESRI Shapefile",),
+    ),
+    Format("flatgeobuf", "ingest.readers.vector.gdal:FlatGeobuf", "FlatGeobuf", magic=(b"fgb\x03",), gdal=("FlatGeobuf",)),
+    Format("geoparquet", "ingest.readers.vector.geoparquet:GeoParquet", "GeoParquet", magic=(b"PAR1",)),
+    Format("las", "ingest.readers.cloud.las:Las", "LAS, LAZ, COPC", magic=(b"LASF",), is_heavy=True),
+    Format(
+        "pcd",
+        "ingest.readers.cloud.pcd:Pcd",
+        "PCD",
+        text=re.compile(r"# \.PCD|(#[^\n]*\n)*\s*VERSION\s+0?\.\d"),
+        is_heavy=True,
+    ),
+    Format("ply", "ingest.readers.cloud.ply:Ply", "PLY", magic=(b"ply\n", b"ply\r"), is_heavy=True),
+    Format(
+        "mcap",
+        "ingest.readers.recordings.mcap:Mcap",
+        "MCAP",
+        magic=(b"\x89MCAP0\r\n",),
+        folder=_pattern(r"\.mcap$"),
+        folder_only=_pattern(r"(\.mcap|metadata\.yaml)$"),
+        is_heavy=True,
+    ),
+    Format(
+        "photos",
+        "ingest.readers.recordings.photos:Photos",
+        "photos",
+        magic=(b"\xff\xd8\xff",),
+        folder=_PHOTO,
+        folder_only=_PHOTO,
+        is_heavy=True,
+    ),
+)
+"""Every format, in the order in which text and names are tried."""
 
-_JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|\._|Thumbs\.db$|desktop\.ini$)", re.IGNORECASE)
+READERS: dict[str, str] = {one.name: one.reader for one in FORMATS}
+"""Format name -> "module:Class"."""
+
+SUPPORTED = ", ".join(one.title for one in FORMATS)
+
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+
+_JUNK = _pattern(r"(^|/)(__MACOSX/|\.DS_Store$|\._|Thumbs\.db$|desktop\.ini$)")
 
 
 def is_junk(name: str) -> bool:
@@ -44,19 +123,45 @@ def is_junk(name: str) -> bool:
 
 def is_opensidewalks(name: str) -> bool:
     """Whether a file name is that of a part of an OpenSidewalks data set (any prefix, known only by its ending)."""
-    return _OSW.search(name) is not None or _OSW_LOOSE.search(name) is not None
+    return _OSW.search(name) is not None
+
+
+def is_heavy(head: bytes) -> bool:
+    """Whether a file that begins so may need the larger memory limit: point clouds, recordings, pictures, and what a zip may hold."""
+    text = head.decode("latin-1")
+    return head.startswith(ZIP) or any(
+        one.is_heavy and (head.startswith(one.magic) or (one.text is not None and one.text.match(text) is not None)) for one in FORMATS
+    )
+
+
+def format_of_magic(head: bytes) -> str | None:
+    """The format whose magic bytes these are, or None."""
+    return next((one.name for one in FORMATS if head.startswith(one.magic)), None)
+
+
+def format_of_xml(root: str) -> str | None:
+    """The format whose XML begins with this element, or None."""
+    return next((one.name for one in FORMATS if one.xml_root and one.xml_root == root), None)
+
+
+def format_of_json(text: str, name: str) -> str | None:
+    """The format of the beginning of a JSON text in a file called `name`, or None."""
+    for one in FORMATS:
+        if (one.json and one.json.search(text)) or (one.json_name and one.json_name.search(name)):
+            return one.name
+    return None
+
+
+def format_of_text(text: str) -> str | None:
+    """The format of the beginning of a text that is neither XML nor JSON, or None."""
+    return next((one.name for one in FORMATS if one.text and one.text.match(text)), None)
 
 
 def format_of_names(names: Iterable[str]) -> str | None:
-    """The format of a folder or an archive by the names in it, or None when the names alone do not say."""
+    """The format of a folder or an archive by the names in it, or None when the names alone do not show it."""
     kept = [name for name in names if not is_junk(name)]
-    if any(is_opensidewalks(name) for name in kept):
-        return "opensidewalks"
-    lower = [name.lower() for name in kept]
-    if any(name.endswith(".shp") for name in lower):
-        return "shapefile"
-    if lower and all(name.endswith(PHOTO) for name in lower):
-        return "photos"
-    if any(name.endswith(".mcap") for name in lower) and all(name.endswith((".mcap", "metadata.yaml")) for name in lower):
-        return "mcap"
+    for one in FORMATS:
+        shown = one.folder is not None and any(one.folder.search(name) for name in kept)
+        if shown and (one.folder_only is None or all(one.folder_only.search(name) for name in kept)):
+            return one.name
     return None

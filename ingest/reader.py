@@ -1,4 +1,4 @@
-"""Readers: one protocol for all formats, and the table that finds the reader of a source by its bytes, then by its names.
+"""The protocol of all readers, and the values that pass through it.
 
 A reader runs only inside the cage (`ingest.cage.launch`): its library, its memory and its crashes are kept from everything else.
 """
@@ -20,7 +20,7 @@ from tiles.box import Box
 class Source:
     """One thing to read: a file, or a folder (`files` then lists its regular files, sorted, below `path`).
 
-    `name` is the uploader's name, for messages. An uploaded zip reaches a reader *unpacked*, as a folder (`ingest.conversion.grouping`).
+    `name` is the uploader's name, for messages. An uploaded zip reaches a reader *unpacked*, as a folder (`ingest.tasks.unpack`).
     `size` is in bytes, of all files together.
     """
 
@@ -31,7 +31,7 @@ class Source:
 
     @staticmethod
     def of(path: Path, name: str = "") -> Source:
-        """The source that lies at `path` (symbolic links inside a folder are left out)."""
+        """The source at `path` (symbolic links inside a folder are left out)."""
         files = tuple(sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink())) if path.is_dir() else (path,)
         return Source(path, name or path.name, files, sum(p.stat().st_size for p in files))
 
@@ -45,10 +45,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where the data lie, and how that is known. `crs_source` is NONE when nobody knows: the source is then *unplaced*.
+    """Where the data is, and how that is known. `crs_source` is NONE when nobody knows: the source is then *unplaced*.
 
     `crs` is what the batches of the reader are in. `height_datum` is "ellipsoid", "EGM2008", "KVD1964", ... or "unknown".
-    `note` says a guess or an assumption in words.
+    `note`: a guess or an assumption in words.
     """
 
     crs: str | None
@@ -60,15 +60,15 @@ class Placed:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything says where the source is; else its records are unplaced, and its seller is asked."""
+        """Whether anything states where the source is; else its records are unplaced, and its seller is asked."""
         return self.crs is not None and self.crs_source is not Known.NONE
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the head of a source says, before all of it is read. `claimed` counts are what the file says, not what is true.
+    """What the head of a source states, before all of it is read. `claimed` counts are what the file states, not what is true.
 
-    `box` is None when the source is unplaced or does not say.
+    `box` is None when the source is unplaced or does not state it.
     """
 
     format: str
@@ -83,13 +83,13 @@ class Survey:
 class Reader(Protocol):
     """One format. Built without arguments; holds no state between calls.
 
-    `layer`, `kind` and `content` are what it gives by default; a batch may say otherwise in its own fields. Rules:
+    `layer`, `kind` and `content` are what it gives by default; a batch may state otherwise in its own fields. Rules:
 
     * memory is bounded: batches of at most some 100,000 rows or 64 MiB;
     * a record that cannot be used is a `Finding` with `rejected=1`, never silence; one that is only without a place stays in its
       batch (features: null geometry; frames: NaN lon/lat; points: never) and is counted as unplaced;
     * `Batch.meta["footage"]` is "no" when a recording provably shows no pictures; without it recordings and photos are footage;
-    * a file that is cut, or whose header lies, gives an error finding when what can be used was read; `tiles.errors.InvalidContent`
+    * a file that is cut, or whose header is false, gives an error finding when what can be used was read; `tiles.errors.InvalidContent`
       or `mapex.errors.Invalid` are raised only when nothing can be read at all.
     """
 
@@ -99,7 +99,7 @@ class Reader(Protocol):
     content: Content
 
     def survey(self, source: Source, given: Placement) -> Survey:
-        """What the head says; reads a bounded amount."""
+        """What the head states; reads a bounded amount."""
         ...
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:

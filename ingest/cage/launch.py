@@ -2,8 +2,8 @@
 
 A caged child sees /usr, this Python, one input folder (read-only), one output folder and a small /tmp; no network, no environment,
 no other process, no secret. Its memory, time, files and output are limited. What it answers (JSON lines and files) is believed by
-nobody: `ingest.cage.answer` checks it again outside. Without bubblewrap only the limits and the system-call filter remain, and that is said
-loudly.
+nobody: `ingest.cage.answer` checks it again outside. Without bubblewrap only the limits and the system-call filter remain, which is
+reported loudly.
 """
 
 from __future__ import annotations
@@ -26,20 +26,22 @@ from typing import Any
 from ingest.cage.child import MIB, Ending, Limits, attend, kill
 from ingest.cage.paths import safe_name
 from ingest.findings import error
+from ingest.formats import FORMATS
 from mapex.catalogue.finding import Finding
 from mapex.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-# All but the file drivers that a reader uses. Those left: ESRI Shapefile, FlatGeobuf, GPKG, GeoJSON, GeoJSONSeq, MEM.
-# A test compares this list with what the installed GDAL brings.
-GDAL_SKIP = (
-    "ADBC,AIVector,AVCBin,AVCE00,AmigoCloud,CSV,CSW,Carto,DGN,DXF,EDIGEO,EEDA,ESRIJSON,Elasticsearch,GDALG,GML,GPSBabel,GPX,GTFS,GeoRSS,"
-    "HTTP,Idrisi,JML,JSONFG,KML,LIBKML,LVBAG,MBTiles,MVT,MapInfo File,MapML,MiraMonVector,NGW,OAPIF,ODS,OGCAPI,OGR_GMT,OGR_PDS,OGR_VRT,"
-    "OSM,OpenFileGDB,PCIDSK,PDF,PDS4,PGDUMP,PLSCENES,PMTiles,S57,SQLite,SXF,Selafin,TopoJSON,VDV,VFK,VICAR,VRT,WAsP,WFS,XLSX"
+_GDAL_DRIVERS = (
+    "ADBC,AIVector,AVCBin,AVCE00,AmigoCloud,CSV,CSW,Carto,DGN,DXF,EDIGEO,EEDA,ESRI Shapefile,ESRIJSON,Elasticsearch,FlatGeobuf,GDALG,GML,"
+    "GPKG,GPSBabel,GPX,GTFS,GeoJSON,GeoJSONSeq,GeoRSS,HTTP,Idrisi,JML,JSONFG,KML,LIBKML,LVBAG,MBTiles,MEM,MVT,MapInfo File,MapML,"
+    "MiraMonVector,NGW,OAPIF,ODS,OGCAPI,OGR_GMT,OGR_PDS,OGR_VRT,OSM,OpenFileGDB,PCIDSK,PDF,PDS4,PGDUMP,PLSCENES,PMTiles,S57,SQLite,SXF,"
+    "Selafin,TopoJSON,VDV,VFK,VICAR,VRT,WAsP,WFS,XLSX"
 )
-KEPT = frozenset({"ESRI Shapefile", "FlatGeobuf", "GPKG", "GeoJSON", "GeoJSONSeq", "MEM"})
-"""The drivers of GDAL that stay switched on in the cage."""
+"""What GDAL brings; a test compares this with the installed one."""
+KEPT = frozenset({"MEM", *(driver for one in FORMATS for driver in one.gdal)})
+"""The drivers of GDAL that stay switched on in the cage: those that a format of ours is read with."""
+GDAL_SKIP = ",".join(driver for driver in _GDAL_DRIVERS.split(",") if driver not in KEPT)
 
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
@@ -197,13 +199,13 @@ def _code() -> tuple[str, ...]:
 
 
 def finding_of(ending: Ending, name: str, limits: Limits) -> Finding:
-    """What to tell the uploader about a child that did not end well."""
+    """What the uploader is to know about a child that did not end well."""
     if ending.limit == "cpu":
         message = f"Reading {name} needed more than {limits.cpu_s} s of processor time."
         return error("reader.limit_cpu", message, "Check the file, or split it into smaller ones and upload those.", file=name)
     if ending.limit == "memory":
         message = f"Reading {name} needed more than {limits.memory // MIB} MiB of memory."
-        return error("reader.limit_memory", message, "Check the file (a header may lie), or split it into smaller ones.", file=name)
+        return error("reader.limit_memory", message, "Check the file (a header may be false), or split it into smaller ones.", file=name)
     if ending.limit == "time":
         message = f"Reading {name} took longer than {limits.wall_s} s."
         return error("reader.limit_time", message, "Check the file, or split it into smaller ones and upload those.", file=name)
@@ -225,7 +227,7 @@ def finding_of(ending: Ending, name: str, limits: Limits) -> Finding:
     return error(
         "reader.crashed",
         message,
-        "Write the file again with another program; tell the operator if it goes on.",
+        "Write the file again with another program; report it to the operator if it goes on.",
         file=name,
         value=str(ending.status),
     )

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ingest.cage.child import Limits
-from ingest.formats import PHOTO, is_junk, is_opensidewalks
+from ingest.formats import PHOTO, is_heavy, is_junk, is_opensidewalks
 
-_HEAVY = (b"LASF", b"\x89MCAP0", b"ply", b"# .PCD", b"VERSION")
 _SHAPE_PARTS = (".shp.xml", ".shp", ".dbf", ".shx", ".prj", ".cpg", ".qpj", ".sbn", ".sbx", ".qix")
 
 
@@ -80,17 +79,16 @@ def lay_out(files: Mapping[str, Path], folder: Path) -> Path:
 
 def limits_for(reads: Path, size: int) -> Limits:
     """What the cage may use for a source of `size` bytes; a look at its first bytes finds what may need the larger memory limit."""
-    return Limits.for_size(size, heavy=_is_heavy(reads))
+    return Limits.for_size(size, heavy=_has_heavy(reads))
 
 
-def _is_heavy(path: Path) -> bool:
+def _has_heavy(path: Path) -> bool:
     """Whether a source may need the larger memory limit: point clouds, recordings, pictures; a look at the first bytes only."""
     files = sorted(path.iterdir())[:1] if path.is_dir() else [path]
     for file in files:
         if file.is_dir():
             return True
         with file.open("rb") as stream:
-            head = stream.read(16)
-        if head.startswith((*_HEAVY, b"\xff\xd8\xff", b"PK")):
-            return True
+            if is_heavy(stream.read(64)):
+                return True
     return False

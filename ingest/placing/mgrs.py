@@ -17,7 +17,7 @@ _METRES_PER_DEGREE = 110_900.0
 
 
 @dataclass(frozen=True, slots=True)
-class Square:
+class MgrsSquare:
     """A 100-km square: its UTM system and the easting and northing of its south-west corner in metres."""
 
     crs: str
@@ -25,7 +25,7 @@ class Square:
     northing: float
 
 
-def square(code: str) -> Square | None:
+def square(code: str) -> MgrsSquare | None:
     """The square of a code, or None when no such square exists (real files carry fakes such as `99XXX000000`)."""
     match = _CODE.match(code.strip().upper())
     if match is None:
@@ -37,10 +37,10 @@ def square(code: str) -> Square | None:
     easting = (columns.index(column) + 1) * 100_000.0
     north = band >= "N"
     cycle = ((_ROWS.index(row) - (5 if zone % 2 == 0 else 0)) % 20) * 100_000.0
-    # The band says which of the 2,000-km cycles: the northing next to the middle of its eight degrees (twelve in X).
+    # The band states which of the 2,000-km cycles: the northing next to the middle of its eight degrees (twelve in X).
     latitude = _BANDS.index(band) * 8 - 80 + (6 if band == "X" else 4)
     middle = latitude * _METRES_PER_DEGREE + (0.0 if north else 10_000_000.0)
     northing = cycle + round((middle - cycle) / 2_000_000.0) * 2_000_000.0
     if abs(northing + 50_000.0 - middle) > 900_000.0 or northing < 0:
         return None
-    return Square(f"EPSG:{32600 + zone if north else 32700 + zone}", easting, northing)
+    return MgrsSquare(f"EPSG:{32600 + zone if north else 32700 + zone}", easting, northing)

@@ -73,7 +73,7 @@ def _recording(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
 
     total = topics[camera].count if camera is not None else 0
     size = next((size_of(shot) for _, shot in shots([total // 2])), None) if camera is not None else None
-    yield Made("facts", {"seconds": round(seconds, 1), "topics": _told(topics, seconds), "pictures": total, "resolution": size})
+    yield Made("facts", {"seconds": round(seconds, 1), "topics": _listed(topics, seconds), "pictures": total, "resolution": size})
     if camera is not None and layer.pictures:
         speed = total / seconds if seconds else PER_SECOND
         yield from _pictures(total, max(1, round(speed / PER_SECOND)), shots, out, speed)
@@ -91,7 +91,7 @@ def _summary(path: Path) -> tuple[Statistics, list[tuple[Channel, str]]]:
     return summary.statistics, [(channel, names.get(channel.schema_id, "")) for channel in summary.channels.values()]
 
 
-def _told(topics: dict[str, _Topic], seconds: float) -> list[dict[str, Any]]:
+def _listed(topics: dict[str, _Topic], seconds: float) -> list[dict[str, Any]]:
     most = sorted(topics.items(), key=lambda pair: (-pair[1].count, pair[0]))[:MOST_TOPICS]
     return [
         {

@@ -1,7 +1,7 @@
 """The third caged task: what may be looked at before buying, made of the tiles that were verified.
 
 It sees tiles and their records, never the upload, and runs apart from the conversion: whatever breaks here, the upload stands. A layer
-whose preview cannot be made is told with the reason, and the others go on.
+whose preview cannot be made is reported with the reason, and the others go on.
 """
 
 from __future__ import annotations

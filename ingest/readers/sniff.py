@@ -1,7 +1,4 @@
-"""What a source is: by its first bytes, then by its names. Opens nothing, runs no library.
-
-The names of a folder or of a zip decide only *which* reader looks; a file's own bytes always win over its name.
-"""
+"""What a source is: by its first bytes, then by its names (`ingest.formats`), and what it is when it is not read here."""
 
 from __future__ import annotations
 
@@ -9,23 +6,10 @@ import re
 import zipfile
 from pathlib import PurePosixPath
 
-from ingest.formats import SUPPORTED, format_of_names, is_junk, is_opensidewalks
+from ingest import formats
+from ingest.formats import SUPPORTED, ZIP, format_of_names, is_junk
 from ingest.reader import Source
 from mapex.errors import Invalid
-
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"LASF", "las"),
-    (b"\x89MCAP0\r\n", "mcap"),
-    (b"SQLite format 3\x00", "geopackage"),
-    (b"fgb\x03", "flatgeobuf"),
-    (b"PAR1", "geoparquet"),
-    (b"\x00\x00\x27\x0a", "shapefile"),
-    (b"ply\n", "ply"),
-    (b"ply\r", "ply"),
-    (b"\xff\xd8\xff", "photos"),
-)
-
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"#ROSBAG V2.0", "a ROS 1 bag"),
@@ -74,20 +58,20 @@ def format_of(source: Source) -> str:
     if source.size == 0:
         raise Invalid("format.empty", f"{source.name} is empty (0 bytes). Upload it again.", file=source.name)
     head = source.head(65536)
-    return _format_of_zip(source) if head.startswith(_ZIP) else format_of_bytes(head, source.name)
+    return _format_of_zip(source) if head.startswith(ZIP) else format_of_bytes(head, source.name)
 
 
 def format_of_bytes(head: bytes, name: str) -> str:
     """As `format_of`, for the first bytes (64 KiB are enough) of a file called `name`."""
-    for magic, found in _MAGIC:
-        if head.startswith(magic):
-            return found
+    found = formats.format_of_magic(head)
+    if found is not None:
+        return found
     for magic, what in _FOREIGN:
         if head.startswith(magic):
             raise _unsupported(name, what)
     if head[4:8] == b"ftyp":
         raise _unsupported(name, "an MP4 video")
-    if head.startswith(_ZIP):
+    if head.startswith(ZIP):
         raise _unsupported(name, "a zip archive inside another one")
     return _format_of_text(head, name)
 
@@ -98,40 +82,39 @@ def _format_of_text(head: bytes, name: str) -> str:
         return _format_of_xml(text, name)
     if text.startswith(("{", "[", "\x1e")):
         return _format_of_json(text, name)
-    if re.match(r"(#[^\n]*\n)*\s*VERSION\s+0?\.\d", text) or text.startswith("# .PCD"):
-        return "pcd"
+    found = formats.format_of_text(text)
+    if found is not None:
+        return found
     raise _unknown(head, name)
 
 
 def _format_of_xml(text: str, name: str) -> str:
     root = re.search(r"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)", re.sub(r"<\?.*?\?>|<!--.*?-->", "", text, flags=re.DOTALL))
-    found = root.group(1) if root else ""
-    if found == "osm":
-        return "lanelet2"
-    raise _unsupported(name, _XML_ROOTS.get(found, f"an XML document <{found}>" if found else "an XML document"))
+    element = root.group(1) if root else ""
+    found = formats.format_of_xml(element)
+    if found is not None:
+        return found
+    raise _unsupported(name, _XML_ROOTS.get(element, f"an XML document <{element}>" if element else "an XML document"))
 
 
 def _format_of_json(text: str, name: str) -> str:
     if "gdal_streamed_alg" in text or "gdalg" in text[:200]:
         raise _unsupported(name, "a GDALG pipeline, which only points at other files")
-    if is_opensidewalks(name) or "opensidewalks" in text[:2000].lower():
-        return "opensidewalks"
-    if re.search(r'"type"\s*:\s*"(FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon))"', text):
-        return "geojson"
-    if name.lower().endswith((".geojson", ".geojsonl", ".geojsons")):
-        return "geojson"  # a long header may come first; the reader says so when it is none
+    found = formats.format_of_json(text, name)
+    if found is not None:
+        return found
     raise _unsupported(name, "JSON text, but not GeoJSON")
 
 
 def _format_of_zip(source: Source) -> str:
-    """By the names in the archive; the bodies are looked at only when it is unpacked (`ingest.conversion.grouping.unpack`)."""
+    """By the names in the archive; the bodies are looked at only when it is unpacked (`ingest.tasks.unpack`)."""
     try:
         with zipfile.ZipFile(source.path) as archive:
             found = format_of_names(archive.namelist())
     except (zipfile.BadZipFile, NotImplementedError) as why:
         raise Invalid("zip.damaged", f"{source.name} is a damaged zip archive: {why}. Pack it again.", file=source.name) from why
     if found is None:
-        raise _unsupported(source.name, "a zip archive whose names tell no format (it is looked into once it is unpacked)")
+        raise _unsupported(source.name, "a zip archive whose names show no format (it is looked into once it is unpacked)")
     return found
 
 

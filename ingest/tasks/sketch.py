@@ -1,4 +1,4 @@
-"""A small map picture of where a source lies, by numpy and Pillow alone; drawn in the cage, no basemap, nothing loaded.
+"""A small map picture of where a source is, by numpy and Pillow alone; drawn in the cage, no basemap, nothing loaded.
 
 North is up. Features are lines and dots coloured by kind, points are shaded by height, frames are their track.
 """

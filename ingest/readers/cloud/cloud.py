@@ -53,7 +53,7 @@ def misfit(crs: CRS, x: Floats, y: Floats, z: Floats) -> str:
     """Why these coordinates cannot be in `crs`, in a sentence; "" when they can.
 
     Args:
-        crs: the system that is said.
+        crs: the system that is stated.
         x: some finite coordinates, in the file's axis order (east or longitude first).
         y: north or latitude.
         z: height, or the third geocentric axis.
@@ -67,7 +67,7 @@ def misfit(crs: CRS, x: Floats, y: Floats, z: Floats) -> str:
         if _EARTH_M[0] <= distance <= _EARTH_M[1]:
             return ""
         return (
-            f"It is said to be geocentric ({crs.name}), but the points ({where}) lie {distance / 1000:.0f} km from the Earth's centre, "
+            f"The stated system is geocentric ({crs.name}), but the points ({where}) are {distance / 1000:.0f} km from the Earth's centre, "
             f"not 6,357 to 6,378. {_looks_like(mx, my)}"
         ).strip()
     return _no_degrees(crs, mx, my, where) if systems.horizontal(crs).is_geographic else _outside(crs, mx, my, where)
@@ -78,7 +78,7 @@ def _no_degrees(crs: CRS, x: float, y: float, where: str) -> str:
         return ""
     if abs(x) <= 90.0 and abs(y) <= 180.0:
         return f"Latitude and longitude are exchanged: {where} has a latitude beyond 90 degrees."
-    return f"It is said to be degrees ({crs.name}), but the points ({where}) are no degrees. {_looks_like(x, y)}".strip()
+    return f"The stated system is in degrees ({crs.name}), but the points ({where}) are no degrees. {_looks_like(x, y)}".strip()
 
 
 def _looks_like(x: float, y: float) -> str:
@@ -99,19 +99,19 @@ def _outside(crs: CRS, x: float, y: float, where: str) -> str:
         wide = area.west > area.east  # an area across 180 degrees
         return area.south - m <= lat <= area.north + m and (wide or area.west - m <= lon <= area.east + m)
 
-    if area is not None and abs(x) <= 180.0 and abs(y) <= 90.0:  # a local frame has no area of use, and may well lie around zero
-        return f"It is said to be {crs.name}, but the points ({where}) look like degrees."
+    if area is not None and abs(x) <= 180.0 and abs(y) <= 90.0:  # a local frame has no area of use, and may well be around zero
+        return f"The stated system is {crs.name}, but the points ({where}) look like degrees."
     if inside(x, y):
         return ""
     if inside(y, x):
-        return f"East and north are exchanged: {where} lies far outside of {crs.name}, with the axes swapped it does not."
+        return f"East and north are exchanged: {where} is far outside of {crs.name}, with the axes swapped it is not."
     lon, lat = (float(v[0]) for v in lonlat(np.array([x]), np.array([y]), text))
     placed = f"at {lon:.3f}, {lat:.3f}, " if np.isfinite(lon) and np.isfinite(lat) else ""
-    return f"It is said to be {crs.name}, but the points ({where}) would lie {placed}far outside of the area that this system is for."
+    return f"The stated system is {crs.name}, but the points ({where}) would be {placed}far outside of the area that this system is for."
 
 
 def settle(crs: CRS | None, given: Placement, sample: tuple[Floats, Floats, Floats], note: str, file: str) -> tuple[Placed, list[Finding]]:
-    """Where points lie; a system that contradicts the numbers is not used, and says so (`crs.contradicts`)."""
+    """Where points are; a system that contradicts the numbers is not used, and that is reported (`crs.contradicts`)."""
     placed = resolve(crs, given, note=note)
     if placed.crs is None:
         return placed, []
@@ -152,7 +152,7 @@ def local_axes(placed: Placed, file: str) -> list[Finding]:
 
 @dataclass(slots=True)
 class Cloud:
-    """Turns columns of a file into batches and keeps what is to be said at its end: not finite, too coarse, in the wrong place."""
+    """Turns columns of a file into batches and keeps what is to be reported at its end: not finite, too coarse, in the wrong place."""
 
     source: Source
     placed: Placed
@@ -186,7 +186,7 @@ class Cloud:
         return Batch(Content.POINTS, LAYER, LayerKind.POINTCLOUD, table, self.placed.crs or "", dict(self.meta))
 
     def findings(self, claimed: int) -> Iterator[Finding]:
-        """What is to be said when all is read; `claimed` is what the head promised."""
+        """What is to be reported when all is read; `claimed` is what the head promised."""
         where = {"file": self.source.name, "layer": LAYER}
         if self.bad:
             text = f"{self.bad} points have no finite coordinates (organised clouds hold such rows where the sensor saw nothing)."
@@ -194,7 +194,7 @@ class Cloud:
             yield warning("points.not_finite", text, fix, count=self.bad, rejected=self.bad, **where)
         if self.read != claimed:
             text = f"The head promises {claimed} points, {self.read} are there."
-            yield error("points.missing", text, "The file was cut, or its head lies: export or upload it again.", **where)
+            yield error("points.missing", text, "The file was cut, or its head is false: export or upload it again.", **where)
         elif not claimed:
             yield error("points.none", "The file holds no points.", "Export it again.", **where)
         if self.read > self.bad:

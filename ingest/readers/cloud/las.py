@@ -47,12 +47,12 @@ class Las:
         with source.path.open("rb") as stream:
             header = read_header(stream)
             sample = _sample(stream, header)
-        said = file_crs(header)
-        placed, found = settle(said.crs, given, sample, said.problem if not given.crs else "", source.name)
+        stated = file_crs(header)
+        placed, found = settle(stated.crs, given, sample, stated.problem if not given.crs else "", source.name)
         found += placement_findings(placed, file=source.name, layer=LAYER) if not found else []
         found += local_axes(placed, source.name)
-        low, high, lies = _box(header, sample)
-        found += [*_about_counts(header, source.name), *_about_fields(header, source.name), *lies(source.name)]
+        low, high = _box(header, sample)
+        found += [*_about_counts(header, source.name), *_about_fields(header, source.name), *_about_box(header, sample, source.name)]
         found += _about_units(header, placed, source.name)
         details = {
             "version": f"{header.version[0]}.{header.version[1]}",
@@ -60,8 +60,8 @@ class Las:
             "compressed": str(header.compressed),
             "scales": " ".join(map(repr, header.scales)),
             "offsets": " ".join(map(repr, header.offsets)),
-            "height_unit": said.height_unit,
-            "file_crs": said.crs.name if said.crs is not None else "",
+            "height_unit": stated.height_unit,
+            "file_crs": stated.crs.name if stated.crs is not None else "",
             "box_in_file": " ".join(repr(float(v)) for v in (*low, *high)),
         }
         return Survey(self.format, (LAYER,), header.count, placed, box(placed.crs, low, high), tuple(found), details)
@@ -111,7 +111,7 @@ def _streamed_sample(stream: BinaryIO, header: Header, packing: Packing) -> tupl
     try:
         records = next(packing.stream(stream, header, min(_SAMPLE, header.count)), None)
     except InvalidContent:
-        records = None  # `read` says what is wrong, and how much could be read
+        records = None  # `read` reports what is wrong, and how much could be read
     return _coordinates(b"" if records is None else records[:, :12].tobytes(), header)
 
 
@@ -120,37 +120,35 @@ def _coordinates(body: bytes, header: Header) -> tuple[Floats, Floats, Floats]:
     return xyz[:, 0], xyz[:, 1], xyz[:, 2]
 
 
-class _Lies:
-    """Nothing, or the finding that the header's box does not hold its points."""
-
-    def __init__(self, value: str = "") -> None:
-        self.value = value
-
-    def __call__(self, file: str) -> list[Finding]:
-        if not self.value:
-            return []
-        text = "The box in the header does not hold the points of the file."
-        return [warning("las.box", text, "Nothing to do: tiles get a box that was measured.", file=file, layer=LAYER, value=self.value)]
+def _box(header: Header, sample: tuple[Floats, Floats, Floats]) -> tuple[Floats, Floats]:
+    """Least and greatest x, y, z: the header's, unless the sample shows that it is false."""
+    if _holds(header, sample):
+        return np.array(header.mins), np.array(header.maxs)
+    return np.array([v.min() for v in sample]), np.array([v.max() for v in sample])
 
 
-def _box(header: Header, sample: tuple[Floats, Floats, Floats]) -> tuple[Floats, Floats, _Lies]:
-    """Least and greatest x, y, z: the header's, unless the sample shows that it lies."""
-    low, high = np.array(header.mins), np.array(header.maxs)
+def _holds(header: Header, sample: tuple[Floats, Floats, Floats]) -> bool:
+    """Whether the box in the header holds the points of the sample (true where there is none)."""
     if not len(sample[0]):
-        return low, high, _Lies()
+        return True
+    low, high, slack = np.array(header.mins), np.array(header.maxs), 2 * np.abs(np.array(header.scales))
     seen_low, seen_high = np.array([v.min() for v in sample]), np.array([v.max() for v in sample])
-    slack = 2 * np.abs(np.array(header.scales))
-    holds = np.isfinite(low).all() and np.isfinite(high).all() and (low - slack <= seen_low).all() and (seen_high <= high + slack).all()
-    if holds:
-        return low, high, _Lies()
-    return seen_low, seen_high, _Lies(" ".join(f"{v:g}" for v in (*low, *high)))
+    return bool(np.isfinite([low, high]).all() and (low - slack <= seen_low).all() and (seen_high <= high + slack).all())
+
+
+def _about_box(header: Header, sample: tuple[Floats, Floats, Floats], file: str) -> list[Finding]:
+    if _holds(header, sample):
+        return []
+    text = "The box in the header does not hold the points of the file."
+    value = " ".join(f"{v:g}" for v in (*header.mins, *header.maxs))
+    return [warning("las.box", text, "Nothing to do: tiles get a box that was measured.", file=file, layer=LAYER, value=value)]
 
 
 def _about_counts(header: Header, file: str) -> list[Finding]:
     where = {"file": file, "layer": LAYER}
     room = header.room
     if room is not None and room > header.count:
-        text = f"The header says {header.count} points; the file has room for {room}."
+        text = f"The header states {header.count} points; the file has room for {room}."
         return [error("las.count", text, "Export it again, with a header that is right.", value=str(header.count), **where)]
     if not header.count:
         return [error("points.none", "The file holds no points.", "Export it again.", **where)]
@@ -164,12 +162,12 @@ def _about_counts(header: Header, file: str) -> list[Finding]:
 def _about_fields(header: Header, file: str) -> list[Finding]:
     if header.point_format in _WITHOUT_TIME or header.encoding & 1:
         return []
-    text = "GPS time in this file is counted within a week: it says no date (or the header does not say otherwise)."
-    return [info("las.week_time", text, "Say the date in the description of the data set.", file=file, layer=LAYER)]
+    text = "GPS time in this file is counted within a week: it states no date (or the header does not state otherwise)."
+    return [info("las.week_time", text, "Give the date in the description of the data set.", file=file, layer=LAYER)]
 
 
 def _about_units(header: Header, placed: Placed, file: str) -> list[Finding]:
-    """Feet, where they are said; heights whose unit nobody says, where the map is in feet."""
+    """Feet, where they are stated; heights whose unit nobody states, where the map is in feet."""
     from ingest.placing.systems import horizontal, parsed
 
     if placed.crs is None:

@@ -1,6 +1,6 @@
 """PCD, the point cloud format of PCL: ascii, binary and binary_compressed, all fields whatever they are called.
 
-A PCD says neither where nor when. Source: "The PCD (Point Cloud Data) file format", PCL documentation.
+A PCD states neither where nor when. Source: "The PCD (Point Cloud Data) file format", PCL documentation.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _AXES = frozenset("xyz")
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """What the head of a PCD says. `record` is the dtype of a point, x, y, z in lower case, other names as they are; `data` the form."""
+class PcdHead:
+    """What the head of a PCD states. `record` is the dtype of a point, x, y, z in lower case, other names as they are; `data` the form."""
 
     record: np.dtype[np.void]
     points: int
@@ -81,7 +81,7 @@ class Pcd:
         found += placement_findings(placed, file=source.name, layer=LAYER) if not found else []
         found += local_axes(placed, source.name)
         if head.width * head.height != head.points:
-            text = f"The head says {head.points} points and {head.width} x {head.height}, which is {head.width * head.height}."
+            text = f"The head states {head.points} points and {head.width} x {head.height}, which is {head.width * head.height}."
             found.append(error("points.missing", text, "Export it again.", file=source.name, layer=LAYER))
         low, high = (np.array([f(v) if len(v) else np.nan for v in sample]) for f in (np.min, np.max))
         details = {"data": head.data, "fields": " ".join(head.kinds), "viewpoint": " ".join(map(repr, head.viewpoint))}
@@ -104,7 +104,7 @@ class Pcd:
             yield from cloud.findings(head.points)
 
 
-def _meta(head: Head, placed: Placed) -> dict[str, str]:
+def _meta(head: PcdHead, placed: Placed) -> dict[str, str]:
     meta = {"format": "pcd", COORDINATES: "float32" if head.float32 else "float64"}
     if list(head.viewpoint) != _DEFAULT_VIEW:
         meta["viewpoint"] = " ".join(map(repr, head.viewpoint))
@@ -113,7 +113,7 @@ def _meta(head: Head, placed: Placed) -> dict[str, str]:
     return meta
 
 
-def read_head(stream: BinaryIO) -> Head:
+def read_head(stream: BinaryIO) -> PcdHead:
     """The head of the PCD in `stream`.
 
     Raises: InvalidContent: `pcd.head`: a line is missing, has another length than FIELDS, or a number that cannot be.
@@ -136,7 +136,7 @@ def read_head(stream: BinaryIO) -> Head:
     width, height = _number(words, "WIDTH", None), _number(words, "HEIGHT", 1)
     points = _number(words, "POINTS", width * height)
     view = tuple(_floats(words.get("VIEWPOINT", [])) or _DEFAULT_VIEW)
-    return Head(record, points, width, height, data, end.end(), view)
+    return PcdHead(record, points, width, height, data, end.end(), view)
 
 
 def _record(names: list[str], words: dict[str, list[str]]) -> np.dtype[np.void]:
@@ -180,12 +180,12 @@ def _floats(texts: list[str]) -> list[float]:
         return []
 
 
-def _columns(stream: BinaryIO, head: Head, source: Source) -> Iterator[Columns]:
+def _columns(stream: BinaryIO, head: PcdHead, source: Source) -> Iterator[Columns]:
     room = source.size - head.offset
     yield from {"ascii": _ascii, "binary": _binary, "binary_compressed": _compressed}[head.data](stream, head, room)
 
 
-def _binary(stream: BinaryIO, head: Head, room: int) -> Iterator[Columns]:
+def _binary(stream: BinaryIO, head: PcdHead, room: int) -> Iterator[Columns]:
     left = min(head.points, room // head.record.itemsize)
     stream.seek(head.offset)
     while left:
@@ -194,7 +194,7 @@ def _binary(stream: BinaryIO, head: Head, room: int) -> Iterator[Columns]:
         left -= n
 
 
-def _compressed(stream: BinaryIO, head: Head, room: int) -> Iterator[Columns]:
+def _compressed(stream: BinaryIO, head: PcdHead, room: int) -> Iterator[Columns]:
     stream.seek(head.offset)
     sizes = stream.read(8)
     packed, unpacked = struct.unpack("<II", sizes) if len(sizes) == 8 else (0, 0)
@@ -215,18 +215,18 @@ def _compressed(stream: BinaryIO, head: Head, room: int) -> Iterator[Columns]:
     yield {name: columns[name] for name in head.kinds}
 
 
-def _ascii(stream: BinaryIO, head: Head, room: int) -> Iterator[Columns]:
+def _ascii(stream: BinaryIO, head: PcdHead, room: int) -> Iterator[Columns]:
     del room
     for lines in lines_of(stream, head.offset, head.points):
         yield _named(table_of(lines, head.record), head)
 
 
-def _named(rows: NDArray[np.void], head: Head) -> Columns:
+def _named(rows: NDArray[np.void], head: PcdHead) -> Columns:
     return {name: rows[name] for name in head.kinds}
 
 
-def _sample(stream: BinaryIO, head: Head, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Finite coordinates of the first points; none where they are compressed or cannot be read (`read` says why)."""
+def _sample(stream: BinaryIO, head: PcdHead, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Finite coordinates of the first points; none where they are compressed or cannot be read (`read` reports why)."""
     none = np.empty(0)
     if head.data == "binary_compressed" or not head.points:
         return none, none, none

@@ -1,6 +1,6 @@
 """PLY: the vertices, with every property; ascii and binary of both byte orders.
 
-A PLY says neither where nor when. Source: G. Turk, "The PLY Polygon File Format" (1994).
+A PLY states neither where nor when. Source: G. Turk, "The PLY Polygon File Format" (1994).
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _ORDERS = {"ascii": "<", "binary_little_endian": "<", "binary_big_endian": ">"}
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """What the head of a PLY says: `record` is a vertex, `skip` what lies before the vertices (bytes, or lines in ascii)."""
+class PlyHead:
+    """What the head of a PLY states: `record` is a vertex, `skip` what comes before the vertices (bytes, or lines in ascii)."""
 
     form: str
     record: np.dtype[np.void]
@@ -116,7 +116,7 @@ class _Element:
     lists: bool = False
 
 
-def read_head(stream: BinaryIO) -> Head:
+def read_head(stream: BinaryIO) -> PlyHead:
     """The head of the PLY in `stream`.
 
     Raises: InvalidContent: `ply.head`: not complete, no vertices with x, y and z, or a list where only numbers can be.
@@ -149,7 +149,7 @@ def read_head(stream: BinaryIO) -> Head:
     return _head_of(form, elements, comments, end.end())
 
 
-def _head_of(form: str, elements: list[_Element], comments: list[str], offset: int) -> Head:
+def _head_of(form: str, elements: list[_Element], comments: list[str], offset: int) -> PlyHead:
     index = next((i for i, element in enumerate(elements) if element.name == "vertex"), None)
     if index is None:
         raise InvalidContent("The head names no element 'vertex'.", code="ply.head")
@@ -170,10 +170,10 @@ def _head_of(form: str, elements: list[_Element], comments: list[str], offset: i
 
     skip = sum(element.count * (1 if form == "ascii" else record_of(element).itemsize) for element in before)
     others = tuple((element.name, element.count) for element in elements if element is not vertex)
-    return Head(form, record_of(vertex), vertex.count, offset, skip, others, tuple(comments))
+    return PlyHead(form, record_of(vertex), vertex.count, offset, skip, others, tuple(comments))
 
 
-def _columns(stream: BinaryIO, head: Head, source: Source) -> Iterator[Columns]:
+def _columns(stream: BinaryIO, head: PlyHead, source: Source) -> Iterator[Columns]:
     if head.form == "ascii":
         yield from _ascii(stream, head, head.points)
         return
@@ -181,7 +181,7 @@ def _columns(stream: BinaryIO, head: Head, source: Source) -> Iterator[Columns]:
     yield from _binary(stream, head, min(head.points, max(0, room) // head.record.itemsize))
 
 
-def _binary(stream: BinaryIO, head: Head, left: int) -> Iterator[Columns]:
+def _binary(stream: BinaryIO, head: PlyHead, left: int) -> Iterator[Columns]:
     stream.seek(head.offset + head.skip)
     while left:
         n = min(left, ROWS)
@@ -190,7 +190,7 @@ def _binary(stream: BinaryIO, head: Head, left: int) -> Iterator[Columns]:
         left -= n
 
 
-def _ascii(stream: BinaryIO, head: Head, left: int) -> Iterator[Columns]:
+def _ascii(stream: BinaryIO, head: PlyHead, left: int) -> Iterator[Columns]:
     skip = head.skip
     for lines in lines_of(stream, head.offset, head.skip + left):
         some, skip = lines[skip:], max(0, skip - len(lines))
@@ -199,8 +199,8 @@ def _ascii(stream: BinaryIO, head: Head, left: int) -> Iterator[Columns]:
             yield {name: rows[name] for name in head.kinds}
 
 
-def _sample(stream: BinaryIO, head: Head, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Finite coordinates of the first vertices; none where they cannot be read (`read` says why)."""
+def _sample(stream: BinaryIO, head: PlyHead, size: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Finite coordinates of the first vertices; none where they cannot be read (`read` reports why)."""
     room = max(0, size - head.offset - head.skip) // head.record.itemsize
     try:
         columns = next(

@@ -1,4 +1,4 @@
-"""Lanelet2 maps (.osm): plain, Autoware's flavour, and plain OpenStreetMap files, said which.
+"""Lanelet2 maps (.osm): plain, Autoware's flavour, and plain OpenStreetMap files; its flavour is reported.
 
 Every node, way and relation is a feature, with its tags as properties and the rest under "@source"; coordinates are the exact numbers of
 the text (pyosmium and GDAL round to 1e-7 degree, up to 5 mm). Two passes: `lanelet2_index`, then the elements.
@@ -39,7 +39,7 @@ _SURVEYED = 300_000
 
 
 @dataclass(slots=True)
-class Head:
+class OsmHead:
     """What the first elements of a file show."""
 
     elements: int = 0
@@ -99,12 +99,12 @@ class Lanelet2:
         local = placed.crs is not None and placed.crs != WGS84
         first = Document(source.path, source.name)
         index = build(first, local=local)
-        yield from _said(index, first, source.name)
-        yield from _Maker(index, placed.crs or "", source.name, _meta(first)).through(Document(source.path, source.name))
+        yield from _about_index(index, first, source.name)
+        yield from _Maker(index, placed.crs or "", source.name, _meta(first)).run(Document(source.path, source.name))
 
 
-def _head(document: Document) -> Head:
-    head = Head()
+def _head(document: Document) -> OsmHead:
+    head = OsmHead()
     for element in document.elements():
         head.elements += 1
         if element.kind == "node":
@@ -125,7 +125,7 @@ def _head(document: Document) -> Head:
     return head
 
 
-def _placed(head: Head, given: Placement) -> Placed:
+def _placed(head: OsmHead, given: Placement) -> Placed:
     if head.with_degrees:
         spoken = replace(given, crs=None, origin=None)
         note = ""
@@ -138,7 +138,7 @@ def _placed(head: Head, given: Placement) -> Placed:
         note = "The nodes have no latitude and longitude; they were placed by local_x, local_y and the 100-km square of mgrs_code."
         return resolve.resolve(None, given, assumed=WGS84, note=note)
     return resolve.resolve(
-        None, given, note="The nodes have no latitude and longitude, and no mgrs_code says in which square local_x and local_y lie."
+        None, given, note="The nodes have no latitude and longitude, and no mgrs_code states in which square local_x and local_y are."
     )
 
 
@@ -147,7 +147,7 @@ def _meta(document: Document) -> dict[str, str]:
     return {"osm": json.dumps({"attributes": document.root, "others": others[:50]}, ensure_ascii=False)}
 
 
-def _said(index: Index, document: Document, file: str) -> Iterator[Finding]:
+def _about_index(index: Index, document: Document, file: str) -> Iterator[Finding]:
     where = {"file": file, "layer": "hdmap"}
     if document.broken:
         text = f"{file} ends early or is not well-formed XML ({document.broken}); what came before was kept."
@@ -163,7 +163,7 @@ def _said(index: Index, document: Document, file: str) -> Iterator[Finding]:
         )
     if index.disagree[0]:
         text = (
-            f"{index.disagree[0]} nodes lie up to {index.disagree[1]:.2f} m from their local_x, local_y; latitude and longitude were used."
+            f"{index.disagree[0]} nodes are up to {index.disagree[1]:.2f} m from their local_x, local_y; latitude and longitude were used."
         )
         yield warning("mgrs.disagrees", text, "Export the map again so that both agree.", count=index.disagree[0], **where)
     if index.lost:
@@ -190,34 +190,34 @@ class _Maker:
         self._found: list[Finding] = []
         self._odd: set[tuple[str, str]] = set()
 
-    def through(self, document: Document) -> Iterator[Batch | Finding]:
+    def run(self, document: Document) -> Iterator[Batch | Finding]:
         for element in document.elements():
             rows = self._rows[element.kind]
             kind, near = kind_of(element.kind, element.tags)
             if near:
-                self._say_odd(element, near)
+                self._note_odd(element, near)
             if _is_deleted(element):
                 kind = Kind.OTHER
                 text = f"{element.id} is marked as deleted; it is kept as it is, as kind 'other'."
                 self._found.append(info("element.deleted", text, "Remove it from the file.", **self._where(element)))
             geometry, measure, extra = self._relation(element, kind) if element.kind == "relation" else (None, None, {})
             rows.append((element, geometry, measure, kind, extra))
-            yield from self._told()
+            yield from self._taken()
             if len(rows) >= BATCH:
                 yield self._batch(element.kind)
         for kind_ in ("node", "way", "relation"):
             if self._rows[kind_]:
                 yield self._batch(kind_)
-            yield from self._told()
+            yield from self._taken()
 
-    def _told(self) -> list[Finding]:
+    def _taken(self) -> list[Finding]:
         found, self._found = self._found, []
         return found
 
     def _where(self, element: Element) -> dict[str, Any]:
         return {"file": self.file, "layer": "hdmap", "feature": element.id}
 
-    def _say_odd(self, element: Element, near: str) -> None:
+    def _note_odd(self, element: Element, near: str) -> None:
         word = element.tags.get("subtype" if element.kind == "relation" else "type", "")
         if (element.kind, word) in self._odd:
             return
@@ -368,7 +368,7 @@ class _Maker:
         return made
 
     def _borrowed(self, element: Element) -> tuple[bytes | None, str]:
-        """The geometry of what a relation without its own shape refers to, so that it lies where it acts; and whose it is."""
+        """The geometry of what a relation without its own shape refers to, so that it is where it acts; and whose it is."""
         order = {"refers": 0, "ref_line": 1}
         members = sorted(element.members, key=lambda m: (m[0] == "relation", order.get(m[2], 2)))
         for what, ref, _ in members:

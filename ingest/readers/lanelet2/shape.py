@@ -14,14 +14,14 @@ Floats = NDArray[np.float64]
 def aligned(left: Floats, right: Floats) -> tuple[Floats, Floats]:
     """The two bounds of a lanelet running the same way, so that `left` has the lane on its right hand.
 
-    Ways are stored in any direction; as the lanelet2 library does, the ends that lie together decide, then the side.
+    Ways are stored in any direction; as the lanelet2 library does, the ends that are together decide, then the side.
     """
     same = _gap(left[0], right[0]) + _gap(left[-1], right[-1])
     crossed = _gap(left[0], right[-1]) + _gap(left[-1], right[0])
     if crossed < same:
         right = right[::-1]
     ring = np.concatenate([left[:, :2], right[::-1, :2]])
-    if _signed_area(ring) > 0:  # left forward and right back run anticlockwise: the lane lies on the left hand
+    if _signed_area(ring) > 0:  # left forward and right back run anticlockwise: the lane is on the left hand
         return left[::-1], right[::-1]
     return left, right
 

@@ -65,7 +65,7 @@ class Mcap:
         if _has_fix(source):
             placed = Placed("EPSG:4326", Known.FILE, height, height_source)
         elif given.origin is not None:
-            note = "No position is recorded; all of it was put where the uploader said."
+            note = "No position is recorded; all of it was put where the uploader placed it."
             placed = Placed("EPSG:4326", Known.GIVEN, height, Known.GIVEN, given.origin, note)
         else:
             placed = Placed(None, Known.NONE)
@@ -100,7 +100,7 @@ def _recordings(source: Source) -> list[Path]:
 
 
 def _others(source: Source) -> list[Path]:
-    """What lies beside the recordings (rosbag2's metadata.yaml)."""
+    """What is beside the recordings (rosbag2's metadata.yaml)."""
     return [path for path in source.files if not _begins(path, MAGIC)]
 
 
@@ -166,7 +166,7 @@ class _Inventory:
     unusable: int = 0
     messages: int = 0
     first_ns: int | None = None
-    heard: set[int] = field(default_factory=set)
+    with_messages: set[int] = field(default_factory=set)
     pictures: Counter[str] = field(default_factory=Counter)
     _found: list[Finding] = field(default_factory=list)
 
@@ -214,7 +214,7 @@ class _Inventory:
 
     def _message(self, message: Message, channel: _Known) -> None:
         self._time(message.log_time)
-        self.heard.add(channel.number)
+        self.with_messages.add(channel.number)
         if ros_types.is_picture(channel.schema):
             self.pictures[channel.topic] += 1
         if channel.is_fix:
@@ -268,7 +268,7 @@ class _Inventory:
                 "library": header.library,
                 "channels": [json.loads(key) for key in self.channels],
                 "metadata": self.metadata,
-                "silent": sorted(set(range(len(self.channels))) - self.heard),
+                "silent": sorted(set(range(len(self.channels))) - self.with_messages),
             },
             ensure_ascii=False,
         )
@@ -311,7 +311,7 @@ class _Rows:
                     yield self._batch()
 
     def of_others(self, paths: Sequence[Path], root: Path) -> Iterator[Batch]:
-        """What lies beside the recordings goes along as an attachment, at the time of the first message."""
+        """What is beside the recordings goes along as an attachment, at the time of the first message."""
         for path in paths:
             name = path.relative_to(root).as_posix() if path != root else path.name
             kind = "application/yaml" if path.suffix in (".yaml", ".yml") else "application/octet-stream"

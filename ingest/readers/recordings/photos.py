@@ -56,7 +56,7 @@ class Photos:
         if seen:
             placed = Placed("EPSG:4326", Known.FILE, height, height_source, given.origin, "EXIF heights count from the sea by definition.")
         elif given.origin is not None:
-            note = "No photo says where it was taken; all were put where the uploader said."
+            note = "No photo states where it was taken; all were put where the uploader placed them."
             placed = Placed("EPSG:4326", Known.GIVEN, height, height_source, given.origin, note)
         else:
             placed = Placed(None, Known.NONE)
@@ -86,7 +86,7 @@ class Photos:
             lon, lat, h = found.lon, found.lat, found.h
             if lon is None and placed.origin is not None:
                 lon, lat, h = placed.origin
-                yield info("photo.put", f"{name} does not say where it was taken; it was put where the uploader said.", **where)
+                yield info("photo.put", f"{name} does not state where it was taken; it was put where the uploader placed it.", **where)
             nowhere = float("nan")
             at = (nowhere, nowhere) if lon is None else (lon, lat)
             rows.append((found.t_ns or 0, *at, h, "", number, name, len(body), body))

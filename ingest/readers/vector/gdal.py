@@ -1,7 +1,7 @@
 """Vector files through GDAL (GeoPackage, Shapefile, FlatGeobuf), each with its own driver and never another.
 
 GDAL opens whatever it recognises: a text file called `map.gpkg` once returned the password file. So the first bytes are
-checked before GDAL sees a file, the driver that opened it is checked after, and rows are counted, since a lying header gives none.
+checked before GDAL sees a file, the driver that opened it is checked after, and rows are counted, since a false header gives none.
 """
 
 from __future__ import annotations
@@ -24,22 +24,19 @@ from ingest.placing import move, resolve
 from ingest.placing.systems import crs_from
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import shape_text
-from ingest.readers.vector.geojson import GeoJson
-from ingest.readers.vector.geoparquet import GeoParquet, counted
+from ingest.readers.vector.geoparquet import counted
 from ingest.readers.vector.kinds import is_ngii
-from ingest.readers.vector.layer import BATCH_ROWS, Layer
+from ingest.readers.vector.layer import BATCH_ROWS, LayerRows
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
 
-__all__ = ["FlatGeobuf", "GeoJson", "GeoPackage", "GeoParquet", "Shapefile"]
-
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One layer of a source as GDAL opens it. `rows` is what is claimed (by our own count where we have one), `crs` the file's words."""
+class GdalLayer:
+    """One layer of a source as GDAL opens it. `rows` is what is claimed (by our own count where we have one), `crs` as the file states it."""
 
     path: Path
     table: str | None
@@ -52,7 +49,7 @@ class Part:
     found: tuple[Finding, ...] = ()
 
 
-class _Gdal:
+class GdalReader:
     """What the three formats share; each says which parts a source has."""
 
     format = ""
@@ -61,7 +58,7 @@ class _Gdal:
     kind = LayerKind.HDMAP
     content = Content.FEATURES
 
-    def parts(self, source: Source) -> list[Part]:
+    def parts(self, source: Source) -> list[GdalLayer]:
         """The layers of a source, checked and in order."""
         raise NotImplementedError
 
@@ -70,7 +67,7 @@ class _Gdal:
         return None
 
     def survey(self, source: Source, given: Placement) -> Survey:
-        """What headers and schemas say."""
+        """What headers and schemas state."""
         parts = self.parts(source)
         spoken = next((part.crs for part in parts if part.crs), None)
         placed = resolve.resolve(spoken, given, height=self.height(source))
@@ -78,7 +75,7 @@ class _Gdal:
         found += resolve.findings(placed, file=source.name)
         names = sorted({part.crs for part in parts if part.crs})
         if len(names) > 1 and not given.crs:
-            text = f"The layers lie in {len(names)} coordinate systems ({', '.join(n[:24] for n in names)}); each was placed by its own."
+            text = f"The layers are in {len(names)} coordinate systems ({', '.join(n[:24] for n in names)}); each was placed by its own."
             found.append(warning("crs.several", text, "Nothing to do if the box is right.", file=source.name))
         boxes = [b for part in parts if (b := move.box_of(part.box, self._crs(part, placed))) is not None]
         claimed = sum(part.rows or 0 for part in parts)
@@ -89,27 +86,27 @@ class _Gdal:
         parts = self.parts(source)
         for part in parts:
             crs = self._crs(part, placed) or ""
-            layer = Layer(part.name, crs, source.name, alone=len(parts) == 1)
+            layer = LayerRows(part.name, crs, source.name, alone=len(parts) == 1)
             if not crs and placed.crs_source is not Known.NONE:
-                text = f"Nothing says in which coordinate system the layer {part.name} lies; its features are unplaced."
+                text = f"Nothing states in which coordinate system the layer {part.name} is; its features are unplaced."
                 yield error("crs.none", text, "Give --crs EPSG:n.", file=source.name, layer=self.layer, value=part.name)
             yield from _rows(part, layer)
             yield from counted(layer, part.rows)
-            yield from layer.said()
+            yield from layer.findings()
 
-    def _crs(self, part: Part, placed: Placed) -> str | None:
+    def _crs(self, part: GdalLayer, placed: Placed) -> str | None:
         if placed.crs_source is Known.GIVEN:
             return placed.crs
         return resolve.resolve(part.crs, Placement()).crs
 
 
-class GeoPackage(_Gdal):
+class GeoPackage(GdalReader):
     """GeoPackage: every table of features or attributes that gpkg_contents names. The primary key stays among the properties."""
 
     format = "geopackage"
     driver = "GPKG"
 
-    def parts(self, source: Source) -> list[Part]:
+    def parts(self, source: Source) -> list[GdalLayer]:
         """One part a table."""
         tables = gpkg_checks.tables(source.path, source.name)
         if not tables:
@@ -117,32 +114,34 @@ class GeoPackage(_Gdal):
         parts = []
         for table in tables:
             about = _info(source.path, self.driver, source.name, layer=table.name)
-            parts.append(Part(source.path, table.name, table.name, table.rows, _said(about), _box(about), fid=str(about["fid_column"])))
+            parts.append(
+                GdalLayer(source.path, table.name, table.name, table.rows, _stated_crs(about), _box(about), fid=str(about["fid_column"]))
+            )
         return parts
 
 
-class FlatGeobuf(_Gdal):
+class FlatGeobuf(GdalReader):
     """FlatGeobuf: one layer. Its header counts for nothing until the rows were read."""
 
     format = "flatgeobuf"
     driver = "FlatGeobuf"
 
-    def parts(self, source: Source) -> list[Part]:
+    def parts(self, source: Source) -> list[GdalLayer]:
         """The one layer."""
         if not source.head(8).startswith(b"fgb\x03"):
             raise Invalid("format.unknown", f"{source.name} does not begin like a FlatGeobuf file.", file=source.name)
         about = _info(source.path, self.driver, source.name)
         rows = int(about["features"]) if about["features"] is not None else None
-        return [Part(source.path, None, Path(source.name).stem, rows, _said(about), _box(about))]
+        return [GdalLayer(source.path, None, Path(source.name).stem, rows, _stated_crs(about), _box(about))]
 
 
-class Shapefile(_Gdal):
-    """Shapefiles: one, or all in a folder. Missing .shx is rebuilt, missing .dbf and .prj are said, text encoding is decided by bytes."""
+class Shapefile(GdalReader):
+    """Shapefiles: one, or all in a folder. Missing .shx is rebuilt, missing .dbf and .prj are reported, text encoding is decided by bytes."""
 
     format = "shapefile"
     driver = "ESRI Shapefile"
 
-    def parts(self, source: Source) -> list[Part]:
+    def parts(self, source: Source) -> list[GdalLayer]:
         """One part a .shp, in order of their names; layers called alike get their folder in front."""
         shapes = [path for path in source.files if path.suffix.lower() == ".shp"]
         if not shapes:
@@ -157,7 +156,7 @@ class Shapefile(_Gdal):
         if twice:
             text = f"The layers {', '.join(twice[:3])} are there more than once: products of the same map in another CRS or height?"
             found = warning("ngii.products", text, "Upload one product only, else every feature is sold twice.", file=source.name)
-            parts[0] = Part(**{**_fields(parts[0]), "found": (*parts[0].found, found)})
+            parts[0] = GdalLayer(**{**_fields(parts[0]), "found": (*parts[0].found, found)})
         return parts
 
     def height(self, source: Source) -> str | None:
@@ -169,7 +168,7 @@ class Shapefile(_Gdal):
             return None
         return "ellipsoid" if ellipsoidal else "KNGeoid"
 
-    def _part(self, path: Path, name: str, file: str) -> Part:
+    def _part(self, path: Path, name: str, file: str) -> GdalLayer:
         with path.open("rb") as stream:
             head = stream.read(100)
         if len(head) < 100 or not head.startswith(b"\x00\x00\x27\x0a"):
@@ -180,7 +179,7 @@ class Shapefile(_Gdal):
         for ending, means in (
             (".shx", "the index was rebuilt"),
             (".dbf", "its features have no attributes"),
-            (".prj", "it does not say its CRS"),
+            (".prj", "it does not state its CRS"),
         ):
             if ending in missing:
                 text_ = f"{path.name} came without {ending}: {means}."
@@ -192,11 +191,11 @@ class Shapefile(_Gdal):
             found.append(error("file.damaged", text_, "Upload it again.", file=file, value=name))
         with _indexed(path) as shp:
             about = _info(shp, self.driver, file, encoding=text.encoding)
-        return Part(path, None, name, int(about["features"]), _said(about), _box(about), text.encoding, found=tuple(found))
+        return GdalLayer(path, None, name, int(about["features"]), _stated_crs(about), _box(about), text.encoding, found=tuple(found))
 
 
-def _fields(part: Part) -> dict[str, Any]:
-    return {name: getattr(part, name) for name in Part.__slots__}
+def _fields(part: GdalLayer) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in GdalLayer.__slots__}
 
 
 @contextmanager
@@ -220,7 +219,7 @@ def _indexed(shp: Path) -> Iterator[Path]:
 
 
 def _info(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any]:
-    """What GDAL says about a layer, opened by the driver that its bytes call for or not at all."""
+    """What GDAL reports about a layer, opened by the driver that its bytes call for or not at all."""
     import pyogrio
 
     try:
@@ -235,7 +234,7 @@ def _info(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any]:
     return about
 
 
-def _said(about: dict[str, Any]) -> str | None:
+def _stated_crs(about: dict[str, Any]) -> str | None:
     """The CRS text, but not GeoPackage's two codes for "undefined"."""
     text = about.get("crs")
     crs = crs_from(text)
@@ -247,7 +246,7 @@ def _box(about: dict[str, Any]) -> tuple[float, float, float, float] | None:
     return tuple(float(v) for v in bounds) if bounds is not None else None  # type: ignore[return-value]
 
 
-def _rows(part: Part, layer: Layer) -> Iterator[Batch | Finding]:
+def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
     """The rows of one part as batches; a read error ends it with a finding, and keeps what came before."""
     from pyogrio.errors import DataLayerError, DataSourceError
     from pyogrio.raw import open_arrow
@@ -279,7 +278,7 @@ def _next(stream: Any) -> Any:
         return next(stream, None)
 
 
-def _table(table: pa.Table, meta: dict[str, Any], part: Part, layer: Layer) -> Iterator[Batch | Finding]:
+def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
     fid = meta["fid_column"] or "OGC_FID"
     own = set(meta["fields"])
     shape = next((name for name in reversed(table.column_names) if name not in own and name != fid), None)

@@ -42,16 +42,16 @@ class GeoJson:
     def survey(self, source: Source, given: Placement) -> Survey:
         """The collection's members, and the first features: are they degrees at all?"""
         members = {**tail_members(source.path), **head_members(source.path)}
-        said = crs_member(members)
+        stated = crs_member(members)
         box, number = _sample_box(source.path)
         if number == 0:
             raise Invalid("file.no_records", f"{source.name} holds no GeoJSON feature that can be read.", file=source.name)
         degrees = box is None or (max(abs(box[0]), abs(box[2])) <= 360 and max(abs(box[1]), abs(box[3])) <= 360)
-        if said is None and not degrees:
+        if stated is None and not degrees:
             note = f"GeoJSON is in degrees by RFC 7946, but its numbers are not ({box[0]:.1f}, {box[1]:.1f})." if box else ""
             placed = resolve.resolve(None, given, note=note)
         else:
-            placed = resolve.resolve(said or "OGC:CRS84", given)
+            placed = resolve.resolve(stated or "OGC:CRS84", given)
         found = resolve.findings(placed, file=source.name)
         return Survey(self.format, (Path(source.name).stem,), None, placed, None, tuple(found), details=texts_of(members))
 
@@ -61,7 +61,7 @@ class GeoJson:
         meta = texts_of({**tail_members(source.path), **head_members(source.path)})
         rows = Rows(Path(source.name).stem, placed.crs or "", source.name, meta)
         yield from rows.of(stream)
-        yield from rows.said()
+        yield from rows.findings()
 
 
 def crs_member(members: Mapping[str, Any]) -> str | None:
@@ -125,8 +125,8 @@ class Rows:
         if self._ids:
             yield self._batch()
 
-    def said(self) -> Iterator[Finding]:
-        """What is to be said at the end."""
+    def findings(self) -> Iterator[Finding]:
+        """What is to be reported at the end."""
         if self._replaced:
             text = f"{self.name} is not UTF-8 everywhere; wrong letters were replaced."
             yield warning("text.encoding_unknown", text, "Save the file as UTF-8.", **self._where(""))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from ingest.findings import error, info
 from ingest.placing import move, resolve
 from ingest.reader import Placed, Source, Survey
-from ingest.readers.vector.layer import BATCH_ROWS, Layer
+from ingest.readers.vector.layer import BATCH_ROWS, LayerRows
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
@@ -59,7 +59,7 @@ class GeoParquet:
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All rows, in file order."""
         file, columns = _open(source)
-        layer = Layer(Path(source.name).stem, placed.crs or "", source.name)
+        layer = LayerRows(Path(source.name).stem, placed.crs or "", source.name)
         names = [name for name in file.schema_arrow.names if name not in columns.hidden]
         try:
             for record in file.iter_batches(BATCH_ROWS, columns=names):
@@ -71,14 +71,16 @@ class GeoParquet:
             text = f"{source.name} cannot be read beyond row {layer.rows}: {str(why)[:200]}"
             yield error("file.damaged", text, "Export it again; what came before was kept.", file=source.name, layer=self.layer)
         yield from counted(layer, file.metadata.num_rows)
-        yield from layer.said()
+        yield from layer.findings()
 
 
-def counted(layer: Layer, claimed: int | None) -> Iterator[Finding]:
+def counted(layer: LayerRows, claimed: int | None) -> Iterator[Finding]:
     """An error when a file delivers another number of rows than it claims."""
     if claimed is not None and claimed >= 0 and claimed != layer.rows:
         text = f"{layer.name} claims {claimed} features and delivers {layer.rows}."
-        yield error("count.mismatch", text, "The file was cut or its header lies: export it again.", file=layer.file, value=str(claimed))
+        yield error(
+            "count.mismatch", text, "The file was cut or its header is false: export it again.", file=layer.file, value=str(claimed)
+        )
 
 
 def _open(source: Source) -> tuple[pq.ParquetFile, Columns]:
@@ -126,8 +128,10 @@ def _guessed(schema: pa.Schema, name: str) -> Columns:
     found = next((lower[guess] for guess in _GUESSES if guess in lower), None)
     if found is None or not (pa.types.is_binary(schema.field(found).type) or pa.types.is_large_binary(schema.field(found).type)):
         raise Invalid("format.unsupported", f"{name} is Parquet without geometry: no geo metadata and no WKB column.", file=name)
-    said = info("format.assumed", f"{name} has no geo metadata; its column {found!r} is read as WKB.", "Write GeoParquet 1.1.", file=name)
-    return Columns(found, "WKB", None, found=(said,))
+    assumed = info(
+        "format.assumed", f"{name} has no geo metadata; its column {found!r} is read as WKB.", "Write GeoParquet 1.1.", file=name
+    )
+    return Columns(found, "WKB", None, found=(assumed,))
 
 
 def _covering(about: Mapping[str, Any]) -> frozenset[str]:

@@ -194,7 +194,7 @@ def _is_complete(text: str, start: int) -> bool:
 
 
 def _outer(head: str, at: int) -> bool:
-    """Whether position `at` lies directly inside the outermost object."""
+    """Whether position `at` is directly inside the outermost object."""
     depth = 0
     for token in _TOKEN.finditer(head):
         if token.start() >= at:

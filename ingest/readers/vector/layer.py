@@ -33,7 +33,7 @@ def id_column(names: Sequence[str]) -> str | None:
 
 
 @dataclass(slots=True)
-class Layer:
+class LayerRows:
     """One layer (table, file) of a source while it is read.
 
     `alone` = the source has no other layer: numeric ids then stay as they are, else they get the layer's name in front, since each table
@@ -108,8 +108,8 @@ class Layer:
         empty = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(texts), ""), True)
         return pc.if_else(empty, numbered, texts)
 
-    def said(self) -> Iterator[Finding]:
-        """What is to be said when the layer has been read."""
+    def findings(self) -> Iterator[Finding]:
+        """What is to be reported when the layer has been read."""
         where = {"file": self.file, "layer": LAYERS[self.kind or LayerKind.HDMAP], "value": self.name}
         if self.unknown and not vector_kinds.is_ngii(self.name):
             text = f"{self.unknown} of {self.rows} features of {self.name} have no class that we know; they are sold as kind 'other'."

@@ -41,11 +41,11 @@ class OpenSidewalks:
     content = Content.FEATURES
 
     def survey(self, source: Source, given: Placement) -> Survey:
-        """Which parts there are, and what their collections say of themselves."""
+        """Which parts there are, and what their collections state of themselves."""
         parts = parts_of(source)
         members = {name: {**tail_members(path), **head_members(path)} for name, path in parts}
-        said = next((crs for one in members.values() if (crs := crs_member(one))), None)
-        placed = resolve.resolve(said or "OGC:CRS84", given)
+        stated = next((crs for one in members.values() if (crs := crs_member(one))), None)
+        placed = resolve.resolve(stated or "OGC:CRS84", given)
         found = resolve.findings(placed, file=source.name)
         versions = sorted({version for one in members.values() if (version := _version(one))})
         for version in versions:
@@ -76,7 +76,7 @@ class OpenSidewalks:
                 elif name == "edges" and nodes:
                     yield from _dangling(entry, nodes, source.name)
                 yield entry
-            yield from rows.said()
+            yield from rows.findings()
 
 
 def parts_of(source: Source) -> list[tuple[str, Path]]:
@@ -88,7 +88,7 @@ def parts_of(source: Source) -> list[tuple[str, Path]]:
         if match is not None:
             found.append((match.group(1).lower(), path))
     if not found and len(source.files) == 1:
-        found = [(_part_by_content(source.files[0]), source.files[0])]  # one file whose `$schema` said that it is OpenSidewalks
+        found = [(_part_by_content(source.files[0]), source.files[0])]  # one file whose `$schema` states that it is OpenSidewalks
     if not found:
         text = f"{source.name} has no file that ends in .nodes.geojson, .edges.geojson, .points.geojson or .zones.geojson."
         raise Invalid("osw.no_parts", text, file=source.name)
@@ -115,10 +115,10 @@ def _as_nodes(batch: Batch) -> Batch:
 
 
 def _dangling(batch: Batch, nodes: set[str], file: str) -> Iterator[Finding]:
-    for feature, text in zip(batch.table.column("feature_id").to_pylist(), batch.table.column("properties").to_pylist(), strict=True):
-        properties = json.loads(text)
+    for feature, members in zip(batch.table.column("feature_id").to_pylist(), batch.table.column("properties").to_pylist(), strict=True):
+        properties = json.loads(members)
         missing = [str(end) for key in ("_u_id", "_v_id") if (end := properties.get(key)) is not None and str(end) not in nodes]
         if missing:
-            said = f"Edge {feature} ends at {', '.join(missing)}, which the nodes file does not hold."
+            text = f"Edge {feature} ends at {', '.join(missing)}, which the nodes file does not hold."
             fix = "Upload the nodes and edges of the same export."
-            yield warning("reference.dangling", said, fix, file=file, layer="sidewalks", feature=feature, value=missing[0])
+            yield warning("reference.dangling", text, fix, file=file, layer="sidewalks", feature=feature, value=missing[0])

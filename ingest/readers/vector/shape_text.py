@@ -18,37 +18,37 @@ _LANGUAGE_KOREAN = (0x4E, 0x79)  # dBASE language driver: Korean Windows, Korean
 
 @dataclass(frozen=True, slots=True)
 class TextSeen:
-    """An encoding in GDAL's spelling, whether it was guessed, and what is to be said about it."""
+    """An encoding in GDAL's spelling, whether it was guessed, and what is to be reported about it."""
 
     encoding: str
     finding: Finding | None = None
 
 
-def encoding_of(shp: Path, file: str) -> TextSeen:  # noqa: PLR0911 - one return a verdict
+def encoding_of(shp: Path, file: str) -> TextSeen:  # noqa: PLR0911 - one return an encoding
     """The encoding of the .dbf that belongs to a .shp; ASCII text needs none and is UTF-8."""
     dbf = beside(shp, ".dbf")
     if dbf is None:
         return TextSeen("UTF-8")
-    said = _said(shp)
+    stated = _stated(shp)
     values, language = _values(dbf)
     if not values:
         return TextSeen("UTF-8")
     korean = _fits(values, "cp949")
     if _fits(values, "utf-8"):
-        lies = said is not None and _canonical(said) not in ("utf-8", None)
-        return TextSeen("UTF-8", _contradicts(said, "UTF-8", file) if lies else None)
-    if said is not None and _canonical(said) not in ("utf-8", None) and _fits(values, said) and not (korean and _is_one_byte(said)):
-        return TextSeen("CP949" if _canonical(said) in ("cp949", "euc_kr") else said)
+        is_false = stated is not None and _canonical(stated) not in ("utf-8", None)
+        return TextSeen("UTF-8", _contradicts(stated, "UTF-8", file) if is_false else None)
+    if stated is not None and _canonical(stated) not in ("utf-8", None) and _fits(values, stated) and not (korean and _is_one_byte(stated)):
+        return TextSeen("CP949" if _canonical(stated) in ("cp949", "euc_kr") else stated)
     if korean:
-        if said is not None and _canonical(said) not in ("cp949", "euc_kr"):
-            return TextSeen("CP949", _contradicts(said, "cp949", file))
-        why = "its language byte says Korean" if language in _LANGUAGE_KOREAN else "all of it reads as Korean"
-        sentence = f"{shp.name}: no .cpg says how the text is encoded; cp949 was assumed, since {why}."
+        if stated is not None and _canonical(stated) not in ("cp949", "euc_kr"):
+            return TextSeen("CP949", _contradicts(stated, "cp949", file))
+        why = "its language byte means Korean" if language in _LANGUAGE_KOREAN else "all of it reads as Korean"
+        sentence = f"{shp.name}: no .cpg states how the text is encoded; cp949 was assumed, since {why}."
         return TextSeen(
             "CP949", warning("text.encoding_guessed", sentence, "Add a .cpg file with the name of the encoding.", file=file, value="cp949")
         )
     text = f"{shp.name}: the text is neither UTF-8 nor cp949; it was read as Latin-1 and may show wrong letters."
-    bad = warning("text.encoding_unknown", text, "Add a .cpg file with the name of the encoding.", file=file, value=said or "")
+    bad = warning("text.encoding_unknown", text, "Add a .cpg file with the name of the encoding.", file=file, value=stated or "")
     return TextSeen("ISO-8859-1", bad)
 
 
@@ -60,7 +60,7 @@ def beside(shp: Path, ending: str) -> Path | None:
     return None
 
 
-def _said(shp: Path) -> str | None:
+def _stated(shp: Path) -> str | None:
     cpg = beside(shp, ".cpg")
     if cpg is None:
         return None
@@ -124,6 +124,6 @@ def _is_one_byte(name: str) -> bool:
         return False
 
 
-def _contradicts(said: str | None, real: str, file: str) -> Finding:
-    text = f"The .cpg says {said}, but the text is {real}; it was read as {real}."
-    return warning("text.encoding_lies", text, "Correct the .cpg file.", file=file, value=said or "")
+def _contradicts(stated: str | None, real: str, file: str) -> Finding:
+    text = f"The .cpg states {stated}, but the text is {real}; it was read as {real}."
+    return warning("text.encoding_lies", text, "Correct the .cpg file.", file=file, value=stated or "")

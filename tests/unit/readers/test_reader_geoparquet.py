@@ -15,7 +15,7 @@ import shapely
 
 from ingest.reader import Source
 from ingest.readers.vector import attributes
-from ingest.readers.vector.gdal import GeoParquet
+from ingest.readers.vector.geoparquet import GeoParquet
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
 from tests.support.reading import heard

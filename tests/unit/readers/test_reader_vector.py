@@ -14,7 +14,8 @@ import pyogrio
 import pytest
 import shapely
 
-from ingest.readers.vector.gdal import FlatGeobuf, GeoJson, GeoPackage, Shapefile
+from ingest.readers.vector.gdal import FlatGeobuf, GeoPackage, Shapefile
+from ingest.readers.vector.geojson import GeoJson
 from ingest.readers.vector.layer import Layer
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
