@@ -1,4 +1,4 @@
-"""Lanelet2 maps (.osm): plain, Autoware's flavour, and plain OpenStreetMap files; its flavour is reported.
+"""Lanelet2 maps (.osm): plain, Autoware's flavour, and plain OpenStreetMap files; the flavour is reported.
 
 Every node, way and relation is a feature, with its tags as properties and the rest under "@source"; coordinates are the exact numbers of
 the text (pyosmium and GDAL round to 1e-7 degree, up to 5 mm). Two passes: `lanelet2_index`, then the elements.

@@ -36,7 +36,7 @@ from tiles.box import Box
 
 @dataclass(frozen=True, slots=True)
 class GdalLayer:
-    """One layer of a source as GDAL opens it. `rows` is what is claimed (by our own count where we have one), `crs` as the file states it."""
+    """One layer of a source as GDAL opens it. `rows` as claimed (by our own count where we have one), `crs` as stated."""
 
     path: Path
     table: str | None
@@ -136,7 +136,7 @@ class FlatGeobuf(GdalReader):
 
 
 class Shapefile(GdalReader):
-    """Shapefiles: one, or all in a folder. Missing .shx is rebuilt, missing .dbf and .prj are reported, text encoding is decided by bytes."""
+    """Shapefiles: one, or all in a folder. A missing .shx is rebuilt, .dbf and .prj are reported; bytes decide the text encoding."""
 
     format = "shapefile"
     driver = "ESRI Shapefile"

@@ -16,7 +16,7 @@ import shapely
 
 from ingest.readers.vector.gdal import FlatGeobuf, GeoPackage, Shapefile
 from ingest.readers.vector.geojson import GeoJson
-from ingest.readers.vector.layer import Layer
+from ingest.readers.vector.layer import LayerRows
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
 from tests.support.reading import Heard, heard
@@ -301,7 +301,7 @@ def test_a_cut_shapefile_is_an_error(tmp_path: Path) -> None:
 def test_curves_are_refused_with_their_id(tmp_path: Path) -> None:
     curve = struct.pack("<BII4d", 1, 8, 2, 0.0, 0.0, 1.0, 1.0)
     entries = list(
-        Layer("roads", "EPSG:4326").batches(pa.table({"id": ["a", "b"]}), pa.array([curve, shapely.to_wkb(shapely.Point(1, 2))]))
+        LayerRows("roads", "EPSG:4326").batches(pa.table({"id": ["a", "b"]}), pa.array([curve, shapely.to_wkb(shapely.Point(1, 2))]))
     )
     (found,) = [entry for entry in entries if hasattr(entry, "code")]
     assert (found.code, found.feature, found.rejected) == ("geometry.refused", "a", 1)
