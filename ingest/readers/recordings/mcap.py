@@ -310,12 +310,18 @@ class _Rows:
                 if len(self.rows) >= BATCH_ROWS or self.bytes >= BATCH_BYTES:
                     yield self._batch()
 
-    def of_others(self, paths: Sequence[Path], root: Path) -> Iterator[Batch]:
+    def of_others(self, paths: Sequence[Path], root: Path) -> Iterator[Batch | Finding]:
         """What is beside the recordings goes along as an attachment, at the time of the first message."""
         for path in paths:
             name = path.relative_to(root).as_posix() if path != root else path.name
+            with path.open("rb") as stream:
+                body = stream.read(BATCH_BYTES + 1)
+            if len(body) > BATCH_BYTES:
+                text = f"{name} is beside the recording and has more than {BATCH_BYTES} bytes; it was left out."
+                yield error("mcap.attachment", text, "Leave it out of the folder.", layer=self.layer, feature=name, rejected=1)
+                continue
             kind = "application/yaml" if path.suffix in (".yaml", ".yml") else "application/octet-stream"
-            self._attachment(Attachment(0, self.first.first_ns or 0, name, kind, path.read_bytes()))
+            self._attachment(Attachment(0, self.first.first_ns or 0, name, kind, body))
             if self.bytes >= BATCH_BYTES:
                 yield self._batch()
 

@@ -82,7 +82,8 @@ class Photos:
             if size and size + path.stat().st_size > BATCH_BYTES:
                 yield _batch(rows, self.layer)
                 rows, size = [], 0
-            body = path.read_bytes()
+            with path.open("rb") as stream:
+                body = stream.read(LARGEST)
             lon, lat, h = found.lon, found.lat, found.h
             if lon is None and placed.origin is not None:
                 lon, lat, h = placed.origin

@@ -225,6 +225,8 @@ def _info(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any]:
     try:
         with _quiet():
             about: dict[str, Any] = pyogrio.read_info(path, **options)
+    except IndexError as why:  # pyogrio asks for the first of no layers: a FlatGeobuf that was cut in its header
+        raise Invalid("file.damaged", f"{file} holds no layer: it was cut. Upload it again.", file=file) from why
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, UnicodeDecodeError, ValueError) as why:
         raise Invalid("file.damaged", f"{file} cannot be opened: {str(why)[:300]}", file=file) from why
     if about.get("driver") != driver:

@@ -208,7 +208,7 @@ def tail_members(path: Path) -> dict[str, Any]:
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - _TAIL))
-        text = file.read().decode("utf-8", errors="replace").rstrip("\x1e \r\n\t")
+        text = file.read(_TAIL).decode("utf-8", errors="replace").rstrip("\x1e \r\n\t")
     found: dict[str, Any] = {}
     for match in list(re.finditer(r"\]\s*,", text))[-200:][::-1]:
         try:

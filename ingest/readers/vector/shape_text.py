@@ -64,7 +64,8 @@ def _stated(shp: Path) -> str | None:
     cpg = beside(shp, ".cpg")
     if cpg is None:
         return None
-    name = cpg.read_bytes()[:64].decode("ascii", errors="replace").strip()
+    with cpg.open("rb") as stream:
+        name = stream.read(64).decode("ascii", errors="replace").strip()
     return f"cp{name}" if name.isdigit() else (name or None)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ingest.worker import loop, pipeline
+from ingest.worker import fetch, loop, pipeline
 from ingest.worker.lease import Lease
 from mapex.audit import log
 from mapex.catalogue import datasets, differences, requests
@@ -230,7 +230,7 @@ def test_store_away_makes_the_job_wait_however_long_and_loses_nothing(ex: Exchan
 
 def test_full_disk_makes_the_job_wait_and_says_so(ex: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     actor, version, job = a_version(ex, {"walks.geojson": a_map(40)})
-    monkeypatch.setattr(pipeline, "_SPARE_BYTES", 1 << 60)
+    monkeypatch.setattr(fetch, "_SPARE_BYTES", 1 << 60)
     work(ex)
     waiting = jobs.get(ex, actor, job.id)
     assert waiting.state == "queued"

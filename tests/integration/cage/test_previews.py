@@ -279,26 +279,26 @@ def test_answers_of_a_cage_that_was_taken_over_are_not_believed(tmp_path: Path) 
     wide = io.BytesIO()
     Image.new("RGB", (640, 48)).save(wide, "JPEG")
     (out / "points" / "wide.jpg").write_bytes(wide.getvalue())
-    heard = outside._Listener(out, {"points"})
+    answers = outside._PreviewAnswers(out, {"points"})
 
     def tell(name: object, about: Any = None, **changes: Any) -> None:
         record = {"layer": "points", "kind": "strip", "ordinal": 0, "path": name, "about": {"blurred": True} if about is None else about}
-        heard.hear({"preview": record | changes})
+        answers.take({"preview": record | changes})
 
     for name in ("points/link.jpg", "points/exif.jpg", "points/more.jpg", "points/wide.jpg", "points/../secret", "/etc/passwd", 7, None):
         tell(name)
-        heard.seen.clear()
+        answers.seen.clear()
     tell("points/plain.jpg", {})  # without blur
-    heard.seen.clear()
+    answers.seen.clear()
     tell("points/plain.jpg", {"blurred": True, "x": {"a": [{"b": [1]}]}})
     tell("points/plain.jpg", {"blurred": True, "x": float("1e300")})
     tell("points/plain.jpg", layer="other")
     tell("points/plain.jpg", kind="virus")
     tell("points/plain.jpg", ordinal=12)
-    assert heard.found.made == []
-    assert {finding.code for finding in heard.found.findings} == {"preview.broken"}
+    assert answers.found.made == []
+    assert {finding.code for finding in answers.found.findings} == {"preview.broken"}
     tell("points/plain.jpg")
-    ((made, _),) = heard.found.made
+    ((made, _),) = answers.found.made
     assert made.sha256 == hashlib.sha256(plain.getvalue()).hexdigest()
     for kind in preview_forms.FORMS:
         with pytest.raises(Invalid) if kind != "facts" else pytest.raises(AssertionError):

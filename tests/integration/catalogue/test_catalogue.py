@@ -189,8 +189,10 @@ def test_counts_that_do_not_add_up_store_nothing(exchange: Exchange, seller: Act
     """A record that was read is placed, unplaced or rejected; what was placed is in exactly one tile."""
     job = a_claimed_job(exchange, seller)
     draft = a_draft([a_tile(1)])
+    layer = draft.layers[0]
+    wrong = replace(layer, facts=replace(layer.facts, counts=replace(layer.facts.counts, **change)))
     with pytest.raises(Invalid) as refused:
-        drafts.store_draft(exchange, job, replace(draft, layers=[replace(draft.layers[0], **change)]))  # type: ignore[arg-type]
+        drafts.store_draft(exchange, job, replace(draft, layers=[wrong]))
     assert refused.value.code == "draft.counts"
     assert datasets.describe(exchange, seller, "seoul").layers == []
     assert jobs.get(exchange, seller, job.id).state == "running"
@@ -251,7 +253,8 @@ def test_an_unplaced_version_waits_for_an_answer_and_is_then_ingested_again(exch
 
 def test_footage_is_original_whatever_was_asked_for(exchange: Exchange, seller: Actor) -> None:
     draft = a_draft([a_tile(1, layer="photos")])
-    footage = replace(draft, layers=[replace(draft.layers[0], kind=LayerKind.PHOTOS, footage=True)])
+    layer = draft.layers[0]
+    footage = replace(draft, layers=[replace(layer, kind=LayerKind.PHOTOS, facts=replace(layer.facts, footage=True))])
     drafts.store_draft(exchange, a_claimed_job(exchange, seller, classes="open"), footage)
     found = datasets.describe(exchange, seller, "seoul")
     assert found.layers[0].handling_class == "original"
@@ -277,7 +280,8 @@ def test_tiles_are_sent_in_chunks_so_memory_does_not_grow_with_their_number(exch
 
     event.listen(exchange.engine, "before_cursor_execute", look)
     tiles = (replace(a_tile(1), cell=cell) for cell in range(count))
-    drafts.store_draft(exchange, job, replace(draft, layers=[replace(draft.layers[0], read=count, placed=count)], tiles=tiles))
+    layer = replace(draft.layers[0], facts=replace(draft.layers[0].facts, counts=Counts(read=count, placed=count)))
+    drafts.store_draft(exchange, job, replace(draft, layers=[layer], tiles=tiles))
     assert datasets.describe(exchange, seller, "seoul").layers[0].cells == count
     assert sum(sent) == count
     assert max(sent) <= drafts.CHUNK

@@ -1,0 +1,210 @@
+"""A small good file of every format that is read, made by code: five records in Seoul, with the variants that the contract asks for."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mapex.intake.placement import Placement
+from tests.support import clouds
+
+RECORDS = 5
+LON, LAT = 127.1, 37.4
+NAN = float("nan")
+UTM52 = (332_000.0, 4_140_000.0, 30.0)
+"""About the same place in EPSG:32652, metres."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How files of a format are made.
+
+    `make(folder)` writes a good file or folder with `records` records that all have a place, given `placement`, and returns its path.
+    `nan` makes one whose last record has a coordinate that is not a number; `unplaced` one that states no place (None: the format
+    cannot, or always states one).
+    """
+
+    make: Callable[[Path], Path]
+    nan: Callable[[Path], Path] | None
+    unplaced: Callable[[Path], Path] | None
+    placement: Placement = Placement()
+    records: int = RECORDS
+
+
+def spots(*, nan: bool = False) -> list[tuple[float, float]]:
+    """Longitude and latitude of the records."""
+    found = [(LON + n / 10_000, LAT + n / 20_000) for n in range(RECORDS)]
+    return [*found[:-1], (NAN, LAT)] if nan else found
+
+
+def _osm(*, degrees: bool = True, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        nodes = []
+        for n, (lon, lat) in enumerate(spots(nan=nan), 1):
+            place = f'lat="{lat!r}" lon="{lon!r}"' if degrees else ""
+            nodes.append(f'<node id="{n}" {place}><tag k="local_x" v="{n}.5"/><tag k="local_y" v="{n}.25"/></node>')
+        path = folder / "map.osm"
+        path.write_text(f'<?xml version="1.0"?>\n<osm version="0.6">{"".join(nodes)}</osm>\n', encoding="utf-8")
+        return path
+
+    return make
+
+
+def _collection(places: list[tuple[float, float]], key: str) -> str:
+    features = [
+        {"type": "Feature", "id": f"f{n}", "properties": {key: f"n{n}"}, "geometry": {"type": "Point", "coordinates": list(place)}}
+        for n, place in enumerate(places)
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features})
+
+
+def _geojson(places: list[tuple[float, float]]) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        (folder / "map.geojson").write_text(_collection(places, "name"), encoding="utf-8")
+        return folder / "map.geojson"
+
+    return make
+
+
+def _opensidewalks(places: list[tuple[float, float]]) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        out = folder / "walks"
+        out.mkdir()
+        (out / "seoul.nodes.geojson").write_text(_collection(places, "_id"), encoding="utf-8")
+        return out
+
+    return make
+
+
+def _table(ending: str, *, crs: bool = True, nan: bool = False) -> Callable[[Path], Path]:
+    """A vector file by geopandas, which no reader of ours uses to write."""
+
+    def make(folder: Path) -> Path:
+        import geopandas
+
+        points = geopandas.points_from_xy(*zip(*spots(nan=nan), strict=True))
+        frame = geopandas.GeoDataFrame({"name": [f"n{n}" for n in range(RECORDS)]}, geometry=points, crs="EPSG:4326" if crs else None)
+        out = folder / "map"
+        out.mkdir()
+        path = out / f"map.{ending}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a file without a CRS is what is wanted
+            if ending == "parquet":
+                frame.to_parquet(path)
+            else:
+                frame.to_file(path, engine="pyogrio", **({"SPATIAL_INDEX": "NO"} if nan else {}))
+        return out if ending == "shp" else path
+
+    return make
+
+
+def _shapefile_with_nan(folder: Path) -> Path:
+    """No library writes one: the longitude of the last point is overwritten."""
+    out = _table("shp")(folder)
+    body = (out / "map.shp").read_bytes()
+    (out / "map.shp").write_bytes(body[:-16] + struct.pack("<d", NAN) + body[-8:])
+    return out
+
+
+def _las(*, crs: bool = True) -> Callable[[Path], Path]:
+    return lambda folder: clouds.a_las(folder / "cloud.las", RECORDS, crs="EPSG:32652" if crs else None, spread_m=50.0, at=UTM52)
+
+
+def _columns(*, nan: bool = False) -> dict[str, np.ndarray[Any, Any]]:
+    columns = {axis: np.arange(RECORDS, dtype=np.float64) + at for axis, at in zip("xyz", UTM52, strict=True)}
+    if nan:
+        columns["y"][-1] = np.nan
+    return columns
+
+
+def _pcd(*, nan: bool = False) -> Callable[[Path], Path]:
+    return lambda folder: clouds.a_pcd(folder / "cloud.pcd", _columns(nan=nan), data="binary")
+
+
+def _ply(*, nan: bool = False) -> Callable[[Path], Path]:
+    return lambda folder: clouds.a_ply(folder / "cloud.ply", _columns(nan=nan))
+
+
+def fix(t_ns: int, lon: float, lat: float) -> bytes:
+    """A sensor_msgs/NavSatFix in CDR; aligned as it is, since its header has 13 bytes."""
+    header = b"\x00\x01\x00\x00" + struct.pack("<iII", t_ns // 10**9, t_ns % 10**9, 1) + b"\x00"
+    return header + struct.pack("<bHddd", 0, 1, lat, lon, 30.0) + bytes(73)
+
+
+def _mcap(*, placed: bool = True, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        from mcap.writer import Writer
+
+        path = folder / "drive.mcap"
+        with path.open("wb") as stream:
+            writer = Writer(stream)
+            writer.start()
+            name = "sensor_msgs/msg/NavSatFix" if placed else "std_msgs/msg/String"
+            text = b"std_msgs/Header header\nNavSatStatus status\nfloat64 latitude\n" if placed else b"string data\n"
+            channel = writer.register_channel("/fix", "cdr", writer.register_schema(name, "ros2msg", text))
+            for n, (lon, lat) in enumerate(spots(nan=nan)):
+                t_ns = 1_790_000_000_000_000_000 + n * 10**9
+                writer.add_message(channel, t_ns, fix(t_ns, lon, lat), t_ns, n)
+            writer.finish()
+        return path
+
+    return make
+
+
+def jpeg(lon: float | None, lat: float = LAT) -> bytes:
+    """A small photo, with its place where there is a longitude (not a number: 0/0, as broken receivers write it)."""
+    import piexif
+    from PIL import Image
+
+    def rational(value: float) -> tuple[int, int]:
+        return (0, 0) if np.isnan(value) else (round(value * 1_000_000), 1_000_000)
+
+    gps: dict[int, Any] = {}
+    if lon is not None:
+        for ref, axis, word, value in (
+            (piexif.GPSIFD.GPSLatitudeRef, piexif.GPSIFD.GPSLatitude, "N", lat),
+            (piexif.GPSIFD.GPSLongitudeRef, piexif.GPSIFD.GPSLongitude, "E", lon),
+        ):
+            gps |= {ref: word, axis: (rational(value), (0, 1), (0, 1))}
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 48), (90, 120, 150)).save(stream, "JPEG", exif=piexif.dump({"GPS": gps}))
+    return stream.getvalue()
+
+
+def _photos(*, placed: bool = True, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        out = folder / "photos"
+        out.mkdir()
+        for n, (lon, lat) in enumerate(spots(nan=nan)):
+            (out / f"{n}.jpg").write_bytes(jpeg(lon if placed else None, lat))
+        return out
+
+    return make
+
+
+_IN_UTM = Placement(crs="EPSG:32652")
+_METRES = [(332_000.5 + n, 4_140_000.25) for n in range(RECORDS)]
+
+MADE: Mapping[str, Made] = {
+    "lanelet2": Made(_osm(), _osm(nan=True), _osm(degrees=False)),
+    "opensidewalks": Made(_opensidewalks(spots()), _opensidewalks(spots(nan=True)), None),
+    "geojson": Made(_geojson(spots()), _geojson(spots(nan=True)), _geojson(_METRES)),
+    "geopackage": Made(_table("gpkg"), None, _table("gpkg", crs=False)),
+    "shapefile": Made(_table("shp"), _shapefile_with_nan, _table("shp", crs=False)),
+    "flatgeobuf": Made(_table("fgb"), _table("fgb", nan=True), _table("fgb", crs=False)),
+    "geoparquet": Made(_table("parquet"), _table("parquet", nan=True), _table("parquet", crs=False)),
+    "las": Made(_las(), None, _las(crs=False)),  # its coordinates are integers
+    "pcd": Made(_pcd(), _pcd(nan=True), _pcd(), _IN_UTM),
+    "ply": Made(_ply(), _ply(nan=True), _ply(), _IN_UTM),
+    "mcap": Made(_mcap(), _mcap(nan=True), _mcap(placed=False)),
+    "photos": Made(_photos(), _photos(nan=True), _photos(placed=False)),
+}
+"""Format -> how its files are made; a new reader needs a row here, and is then under `tests/contract/test_reader.py`."""
