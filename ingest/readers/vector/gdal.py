@@ -50,7 +50,7 @@ class GdalLayer:
 
 
 class GdalReader:
-    """What the three formats share; each says which parts a source has."""
+    """What the formats that GDAL reads share; each names its driver and lists the layers of a source (`parts`)."""
 
     format = ""
     driver = ""
@@ -113,9 +113,9 @@ class GeoPackage(GdalReader):
             raise Invalid("file.no_records", f"{source.name} is a GeoPackage without a table of features.", file=source.name)
         parts = []
         for table in tables:
-            about = _info(source.path, self.driver, source.name, layer=table.name)
+            about = info_of(source.path, self.driver, source.name, layer=table.name)
             parts.append(
-                GdalLayer(source.path, table.name, table.name, table.rows, _stated_crs(about), _box(about), fid=str(about["fid_column"]))
+                GdalLayer(source.path, table.name, table.name, table.rows, stated_crs(about), box_of(about), fid=str(about["fid_column"]))
             )
         return parts
 
@@ -130,9 +130,9 @@ class FlatGeobuf(GdalReader):
         """The one layer."""
         if not source.head(8).startswith(b"fgb\x03"):
             raise Invalid("format.unknown", f"{source.name} does not begin like a FlatGeobuf file.", file=source.name)
-        about = _info(source.path, self.driver, source.name)
+        about = info_of(source.path, self.driver, source.name)
         rows = int(about["features"]) if about["features"] is not None else None
-        return [GdalLayer(source.path, None, Path(source.name).stem, rows, _stated_crs(about), _box(about))]
+        return [GdalLayer(source.path, None, Path(source.name).stem, rows, stated_crs(about), box_of(about))]
 
 
 class Shapefile(GdalReader):
@@ -190,8 +190,8 @@ class Shapefile(GdalReader):
             )
             found.append(error("file.damaged", text_, "Upload it again.", file=file, value=name))
         with _indexed(path) as shp:
-            about = _info(shp, self.driver, file, encoding=text.encoding)
-        return GdalLayer(path, None, name, int(about["features"]), _stated_crs(about), _box(about), text.encoding, found=tuple(found))
+            about = info_of(shp, self.driver, file, encoding=text.encoding)
+        return GdalLayer(path, None, name, int(about["features"]), stated_crs(about), box_of(about), text.encoding, found=tuple(found))
 
 
 def _fields(part: GdalLayer) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def _indexed(shp: Path) -> Iterator[Path]:
             pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
 
 
-def _info(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any]:
+def info_of(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any]:
     """What GDAL reports about a layer, opened by the driver that its bytes call for or not at all."""
     import pyogrio
 
@@ -236,14 +236,15 @@ def _info(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any]:
     return about
 
 
-def _stated_crs(about: dict[str, Any]) -> str | None:
+def stated_crs(about: dict[str, Any]) -> str | None:
     """The CRS text, but not GeoPackage's two codes for "undefined"."""
     text = about.get("crs")
     crs = crs_from(text)
     return None if crs is None or crs.name.lower().startswith(("undefined", "unknown")) else str(text)
 
 
-def _box(about: dict[str, Any]) -> tuple[float, float, float, float] | None:
+def box_of(about: dict[str, Any]) -> tuple[float, float, float, float] | None:
+    """The box that GDAL reports for a layer, in its own system; None when it has none."""
     bounds = about.get("total_bounds")
     return tuple(float(v) for v in bounds) if bounds is not None else None  # type: ignore[return-value]
 
