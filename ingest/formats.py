@@ -113,6 +113,43 @@ SUPPORTED = ", ".join(one.title for one in FORMATS)
 
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
+FOREIGN: tuple[tuple[bytes, str], ...] = (
+    (b"#ROSBAG V2.0", "a ROS 1 bag"),
+    (b"\x89HDF\r\n", "an HDF5 file"),
+    (b"II*\x00", "a TIFF picture"),
+    (b"MM\x00*", "a TIFF picture"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"RIFF", "a RIFF file (WebP, AVI)"),
+    (b"%PDF", "a PDF document"),
+    (b"%!PS", "a PostScript program"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd stream"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\x7fELF", "a Linux program"),
+    (b"MZ", "a Windows program"),
+    (b"\x93NUMPY", "a numpy array"),
+    (b"\x80\x04\x95", "a Python pickle"),
+    (b"ffconcat", "an ffconcat list"),
+    (b"#EXTM3U", "an HLS playlist"),
+)
+"""First bytes of what is known and not read here, and what to call it; a row of `FORMATS` goes before these."""
+
+FOREIGN_XML: dict[str, str] = {
+    "OpenDRIVE": "an OpenDRIVE map",
+    "gpx": "a GPX track",
+    "kml": "a KML document",
+    "FeatureCollection": "a GML document",
+    "OGRVRTDataSource": "a GDAL VRT, which only points at other files",
+    "VRTDataset": "a GDAL VRT, which only points at other files",
+    "OGRWFSDataSource": "a GDAL WFS description, which only points at a server",
+    "html": "a web page",
+    "svg": "an SVG drawing",
+}
+"""The same for XML, by its root element."""
+
 _JUNK = _pattern(r"(^|/)(__MACOSX/|\.DS_Store$|\._|Thumbs\.db$|desktop\.ini$)")
 
 

@@ -82,12 +82,8 @@ def attend(
     started = time.monotonic()
     answer = _Answer(on_line)
     limit, stopped, watch = "", False, _OutputWatch(writes, limits.output)
-    assert child.stdin is not None and child.stdout is not None and child.stderr is not None  # noqa: S101 - Popen was given three pipes
-    try:
-        child.stdin.write(request)
-        child.stdin.close()
-    except BrokenPipeError:
-        log.debug("the child ended before it read its request")
+    assert child.stdout is not None and child.stderr is not None  # noqa: S101 - Popen was given three pipes
+    _send(child, request)
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ, answer.take)
         selector.register(child.stderr, selectors.EVENT_READ, answer.take_error)
@@ -114,6 +110,15 @@ def attend(
     if not limit and not stopped:
         limit = _limit_of(status, killed_by, answer.stderr)
     return Ending(status, killed_by, limit, stopped, time.monotonic() - started, answer.stderr)
+
+
+def _send(child: subprocess.Popen[bytes], request: bytes) -> None:
+    assert child.stdin is not None  # noqa: S101 - Popen was given three pipes
+    try:
+        child.stdin.write(request)
+        child.stdin.close()
+    except BrokenPipeError:
+        log.debug("the child ended before it read its request")
 
 
 def _signal_of(status: int) -> int | None:

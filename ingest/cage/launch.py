@@ -129,20 +129,25 @@ def run(
         environment = {**_ENVIRONMENT, "HOME": places["scratch"], "TMPDIR": places["scratch"], "PYTHONPATH": str(_code_root())}
         if caged:
             command = [str(_bwrap()), *_walls(reads, writes, limits, environment), "--", *command]
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={} if caged else environment,
-            cwd="/" if caged else scratch,
-            start_new_session=True,
-            close_fds=True,
-        )
+        child = _start(command, {} if caged else environment, "/" if caged else scratch)
         try:
             return attend(child, json.dumps(full).encode(), limits, writes, on_line, stop)
         finally:
             kill(child)
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], folder: str) -> subprocess.Popen[bytes]:
+    """The child, in a session of its own, with three pipes and nothing else that is open here."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=folder,
+        start_new_session=True,
+        close_fds=True,
+    )
 
 
 def _inside(reads: Path) -> str:

@@ -167,18 +167,21 @@ def _of_archive(stored: Stored, first: int, asked: set[int]) -> Shots:
 # ---- pictures ---------------------------------------------------------------------------------------------------------------------
 
 
+def _clip_numbers(total: int, stride: int) -> list[int]:
+    """The pictures of the clip: every `stride`-th of a run from the middle of all."""
+    number = min(clips.MOST_FRAMES, math.ceil(total / stride))
+    begin = (total - (number - 1) * stride - 1) // 2
+    return [begin + k * stride for k in range(number)]
+
+
 def _pictures(total: int, stride: int, shots: Callable[[Sequence[int]], Shots], out: Path, speed: float) -> Iterator[Made | Without]:
-    """The strip, one picture in so many of all; and with a stride the clip, every so-manieth of a run from the middle."""
+    """The strip, one picture in so many of all; and with a stride the clip, a run from the middle."""
     missing = blur.why_not()
     if missing:
         yield Without("preview.no_blur", f"No pictures are shown, because they could not be blurred here: {missing}.")
         return
     strip = sorted(set(np.linspace(0, total - 1, min(STRIP, total)).round().astype(int).tolist()))
-    clip: list[int] = []
-    if stride:
-        number = min(clips.MOST_FRAMES, math.ceil(total / stride))
-        begin = (total - (number - 1) * stride - 1) // 2
-        clip = [begin + k * stride for k in range(number)]
+    clip = _clip_numbers(total, stride) if stride else []
     made: dict[int, Picture] = {}
     unusable: dict[str, int] = defaultdict(int)
     found = 0

@@ -11,41 +11,6 @@ from ingest.formats import SUPPORTED, ZIP, format_of_names, is_junk
 from ingest.reader import Source
 from mapex.errors import Invalid
 
-_FOREIGN: tuple[tuple[bytes, str], ...] = (
-    (b"#ROSBAG V2.0", "a ROS 1 bag"),
-    (b"\x89HDF\r\n", "an HDF5 file"),
-    (b"II*\x00", "a TIFF picture"),
-    (b"MM\x00*", "a TIFF picture"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"RIFF", "a RIFF file (WebP, AVI)"),
-    (b"%PDF", "a PDF document"),
-    (b"%!PS", "a PostScript program"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"\x28\xb5\x2f\xfd", "a zstd stream"),
-    (b"7z\xbc\xaf", "a 7z archive"),
-    (b"Rar!", "a RAR archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"\x7fELF", "a Linux program"),
-    (b"MZ", "a Windows program"),
-    (b"\x93NUMPY", "a numpy array"),
-    (b"\x80\x04\x95", "a Python pickle"),
-    (b"ffconcat", "an ffconcat list"),
-    (b"#EXTM3U", "an HLS playlist"),
-)
-
-_XML_ROOTS: dict[str, str] = {
-    "OpenDRIVE": "an OpenDRIVE map",
-    "gpx": "a GPX track",
-    "kml": "a KML document",
-    "FeatureCollection": "a GML document",
-    "OGRVRTDataSource": "a GDAL VRT, which only points at other files",
-    "VRTDataset": "a GDAL VRT, which only points at other files",
-    "OGRWFSDataSource": "a GDAL WFS description, which only points at a server",
-    "html": "a web page",
-    "svg": "an SVG drawing",
-}
-
 
 def format_of(source: Source) -> str:
     """The format name (a key of `READERS`) of a source.
@@ -66,7 +31,7 @@ def format_of_bytes(head: bytes, name: str) -> str:
     found = formats.format_of_magic(head)
     if found is not None:
         return found
-    for magic, what in _FOREIGN:
+    for magic, what in formats.FOREIGN:
         if head.startswith(magic):
             raise _unsupported(name, what)
     if head[4:8] == b"ftyp":
@@ -94,7 +59,7 @@ def _format_of_xml(text: str, name: str) -> str:
     found = formats.format_of_xml(element)
     if found is not None:
         return found
-    raise _unsupported(name, _XML_ROOTS.get(element, f"an XML document <{element}>" if element else "an XML document"))
+    raise _unsupported(name, formats.FOREIGN_XML.get(element, f"an XML document <{element}>" if element else "an XML document"))
 
 
 def _format_of_json(text: str, name: str) -> str:

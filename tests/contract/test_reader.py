@@ -169,10 +169,18 @@ def test_wrong_type_under_a_good_name_is_refused(made: Made, name: str, tmp_path
     assert [entry for entry in entries if isinstance(entry, Finding) and entry.severity == "error"] != []
 
 
+def formats_with(variant: str) -> list[str]:
+    return sorted(name for name, made in MADE.items() if getattr(made, variant) is not None)
+
+
+def test_most_formats_are_tried_with_the_odd_variants() -> None:
+    assert set(MADE) - set(formats_with("nan")) <= {"las", "geopackage"}, "a new reader is tried with NaN, unless its format has none"
+    assert len(formats_with("unplaced")) >= len(MADE) / 2
+
+
+@pytest.mark.parametrize("name", formats_with("nan"), indirect=True)
 def test_coordinate_that_is_no_number_places_nothing(made: Made, name: str, tmp_path: Path) -> None:
-    if made.nan is None:
-        assert name in ("las", "geopackage"), "only these cannot hold one: integers, and NULL for an empty point"
-        return
+    assert made.nan is not None
     report, tiles = converted(made.nan(tmp_path), tmp_path / "out", made.placement)
     counts = counted(report)
     # A message of a recording without a usable fix is placed by its neighbours.
@@ -182,10 +190,9 @@ def test_coordinate_that_is_no_number_places_nothing(made: Made, name: str, tmp_
     assert all(abs(value) <= 180 for tile in tiles for value in tile["bbox"])
 
 
+@pytest.mark.parametrize("name", formats_with("unplaced"), indirect=True)
 def test_source_without_a_place_is_unplaced_and_asked_for(made: Made, name: str, tmp_path: Path) -> None:
-    if made.unplaced is None:
-        assert name == "opensidewalks", "only this one is in degrees by its specification"
-        return
+    assert made.unplaced is not None
     report, tiles = converted(made.unplaced(tmp_path), tmp_path / "out", Placement())
     counts = counted(report)
     assert (report["crs_source"], tiles) == ("none", [])

@@ -28,8 +28,8 @@ class Made:
     """How files of a format are made.
 
     `make(folder)` writes a good file or folder with `records` records that all have a place, given `placement`, and returns its path.
-    `nan` makes one whose last record has a coordinate that is not a number; `unplaced` one that states no place (None: the format
-    cannot, or always states one).
+    `nan` makes one whose last record has a coordinate that is not a number, `unplaced` one that states no place; None where the format
+    has no such files.
     """
 
     make: Callable[[Path], Path]
@@ -195,9 +195,9 @@ _METRES = [(332_000.5 + n, 4_140_000.25) for n in range(RECORDS)]
 
 MADE: Mapping[str, Made] = {
     "lanelet2": Made(_osm(), _osm(nan=True), _osm(degrees=False)),
-    "opensidewalks": Made(_opensidewalks(spots()), _opensidewalks(spots(nan=True)), None),
+    "opensidewalks": Made(_opensidewalks(spots()), _opensidewalks(spots(nan=True)), None),  # always degrees
     "geojson": Made(_geojson(spots()), _geojson(spots(nan=True)), _geojson(_METRES)),
-    "geopackage": Made(_table("gpkg"), None, _table("gpkg", crs=False)),
+    "geopackage": Made(_table("gpkg"), None, _table("gpkg", crs=False)),  # a point that is not a number is an empty one
     "shapefile": Made(_table("shp"), _shapefile_with_nan, _table("shp", crs=False)),
     "flatgeobuf": Made(_table("fgb"), _table("fgb", nan=True), _table("fgb", crs=False)),
     "geoparquet": Made(_table("parquet"), _table("parquet", nan=True), _table("parquet", crs=False)),

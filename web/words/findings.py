@@ -106,6 +106,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "laz.record": (lazy_gettext("The packed points cannot be read."), "again"),
     "link.not_checked": (lazy_gettext("Links between features could not be checked."), "none"),
     "link.reversed": (lazy_gettext("The link is drawn from its end to its start."), "geometry"),
+    "mcap.attachment": (lazy_gettext("A file beside the recording is too large and was left out."), "split"),
     "mcap.count": (lazy_gettext("The recording holds another number of messages than it says."), "again"),
     "mcap.cut": (lazy_gettext("The recording was cut."), "upload"),
     "mcap.damaged": (lazy_gettext("A part of the recording is damaged and was left out."), "again"),
