@@ -49,9 +49,10 @@ class Counts:
 class LayerFacts:
     """What reading found out about a layer: one value from the cage's answer over the stored row to the API.
 
-    `own`: the extent as the files write it, while nothing states where they are. `footage`: it shows, or may show, pictures of the street; its class is then `original`
-    until `cleared` states who proved by what that nobody can be recognised. Times are UTC nanoseconds. `height_datum` is "ellipsoid",
-    "EGM2008", "KVD1964", ... or "unknown"; `crs` and `height_datum` are "several" where the sources of a layer differ.
+    `own`: the extent as the files write it, while nothing states where they are. `footage`: it shows, or may show, pictures of the
+    street; its class is then `original` until `cleared` states who proved by what that nobody can be recognised. Times are UTC
+    nanoseconds. `height_datum` is "ellipsoid", "EGM2008", "KVD1964", ... or "unknown"; `crs` and `height_datum` are "several" where
+    the sources of a layer differ.
     """
 
     counts: Counts = Counts()
