@@ -29,7 +29,7 @@ from mapex.cli.server.logs import log_to_stderr
     help="What speaks HTTP. Default: waitress; granian for several processes.",
 )
 def serve(host: str | None, port: int | None, threads: int, processes: int, server: str | None) -> None:
-    """Serve pages and API. Listens on 127.0.0.1 unless --host names another address."""
+    """Serve pages and API. Listens on 127.0.0.1 unless --host or the setting names another address."""
     server = server or ("granian" if processes > 1 else "waitress")
     if server == "waitress" and processes > 1:
         raise click.UsageError("waitress serves in one process; leave --processes out, or give --server granian.")
