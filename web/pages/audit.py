@@ -18,9 +18,9 @@ from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.edge.schemas import entry_number
 from web.pages import audit_filter
-from web.pages.account import permit_words
 from web.pages.audit_filter import FIELDS, Asked
-from web.words import vocabulary
+from web.words.licences import class_line
+from web.words.permits import permit_words
 
 blueprint = Blueprint("pages_audit", __name__)
 
@@ -69,7 +69,7 @@ def event(seq: int) -> str:
         entry=found,
         told=told,
         permit=permit_words(under, ex.now()) if under else None,
-        rule=vocabulary.class_line(code) if code in list(HandlingClass) else "",
+        rule=class_line(code) if code in list(HandlingClass) else "",
         page=page,
     )
 

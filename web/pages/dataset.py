@@ -9,7 +9,7 @@ from tiles.batch import LayerKind
 from web.edge import static_files
 from web.edge.auth import exchange
 from web.edge.policy import policy
-from web.words import vocabulary
+from web.words.licences import licence_words
 
 blueprint = Blueprint("pages_dataset", __name__)
 
@@ -27,4 +27,4 @@ def dataset(org: str, slug: str) -> str:
         "tiles": f"/map/coverage/{org}/{slug}/{{z}}/{{x}}/{{y}}.mvt",
         "hasVendor": static_files.has_vendor(),
     }
-    return render_template("buy/dataset.html", product=found, kinds=kinds, page=page, licence=vocabulary.licence_words(found.licence))
+    return render_template("buy/dataset.html", product=found, kinds=kinds, page=page, licence=licence_words(found.licence))

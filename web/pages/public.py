@@ -16,8 +16,9 @@ from tiles.batch import LayerKind
 from web.edge import static_files
 from web.edge.auth import current_person, exchange
 from web.edge.policy import policy
-from web.words import errors, findings, vocabulary
+from web.words import errors, findings, formats, vocabulary
 from web.words.language import language, script_messages
+from web.words.licences import class_line, licence_difference, licence_words
 
 blueprint = Blueprint("pages", __name__)
 
@@ -27,28 +28,31 @@ def install(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(
         page_data=page_data,
-        n_=vocabulary.n_,
+        n_=formats.n_,
         navigation=navigation,
         current_person=current_person,
         csrf=generate_csrf,
         demo=lambda: exchange().settings.demo,
         shows_prices=shows_prices,
         words=vocabulary,
+        licence_words=licence_words,
+        licence_difference=licence_difference,
+        class_line=class_line,
         error_words=errors,
         finding_words=findings,
         label=vocabulary.label,
         sentence=errors.sentence,
     )
     app.jinja_env.filters.update(
-        won=vocabulary.won,
-        moment=vocabulary.moment,
-        clock=vocabulary.clock,
-        day=vocabulary.day,
-        bytes=vocabulary.size,
-        number=vocabulary.number,
-        plain=vocabulary.plain,
+        won=formats.won,
+        moment=formats.moment,
+        clock=formats.clock,
+        day=formats.day,
+        bytes=formats.size,
+        number=formats.number,
+        plain=formats.plain,
     )
-    app.jinja_env.filters.update(kst=vocabulary.kst, query=urlencode)
+    app.jinja_env.filters.update(kst=formats.kst, query=urlencode)
     app.register_blueprint(blueprint)
 
 
@@ -142,9 +146,7 @@ def docs() -> str:
 @policy("public")
 def licences() -> str:
     """Licences of data and of the software in the pages."""
-    return render_template(
-        "public/licences.html", licences=[vocabulary.licence_words(code) for code in LICENCES], software=static_files.licences()
-    )
+    return render_template("public/licences.html", licences=[licence_words(code) for code in LICENCES], software=static_files.licences())
 
 
 @blueprint.get("/about/shortcuts")

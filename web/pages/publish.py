@@ -9,28 +9,15 @@ from flask import Blueprint, render_template
 
 from mapex.catalogue import datasets, differences
 from mapex.offers import offers, recalls
-from mapex.rules.licences import LICENCES, HandlingClass
+from mapex.rules.licences import LICENCES
 from mapex.rules.pricing import MAIN_UNIT, MEASURES, Unit, quantity_of
 from tiles.box import Box
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
-from web.words import vocabulary
+from web.words.licences import class_choices, licence_words
+from web.words.units import EXAMPLES
 
 blueprint = Blueprint("pages_publish", __name__)
-
-EXAMPLES = {
-    Unit.LANE_KM: 6_300,
-    Unit.FOOTWAY_KM: 2_900,
-    Unit.CYCLEWAY_KM: 2_500,
-    Unit.CROSSING: 300,
-    Unit.SIGN: 100,
-    Unit.SIGNAL: 500,
-    Unit.MILLION_POINTS: 4_000,
-    Unit.FRAME: 20,
-    Unit.MINUTE: 600,
-    Unit.GB: 5_000,
-}
-"""KRW a unit that an empty field shows as an example; nothing is charged by them."""
 
 
 @blueprint.get("/sell/<slug>/<int:number>/publish")
@@ -52,8 +39,8 @@ def publish(slug: str, number: int) -> str:
         offer=before if before is not None and before.state == "live" and before.version == number else None,
         before=before,
         units=_units(found.layers),
-        licences=[vocabulary.licence_words(code) for code in LICENCES],
-        classes=[(str(code), vocabulary.label(vocabulary.CLASSES, code), vocabulary.class_line(code)) for code in HandlingClass],
+        licences=[licence_words(code) for code in LICENCES],
+        classes=class_choices(),
         changes=differences.of(ex, by, ref, number),
         view=_view(found.layers),
         holders=recalls.holders(ex, by, slug, number) if found.version.state in recalls.RELEASED else None,

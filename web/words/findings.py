@@ -9,6 +9,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
+from web.words.formats import n_
 from web.words.language import language
 
 FIXES: dict[str, Any] = {
@@ -198,3 +199,12 @@ def fix(code: str, message: str) -> str:
     """What to do about a finding, as `what`."""
     found = FINDINGS.get(code)
     return message if language() == "en" or found is None else str(FIXES[found[1]])
+
+
+def counted(severity: str, count: int) -> str:
+    """So many findings of a severity."""
+    if severity == "error":
+        return n_("%(count)s error", "%(count)s errors", count)
+    if severity == "warning":
+        return n_("%(count)s warning", "%(count)s warnings", count)
+    return n_("%(count)s note", "%(count)s notes", count)
