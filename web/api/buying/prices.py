@@ -1,4 +1,4 @@
-"""Search, prices and quotes; a seller's publishing and withdrawing."""
+"""Search, prices and quotes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mapex.times import iso_from_ns
 from tiles.grid import grid
 from web.edge.auth import current_actor, exchange, maybe_actor
 from web.edge.policy import policy
-from web.edge.schemas import MOST_QUADKEYS, NUMBERED, Answer, AreaIn, Body, Length, Range, Regexp, area_of, fields, without_of
+from web.edge.schemas import MOST_QUADKEYS, Answer, AreaIn, Body, Length, Range, Regexp, area_of, fields, without_of
 from web.edge.visitors import most_tiles
 
 blueprint = APIBlueprint("market", __name__, url_prefix="/api/v1", tag="Market")
@@ -193,30 +193,6 @@ class NameIn(Body):
     name = fields.String(required=True, validate=Length(0, 400))
 
 
-class PublishIn(Body):
-    """Terms of sale."""
-
-    version = fields.Integer(validate=NUMBERED)
-    rates = fields.Dict(keys=fields.String(), values=fields.Raw(), required=True, metadata={"description": "KRW per unit"})
-    licence = fields.String(required=True, validate=Length(1, 32))
-    attribution = fields.String(load_default="")
-
-
-class OfferOut(Answer):
-    """A version on sale."""
-
-    id = fields.String()
-    org = fields.String()
-    dataset = fields.String()
-    version = fields.Integer()
-    state = fields.String()
-    licence = fields.String()
-    attribution = fields.String()
-    rates = fields.Dict(keys=fields.String(), values=fields.Integer())
-    created_at = fields.String()
-    unpriced = fields.List(fields.String(), metadata={"description": "layers of which the rate card charges nothing"})
-
-
 @blueprint.post("/search")
 @policy("browse")
 @blueprint.input(SearchIn)
@@ -313,32 +289,6 @@ def rename_quote(quote_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
     return quote_document(quotes.rename(exchange(), current_actor(), quote_id, json_data["name"]))
 
 
-@blueprint.post("/datasets/<slug>/publish")
-@policy("sell")
-@blueprint.input(PublishIn)
-@blueprint.output(OfferOut)
-def publish(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
-    """Publish a version of an own dataset and put it on sale; again with other terms: change them."""
-    made = offers.publish(
-        exchange(),
-        current_actor(),
-        slug,
-        version=json_data.get("version"),
-        rate_card=json_data["rates"],
-        licence=json_data["licence"],
-        attribution=json_data["attribution"],
-    )
-    return _offer(made)
-
-
-@blueprint.post("/datasets/<slug>/withdraw")
-@policy("sell")
-@blueprint.output(OfferOut)
-def withdraw(slug: str) -> dict[str, Any]:
-    """Take an own dataset off the market; what was bought stays bought."""
-    return _offer(offers.withdraw(exchange(), current_actor(), slug))
-
-
 def _listing(one: offers.Listing, now: int) -> dict[str, Any]:
     return {
         "dataset": one.dataset,
@@ -378,9 +328,3 @@ def quote_document(made: quotes.Quote) -> dict[str, Any]:
         "replaces": made.request.get("replaces"),
         "updates_of": made.request.get("updates_of"),
     }
-
-
-def _offer(made: offers.Offer) -> dict[str, Any]:
-    values = asdict(made)
-    created_ns = values.pop("created_ns")
-    return {**values, "rates": dict(made.rates), "created_at": iso_from_ns(created_ns)}

@@ -1,4 +1,4 @@
-"""Datasets and versions: make, start, place, classify, look. (Publishing is trade: `web.api.buying.prices`.)"""
+"""Datasets and versions: make, start, place, classify, look. (Publishing is trade: `web.api.selling.offers`.)"""
 
 from __future__ import annotations
 
