@@ -25,13 +25,16 @@ PAGES = ("public", "buy", "sell", "publish", "audit", "account", "operate", "the
 
 API = (
     "oversight.me",
+    "oversight.tokens",
     "oversight.participants",
     "selling.uploads",
     "selling.systems",
     "selling.datasets",
+    "selling.versions",
     "selling.previews",
     "selling.jobs",
     "buying.prices",
+    "buying.quotes",
     "buying.areas",
     "selling.offers",
     "selling.appraisals",
@@ -98,7 +101,13 @@ def _register(app: APIFlask, ex: Exchange) -> None:
         app.register_blueprint(importlib.import_module(f"web.api.{name}").blueprint)
     if ex.settings.store == "directory":
         app.register_blueprint(store_files.blueprint(cast(DirectoryStore, ex.store)), enable_openapi=False)
+    app.spec_processor(_with_each_tag_once)
     app.add_url_rule("/openapi.json", view_func=app.doc(hide=True)(_openapi))
+
+
+def _with_each_tag_once(spec: Any) -> Any:
+    """Several modules share a tag, of which OpenAPI wants one line each."""
+    return {**spec, "tags": list({tag["name"]: tag for tag in spec["tags"]}.values())}
 
 
 @policy("public")

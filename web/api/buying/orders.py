@@ -13,7 +13,8 @@ from mapex.orders import orders, updates
 from mapex.prices import estimates
 from mapex.rights import entitlements, named_users
 from mapex.times import iso_from_ns
-from web.api.buying.prices import LineOut, QuoteOut, quote_document
+from web.api.buying.prices import LineOut
+from web.api.buying.quotes import QuoteOut, quote_document
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, PageQuery, Range, fields, when
@@ -33,13 +34,13 @@ class OrderIn(Body):
     )
 
 
-class PersonsIn(Body):
+class NamedUsersIn(Body):
     """Who may download an order."""
 
     persons = fields.List(fields.String(validate=Length(1, 255)), required=True, validate=Length(0, named_users.MOST))
 
 
-class PersonsOut(Answer):
+class NamedUsersOut(Answer):
     """E-mails of the named users; empty: everybody of the organisation."""
 
     persons = fields.List(fields.String())
@@ -78,7 +79,7 @@ class UpdatesOut(Answer):
     total_with_added = fields.Integer(allow_none=True)
 
 
-class ProgressOut(Answer):
+class OrderProgressOut(Answer):
     """How far an order is: files, files that may not be read now, files that were read, and how many reads that were."""
 
     state = fields.String()
@@ -205,7 +206,7 @@ def list_tiles(order_id: str, query_data: dict[str, Any]) -> Response:
 
 @blueprint.get("/orders/<order_id>/progress")
 @policy("own")
-@blueprint.output(ProgressOut)
+@blueprint.output(OrderProgressOut)
 def progress(order_id: str) -> dict[str, Any]:
     """How far an order is: what can be read, what was read."""
     ex, by = exchange(), current_actor()
@@ -219,7 +220,7 @@ def progress(order_id: str) -> dict[str, Any]:
 
 @blueprint.get("/orders/<order_id>/persons")
 @policy("own")
-@blueprint.output(PersonsOut)
+@blueprint.output(NamedUsersOut)
 def list_persons(order_id: str) -> dict[str, Any]:
     """Who of the own organisation may download an order."""
     return {"persons": list(named_users.of_order(exchange(), current_actor(), order_id))}
@@ -227,8 +228,8 @@ def list_persons(order_id: str) -> dict[str, Any]:
 
 @blueprint.put("/orders/<order_id>/persons")
 @policy("buy")
-@blueprint.input(PersonsIn)
-@blueprint.output(PersonsOut)
+@blueprint.input(NamedUsersIn)
+@blueprint.output(NamedUsersOut)
 def change_persons(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Name who may download an order; only the one who ordered and those who are named may change it."""
     return {"persons": list(named_users.change(exchange(), current_actor(), order_id, json_data["persons"]))}

@@ -1,4 +1,4 @@
-"""Search, prices and quotes."""
+"""Search, and prices of an area now; nothing is held."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 
 from mapex.offers import offers
-from mapex.orders import renewals
-from mapex.prices import cell_prices, quotes
+from mapex.prices import cell_prices
 from mapex.times import iso_from_ns
 from tiles.grid import grid
-from web.edge.auth import current_actor, exchange, maybe_actor
+from web.edge.auth import exchange, maybe_actor
 from web.edge.policy import policy
-from web.edge.schemas import MOST_QUADKEYS, Answer, AreaIn, Body, Length, Range, Regexp, area_of, fields, without_of
+from web.edge.schemas import MOST_QUADKEYS, Answer, AreaIn, Length, Range, Regexp, area_of, fields, without_of
 from web.edge.visitors import most_tiles
 
 blueprint = APIBlueprint("market", __name__, url_prefix="/api/v1", tag="Market")
@@ -40,17 +39,17 @@ class EstimateIn(SearchIn):
         metadata={"description": "sale cells (quadkeys, zoom 16) of the area that are not wanted"},
     )
     leave_barely = fields.Boolean(
-        load_default=False, metadata={"description": "leave out the tiles of which less than 5 % lies in the region"}
+        load_default=False, metadata={"description": "leave out the tiles of which less than 5 % is in the region"}
     )
 
 
-class VerdictsIn(EstimateIn):
+class CellPricesIn(EstimateIn):
     """As for an estimate; tiles that are left out are listed all the same."""
 
     limit = fields.Integer(load_default=1000, validate=Range(1, 5000))
 
 
-class VerdictOut(Answer):
+class CellPriceOut(Answer):
     """A tile: by kind of layer, empty when it can be bought, else the code of why not; `amount` before VAT."""
 
     tile = fields.String(metadata={"description": "quadkey"})
@@ -60,20 +59,14 @@ class VerdictOut(Answer):
     barely = fields.Boolean()
 
 
-class VerdictsOut(Answer):
+class CellPricesOut(Answer):
     """The first tiles of an area, ascending."""
 
-    tiles = fields.List(fields.Nested(VerdictOut))
+    tiles = fields.List(fields.Nested(CellPriceOut))
     truncated = fields.Boolean()
 
 
-class QuoteIn(EstimateIn):
-    """What is to be held."""
-
-    purpose = fields.String(required=True, validate=Length(1, 32))
-
-
-class ListedLayer(Answer):
+class ListedLayerOut(Answer):
     """A layer of an offer inside the area."""
 
     name = fields.String()
@@ -96,7 +89,7 @@ class ListingOut(Answer):
     published_at = fields.String()
     age_days = fields.Integer()
     own = fields.Boolean()
-    layers = fields.List(fields.Nested(ListedLayer))
+    layers = fields.List(fields.Nested(ListedLayerOut))
 
 
 class SearchOut(Answer):
@@ -142,7 +135,7 @@ class RefusalOut(Answer):
 
 
 class BarelyOut(Answer):
-    """Tiles of which less than 5 % lies in the region, and what they change in the total."""
+    """Tiles of which less than 5 % is in the region, and what they change in the total."""
 
     tiles = fields.Integer()
     amount = fields.Integer()
@@ -165,32 +158,6 @@ class EstimateOut(Answer):
     total = fields.Integer()
     licences = fields.List(fields.String())
     barely = fields.Nested(BarelyOut, allow_none=True)
-
-
-class QuoteOut(EstimateOut):
-    """A price that is held until `expires_at`."""
-
-    id = fields.String()
-    tiles_sha256 = fields.String()
-    created_at = fields.String()
-    expires_at = fields.String()
-    order = fields.String(allow_none=True)
-    region = fields.Raw(allow_none=True)
-    name = fields.String(metadata={"description": "what your organisation calls the area"})
-    replaces = fields.String(allow_none=True, metadata={"description": "the quote that was asked for anew"})
-    updates_of = fields.String(allow_none=True, metadata={"description": "the order of which these are the newer tiles"})
-
-
-class RenewIn(Body):
-    """The purpose, when it shall be another."""
-
-    purpose = fields.String(validate=Length(1, 32))
-
-
-class NameIn(Body):
-    """What the area is called; empty: nothing."""
-
-    name = fields.String(required=True, validate=Length(0, 400))
 
 
 @blueprint.post("/search")
@@ -226,8 +193,8 @@ def estimate(json_data: dict[str, Any]) -> Response:
 
 @blueprint.post("/estimates/tiles")
 @policy("browse")
-@blueprint.input(VerdictsIn)
-@blueprint.output(VerdictsOut)
+@blueprint.input(CellPricesIn)
+@blueprint.output(CellPricesOut)
 def tiles(json_data: dict[str, Any]) -> dict[str, Any]:
     """Every tile of an area: what can be bought there now, and why not the rest.
 
@@ -248,45 +215,6 @@ def tiles(json_data: dict[str, Any]) -> dict[str, Any]:
         for one in found[:limit]
     ]
     return {"tiles": rows, "truncated": len(found) > limit}
-
-
-@blueprint.post("/quotes")
-@policy("price")
-@blueprint.input(QuoteIn)
-@blueprint.output(QuoteOut, status_code=201)
-def make_quote(json_data: dict[str, Any]) -> dict[str, Any]:
-    """Hold the price of an area."""
-    ex = exchange()
-    wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "leave_barely")}
-    wanted["without"] = without_of(json_data)
-    made = offers.quote(ex, current_actor(), area_of(ex, json_data), purpose=json_data["purpose"], **wanted)
-    return quote_document(made)
-
-
-@blueprint.get("/quotes/<quote_id>")
-@policy("own")
-@blueprint.output(QuoteOut)
-def get_quote(quote_id: str) -> dict[str, Any]:
-    """A quote of the own organisation."""
-    return quote_document(quotes.get(exchange(), current_actor(), quote_id))
-
-
-@blueprint.post("/quotes/<quote_id>/renew")
-@policy("price")
-@blueprint.input(RenewIn)
-@blueprint.output(QuoteOut, status_code=201)
-def renew_quote(quote_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
-    """Hold the price of the same request anew, for another purpose if one is named; the old quote stays as it is."""
-    return quote_document(renewals.renew(exchange(), current_actor(), quote_id, json_data.get("purpose")))
-
-
-@blueprint.patch("/quotes/<quote_id>")
-@policy("price")
-@blueprint.input(NameIn)
-@blueprint.output(QuoteOut)
-def rename_quote(quote_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
-    """Call the area of a quote, and of its order, something; a note of your organisation, no part of the trade."""
-    return quote_document(quotes.rename(exchange(), current_actor(), quote_id, json_data["name"]))
 
 
 def _listing(one: offers.Listing, now: int) -> dict[str, Any]:
@@ -311,20 +239,4 @@ def _listing(one: offers.Listing, now: int) -> dict[str, Any]:
             }
             for layer in one.layers
         ],
-    }
-
-
-def quote_document(made: quotes.Quote) -> dict[str, Any]:
-    """The quote as JSON values."""
-    return {
-        "id": made.id,
-        **offers.document(made.estimate),
-        "tiles_sha256": made.tiles_sha256,
-        "created_at": iso_from_ns(made.created_ns),
-        "expires_at": iso_from_ns(made.expires_ns),
-        "order": made.order_id,
-        "region": made.request["region"],
-        "name": made.name,
-        "replaces": made.request.get("replaces"),
-        "updates_of": made.request.get("updates_of"),
     }
