@@ -39,6 +39,7 @@ API = (
     "selling.offers",
     "selling.appraisals",
     "buying.orders",
+    "buying.updates",
     "buying.grants",
     "buying.wallet",
     "oversight.permits",

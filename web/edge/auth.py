@@ -61,7 +61,7 @@ def current_actor() -> Actor:
     """
     actor = maybe_actor()
     if actor is None:
-        raise NotSignedIn("login.required", "sign in, or send an API token as `Authorization: Bearer mpx_...`")
+        raise NotSignedIn("login.required", "Sign in, or send an API token as `Authorization: Bearer mpx_...`.")
     return actor
 
 
@@ -102,7 +102,7 @@ def _identified() -> Actor | None:
     if secret is not None:
         actor = tokens.actor_of(exchange(), secret)
         if actor is None:
-            raise NotSignedIn("token.unknown", "this API token is unknown, expired or revoked")
+            raise NotSignedIn("token.unknown", "This API token is unknown, expired or revoked; make another one on the account page.")
         return actor
     person = current_person()
     return person.actor if person else None
@@ -111,11 +111,11 @@ def _identified() -> Actor | None:
 def check_forgery() -> None:
     """A session is a cookie, which a browser sends for any site: the request must come from our own page and know its secret."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in _OWN_ORIGIN:
-        raise Denied("csrf.origin", "this request came from another site and was refused")
+        raise Denied("csrf.origin", "This request came from another site and was refused; open the page here and repeat.")
     try:
         validate_csrf(request.headers.get("X-CSRF-Token") or request.form.get("csrf_token"))
     except ValidationError as error:
-        raise Denied("csrf.token", "this page is too old or incomplete; load it again and repeat") from error
+        raise Denied("csrf.token", "This page is too old or incomplete; load it again and repeat.") from error
 
 
 class User(UserMixin):
@@ -190,7 +190,7 @@ class LoginForm(Form):
             return False
         if person is None:
             participants.note_session(exchange(), None, "refused", email=self.email.data or "")
-            self.refusal = Denied("login.refused", "e-mail or password is wrong")
+            self.refusal = Denied("login.refused", "E-mail or password is wrong; try again.")
             return False
         self.user = User(person)
         self.user_authenticated = True

@@ -60,14 +60,14 @@ def event(seq: int) -> str:
     """One entry: what happened, on what grounds, and what was committed to."""
     ex, by = exchange(), current_actor()
     found = proof.entry(ex, by, seq)
-    told = found.told
-    under = next((one for one in permits.all_permits(ex, by) if one.number == told.get("permit")), None)
-    code = told.get("class", "")
+    facts = found.told
+    under = next((one for one in permits.all_permits(ex, by) if one.number == facts.get("permit")), None)
+    code = facts.get("class", "")
     page = {"entry": {"seq": seq, "payload": found.payload, "salt": found.salt, "commitment": found.commitment}}
     return render_template(
         "audit/entry.html",
         entry=found,
-        told=told,
+        facts=facts,
         permit=permit_words(under, ex.now()) if under else None,
         rule=class_line(code) if code in list(HandlingClass) else "",
         page=page,

@@ -136,7 +136,7 @@ def receipt(order_id: str) -> str:
 @blueprint.get("/orders/<order_id>/manifest.json")
 @policy("own")
 def manifest(order_id: str) -> Response:
-    """All files of an order with licence, attribution and checksums, as they lie beside a download."""
+    """All files of an order with licence, attribution and checksums, as a download has them beside it."""
     ex, by = exchange(), current_actor()
     found = orders.get(ex, by, order_id)
     files = [{name: getattr(tile, name) for name in FILE_FIELDS} for tile in _tiles(order_id)]

@@ -47,7 +47,7 @@ def explore() -> str:
 def dataset(org: str, slug: str) -> str:
     """What it is, versions, where, how fresh and good, what it costs, under which licence."""
     found = products.get(exchange(), org, slug)
-    offered = {str(good.layer.kind) for good in found.goods if good.layer.cells}
+    offered = {str(one.layer.kind) for one in found.goods if one.layer.cells}
     kinds = [kind.value for kind in LayerKind if kind.value in offered]
     page = {
         "kinds": kinds,

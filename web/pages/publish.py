@@ -64,7 +64,7 @@ def _units(layers: Any) -> list[dict[str, Any]]:
 
 
 def _view(layers: Any) -> str:
-    """The map's address of where the layers lie: `zoom/lat/lon`, or nothing where that is not known."""
+    """The map's address of the layers: `zoom/lat/lon`, or nothing where that is not known."""
     box = Box.around(Box(*layer.about["box"]) for layer in layers if layer.about.get("box"))
     if box is None:
         return ""

@@ -21,7 +21,7 @@ def day(at: int | str | None) -> str:
 
 
 def moment(at_ns: int | None) -> str:
-    """A time for people, in Korean time, said so."""
+    """A time for people, in Korean time, marked as such."""
     if at_ns is None:
         return ""
     local = datetime.fromtimestamp(at_ns // NS, UTC).astimezone(KST)
@@ -29,7 +29,7 @@ def moment(at_ns: int | None) -> str:
 
 
 def clock(at_ns: int) -> str:
-    """The time of day, in Korean time, said so."""
+    """The time of day, in Korean time, marked as such."""
     return f"{datetime.fromtimestamp(at_ns // NS, UTC).astimezone(KST):%H:%M} KST"
 
 

@@ -35,9 +35,9 @@ COLOURS = {
     "quality": lazy_gettext("Quality"),
 }
 KNOWN = {
-    "file": lazy_gettext("said by the files"),
+    "file": lazy_gettext("stated by the files"),
     "given": lazy_gettext("given by the seller"),
-    "guessed": lazy_gettext("recognised, not said exactly"),
+    "guessed": lazy_gettext("recognised, not stated exactly"),
     "none": lazy_gettext("not known"),
 }
 CLASSES: dict[str, Any] = {
