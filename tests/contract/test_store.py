@@ -304,7 +304,7 @@ def test_download_answers_conditions_on_its_etag(shop: Shop) -> None:
     request = a_download(shop, "get/tag")
     first = send(request)
     tag = first.headers["etag"]
-    again = send(request, if_none_match=tag, range="bytes=2-4")
+    again = send(request, if_none_match=tag)
     assert (again.status, again.data, again.headers["etag"]) == (304, b"", tag)
     assert send(request, if_none_match='"other"').status == 200
     assert send(request, if_match='"other"').status == 412

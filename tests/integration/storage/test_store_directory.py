@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from werkzeug import Request
+from werkzeug import Request, Response
 from werkzeug.test import EnvironBuilder
 
 from tests.support.needs import absent
@@ -193,6 +193,35 @@ def test_signed_url_of_a_path_that_is_no_key_answers_an_error(tmp_path: Path, ke
     at = {"credentials": store.credentials, "at_s": int(time.time()), "expires_s": 60, "parameters": {"x-mapex-grant": "1"}}
     url = presign("GET", store.origin, f"{store.base}/data/{key}", **at)  # type: ignore[arg-type]
     assert answer(store, a_request("GET", f"/?{url.split('?')[1]}"), "data", key).status_code == 400
+
+
+def a_download(store: DirectoryStore, **headers: str) -> Response:
+    """The answer to a signed request for `get/a`, which holds ten digits."""
+    store.put(Area.DATA, "get/a", b"0123456789", sha256=sha256(b"0123456789"))
+    signed = store.presign_get("get/a", expires_s=60, grant="0" * 32, filename="a")
+    given = answer(store, a_request("GET", signed.url, **headers), "data", "get/a")
+    given.response = [b"".join(given.response)]  # read to its end, so that the file is closed
+    return given
+
+
+def test_a_tag_that_fits_is_answered_before_a_range(tmp_path: Path) -> None:
+    tag = a_download(a_store(tmp_path)).headers["ETag"]
+    for tags in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+        assert a_download(a_store(tmp_path), if_none_match=tags, range="bytes=2-4").status_code == 304
+    assert a_download(a_store(tmp_path), if_none_match='"other"', range="bytes=2-4").status_code == 206
+
+
+@pytest.mark.parametrize("stale", ['"other"', "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_range_of_another_state_of_the_object_is_answered_whole(tmp_path: Path, stale: str) -> None:
+    given = a_download(a_store(tmp_path), if_range=stale, range="bytes=2-4")
+    assert (given.status_code, b"".join(given.response)) == (200, b"0123456789")
+
+
+@pytest.mark.parametrize("asked", ["bytes=10-", f"bytes={'9' * 5000}-", f"bytes=-{'9' * 5000}", "bytes=5-3", "bytes=-0", "bytes=x-"])
+def test_a_range_that_nothing_fits_is_416_and_says_how_long_the_object_is(tmp_path: Path, asked: str) -> None:
+    given = a_download(a_store(tmp_path), range=asked)
+    assert (given.status_code, given.headers["Content-Range"]) == (416, "bytes */10")
+    assert b"<Code>InvalidRange</Code>" in given.data
 
 
 def test_empty_secret_is_refused(tmp_path: Path) -> None:
