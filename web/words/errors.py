@@ -159,6 +159,6 @@ def sentence(code: str, message: str) -> str:
     return str(found) if found is not None else findings.what(code, message)
 
 
-def is_another_sentence(message: str, shown: str) -> bool:
+def differs(message: str, shown: str) -> bool:
     """Whether a message is another sentence than the one that is shown, capitals and stops aside."""
     return re.sub(r"\W", "", message).casefold() != re.sub(r"\W", "", shown).casefold()
