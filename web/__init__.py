@@ -10,27 +10,36 @@ from urllib.parse import urlsplit
 from apiflask import APIFlask
 from flask import Response, current_app, jsonify
 
-from web.edge import auth, bodies, errors, headers, static_files, visitors
+from tiles.store.directory import DirectoryStore
+from web.edge import auth, bodies, errors, headers, rate_limits, static_files, store_files, visitors
 from web.edge.policy import check_routes, policy
 from web.edge.schemas import Error, LongInteger, ShortInteger
-from web.pages import account, audit, buy, dataset, operate, public, publish, sell, theme
+from web.pages import shared, theme
 from web.words import language
 
 if TYPE_CHECKING:
     from mapex.exchange import Exchange
 
-MODULES = (
+PAGES = ("public", "buy", "sell", "publish", "audit", "account", "operate", "theme")
+"""Modules of `web.pages` with a `blueprint`; the menu is `web.pages.navigation`."""
+
+API = (
     "oversight.me",
+    "oversight.tokens",
     "oversight.participants",
     "selling.uploads",
     "selling.systems",
     "selling.datasets",
+    "selling.versions",
     "selling.previews",
     "selling.jobs",
     "buying.prices",
+    "buying.quotes",
     "buying.areas",
+    "selling.offers",
     "selling.appraisals",
     "buying.orders",
+    "buying.updates",
     "buying.grants",
     "buying.wallet",
     "oversight.permits",
@@ -38,7 +47,7 @@ MODULES = (
     "selling.sales",
     "buying.coverage",
 )
-"""Modules of `web.api` with a `blueprint`, in the order of the API's description; add yours when it lands."""
+"""Modules of `web.api` with a `blueprint`, in the order of the API's description."""
 
 LONGEST_BODY = 8 << 20
 """Bytes of a request; room for 400,000 quadkeys. Uploads go to the store, which has its own limit."""
@@ -52,50 +61,54 @@ def create_app(ex: Exchange) -> APIFlask:
     app = APIFlask(__name__, title="mapex", version="1", docs_path=None, spec_path=None, static_folder=cast(str, None))
     app.extensions["mapex"] = ex
     app.url_map.converters |= {"int": ShortInteger, "long": LongInteger}
-    app.config.update(
-        MAX_CONTENT_LENGTH=LONGEST_BODY,
-        MAX_FORM_MEMORY_SIZE=1 << 20,
-        TRUSTED_HOSTS=_hosts(ex),
-        OPENAPI_VERSION="3.1.0",
-        AUTO_SERVERS=False,
-        SERVERS=[{"url": ex.settings.public_url}],
-        SECURITY_SCHEMES={"token": {"type": "http", "scheme": "bearer", "description": "an API token: mpx_..."}},
-        DESCRIPTION="The exchange over HTTP. Every route needs a token, or a session, except where it says that it needs none. "
-        "Errors are {code, message, details}; unknown fields are refused.",
-        VALIDATION_ERROR_SCHEMA=Error,
-        HTTP_ERROR_SCHEMA=Error,
-    )
+    app.config.update(_configuration(ex))
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    errors.install(app)
-    headers.install(app)
-    language.install(app)
-    theme.install(app)
-    visitors.install(app)
-    auth.install(app)
+    for part in (errors, headers, language, theme, visitors, auth, rate_limits):
+        part.install(app)
     app.before_request(auth.guard)
-    bodies.install(app)
-    static_files.install(app)
-    public.install(app)
-    for part in (buy, dataset, sell, publish, audit, account, operate):
-        app.register_blueprint(part.blueprint, enable_openapi=False)
-    if ex.settings.demo:
-        from web.pages import demo
-
-        app.register_blueprint(demo.blueprint, enable_openapi=False)
-    for name in MODULES:
-        app.register_blueprint(importlib.import_module(f"web.api.{name}").blueprint)
-    if ex.settings.store == "directory":
-        from web.edge import store_files
-
-        app.register_blueprint(store_files.blueprint(_directory(ex)), enable_openapi=False)
+    for part in (bodies, static_files, shared):  # after the guard: nobody's body is looked through who may not ask
+        part.install(app)
+    _register(app, ex)
     if ex.settings.proxies:
         from werkzeug.middleware.proxy_fix import ProxyFix
 
         # Each proxy adds the address that it saw at the right end; what is further left may be made up by the caller.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=ex.settings.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
-    app.add_url_rule("/openapi.json", view_func=app.doc(hide=True)(_openapi))
     check_routes(app)
     return app
+
+
+def _configuration(ex: Exchange) -> dict[str, Any]:
+    return {
+        "MAX_CONTENT_LENGTH": LONGEST_BODY,
+        "MAX_FORM_MEMORY_SIZE": 1 << 20,
+        "TRUSTED_HOSTS": _hosts(ex),
+        "OPENAPI_VERSION": "3.1.0",
+        "AUTO_SERVERS": False,
+        "SERVERS": [{"url": ex.settings.public_url}],
+        "SECURITY_SCHEMES": {"token": {"type": "http", "scheme": "bearer", "description": "an API token: mpx_..."}},
+        "DESCRIPTION": "The exchange over HTTP. Every route needs a token, or a session, except where it says that it needs none. "
+        "Errors are {code, message, details}; unknown fields are refused.",
+        "VALIDATION_ERROR_SCHEMA": Error,
+        "HTTP_ERROR_SCHEMA": Error,
+    }
+
+
+def _register(app: APIFlask, ex: Exchange) -> None:
+    """All routes: pages, API, and where there are such, the demonstration's door and the directory store."""
+    for name in (*PAGES, "demo") if ex.settings.demo else PAGES:
+        app.register_blueprint(importlib.import_module(f"web.pages.{name}").blueprint, enable_openapi=False)
+    for name in API:
+        app.register_blueprint(importlib.import_module(f"web.api.{name}").blueprint)
+    if ex.settings.store == "directory":
+        app.register_blueprint(store_files.blueprint(cast(DirectoryStore, ex.store)), enable_openapi=False)
+    app.spec_processor(_with_each_tag_once)
+    app.add_url_rule("/openapi.json", view_func=app.doc(hide=True)(_openapi))
+
+
+def _with_each_tag_once(spec: Any) -> Any:
+    """Several modules share a tag, of which OpenAPI wants one line each."""
+    return {**spec, "tags": list({tag["name"]: tag for tag in spec["tags"]}.values())}
 
 
 @policy("public")
@@ -105,10 +118,6 @@ def _openapi() -> Response:
         # APIFlask names a schema once more when it is met nested first and alone later; both names describe the same.
         warnings.filterwarnings("ignore", message=".*has already been added to the spec", category=UserWarning)
         return jsonify(cast(APIFlask, current_app).spec)
-
-
-def _directory(ex: Exchange) -> Any:
-    return ex.store
 
 
 def _hosts(ex: Exchange) -> list[str]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
 from flask import Flask, current_app, g, request, session
-from flask_limiter import Limiter
 from flask_login import current_user, user_logged_in, user_logged_out
 from flask_security import RoleMixin, Security, UserMixin
 from flask_security.datastore import UserDatastore
@@ -18,21 +16,21 @@ from flask_wtf.csrf import validate_csrf
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length, ValidationError
 
+from mapex.config import Settings
 from mapex.errors import Denied, MapexError
 from mapex.exchange import Actor, Exchange
 from mapex.people import persons, tokens
 from mapex.people.persons import Person
-from web.edge import rate_limits, visitors
+from web.edge import visitors
 from web.edge.policy import NotSignedIn, authorize, policy, policy_of
 
 log = logging.getLogger(__name__)
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 SESSION_HOURS = 12
-LOGINS_PER_ACCOUNT = "5 per minute"
-LOGINS_PER_ADDRESS = "60 per minute"
 _OWN_ORIGIN = frozenset({"same-origin", "none"})
-_MOST_CHARACTERS = 255
+MOST_CHARACTERS = 255
+"""Of an e-mail address or a password in the form."""
 
 
 def exchange() -> Exchange:
@@ -63,7 +61,7 @@ def current_actor() -> Actor:
     """
     actor = maybe_actor()
     if actor is None:
-        raise NotSignedIn("login.required", "sign in, or send an API token as `Authorization: Bearer mpx_...`")
+        raise NotSignedIn("login.required", "Sign in, or send an API token as `Authorization: Bearer mpx_...`.")
     return actor
 
 
@@ -104,7 +102,7 @@ def _identified() -> Actor | None:
     if secret is not None:
         actor = tokens.actor_of(exchange(), secret)
         if actor is None:
-            raise NotSignedIn("token.unknown", "this API token is unknown, expired or revoked")
+            raise NotSignedIn("token.unknown", "This API token is unknown, expired or revoked; make another one on the account page.")
         return actor
     person = current_person()
     return person.actor if person else None
@@ -113,11 +111,11 @@ def _identified() -> Actor | None:
 def check_forgery() -> None:
     """A session is a cookie, which a browser sends for any site: the request must come from our own page and know its secret."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in _OWN_ORIGIN:
-        raise Denied("csrf.origin", "this request came from another site and was refused")
+        raise Denied("csrf.origin", "This request came from another site and was refused; open the page here and repeat.")
     try:
         validate_csrf(request.headers.get("X-CSRF-Token") or request.form.get("csrf_token"))
     except ValidationError as error:
-        raise Denied("csrf.token", "this page is too old or incomplete; load it again and repeat") from error
+        raise Denied("csrf.token", "This page is too old or incomplete; load it again and repeat.") from error
 
 
 class User(UserMixin):
@@ -167,8 +165,8 @@ class LoginForm(Form):
     the log-in, as its own form does.
     """
 
-    email = StringField(validators=[InputRequired(), Length(max=_MOST_CHARACTERS)])
-    password = PasswordField(validators=[InputRequired(), Length(max=_MOST_CHARACTERS)])
+    email = StringField(validators=[InputRequired(), Length(max=MOST_CHARACTERS)])
+    password = PasswordField(validators=[InputRequired(), Length(max=MOST_CHARACTERS)])
     next = HiddenField()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -192,7 +190,7 @@ class LoginForm(Form):
             return False
         if person is None:
             persons.note_session(exchange(), None, "refused", email=self.email.data or "")
-            self.refusal = Denied("login.refused", "e-mail or password is wrong")
+            self.refusal = Denied("login.refused", "E-mail or password is wrong; try again.")
             return False
         self.user = User(person)
         self.user_authenticated = True
@@ -200,10 +198,22 @@ class LoginForm(Form):
 
 
 def install(app: Flask) -> None:
-    """Sessions, log-in and log-out views, limits on log-in."""
-    settings = cast(Exchange, app.extensions["mapex"]).settings
+    """Sessions, log-in and log-out views."""
+    app.config.update(_configuration(cast(Exchange, app.extensions["mapex"]).settings))
+    security = Security(app, People(), login_form=LoginForm)
+    security.want_json(lambda _: False)
+    # Only a session makes a person known here: API tokens are ours (`bearer`), and the library's would be looked for in every JSON body,
+    # before anybody was allowed to send one.
+    cast(Any, app).login_manager.request_loader(lambda _: None)
+    for endpoint in ("security.login", "security.logout"):
+        app.view_functions[endpoint] = policy("public")(app.view_functions[endpoint])
+    user_logged_in.connect(_opened, app)
+    user_logged_out.connect(_closed, app)
+
+
+def _configuration(settings: Settings) -> dict[str, Any]:
     secure = settings.secure_cookies == "yes" or (settings.secure_cookies == "auto" and settings.public_url.startswith("https:"))
-    app.config.update(
+    return dict(
         SECRET_KEY=settings.secret_key,
         # The __Host- prefix makes browsers refuse the cookie from a sub-domain or plain http; it needs https.
         SESSION_COOKIE_NAME="__Host-mapex" if secure else "mapex",
@@ -222,30 +232,7 @@ def install(app: Flask) -> None:
         SECURITY_LOGOUT_USER_TEMPLATE="public/logout.html",
         SECURITY_I18N_DIRNAME=[],
         WTF_CSRF_TIME_LIMIT=SESSION_HOURS * 3600,
-        RATELIMIT_STORAGE_URI=rate_limits.URI,
-        RATELIMIT_HEADERS_ENABLED=True,
     )
-    security = Security(app, People(), login_form=LoginForm)
-    security.want_json(lambda _: False)
-    # Only a session makes a person known here: API tokens are ours (`bearer`), and the library's would be looked for in every JSON body,
-    # before anybody was allowed to send one.
-    cast(Any, app).login_manager.request_loader(lambda _: None)
-    for endpoint in ("security.login", "security.logout"):
-        app.view_functions[endpoint] = policy("public")(app.view_functions[endpoint])
-    limiter = Limiter(_caller, app=app)
-    login: Callable[..., Any] = app.view_functions["security.login"]
-    login = limiter.limit(LOGINS_PER_ACCOUNT, key_func=_account, methods=["POST"])(login)
-    app.view_functions["security.login"] = limiter.limit(LOGINS_PER_ADDRESS, methods=["POST"])(login)
-    user_logged_in.connect(_opened, app)
-    user_logged_out.connect(_closed, app)
-
-
-def _caller() -> str:
-    return request.remote_addr or "local"
-
-
-def _account() -> str:
-    return f"{_caller()} {request.form.get('email', '').strip().lower()[:_MOST_CHARACTERS]}"
 
 
 def _opened(app: Flask, user: User, **_: Any) -> None:

@@ -1,6 +1,6 @@
 r"""Texts that no database can keep, refused at the door: NUL, which PostgreSQL has no place for, and half of a character.
 
-Half a character is a surrogate without its partner: JSON can say it (`"\ud800"`, RFC 8259 section 8.2), UTF-8 cannot.
+Half a character is a surrogate without its partner: JSON can write it (`"\ud800"`, RFC 8259 section 8.2), UTF-8 cannot.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def check() -> None:
     if request.is_json and request.blueprint != "store":
         raw = request.get_data()
         if not _is_utf8(raw):
-            raise Invalid("request.malformed", "JSON is written in UTF-8; this is not")
+            raise Invalid("request.malformed", "The body is not UTF-8, in which JSON is written; send it so.")
         if _holds_unkept(raw):
             raise _refusal(*_found_in(raw))
 
 
 def _refusal(where: str, text: str) -> Invalid:
-    return Invalid("request.text", f"{where}: {ascii(text[:80])} holds a NUL or half of a character; write it without", where=where)
+    return Invalid("request.text", f"{where}: {ascii(text[:80])} holds a NUL or half of a character; write it without.", where=where)
 
 
 def _texts() -> Iterator[tuple[str, str]]:

@@ -105,10 +105,10 @@ def _from_apiflask(error: HTTPError) -> Any:
         fields = {name: texts for where in detail.values() for name, texts in (where.items() if isinstance(where, dict) else [])}
         unknown = sorted(str(name) for name, texts in fields.items() if texts == ["Unknown field."])
         if unknown:
-            message = f"unknown field {', '.join(unknown)}; see /docs for what is understood"
+            message = f"Unknown field {', '.join(unknown)}; /docs lists what is understood."
             return answer(422, "request.unknown_field", message, {"fields": unknown})
-        return answer(422, "request.invalid", f"not understood: {_sentence(fields)}", {"fields": fields})
-    return answer(error.status_code, CODES.get(error.status_code, "request.refused"), error.message or "refused", detail)
+        return answer(422, "request.invalid", f"Not understood: {_sentence(fields).rstrip('.')}. See /docs.", {"fields": fields})
+    return answer(error.status_code, CODES.get(error.status_code, "request.refused"), error.message or "Refused.", detail)
 
 
 def _sentence(fields: Any, prefix: str = "") -> str:
@@ -134,7 +134,7 @@ def _from_a_nest(error: RecursionError) -> Response:
     at = error.__traceback__
     while at is not None:
         if at.tb_frame.f_globals.get("__name__") == "json.decoder":
-            return answer(400, CODES[400], "the body is nested too deep to be read; nothing of it was done", {})
+            return answer(400, CODES[400], "The body is nested too deep to be read; nothing of it was done.", {})
         at = at.tb_next
     return _from_anything(error)
 
@@ -142,5 +142,5 @@ def _from_a_nest(error: RecursionError) -> Response:
 def _from_anything(error: Exception) -> Response:
     """Log once with the request id; the asker gets the id and no more."""
     log.error("failed request=%s %s %s", g.request_id, request.method, request.path, exc_info=error)
-    message = f"something went wrong on our side; nothing was changed by us knowingly. Please report {g.request_id}"
+    message = f"Something went wrong on our side; nothing was changed by us knowingly. Please report {g.request_id}."
     return answer(500, "internal", message, {"request": g.request_id})

@@ -89,13 +89,13 @@ def authorize(actor: Actor | None, wanted: Policy) -> None:
     if wanted.is_public:
         return
     if actor is None:
-        raise NotSignedIn("login.required", "sign in, or send an API token as `Authorization: Bearer mpx_...`")
+        raise NotSignedIn("login.required", "Sign in, or send an API token as `Authorization: Bearer mpx_...`.")
     if actor.role not in wanted.roles:
         roles = " or ".join(sorted(wanted.roles))
-        raise Denied(f"role.{wanted.name}", f"only {roles} can do this; {actor.email} is {actor.role}", role=actor.role)
+        raise Denied(f"role.{wanted.name}", f"Only {roles} can do this; {actor.email} is {actor.role}.", role=actor.role)
     if "*" not in actor.scopes and not actor.scopes & wanted.scopes:
         scopes = " or ".join(sorted(wanted.scopes))
-        raise Denied("token.scope", f"this token may not do that; it needs the scope {scopes}", scopes=sorted(wanted.scopes))
+        raise Denied("token.scope", f"This token may not do that; it needs the scope {scopes}.", scopes=sorted(wanted.scopes))
 
 
 def check_routes(app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""What requests may say: marshmallow schemas with strict fields, and the small words that several routes share.
+"""What requests may hold: marshmallow schemas with strict fields, and the small words that several routes share.
 
 A field that a schema does not name is refused (422 naming it).
 """
@@ -70,7 +70,7 @@ class LongInteger(IntegerConverter):
 
 
 def entry_number(text: str) -> int | None:
-    """The number of an entry of the log that an address says; None when it says none."""
+    """The number of an entry of the log in an address; None when there is none."""
     return int(text) if re.fullmatch(LongInteger.regex, text) else None
 
 
@@ -84,7 +84,7 @@ class Body(Schema):
 
 
 class Query(Schema):
-    """Base of query strings: unknown names are refused, when the route says `unknown=None` (webargs drops them otherwise)."""
+    """Base of query strings: unknown names are refused, when the route has `unknown=None` (webargs drops them otherwise)."""
 
     class Meta:
         """Strict."""
@@ -138,7 +138,7 @@ def area_of(ex: Exchange, given: Mapping[str, Any]) -> Region | Cover:
     Raises: Invalid (`region.missing`), InvalidRegion, InvalidTile.
     """
     if (given.get("region") is None) == (given.get("quadkeys") is None):
-        raise Invalid("region.missing", "give either `region` (GeoJSON) or `quadkeys`")
+        raise Invalid("region.missing", "Give either `region` (GeoJSON) or `quadkeys`.")
     if given.get("quadkeys") is not None:
         return Cover.from_cells(cells_of(given["quadkeys"]))
     settings = ex.settings
@@ -169,4 +169,4 @@ def box_of(text: str) -> Box:
     try:
         return Box.from_text(text)
     except ValueError as error:
-        raise Invalid("bbox.malformed", f"bbox is W,S,E,N: four numbers in degrees, not {text[:80]!r}", bbox=text[:80]) from error
+        raise Invalid("bbox.malformed", f"`bbox` is W,S,E,N: four numbers in degrees, not {text[:80]!r}.", bbox=text[:80]) from error

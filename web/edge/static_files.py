@@ -71,7 +71,7 @@ def own(version: str, path: str) -> Response:
     """One of our own files, or of the libraries below `vendor/`."""
     found = safe_join(str(FOLDER if version != "vendor" else VENDOR), path)
     if found is None or not Path(found).is_file():
-        raise NotFound("file.unknown", "there is no such file")
+        raise NotFound("file.unknown", "There is no such file.")
     return _sent(Path(found), is_immutable=version in ("vendor", _version()))
 
 
@@ -88,7 +88,7 @@ def basemap() -> Response:
     """The PMTiles file that the operator put under the maps (`MAPEX_BASEMAP`), by byte ranges."""
     path = basemap_file(exchange())
     if path is None:
-        raise NotFound("basemap.none", "this exchange has no basemap file")
+        raise NotFound("basemap.none", "This exchange has no basemap file; `MAPEX_BASEMAP` names one.")
     return send_file(path, mimetype="application/octet-stream", conditional=True, max_age=3600)
 
 
@@ -140,8 +140,8 @@ def _version() -> str:
 
 @lru_cache(maxsize=8)
 def _digest(files: tuple[tuple[str, int], ...]) -> str:
-    told = b"".join(hashlib.sha256(Path(path).read_bytes()).digest() for path, _ in files)
-    return hashlib.sha256(told).hexdigest()[:12]
+    digests = b"".join(hashlib.sha256(Path(path).read_bytes()).digest() for path, _ in files)
+    return hashlib.sha256(digests).hexdigest()[:12]
 
 
 def _manifest() -> dict[str, Any]:

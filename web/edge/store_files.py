@@ -1,37 +1,162 @@
 """The directory store over HTTP: signed URLs of the same shape and with the same checks as those of S3.
 
-All of it is decided by `web.edge.store_protocol.answer`, which knows no Flask; the signature in the URL is the authorisation.
+GET and HEAD of `data` with ranges and conditions (RFC 9110), PUT of one part into `staging`. The signature in the URL is the
+authorisation; a URL signed for GET also answers HEAD, which reveals less.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, cast
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import BinaryIO, cast
+from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
 
-from flask import Blueprint, Response, request
+import flask
+from werkzeug import Request, Response
+from werkzeug.datastructures import ContentRange, Range
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.http import is_resource_modified
 
+from mapex.times import NS
+from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreUnavailable, TilesError
+from tiles.store.directory import DirectoryStore
+from tiles.store.protocol import Area, ObjectInfo
+from tiles.store.signing import verify
 from web.edge.policy import policy
-
-if TYPE_CHECKING:
-    from tiles.store.directory import DirectoryStore
 
 LONGEST_PART = 5 << 30
 """Bytes in one part, as on S3; the signature binds the true length."""
 
+_ERRORS: tuple[tuple[type[TilesError], int, str], ...] = (
+    (RequestRefused, 403, "AccessDenied"),
+    (ObjectMissing, 404, "NoSuchKey"),
+    (ObjectCorrupt, 400, "BadDigest"),
+    (InvalidContent, 400, "InvalidArgument"),
+    (StoreUnavailable, 503, "ServiceUnavailable"),
+)
+"""Status and the word of S3 for each kind of error."""
 
-def blueprint(store: DirectoryStore) -> Blueprint:
+
+def blueprint(store: DirectoryStore) -> flask.Blueprint:
     """Routes that serve a directory store below `/store`; a MinIO store needs none."""
-    routes = Blueprint("store", __name__, url_prefix="/store")
+    routes = flask.Blueprint("store", __name__, url_prefix="/store")
 
     @routes.route("/<area>/<path:key>", methods=["GET", "HEAD", "PUT"])
     @policy("public")
     def serve(area: str, key: str) -> Response:
         """Answer one signed request."""
-        from web.edge.store_protocol import answer
-
-        request.max_content_length = LONGEST_PART
-        query = request.query_string.decode("ascii", "replace")
-        given = answer(store, request.method, area, key, query, dict(request.headers), cast(BinaryIO, request.stream))
-        # Pieces go out as they are read, so a large tile costs no memory; the length is in the headers.
-        return Response(given.body, given.status, dict(given.headers), direct_passthrough=True)
+        flask.request.max_content_length = LONGEST_PART
+        return answer(store, flask.request, area, key)
 
     return routes
+
+
+def answer(store: DirectoryStore, request: Request, area: str, key: str) -> Response:
+    """The response to one request below the store's URL; never raises for what the request contains.
+
+    Args:
+        store: whose objects and whose secret.
+        request: its body is read only after the signature was found genuine, and no further than its length.
+        area: first segment of the path below the store's URL.
+        key: the rest of the path, decoded.
+    """
+    try:
+        parameters = _verified(store, request, f"{store.base}/{area}/{key}")
+        if request.method == "PUT" and area == Area.STAGING:
+            return _put(store, request, key, parameters)
+        if request.method in ("GET", "HEAD") and area == Area.DATA and "x-mapex-grant" in parameters:
+            return _get(store, request, key, parameters.get("response-content-disposition", "attachment"))
+        raise RequestRefused("This is not what the store serves.", reason="method")
+    except TilesError as error:
+        status, code = next(((status, code) for kind, status, code in _ERRORS if isinstance(error, kind)), (500, "InternalError"))
+        return _refusal(507 if error.code == "store.full" else status, code, error.message, {})
+    except RequestedRangeNotSatisfiable as error:
+        return _refusal(416, "InvalidRange", "The range asked for cannot be read, or is outside of the object.", dict(error.get_headers()))
+
+
+def _verified(store: DirectoryStore, request: Request, path: str) -> dict[str, str]:
+    # The host of the settings is checked, not the one received: a proxy that rewrites `Host` breaks nothing, and the key is ours alone.
+    host, query, now_s = urlsplit(store.origin).netloc, request.query_string.decode("ascii", "replace"), store.now() / NS
+    headers = dict(request.headers)
+    try:
+        return verify(request.method, host, path, query, headers, credentials=store.credentials, now_s=now_s)
+    except RequestRefused:
+        if request.method != "HEAD":
+            raise
+        return verify("GET", host, path, query, headers, credentials=store.credentials, now_s=now_s)
+
+
+def _put(store: DirectoryStore, request: Request, key: str, parameters: dict[str, str]) -> Response:
+    try:
+        sha256 = base64.b64decode(request.headers["x-amz-checksum-sha256"], validate=True).hex()
+        number, size, upload_id = int(parameters["partNumber"]), int(request.headers["content-length"]), parameters["uploadId"]
+    except (KeyError, ValueError, binascii.Error) as error:
+        raise RequestRefused("Only parts of an upload with a bound length and checksum are taken.", reason="unbound") from error
+    part = store.receive_part(key, upload_id, number, cast(BinaryIO, request.stream), size=size, sha256=sha256)
+    taken = Response()
+    taken.set_etag(part.etag)
+    return taken
+
+
+def _get(store: DirectoryStore, request: Request, key: str, disposition: str) -> Response:
+    info = store.stat(Area.DATA, key)
+    if info is None:
+        raise ObjectMissing(f"No object {key}.", key=key)
+    found = _described(info, disposition)
+    if found.make_conditional(request).status_code != 200:  # noqa: PLR2004
+        return found
+    start, stop = 0, info.size
+    if "Range" in request.headers and _is_unchanged(found, request):
+        part = _part(request.range, info.size)
+        if part is not None:
+            start, stop = part
+            found.status_code = 206
+            found.content_range = ContentRange("bytes", start, stop, info.size)
+    found.content_length = stop - start
+    if request.method == "GET":
+        found.response = store.read(Area.DATA, key, offset=start, length=stop - start)  # goes out as it is read: costs no memory
+    return found
+
+
+def _described(info: ObjectInfo, disposition: str) -> Response:
+    """The response without the bytes."""
+    described = Response(content_type="application/octet-stream", direct_passthrough=True)
+    described.set_etag(f"{info.modified_ns:x}-{info.size:x}")
+    described.last_modified = datetime.fromtimestamp(info.modified_ns // NS, UTC)
+    described.accept_ranges = "bytes"
+    described.headers["Content-Disposition"] = disposition
+    described.headers["Cache-Control"] = "private, no-store"
+    described.headers["X-Content-Type-Options"] = "nosniff"
+    return described
+
+
+def _is_unchanged(found: Response, request: Request) -> bool:
+    """Whether `If-Range` names this object, or is absent."""
+    tag, changed = found.headers["ETag"], found.last_modified
+    return "If-Range" not in request.headers or not is_resource_modified(request.environ, tag, last_modified=changed, ignore_if_range=False)
+
+
+def _part(asked: Range | None, size: int) -> tuple[int, int] | None:
+    """First byte and end of the part asked for; None for several parts or another unit, which are answered whole (RFC 9110, 14.2).
+
+    Raises: RequestedRangeNotSatisfiable: the range cannot be read, or is outside of the object.
+    """
+    if asked is None:
+        raise RequestedRangeNotSatisfiable(size)
+    if asked.units != "bytes" or len(asked.ranges) > 1:
+        return None
+    [(start, stop)] = asked.ranges
+    # The last bytes of an object that has fewer are all of it (RFC 9110, 14.1.2); werkzeug would find none.
+    part = Range("bytes", [(max(start, -size), stop)]).range_for_length(size)
+    if part is None:
+        raise RequestedRangeNotSatisfiable(size)
+    return part
+
+
+def _refusal(status: int, code: str, message: str, headers: Mapping[str, str]) -> Response:
+    """An error in the form of S3."""
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>\n'
+    return Response(text, status, {"Cache-Control": "no-store", **headers}, content_type="application/xml")

@@ -64,7 +64,7 @@ def install(app: Flask) -> None:
 
 
 def is_visitor() -> bool:
-    """Whether the request says nothing of who asks.
+    """Whether the request does not name who asks.
 
     A session alone is no word of it: a page that was opened before signing in, or another site, sends that cookie too.
     """
@@ -78,7 +78,7 @@ def admit() -> None:
     """
     wait = math.ceil(_allowances().wait(address_key(request.remote_addr)))
     if wait:
-        raise TooManyRequests("this address has asked for too much; wait, or sign in, which has no such limit", retry_after=wait)
+        raise TooManyRequests("This address has asked for too much; wait, or sign in, which has no such limit.", retry_after=wait)
     g.visitor_since = time.monotonic()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
@@ -13,14 +11,13 @@ from mapex.errors import MapexError
 from mapex.orders import ledger
 from mapex.people import invitations, orgs, persons, tokens
 from mapex.rights import permits
-from mapex.rights.permit import Permit
-from mapex.times import DAY_NS
 from web.edge.auth import current_actor, current_person, exchange, sign_in
 from web.edge.policy import policy
 from web.edge.schemas import entry_number, when
 from web.pages.theme import THEMES
 from web.words import vocabulary
 from web.words.language import LANGUAGES
+from web.words.permits import permit_words
 
 blueprint = Blueprint("pages_account", __name__)
 
@@ -104,14 +101,3 @@ def redeem(secret: str) -> Response | tuple[str, int]:
         return render_template("public/invite.html", found=found, name=name, refusal=refusal), 422
     sign_in(person)
     return redirect("/explore")
-
-
-def permit_words(one: Permit, now_ns: int) -> dict[str, Any]:
-    """A permit as pages show it, with the state of this moment and whole days left."""
-    state = one.state
-    if state == "active" and one.valid_to_ns <= now_ns:
-        state = "expired"
-    elif state == "active" and one.valid_from_ns > now_ns:
-        state = "not_yet"
-    left = max(0, -(-(one.valid_to_ns - now_ns) // DAY_NS))
-    return {"permit": one, "state": state, "days": left}

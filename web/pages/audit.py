@@ -18,9 +18,9 @@ from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.edge.schemas import entry_number
 from web.pages import audit_filter
-from web.pages.account import permit_words
 from web.pages.audit_filter import FIELDS, Asked
-from web.words import vocabulary
+from web.words.licences import class_line
+from web.words.permits import permit_words
 
 blueprint = Blueprint("pages_audit", __name__)
 
@@ -60,16 +60,16 @@ def event(seq: int) -> str:
     """One entry: what happened, on what grounds, and what was committed to."""
     ex, by = exchange(), current_actor()
     found = proof.entry(ex, by, seq)
-    event = found.event
-    under = next((one for one in permits.all_permits(ex, by) if one.number == event.get("permit")), None)
-    code = event.get("class", "")
+    facts = found.event
+    under = next((one for one in permits.all_permits(ex, by) if one.number == facts.get("permit")), None)
+    code = facts.get("class", "")
     page = {"entry": {"seq": seq, "payload": found.payload, "salt": found.salt, "commitment": found.commitment}}
     return render_template(
         "audit/entry.html",
         entry=found,
-        told=event,
+        facts=facts,
         permit=permit_words(under, ex.now()) if under else None,
-        rule=vocabulary.class_line(code) if code in list(HandlingClass) else "",
+        rule=class_line(code) if code in list(HandlingClass) else "",
         page=page,
     )
 

@@ -67,7 +67,7 @@ class Asked:
 
 
 def read(text: str) -> Asked:
-    """The filter that a line says; of a field that comes twice the last counts.
+    """The filter that a line holds; of a field that comes twice the last counts.
 
     Raises: Invalid: `audit.query` names the word that is not understood.
     """
@@ -78,7 +78,7 @@ def read(text: str) -> Asked:
         if bare is not None or name not in FIELDS:
             word = bare or f"{name}:"
             raise Invalid(
-                "audit.query", f"{word[:80]!r} is not understood; write field:value with one of {', '.join(FIELDS)}", word=word[:80]
+                "audit.query", f"{word[:80]!r} is not understood; write field:value with one of {', '.join(FIELDS)}.", word=word[:80]
             )
         if value:
             found.pop(name, None)

@@ -18,7 +18,7 @@ from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.edge.schemas import when
 from web.edge.tables import csv_answer
-from web.words import vocabulary
+from web.words.licences import licence_words
 
 blueprint = Blueprint("pages_buy", __name__)
 
@@ -56,7 +56,7 @@ def quote(quote_id: str) -> str:
         before=before,
         pairs=renewals.compare(before.estimate, found.estimate) if before else [],
         balance=balance,
-        licences=[vocabulary.licence_words(code) for code in document["licences"]],
+        licences=[licence_words(code) for code in document["licences"]],
         changes=terms.since_last(ex, by, found),
         holding=terms.holding(ex, by, found) if any(line["owned_tiles"] for line in document["lines"]) else [],
         members=[person.email for person in persons.all_persons(ex, by) if person.is_active],
@@ -117,7 +117,7 @@ def order(order_id: str) -> str:
         named=named,
         may_name=not named or by.email in (*named, found.person),
         members=[person.email for person in persons.all_persons(ex, by) if person.is_active],
-        licences=[vocabulary.licence_words(code) for code in sorted({line.licence for line in found.lines})],
+        licences=[licence_words(code) for code in sorted({line.licence for line in found.lines})],
         url=ex.settings.public_url,
     )
 
@@ -136,7 +136,7 @@ def receipt(order_id: str) -> str:
 @blueprint.get("/orders/<order_id>/manifest.json")
 @policy("own")
 def manifest(order_id: str) -> Response:
-    """All files of an order with licence, attribution and checksums, as they lie beside a download."""
+    """All files of an order with licence, attribution and checksums, as a download has them beside it."""
     ex, by = exchange(), current_actor()
     found = orders.get(ex, by, order_id)
     files = [{name: getattr(tile, name) for name in FILE_FIELDS} for tile in _tiles(order_id)]

@@ -32,6 +32,6 @@ def play(who: str) -> Response:
     email, begin = PEOPLE.get(who, ("", ""))
     person = persons.get_person(exchange(), email=email) if email else None
     if person is None or not person.is_active:
-        raise NotFound("person.unknown", "this demonstration has no such person")
+        raise NotFound("person.unknown", "This demonstration has no such person.")
     sign_in(person)
     return redirect(begin)

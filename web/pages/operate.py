@@ -16,8 +16,8 @@ from mapex.rules.licences import HandlingClass
 from web.edge import static_files
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
-from web.pages.account import permit_words
 from web.words import vocabulary
+from web.words.permits import permit_words
 
 blueprint = Blueprint("pages_operate", __name__, url_prefix="/operate")
 

@@ -1,13 +1,8 @@
-"""Pages that everybody may open, and what all templates share."""
+"""Pages that everybody may open: the start, the map, a dataset on offer, documentation."""
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import urlencode
-
-from flask import Blueprint, Flask, Response, redirect, render_template, request
-from flask_babel import gettext
-from flask_wtf.csrf import generate_csrf
+from flask import Blueprint, Response, redirect, render_template, request
 
 from mapex.offers import products
 from mapex.pyramid import coverage
@@ -16,84 +11,9 @@ from tiles.batch import LayerKind
 from web.edge import static_files
 from web.edge.auth import current_person, exchange
 from web.edge.policy import policy
-from web.words import errors, findings, vocabulary
-from web.words.language import language, script_messages
+from web.words.licences import licence_words
 
 blueprint = Blueprint("pages", __name__)
-
-
-def install(app: Flask) -> None:
-    """Names that every template uses."""
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.globals.update(
-        page_data=page_data,
-        n_=vocabulary.n_,
-        navigation=navigation,
-        current_person=current_person,
-        csrf=generate_csrf,
-        demo=lambda: exchange().settings.demo,
-        shows_prices=shows_prices,
-        words=vocabulary,
-        error_words=errors,
-        finding_words=findings,
-        label=vocabulary.label,
-        sentence=errors.sentence,
-    )
-    app.jinja_env.filters.update(
-        won=vocabulary.won,
-        moment=vocabulary.moment,
-        clock=vocabulary.clock,
-        day=vocabulary.day,
-        bytes=vocabulary.size,
-        number=vocabulary.number,
-        plain=vocabulary.plain,
-    )
-    app.jinja_env.filters.update(kst=vocabulary.kst, query=urlencode)
-    app.register_blueprint(blueprint)
-
-
-def shows_prices() -> bool:
-    """Whether whoever asks may see prices."""
-    return current_person() is not None or exchange().settings.public_prices
-
-
-def navigation() -> list[tuple[str, str]]:
-    """Address and name of the pages that this person works with."""
-    person = current_person()
-    pages = [("/explore", gettext("Explore"))]
-    if person and person.role == "member":
-        pages += [("/orders", gettext("Orders")), ("/sell", gettext("Sell"))]
-    if person and person.role == "operator":
-        pages.append(("/operate", gettext("Operate")))
-    if person and person.role != "member":
-        pages.append(("/audit", gettext("Audit")))
-    return pages
-
-
-def page_data(page: dict[str, Any]) -> dict[str, Any]:
-    """What scripts need: language, words, the secret against forged requests, and the page's own values."""
-    person = current_person()
-    return {
-        "language": language(),
-        "messages": script_messages(),
-        "words": vocabulary.vocabulary(),
-        "csrf": generate_csrf() if person else "",
-        "signedIn": person is not None,
-        "prices": shows_prices(),
-        "role": person.role if person else "",
-        "org": person.org_slug if person else "",
-        "map": _map_data(),
-        **page,
-    }
-
-
-def _map_data() -> dict[str, Any]:
-    ex = exchange()
-    basemap = ex.settings.basemap
-    return {
-        "land": static_files.vendor_url("world-atlas", "land.json") if static_files.has_vendor() else "",
-        "basemap": "/map/basemap.pmtiles" if static_files.basemap_file(ex) else basemap if "://" in basemap else "",
-    }
 
 
 @blueprint.get("/")
@@ -122,6 +42,22 @@ def explore() -> str:
     return render_template("buy/explore.html", kinds=kinds, page=page)
 
 
+@blueprint.get("/datasets/<org>/<slug>")
+@policy("public")
+def dataset(org: str, slug: str) -> str:
+    """What it is, versions, where, how fresh and good, what it costs, under which licence."""
+    found = products.get(exchange(), org, slug)
+    offered = {str(one.layer.kind) for one in found.layers if one.layer.cells}
+    kinds = [kind.value for kind in LayerKind if kind.value in offered]
+    page = {
+        "kinds": kinds,
+        "bounds": found.box,
+        "tiles": f"/map/coverage/{org}/{slug}/{{z}}/{{x}}/{{y}}.mvt",
+        "hasVendor": static_files.has_vendor(),
+    }
+    return render_template("buy/dataset.html", product=found, kinds=kinds, page=page, licence=licence_words(found.licence))
+
+
 @blueprint.get("/logout")
 @policy("public")
 def logout() -> Response | str:
@@ -142,9 +78,7 @@ def docs() -> str:
 @policy("public")
 def licences() -> str:
     """Licences of data and of the software in the pages."""
-    return render_template(
-        "public/licences.html", licences=[vocabulary.licence_words(code) for code in LICENCES], software=static_files.licences()
-    )
+    return render_template("public/licences.html", licences=[licence_words(code) for code in LICENCES], software=static_files.licences())
 
 
 @blueprint.get("/about/shortcuts")

@@ -9,12 +9,12 @@ from flask import Blueprint, render_template
 
 from mapex.catalogue import datasets, differences
 from mapex.offers import offers, recalls
-from mapex.rules.licences import LICENCES, HandlingClass
+from mapex.rules.licences import LICENCES
 from mapex.rules.pricing import MAIN_UNIT, UNITS, Unit, quantity_of
 from tiles.box import Box
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
-from web.words import vocabulary
+from web.words.licences import class_choices, licence_words
 
 blueprint = Blueprint("pages_publish", __name__)
 
@@ -38,8 +38,8 @@ def publish(slug: str, number: int) -> str:
         offer=before if before is not None and before.state == "live" and before.version == number else None,
         before=before,
         units=_units(found.layers),
-        licences=[vocabulary.licence_words(code) for code in LICENCES],
-        classes=[(str(code), vocabulary.label(vocabulary.CLASSES, code), vocabulary.class_line(code)) for code in HandlingClass],
+        licences=[licence_words(code) for code in LICENCES],
+        classes=class_choices(),
         changes=differences.of(ex, by, ref, number),
         view=_view(found.layers),
         holders=recalls.holders(ex, by, slug, number) if found.version.state in recalls.RELEASED else None,
@@ -63,7 +63,7 @@ def _units(layers: Any) -> list[dict[str, Any]]:
 
 
 def _view(layers: Any) -> str:
-    """The map's address of where the layers lie: `zoom/lat/lon`, or nothing where that is not known."""
+    """The map's address of the layers: `zoom/lat/lon`, or nothing where that is not known."""
     box = Box.around(layer.facts.box for layer in layers if layer.facts.box)
     if box is None:
         return ""

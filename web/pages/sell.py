@@ -15,6 +15,7 @@ from mapex.times import kst_month
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.words import vocabulary
+from web.words.licences import class_choices
 
 blueprint = Blueprint("pages_sell", __name__)
 
@@ -49,8 +50,8 @@ def new() -> str:
     """Upload files as a new dataset, or as a new version of one."""
     slug = request.args.get("dataset", "")
     known = datasets.get_dataset(exchange(), current_actor(), f"{current_actor().org_slug}/{slug}") if slug else None
-    classes = [(str(code), vocabulary.label(vocabulary.CLASSES, code), vocabulary.class_line(code)) for code in HandlingClass]
-    return render_template("sell/upload.html", dataset=known, classes=classes, page={"limit": exchange().settings.max_upload_bytes})
+    page = {"limit": exchange().settings.max_upload_bytes}
+    return render_template("sell/upload.html", dataset=known, classes=class_choices(), page=page)
 
 
 @blueprint.get("/sell/<slug>/<int:number>")

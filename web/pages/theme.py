@@ -15,9 +15,8 @@ _YEAR = 365 * 86400
 
 
 def install(app: Flask) -> None:
-    """The route, and `theme` and `next_theme` for templates."""
+    """`theme` and `next_theme` for templates."""
     app.jinja_env.globals.update(theme=theme, next_theme=next_theme)
-    app.register_blueprint(blueprint)
 
 
 def theme() -> str:

@@ -78,8 +78,8 @@ ERRORS = {
     "layer.unknown": lazy_gettext("There is no such layer."),
     "placement.crs": lazy_gettext("This is no coordinate system. Write AUTHORITY:CODE, for example EPSG:5186."),
     "placement.origin": lazy_gettext("The origin is longitude, latitude and height: 127.1, 37.4, 30."),
-    "placement.nowhere": lazy_gettext("With this system the numbers of the file lie nowhere on the Earth."),
-    "placement.empty": lazy_gettext("Say where the data lie: a coordinate system or an origin."),
+    "placement.nowhere": lazy_gettext("With this system the numbers of the file are nowhere on the Earth."),
+    "placement.empty": lazy_gettext("Name the place of the data: a coordinate system or an origin."),
     "placement.height_datum": lazy_gettext("This is no height datum."),
     "dataset.unknown": lazy_gettext("There is no such dataset."),
     "network": lazy_gettext("No answer from the server. What you did is kept."),
@@ -159,6 +159,6 @@ def sentence(code: str, message: str) -> str:
     return str(found) if found is not None else findings.what(code, message)
 
 
-def says_more(message: str, said: str) -> bool:
-    """Whether a message is another sentence than the one that was said, capitals and stops aside."""
-    return re.sub(r"\W", "", message).casefold() != re.sub(r"\W", "", said).casefold()
+def differs(message: str, shown: str) -> bool:
+    """Whether a message is another sentence than the one that is shown, capitals and stops aside."""
+    return re.sub(r"\W", "", message).casefold() != re.sub(r"\W", "", shown).casefold()

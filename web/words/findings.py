@@ -9,6 +9,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
+from web.words.formats import n_
 from web.words.language import language
 
 FIXES: dict[str, Any] = {
@@ -38,16 +39,16 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "class.layer_unknown": (lazy_gettext("A class was given for a layer that does not exist."), "class"),
     "class.raised": (lazy_gettext("The layer may show people and plates, so it is handled as original."), "class"),
     "coordinate.not_finite": (lazy_gettext("A coordinate is not a number; the feature was left out."), "geometry"),
-    "coordinate.out_of_range": (lazy_gettext("A coordinate lies outside of the map; the record was left out."), "geometry"),
-    "count.mismatch": (lazy_gettext("The file holds another number of records than it says."), "again"),
+    "coordinate.out_of_range": (lazy_gettext("A coordinate is outside of the map; the record was left out."), "geometry"),
+    "count.mismatch": (lazy_gettext("The file holds another number of records than it states."), "again"),
     "counts.lost": (lazy_gettext("Records were lost while tiles were cut; nothing of it is used."), "operator"),
     "counts.split": (lazy_gettext("Records were lost or doubled while tiles were cut."), "operator"),
     "crs.contradicts": (lazy_gettext("The stated coordinate system contradicts the coordinates."), "crs"),
     "crs.guessed": (lazy_gettext("The coordinate system was guessed."), "look"),
     "crs.inaccurate": (lazy_gettext("The way from this coordinate system to WGS 84 is not exact."), "none"),
-    "crs.none": (lazy_gettext("Nothing says in which coordinate system this lies."), "crs"),
+    "crs.none": (lazy_gettext("Nothing states the coordinate system."), "crs"),
     "crs.note": (lazy_gettext("Something was assumed about the coordinate system."), "look"),
-    "crs.outside_area": (lazy_gettext("The features lie far outside of the area that their coordinate system is for."), "crs"),
+    "crs.outside_area": (lazy_gettext("The features are far outside of the area that their coordinate system is for."), "crs"),
     "crs.several": (lazy_gettext("The files state several coordinate systems."), "look"),
     "crs.swapped": (lazy_gettext("Latitude and longitude (east and north) are exchanged."), "order"),
     "element.deleted": (lazy_gettext("An element is marked as deleted."), "none"),
@@ -62,15 +63,15 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "file.name": (lazy_gettext("The name of a file cannot be used."), "rename"),
     "file.no_records": (lazy_gettext("The file holds no records."), "again"),
     "format.assumed": (lazy_gettext("The format was assumed: the file has no geo metadata."), "look"),
-    "format.disguised": (lazy_gettext("The file is of another kind than it says; it is refused."), "format"),
+    "format.disguised": (lazy_gettext("The file is of another kind than it states; it is refused."), "format"),
     "format.empty": (lazy_gettext("Nothing in it can be read."), "upload"),
-    "format.several": (lazy_gettext("Several data sets lie in one file."), "one"),
+    "format.several": (lazy_gettext("Several data sets are in one file."), "one"),
     "format.unknown": (lazy_gettext("No reader knows this file."), "format"),
     "format.unsupported": (lazy_gettext("This kind of file is not read here."), "format"),
     "frame.no_place": (lazy_gettext("Messages or pictures have no position."), "look"),
     "geometry.encoding": (lazy_gettext("The geometry is written in an encoding that is not read."), "format"),
     "geometry.invalid": (lazy_gettext("The polygon crosses itself or its rings do not fit; it is kept as it is."), "geometry"),
-    "geometry.jump": (lazy_gettext("The line jumps: a vertex lies far from its neighbours."), "geometry"),
+    "geometry.jump": (lazy_gettext("The line jumps: a vertex is far from its neighbours."), "geometry"),
     "geometry.measure": (lazy_gettext("The geometry carries measures; they are kept as an attribute."), "none"),
     "geometry.refused": (lazy_gettext("This kind of geometry is not read."), "geometry"),
     "geometry.unusable": (lazy_gettext("The geometry fits into no cell."), "geometry"),
@@ -107,14 +108,14 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "link.not_checked": (lazy_gettext("Links between features could not be checked."), "none"),
     "link.reversed": (lazy_gettext("The link is drawn from its end to its start."), "geometry"),
     "mcap.attachment": (lazy_gettext("A file beside the recording is too large and was left out."), "split"),
-    "mcap.count": (lazy_gettext("The recording holds another number of messages than it says."), "again"),
+    "mcap.count": (lazy_gettext("The recording holds another number of messages than it states."), "again"),
     "mcap.cut": (lazy_gettext("The recording was cut."), "upload"),
     "mcap.damaged": (lazy_gettext("A part of the recording is damaged and was left out."), "again"),
     "mcap.orphans": (lazy_gettext("Messages without a channel were left out."), "again"),
     "mcap.unreadable": (lazy_gettext("Not one message of the recording can be read."), "upload"),
     "mgrs.disagrees": (lazy_gettext("Grid code and coordinates disagree."), "again"),
     "mgrs.invalid": (lazy_gettext("The grid code names no square; it was not used."), "none"),
-    "ngii.products": (lazy_gettext("Several products of the same map lie in the folder."), "one"),
+    "ngii.products": (lazy_gettext("Several products of the same map are in the folder."), "one"),
     "node.no_position": (lazy_gettext("A node has no position."), "crs"),
     "osm.flavour": (lazy_gettext("An OSM file without lane relations."), "look"),
     "osw.no_nodes": (lazy_gettext("The file of nodes is missing."), "upload"),
@@ -124,23 +125,23 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "pcd.head": (lazy_gettext("The head of the point file is not understood."), "again"),
     "photo.doubt": (lazy_gettext("The position of a photo is doubtful."), "look"),
     "photo.no_time": (lazy_gettext("A photo does not say when it was taken."), "none"),
-    "photo.put": (lazy_gettext("A photo without position was put where you said."), "none"),
+    "photo.put": (lazy_gettext("A photo without position was put at the place that you gave."), "none"),
     "photo.unreadable": (lazy_gettext("A photo cannot be read."), "upload"),
     "photo.xmp": (lazy_gettext("The position of a photo is in its XMP data only."), "none"),
     "place.local_frame": (lazy_gettext("Local coordinates were placed round the origin that you gave."), "look"),
-    "place.null_island": (lazy_gettext("Records lie at 0, 0, where no map is; they have no place."), "crs"),
-    "place.unknown": (lazy_gettext("Nothing says where this lies."), "crs"),
+    "place.null_island": (lazy_gettext("Records are at 0, 0, where no map is; they have no place."), "crs"),
+    "place.unknown": (lazy_gettext("Nothing states where this is."), "crs"),
     "ply.head": (lazy_gettext("The head of the point file is not understood."), "again"),
     "ply.not_points": (lazy_gettext("The file holds surfaces; only their points were read."), "none"),
     "points.column": (lazy_gettext("A value of the points does not fit into LAS."), "again"),
-    "points.float32_steps": (lazy_gettext("Coordinates were stored too coarsely: points lie on steps."), "again"),
+    "points.float32_steps": (lazy_gettext("Coordinates were stored too coarsely: points are on steps."), "again"),
     "points.missing": (lazy_gettext("Points that the header promises are missing."), "upload"),
     "points.none": (lazy_gettext("The file holds no points."), "again"),
     "points.not_finite": (lazy_gettext("Points without coordinates were left out."), "none"),
     "points.out_of_range": (lazy_gettext("Points have no place on the map."), "crs"),
     "points.text": (lazy_gettext("A line of the text of points is not understood."), "again"),
     "points.text_end": (lazy_gettext("The text of points ends in the middle of a line."), "again"),
-    "points.too_far": (lazy_gettext("Some points lie too far from the others."), "again"),
+    "points.too_far": (lazy_gettext("Some points are too far from the others."), "again"),
     "preview.broken": (lazy_gettext("A preview was not kept, because it is not what was asked for."), "none"),
     "preview.failed": (lazy_gettext("Some previews could not be made."), "none"),
     "preview.no_blur": (lazy_gettext("No pictures are shown, because they could not be blurred here."), "operator"),
@@ -199,3 +200,12 @@ def fix(code: str, message: str) -> str:
     """What to do about a finding, as `what`."""
     found = FINDINGS.get(code)
     return message if language() == "en" or found is None else str(FIXES[found[1]])
+
+
+def counted(severity: str, count: int) -> str:
+    """So many findings of a severity."""
+    if severity == "error":
+        return n_("%(count)s error", "%(count)s errors", count)
+    if severity == "warning":
+        return n_("%(count)s warning", "%(count)s warnings", count)
+    return n_("%(count)s note", "%(count)s notes", count)

@@ -6,30 +6,28 @@ message of the service (English).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from difflib import SequenceMatcher
 from typing import Any
 
-from flask_babel import lazy_gettext, ngettext
+from flask_babel import lazy_gettext
 
-from mapex.rules.licence_texts import TEXTS
-from mapex.rules.licences import CLASS_LINES, LICENCES, HandlingClass
-from mapex.times import KST, NS, ns_from_iso
+from mapex.audit.log import Action
+from mapex.rules.licences import LICENCES, HandlingClass, Purpose
 from tiles.batch import LayerKind
 from tiles.formats import of_kind
 from web.words.errors import ERRORS
 from web.words.language import language
+from web.words.units import UNITS
 
-KINDS = {
-    "hdmap": lazy_gettext("HD lanes"),
-    "sidewalk": lazy_gettext("Sidewalks"),
-    "pointcloud": lazy_gettext("Point cloud"),
-    "recording": lazy_gettext("Drive recording"),
-    "photos": lazy_gettext("Photos"),
+KINDS: dict[str, Any] = {
+    LayerKind.HDMAP: lazy_gettext("HD lanes"),
+    LayerKind.SIDEWALK: lazy_gettext("Sidewalks"),
+    LayerKind.POINTCLOUD: lazy_gettext("Point cloud"),
+    LayerKind.RECORDING: lazy_gettext("Drive recording"),
+    LayerKind.PHOTOS: lazy_gettext("Photos"),
 }
 FORMAT_NAMES = {"geoparquet": "GeoParquet", "laz": "LAZ", "mcap": "MCAP", "photo_tar": "JPEG (tar)"}
 """Names of the tile formats (`tiles.formats`): the same in every language."""
-FORMATS = {str(kind): FORMAT_NAMES[of_kind(kind).name] for kind in LayerKind}
+FORMATS: dict[str, str] = {kind: FORMAT_NAMES[of_kind(kind).name] for kind in LayerKind}
 """In what the tiles of each kind come."""
 COLOURS = {
     "available": lazy_gettext("Available"),
@@ -37,37 +35,25 @@ COLOURS = {
     "quality": lazy_gettext("Quality"),
 }
 KNOWN = {
-    "file": lazy_gettext("said by the files"),
+    "file": lazy_gettext("stated by the files"),
     "given": lazy_gettext("given by the seller"),
-    "guessed": lazy_gettext("recognised, not said exactly"),
+    "guessed": lazy_gettext("recognised, not stated exactly"),
     "none": lazy_gettext("not known"),
 }
-CLASSES = {
-    "open": lazy_gettext("open"),
-    "restricted": lazy_gettext("restricted"),
-    "pseudonymised": lazy_gettext("pseudonymised"),
-    "original": lazy_gettext("original"),
+CLASSES: dict[str, Any] = {
+    HandlingClass.OPEN: lazy_gettext("open"),
+    HandlingClass.RESTRICTED: lazy_gettext("restricted"),
+    HandlingClass.PSEUDONYMISED: lazy_gettext("pseudonymised"),
+    HandlingClass.ORIGINAL: lazy_gettext("original"),
 }
-UNITS = {
-    "lane_km": lazy_gettext("lane-km"),
-    "footway_km": lazy_gettext("footway-km"),
-    "cycleway_km": lazy_gettext("cycleway-km"),
-    "crossing": lazy_gettext("crossings"),
-    "sign": lazy_gettext("signs"),
-    "signal": lazy_gettext("signals"),
-    "million_points": lazy_gettext("M points"),
-    "frame": lazy_gettext("frames"),
-    "minute": lazy_gettext("minutes"),
-    "gb": lazy_gettext("GB"),
-}
-PURPOSES = {
-    "research": lazy_gettext("Research"),
-    "perception_training": lazy_gettext("Perception training"),
-    "localisation": lazy_gettext("Localisation"),
-    "route_planning": lazy_gettext("Route planning"),
-    "safety_validation": lazy_gettext("Safety validation"),
-    "simulation": lazy_gettext("Simulation"),
-    "map_production": lazy_gettext("Map production"),
+PURPOSES: dict[str, Any] = {
+    Purpose.RESEARCH: lazy_gettext("Research"),
+    Purpose.PERCEPTION_TRAINING: lazy_gettext("Perception training"),
+    Purpose.LOCALISATION: lazy_gettext("Localisation"),
+    Purpose.ROUTE_PLANNING: lazy_gettext("Route planning"),
+    Purpose.SAFETY_VALIDATION: lazy_gettext("Safety validation"),
+    Purpose.SIMULATION: lazy_gettext("Simulation"),
+    Purpose.MAP_PRODUCTION: lazy_gettext("Map production"),
 }
 STATES = {
     "ingesting": lazy_gettext("checking"),
@@ -118,53 +104,53 @@ HEIGHTS = {
 }
 SEVERITIES = {"error": lazy_gettext("error"), "warning": lazy_gettext("warning"), "info": lazy_gettext("note")}
 ROLES = {"member": lazy_gettext("member"), "auditor": lazy_gettext("auditor"), "operator": lazy_gettext("operator")}
-ACTIONS = {
-    "org.added": lazy_gettext("Organisation added"),
-    "org.suspended": lazy_gettext("Organisation suspended"),
-    "org.resumed": lazy_gettext("Organisation resumed"),
-    "person.invited": lazy_gettext("Person invited"),
-    "person.added": lazy_gettext("Person added"),
-    "person.suspended": lazy_gettext("Person suspended"),
-    "person.resumed": lazy_gettext("Person resumed"),
-    "person.role_changed": lazy_gettext("Role changed"),
-    "person.password_set": lazy_gettext("Password set"),
-    "invitation.revoked": lazy_gettext("Invitation revoked"),
-    "session.opened": lazy_gettext("Signed in"),
-    "session.refused": lazy_gettext("Sign-in refused"),
-    "session.closed": lazy_gettext("Signed out"),
-    "token.created": lazy_gettext("Token made"),
-    "token.revoked": lazy_gettext("Token revoked"),
-    "permit.added": lazy_gettext("Permit entered"),
-    "permit.suspended": lazy_gettext("Permit suspended"),
-    "permit.resumed": lazy_gettext("Permit resumed"),
-    "permit.revoked": lazy_gettext("Permit revoked"),
-    "upload.staged": lazy_gettext("File received"),
-    "upload.completed": lazy_gettext("Upload completed"),
-    "upload.aborted": lazy_gettext("Upload given up"),
-    "dataset.created": lazy_gettext("Dataset created"),
-    "version.started": lazy_gettext("Version started"),
-    "version.placed": lazy_gettext("Version placed"),
-    "version.unplaced": lazy_gettext("Version waits for its place"),
-    "version.rejected": lazy_gettext("Version rejected"),
-    "version.drafted": lazy_gettext("Version ready to publish"),
-    "version.classified": lazy_gettext("Handling class set"),
-    "footage.cleared": lazy_gettext("Footage cleared on proof"),
-    "version.published": lazy_gettext("Version published"),
-    "version.withdrawn": lazy_gettext("Version withdrawn"),
-    "version.recalled": lazy_gettext("Version recalled"),
-    "job.failed": lazy_gettext("Conversion failed"),
-    "job.cancelled": lazy_gettext("Conversion cancelled"),
-    "job.retried": lazy_gettext("Conversion tried again"),
-    "offer.published": lazy_gettext("Offer published"),
-    "offer.withdrawn": lazy_gettext("Offer withdrawn"),
-    "quote.made": lazy_gettext("Price held"),
-    "order.placed": lazy_gettext("Order paid"),
-    "order.named": lazy_gettext("Named users set"),
-    "wallet.credited": lazy_gettext("Wallet credited"),
-    "access.granted": lazy_gettext("Tile handed out"),
-    "access.refused": lazy_gettext("Tile refused"),
-    "audit.read": lazy_gettext("Log read"),
-    "audit.verified": lazy_gettext("Log verified"),
+ACTIONS: dict[str, Any] = {
+    Action.ORG_ADDED: lazy_gettext("Organisation added"),
+    Action.ORG_SUSPENDED: lazy_gettext("Organisation suspended"),
+    Action.ORG_RESUMED: lazy_gettext("Organisation resumed"),
+    Action.PERSON_INVITED: lazy_gettext("Person invited"),
+    Action.PERSON_ADDED: lazy_gettext("Person added"),
+    Action.PERSON_SUSPENDED: lazy_gettext("Person suspended"),
+    Action.PERSON_RESUMED: lazy_gettext("Person resumed"),
+    Action.PERSON_ROLE_CHANGED: lazy_gettext("Role changed"),
+    Action.PERSON_PASSWORD_SET: lazy_gettext("Password set"),
+    Action.INVITATION_REVOKED: lazy_gettext("Invitation revoked"),
+    Action.SESSION_OPENED: lazy_gettext("Signed in"),
+    Action.SESSION_REFUSED: lazy_gettext("Sign-in refused"),
+    Action.SESSION_CLOSED: lazy_gettext("Signed out"),
+    Action.TOKEN_CREATED: lazy_gettext("Token made"),
+    Action.TOKEN_REVOKED: lazy_gettext("Token revoked"),
+    Action.PERMIT_ADDED: lazy_gettext("Permit entered"),
+    Action.PERMIT_SUSPENDED: lazy_gettext("Permit suspended"),
+    Action.PERMIT_RESUMED: lazy_gettext("Permit resumed"),
+    Action.PERMIT_REVOKED: lazy_gettext("Permit revoked"),
+    Action.UPLOAD_STAGED: lazy_gettext("File received"),
+    Action.UPLOAD_COMPLETED: lazy_gettext("Upload completed"),
+    Action.UPLOAD_ABORTED: lazy_gettext("Upload given up"),
+    Action.DATASET_CREATED: lazy_gettext("Dataset created"),
+    Action.VERSION_STARTED: lazy_gettext("Version started"),
+    Action.VERSION_PLACED: lazy_gettext("Version placed"),
+    Action.VERSION_UNPLACED: lazy_gettext("Version waits for its place"),
+    Action.VERSION_REJECTED: lazy_gettext("Version rejected"),
+    Action.VERSION_DRAFTED: lazy_gettext("Version ready to publish"),
+    Action.VERSION_CLASSIFIED: lazy_gettext("Handling class set"),
+    Action.FOOTAGE_CLEARED: lazy_gettext("Footage cleared on proof"),
+    Action.VERSION_PUBLISHED: lazy_gettext("Version published"),
+    Action.VERSION_WITHDRAWN: lazy_gettext("Version withdrawn"),
+    Action.VERSION_RECALLED: lazy_gettext("Version recalled"),
+    Action.JOB_FAILED: lazy_gettext("Conversion failed"),
+    Action.JOB_CANCELLED: lazy_gettext("Conversion cancelled"),
+    Action.JOB_RETRIED: lazy_gettext("Conversion tried again"),
+    Action.OFFER_PUBLISHED: lazy_gettext("Offer published"),
+    Action.OFFER_WITHDRAWN: lazy_gettext("Offer withdrawn"),
+    Action.QUOTE_MADE: lazy_gettext("Price held"),
+    Action.ORDER_PLACED: lazy_gettext("Order paid"),
+    Action.ORDER_NAMED: lazy_gettext("Named users set"),
+    Action.WALLET_CREDITED: lazy_gettext("Wallet credited"),
+    Action.ACCESS_GRANTED: lazy_gettext("Tile handed out"),
+    Action.ACCESS_REFUSED: lazy_gettext("Tile refused"),
+    Action.AUDIT_READ: lazy_gettext("Log read"),
+    Action.AUDIT_VERIFIED: lazy_gettext("Log verified"),
 }
 ACTORS = {"system": lazy_gettext("the exchange itself")}
 MAP_KEYS = [
@@ -217,37 +203,6 @@ def label(table: dict[str, Any], code: str) -> str:
     return str(table.get(code, code))
 
 
-def licence_words(code: str) -> dict[str, Any]:
-    """Name, the five lines and the purposes of a licence."""
-    one = 0 if language() == "ko" else 1
-    licence = LICENCES[code]
-    return {
-        "code": code,
-        "name": licence.name[one],
-        "lines": [line[one] for line in licence.lines],
-        "purposes": sorted(licence.purposes),
-        "text": [clause[one] for clause in TEXTS[code]],
-    }
-
-
-def licence_difference(old: str, new: str) -> list[tuple[str, str]]:
-    """The clauses of two licences as `("-" | "+" | "=", clause)`: gone, new, kept; in the order of a text difference."""
-    one = 0 if language() == "ko" else 1
-    before, after = ([clause[one] for clause in TEXTS[code]] for code in (old, new))
-    found: list[tuple[str, str]] = []
-    for kind, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if kind == "equal":
-            found += [("=", clause) for clause in before[a:b]]
-        else:
-            found += [("-", clause) for clause in before[a:b]] + [("+", clause) for clause in after[c:d]]
-    return found
-
-
-def class_line(code: str) -> str:
-    """One line about a handling class."""
-    return CLASS_LINES[HandlingClass(code)][0 if language() == "ko" else 1]
-
-
 def vocabulary() -> dict[str, dict[str, str]]:
     """The words that scripts need, as JSON for the page."""
     tables = {
@@ -264,69 +219,3 @@ def vocabulary() -> dict[str, dict[str, str]]:
         "errors": ERRORS,
     }
     return {name: {code: str(text) for code, text in table.items()} for name, table in tables.items()}
-
-
-def won(amount: int) -> str:
-    """Whole KRW."""
-    return f"{'-' if amount < 0 else ''}₩{abs(amount):,}"
-
-
-def day(at: int | str | None) -> str:
-    """A date for people, in Korean time, of nanoseconds or of ISO 8601 text."""
-    at_ns = ns_from_iso(at) if isinstance(at, str) else at
-    return moment(at_ns)[:10]
-
-
-def moment(at_ns: int | None) -> str:
-    """A time for people, in Korean time, said so."""
-    if at_ns is None:
-        return ""
-    local = datetime.fromtimestamp(at_ns // NS, UTC).astimezone(KST)
-    return f"{local:%Y-%m-%d %H:%M:%S} KST"
-
-
-def clock(at_ns: int) -> str:
-    """The time of day, in Korean time, said so."""
-    return f"{datetime.fromtimestamp(at_ns // NS, UTC).astimezone(KST):%H:%M} KST"
-
-
-def kst(at_ns: int) -> str:
-    """A time for auditors: Korean time with its offset."""
-    local = datetime.fromtimestamp(at_ns // NS, UTC).astimezone(KST)
-    return f"{local:%Y-%m-%d %H:%M:%S} +09:00"
-
-
-def size(count: int) -> str:
-    """Bytes for people, decimal units."""
-    amount = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
-
-
-def plain(value: float) -> str:
-    """A coordinate as a file writes it, to the centimetre."""
-    return f"{value:.2f}" if abs(value) > 360 else f"{value:.6f}"
-
-
-def n_(one: str, many: str, count: int, **values: object) -> str:
-    """The sentence for one or for many of what is counted; `%(count)s` is the count, written out."""
-    return str(ngettext(one, many, count, count=number(count), **values))
-
-
-def counted(severity: str, count: int) -> str:
-    """So many findings of a severity."""
-    if severity == "error":
-        return n_("%(count)s error", "%(count)s errors", count)
-    if severity == "warning":
-        return n_("%(count)s warning", "%(count)s warnings", count)
-    return n_("%(count)s note", "%(count)s notes", count)
-
-
-def number(value: float) -> str:
-    """A count with thousands, or up to three digits after the point (more for very small amounts)."""
-    if float(value).is_integer():
-        return f"{value:,.0f}"
-    return f"{value:,.3f}".rstrip("0").rstrip(".") if abs(value) >= 0.001 else f"{value:.2g}"

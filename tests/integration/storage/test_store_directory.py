@@ -14,14 +14,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from werkzeug import Request, Response
+from werkzeug.test import EnvironBuilder
 
 from tests.support.needs import absent
 from tiles.errors import InvalidContent, ObjectMissing, StoreUnavailable
 from tiles.store.directory import DirectoryStore
 from tiles.store.protocol import Area
-from web.edge.store_protocol import answer
+from web.edge.store_files import answer
 
 MIB = 1 << 20
 
@@ -32,6 +35,13 @@ def sha256(body: bytes) -> str:
 
 def a_store(root: Path) -> DirectoryStore:
     return DirectoryStore(root, url="http://127.0.0.1:8080/store", secret_key="s3cret")
+
+
+def a_request(method: str, url: str, body: io.BytesIO | None = None, **headers: str) -> Request:
+    """A request as the server hands it over; of keyword headers `_` is `-`."""
+    named, parts = {name.replace("_", "-"): value for name, value in headers.items()}, urlsplit(url)
+    builder = EnvironBuilder(parts.path, query_string=parts.query, method=method, headers=named, input_stream=body)
+    return Request(builder.get_environ())
 
 
 def files(root: Path) -> list[str]:
@@ -81,7 +91,7 @@ def test_writer_killed_in_the_middle_leaves_no_object_and_its_rest_is_swept(tmp_
     root = tmp_path / "store"
     os.mkfifo(tmp_path / "pipe")
     program = (
-        "import sys; from pathlib import Path; from tiles.store import Area; from tiles.store.directory import DirectoryStore\n"
+        "import sys; from pathlib import Path; from tiles.store.protocol import Area; from tiles.store.directory import DirectoryStore\n"
         "s = DirectoryStore(Path(sys.argv[1]), url='http://h/store', secret_key='s')\n"
         "s.put(Area.DATA, 'org/half', Path(sys.argv[2]), sha256='0' * 64)\n"
     )
@@ -159,10 +169,10 @@ def test_full_disk_answers_507(small_disk: Path) -> None:
     store, body = a_store(small_disk), b"x" * 4 * MIB
     upload = store.begin_upload("up/http")
     request = store.presign_part("up/http", upload, 1, size=len(body), sha256=sha256(body), expires_s=60)
-    headers = {**request.headers, "content-length": str(len(body))}
-    given = answer(store, "PUT", "staging", "up/http", request.url.split("?")[1], headers, io.BytesIO(body))
-    assert given.status == 507
-    assert b"full" in b"".join(given.body)
+    sent = a_request("PUT", request.url, io.BytesIO(body), **request.headers, content_length=str(len(body)))
+    given = answer(store, sent, "staging", "up/http")
+    assert given.status_code == 507
+    assert b"full" in given.data
 
 
 def test_unsigned_body_is_not_read(tmp_path: Path) -> None:
@@ -170,8 +180,8 @@ def test_unsigned_body_is_not_read(tmp_path: Path) -> None:
         def read(self, size: int | None = -1, /) -> bytes:
             raise AssertionError("read before the signature was checked")
 
-    given = answer(a_store(tmp_path), "PUT", "staging", "a", "partNumber=1&uploadId=x", {"content-length": "5"}, Untouched(b"12345"))
-    assert given.status == 403
+    sent = a_request("PUT", "/store/staging/a?partNumber=1&uploadId=x", Untouched(b"12345"), content_length="5")
+    assert answer(a_store(tmp_path), sent, "staging", "a").status_code == 403
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "..", "", "/etc/passwd", "a\x00b"])
@@ -182,7 +192,36 @@ def test_signed_url_of_a_path_that_is_no_key_answers_an_error(tmp_path: Path, ke
     store = a_store(tmp_path)
     at = {"credentials": store.credentials, "at_s": int(time.time()), "expires_s": 60, "parameters": {"x-mapex-grant": "1"}}
     url = presign("GET", store.origin, f"{store.base}/data/{key}", **at)  # type: ignore[arg-type]
-    assert answer(store, "GET", "data", key, url.split("?")[1], {}, io.BytesIO()).status == 400
+    assert answer(store, a_request("GET", f"/?{url.split('?')[1]}"), "data", key).status_code == 400
+
+
+def a_download(store: DirectoryStore, **headers: str) -> Response:
+    """The answer to a signed request for `get/a`, which holds ten digits."""
+    store.put(Area.DATA, "get/a", b"0123456789", sha256=sha256(b"0123456789"))
+    signed = store.presign_get("get/a", expires_s=60, grant="0" * 32, filename="a")
+    given = answer(store, a_request("GET", signed.url, **headers), "data", "get/a")
+    given.response = [b"".join(given.response)]  # read to its end, so that the file is closed
+    return given
+
+
+def test_a_tag_that_fits_is_answered_before_a_range(tmp_path: Path) -> None:
+    tag = a_download(a_store(tmp_path)).headers["ETag"]
+    for tags in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+        assert a_download(a_store(tmp_path), if_none_match=tags, range="bytes=2-4").status_code == 304
+    assert a_download(a_store(tmp_path), if_none_match='"other"', range="bytes=2-4").status_code == 206
+
+
+@pytest.mark.parametrize("stale", ['"other"', "Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_range_of_another_state_of_the_object_is_answered_whole(tmp_path: Path, stale: str) -> None:
+    given = a_download(a_store(tmp_path), if_range=stale, range="bytes=2-4")
+    assert (given.status_code, b"".join(given.response)) == (200, b"0123456789")
+
+
+@pytest.mark.parametrize("asked", ["bytes=10-", f"bytes={'9' * 5000}-", f"bytes=-{'9' * 5000}", "bytes=5-3", "bytes=-0", "bytes=x-"])
+def test_a_range_that_nothing_fits_is_416_and_says_how_long_the_object_is(tmp_path: Path, asked: str) -> None:
+    given = a_download(a_store(tmp_path), range=asked)
+    assert (given.status_code, given.headers["Content-Range"]) == (416, "bytes */10")
+    assert b"<Code>InvalidRange</Code>" in given.data
 
 
 def test_empty_secret_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from mapex.rules.licence_texts import TEXTS
 from mapex.times import DAY_NS, ns_from_iso
 from web.edge import tables
 from web.pages import buy
-from web.words import vocabulary
+from web.words import licences
 
 
 def test_a_day_of_the_filter_is_a_day_of_korea_and_the_last_one_is_whole() -> None:
@@ -27,10 +27,10 @@ def test_a_cell_that_begins_like_a_formula_is_quoted(text: str) -> None:
 
 
 def test_the_difference_of_two_licences_leads_from_one_text_to_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vocabulary, "language", lambda: "en")
+    monkeypatch.setattr(licences, "language", lambda: "en")
     with Flask("x").test_request_context():
-        found = vocabulary.licence_difference("research", "share_alike")
-        assert vocabulary.licence_difference("research", "research") == [("=", clause[1]) for clause in TEXTS["research"]]
+        found = licences.licence_difference("research", "share_alike")
+        assert licences.licence_difference("research", "research") == [("=", clause[1]) for clause in TEXTS["research"]]
     assert [clause for mark, clause in found if mark != "+"] == [clause[1] for clause in TEXTS["research"]]
     assert [clause for mark, clause in found if mark != "-"] == [clause[1] for clause in TEXTS["share_alike"]]
     assert {mark for mark, _ in found} == {"-", "+", "="}

@@ -19,13 +19,13 @@ blueprint = APIBlueprint("areas", __name__, url_prefix="/api/v1", tag="Market")
 NAME = Length(1, saved_areas.LONGEST_NAME)
 
 
-class NameIn(Body):
+class AreaNameIn(Body):
     """The new name."""
 
     name = fields.String(required=True, validate=NAME)
 
 
-class AreaSaveIn(NameIn):
+class AreaSaveIn(AreaNameIn):
     """An area and its name."""
 
     region = fields.Raw(required=True, metadata={"type": "object", "description": "GeoJSON, WGS 84"})
@@ -98,7 +98,7 @@ def save_area(json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.patch("/areas/<area_id>")
 @policy("price")
-@blueprint.input(NameIn)
+@blueprint.input(AreaNameIn)
 @blueprint.output(SavedAreaOut)
 def rename_area(area_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Rename a saved area."""

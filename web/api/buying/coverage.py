@@ -87,7 +87,7 @@ def tile_of(org: str, slug: str, z: int, x: int, y: int) -> Response:
 def teaser(x: int, y: int) -> Response:
     """Generalised lines of one map tile: that there are lanes or footways, and no more."""
     if x >= 1 << TEASER_ZOOM or y >= 1 << TEASER_ZOOM:
-        raise NotFound("tile.unknown", "there is no such map tile")
+        raise NotFound("tile.unknown", "There is no such map tile; zoom, column and row are those of the web map tiles.")
     found = previews.teaser_in_tile(exchange(), current_actor(), TEASER_ZOOM, x, y, extent=TEASER_EXTENT)
     return _answer(line_layer("teaser", [(str(one.kind), one.lines) for one in found], TEASER_EXTENT))
 
@@ -95,7 +95,7 @@ def teaser(x: int, y: int) -> Response:
 def _cells_of(z: int, x: int, y: int) -> tuple[int, int, int]:
     """Zoom of the squares of a map tile, and the range of their Morton numbers."""
     if z > grid.ZOOM or x >= 1 << z or y >= 1 << z:
-        raise NotFound("tile.unknown", "there is no such map tile")
+        raise NotFound("tile.unknown", "There is no such map tile; zoom, column and row are those of the web map tiles.")
     zoom = min(grid.ZOOM, max(COARSEST, z + FINER))
     lo, hi = grid.children(int(grid.morton(x, y)), z, zoom)
     return zoom, int(lo), int(hi)
@@ -142,15 +142,14 @@ def encode(found: Sequence[Covered], lo: int, side: int) -> bytes:
     if not found:
         return b""  # the same bytes for a tile that never had anything and one whose offers were withdrawn
     values: dict[int, int] = {}
-    known: dict[tuple[str, Shown], bytes] = {}  # neighbours mostly have the same to say
+    known: dict[tuple[str, Shown], bytes] = {}  # neighbours mostly have the same attributes
     parts = [field(1, b"coverage")]
     for one in found:
         tags = b""
         for item in one.kinds.items():
-            said = known.get(item)
-            if said is None:
-                said = known[item] = _tags(*item, values)
-            tags += said
+            if item not in known:
+                known[item] = _tags(*item, values)
+            tags += known[item]
         parts.append(field(2, b"\x08" + varint(one.cell) + field(2, tags) + _square(one.cell - lo, side)))
     parts += [field(3, key.encode()) for key in KEYS]
     parts += [field(4, b"\x28" + varint(value)) for value in values]

@@ -9,11 +9,11 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
 from mapex.errors import Invalid
-from mapex.orders import orders, updates
+from mapex.orders import orders
 from mapex.prices import estimate
 from mapex.rights import entitlements, named_users
 from mapex.times import iso_from_ns
-from web.api.buying.prices import LineOut, QuoteOut, quote_document
+from web.api.buying.prices import LineOut
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, PageQuery, Range, fields, when
@@ -33,52 +33,19 @@ class OrderIn(Body):
     )
 
 
-class PersonsIn(Body):
+class NamedUsersIn(Body):
     """Who may download an order."""
 
     persons = fields.List(fields.String(validate=Length(1, 255)), required=True, validate=Length(0, named_users.MOST))
 
 
-class PersonsOut(Answer):
+class NamedUsersOut(Answer):
     """E-mails of the named users; empty: everybody of the organisation."""
 
     persons = fields.List(fields.String())
 
 
-class UpdateQuoteIn(Body):
-    """Whether tiles that are new in the area are wanted too."""
-
-    added = fields.Boolean(load_default=False)
-
-
-class ChangeOut(Answer):
-    """What happened to one layer since: quadkeys."""
-
-    dataset = fields.String()
-    org = fields.String()
-    layer = fields.String()
-    kind = fields.String()
-    version = fields.Integer()
-    bought_version = fields.Integer()
-    changed = fields.List(fields.String())
-    added = fields.List(fields.String())
-    removed = fields.List(fields.String())
-
-
-class UpdatesOut(Answer):
-    """What of an order has a newer version on sale; a total is null where there is nothing to buy."""
-
-    order = fields.String()
-    tiles = fields.Integer()
-    changed = fields.Integer()
-    added = fields.Integer()
-    removed = fields.Integer()
-    layers = fields.List(fields.Nested(ChangeOut))
-    total = fields.Integer(allow_none=True, metadata={"description": "KRW with VAT for the changed tiles"})
-    total_with_added = fields.Integer(allow_none=True)
-
-
-class ProgressOut(Answer):
+class OrderProgressOut(Answer):
     """How far an order is: files, files that may not be read now, files that were read, and how many reads that were."""
 
     state = fields.String()
@@ -170,7 +137,7 @@ def place(json_data: dict[str, Any]) -> dict[str, Any]:
     """Buy a quote."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        raise Invalid("order.key", "send the header Idempotency-Key: a text of your choice for this purchase, the same when you repeat it")
+        raise Invalid("order.key", "Send the header Idempotency-Key: a text of your choice for this purchase, the same when you repeat it.")
     return _order(orders.place(exchange(), current_actor(), json_data["quote"], key, persons=json_data["persons"]))
 
 
@@ -205,7 +172,7 @@ def list_tiles(order_id: str, query_data: dict[str, Any]) -> Response:
 
 @blueprint.get("/orders/<order_id>/progress")
 @policy("own")
-@blueprint.output(ProgressOut)
+@blueprint.output(OrderProgressOut)
 def progress(order_id: str) -> dict[str, Any]:
     """How far an order is: what can be read, what was read."""
     ex, by = exchange(), current_actor()
@@ -219,7 +186,7 @@ def progress(order_id: str) -> dict[str, Any]:
 
 @blueprint.get("/orders/<order_id>/persons")
 @policy("own")
-@blueprint.output(PersonsOut)
+@blueprint.output(NamedUsersOut)
 def list_persons(order_id: str) -> dict[str, Any]:
     """Who of the own organisation may download an order."""
     return {"persons": list(named_users.of_order(exchange(), current_actor(), order_id))}
@@ -227,45 +194,11 @@ def list_persons(order_id: str) -> dict[str, Any]:
 
 @blueprint.put("/orders/<order_id>/persons")
 @policy("buy")
-@blueprint.input(PersonsIn)
-@blueprint.output(PersonsOut)
+@blueprint.input(NamedUsersIn)
+@blueprint.output(NamedUsersOut)
 def change_persons(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Name who may download an order; only the one who ordered and those who are named may change it."""
     return {"persons": list(named_users.change(exchange(), current_actor(), order_id, json_data["persons"]))}
-
-
-@blueprint.get("/orders/<order_id>/updates")
-@policy("own")
-@blueprint.output(UpdatesOut)
-def list_updates(order_id: str) -> Response:
-    """Which tiles of an order have a newer version on sale, and what exactly those cost."""
-    found = updates.of_order(exchange(), current_actor(), order_id)
-    return jsonify(
-        order=found.order_id,
-        tiles=found.tiles,
-        changed=found.changed,
-        added=found.added,
-        removed=found.removed,
-        layers=[_change(one) for one in found.layers],
-        total=found.price.total if found.price else None,
-        total_with_added=found.price_with_added.total if found.price_with_added else None,
-    )
-
-
-@blueprint.post("/orders/<order_id>/updates/quote")
-@policy("price")
-@blueprint.input(UpdateQuoteIn)
-@blueprint.output(QuoteOut, status_code=201)
-def quote_updates(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
-    """Hold the price of exactly the tiles of an order that have a newer version."""
-    return quote_document(updates.quote(exchange(), current_actor(), order_id, added=json_data["added"]))
-
-
-def _change(one: updates.LayerChange) -> dict[str, Any]:
-    from tiles.grid import grid
-
-    about = {name: getattr(one, name) for name in ("dataset", "org", "layer", "kind", "version", "bought_version")}
-    return {**about, **{name: grid.quadkeys(getattr(one, name)) for name in ("changed", "added", "removed")}}
 
 
 def _order(made: orders.Order) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Search, prices and quotes; a seller's publishing and withdrawing."""
+"""Search, and prices of an area now; nothing is held."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 
 from mapex.exchange import Exchange
-from mapex.offers import offers
 from mapex.offers.search import Listing, listings
-from mapex.orders import renewals
-from mapex.prices import cell_prices, estimates, quotes
+from mapex.prices import cell_prices, estimates
 from mapex.prices.estimate import document
 from mapex.prices.request import PriceRequest, of_area
 from mapex.times import iso_from_ns
 from tiles.grid import grid
-from web.edge.auth import current_actor, exchange, maybe_actor
+from web.edge.auth import exchange, maybe_actor
 from web.edge.policy import policy
-from web.edge.schemas import MOST_QUADKEYS, NUMBERED, Answer, AreaIn, Body, Length, Range, Regexp, area_of, fields, without_of
+from web.edge.schemas import MOST_QUADKEYS, Answer, AreaIn, Length, Range, Regexp, area_of, fields, without_of
 from web.edge.visitors import most_tiles
 
 blueprint = APIBlueprint("market", __name__, url_prefix="/api/v1", tag="Market")
@@ -44,17 +42,17 @@ class EstimateIn(SearchIn):
         metadata={"description": "sale cells (quadkeys, zoom 16) of the area that are not wanted"},
     )
     leave_barely = fields.Boolean(
-        load_default=False, metadata={"description": "leave out the tiles of which less than 5 % lies in the region"}
+        load_default=False, metadata={"description": "leave out the tiles of which less than 5 % is in the region"}
     )
 
 
-class VerdictsIn(EstimateIn):
+class CellPricesIn(EstimateIn):
     """As for an estimate; tiles that are left out are listed all the same."""
 
     limit = fields.Integer(load_default=1000, validate=Range(1, 5000))
 
 
-class VerdictOut(Answer):
+class CellPriceOut(Answer):
     """A tile: by kind of layer, empty when it can be bought, else the code of why not; `amount` before VAT."""
 
     tile = fields.String(metadata={"description": "quadkey"})
@@ -64,20 +62,14 @@ class VerdictOut(Answer):
     barely = fields.Boolean()
 
 
-class VerdictsOut(Answer):
+class CellPricesOut(Answer):
     """The first tiles of an area, ascending."""
 
-    tiles = fields.List(fields.Nested(VerdictOut))
+    tiles = fields.List(fields.Nested(CellPriceOut))
     truncated = fields.Boolean()
 
 
-class QuoteIn(EstimateIn):
-    """What is to be held."""
-
-    purpose = fields.String(required=True, validate=Length(1, 32))
-
-
-class ListedLayer(Answer):
+class ListedLayerOut(Answer):
     """A layer of an offer inside the area."""
 
     name = fields.String()
@@ -100,7 +92,7 @@ class ListingOut(Answer):
     published_at = fields.String()
     age_days = fields.Integer()
     own = fields.Boolean()
-    layers = fields.List(fields.Nested(ListedLayer))
+    layers = fields.List(fields.Nested(ListedLayerOut))
 
 
 class SearchOut(Answer):
@@ -146,7 +138,7 @@ class RefusalOut(Answer):
 
 
 class BarelyOut(Answer):
-    """Tiles of which less than 5 % lies in the region, and what they change in the total."""
+    """Tiles of which less than 5 % is in the region, and what they change in the total."""
 
     tiles = fields.Integer()
     amount = fields.Integer()
@@ -169,56 +161,6 @@ class EstimateOut(Answer):
     total = fields.Integer()
     licences = fields.List(fields.String())
     barely = fields.Nested(BarelyOut, allow_none=True)
-
-
-class QuoteOut(EstimateOut):
-    """A price that is held until `expires_at`."""
-
-    id = fields.String()
-    tiles_sha256 = fields.String()
-    created_at = fields.String()
-    expires_at = fields.String()
-    order = fields.String(allow_none=True)
-    region = fields.Raw(allow_none=True)
-    name = fields.String(metadata={"description": "what your organisation calls the area"})
-    replaces = fields.String(allow_none=True, metadata={"description": "the quote that was asked for anew"})
-    updates_of = fields.String(allow_none=True, metadata={"description": "the order of which these are the newer tiles"})
-
-
-class RenewIn(Body):
-    """The purpose, when it shall be another."""
-
-    purpose = fields.String(validate=Length(1, 32))
-
-
-class NameIn(Body):
-    """What the area is called; empty: nothing."""
-
-    name = fields.String(required=True, validate=Length(0, 400))
-
-
-class PublishIn(Body):
-    """Terms of sale."""
-
-    version = fields.Integer(validate=NUMBERED)
-    rates = fields.Dict(keys=fields.String(), values=fields.Raw(), required=True, metadata={"description": "KRW per unit"})
-    licence = fields.String(required=True, validate=Length(1, 32))
-    attribution = fields.String(load_default="")
-
-
-class OfferOut(Answer):
-    """A version on sale."""
-
-    id = fields.String()
-    org = fields.String()
-    dataset = fields.String()
-    version = fields.Integer()
-    state = fields.String()
-    licence = fields.String()
-    attribution = fields.String()
-    rates = fields.Dict(keys=fields.String(), values=fields.Integer())
-    created_at = fields.String()
-    unpriced = fields.List(fields.String(), metadata={"description": "layers of which the rate card charges nothing"})
 
 
 @blueprint.post("/search")
@@ -247,13 +189,13 @@ def estimate(json_data: dict[str, Any]) -> Response:
     """
     ex = exchange()
     # Asked while the mouse still draws: the document is JSON already, so that no schema walks through it once more.
-    return jsonify(document(estimates.estimate(ex, maybe_actor(), _request(ex, json_data))))
+    return jsonify(document(estimates.estimate(ex, maybe_actor(), price_request(ex, json_data))))
 
 
 @blueprint.post("/estimates/tiles")
 @policy("browse")
-@blueprint.input(VerdictsIn)
-@blueprint.output(VerdictsOut)
+@blueprint.input(CellPricesIn)
+@blueprint.output(CellPricesOut)
 def tiles(json_data: dict[str, Any]) -> dict[str, Any]:
     """Every tile of an area: what can be bought there now, and why not the rest.
 
@@ -276,69 +218,8 @@ def tiles(json_data: dict[str, Any]) -> dict[str, Any]:
     return {"tiles": rows, "truncated": len(found) > limit}
 
 
-@blueprint.post("/quotes")
-@policy("price")
-@blueprint.input(QuoteIn)
-@blueprint.output(QuoteOut, status_code=201)
-def make_quote(json_data: dict[str, Any]) -> dict[str, Any]:
-    """Hold the price of an area."""
-    ex = exchange()
-    return quote_document(quotes.quote(ex, current_actor(), _request(ex, json_data)))
-
-
-@blueprint.get("/quotes/<quote_id>")
-@policy("own")
-@blueprint.output(QuoteOut)
-def get_quote(quote_id: str) -> dict[str, Any]:
-    """A quote of the own organisation."""
-    return quote_document(quotes.get(exchange(), current_actor(), quote_id))
-
-
-@blueprint.post("/quotes/<quote_id>/renew")
-@policy("price")
-@blueprint.input(RenewIn)
-@blueprint.output(QuoteOut, status_code=201)
-def renew_quote(quote_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
-    """Hold the price of the same request anew, for another purpose if one is named; the old quote stays as it is."""
-    return quote_document(renewals.renew(exchange(), current_actor(), quote_id, json_data.get("purpose")))
-
-
-@blueprint.patch("/quotes/<quote_id>")
-@policy("price")
-@blueprint.input(NameIn)
-@blueprint.output(QuoteOut)
-def rename_quote(quote_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
-    """Call the area of a quote, and of its order, something; a note of your organisation, no part of the trade."""
-    return quote_document(quotes.rename(exchange(), current_actor(), quote_id, json_data["name"]))
-
-
-@blueprint.post("/datasets/<slug>/publish")
-@policy("sell")
-@blueprint.input(PublishIn)
-@blueprint.output(OfferOut)
-def publish(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
-    """Publish a version of an own dataset and put it on sale; again with other terms: change them."""
-    made = offers.publish(
-        exchange(),
-        current_actor(),
-        slug,
-        version=json_data.get("version"),
-        rate_card=json_data["rates"],
-        licence=json_data["licence"],
-        attribution=json_data["attribution"],
-    )
-    return _offer(made)
-
-
-@blueprint.post("/datasets/<slug>/withdraw")
-@policy("sell")
-@blueprint.output(OfferOut)
-def withdraw(slug: str) -> dict[str, Any]:
-    """Take an own dataset off the market; what was bought stays bought."""
-    return _offer(offers.withdraw(exchange(), current_actor(), slug))
-
-
-def _request(ex: Exchange, json_data: dict[str, Any]) -> PriceRequest:
+def price_request(ex: Exchange, json_data: dict[str, Any]) -> PriceRequest:
+    """What the fields of `EstimateIn` ask for."""
     wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "purpose")}
     return of_area(area_of(ex, json_data), **wanted, without=without_of(json_data), leave_edge=json_data["leave_barely"])
 
@@ -366,25 +247,3 @@ def _listing(one: Listing, now: int) -> dict[str, Any]:
             for layer in one.layers
         ],
     }
-
-
-def quote_document(made: quotes.Quote) -> dict[str, Any]:
-    """The quote as JSON values."""
-    return {
-        "id": made.id,
-        **document(made.estimate),
-        "tiles_sha256": made.tiles_sha256,
-        "created_at": iso_from_ns(made.created_ns),
-        "expires_at": iso_from_ns(made.expires_ns),
-        "order": made.order_id,
-        "region": made.request["region"],
-        "name": made.name,
-        "replaces": made.request.get("replaces"),
-        "updates_of": made.request.get("updates_of"),
-    }
-
-
-def _offer(made: offers.Offer) -> dict[str, Any]:
-    values = asdict(made)
-    created_ns = values.pop("created_ns")
-    return {**values, "rates": dict(made.rates), "created_at": iso_from_ns(created_ns)}

@@ -13,7 +13,7 @@ from web.edge.schemas import Answer, fields
 blueprint = APIBlueprint("me", __name__, url_prefix="/api/v1", tag="Account")
 
 
-class Me(Answer):
+class MeOut(Answer):
     """The person behind the token or session."""
 
     person = fields.String()
@@ -25,7 +25,7 @@ class Me(Answer):
 
 @blueprint.get("/me")
 @policy("read")
-@blueprint.output(Me)
+@blueprint.output(MeOut)
 def me() -> dict[str, Any]:
     """Who the token or session belongs to."""
     by = current_actor()

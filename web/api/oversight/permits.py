@@ -30,7 +30,7 @@ class PermitIn(Body):
     valid_to = fields.String(required=True)
 
 
-class StateIn(Body):
+class PermitStateIn(Body):
     """The new state; `revoked` is for good."""
 
     state = fields.String(required=True, validate=OneOf(STATES))
@@ -94,7 +94,7 @@ def permit(permit_id: str) -> dict[str, Any]:
 
 @blueprint.post("/permits/<permit_id>/state")
 @policy("operate")
-@blueprint.input(StateIn)
+@blueprint.input(PermitStateIn)
 @blueprint.output(PermitOut)
 def set_state(permit_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Suspend, resume or revoke; effective for the next grant."""

@@ -1,20 +1,14 @@
-"""Datasets and versions: make, start, place, classify, look. (Publishing is trade: `web.api.buying.prices`.)"""
+"""Datasets: make, look."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from apiflask import APIBlueprint
 
 from mapex.catalogue import datasets as catalogue
-from mapex.catalogue import differences, drafts, requests
-from mapex.catalogue.datasets import Description
-from mapex.catalogue.finding import Finding
-from mapex.catalogue.versions import Dataset, Layer, Version
-from mapex.intake.placement import Placement
+from mapex.catalogue.versions import Dataset
 from mapex.times import iso_from_ns
-from tiles.grid import grid
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, Query, fields
@@ -26,12 +20,6 @@ class OrgQuery(Query):
     """Whose dataset, when several organisations have one of that name; the own one comes first."""
 
     org = fields.String(load_default="", validate=Length(0, 63))
-
-
-class CoverageQuery(OrgQuery):
-    """One layer only."""
-
-    layer = fields.String(validate=Length(1, 64))
 
 
 class DatasetIn(Body):
@@ -60,119 +48,6 @@ class DatasetsOut(Answer):
     datasets = fields.List(fields.Nested(DatasetOut))
 
 
-class PlacementIn(Body):
-    """Where the data lie, when the files do not say."""
-
-    crs = fields.String(metadata={"example": "EPSG:5186"})
-    origin = fields.List(fields.Float(), validate=Length(2, 3), metadata={"description": "lon, lat in degrees, height in metres"})
-    height_datum = fields.String()
-
-
-class VersionIn(PlacementIn):
-    """A version to be made of complete uploads."""
-
-    uploads = fields.List(fields.String(), required=True, validate=Length(1, requests.MAX_UPLOADS))
-    handling_class = fields.String(data_key="class", metadata={"description": "of every layer that `classes` does not name"})
-    classes = fields.Dict(keys=fields.String(), values=fields.String(), metadata={"description": "handling class by layer name"})
-
-
-class ClassesIn(Body):
-    """Handling classes by layer name; `*` = all others."""
-
-    classes = fields.Dict(keys=fields.String(), values=fields.String(), required=True, validate=Length(1, 100))
-
-
-class StartedOut(Answer):
-    """A version on its way."""
-
-    dataset = fields.String()
-    version = fields.Integer()
-    state = fields.String()
-    job = fields.String()
-
-
-class VersionLineOut(Answer):
-    """A version in a list."""
-
-    dataset = fields.String()
-    org = fields.String()
-    version = fields.Integer()
-    state = fields.String()
-    created_at = fields.String()
-    published_at = fields.String(allow_none=True)
-    manifest_sha256 = fields.String(allow_none=True)
-
-
-class VersionsOut(Answer):
-    """Newest first."""
-
-    versions = fields.List(fields.Nested(VersionLineOut))
-
-
-class LayerOut(Answer):
-    """A layer: `tiles` cells; `counts` of records read = placed + unplaced + rejected; `quantities` in small units (mm, ms, bytes)."""
-
-    name = fields.String()
-    kind = fields.String()
-    content = fields.String()
-    handling_class = fields.String(data_key="class", allow_none=True)
-    tiles = fields.Integer()
-    counts = fields.Dict()
-    crs = fields.String(allow_none=True)
-    crs_source = fields.String()
-    height_datum = fields.String()
-    height_source = fields.String()
-    note = fields.String()
-    box = fields.List(fields.Float(), allow_none=True)
-    own = fields.List(fields.Float(), metadata={"description": "box in the files' own numbers, while nothing says where they lie"})
-    captured = fields.List(fields.String(), allow_none=True)
-    footage = fields.Boolean()
-    quantities = fields.Dict()
-
-
-class FindingOut(Answer):
-    """One thing found in a source."""
-
-    severity = fields.String(metadata={"enum": ["error", "warning", "info"]})
-    code = fields.String()
-    file = fields.String()
-    layer = fields.String()
-    feature = fields.String()
-    value = fields.String()
-    message = fields.String()
-    fix = fields.String()
-    lon = fields.Float(allow_none=True)
-    lat = fields.Float(allow_none=True)
-    count = fields.Integer()
-
-
-class VersionOut(VersionLineOut):
-    """A version with what is in it; findings and job are for the owner."""
-
-    layers = fields.List(fields.Nested(LayerOut))
-    findings = fields.List(fields.Nested(FindingOut))
-    job = fields.String(allow_none=True)
-
-
-class LayerChangesOut(Answer):
-    """Quadkeys of a layer that differ from the version published before, and how many tiles do not."""
-
-    kind = fields.String()
-    added = fields.List(fields.String())
-    changed = fields.List(fields.String())
-    removed = fields.List(fields.String())
-    unchanged = fields.Integer()
-
-
-class ChangesOut(Answer):
-    """What a version changes against `parent`, the one published before it; without parent, all is added."""
-
-    dataset = fields.String()
-    version = fields.Integer()
-    parent = fields.Integer(allow_none=True)
-    layers = fields.Dict(keys=fields.String(), values=fields.Nested(LayerChangesOut))
-
-
 @blueprint.post("/datasets")
 @policy("sell")
 @blueprint.input(DatasetIn)
@@ -197,160 +72,14 @@ def datasets() -> dict[str, Any]:
 @blueprint.output(DatasetOut)
 def dataset(slug: str, query_data: dict[str, Any]) -> dict[str, Any]:
     """One dataset."""
-    return _dataset(catalogue.get_dataset(exchange(), current_actor(), _ref(slug, query_data)))
+    return _dataset(catalogue.get_dataset(exchange(), current_actor(), ref_of(slug, query_data)))
 
 
-@blueprint.post("/datasets/<slug>/versions")
-@policy("sell")
-@blueprint.input(VersionIn)
-@blueprint.output(StartedOut, status_code=202)
-def start(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
-    """Start a version from complete uploads; a job reads, places, checks and tiles them."""
-    classes = dict(json_data.get("classes", {}))
-    if "handling_class" in json_data:
-        classes[drafts.ALL_LAYERS] = json_data["handling_class"]
-    version, job = requests.start_version(
-        exchange(), current_actor(), slug, json_data["uploads"], classes=classes, placement=Placement.from_json(json_data)
-    )
-    return _started(version.dataset, version.number, version.state, job.id)
-
-
-@blueprint.get("/datasets/<slug>/versions")
-@policy("read")
-@blueprint.input(OrgQuery, location="query", unknown=None)
-@blueprint.output(VersionsOut)
-def versions(slug: str, query_data: dict[str, Any]) -> dict[str, Any]:
-    """The versions of a dataset that you may see."""
-    return {"versions": [_line(version) for version in catalogue.versions(exchange(), current_actor(), _ref(slug, query_data))]}
-
-
-@blueprint.get("/datasets/<slug>/versions/<int:number>")
-@policy("read")
-@blueprint.input(OrgQuery, location="query", unknown=None)
-@blueprint.output(VersionOut)
-def version(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any]:
-    """A version: layers, findings, state."""
-    return described(catalogue.describe(exchange(), current_actor(), _ref(slug, query_data), number))
-
-
-@blueprint.post("/datasets/<slug>/versions/<int:number>/placement")
-@policy("sell")
-@blueprint.input(PlacementIn)
-@blueprint.output(StartedOut, status_code=202)
-def place(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any]:
-    """Say where an unplaced version lies; it is read again."""
-    job = requests.answer_placement(exchange(), current_actor(), slug, number, Placement.from_json(json_data))
-    return _started(slug, number, "ingesting", job.id)
-
-
-@blueprint.post("/datasets/<slug>/versions/<int:number>/classes")
-@policy("sell")
-@blueprint.input(ClassesIn)
-@blueprint.output(VersionOut)
-def classify(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any]:
-    """Give layers of a draft a handling class; footage stays `original`."""
-    ex, by = exchange(), current_actor()
-    drafts.classify(ex, by, slug, number, json_data["classes"])
-    return described(catalogue.describe(ex, by, f"{by.org_slug}/{slug}", number))
-
-
-@blueprint.get("/datasets/<slug>/versions/<int:number>/changes")
-@policy("read")
-@blueprint.input(OrgQuery, location="query", unknown=None)
-@blueprint.output(ChangesOut)
-def changes(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any]:
-    """Cells added, changed and removed against the version that was published before, by layer."""
-    found = differences.of(exchange(), current_actor(), _ref(slug, query_data), number)
-    layers = {
-        name: {
-            "kind": one.kind,
-            **{what: [grid.quadkey(cell) for cell in getattr(one, what)] for what in ("added", "changed", "removed")},
-            "unchanged": one.unchanged,
-        }
-        for name, one in found.layers.items()
-    }
-    return {"dataset": slug, "version": number, "parent": found.against, "layers": layers}
-
-
-@blueprint.get("/datasets/<slug>/versions/<int:number>/coverage")
-@policy("read")
-@blueprint.input(CoverageQuery, location="query", unknown=None)
-@blueprint.doc(responses={200: "GeoJSON: one square a cell, with its quadkey and layers"})
-def coverage(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any]:
-    """The cells of a version as GeoJSON."""
-    found = catalogue.coverage(exchange(), current_actor(), _ref(slug, query_data), number, layer=query_data.get("layer"))
-    names: dict[int, list[str]] = {}
-    for name, cells in found.items():
-        for cell in cells:
-            names.setdefault(cell, []).append(name)
-    return {"type": "FeatureCollection", "features": [_square(cell, names[cell]) for cell in sorted(names)]}
-
-
-@blueprint.get("/datasets/<slug>/versions/<int:number>/manifest")
-@policy("read")
-@blueprint.input(OrgQuery, location="query", unknown=None)
-@blueprint.doc(responses={200: "canonical JSON; its sha256 is the version's manifest_sha256"})
-def manifest(slug: str, number: int, query_data: dict[str, Any]) -> tuple[str, int, dict[str, str]]:
-    """What the version was made of, byte for byte as it was hashed."""
-    text = catalogue.manifest(exchange(), current_actor(), _ref(slug, query_data), number)
-    return text, 200, {"Content-Type": "application/json"}
-
-
-def described(found: Description) -> dict[str, Any]:
-    """A version with its layers and findings as JSON."""
-    return {
-        **_line(found.version),
-        "layers": [_layer(layer) for layer in found.layers],
-        "findings": [_finding(finding) for finding in found.findings],
-        "job": found.job.id if found.job else None,
-    }
-
-
-def _ref(slug: str, query: dict[str, Any]) -> str:
+def ref_of(slug: str, query: dict[str, Any]) -> str:
+    """`org/slug` or `slug`, as a query with the fields of `OrgQuery` names it."""
     return f"{query['org']}/{slug}" if query["org"] else slug
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    record = finding.as_json()
-    del record["rejected"]  # known while a file is read; the database keeps the sums of a layer only
-    return record
 
 
 def _dataset(found: Dataset) -> dict[str, Any]:
     names = ("slug", "org", "title", "description", "newest", "published")
     return {**{name: getattr(found, name) for name in names}, "created_at": iso_from_ns(found.created_ns)}
-
-
-def _line(found: Version) -> dict[str, Any]:
-    return {
-        "dataset": found.dataset,
-        "org": found.org,
-        "version": found.number,
-        "state": found.state,
-        "created_at": iso_from_ns(found.created_ns),
-        "published_at": iso_from_ns(found.published_ns) if found.published_ns else None,
-        "manifest_sha256": found.manifest_sha256,
-    }
-
-
-def _layer(layer: Layer) -> dict[str, Any]:
-    return {
-        "name": layer.name,
-        "kind": str(layer.kind),
-        "content": str(layer.content),
-        "handling_class": layer.handling_class,
-        "tiles": layer.cells,
-        **layer.facts.as_json(),
-        "quantities": asdict(layer.quantities),
-    }
-
-
-def _started(slug: str, number: int, state: str, job_id: str) -> dict[str, Any]:
-    return {"dataset": slug, "version": number, "state": state, "job": job_id}
-
-
-def _square(cell: int, layers: list[str]) -> dict[str, Any]:
-    west, south, east, north = grid.bounds(cell)
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    geometry = {"type": "Polygon", "coordinates": [ring]}
-    return {"type": "Feature", "geometry": geometry, "properties": {"tile": grid.quadkey(cell), "layers": layers}}

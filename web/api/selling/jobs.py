@@ -17,7 +17,7 @@ from web.edge.schemas import Answer, fields
 blueprint = APIBlueprint("jobs", __name__, url_prefix="/api/v1", tag="Jobs")
 
 
-class ProgressOut(Answer):
+class JobProgressOut(Answer):
     """`done` of `total` (0 = unknown) of a stage; what was found wrong so far."""
 
     stage = fields.String()
@@ -42,7 +42,7 @@ class JobOut(Answer):
     kind = fields.String()
     state = fields.String(metadata={"enum": ["queued", "running", "done", "failed", "cancelled"]})
     attempts = fields.Integer()
-    progress = fields.Nested(ProgressOut)
+    progress = fields.Nested(JobProgressOut)
     error = fields.Nested(JobErrorOut, allow_none=True)
     created_at = fields.String()
     finished_at = fields.String(allow_none=True)

@@ -41,7 +41,7 @@ class PreviewOut(Answer):
 
 
 class LayerPreviewsOut(Answer):
-    """A layer; `hidden` says why there is nothing to look at: `original`, `not_made`, or empty."""
+    """A layer; `hidden` is why there is nothing to look at: `original`, `not_made`, or empty."""
 
     name = fields.String()
     kind = fields.String()
@@ -125,7 +125,7 @@ def bytes_of(org: str, slug: str, number: int, layer: str, kind: str, ordinal: i
     if request.range is not None:
         asked = request.range.range_for_length(size)
         if asked is None:
-            raise Invalid("preview.range", f"it has {size} bytes; ask for a range within", bytes=size)
+            raise Invalid("preview.range", f"The preview has {size} bytes; ask for a range within.", bytes=size)
         (start, stop), status = asked, 206
     answer = Response(opened.read(ex.store, start, stop - start), status, mimetype=opened.preview.media_type, direct_passthrough=True)
     answer.content_length = stop - start

@@ -43,7 +43,7 @@ class DemandQuery(Query):
     since = fields.String(load_default="", validate=Regexp(r"^(\d{4}-\d{2})?$"), metadata={"example": "2026-11"})
 
 
-class DemandCell(Answer):
+class DemandCellOut(Answer):
     """A cell of zoom 14, and how often a kind of layer (`any`: nothing at all) was asked for there in vain."""
 
     tile = fields.String()
@@ -54,7 +54,7 @@ class DemandCell(Answer):
 class DemandOut(Answer):
     """Unmet demand, the most asked for first; never who asked."""
 
-    cells = fields.List(fields.Nested(DemandCell))
+    cells = fields.List(fields.Nested(DemandCellOut))
 
 
 class HoldersOut(Answer):

@@ -1,4 +1,4 @@
-"""Coordinate systems: a list to choose from, and where a file's own box would lie. Numbers only; no file is looked at."""
+"""Coordinate systems: a list to choose from, and the place of a file's own box. Numbers only; no file is looked at."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LandIn(Body):
 
 
 class LandOut(Answer):
-    """Where they would lie, in degrees WGS 84."""
+    """Their place, in degrees WGS 84."""
 
     box = fields.List(fields.Float(), metadata={"description": "west, south, east, north"})
     is_inside = fields.Boolean(metadata={"description": "in the area that the system is made for"})
@@ -71,7 +71,7 @@ def find(query_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.input(LandIn)
 @blueprint.output(LandOut)
 def land(json_data: dict[str, Any]) -> dict[str, Any]:
-    """Where a box of numbers would lie."""
+    """Where a box of numbers would be."""
     current_actor()
     origin = json_data.get("origin")
     landing = systems.land(json_data["box"], crs=json_data.get("crs"), origin=[*origin, 0.0][:3] if origin else None)

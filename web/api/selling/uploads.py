@@ -63,7 +63,7 @@ class SignedOut(Answer):
     headers = fields.Dict(keys=fields.String(), values=fields.String())
 
 
-class SignedParts(Answer):
+class SignedPartsOut(Answer):
     """One request a part."""
 
     parts = fields.List(fields.Nested(SignedOut))
@@ -91,7 +91,7 @@ def received(upload_id: str) -> dict[str, Any]:
 @blueprint.post("/uploads/<upload_id>/parts")
 @policy("sell")
 @blueprint.input(PartsIn)
-@blueprint.output(SignedParts)
+@blueprint.output(SignedPartsOut)
 def sign_parts(upload_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Addresses to which the parts are sent; each works for these bytes only, for an hour."""
     wanted = [PartRequest(**part) for part in json_data["parts"]]
@@ -108,7 +108,7 @@ def sign_parts(upload_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
 @policy("sell")
 @blueprint.output(UploadOut)
 def complete(upload_id: str) -> dict[str, Any]:
-    """Join the parts; said again, it answers the same."""
+    """Join the parts; asked again, it answers the same."""
     return _shown(uploads.complete(exchange(), current_actor(), upload_id))
 
 

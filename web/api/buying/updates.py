@@ -1,0 +1,82 @@
+"""Newer versions of what was bought: which tiles, and their price."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify
+
+from mapex.orders import updates
+from tiles.grid import grid
+from web.api.buying.quotes import QuoteOut, quote_document
+from web.edge.auth import current_actor, exchange
+from web.edge.policy import policy
+from web.edge.schemas import Answer, Body, fields
+
+blueprint = APIBlueprint("updates", __name__, url_prefix="/api/v1", tag="Orders")
+
+
+class UpdateQuoteIn(Body):
+    """Whether tiles that are new in the area are wanted too."""
+
+    added = fields.Boolean(load_default=False)
+
+
+class ChangeOut(Answer):
+    """What happened to one layer since: quadkeys."""
+
+    dataset = fields.String()
+    org = fields.String()
+    layer = fields.String()
+    kind = fields.String()
+    version = fields.Integer()
+    bought_version = fields.Integer()
+    changed = fields.List(fields.String())
+    added = fields.List(fields.String())
+    removed = fields.List(fields.String())
+
+
+class UpdatesOut(Answer):
+    """What of an order has a newer version on sale; a total is null where there is nothing to buy."""
+
+    order = fields.String()
+    tiles = fields.Integer()
+    changed = fields.Integer()
+    added = fields.Integer()
+    removed = fields.Integer()
+    layers = fields.List(fields.Nested(ChangeOut))
+    total = fields.Integer(allow_none=True, metadata={"description": "KRW with VAT for the changed tiles"})
+    total_with_added = fields.Integer(allow_none=True)
+
+
+@blueprint.get("/orders/<order_id>/updates")
+@policy("own")
+@blueprint.output(UpdatesOut)
+def list_updates(order_id: str) -> Response:
+    """Which tiles of an order have a newer version on sale, and what exactly those cost."""
+    found = updates.of_order(exchange(), current_actor(), order_id)
+    return jsonify(
+        order=found.order_id,
+        tiles=found.tiles,
+        changed=found.changed,
+        added=found.added,
+        removed=found.removed,
+        layers=[_change(one) for one in found.layers],
+        total=found.price.total if found.price else None,
+        total_with_added=found.price_with_added.total if found.price_with_added else None,
+    )
+
+
+@blueprint.post("/orders/<order_id>/updates/quote")
+@policy("price")
+@blueprint.input(UpdateQuoteIn)
+@blueprint.output(QuoteOut, status_code=201)
+def quote_updates(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Hold the price of exactly the tiles of an order that have a newer version."""
+    return quote_document(updates.quote(exchange(), current_actor(), order_id, added=json_data["added"]))
+
+
+def _change(one: updates.LayerChange) -> dict[str, Any]:
+    about = {name: getattr(one, name) for name in ("dataset", "org", "layer", "kind", "version", "bought_version")}
+    return {**about, **{name: grid.quadkeys(getattr(one, name)) for name in ("changed", "added", "removed")}}

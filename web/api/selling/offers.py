@@ -1,0 +1,72 @@
+"""Putting a version on sale, changing its terms, taking it off the market."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from mapex.offers import offers
+from mapex.times import iso_from_ns
+from web.edge.auth import current_actor, exchange
+from web.edge.policy import policy
+from web.edge.schemas import NUMBERED, Answer, Body, Length, fields
+
+blueprint = APIBlueprint("offers", __name__, url_prefix="/api/v1", tag="Market")
+
+
+class PublishIn(Body):
+    """Terms of sale."""
+
+    version = fields.Integer(validate=NUMBERED)
+    rates = fields.Dict(keys=fields.String(), values=fields.Raw(), required=True, metadata={"description": "KRW per unit"})
+    licence = fields.String(required=True, validate=Length(1, 32))
+    attribution = fields.String(load_default="")
+
+
+class OfferOut(Answer):
+    """A version on sale."""
+
+    id = fields.String()
+    org = fields.String()
+    dataset = fields.String()
+    version = fields.Integer()
+    state = fields.String()
+    licence = fields.String()
+    attribution = fields.String()
+    rates = fields.Dict(keys=fields.String(), values=fields.Integer())
+    created_at = fields.String()
+    unpriced = fields.List(fields.String(), metadata={"description": "layers of which the rate card charges nothing"})
+
+
+@blueprint.post("/datasets/<slug>/publish")
+@policy("sell")
+@blueprint.input(PublishIn)
+@blueprint.output(OfferOut)
+def publish(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Publish a version of an own dataset and put it on sale; again with other terms: change them."""
+    made = offers.publish(
+        exchange(),
+        current_actor(),
+        slug,
+        version=json_data.get("version"),
+        rate_card=json_data["rates"],
+        licence=json_data["licence"],
+        attribution=json_data["attribution"],
+    )
+    return _offer(made)
+
+
+@blueprint.post("/datasets/<slug>/withdraw")
+@policy("sell")
+@blueprint.output(OfferOut)
+def withdraw(slug: str) -> dict[str, Any]:
+    """Take an own dataset off the market; what was bought stays bought."""
+    return _offer(offers.withdraw(exchange(), current_actor(), slug))
+
+
+def _offer(made: offers.Offer) -> dict[str, Any]:
+    values = asdict(made)
+    created_ns = values.pop("created_ns")
+    return {**values, "rates": dict(made.rates), "created_at": iso_from_ns(created_ns)}

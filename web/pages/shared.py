@@ -1,0 +1,80 @@
+"""What all pages share: names for templates, values for scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Flask
+from flask_wtf.csrf import generate_csrf
+
+from web.edge import static_files
+from web.edge.auth import current_person, exchange
+from web.pages.navigation import navigation
+from web.words import errors, findings, formats, vocabulary
+from web.words.language import language, script_messages
+from web.words.licences import class_line, licence_difference, licence_words
+
+
+def install(app: Flask) -> None:
+    """Names that every template uses."""
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals.update(
+        page_data=page_data,
+        n_=formats.n_,
+        navigation=navigation,
+        current_person=current_person,
+        csrf=generate_csrf,
+        demo=lambda: exchange().settings.demo,
+        shows_prices=shows_prices,
+        words=vocabulary,
+        licence_words=licence_words,
+        licence_difference=licence_difference,
+        class_line=class_line,
+        error_words=errors,
+        finding_words=findings,
+        label=vocabulary.label,
+        sentence=errors.sentence,
+    )
+    app.jinja_env.filters.update(
+        won=formats.won,
+        moment=formats.moment,
+        clock=formats.clock,
+        day=formats.day,
+        bytes=formats.size,
+        number=formats.number,
+        plain=formats.plain,
+        kst=formats.kst,
+        query=urlencode,
+    )
+
+
+def shows_prices() -> bool:
+    """Whether whoever asks may see prices."""
+    return current_person() is not None or exchange().settings.public_prices
+
+
+def page_data(page: dict[str, Any]) -> dict[str, Any]:
+    """What scripts need: language, words, the secret against forged requests, and the page's own values."""
+    person = current_person()
+    return {
+        "language": language(),
+        "messages": script_messages(),
+        "words": vocabulary.vocabulary(),
+        "csrf": generate_csrf() if person else "",
+        "signedIn": person is not None,
+        "prices": shows_prices(),
+        "role": person.role if person else "",
+        "org": person.org_slug if person else "",
+        "map": _map_data(),
+        **page,
+    }
+
+
+def _map_data() -> dict[str, Any]:
+    ex = exchange()
+    basemap = ex.settings.basemap
+    return {
+        "land": static_files.vendor_url("world-atlas", "land.json") if static_files.has_vendor() else "",
+        "basemap": "/map/basemap.pmtiles" if static_files.basemap_file(ex) else basemap if "://" in basemap else "",
+    }

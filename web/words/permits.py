@@ -1,0 +1,19 @@
+"""Permits as pages show them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mapex.rights.permit import Permit
+from mapex.times import DAY_NS
+
+
+def permit_words(one: Permit, now_ns: int) -> dict[str, Any]:
+    """A permit as pages show it, with the state of this moment and whole days left."""
+    state = one.state
+    if state == "active" and one.valid_to_ns <= now_ns:
+        state = "expired"
+    elif state == "active" and one.valid_from_ns > now_ns:
+        state = "not_yet"
+    left = max(0, -(-(one.valid_to_ns - now_ns) // DAY_NS))
+    return {"permit": one, "state": state, "days": left}
