@@ -37,7 +37,7 @@ from mapex.exchange import Exchange
 from mapex.intake import jobs, keys
 from mapex.rules.licences import HandlingClass
 from tiles.batch import EncodedTile
-from tiles.store.protocol import Area
+from tiles.store.protocol import Bucket
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ def _fetch(ex: Exchange, sources: Sequence[requests.UploadedFile], folder: Path,
         progress = jobs.JobProgress("fetch", done, total, one.name)
         heart.now(lambda progress=progress: progress)  # type: ignore[misc]  # mypy knows no lambda with a default here
         path = folder / "fetched" / str(number)
-        sha256 = ex.store.fetch(Area.STAGING, one.store_key, path)
+        sha256 = ex.store.fetch(Bucket.STAGING, one.store_key, path)
         size = path.stat().st_size
         if one.sha256 is not None and one.sha256 != sha256:
             text = f"{one.name} arrived with sha256 {sha256}, but {one.sha256} was promised."
@@ -273,7 +273,7 @@ def _previews(
     for preview, path in answer.made:
         if path is not None:
             key = keys.preview_key(org_id, preview.sha256)
-            ex.store.put(Area.DATA, key, path, sha256=preview.sha256, media_type=preview.media_type)
+            ex.store.put(Bucket.DATA, key, path, sha256=preview.sha256, media_type=preview.media_type)
     failpoints.hit("ingest.after_previews")
     return [preview for preview, _ in answer.made]
 
@@ -286,7 +286,7 @@ def _put(ex: Exchange, org_id: str, tasks: Sequence[Task], tiles: Sequence[Encod
 
     def put(tile: EncodedTile) -> None:
         key = keys.object_key(org_id, tile.sha256)
-        ex.store.put(Area.DATA, key, folders[tile.part] / tile.path, sha256=tile.sha256, media_type=tile.media_type)
+        ex.store.put(Bucket.DATA, key, folders[tile.part] / tile.path, sha256=tile.sha256, media_type=tile.media_type)
 
     with ThreadPoolExecutor(_PUTS, thread_name_prefix="put") as threads:
         waiting: set[Future[None]] = set()

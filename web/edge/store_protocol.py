@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape
 
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreUnavailable, TilesError
 from tiles.store.directory import DirectoryStore
-from tiles.store.protocol import Area, ObjectInfo
+from tiles.store.protocol import Bucket, ObjectInfo
 from tiles.store.signing import verify
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
@@ -33,32 +33,32 @@ class Answer:
     body: Iterable[bytes] = ()
 
 
-def answer(store: DirectoryStore, method: str, area: str, key: str, query: str, headers: Mapping[str, str], body: BinaryIO) -> Answer:
+def answer(store: DirectoryStore, method: str, bucket: str, key: str, query: str, headers: Mapping[str, str], body: BinaryIO) -> Answer:
     """The response to one request below the store's URL; never raises for what the request says.
 
     Args:
         store: whose objects and whose secret.
         method: GET, HEAD or PUT; others are refused.
-        area: first segment of the path below the store's URL.
+        bucket: first segment of the path below the store's URL.
         key: the rest of the path, decoded.
         query: the query string as it came.
         headers: of the request.
         body: read only after the signature was found genuine, and no further than its length.
     """
     try:
-        parameters = _verified(store, method, area, key, query, headers)
-        if method == "PUT" and area == Area.STAGING:
+        parameters = _verified(store, method, bucket, key, query, headers)
+        if method == "PUT" and bucket == Bucket.STAGING:
             return _put(store, key, parameters, headers, body)
-        if method in ("GET", "HEAD") and area == Area.DATA and "x-mapex-grant" in parameters:
+        if method in ("GET", "HEAD") and bucket == Bucket.DATA and "x-mapex-grant" in parameters:
             return _get(store, key, parameters, headers, with_body=method == "GET")
         raise RequestRefused("This is not what the store serves.", reason="method")
     except TilesError as error:
         return _error(error)
 
 
-def _verified(store: DirectoryStore, method: str, area: str, key: str, query: str, headers: Mapping[str, str]) -> dict[str, str]:
+def _verified(store: DirectoryStore, method: str, bucket: str, key: str, query: str, headers: Mapping[str, str]) -> dict[str, str]:
     # The host of the settings is checked, not the one received: a proxy that rewrites `Host` breaks nothing, and the key is ours alone.
-    host, path, now_s = urlsplit(store.origin).netloc, f"{store.base}/{area}/{key}", store.now() / 1e9
+    host, path, now_s = urlsplit(store.origin).netloc, f"{store.base}/{bucket}/{key}", store.now() / 1e9
     try:
         return verify(method, host, path, query, headers, credentials=store.credentials, now_s=now_s)
     except RequestRefused:
@@ -79,7 +79,7 @@ def _put(store: DirectoryStore, key: str, parameters: Mapping[str, str], headers
 
 
 def _get(store: DirectoryStore, key: str, parameters: Mapping[str, str], headers: Mapping[str, str], *, with_body: bool) -> Answer:
-    info = store.stat(Area.DATA, key)
+    info = store.stat(Bucket.DATA, key)
     if info is None:
         raise ObjectMissing(f"No object {key}.", key=key)
     given = {k.lower(): v for k, v in headers.items()}
@@ -102,7 +102,7 @@ def _get(store: DirectoryStore, key: str, parameters: Mapping[str, str], headers
     about["Content-Length"] = str(last - first + 1)
     if partial:
         about["Content-Range"] = f"bytes {first}-{last}/{info.size}"
-    pieces = store.read(Area.DATA, key, offset=first, length=last - first + 1) if with_body else ()
+    pieces = store.read(Bucket.DATA, key, offset=first, length=last - first + 1) if with_body else ()
     return Answer(206 if partial else 200, about, pieces)
 
 
