@@ -22,7 +22,7 @@ from mapex.errors import Unavailable
 from mapex.exchange import Exchange
 from mapex.intake import jobs
 from mapex.intake.placement import Placement
-from tiles.store.protocol import Area
+from tiles.store.protocol import Bucket
 
 _SPARE_BYTES = 64 << 20
 
@@ -53,7 +53,7 @@ def fetch(ex: Exchange, sources: Sequence[requests.UploadedFile], folder: Path, 
     for number, one in enumerate(sources):
         lease.report(jobs.JobProgress("fetch", done, total, one.name))
         path = folder / "fetched" / str(number)
-        sha256 = ex.store.fetch(Area.STAGING, one.store_key, path)
+        sha256 = ex.store.fetch(Bucket.STAGING, one.store_key, path)
         files.append(Fetched(one.name, path, path.stat().st_size, sha256))
         found += _doubts(one, files[-1])
         done += files[-1].size

@@ -30,7 +30,7 @@ from mapex.exchange import Exchange
 from mapex.intake import jobs, keys
 from mapex.rules.licences import HandlingClass
 from tiles.batch import EncodedTile
-from tiles.store.protocol import Area
+from tiles.store.protocol import Bucket
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ def _previews(
     for preview, path in answer.made:
         if path is not None:
             key = keys.preview_key(org_id, preview.sha256)
-            ex.store.put(Area.DATA, key, path, sha256=preview.sha256, media_type=preview.media_type)
+            ex.store.put(Bucket.DATA, key, path, sha256=preview.sha256, media_type=preview.media_type)
     failpoints.hit("ingest.after_previews")
     return [preview for preview, _ in answer.made]
 
@@ -161,7 +161,7 @@ def _put(ex: Exchange, org_id: str, tasks: Sequence[SourceTask], tiles: Sequence
 
     def put(tile: EncodedTile) -> None:
         key = keys.object_key(org_id, tile.sha256)
-        ex.store.put(Area.DATA, key, folders[tile.part] / tile.path, sha256=tile.sha256, media_type=tile.media_type)
+        ex.store.put(Bucket.DATA, key, folders[tile.part] / tile.path, sha256=tile.sha256, media_type=tile.media_type)
 
     with ThreadPoolExecutor(_PUTS, thread_name_prefix="put") as threads:
         waiting: set[Future[None]] = set()

@@ -25,7 +25,7 @@ from mapex.rules.licences import HandlingClass
 from tiles.batch import LayerKind
 from tiles.features import teaser
 from tiles.grid import grid
-from tiles.store.protocol import Area, ObjectStore
+from tiles.store.protocol import Bucket, ObjectStore
 
 FACTS = "facts"
 MOST_LISTED = 200
@@ -63,7 +63,7 @@ class Opened:
 
     def read(self, store: ObjectStore, offset: int, length: int) -> Iterator[bytes]:
         """Bytes of it from the store."""
-        return store.read(Area.DATA, self.key, offset=offset, length=length)
+        return store.read(Bucket.DATA, self.key, offset=offset, length=length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def teaser_in_tile(ex: Exchange, by: Actor, z: int, x: int, y: int, *, extent: i
 @lru_cache(maxsize=128)
 def _teaser(store: Any, key: str) -> teaser.Teaser:
     """A decoded teaser; its key is made from its content, so it never becomes stale."""
-    return teaser.decode(b"".join(store.read(Area.DATA, key)))
+    return teaser.decode(b"".join(store.read(Bucket.DATA, key)))
 
 
 def _version(conn: Connection, by: Actor, ref: str, number: int | None) -> Version:

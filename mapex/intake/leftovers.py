@@ -13,7 +13,7 @@ from mapex.exchange import Exchange
 from mapex.intake import jobs
 from mapex.intake.keys import org_of_key
 from mapex.times import DAY_NS
-from tiles.store.protocol import Area, ObjectInfo
+from tiles.store.protocol import Bucket, ObjectInfo
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def sweep(ex: Exchange) -> int:
     Raises: Unavailable; StoreUnavailable.
     """
     removed, after = 0, ""
-    while page := ex.store.list(Area.DATA, after=after):
+    while page := ex.store.list(Bucket.DATA, after=after):
         after = page[-1].key
         old = {found.key: found for found in page if found.modified_ns < ex.now() - KEPT_NS}
         with db.read(ex) as conn:
@@ -56,7 +56,7 @@ def _remove(ex: Exchange, keys: Sequence[str]) -> int:
         busy = set(conn.execute(select(job.org_id).where(job.state == "running")).scalars())
         loose = _unreferenced(conn, [key for key in keys if org_of_key(key) not in busy])
         for key in loose:
-            ex.store.delete(Area.DATA, key)
+            ex.store.delete(Bucket.DATA, key)
     return len(loose)
 
 

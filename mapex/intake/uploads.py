@@ -24,7 +24,7 @@ from mapex.exchange import Actor, Exchange
 from mapex.texts import check_text
 from mapex.times import DAY_NS
 from tiles.errors import ObjectMissing, StoreUnavailable
-from tiles.store.protocol import Area, Part, SignedRequest
+from tiles.store.protocol import Bucket, SignedRequest, UploadPart
 
 MOST_PARTS = 10_000
 """S3 joins no more parts than this; `part_size` grows for larger files."""
@@ -154,22 +154,22 @@ def sign_parts(ex: Exchange, by: Actor, upload_id: str, parts: Sequence[PartRequ
     return [ex.store.presign_part(key, store_id, p.number, size=p.size, sha256=p.sha256, expires_s=PART_SECONDS) for p in parts]
 
 
-def received(ex: Exchange, by: Actor, upload_id: str) -> Sequence[Part]:
+def received(ex: Exchange, by: Actor, upload_id: str) -> Sequence[UploadPart]:
     """The parts that arrived so far, by number; all of them once the upload is complete.
 
     Raises: NotFound, Unavailable.
     """
     upload = get(ex, by, upload_id)
-    everything = [Part(number, upload.size_of(number), "") for number in range(1, upload.parts + 1)]
+    everything = [UploadPart(number, upload.size_of(number), "") for number in range(1, upload.parts + 1)]
     if upload.state == "complete":
         return everything
     if upload.state in GONE:
         return []
     try:
-        arrived: Sequence[Part] = _store(ex.store.parts, upload.store_key, upload.store_upload_id)
+        arrived: Sequence[UploadPart] = _store(ex.store.parts, upload.store_key, upload.store_upload_id)
         return arrived
     except ObjectMissing:  # joined already by a call that died before it could answer: there is nothing to send, only to complete
-        info = _store(ex.store.stat, Area.STAGING, upload.store_key)
+        info = _store(ex.store.stat, Bucket.STAGING, upload.store_key)
         return everything if info is not None and info.size == upload.size else []
 
 
@@ -245,7 +245,7 @@ def _remove_used(ex: Exchange, before_ns: int) -> int:
     for upload_id, key in unneeded:
         with db.begin(ex) as conn:
             conn.execute(update(schema.upload).where(upload.id == upload_id).values(state="removed"))
-        _store(ex.store.delete, Area.STAGING, key)
+        _store(ex.store.delete, Bucket.STAGING, key)
     return len(unneeded)
 
 
@@ -277,7 +277,7 @@ def _known(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None) ->
             with suppress(ObjectMissing):
                 _store(ex.store.parts, upload.store_key, upload.store_upload_id)
                 return upload
-        info = _store(ex.store.stat, Area.STAGING, upload.store_key)
+        info = _store(ex.store.stat, Bucket.STAGING, upload.store_key)
         if info is not None and info.size == size:
             return upload
     return None
@@ -321,7 +321,7 @@ def _join(ex: Exchange, upload: Upload) -> None:
 
 
 def _check_joined(ex: Exchange, upload: Upload) -> None:
-    info = _store(ex.store.stat, Area.STAGING, upload.store_key)
+    info = _store(ex.store.stat, Bucket.STAGING, upload.store_key)
     if info is None or info.size != upload.size:
         found = "nothing" if info is None else f"{info.size} bytes"
         raise Conflict(

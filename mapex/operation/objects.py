@@ -13,7 +13,7 @@ from mapex.exchange import Exchange
 from mapex.operation.invariants import RELEASED, Offender
 from mapex.times import DAY_NS
 from tiles.errors import ObjectMissing
-from tiles.store.protocol import Area, ObjectInfo
+from tiles.store.protocol import Bucket, ObjectInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def _named(conn: Connection) -> Iterator[_Named]:
 
 def _listed(ex: Exchange) -> Iterator[ObjectInfo]:
     after = ""
-    while page := ex.store.list(Area.DATA, after=after):
+    while page := ex.store.list(Bucket.DATA, after=after):
         yield from page
         after = page[-1].key
 
@@ -108,7 +108,7 @@ def _listed(ex: Exchange) -> Iterator[ObjectInfo]:
 def _sha256(ex: Exchange, key: str) -> str:
     digest = hashlib.sha256()
     try:
-        for piece in ex.store.read(Area.DATA, key):
+        for piece in ex.store.read(Bucket.DATA, key):
             digest.update(piece)
     except ObjectMissing:
         return "(gone)"

@@ -23,7 +23,7 @@ from tests.support.servers import Minio, free_port
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, StoreError, StoreUnavailable
 from tiles.store.directory import DirectoryStore
 from tiles.store.minio import MinioStore, provision
-from tiles.store.protocol import Area, ObjectStore, SignedRequest
+from tiles.store.protocol import Bucket, ObjectStore, SignedRequest
 from tiles.store.signing import Credentials, presign
 
 MIB = 1 << 20
@@ -85,7 +85,7 @@ def sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def put(shop: Shop, key: str, body: bytes, area: Area = Area.DATA) -> None:
+def put(shop: Shop, key: str, body: bytes, area: Bucket = Bucket.DATA) -> None:
     assert shop.store.put(area, key, body, sha256=sha256(body))
 
 
@@ -116,13 +116,13 @@ def a_part(shop: Shop, key: str, upload: str, body: bytes, number: int = 1, expi
 
 
 def test_object_is_written_once_and_read_back(shop: Shop, tmp_path: Path) -> None:
-    assert shop.store.put(Area.DATA, "once/a", b"first", sha256=sha256(b"first"))
-    assert not shop.store.put(Area.DATA, "once/a", b"second", sha256=sha256(b"second"))
-    assert b"".join(shop.store.read(Area.DATA, "once/a")) == b"first"
-    assert shop.store.fetch(Area.DATA, "once/a", tmp_path / "a") == sha256(b"first")
-    info = shop.store.stat(Area.DATA, "once/a")
+    assert shop.store.put(Bucket.DATA, "once/a", b"first", sha256=sha256(b"first"))
+    assert not shop.store.put(Bucket.DATA, "once/a", b"second", sha256=sha256(b"second"))
+    assert b"".join(shop.store.read(Bucket.DATA, "once/a")) == b"first"
+    assert shop.store.fetch(Bucket.DATA, "once/a", tmp_path / "a") == sha256(b"first")
+    info = shop.store.stat(Bucket.DATA, "once/a")
     assert info is not None and info.size == 5 and abs(info.modified_ns - time.time_ns()) < 60e9
-    assert shop.store.stat(Area.STAGING, "once/a") is None
+    assert shop.store.stat(Bucket.STAGING, "once/a") is None
 
 
 @pytest.mark.parametrize("size", [0, 70 * MIB + 3])
@@ -130,11 +130,11 @@ def test_empty_and_large_files_are_put_and_fetched_whole(shop: Shop, tmp_path: P
     body = hashlib.shake_256(b"x").digest(MIB) * (size // MIB) + b"abc"[: size % MIB]
     (tmp_path / "in").write_bytes(body)
     key = f"files/{size}"
-    assert shop.store.put(Area.DATA, key, tmp_path / "in", sha256=sha256(body))
-    assert not shop.store.put(Area.DATA, key, tmp_path / "in", sha256=sha256(body))
-    assert shop.store.fetch(Area.DATA, key, tmp_path / "out") == sha256(body)
+    assert shop.store.put(Bucket.DATA, key, tmp_path / "in", sha256=sha256(body))
+    assert not shop.store.put(Bucket.DATA, key, tmp_path / "in", sha256=sha256(body))
+    assert shop.store.fetch(Bucket.DATA, key, tmp_path / "out") == sha256(body)
     assert (tmp_path / "out").stat().st_size == size
-    assert all(len(piece) <= MIB for piece in shop.store.read(Area.DATA, key))
+    assert all(len(piece) <= MIB for piece in shop.store.read(Bucket.DATA, key))
 
 
 def test_of_racing_writers_exactly_one_wins(shop: Shop) -> None:
@@ -143,20 +143,20 @@ def test_of_racing_writers_exactly_one_wins(shop: Shop) -> None:
 
     def write(body: bytes) -> bool:
         barrier.wait()
-        return shop.store.put(Area.DATA, "race/one", body, sha256=sha256(body))
+        return shop.store.put(Bucket.DATA, "race/one", body, sha256=sha256(body))
 
     with ThreadPoolExecutor(len(bodies)) as pool:
         won = list(pool.map(write, bodies))
     assert won.count(True) == 1
-    assert b"".join(shop.store.read(Area.DATA, "race/one")) == bodies[won.index(True)]
+    assert b"".join(shop.store.read(Bucket.DATA, "race/one")) == bodies[won.index(True)]
 
 
 def test_body_with_another_sha256_is_refused_and_leaves_nothing(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"body")
     for body in (b"body", tmp_path / "f"):
         with pytest.raises(ObjectCorrupt):
-            shop.store.put(Area.DATA, "verified/a", body, sha256=sha256(b"another body"))
-    assert shop.store.stat(Area.DATA, "verified/a") is None
+            shop.store.put(Bucket.DATA, "verified/a", body, sha256=sha256(b"another body"))
+    assert shop.store.stat(Bucket.DATA, "verified/a") is None
 
 
 @pytest.mark.parametrize(
@@ -164,26 +164,26 @@ def test_body_with_another_sha256_is_refused_and_leaves_nothing(shop: Shop, tmp_
     [(0, None, b"0123456789"), (3, 4, b"3456"), (8, 10, b"89"), (9, None, b"9"), (10, None, b""), (50, 5, b""), (2, 0, b"")],
 )
 def test_range_reads(shop: Shop, offset: int, length: int | None, expected: bytes) -> None:
-    shop.store.put(Area.DATA, "range/a", b"0123456789", sha256=sha256(b"0123456789"))
-    assert b"".join(shop.store.read(Area.DATA, "range/a", offset=offset, length=length)) == expected
+    shop.store.put(Bucket.DATA, "range/a", b"0123456789", sha256=sha256(b"0123456789"))
+    assert b"".join(shop.store.read(Bucket.DATA, "range/a", offset=offset, length=length)) == expected
 
 
 def test_missing_object_is_reported_at_once(shop: Shop, tmp_path: Path) -> None:
-    assert shop.store.stat(Area.DATA, "no/such") is None
-    for act in (lambda: shop.store.read(Area.DATA, "no/such"), lambda: shop.store.fetch(Area.DATA, "no/such", tmp_path / "x")):
+    assert shop.store.stat(Bucket.DATA, "no/such") is None
+    for act in (lambda: shop.store.read(Bucket.DATA, "no/such"), lambda: shop.store.fetch(Bucket.DATA, "no/such", tmp_path / "x")):
         with pytest.raises(ObjectMissing):
             act()
     with pytest.raises(ObjectMissing):
-        shop.store.read(Area.DATA, "no/such", length=0)
+        shop.store.read(Bucket.DATA, "no/such", length=0)
     assert not (tmp_path / "x").exists()
-    shop.store.delete(Area.DATA, "no/such")
+    shop.store.delete(Bucket.DATA, "no/such")
     assert send(a_download(shop, "no/such")).status == 404
 
 
 def test_deleted_object_is_gone(shop: Shop) -> None:
     put(shop, "gone/a", b"x")
-    shop.store.delete(Area.DATA, "gone/a")
-    assert shop.store.stat(Area.DATA, "gone/a") is None
+    shop.store.delete(Bucket.DATA, "gone/a")
+    assert shop.store.stat(Bucket.DATA, "gone/a") is None
     put(shop, "gone/a", b"y")
 
 
@@ -195,7 +195,7 @@ def test_corrupt_object_is_never_taken_for_good(shop: Shop, tmp_path: Path) -> N
         stream.seek(500_000)
         stream.write(b"\xff\x00\xff")
     try:
-        found = shop.store.fetch(Area.DATA, "rot/a", tmp_path / "a")
+        found = shop.store.fetch(Bucket.DATA, "rot/a", tmp_path / "a")
     except StoreError:
         return  # MinIO finds it by its own checksum
     assert found != sha256(body)
@@ -207,11 +207,11 @@ def test_corrupt_object_is_never_taken_for_good(shop: Shop, tmp_path: Path) -> N
 def test_key_that_is_no_key_is_refused_everywhere(shop: Shop, tmp_path: Path, key: str) -> None:
     store = shop.store
     for act in (
-        lambda: store.put(Area.DATA, key, b"x", sha256=sha256(b"x")),
-        lambda: store.read(Area.DATA, key),
-        lambda: store.fetch(Area.DATA, key, tmp_path / "x"),
-        lambda: store.stat(Area.DATA, key),
-        lambda: store.delete(Area.DATA, key),
+        lambda: store.put(Bucket.DATA, key, b"x", sha256=sha256(b"x")),
+        lambda: store.read(Bucket.DATA, key),
+        lambda: store.fetch(Bucket.DATA, key, tmp_path / "x"),
+        lambda: store.stat(Bucket.DATA, key),
+        lambda: store.delete(Bucket.DATA, key),
         lambda: a_download(shop, key),
         lambda: store.begin_upload(key),
     ):
@@ -226,14 +226,14 @@ def test_list_pages_in_key_order(shop: Shop) -> None:
         put(shop, key, key.encode())
     put(shop, "pagf", b"")
     listed: list[str] = []
-    while page := shop.store.list(Area.DATA, "page/", after=listed[-1] if listed else "", limit=7):
+    while page := shop.store.list(Bucket.DATA, "page/", after=listed[-1] if listed else "", limit=7):
         assert len(page) <= 7
         assert all(info.size == len(info.key) for info in page)
         listed += [info.key for info in page]
     assert listed == keys
-    assert [i.key for i in shop.store.list(Area.DATA, "page/n/000")] == [f"page/n/{i:04d}" for i in range(10)]
-    assert [i.key for i in shop.store.list(Area.DATA, "page/a", after="page/a/x")] == ["page/a/y", "page/a0"]
-    assert shop.store.list(Area.STAGING, "page/") == []
+    assert [i.key for i in shop.store.list(Bucket.DATA, "page/n/000")] == [f"page/n/{i:04d}" for i in range(10)]
+    assert [i.key for i in shop.store.list(Bucket.DATA, "page/a", after="page/a/x")] == ["page/a/y", "page/a0"]
+    assert shop.store.list(Bucket.STAGING, "page/") == []
 
 
 # ---- signed downloads -----------------------------------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_signed_download_works_and_is_an_attachment(shop: Shop) -> None:
     ],
 )
 def test_download_resumes_by_range(shop: Shop, asked: str, status: int, expected: bytes | None, content_range: str | None) -> None:
-    shop.store.put(Area.DATA, "get/r", b"0123456789", sha256=sha256(b"0123456789"))
+    shop.store.put(Bucket.DATA, "get/r", b"0123456789", sha256=sha256(b"0123456789"))
     answer = send(a_download(shop, "get/r"), range=asked)
     assert answer.status == status
     if expected is not None:
@@ -282,7 +282,7 @@ def test_download_resumes_by_range(shop: Shop, asked: str, status: int, expected
     ],
 )
 def test_altered_removed_or_added_parameter_is_403(shop: Shop, change: dict[str, str | None]) -> None:
-    shop.store.put(Area.DATA, "get/q", b"x", sha256=sha256(b"x"))
+    shop.store.put(Bucket.DATA, "get/q", b"x", sha256=sha256(b"x"))
     expected = (400, 403) if "X_Amz_Signature" in change else (403,)  # MinIO calls a URL without its signature malformed
     assert send(SignedRequest("GET", altered(a_download(shop, "get/q").url, **change))).status in expected
 
@@ -292,7 +292,7 @@ def test_altered_removed_or_added_parameter_is_403(shop: Shop, change: dict[str,
     [f"bytes={'9' * 5000}-", f"bytes=-{'9' * 5000}", "bytes=5-3", "bytes=-", "bytes=a-b", "bytes=1-2,4-5", "lines=1-2", "bytes", "="],
 )
 def test_range_that_cannot_be_read_is_refused_or_answered_whole(shop: Shop, asked: str) -> None:
-    shop.store.put(Area.DATA, "get/strange", b"0123456789", sha256=sha256(b"0123456789"))
+    shop.store.put(Bucket.DATA, "get/strange", b"0123456789", sha256=sha256(b"0123456789"))
     answer = send(a_download(shop, "get/strange"), range=asked)
     assert answer.status in (400, 416) or (answer.status, answer.data) == (200, b"0123456789")
     if answer.status != 200:
@@ -336,14 +336,14 @@ def test_holder_bound_download_is_worthless_without_its_header(shop: Shop) -> No
 def test_signed_download_is_for_one_key_one_area_and_one_method(shop: Shop) -> None:
     put(shop, "get/one", b"1")
     put(shop, "get/two", b"2")
-    put(shop, "get/one", b"staged", Area.STAGING)
+    put(shop, "get/one", b"staged", Bucket.STAGING)
     request = a_download(shop, "get/one")
     for url in (request.url.replace("get/one", "get/two"), request.url.replace("data/get", "staging/get")):
         assert url != request.url
         assert send(request, url=url).status == 403
     assert send(request, method="PUT", body=b"overwritten").status == 403
     assert send(request, method="DELETE").status in (403, 405)
-    assert b"".join(shop.store.read(Area.DATA, "get/one")) == b"1"
+    assert b"".join(shop.store.read(Bucket.DATA, "get/one")) == b"1"
     assert send(SignedRequest("GET", request.url.split("?")[0])).status == 403
 
 
@@ -380,11 +380,11 @@ def test_parts_become_the_object_and_completing_twice_answers_the_same(shop: Sho
     for number, body in ((2, last), (1, first)):
         assert send(a_part(shop, "up/whole", upload, body, number), body=body).status == 200
     assert [(p.number, p.size) for p in shop.store.parts("up/whole", upload)] == [(1, len(first)), (2, len(last))]
-    assert shop.store.stat(Area.STAGING, "up/whole") is None
+    assert shop.store.stat(Bucket.STAGING, "up/whole") is None
     done = shop.store.complete_upload("up/whole", upload)
     assert done.size == len(first) + len(last)
     assert shop.store.complete_upload("up/whole", upload) == done
-    assert b"".join(shop.store.read(Area.STAGING, "up/whole")) == first + last
+    assert b"".join(shop.store.read(Bucket.STAGING, "up/whole")) == first + last
     with pytest.raises(ObjectMissing):
         shop.store.parts("up/whole", upload)
 
@@ -419,7 +419,7 @@ def test_replayed_part_can_only_write_the_same_bytes_and_nothing_once_complete(s
     assert [(p.number, p.size) for p in shop.store.parts("up/replay", upload)] == [(1, 4)]
     shop.store.complete_upload("up/replay", upload)
     assert send(request, body=b"body").status == 404
-    assert b"".join(shop.store.read(Area.STAGING, "up/replay")) == b"body"
+    assert b"".join(shop.store.read(Bucket.STAGING, "up/replay")) == b"body"
 
 
 def test_part_sent_again_with_other_bytes_replaces_the_first(shop: Shop) -> None:
@@ -428,7 +428,7 @@ def test_part_sent_again_with_other_bytes_replaces_the_first(shop: Shop) -> None
         assert send(a_part(shop, "up/again", upload, body), body=body).status == 200
         time.sleep(0.01)
     shop.store.complete_upload("up/again", upload)
-    assert b"".join(shop.store.read(Area.STAGING, "up/again")) == b"second one"
+    assert b"".join(shop.store.read(Bucket.STAGING, "up/again")) == b"second one"
 
 
 @pytest.mark.parametrize(
@@ -467,7 +467,7 @@ def test_copy_source_beside_an_upload_url_copies_nothing(shop: Shop, through: st
     for source in sources:
         answer = send(request, body=b"", x_amz_copy_source=source)
         assert answer.status == 403, answer.data
-    assert shop.store.stat(Area.STAGING, f"attacker/{through}") is None
+    assert shop.store.stat(Bucket.STAGING, f"attacker/{through}") is None
     assert [p for p in shop.store.parts(f"attacker/{through}", upload) if p.size] == []
 
 
@@ -495,7 +495,7 @@ def test_aborted_upload_is_unknown_and_leaves_nothing(shop: Shop) -> None:
     for act in (shop.store.parts, shop.store.complete_upload):
         with pytest.raises(ObjectMissing):
             act("up/abort", upload)
-    assert shop.store.stat(Area.STAGING, "up/abort") is None
+    assert shop.store.stat(Bucket.STAGING, "up/abort") is None
 
 
 def test_upload_is_of_its_key_only_and_needs_a_part(shop: Shop) -> None:
@@ -523,10 +523,10 @@ def test_store_that_does_not_answer_is_unavailable() -> None:
     endpoint = f"127.0.0.1:{free_port()}"
     store = MinioStore(endpoint, **keys)
     for act in (
-        lambda: store.stat(Area.DATA, "a"),
-        lambda: store.read(Area.DATA, "a"),
-        lambda: store.put(Area.DATA, "a", b"x", sha256=sha256(b"x")),
-        lambda: store.list(Area.DATA),
+        lambda: store.stat(Bucket.DATA, "a"),
+        lambda: store.read(Bucket.DATA, "a"),
+        lambda: store.put(Bucket.DATA, "a", b"x", sha256=sha256(b"x")),
+        lambda: store.list(Bucket.DATA),
         lambda: store.begin_upload("a"),
         lambda: provision(endpoint, **keys),
     ):
@@ -538,7 +538,7 @@ def test_store_that_does_not_answer_is_unavailable() -> None:
 def test_wrong_secret_is_refused_with_a_sentence(minio: Minio) -> None:
     keys = {"access_key": minio.access_key, "secret_key": "wrong" * 5, "upload_access_key": "mapexup2", "upload_secret_key": "d" * 20}
     with pytest.raises(StoreError, match=minio.endpoint):
-        MinioStore(minio.endpoint, **keys, prefix="shop").put(Area.DATA, "a", b"x", sha256=sha256(b"x"))
+        MinioStore(minio.endpoint, **keys, prefix="shop").put(Bucket.DATA, "a", b"x", sha256=sha256(b"x"))
 
 
 def test_uploads_may_not_be_signed_with_the_key_that_reads() -> None:

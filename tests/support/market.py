@@ -25,7 +25,7 @@ from tests.support.exchange import DAY_ONE, a_person
 from tiles.batch import QUANTITIES, LayerKind, Quantities
 from tiles.grid import grid
 from tiles.grid.cover import Cover
-from tiles.store.protocol import Area
+from tiles.store.protocol import Bucket
 
 SEOUL = grid.morton(55_885, 25_377)
 """A sale cell in the middle of Seoul."""
@@ -98,7 +98,7 @@ def _add_layer(conn, ex: Exchange, seller: Actor, version_id: str, spec: Spec) -
             body = content.encode()
             sha256 = hashlib.sha256(body).hexdigest()
             key = object_key(str(seller.org_id), sha256)
-            ex.store.put(Area.DATA, key, body, sha256=sha256)
+            ex.store.put(Bucket.DATA, key, body, sha256=sha256)
             west, south, east, north = grid.bounds(cell)
             vector = {name: getattr(spec.each, name) for name in QUANTITIES} | {"bytes": len(body)}
             total += Quantities(**vector)

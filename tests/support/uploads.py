@@ -87,9 +87,9 @@ def codes(described: datasets.Description, severity: str = "error") -> Sequence[
 
 def objects(ex: Exchange) -> list[str]:
     """Keys of all stored tiles."""
-    from tiles.store.protocol import Area
+    from tiles.store.protocol import Bucket
 
-    return [one.key for one in ex.store.list(Area.DATA) if not one.key.startswith("previews/")]
+    return [one.key for one in ex.store.list(Bucket.DATA) if not one.key.startswith("previews/")]
 
 
 def leftovers(folder: Path) -> list[str]:

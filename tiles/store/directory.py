@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreUnavailable
 from tiles.store.folder import INCOMING, SafeFolder, copy_all, write_all
 from tiles.store.keys import PIECE, attachment, segments_of
-from tiles.store.protocol import Area, ObjectInfo, Part, SignedRequest
+from tiles.store.protocol import Bucket, ObjectInfo, SignedRequest, UploadPart
 from tiles.store.signing import Credentials, presign
 
 UPLOADS = ".uploads"
@@ -51,14 +51,14 @@ class DirectoryStore:
         self.credentials = Credentials("mapex", secret_key)
         self.now = now
         self._folder = SafeFolder(self.root)
-        self._folder.prepare(Area.STAGING, Area.DATA, UPLOADS)
+        self._folder.prepare(Bucket.STAGING, Bucket.DATA, UPLOADS)
 
     # ---- objects -----------------------------------------------------------------------------------------------------------
 
-    def put(self, area: Area, key: str, body: bytes | Path, *, sha256: str, media_type: str = "application/octet-stream") -> bool:
+    def put(self, bucket: Bucket, key: str, body: bytes | Path, *, sha256: str, media_type: str = "application/octet-stream") -> bool:
         """See `ObjectStore.put`; `media_type` is not kept (downloads are always attachments of plain bytes)."""
-        place = [area, *segments_of(key)]
-        exists = self.stat(area, key) is not None
+        place = [bucket, *segments_of(key)]
+        exists = self.stat(bucket, key) is not None
         digest = hashlib.sha256()
         with contextlib.ExitStack() as stack:
             stream, path = (None, None) if exists else stack.enter_context(self._folder.temporary())
@@ -73,18 +73,18 @@ class DirectoryStore:
             os.fsync(stream.fileno())
             return self._folder.link(path, place)
 
-    def read(self, area: Area, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def read(self, bucket: Bucket, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """See `ObjectStore.read`; an absent key is refused at once, not when the first piece is asked for."""
         if offset < 0 or (length is not None and length < 0):
             raise InvalidContent(f"No object has bytes from {offset}, {length} of them.", code="store.range")
-        return self._pieces_of(self.open(area, key), key, offset, length)
+        return self._pieces_of(self.open(bucket, key), key, offset, length)
 
-    def open(self, area: Area, key: str) -> BinaryIO:
+    def open(self, bucket: Bucket, key: str) -> BinaryIO:
         """The object as an open file. Raises ObjectMissing."""
         try:
-            return self._folder.open([area, *segments_of(key)])
+            return self._folder.open([bucket, *segments_of(key)])
         except FileNotFoundError as error:
-            raise ObjectMissing(f"No object {area}/{key}.", key=key) from error
+            raise ObjectMissing(f"No object {bucket}/{key}.", key=key) from error
 
     def _pieces_of(self, stream: BinaryIO, key: str, offset: int, length: int | None) -> Iterator[bytes]:
         with self._folder.errors(), stream:
@@ -98,30 +98,30 @@ class DirectoryStore:
                 left -= len(piece)
                 yield piece
 
-    def fetch(self, area: Area, key: str, path: Path) -> str:
+    def fetch(self, bucket: Bucket, key: str, path: Path) -> str:
         """See `ObjectStore.fetch`."""
         digest = hashlib.sha256()
-        pieces = self.read(area, key)
+        pieces = self.read(bucket, key)
         with SafeFolder(path.parent).errors(), path.open("wb") as target:
             for piece in pieces:
                 digest.update(piece)
                 target.write(piece)
         return digest.hexdigest()
 
-    def stat(self, area: Area, key: str) -> ObjectInfo | None:
+    def stat(self, bucket: Bucket, key: str) -> ObjectInfo | None:
         """See `ObjectStore.stat`."""
         try:
-            with self.open(area, key) as stream:
+            with self.open(bucket, key) as stream:
                 status = os.fstat(stream.fileno())
         except ObjectMissing:
             return None
         return ObjectInfo(key, status.st_size, status.st_mtime_ns)
 
-    def list(self, area: Area, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[ObjectInfo]:
+    def list(self, bucket: Bucket, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[ObjectInfo]:
         """See `ObjectStore.list`. A folder is read whole for a page, so ask for large pages when there are many objects."""
         found: list[ObjectInfo] = []
         with self._folder.errors():
-            for key, entry in _walk(self.root / area, "", prefix, after):
+            for key, entry in _walk(self.root / bucket, "", prefix, after):
                 with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                     status = entry.stat(follow_symlinks=False)
                     found.append(ObjectInfo(key, status.st_size, status.st_mtime_ns))
@@ -129,9 +129,9 @@ class DirectoryStore:
                     break
         return found
 
-    def delete(self, area: Area, key: str) -> None:
+    def delete(self, bucket: Bucket, key: str) -> None:
         """See `ObjectStore.delete`."""
-        *folder, name = [area, *segments_of(key)]
+        *folder, name = [bucket, *segments_of(key)]
         with contextlib.suppress(FileNotFoundError), self._folder.errors(), self._folder.folder(folder) as at:
             os.unlink(name, dir_fd=at)
             os.fsync(at)
@@ -141,20 +141,20 @@ class DirectoryStore:
     def presign_get(self, key: str, *, expires_s: int, grant: str, filename: str, holder: str | None = None) -> SignedRequest:
         """See `ObjectStore.presign_get`."""
         parameters = {"x-mapex-grant": grant, "response-content-disposition": attachment(filename)}
-        return self._presign("GET", Area.DATA, key, expires_s, parameters, {"x-mapex-holder": holder} if holder is not None else {})
+        return self._presign("GET", Bucket.DATA, key, expires_s, parameters, {"x-mapex-holder": holder} if holder is not None else {})
 
     def presign_part(self, key: str, upload_id: str, number: int, *, size: int, sha256: str, expires_s: int) -> SignedRequest:
         """See `ObjectStore.presign_part`; the length is bound too, but clients send it anyway."""
         _check_number(number)
         bound = {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode()}
         parameters = {"partNumber": str(number), "uploadId": upload_id}
-        request = self._presign("PUT", Area.STAGING, key, expires_s, parameters, {**bound, "content-length": str(size)})
+        request = self._presign("PUT", Bucket.STAGING, key, expires_s, parameters, {**bound, "content-length": str(size)})
         return SignedRequest(request.method, request.url, bound)
 
     def _presign(
-        self, method: str, area: Area, key: str, expires_s: int, parameters: dict[str, str], headers: dict[str, str]
+        self, method: str, bucket: Bucket, key: str, expires_s: int, parameters: dict[str, str], headers: dict[str, str]
     ) -> SignedRequest:
-        path = f"{self.base}/{area}/{'/'.join(segments_of(key))}"
+        path = f"{self.base}/{bucket}/{'/'.join(segments_of(key))}"
         at_s = self.now() // 1_000_000_000
         url = presign(
             method, self.origin, path, credentials=self.credentials, at_s=at_s, expires_s=expires_s, parameters=parameters, headers=headers
@@ -173,7 +173,7 @@ class DirectoryStore:
             self._folder.link(path, [UPLOADS, upload_id, "key"])
         return upload_id
 
-    def receive_part(self, key: str, upload_id: str, number: int, body: BinaryIO, *, size: int, sha256: str) -> Part:
+    def receive_part(self, key: str, upload_id: str, number: int, body: BinaryIO, *, size: int, sha256: str) -> UploadPart:
         """Store one part that a signed request brings; the same number again replaces it.
 
         Raises: ObjectCorrupt: the body is not of this size and sha256 (hex); ObjectMissing: no such upload.
@@ -193,12 +193,12 @@ class DirectoryStore:
                 self._folder.replace(path, [UPLOADS, upload_id, f"{number:05d}.{sha256}"])
             except FileNotFoundError as error:
                 raise ObjectMissing(f"Upload {upload_id} has ended.", upload_id=upload_id) from error
-        return Part(number, size, sha256)
+        return UploadPart(number, size, sha256)
 
-    def parts(self, key: str, upload_id: str) -> Sequence[Part]:
+    def parts(self, key: str, upload_id: str) -> Sequence[UploadPart]:
         """See `ObjectStore.parts`."""
         self._check_upload(key, upload_id)
-        latest: dict[int, tuple[int, Part]] = {}
+        latest: dict[int, tuple[int, UploadPart]] = {}
         try:
             with self._folder.errors(), os.scandir(self.root / UPLOADS / upload_id) as entries:
                 for entry in entries:
@@ -206,7 +206,7 @@ class DirectoryStore:
                         status, number = entry.stat(follow_symlinks=False), int(named[1])
                         # The same part sent twice with different bytes: the later one counts, as on S3.
                         if number not in latest or latest[number][0] < status.st_mtime_ns:
-                            latest[number] = (status.st_mtime_ns, Part(number, status.st_size, named[2]))
+                            latest[number] = (status.st_mtime_ns, UploadPart(number, status.st_size, named[2]))
         except FileNotFoundError as error:
             raise ObjectMissing(f"Upload {upload_id} has ended.", upload_id=upload_id) from error
         self._check_upload(key, upload_id)  # it may have ended while it was listed
@@ -224,15 +224,15 @@ class DirectoryStore:
                         if copy_all(source, target) != part.size:
                             raise ObjectCorrupt(f"Part {part.number} of upload {upload_id} changed on disk.", number=part.number)
                 os.fsync(target.fileno())
-                self._folder.link(path, [Area.STAGING, *segments_of(key)])
+                self._folder.link(path, [Bucket.STAGING, *segments_of(key)])
         except (ObjectMissing, FileNotFoundError) as error:
             # Finished before, or by another caller at this moment: the object is then there.
-            done = self.stat(Area.STAGING, key)
+            done = self.stat(Bucket.STAGING, key)
             if done is None:
                 raise ObjectMissing(f"Upload {upload_id} of {key} is unknown.", upload_id=upload_id) from error
             return done
         self.abort_upload(key, upload_id)
-        info = self.stat(Area.STAGING, key)
+        info = self.stat(Bucket.STAGING, key)
         if info is None:
             raise ObjectMissing(f"Object {key} was removed while it was finished.", key=key)
         return info

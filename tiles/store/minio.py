@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreError, StoreUnavailable
 from tiles.store.folder import SafeFolder
 from tiles.store.keys import PIECE, attachment, segments_of
-from tiles.store.protocol import Area, ObjectInfo, Part, SignedRequest
+from tiles.store.protocol import Bucket, ObjectInfo, SignedRequest, UploadPart
 from tiles.store.signing import REGION, Credentials, presign
 
 if TYPE_CHECKING:
@@ -79,70 +79,70 @@ class MinioStore:
         self.endpoint, self.region, self.now = endpoint, region, now
         public = urlsplit(public_url or f"{'https' if secure else 'http'}://{endpoint}")
         self.origin, self.base = f"{public.scheme}://{public.netloc}", public.path.rstrip("/")
-        self.buckets = {area: f"{prefix}-{area}" for area in Area}
+        self.names = {bucket: f"{prefix}-{bucket}" for bucket in Bucket}
         self._keys, self._upload_keys = Credentials(access_key, secret_key), Credentials(upload_access_key, upload_secret_key)
         self._client = _client(endpoint, self._keys, region, secure, timeout_s)
 
     # ---- objects -----------------------------------------------------------------------------------------------------------
 
-    def put(self, area: Area, key: str, body: bytes | Path, *, sha256: str, media_type: str = "application/octet-stream") -> bool:
+    def put(self, bucket: Bucket, key: str, body: bytes | Path, *, sha256: str, media_type: str = "application/octet-stream") -> bool:
         """See `ObjectStore.put`."""
         _check(key)
         size = len(body) if isinstance(body, bytes) else body.stat().st_size
         if _sha256(body) != sha256:
             raise ObjectCorrupt(f"The body for {key} does not have the sha256 {sha256}; nothing was stored.", key=key)
-        if size > ONE_PUT and self.stat(area, key) is not None:
+        if size > ONE_PUT and self.stat(bucket, key) is not None:
             return False  # spares sending it; the condition below is what decides
         try:
             with self._errors(key), io.BytesIO(body) if isinstance(body, bytes) else body.open("rb") as stream:
                 if size <= ONE_PUT:
-                    self._put_whole(area, key, stream.read(ONE_PUT + 1), sha256, media_type)
+                    self._put_whole(bucket, key, stream.read(ONE_PUT + 1), sha256, media_type)
                 else:
-                    self._put_parts(area, key, stream, media_type)
+                    self._put_parts(bucket, key, stream, media_type)
         except _AlreadyThereError:
             return False
         return True
 
-    def _put_whole(self, area: Area, key: str, body: bytes, sha256: str, media_type: str) -> None:
+    def _put_whole(self, bucket: Bucket, key: str, body: bytes, sha256: str, media_type: str) -> None:
         # The checksum header makes the server refuse a body that changed between our hashing and its arrival.
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         headers: Headers = {"If-None-Match": "*", "Content-Type": media_type, "x-amz-checksum-sha256": checksum}
-        self._client._put_object(self.buckets[area], key, body, headers)
+        self._client._put_object(self.names[bucket], key, body, headers)
 
-    def _put_parts(self, area: Area, key: str, stream: Any, media_type: str) -> None:
-        bucket = self.buckets[area]
-        upload_id = self._client._create_multipart_upload(bucket, key, {"Content-Type": media_type})
+    def _put_parts(self, bucket: Bucket, key: str, stream: Any, media_type: str) -> None:
+        name = self.names[bucket]
+        upload_id = self._client._create_multipart_upload(name, key, {"Content-Type": media_type})
         try:
             etags: list[str] = []
             while piece := stream.read(ONE_PUT):
-                etags.append(self._client._upload_part(bucket, key, piece, None, upload_id, len(etags) + 1))
-            self._join(bucket, key, upload_id, list(enumerate(etags, 1)), {"If-None-Match": "*"})
+                etags.append(self._client._upload_part(name, key, piece, None, upload_id, len(etags) + 1))
+            self._join(name, key, upload_id, list(enumerate(etags, 1)), {"If-None-Match": "*"})
         except BaseException:
             with contextlib.suppress(Exception):  # the error that is under way matters more than a failed clean-up
-                self._client._abort_multipart_upload(bucket, key, upload_id)
+                self._client._abort_multipart_upload(name, key, upload_id)
             raise
 
-    def _join(self, bucket: str, key: str, upload_id: str, parts: list[tuple[int, str]], headers: Headers) -> None:
+    def _join(self, name: str, key: str, upload_id: str, parts: list[tuple[int, str]], headers: Headers) -> None:
         """CompleteMultipartUpload with headers, which minio-py's own private call does not take."""
         items = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{etag}&quot;</ETag></Part>" for number, etag in parts)
         body = f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>".encode()
         query: Headers = {"uploadId": upload_id}
-        answer = self._client._execute("POST", bucket, key, body, {"Content-Type": "application/xml", **headers}, query)
+        answer = self._client._execute("POST", name, key, body, {"Content-Type": "application/xml", **headers}, query)
         # S3 may answer 200 and put the error into the body, because joining can outlast the time to the first byte.
         if b"<Error>" in answer.data:
             raise StoreUnavailable(f"The store could not join the parts of {key}; try again.", key=key)
 
-    def read(self, area: Area, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def read(self, bucket: Bucket, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """See `ObjectStore.read`; an absent key is refused at once, not when the first piece is asked for."""
         _check(key)
         if offset < 0 or (length is not None and length < 0):
             raise InvalidContent(f"No object has bytes from {offset}, {length} of them.", code="store.range")
         if length == 0:  # to minio-py this means "to the end"
-            self._must_exist(area, key)
+            self._must_exist(bucket, key)
             return iter(())
         try:
             with self._errors(key):
-                response = self._client.get_object(self.buckets[area], key, offset, length or 0)
+                response = self._client.get_object(self.names[bucket], key, offset, length or 0)
         except _BeyondError:
             return iter(())
         return self._pieces_of(response, key)
@@ -155,45 +155,45 @@ class MinioStore:
                 response.close()
                 response.release_conn()
 
-    def fetch(self, area: Area, key: str, path: Path) -> str:
+    def fetch(self, bucket: Bucket, key: str, path: Path) -> str:
         """See `ObjectStore.fetch`."""
         digest = hashlib.sha256()
-        pieces = self.read(area, key)
+        pieces = self.read(bucket, key)
         with SafeFolder(path.parent).errors(), path.open("wb") as target:
             for piece in pieces:
                 digest.update(piece)
                 target.write(piece)
         return digest.hexdigest()
 
-    def stat(self, area: Area, key: str) -> ObjectInfo | None:
+    def stat(self, bucket: Bucket, key: str) -> ObjectInfo | None:
         """See `ObjectStore.stat`."""
         _check(key)
         try:
             with self._errors(key):
-                found = self._client.stat_object(self.buckets[area], key)
+                found = self._client.stat_object(self.names[bucket], key)
         except ObjectMissing:
             return None
         return ObjectInfo(key, found.size or 0, int(found.last_modified.timestamp() * 1e9) if found.last_modified else 0)
 
-    def list(self, area: Area, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[ObjectInfo]:
+    def list(self, bucket: Bucket, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[ObjectInfo]:
         """See `ObjectStore.list`."""
         with self._errors(prefix):
-            found = self._client._list_objects(self.buckets[area], prefix=prefix, start_after=after or None, max_keys=min(limit, 1000))
+            found = self._client._list_objects(self.names[bucket], prefix=prefix, start_after=after or None, max_keys=min(limit, 1000))
             page = list(islice(found, limit))
         return [
             ObjectInfo(o.object_name or "", o.size or 0, int(o.last_modified.timestamp() * 1e9) if o.last_modified else 0) for o in page
         ]
 
-    def delete(self, area: Area, key: str) -> None:
+    def delete(self, bucket: Bucket, key: str) -> None:
         """See `ObjectStore.delete`."""
         _check(key)
         with contextlib.suppress(ObjectMissing), self._errors(key):
-            self._client.remove_object(self.buckets[area], key)
+            self._client.remove_object(self.names[bucket], key)
 
-    def _must_exist(self, area: Area, key: str) -> ObjectInfo:
-        info = self.stat(area, key)
+    def _must_exist(self, bucket: Bucket, key: str) -> ObjectInfo:
+        info = self.stat(bucket, key)
         if info is None:
-            raise ObjectMissing(f"No object {area}/{key}.", key=key)
+            raise ObjectMissing(f"No object {bucket}/{key}.", key=key)
         return info
 
     # ---- signed requests -----------------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ class MinioStore:
         """See `ObjectStore.presign_get`."""
         parameters = {"x-mapex-grant": grant, "response-content-disposition": attachment(filename)}
         headers = {"x-mapex-holder": holder} if holder is not None else {}
-        return SignedRequest("GET", self._presign("GET", Area.DATA, key, self._keys, expires_s, parameters, headers), headers)
+        return SignedRequest("GET", self._presign("GET", Bucket.DATA, key, self._keys, expires_s, parameters, headers), headers)
 
     def presign_part(self, key: str, upload_id: str, number: int, *, size: int, sha256: str, expires_s: int) -> SignedRequest:
         """See `ObjectStore.presign_part`; the length is bound too, but clients send it anyway."""
@@ -211,12 +211,12 @@ class MinioStore:
         bound = {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode()}
         parameters = {"partNumber": str(number), "uploadId": upload_id}
         headers = {**bound, "content-length": str(size)}
-        return SignedRequest("PUT", self._presign("PUT", Area.STAGING, key, self._upload_keys, expires_s, parameters, headers), bound)
+        return SignedRequest("PUT", self._presign("PUT", Bucket.STAGING, key, self._upload_keys, expires_s, parameters, headers), bound)
 
     def _presign(
-        self, method: str, area: Area, key: str, keys: Credentials, expires_s: int, parameters: dict[str, str], headers: dict[str, str]
+        self, method: str, bucket: Bucket, key: str, keys: Credentials, expires_s: int, parameters: dict[str, str], headers: dict[str, str]
     ) -> str:
-        path = f"{self.base}/{self.buckets[area]}/{'/'.join(segments_of(key))}"
+        path = f"{self.base}/{self.names[bucket]}/{'/'.join(segments_of(key))}"
         at = {"at_s": self.now() // 1_000_000_000, "expires_s": expires_s}
         return presign(method, self.origin, path, credentials=keys, region=self.region, parameters=parameters, headers=headers, **at)
 
@@ -226,45 +226,45 @@ class MinioStore:
         """See `ObjectStore.begin_upload`."""
         _check(key)
         with self._errors(key):
-            return str(self._client._create_multipart_upload(self.buckets[Area.STAGING], key, {}))
+            return str(self._client._create_multipart_upload(self.names[Bucket.STAGING], key, {}))
 
-    def parts(self, key: str, upload_id: str) -> Sequence[Part]:
+    def parts(self, key: str, upload_id: str) -> Sequence[UploadPart]:
         """See `ObjectStore.parts`."""
         _check(key)
         _check_upload(upload_id)
-        found: list[Part] = []
+        found: list[UploadPart] = []
         marker: str | None = None
         with self._errors(key):
             while True:
-                page = self._client._list_parts(self.buckets[Area.STAGING], key, upload_id, part_number_marker=marker)
-                found += [Part(p.part_number, p.size or 0, p.etag.strip('"')) for p in page.parts]
+                page = self._client._list_parts(self.names[Bucket.STAGING], key, upload_id, part_number_marker=marker)
+                found += [UploadPart(p.part_number, p.size or 0, p.etag.strip('"')) for p in page.parts]
                 if not page.is_truncated:
                     return found
                 marker = str(page.next_part_number_marker)
 
     def complete_upload(self, key: str, upload_id: str) -> ObjectInfo:
         """See `ObjectStore.complete_upload`. S3 wants at least 5 MiB in every part but the last."""
-        bucket = self.buckets[Area.STAGING]
+        name = self.names[Bucket.STAGING]
         try:
             received = [(part.number, part.etag) for part in self.parts(key, upload_id)]
             if not received:
                 raise RequestRefused("No part of this upload has been received yet.", upload_id=upload_id, reason="empty")
             with self._errors(key):
-                self._join(bucket, key, upload_id, received, {})
+                self._join(name, key, upload_id, received, {})
         except ObjectMissing:
             # Finished before, or by another caller at this moment: the object is then there.
-            done = self.stat(Area.STAGING, key)
+            done = self.stat(Bucket.STAGING, key)
             if done is None:
                 raise
             return done
-        return self._must_exist(Area.STAGING, key)
+        return self._must_exist(Bucket.STAGING, key)
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """See `ObjectStore.abort_upload`."""
         _check(key)
         with contextlib.suppress(ObjectMissing), self._errors(key):
             _check_upload(upload_id)
-            self._client._abort_multipart_upload(self.buckets[Area.STAGING], key, upload_id)
+            self._client._abort_multipart_upload(self.names[Bucket.STAGING], key, upload_id)
 
     # ---- errors ----------------------------------------------------------------------------------------------------------------
 
@@ -353,7 +353,7 @@ def _client(endpoint: str, keys: Credentials, region: str, secure: bool, timeout
 def upload_policy(prefix: str) -> dict[str, Any]:
     """What the upload account may do: put into staging and abort there; no reading, so nothing can be copied out."""
     actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
-    statement = {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{prefix}-{Area.STAGING}/*"]}
+    statement = {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{prefix}-{Bucket.STAGING}/*"]}
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
@@ -386,9 +386,9 @@ def provision(
 
     client = _client(endpoint, Credentials(access_key, secret_key), region, secure)
     with _store_errors(endpoint, "the buckets"):
-        for area in Area:
-            if not client.bucket_exists(f"{prefix}-{area}"):
-                client.make_bucket(f"{prefix}-{area}", region)
+        for bucket in Bucket:
+            if not client.bucket_exists(f"{prefix}-{bucket}"):
+                client.make_bucket(f"{prefix}-{bucket}", region)
         admin = MinioAdmin(endpoint=endpoint, credentials=StaticProvider(access_key, secret_key), region=region, secure=secure)
         policy = upload_policy(prefix)
         try:

@@ -1,6 +1,6 @@
 """The object store as the rest of the exchange sees it: one protocol, two back ends, one contract suite on both.
 
-Two areas: `staging` (what people upload, readable by the worker only) and `data` (content-addressed tiles, never overwritten).
+Two buckets: `staging` (what people upload, readable by the worker only) and `data` (content-addressed tiles, never overwritten).
 Reading and writing by outsiders goes through *signed requests*: a URL and the headers that must be sent with it.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 
-class Area(StrEnum):
+class Bucket(StrEnum):
     """A bucket, and who may touch it."""
 
     STAGING = "staging"
@@ -30,7 +30,7 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class UploadPart:
     """One received part of a multipart upload; `number` counts from 1."""
 
     number: int
@@ -53,30 +53,30 @@ class ObjectStore(Protocol):
     Errors are those of `tiles.errors`: `ObjectMissing`, `ObjectCorrupt`, `RequestRefused`, `StoreUnavailable`.
     """
 
-    def put(self, area: Area, key: str, body: bytes | Path, *, sha256: str, media_type: str = "application/octet-stream") -> bool:
+    def put(self, bucket: Bucket, key: str, body: bytes | Path, *, sha256: str, media_type: str = "application/octet-stream") -> bool:
         """Store `body` under `key` if nothing is there yet; True when it was written, False when the key existed.
 
         Raises: ObjectCorrupt: the body does not have this sha256 (nothing is stored then).
         """
         ...
 
-    def read(self, area: Area, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def read(self, bucket: Bucket, key: str, *, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """The bytes from `offset`, at most `length`, in pieces of at most 1 MiB."""
         ...
 
-    def fetch(self, area: Area, key: str, path: Path) -> str:
+    def fetch(self, bucket: Bucket, key: str, path: Path) -> str:
         """Write the whole object to `path`; returns the sha256 (hex) of what was written."""
         ...
 
-    def stat(self, area: Area, key: str) -> ObjectInfo | None:
+    def stat(self, bucket: Bucket, key: str) -> ObjectInfo | None:
         """Size and time of an object, or None."""
         ...
 
-    def list(self, area: Area, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[ObjectInfo]:
+    def list(self, bucket: Bucket, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[ObjectInfo]:
         """Up to `limit` objects whose key starts with `prefix` and sorts after `after`, in key order; empty at the end."""
         ...
 
-    def delete(self, area: Area, key: str) -> None:
+    def delete(self, bucket: Bucket, key: str) -> None:
         """Remove an object; absent is fine."""
         ...
 
@@ -94,7 +94,7 @@ class ObjectStore(Protocol):
         """An upload of part `number` (from 1): length and sha256 (hex) of the body are bound by the signature."""
         ...
 
-    def parts(self, key: str, upload_id: str) -> Sequence[Part]:
+    def parts(self, key: str, upload_id: str) -> Sequence[UploadPart]:
         """Parts received so far, by number. Raises ObjectMissing when the upload is unknown, finished or aborted."""
         ...
 

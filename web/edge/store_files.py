@@ -23,7 +23,7 @@ from werkzeug.http import is_resource_modified
 from mapex.times import NS
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreUnavailable, TilesError
 from tiles.store.directory import DirectoryStore
-from tiles.store.protocol import Area, ObjectInfo
+from tiles.store.protocol import Bucket, ObjectInfo
 from tiles.store.signing import verify
 from web.edge.policy import policy
 
@@ -65,9 +65,9 @@ def answer(store: DirectoryStore, request: Request, area: str, key: str) -> Resp
     """
     try:
         parameters = _verified(store, request, f"{store.base}/{area}/{key}")
-        if request.method == "PUT" and area == Area.STAGING:
+        if request.method == "PUT" and area == Bucket.STAGING:
             return _put(store, request, key, parameters)
-        if request.method in ("GET", "HEAD") and area == Area.DATA and "x-mapex-grant" in parameters:
+        if request.method in ("GET", "HEAD") and area == Bucket.DATA and "x-mapex-grant" in parameters:
             return _get(store, request, key, parameters.get("response-content-disposition", "attachment"))
         raise RequestRefused("This is not what the store serves.", reason="method")
     except TilesError as error:
@@ -102,7 +102,7 @@ def _put(store: DirectoryStore, request: Request, key: str, parameters: dict[str
 
 
 def _get(store: DirectoryStore, request: Request, key: str, disposition: str) -> Response:
-    info = store.stat(Area.DATA, key)
+    info = store.stat(Bucket.DATA, key)
     if info is None:
         raise ObjectMissing(f"No object {key}.", key=key)
     found = _described(info, disposition)
@@ -117,7 +117,7 @@ def _get(store: DirectoryStore, request: Request, key: str, disposition: str) ->
             found.content_range = ContentRange("bytes", start, stop, info.size)
     found.content_length = stop - start
     if request.method == "GET":
-        found.response = store.read(Area.DATA, key, offset=start, length=stop - start)  # goes out as it is read: costs no memory
+        found.response = store.read(Bucket.DATA, key, offset=start, length=stop - start)  # goes out as it is read: costs no memory
     return found
 
 

@@ -106,9 +106,9 @@ def _exchange() -> list[Symptom]:
     try:
         found = [Symptom("database", "ok", ex.engine.dialect.name)]
         try:
-            from tiles.store.protocol import Area
+            from tiles.store.protocol import Bucket
 
-            ex.store.list(Area.DATA, limit=1)
+            ex.store.list(Bucket.DATA, limit=1)
             found.append(Symptom("store", "ok", settings.store))
         except TilesError as error:
             found.append(Symptom("store", "missing", error.message, "Is the store running, and are MAPEX_STORE_* right?"))

@@ -16,7 +16,7 @@ from mapex.rights import entitlements, grants
 from tests.support.exchange import Clock
 from tests.support.market import Market, a_draft, a_layer, a_market, a_permit, block
 from tiles.batch import LayerKind
-from tiles.store.protocol import Area
+from tiles.store.protocol import Bucket
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def keys(ex: Exchange) -> list[str]:
 
 def test_an_object_that_is_gone_is_named(market: Market) -> None:
     key = keys(market.ex)[3]
-    market.ex.store.delete(Area.DATA, key)
+    market.ex.store.delete(Bucket.DATA, key)
     found = broken(market.ex)
     assert set(found) == {"I5"}
     assert key in found["I5"]
@@ -170,7 +170,7 @@ def test_an_object_without_a_tile_is_named_after_a_day(market: Market, hours: in
     import time
 
     body = b"nobody refers to me"
-    market.ex.store.put(Area.DATA, "org_x/loose", body, sha256=hashlib.sha256(body).hexdigest())
+    market.ex.store.put(Bucket.DATA, "org_x/loose", body, sha256=hashlib.sha256(body).hexdigest())
     assert isinstance(market.ex.now, Clock)
     market.ex.now.at_ns = time.time_ns() + hours * 3600 * 10**9  # the store's clock is the machine's
     assert set(broken(market.ex)) == expected
@@ -178,7 +178,7 @@ def test_an_object_without_a_tile_is_named_after_a_day(market: Market, hours: in
 
 def test_the_message_counts_and_shows_the_first_ones(market: Market) -> None:
     for key in set(keys(market.ex)):
-        market.ex.store.delete(Area.DATA, key)
+        market.ex.store.delete(Bucket.DATA, key)
     [check] = [check for check in fsck.check(market.ex) if check.name == "I5"]
     assert check.count == len(set(keys(market.ex)))
     assert f"and {check.count - fsck.EXAMPLES} more" in check.message

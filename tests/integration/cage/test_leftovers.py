@@ -16,7 +16,7 @@ from mapex.intake import jobs, leftovers
 from mapex.operation import fsck
 from tests.support.exchange import Clock, a_claimed_job, a_person
 from tests.support.uploads import a_map, a_version, ingest, objects, work
-from tiles.store.protocol import Area
+from tiles.store.protocol import Bucket
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def cancelled(ex: Exchange, monkeypatch: pytest.MonkeyPatch, body: bytes, by: Ac
 
 def stored(ex: Exchange) -> set[str]:
     """Keys of all objects, previews too."""
-    return {one.key for one in ex.store.list(Area.DATA)}
+    return {one.key for one in ex.store.list(Bucket.DATA)}
 
 
 def test_what_a_cancelled_job_had_put_is_removed_before_fsck_complains(ex: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_an_object_of_a_time_without_a_job_stays_and_is_named(ex: Exchange, monk
     actor = cancelled(ex, monkeypatch, a_map(8))
     body = b"published after the backup"
     key = f"{actor.org_id}/{hashlib.sha256(body).hexdigest()}"
-    ex.store.put(Area.DATA, key, body, sha256=hashlib.sha256(body).hexdigest())
+    ex.store.put(Bucket.DATA, key, body, sha256=hashlib.sha256(body).hexdigest())
     (path,) = ex.settings.store_dir.rglob(key.rpartition("/")[2])
     later = time.time_ns() + 3600 * 10**9
     os.utime(path, ns=(later, later))

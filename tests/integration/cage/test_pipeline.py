@@ -23,7 +23,7 @@ from mapex.intake.placement import Placement
 from tests.support.exchange import an_exchange
 from tests.support.uploads import a_map, a_version, an_upload, codes, ingest, leftovers, objects, work
 from tiles.errors import StoreUnavailable
-from tiles.store.protocol import Area
+from tiles.store.protocol import Bucket
 
 VRT = b"<OGRVRTDataSource><OGRVRTLayer name='x'><SrcDataSource>/etc/passwd</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>"
 
@@ -274,7 +274,7 @@ def test_stored_tiles_have_the_bytes_that_the_catalogue_says(ex: Exchange) -> No
 
     done = ingest(ex, {"walks.geojson": a_map(40)})
     for key in objects(ex):
-        body = b"".join(ex.store.read(Area.DATA, key))
+        body = b"".join(ex.store.read(Bucket.DATA, key))
         assert hashlib.sha256(body).hexdigest() == key.split("/")[1]
         assert body.startswith(b"PAR1")
     manifest = json.loads(datasets.manifest(ex, _owner(ex, done), "seoul"))

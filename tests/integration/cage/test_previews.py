@@ -31,7 +31,7 @@ from tests.support.exchange import a_person, an_exchange
 from tests.support.needs import absent
 from tests.support.uploads import a_map, a_version, codes, ingest, work
 from tiles.points import sample
-from tiles.store.protocol import Area
+from tiles.store.protocol import Bucket
 from web import create_app
 
 CLEARED = "Drawn by a program of the tests; no camera was there."
@@ -72,7 +72,7 @@ def body_of(ex: Exchange, by: Actor, ref: str, layer: str, kind: str, ordinal: i
 
 
 def preview_objects(ex: Exchange) -> list[str]:
-    return [one.key for one in ex.store.list(Area.DATA) if one.key.startswith("previews/")]
+    return [one.key for one in ex.store.list(Bucket.DATA) if one.key.startswith("previews/")]
 
 
 def needs_blur() -> None:

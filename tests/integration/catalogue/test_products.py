@@ -25,7 +25,7 @@ from tests.support.market import RATES, SEOUL, a_draft, a_layer, block
 from tiles.batch import LayerKind, Quantities
 from tiles.features import teaser
 from tiles.grid import grid
-from tiles.store.protocol import Area
+from tiles.store.protocol import Bucket
 from web import create_app
 
 ABOUT = {
@@ -166,7 +166,7 @@ def a_teaser(ex: Exchange, layer_name: str, org_id: str) -> None:
     body = teaser.encode(teaser.generalise(np.array([line], object), np.zeros(1, np.uint8)))
     sha256 = hashlib.sha256(body).hexdigest()
     key = keys.object_key(org_id, sha256)
-    ex.store.put(Area.DATA, key, body, sha256=sha256)
+    ex.store.put(Bucket.DATA, key, body, sha256=sha256)
     with db.begin(ex) as conn:
         layer_id = conn.execute(select(schema.layer.c.id).where(schema.layer.c.name == layer_name)).scalar_one()
         values = {"layer_id": layer_id, "kind": "teaser", "ordinal": 0, "object_key": key, "sha256": sha256, "bytes": len(body)}

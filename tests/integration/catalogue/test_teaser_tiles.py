@@ -20,7 +20,7 @@ from tests.support.exchange import a_person
 from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_market
 from tiles.features import teaser
 from tiles.grid import grid
-from tiles.store.protocol import Area
+from tiles.store.protocol import Bucket
 
 ZOOM = 14
 X, Y = (int(value) >> 2 for value in grid.xy(SEOUL))
@@ -32,7 +32,7 @@ class CountingStore:
     def __init__(self, store: object) -> None:
         self.store, self.reads = store, list[str]()
 
-    def read(self, area: Area, key: str, **part: int) -> Iterator[bytes]:
+    def read(self, area: Bucket, key: str, **part: int) -> Iterator[bytes]:
         self.reads.append(key)
         return self.store.read(area, key, **part)  # type: ignore[attr-defined, no-any-return]
 
@@ -49,7 +49,7 @@ def give_teasers(ex: Exchange, seller: Actor) -> None:
             body = teaser.encode(teaser.generalise(np.array([line], object), np.zeros(1, np.uint8)))
             sha256 = hashlib.sha256(body).hexdigest()
             key = object_key(str(seller.org_id), sha256)
-            ex.store.put(Area.DATA, key, body, sha256=sha256)
+            ex.store.put(Bucket.DATA, key, body, sha256=sha256)
             row = {"layer_id": layer_id, "kind": "teaser", "ordinal": 0, "object_key": key, "sha256": sha256, "bytes": len(body)}
             conn.execute(insert(preview).values(**row, media_type="application/x", about="{}"))
 

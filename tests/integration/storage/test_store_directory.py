@@ -23,7 +23,7 @@ from werkzeug.test import EnvironBuilder
 from tests.support.needs import absent
 from tiles.errors import InvalidContent, ObjectMissing, StoreUnavailable
 from tiles.store.directory import DirectoryStore
-from tiles.store.protocol import Area
+from tiles.store.protocol import Bucket
 from web.edge.store_files import answer
 
 MIB = 1 << 20
@@ -56,33 +56,33 @@ def test_symbolic_links_inside_lead_nowhere(tmp_path: Path) -> None:
     (store.root / "data" / "link").symlink_to(outside)
     (store.root / "data" / "file").symlink_to(outside / "secret")
     for key in ("link/secret", "file"):
-        assert store.stat(Area.DATA, key) is None
+        assert store.stat(Bucket.DATA, key) is None
         with pytest.raises(ObjectMissing):
-            store.read(Area.DATA, key)
+            store.read(Bucket.DATA, key)
     for key in ("link/new", "link/secret"):
         with pytest.raises(InvalidContent):
-            store.put(Area.DATA, key, b"x", sha256=sha256(b"x"))
+            store.put(Bucket.DATA, key, b"x", sha256=sha256(b"x"))
         with pytest.raises(InvalidContent):
-            store.delete(Area.DATA, key)
-    assert not store.put(Area.DATA, "file", b"x", sha256=sha256(b"x"))
-    assert store.list(Area.DATA) == []
+            store.delete(Bucket.DATA, key)
+    assert not store.put(Bucket.DATA, "file", b"x", sha256=sha256(b"x"))
+    assert store.list(Bucket.DATA) == []
     assert {p.name: p.read_bytes() for p in outside.iterdir()} == {"secret": b"secret"}
 
 
 def test_key_below_an_object_is_refused(tmp_path: Path) -> None:
     store = a_store(tmp_path)
-    store.put(Area.DATA, "a", b"x", sha256=sha256(b"x"))
-    assert store.stat(Area.DATA, "a/b") is None
+    store.put(Bucket.DATA, "a", b"x", sha256=sha256(b"x"))
+    assert store.stat(Bucket.DATA, "a/b") is None
     with pytest.raises(InvalidContent):
-        store.put(Area.DATA, "a/b", b"x", sha256=sha256(b"x"))
-    store.put(Area.DATA, "c/d", b"x", sha256=sha256(b"x"))
+        store.put(Bucket.DATA, "a/b", b"x", sha256=sha256(b"x"))
+    store.put(Bucket.DATA, "c/d", b"x", sha256=sha256(b"x"))
     with pytest.raises(ObjectMissing):
-        store.read(Area.DATA, "c")
+        store.read(Bucket.DATA, "c")
 
 
 def test_objects_can_be_read_by_their_owner_only(tmp_path: Path) -> None:
     store = a_store(tmp_path)
-    store.put(Area.DATA, "org/a", b"x", sha256=sha256(b"x"))
+    store.put(Bucket.DATA, "org/a", b"x", sha256=sha256(b"x"))
     assert (tmp_path / "data/org/a").stat().st_mode & 0o077 == 0
     assert (tmp_path / "data/org").stat().st_mode & 0o077 == 0
 
@@ -91,9 +91,9 @@ def test_writer_killed_in_the_middle_leaves_no_object_and_its_rest_is_swept(tmp_
     root = tmp_path / "store"
     os.mkfifo(tmp_path / "pipe")
     program = (
-        "import sys; from pathlib import Path; from tiles.store.protocol import Area; from tiles.store.directory import DirectoryStore\n"
+        "import sys; from pathlib import Path; from tiles.store.protocol import Bucket; from tiles.store.directory import DirectoryStore\n"
         "s = DirectoryStore(Path(sys.argv[1]), url='http://h/store', secret_key='s')\n"
-        "s.put(Area.DATA, 'org/half', Path(sys.argv[2]), sha256='0' * 64)\n"
+        "s.put(Bucket.DATA, 'org/half', Path(sys.argv[2]), sha256='0' * 64)\n"
     )
     writer = subprocess.Popen([sys.executable, "-c", program, str(root), str(tmp_path / "pipe")])
     with (tmp_path / "pipe").open("wb") as pipe:
@@ -106,8 +106,8 @@ def test_writer_killed_in_the_middle_leaves_no_object_and_its_rest_is_swept(tmp_
         writer.send_signal(signal.SIGKILL)
         assert writer.wait(60) == -signal.SIGKILL
     store = a_store(root)
-    assert store.stat(Area.DATA, "org/half") is None
-    assert store.list(Area.DATA) == []
+    assert store.stat(Bucket.DATA, "org/half") is None
+    assert store.list(Bucket.DATA) == []
     (rest,) = (root / ".incoming").iterdir()
     os.utime(rest, (time.time() - 2 * 86_400,) * 2)
     a_store(root)
@@ -139,14 +139,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_full_disk_is_said_and_leaves_no_rests(small_disk: Path) -> None:
     store, large = a_store(small_disk), b"x" * 4 * MIB
     with pytest.raises(StoreUnavailable, match="full.*Free some space") as raised:
-        store.put(Area.DATA, "org/large", large, sha256=sha256(large))
+        store.put(Bucket.DATA, "org/large", large, sha256=sha256(large))
     assert raised.value.code == "store.full"
     upload = store.begin_upload("up/large")
     with pytest.raises(StoreUnavailable):
         store.receive_part("up/large", upload, 1, io.BytesIO(large), size=len(large), sha256=sha256(large))
     assert store.parts("up/large", upload) == []
     assert files(small_disk) == [f".uploads/{upload}/key"]
-    assert store.put(Area.DATA, "org/small", b"fits", sha256=sha256(b"fits"))
+    assert store.put(Bucket.DATA, "org/small", b"fits", sha256=sha256(b"fits"))
 
 
 def test_full_disk_while_joining_keeps_the_parts(small_disk: Path) -> None:
@@ -161,7 +161,7 @@ def test_full_disk_while_joining_keeps_the_parts(small_disk: Path) -> None:
         store.complete_upload("up/join", upload)
     assert raised.value.code == "store.full"
     assert store.parts("up/join", upload) == before
-    assert store.stat(Area.STAGING, "up/join") is None
+    assert store.stat(Bucket.STAGING, "up/join") is None
     assert not list((small_disk / ".incoming").iterdir())
 
 
@@ -197,7 +197,7 @@ def test_signed_url_of_a_path_that_is_no_key_answers_an_error(tmp_path: Path, ke
 
 def a_download(store: DirectoryStore, **headers: str) -> Response:
     """The answer to a signed request for `get/a`, which holds ten digits."""
-    store.put(Area.DATA, "get/a", b"0123456789", sha256=sha256(b"0123456789"))
+    store.put(Bucket.DATA, "get/a", b"0123456789", sha256=sha256(b"0123456789"))
     signed = store.presign_get("get/a", expires_s=60, grant="0" * 32, filename="a")
     given = answer(store, a_request("GET", signed.url, **headers), "data", "get/a")
     given.response = [b"".join(given.response)]  # read to its end, so that the file is closed

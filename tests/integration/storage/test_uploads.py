@@ -15,7 +15,7 @@ from mapex.intake import jobs, uploads
 from mapex.intake.uploads import PartRequest
 from tests.support.exchange import a_claimed_job, a_drafted_version, a_person, an_upload, send_part
 from tiles.errors import StoreUnavailable
-from tiles.store.protocol import Area
+from tiles.store.protocol import Bucket
 
 CONTENT = bytes(range(256)) * 700  # 179,200 bytes: two whole parts of 64 KiB and a rest
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -40,7 +40,7 @@ def staged(ex: Exchange, by: Actor, *, numbers: tuple[int, ...] = (1, 2, 3)) -> 
 def test_parts_are_joined_to_what_was_sent(exchange: Exchange, seller: Actor) -> None:
     upload = uploads.complete(exchange, seller, staged(exchange, seller).id)
     assert upload.state == "complete"
-    assert b"".join(exchange.store.read(Area.STAGING, upload.store_key)) == CONTENT
+    assert b"".join(exchange.store.read(Bucket.STAGING, upload.store_key)) == CONTENT
 
 
 def test_signed_parts_bind_number_size_and_checksum(exchange: Exchange, seller: Actor) -> None:
@@ -89,7 +89,7 @@ def test_a_file_that_is_there_already_is_not_sent_again(exchange: Exchange, sell
 
 def test_a_file_whose_object_is_gone_is_sent_again(exchange: Exchange, seller: Actor) -> None:
     upload = uploads.complete(exchange, seller, staged(exchange, seller).id)
-    exchange.store.delete(Area.STAGING, upload.store_key)
+    exchange.store.delete(Bucket.STAGING, upload.store_key)
     again = uploads.stage(exchange, seller, "drive/log.mcap", len(CONTENT), SHA256)
     assert (again.id != upload.id, again.state) == (True, "open")
 
@@ -113,7 +113,7 @@ def test_killed_around_the_join_it_is_completed_by_asking_again(
     monkeypatch.delenv("MAPEX_FAILPOINT")
     assert uploads.get(exchange, seller, upload.id).state == "open"
     assert uploads.complete(exchange, seller, upload.id).state == "complete"
-    assert b"".join(exchange.store.read(Area.STAGING, upload.store_key)) == CONTENT
+    assert b"".join(exchange.store.read(Bucket.STAGING, upload.store_key)) == CONTENT
 
 
 def test_an_upload_that_the_store_lost_is_said_to_be_lost(exchange: Exchange, seller: Actor) -> None:
@@ -231,4 +231,4 @@ def test_staged_files_are_removed_when_no_version_waits_for_them(exchange: Excha
     exchange.now.forward(days=8)  # type: ignore[attr-defined]
     fresh = an_upload(exchange, seller, "fresh.osm")
     assert uploads.sweep(exchange) == 1
-    assert [exchange.store.stat(Area.STAGING, key) is not None for key in (used, needed, fresh.store_key)] == [False, True, True]
+    assert [exchange.store.stat(Bucket.STAGING, key) is not None for key in (used, needed, fresh.store_key)] == [False, True, True]
