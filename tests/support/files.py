@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import points_made
-
+from tests.support import clouds
 from tests.support.uploads import a_map
 
 VRT = "<OGRVRTDataSource><OGRVRTLayer name='x'><SrcDataSource>CSV:/etc/passwd</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>"
@@ -37,7 +36,7 @@ def features(*coordinates: Any, **members: Any) -> str:
 
 def las(folder: Path, name: str, change: Callable[[bytearray], Any], **given: Any) -> bytes:
     """A good LAS file with some bytes changed."""
-    body = bytearray(points_made.a_las(folder / f"source-{name}", **given).read_bytes())
+    body = bytearray(clouds.a_las(folder / f"source-{name}", **given).read_bytes())
     made = change(body)
     return bytes(made if isinstance(made, bytes | bytearray) else body)
 
