@@ -67,7 +67,7 @@ def migrated_postgresql(postgres: Postgres, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def exchange(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Exchange]:
-    """An empty exchange with a directory store and a clock at `builders.DAY_ONE`: every test runs on SQLite and on PostgreSQL."""
+    """An empty exchange with a directory store and a clock at `DAY_ONE`: every test runs on SQLite and on PostgreSQL."""
     folder, url = tmp_path / "exchange", ""
     server: Postgres | None = None
     if request.param == "postgresql":

@@ -20,6 +20,7 @@ from mapex.people import persons
 from tests.support.browser import WAIT_MS, Clock, Market, Site, a_person
 from tests.support.exchange import an_exchange
 from tests.support.market import RATES, a_draft, a_layer, block
+from tests.support.needs import absent
 from tests.support.servers import free_port
 from tiles.batch import LayerKind, Quantities
 from web import create_app
@@ -46,20 +47,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
 
 
-def _absent(reason: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"required here, but {reason}", pytrace=False)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """One browser for all tests."""
     path = os.environ.get("MAPEX_CHROMIUM") or shutil.which("chromium")
     if path is None:
-        _absent("there is no chromium")
+        absent("there is no chromium")
     if not static_files.has_vendor():
-        _absent("the browser libraries are missing; run python hatch_build.py")
+        absent("the browser libraries are missing; run python hatch_build.py")
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     expect.set_options(timeout=WAIT_MS)  # a busy machine is no finding; how fast pages are is measured in benchmarks/
     with sync_playwright() as playwright:

@@ -19,20 +19,26 @@ from mapex.offers import offers
 from mapex.orders import ledger, orders
 from mapex.rights import named_users
 from tests.support.browser import Market, ready, until, won
-from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_permit
+from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_permit, area
 from tiles.grid import grid
 
 BUYER = "buyer@dongil.example"
 
 
 def review(market: Market, tiles: int = 2) -> Page:
-    """The review page of some tiles in a row."""
+    """The review page of some tiles in a row. Its quote is held beside the browser: drawing the map costs more than most tests."""
     x, y = grid.xy(SEOUL)
-    keys = ",".join(grid.quadkey(int(grid.morton(x + i, y))) for i in range(tiles))
+    held = offers.quote(market.site.ex, market.buyer, area([int(grid.morton(x + i, y)) for i in range(tiles)]), purpose="research")
     page = market.site.visit(BUYER)
-    page.goto("about:blank")
-    page.goto(f"{market.site.url}/explore#t={keys}")
-    ready(page)
+    market.site.open(page, f"/quotes/{held.id}")
+    return page
+
+
+def review_on_the_map(market: Market) -> Page:
+    """The review page of a tile and its neighbour, from the map on."""
+    x, y = grid.xy(SEOUL)
+    page = market.site.visit(BUYER)
+    market.site.open(page, f"/explore#t={grid.quadkey(SEOUL)},{grid.quadkey(int(grid.morton(x + 1, y)))}")
     page.click("#review")
     page.wait_for_url("**/quotes/*")
     ready(page)
@@ -40,7 +46,7 @@ def review(market: Market, tiles: int = 2) -> Page:
 
 
 def test_double_click_buy_once(market: Market) -> None:
-    page = review(market)
+    page = review_on_the_map(market)
     total = won(page.locator("#total").text_content())
     page.dblclick("#pay")
     page.wait_for_url("**/orders/*")
@@ -87,7 +93,7 @@ def publish_changed(market: Market, slug: str = "lanes", *, keep: int = 0) -> No
 
 
 def test_buy_and_download(market: Market, tmp_path: Path) -> None:
-    page = review(market)
+    page = review_on_the_map(market)
     total = won(page.locator("#total").text_content())
     page.fill("#name", "강남역 북쪽 <b>")
     page.press("#name", "Tab")

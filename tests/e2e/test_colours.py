@@ -210,8 +210,9 @@ def _seen(site: Site, page: Page, cell: int) -> dict[str, Any]:
     key = grid.quadkey(cell)
     page.goto("about:blank")
     site.open(page, f"/explore#t={key}")
+    page.wait_for_selector("#price:not(.stale)")
     expect(page.locator("#price")).not_to_contain_text("No area yet")
-    page.wait_for_timeout(400)
+    map_idle(page)
     ask = """async ([path, key, csrf]) => {
       const tile = await fetch(path);
       const send = async (to, body) => {

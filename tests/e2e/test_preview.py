@@ -179,7 +179,7 @@ def test_lines_of_a_draft_are_shown_to_its_seller(site: Site) -> None:
     a_version(site.ex, {"walks.geojson": a_map(40)}, by=seller, slug="walks")
     work(site.ex)
     page = site.visit("maps@hanbit.example", size=(390, 844), device_scale_factor=SHARP)
-    page.goto(f"{site.url}/sell/walks/1")
+    site.open(page, "/sell/walks/1")
     page.click("[data-preview]")
     canvas = page.locator("dialog.preview figure.lines canvas[data-lines]")
     expect(canvas).to_be_visible(timeout=WAIT_MS)

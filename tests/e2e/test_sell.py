@@ -304,7 +304,7 @@ def test_checks_show_findings(working: Site, tmp_path: Path) -> None:
     }
     begin(page, a_file(tmp_path, "lanes.geojson", [walk(1), walk(2), bad_lane]), "Lanes")
     page.wait_for_url("**/sell/lanes/1")
-    assert page.locator("#version[data-busy=yes] .checks li, #version[data-busy=no]").first.is_visible()
+    expect(page.locator("#version[data-busy=yes] .checks li, #version[data-busy=no]").first).to_be_visible()
     drafted(page, "lanes")
     map_idle(page)
     finding = page.locator(".findings li", has_text="lane-7")
@@ -379,9 +379,9 @@ def test_an_origin_is_clicked_on_the_map(working: Site, tmp_path: Path) -> None:
     at = page.locator("#map").bounding_box()
     assert at
     page.mouse.click(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+    expect(page.locator("[data-landing]")).to_contain_text("They would lie here")
     lon, lat = float(page.input_value("[name=lon]")), float(page.input_value("[name=lat]"))
     assert abs(lon - 127.5) < 0.2 and abs(lat - 36.5) < 0.2
-    expect(page.locator("[data-landing]")).to_contain_text("They would lie here")
     page.click("#placement button.primary")
     page.wait_for_selector("#version[data-state=draft][data-busy=no]", timeout=CHECKED_MS)
 

@@ -163,7 +163,6 @@ def test_a_visitor_who_asked_too_much_is_told_and_led_on(market: Market) -> None
 
     page.route("**/api/v1/estimates", refuse)
     draw(page, RING)
-    page.wait_for_timeout(300)  # what was asked at each corner is answered
     expect(page.locator("#price:not(.stale) [role=alert]")).to_contain_text("too much in a short time")
     expect(page.locator("#price >> text=Sign in to go on")).to_be_visible()
     page.unroute("**/api/v1/estimates", refuse)

@@ -101,7 +101,7 @@ def addresses(found: Stock) -> list[tuple[str, str]]:
         if not rule.arguments:
             listed.append((_visitor(path, policy_of(app.view_functions[rule.endpoint])), path))
         else:
-            assert path in FILLED, f"{path} is a page with parameters: add it to FILLED in tests/pages_visited.py (or to PARTS)"
+            assert path in FILLED, f"{path} is a page with parameters: add it to FILLED in tests/support/pages.py (or to PARTS)"
             email, fill = FILLED[path]
             listed.append((email, fill(found)))
     return sorted([*listed, *((email, fill(found)) for email, fill in MORE)])

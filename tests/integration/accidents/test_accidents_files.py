@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import hostile
 import pytest
 
+from tests.support import files
 from tests.support.processes import MAPEX, Failed, Running, running_exchange
 from tests.support.uploads import a_map
 
@@ -103,11 +103,11 @@ def refused(ex: Running, token: str, *words: str | Path) -> Failed:
     return told.value
 
 
-@pytest.mark.parametrize("case", hostile.CASES)
+@pytest.mark.parametrize("case", files.CASES)
 def test_a_bad_file_is_refused_with_a_sentence_and_nothing_of_it_is_kept(
     ex: Running, seller: str, unharmed: None, tmp_path: Path, case: str
 ) -> None:
-    name, make, code, words = hostile.CASES[case]
+    name, make, code, words = files.CASES[case]
     body = make(tmp_path)
     path = tmp_path / name
     path.write_bytes(body.encode() if isinstance(body, str) else body)
@@ -141,7 +141,7 @@ def test_one_bad_file_among_good_ones_is_named(ex: Running, seller: str, unharme
 
 def test_a_file_without_a_place_waits_for_an_answer_and_says_which(ex: Running, seller: str, unharmed: None, tmp_path: Path) -> None:
     """Nothing is placed at 0,0; the sentence says what to give, and given it the same command succeeds (in a dataset of its own)."""
-    body = hostile.las(tmp_path, "no.las", lambda b: None, n=50, crs=None)
+    body = files.las(tmp_path, "no.las", lambda b: None, n=50, crs=None)
     (tmp_path / "no_crs.las").write_bytes(body)
     told = refused(ex, seller, "push", tmp_path / "no_crs.las", "--dataset", "clouds", "--wait")
     assert (told.status, told.error["code"]) == (5, "version.unplaced")
@@ -151,7 +151,7 @@ def test_a_file_without_a_place_waits_for_an_answer_and_says_which(ex: Running, 
 
 
 def test_given_its_crs_the_same_file_is_placed(ex: Running, seller: str, tmp_path: Path) -> None:
-    (tmp_path / "no_crs.las").write_bytes(hostile.las(tmp_path, "no.las", lambda b: None, n=50, crs=None))
+    (tmp_path / "no_crs.las").write_bytes(files.las(tmp_path, "no.las", lambda b: None, n=50, crs=None))
     push = ("push", tmp_path / "no_crs.las", "--dataset", "placed", "--class", "open", "--wait")
     told = ex.cli(*push, "--crs", "EPSG:32632", token=seller)
     assert told["state"] == "draft"
@@ -162,7 +162,7 @@ def test_given_its_crs_the_same_file_is_placed(ex: Running, seller: str, tmp_pat
 def test_a_place_that_is_none_is_refused_naming_it(
     ex: Running, seller: str, unharmed: None, tmp_path: Path, given: tuple[str, str]
 ) -> None:
-    (tmp_path / "no_crs.las").write_bytes(hostile.las(tmp_path, "no.las", lambda b: None, n=50, crs=None))
+    (tmp_path / "no_crs.las").write_bytes(files.las(tmp_path, "no.las", lambda b: None, n=50, crs=None))
     told = refused(ex, seller, "push", tmp_path / "no_crs.las", "--dataset", "nowhere", "--wait", *given)
     assert told.status in (2, 5)
     assert given[1].partition(",")[0] in told.error["message"]
@@ -190,7 +190,7 @@ def test_what_is_no_file_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize("case", ["VRT called map.gpkg", "cut LAZ", "zip bomb", "collection without features", "NaN coordinates"])
 def test_inspect_and_tile_name_it_too(ex: Running, tmp_path: Path, case: str, command: str) -> None:
     """Without an exchange the same words are said; what cannot be read is a failure, what was read with faults is listed."""
-    name, make, code, _ = hostile.CASES[case]
+    name, make, code, _ = files.CASES[case]
     body = make(tmp_path)
     (tmp_path / name).write_bytes(body.encode() if isinstance(body, str) else body)
     words = [*MAPEX, command, str(tmp_path / name), "--json", *(["--out", str(tmp_path / "out")] if command == "tile" else [])]
