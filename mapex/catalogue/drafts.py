@@ -58,7 +58,9 @@ def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
         version = version_by(conn, schema.dataset_version.c.id == job.version_id)
         if version.state != "ingesting":
             raise Conflict(
-                "version.not_ingesting", f"version {version.number} of {version.dataset} is {version.state}", state=version.state
+                "version.not_ingesting",
+                f"Version {version.number} of {version.dataset} is {version.state}; only one that is read can be drafted.",
+                state=version.state,
             )
         findings = [*draft.findings, *_class_findings(version.classes, draft.layers)]
         _clear(conn, version.id)
@@ -97,12 +99,12 @@ def classify(ex: Exchange, by: Actor, dataset: str, number: int, classes: Mappin
         version = find_version(conn, by, f"{found.org}/{found.slug}", number)
         if version.state != "draft":
             raise Conflict(
-                "version.not_draft", f"version {number} of {dataset} is {version.state}; only a draft changes", state=version.state
+                "version.not_draft", f"Version {number} of {dataset} is {version.state}; only a draft changes.", state=version.state
             )
         layers = layers_of(conn, version.id)
         unknown = classes.keys() - {ALL_LAYERS, *(layer.name for layer in layers)}
         if unknown:
-            raise Invalid("layer.unknown", f"version {number} has no layer {', '.join(sorted(unknown))}", layers=sorted(unknown))
+            raise Invalid("layer.unknown", f"Version {number} has no layer {', '.join(sorted(unknown))}.", layers=sorted(unknown))
         for layer in layers:
             asked = classes.get(layer.name, classes.get(ALL_LAYERS, layer.handling_class))
             raised = _class_of(asked, is_footage=layer.facts.footage, is_cleared=layer.facts.cleared is not None)
@@ -114,9 +116,9 @@ def classify(ex: Exchange, by: Actor, dataset: str, number: int, classes: Mappin
 
 
 def clear_footage(ex: Exchange, by: Actor | None, ref: str, number: int, layer: str, evidence: str) -> Layer:
-    """The operator says that footage was proven free of recognisable people and plates, and by what; its class becomes `pseudonymised`.
+    """The operator states that footage was proven free of people and plates, and by what; its class becomes `pseudonymised`.
 
-    Until this is said, footage is `original` whatever its seller asks for; after it, it can be `pseudonymised` or `original`, never less.
+    Until then, footage is `original` whatever its seller asks for; after it, it can be `pseudonymised` or `original`, never less.
 
     Args:
         by: an operator; None: the person at the machine.
@@ -128,7 +130,7 @@ def clear_footage(ex: Exchange, by: Actor | None, ref: str, number: int, layer: 
     """
     authority.operator(by)
     if not 10 <= len(evidence.strip()) <= 1000:
-        raise Invalid("footage.evidence", "say in 10 to 1,000 letters what was examined, how and by whom", given=len(evidence.strip()))
+        raise Invalid("footage.evidence", "Write in 10 to 1,000 letters what was examined, how and by whom.", given=len(evidence.strip()))
     org, _, slug = ref.rpartition("/")
     with db.begin(ex) as conn:
         version = version_by(
@@ -136,16 +138,16 @@ def clear_footage(ex: Exchange, by: Actor | None, ref: str, number: int, layer: 
             (schema.organisation.c.slug == org) & (schema.dataset.c.slug == slug) & (schema.dataset_version.c.number == number),
         )
         if version.state != "draft":
-            raise Conflict("version.not_draft", f"version {number} of {ref} is {version.state}; only a draft changes", state=version.state)
+            raise Conflict("version.not_draft", f"Version {number} of {ref} is {version.state}; only a draft changes.", state=version.state)
         found = next((one for one in layers_of(conn, version.id) if one.name == layer), None)
         if found is None or not found.facts.footage:
-            raise Invalid("footage.none", f"version {number} of {ref} has no layer {layer!r} with footage", layer=layer)
+            raise Invalid("footage.none", f"Version {number} of {ref} has no layer {layer!r} with footage.", layer=layer)
         about = _about(replace(found.facts, cleared=evidence.strip()))
         values = {"about": about, "handling_class": str(HandlingClass.PSEUDONYMISED)}
         conn.execute(update(schema.layer).where(schema.layer.c.id == found.id).values(**values))
         digest = _rewrite_manifest(conn, version)
-        said: dict[str, Any] = {"version": number, "evidence": evidence.strip(), "manifest_sha256": digest}
-        entry = log.AuditEntry(log.Action.FOOTAGE_CLEARED, owner=version.org, dataset=version.dataset, layer=layer, details=said)
+        details: dict[str, Any] = {"version": number, "evidence": evidence.strip(), "manifest_sha256": digest}
+        entry = log.AuditEntry(log.Action.FOOTAGE_CLEARED, owner=version.org, dataset=version.dataset, layer=layer, details=details)
         log.append(conn, ex, by, entry)
         return next(one for one in layers_of(conn, version.id) if one.name == layer)
 
@@ -189,11 +191,11 @@ def _class_findings(classes: Mapping[str, str], layers: Sequence[DraftLayer]) ->
 
 def _clear(conn: Connection, version_id: str) -> None:
     """Remove what an earlier, unplaced or failed ingest of the version left."""
-    row = schema.layer.c
-    of_it = select(row.id).where(row.version_id == version_id)
+    layer = schema.layer.c
+    of_it = select(layer.id).where(layer.version_id == version_id)
     conn.execute(delete(schema.tile).where(schema.tile.c.layer_id.in_(of_it)))
     conn.execute(delete(schema.preview).where(schema.preview.c.layer_id.in_(of_it)))
-    conn.execute(delete(schema.layer).where(row.version_id == version_id))
+    conn.execute(delete(schema.layer).where(layer.version_id == version_id))
     conn.execute(delete(schema.finding).where(schema.finding.c.version_id == version_id))
 
 
@@ -233,7 +235,7 @@ def _insert_tiles(conn: Connection, version: Version, layer_ids: Mapping[str, st
 
 def _tile_row(org_id: str, layer_ids: Mapping[str, str], tile: EncodedTile) -> dict[str, Any]:
     if tile.layer not in layer_ids or not 0 <= tile.cell < 4**16:
-        raise Invalid("draft.tiles", f"tile {tile.cell} of layer {tile.layer!r} belongs to no layer or lies outside the grid")
+        raise Invalid("draft.tiles", f"Tile {tile.cell} of layer {tile.layer!r} belongs to no layer or is outside of the grid.")
     west, south, east, north = tile.bbox
     return {
         "layer_id": layer_ids[tile.layer],
@@ -328,15 +330,15 @@ def _write_manifest(conn: Connection, version: Version, given: Mapping[str, Any]
     whole = {"format": 1, "org": version.org, "dataset": version.dataset, "version": version.number, "layers": layers, **given}
     text = rfc8785.dumps(whole)
     digest = hashlib.sha256(text).hexdigest()
-    row = schema.dataset_version.c
-    conn.execute(update(schema.dataset_version).where(row.id == version.id).values(manifest=text.decode(), manifest_sha256=digest))
+    is_it = schema.dataset_version.c.id == version.id
+    conn.execute(update(schema.dataset_version).where(is_it).values(manifest=text.decode(), manifest_sha256=digest))
     return digest
 
 
 def _rewrite_manifest(conn: Connection, version: Version) -> str:
     """Write the manifest of a draft again after its layers changed."""
-    row = schema.dataset_version.c
-    before = json.loads(conn.execute(select(row.manifest).where(row.id == version.id)).scalar_one())
+    column = schema.dataset_version.c
+    before = json.loads(conn.execute(select(column.manifest).where(column.id == version.id)).scalar_one())
     return _write_manifest(conn, version, {name: before[name] for name in ("sources", "findings", "tools")})
 
 

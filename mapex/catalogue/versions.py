@@ -84,10 +84,10 @@ def find_dataset(conn: Connection, by: Actor, ref: str) -> Dataset:
     if own:
         return own[0]
     if not found:
-        raise NotFound("dataset.unknown", "there is no such dataset")
+        raise NotFound("dataset.unknown", "There is no such dataset.")
     if len(found) > 1:
         names = sorted(f"{dataset.org}/{slug}" for dataset in found)
-        raise Conflict("dataset.ambiguous", f"several organisations have a dataset {slug!r}; name one: {', '.join(names)}", datasets=names)
+        raise Conflict("dataset.ambiguous", f"Several organisations have a dataset {slug!r}; name one: {', '.join(names)}.", datasets=names)
     return found[0]
 
 
@@ -97,24 +97,24 @@ def own_dataset(conn: Connection, by: Actor, slug: str) -> Dataset:
     Raises: Denied: `by` is of no organisation. NotFound: absent or foreign.
     """
     org_id = authority.member(by)
-    row = schema.dataset.c
-    locked = conn.execute(select(row.id).where(row.org_id == org_id, row.slug == slug).with_for_update()).first()
+    dataset = schema.dataset.c
+    locked = conn.execute(select(dataset.id).where(dataset.org_id == org_id, dataset.slug == slug).with_for_update()).first()
     if locked is None:
-        raise NotFound("dataset.unknown", "there is no such dataset")
+        raise NotFound("dataset.unknown", "There is no such dataset.")
     return find_dataset(conn, by, f"{by.org_slug}/{slug}")
 
 
 def find_version(conn: Connection, by: Actor, ref: str, number: int | None = None) -> Version:
     """As `get_version`, in the caller's transaction."""
     dataset = find_dataset(conn, by, ref)
-    row = schema.dataset_version.c
-    query = all_versions().where(row.dataset_id == dataset.id).order_by(row.number.desc())
+    version = schema.dataset_version.c
+    query = all_versions().where(version.dataset_id == dataset.id).order_by(version.number.desc())
     if number is not None:
-        query = query.where(row.number == number)
+        query = query.where(version.number == number)
     for found in conn.execute(query).mappings():
         if may_see(by, found["org_id"], found["state"]):
             return version_from(found)
-    raise NotFound("version.unknown", "there is no such version")
+    raise NotFound("version.unknown", "There is no such version.")
 
 
 def layers_of(conn: Connection, version_id: str) -> Sequence[Layer]:
@@ -167,7 +167,7 @@ def version_by(conn: Connection, condition: Any) -> Version:
     """
     row = conn.execute(all_versions().where(condition)).mappings().first()
     if row is None:
-        raise NotFound("version.unknown", "there is no such version")
+        raise NotFound("version.unknown", "There is no such version.")
     return version_from(row)
 
 

@@ -88,7 +88,7 @@ class Client:
             answer = self.pool.request(method, url, body=data, headers=send, retries=retries)
         except HTTPError as error:
             raise Unavailable(
-                "exchange.unreachable", f"No answer from {self.url}. Is it running, and is MAPEX_URL right? ({type(error).__name__})"
+                "exchange.unreachable", f"No answer from {self.url} ({type(error).__name__}). Is it running, and is MAPEX_URL right?"
             ) from error
         if answer.status >= 400:
             raise self._error(answer)

@@ -4,7 +4,7 @@ Every node, way and relation is a feature, with its tags as properties and the r
 the text (pyosmium and GDAL round to 1e-7 degree, up to 5 mm). Two passes: `lanelet2_index`, then the elements.
 
 Heights: a node keeps its `ele` as Z. A way, lanelet or area is 3D only when all of its nodes have `ele`; where some have none it is 2D
-and said so, since a height of 0 would be an invention.
+and reported, since a height of 0 would be an invention.
 """
 
 from __future__ import annotations
