@@ -1,0 +1,13 @@
+"""GeoJSON: one collection of all features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mapex.writers.features import Features
+
+
+def write(features: Features, path: Path, name: str) -> list[str]:
+    """See `mapex.writers.formats.Writer`."""
+    features.to_file(path, driver="GeoJSON", layer=name)
+    return [name]
