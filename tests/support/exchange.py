@@ -21,6 +21,7 @@ from mapex.people import orgs, persons
 from mapex.rights import permits
 from mapex.rights.permit import NewPermit, Permit
 from tiles.batch import Content, EncodedTile, LayerKind, Quantities
+from tiles.box import Box
 from tiles.grid import grid
 from tiles.store.directory import DirectoryStore
 
@@ -126,7 +127,7 @@ def a_draft(tiles: Sequence[EncodedTile], *, findings: Sequence[Finding] = (), *
             name,
             LayerKind.HDMAP,
             Content.FEATURES,
-            LayerFacts(Counts(read=count, placed=count), box=(127.0, 37.5, 127.1, 37.6), crs="EPSG:4326", crs_source=Known.FILE),
+            LayerFacts(Counts(read=count, placed=count), box=Box(127.0, 37.5, 127.1, 37.6), crs="EPSG:4326", crs_source=Known.FILE),
         )
         for name, count in ((name, sum(t.quantities.features for t in tiles if t.layer == name)) for name in names)
     ]

@@ -9,6 +9,7 @@ import pytest
 
 from mapex.catalogue.draft import Counts, LayerFacts
 from mapex.intake.placement import Known
+from tiles.box import Box
 
 STORED = (
     '{"box": [127.1, 37.5, 127.2, 37.6], "captured": ["2026-11-23T04:06:06.000001Z", "2026-11-23T05:00:00Z"], '
@@ -39,7 +40,7 @@ def test_stored_row_is_typed() -> None:
     facts = LayerFacts.from_json(json.loads(STORED))
     assert facts == LayerFacts(
         counts=Counts(10, 7, 2, 1),
-        box=(127.1, 37.5, 127.2, 37.6),
+        box=Box(127.1, 37.5, 127.2, 37.6),
         crs="EPSG:5186",
         crs_source=Known.GIVEN,
         height_datum="KVD1964",
@@ -55,7 +56,7 @@ def test_stored_row_is_typed() -> None:
 def test_layer_of_two_sources_is_known_as_well_as_the_weaker() -> None:
     one = LayerFacts.from_json(json.loads(STORED))
     other = replace(
-        one, box=(126.0, 37.55, 127.15, 38.0), crs="EPSG:5179", crs_source=Known.GUESSED, first_ns=None, last_ns=2**62, note="b"
+        one, box=Box(126.0, 37.55, 127.15, 38.0), crs="EPSG:5179", crs_source=Known.GUESSED, first_ns=None, last_ns=2**62, note="b"
     )
     both = one.with_source(other)
     assert both.counts == Counts(20, 14, 4, 2)
