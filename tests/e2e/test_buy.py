@@ -17,6 +17,8 @@ from playwright.sync_api import Page, Request, Route, expect
 from mapex.audit import log as audit_log
 from mapex.offers import offers
 from mapex.orders import ledger, orders
+from mapex.prices import quotes
+from mapex.prices.request import of_area
 from mapex.rights import named_users
 from tests.support.browser import Market, ready, until, won
 from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_permit, area
@@ -28,7 +30,8 @@ BUYER = "buyer@dongil.example"
 def review(market: Market, tiles: int = 2) -> Page:
     """The review page of some tiles in a row. Its quote is held beside the browser: drawing the map costs more than most tests."""
     x, y = grid.xy(SEOUL)
-    held = offers.quote(market.site.ex, market.buyer, area([int(grid.morton(x + i, y)) for i in range(tiles)]), purpose="research")
+    wanted = of_area(area([int(grid.morton(x + i, y)) for i in range(tiles)]), purpose="research")
+    held = quotes.quote(market.site.ex, market.buyer, wanted)
     page = market.site.visit(BUYER)
     market.site.open(page, f"/quotes/{held.id}")
     return page

@@ -25,12 +25,13 @@ POINTS = [name for name in failpoints.NAMES if name.startswith(("ingest.", "draf
 FILES = {"a.geojson": a_map(40), "b.geojson": a_map(16, west=127.01)}
 WORKER = """
 import sys, threading, time
-from ingest import worker
-from mapex import config, opening
+from ingest.worker import loop
+from mapex import config
+from mapex.database import opening
 
 shift = int(sys.argv[1])
 ex = opening.open_exchange(config.load(), now=lambda: time.time_ns() + shift)
-worker.run(ex, threading.Event(), once=True)
+loop.run(ex, threading.Event(), once=True)
 """
 
 
