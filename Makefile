@@ -44,7 +44,8 @@ screenshots: ## take the pictures of the README again, from a fresh demo
 	@$(PY) docs/screenshots.py
 
 lock: ## resolve pyproject.toml into requirements.lock again
-	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --all-extras -o requirements.lock
+	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		pyproject.toml --all-extras -o requirements.lock
 
 clean: ## remove what set-up and runs made here
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache test-results web/static/vendor .cache/web

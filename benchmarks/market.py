@@ -222,7 +222,7 @@ def _measure(ex: Exchange, buyer: Actor, owner: Actor, rounds: int) -> list[dict
             calls = [lambda region=region, by=by: document(estimates.estimate(ex, by, of_area(region))) for region in regions * rounds]
             calls[0]()
             results.append(_timed(f"estimate, {size:,.0f} cells, {by.org_slug}", calls, _lines))  # type: ignore[arg-type]
-        results.append(_timed(f"  of it: cover, {size:,.0f} cells", [lambda r=r: cover(r).pyramid() for r in regions * rounds]))  # type: ignore[misc]
+        results.append(_timed(f"  of it: cover, {size:,.0f} cells", [lambda r=r: cover(r).pyramid() for r in regions * rounds]))
     results += _map(ex)
     results += _trade(ex, buyer)
     return results
@@ -290,13 +290,13 @@ def _trade(ex: Exchange, buyer: Actor) -> list[dict[str, Any]]:
         )  # type: ignore[misc]
     )
     placed: list[orders.Order] = []
-    results.append(_timed("order, 1,000 tiles", [lambda q=q: placed.append(orders.place(ex, buyer, q.id, q.id)) for q in held]))  # type: ignore[misc]
+    results.append(_timed("order, 1,000 tiles", [lambda q=q: placed.append(orders.place(ex, buyer, q.id, q.id)) for q in held]))
     chosen = [[tile.id for tile in entitlements.of_order(ex, buyer, one.id).tiles] for one in placed]
     pairs = list(zip(placed, chosen, strict=True)) * 4
     results.append(
-        _timed("grant, 1,000 tiles (checked, logged, signed)", [lambda p=p: grants.grant(ex, buyer, p[0].id, p[1]) for p in pairs])  # type: ignore[misc]
+        _timed("grant, 1,000 tiles (checked, logged, signed)", [lambda p=p: grants.grant(ex, buyer, p[0].id, p[1]) for p in pairs])
     )
-    results.append(_timed("grant, 1 tile", [lambda p=p: grants.grant(ex, buyer, p[0].id, p[1][:1]) for p in pairs * 5]))  # type: ignore[misc]
+    results.append(_timed("grant, 1 tile", [lambda p=p: grants.grant(ex, buyer, p[0].id, p[1][:1]) for p in pairs * 5]))
     return results
 
 

@@ -350,7 +350,7 @@ def test_signed_download_is_for_one_key_one_area_and_one_method(shop: Shop) -> N
 def test_url_signed_with_another_key_is_403(shop: Shop) -> None:
     put(shop, "get/key", b"1")
     assert send(shop.wrong_key.presign_get("get/key", expires_s=60, grant="0f" * 16, filename="x")).status == 403
-    stranger = presign("GET", shop.store.origin, "/x", credentials=Credentials("nobody", "n" * 20), at_s=int(time.time()), expires_s=60)  # type: ignore[attr-defined]
+    stranger = presign("GET", shop.store.origin, "/x", credentials=Credentials("nobody", "n" * 20), at_s=int(time.time()), expires_s=60)
     assert send(SignedRequest("GET", a_download(shop, "get/key").url.split("?")[0] + "?" + stranger.split("?")[1])).status == 403
 
 

@@ -17,6 +17,8 @@ FEWEST, MOST = 2, 14
 """Modules of a room, beside its `__init__`; a room that holds rooms needs none of its own."""
 LONGEST_FILE, LONGEST_FUNCTION = 531, 48
 """Lines."""
+WIDEST = 140
+"""Characters."""
 
 
 @cache
@@ -65,6 +67,20 @@ def test_files_and_functions_are_short() -> None:
     files = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules().values()}
     assert {file: lines for file, lines in files.items() if lines > LONGEST_FILE} == {}
     assert {place: lines for place, lines in functions() if lines > LONGEST_FUNCTION} == {}
+
+
+def test_no_line_is_wide() -> None:
+    """Of Python, shell and settings; scripts, styles and templates have a test of their own (tests/unit/web/test_script_rooms.py)."""
+    kinds = ("**/*.py", ".ci/*", "*.toml", "*.yml", "Makefile", "Dockerfile")
+    ours = [path for kind in kinds for path in ROOT.glob(kind) if path.is_file() and not {".venv", ".cache", "build"} & set(path.parts)]
+    assert len(ours) > 500
+    wide = [
+        f"{path.relative_to(ROOT)}:{at}"
+        for path in ours
+        for at, line in enumerate(path.open(encoding="utf-8"), 1)
+        if len(line) > WIDEST + 1
+    ]
+    assert wide == []
 
 
 def test_modules_import_in_one_direction() -> None:

@@ -124,7 +124,7 @@ def _of_mcap(path: Path, _: LayerKind) -> Rows:
 
 def _of_tar(path: Path, _: LayerKind) -> Rows:
     with tarfile.open(path, "r:") as archive:
-        return Counter((entry.name, archive.extractfile(entry).read()) for entry in archive if entry.name.endswith(".jpg"))  # type: ignore[union-attr]
+        return Counter((entry.name, archive.extractfile(entry).read()) for entry in archive if entry.name.endswith(".jpg"))
 
 
 ROWS: dict[str, Callable[[Path, LayerKind], Rows]] = {

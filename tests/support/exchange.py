@@ -139,7 +139,7 @@ def a_claimed_job(ex: Exchange, by: Actor, dataset: str = "seoul", *, worker: st
     """The ingest job of a new version of `dataset` (made if need be), claimed by `worker`; `given` goes to `start_version`."""
     datasets.create_dataset(ex, by, dataset)
     given.setdefault("classes", "open")
-    version, _ = requests.start_version(ex, by, dataset, [an_upload(ex, by, f"file-{next(_numbers)}.osm").id], **given)  # type: ignore[arg-type]
+    version, _ = requests.start_version(ex, by, dataset, [an_upload(ex, by, f"file-{next(_numbers)}.osm").id], **given)
     job = jobs.claim(ex, worker)
     assert job is not None
     assert job.version_id == version.id

@@ -59,7 +59,7 @@ def area(cells: Sequence[int]) -> Cover:
 
 def a_layer(cells: Sequence[int], *, name: str = "hdmap", handling_class: str | None = "open", salt: str = "", **changes: object) -> Spec:
     """A layer with one part in each cell; `salt` changes every content."""
-    return Spec(name=name, handling_class=handling_class, parts={cell: [f"{name} {cell} {salt}"] for cell in cells}, **changes)  # type: ignore[arg-type]
+    return Spec(name=name, handling_class=handling_class, parts={cell: [f"{name} {cell} {salt}"] for cell in cells}, **changes)
 
 
 def a_draft(ex: Exchange, seller: Actor, slug: str, layers: Sequence[Spec]) -> int:
@@ -145,7 +145,7 @@ class Market:
     cells: list[int]
 
     def quote(self, cells: Sequence[int] | None = None, purpose: str | None = "research", **wanted: object) -> quotes.Quote:
-        return quotes.quote(self.ex, self.buyer, of_area(area(self.cells if cells is None else cells), purpose=purpose, **wanted))  # type: ignore[arg-type]
+        return quotes.quote(self.ex, self.buyer, of_area(area(self.cells if cells is None else cells), purpose=purpose, **wanted))
 
     def buy(self, cells: Sequence[int] | None = None, key: str = "", purpose: str = "research") -> orders.Order:
         made = self.quote(cells, purpose)

@@ -121,7 +121,7 @@ def running_postgres() -> Iterator[Postgres]:
         if who:
             os.chown(folder, who["user"], who["group"])  # type: ignore[arg-type]
         command = [bindir / "initdb", "-D", folder / "data", "-A", "trust", "-U", "mapex", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]
-        made = subprocess.run(command, cwd="/", env=environ, capture_output=True, text=True, check=False, **who)  # type: ignore[call-overload]
+        made = subprocess.run(command, cwd="/", env=environ, capture_output=True, text=True, check=False, **who)
         if made.returncode:
             raise NotHere(f"initdb of {bindir} failed: {(made.stderr or made.stdout).strip()[-300:]}")
         flags = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "fsync": "off", "max_connections": 60}

@@ -61,7 +61,8 @@ _WORDS: tuple[tuple[str, Kind], ...] = (
     ("trafficlight|traffic_light|traffic_signal|signal|신호등", Kind.SIGNAL),
     ("trafficsign|traffic_sign|safetysign|road_sign|표지", Kind.SIGN),
     (
-        "surfacelinemark|laneline|lane_line|lane_border|laneborder|lane_boundary|laneboundary|lane_marking|roadborder|road_border|road_edge|차선",
+        "surfacelinemark|laneline|lane_line|lane_border|laneborder|lane_boundary|laneboundary|lane_marking|"
+        "roadborder|road_border|road_edge|차선",
         Kind.LANE_BORDER,
     ),
     ("lane_area|lanearea|lane_polygon|lanelet", Kind.LANE_AREA),

@@ -91,7 +91,7 @@ def test_layers_and_dataset_narrow_what_is_priced(exchange: Exchange) -> None:
     offers.publish(exchange, market.seller, "other", rate_card={"lane_km": 1}, licence="commercial")
 
     def lines(**wanted: object) -> set[tuple[str, str]]:
-        return {(line.dataset, line.layer) for line in estimates.estimate(exchange, market.buyer, of_area(area(cells), **wanted)).lines}  # type: ignore[arg-type]
+        return {(line.dataset, line.layer) for line in estimates.estimate(exchange, market.buyer, of_area(area(cells), **wanted)).lines}
 
     assert lines() == {("streets", "hdmap"), ("streets", "points"), ("other", "hdmap")}
     assert lines(layers=["points"]) == lines(layers=["pointcloud"]) == {("streets", "points")}

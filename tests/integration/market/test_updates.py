@@ -24,7 +24,7 @@ def refused(code: str, kind: type[MapexError], action) -> MapexError:  # type: i
     return caught.value
 
 
-def next_version(market: Market, *, changed: int = 6, removed: int = 2, rates=RATES, licence: str = "research") -> list[int]:  # type: ignore[no-untyped-def]
+def next_version(market: Market, *, changed: int = 6, removed: int = 2, rates=RATES, licence: str = "research") -> list[int]:
     """A new version of `streets`: the first cells have new content, the last ones are gone; returns the cells that changed."""
     cells = market.cells
     layer = a_layer(cells[: len(cells) - removed])

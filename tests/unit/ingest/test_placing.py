@@ -21,8 +21,8 @@ from tiles.batch import Batch, Content, LayerKind
 
 NOTHING = Placement()
 REAL_NGII_PRJ = (
-    'PROJCS["ITRF_2000_UTM_K",GEOGCS["GCS_ITRF_2000",DATUM["D_ITRF_2000",SPHEROID["GRS_1980",6378137.0,298.257222101]],PRIMEM["Greenwich",0.0],'
-    'UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",1000000.0],'
+    'PROJCS["ITRF_2000_UTM_K",GEOGCS["GCS_ITRF_2000",DATUM["D_ITRF_2000",SPHEROID["GRS_1980",6378137.0,298.257222101]],'
+    'PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",1000000.0],'
     'PARAMETER["False_Northing",2000000.0],PARAMETER["Central_Meridian",127.5],PARAMETER["Scale_Factor",0.9996],'
     'PARAMETER["Latitude_Of_Origin",38.0],UNIT["Meter",1.0]]'
 )
@@ -69,7 +69,8 @@ def test_wgs84_is_placed_bit_for_bit() -> None:
         "EPSG:4326",
         "OGC:CRS84",
         "EPSG:4979",
-        'GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137,298.257223563]],PRIMEM["Greenwich",0],UNIT["Degree",0.017453292519943295]]',
+        'GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984",SPHEROID["WGS_1984",6378137,298.257223563]],'
+        'PRIMEM["Greenwich",0],UNIT["Degree",0.017453292519943295]]',
     ],
 )
 def test_every_spelling_of_wgs84_is_wgs84(crs: str) -> None:

@@ -20,7 +20,7 @@ HEADERS = {"x-mapex-holder": "ab12"}
 
 def a_request(**more: object) -> tuple[str, str]:
     """Path and query of a signed download."""
-    url = presign("GET", ORIGIN, "/data/a/b c", credentials=KEYS, at_s=AT, expires_s=120, parameters={"x-mapex-grant": "g1"}, **more)  # type: ignore[arg-type]
+    url = presign("GET", ORIGIN, "/data/a/b c", credentials=KEYS, at_s=AT, expires_s=120, parameters={"x-mapex-grant": "g1"}, **more)
     parts = urlsplit(url)
     return "/data/a/b c", parts.query
 
