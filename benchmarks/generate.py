@@ -41,7 +41,7 @@ class Streets:
         return np.stack([np.round(LON0 + x / MX, 8), np.round(LAT0 + y / MY, 8), np.round(height, 3)], axis=1)
 
     def steps(self, street, step):
-        """Vertices every `step` metres: how many each street has, whose each is, and how far along it lies."""
+        """Vertices every `step` metres: how many each street has, whose each is, and how far along it is."""
         n = np.maximum(2, (self.length[street] / step).astype(int) + 1)
         which = np.repeat(np.arange(len(street)), n)
         k = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
@@ -90,7 +90,7 @@ def _features(streets):
 def hdmap(n, to, seed=20261122):
     """Write `hdmap-<n>.parquet` (GeoParquet, row groups of 65,536): n features at the density of Seoul; returns its path.
 
-    A million features lie in 40 x 40 km. Features of one street lie together, streets in random order.
+    A million features are in 40 x 40 km. Features of one street are together, streets in random order.
     """
     import geopandas as gpd
     import pandas as pd

@@ -22,7 +22,7 @@ class Measured:
     cpu: float
     all: float
     rss: float
-    said: str
+    answer: str
 
 
 def _resident(root):
@@ -52,12 +52,12 @@ def run(command, env=None):
         peak = max(peak, _resident(process.pid))
         time.sleep(0.03)
     wall = time.perf_counter() - started
-    said = process.stdout.read().strip()
+    answer = process.stdout.read().strip()
     process.stdout.close()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))} ended with {process.returncode}: {said}")
-    return Measured(wall, usage.ru_utime + usage.ru_stime, peak, usage.ru_maxrss / 1024, said.splitlines()[-1] if said else "")
+        raise SystemExit(f"{' '.join(map(str, command))} ended with {process.returncode}: {answer}")
+    return Measured(wall, usage.ru_utime + usage.ru_stime, peak, usage.ru_maxrss / 1024, answer.splitlines()[-1] if answer else "")
 
 
 def compare(cases, rounds, scratch):
@@ -88,4 +88,4 @@ def report(title, found, reference):
             key: statistics.median(getattr(r, key) / getattr(b, key) for r, b in zip(runs, found[reference], strict=True)) for key in keys
         }
         columns = [*median, 1 / ratio["wall"], ratio["cpu"], ratio["all"], ratio["rss"]]
-        print(f"{name:44}{''.join(f'{v:9.0f}' if k in (2, 3) else f'{v:9.2f}' for k, v in enumerate(columns))}   {runs[0].said}")
+        print(f"{name:44}{''.join(f'{v:9.0f}' if k in (2, 3) else f'{v:9.2f}' for k, v in enumerate(columns))}   {runs[0].answer}")

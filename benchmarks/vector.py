@@ -2,7 +2,7 @@
 
 python -m benchmarks.vector [--n 100000] [--rounds 3] [--processes 2] [--work DIR]
 
-geopandas cuts features at the edges and drops nothing else; mapex stores them whole, measures what lies inside and adds the owner flags,
+geopandas cuts features at the edges and drops nothing else; mapex stores them whole, measures what is inside and adds the owner flags,
 lengths, hashes and boxes. Both start from the same file and end with closed files. Goal: 3 times as fast, at most half the memory.
 """
 

@@ -14,7 +14,7 @@ DOCUMENTS = {ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*
 
 
 def places(name: str, cited_in: Path) -> list[Path]:
-    """Where a document of this name may lie: beside the file that names it, in the repository, or in its `docs`."""
+    """Where a document of this name may be: beside the file that names it, in the repository, or in its `docs`."""
     return [(folder / name).resolve() for folder in (cited_in.parent, ROOT, ROOT / "docs")]
 
 
@@ -37,5 +37,5 @@ def test_every_document_that_is_named_is_in_the_repository() -> None:
 
 def test_a_name_is_found_in_a_sentence_and_an_address_is_not() -> None:
     ending = ".md"  # written apart, so that this file names no document that is absent
-    told = f"as docs/a{ending} says (b-c{ending}, ../d{ending}), not *{ending} nor https://example.com/e{ending}."
-    assert cited(told) == {f"docs/a{ending}", f"b-c{ending}", f"../d{ending}"}
+    report = f"as docs/a{ending} says (b-c{ending}, ../d{ending}), not *{ending} nor https://example.com/e{ending}."
+    assert cited(report) == {f"docs/a{ending}", f"b-c{ending}", f"../d{ending}"}

@@ -52,6 +52,6 @@ def test_each_promise_says_where_it_is_kept_and_which_test_shows_it() -> None:
         assert shown and all(path.startswith("tests/") and function.startswith("test_") for path, function in shown), cells
 
 
-def test_what_is_not_protected_is_said() -> None:
+def test_what_is_not_protected_is_listed() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert "\n## Only warnings\n" in text and "\n## Known gaps\n" in text

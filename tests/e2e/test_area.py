@@ -151,7 +151,7 @@ def test_typed_box_keyboard_only(market: Market) -> None:
     page.wait_for_url("**/orders/*")
 
 
-def test_wrong_numbers_are_said_beside_the_fields(market: Market) -> None:
+def test_wrong_numbers_are_reported_beside_the_fields(market: Market) -> None:
     page = market.site.visit(BUYER)
     market.site.open(page, "/explore")
     page.click("#typed summary")
@@ -185,7 +185,7 @@ def test_too_large(market: Market) -> None:
     expect(page.locator("#price")).to_contain_text("mapex quote --region")
 
 
-def test_what_is_no_area_is_told_and_the_next_one_counts(market: Market) -> None:
+def test_what_is_no_area_is_reported_and_the_next_one_counts(market: Market) -> None:
     page = market.site.visit(BUYER)
     market.site.open(page, "/explore")
     paste(page, "this is no JSON")

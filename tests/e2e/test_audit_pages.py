@@ -331,7 +331,7 @@ def test_leaving_while_the_log_is_verified_keeps_no_checkpoint(log: Market) -> N
 
 
 @pytest.mark.parametrize("missing", ["verifier.js", "proof.js"])  # the worker itself, and what it imports
-def test_a_worker_that_does_not_start_is_said(log: Market, missing: str) -> None:
+def test_a_worker_that_does_not_start_is_reported(log: Market, missing: str) -> None:
     page = log.site.visit(AUDITOR)
     log.site.open(page, "/audit")
     page.route(f"**/js/audit/{missing}", lambda route: route.abort())
@@ -342,7 +342,7 @@ def test_a_worker_that_does_not_start_is_said(log: Market, missing: str) -> None
     _verify(page, "intact")
 
 
-def test_an_exchange_that_stops_answering_while_the_log_is_verified_is_said(log: Market) -> None:
+def test_an_exchange_that_stops_answering_while_the_log_is_verified_is_reported(log: Market) -> None:
     page = log.site.visit(AUDITOR)
     log.site.open(page, "/audit")
     page.route("**/audit/entries*", lambda route: route.abort())
@@ -377,7 +377,7 @@ def _verifiers_are(page: Page, count: int) -> None:
     until(page, lambda: sum(worker.url.endswith("/js/audit/verifier.js") for worker in page.workers) == count)
 
 
-def test_a_file_that_is_no_checkpoint_is_said(log: Market, tmp_path: Path) -> None:
+def test_a_file_that_is_no_checkpoint_is_reported(log: Market, tmp_path: Path) -> None:
     page = log.site.visit(AUDITOR)
     page.goto(f"{log.site.url}/audit")
     ready(page)

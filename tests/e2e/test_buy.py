@@ -125,21 +125,21 @@ def test_one_tile_and_one_file_are_not_plural(market: Market) -> None:
     page.uncheck("[name=kind][value=recording]")
     page.uncheck("[name=kind][value=sidewalk]")
     expect(page.locator("#price .facts")).to_contain_text(re.compile(r"1\s*tile(?!s)"))
-    said = [page.inner_text("body")]
+    printed = [page.inner_text("body")]
     page.click("#review")
     page.wait_for_url("**/quotes/*")
     ready(page)
-    said.append(page.inner_text("body"))
+    printed.append(page.inner_text("body"))
     pay(page)
     expect(page.locator("#read")).to_have_text("0 of 1 file")
-    said.append(page.inner_text("body"))
+    printed.append(page.inner_text("body"))
     for path in ("/orders", "/datasets/hanbit/lanes"):
         market.site.open(page, path)
-        said.append(page.inner_text("body"))
+        printed.append(page.inner_text("body"))
     seller = market.site.visit("maps@hanbit.example")
     market.site.open(seller, "/sell")
-    said.append(seller.inner_text("body"))
-    assert [PLURAL.findall(text) for text in said] == [[]] * len(said)
+    printed.append(seller.inner_text("body"))
+    assert [PLURAL.findall(text) for text in printed] == [[]] * len(printed)
 
 
 def test_an_expired_quote_shows_old_and_new_side_by_side(market: Market) -> None:
@@ -223,7 +223,7 @@ def test_an_answer_lost_after_the_payment_finds_the_order(market: Market) -> Non
     assert [one.id for one in orders.of(market.site.ex, market.buyer).orders] == lost
 
 
-def test_a_server_that_stays_away_while_paying_is_said_and_paying_again_is_safe(market: Market) -> None:
+def test_a_server_that_stays_away_while_paying_is_reported_and_paying_again_is_safe(market: Market) -> None:
     page = review(market)
     page.route("**/api/v1/orders", lambda route: route.abort())
     page.click("#pay")
@@ -535,7 +535,7 @@ def test_original_footage_is_bound_to_a_secret_of_the_page(market: Market) -> No
     assert stolen.status == 403
 
 
-def test_too_small_a_balance_is_said_and_nothing_is_sold(market: Market) -> None:
+def test_too_small_a_balance_is_reported_and_nothing_is_sold(market: Market) -> None:
     poor = market.site.person("buyer@nuri.example", "nuri")
     page = market.site.visit("buyer@nuri.example")
     page.goto("about:blank")

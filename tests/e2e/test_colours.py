@@ -79,16 +79,16 @@ def test_colours_tell_fresh_from_old_and_good_from_bad(site: Site, streets: Acto
     west, east = at(1.5, 2.5), at(6.5, 2.5)
     assert np.abs(colour_at(page, *west) - colour_at(page, *east)).max() < 8, "both are available"
 
-    def told() -> bool:
+    def report() -> bool:
         """The west is lighter, and yellow: the best class."""
         light, dark = colour_at(page, *west), colour_at(page, *east)
         return bool(light.mean() > dark.mean() + 30 and light[0] > light[2] + 60)
 
     for way in ("Fresh", "Quality"):
         page.get_by_label("Available").check()
-        until(page, lambda: not told())
+        until(page, lambda: not report())
         page.get_by_label(way).check()
-        until(page, told)
+        until(page, report)
 
 
 def test_legend_and_address_follow_the_colours(site: Site, streets: Actor) -> None:

@@ -34,14 +34,14 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAPEX_")} | {"PYTHONUNBUFFERED": "1"}
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environ) as demo:
         assert demo.stdout
-        said = ""
+        answer = ""
         for line in demo.stdout:
-            said += line
+            answer += line
             if found := re.search(r"mapex is open:\s+(\S+)", line):
                 yield found[1]
                 break
         else:
-            pytest.fail(f"the demonstration did not start: {said}{(folder / 'log').read_text()}")
+            pytest.fail(f"the demonstration did not start: {answer}{(folder / 'log').read_text()}")
         demo.terminate()
         demo.stdout.read()
 

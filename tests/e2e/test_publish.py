@@ -164,7 +164,7 @@ def test_sales_visible(market: Market) -> None:
         assert "dongil" not in text and "buyer@" not in text and first.id not in text
 
 
-def test_a_recall_is_told_to_its_holders(market: Market) -> None:
+def test_a_recall_is_announced_to_its_holders(market: Market) -> None:
     site = market.site
     order = buy(market, market.cells[:3], "one")
     page = terms(site, "lanes", 1)

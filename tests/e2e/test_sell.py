@@ -334,7 +334,7 @@ def a_cloud(folder: Path) -> Path:
     return cloud
 
 
-def test_what_does_not_say_where_it_lies_is_placed_on_the_map(working: Site, tmp_path: Path) -> None:
+def test_what_does_not_state_where_it_is_is_placed_on_the_map(working: Site, tmp_path: Path) -> None:
     page = seller(working)
     begin(page, a_cloud(tmp_path), "Cloud")
     drafted(page, "cloud", state="unplaced")

@@ -155,7 +155,7 @@ def test_a_page_whose_session_ended_says_so_and_shows_no_price_of_a_visitor(mark
     expect(page.locator("[name=kind][value=sidewalk]")).not_to_be_checked()
 
 
-def test_a_visitor_who_asked_too_much_is_told_and_led_on(market: Market) -> None:
+def test_a_visitor_who_asked_too_much_is_informed_and_led_on(market: Market) -> None:
     page, _ = visitor_at_market(market)
 
     def refuse(route: Route) -> None:

@@ -46,7 +46,7 @@ rows = st.lists(
 
 @given(rows, st.integers(1, 4))
 @settings(max_examples=30, deadline=None)
-def test_every_frame_lies_in_exactly_one_tile_that_of_its_position(frames: list[tuple[int, float, float, bytes]], batches: int) -> None:
+def test_every_frame_is_in_exactly_one_tile_that_of_its_position(frames: list[tuple[int, float, float, bytes]], batches: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
         splitter = FrameSplitter(out, layer="recording", part=3)

@@ -21,7 +21,7 @@ def test_quadkey_morton_and_xy_round_trip(z, data):
 
 
 @given(lons, lats, zooms)
-def test_a_point_lies_in_the_half_open_bounds_of_its_cell(lon, lat, z):
+def test_a_point_is_in_the_half_open_bounds_of_its_cell(lon, lat, z):
     w, s, e, n = grid.bounds(int(grid.cells_at(lon, lat, z)[0]), z)
     assert w <= lon < e
     assert s < lat <= n

@@ -16,7 +16,7 @@ places = st.tuples(step, step)
 
 
 def lon_lat(place):
-    """A place in cells from the middle; whole numbers lie exactly on the grid."""
+    """A place in cells from the middle; whole numbers are exactly on the grid."""
     return float(grid.lon_of(X + place[0])), float(grid.lat_of(Y + place[1]))
 
 

@@ -112,7 +112,7 @@ def until(page: Page, is_so: Callable[[], bool]) -> None:
 
 
 def ready(page: Page) -> None:
-    """Wait until the page's script said that it is ready."""
+    """Wait until the page's script reported that it is ready."""
     page.wait_for_selector("html[data-ready]", state="attached")
 
 
@@ -141,7 +141,7 @@ class Market:
 
 
 def point(page: Page, lon: float, lat: float) -> tuple[float, float]:
-    """Where a place lies in the window, from the view in the address."""
+    """Where a place is in the window, from the view in the address."""
     view = re.search(r"m=([\d.]+)/([-\d.]+)/([-\d.]+)", page.url)
     assert view, page.url
     zoom, centre_lat, centre_lon = float(view[1]), float(view[2]), float(view[3])

@@ -72,7 +72,7 @@ def sorted_records(paths: Sequence[Path]) -> NDArray[Any]:
 
 
 def tile_paths(out: Path, tiles: Sequence[EncodedTile]) -> list[Path]:
-    """Where tiles lie."""
+    """Where tiles are."""
     return [out / tile.path for tile in tiles]
 
 

@@ -149,7 +149,7 @@ def a_claimed_job(ex: Exchange, by: Actor, dataset: str = "seoul", *, worker: st
 def a_drafted_version(
     ex: Exchange, by: Actor, dataset: str = "seoul", tiles: Sequence[EncodedTile] = (), **given: object
 ) -> versions.Version:
-    """A version in state `draft`, with one tile in Seoul unless told otherwise."""
+    """A version in state `draft`, with one tile in Seoul unless asked otherwise."""
     job = a_claimed_job(ex, by, dataset, **given)
     return drafts.store_draft(ex, job, a_draft(tiles or [a_tile(int(grid.cells_at([127.0], [37.5])[0]))]))
 

@@ -14,7 +14,7 @@ X, Y = grid.xy(int(grid.cells_at(*SEOUL)[0]))
 
 
 def place(dx, dy):
-    """Degrees of a place `dx` columns east and `dy` rows south of the corner of a cell in Seoul; whole numbers lie on the grid."""
+    """Degrees of a place `dx` columns east and `dy` rows south of the corner of a cell in Seoul; whole numbers are on the grid."""
     return float(grid.lon_of(X + dx)), float(grid.lat_of(Y + dy))
 
 

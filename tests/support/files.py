@@ -1,4 +1,4 @@
-"""Files that lie, are cut, empty, without a place, or meant to harm: each as an uploader would send it."""
+"""Files that claim wrongly, are cut, empty, without a place, or meant to harm: each as an uploader would send it."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class Market:
 
 
 def a_market(ex: Exchange, *, layers: Sequence[Spec] | None = None, credit: int = 10_000_000, side: int = 4) -> Market:
-    """Hanbit sells `streets` (16 cells of lanes in Seoul unless told otherwise), Dongil has `credit` KRW."""
+    """Hanbit sells `streets` (16 cells of lanes in Seoul unless asked otherwise), Dongil has `credit` KRW."""
     seller, buyer = a_person(ex, "hanbit"), a_person(ex, "dongil")
     cells = block(side)
     a_draft(ex, seller, "streets", layers if layers is not None else [a_layer(cells)])

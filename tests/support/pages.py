@@ -35,7 +35,7 @@ AT_REST = """() => {
   window.rested = rests ? (window.rested ?? 0) + 1 : 0;
   return window.rested > 2;
 }"""
-"""The page's script said that it is ready, its map is drawn, and for three looks in a row no answer was awaited."""
+"""The page's script reported that it is ready, its map is drawn, and for three looks in a row no answer was awaited."""
 
 MACHINES = ("/api/", "/static/", "/store/", "/map/")
 """What programs read, not people."""

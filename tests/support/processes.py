@@ -35,9 +35,9 @@ def node(script: str, *arguments: str) -> str:
     if found is None:
         absent("there is no node")
     command = [str(found), "--no-warnings", "--experimental-default-type=module", "--input-type=module", "--eval", script, *arguments]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert told.returncode == 0, told.stderr
-    return told.stdout
+    report = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert report.returncode == 0, report.stderr
+    return report.stdout
 
 
 @dataclass(frozen=True, slots=True)

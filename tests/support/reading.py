@@ -20,7 +20,7 @@ from tiles.batch import Batch, Content
 
 
 @dataclass(frozen=True)
-class Heard:
+class Received:
     """What a reader gave: its survey, its batches (as read, and placed), its findings (the survey's first)."""
 
     survey: Survey
@@ -67,7 +67,7 @@ def placed_on_grid(batch: Batch, placed: Placed, file: str) -> tuple[Batch, list
     return there, found
 
 
-def heard(path: Path, given: Placement | None = None, *, choose: Callable[[Source], Reader] = reader_for) -> Heard:
+def received(path: Path, given: Placement | None = None, *, choose: Callable[[Source], Reader] = reader_for) -> Received:
     """Read a file or a folder whole, as the cage does."""
     source = Source.of(path)
     reader = choose(source)
@@ -83,4 +83,4 @@ def heard(path: Path, given: Placement | None = None, *, choose: Callable[[Sourc
         settled, more = placed_on_grid(entry, survey.placed, source.name)
         placed.append(settled)
         findings += more
-    return Heard(survey, raw, placed, findings)
+    return Received(survey, raw, placed, findings)

@@ -1,4 +1,4 @@
-"""An exchange served from inside the test: its clock moves as the test says, its log is heard, and a test may act at each request."""
+"""An exchange served from inside the test: its clock moves as the test says, its log is read, and a test may act at each request."""
 
 from __future__ import annotations
 

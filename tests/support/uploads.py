@@ -1,4 +1,4 @@
-"""Builders for tests of the pipeline: uploads that really lie in the store, versions that wait to be ingested, small valid maps."""
+"""Builders for tests of the pipeline: uploads that really are in the store, versions that wait to be ingested, small valid maps."""
 
 from __future__ import annotations
 
@@ -93,5 +93,5 @@ def objects(ex: Exchange) -> list[str]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Files that lie in the work folder of an exchange."""
+    """Files that are in the work folder of an exchange."""
     return [p.name for p in (folder / "work").rglob("*") if p.is_file()]

@@ -81,13 +81,13 @@ def complaints(ex: Running) -> list[str]:
 
 @pytest.fixture
 def unharmed(ex: Running, seller: str, buyer: str) -> Iterator[None]:
-    """What is on sale, and what lies in the store, is the same before and after; and the logs stay quiet."""
-    before, kept, heard = on_sale(ex, buyer), objects(ex), complaints(ex)
+    """What is on sale, and what is in the store, is the same before and after; and the logs stay quiet."""
+    before, kept, received = on_sale(ex, buyer), objects(ex), complaints(ex)
     assert kept
     yield
     assert on_sale(ex, buyer) == before
     assert objects(ex) == kept
-    assert complaints(ex) == heard
+    assert complaints(ex) == received
     until = time.monotonic() + 60
     while found := list((ex.folder / "work").glob("*")):  # a version is final a moment before its folder goes away
         assert time.monotonic() < until, found
@@ -95,12 +95,12 @@ def unharmed(ex: Running, seller: str, buyer: str) -> Iterator[None]:
 
 
 def refused(ex: Running, token: str, *words: str | Path) -> Failed:
-    with pytest.raises(Failed) as told:
+    with pytest.raises(Failed) as report:
         ex.cli(*words, token=token)
-    text = told.value.stderr
-    assert "Traceback" not in text and text.strip() == told.value.error["message"]
-    assert re.fullmatch(r"[a-z_]+\.[a-z_]+", told.value.error["code"])
-    return told.value
+    text = report.value.stderr
+    assert "Traceback" not in text and text.strip() == report.value.error["message"]
+    assert re.fullmatch(r"[a-z_]+\.[a-z_]+", report.value.error["code"])
+    return report.value
 
 
 @pytest.mark.parametrize("case", files.CASES)
@@ -111,17 +111,17 @@ def test_a_bad_file_is_refused_with_a_sentence_and_nothing_of_it_is_kept(
     body = make(tmp_path)
     path = tmp_path / name
     path.write_bytes(body.encode() if isinstance(body, str) else body)
-    told = refused(ex, seller, "push", path, "--dataset", "seoul", "--class", "open", "--wait")
-    assert (told.status, told.error["code"]) in ((2, "version.rejected"), (5, "version.unplaced"))
-    version = told.error["details"]
-    assert (version["dataset"], version["state"]) == ("seoul", told.error["code"].partition(".")[2])
+    report = refused(ex, seller, "push", path, "--dataset", "seoul", "--class", "open", "--wait")
+    assert (report.status, report.error["code"]) in ((2, "version.rejected"), (5, "version.unplaced"))
+    version = report.error["details"]
+    assert (version["dataset"], version["state"]) == ("seoul", report.error["code"].partition(".")[2])
     found = {finding["code"]: finding for finding in version["findings"]}
     assert code in found, version["findings"]
     assert found[code]["file"] == name
     assert not words or any(word in found[code]["message"] for word in words), found[code]
     assert found[code]["fix"] or "." in found[code]["message"].rstrip(".")
-    assert name in told.error["message"]
-    assert "root:" not in json.dumps(told.error)
+    assert name in report.error["message"]
+    assert "root:" not in json.dumps(report.error)
     for layer in version["layers"]:
         counts = layer["counts"]
         assert counts["read"] == counts["placed"] + counts["unplaced"] + counts["rejected"]
@@ -134,28 +134,28 @@ def test_a_bad_file_is_refused_with_a_sentence_and_nothing_of_it_is_kept(
 def test_one_bad_file_among_good_ones_is_named(ex: Running, seller: str, unharmed: None, tmp_path: Path) -> None:
     (tmp_path / "good.geojson").write_bytes(a_map(4, west=128.0))
     (tmp_path / "bad.osm").write_bytes(b"%PDF-1.7")
-    told = refused(ex, seller, "push", tmp_path / "good.geojson", tmp_path / "bad.osm", "--dataset", "seoul", "--wait")
-    assert "bad.osm" in told.error["message"]
-    assert {f["file"] for f in told.error["details"]["findings"] if f["severity"] == "error"} == {"bad.osm"}
+    report = refused(ex, seller, "push", tmp_path / "good.geojson", tmp_path / "bad.osm", "--dataset", "seoul", "--wait")
+    assert "bad.osm" in report.error["message"]
+    assert {f["file"] for f in report.error["details"]["findings"] if f["severity"] == "error"} == {"bad.osm"}
 
 
 def test_a_file_without_a_place_waits_for_an_answer_and_says_which(ex: Running, seller: str, unharmed: None, tmp_path: Path) -> None:
     """Nothing is placed at 0,0; the sentence says what to give, and given it the same command succeeds (in a dataset of its own)."""
     body = files.las(tmp_path, "no.las", lambda b: None, n=50, crs=None)
     (tmp_path / "no_crs.las").write_bytes(body)
-    told = refused(ex, seller, "push", tmp_path / "no_crs.las", "--dataset", "clouds", "--wait")
-    assert (told.status, told.error["code"]) == (5, "version.unplaced")
-    assert "no_crs.las" in told.error["message"] and "--crs" in told.error["message"]
-    counts = told.error["details"]["layers"][0]["counts"]
+    report = refused(ex, seller, "push", tmp_path / "no_crs.las", "--dataset", "clouds", "--wait")
+    assert (report.status, report.error["code"]) == (5, "version.unplaced")
+    assert "no_crs.las" in report.error["message"] and "--crs" in report.error["message"]
+    counts = report.error["details"]["layers"][0]["counts"]
     assert (counts["read"], counts["unplaced"]) == (50, 50)
 
 
 def test_given_its_crs_the_same_file_is_placed(ex: Running, seller: str, tmp_path: Path) -> None:
     (tmp_path / "no_crs.las").write_bytes(files.las(tmp_path, "no.las", lambda b: None, n=50, crs=None))
     push = ("push", tmp_path / "no_crs.las", "--dataset", "placed", "--class", "open", "--wait")
-    told = ex.cli(*push, "--crs", "EPSG:32632", token=seller)
-    assert told["state"] == "draft"
-    assert (told["layers"][0]["crs_source"], told["layers"][0]["counts"]["placed"]) == ("given", 50)
+    report = ex.cli(*push, "--crs", "EPSG:32632", token=seller)
+    assert report["state"] == "draft"
+    assert (report["layers"][0]["crs_source"], report["layers"][0]["counts"]["placed"]) == ("given", 50)
 
 
 @pytest.mark.parametrize("given", [("--crs", "EPSG:999999"), ("--crs", "wherever"), ("--origin", "127"), ("--origin", "200,95")])
@@ -163,9 +163,9 @@ def test_a_place_that_is_none_is_refused_naming_it(
     ex: Running, seller: str, unharmed: None, tmp_path: Path, given: tuple[str, str]
 ) -> None:
     (tmp_path / "no_crs.las").write_bytes(files.las(tmp_path, "no.las", lambda b: None, n=50, crs=None))
-    told = refused(ex, seller, "push", tmp_path / "no_crs.las", "--dataset", "nowhere", "--wait", *given)
-    assert told.status in (2, 5)
-    assert given[1].partition(",")[0] in told.error["message"]
+    report = refused(ex, seller, "push", tmp_path / "no_crs.las", "--dataset", "nowhere", "--wait", *given)
+    assert report.status in (2, 5)
+    assert given[1].partition(",")[0] in report.error["message"]
 
 
 @pytest.mark.parametrize(
@@ -181,26 +181,26 @@ def test_what_is_no_file_is_refused_before_anything_is_sent(
     ex: Running, seller: str, unharmed: None, tmp_path: Path, make: Any, code: str, says: str
 ) -> None:
     make(tmp_path)
-    told = refused(ex, seller, "push", tmp_path / "empty.osm", "--dataset", "seoul", "--wait")
-    assert (told.status, told.error["code"]) == (2, code)
-    assert "empty.osm" in told.error["message"] and says in told.error["message"]
+    report = refused(ex, seller, "push", tmp_path / "empty.osm", "--dataset", "seoul", "--wait")
+    assert (report.status, report.error["code"]) == (2, code)
+    assert "empty.osm" in report.error["message"] and says in report.error["message"]
 
 
 @pytest.mark.parametrize("command", ["inspect", "tile"])
 @pytest.mark.parametrize("case", ["VRT called map.gpkg", "cut LAZ", "zip bomb", "collection without features", "NaN coordinates"])
 def test_inspect_and_tile_name_it_too(ex: Running, tmp_path: Path, case: str, command: str) -> None:
-    """Without an exchange the same words are said; what cannot be read is a failure, what was read with faults is listed."""
+    """Without an exchange the same words are used; what cannot be read is a failure, what was read with faults is listed."""
     name, make, code, _ = files.CASES[case]
     body = make(tmp_path)
     (tmp_path / name).write_bytes(body.encode() if isinstance(body, str) else body)
     words = [*MAPEX, command, str(tmp_path / name), "--json", *(["--out", str(tmp_path / "out")] if command == "tile" else [])]
     done = subprocess.run(words, env=dict(ex.environ), capture_output=True, text=True, timeout=240, check=False)
     assert "Traceback" not in done.stderr
-    told = json.loads(done.stdout)
-    said = [told["error"]["code"]] if "error" in told else []
-    said += [f["code"] for f in (told.get("error", {}).get("details", told)).get("findings", [])]
-    assert code in said, told
-    assert done.returncode == 2 if "error" in told else 8
+    report = json.loads(done.stdout)
+    printed = [report["error"]["code"]] if "error" in report else []
+    printed += [f["code"] for f in (report.get("error", {}).get("details", report)).get("findings", [])]
+    assert code in printed, report
+    assert done.returncode == 2 if "error" in report else 8
     if command == "tile":
         assert done.returncode != 0
         assert not list((tmp_path / "out").rglob("*.parquet")) + list((tmp_path / "out").rglob("*.laz"))

@@ -44,14 +44,14 @@ def rows(there: Served) -> Mapping[str, int]:
 
 
 def refused(there: Served, token: str, *words: str | Path) -> Failed:
-    """How a command was refused; nothing changed, and it was told without a traceback."""
+    """How a command was refused; nothing changed, and it was reported without a traceback."""
     before = rows(there)
-    with pytest.raises(Failed) as told:
+    with pytest.raises(Failed) as report:
         there.running.cli(*words, token=token)
     assert rows(there) == before
-    assert "Traceback" not in told.value.stderr
-    assert told.value.stderr.strip() == told.value.error["message"]
-    return told.value
+    assert "Traceback" not in report.value.stderr
+    assert report.value.stderr.strip() == report.value.error["message"]
+    return report.value
 
 
 def area(tmp_path: Path, geometry: Any = HERE) -> Path:
@@ -99,38 +99,38 @@ def test_a_region_that_cannot_be_is_refused_and_the_place_named(
 ) -> None:
     _, buyer = shop(there, credit=0, side=1)
     words = [command, "--region", area(tmp_path, geometry), *(["--purpose", "research"] if command == "quote" else [])]
-    told = refused(there, buyer, *words)
-    assert told.status == 2
-    assert told.error["code"] == code if code else told.error["code"].startswith("region.")
-    assert all(word in told.error["message"] for word in says), told.error["message"]
+    report = refused(there, buyer, *words)
+    assert report.status == 2
+    assert report.error["code"] == code if code else report.error["code"].startswith("region.")
+    assert all(word in report.error["message"] for word in says), report.error["message"]
 
 
 def test_an_expired_quote_is_refused_and_says_until_when_it_was_held(there: Served, tmp_path: Path) -> None:
     _, buyer = shop(there)
     quote = quoted(there, buyer, tmp_path)
     there.clock.forward(seconds=15 * 60)
-    told = refused(there, buyer, "buy", quote["id"], "--key", "k1")
-    assert (told.status, told.error["code"]) == (5, "quote.expired")
-    assert quote["expires_at"][:19] in told.error["message"] and "ask for a new one" in told.error["message"]
+    report = refused(there, buyer, "buy", quote["id"], "--key", "k1")
+    assert (report.status, report.error["code"]) == (5, "quote.expired")
+    assert quote["expires_at"][:19] in report.error["message"] and "ask for a new one" in report.error["message"]
 
 
 def test_a_changed_price_is_refused_with_the_old_and_the_new_one(there: Served, tmp_path: Path) -> None:
     market, buyer = shop(there)
     quote = quoted(there, buyer, tmp_path)
     offers.publish(there.ex, market.seller, "streets", rate_card={**RATES, "lane_km": 9900}, licence="research")
-    told = refused(there, buyer, "buy", quote["id"], "--key", "k1")
-    assert (told.status, told.error["code"]) == (5, "quote.price_changed")
+    report = refused(there, buyer, "buy", quote["id"], "--key", "k1")
+    assert (report.status, report.error["code"]) == (5, "quote.price_changed")
     now = quoted(there, buyer, tmp_path)["total"]
-    assert str(quote["total"]) in told.error["message"] and str(now) in told.error["message"]
-    assert now > quote["total"] and told.error["details"]["estimate"]["total"] == now
+    assert str(quote["total"]) in report.error["message"] and str(now) in report.error["message"]
+    assert now > quote["total"] and report.error["details"]["estimate"]["total"] == now
 
 
 def test_a_withdrawn_offer_is_refused(there: Served, tmp_path: Path) -> None:
     market, buyer = shop(there)
     quote = quoted(there, buyer, tmp_path)
     offers.withdraw(there.ex, market.seller, "streets")
-    told = refused(there, buyer, "buy", quote["id"], "--key", "k1")
-    assert (told.status, told.error["code"]) == (5, "offer.withdrawn")
+    report = refused(there, buyer, "buy", quote["id"], "--key", "k1")
+    assert (report.status, report.error["code"]) == (5, "offer.withdrawn")
 
 
 def test_a_double_click_buys_once(there: Served, tmp_path: Path) -> None:
@@ -150,18 +150,18 @@ def test_the_same_key_with_another_body_is_refused(there: Served, tmp_path: Path
     market, buyer = shop(there)
     first, second = quoted(there, buyer, tmp_path), quoted(there, buyer, tmp_path)
     bought = there.running.cli("buy", first["id"], "--key", "k1", token=buyer)
-    told = refused(there, buyer, "buy", second["id"], "--key", "k1")
-    assert (told.status, told.error["code"]) == (5, "order.key_reused")
-    assert "k1" in told.error["message"] and told.error["details"]["order"] == bought["id"]
+    report = refused(there, buyer, "buy", second["id"], "--key", "k1")
+    assert (report.status, report.error["code"]) == (5, "order.key_reused")
+    assert "k1" in report.error["message"] and report.error["details"]["order"] == bought["id"]
     assert market.balance() == 10_000_000 - bought["total"]
 
 
 def test_a_balance_that_does_not_cover_is_refused_and_names_both_amounts(there: Served, tmp_path: Path) -> None:
     market, buyer = shop(there, credit=1000)
     quote = quoted(there, buyer, tmp_path)
-    told = refused(there, buyer, "buy", quote["id"], "--key", "k1")
-    assert (told.status, told.error["code"]) == (6, "wallet.insufficient")
-    digits = told.error["message"].replace(",", "")
+    report = refused(there, buyer, "buy", quote["id"], "--key", "k1")
+    assert (report.status, report.error["code"]) == (6, "wallet.insufficient")
+    digits = report.error["message"].replace(",", "")
     assert "1000" in digits and str(quote["total"]) in digits
     ledger.credit(there.ex, None, "dongil", quote["total"], key="more")
     assert there.running.cli("buy", quote["id"], "--key", "k1", token=buyer)["total"] == quote["total"]
@@ -181,13 +181,13 @@ def test_a_permit_that_expired_stops_the_quote_the_order_and_the_download(there:
     order = there.running.cli("buy", quote["id"], "--key", "k1", token=buyer)
     to = tmp_path / "got"
     there.clock.forward(seconds=3600)
-    told = refused(there, buyer, "get", order["id"], "--to", to)
-    assert (told.status, told.error["code"]) == (4, "permit.expired")
-    assert "P-1" in told.error["message"]
+    report = refused(there, buyer, "get", order["id"], "--to", to)
+    assert (report.status, report.error["code"]) == (4, "permit.expired")
+    assert "P-1" in report.error["message"]
     assert [p for p in to.rglob("*") if p.is_file()] == []
-    told = refused(there, buyer, "quote", "--region", area(tmp_path), "--purpose", "research")
-    assert told.error["code"].startswith(("permit.", "quote.")), told.error
-    assert "P-1" in told.error["message"] or "permit" in told.error["message"]
+    report = refused(there, buyer, "quote", "--region", area(tmp_path), "--purpose", "research")
+    assert report.error["code"].startswith(("permit.", "quote.")), report.error
+    assert "P-1" in report.error["message"] or "permit" in report.error["message"]
 
 
 def test_a_permit_that_expires_between_quote_and_order_stops_the_order(there: Served, tmp_path: Path) -> None:
@@ -195,8 +195,8 @@ def test_a_permit_that_expires_between_quote_and_order_stops_the_order(there: Se
     there.clock.forward(seconds=3600 - 60)
     quote = quoted(there, buyer, tmp_path)
     there.clock.forward(seconds=61)
-    told = refused(there, buyer, "buy", quote["id"], "--key", "k1")
-    assert (told.status, told.error["code"]) == (4, "permit.expired")
+    report = refused(there, buyer, "buy", quote["id"], "--key", "k1")
+    assert (report.status, report.error["code"]) == (4, "permit.expired")
     assert market.balance() == 10_000_000
 
 
@@ -212,8 +212,8 @@ def test_grants_that_end_on_a_slow_line_are_asked_for_again(there: Served, tmp_p
             there.clock.forward(seconds=121 if len(asked) in (4, 20) else 0)
 
     there.on_request.append(slow)
-    told = there.running.cli("get", order.id, "--to", tmp_path / "got", "--streams", "1", token=buyer)
-    assert told["files"] == told["fetched"] == len(market.cells)
+    report = there.running.cli("get", order.id, "--to", tmp_path / "got", "--streams", "1", token=buyer)
+    assert report["files"] == report["fetched"] == len(market.cells)
     assert rows(there)["access_grant"] > len(market.cells)
 
 
@@ -225,8 +225,8 @@ def test_foreign_ids_are_answered_like_absent_ones(there: Served, tmp_path: Path
     tile = there.call("GET", f"/orders/{order['id']}/tiles", token=buyer).json["tiles"][0]["id"]
     stranger = there.token(market.seller)
     for command in (("get", order["id"], "--to", tmp_path / "got"), ("buy", quote["id"], "--key", "k2")):
-        told = refused(there, stranger, *command)
-        assert (told.status, told.error["code"].partition(".")[2]) == (3, "unknown")
+        report = refused(there, stranger, *command)
+        assert (report.status, report.error["code"].partition(".")[2]) == (3, "unknown")
     assert not (tmp_path / "got").exists()
     asked = [
         ("GET", "/quotes/{}", quote["id"], None, stranger),
@@ -241,8 +241,8 @@ def test_foreign_ids_are_answered_like_absent_ones(there: Served, tmp_path: Path
     ]
     before = rows(there)
     for method, path, foreign, body, token in asked:
-        told = [ask(there, method, path, name, body, token) for name in (foreign, "x" * len(foreign))]
-        assert told[0] == told[1] and told[0][0] == 404, (path, told)
+        report = [ask(there, method, path, name, body, token) for name in (foreign, "x" * len(foreign))]
+        assert report[0] == report[1] and report[0][0] == 404, (path, report)
     assert rows(there) == before
 
 

@@ -76,7 +76,7 @@ class Exchange:
         return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
 
-def said_twice(ex: Exchange, point: str, *words: str | Path, token: str) -> Any:
+def reported_twice(ex: Exchange, point: str, *words: str | Path, token: str) -> Any:
     """A command whose web process is killed at `point`, and the same command again at a new one."""
     with ex.serving(killed_at=point), pytest.raises(Failed) as lost:
         ex.running.cli(*words, token=token)
@@ -87,7 +87,7 @@ def said_twice(ex: Exchange, point: str, *words: str | Path, token: str) -> Any:
 
 
 def test_web_process_killed_at_every_named_point_does_each_thing_once(tmp_path: Path) -> None:
-    """One story through all points: upload, publish, order, grant; each is cut off, said again, and happened once."""
+    """One story through all points: upload, publish, order, grant; each is cut off, repeated, and happened once."""
     ex = Exchange(tmp_path / "ex")
     seller, buyer = ex.people()
     (tmp_path / "map.geojson").write_bytes(a_map(24))
@@ -96,7 +96,7 @@ def test_web_process_killed_at_every_named_point_does_each_thing_once(tmp_path: 
 
     def cut(point: str, *words: str | Path, token: str) -> Any:
         done.append(point)
-        return said_twice(ex, point, *words, token=token)
+        return reported_twice(ex, point, *words, token=token)
 
     (tmp_path / "other.geojson").write_bytes(a_map(8, west=127.1))
     cut("upload.before_join", *push, token=seller)
@@ -140,8 +140,8 @@ def away(tmp_path: Path, minio: Minio) -> Iterator[tuple[Exchange, Any]]:
         yield Exchange(tmp_path / "ex", **settings), store
 
 
-def test_store_that_is_away_is_said_and_nothing_is_lost(away: tuple[Exchange, Minio], tmp_path: Path) -> None:
-    """`push` is refused with a sentence and goes on later; a job waits; search, quote and buy go on; `get` is told to come again."""
+def test_store_that_is_away_is_reported_and_nothing_is_lost(away: tuple[Exchange, Minio], tmp_path: Path) -> None:
+    """`push` is refused with a sentence and goes on later; a job waits; search, quote and buy go on; `get` is asked to come again."""
     ex, store = away
     seller, buyer = ex.people()
     (tmp_path / "map.geojson").write_bytes(a_map(24))
@@ -149,9 +149,9 @@ def test_store_that_is_away_is_said_and_nothing_is_lost(away: tuple[Exchange, Mi
     with ex.serving():
         ex.running.cli("push", tmp_path / "map.geojson", "--dataset", "seoul", "--class", "open", token=seller)
         os.kill(store.pid, signal.SIGKILL)
-        told = refused(ex, "push", tmp_path / "late.geojson", "--dataset", "late", "--class", "open", token=seller)
-        assert (told.status, told.error["code"]) == (7, "store.unavailable")
-        assert "try again" in told.error["message"]
+        report = refused(ex, "push", tmp_path / "late.geojson", "--dataset", "late", "--class", "open", token=seller)
+        assert (report.status, report.error["code"]) == (7, "store.unavailable")
+        assert "try again" in report.error["message"]
         log = ex.work()
         assert "Traceback" not in log
         assert "store.unavailable" in log or "does not answer" in log or "waits" in log
@@ -173,8 +173,8 @@ def test_store_that_is_away_is_said_and_nothing_is_lost(away: tuple[Exchange, Mi
                     "open",
                     "--wait",
                 )
-                told_again = ex.running.cli(*push, token=seller)
-                assert (told_again["version"], told_again["state"]) == (1, "draft")
+                report_again = ex.running.cli(*push, token=seller)
+                assert (report_again["version"], report_again["state"]) == (1, "draft")
     assert "Traceback" not in ex.log.read_text()
 
 
@@ -194,11 +194,11 @@ def back(store: Minio) -> Iterator[None]:
 
 
 def refused(ex: Exchange, *words: str | Path, token: str) -> Failed:
-    with pytest.raises(Failed) as told:
+    with pytest.raises(Failed) as report:
         ex.running.cli(*words, token=token)
-    assert "Traceback" not in told.value.stderr
-    assert told.value.stderr.strip() == told.value.error["message"]
-    return told.value
+    assert "Traceback" not in report.value.stderr
+    assert report.value.stderr.strip() == report.value.error["message"]
+    return report.value
 
 
 def test_disk_that_is_full_takes_no_upload_and_says_so(tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ def test_disk_that_is_full_takes_no_upload_and_says_so(tmp_path: Path) -> None:
         (tmp_path / "small.geojson").write_bytes(a_map(24))
         (tmp_path / "large.geojson").write_text(json.dumps({**json.loads(a_map(24)), "note": "x" * (2 << 20)}))
         with ex.serving():
-            told = refused(ex, "push", tmp_path / "large.geojson", "--dataset", "seoul", "--class", "open", token=seller)
-            assert (told.status, told.error["code"]) == (7, "store.full")
-            assert "nothing was changed" in told.error["message"]
+            report = refused(ex, "push", tmp_path / "large.geojson", "--dataset", "seoul", "--class", "open", token=seller)
+            assert (report.status, report.error["code"]) == (7, "store.full")
+            assert "nothing was changed" in report.error["message"]
             (disk / "ballast").write_bytes(bytes(3 << 20 >> 1))
             started = ex.running.cli("push", tmp_path / "small.geojson", "--dataset", "seoul", "--class", "open", token=seller)
         (disk / "more").write_bytes(bytes(left(disk)))
@@ -226,8 +226,10 @@ def test_disk_that_is_full_takes_no_upload_and_says_so(tmp_path: Path) -> None:
         time.sleep(5)
         ex.work()
         with ex.serving():
-            told_again = ex.running.cli("push", tmp_path / "small.geojson", "--dataset", "seoul", "--class", "open", "--wait", token=seller)
-        assert (told_again["version"], told_again["state"]) == (started["version"], "draft")
+            report_again = ex.running.cli(
+                "push", tmp_path / "small.geojson", "--dataset", "seoul", "--class", "open", "--wait", token=seller
+            )
+        assert (report_again["version"], report_again["state"]) == (started["version"], "draft")
         assert "Traceback" not in ex.log.read_text()
     finally:
         subprocess.run(["umount", str(disk)], check=False)

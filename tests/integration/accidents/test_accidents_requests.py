@@ -72,11 +72,11 @@ def test_every_body_refuses_a_field_that_it_does_not_know_and_names_it(client: F
     assert len(routes) >= 15
     for method, path in routes:
         answer = allowed(client, tokens, method, path, json={"surplus_field": 1})
-        told = answer.json
-        assert answer.status_code == 422, (method, path, told)
-        assert told["code"] == "request.unknown_field", (method, path, told)
-        assert "surplus_field" in told["message"], (method, path, told)
-        assert told["details"]["fields"] == ["surplus_field"]
+        report = answer.json
+        assert answer.status_code == 422, (method, path, report)
+        assert report["code"] == "request.unknown_field", (method, path, report)
+        assert "surplus_field" in report["message"], (method, path, report)
+        assert report["details"]["fields"] == ["surplus_field"]
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_every_body_refuses_a_field_that_it_does_not_know_and_names_it(client: F
 def test_no_body_of_the_wrong_form_is_a_fault_of_ours(client: FlaskClient, tokens: Mapping[str, str], body: bytes, code: str) -> None:
     for method, path in bodies(client):
         answer = allowed(client, tokens, method, path, data=body, content_type="application/json")
-        told = answer.json
+        report = answer.json
         if not body and answer.status_code in (201, 404):
             continue  # nothing is asked of this body: everything in it has a default; the address names nothing
-        assert answer.status_code in (400, 422), (method, path, told)
-        assert not code or told["code"] in (code, "request.invalid"), (method, path, told)
-        assert told["message"] and set(told) == {"code", "message", "details"}
+        assert answer.status_code in (400, 422), (method, path, report)
+        assert not code or report["code"] in (code, "request.invalid"), (method, path, report)
+        assert report["message"] and set(report) == {"code", "message", "details"}
 
 
 WRONG = (None, True, -1, 1e308, 10**30, "", "\u0000", "\udcff", "x" * 100_000, [], [None], {}, {"": {}})

@@ -205,8 +205,8 @@ def test_nothing_in_the_address_of_a_page_is_a_fault_of_ours(client: Client, wro
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "wtf-8"])
 def test_json_that_is_not_utf8_is_refused(client: Client, encoding: str) -> None:
-    told = json.dumps({"slug": "odd", "title": "\ud800" if encoding == "wtf-8" else "a\x00b"}, ensure_ascii=False)
-    body = told.encode("utf-8", "surrogatepass") if encoding == "wtf-8" else told.encode(encoding)
+    report = json.dumps({"slug": "odd", "title": "\ud800" if encoding == "wtf-8" else "a\x00b"}, ensure_ascii=False)
+    body = report.encode("utf-8", "surrogatepass") if encoding == "wtf-8" else report.encode(encoding)
     answer = client.ask("POST", "/api/v1/datasets", data=body, content_type="application/json")
     assert (answer.status_code, answer.json["code"]) == (422, "request.malformed")
 
@@ -217,8 +217,8 @@ def test_a_part_is_bytes_whatever_it_is_called(client: Client, kind: str) -> Non
     upload = client.ask("POST", "/api/v1/uploads", json={"name": "odd.osm", "size": len(body)}).json
     size = upload["part_size"]
     parts = [body[at : at + size] for at in range(0, len(body), size)]
-    told = [{"number": n, "size": len(part), "sha256": hashlib.sha256(part).hexdigest()} for n, part in enumerate(parts, 1)]
-    signed = client.ask("POST", f"/api/v1/uploads/{upload['id']}/parts", json={"parts": told}).json["parts"]
+    report = [{"number": n, "size": len(part), "sha256": hashlib.sha256(part).hexdigest()} for n, part in enumerate(parts, 1)]
+    signed = client.ask("POST", f"/api/v1/uploads/{upload['id']}/parts", json={"parts": report}).json["parts"]
     for request, part in zip(signed, parts, strict=True):
         path = request["url"].removeprefix(client.app.extensions["mapex"].settings.store_public_url)
         sent = client.ask(request["method"], path, headers={**request["headers"], "Content-Type": kind}, data=part)

@@ -66,8 +66,8 @@ def test_the_payload_is_the_same_bytes_for_ever(exchange: Exchange, by_a_person:
         row = conn.execute(select(schema.audit_event).order_by(schema.audit_event.c.seq.desc()).limit(1)).mappings().one()
     assert row["payload"] == payload
     assert row["at_ns"] == 1_760_000_000_123_456_789
-    said = json.loads(payload)
-    assert all(row[name] == said.get(name, "") for name in ("action", "person", "org", "owner", "dataset", "layer", "tile", "permit"))
+    answer = json.loads(payload)
+    assert all(row[name] == answer.get(name, "") for name in ("action", "person", "org", "owner", "dataset", "layer", "tile", "permit"))
 
 
 @pytest.mark.parametrize("key", ["tile", "person", "at", "v"])
@@ -86,11 +86,11 @@ def test_a_row_commits_to_its_canonical_payload_with_a_salt_of_its_own(exchange:
     assert len({row["salt"] for row in rows}) == 2
     for row in rows:
         assert row["commitment"] == audit_log.commitment(row["salt"], row["payload"])
-        said = json.loads(row["payload"])
-        assert row["payload"] == json.dumps(said, separators=(",", ":"), sort_keys=True)
-        assert said["bytes"] == 5
+        answer = json.loads(row["payload"])
+        assert row["payload"] == json.dumps(answer, separators=(",", ":"), sort_keys=True)
+        assert answer["bytes"] == 5
         for column in ("action", "person", "org", "owner", "dataset", "tile", "purpose", "permit"):
-            assert said[column] == row[column]
+            assert answer[column] == row[column]
 
 
 def test_auditor_sees_all_and_each_reading_is_logged(exchange: Exchange) -> None:

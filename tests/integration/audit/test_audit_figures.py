@@ -90,7 +90,7 @@ def test_numbers_timeline_and_heat_agree_with_the_rows(busy: Exchange, wanted: E
 
 
 def is_flagged(event: Event) -> bool:
-    """The rules said again, in Python, for what `busy` holds."""
+    """The rules again, in Python, for what `busy` holds."""
     night = event.person == "one@dongil.example" and event.at_ns < 1_794_870_000 * 10**9
     return event.action == "access.refused" or (event.action == "access.granted" and night)
 
@@ -111,8 +111,8 @@ def test_the_nights_are_looked_up_in_their_index(busy: Exchange) -> None:
         sqlite = db.is_sqlite(conn)
         if not sqlite:
             conn.exec_driver_sql("SET LOCAL enable_seqscan = off")  # a table of one page is read whole, whatever there is
-        said = query.compile(conn, compile_kwargs={"literal_binds": True})
-        plan = conn.exec_driver_sql(f"EXPLAIN {'QUERY PLAN' if sqlite else ''} {said}").all()
+        answer = query.compile(conn, compile_kwargs={"literal_binds": True})
+        plan = conn.exec_driver_sql(f"EXPLAIN {'QUERY PLAN' if sqlite else ''} {answer}").all()
     assert "ix_audit_event_night" in str(plan)
 
 

@@ -17,9 +17,9 @@ PROVE = """
 import { readFileSync } from "node:fs";
 const { prove } = await import(process.argv[1]);
 const { pages, before } = JSON.parse(readFileSync(process.argv[2]));
-const asked = [], told = [];
+const asked = [], steps = [];
 const read = async (path) => (asked.push(path), pages[asked.length - 1]);
-console.log(JSON.stringify({ ...(await prove(read, before, (progress) => told.push(progress))), asked, told }));
+console.log(JSON.stringify({ ...(await prove(read, before, (progress) => steps.push(progress))), asked, steps }));
 """
 BLOCK = 1024
 
@@ -72,9 +72,9 @@ def test_every_page_is_read_once_and_progress_goes_to_the_last_entry(tmp_path: P
     found = proved(tmp_path, entries(2000))
     walk = [f"/audit/entries?after={3 * at - 2}&head=5998" for at in (700, 1400)]
     assert found["asked"] == ["/audit/entries", *walk]
-    seqs = [progress["seq"] for progress in found["told"]]
+    seqs = [progress["seq"] for progress in found["steps"]]
     assert seqs == sorted(seqs)
-    assert found["told"][-1] == {"seq": 5998, "head": 5998}
+    assert found["steps"][-1] == {"seq": 5998, "head": 5998}
 
 
 def test_entries_that_are_not_what_was_committed_to_are_named(tmp_path: Path) -> None:

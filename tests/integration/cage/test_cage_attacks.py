@@ -270,7 +270,7 @@ def test_stop_ends_a_child_at_once(tmp_path: Path, strong: str) -> None:
     assert time.monotonic() - started < 300
 
 
-def test_weak_cage_is_said_loudly_and_the_strong_one_can_be_demanded(
+def test_weak_cage_is_reported_loudly_and_the_strong_one_can_be_demanded(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from mapex.errors import Unavailable

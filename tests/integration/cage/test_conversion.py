@@ -1,4 +1,4 @@
-"""One source in its two cages: honest readers give tiles, lying ones give nothing, whatever they answer."""
+"""One source in its two cages: honest readers give tiles, false ones give nothing, whatever they answer."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def test_same_source_gives_the_same_bytes_again(tmp_path: Path) -> None:
     assert first.records.read_text() == second.records.read_text()
 
 
-Lie = Callable[[SourceTask], Converted]
+Forgery = Callable[[SourceTask], Converted]
 
 
 @pytest.fixture
-def lying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Converted]:
+def forged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Converted]:
     """Convert with a reader that was taken over: `code` runs in its stead, in the real cage."""
     if launch._bwrap() is None:
         absent("bubblewrap does not work here")
@@ -67,14 +67,14 @@ def lying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Co
         reads.mkdir()
         body = textwrap.indent(textwrap.dedent(code), "    ")
         head = "import hashlib, os, sys\nfrom pathlib import Path\nfrom ingest.tasks import program as caged\n" + HONEST
-        (reads / "lie.py").write_text(
+        (reads / "forged.py").write_text(
             head + f"def run(request, emit):\n    out = Path(request['writes'])\n{body}\n"
             "caged.TASKS['convert'] = '__main__:run'\nsys.exit(caged.main())\n"
         )
 
         def run(do: str, request: dict[str, Any], **given: Any) -> Any:
             if do == "convert":
-                given |= {"reads": reads, "program": ("/in/lie.py",)}
+                given |= {"reads": reads, "program": ("/in/forged.py",)}
             return real(do, request, **given)
 
         monkeypatch.setattr(conversion.launch, "run", run)
@@ -129,8 +129,8 @@ def report(placed=3):
         pytest.param("raise RuntimeError('PanicException: index out of range')", "reader.failed", id="panic"),
     ],
 )
-def test_lying_reader_gives_no_tile(lying: Callable[[str], Converted], code: str, expected: str) -> None:
-    done = lying(code)
+def test_false_reader_gives_no_tile(forged: Callable[[str], Converted], code: str, expected: str) -> None:
+    done = forged(code)
     assert expected in [finding.code for finding in done.findings if finding.severity == "error"], done.findings
     assert "Traceback" not in str(done.findings)
     assert "root:" not in str(done.findings)
@@ -143,7 +143,7 @@ def test_conversion_stops_when_the_stop_file_appears(tmp_path: Path) -> None:
         convert(task)
 
 
-def test_full_work_disk_is_said_to_be_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_work_disk_is_reported_to_be_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = a_task(tmp_path / "t", a_map(40))
     monkeypatch.setattr(conversion, "_LEAST_FREE", 1 << 60)
     monkeypatch.setattr(conversion.launch, "run", partial(_full, conversion.launch.run))
@@ -173,15 +173,15 @@ def test_local_and_cluster_pools_do_the_same(tmp_path: Path) -> None:
     assert [task.records.read_text() for task in tasks] == written
 
 
-def test_inspect_tells_kind_place_counts_and_draws(tmp_path: Path) -> None:
+def test_inspect_shows_kind_place_counts_and_draws(tmp_path: Path) -> None:
     (tmp_path / "walks.geojson").write_bytes(a_map(40))
-    told = inspect(tmp_path / "walks.geojson", WGS84, picture=tmp_path / "p.png")
-    assert {"kind", "crs", "crs_source", "box", "counts", "findings"} <= set(told)
-    assert (told["kind"], told["crs"], told["crs_source"]) == ("sidewalk", "EPSG:4326", "file")
-    assert told["counts"] == {"read": 40, "placed": 40, "unplaced": 0, "rejected": 0}
-    assert told["box"] == pytest.approx([127.0, 37.5, 127.015, 37.5085], abs=1e-6)
+    answer = inspect(tmp_path / "walks.geojson", WGS84, picture=tmp_path / "p.png")
+    assert {"kind", "crs", "crs_source", "box", "counts", "findings"} <= set(answer)
+    assert (answer["kind"], answer["crs"], answer["crs_source"]) == ("sidewalk", "EPSG:4326", "file")
+    assert answer["counts"] == {"read": 40, "placed": 40, "unplaced": 0, "rejected": 0}
+    assert answer["box"] == pytest.approx([127.0, 37.5, 127.015, 37.5085], abs=1e-6)
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
-    json.dumps(told, allow_nan=False)
+    json.dumps(answer, allow_nan=False)
 
 
 def test_inspect_of_what_cannot_be_read_is_an_error_with_a_sentence(tmp_path: Path) -> None:
@@ -197,20 +197,20 @@ def test_tile_writes_tiles_and_a_manifest_without_an_exchange(tmp_path: Path) ->
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.geojson").write_bytes(a_map(8))
     (tmp_path / "in" / "b.geojson").write_bytes(a_map(16))
-    told = tile_file(tmp_path / "in", tmp_path / "out", WGS84)
+    answer = tile_file(tmp_path / "in", tmp_path / "out", WGS84)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     on_disk = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert on_disk == {"manifest.json"} | {tile["path"] for tile in manifest["tiles"]}
-    (layer,) = told["layers"]
+    (layer,) = answer["layers"]
     assert layer["counts"]["placed"] == 24
-    assert layer["tiles"] == told["tiles"] == len(manifest["tiles"])
+    assert layer["tiles"] == answer["tiles"] == len(manifest["tiles"])
 
 
 def test_tile_without_a_place_says_what_to_give(tmp_path: Path, samples: Path) -> None:
     with pytest.raises(Invalid, match="--crs"):
         tile_file(samples / "pointcloud" / "no_crs_simple.las", tmp_path / "out", WGS84)
-    told = tile_file(samples / "pointcloud" / "no_crs_simple.las", tmp_path / "out", Placement(crs="EPSG:2994"))
-    assert told["layers"][0]["counts"]["placed"] == 1065
+    answer = tile_file(samples / "pointcloud" / "no_crs_simple.las", tmp_path / "out", Placement(crs="EPSG:2994"))
+    assert answer["layers"][0]["counts"]["placed"] == 1065
 
 
 def test_findings_with_endless_or_odd_texts_do_not_sink_a_file(tmp_path: Path) -> None:

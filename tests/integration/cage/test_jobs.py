@@ -200,12 +200,12 @@ def test_a_retried_job_runs_again_with_a_later_token(exchange: Exchange, seller:
 def test_a_foreign_job_is_as_absent_as_one_that_never_was(exchange: Exchange, seller: Actor) -> None:
     job, stranger = queue(exchange, seller), a_person(exchange)
     for ask in (jobs.get, jobs.cancel, jobs.retry):
-        said = []
+        answer = []
         for job_id in (job.id, "job_never"):
             with pytest.raises(NotFound) as refused:
                 ask(exchange, stranger, job_id)
-            said.append((refused.value.code, refused.value.message, refused.value.details))
-        assert said[0] == said[1]
+            answer.append((refused.value.code, refused.value.message, refused.value.details))
+        assert answer[0] == answer[1]
 
 
 def test_an_auditor_sees_jobs_and_changes_none(exchange: Exchange, seller: Actor) -> None:

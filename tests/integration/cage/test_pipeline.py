@@ -105,7 +105,7 @@ def test_bad_file_rejects_the_version_with_a_sentence_and_publishes_nothing(ex: 
 def test_upload_that_is_not_what_was_promised_is_refused(ex: Exchange) -> None:
     actor, _, _ = a_version(ex, {"x.geojson": a_map(4)})
     work(ex)
-    upload = an_upload(ex, actor, "lie.geojson", a_map(5), sha256="0" * 64)
+    upload = an_upload(ex, actor, "false.geojson", a_map(5), sha256="0" * 64)
     version, _ = requests.start_version(ex, actor, "seoul", [upload], classes="open")
     before = objects(ex)
     work(ex)
@@ -157,7 +157,7 @@ def test_cancelled_job_stops_and_leaves_nothing(ex: Exchange, monkeypatch: pytes
     assert leftovers(ex.settings.dir) == []
 
 
-def test_worker_that_is_told_to_stop_gives_the_job_back_unspent(ex: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_that_is_asked_to_stop_gives_the_job_back_unspent(ex: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     actor, version, job = a_version(ex, {"walks.geojson": a_map(40)})
     stop = threading.Event()
     real = pipeline.convert
@@ -200,7 +200,7 @@ def _drafted(ex: Exchange) -> int:
 
 
 class _Away:
-    """A store that does not answer until it is told to."""
+    """A store that does not answer until it is asked to."""
 
     def __init__(self, real: Any, at: str) -> None:
         self._real, self._at, self.away = real, at, True

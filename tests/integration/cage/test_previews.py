@@ -93,8 +93,8 @@ def test_sample_of_a_cloud_gives_neither_place_nor_precision_nor_all_points(exch
     assert np.abs(rows["xyz"].astype(int)).max() * 0.05 < 200  # around its own middle, not UTM
     for halves in (rows[:1000], rows[:5000]):
         assert abs((halves["xyz"][:, 0] > np.median(rows["xyz"][:, 0])).mean() - 0.5) < 0.06
-    told = kinds["cloud"][0].about | kinds["facts"][0].about
-    assert set(told) == {"points", "step_m", "size_m", "colour", "intensity"}
+    report = kinds["cloud"][0].about | kinds["facts"][0].about
+    assert set(report) == {"points", "step_m", "size_m", "colour", "intensity"}
     picture = Image.open(io.BytesIO(body_of(ex, by, ref, layer, "still")))
     assert picture.size == (640, 480)
     assert not picture.info
@@ -249,7 +249,7 @@ def test_pictures_of_photos_have_no_exif_and_no_position(ex: Exchange) -> None:
     assert max(Image.open(io.BytesIO(body)).size) <= 320
 
 
-def test_what_cannot_be_previewed_is_said_and_stops_nothing(ex: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_previewed_is_reported_and_stops_nothing(ex: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     done = ingest(ex, {"few.laz": a_street_cloud(200)})
     assert done.version.state == "draft"
     assert "preview.too_few" in codes(done, "info")

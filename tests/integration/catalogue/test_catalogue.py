@@ -32,7 +32,7 @@ def actions(ex: Exchange, action: str) -> int:
     return len(log.events(ex, a_person(ex, role="auditor"), log.EventFilter(action=action)).events)
 
 
-def said(error: MapexError) -> tuple[str, str, dict[str, object]]:
+def answer(error: MapexError) -> tuple[str, str, dict[str, object]]:
     return error.code, error.message, error.details
 
 
@@ -233,7 +233,7 @@ def test_a_version_without_any_tile_is_rejected(exchange: Exchange, seller: Acto
 
 def test_an_unplaced_version_waits_for_an_answer_and_is_then_ingested_again(exchange: Exchange, seller: Actor) -> None:
     job = a_claimed_job(exchange, seller, placement=Placement(height_datum="KVD1964"))
-    missing = Finding(Severity.WARNING, "crs.unknown", "Nobody knows where this lies.", "Say a crs.")
+    missing = Finding(Severity.WARNING, "crs.unknown", "Nobody knows where this is.", "Name a crs.")
     version = drafts.store_draft(exchange, job, a_draft([], unplaced=True, findings=[missing]))
     assert version.state == "unplaced"
     assert actions(exchange, "version.unplaced") == 1
@@ -262,7 +262,7 @@ def test_footage_is_original_whatever_was_asked_for(exchange: Exchange, seller: 
     assert drafts.classify(exchange, seller, "seoul", 1, {"*": "open"})[0].handling_class == "original"
 
 
-def test_a_class_for_a_layer_that_is_not_there_is_said(exchange: Exchange, seller: Actor) -> None:
+def test_a_class_for_a_layer_that_is_not_there_is_reported(exchange: Exchange, seller: Actor) -> None:
     job = a_claimed_job(exchange, seller, classes={"hdmap": "open", "points": "open"})
     drafts.store_draft(exchange, job, a_draft([a_tile(1)]))
     assert [finding.code for finding in datasets.describe(exchange, seller, "seoul").findings] == ["class.layer_unknown"]
@@ -363,7 +363,7 @@ def test_a_foreign_draft_is_as_absent_as_one_that_never_was(exchange: Exchange, 
             for ref in refs:
                 with pytest.raises(NotFound) as refused:
                     ask(exchange, stranger, ref)
-                answers.append(said(refused.value))
+                answers.append(answer(refused.value))
             assert answers[0] == answers[1]
     assert datasets.datasets(exchange, stranger) == []
 

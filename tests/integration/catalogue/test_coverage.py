@@ -49,7 +49,7 @@ def test_sale_cells_of_an_area_in_order_and_cut(exchange: Exchange) -> None:
     assert [one.cell for one in coverage.sale_cells(exchange, area(block(6)), limit=5)] == sorted(block(4))[:5]
 
 
-def test_example_and_bounds_lie_in_the_offer(exchange: Exchange) -> None:
+def test_example_and_bounds_are_in_the_offer(exchange: Exchange) -> None:
     assert coverage.example(exchange) is None and coverage.bounds(exchange) is None and coverage.everywhere(exchange) is None
     a_market(exchange, side=4)
     example = coverage.example(exchange)
@@ -185,7 +185,7 @@ def pyramid_says(ex: Exchange) -> str:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "printed"),
     [
         ("UPDATE kind_sum SET quality = 99", "not those of its layers"),
         ("DELETE FROM kind_sum WHERE z = 16", "not those of its layers"),
@@ -193,12 +193,12 @@ def pyramid_says(ex: Exchange) -> str:
         ("UPDATE offer SET state = 'withdrawn'", "on the map but not on offer"),
     ],
 )
-def test_fsck_compares_the_map_with_the_offers(exchange: Exchange, wrong: str, said: str) -> None:
+def test_fsck_compares_the_map_with_the_offers(exchange: Exchange, wrong: str, printed: str) -> None:
     a_seller_with(exchange, "hanbit", "streets", a_layer(block(2)))
     assert pyramid_says(exchange) == "sums for estimates are those of the tiles"
     with db.begin(exchange) as conn:
         conn.execute(text(wrong))
-    assert said in pyramid_says(exchange)
+    assert printed in pyramid_says(exchange)
 
 
 def test_the_list_says_age_and_quality_of_each_tile(exchange: Exchange) -> None:

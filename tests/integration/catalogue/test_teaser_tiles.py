@@ -67,7 +67,7 @@ def far_away(count: int) -> list[int]:
     return [int(grid.morton(x + 4 * (1 + k % 20), y + 4 * (1 + k // 20))) for k in range(count)]
 
 
-def test_a_map_tile_reads_only_what_lies_in_it(exchange: Exchange) -> None:
+def test_a_map_tile_reads_only_what_is_in_it(exchange: Exchange) -> None:
     market = a_market(exchange)
     on_sale(exchange, market.seller, "here", [SEOUL])
     on_sale(exchange, market.seller, "elsewhere", far_away(200))

@@ -82,7 +82,7 @@ def test_the_address_names_the_grant_and_ends_with_it(exchange: Exchange) -> Non
     assert granted.expires_ns == row.expires_ns
 
 
-def test_original_footage_is_bound_to_its_holder_who_is_not_told(exchange: Exchange) -> None:
+def test_original_footage_is_bound_to_its_holder_who_is_not_informed(exchange: Exchange) -> None:
     market, order_id = footage(exchange)
     [granted] = granting.grant(exchange, market.buyer, order_id, [tiles_of(market, order_id)[0].id], holder_token=TOKEN)
     expected = hmac.new(b"se_cret", b"mapex-holder" + granted.id.encode(), hashlib.sha256).hexdigest()

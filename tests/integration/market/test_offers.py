@@ -101,7 +101,7 @@ def test_layers_and_dataset_narrow_what_is_priced(exchange: Exchange) -> None:
     assert caught.value.code == "dataset.unknown"
 
 
-def test_a_draft_is_neither_found_nor_priced_nor_told_from_an_absent_one(exchange: Exchange) -> None:
+def test_a_draft_is_neither_found_nor_priced_nor_distinguished_from_an_absent_one(exchange: Exchange) -> None:
     market = a_market(exchange)
     a_draft(exchange, market.seller, "secret", [a_layer(market.cells)])
     assert {line.dataset for line in estimates.estimate(exchange, market.buyer, of_area(area(market.cells))).lines} == {"streets"}
@@ -337,7 +337,7 @@ def test_a_suspended_seller_is_not_on_the_market(exchange: Exchange) -> None:
     assert estimates.estimate(exchange, market.buyer, of_area(area(market.cells))).lines == ()
 
 
-def test_two_sellers_of_one_slug_are_told_apart(exchange: Exchange) -> None:
+def test_two_sellers_of_one_slug_are_kept_apart(exchange: Exchange) -> None:
     market = a_market(exchange)
     other = a_person(exchange, "third")
     a_draft(exchange, other, "streets", [a_layer(market.cells)])

@@ -50,9 +50,9 @@ def test_statement_adds_up_to_the_balance_and_names_no_foreign_order(market: Mar
     for count in (1, 2, 3):
         market.buy(market.cells[:count])
     for who in (market.seller, market.buyer):
-        told = ledger.statement(market.ex, who)
-        assert sum(entry.amount for entry in told.entries) == told.balance == told.entries[0].balance
-        for newer, older in zip(told.entries, told.entries[1:], strict=False):
+        report = ledger.statement(market.ex, who)
+        assert sum(entry.amount for entry in report.entries) == report.balance == report.entries[0].balance
+        for newer, older in zip(report.entries, report.entries[1:], strict=False):
             assert newer.balance == older.balance + newer.amount
     assert {entry.order_id for entry in ledger.statement(market.ex, market.seller).entries} == {None}
 
@@ -119,8 +119,8 @@ def test_a_recalled_version_is_off_the_market_and_can_be_read_no_more(market: Ma
     assert recalls.of_order(market.ex, market.buyer, order.id) == []
     now = market.ex.now()
     version, count = recalls.recall(market.ex, market.seller, "streets", 1)
-    [told] = recalls.of_order(market.ex, market.buyer, order.id)
-    assert (told.org, told.dataset, told.version) == ("hanbit", "streets", 1) and told.at_ns >= now
+    [report] = recalls.of_order(market.ex, market.buyer, order.id)
+    assert (report.org, report.dataset, report.version) == ("hanbit", "streets", 1) and report.at_ns >= now
     assert recalls.of_order(market.ex, market.seller, order.id) == []  # an order of others
     assert (version.state, count) == ("recalled", 1)
     with pytest.raises(Denied) as refused:

@@ -57,7 +57,7 @@ def test_an_order_knows_which_tiles_are_newer_and_what_exactly_those_cost(exchan
     assert [one for one in fsck.check(exchange) if not one.ok] == []
 
 
-def test_an_update_prices_nothing_else_that_lies_there(exchange: Exchange) -> None:
+def test_an_update_prices_nothing_else_that_is_there(exchange: Exchange) -> None:
     market = a_market(exchange)
     order = market.buy()
     a_draft(exchange, market.seller, "other", [a_layer(market.cells, salt="other")])

@@ -65,7 +65,7 @@ def test_a_visitor_is_refused_a_purpose_that_the_licence_does_not_allow(exchange
     assert found.total == 0 and [one.code for one in found.refusals] == ["licence.purpose"]
 
 
-def test_tile_by_tile_a_visitor_is_told_what_a_newcomer_is(exchange: Exchange) -> None:
+def test_tile_by_tile_a_visitor_is_shown_what_a_newcomer_is(exchange: Exchange) -> None:
     market = with_footage(exchange)
     seen, known = (cell_prices.tiles(exchange, by, of_area(area(market.cells)), limit=99) for by in (None, a_person(exchange, "newcomer")))
     assert [(one.cell, one.amount, one.is_owned) for one in seen] == [(one.cell, one.amount, False) for one in known]
@@ -117,7 +117,7 @@ def seen(app: APIFlask, cell: int) -> str:
 
 
 @pytest.mark.parametrize("path", ASKED)
-def test_a_closed_exchange_tells_visitors_no_prices(exchange: Exchange, path: str) -> None:
+def test_a_closed_exchange_shows_visitors_no_prices(exchange: Exchange, path: str) -> None:
     from dataclasses import replace
 
     market = a_market(exchange)

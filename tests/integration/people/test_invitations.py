@@ -123,7 +123,7 @@ def test_members_invite_members_of_their_own_organisation_only(exchange: Exchang
     assert invitations.open_ones(exchange, member) == []
 
 
-def test_an_address_that_exists_is_told_only_to_who_may_see_the_person(exchange: Exchange) -> None:
+def test_an_address_that_exists_is_reported_only_to_who_may_see_the_person(exchange: Exchange) -> None:
     member, foreign = a_person(exchange, "hanbit"), a_person(exchange, "nuri")
     for by in (a_person(exchange, role="operator"), foreign):
         with pytest.raises(Conflict):

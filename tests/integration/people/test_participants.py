@@ -72,12 +72,12 @@ def test_a_foreign_token_is_as_absent_as_one_that_never_was(exchange: Exchange) 
     person, stranger = a_person(exchange), a_person(exchange)
     token_of(exchange, person.email)
     (token,) = tokens.of(exchange, person)
-    said = []
+    answer = []
     for token_id in (token.id, "tok_never"):
         with pytest.raises(NotFound) as refused:
             tokens.revoke(exchange, stranger, token_id)
-        said.append((refused.value.code, refused.value.message, refused.value.details))
-    assert said[0] == said[1]
+        answer.append((refused.value.code, refused.value.message, refused.value.details))
+    assert answer[0] == answer[1]
     assert tokens.of(exchange, person)
 
 

@@ -132,7 +132,7 @@ def test_roles_and_organisations_must_fit(exchange: Exchange) -> None:
 def test_each_change_is_logged_once_with_what_it_changed(exchange: Exchange) -> None:
     operator, member = a_person(exchange, role="operator"), a_person(exchange, "dongil")
     token_of(exchange, member)
-    for _ in range(2):  # said twice: nothing changes, nothing is logged
+    for _ in range(2):  # asked twice: nothing changes, nothing is logged
         roles.set_role(exchange, operator, member.email, "auditor")
         roles.set_state(exchange, operator, member.email, "suspended")
     events = [e for e in log.events(exchange, operator).events if e.payload.get("subject") == member.email][:2]
@@ -140,8 +140,8 @@ def test_each_change_is_logged_once_with_what_it_changed(exchange: Exchange) -> 
         ("person.role_changed", operator.email),
         ("person.suspended", operator.email),
     ]
-    said = {name: events[1].payload[name] for name in ("role", "before", "before_org", "tokens_revoked")}
-    assert said == {"role": "auditor", "before": "member", "before_org": "dongil", "tokens_revoked": 1}
+    answer = {name: events[1].payload[name] for name in ("role", "before", "before_org", "tokens_revoked")}
+    assert answer == {"role": "auditor", "before": "member", "before_org": "dongil", "tokens_revoked": 1}
 
 
 def test_without_its_log_entry_no_role_changes(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Readers of point clouds: each trap on the real file that shows it, then files that lie."""
+"""Readers of point clouds: each trap on the real file that shows it, then files that claim wrongly."""
 
 from __future__ import annotations
 
@@ -89,10 +89,10 @@ def test_geotiff_keys_without_a_code_say_the_same_place_as_the_wkt(samples: Path
 
     with (samples / "pointcloud" / "autzen_trim.laz").open("rb") as stream:
         header = read_header(stream)
-    from_keys, said = _from_keys(_geo_keys(header)), file_crs(header).crs
+    from_keys, answer = _from_keys(_geo_keys(header)), file_crs(header).crs
     assert from_keys is not None
-    assert said is not None
-    assert same_place(from_keys, said)
+    assert answer is not None
+    assert same_place(from_keys, answer)
 
 
 def test_geocentric_label_on_utm_numbers_contradicts_and_is_not_placed(samples: Path) -> None:
@@ -363,7 +363,7 @@ def test_ply_big_endian_and_element_before_the_vertices(tmp_path: Path) -> None:
     assert findings == []
 
 
-# --- LAS that lies
+# --- LAS whose header is false
 
 
 def test_wrong_bytes_under_a_good_name_are_no_las(tmp_path: Path) -> None:
@@ -381,7 +381,7 @@ def test_wrong_bytes_under_a_good_name_are_no_las(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("claimed", "code"), [(499, "las.count"), (0, "las.count"), (501, "points.missing")])
-def test_header_count_that_lies_is_an_error(tmp_path: Path, claimed: int, code: str) -> None:
+def test_header_count_that_is_false_is_an_error(tmp_path: Path, claimed: int, code: str) -> None:
     path = a_las(tmp_path / "a.las", 500)
     data = bytearray(path.read_bytes())
     struct.pack_into("<I", data, 107, claimed)
@@ -391,7 +391,7 @@ def test_header_count_that_lies_is_an_error(tmp_path: Path, claimed: int, code: 
     assert [f.severity for f in found] == ["error"]
 
 
-def test_header_box_that_lies_is_measured_again(tmp_path: Path) -> None:
+def test_header_box_that_is_false_is_measured_again(tmp_path: Path) -> None:
     path = a_las(tmp_path / "a.las", 500, point_format=6)
     data = bytearray(path.read_bytes())
     struct.pack_into("<6d", data, 179, *(1.797e308, -1.797e308) * 3)

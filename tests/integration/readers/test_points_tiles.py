@@ -46,9 +46,9 @@ def test_union_of_tiles_is_the_real_file_again_bit_for_bit(
     samples: Path, tmp_path: Path, name: str, given: str | None, points: int
 ) -> None:
     path = samples / "pointcloud" / name
-    said = crs_in(path)
-    assert given or said is not None
-    tiles, counts = split(path, tmp_path, given or said.to_wkt())  # type: ignore[union-attr]
+    answer = crs_in(path)
+    assert given or answer is not None
+    tiles, counts = split(path, tmp_path, given or answer.to_wkt())  # type: ignore[union-attr]
     assert (counts.placed, counts.lost, counts.rejected) == (points, 0, 0)
     paths = tile_paths(tmp_path, tiles)
     assert np.array_equal(sorted_records(paths), sorted_records([path]))
@@ -72,7 +72,7 @@ def test_union_of_tiles_is_the_real_file_again_bit_for_bit(
         verify(tmp_path / tile.path, tile)
         found = crs_in(tmp_path / tile.path)
         assert found is not None
-        assert same_place(found, pyproj.CRS(given) if given else said)  # type: ignore[arg-type]
+        assert same_place(found, pyproj.CRS(given) if given else answer)  # type: ignore[arg-type]
 
 
 def test_same_file_gives_the_same_bytes(samples: Path, tmp_path: Path) -> None:
@@ -102,10 +102,10 @@ def test_records_of_the_source_go_over_unchanged_when_they_say_the_right_place(s
 
 @pytest.mark.parametrize("point_format", [3, 6])
 def test_wrong_or_absent_crs_in_the_file_is_replaced_by_the_one_it_was_placed_with(tmp_path: Path, point_format: int) -> None:
-    for said in (None, "EPSG:4978"):
-        path = a_las(tmp_path / f"{said}.laz", 200, point_format=point_format, crs=said if point_format == 6 else None)
-        tiles, _ = split(path, tmp_path / f"out{said}", "EPSG:32632")
-        with (tmp_path / f"out{said}" / tiles[0].path).open("rb") as stream:
+    for answer in (None, "EPSG:4978"):
+        path = a_las(tmp_path / f"{answer}.laz", 200, point_format=point_format, crs=answer if point_format == 6 else None)
+        tiles, _ = split(path, tmp_path / f"out{answer}", "EPSG:32632")
+        with (tmp_path / f"out{answer}" / tiles[0].path).open("rb") as stream:
             header = read_header(stream)
         assert [(v.user, v.record) for v in header.vlrs if v.user == "LASF_Projection"] == [("LASF_Projection", 2112)]
         assert header.encoding & 16

@@ -12,7 +12,7 @@ from lxml import etree
 
 from ingest.placing.mgrs import square
 from ingest.placing.move import lonlat
-from tests.support.reading import Heard, heard
+from tests.support.reading import Received, received
 
 KARLSRUHE, KASHIWA, INTERSECTION = (
     "lanelet2/karlsruhe_mapping_example.osm",
@@ -24,8 +24,8 @@ WITHOUT_NODES = {KARLSRUHE: {"way/44218"}}  # deleted in the editor: it has no n
 
 
 @pytest.fixture(scope="module")
-def maps(samples: Path) -> dict[str, Heard]:
-    return {name: heard(samples / name) for name in MAPS}
+def maps(samples: Path) -> dict[str, Received]:
+    return {name: received(samples / name) for name in MAPS}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def trees(samples: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", MAPS)
-def test_every_node_way_and_relation_is_one_feature(name: str, maps: dict[str, Heard], trees: dict[str, Any]) -> None:
+def test_every_node_way_and_relation_is_one_feature(name: str, maps: dict[str, Received], trees: dict[str, Any]) -> None:
     elements = [f"{e.tag}/{e.get('id')}" for e in trees[name] if e.tag in ("node", "way", "relation")]
     assert sorted(maps[name].ids) == sorted(elements)
     unplaced = {feature for feature, shape in maps[name].shapes().items() if shape is None}
@@ -43,12 +43,12 @@ def test_every_node_way_and_relation_is_one_feature(name: str, maps: dict[str, H
 
 
 @pytest.mark.parametrize("name", MAPS)
-def test_everything_an_element_says_is_in_its_properties(name: str, maps: dict[str, Heard], trees: dict[str, Any]) -> None:
+def test_everything_an_element_says_is_in_its_properties(name: str, maps: dict[str, Received], trees: dict[str, Any]) -> None:
     properties = maps[name].properties()
     for element in trees[name].iter("node", "way", "relation"):
-        said = properties[f"{element.tag}/{element.get('id')}"]
-        source = said.pop("@source")
-        assert said == {tag.get("k"): tag.get("v") for tag in element.iter("tag")}
+        answer = properties[f"{element.tag}/{element.get('id')}"]
+        source = answer.pop("@source")
+        assert answer == {tag.get("k"): tag.get("v") for tag in element.iter("tag")}
         assert source["element"] == element.tag
         assert str(source["id"]) == element.get("id")
         assert [str(ref) for ref in source.get("refs", [])] == [nd.get("ref") for nd in element.iter("nd")]
@@ -59,7 +59,7 @@ def test_everything_an_element_says_is_in_its_properties(name: str, maps: dict[s
 
 
 @pytest.mark.parametrize("name", MAPS)
-def test_coordinates_are_the_numbers_of_the_text(name: str, maps: dict[str, Heard], trees: dict[str, Any]) -> None:
+def test_coordinates_are_the_numbers_of_the_text(name: str, maps: dict[str, Received], trees: dict[str, Any]) -> None:
     shapes = maps[name].shapes()
     where = {}
     for node in trees[name].iter("node"):
@@ -82,19 +82,19 @@ def test_coordinates_are_the_numbers_of_the_text(name: str, maps: dict[str, Hear
         )
 
 
-def test_ids_of_nodes_and_relations_collide_and_stay_apart(maps: dict[str, Heard]) -> None:
+def test_ids_of_nodes_and_relations_collide_and_stay_apart(maps: dict[str, Received]) -> None:
     bare = [name.split("/")[1] for name in maps[KARLSRUHE].ids]
     assert len(set(bare)) < len(bare)
     assert len(set(maps[KARLSRUHE].ids)) == len(bare)
 
 
-def test_sidewalks_are_walkway_lanelets_crosswalks_and_walkway_areas(maps: dict[str, Heard]) -> None:
+def test_sidewalks_are_walkway_lanelets_crosswalks_and_walkway_areas(maps: dict[str, Received]) -> None:
     kinds = maps[KARLSRUHE].kinds()
     assert (kinds["sidewalk"], kinds["crossing"], kinds["cycleway"]) == (2 + 19, 8, 14)
     assert kinds["lane_area"] == 337 + 8  # road and highway; the two rail lanelets are `other`
 
 
-def test_heights_are_kept_where_known_and_never_invented(maps: dict[str, Heard]) -> None:
+def test_heights_are_kept_where_known_and_never_invented(maps: dict[str, Received]) -> None:
     """4 of 2,258 nodes carry `ele` in one map, all of them in another."""
     assert maps[KARLSRUHE].finding("height.mixed").count == 2254
     shapes = maps[KARLSRUHE].shapes()
@@ -103,7 +103,7 @@ def test_heights_are_kept_where_known_and_never_invented(maps: dict[str, Heard])
     assert "height.mixed" not in maps[KASHIWA].codes
 
 
-def test_flavours_are_told_apart(maps: dict[str, Heard]) -> None:
+def test_flavours_are_kept_apart(maps: dict[str, Received]) -> None:
     assert maps[KARLSRUHE].survey.details["flavour"] == "Lanelet2"
     assert maps[KASHIWA].survey.details["flavour"] == "Lanelet2, Autoware flavour"
     assert "MetaInfo" in maps[KASHIWA].raw[0].meta["osm"]
@@ -131,9 +131,9 @@ def test_local_metres_and_mgrs_square_give_the_degrees_to_the_millimetre(samples
     assert np.max(np.abs(made_lat - lat)) * 111_320 < 0.001
 
 
-def test_a_regulatory_element_lies_where_it_acts(maps: dict[str, Heard]) -> None:
+def test_a_regulatory_element_is_where_it_acts(maps: dict[str, Received]) -> None:
     properties = maps[KARLSRUHE].properties()
-    elements = [name for name, said in properties.items() if said.get("type") == "regulatory_element"]
+    elements = [name for name, answer in properties.items() if answer.get("type") == "regulatory_element"]
     shapes = maps[KARLSRUHE].shapes()
     for name in elements:
         of = properties[name]["@source"]["placed_by"]
@@ -158,16 +158,16 @@ class Library:
     ("name", "lanelets", "areas", "errors"), [(KARLSRUHE, 371, 76, 0), (KASHIWA, 48, 0, 5), (INTERSECTION, 161, 0, None)]
 )
 def test_lanelets_and_areas_are_those_of_the_library(
-    name: str, lanelets: int, areas: int, errors: int | None, samples: Path, maps: dict[str, Heard]
+    name: str, lanelets: int, areas: int, errors: int | None, samples: Path, maps: dict[str, Received]
 ) -> None:
     """An error count of the library is not a failure: Autoware's regulatory elements are unknown to it, the lanelets come in."""
     library = Library(samples / name)
     assert errors is None or len(library.errors) == errors
     properties, shapes = maps[name].properties(), maps[name].shapes()
-    mine = {f for f, said in properties.items() if said.get("type") == "lanelet" and f.startswith("relation/")}
+    mine = {f for f, answer in properties.items() if answer.get("type") == "lanelet" and f.startswith("relation/")}
     assert mine == {f"relation/{lane.id}" for lane in library.map.laneletLayer}
     assert len(mine) == lanelets
-    surfaces = {f for f, said in properties.items() if said.get("type") == "multipolygon"}
+    surfaces = {f for f, answer in properties.items() if answer.get("type") == "multipolygon"}
     assert surfaces == {f"relation/{area.id}" for area in library.map.areaLayer}
     assert len(surfaces) == areas
     assert all(shapes[f].geom_type == "Polygon" for f in mine)
@@ -175,7 +175,7 @@ def test_lanelets_and_areas_are_those_of_the_library(
 
 
 @pytest.mark.parametrize("name", MAPS)
-def test_lanelet_polygons_have_the_area_of_the_librarys(name: str, samples: Path, maps: dict[str, Heard]) -> None:
+def test_lanelet_polygons_have_the_area_of_the_librarys(name: str, samples: Path, maps: dict[str, Received]) -> None:
     library = Library(samples / name)
     shapes = maps[name].shapes()
     for lane in library.map.laneletLayer:
@@ -190,7 +190,7 @@ def test_lanelet_polygons_have_the_area_of_the_librarys(name: str, samples: Path
 
 
 @pytest.mark.parametrize("name", MAPS)
-def test_the_measured_line_is_as_long_as_the_librarys_centreline(name: str, samples: Path, maps: dict[str, Heard]) -> None:
+def test_the_measured_line_is_as_long_as_the_librarys_centreline(name: str, samples: Path, maps: dict[str, Received]) -> None:
     library = Library(samples / name)
     table = maps[name].table
     measured = dict(zip(maps[name].ids, table.column("measure").to_pylist(), strict=True))

@@ -13,7 +13,7 @@ import shapely
 from pyproj import Geod
 
 from mapex.intake.placement import Known
-from tests.support.reading import Heard, heard
+from tests.support.reading import Received, received
 
 PRODUCTS = [(model, product) for model in ("model2020", "model2024") for product in ("타원체고", "정표고")]
 
@@ -23,13 +23,13 @@ def folder(samples: Path, model: str, product: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def products(samples: Path) -> dict[tuple[str, str], Heard]:
-    return {key: heard(folder(samples, *key)) for key in PRODUCTS}
+def products(samples: Path) -> dict[tuple[str, str], Received]:
+    return {key: received(folder(samples, *key)) for key in PRODUCTS}
 
 
 @pytest.mark.parametrize("key", PRODUCTS)
 def test_every_feature_comes_through_with_its_attributes_and_vertices(
-    key: tuple[str, str], samples: Path, products: dict[tuple[str, str], Heard]
+    key: tuple[str, str], samples: Path, products: dict[tuple[str, str], Received]
 ) -> None:
     there = products[key]
     assert len(there.ids) == {"model2020": 199, "model2024": 210}[key[0]]
@@ -41,32 +41,32 @@ def test_every_feature_comes_through_with_its_attributes_and_vertices(
     for path in folder(samples, *key).glob("*.shp"):
         table = pyogrio.read_dataframe(path)
         for row in table.itertuples():
-            said = properties[row.ID]
-            assert said["@source"]["layer"] == path.stem
+            answer = properties[row.ID]
+            assert answer["@source"]["layer"] == path.stem
             assert shapely.equals_exact(shapely.from_wkb(raw[row.ID]), row.geometry, tolerance=0.0)
             for name in table.columns.drop("geometry"):
                 value = getattr(row, name)
-                assert said[name] == (None if pd.isna(value) else value)
+                assert answer[name] == (None if pd.isna(value) else value)
 
 
-def test_kinds_of_model_2020(products: dict[tuple[str, str], Heard]) -> None:
+def test_kinds_of_model_2020(products: dict[tuple[str, str], Received]) -> None:
     there = products["model2020", "정표고"]
     kinds = there.kinds()
     assert (kinds["lane_centre"], kinds["node"], kinds["sidewalk"], kinds["cycleway"]) == (48, 48, 8, 4)
     assert (kinds["crossing"], kinds["stop_line"], kinds["signal"], kinds["sign"], kinds["pole"]) == (4, 4, 8, 4, 8)
-    walks = [said for said in there.properties().values() if said["@source"]["layer"].startswith("A4") and said["SubType"] == "3"]
+    walks = [answer for answer in there.properties().values() if answer["@source"]["layer"].startswith("A4") and answer["SubType"] == "3"]
     assert len(walks) == kinds["sidewalk"]
 
 
-def test_kinds_of_model_2024(products: dict[tuple[str, str], Heard]) -> None:
+def test_kinds_of_model_2024(products: dict[tuple[str, str], Received]) -> None:
     there = products["model2024", "정표고"]
-    paths = [said["PathType"] for said in there.properties().values() if said["@source"]["layer"] == "PW1_PATHWAY"]
+    paths = [answer["PathType"] for answer in there.properties().values() if answer["@source"]["layer"] == "PW1_PATHWAY"]
     assert there.kinds()["sidewalk"] == paths.count("100") > 0
     assert there.kinds().get("cycleway", 0) == paths.count("200")
 
 
 @pytest.mark.parametrize("model", ["model2020", "model2024"])
-def test_both_products_are_the_same_map_at_other_heights(model: str, products: dict[tuple[str, str], Heard]) -> None:
+def test_both_products_are_the_same_map_at_other_heights(model: str, products: dict[tuple[str, str], Received]) -> None:
     """Mixing products shifts heights by some 23 m, so the datum is recorded with how it is known."""
     above, geoid = products[model, "타원체고"], products[model, "정표고"]
     assert (above.survey.placed.height_datum, above.survey.placed.height_source) == ("ellipsoid", Known.GUESSED)
@@ -80,7 +80,7 @@ def test_both_products_are_the_same_map_at_other_heights(model: str, products: d
         assert np.allclose(a[:, 2] - b[:, 2], 23.45, atol=0.02)
 
 
-def test_two_products_of_one_map_together_are_said(samples: Path) -> None:
-    there = heard(samples / "ngii_synthetic" / "model2020")
+def test_two_products_of_one_map_together_are_reported(samples: Path) -> None:
+    there = received(samples / "ngii_synthetic" / "model2020")
     assert {"ngii.products", "crs.several"} <= there.codes
     assert there.survey.placed.height_source is Known.NONE

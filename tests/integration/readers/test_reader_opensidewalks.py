@@ -12,7 +12,7 @@ import pytest
 import shapely
 
 from ingest.tasks.unpack import unpack
-from tests.support.reading import heard
+from tests.support.reading import received
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,12 @@ def features_in(folder: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize(("name", "count"), [("osw_microsoft_valid", 5817 + 3234 + 133), ("osw_uw_zones", 1565 + 3), ("osw_minimal", 3)])
 def test_ids_attributes_and_vertices_of_every_feature_come_through(name: str, count: int, unpacked: dict[str, Path]) -> None:
-    there = heard(unpacked[name])
-    said = features_in(unpacked[name])
+    there = received(unpacked[name])
+    answer = features_in(unpacked[name])
     assert len(there.ids) == count
-    assert set(there.ids) == set(said)
+    assert set(there.ids) == set(answer)
     properties, shapes = there.properties(), there.shapes()
-    for feature_id, feature in said.items():
+    for feature_id, feature in answer.items():
         own = {key: value for key, value in properties[feature_id].items() if key != "@source"}
         assert own == feature["properties"]
         expected = shapely.geometry.shape(feature["geometry"])
@@ -50,7 +50,7 @@ def test_ids_attributes_and_vertices_of_every_feature_come_through(name: str, co
 
 def test_kinds_of_a_real_export(unpacked: dict[str, Path]) -> None:
     """1,284 `footway=sidewalk` and 311 crossings (README of the sample data)."""
-    there = heard(unpacked["osw_microsoft_valid"])
+    there = received(unpacked["osw_microsoft_valid"])
     kinds = there.kinds()
     tags = [p for p in there.properties().values() if p["@source"]["layer"] == "edges"]
     assert kinds["crossing"] == 311 == sum(p.get("footway") == "crossing" for p in tags)
@@ -64,7 +64,7 @@ def test_mac_junk_and_sub_folders_are_passed_over(samples: Path, tmp_path: Path)
     assert any(name.startswith("__MACOSX/") for name in names)
     with zipfile.ZipFile(samples / "sidewalk/osw_microsoft_valid.zip") as archive:
         archive.extractall(tmp_path / "raw")
-    assert set(heard(tmp_path / "raw").survey.layers) == {"nodes", "edges", "points"}
+    assert set(received(tmp_path / "raw").survey.layers) == {"nodes", "edges", "points"}
 
 
 def test_licence_and_timestamp_of_the_collection_travel_with_the_batches(unpacked: dict[str, Path], tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_licence_and_timestamp_of_the_collection_travel_with_the_batches(unpacke
     collection = json.loads(path.read_text())
     collection |= {"dataSource": {"license": "ODbL-1.0"}, "dataTimestamp": "2024-03-18T00:00:00Z"}
     path.write_text(json.dumps(collection))
-    there = heard(folder)
+    there = received(folder)
     meta = next(batch.meta for batch in there.placed if "dataTimestamp" in batch.meta)
     assert meta["dataTimestamp"] == "2024-03-18T00:00:00Z"
     assert json.loads(meta["dataSource"]) == {"license": "ODbL-1.0"}
@@ -88,20 +88,20 @@ def test_one_bad_feature_does_not_sink_the_others(unpacked: dict[str, Path], tmp
     text = path.read_text()
     at = text.index('"type": "Feature"', len(text) // 2)
     path.write_text(text[:at] + '"type" "Feature"' + text[at + len('"type": "Feature"') :])
-    there = heard(folder)
+    there = received(folder)
     assert there.finding("feature.not_json").rejected == 1
     assert len(there.ids) + there.rejected == 5817 + 3234 + 133
     assert any(f.code == "reference.dangling" for f in there.findings) or len(there.ids) == 9183
 
 
-def test_an_edge_without_its_node_is_said(unpacked: dict[str, Path], tmp_path: Path) -> None:
+def test_an_edge_without_its_node_is_reported(unpacked: dict[str, Path], tmp_path: Path) -> None:
     folder = tmp_path / "osw"
     shutil.copytree(unpacked["osw_minimal"], folder)
     path = next(folder.rglob("*nodes*"))
     collection = json.loads(path.read_text())
     gone = collection["features"].pop()["properties"]["_id"]
     path.write_text(json.dumps(collection))
-    found = heard(folder).finding("reference.dangling")
+    found = received(folder).finding("reference.dangling")
     assert (found.feature, found.value) == ("3234", gone)
 
 
@@ -110,7 +110,7 @@ def test_schema_0_3_is_read_like_0_2(unpacked: dict[str, Path], tmp_path: Path) 
     shutil.copytree(unpacked["osw_minimal"], folder)
     for path in folder.rglob("*.geojson"):
         path.write_text(path.read_text().replace("opensidewalks/0.2/", "opensidewalks/0.3/"))
-    there = heard(folder)
+    there = received(folder)
     assert there.survey.details["schema"] == "0.3"
     assert len(there.ids) == 3
     assert not there.findings

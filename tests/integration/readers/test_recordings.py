@@ -200,7 +200,7 @@ def test_rosbag_folder_keeps_its_metadata_file(samples: Path, tmp_path: Path) ->
 # ---- where messages go ---------------------------------------------------------------------------------------------------------------
 
 
-def test_messages_lie_in_the_cell_of_their_interpolated_position(tmp_path: Path) -> None:
+def test_messages_are_in_the_cell_of_their_interpolated_position(tmp_path: Path) -> None:
     tiles, _, _ = split(a_drive(tmp_path / "a.mcap"), tmp_path / "out")
     assert len(tiles) == 3
     for tile in tiles:
@@ -226,7 +226,7 @@ def test_time_in_the_header_places_a_message_not_the_time_of_logging(tmp_path: P
     assert home.cell == int(grid.cells_at([WEST + 0.002], [37.4])[0])
 
 
-def test_header_of_another_clock_is_not_used_and_said(tmp_path: Path) -> None:
+def test_header_of_another_clock_is_not_used_and_reported(tmp_path: Path) -> None:
     plain, _, _ = split(a_drive(tmp_path / "a.mcap"), tmp_path / "one")
     shifted, found, _ = split(a_drive(tmp_path / "b.mcap", stamp_shift_ns=-T0 + 5 * S), tmp_path / "two")
     assert [t.cell for t in shifted] == [t.cell for t in plain]
@@ -246,7 +246,7 @@ def test_positions_without_a_fix_place_nothing(tmp_path: Path) -> None:
     assert [(f.code, f.count) for f in found] == [("recording.no_fix", 4)]
 
 
-def test_message_far_in_time_from_any_fix_is_said(tmp_path: Path) -> None:
+def test_message_far_in_time_from_any_fix_is_reported(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "far.mcap")
     recorder.channel("/fix", FIX)
     recorder.channel("/imu", IMU)
@@ -293,7 +293,7 @@ def test_attachments_come_once_and_metadata_in_every_slice(tmp_path: Path) -> No
             assert [(m.name, m.metadata) for m in make_reader(stream).iter_metadata()] == [("vehicle", {"plate": "none", "sensor": "x"})]
 
 
-def test_trajectory_of_each_slice_lies_in_its_cell_and_names_the_times(tmp_path: Path) -> None:
+def test_trajectory_of_each_slice_is_in_its_cell_and_names_the_times(tmp_path: Path) -> None:
     tiles, _, _ = split(a_drive(tmp_path / "a.mcap"), tmp_path / "out")
     times: list[str] = []
     for tile in tiles:
@@ -358,7 +358,7 @@ def test_recording_whose_writer_died_gives_what_is_there_and_counts_it(samples: 
     assert f"{rows} messages" in cut.message and "mcap recover" in cut.fix
 
 
-def test_every_cut_of_a_small_file_is_said(tmp_path: Path) -> None:
+def test_every_cut_of_a_small_file_is_reported(tmp_path: Path) -> None:
     body = a_drive(tmp_path / "whole.mcap", seconds=2, chunk_size=2000).read_bytes()
     for length in range(9, len(body), 37):
         (tmp_path / "cut.mcap").write_bytes(body[:length])
@@ -444,7 +444,7 @@ def test_message_of_an_undefined_channel_is_counted_as_rejected(tmp_path: Path) 
     assert errors(found)["mcap.orphans"].rejected == 1
 
 
-def test_statistics_that_lie_are_said(tmp_path: Path) -> None:
+def test_statistics_that_are_false_are_reported(tmp_path: Path) -> None:
     body = bytearray(a_drive(tmp_path / "a.mcap").read_bytes())
     at = body.rindex(struct.pack("<QHI", 115, 4, 4))
     body[at : at + 8] = struct.pack("<Q", 116)
@@ -464,7 +464,7 @@ def test_file_without_one_message_is_unreadable(tmp_path: Path, body: bytes) -> 
 # ---- recount ---------------------------------------------------------------------------------------------------------------------------
 
 
-def lies(tile: EncodedTile) -> Iterator[EncodedTile]:
+def forged(tile: EncodedTile) -> Iterator[EncodedTile]:
     q = tile.quantities
     yield replace(tile, quantities=replace(q, features=q.features + 1))
     yield replace(tile, quantities=replace(q, frames=q.frames + 1))
@@ -474,11 +474,11 @@ def lies(tile: EncodedTile) -> Iterator[EncodedTile]:
     yield replace(tile, cell=tile.cell + 1)
 
 
-def test_recount_finds_every_lie_of_a_record(tmp_path: Path) -> None:
+def test_recount_finds_every_false_value_of_a_record(tmp_path: Path) -> None:
     tiles, _, _ = split(a_drive(tmp_path / "a.mcap"), tmp_path / "out")
-    for lie in lies(tiles[0]):
+    for false_record in forged(tiles[0]):
         with pytest.raises(InvalidContent):
-            verify(tmp_path / "out" / tiles[0].path, lie)
+            verify(tmp_path / "out" / tiles[0].path, false_record)
 
 
 def test_file_that_is_no_slice_fails_the_recount(tmp_path: Path) -> None:

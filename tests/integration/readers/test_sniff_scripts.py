@@ -137,7 +137,7 @@ def test_a_large_file_is_looked_at_in_pieces(tmp_path: Path) -> None:
     assert found["notes"] == ["part"] and near(found["box"], (127.0, 37.5, 127.08, 37.5), within=0.002)
 
 
-def test_broken_and_foreign_files_are_said_and_break_nothing(tmp_path: Path) -> None:
+def test_broken_and_foreign_files_are_reported_and_break_nothing(tmp_path: Path) -> None:
     files = {
         "cut.las": b"LASF" + b"\0" * 40,
         "cut.fgb": b"fgb\x03fgb\x01\xff\xff\xff\x7f",
@@ -155,8 +155,8 @@ def test_broken_and_foreign_files_are_said_and_break_nothing(tmp_path: Path) -> 
         (tmp_path / name).write_bytes(content)
         paths.append(tmp_path / name)
     found = dict(zip(files, sniffed(*paths), strict=True))
-    assert all(told["box"] is None for told in found.values())
-    notes = {name: told["notes"] for name, told in found.items()}
+    assert all(report["box"] is None for report in found.values())
+    notes = {name: report["notes"] for name, report in found.items()}
     assert notes["cut.las"] == notes["cut.fgb"] == notes["cut.parquet"] == notes["odd.parquet"] == ["cut"]
     assert notes["program.laz"] == notes["bag.bag"] == ["foreign"] and notes["noise.bin"] == ["unknown"]
     assert notes["photo.jpg"] == ["no_gps"] and notes["empty.geojson"] == ["empty"]

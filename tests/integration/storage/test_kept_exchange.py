@@ -38,7 +38,7 @@ Facts = dict[str, Any]
 
 
 def facts_in(kept: Path = KEPT) -> Facts:
-    """What the version that wrote the exchange said of it."""
+    """What the version that wrote the exchange answered of it."""
     found: Facts = json.loads((kept / "facts.json").read_text(encoding="utf-8"))
     return found
 
@@ -148,18 +148,18 @@ def previews_of(there: Served, facts: Facts) -> dict[str, Any]:
         email, _, ref = key.partition(" ")
         org, slug, number = ref.split("/")
         token = facts["tokens"][email]
-        told = ask(there, f"/datasets/{org}/{slug}/previews?version={number}", token)
-        found[key] = told["layers"]
+        report = ask(there, f"/datasets/{org}/{slug}/previews?version={number}", token)
+        found[key] = report["layers"]
     return found
 
 
 def orders_of(there: Served, facts: Facts) -> dict[str, Any]:
     """Every order as its buyer is answered: lines, files, who may download, newer tiles, progress."""
     found = {}
-    for order, told in facts["orders"].items():
-        token = facts["tokens"][facts["speaks_for"][told["org"]]]
+    for order, report in facts["orders"].items():
+        token = facts["tokens"][facts["speaks_for"][report["org"]]]
         found[order] = {
-            "org": told["org"],
+            "org": report["org"],
             "order": ask(there, f"/orders/{order}", token),
             "tiles": ask(there, f"/orders/{order}/tiles", token)["tiles"],
             "persons": ask(there, f"/orders/{order}/persons", token)["persons"],
@@ -172,8 +172,8 @@ def orders_of(there: Served, facts: Facts) -> dict[str, Any]:
 def quotes_of(there: Served, facts: Facts) -> dict[str, Any]:
     """Every quote as its holder is answered."""
     return {
-        quote: {"org": told["org"], "quote": ask(there, f"/quotes/{quote}", facts["tokens"][facts["speaks_for"][told["org"]]])}
-        for quote, told in facts["quotes"].items()
+        quote: {"org": report["org"], "quote": ask(there, f"/quotes/{quote}", facts["tokens"][facts["speaks_for"][report["org"]]])}
+        for quote, report in facts["quotes"].items()
     }
 
 
@@ -212,8 +212,8 @@ def market_of(there: Served, facts: Facts) -> dict[str, Any]:
 def downloads_of(there: Served, facts: Facts, folder: Path) -> dict[str, Any]:
     """By order and member of the buyer: sha256 of every file that `mapex get` brings, or the code with which it is refused."""
     found: dict[str, Any] = {}
-    for order, told in facts["orders"].items():
-        for email in facts["members"][told["org"]]:
+    for order, report in facts["orders"].items():
+        for email in facts["members"][report["org"]]:
             to = folder / order / email
             try:
                 got = there.running.cli("get", order, "--to", to, token=facts["tokens"][email])
@@ -269,8 +269,8 @@ def test_migrating_keeps_every_row_of_every_table(opened: Opened, facts: Facts) 
 
 
 def test_migrating_leaves_nothing_for_fsck_to_complain_about(opened: Opened) -> None:
-    told = opened.machine.cli("fsck", "--deep")
-    assert told["ok"], [check for check in told["checks"] if not check["ok"]]
+    report = opened.machine.cli("fsck", "--deep")
+    assert report["ok"], [check for check in report["checks"] if not check["ok"]]
 
 
 def test_the_log_is_as_long_as_it_was_and_has_the_same_root(opened: Opened, facts: Facts) -> None:
@@ -303,20 +303,20 @@ def test_every_order_has_the_lines_files_and_named_users_that_it_had(opened: Ope
     assert orders_of(opened.there, facts) == facts["orders"]
 
 
-def test_every_quote_says_what_it_said(opened: Opened, facts: Facts) -> None:
+def test_every_quote_states_what_it_stated(opened: Opened, facts: Facts) -> None:
     assert quotes_of(opened.there, facts) == facts["quotes"]
 
 
 def test_orders_are_listed_and_found_by_dataset_and_purpose(opened: Opened, facts: Facts) -> None:
     for org in facts["members"]:
         token = facts["tokens"][facts["speaks_for"][org]]
-        own = {order: told["order"] for order, told in facts["orders"].items() if told["org"] == org}
+        own = {order: report["order"] for order, report in facts["orders"].items() if report["org"] == org}
         assert ask(opened.there, "/orders?limit=1000", token)["orders"] == list(reversed(own.values()))
         for dataset in sorted({line["dataset"] for order in own.values() for line in order["lines"]}):
-            expected = {order for order, told in own.items() if any(line["dataset"] == dataset for line in told["lines"])}
+            expected = {order for order, report in own.items() if any(line["dataset"] == dataset for line in report["lines"])}
             assert {one["id"] for one in ask(opened.there, f"/orders?dataset={dataset}", token)["orders"]} == expected
         for purpose in sorted({order["purpose"] for order in own.values()}):
-            expected = {order for order, told in own.items() if told["purpose"] == purpose}
+            expected = {order for order, report in own.items() if report["purpose"] == purpose}
             assert {one["id"] for one in ask(opened.there, f"/orders?purpose={purpose}", token)["orders"]} == expected
 
 

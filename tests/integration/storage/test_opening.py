@@ -111,7 +111,7 @@ def test_sqlite_syncs_each_commit_and_checks_references(tmp_path: Path) -> None:
     ex.engine.dispose()
 
 
-def test_a_database_that_is_away_is_said_to_be_away(tmp_path: Path) -> None:
+def test_a_database_that_is_away_is_reported_to_be_away(tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as refused:
         an_exchange(tmp_path, database_url="postgresql://mapex@127.0.0.1:9/none?connect_timeout=2")
     assert refused.value.code == "database.away"

@@ -136,7 +136,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_full_disk_is_said_and_leaves_no_rests(small_disk: Path) -> None:
+def test_full_disk_is_reported_and_leaves_no_rests(small_disk: Path) -> None:
     store, large = a_store(small_disk), b"x" * 4 * MIB
     with pytest.raises(StoreUnavailable, match="full.*Free some space") as raised:
         store.put(Bucket.DATA, "org/large", large, sha256=sha256(large))

@@ -116,7 +116,7 @@ def test_killed_around_the_join_it_is_completed_by_asking_again(
     assert b"".join(exchange.store.read(Bucket.STAGING, upload.store_key)) == CONTENT
 
 
-def test_an_upload_that_the_store_lost_is_said_to_be_lost(exchange: Exchange, seller: Actor) -> None:
+def test_an_upload_that_the_store_lost_is_reported_to_be_lost(exchange: Exchange, seller: Actor) -> None:
     upload = staged(exchange, seller)
     exchange.store.abort_upload(upload.store_key, upload.store_upload_id)
     with pytest.raises(Conflict) as refused:
@@ -147,12 +147,12 @@ def test_a_foreign_upload_is_as_absent_as_one_that_never_was(exchange: Exchange,
         lambda i: uploads.complete(exchange, stranger, i),
         lambda i: uploads.abort(exchange, stranger, i),
     ):
-        said = []
+        answer = []
         for upload_id in (upload.id, "upl_never"):
             with pytest.raises(NotFound) as refused:
                 ask(upload_id)
-            said.append((refused.value.code, refused.value.message, refused.value.details))
-        assert said[0] == said[1]
+            answer.append((refused.value.code, refused.value.message, refused.value.details))
+        assert answer[0] == answer[1]
 
 
 def test_auditors_upload_nothing(exchange: Exchange) -> None:
@@ -197,7 +197,7 @@ def test_a_full_disk_is_refused_before_anything_is_sent(exchange: Exchange, sell
     assert refused.value.code == "store.full"
 
 
-def test_a_store_that_is_away_is_said_to_be_away(exchange: Exchange, seller: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_away_is_reported_to_be_away(exchange: Exchange, seller: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object) -> None:
         raise StoreUnavailable("connection refused")
 

@@ -60,8 +60,8 @@ def started(ex: Running, token: str, *words: str | Path) -> subprocess.Popen[byt
 
 
 def killed(process: subprocess.Popen[bytes]) -> None:
-    _, told = process.communicate(timeout=240)
-    assert process.returncode == -signal.SIGKILL, told.decode()
+    _, report = process.communicate(timeout=240)
+    assert process.returncode == -signal.SIGKILL, report.decode()
 
 
 class Kill:
@@ -84,10 +84,10 @@ class Kill:
 def a_file(folder: Path, name: str, size: int) -> Path:
     """A valid map that is a little larger than `size` bytes."""
     path = folder / name
-    told = json.loads(a_map(64))
-    for n, feature in enumerate(told["features"]):
+    report = json.loads(a_map(64))
+    for n, feature in enumerate(report["features"]):
         feature["properties"]["note"] = f"{name} {n} " + "x" * (size // 64)
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(report))
     return path
 
 
@@ -108,9 +108,9 @@ def test_push_killed_in_the_middle_sends_only_what_is_missing(way: tuple[Running
     first = proxy.parts()[: nth - 1]
     assert len(first) == nth - 1
     proxy.calm()
-    told = ex.cli(*push(path, f"kill{nth}"), token=seller)
+    report = ex.cli(*push(path, f"kill{nth}"), token=seller)
     assert proxy.parts() == sorted(set(range(1, count + 1)) - set(first))
-    assert (told["version"], told["state"]) == (1, "draft")
+    assert (report["version"], report["state"]) == (1, "draft")
     proxy.calm()
     again = ex.cli(*push(path, f"kill{nth}"), token=seller)
     assert (proxy.parts(), again["version"]) == ([], 1)
@@ -135,8 +135,8 @@ def test_push_killed_before_its_answer_starts_no_second_version(way: tuple[Runni
     kill.process = process = started(ex, seller, *push(path, "late"))
     killed(process)
     proxy.calm()
-    told = ex.cli(*push(path, "late"), token=seller)
-    assert (proxy.parts(), told["version"], told["state"]) == ([], 1, "draft")
+    report = ex.cli(*push(path, "late"), token=seller)
+    assert (proxy.parts(), report["version"], report["state"]) == ([], 1, "draft")
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +144,10 @@ def order(way: tuple[Running, Proxy], seller: str, buyer: str, tmp_path_factory:
     """An order of some tiles of which some are larger than a piece."""
     ex, _ = way
     folder = tmp_path_factory.mktemp("order")
-    told = json.loads(a_map(64))
-    for n, feature in enumerate(told["features"]):
+    report = json.loads(a_map(64))
+    for n, feature in enumerate(report["features"]):
         feature["properties"]["noise"] = os.urandom(6000).hex() + str(n)
-    (folder / "noise.geojson").write_text(json.dumps(told))
+    (folder / "noise.geojson").write_text(json.dumps(report))
     (folder / "area.geojson").write_text(json.dumps(SEOUL))
     ex.cli(*push(folder / "noise.geojson", "noise"), token=seller)
     ex.cli("publish", "noise", "--rate", "footway_km=2900", "--licence", "research", token=seller)
@@ -161,9 +161,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def get(ex: Running, buyer: str, order: str, to: Path) -> tuple[int, int]:
-    told = ex.cli("get", order, "--to", to, token=buyer)
-    assert told["verified"] == told["files"]
-    return told["files"], told["fetched"]
+    report = ex.cli("get", order, "--to", to, token=buyer)
+    assert report["verified"] == report["files"]
+    return report["files"], report["fetched"]
 
 
 @pytest.fixture(scope="module")

@@ -157,7 +157,7 @@ def init(command: list[str], environ: Mapping[str, str]) -> Any:
 
 
 def test_init_may_run_any_number_of_times_and_writes_no_secret(composed: Composed) -> None:
-    assert [told["store"] for told in composed.inits] == ["minio", "minio"]
+    assert [report["store"] for report in composed.inits] == ["minio", "minio"]
     assert not (composed.exchange.folder / "mapex.toml").exists()
     assert not (composed.exchange.folder / "mapex.db").exists()
 

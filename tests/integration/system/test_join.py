@@ -21,17 +21,17 @@ def mapex(*words: str | Path) -> tuple[int, Any]:
 @pytest.fixture(scope="module")
 def tiles(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("tiles")
-    status, told = mapex("tile", samples / "lanelet2" / "kashiwa_mgrs_lanelet2_map.osm", "--out", out)
-    assert status == 0 and told["layers"][0]["tiles"] > 1, "the map must reach over a tile edge for this test to say anything"
+    status, report = mapex("tile", samples / "lanelet2" / "kashiwa_mgrs_lanelet2_map.osm", "--out", out)
+    assert status == 0 and report["layers"][0]["tiles"] > 1, "the map must reach over a tile edge for this test to say anything"
     return out
 
 
 def test_geopackage_holds_each_feature_once_with_its_attributes(tiles: Path, tmp_path: Path) -> None:
     import pyogrio
 
-    status, told = mapex("join", tiles, "--out", tmp_path / "map.gpkg")
-    assert status == 0 and told["features"] == 997
-    rows = {kind: pyogrio.read_dataframe(tmp_path / "map.gpkg", layer=kind) for kind in told["layers"]}
+    status, report = mapex("join", tiles, "--out", tmp_path / "map.gpkg")
+    assert status == 0 and report["features"] == 997
+    rows = {kind: pyogrio.read_dataframe(tmp_path / "map.gpkg", layer=kind) for kind in report["layers"]}
     ids = [i for frame in rows.values() for i in frame["feature_id"]]
     assert len(ids) == len(set(ids)) == 997
     assert set(rows["lane_area"]["subtype"]) == {"road", "road_shoulder"}
@@ -51,8 +51,8 @@ def test_join_moves_to_the_crs_that_was_asked_for(tiles: Path, tmp_path: Path) -
 
 def test_join_overwrites_nothing(tiles: Path, tmp_path: Path) -> None:
     (tmp_path / "map.gpkg").write_text("mine")
-    status, told = mapex("join", tiles, "--out", tmp_path / "map.gpkg")
-    assert (status, told["error"]["code"]) == (5, "join.exists")
+    status, report = mapex("join", tiles, "--out", tmp_path / "map.gpkg")
+    assert (status, report["error"]["code"]) == (5, "join.exists")
     assert (tmp_path / "map.gpkg").read_text() == "mine"
 
 
@@ -60,5 +60,5 @@ def test_join_overwrites_nothing(tiles: Path, tmp_path: Path) -> None:
 def test_join_says_what_is_wrong(tiles: Path, tmp_path: Path, name: str, code: str) -> None:
     (tmp_path / "empty").mkdir()
     folder = tmp_path / "empty" if "empty" in name else tiles
-    status, told = mapex("join", folder, "--out", tmp_path / name)
-    assert (status, told["error"]["code"]) == (2, code)
+    status, report = mapex("join", folder, "--out", tmp_path / name)
+    assert (status, report["error"]["code"]) == (2, code)

@@ -87,7 +87,7 @@ def around(box: list[float], folder: Path, name: str) -> Path:
 @pytest.fixture(scope="module")
 def bought(exchange: Running, samples: Path, seller: str, buyer: str) -> dict[str, dict[str, Any]]:
     """Every dataset pushed, published, quoted, bought and downloaded; what each step printed."""
-    told: dict[str, dict[str, Any]] = {}
+    report: dict[str, dict[str, Any]] = {}
     for slug, file in DATASETS.items():
         step: dict[str, Any] = {"inspect": exchange.cli("inspect", samples / file)}
         push = ("push", samples / file, "--dataset", slug, "--title", slug.title(), "--class", CLASSES.get(slug, "open"), "--wait")
@@ -100,8 +100,8 @@ def bought(exchange: Running, samples: Path, seller: str, buyer: str) -> dict[st
         step["buy"] = exchange.cli("buy", step["quote"]["id"], "--key", f"key-{slug}", token=buyer)
         step["to"] = exchange.folder / "got" / slug
         step["get"] = exchange.cli("get", step["buy"]["id"], "--to", step["to"], token=buyer)
-        told[slug] = step
-    return told
+        report[slug] = step
+    return report
 
 
 @pytest.mark.parametrize("slug", DATASETS)
@@ -156,7 +156,7 @@ def test_lanelet2_download_equals_upload(bought: dict[str, dict[str, Any]], samp
     features = owned(bought["karlsruhe"])
     root = ElementTree.parse(samples / DATASETS["karlsruhe"]).getroot()
     elements = {f"{e.tag}/{e.get('id')}": e for e in root if e.tag in ("node", "way", "relation")}
-    # way/44218 has no vertices ("action=delete"): it lies nowhere, is counted as unplaced, and a finding names it.
+    # way/44218 has no vertices ("action=delete"): it is nowhere, is counted as unplaced, and a finding names it.
     nowhere = {f["feature"] for f in bought["karlsruhe"]["push"]["findings"] if f["code"] == "feature.no_place"}
     assert nowhere == {"way/44218"} and bought["karlsruhe"]["inspect"]["counts"]["unplaced"] == 1
     assert features.keys() == elements.keys() - nowhere
@@ -284,8 +284,8 @@ def test_auditor_sees_each_read(exchange: Running, bought: dict[str, dict[str, A
         assert read == Counter((file["layer"], file["tile"]) for file in manifest["files"])
     for slug in FOOTAGE:
         footage = [e for e in events if e["dataset"] == slug and e["action"] == "access.granted"]
-        said = {(e["person"], e["org"], e["purpose"], e["permit"]) for e in footage}
-        assert said == {("buyer@dongil.example", "dongil", "research", "KR-1")}
+        answer = {(e["person"], e["org"], e["purpose"], e["permit"]) for e in footage}
+        assert answer == {("buyer@dongil.example", "dongil", "research", "KR-1")}
 
 
 def test_search_finds_what_is_offered(exchange: Running, bought: dict[str, dict[str, Any]], buyer: str) -> None:
@@ -312,5 +312,5 @@ def test_a_stranger_sees_nothing_of_an_order(exchange: Running, bought: dict[str
 
 def test_invariants_hold_after_everything(exchange: Running, bought: dict[str, dict[str, Any]]) -> None:
     assert bought
-    told = exchange.cli("fsck", "--deep")
-    assert told["ok"], [c for c in told["checks"] if not c["ok"]]
+    report = exchange.cli("fsck", "--deep")
+    assert report["ok"], [c for c in report["checks"] if not c["ok"]]

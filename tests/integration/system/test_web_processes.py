@@ -121,8 +121,8 @@ def test_nothing_secret_is_on_a_command_line(home: Mapping[str, str], granian: S
     secrets = [line.split('"')[1] for line in (Path(home["MAPEX_DIR"]) / "mapex.toml").read_text().splitlines() if '"' in line]
     assert len(secrets) == 2
     for pid in (granian.process.pid, *granian.children()):
-        told = Path(f"/proc/{pid}/cmdline").read_text()
-        assert "serve" in told and not any(secret in told for secret in (*secrets, "postgresql"))
+        report = Path(f"/proc/{pid}/cmdline").read_text()
+        assert "serve" in report and not any(secret in report for secret in (*secrets, "postgresql"))
 
 
 def test_our_files_are_compressed_and_immutable(granian: Server) -> None:

@@ -1,4 +1,4 @@
-"""What a caged reader answers is believed by nobody: every lie is refused as `reader.bad_answer`."""
+"""What a caged reader answers is believed by nobody: every false value is refused as `reader.bad_answer`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_honest_tile_survives_the_way_out_and_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "lie",
+    "false_record",
     [
         {"path": "../../../etc/passwd"},
         {"path": f"hdmap/../hdmap/{quadkey(CELL)}-0.parquet"},
@@ -96,9 +96,9 @@ def test_honest_tile_survives_the_way_out_and_back() -> None:
     ],
     ids=str,
 )
-def test_lying_tile_record_is_refused(lie: dict[str, Any]) -> None:
+def test_false_tile_record_is_refused(false_record: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as caught:
-        answer.tile_from_json(a_tile(**lie), 0)
+        answer.tile_from_json(a_tile(**false_record), 0)
     assert caught.value.code == "reader.bad_answer"
 
 
@@ -198,7 +198,7 @@ def with_layer(**changes: Any) -> dict[str, Any]:
         with_layer(box=[0, 0, float("inf"), 1]),
     ],
 )
-def test_lying_report_is_refused(report: dict[str, Any]) -> None:
+def test_false_report_is_refused(report: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as caught:
         answer.report_from_json(report, "f")
     assert caught.value.code == "reader.bad_answer"
@@ -212,6 +212,6 @@ def test_failure_of_a_child_is_a_finding_whatever_it_says() -> None:
 
 
 def test_text_that_no_database_can_hold_is_made_harmless() -> None:
-    told = failure({"code": "a.b", "message": "x\x00y\udc80z"}, "f").message
-    assert told == "xy?z"
-    told.encode()
+    outcome = failure({"code": "a.b", "message": "x\x00y\udc80z"}, "f").message
+    assert outcome == "xy?z"
+    outcome.encode()

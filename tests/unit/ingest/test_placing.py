@@ -1,4 +1,4 @@
-"""Placing: exact when nothing is to be done, said when it is a guess, and never at 0,0."""
+"""Placing: exact when nothing is to be done, reported when it is a guess, and never at 0,0."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_batch_without_crs_has_no_geometry_rather_than_a_wrong_one() -> None:
     assert geometry(placed_batch(a_batch([shapely.Point(200_000, 500_000)], ""), at(None, Known.NONE))) is None
 
 
-def test_the_name_itrf_2000_utm_k_is_5179_and_said_to_be_a_guess() -> None:
+def test_the_name_itrf_2000_utm_k_is_5179_and_reported_to_be_a_guess() -> None:
     assert CRS.from_wkt(REAL_NGII_PRJ).to_epsg(min_confidence=20) is None
     placed = resolve.resolve(REAL_NGII_PRJ, NOTHING)
     assert (placed.crs, placed.crs_source) == ("EPSG:5179", Known.GUESSED)
@@ -138,7 +138,7 @@ def test_a_korean_name_with_other_numbers_is_not_guessed() -> None:
     assert "200000" in (placed.crs or "")
 
 
-def test_a_text_that_is_no_crs_is_said() -> None:
+def test_a_text_that_is_no_crs_is_reported() -> None:
     placed = resolve.resolve("LOCAL_NONSENSE[", NOTHING)
     assert placed.crs_source is Known.NONE
     assert "not understood" in placed.note
@@ -156,7 +156,7 @@ def test_an_origin_that_is_not_degrees_is_refused() -> None:
     assert refused.value.code == "placement.origin"
 
 
-def test_local_metres_lie_around_the_origin_and_above_its_height() -> None:
+def test_local_metres_are_around_the_origin_and_above_its_height() -> None:
     placed = resolve.resolve(None, Placement(origin=(127.0, 37.5, 30.0)))
     there = placed_batch(a_batch([shapely.Point(0, 0, 1.5), shapely.Point(0, 1000, 0)], placed.crs or ""), placed)
     zero, north = geometry(there, 0), geometry(there, 1)
@@ -189,7 +189,7 @@ def test_geocentric_coordinates_become_degrees_and_heights() -> None:
     assert found.z == pytest.approx(50.0, abs=1e-4)
 
 
-def test_null_island_is_unplaced_and_said() -> None:
+def test_null_island_is_unplaced_and_reported() -> None:
     there, found = settled(a_batch([shapely.Point(0, 0), shapely.Point(127, 37), shapely.Point(0.5, -0.5)]), at("EPSG:4326"))
     assert [geometry(there, row) is None for row in range(3)] == [True, False, True]
     assert [(f.code, f.count, f.rejected) for f in found] == [("place.null_island", 2, 0)]

@@ -76,23 +76,23 @@ def test_the_same_id_twice_is_found_across_batches() -> None:
     assert {f.code for f in again} == {"id.duplicate"}
 
 
-def test_many_alike_are_told_by_examples_and_a_count() -> None:
-    said = looked(Quality(), a_batch([("same", "POINT (127 37)")] * 100))
-    assert sum(f.count for f in said) == 99
-    assert len(said) < 30
+def test_many_alike_are_reported_by_examples_and_a_count() -> None:
+    answer = looked(Quality(), a_batch([("same", "POINT (127 37)")] * 100))
+    assert sum(f.count for f in answer) == 99
+    assert len(answer) < 30
 
 
 def links(*ends: tuple[str, str, str]) -> list[Finding]:
     quality = Quality("A2_LINK.shp")
     nodes = a_batch([("N1", "POINT (127 37)"), ("N2", "POINT (127.001 37)")], "node", [{"NodeType": "1"}] * 2)
     lines = [(name, "LINESTRING (127 37, 127.001 37)") for name, _, _ in ends]
-    said = [{"FromNodeID": start, "ToNodeID": end} for _, start, end in ends]
-    return [*looked(quality, nodes), *looked(quality, a_batch(lines, "lane_centre", said)), *quality.finish()]
+    answer = [{"FromNodeID": start, "ToNodeID": end} for _, start, end in ends]
+    return [*looked(quality, nodes), *looked(quality, a_batch(lines, "lane_centre", answer)), *quality.finish()]
 
 
 def test_links_that_end_nowhere_or_run_backwards_are_found() -> None:
-    said = links(("right", "N1", "N2"), ("back", "N2", "N1"), ("lost", "N1", "N9"))
-    assert [(f.code, f.feature, f.value) for f in said] == [("reference.dangling", "lost", "N9"), ("link.reversed", "back", "N2 -> N1")]
+    answer = links(("right", "N1", "N2"), ("back", "N2", "N1"), ("lost", "N1", "N9"))
+    assert [(f.code, f.feature, f.value) for f in answer] == [("reference.dangling", "lost", "N9"), ("link.reversed", "back", "N2 -> N1")]
 
 
 def test_links_delivered_without_nodes_are_not_judged() -> None:

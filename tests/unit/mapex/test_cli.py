@@ -49,7 +49,7 @@ def test_each_kind_of_error_has_its_exit_status(error: Exception, status: int, c
     assert out.err == "x\n"
 
 
-def test_an_unexpected_error_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unexpected_error_is_reported_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert fail(ZeroDivisionError("division by zero"), as_json=False) == EXIT_CODES["unexpected"]
     out = capsys.readouterr()
     assert out.out == "" and "ZeroDivisionError" in out.err and "Traceback" not in out.err
@@ -93,7 +93,7 @@ def test_a_region_file_that_is_no_geojson_object_is_refused(tmp_path: Path, text
     assert refused.value.code == "cli.region_json"
 
 
-def told_of(**changes: Any) -> dict[str, Any]:
+def report_of(**changes: Any) -> dict[str, Any]:
     """What `inspect` tells of a good file, with `changes`."""
     counts = {"read": 1, "placed": 1, "unplaced": 0, "rejected": 0}
     return {"kind": "hdmap", "crs": "EPSG:4326", "crs_source": "file", "box": None, "counts": counts, "findings": []} | changes
@@ -113,12 +113,12 @@ def test_inspect_says_by_its_status_whether_a_file_can_be_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], status: int
 ) -> None:
     (tmp_path / "a.osm").write_text("x")
-    told = told_of(**changes)
-    monkeypatch.setattr("ingest.conversion.dry_run.inspect", lambda *_, **__: told)
+    report = report_of(**changes)
+    monkeypatch.setattr("ingest.conversion.dry_run.inspect", lambda *_, **__: report)
     for words in ([], ["--json"]):
         ended, out, err = run(["inspect", str(tmp_path / "a.osm"), *words], capsys)
         assert (ended, err) == (status, "")
-    assert json.loads(out) == told  # the JSON is what it is, whatever the status
+    assert json.loads(out) == report  # the JSON is what it is, whatever the status
 
 
 def test_a_crs_that_only_a_definition_says_is_shown_by_its_name(
@@ -126,7 +126,7 @@ def test_a_crs_that_only_a_definition_says_is_shown_by_its_name(
 ) -> None:
     (tmp_path / "a.las").write_text("x")
     for crs, shown in (('PROJCRS["Lambert (ft)",BASEGEOGCRS["NAD83"]]', "Lambert (ft) (file)"), ("EPSG:5186", "EPSG:5186 (file)")):
-        monkeypatch.setattr("ingest.conversion.dry_run.inspect", lambda *_, crs=crs, **__: told_of(crs=crs))
+        monkeypatch.setattr("ingest.conversion.dry_run.inspect", lambda *_, crs=crs, **__: report_of(crs=crs))
         assert f"CRS    {shown}   heights" in run(["inspect", str(tmp_path / "a.las")], capsys)[1]
 
 
@@ -137,7 +137,7 @@ def test_a_malformed_origin_is_refused(origin: str) -> None:
     assert refused.value.code == "cli.origin"
 
 
-def test_placement_holds_only_what_was_said() -> None:
+def test_placement_holds_only_what_was_given() -> None:
     assert placement(None, None, None) == {}
     assert placement("EPSG:5186", "127,37.5", "ellipsoid") == {"crs": "EPSG:5186", "origin": [127.0, 37.5], "height_datum": "ellipsoid"}
 
@@ -173,7 +173,7 @@ def test_a_fractional_rate_is_refused(capsys: pytest.CaptureFixture[str], monkey
     assert (status, json.loads(out)["error"]["code"]) == (2, "cli.rate")
 
 
-def test_an_exchange_that_is_away_is_said_in_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exchange_that_is_away_is_reported_in_one_sentence(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAPEX_URL", "ftp://127.0.0.1")
     monkeypatch.setenv("MAPEX_TOKEN", "mpx_a_b")
     status, _, err = run(["audit", "list"], capsys)
@@ -227,7 +227,7 @@ def test_demo_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "code", "asked"), [(507, "store.full", 1), (403, "push.refused", 1), (503, "push.refused", 4)])
-def test_a_part_that_the_store_does_not_take_is_told_by_its_reason(tmp_path: Path, status: int, code: str, asked: int) -> None:
+def test_a_part_that_the_store_does_not_take_is_reported_by_its_reason(tmp_path: Path, status: int, code: str, asked: int) -> None:
     class Pool:
         requests = 0
 

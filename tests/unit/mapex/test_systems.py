@@ -1,4 +1,4 @@
-"""Coordinate systems to choose from, and where numbers would lie."""
+"""Coordinate systems to choose from, and where numbers would be."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_exchanged_axes_and_foreign_systems_are_noticed() -> None:
     assert systems.land(unified, crs="EPSG:5179").is_inside and not systems.land(unified, crs="EPSG:5186").is_inside
 
 
-def test_local_metres_lie_round_their_origin() -> None:
+def test_local_metres_are_round_their_origin() -> None:
     west, south, east, north = systems.land((-100.0, -100.0, 100.0, 100.0), origin=(127.1, 37.4, 30.0)).box
     assert math.isclose((west + east) / 2, 127.1, abs_tol=1e-6) and math.isclose((south + north) / 2, 37.4, abs_tol=1e-6)
     assert math.isclose((north - south) * 110_990, 200, rel_tol=0.01)
 
 
 @pytest.mark.parametrize(
-    ("box", "said", "code"),
+    ("box", "answer", "code"),
     [
         ((1.0, 1.0, 2.0, 2.0), {}, "placement.empty"),
         ((1.0, 1.0, 2.0, 2.0), {"crs": "EPSG:99999"}, "placement.crs"),
@@ -66,7 +66,7 @@ def test_local_metres_lie_round_their_origin() -> None:
         ((math.nan, 1.0, 2.0, 2.0), {"crs": "EPSG:5186"}, "placement.nowhere"),
     ],
 )
-def test_what_cannot_be_placed_is_refused(box: tuple[float, ...], said: dict[str, object], code: str) -> None:
+def test_what_cannot_be_placed_is_refused(box: tuple[float, ...], answer: dict[str, object], code: str) -> None:
     with pytest.raises(Invalid) as refused:
-        systems.land(box, **said)  # type: ignore[arg-type]
+        systems.land(box, **answer)  # type: ignore[arg-type]
     assert refused.value.code == code

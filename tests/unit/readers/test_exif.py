@@ -103,7 +103,7 @@ def test_local_time_without_zone_is_no_time() -> None:
     assert found.t_ns is None and found.lon is not None
 
 
-def test_stale_gps_date_gives_way_to_the_photos_own_and_is_said() -> None:
+def test_stale_gps_date_gives_way_to_the_photos_own_and_is_reported() -> None:
     found = a_photo({29: "2026:11:20"})
     assert found.t_ns == utc(2026, 11, 23, 3, 4, 5)
     assert "2026-11-20" in found.doubts[0]
@@ -126,7 +126,7 @@ XMP = b'<x:xmpmeta><rdf:Description exif:GPSLatitude="%s" exif:GPSLongitude="%s"
         (b"37,24.006S", b"127,6.0E", (127.1, -37.4001)),
     ],
 )
-def test_position_only_in_xmp_is_used_and_said(lat: bytes, lon: bytes, place: tuple[float, float]) -> None:
+def test_position_only_in_xmp_is_used_and_reported(lat: bytes, lon: bytes, place: tuple[float, float]) -> None:
     found = taken({}, {}, XMP % (lat, lon))
     assert (found.lon, found.lat) == pytest.approx(place)
     assert found.from_xmp

@@ -11,7 +11,7 @@ from ingest.placing.mgrs import square
 from ingest.readers.lanelet2.kinds import kind_of
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
-from tests.support.reading import heard
+from tests.support.reading import received
 from tiles.batch import Kind
 
 LANE = """<way id='1'><nd ref='1'/><nd ref='2'/><tag k='type' v='line_thin'/></way>
@@ -41,19 +41,19 @@ def osm(tmp_path: Path, body: str) -> Path:
 
 
 def test_a_lanelet_whose_bounds_run_against_each_other_has_no_crossed_outline(tmp_path: Path) -> None:
-    there = heard(osm(tmp_path, nodes() + LANE))
+    there = received(osm(tmp_path, nodes() + LANE))
     outline = there.shapes()["relation/9"]
     assert outline.is_valid
     assert outline.equals(shapely.box(8.0, 48.9999, 8.001, 49.0))
 
 
 def test_elements_may_come_in_any_order(tmp_path: Path) -> None:
-    there = heard(osm(tmp_path, LANE + nodes()))
+    there = received(osm(tmp_path, LANE + nodes()))
     assert there.shapes()["relation/9"].equals(shapely.box(8.0, 48.9999, 8.001, 49.0))
 
 
-def test_empty_lat_and_lon_are_placed_by_the_mgrs_square_and_said(tmp_path: Path) -> None:
-    there = heard(osm(tmp_path, local_nodes("54SVE037737") + LANE))
+def test_empty_lat_and_lon_are_placed_by_the_mgrs_square_and_reported(tmp_path: Path) -> None:
+    there = received(osm(tmp_path, local_nodes("54SVE037737") + LANE))
     assert there.survey.placed.crs_source is Known.GUESSED
     assert "mgrs_code" in there.finding("crs.guessed").message
     point = there.shapes()["node/1"]
@@ -61,12 +61,12 @@ def test_empty_lat_and_lon_are_placed_by_the_mgrs_square_and_said(tmp_path: Path
 
 
 def test_nodes_at_zero_zero_beside_local_metres_are_not_at_null_island(tmp_path: Path) -> None:
-    there = heard(osm(tmp_path, local_nodes("54SVE037737", lat="0", lon="0") + LANE))
+    there = received(osm(tmp_path, local_nodes("54SVE037737", lat="0", lon="0") + LANE))
     assert there.shapes()["node/1"].x == pytest.approx(139.9336616)
 
 
 def test_empty_lat_and_lon_without_a_square_ask_instead_of_guessing(tmp_path: Path) -> None:
-    there = heard(osm(tmp_path, local_nodes() + LANE))
+    there = received(osm(tmp_path, local_nodes() + LANE))
     assert there.survey.placed.crs_source is Known.NONE
     assert "--origin" in there.finding("crs.none").fix
     assert set(there.shapes().values()) == {None}
@@ -74,15 +74,15 @@ def test_empty_lat_and_lon_without_a_square_ask_instead_of_guessing(tmp_path: Pa
 
 
 def test_the_uploaders_origin_places_local_metres(tmp_path: Path) -> None:
-    there = heard(osm(tmp_path, local_nodes() + LANE), Placement(origin=(127.0, 37.5, 0.0)))
+    there = received(osm(tmp_path, local_nodes() + LANE), Placement(origin=(127.0, 37.5, 0.0)))
     assert there.survey.placed.crs_source is Known.GIVEN
     point = there.shapes()["node/1"]
     assert point.x == pytest.approx(127.0 + 0.04275, abs=1e-3)
     assert point.y > 37.5
 
 
-def test_a_fake_mgrs_code_is_said_and_not_used(tmp_path: Path) -> None:
-    there = heard(osm(tmp_path, local_nodes("99XXX000000") + LANE))
+def test_a_fake_mgrs_code_is_reported_and_not_used(tmp_path: Path) -> None:
+    there = received(osm(tmp_path, local_nodes("99XXX000000") + LANE))
     assert there.finding("mgrs.invalid").value == "99XXX"
     assert set(there.shapes().values()) == {None}
 
@@ -108,17 +108,17 @@ def test_squares_of_known_places(code: str, crs: str, east: float, north: float)
     assert (found.crs, found.easting, found.northing) == (crs, east, north)
 
 
-def test_metres_and_degrees_that_disagree_are_said(tmp_path: Path) -> None:
+def test_metres_and_degrees_that_disagree_are_reported(tmp_path: Path) -> None:
     tags = "<tag k='mgrs_code' v='54SVE037737'/><tag k='local_x' v='3774'/><tag k='local_y' v='73745'/>"
     body = f"<node id='1' lat='35.90' lon='139.93'>{tags}</node>"
-    there = heard(osm(tmp_path, body))
+    there = received(osm(tmp_path, body))
     assert there.finding("mgrs.disagrees").count == 1
     assert there.shapes()["node/1"].x == 139.93
 
 
 def test_dangling_references_are_findings_with_the_id_and_lose_nothing(tmp_path: Path) -> None:
     body = nodes() + LANE.replace("<nd ref='2'/>", "<nd ref='2'/><nd ref='77'/>").replace("ref='2' role='right'", "ref='88' role='right'")
-    there = heard(osm(tmp_path, body))
+    there = received(osm(tmp_path, body))
     dangling = {(f.feature, f.value) for f in there.findings if f.code == "reference.dangling"}
     assert dangling == {("way/1", "node/77"), ("relation/9", "way/88")}
     assert there.finding("lanelet.no_bound").feature == "relation/9"
@@ -127,7 +127,7 @@ def test_dangling_references_are_findings_with_the_id_and_lose_nothing(tmp_path:
 
 
 def test_a_way_of_one_node_is_a_point_and_of_none_is_unplaced(tmp_path: Path) -> None:
-    there = heard(osm(tmp_path, nodes() + "<way id='5'><nd ref='1'/></way><way id='6'/>"))
+    there = received(osm(tmp_path, nodes() + "<way id='5'><nd ref='1'/></way><way id='6'/>"))
     assert there.shapes()["way/5"].geom_type == "Point"
     assert there.shapes()["way/6"] is None
     assert [f.feature for f in there.findings if f.code == "way.short"] == ["way/5", "way/6"]
@@ -141,7 +141,7 @@ def test_an_area_is_built_from_ways_in_any_order_with_its_hole(tmp_path: Path) -
         "<relation id='1'><member type='way' ref='1' role='outer'/><member type='way' ref='2' role='outer'/>"
         "<member type='way' ref='3' role='inner'/><tag k='type' v='multipolygon'/><tag k='subtype' v='walkway'/></relation>"
     )
-    there = heard(osm(tmp_path, body))
+    there = received(osm(tmp_path, body))
     made = there.shapes()["relation/1"]
     assert made.is_valid
     assert made.area == pytest.approx(0.01 * 0.01 - 0.002 * 0.002 / 2)
@@ -150,43 +150,43 @@ def test_an_area_is_built_from_ways_in_any_order_with_its_hole(tmp_path: Path) -
 
 def test_a_height_that_some_nodes_lack_makes_a_line_flat(tmp_path: Path) -> None:
     body = nodes().replace("lon='8.0'/>", "lon='8.0'><tag k='ele' v='-3.5'/></node>", 1) + LANE
-    there = heard(osm(tmp_path, body))
+    there = received(osm(tmp_path, body))
     assert there.shapes()["node/1"].z == -3.5
     assert not there.shapes()["way/1"].has_z
     assert there.finding("height.mixed").count == 3
 
 
 def test_a_typo_in_a_type_names_what_may_be_meant(tmp_path: Path) -> None:
-    there = heard(osm(tmp_path, nodes() + LANE.replace("line_thin", "line_thinn", 1)))
+    there = received(osm(tmp_path, nodes() + LANE.replace("line_thin", "line_thinn", 1)))
     assert "'line_thin'" in there.finding("kind.unknown").message
     assert there.table.column("kind").to_pylist()[4] == "other"
 
 
-def test_plain_osm_and_debug_files_are_said(tmp_path: Path) -> None:
-    plain = heard(
+def test_plain_osm_and_debug_files_are_reported(tmp_path: Path) -> None:
+    plain = received(
         osm(tmp_path, nodes() + "<way id='1'><nd ref='1'/><nd ref='2'/><tag k='highway' v='footway'/><tag k='footway' v='sidewalk'/></way>")
     )
     assert "plain OpenStreetMap" in plain.finding("osm.flavour").message
     assert plain.kinds()["sidewalk"] == 1
-    assert "debug file" in heard(osm(tmp_path, nodes())).finding("osm.flavour").message
+    assert "debug file" in received(osm(tmp_path, nodes())).finding("osm.flavour").message
 
 
 def test_a_cut_file_keeps_what_came_before_and_is_an_error(tmp_path: Path) -> None:
     path = osm(tmp_path, nodes() + LANE)
     path.write_bytes(path.read_bytes()[:-60])
-    there = heard(path)
+    there = received(path)
     assert there.finding("file.damaged").severity == "error"
     assert len(there.ids) == 6
 
 
 def test_one_key_twice_is_kept_twice(tmp_path: Path) -> None:
-    there = heard(osm(tmp_path, "<node id='1' lat='49' lon='8'><tag k='a' v='1'/><tag k='a' v='2'/></node>"))
+    there = received(osm(tmp_path, "<node id='1' lat='49' lon='8'><tag k='a' v='1'/><tag k='a' v='2'/></node>"))
     assert there.properties()["node/1"]["@source"]["repeated"] == [["a", "2"]]
     assert there.properties()["node/1"]["a"] == "1"
 
 
-def test_the_same_id_twice_is_said(tmp_path: Path) -> None:
-    there = heard(osm(tmp_path, nodes() + "<node id='1' lat='49' lon='8'/>"))
+def test_the_same_id_twice_is_reported(tmp_path: Path) -> None:
+    there = received(osm(tmp_path, nodes() + "<node id='1' lat='49' lon='8'/>"))
     assert there.finding("id.duplicate").feature == "node/1"
 
 
@@ -208,7 +208,7 @@ def test_hostile_or_empty_xml_is_refused_with_a_code(tmp_path: Path, text: str, 
     path = tmp_path / "bad.osm"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(Invalid) as refused:
-        heard(path, choose=lambda _source: Lanelet2())
+        received(path, choose=lambda _source: Lanelet2())
     assert refused.value.code == code
 
 

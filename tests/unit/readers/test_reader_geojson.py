@@ -12,7 +12,7 @@ import shapely
 from ingest.readers.vector import json_stream
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
-from tests.support.reading import heard
+from tests.support.reading import received
 
 
 def feature(number: int, geometry: Any = None, **properties: Any) -> dict[str, Any]:
@@ -27,12 +27,12 @@ def geojson(tmp_path: Path, features: list[Any], **members: Any) -> Path:
 
 
 def test_numbers_types_nesting_and_foreign_members_are_unchanged(tmp_path: Path) -> None:
-    said = {"a": 1, "b": 1.0, "c": 'x"\\\n한', "d": None, "e": [1, {"f": True}], "g": 12345678901234567890, "@source": "mine"}
-    record = {**feature(1, **said), "bbox": [1, 2, 3, 4], "confidence": 0.5}
-    there = heard(geojson(tmp_path, [record]))
+    answer = {"a": 1, "b": 1.0, "c": 'x"\\\n한', "d": None, "e": [1, {"f": True}], "g": 12345678901234567890, "@source": "mine"}
+    record = {**feature(1, **answer), "bbox": [1, 2, 3, 4], "confidence": 0.5}
+    there = received(geojson(tmp_path, [record]))
     properties = there.properties()["f1"]
     source = properties.pop("@source")
-    assert properties == {"@source#" if key == "@source" else key: value for key, value in said.items()}
+    assert properties == {"@source#" if key == "@source" else key: value for key, value in answer.items()}
     assert source == {"layer": "map", "id": "f1", "bbox": [1, 2, 3, 4], "confidence": 0.5}
 
 
@@ -47,7 +47,7 @@ def test_all_types_of_geometry_keep_their_vertices(tmp_path: Path) -> None:
         "GEOMETRYCOLLECTION (POINT (127 37), LINESTRING (127 37, 128 38))",
     ]
     made = [shapely.from_wkt(text) for text in shapes]
-    there = heard(geojson(tmp_path, [feature(n, json.loads(shapely.to_geojson(shape))) for n, shape in enumerate(made)]))
+    there = received(geojson(tmp_path, [feature(n, json.loads(shapely.to_geojson(shape))) for n, shape in enumerate(made)]))
     for mine, theirs in zip(there.shapes().values(), made, strict=True):
         assert shapely.equals_exact(mine, theirs, tolerance=0.0)
         assert mine.has_z == theirs.has_z
@@ -70,7 +70,7 @@ def test_all_types_of_geometry_keep_their_vertices(tmp_path: Path) -> None:
     ],
 )
 def test_a_geometry_that_cannot_be_used_rejects_its_feature_alone(tmp_path: Path, geometry: Any) -> None:
-    there = heard(geojson(tmp_path, [feature(1), feature(2, geometry), feature(3)]))
+    there = received(geojson(tmp_path, [feature(1), feature(2, geometry), feature(3)]))
     assert there.ids == ["f1", "f3"]
     found = there.finding("geometry.refused")
     assert (found.feature, found.rejected) == ("f2", 1)
@@ -80,7 +80,7 @@ def test_a_deep_collection_is_refused_and_the_rest_comes_in(tmp_path: Path) -> N
     deep: dict[str, Any] = {"type": "Point", "coordinates": [127, 37]}
     for _ in range(40):
         deep = {"type": "GeometryCollection", "geometries": [deep]}
-    there = heard(geojson(tmp_path, [feature(1, deep), feature(2)]))
+    there = received(geojson(tmp_path, [feature(1, deep), feature(2)]))
     assert there.ids == ["f2"]
     assert "deeper" in there.finding("geometry.refused").message
 
@@ -88,7 +88,7 @@ def test_a_deep_collection_is_refused_and_the_rest_comes_in(tmp_path: Path) -> N
 def test_json_nested_beyond_the_parser_is_one_bad_feature(tmp_path: Path) -> None:
     path = geojson(tmp_path, [feature(1), {"X": 0}, feature(3)])
     path.write_text(path.read_text().replace('{"X": 0}', '{"a":' * 100_000 + "0" + "}" * 100_000))
-    there = heard(path)
+    there = received(path)
     assert there.ids == ["f1", "f3"]
     assert "nested" in there.finding("feature.not_json").message
 
@@ -97,7 +97,7 @@ def test_a_cut_file_keeps_what_came_before(tmp_path: Path) -> None:
     path = geojson(tmp_path, [feature(n) for n in range(10)])
     text = path.read_text()
     path.write_text(text[: text.index('"f7"')])
-    there = heard(path)
+    there = received(path)
     assert there.ids == [f"f{n}" for n in range(7)]
     assert there.finding("file.damaged").severity == "error"
 
@@ -105,40 +105,40 @@ def test_a_cut_file_keeps_what_came_before(tmp_path: Path) -> None:
 def test_a_quote_too_many_costs_one_feature(tmp_path: Path) -> None:
     path = geojson(tmp_path, [feature(n, name=f"N{n}") for n in range(5)])
     path.write_text(path.read_text().replace('"N2"', '"N2""'))
-    there = heard(path)
+    there = received(path)
     assert there.ids == ["f0", "f1", "f3", "f4"]
     assert there.finding("feature.not_json").rejected == 1
 
 
 def test_a_feature_without_geometry_is_kept_and_unplaced(tmp_path: Path) -> None:
-    there = heard(geojson(tmp_path, [{"type": "Feature", "id": 7, "geometry": None, "properties": None}, feature(1)]))
+    there = received(geojson(tmp_path, [{"type": "Feature", "id": 7, "geometry": None, "properties": None}, feature(1)]))
     assert there.ids == ["7", "f1"]
     assert there.shapes()["7"] is None
 
 
 def test_rows_without_id_are_numbered_by_layer(tmp_path: Path) -> None:
     records = [{k: v for k, v in feature(n).items() if k != "id"} for n in range(2)]
-    assert heard(geojson(tmp_path, records)).ids == ["map/0", "map/1"]
+    assert received(geojson(tmp_path, records)).ids == ["map/0", "map/1"]
 
 
 @pytest.mark.parametrize("separator", ["\n", "\n\x1e", "\r\n\r\n"])
 def test_a_sequence_of_features_is_read(tmp_path: Path, separator: str) -> None:
     path = tmp_path / "map.geojsonl"
     path.write_text(separator.join(json.dumps(feature(n)) for n in range(3)), newline="")
-    assert heard(path).ids == ["f0", "f1", "f2"]
+    assert received(path).ids == ["f0", "f1", "f2"]
 
 
 def test_one_feature_and_one_geometry_are_read(tmp_path: Path) -> None:
     path = tmp_path / "one.geojson"
     path.write_text(json.dumps(feature(1)))
-    assert heard(path).ids == ["f1"]
+    assert received(path).ids == ["f1"]
     path.write_text('{"type": "Point", "coordinates": [127, 37]}')
-    assert heard(path).ids == ["one/0"]
+    assert received(path).ids == ["one/0"]
 
 
 def test_the_crs_member_of_2008_is_honoured(tmp_path: Path) -> None:
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::5179"}}
-    there = heard(geojson(tmp_path, [feature(1, {"type": "Point", "coordinates": [955_000, 1_950_000]})], crs=crs))
+    there = received(geojson(tmp_path, [feature(1, {"type": "Point", "coordinates": [955_000, 1_950_000]})], crs=crs))
     assert (there.survey.placed.crs, there.survey.placed.crs_source) == ("EPSG:5179", Known.FILE)
     assert there.shapes()["f1"].x == pytest.approx(126.99, abs=0.1)
 
@@ -146,12 +146,12 @@ def test_the_crs_member_of_2008_is_honoured(tmp_path: Path) -> None:
 def test_numbers_that_are_no_degrees_ask_for_a_crs(tmp_path: Path) -> None:
     """RFC 7946 says degrees; 200000, 500000 are none."""
     path = geojson(tmp_path, [feature(1, {"type": "Point", "coordinates": [200_000, 500_000]})])
-    assert heard(path).survey.placed.crs_source is Known.NONE
-    assert heard(path, Placement(crs="EPSG:5186")).shapes()["f1"].x == pytest.approx(127.0, abs=0.01)
+    assert received(path).survey.placed.crs_source is Known.NONE
+    assert received(path, Placement(crs="EPSG:5186")).shapes()["f1"].x == pytest.approx(127.0, abs=0.01)
 
 
 def test_latitude_first_is_found(tmp_path: Path) -> None:
-    there = heard(geojson(tmp_path, [feature(1, {"type": "Point", "coordinates": [37.5, 127.0]})]))
+    there = received(geojson(tmp_path, [feature(1, {"type": "Point", "coordinates": [37.5, 127.0]})]))
     assert "crs.swapped" in there.codes
     assert there.ids == []
 
@@ -159,13 +159,13 @@ def test_latitude_first_is_found(tmp_path: Path) -> None:
 def test_a_byte_order_mark_and_wrong_bytes_do_no_harm(tmp_path: Path) -> None:
     path = geojson(tmp_path, [feature(1, name="NAME")])
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"NAME", "차로".encode("cp949")))
-    there = heard(path)
+    there = received(path)
     assert there.ids == ["f1"]
     assert "text.encoding_unknown" in there.codes
 
 
 def test_not_a_number_in_an_attribute_stays_json(tmp_path: Path) -> None:
-    there = heard(geojson(tmp_path, [feature(1, width=float("nan"), depth=float("-inf"))]))
+    there = received(geojson(tmp_path, [feature(1, width=float("nan"), depth=float("-inf"))]))
     assert there.properties()["f1"]["width"] == "NaN"
     assert there.properties()["f1"]["depth"] == "-Infinity"
 
@@ -173,24 +173,24 @@ def test_not_a_number_in_an_attribute_stays_json(tmp_path: Path) -> None:
 def test_members_after_the_features_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "map.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature(1)], "license": "ODbL", "bbox": [1, 2, 3, 4]}))
-    assert heard(path).raw[0].meta == {"license": "ODbL", "bbox": "[1, 2, 3, 4]"}
+    assert received(path).raw[0].meta == {"license": "ODbL", "bbox": "[1, 2, 3, 4]"}
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1000])
 def test_where_the_file_is_cut_into_chunks_does_not_matter(tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     path = geojson(tmp_path, [feature(n, name='"}]{[\\"' + "가" * n) for n in range(30)], name="x")
-    whole = heard(path)
+    whole = received(path)
     monkeypatch.setattr(json_stream, "CHUNK", size)
     small = list(json_stream.Stream(path).features())
     assert [record["id"] for record in small] == whole.ids
-    assert [record["properties"]["name"] for record in small] == [said["name"] for said in whole.properties().values()]
+    assert [record["properties"]["name"] for record in small] == [answer["name"] for answer in whole.properties().values()]
 
 
 def test_json_that_is_no_geojson_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "map.geojson"
     path.write_text('{"type": "FeatureCollection", "features": []}')
     with pytest.raises(Invalid) as refused:
-        heard(path)
+        received(path)
     assert refused.value.code == "file.no_records"
 
 
@@ -203,7 +203,7 @@ def test_half_a_letter_costs_its_feature_alone(tmp_path: Path) -> None:
         feature(4, nested={"list": ["\udcff"]}),
         {**feature(5), "note": "\udcff"},
     ]
-    there = heard(geojson(tmp_path, [feature(0, name="\U0001f6b8 한"), *bad, feature(9)], licence="by\udcff"))
+    there = received(geojson(tmp_path, [feature(0, name="\U0001f6b8 한"), *bad, feature(9)], licence="by\udcff"))
     assert set(there.properties()) == {"f0", "f9"}
     found = [one for one in there.findings if one.code == "text.lone_surrogate"]
     assert [one.feature for one in found] == ["f1", "x\\ud800", "f3", "f4", "f5"]

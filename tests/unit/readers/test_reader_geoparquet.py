@@ -18,7 +18,7 @@ from ingest.readers.vector import attributes
 from ingest.readers.vector.geoparquet import GeoParquet
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
-from tests.support.reading import heard
+from tests.support.reading import received
 
 POINTS = [shapely.Point(127.0 + n / 100, 37.5, n) for n in range(4)]
 
@@ -37,13 +37,13 @@ def geo(**column: Any) -> dict[str, Any]:
 
 
 def test_no_crs_key_means_degrees_and_null_means_unknown(tmp_path: Path) -> None:
-    assert heard(parquet(tmp_path, geo())).survey.placed.crs_source is Known.FILE
-    assert heard(parquet(tmp_path, geo(crs=None))).survey.placed.crs_source is Known.NONE
+    assert received(parquet(tmp_path, geo())).survey.placed.crs_source is Known.FILE
+    assert received(parquet(tmp_path, geo(crs=None))).survey.placed.crs_source is Known.NONE
 
 
 def test_the_bytes_of_geometries_are_not_touched(tmp_path: Path) -> None:
     path = parquet(tmp_path, geo())
-    assert heard(path).table.column("geometry").to_pylist() == pq.read_table(path).column("geometry").to_pylist()
+    assert received(path).table.column("geometry").to_pylist() == pq.read_table(path).column("geometry").to_pylist()
 
 
 def test_big_endian_and_extended_wkb_become_iso(tmp_path: Path) -> None:
@@ -52,40 +52,40 @@ def test_big_endian_and_extended_wkb_become_iso(tmp_path: Path) -> None:
         shapely.to_wkb(POINTS[1], flavor="extended"),
         shapely.to_wkb(shapely.set_srid(POINTS[2], 4326), include_srid=True),
     ]
-    there = heard(parquet(tmp_path, geo(), pa.array(mixed, pa.binary())))
+    there = received(parquet(tmp_path, geo(), pa.array(mixed, pa.binary())))
     assert there.table.column("geometry").to_pylist() == [shapely.to_wkb(p, flavor="iso", byte_order=1) for p in POINTS[:3]]
 
 
 def test_covering_boxes_are_not_attributes(tmp_path: Path) -> None:
     boxes = pa.array([{"xmin": 1.0, "ymin": 2.0, "xmax": 3.0, "ymax": 4.0}] * 4)
     covering = {"bbox": {edge: ["bbox", edge] for edge in ("xmin", "ymin", "xmax", "ymax")}}
-    there = heard(parquet(tmp_path, geo(covering=covering), bbox=boxes))
+    there = received(parquet(tmp_path, geo(covering=covering), bbox=boxes))
     assert "bbox" not in there.properties()["p0"]
 
 
-def test_parquet_without_geo_metadata_is_read_as_wkb_and_said_unplaced(tmp_path: Path) -> None:
-    there = heard(parquet(tmp_path, None))
+def test_parquet_without_geo_metadata_is_read_as_wkb_and_reported_unplaced(tmp_path: Path) -> None:
+    there = received(parquet(tmp_path, None))
     assert {"format.assumed", "crs.none"} <= there.codes
 
 
 def test_parquet_without_geometry_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "t.parquet")
     with pytest.raises(Invalid) as refused:
-        heard(tmp_path / "t.parquet")
+        received(tmp_path / "t.parquet")
     assert refused.value.code == "format.unsupported"
 
 
 def test_native_encoding_is_rebuilt_with_its_vertices(tmp_path: Path) -> None:
     lines = [shapely.LineString([(127, 37, 1), (127.1, 37.1, 2)]), shapely.LineString([(128, 37, 1), (128.1, 37.1, 2), (129, 38, 3)])]
     gpd.GeoDataFrame({"id": ["a", "b"]}, geometry=lines, crs=4326).to_parquet(tmp_path / "map.parquet", geometry_encoding="geoarrow")
-    there = heard(tmp_path / "map.parquet")
+    there = received(tmp_path / "map.parquet")
     assert all(shapely.equals_exact(there.shapes()[name], line, tolerance=0.0) for name, line in zip("ab", lines, strict=True))
 
 
 def test_a_nest_of_20000_collections_is_refused_without_dying(tmp_path: Path) -> None:
     """shapely.from_wkb of it ends the process with SIGSEGV."""
     deep = struct.pack("<BII", 1, 7, 1) * 20_000 + struct.pack("<BI2d", 1, 1, 127.0, 37.0)
-    there = heard(parquet(tmp_path, geo(), pa.array([deep, shapely.to_wkb(POINTS[0], flavor="iso")], pa.binary())))
+    there = received(parquet(tmp_path, geo(), pa.array([deep, shapely.to_wkb(POINTS[0], flavor="iso")], pa.binary())))
     assert there.ids == ["p1"]
     assert (there.finding("geometry.refused").feature, there.rejected) == ("p0", 1)
 
@@ -110,7 +110,7 @@ def test_a_dictionary_bomb_is_expanded_in_small_pieces(tmp_path: Path, monkeypat
 def test_garbage_behind_the_magic_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "map.parquet").write_bytes(b"PAR1" + b"\xff" * 1000 + b"PAR1")
     with pytest.raises(Invalid) as refused:
-        heard(tmp_path / "map.parquet")
+        received(tmp_path / "map.parquet")
     assert refused.value.code == "file.damaged"
 
 
@@ -130,7 +130,7 @@ def test_attributes_of_every_type_are_json(tmp_path: Path) -> None:
         "exact": pa.array([decimal.Decimal("1.10")] * 4),
         "code": pa.array(["u", "v", None, "u"]).dictionary_encode(),
     }
-    first, second, third, _ = heard(parquet(tmp_path, geo(), **columns)).properties().values()
+    first, second, third, _ = received(parquet(tmp_path, geo(), **columns)).properties().values()
     assert first["text"] == 'a"b'
     assert (first["whole"], first["real"], first["day"], first["time"], first["list"], first["nest"]) == (
         1, 0.1, "2024-02-29", "2024-02-29T01:02:03.000Z", [1, 2], {"a": 1, "b": "x"},

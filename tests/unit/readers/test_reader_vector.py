@@ -1,4 +1,4 @@
-"""Traps of vector files: disguises, lying headers, missing parts, wrong text, several systems in one file."""
+"""Traps of vector files: disguises, false headers, missing parts, wrong text, several systems in one file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ingest.readers.vector.geojson import GeoJson
 from ingest.readers.vector.layer import LayerRows
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
-from tests.support.reading import Heard, heard
+from tests.support.reading import Received, received
 
 ROADS = ["차로", "보도", "횡단보도"]
 VRT = '<OGRVRTDataSource><OGRVRTLayer name="x"><SrcDataSource>CSV:/etc/passwd</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>'
@@ -42,8 +42,8 @@ def write(path: Path, table: gpd.GeoDataFrame, **options: Any) -> Path:
     return path
 
 
-def names_of(there: Heard) -> list[str]:
-    return [said["NAME"] for said in there.properties().values()]
+def names_of(there: Received) -> list[str]:
+    return [answer["NAME"] for answer in there.properties().values()]
 
 
 @pytest.mark.parametrize("text", [VRT, WFS, GDALG])
@@ -54,9 +54,9 @@ def test_a_disguised_pointer_to_other_files_is_refused(tmp_path: Path, text: str
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(Invalid):
-        heard(path, choose=lambda _source: reader())
+        received(path, choose=lambda _source: reader())
     with pytest.raises(Invalid) as refused:
-        heard(path)
+        received(path)
     assert refused.value.code == "format.unsupported"
     assert "only points at" in refused.value.message
 
@@ -72,10 +72,10 @@ def test_every_format_brings_ids_attributes_and_vertices_back(tmp_path: Path, na
         path.write_text(table.to_json(drop_id=True), encoding="utf-8")
     else:
         write(path, table, **({"encoding": "UTF-8"} if name.endswith("shp") else {}))
-    there = heard(tmp_path if name.endswith("shp") else path)
+    there = received(tmp_path if name.endswith("shp") else path)
     assert sorted(there.ids) == ["L0", "L1", "L2"]  # FlatGeobuf sorts by place
-    said = there.properties()
-    assert [(said[feature]["NAME"], said[feature]["LANES"]) for feature in table["ID"]] == list(
+    answer = there.properties()
+    assert [(answer[feature]["NAME"], answer[feature]["LANES"]) for feature in table["ID"]] == list(
         zip(table["NAME"], table["LANES"], strict=True)
     )
     read = there.raw[0].table
@@ -93,7 +93,7 @@ def test_a_header_that_claims_a_billion_features_is_found_by_counting(tmp_path: 
     at = data.index(struct.pack("<Q", 3), 8)
     data[at : at + 8] = struct.pack("<Q", 1_000_000_000)
     path.write_bytes(bytes(data))
-    there = heard(path)
+    there = received(path)
     assert "count.mismatch" in there.codes
     assert there.finding("count.mismatch").value == "1000000000"
 
@@ -108,7 +108,7 @@ def test_a_cut_file_is_an_error_and_not_silence(tmp_path: Path, name: str) -> No
         write(path, table)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     try:
-        there = heard(path)
+        there = received(path)
     except Invalid as why:
         assert why.code == "file.damaged"
     else:
@@ -121,19 +121,19 @@ def test_a_geopackage_with_a_view_is_refused_before_gdal_sees_it(tmp_path: Path)
         db.execute("CREATE VIEW endless AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n")
     db.close()
     with pytest.raises(Invalid) as refused:
-        heard(path)
+        received(path)
     assert refused.value.code == "gpkg.view"
     assert "endless" in refused.value.message
 
 
 def test_virtual_tables_but_the_index_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "map.gpkg", frame())
-    assert heard(path).ids  # it has an R-tree, which is allowed
+    assert received(path).ids  # it has an R-tree, which is allowed
     with sqlite3.connect(path) as db:
         db.execute("CREATE VIRTUAL TABLE words USING fts5(text)")
     db.close()
     with pytest.raises(Invalid) as refused:
-        heard(path)
+        received(path)
     assert refused.value.code == "gpkg.virtual_table"
 
 
@@ -143,7 +143,7 @@ def test_computed_columns_are_refused(tmp_path: Path) -> None:
         db.execute("CREATE TABLE c (a, b GENERATED ALWAYS AS (a * 2))")
     db.close()
     with pytest.raises(Invalid) as refused:
-        heard(path)
+        received(path)
     assert refused.value.code == "gpkg.generated"
 
 
@@ -152,7 +152,7 @@ def test_sqlite_that_is_no_geopackage_is_refused(tmp_path: Path) -> None:
         db.execute("CREATE TABLE t (a)")
     db.close()
     with pytest.raises(Invalid) as refused:
-        heard(tmp_path / "map.gpkg")
+        received(tmp_path / "map.gpkg")
     assert refused.value.code == "gpkg.not_one"
 
 
@@ -161,7 +161,7 @@ def test_an_open_journal_beside_a_geopackage_is_not_touched(tmp_path: Path) -> N
     db = sqlite3.connect(path)
     db.execute("PRAGMA journal_mode = WAL")
     before = path.read_bytes()
-    assert heard(path).ids == ["L0", "L1", "L2"]
+    assert received(path).ids == ["L0", "L1", "L2"]
     assert path.read_bytes() == before
     db.close()
 
@@ -170,7 +170,7 @@ def test_layers_in_different_systems_are_each_placed_by_their_own(tmp_path: Path
     path = write(tmp_path / "map.gpkg", frame(), layer="roads")
     write(path, frame().to_crs("EPSG:32652"), layer="utm", append=True)
     write(path, frame().to_crs("EPSG:4326"), layer="degrees", append=True)
-    there = heard(path)
+    there = received(path)
     assert "crs.several" in there.codes
     first = [shapely.from_wkb(batch.table.column("geometry")[0].as_py()) for batch in there.placed]
     assert len(first) == 3
@@ -181,17 +181,17 @@ def test_layers_in_different_systems_are_each_placed_by_their_own(tmp_path: Path
 def test_a_layer_without_system_is_unplaced_while_the_others_are_placed(tmp_path: Path) -> None:
     path = write(tmp_path / "map.gpkg", frame(), layer="roads")
     write(path, frame(crs=None), layer="unknown", append=True)
-    there = heard(path)
+    there = received(path)
     assert there.finding("crs.none").value == "unknown"
     assert there.table.column("geometry").null_count == 3
-    assert heard(path, Placement(crs="EPSG:5179")).table.column("geometry").null_count == 0
+    assert received(path, Placement(crs="EPSG:5179")).table.column("geometry").null_count == 0
 
 
 def test_numeric_ids_of_several_tables_do_not_collide(tmp_path: Path) -> None:
     table = frame().drop(columns="ID")
     path = write(tmp_path / "map.gpkg", table, layer="roads")
     write(path, table, layer="walks", append=True)
-    there = heard(path)
+    there = received(path)
     assert len(set(there.ids)) == 6
     assert "roads/1" in there.ids
     assert next(iter(there.properties().values()))["fid"] == 1
@@ -204,19 +204,19 @@ def shapefile(tmp_path: Path, table: gpd.GeoDataFrame, **options: Any) -> Path:
     return folder
 
 
-def test_korean_text_without_a_cpg_is_read_as_cp949_and_said(tmp_path: Path) -> None:
+def test_korean_text_without_a_cpg_is_read_as_cp949_and_reported(tmp_path: Path) -> None:
     """As Latin-1 it would be mojibake without an error."""
     folder = shapefile(tmp_path, frame(), encoding="CP949")
     (folder / "A2_LINK.cpg").unlink()
-    there = heard(folder)
+    there = received(folder)
     assert names_of(there) == ROADS
     assert there.finding("text.encoding_guessed").value == "cp949"
 
 
-def test_a_cpg_that_lies_is_found_by_the_bytes(tmp_path: Path) -> None:
+def test_a_cpg_that_is_false_is_found_by_the_bytes(tmp_path: Path) -> None:
     folder = shapefile(tmp_path, frame(), encoding="CP949")
     (folder / "A2_LINK.cpg").write_text("UTF-8")
-    there = heard(folder)
+    there = received(folder)
     assert names_of(there) == ROADS
     assert there.finding("text.encoding_lies").severity == "warning"
 
@@ -224,22 +224,22 @@ def test_a_cpg_that_lies_is_found_by_the_bytes(tmp_path: Path) -> None:
 def test_a_cpg_that_says_latin_over_korean_text_is_not_believed(tmp_path: Path) -> None:
     folder = shapefile(tmp_path, frame(), encoding="CP949")
     (folder / "A2_LINK.cpg").write_text("ISO-8859-1")
-    assert names_of(heard(folder)) == ROADS
+    assert names_of(received(folder)) == ROADS
 
 
 def test_utf8_text_without_a_cpg_is_utf8(tmp_path: Path) -> None:
     folder = shapefile(tmp_path, frame(), encoding="UTF-8")
     (folder / "A2_LINK.cpg").unlink()
-    there = heard(folder)
+    there = received(folder)
     assert names_of(there) == ROADS
     assert not {code for code in there.codes if code.startswith("text.")}
 
 
-def test_western_text_is_latin_and_said(tmp_path: Path) -> None:
+def test_western_text_is_latin_and_reported(tmp_path: Path) -> None:
     names = ["Liberté e Égalité", "Straße nach", "Ålesund, øst"]
     folder = shapefile(tmp_path, frame(names=names), encoding="ISO-8859-1")
     (folder / "A2_LINK.cpg").unlink()
-    there = heard(folder)
+    there = received(folder)
     assert names_of(there) == names
     assert "text.encoding_unknown" in there.codes
 
@@ -248,7 +248,7 @@ def test_a_missing_index_is_rebuilt_and_the_upload_is_not_written_to(tmp_path: P
     folder = shapefile(tmp_path, frame(), encoding="UTF-8")
     (folder / "A2_LINK.shx").unlink()
     before = sorted(path.name for path in folder.iterdir())
-    there = heard(folder)
+    there = received(folder)
     assert there.ids == ["L0", "L1", "L2"]
     assert "shp.no_shx" in there.codes
     assert sorted(path.name for path in folder.iterdir()) == before
@@ -257,17 +257,17 @@ def test_a_missing_index_is_rebuilt_and_the_upload_is_not_written_to(tmp_path: P
 def test_a_missing_prj_is_unplaced_until_the_uploader_says(tmp_path: Path) -> None:
     folder = shapefile(tmp_path, frame(), encoding="UTF-8")
     (folder / "A2_LINK.prj").unlink()
-    there = heard(folder)
+    there = received(folder)
     assert there.survey.placed.crs_source is Known.NONE
     assert {"crs.none", "shp.no_prj"} <= there.codes
     assert there.table.column("geometry").null_count == 3
-    assert heard(folder, Placement(crs="EPSG:5179")).table.column("geometry").null_count == 0
+    assert received(folder, Placement(crs="EPSG:5179")).table.column("geometry").null_count == 0
 
 
 def test_a_missing_dbf_leaves_geometry_with_row_ids(tmp_path: Path) -> None:
     folder = shapefile(tmp_path, frame(), encoding="UTF-8")
     (folder / "A2_LINK.dbf").unlink()
-    there = heard(folder)
+    there = received(folder)
     assert there.ids == ["A2_LINK/0", "A2_LINK/1", "A2_LINK/2"]
     assert "shp.no_dbf" in there.codes
     assert there.kinds() == {"lane_centre": 3}
@@ -283,7 +283,7 @@ def test_measures_are_taken_aside_and_not_lost(tmp_path: Path) -> None:
     words = (100 + 8 + len(body)) // 2
     head = struct.pack(">7i", 9994, 0, 0, 0, 0, 0, words) + struct.pack("<2i", 1000, 13) + box + struct.pack("<4d", 30, 31, 1.5, 2.5)
     (folder / "A2_LINK.shp").write_bytes(head + struct.pack(">2i", 1, len(body) // 2) + body)
-    there = heard(folder)
+    there = received(folder)
     shape = there.shapes()["L0"]
     assert (shape.has_z, shape.has_m) == (True, False)
     assert [z for _, _, z in shape.coords] == [30.0, 31.0]
@@ -295,7 +295,7 @@ def test_a_cut_shapefile_is_an_error(tmp_path: Path) -> None:
     folder = shapefile(tmp_path, frame(names=["차로"] * 100), encoding="UTF-8")
     shp = folder / "A2_LINK.shp"
     shp.write_bytes(shp.read_bytes()[: shp.stat().st_size // 2])
-    assert "file.damaged" in heard(folder).codes
+    assert "file.damaged" in received(folder).codes
 
 
 def test_curves_are_refused_with_their_id(tmp_path: Path) -> None:

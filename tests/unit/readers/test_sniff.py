@@ -71,7 +71,7 @@ def test_unknown_bytes_are_shown() -> None:
     assert caught.value.code == "format.unknown"
 
 
-def test_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
+def test_empty_file_is_reported_to_be_empty(tmp_path: Path) -> None:
     (tmp_path / "x.osm").touch()
     with pytest.raises(Invalid, match="0 bytes"):
         format_of(Source.of(tmp_path / "x.osm"))

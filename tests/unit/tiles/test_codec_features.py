@@ -87,7 +87,7 @@ def test_other_bytes_than_promised_are_refused(stored):
         (lambda t: put(t, "feature_id", ["a", "b", "c"]).set_column(1, "kind", pa.array([1, 2, 3])), "kind"),
     ],
 )
-def test_rows_that_lie_are_refused_although_the_hash_fits(stored, change, why):
+def test_rows_that_are_false_are_refused_although_the_hash_fits(stored, change, why):
     with pytest.raises(InvalidContent, match=why):
         recount.verify(*rewritten(stored, change))
 
@@ -103,11 +103,11 @@ def test_what_is_no_parquet_is_refused(stored):
     path, tile = stored
     body = b"PAR1 and nothing else"
     path.write_bytes(body)
-    lie = dataclasses.replace(
+    false_record = dataclasses.replace(
         tile, size=len(body), sha256=hashlib.sha256(body).hexdigest(), quantities=dataclasses.replace(tile.quantities, bytes=len(body))
     )
     with pytest.raises(InvalidContent, match="Parquet"):
-        recount.verify(path, lie)
+        recount.verify(path, false_record)
 
 
 def test_many_tiles_are_verified_together_and_each_fault_finds_its_tile(tmp_path):
@@ -115,8 +115,8 @@ def test_many_tiles_are_verified_together_and_each_fault_finds_its_tile(tmp_path
     splitter.add(a_batch(random_shapes(60)))
     tiles = list(splitter.finish())
     assert len(tiles) > 12
-    lies = {3: {"bbox": (0.0, 0.0, 1.0, 1.0)}, 5: {"sha256": "0" * 64}, 6: {"media_type": "text/plain"}, 9: {"cell": 0}}
-    claimed = [dataclasses.replace(tile, **lies.get(k, {})) for k, tile in enumerate(tiles)]
+    forged = {3: {"bbox": (0.0, 0.0, 1.0, 1.0)}, 5: {"sha256": "0" * 64}, 6: {"media_type": "text/plain"}, 9: {"cell": 0}}
+    claimed = [dataclasses.replace(tile, **forged.get(k, {})) for k, tile in enumerate(tiles)]
     (tmp_path / tiles[11].path).write_bytes(body := b"PAR1 and nothing else")
     quantities = dataclasses.replace(tiles[11].quantities, bytes=len(body))
     claimed[11] = dataclasses.replace(claimed[11], size=len(body), sha256=hashlib.sha256(body).hexdigest(), quantities=quantities)

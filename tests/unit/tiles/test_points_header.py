@@ -87,7 +87,7 @@ def test_points_that_begin_behind_the_end_are_a_cut_file(tmp_path: Path) -> None
     assert refusal(altered(a_las(tmp_path / "a.las", 10), 96, "<I", 1 << 30)) == "las.cut"
 
 
-def test_lying_count_costs_no_memory_and_invents_no_point(tmp_path: Path) -> None:
+def test_false_count_costs_no_memory_and_invents_no_point(tmp_path: Path) -> None:
     stream = altered(a_las(tmp_path / "a.las", 10, crs=None), 107, "<I", 100_000_000)
     header = read_header(stream)
     assert (header.count, header.room) == (100_000_000, 10)

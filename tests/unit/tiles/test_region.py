@@ -91,7 +91,7 @@ def test_cover_of_an_area_with_a_hole_and_parts_is_that_of_geos(radius, seed):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_cover_is_exact_where_corners_and_edges_lie_on_the_grid(seed):
+def test_cover_is_exact_where_corners_and_edges_are_on_the_grid(seed):
     """Outlines made of grid corners: diagonals through corners, and edges along cells."""
     rng = np.random.default_rng(seed)
     x, y = grid.xy(int(grid.cells_at(*SEOUL)[0]))

@@ -242,7 +242,7 @@ BAD = {
 
 @pytest.mark.parametrize("code", BAD)
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_broken_feature_is_refused_by_name_or_left_out_and_told(tmp_path, monkeypatch, code, processes):
+def test_a_broken_feature_is_refused_by_name_or_left_out_and_reported(tmp_path, monkeypatch, code, processes):
     monkeypatch.setattr(split, "_PIECE_ROWS", 1)
     good = shapely.to_wkb(shapely.Point(SEOUL))
     batch = a_batch(None, wkb=[good, good, good, BAD[code], good])
@@ -256,7 +256,7 @@ def test_a_broken_feature_is_refused_by_name_or_left_out_and_told(tmp_path, monk
     assert total(tiles).features == 4
 
 
-def test_a_broken_centreline_is_told_as_well(tmp_path):
+def test_a_broken_centreline_is_reported_as_well(tmp_path):
     batch = a_batch([shapely.Point(SEOUL).buffer(0.001)], ["lane_area"])
     table = batch.table.append_column("measure", pa.array([struct.pack("<BIIdddd", 1, 2, 2, 127, 37, float("nan"), 37)]))
     misfits = []

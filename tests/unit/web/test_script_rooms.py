@@ -1,4 +1,4 @@
-"""Scripts lie in rooms that import in one direction, what templates and scripts name is there, and no line of theirs is too wide."""
+"""Scripts are in rooms that import in one direction, what templates and scripts name is there, and no line of theirs is too wide."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def imports(path: Path, *patterns: re.Pattern[str], text: str | None = None) -> 
             yield (path.parent / next(name for name in match.groups() if name)).resolve()
 
 
-def test_every_script_lies_in_a_room_that_is_declared() -> None:
+def test_every_script_is_in_a_room_that_is_declared() -> None:
     assert {room_of(path) for path in scripts()} == {room for room, _ in ROOMS}
 
 

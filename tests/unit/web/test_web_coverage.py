@@ -82,10 +82,10 @@ SHOWN = st.builds(Shown, st.integers(1, 5000), st.integers(0, 9999), st.integers
 
 def attributes(kinds: dict[str, Shown]) -> dict[str, int]:
     """What a square must say of these kinds."""
-    said = {}
+    answer = {}
     for kind, shown in kinds.items():
-        said |= {kind: shown.cells, f"{kind}_age": shown.age} | ({f"{kind}_q": shown.quality} if shown.quality >= 0 else {})
-    return said
+        answer |= {kind: shown.cells, f"{kind}_age": shown.age} | ({f"{kind}_q": shown.quality} if shown.quality >= 0 else {})
+    return answer
 
 
 @given(
@@ -95,7 +95,7 @@ def attributes(kinds: dict[str, Shown]) -> dict[str, int]:
 def test_squares_decode_to_the_cells_that_were_encoded(cells: dict[int, dict[str, Shown]], tile: int) -> None:
     lo, _ = grid.children(tile, 11, 16)
     decoded = squares(encode([Covered(lo + n, kinds) for n, kinds in sorted(cells.items())], lo, EXTENT >> 5))
-    assert {cell - lo: said for cell, (_, said) in decoded.items()} == {n: attributes(kinds) for n, kinds in cells.items()}
+    assert {cell - lo: answer for cell, (_, answer) in decoded.items()} == {n: attributes(kinds) for n, kinds in cells.items()}
     for cell, (ring, _) in decoded.items():
         x, y = grid.xy(cell - lo)
         assert ring == [(x * 128, y * 128), (x * 128 + 128, y * 128), (x * 128 + 128, y * 128 + 128), (x * 128, y * 128 + 128)]
@@ -119,7 +119,7 @@ def test_lines_decode_to_the_segments_that_were_encoded(given_lines: list[tuple[
     [(number, layer)] = list(message(body))
     fields = list(message(layer))
     assert number == 3 and dict(fields)[1] == b"teaser" and dict(fields)[5] == 1024
-    assert [value for number, value in fields if number == 3] == [b"kind"], "nothing but the kind is told"
+    assert [value for number, value in fields if number == 3] == [b"kind"], "nothing but the kind is shown"
     kinds = [dict(message(value))[1].decode() for number, value in fields if number == 4]
     found: dict[str, list[tuple[int, int, int, int]]] = {}
     for number, feature in fields:
@@ -134,7 +134,7 @@ def test_lines_decode_to_the_segments_that_were_encoded(given_lines: list[tuple[
 
 
 def drawn(commands: list[int]) -> list[tuple[int, int, int, int]]:
-    """What a pen draws that is told MoveTo, LineTo, MoveTo, ..."""
+    """What a pen draws on MoveTo, LineTo, MoveTo, ..."""
     x = y = 0
     lines = []
     for at in range(0, len(commands), 6):

@@ -44,9 +44,9 @@ def test_these_routes_of_the_api_answer_visitors_and_no_others(app: APIFlask) ->
 
 def test_the_description_says_which_routes_need_no_token(app: APIFlask) -> None:
     paths = (app.test_client().get("/openapi.json").json or {})["paths"]
-    told = {path for path, methods in paths.items() for one in methods.values() if "Needs no token" in one.get("description", "")}
+    report = {path for path, methods in paths.items() for one in methods.values() if "Needs no token" in one.get("description", "")}
     assert (
-        told
+        report
         == OPEN
         == {str(r) for r in app.url_map.iter_rules() if (found := policy_of(app.view_functions[r.endpoint])) and found.visitors}
     )
@@ -57,7 +57,7 @@ def test_a_token_that_is_not_valid_is_no_visitor(app: APIFlask) -> None:
     assert (answer.status_code, (answer.json or {})["code"]) == (401, "token.unknown")
 
 
-def test_a_page_whose_session_ended_is_told_so(app: APIFlask) -> None:
+def test_a_page_whose_session_ended_is_informed(app: APIFlask) -> None:
     """It shows prices as of its organisation, and must not go on with those of a visitor."""
     answer = app.test_client().post("/api/v1/estimates", json={"region": BOX}, headers={"X-CSRF-Token": "of a session that ended"})
     assert (answer.status_code, (answer.json or {})["code"]) == (401, "login.required")

@@ -123,7 +123,7 @@ NEVER_ON_A_PAGE = {"file.absent": "`mapex inspect` of a path", "job.lost": "a wo
 
 
 def test_every_code_of_a_reader_has_words() -> None:
-    """What ingest finds or fails with, and the tile library while it reads points, is said on pages in both languages."""
+    """What ingest finds or fails with, and the tile library while it reads points, is shown on pages in both languages."""
     sources = [*(WEB.parent / "ingest").rglob("*.py"), *(p for p in (WEB.parent / "tiles" / "points").glob("*.py") if p.name != "codec.py")]
     texts = {
         node.value
@@ -133,8 +133,10 @@ def test_every_code_of_a_reader_has_words() -> None:
     }
     codes = {text for text in texts - set(failpoints.NAMES) if not NO_CODES.fullmatch(text)} - set(NEVER_ON_A_PAGE)
     assert len(codes) > 130
-    said = {*findings.FINDINGS, *vocabulary.ERRORS}
-    assert {code for code in codes if code not in said and not (code.endswith("_") and any(one.startswith(code) for one in said))} == set()
+    answer = {*findings.FINDINGS, *vocabulary.ERRORS}
+    assert {
+        code for code in codes if code not in answer and not (code.endswith("_") and any(one.startswith(code) for one in answer))
+    } == set()
     assert {key for _, key in findings.FINDINGS.values()} == set(findings.FIXES)
 
 
