@@ -1,6 +1,6 @@
 """`make screenshots`: the pictures of the README, taken from a fresh demonstration with a real browser.
 
-They lie in `docs/img`, which is in git and in no wheel. Run it again whenever a page on them changed.
+They are in `docs/img`, which is in git and in no wheel. Run it again whenever a page on them changed.
 """
 
 from __future__ import annotations

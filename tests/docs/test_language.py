@@ -20,6 +20,15 @@ PRIVATE_WORDS = frozenset(
 
 IN_PROSE = re.compile(r"\b(heard|told|lies|lie|liar|lying|said)\b", re.IGNORECASE)
 
+SPOKEN = frozenset({"said", "told", "tells", "heard", "lie", "lies", "lying", "liar"})
+"""The same in the words of which names are made (`nameSaid`, `name-said`): scripts, styles and templates have none of them."""
+
+PAGES = ("web/static/js/**/*.js", "web/static/app.css", "web/static/css/*.css", "web/templates/**/*.html")
+DOCUMENTS = ("README.md", "docs/*.md")
+
+IN_TEXT: dict[str, str] = {}
+"""Lines of scripts, templates and documents (as `path: text of the line`) that need such a word, each with the reason."""
+
 ERRORS = frozenset(
     {"NotFound", "Invalid", "Conflict", "Denied", "Unavailable", "InvalidContent", "InvalidRegion", "InvalidTile", "StoreError"}
 )
@@ -78,6 +87,20 @@ def test_names_are_words_of_the_field() -> None:
 def test_prose_speaks_of_places_and_answers_plainly() -> None:
     found = [f"{path}:{line} {text.strip()[:100]}" for path, _ in sources() for line, text in prose(path) if IN_PROSE.search(text)]
     assert found == []
+
+
+def lines(*patterns: str) -> Iterator[tuple[str, int, str]]:
+    for path in sorted(path for pattern in patterns for path in ROOT.glob(pattern)):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            yield path.relative_to(ROOT).as_posix(), number, line
+
+
+def test_scripts_templates_and_documents_speak_plainly() -> None:
+    """Names and texts of pages word by word (`said` in `name-said`); documents by prose, as they name tests and codes too."""
+    found = {f"{path}: {line.strip()}": number for path, number, line in lines(*PAGES) if words_of(line) & SPOKEN}
+    found |= {f"{path}: {line.strip()}": number for path, number, line in lines(*DOCUMENTS) if IN_PROSE.search(line)}
+    assert [f"{line} (line {number})" for line, number in found.items() if line not in IN_TEXT] == []
+    assert set(IN_TEXT) <= set(found), "a reason that is needed no longer"
 
 
 def test_no_class_name_stands_twice_without_a_reason() -> None:

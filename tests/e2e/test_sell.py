@@ -357,13 +357,13 @@ def test_what_does_not_state_where_it_is_is_placed_on_the_map(working: Site, tmp
     expect(page.locator("[role=option]").first).to_contain_text("EPSG:5186")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    expect(form.locator("[data-landing]")).to_contain_text("They would lie here")
+    expect(form.locator("[data-landing]")).to_contain_text("They would be here")
     west, south = (float(value) for value in str(page.locator("#map").get_attribute("data-boxes")).split(",")[:2])
     assert abs(west - 127.0) < 0.001 and abs(south - 37.5495) < 0.001, "the box lies on the map before anything is placed"
     page.select_option("[name=height_datum]", "KVD1964")
     page.click("#placement button.primary")
     page.wait_for_selector("#version[data-state=draft][data-busy=no]", timeout=CHECKED_MS)
-    expect(page.locator("#version")).to_contain_text("as you said")
+    expect(page.locator("#version")).to_contain_text("as you stated")
     expect(page.locator("#version")).to_contain_text("KVD1964")
 
 
@@ -379,7 +379,7 @@ def test_an_origin_is_clicked_on_the_map(working: Site, tmp_path: Path) -> None:
     at = page.locator("#map").bounding_box()
     assert at
     page.mouse.click(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
-    expect(page.locator("[data-landing]")).to_contain_text("They would lie here")
+    expect(page.locator("[data-landing]")).to_contain_text("They would be here")
     lon, lat = float(page.input_value("[name=lon]")), float(page.input_value("[name=lat]"))
     assert abs(lon - 127.5) < 0.2 and abs(lat - 36.5) < 0.2
     page.click("#placement button.primary")

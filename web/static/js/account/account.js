@@ -1,20 +1,20 @@
 // @ts-check
 // Tokens: made (shown once) and revoked.
 import { call, post } from "../base/api.js";
-import { all, one, tell } from "../base/dom.js";
+import { all, one, showText } from "../base/dom.js";
 import { sentence } from "../base/i18n.js";
 
 one("#new-token").addEventListener("submit", async (/** @type {any} */ event) => {
   event.preventDefault();
   const given = new FormData(event.target);
   const scopes = given.get("width") === "all" ? ["*"] : given.getAll("scope").map(String);
-  tell(one("#problem"), "");
+  showText(one("#problem"), "");
   try {
     const made = await post("/tokens", { name: String(given.get("name")), days: Number(given.get("days")), scopes });
     one("#secret").textContent = made.token;
     one("#made").hidden = false;
   } catch (error) {
-    tell(one("#problem"), sentence(error));
+    showText(one("#problem"), sentence(error));
   }
 });
 
@@ -24,7 +24,7 @@ for (const button of all("[data-revoke]")) {
       await call("DELETE", `/tokens/${button.dataset.revoke}`);
       button.closest("tr").remove();
     } catch (error) {
-      tell(one("#problem"), sentence(error));
+      showText(one("#problem"), sentence(error));
     }
   });
 }

@@ -26,7 +26,7 @@ async function show(container) {
 /** Drawing writes GeoJSON into the field; what is pasted there is shown. @param {HTMLElement} container */
 async function drawInto(container) {
   const field = one("textarea[name=area]"),
-    said = one("#drawn"),
+    corners = one("#drawn"),
     tools = all("[data-tool]");
   if (!canDraw()) {
     container.parentElement?.remove();
@@ -45,7 +45,7 @@ async function drawInto(container) {
       if (ring.length < 4) return;
       const rounded = ring.map(([lon, lat]) => [Number(lon.toFixed(6)), Number(lat.toFixed(6))]);
       field.value = JSON.stringify({ type: "Polygon", coordinates: [rounded] });
-      said.textContent = n_("%(count)s corner", "%(count)s corners", new Set(rounded.slice(0, -1).map(String)).size);
+      corners.textContent = n_("%(count)s corner", "%(count)s corners", new Set(rounded.slice(0, -1).map(String)).size);
       paste(null);
     },
     onTile: () => {},
@@ -56,11 +56,11 @@ async function drawInto(container) {
   one("#clear").addEventListener("click", () => {
     tool.clear();
     paste(null);
-    field.value = said.textContent = "";
+    field.value = corners.textContent = "";
   });
   field.addEventListener("input", () => {
     tool.clear();
-    said.textContent = "";
+    corners.textContent = "";
     try {
       const area = areaOf(field.value);
       const polygons = polygonsOf(area),

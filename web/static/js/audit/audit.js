@@ -1,6 +1,6 @@
 // @ts-check
 // The auditor's page: one filter moves numbers, timeline, map and list together; htmx brings them, this draws them.
-import { all, one, tell } from "../base/dom.js";
+import { all, one, showText } from "../base/dom.js";
 import { square } from "../map/grid.js";
 import { n_, number, page } from "../base/i18n.js";
 import { boxOf, canDraw, collection, createMap } from "../map/map.js";
@@ -79,7 +79,7 @@ async function drawMap(figures) {
   map.on("mousemove", "heat", (/** @type {any} */ event) => {
     const { tile, accesses, flagged } = event.features[0].properties;
     map.getCanvas().style.cursor = "pointer";
-    tell(
+    showText(
       one("#mapnote"),
       n_("Tile %(tile)s: %(count)s access, %(flagged)s flagged", "Tile %(tile)s: %(count)s accesses, %(flagged)s flagged", accesses, {
         tile,
@@ -89,7 +89,7 @@ async function drawMap(figures) {
   });
   map.on("mouseleave", "heat", () => {
     map.getCanvas().style.cursor = "";
-    tell(one("#mapnote"), "");
+    showText(one("#mapnote"), "");
   });
 }
 

@@ -4,7 +4,7 @@
 /** @typedef {[number, string, string, string]} Entry seq, payload, salt (hex), commitment (hex) */
 /** @typedef {{size: number, root: string, seq: number, at: string, blocks: string[]}} Checkpoint */
 /** @typedef {null | {kind: "shorter"} | {kind: "changed", from: number, to: number}} Difference
- * leaves (from 0) among which the change lies */
+ * leaves (from 0) among which the change is */
 
 /** Leaves of which one root each is kept, so that a change can be placed. A power of two: each is a node of the tree over all. */
 export const BLOCK = 1024;

@@ -56,12 +56,12 @@ export function timeline(container, { width, bars, from, to }, onBrush) {
     make("input", { type: "range", min: "0", max: String(count), step: "1", "aria-label": name });
   const start = slider(_("From")),
     end = slider(_("To, not included"));
-  const said = make("span.small.muted"),
+  const chosen = make("span.small.muted"),
     clear = make("button.link", { type: "button" }, _("All times"));
   container.append(
     svg,
     make("div.sliders", make("label.small", _("From"), start), make("label.small", _("To, not included"), end)),
-    make("div.between", said, clear),
+    make("div.between", chosen, clear),
   );
 
   function show() {
@@ -71,7 +71,7 @@ export function timeline(container, { width, bars, from, to }, onBrush) {
     end.value = String(b);
     start.setAttribute("aria-valuetext", spoken(first + a * width));
     end.setAttribute("aria-valuetext", spoken(first + b * width));
-    said.textContent = `${spoken(first + a * width)} – ${spoken(first + b * width)} +09:00`;
+    chosen.textContent = `${spoken(first + a * width)} – ${spoken(first + b * width)} +09:00`;
     clear.hidden = a === 0 && b === count;
   }
   const choose = () => onBrush(a === 0 ? null : first + a * width, b === count ? null : first + b * width);

@@ -1,9 +1,9 @@
 // @ts-check
-// The worker of "Verify the log": told what to compare with, it tells how far it is and then what it proved, or what stopped it.
+// The worker of "Verify the log": given what to compare with, it reports how far it is and then what it proved, or what stopped it.
 import { prove } from "./proof.js";
 
 /** @typedef {{progress: import("./proof.js").Progress} | {proof: import("./proof.js").Proof}
- *   | {problem: {code?: string, message: string}}} Told */
+ *   | {problem: {code?: string, message: string}}} Message */
 
 /** What the API answers; words for its errors belong to the page. @param {string} path @returns {Promise<any>} */
 async function read(path) {
@@ -15,14 +15,14 @@ async function read(path) {
   return answer;
 }
 
-/** @param {Told} told */
-const tell = (told) => self.postMessage(told);
+/** @param {Message} message */
+const post = (message) => self.postMessage(message);
 
 self.addEventListener("message", async ({ data }) => {
   try {
-    tell({ proof: await prove(read, data.before, (progress) => tell({ progress })) });
+    post({ proof: await prove(read, data.before, (progress) => post({ progress })) });
   } catch (error) {
     const { code, message = String(error) } = /** @type {any} */ (error);
-    tell({ problem: { code, message } });
+    post({ problem: { code, message } });
   }
 });

@@ -3,7 +3,7 @@
 import { keep, kept, readable, save } from "./checkpoint.js";
 import { make, one } from "../base/dom.js";
 import { _, number, sentence } from "../base/i18n.js";
-import { facts, isIntact, said } from "./verdict.js";
+import { facts, isIntact, reportOf } from "./report.js";
 
 /** @typedef {import("./merkle.js").Checkpoint} Checkpoint */
 /** @typedef {import("./proof.js").Proof} Proof */
@@ -66,7 +66,7 @@ async function verify(before, isFile) {
     // A checkpoint that caught something is evidence: it is never written over.
     if (isIntact(proof)) keep(proof.now);
     conclude(isIntact(proof) ? "intact" : "broken", [
-      ...said(proof, before, isFile),
+      ...reportOf(proof, before, isFile),
       facts(proof.now, ((performance.now() - began) / 1000).toFixed(1)),
     ]);
   } catch (error) {
@@ -81,11 +81,11 @@ async function verify(before, isFile) {
   }
 }
 
-/** @param {string} state @param {HTMLElement[]} told */
-function conclude(state, told) {
+/** @param {string} state @param {HTMLElement[]} report */
+function conclude(state, report) {
   if (state) result.dataset.state = state;
   else delete result.dataset.state;
-  result.replaceChildren(...told);
+  result.replaceChildren(...report);
 }
 
 /** @param {any} event */

@@ -30,7 +30,7 @@ function set(element, key, value) {
 }
 
 /** Show a text in an element, or hide the element. @param {HTMLElement} element @param {string} text */
-export function tell(element, text) {
+export function showText(element, text) {
   element.textContent = text;
   element.hidden = !text;
 }

@@ -3,7 +3,7 @@
 // What cannot be undone asks first (`data-sure`), in the page, where the button was.
 import { call, post } from "./api.js";
 import { offerCopies } from "./copy.js";
-import { all, make, one, tell } from "./dom.js";
+import { all, make, one, showText } from "./dom.js";
 import { _, sentence, won } from "./i18n.js";
 
 /** @typedef {Error & {field?: string}} Mistake */
@@ -92,7 +92,7 @@ export function sure(button, text) {
  * @returns {Promise<boolean>} whether the page is being loaded again */
 async function send(form, button) {
   const problem = one("[data-problem]", form);
-  tell(problem, "");
+  showText(problem, "");
   try {
     const body = gather(form);
     if (form.dataset.sure) {
@@ -108,7 +108,7 @@ async function send(form, button) {
     one("[data-secret]", form).textContent = made[form.dataset.shown];
     one("[data-made]", form).hidden = false;
   } catch (error) {
-    tell(problem, sentence(error));
+    showText(problem, sentence(error));
   }
   button.removeAttribute("aria-busy");
   return false;
@@ -133,7 +133,7 @@ for (const button of all("[data-act], [data-delete]")) {
       location.reload();
     } catch (error) {
       const problem = one("#problem");
-      if (problem) tell(problem, sentence(error));
+      if (problem) showText(problem, sentence(error));
     }
   });
 }

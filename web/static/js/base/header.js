@@ -11,11 +11,11 @@ export function choose(theme) {
   const secure = location.protocol === "https:" ? "; Secure" : "";
   document.cookie = `theme=${theme}; Path=/; Max-Age=${YEAR}; SameSite=Lax${secure}`;
   document.documentElement.dataset.theme = theme;
-  const said = _("Theme: %(name)s", { name: word("themes", theme) });
+  const label = _("Theme: %(name)s", { name: word("themes", theme) });
   for (const button of all("[data-theme-form] button.theme")) {
     button.value = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-    button.title = said;
-    button.querySelector(".unseen-text").textContent = said;
+    button.title = label;
+    button.querySelector(".unseen-text").textContent = label;
   }
   for (const button of all("[data-theme-form] [aria-pressed]")) button.setAttribute("aria-pressed", String(button.value === theme));
 }

@@ -2,7 +2,7 @@
 // Areas that are not drawn: a typed box, pasted text, a file, a saved area, a place, the area of a permit; and saving the one that is
 // shown.
 import { call, get, post } from "../base/api.js";
-import { make, one, tell } from "../base/dom.js";
+import { make, one, showText } from "../base/dom.js";
 import { regionOf } from "./geofile.js";
 import { _, area as km2, page, sentence } from "../base/i18n.js";
 import { closed, state } from "./state.js";
@@ -30,7 +30,7 @@ export function wireAreas(use, problem) {
   one("#typed-box").addEventListener("submit", (/** @type {any} */ event) => {
     event.preventDefault();
     const found = typedBox(new FormData(event.target));
-    tell(one("#typed-error"), typeof found === "string" ? found : "");
+    showText(one("#typed-error"), typeof found === "string" ? found : "");
     if (typeof found !== "string") use.outline(found);
   });
   one("#pasted").addEventListener(
@@ -54,10 +54,10 @@ function wireSaved(use) {
   /** @param {() => Promise<any>} act */
   const attempt = async (act) => {
     try {
-      tell(note, "");
+      showText(note, "");
       await act();
     } catch (error) {
-      tell(note, sentence(error));
+      showText(note, sentence(error));
     }
   };
   const entry = (/** @type {string} */ name, /** @type {string} */ about, /** @type {() => any} */ choose, /** @type {any[]} */ ...more) =>
@@ -117,7 +117,7 @@ function wireSaved(use) {
     const name = one("[name=name]", event.target),
       region = shape();
     if (region) attempt(async () => (await post("/areas", { name: name.value, region }), (name.value = ""), await fill()));
-    else tell(note, _("Draw an area first; single tiles are not saved."));
+    else showText(note, _("Draw an area first; single tiles are not saved."));
   });
 }
 

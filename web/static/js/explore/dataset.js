@@ -1,6 +1,6 @@
 // @ts-check
 // The page of a dataset: where it is, coloured like the explore map.
-import { one, tell } from "../base/dom.js";
+import { one, showText } from "../base/dom.js";
 import { _, page } from "../base/i18n.js";
 
 async function start() {
@@ -9,7 +9,7 @@ async function start() {
   const note = one("#map-note");
   const absent = (/** @type {string} */ why) => {
     document.documentElement.dataset.map = "none";
-    tell(note, why);
+    showText(note, why);
   };
   if (!page.hasVendor) return absent(_("The map files are missing; on the server, run: python hatch_build.py"));
   const maps = await import("../map/map.js");

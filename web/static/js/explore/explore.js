@@ -2,7 +2,7 @@
 // The explore page: one state (state.js), kept in the address (address.js); tools, map, price and list follow it.
 import { LOGIN, remember, remembered } from "./address.js";
 import { wireAreas } from "./areas.js";
-import { all, make, one, tell } from "../base/dom.js";
+import { all, make, one, showText } from "../base/dom.js";
 import { _, page, sentence } from "../base/i18n.js";
 import { wireKeys } from "../base/keys.js";
 import { addMarks, areaTiles, hatchRefused, light } from "./marks.js";
@@ -110,7 +110,7 @@ function choose(tool) {
   tools.choose(tools.tool() === tool ? "" : tool);
 }
 
-/** On a low window the tools lie below the map: what is drawn on comes back into sight. */
+/** On a low window the tools are below the map: what is drawn on comes back into sight. */
 function showMap() {
   const { top, bottom } = one("#map").getBoundingClientRect();
   if (top < 0 || bottom > innerHeight) one("#map").scrollIntoView({ block: "nearest" });
@@ -220,7 +220,7 @@ async function start() {
   } catch (error) {
     if (maps?.canDraw() !== false) console.error(error); // a browser without WebGL 2 is no failure, everything else is
     document.documentElement.dataset.map = "none";
-    tell(
+    showText(
       one("#map-note"),
       page.hasVendor
         ? _("This browser cannot draw the map. Type a box instead: price and list work the same.")

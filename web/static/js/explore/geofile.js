@@ -3,7 +3,7 @@
 import { polygonsOf } from "../map/grid.js";
 import { _ } from "../base/i18n.js";
 
-/** Why a text is no area; `code` tells tests and styles, `message` people. */
+/** Why a text is no area; `code` is for tests and styles, `message` for people. */
 export class NoArea extends Error {
   /** @param {string} code @param {string} message */
   constructor(code, message) {

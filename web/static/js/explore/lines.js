@@ -65,7 +65,7 @@ function missing(answer) {
   );
 }
 
-/** @param {any} found tiles of which less than 5 % lies in the area */
+/** @param {any} found tiles of which less than 5 % is in the area */
 function barely(found) {
   if (!found?.tiles) return null;
   const text = found.left_out
@@ -114,7 +114,7 @@ function layerItem(layer, refused, cells) {
           noData(layer, refused, cells),
         ]
           .filter(Boolean)
-          .flatMap((told, at) => [at ? " · " : "", make("span.nowrap", told)]),
+          .flatMap((fact, at) => [at ? " · " : "", make("span.nowrap", fact)]),
       ),
       make("span", word("licences", layer.licence)),
     ),

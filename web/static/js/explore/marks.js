@@ -28,7 +28,7 @@ export function addMarks(maps, map) {
   map.addLayer({ id: "refused-fill", type: "fill", source: "refused", paint: { "fill-pattern": "hatch", "fill-opacity": 0.9 } });
 }
 
-/** Diagonal strokes in the colour of warnings: refused is told by pattern and by the list, not by colour alone. */
+/** Diagonal strokes in the colour of warnings: refused is shown by pattern and by the list, not by colour alone. */
 function hatch() {
   const size = 16,
     data = new Uint8Array(size * size * 4);
@@ -36,7 +36,7 @@ function hatch() {
   return { width: size, height: size, data };
 }
 
-/** Show the area; `html[data-tiles]` tells how many tiles it has. @param {any} maps the module map/map.js, or null @param {any} map */
+/** Show the area; `html[data-tiles]` is how many tiles it has. @param {any} maps the module map/map.js, or null @param {any} map */
 export function light(maps, map) {
   const keys = chosenTiles();
   document.documentElement.dataset.tiles = keys ? String(keys.length) : "many";
@@ -48,7 +48,7 @@ export function light(maps, map) {
     .setData(maps.collection(area?.type === "region" ? [{ type: "Feature", properties: {}, geometry: area.geo }] : []));
 }
 
-/** Hatch the tiles of which something chosen is refused; `html[data-refused]` tells how many. @param {any} maps @param {any} map
+/** Hatch the tiles of which something chosen is refused; `html[data-refused]` is how many. @param {any} maps @param {any} map
  * @param {any[]} rows of tiles.js */
 export function hatchRefused(maps, map, rows) {
   const refused = rows.filter((row) => Object.values(row.kinds).some(Boolean));

@@ -1,7 +1,7 @@
 // @ts-check
 // The price panel: asks while the mouse still draws, drops answers that came too late, shows the price and holds it.
 import { ApiError, post } from "../base/api.js";
-import { make, one, tell } from "../base/dom.js";
+import { make, one, showText } from "../base/dom.js";
 import { _, n_, page, sentence, won } from "../base/i18n.js";
 import { priceList, priceProblem, signIn } from "./lines.js";
 import { asked, state } from "./state.js";
@@ -28,10 +28,10 @@ function show(answer, error) {
   if (error) {
     // A half-drawn outline crosses itself for a moment: that is no news.
     if (!state.done && String(error.code).startsWith("region.")) return;
-    tellList(null);
+    notifyFollowers(null);
     return showProblem(error);
   }
-  tellList(answer);
+  notifyFollowers(answer);
   speak(answer);
   if (!answer)
     return panel.replaceChildren(
@@ -55,7 +55,7 @@ function show(answer, error) {
   one("b", foot).textContent = won(answer.total);
   while (foot.previousSibling) foot.previousSibling.remove();
   foot.before(...priceList(answer));
-  tell(one("#review-error"), "");
+  showText(one("#review-error"), "");
 }
 
 /** What comes after the price: members hold it, visitors sign in, and auditors and operators only look. @returns {any[]} */
@@ -69,12 +69,12 @@ function onward() {
   ];
 }
 
-let telling = 0;
+let speaking = 0;
 
 /** Say the total to screen readers, once it has come to rest. @param {any} answer */
 function speak(answer) {
-  clearTimeout(telling);
-  telling = window.setTimeout(
+  clearTimeout(speaking);
+  speaking = window.setTimeout(
     () =>
       (one("#spoken").textContent = answer?.lines.length
         ? n_("Total %(total)s for %(count)s tile", "Total %(total)s for %(count)s tiles", answer.tiles, { total: won(answer.total) })
@@ -97,7 +97,7 @@ const followers = [];
 /** Call `follower` with each estimate that is shown, null when there is none. @param {(answer: any) => void} follower */
 export const follow = (follower) => void followers.push(follower);
 /** @param {any} answer */
-const tellList = (answer) => followers.forEach((follower) => follower(answer));
+const notifyFollowers = (answer) => followers.forEach((follower) => follower(answer));
 
 /** Hold the price and go to the page where it is bought. */
 async function review() {
@@ -111,7 +111,7 @@ async function review() {
     button.disabled = false;
     button.removeAttribute("aria-busy");
     if (/** @type {any} */ (error).status === 401) return showProblem(error);
-    tell(one("#review-error"), sentence(error));
+    showText(one("#review-error"), sentence(error));
   }
 }
 

@@ -11,17 +11,17 @@ const order = { key: "tile", down: false };
 /** What the server says about the tiles of an area. @param {any} body an area as the API takes it, layers and purpose */
 export async function tilesOf(body) {
   const { without, leave_barely, ...whole } = body;
-  const [verdicts, covered] = await Promise.all([
+  const [answer, covered] = await Promise.all([
     post("/estimates/tiles", { ...whole, limit: MOST }),
     post("/coverage", { ...areaOnly(whole), limit: MOST }),
   ]);
   const seen = new Map(covered.tiles.map((/** @type {any} */ tile) => [tile.tile, tile]));
-  const rows = verdicts.tiles.map((/** @type {any} */ tile) => ({
+  const rows = answer.tiles.map((/** @type {any} */ tile) => ({
     ...tile,
     left: Boolean(leave_barely && tile.barely),
     seen: seen.get(tile.tile),
   }));
-  return { rows, truncated: verdicts.truncated };
+  return { rows, truncated: answer.truncated };
 }
 
 /** @param {any} body */

@@ -2,7 +2,7 @@
 // An order: its files and which of them are chosen, their download, how far it is, what is newer, who may use it.
 import { call, get, post } from "../base/api.js";
 import { offerCopies } from "../base/copy.js";
-import { all, make, one, tell } from "../base/dom.js";
+import { all, make, one, showText } from "../base/dom.js";
 import { fetchAll } from "./download.js";
 import { _, bytes, n_, number, page, sentence, word } from "../base/i18n.js";
 import { showOrder } from "./map.js";
@@ -111,7 +111,7 @@ function showMore() {
 
 function say() {
   const size = wanted().reduce((sum, tile) => sum + tile.size, 0);
-  tell(one("#summary"), `${n_("%(count)s file", "%(count)s files", wanted().length)} · ${bytes(size)}`);
+  showText(one("#summary"), `${n_("%(count)s file", "%(count)s files", wanted().length)} · ${bytes(size)}`);
   button.textContent = `${chosen.size ? _("Download the chosen files") : _("Download all")} (${bytes(size)})`;
 }
 
@@ -121,10 +121,10 @@ let open = null;
 /** @param {any[]} some @param {boolean} [plain] one file as itself, not in an archive */
 async function start(some, plain = false) {
   if (running) return;
-  tell(problem, "");
+  showText(problem, "");
   const size = some.reduce((sum, tile) => sum + tile.size, 0);
   if (!fits(size))
-    return tell(
+    return showText(
       problem,
       _("That is too much for this browser. Choose fewer files, or use the command line beside: it resumes and verifies."),
     );
@@ -145,10 +145,10 @@ async function start(some, plain = false) {
     if (plain) save(verified.get(some[0].id).body, some[0].path.replaceAll("/", "-"));
     else await open.sink.end(some);
     open = null;
-    tell(status, n_("%(count)s file, its checksum is right.", "%(count)s files, each checksum is right.", some.length));
+    showText(status, n_("%(count)s file, its checksum is right.", "%(count)s files, each checksum is right.", some.length));
     document.documentElement.dataset.downloaded = String(some.length);
   } catch (error) {
-    if (/** @type {any} */ (error).name !== "AbortError") tell(problem, sentence(error)); // else: nobody chose a file to save to
+    if (/** @type {any} */ (error).name !== "AbortError") showText(problem, sentence(error)); // else: nobody chose a file to save to
   } finally {
     running = null;
     busy(false);
@@ -161,9 +161,9 @@ function unfinished(some, { failed, error }) {
   const first = error ?? failed[0].error;
   const why = first.code === "store.unavailable" ? _("The store does not answer.") : sentence(first);
   const rest = _("Files verified and kept on this page: %(kept)s of %(all)s.", { kept: number(kept), all: number(some.length) });
-  tell(problem, [why, rest].join(" "));
+  showText(problem, [why, rest].join(" "));
   problem.dataset.code = first.code ?? "";
-  tell(
+  showText(
     status,
     failed.length && !error
       ? _("Not come: %(paths)s", {
@@ -203,19 +203,19 @@ async function update(from) {
     const quote = await post(`/orders/${page.order}/updates/quote`, { added: from.dataset.update === "added" });
     location.assign(`/quotes/${quote.id}`);
   } catch (error) {
-    tell(one("#updates-problem"), sentence(error));
+    showText(one("#updates-problem"), sentence(error));
   }
 }
 
 async function nameUsers() {
   if (one("[name=users][value=some]").checked && !named().length) return; // nobody is ticked yet
-  const said = one("#users-said");
+  const note = one("#users-status");
   try {
     await call("PUT", `/orders/${page.order}/persons`, { persons: named() });
-    said.textContent = _("Saved");
+    note.textContent = _("Saved");
   } catch (error) {
-    said.textContent = sentence(error);
+    note.textContent = sentence(error);
   }
 }
 
-load().catch((error) => tell(problem, sentence(error)));
+load().catch((error) => showText(problem, sentence(error)));

@@ -1,7 +1,7 @@
 // @ts-check
 // Review and buy: the area's name, how long the price is held, another purpose, and paying once however often one clicks.
 import { call, post } from "../base/api.js";
-import { one, tell } from "../base/dom.js";
+import { one, showText } from "../base/dom.js";
 import { square } from "../map/grid.js";
 import { _, page, sentence } from "../base/i18n.js";
 import { named, restoreUsers, watchUsers } from "./users.js";
@@ -15,9 +15,9 @@ const TRIES = [500, 1500];
 /** Refusals that a new quote answers. */
 const OUTDATED = ["quote.expired", "quote.price_changed", "offer.withdrawn"];
 
-/** Hold the price anew and show it beside the old one. @param {HTMLElement} said @param {string} [purpose] */
-async function renew(said, purpose) {
-  tell(said, "");
+/** Hold the price anew and show it beside the old one. @param {HTMLElement} status @param {string} [purpose] */
+async function renew(status, purpose) {
+  showText(status, "");
   const was = pay.disabled;
   pay.disabled = true; // what is on the page is not what is asked for any more
   try {
@@ -26,14 +26,14 @@ async function renew(said, purpose) {
     location.replace(`/quotes/${quote.id}`);
   } catch (error) {
     pay.disabled = was;
-    say(said, error);
+    showError(status, error);
   }
 }
 
-/** @param {HTMLElement} said @param {any} error */
-function say(said, error) {
-  tell(said, sentence(error));
-  said.dataset.code = error.code ?? "";
+/** @param {HTMLElement} status @param {any} error */
+function showError(status, error) {
+  showText(status, sentence(error));
+  status.dataset.code = error.code ?? "";
 }
 
 /** The order of this quote. The key is the quote's own: a second click, a second tab or a repeat after a lost answer is the same
@@ -46,7 +46,7 @@ async function order() {
       return await post("/orders", body, { headers: { "Idempotency-Key": `web-${page.quote}` } });
     } catch (error) {
       if (/** @type {any} */ (error).code !== "network" || !pause) throw error;
-      tell(problem, _("No answer yet. Asking again; it is paid once at most."));
+      showText(problem, _("No answer yet. Asking again; it is paid once at most."));
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
@@ -55,21 +55,21 @@ async function order() {
 async function buy() {
   if (pay.disabled) return;
   busy(true);
-  tell(problem, "");
-  tell(one("#users-problem"), "");
+  showText(problem, "");
+  showText(one("#users-problem"), "");
   try {
     location.assign(`/orders/${(await order()).id}`);
   } catch (error) {
     const { code, details } = /** @type {any} */ (error);
     if (details?.order && ["quote.bought", "order.key_reused"].includes(code)) return location.assign(`/orders/${details.order}`);
     if (OUTDATED.includes(code)) await renew(problem);
-    else if (code === "order.persons") say(one("#users-problem"), error);
+    else if (code === "order.persons") showError(one("#users-problem"), error);
     else if (code === "network")
-      say(problem, {
+      showError(problem, {
         code: "pay.unknown",
         message: _("No answer from the server. Press Pay again when it is back: this quote is paid once at most, and you get its order."),
       });
-    else say(problem, error);
+    else showError(problem, error);
     again.hidden = !OUTDATED.includes(code);
     busy(false);
   }
@@ -82,7 +82,7 @@ function busy(on) {
   if (on) pay.setAttribute("aria-busy", "true");
 }
 
-/** Count down on the reader's own clock from what the server said was left. */
+/** Count down on the reader's own clock from what the server reported as left. */
 function clock() {
   const end = performance.now() + page.expiresIn * 1000;
   const left = one("#left");
@@ -90,7 +90,7 @@ function clock() {
     const seconds = Math.max(0, Math.round((end - performance.now()) / 1000));
     left.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
     if (seconds) return void setTimeout(tick, 1000);
-    say(problem, { code: "quote.expired" });
+    showError(problem, { code: "quote.expired" });
     again.hidden = false;
   };
   tick();
@@ -98,15 +98,15 @@ function clock() {
 
 async function rename() {
   const field = one("#name");
-  const said = one("#name-said");
+  const status = one("#name-status");
   try {
     const stored = await call("PATCH", `/quotes/${page.quote}`, { name: field.value });
     field.value = stored.name;
     field.removeAttribute("aria-invalid");
-    said.textContent = _("Saved");
+    status.textContent = _("Saved");
   } catch (error) {
     field.setAttribute("aria-invalid", "true");
-    said.textContent = sentence(error);
+    status.textContent = sentence(error);
   }
 }
 

@@ -6,11 +6,11 @@ import { Archive, crc32 } from "./zip.js";
 
 /** Above this an archive is written straight to a file, if the browser can. */
 export const LARGE = 300e6;
-/** Above this a browser that cannot is told to use the command line. */
+/** Above this a browser that cannot is asked to use the command line. */
 const MOST_KEPT = 1.5e9;
 
 /** @typedef {import("./download.js").File} File */
-/** What was verified so far, by id of the tile; files that lie in an open archive already have no body. @type {Map<string, any>} */
+/** What was verified so far, by id of the tile; files that are in an open archive already have no body. @type {Map<string, any>} */
 export const verified = new Map();
 
 const picker = /** @type {any} */ (window).showSaveFilePicker;

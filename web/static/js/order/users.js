@@ -5,7 +5,7 @@ import { all, one } from "../base/dom.js";
 /** E-mails of the named users; none = everybody. */
 export const named = () => (one("[name=users][value=some]")?.checked ? all("[name=person]:checked").map((box) => box.value) : []);
 
-/** Show the list of persons when it is needed, and tell when anything changed.
+/** Show the list of persons when it is needed, and report when anything changed.
  * @param {() => void} changed */
 export function watchUsers(changed) {
   one("#users").addEventListener("change", () => {

@@ -47,7 +47,7 @@ export async function openCloud(canvas, url, size, onPoints) {
     if (moving) budget = Math.round(Math.min(Math.max(budget * Math.min(2, TARGET_MS / Math.max(spent, 1)), 20_000), all));
     canvas.dataset.drawn = String(count);
     canvas.dataset.state = moving ? "moving" : "still";
-    canvas.dataset.view = controls.told();
+    canvas.dataset.view = controls.state();
   }
   const soon = () => (asked ||= requestAnimationFrame(paint));
   function wake() {
@@ -232,5 +232,5 @@ function columnsOf(rows) {
   return [0, 2, 4].map((at) => Int16Array.from({ length: count }, (_none, i) => view.getInt16(i * STRIDE + at, true)).sort());
 }
 
-/** Values between which all but a share at each end lie. @param {Int16Array} sorted @param {number} share @returns {[number, number]} */
+/** Values between which all but a share at each end are. @param {Int16Array} sorted @param {number} share @returns {[number, number]} */
 const between = (sorted, share) => [sorted[Math.floor(share * (sorted.length - 1))], sorted[Math.ceil((1 - share) * (sorted.length - 1))]];

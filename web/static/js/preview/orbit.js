@@ -13,8 +13,8 @@ export function orbit(element, extent, onMove) {
   /** @type {Map<number, {x: number, y: number}>} */
   const fingers = new Map();
   const leaving = new AbortController();
-  const listen = (/** @type {string} */ name, /** @type {(event: any) => void} */ heard, /** @type {any} */ more = {}) =>
-    element.addEventListener(name, heard, { signal: leaving.signal, ...more });
+  const listen = (/** @type {string} */ name, /** @type {(event: any) => void} */ handler, /** @type {any} */ more = {}) =>
+    element.addEventListener(name, handler, { signal: leaving.signal, ...more });
 
   /** @param {number} dx @param {number} dy parts of the picture */
   function turn(dx, dy) {
@@ -74,7 +74,7 @@ export function orbit(element, extent, onMove) {
     reset: () => (at = start()),
     close: () => leaving.abort(),
     /** The view in words, for whoever compares two. */
-    told: () => [at.turn, at.tilt, at.away, at.x, at.y].map((value) => value.toFixed(3)).join(" "),
+    state: () => [at.turn, at.tilt, at.away, at.x, at.y].map((value) => value.toFixed(3)).join(" "),
     /** @param {HTMLCanvasElement} canvas */
     view(canvas) {
       const [near, far] = [at.away / 100, at.away + extent.radius * 8];

@@ -1,6 +1,6 @@
 // @ts-check
 // The parts of a preview: cloud, lines, strip, clip, facts. Each gives its element, and what to do when the dialog closes.
-import { make, tell } from "../base/dom.js";
+import { make, showText } from "../base/dom.js";
 import { _, n_, number } from "../base/i18n.js";
 import { drawLines } from "../map/teaser.js";
 
@@ -26,19 +26,19 @@ export function cloudPart(cloud, still) {
     .then(async ({ canDrawCloud, openCloud }) => {
       if (!canDrawCloud()) return withoutGl();
       viewer = await openCloud(canvas, cloud.url, cloud.bytes, (shown, all) =>
-        tell(status, n_("%(shown)s of %(count)s point", "%(shown)s of %(count)s points", all, { shown: number(shown) })),
+        showText(status, n_("%(shown)s of %(count)s point", "%(shown)s of %(count)s points", all, { shown: number(shown) })),
       );
       if (closed) return viewer.close();
       box.prepend(tools(viewer));
       await viewer.whole;
     })
     .catch((error) => {
-      if (!closed) tell(status, _("The points could not be loaded: %(why)s", { why: String(error.message ?? error) }));
+      if (!closed) showText(status, _("The points could not be loaded: %(why)s", { why: String(error.message ?? error) }));
     });
   function withoutGl() {
     canvas.remove();
     if (still) box.append(make("img", { src: still.url, alt: _("The cloud from above, lit from the north-west") }));
-    tell(status, _("This browser cannot draw points in 3-D, so this is a picture of them."));
+    showText(status, _("This browser cannot draw points in 3-D, so this is a picture of them."));
   }
   box.append(status, note);
   return { node: box, close: () => ((closed = true), viewer?.close()) };
@@ -90,7 +90,7 @@ export function linesPart(lines) {
     { role: "status" },
     _("Only where the lines run, on a grid of several metres. What you buy is exact and has heights and attributes."),
   );
-  drawLines(canvas, lines.url).catch((error) => tell(status, String(error.message ?? error)));
+  drawLines(canvas, lines.url).catch((error) => showText(status, String(error.message ?? error)));
   return { node: make("figure.lines", canvas, status) };
 }
 

@@ -1,5 +1,5 @@
 // @ts-check
-// The two programs of the cloud viewer: points, and the eye-dome shading that darkens what lies behind an edge.
+// The two programs of the cloud viewer: points, and the eye-dome shading that darkens what is behind an edge.
 // Source: Boucheny, "Interactive Scientific Visualization of Large Datasets", 2009 (eye-dome lighting).
 
 export const WHOLE = 3; // one triangle that covers the screen

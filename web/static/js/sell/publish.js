@@ -2,7 +2,7 @@
 // Price and publication: the rate card with its live price of 1 km2, classes, publish and withdraw; errors stand beside their fields.
 import { call, get, post } from "../base/api.js";
 import { showDifferences } from "./differences.js";
-import { all, make, one, tell } from "../base/dom.js";
+import { all, make, one, showText } from "../base/dom.js";
 import { _, n_, number, page, sentence, won, word } from "../base/i18n.js";
 
 const base = `/datasets/${page.dataset}/versions/${page.version}`;
@@ -44,7 +44,7 @@ function complain(error, focus = false) {
           : "all";
   const problem = one(`[data-problem="${place}"]`, form);
   problem.dataset.code = code;
-  tell(problem, sentence(error));
+  showText(problem, sentence(error));
   const field = one(`[name="${place}"]`, form);
   field?.setAttribute("aria-invalid", "true");
   const folded = field?.closest("details");
@@ -56,7 +56,7 @@ function complain(error, focus = false) {
 function forgive(only) {
   for (const problem of all("[data-problem]", form))
     if (!only || problem.dataset.problem === only || problem.dataset.problem === "rates" || problem.dataset.problem === "all")
-      tell(problem, "");
+      showText(problem, "");
   for (const field of all("[aria-invalid]", form)) if (!only || field.name === only) field.removeAttribute("aria-invalid");
 }
 
@@ -123,7 +123,7 @@ async function submit(button, request) {
 
 /** Save the class of one layer; what was typed elsewhere stays. @param {any} select */
 async function classify(select) {
-  tell(one('[data-problem="classes"]', form), "");
+  showText(one('[data-problem="classes"]', form), "");
   const line = select.selectedOptions[0]?.dataset.line ?? "";
   one("[data-class-line]", select.closest("div")).textContent = line;
   try {
@@ -164,7 +164,7 @@ one("#recall-now")?.addEventListener("click", async (/** @type {any} */ event) =
     location.reload();
   } catch (error) {
     event.target.disabled = false;
-    tell(one('[data-problem="recall"]'), sentence(error));
+    showText(one('[data-problem="recall"]'), sentence(error));
   }
 });
 document.addEventListener("click", (event) => {

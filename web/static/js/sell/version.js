@@ -1,7 +1,7 @@
 // @ts-check
 // A version's page: the map of its cells and findings, forms that answer through the API; htmx brings the state while it is checked.
 import { get, post } from "../base/api.js";
-import { all, one, tell } from "../base/dom.js";
+import { all, one, showText } from "../base/dom.js";
 import { _, n_, page, sentence } from "../base/i18n.js";
 import { boxOf, canDraw, createMap, addMarks, collection, maplibregl } from "../map/map.js";
 import { PlaceMap, addPlaces } from "../upload/places.js";
@@ -24,7 +24,7 @@ async function submit(element, request) {
     location.reload();
   } catch (error) {
     button.disabled = false;
-    if (problem) (tell(problem, sentence(error)), (problem.dataset.code = /** @type {any} */ (error).code));
+    if (problem) (showText(problem, sentence(error)), (problem.dataset.code = /** @type {any} */ (error).code));
     const more = /** @type {any} */ (error).message;
     if (problem && more && more !== problem.textContent) problem.append(` (${more})`);
   }
@@ -49,7 +49,7 @@ document.addEventListener("click", (event) => {
   if (button?.dataset.lon) showFinding(button);
 });
 
-/** Go to where a finding lies, and mark it there and in the list. @param {any} button */
+/** Go to where a finding is, and mark it there and in the list. @param {any} button */
 function showFinding(button) {
   const lon = Number(button.dataset.lon),
     lat = Number(button.dataset.lat);
@@ -122,6 +122,6 @@ if (canDraw()) {
     },
   });
 } else one(".minimap").hidden = true;
-new MutationObserver(refresh).observe(one("#state"), { childList: true }); // not deeper: what refresh itself writes lies inside
+new MutationObserver(refresh).observe(one("#state"), { childList: true }); // not deeper: what refresh itself writes is inside
 await refresh();
 document.documentElement.dataset.ready = "yes";

@@ -1,22 +1,22 @@
 // @ts-check
-// What a look at a file told, in words.
+// What a look at a file found, in words.
 import { _, n_, word } from "../base/i18n.js";
 
-/** @param {import("./sniff/bytes.js").Sniffed} told @returns {string[]} format, kind, system, height, place: what is known of them */
-export function factsOf(told) {
-  const system = told.crs ? word("systems", told.crs) : told.crsName;
-  const named = told.crs && system !== told.crs ? `${system} (${told.crs})` : system;
+/** @param {import("./sniff/bytes.js").Sniffed} sniffed @returns {string[]} format, kind, system, height, place: what is known of them */
+export function factsOf(sniffed) {
+  const system = sniffed.crs ? word("systems", sniffed.crs) : sniffed.crsName;
+  const named = sniffed.crs && system !== sniffed.crs ? `${system} (${sniffed.crs})` : system;
   return [
-    told.format,
-    told.kind ? word("kinds", told.kind) : "",
-    told.count
-      ? told.kind === "pointcloud"
-        ? n_("%(count)s point", "%(count)s points", told.count)
-        : n_("%(count)s record", "%(count)s records", told.count)
+    sniffed.format,
+    sniffed.kind ? word("kinds", sniffed.kind) : "",
+    sniffed.count
+      ? sniffed.kind === "pointcloud"
+        ? n_("%(count)s point", "%(count)s points", sniffed.count)
+        : n_("%(count)s record", "%(count)s records", sniffed.count)
       : "",
     named,
-    told.own && told.format ? (told.height ? _("height: %(name)s", { name: told.height }) : _("height datum not stated")) : "",
-    told.box ? placeOf(told.box) : "",
+    sniffed.own && sniffed.format ? (sniffed.height ? _("height: %(name)s", { name: sniffed.height }) : _("height datum not stated")) : "",
+    sniffed.box ? placeOf(sniffed.box) : "",
   ].filter(Boolean);
 }
 
@@ -35,8 +35,8 @@ const NOTES = {
   empty: () => _("No coordinates were seen."),
   local: () => _("Local metres without a place on the Earth. Give the origin below, or after the upload."),
   swapped: () => _("Latitude and longitude seem to be exchanged: write longitude first."),
-  null_island: () => _("All coordinates lie at 0, 0. The file was converted wrongly, or its coordinates are local."),
-  not_there: () => _("With the coordinate system that it states, its numbers lie nowhere. The system may be wrong."),
+  null_island: () => _("All coordinates are at 0, 0. The file was converted wrongly, or its coordinates are local."),
+  not_there: () => _("With the coordinate system that it states, its numbers are nowhere on the Earth. The system may be wrong."),
   foreign: () => _("This kind of file is not read here."),
   unknown: () => _("No reader knows this file."),
   part_of: () => _("Belongs to the shapefile of the same name."),
@@ -45,6 +45,6 @@ const NOTES = {
 
 const DOUBTS = new Set(["swapped", "null_island", "not_there", "foreign", "unknown", "cut", "no_crs", "no_prj", "local"]);
 
-/** @param {import("./sniff/bytes.js").Sniffed} told @returns {{text: string, isDoubt: boolean}[]} */
-export const notesOf = (told) =>
-  told.notes.filter((note) => note in NOTES).map((note) => ({ text: NOTES[note](), isDoubt: DOUBTS.has(note) }));
+/** @param {import("./sniff/bytes.js").Sniffed} sniffed @returns {{text: string, isDoubt: boolean}[]} */
+export const notesOf = (sniffed) =>
+  sniffed.notes.filter((note) => note in NOTES).map((note) => ({ text: NOTES[note](), isDoubt: DOUBTS.has(note) }));

@@ -77,7 +77,7 @@ export async function slice(file, from, size) {
  * @param {(count: number) => void} progress @returns {Promise<void>} */
 export function put(part, body, signal, progress) {
   return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest(); // fetch tells nothing about what was sent
+    const request = new XMLHttpRequest(); // fetch reports nothing of what was sent
     request.open(part.method, part.url);
     for (const [name, value] of Object.entries(part.headers))
       if (!OWN.has(name.toLowerCase())) request.setRequestHeader(name, /** @type {string} */ (value));

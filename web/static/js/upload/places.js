@@ -1,5 +1,5 @@
 // @ts-check
-// A small map of where files lie or would lie: boxes, or a mark where a box would be too small to see. Drawn only when it is needed.
+// A small map of where files are or would be: boxes, or a mark where a box would be too small to see. Drawn only when it is needed.
 import { _ } from "../base/i18n.js";
 
 /** @typedef {[number, number, number, number]} Box */

@@ -1,7 +1,7 @@
 // @ts-check
-// Saying where data lie: a coordinate system from a list with search, an origin typed or clicked, a height datum; the map answers at once.
+// Stating where data is: a coordinate system from a list with search, an origin typed or clicked, a height datum; the map answers at once.
 import { get, post } from "../base/api.js";
-import { all, make, one, tell } from "../base/dom.js";
+import { all, make, one, showText } from "../base/dom.js";
 import { placeOf } from "./facts.js";
 import { _, sentence } from "../base/i18n.js";
 
@@ -13,7 +13,7 @@ import { _, sentence } from "../base/i18n.js";
 export function placing(root, how) {
   const crs = one("[name=crs]", root),
     list = one("[role=listbox]", root),
-    says = one("[data-landing]", root),
+    landing = one("[data-landing]", root),
     chosen = one("[data-chosen]", root);
   const origin = ["lon", "lat", "h"].map((name) => one(`[name=${name}]`, root)),
     pick = one("[data-pick]", root);
@@ -48,7 +48,7 @@ export function placing(root, how) {
         list.replaceChildren(make("li.muted", { role: "option", "aria-disabled": "true" }, _("No coordinate system is called that.")));
       open(document.activeElement === crs);
     } catch (/** @type {any} */ error) {
-      if (error.name !== "AbortError") tell(says, sentence(error));
+      if (error.name !== "AbortError") showText(landing, sentence(error));
     }
   }
 
@@ -62,7 +62,7 @@ export function placing(root, how) {
   /** @param {{code: string, label: string}} system */
   function choose(system) {
     crs.value = system.code;
-    tell(chosen, system.label);
+    showText(chosen, system.label);
     open(false);
     land();
   }
@@ -78,7 +78,7 @@ export function placing(root, how) {
   }
 
   crs.addEventListener("input", () => {
-    tell(chosen, "");
+    showText(chosen, "");
     clearTimeout(timer);
     timer = setTimeout(search, 150);
   });
@@ -99,7 +99,7 @@ export function placing(root, how) {
     const canPick = await how.picking(isOn ? put : null);
     pick.setAttribute("aria-pressed", String(isOn && canPick));
     if (isOn)
-      tell(says, canPick ? _("Click the place of the origin on the map.") : _("This browser cannot draw the map; type the origin."));
+      showText(landing, canPick ? _("Click the place of the origin on the map.") : _("This browser cannot draw the map; type the origin."));
   });
 
   /** @param {number} lon @param {number} lat */
@@ -111,50 +111,50 @@ export function placing(root, how) {
     land();
   }
 
-  /** Where the files' own numbers would lie, on the map. */
+  /** Where the files' own numbers would be, on the map. */
   async function land() {
-    const said = placementOf(root),
+    const stated = placementOf(root),
       boxes = how.own();
     root.dataset.landed = "";
-    if (!said.crs && !said.origin) return (tell(says, ""), how.show([]));
+    if (!stated.crs && !stated.origin) return (showText(landing, ""), how.show([]));
     if (!boxes.length) {
-      if (said.origin) how.show([[said.origin[0], said.origin[1], said.origin[0], said.origin[1]]]);
-      return tell(says, _("The files' own extent is not known yet, so nothing can be drawn before they are read."));
+      if (stated.origin) how.show([[stated.origin[0], stated.origin[1], stated.origin[0], stated.origin[1]]]);
+      return showText(landing, _("The files' own extent is not known yet, so nothing can be drawn before they are read."));
     }
     try {
       const found = await Promise.all(
-        boxes.map((box) => post("/systems/box", { box, ...(said.crs ? { crs: said.crs } : { origin: said.origin }) })),
+        boxes.map((box) => post("/systems/box", { box, ...(stated.crs ? { crs: stated.crs } : { origin: stated.origin }) })),
       );
       how.show(found.map((one_) => one_.box));
       const isOutside = found.some((one_) => !one_.is_inside),
         isSwapped = found.some((one_) => one_.is_swapped);
-      says.className = isOutside ? "warn" : "good";
-      tell(
-        says,
+      landing.className = isOutside ? "warn" : "good";
+      showText(
+        landing,
         isSwapped
-          ? _("They would lie outside of the area that this system is made for; with east and north exchanged they would lie inside.")
+          ? _("They would be outside of the area that this system is made for; with east and north exchanged they would be inside.")
           : isOutside
-            ? _("They would lie outside of the area that this system is made for. Is it the right one?")
-            : _("They would lie here: %(place)s. Is it the right place?", { place: placeOf(found[0].box) }),
+            ? _("They would be outside of the area that this system is made for. Is it the right one?")
+            : _("They would be here: %(place)s. Is it the right place?", { place: placeOf(found[0].box) }),
       );
       root.dataset.landed = found.map((one_) => one_.box.map((/** @type {number} */ value) => value.toFixed(5)).join(",")).join(";");
     } catch (error) {
       how.show([]);
-      says.className = "error";
-      tell(says, sentence(error));
+      landing.className = "error";
+      showText(landing, sentence(error));
     }
   }
 }
 
-/** What was said, as the API takes it. @param {any} root @returns {any} */
+/** What was stated, as the API takes it. @param {any} root @returns {any} */
 export function placementOf(root) {
   /** @type {any} */
-  const said = {};
+  const stated = {};
   const crs = one("[name=crs]", root).value.trim(),
     height = one("[name=height_datum]", root).value;
-  if (crs) said.crs = /^\d{4,6}$/.test(crs) ? `EPSG:${crs}` : crs.replace(/^epsg:/i, "EPSG:");
+  if (crs) stated.crs = /^\d{4,6}$/.test(crs) ? `EPSG:${crs}` : crs.replace(/^epsg:/i, "EPSG:");
   const origin = ["lon", "lat", "h"].map((name) => one(`[name=${name}]`, root).value.trim().replace(",", "."));
-  if (origin[0] && origin[1]) said.origin = origin.map((value) => Number(value || 0));
-  if (height) said.height_datum = height;
-  return said;
+  if (origin[0] && origin[1]) stated.origin = origin.map((value) => Number(value || 0));
+  if (height) stated.height_datum = height;
+  return stated;
 }

@@ -1,6 +1,6 @@
 // @ts-check
-// One file of an upload as a row: what it is, where it lies, how far it is, and what can be done.
-import { make, tell } from "../base/dom.js";
+// One file of an upload as a row: what it is, where it is, how far it is, and what can be done.
+import { make, showText } from "../base/dom.js";
 import { factsOf, notesOf } from "./facts.js";
 import { _, bytes, page, sentence } from "../base/i18n.js";
 
@@ -10,7 +10,7 @@ export class FileRow {
   /** @param {import("./send.js").Transfer} transfer @param {Actions} actions */
   constructor(transfer, actions) {
     const { name, file } = transfer;
-    this.says = make("span.muted.small.nowrap", bytes(file.size));
+    this.size = make("span.muted.small.nowrap", bytes(file.size));
     this.bar = make("progress", { max: file.size, value: 0, "aria-label": name, hidden: true });
     this.facts = make("p.small.facts-line");
     this.notes = make("ul.plain.small");
@@ -23,7 +23,7 @@ export class FileRow {
     this.remove = button(_("Remove"), actions.remove);
     this.element = make(
       "li.file-row",
-      make("div.between", make("b", { dir: "auto" }, name), make("span.row-end", this.says, this.remove)),
+      make("div.between", make("b", { dir: "auto" }, name), make("span.row-end", this.size, this.remove)),
       this.facts,
       this.notes,
       this.bar,
@@ -33,13 +33,13 @@ export class FileRow {
     this.show(transfer);
   }
 
-  /** @param {import("./sniff/bytes.js").Sniffed} told */
-  tell(told) {
-    tell(this.facts, factsOf(told).join(" · "));
-    this.notes.replaceChildren(...notesOf(told).map((note) => make(note.isDoubt ? "li.warn" : "li.muted", note.text)));
-    this.element.dataset.place = told.box ? told.box.join(",") : "";
-    this.element.dataset.crs = told.crs;
-    this.element.classList.toggle("minor", told.notes.includes("part_of"));
+  /** @param {import("./sniff/bytes.js").Sniffed} sniffed */
+  describe(sniffed) {
+    showText(this.facts, factsOf(sniffed).join(" · "));
+    this.notes.replaceChildren(...notesOf(sniffed).map((note) => make(note.isDoubt ? "li.warn" : "li.muted", note.text)));
+    this.element.dataset.place = sniffed.box ? sniffed.box.join(",") : "";
+    this.element.dataset.crs = sniffed.crs;
+    this.element.classList.toggle("minor", sniffed.notes.includes("part_of"));
   }
 
   /** @param {import("./send.js").Transfer} transfer */
@@ -51,7 +51,7 @@ export class FileRow {
     const isMoving = state === "sending" && speed > 0 && progress < file.size;
     const done =
       state === "ready" ? bytes(file.size) : state === "done" ? `${bytes(file.size)} ✓` : `${bytes(progress)} / ${bytes(file.size)}`;
-    this.says.textContent = [
+    this.size.textContent = [
       done,
       ...(isMoving ? [`${bytes(speed)}/s`, timeLeft((file.size - progress) / speed)] : state === "queued" ? [_("waits for its turn")] : []),
     ].join(" · ");
@@ -60,7 +60,7 @@ export class FileRow {
     this.resume.textContent = state === "failed" ? _("Try again") : _("Resume");
     this.again.hidden = state !== "changed";
     this.remove.hidden = ["sending", "waiting"].includes(state);
-    tell(this.problem, problemOf(transfer, error));
+    showText(this.problem, problemOf(transfer, error));
     this.problem.className = state === "failed" || state === "changed" ? "small error" : "small warn";
   }
 }

@@ -1,7 +1,7 @@
 // @ts-check
-// The upload page: files by drop or choice, what they are and where they lie before anything is sent; then parts, then a version.
+// The upload page: files by drop or choice, what they are and where they are before anything is sent; then parts, then a version.
 import { call, get, post } from "../base/api.js";
-import { make, one, tell } from "../base/dom.js";
+import { make, one, showText } from "../base/dom.js";
 import { takeFiles } from "./drop.js";
 import { FileRow } from "./row.js";
 import { _, page, sentence } from "../base/i18n.js";
@@ -11,7 +11,7 @@ import { begunNames, forget, recall } from "./remember.js";
 import { Transfer } from "./send.js";
 import { sniff } from "./sniff/sniff.js";
 
-/** @typedef {{transfer: Transfer, row: FileRow, told: import("./sniff/bytes.js").Sniffed | null}} Item */
+/** @typedef {{transfer: Transfer, row: FileRow, sniffed: import("./sniff/bytes.js").Sniffed | null}} Item */
 /** @type {Item[]} */
 const items = [];
 const FILES_AT_ONCE = 3;
@@ -21,20 +21,20 @@ const form = one("#upload"),
 const map = new PlaceMap(one("#map"));
 if (one("#map").offsetParent) setTimeout(() => map.map()); // the country, instead of an empty box
 let isStarted = false;
-/** @type {import("./sniff/bytes.js").Box[]} where unplaced files would lie with what is said in the form */
+/** @type {import("./sniff/bytes.js").Box[]} where unplaced files would be with what is stated in the form */
 let landed = [];
 
 /** @param {File} file @param {string} name */
 function add(file, name) {
   if (name.split("/").some((part) => part.startsWith("."))) return; // what desktops leave behind
-  if (!file.size) return tell(one("#problem"), _("%(name)s is empty and was left out.", { name }));
+  if (!file.size) return showText(one("#problem"), _("%(name)s is empty and was left out.", { name }));
   const known = items.find((item) => item.transfer.name === name);
   if (known && !["ready", "paused", "failed", "changed"].includes(known.transfer.state)) return;
   if (known) return replace(known, file);
   const transfer = new Transfer(file, name, () => (item.row.show(transfer), ready()));
   const row = new FileRow(transfer, { remove: () => remove(item), resume: () => resume(item), again: () => again(item) });
   /** @type {Item} */
-  const item = { transfer, row, told: null };
+  const item = { transfer, row, sniffed: null };
   row.remove.hidden = false;
   items.push(item);
   one("#rows").append(row.element);
@@ -72,24 +72,24 @@ async function look(item) {
     items.find((other) => stem(other.transfer.name) === stem(name) && other.transfer.name.toLowerCase().endsWith(`.${ending}`))?.transfer
       .file ?? null;
   try {
-    item.told = await sniff(file, name, sibling);
-    if (!item.told.box && item.told.own && item.told.crs && item.told.notes.includes("ask")) {
-      const found = await post("/systems/box", { box: item.told.own, crs: item.told.crs }).catch(() => null);
-      item.told = found ? { ...item.told, box: found.box } : { ...item.told, notes: ["not_there"] };
+    item.sniffed = await sniff(file, name, sibling);
+    if (!item.sniffed.box && item.sniffed.own && item.sniffed.crs && item.sniffed.notes.includes("ask")) {
+      const found = await post("/systems/box", { box: item.sniffed.own, crs: item.sniffed.crs }).catch(() => null);
+      item.sniffed = found ? { ...item.sniffed, box: found.box } : { ...item.sniffed, notes: ["not_there"] };
     }
   } catch {
-    item.told = null; // it cannot be read now: sending it will say so
+    item.sniffed = null; // it cannot be read now: sending it will say so
   }
-  if (item.told) item.row.tell(item.told);
+  if (item.sniffed) item.row.describe(item.sniffed);
   showPlaces();
 }
 
 function showPlaces() {
-  const boxes = items.flatMap((item) => (item.told?.box ? [item.told.box] : []));
+  const boxes = items.flatMap((item) => (item.sniffed?.box ? [item.sniffed.box] : []));
   map.show([...boxes, ...landed]);
   one("#map-says").textContent = countOf(boxes.length, items.length);
   const isAsked = items.some(
-    (item) => item.told && !item.told.box && item.told.notes.some((note) => ["no_crs", "no_prj", "asked", "local"].includes(note)),
+    (item) => item.sniffed && !item.sniffed.box && item.sniffed.notes.some((note) => ["no_crs", "no_prj", "asked", "local"].includes(note)),
   );
   if (isAsked) one("#placing-box").open = true;
 }
@@ -107,7 +107,7 @@ function ready() {
   button.disabled = !items.length || isBusy || items.some((item) => item.transfer.file.size > page.limit);
   button.textContent = isBusy ? _("Sending …") : isStarted ? _("Go on") : _("Upload and check");
   pauseAll.hidden = !isBusy;
-  tell(
+  showText(
     one("#safe"),
     isBusy ? _("You may close this tab. Open this page again and choose the same files: only what is missing is sent.") : "",
   );
@@ -129,11 +129,11 @@ async function again(item) {
 async function start(event) {
   event.preventDefault();
   const given = new FormData(form);
-  tell(one("#problem"), "");
+  showText(one("#problem"), "");
   try {
     if (one("[name=title]")) await post("/datasets", { slug: String(given.get("slug")), title: String(given.get("title")) });
   } catch (error) {
-    return tell(one("#problem"), sentence(error));
+    return showText(one("#problem"), sentence(error));
   }
   isStarted = true;
   const waiting = items.filter((item) => item.transfer.state !== "done");
@@ -152,7 +152,7 @@ async function finish() {
     slug = String(given.get("slug"));
   isStarted = false;
   button.disabled = true;
-  tell(one("#status"), _("Starting the checks …"));
+  showText(one("#status"), _("Starting the checks …"));
   try {
     const made = await post(`/datasets/${slug}/versions`, {
       uploads: items.map((item) => item.transfer.id),
@@ -162,8 +162,8 @@ async function finish() {
     for (const item of items) forget(item.transfer.name);
     location.assign(`/sell/${slug}/${made.version}`);
   } catch (error) {
-    tell(one("#status"), "");
-    tell(one("#problem"), sentence(error));
+    showText(one("#status"), "");
+    showText(one("#problem"), sentence(error));
     ready();
   }
 }
@@ -203,7 +203,7 @@ async function listBegun() {
 
 takeFiles(add);
 placing(one("[data-placing]"), {
-  own: () => items.flatMap((item) => (item.told?.own && !item.told.box ? [item.told.own] : [])),
+  own: () => items.flatMap((item) => (item.sniffed?.own && !item.sniffed.box ? [item.sniffed.own] : [])),
   show: (boxes) => ((landed = boxes), showPlaces()),
   picking: (pick) => map.picking(pick),
 });

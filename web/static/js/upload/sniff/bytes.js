@@ -1,14 +1,14 @@
 // @ts-check
 // Bounded reads of a file, and what all sniffers answer. Nothing here touches the page, so it also runs under Node.
 
-/** What a look at a file tells. `own`: least x, least y, greatest x, greatest y as the file writes them; `box`: the same in degrees
+/** What a look at a file finds. `own`: least x, least y, greatest x, greatest y as the file writes them; `box`: the same in degrees
  * WGS 84, when that is known without asking anybody. `notes` are codes that `facts.js` has words for.
  * @typedef {[number, number, number, number]} Box
  * @typedef {{format: string, kind: string, crs: string, crsName: string, height: string,
  *   count: number, own: Box | null, box: Box | null, notes: string[]}} Sniffed */
 
-/** @param {Partial<Sniffed>} said @returns {Sniffed} */
-export const told = (said) => ({
+/** @param {Partial<Sniffed>} known @returns {Sniffed} */
+export const sniffed = (known) => ({
   format: "",
   kind: "",
   crs: "",
@@ -18,7 +18,7 @@ export const told = (said) => ({
   own: null,
   box: null,
   notes: [],
-  ...said,
+  ...known,
 });
 
 /** Bytes from `from`, at most `size` of them. @param {Blob} file @param {number} from @param {number} size @returns {Promise<DataView>} */

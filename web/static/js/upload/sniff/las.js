@@ -1,6 +1,6 @@
 // @ts-check
 // LAS, LAZ and COPC: version, points and bounds from the header; the coordinate system from its records (WKT or GeoTIFF keys).
-import { latin, told, view } from "./bytes.js";
+import { latin, sniffed, view } from "./bytes.js";
 import { HEIGHT_CODES, readWkt } from "./wkt.js";
 
 const MOST_RECORDS = 100,
@@ -9,7 +9,7 @@ const MOST_RECORDS = 100,
 /** @param {Blob} file @returns {Promise<import("./bytes.js").Sniffed>} */
 export async function las(file) {
   const head = await view(file, 0, 375);
-  if (head.byteLength < 227) return told({ format: "LAS", kind: "pointcloud", notes: ["cut"] });
+  if (head.byteLength < 227) return sniffed({ format: "LAS", kind: "pointcloud", notes: ["cut"] });
   const [major, minor] = [head.getUint8(24), head.getUint8(25)];
   const f64 = (/** @type {number} */ at) => head.getFloat64(at, true);
   const own = /** @type {import("./bytes.js").Box} */ ([f64(187), f64(203), f64(179), f64(195)]);
@@ -19,7 +19,7 @@ export async function las(file) {
   const isPacked = Boolean(head.getUint8(104) & 0x80);
   const format = records.some((record) => record.user === "copc") ? "COPC" : `${isPacked ? "LAZ" : "LAS"} ${major}.${minor}`;
   const isGood = own.every(Number.isFinite) && own[0] <= own[2] && own[1] <= own[3];
-  return told({ format, kind: "pointcloud", count, own: isGood ? own : null, ...systemOf(records) });
+  return sniffed({ format, kind: "pointcloud", count, own: isGood ? own : null, ...systemOf(records) });
 }
 
 /** @typedef {{user: string, id: number, body: DataView}} Rec */
@@ -56,8 +56,8 @@ function walk(bytes, count, isExtended) {
 function systemOf(records) {
   const projection = records.filter((record) => record.user === "LASF_Projection");
   const wkt = projection.find((record) => record.id === 2112);
-  const said = wkt ? readWkt(new TextDecoder().decode(wkt.body).replace(/\0+$/, "")) : null;
-  if (said) return { crs: said.code, crsName: said.name, height: said.height, system: said.system };
+  const stated = wkt ? readWkt(new TextDecoder().decode(wkt.body).replace(/\0+$/, "")) : null;
+  if (stated) return { crs: stated.code, crsName: stated.name, height: stated.height, system: stated.system };
   const keys = projection.find((record) => record.id === 34735)?.body;
   if (!keys || keys.byteLength < 8) return {};
   /** @type {Record<number, number>} */

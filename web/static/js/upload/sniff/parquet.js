@@ -1,6 +1,6 @@
 // @ts-check
 // GeoParquet: the `geo` text in the footer (Thrift's compact protocol, read as far as needed) names boxes and the coordinate system.
-import { told, view } from "./bytes.js";
+import { sniffed, view } from "./bytes.js";
 
 const MOST_FOOTER = 16 << 20;
 
@@ -9,31 +9,31 @@ export async function parquet(file) {
   const end = await view(file, -8, 8);
   const size = end.byteLength === 8 ? end.getUint32(0, true) : 0;
   if (!size || size > Math.min(MOST_FOOTER, file.size) || end.getUint32(4, true) !== 0x31524150)
-    return told({ format: "GeoParquet", notes: ["cut"] });
+    return sniffed({ format: "GeoParquet", notes: ["cut"] });
   const footer = await view(file, -8 - size, size);
-  let said;
+  let facts;
   try {
-    said = footerOf(new Reader(footer));
+    facts = footerOf(new Reader(footer));
   } catch {
-    return told({ format: "GeoParquet", notes: ["cut"] });
+    return sniffed({ format: "GeoParquet", notes: ["cut"] });
   }
   let geo;
   try {
-    geo = JSON.parse(said.geo || "null");
+    geo = JSON.parse(facts.geo || "null");
   } catch {
     geo = null;
   }
   const column = geo?.columns?.[geo.primary_column];
-  if (!column) return told({ format: "Parquet", count: said.rows, notes: ["no_geo"] });
+  if (!column) return sniffed({ format: "Parquet", count: facts.rows, notes: ["no_geo"] });
   const id = column.crs === undefined ? { authority: "OGC", code: "CRS84" } : column.crs?.id;
   const bbox = Array.isArray(column.bbox) && column.bbox.every(Number.isFinite) ? column.bbox : null;
   const own = bbox
     ? /** @type {import("./bytes.js").Box} */ (bbox.length === 6 ? [bbox[0], bbox[1], bbox[3], bbox[4]] : bbox.slice(0, 4))
     : null;
   const crs = id ? `${id.authority}:${id.code}` : "";
-  return told({
+  return sniffed({
     format: "GeoParquet",
-    count: said.rows,
+    count: facts.rows,
     own,
     crs: crs === "OGC:CRS84" ? "EPSG:4326" : crs,
     crsName: String(column.crs?.name ?? ""),
@@ -102,9 +102,9 @@ class Reader {
 
 /** Row count, and the text under `geo`. @param {Reader} reader */
 function footerOf(reader) {
-  const said = { rows: 0, geo: "" };
+  const facts = { rows: 0, geo: "" };
   reader.fields((id, kind) => {
-    if (id === 3) said.rows = reader.varint() / 2;
+    if (id === 3) facts.rows = reader.varint() / 2;
     else if (id === 5 && kind === 9) {
       const [, count] = reader.list();
       for (let i = 0; i < count; i++) {
@@ -112,9 +112,9 @@ function footerOf(reader) {
         reader.fields((field, inner) =>
           field === 1 ? (pair.key = reader.text()) : field === 2 ? (pair.value = reader.text()) : reader.skip(inner),
         );
-        if (pair.key === "geo") said.geo = pair.value;
+        if (pair.key === "geo") facts.geo = pair.value;
       }
     } else reader.skip(kind);
   });
-  return said;
+  return facts;
 }

@@ -1,6 +1,6 @@
 // @ts-check
 // JPEG: where it was taken, from the GPS record of its EXIF data.
-import { latin, told, view } from "./bytes.js";
+import { latin, sniffed, view } from "./bytes.js";
 
 /** @param {Blob} file @returns {Promise<import("./bytes.js").Sniffed>} */
 export async function photo(file) {
@@ -11,9 +11,9 @@ export async function photo(file) {
   } catch {
     at = null; // an offset beyond what was read: as good as no position
   }
-  if (!at) return told({ format: "JPEG", kind: "photos", notes: ["no_gps"] });
+  if (!at) return sniffed({ format: "JPEG", kind: "photos", notes: ["no_gps"] });
   const [lon, lat] = at;
-  return told({ format: "JPEG", kind: "photos", crs: "EPSG:4326", own: [lon, lat, lon, lat] });
+  return sniffed({ format: "JPEG", kind: "photos", crs: "EPSG:4326", own: [lon, lat, lon, lat] });
 }
 
 /** @param {DataView} bytes @returns {[number, number] | null} */

@@ -81,7 +81,7 @@ export function inverse(tm, x, y) {
   return [lon, (lat * 180) / Math.PI];
 }
 
-/** A box in degrees, from one in a system; null when a corner lies nowhere. @param {Box} own @param {"degrees" | Tm} system
+/** A box in degrees, from one in a system; null when a corner is nowhere. @param {Box} own @param {"degrees" | Tm} system
  * @returns {Box | null} */
 export function boxFrom(own, system) {
   if (system === "degrees") return own[0] >= -180 && own[2] <= 180 && own[1] >= -90 && own[3] <= 90 ? own : null;

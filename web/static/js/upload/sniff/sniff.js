@@ -1,6 +1,6 @@
 // @ts-check
-// What a file is and where it lies, from its first and last bytes, before anything is sent. What cannot be known is said, never guessed.
-import { latin, text, told, view } from "./bytes.js";
+// What a file is and where it is, from its first and last bytes, before anything is sent. What cannot be known is reported, never guessed.
+import { latin, sniffed, text, view } from "./bytes.js";
 import { las } from "./las.js";
 import { parquet } from "./parquet.js";
 import { photo } from "./photo.js";
@@ -37,14 +37,14 @@ async function look(file, name, sibling) {
   const bytes = await view(file, 0, 4096);
   let magic = "";
   for (let i = 0; i < Math.min(16, bytes.byteLength); i++) magic += String.fromCharCode(bytes.getUint8(i));
-  if (PARTS.test(name) && sibling("shp")) return told({ format: "Shapefile", notes: ["part_of"] });
+  if (PARTS.test(name) && sibling("shp")) return sniffed({ format: "Shapefile", notes: ["part_of"] });
   if (magic.startsWith("LASF")) return las(file);
   if (magic.startsWith("fgb\x03")) return flatgeobuf(file);
   if (magic.startsWith("PAR1")) return parquet(file);
   if (magic.startsWith("\xff\xd8\xff")) return photo(file);
   if (magic.startsWith("\x00\x00\x27\x0a") && /\.shp$/i.test(name)) return shapefile(file, sibling("prj"));
-  if (magic.startsWith("SQLite format 3")) return told({ format: "GeoPackage", notes: ["later"] });
-  if (magic.startsWith("\x89MCAP0\r\n")) return told({ format: "MCAP", kind: "recording", notes: ["later"] });
+  if (magic.startsWith("SQLite format 3")) return sniffed({ format: "GeoPackage", notes: ["later"] });
+  if (magic.startsWith("\x89MCAP0\r\n")) return sniffed({ format: "MCAP", kind: "recording", notes: ["later"] });
   if (magic.startsWith("PK\x03\x04") || magic.startsWith("PK\x05\x06")) return zip(file);
   if (magic.startsWith("ply\n") || magic.startsWith("ply\r")) return cloud("PLY", /element vertex (\d+)/.exec(latin(bytes, 0, 4096)));
   const head = new TextDecoder()
@@ -55,14 +55,14 @@ async function look(file, name, sibling) {
   if (head.startsWith("<"))
     return /<osm\b/.test(head)
       ? osm(file)
-      : told({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
+      : sniffed({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
   const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "MP4"] : null);
-  return told({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
+  return sniffed({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
 }
 
 /** @param {string} format @param {RegExpExecArray | null} count */
-const cloud = (format, count) => told({ format, kind: "pointcloud", count: Number(count?.[1] ?? 0), notes: ["asked"] });
+const cloud = (format, count) => sniffed({ format, kind: "pointcloud", count: Number(count?.[1] ?? 0), notes: ["asked"] });
 
 /** A zip by the names in its directory. @param {Blob} file */
 async function zip(file) {
@@ -79,23 +79,23 @@ async function zip(file) {
         : is(/\.(laz|las|pcd|ply)/)
           ? "pointcloud"
           : "";
-  return told({ format: is(/\.shp/) ? "ZIP: Shapefile" : "ZIP", kind, notes: ["later"] });
+  return sniffed({ format: is(/\.shp/) ? "ZIP: Shapefile" : "ZIP", kind, notes: ["later"] });
 }
 
-/** The box in degrees where it can be known here, and doubts about it. @param {any} said @returns {Sniffed & {system?: any}} */
-export function settle(said) {
-  const own = said.own;
-  if (!own) return said;
-  const system = said.system ?? systemOf(said.crs);
+/** The box in degrees where it can be known here, and doubts about it. @param {any} found @returns {Sniffed & {system?: any}} */
+export function settle(found) {
+  const own = found.own;
+  if (!own) return found;
+  const system = found.system ?? systemOf(found.crs);
   if (system === "degrees") {
     const [x0, y0, x1, y1] = own;
     if (Math.max(Math.abs(x0), Math.abs(y0), Math.abs(x1), Math.abs(y1)) < NULL_ISLAND_DEG)
-      return { ...said, notes: [...said.notes, "null_island"] };
+      return { ...found, notes: [...found.notes, "null_island"] };
     const isTurned = (y1 > 90 || y0 < -90) && Math.abs(y0) <= 180 && Math.abs(y1) <= 180 && Math.abs(x0) <= 90 && Math.abs(x1) <= 90;
-    if (isTurned) return { ...said, notes: [...said.notes, "swapped"] };
+    if (isTurned) return { ...found, notes: [...found.notes, "swapped"] };
   }
   const box = system ? boxFrom(own, system) : null;
-  if (box) return { ...said, box };
-  if (system) return { ...said, notes: [...said.notes, "not_there"] };
-  return { ...said, notes: [...said.notes, said.crs ? "ask" : said.crsName ? "later" : "no_crs"] };
+  if (box) return { ...found, box };
+  if (system) return { ...found, notes: [...found.notes, "not_there"] };
+  return { ...found, notes: [...found.notes, found.crs ? "ask" : found.crsName ? "later" : "no_crs"] };
 }

@@ -1,6 +1,6 @@
 // @ts-check
 // GeoJSON and Lanelet2/OSM text (looked at in pieces), shapefiles with their .prj, FlatGeobuf headers.
-import { boxOfPairs, latin, pieces, text, told, view } from "./bytes.js";
+import { boxOfPairs, latin, pieces, sniffed, text, view } from "./bytes.js";
 import { readWkt } from "./wkt.js";
 
 /** @typedef {import("./bytes.js").Sniffed} Sniffed */
@@ -23,8 +23,8 @@ export async function geojson(file, name) {
     /\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$/i.test(name) ||
     read[0].slice(0, 2000).toLowerCase().includes("opensidewalks");
   const crs = code ? `EPSG:${code}` : "EPSG:4326"; // RFC 7946, when the file says nothing
-  const said = { format: isWalk ? "OpenSidewalks" : "GeoJSON", kind: isWalk ? "sidewalk" : "", crs, own: boxOfPairs(pairs) };
-  return told({ ...said, notes: [...(isWhole ? [] : ["part"]), ...(pairs.length ? [] : ["empty"])] });
+  const facts = { format: isWalk ? "OpenSidewalks" : "GeoJSON", kind: isWalk ? "sidewalk" : "", crs, own: boxOfPairs(pairs) };
+  return sniffed({ ...facts, notes: [...(isWhole ? [] : ["part"]), ...(pairs.length ? [] : ["empty"])] });
 }
 
 /** @param {Blob} file @returns {Promise<Sniffed>} */
@@ -46,7 +46,7 @@ export async function osm(file) {
   const own = boxOfPairs(pairs);
   const isNowhere = !own || own.every((value) => Math.abs(value) < 1);
   const notes = [...(isWhole ? [] : ["part"]), ...(isNowhere && isLocal ? ["local"] : [])];
-  return told({
+  return sniffed({
     format: isEdited || isLocal ? "Lanelet2" : "OSM XML",
     kind: isEdited || isLocal ? "hdmap" : "",
     crs: isNowhere ? "" : "EPSG:4326",
@@ -58,12 +58,12 @@ export async function osm(file) {
 /** @param {Blob} file @param {Blob | null} prj its .prj file @returns {Promise<Sniffed>} */
 export async function shapefile(file, prj) {
   const head = await view(file, 0, 100);
-  if (head.byteLength < 100) return told({ format: "Shapefile", notes: ["cut"] });
+  if (head.byteLength < 100) return sniffed({ format: "Shapefile", notes: ["cut"] });
   const own = /** @type {import("./bytes.js").Box} */ ([36, 44, 52, 60].map((at) => head.getFloat64(at, true)));
-  const said = prj ? readWkt(await text(prj, 0, 20_000)) : null;
+  const stated = prj ? readWkt(await text(prj, 0, 20_000)) : null;
   const isGood = own.every(Number.isFinite) && own[0] <= own[2] && own[1] <= own[3];
-  const system = said ? { crs: said.code, crsName: said.name, height: said.height, system: said.system } : {};
-  return told({ format: "Shapefile", own: isGood ? own : null, ...system, notes: prj ? [] : ["no_prj"] });
+  const system = stated ? { crs: stated.code, crsName: stated.name, height: stated.height, system: stated.system } : {};
+  return sniffed({ format: "Shapefile", own: isGood ? own : null, ...system, notes: prj ? [] : ["no_prj"] });
 }
 
 /** @param {Blob} file @returns {Promise<Sniffed>} */
@@ -78,13 +78,13 @@ export async function flatgeobuf(file) {
     const has = vector && bytes.getUint32(vector, true) >= 4;
     const own = has ? /** @type {import("./bytes.js").Box} */ ([0, 1, 2, 3].map((i) => bytes.getFloat64(vector + 4 + i * 8, true))) : null;
     const crs = system ? codeOf(bytes, system + bytes.getUint32(system, true)) : "";
-    return told({ format: "FlatGeobuf", own, crs, count: features ? Number(bytes.getBigUint64(features, true)) : 0 });
+    return sniffed({ format: "FlatGeobuf", own, crs, count: features ? Number(bytes.getBigUint64(features, true)) : 0 });
   } catch {
-    return told({ format: "FlatGeobuf", notes: ["cut"] }); // an offset beyond what was read
+    return sniffed({ format: "FlatGeobuf", notes: ["cut"] }); // an offset beyond what was read
   }
 }
 
-/** Where field `index` of a FlatBuffers table lies, or 0. @param {DataView} bytes @param {number} table @param {number} index */
+/** Where field `index` of a FlatBuffers table is, or 0. @param {DataView} bytes @param {number} table @param {number} index */
 function field(bytes, table, index) {
   const shape = table - bytes.getInt32(table, true);
   if (4 + index * 2 >= bytes.getUint16(shape, true)) return 0;

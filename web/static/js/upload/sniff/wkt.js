@@ -2,7 +2,7 @@
 // What the WKT of a coordinate system says (WKT 1, ESRI's, WKT 2): code, name, height system, and the numbers of a transverse Mercator.
 
 /** @typedef {{name: string, args: any[]}} Node
- * @typedef {{code: string, name: string, height: string, system: "degrees" | import("./project.js").Tm | null}} Said */
+ * @typedef {{code: string, name: string, height: string, system: "degrees" | import("./project.js").Tm | null}} Stated */
 
 const HEIGHTS = [
   ["EGM2008", /EGM ?2008/i],
@@ -57,7 +57,7 @@ function all(node, ...names) {
   return names.includes(node.name) ? [node, ...inner] : inner;
 }
 
-/** @param {string} wkt @returns {Said | null} */
+/** @param {string} wkt @returns {Stated | null} */
 export function readWkt(wkt) {
   const root = parse(wkt.trim());
   if (!root) return null;
@@ -66,8 +66,13 @@ export function readWkt(wkt) {
   const vertical = all(root, "VERT_CS", "VERTCS", "VERTCRS", "VERTICALCRS")[0];
   const id = flat?.args?.find((/** @type {any} */ arg) => arg?.name === "AUTHORITY" || arg?.name === "ID");
   const height = vertical ? heightName(`${vertical.args[0]} ${all(vertical, "VERT_DATUM", "VDATUM")[0]?.args[0] ?? ""}`.trim()) : "";
-  const said = { code: id && id.args[0] === "EPSG" ? `EPSG:${id.args[1]}` : "", name: String(flat?.args?.[0] ?? ""), height, system: null };
-  return { ...said, system: systemIn(flat) };
+  const stated = {
+    code: id && id.args[0] === "EPSG" ? `EPSG:${id.args[1]}` : "",
+    name: String(flat?.args?.[0] ?? ""),
+    height,
+    system: null,
+  };
+  return { ...stated, system: systemIn(flat) };
 }
 
 /** @param {Node} flat @returns {"degrees" | import("./project.js").Tm | null} */

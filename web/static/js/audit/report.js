@@ -12,7 +12,7 @@ const MOST_NAMED = 20;
 export const isIntact = ({ wrong, change }) => !wrong.length && !change;
 
 /** @param {Proof} proof @param {Checkpoint | null} before @param {boolean} isFile whether `before` comes from a file */
-export const said = (proof, before, isFile) => (isIntact(proof) ? intact(proof, before, isFile) : broken(proof, before));
+export const reportOf = (proof, before, isFile) => (isIntact(proof) ? intact(proof, before, isFile) : broken(proof, before));
 
 /** @param {Proof} proof @param {Checkpoint | null} before */
 function broken({ now, wrong, change }, before) {
