@@ -62,8 +62,8 @@ NPM_SECONDS = 300
 
 def digest() -> str:
     """What the vendored files must have been made from."""
-    told = (FRONTEND / "package-lock.json").read_bytes() + json.dumps([WANTED, IMPORTS], sort_keys=True).encode()
-    return hashlib.sha256(told).hexdigest()
+    inputs = (FRONTEND / "package-lock.json").read_bytes() + json.dumps([WANTED, IMPORTS], sort_keys=True).encode()
+    return hashlib.sha256(inputs).hexdigest()
 
 
 def is_fresh() -> bool:
