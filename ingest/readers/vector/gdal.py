@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import unicodedata
 import warnings
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -49,7 +50,7 @@ class GdalLayer:
     found: tuple[Finding, ...] = ()
 
 
-class GdalReader:
+class GdalReader(ABC):
     """What the formats that GDAL reads share; each names its driver and lists the layers of a source (`parts`)."""
 
     format = ""
@@ -58,9 +59,9 @@ class GdalReader:
     kind = LayerKind.HDMAP
     content = Content.FEATURES
 
+    @abstractmethod
     def parts(self, source: Source) -> list[GdalLayer]:
         """The layers of a source, checked and in order."""
-        raise NotImplementedError
 
     def height(self, source: Source) -> str | None:
         """The height datum that names around the file imply."""

@@ -10,8 +10,12 @@ import contextlib
 import hashlib
 import json
 import lzma
+import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -79,6 +83,44 @@ def revision_before(folder: Path, url: str) -> str:
             row = db.execute(query).fetchone()
     assert row is not None
     return str(row[0])
+
+
+KILLED = """
+import os, signal, sys
+from alembic import op
+from mapex import config
+from mapex.database import opening
+
+real, calls = op.drop_column, []
+
+
+def drop_column(*args, **more):
+    calls.append(args)
+    if len(calls) == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*args, **more)
+
+
+op.drop_column = drop_column
+opening.open_exchange(config.load())
+"""
+
+
+@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_migration_that_is_killed_leaves_the_exchange_as_it_was(
+    request: pytest.FixtureRequest, tmp_path: Path, database: str, step: int
+) -> None:
+    """Killed when the lines of orders (1), or these and the recipients of permits (2), were filled, and their old columns still there."""
+    folder = tmp_path / "ex"
+    url = restore(folder, request.getfixturevalue("postgres") if database == "postgresql" else None)
+    environ = {**os.environ, "MAPEX_DIR": str(folder), **({"MAPEX_DATABASE_URL": url} if url else {})}
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(step)], env=environ, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert revision_before(folder, url) == "0004"
+    again = subprocess.run([sys.executable, "-c", KILLED, "0"], env=environ, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert revision_before(folder, url) == HEAD
 
 
 # ---- asking: the same questions were put to mapex 0.1, whose answers are the facts ----------------------------------------------------
