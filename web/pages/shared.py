@@ -11,7 +11,7 @@ from flask_wtf.csrf import generate_csrf
 from web.edge import static_files
 from web.edge.auth import current_person, exchange
 from web.pages.navigation import navigation
-from web.words import errors, findings, formats, vocabulary
+from web.words import errors, findings, numbers, vocabulary
 from web.words.language import language, script_messages
 from web.words.licences import class_line, licence_difference, licence_words
 
@@ -21,7 +21,7 @@ def install(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(
         page_data=page_data,
-        n_=formats.n_,
+        n_=numbers.n_,
         navigation=navigation,
         current_person=current_person,
         csrf=generate_csrf,
@@ -37,14 +37,14 @@ def install(app: Flask) -> None:
         sentence=errors.sentence,
     )
     app.jinja_env.filters.update(
-        won=formats.won,
-        moment=formats.moment,
-        clock=formats.clock,
-        day=formats.day,
-        bytes=formats.size,
-        number=formats.number,
-        plain=formats.plain,
-        kst=formats.kst,
+        won=numbers.won,
+        moment=numbers.moment,
+        clock=numbers.clock,
+        day=numbers.day,
+        bytes=numbers.size,
+        number=numbers.number,
+        plain=numbers.plain,
+        kst=numbers.kst,
         query=urlencode,
     )
 

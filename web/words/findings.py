@@ -9,8 +9,8 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
-from web.words.formats import n_
 from web.words.language import language
+from web.words.numbers import n_
 
 FIXES: dict[str, Any] = {
     "crs": lazy_gettext("Choose the coordinate system or the origin."),

@@ -20,7 +20,7 @@ from tests.support.exchange import an_exchange
 from tiles.batch import LayerKind
 from tiles.formats import FORMATS
 from web import create_app
-from web.words import findings, formats, language, licences, units, vocabulary
+from web.words import findings, language, licences, numbers, units, vocabulary
 
 WEB = Path(vocabulary.__file__).parents[1]
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
@@ -90,7 +90,7 @@ def test_what_is_counted_has_a_sentence_for_one() -> None:
 @pytest.mark.parametrize(("lang", "one", "many"), [("en", "1 tile", "1,000 tiles"), ("ko", "타일 1개", "타일 1,000개")])
 def test_one_tile_is_no_tiles(tmp_path: Path, lang: str, one: str, many: str) -> None:
     with create_app(an_exchange(tmp_path / "ex")).test_request_context(f"/?lang={lang}"):
-        found = [formats.n_("%(count)s tile", "%(count)s tiles", count) for count in (1, 1000)]
+        found = [numbers.n_("%(count)s tile", "%(count)s tiles", count) for count in (1, 1000)]
     assert found == [one, many]
 
 
@@ -161,4 +161,4 @@ def test_language_is_asked_then_remembered_then_preferred(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("value", "text"), [(0, "0"), (1234.0, "1,234"), (4.17649, "4.176"), (0.000026, "2.6e-05"), (12.5, "12.5")])
 def test_numbers_for_people(value: float, text: str) -> None:
-    assert formats.number(value) == text
+    assert numbers.number(value) == text
