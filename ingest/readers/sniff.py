@@ -1,15 +1,31 @@
-"""What a source is: by its first bytes, then by its names (`ingest.formats`), and what it is when it is not read here."""
+"""What a source is, by its first bytes, then by its names (`ingest.formats`), its reader, and what it is when it is not read here."""
 
 from __future__ import annotations
 
 import re
 import zipfile
+from importlib import import_module
 from pathlib import PurePosixPath
+from typing import cast
 
 from ingest import formats
-from ingest.formats import SUPPORTED, ZIP, format_of_names, is_junk
-from ingest.reader import Source
+from ingest.formats import READERS, SUPPORTED, ZIP, format_of_names, is_junk
+from ingest.reader import Reader, Source
 from mapex.errors import Invalid
+
+
+def reader(format: str) -> Reader:  # noqa: A002 - the word of the domain
+    """The reader of a format name of `READERS`."""
+    module, _, name = READERS[format].partition(":")
+    return cast(Reader, getattr(import_module(module), name)())
+
+
+def reader_for(source: Source) -> Reader:
+    """The reader of a source: by its first bytes, then by the names in it.
+
+    Raises: what `format_of` raises.
+    """
+    return reader(format_of(source))
 
 
 def format_of(source: Source) -> str:

@@ -18,7 +18,7 @@ from ingest.checks.screen import screen
 from ingest.findings import FindingLog, error
 from ingest.placing import resolve
 from ingest.reader import Placed, Reader, Source, Survey
-from ingest.readers.choose import reader_for
+from ingest.readers.sniff import reader_for
 from ingest.tasks.layers import LayerState
 from ingest.tasks.unpack import is_zip, unpack
 from mapex.catalogue.finding import Finding, Severity

@@ -1,4 +1,4 @@
-"""One contract for every reader: a new one is under test by its rows in `ingest.formats.FORMATS` and `tests.support.formats.MADE`."""
+"""One contract for every reader: a new one is under test by its rows in `ingest.formats.FORMATS` and `reader_examples.MADE`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 
 from ingest.formats import READERS
 from ingest.reader import Source
-from ingest.readers.choose import reader, reader_for
+from ingest.readers.sniff import reader, reader_for
 from ingest.tasks.convert import convert
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid, MapexError
 from mapex.intake.placement import Placement
-from tests.support.formats import MADE, Made
+from tests.support.reader_examples import MADE, Made
 from tiles.batch import Batch
 from tiles.errors import TilesError
 

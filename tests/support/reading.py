@@ -13,7 +13,7 @@ import shapely
 
 from ingest.checks.screen import on_grid
 from ingest.reader import Placed, Reader, Source, Survey
-from ingest.readers.choose import reader_for
+from ingest.readers.sniff import reader_for
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from ingest.reader import Source, Survey
-from ingest.readers.choose import reader_for
 from ingest.readers.recordings.photos import Photos
+from ingest.readers.sniff import reader_for
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, EncodedTile

@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from ingest.reader import Reader, Source, Survey
-from ingest.readers.choose import reader_for
 from ingest.readers.cloud.las import Las
 from ingest.readers.cloud.pcd import Pcd
 from ingest.readers.cloud.ply import Ply
+from ingest.readers.sniff import reader_for
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
