@@ -1,7 +1,7 @@
 """Findings: what is wrong or worth knowing about a record, as values; and the counts that must always balance.
 
-A bad row is a `Finding`, never an exception: a file gives all its findings at once. `error` blocks publication, `warning` lowers the
-quality score, `info` says what was assumed.
+A bad row is a `Finding`, never an exception: a file gives all its findings at once. `error` blocks publication, `question` does until the
+seller confirms that it is right, `warning` lowers the quality score, `info` says what was assumed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from mapex.catalogue.finding import Finding, Severity
 def error(code: str, message: str, fix: str, **where: Any) -> Finding:
     """An error finding; `where` names any of file, layer, feature, value, lon, lat, count, rejected."""
     return _finding(Severity.ERROR, code, message, fix, where)
+
+
+def question(code: str, message: str, fix: str, **where: Any) -> Finding:
+    """A finding that the seller has to answer before publication; `where` as for `error`."""
+    return _finding(Severity.QUESTION, code, message, fix, where)
 
 
 def warning(code: str, message: str, fix: str, **where: Any) -> Finding:
@@ -65,6 +70,6 @@ class FindingLog:
 
     def all(self) -> list[Finding]:
         """Findings, errors first, then in the order in which their kind was first seen."""
-        order = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+        order = list(Severity)
         flat = [finding for group in self._groups.values() for finding in group]
-        return sorted(flat, key=lambda finding: order[finding.severity])
+        return sorted(flat, key=lambda finding: order.index(finding.severity))

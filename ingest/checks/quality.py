@@ -13,21 +13,20 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from ingest.checks.jumps import Jumps, PathSegments, segments
 from ingest.checks.links import Links
+from ingest.checks.proportions import Proportions
 from ingest.findings import warning
-from ingest.placing.move import Floats, Shapes
+from ingest.placing.move import Shapes
 from mapex.catalogue.finding import Finding
 from tiles.batch import Batch, Content
 
 LOWEST_M, HIGHEST_M = -500.0, 9_000.0
 """Heights on land: the shore of the Dead Sea is at -430 m, Mount Everest at 8,849 m."""
-JUMP_M = 2_000.0
-JUMP_RATIO = 20.0
 STEP_M = 50.0
 """A difference of height between two neighbouring vertices that no road has."""
 STEP_ALONG_M = 20.0
 _EXAMPLES = 20
-_METRES = 111_320.0
 
 Flags = NDArray[np.bool_]
 
@@ -38,6 +37,8 @@ class Quality:
 
     file: str = ""
     _seen: dict[str, list[NDArray[np.uint64]]] = field(default_factory=dict)
+    _jumps: Jumps = field(default_factory=Jumps)
+    _proportions: Proportions = field(default_factory=Proportions)
     _links: Links = field(default_factory=Links)
 
     def look(self, batch: Batch, shapes: Shapes) -> Iterator[Finding]:
@@ -47,10 +48,16 @@ class Quality:
         yield from self._ids(batch)
         yield from self._shapes(batch, shapes)
         yield from self._vertices(batch, shapes)
+        found = segments(shapes)
+        yield from self._steps(batch, found)
+        self._jumps.look(batch, found)
+        self._proportions.look(batch, shapes, found)
         self._links.take(batch, shapes)
 
     def finish(self) -> Iterator[Finding]:
-        """Findings that need the whole source: links whose nodes are missing or exchanged."""
+        """Findings that need the whole source: segments that are far longer than others, links whose nodes are missing or exchanged."""
+        yield from self._jumps.findings(self.file)
+        yield from self._proportions.findings(self.file)
         yield from self._links.findings(self.file)
 
     def _ids(self, batch: Batch) -> Iterator[Finding]:
@@ -104,34 +111,12 @@ class Quality:
         gone = np.isnan(height) & shapely.has_z(shapes)[owner]
         text = "A vertex of a 3D geometry has no height."
         yield from self._report(batch, _rows(owner[gone], len(shapes)), "height.missing", text, "Give every vertex a height.")
-        yield from self._segments(batch, shapes, coordinates, owner)
 
-    def _segments(self, batch: Batch, shapes: Shapes, coordinates: Floats, owner: NDArray[np.intp]) -> Iterator[Finding]:
-        """Spikes: one segment that is far longer than all others of its line, or a step in height."""
-        lon, lat, height = coordinates.T
-        least = JUMP_M / _METRES / np.sqrt(2)  # a segment of that length goes at least so far in one of the two, in degrees
+    def _steps(self, batch: Batch, found: PathSegments) -> Iterator[Finding]:
         with np.errstate(invalid="ignore"):
-            odd = (np.abs(lon[1:] - lon[:-1]) > least) | (np.abs(lat[1:] - lat[:-1]) > least) | (np.abs(height[1:] - height[:-1]) > STEP_M)
-        suspects = np.unique(owner[1:][odd & (owner[1:] == owner[:-1])])
-        for row in suspects[np.isin(shapely.get_type_id(shapes[suspects]), (1, 3))].tolist():
-            first, last = np.searchsorted(owner, (row, row + 1))
-            yield from self._spike(batch, row, coordinates[first:last])
-
-    def _spike(self, batch: Batch, row: int, line: Floats) -> Iterator[Finding]:
-        step = np.diff(line, axis=0)
-        along = np.hypot(step[:, 0] * np.cos(np.radians(line[:-1, 1])), step[:, 1]) * _METRES
-        longest = float(along.max())
-        others = (float(along.sum()) - longest) / max(len(along) - 1, 1)
-        one = np.zeros(batch.table.num_rows, dtype=bool)
-        one[row] = True
-        if longest > JUMP_M and len(along) > 1 and longest > JUMP_RATIO * others:
-            text = f"One segment is over {JUMP_M:g} m and {JUMP_RATIO:g} times the others: a vertex has jumped."
-            yield from self._report(batch, one, "geometry.jump", text, "Correct the vertex.", lambda _row: f"{longest:.0f} m")
-        with np.errstate(invalid="ignore"):
-            steep = (np.abs(step[:, 2]) > STEP_M) & (along < STEP_ALONG_M)
-        if steep.any():
-            text = f"The height jumps by more than {STEP_M:g} m between neighbouring vertices."
-            yield from self._report(batch, one, "height.jump", text, "Correct the height.")
+            steep = (np.abs(found.rise) > STEP_M) & (found.metres < STEP_ALONG_M)
+        text = f"The height jumps by more than {STEP_M:g} m between neighbouring vertices."
+        yield from self._report(batch, _rows(found.row[steep], batch.table.num_rows), "height.jump", text, "Correct the height.")
 
     def _report(
         self, batch: Batch, rows: Flags, code: str, text: str, fix: str, value: Callable[[int], str] = lambda _row: ""

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 import shapely
 
 from ingest.checks import axes
-from ingest.findings import error, warning
+from ingest.findings import error, info, warning
+from ingest.placing import antimeridian
 from ingest.placing.move import MAX_LATITUDE, NULL_ISLAND_DEG, Floats, Shapes, box_of, place, shapes_of, with_column
 from ingest.reader import Placed
 from mapex.catalogue.finding import Finding
@@ -87,12 +88,13 @@ def on_grid(batch: Batch, placed: Placed, *, file: str = "") -> tuple[Batch, Sha
     """
     where = {"file": file, "layer": batch.layer}
     there, shapes = place(batch, shapes_of(batch.table.column("geometry")), placed)
+    there, shapes, cuts = _cut_over_180(there, shapes, where)
     coordinates, owner = shapely.get_coordinates(shapes, return_index=True)
     lon, lat = coordinates[:, 0], coordinates[:, 1]
     bad = ~np.isfinite(lon) | ~np.isfinite(lat)
     off = ~bad & ((np.abs(lon) > 180.0) | (np.abs(lat) > MAX_LATITUDE))
     null = (np.abs(lon) < NULL_ISLAND_DEG) & (np.abs(lat) < NULL_ISLAND_DEG)
-    found = axes.swapped_degrees(coordinates, off, where)  # the cause before its effects
+    found = cuts + axes.swapped_degrees(coordinates, off, where)  # the cause before its effects
     found += axes.outside_area(batch.crs, coordinates[~bad & ~off], where)
     if not (bad.any() or off.any() or null.any()):
         return there, shapes, found
@@ -107,6 +109,23 @@ def on_grid(batch: Batch, placed: Placed, *, file: str = "") -> tuple[Batch, Sha
         fix = "The data is local or was converted wrongly: give --crs or --origin."
         found.append(error("place.null_island", text, fix, feature=ids[int(island[0])].as_py(), count=len(island), **where))
     return _without(there, rejected), shapes[~rejected], found
+
+
+def _cut_over_180(there: Batch, shapes: Shapes, where: dict[str, str]) -> tuple[Batch, Shapes, list[Finding]]:
+    """The batch with its geometries over the 180th meridian in two pieces."""
+    rows = antimeridian.crossing(shapes)
+    if not len(rows):
+        return there, shapes, []
+    shapes = shapes.copy()
+    for row in rows.tolist():
+        shapes[row] = antimeridian.cut(shapes[row])
+    wkb = there.table.column("geometry").to_pylist()
+    for row in rows.tolist():
+        wkb[row] = shapely.to_wkb(shapes[row], flavor="iso")
+    text = f"{len(rows)} features go over the 180 degree meridian; they are cut in two there."
+    first = str(there.table.column("feature_id")[int(rows[0])])
+    found = [info("geometry.antimeridian", text, "Check them on the map.", feature=first, count=len(rows), **where)]
+    return with_column(there, "geometry", pa.array(wkb, pa.binary())), shapes, found
 
 
 def _reject(

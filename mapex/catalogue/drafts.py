@@ -76,6 +76,7 @@ def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
         _insert_findings(conn, version.id, findings)
         sources = [{"name": s.name, "sha256": s.sha256, "size": s.size, "format": s.format} for s in draft.sources]
         summary = {severity: sum(f.count for f in findings if f.severity == severity) for severity in ("error", "warning", "info")}
+        summary |= {"question": asked} if (asked := sum(f.count for f in findings if f.severity == "question")) else {}
         digest = _write_manifest(conn, version, {"sources": sources, "findings": summary, "tools": dict(sorted(draft.tools.items()))})
         conn.execute(update(schema.dataset_version).where(schema.dataset_version.c.id == version.id).values(state=state))
         about: dict[str, Any] = {"version": version.number, "job": job.id, "manifest_sha256": digest, "findings": summary}

@@ -8,9 +8,10 @@ from typing import Any
 
 
 class Severity(StrEnum):
-    """How much a finding weighs."""
+    """How much a finding weighs: an error forbids publication, a question has to be answered by the seller first."""
 
     ERROR = "error"
+    QUESTION = "question"
     WARNING = "warning"
     INFO = "info"
 

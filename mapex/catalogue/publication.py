@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,14 +33,17 @@ def publish(
     dataset: str,
     *,
     number: int | None = None,
+    confirmed: Collection[str] = (),
     details: Mapping[str, Any] | None = None,
 ) -> Publication:
     """Publish a draft of an own dataset, all layers or none, in the caller's transaction; the version on sale is superseded.
 
     Args:
         number: None = the newest draft, or else the version that is published already.
+        confirmed: codes of the questions among the findings that the seller answers: what they ask about is right.
         details: what else goes into the audit row `version.published`, which is written exactly once a version.
-    Raises: Denied, NotFound, Conflict (`version.not_draft`, `version.empty`, `class.missing`, `version.has_errors`).
+    Raises: Denied, NotFound, Conflict (`version.not_draft`, `version.empty`, `class.missing`, `version.has_errors`,
+        `version.unanswered`).
     """
     found = own_dataset(conn, by, dataset)
     version = _chosen(conn, found, number)
@@ -48,11 +51,13 @@ def publish(
     if version.state == "published":
         return Publication(version, layers, None, is_new=False)
     _check_publishable(conn, version, layers)
+    answered = _answered(conn, version, confirmed)
     versions = schema.dataset_version.c
     superseded = conn.execute(select(versions.id).where(versions.dataset_id == found.id, versions.state == "published")).scalar()
     conn.execute(update(schema.dataset_version).where(versions.id == superseded).values(state="superseded"))
     conn.execute(update(schema.dataset_version).where(versions.id == version.id).values(state="published", published_ns=ex.now()))
     about = {"version": version.number, "manifest_sha256": version.manifest_sha256, **(details or {})}
+    about |= {"confirmed": answered} if answered else {}
     log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_PUBLISHED, dataset=found.slug, details=about))
     return Publication(version_by(conn, versions.id == version.id), layers, superseded, is_new=True)
 
@@ -101,3 +106,14 @@ def _check_publishable(conn: Connection, version: Version, layers: Sequence[Laye
     if unclassified:
         message = f"Give {', '.join(unclassified)} a handling class ({', '.join(licences.HandlingClass)}) before publishing."
         raise Conflict("class.missing", message, layers=unclassified)
+
+
+def _answered(conn: Connection, version: Version, confirmed: Collection[str]) -> dict[str, int]:
+    """The questions about a version and how many places each is about, when the seller has confirmed all of them."""
+    finding = schema.finding.c
+    query = select(finding.code, func.sum(finding.count)).where(finding.version_id == version.id, finding.severity == "question")
+    asked = {code: int(count) for code, count in conn.execute(query.group_by(finding.code).order_by(finding.code))}
+    if open_ := [code for code in asked if code not in confirmed]:
+        message = f"Version {version.number} has questions that are not answered ({', '.join(open_)}). Look at these places; mend the files"
+        raise Conflict("version.unanswered", f"{message}, or confirm that they are right.", questions=open_)
+    return asked

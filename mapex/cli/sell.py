@@ -18,12 +18,12 @@ from mapex.errors import Conflict, Invalid
 
 def findings_text(findings: list[dict[str, Any]]) -> str:
     """Findings as lines for people, errors first."""
-    order = {"error": 0, "warning": 1, "info": 2}
+    order = ("error", "question", "warning", "info")
     lines = []
-    for f in sorted(findings, key=lambda f: order.get(f["severity"], 3)):
+    for f in sorted(findings, key=lambda f: order.index(f["severity"])):
         where = " ".join(str(f[k]) for k in ("file", "layer", "feature") if f.get(k))
         more = f" ({f['count']} times)" if f.get("count", 1) > 1 else ""
-        lines.append(f"{f['severity']:>7}  {f['code']}: {where}: {f['message']}{more}" + (f" -> {f['fix']}" if f.get("fix") else ""))
+        lines.append(f"{f['severity']:>8}  {f['code']}: {where}: {f['message']}{more}" + (f" -> {f['fix']}" if f.get("fix") else ""))
     return "\n".join(lines)
 
 
@@ -35,7 +35,8 @@ def findings_text(findings: list[dict[str, Any]]) -> str:
 def inspect(file: Path, placed: dict[str, Any], picture: Path | None, as_json: bool) -> int:
     """Dry run: what FILE is, where it lands, and what is wrong with it. Nothing is sent.
 
-    Exit status 8 when FILE was read and cannot be published as it is: a finding is an error, or it is not known where the data is.
+    Exit status 8 when FILE was read and cannot be published as it is: a finding is an error or a question, or it is not known where the
+    data is.
     """
     from ingest.conversion.dry_run import inspect as look
     from mapex.intake.placement import Placement
@@ -60,9 +61,9 @@ def _crs_name(crs: str | None) -> str:
 
 
 def is_publishable(report: dict[str, Any]) -> bool:
-    """Whether an inspected file can be published as it is: no finding is an error, and it is known where all of its data is."""
+    """Whether an inspected file can be published as it is: no finding is an error or asks, and it is known where all of its data is."""
     is_placed = report["crs_source"] != "none" and report["counts"]["placed"] > 0
-    return is_placed and all(finding["severity"] != "error" for finding in report["findings"])
+    return is_placed and all(finding["severity"] not in ("error", "question") for finding in report["findings"])
 
 
 @click.command()
@@ -168,15 +169,30 @@ def _first(findings: list[dict[str, Any]]) -> str:
 @click.option("--licence", required=True, help="research, commercial or share_alike.")
 @click.option("--attribution", default="", help="Names that buyers must show.")
 @click.option("--version", type=int, help="Version to publish. Default: the newest draft.")
+@click.option(
+    "--confirm",
+    "confirmed",
+    multiple=True,
+    metavar="CODE",
+    help="A question among the findings that you have looked at and that is right, for example geometry.jump. Repeat for each.",
+)
 @as_json_option
-def publish(dataset: str, rates: tuple[str, ...], licence: str, attribution: str, version: int | None, as_json: bool) -> None:
+def publish(
+    dataset: str,
+    rates: tuple[str, ...],
+    licence: str,
+    attribution: str,
+    version: int | None,
+    confirmed: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Put a version on sale, all layers or none. It replaces the version that is on sale now."""
     card: dict[str, int] = {}
     for unit, price in pairs(rates, "--rate"):
         if not price.isascii() or not price.isdigit():
             raise Invalid("cli.rate", f"`--rate {unit}={price}`: a rate is a whole number of KRW, 0 or more.")
         card[unit] = int(price)
-    body: dict[str, Any] = {"rates": card, "licence": licence, "attribution": attribution}
+    body: dict[str, Any] = {"rates": card, "licence": licence, "attribution": attribution, "confirmed": list(confirmed)}
     if version is not None:
         body["version"] = version
     answer = Client.from_environment().call("POST", f"/datasets/{dataset}/publish", body)

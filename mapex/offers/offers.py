@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,7 @@ def publish(
     licence: str,
     version: int | None = None,
     attribution: str = "",
+    confirmed: Collection[str] = (),
 ) -> Offer:
     """Publish a version of an own dataset and put it on sale, in one transaction; the dataset's earlier offer ends.
 
@@ -57,6 +58,7 @@ def publish(
         version: None = the newest draft, or else the version on sale.
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
+        confirmed: codes of findings that ask something, and that the seller has looked at: it is right.
     Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`; `rates.unpriced`: no rate is made for a layer), and what
         `catalogue.publish` raises.
     """
@@ -65,7 +67,7 @@ def publish(
     with db.begin(ex) as conn:
         offer_id = ids.new("off")
         details = {"offer": offer_id, "rates": rates, "licence": licence}
-        published = publication.publish(conn, ex, by, dataset, number=version, details=details)
+        published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, details=details)
         on_sale = published.version
         before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update()).mappings().first()
         if before is not None and before["version_id"] == on_sale.id and all(before[name] == value for name, value in terms.items()):

@@ -166,7 +166,7 @@ def _releases(conn: Connection, dataset_id: str) -> list[Release]:
 def _findings(conn: Connection, version_id: str) -> list[FindingCount]:
     asked = text(
         "SELECT severity, code, layer, SUM(count) FROM finding WHERE version_id = :version GROUP BY severity, code, layer "
-        "ORDER BY CASE severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, 4 DESC, code, layer"
+        "ORDER BY CASE severity WHEN 'error' THEN 0 WHEN 'question' THEN 1 WHEN 'warning' THEN 2 ELSE 3 END, 4 DESC, code, layer"
     )
     return [
         FindingCount(severity, code, layer, int(count)) for severity, code, layer, count in conn.execute(asked, {"version": version_id})

@@ -83,9 +83,10 @@ def show_org(conn: Connection, org_id: str, *, active: bool) -> None:
 
 
 def warnings_of(conn: Connection, version_id: str, layer: str) -> int:
-    """For how many records the warnings of a layer speak; one that names no layer counts for each."""
+    """For how many records the warnings and confirmed questions of a layer speak; one that names no layer counts for each."""
     asked = text(
-        "SELECT COALESCE(SUM(count), 0) FROM finding WHERE version_id = :version AND severity = 'warning' AND layer IN (:layer, '')"
+        "SELECT COALESCE(SUM(count), 0) FROM finding "
+        "WHERE version_id = :version AND severity IN ('question', 'warning') AND layer IN (:layer, '')"
     )
     return int(conn.execute(asked, {"version": version_id, "layer": layer}).scalar_one())
 

@@ -7,7 +7,7 @@ import io
 
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from mapex.database import db, schema
 from mapex.errors import Invalid
@@ -116,6 +116,39 @@ def test_prices_are_refused_in_words_beside_their_field(market: Market, typed: s
     expect(page.locator("#publish button.primary")).to_be_enabled()
     page.click("#publish button.primary")
     page.wait_for_selector("#terms[data-state=published]")
+
+
+def test_a_jump_is_shown_with_its_length_and_price_and_answered_before_it_is_sold(market: Market) -> None:
+    site = market.site
+    number = a_draft(site.ex, market.seller, "typo", [a_layer(block(3))])
+    with site.ex.engine.begin() as conn:
+        version = schema.dataset_version.c
+        version_id = conn.execute(
+            select(version.id).join(schema.dataset).where(schema.dataset.c.slug == "typo", version.number == number)
+        ).scalar_one()
+        texts = {
+            "file": "map.geojson",
+            "layer": "hdmap",
+            "feature": "r20",
+            "value": "177000 m",
+            "message": "Far away.",
+            "fix": "Correct it.",
+        }
+        where = {"ordinal": 0, "severity": "question", "code": "geometry.jump", "lon": 126.1, "lat": 37.4, "count": 1}
+        conn.execute(insert(schema.finding).values(id="fin_1", version_id=version_id, **texts, **where))
+    page = terms(site, "typo", number)
+    map_idle(page)
+    page.fill("[name=lane_km]", "6300")
+    expect(page.locator(".questions [data-metres]")).to_have_text("177 km = ₩1,115,100")
+    page.click(".questions [data-lon]")
+    expect(page.locator("html")).to_have_attribute("data-shown", "126.100000,37.400000")
+    page.click("#publish button.primary")
+    problem = page.locator("[data-problem='confirmed-geometry.jump']")
+    expect(problem).to_have_attribute("data-code", "version.unanswered")
+    page.check(".questions [name=confirmed]")
+    page.click("#publish button.primary")
+    page.wait_for_selector("#terms[data-state=published]")
+    expect(page.locator(".questions")).to_have_count(0)
 
 
 TITLES = {

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, render_template
 
 from mapex.catalogue import datasets, differences
+from mapex.catalogue.finding import Finding
+from mapex.catalogue.versions import Layer
 from mapex.offers import offers, recalls
 from mapex.rules.licences import LICENCES
 from mapex.rules.pricing import MAIN_UNIT, UNITS, Unit, quantity_of
@@ -34,6 +37,7 @@ def publish(slug: str, number: int) -> str:
         dataset=dataset,
         version=found.version,
         layers=found.layers,
+        questions=_questions(found.findings, found.layers) if found.version.state == "draft" else [],
         errors=sum(one.count for one in found.findings if one.severity == "error"),
         offer=before if before is not None and before.state == "live" and before.version == number else None,
         before=before,
@@ -60,6 +64,20 @@ def _units(layers: Any) -> list[dict[str, Any]]:
         for unit, small in totals.items()
     ]
     return sorted(rows, key=lambda row: (not row["is_main"], list(UNITS).index(row["unit"])))
+
+
+def _questions(findings: Sequence[Finding], layers: Sequence[Layer]) -> list[dict[str, Any]]:
+    """What has to be answered before publication; with the metres that are in question and the unit in which they would be charged."""
+    units = {layer.name: str(MAIN_UNIT[layer.kind]) for layer in layers if MAIN_UNIT[layer.kind].small == "mm"}
+    return [
+        {**one.as_json(), "metres": _metres(one.value), "unit": units.get(one.layer, "")} for one in findings if one.severity == "question"
+    ]
+
+
+def _metres(value: str) -> int | None:
+    """Whole metres of a finding's value such as `177930 m`; None when it is about something else."""
+    text = value.removesuffix(" m")
+    return int(text) if text != value and text.isdecimal() else None
 
 
 def _view(layers: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, render_template, request
 
 from mapex.catalogue import datasets
+from mapex.catalogue.finding import Severity
 from mapex.intake.jobs import Job
 from mapex.offers import sales
 from mapex.orders import ledger
@@ -76,8 +77,8 @@ def _version(slug: str, number: int) -> dict[str, Any]:
     dataset = datasets.get_dataset(ex, by, ref)
     version_ = found.version
     is_busy = found.job is not None and found.job.state in ("queued", "running")
-    order = {"error": 0, "warning": 1, "info": 2}
-    findings = sorted(found.findings, key=lambda one: order.get(one.severity, 3))
+    order = list(Severity)
+    findings = sorted(found.findings, key=lambda one: order.index(one.severity))
     counted = {name: sum(one.count for one in findings if one.severity == name) for name in order}
     return {
         "dataset": dataset,

@@ -72,6 +72,7 @@ ERRORS = {
     "offer.attribution": lazy_gettext("One line of at most 500 characters."),
     "licence.unknown": lazy_gettext("Choose a licence."),
     "version.no_tiles": lazy_gettext("This version has no tiles yet."),
+    "version.unanswered": lazy_gettext("Look at the places in question; confirm that they are right, or mend the files."),
     "version.has_errors": lazy_gettext("Errors must be mended before this can be published."),
     "version.empty": lazy_gettext("There is nothing to publish in this version."),
     "class.missing": lazy_gettext("Each layer needs a handling class before it can be published."),

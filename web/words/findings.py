@@ -18,6 +18,7 @@ FIXES: dict[str, Any] = {
     "order": lazy_gettext("Write longitude (east) first."),
     "again": lazy_gettext("Export the file again and upload it."),
     "upload": lazy_gettext("Upload the file again."),
+    "confirm": lazy_gettext("Correct it in the source and upload it again, or confirm it when you publish."),
     "geometry": lazy_gettext("Correct this feature in the source and upload it again."),
     "none": lazy_gettext("Nothing needs to be done."),
     "attribute": lazy_gettext("Add the attribute in the source."),
@@ -69,9 +70,11 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "format.unknown": (lazy_gettext("No reader knows this file."), "format"),
     "format.unsupported": (lazy_gettext("This kind of file is not read here."), "format"),
     "frame.no_place": (lazy_gettext("Messages or pictures have no position."), "look"),
+    "geometry.antimeridian": (lazy_gettext("Some features go over the 180 degree meridian; they were cut in two there."), "look"),
     "geometry.encoding": (lazy_gettext("The geometry is written in an encoding that is not read."), "format"),
     "geometry.invalid": (lazy_gettext("The polygon crosses itself or its rings do not fit; it is kept as it is."), "geometry"),
-    "geometry.jump": (lazy_gettext("The line jumps: a vertex is far from its neighbours."), "geometry"),
+    "geometry.jump": (lazy_gettext("The line jumps: a vertex is far from its neighbours."), "confirm"),
+    "geometry.long_segment": (lazy_gettext("Some segments are far longer than others of the layer."), "look"),
     "geometry.measure": (lazy_gettext("The geometry carries measures; they are kept as an attribute."), "none"),
     "geometry.refused": (lazy_gettext("This kind of geometry is not read."), "geometry"),
     "geometry.unusable": (lazy_gettext("The geometry fits into no cell."), "geometry"),
@@ -101,6 +104,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "las.vlr": (lazy_gettext("The head of the point file claims more records than are read."), "again"),
     "las.waveform": (lazy_gettext("The points carry waveforms, which tiles cannot hold."), "again"),
     "las.week_time": (lazy_gettext("Times count within a GPS week; the date is not known."), "none"),
+    "layer.proportion": (lazy_gettext("One feature makes most of the length, area or number of cells of the layer."), "look"),
     "layer.mixed": (lazy_gettext("Two files fill one layer with different content."), "one"),
     "laz.broken": (lazy_gettext("The packed points cannot be read."), "again"),
     "laz.chunks": (lazy_gettext("The packed points cannot be read."), "again"),
@@ -206,6 +210,8 @@ def counted(severity: str, count: int) -> str:
     """So many findings of a severity."""
     if severity == "error":
         return n_("%(count)s error", "%(count)s errors", count)
+    if severity == "question":
+        return n_("%(count)s question", "%(count)s questions", count)
     if severity == "warning":
         return n_("%(count)s warning", "%(count)s warnings", count)
     return n_("%(count)s note", "%(count)s notes", count)

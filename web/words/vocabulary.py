@@ -102,7 +102,12 @@ HEIGHTS = {
     "NAVD88": lazy_gettext("NAVD88 (North America)"),
     "DHHN2016": lazy_gettext("DHHN2016 (Germany)"),
 }
-SEVERITIES = {"error": lazy_gettext("error"), "warning": lazy_gettext("warning"), "info": lazy_gettext("note")}
+SEVERITIES = {
+    "error": lazy_gettext("error"),
+    "question": lazy_gettext("question"),
+    "warning": lazy_gettext("warning"),
+    "info": lazy_gettext("note"),
+}
 ROLES = {"member": lazy_gettext("member"), "auditor": lazy_gettext("auditor"), "operator": lazy_gettext("operator")}
 ACTIONS: dict[str, Any] = {
     Action.ORG_ADDED: lazy_gettext("Organisation added"),

@@ -224,6 +224,24 @@ def test_errors_make_a_version_rejected_and_warnings_do_not(exchange: Exchange, 
     assert refused.value.code == "version.not_draft"
 
 
+def test_a_question_is_answered_by_who_publishes_and_the_answer_is_in_the_log(exchange: Exchange, seller: Actor) -> None:
+    asked = [
+        Finding(Severity.QUESTION, "geometry.jump", "Far away.", "Correct it.", layer="hdmap", feature=f"way/{n}", value="88000 m", count=n)
+        for n in (1, 2)
+    ]
+    version = drafts.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([a_tile(1)], findings=asked))
+    assert version.state == "draft"
+    for confirmed in ((), ("crs.guessed",)):
+        with pytest.raises(Conflict) as refused, db.begin(exchange) as conn:
+            publication.publish(conn, exchange, seller, "seoul", confirmed=confirmed)
+        assert (refused.value.code, refused.value.details) == ("version.unanswered", {"questions": ["geometry.jump"]})
+    assert datasets.get_version(exchange, seller, "seoul", 1).state == "draft"
+    with db.begin(exchange) as conn:
+        assert publication.publish(conn, exchange, seller, "seoul", confirmed=["geometry.jump"]).version.state == "published"
+    (published,) = log.events(exchange, seller, log.EventFilter(action="version.published")).events
+    assert published.payload["confirmed"] == {"geometry.jump": 3}
+
+
 def test_a_version_without_any_tile_is_rejected(exchange: Exchange, seller: Actor) -> None:
     layer = DraftLayer("hdmap", LayerKind.HDMAP, Content.FEATURES, LayerFacts(Counts(read=2, unplaced=2)))
     version = drafts.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([], layers=[layer]))

@@ -40,10 +40,10 @@ def found(*rows: tuple[str, str]) -> list[tuple[str, str]]:
     [
         ("geometry.invalid", "POLYGON ((127 37, 127.001 37.001, 127.001 37, 127 37.001, 127 37))"),
         ("geometry.zero_length", "LINESTRING (127 37, 127 37)"),
-        ("geometry.jump", "LINESTRING (127 37, 127.0001 37, 127.0002 37, 127.5 37.4, 127.5001 37.4)"),
         ("height.implausible", "POINT Z (127 37 -9999)"),
         ("height.implausible", "POINT Z (127 37 12000)"),
         ("height.jump", "LINESTRING Z (127 37 30, 127.0001 37 130)"),
+        ("height.jump", "MULTILINESTRING Z ((127 37 3, 127 37.01 3), (127 37 30, 127.0001 37 130))"),
     ],
 )
 def test_what_is_odd_is_a_warning_with_its_feature_and_place(code: str, wkt: str) -> None:

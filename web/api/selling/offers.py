@@ -23,6 +23,11 @@ class PublishIn(Body):
     rates = fields.Dict(keys=fields.String(), values=fields.Raw(), required=True, metadata={"description": "KRW per unit"})
     licence = fields.String(required=True, validate=Length(1, 32))
     attribution = fields.String(load_default="")
+    confirmed = fields.List(
+        fields.String(validate=Length(1, 64)),
+        load_default=list,
+        metadata={"description": "codes of the questions among the findings whose answer is: it is right"},
+    )
 
 
 class OfferOut(Answer):
@@ -54,6 +59,7 @@ def publish(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
         rate_card=json_data["rates"],
         licence=json_data["licence"],
         attribution=json_data["attribution"],
+        confirmed=json_data["confirmed"],
     )
     return _offer(made)
 

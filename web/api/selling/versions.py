@@ -10,7 +10,7 @@ from apiflask import APIBlueprint
 from mapex.catalogue import datasets as catalogue
 from mapex.catalogue import differences, drafts, requests
 from mapex.catalogue.datasets import Description
-from mapex.catalogue.finding import Finding
+from mapex.catalogue.finding import Finding, Severity
 from mapex.catalogue.versions import Layer, Version
 from mapex.intake.placement import Placement
 from mapex.times import iso_from_ns
@@ -102,7 +102,7 @@ class LayerOut(Answer):
 class FindingOut(Answer):
     """One thing found in a source."""
 
-    severity = fields.String(metadata={"enum": ["error", "warning", "info"]})
+    severity = fields.String(metadata={"enum": list(Severity)})
     code = fields.String()
     file = fields.String()
     layer = fields.String()

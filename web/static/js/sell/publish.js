@@ -2,6 +2,7 @@
 // Price and publication: the rate card with its live price of 1 km2, classes, publish and withdraw; errors stand beside their fields.
 import { call, get, post } from "../base/api.js";
 import { showDifferences } from "./differences.js";
+import { confirmed, showPlace, showPrices } from "./questions.js";
 import { all, make, one, showText } from "../base/dom.js";
 import { _, n_, number, page, sentence, won, word } from "../base/i18n.js";
 
@@ -41,11 +42,13 @@ function complain(error, focus = false) {
         ? "classes"
         : code === "offer.attribution"
           ? "attribution"
-          : "all";
+          : code === "version.unanswered"
+            ? `confirmed-${error.details?.questions?.[0]}`
+            : "all";
   const problem = one(`[data-problem="${place}"]`, form);
   problem.dataset.code = code;
   showText(problem, sentence(error));
-  const field = one(`[name="${place}"]`, form);
+  const field = one(`[name="${place}"]`, form) ?? one("input", problem.closest(".questions"));
   field?.setAttribute("aria-invalid", "true");
   const folded = field?.closest("details");
   if (folded) folded.open = true;
@@ -67,6 +70,7 @@ function appraise() {
     asking?.abort();
     asking = new AbortController();
     const card = rates();
+    showPrices(card);
     const any = Object.keys(card).length > 0;
     one("#bill-empty").hidden = any;
     if (!any) return void (one("#bill-full").hidden = true);
@@ -142,6 +146,7 @@ form?.addEventListener("submit", (/** @type {any} */ event) => {
     rates: rates(),
     licence: given.get("licence"),
     attribution: String(given.get("attribution")).trim(),
+    confirmed: confirmed(form),
   };
   submit(one("button.primary", form), () => post(`/datasets/${page.dataset}/publish`, terms));
 });
@@ -170,6 +175,8 @@ one("#recall-now")?.addEventListener("click", async (/** @type {any} */ event) =
 document.addEventListener("click", (event) => {
   const button = /** @type {any} */ (event.target).closest("[data-square]");
   if (button && appraisal) map?.showSquare(appraisal[button.dataset.square].tile);
+  const place = /** @type {any} */ (event.target).closest("[data-lon]");
+  if (place && map) showPlace(map.map, place);
 });
 
 if (form) appraise();
