@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -128,11 +128,22 @@ def _string_texts(column: Any) -> Any:
     return pc.replace_with_mask(quoted, pc.fill_null(special, False), texts)
 
 
-def _named(table: pa.Table) -> Iterator[tuple[str, Any]]:
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, those that repeat with `#2`, `#3` ... so that nothing is lost."""
+    taken, out = set(names), []
     seen: dict[str, int] = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
+    for name in names:
         seen[name] = seen.get(name, 0) + 1
-        yield (name if seen[name] == 1 else f"{name}#{seen[name]}"), column
+        own = name
+        while seen[name] > 1 and (own := f"{name}#{seen[name]}") in taken:
+            seen[name] += 1
+        taken.add(own)
+        out.append(own)
+    return out
+
+
+def _named(table: pa.Table) -> Iterator[tuple[str, Any]]:
+    yield from zip(distinct(table.column_names), table.columns, strict=True)
 
 
 def _text(value: str) -> str:

@@ -25,6 +25,7 @@ from ingest.placing import move, resolve
 from ingest.placing.systems import crs_from
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import shape_text
+from ingest.readers.vector.dbf import Dbf, DbfReader
 from ingest.readers.vector.geoparquet import counted
 from ingest.readers.vector.kinds import is_ngii
 from ingest.readers.vector.layer import BATCH_ROWS, LayerRows
@@ -45,8 +46,9 @@ class GdalLayer:
     rows: int | None
     crs: str | None
     box: tuple[float, float, float, float] | None
-    encoding: str | None = None
     fid: str = ""
+    attributes: DbfReader | None = None
+    """of a shapefile: its table, which GDAL does not see"""
     found: tuple[Finding, ...] = ()
 
 
@@ -137,7 +139,7 @@ class FlatGeobuf(GdalReader):
 
 
 class Shapefile(GdalReader):
-    """Shapefiles: one, or all in a folder. A missing .shx is rebuilt, .dbf and .prj are reported; bytes decide the text encoding."""
+    """Shapefiles: one, or all in a folder. A missing .shx is rebuilt, .dbf and .prj are reported; the .dbf is read by us."""
 
     format = "shapefile"
     driver = "ESRI Shapefile"
@@ -174,8 +176,7 @@ class Shapefile(GdalReader):
             head = stream.read(100)
         if len(head) < 100 or not head.startswith(b"\x00\x00\x27\x0a"):
             raise Invalid("format.unknown", f"{file}: {path.name} does not begin like a shapefile.", file=file)
-        text = shape_text.encoding_of(path, file)
-        found = [text.finding] if text.finding else []
+        found: list[Finding] = []
         missing = [ending for ending in (".shx", ".dbf", ".prj") if shape_text.beside(path, ending) is None]
         for ending, means in (
             (".shx", "the index was rebuilt"),
@@ -190,33 +191,64 @@ class Shapefile(GdalReader):
                 f"{path.name} was cut: its header promises {int.from_bytes(head[24:28], 'big') * 2} bytes, {path.stat().st_size} are there."
             )
             found.append(error("file.damaged", text_, "Upload it again.", file=file, value=name))
-        with _indexed(path) as shp:
-            about = info_of(shp, self.driver, file, encoding=text.encoding)
-        return GdalLayer(path, None, name, int(about["features"]), stated_crs(about), box_of(about), text.encoding, found=tuple(found))
+        with _shapes_of(path) as shp:
+            about = info_of(shp, self.driver, file)
+        shapes = int(about["features"])
+        attributes, odd = _table_of(path, shapes, file)
+        rows = max(shapes, attributes.dbf.rows) if attributes else shapes
+        return GdalLayer(path, None, name, rows, stated_crs(about), box_of(about), attributes=attributes, found=(*found, *odd))
 
 
 def _fields(part: GdalLayer) -> dict[str, Any]:
     return {name: getattr(part, name) for name in GdalLayer.__slots__}
 
 
+def _table_of(shp: Path, shapes: int, file: str) -> tuple[DbfReader | None, list[Finding]]:
+    """The table of a shapefile with so many shapes, None when it came without; and what is to be reported about it."""
+    path = shape_text.beside(shp, ".dbf")
+    if path is None:
+        return None, []
+    dbf = Dbf.of(path, file)
+    text = shape_text.encoding_of(shp, dbf, file)
+    reader = DbfReader.of(dbf, text.codec)
+    found = [text.finding] if text.finding else []
+    where = {"file": file, "value": shp.stem}
+    if dbf.rows < dbf.promised:
+        words = f"{path.name} was cut: its header promises {dbf.promised} rows, {dbf.rows} are there."
+        found.append(error("file.damaged", words, "Upload it again.", **where))
+    elif dbf.rows != shapes:
+        words = f"{path.name} has {dbf.rows} rows, {shp.name} has {shapes} shapes."
+        if dbf.rows < shapes:
+            fix = "Export both files again: features without a row have no attributes."
+            found.append(error("shp.rows", f"{words} {shapes - dbf.rows} features have no row.", fix, count=shapes - dbf.rows, **where))
+        else:
+            words = f"{words} {dbf.rows - shapes} rows have no shape and are unplaced."
+            fix = "Check that both files are of the same export."
+            found.append(warning("shp.rows", words, fix, count=dbf.rows - shapes, **where))
+    for name in reader.cut_names():
+        words = f"The name of the column {name} in {path.name} is cut inside a letter; only this letter was replaced."
+        found.append(warning("text.damaged", words, "Give the column a shorter name.", file=file, value=name))
+    return reader, found
+
+
 @contextmanager
-def _indexed(shp: Path) -> Iterator[Path]:
-    """The .shp itself, or, when its .shx is missing, a folder of links in which GDAL may rebuild it (the upload is never written to)."""
-    if shp.suffix.lower() != ".shp" or shape_text.beside(shp, ".shx") is not None:
-        yield shp
-        return
+def _shapes_of(shp: Path) -> Iterator[Path]:
+    """A folder of links to the .shp, .shx and .prj alone, for GDAL: the table is read by us, and a missing .shx may be rebuilt there."""
     import pyogrio
 
+    is_missing = shape_text.beside(shp, ".shx") is None
     with tempfile.TemporaryDirectory() as folder:
-        for ending in (".shp", ".dbf", ".prj", ".cpg"):
+        for ending in (".shp", ".shx", ".prj"):
             there = shape_text.beside(shp, ending)
             if there is not None:
                 (Path(folder) / (shp.stem + ending)).symlink_to(there.resolve())
-        pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": True})
+        if is_missing:
+            pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": True})
         try:
             yield Path(folder) / (shp.stem + ".shp")
         finally:
-            pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
+            if is_missing:
+                pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
 
 
 def info_of(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any]:
@@ -255,15 +287,19 @@ def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
     from pyogrio.errors import DataLayerError, DataSourceError
     from pyogrio.raw import open_arrow
 
-    options: dict[str, Any] = {"layer": part.table, "encoding": part.encoding} if part.table or part.encoding else {}
+    options: dict[str, Any] = {"layer": part.table} if part.table else {}
     try:
         with ExitStack() as stack:
-            path = stack.enter_context(_indexed(part.path))
+            path = part.path
+            if path.suffix.lower() == ".shp":
+                path = stack.enter_context(_shapes_of(path))
+                options["ADJUST_GEOM_TYPE"] = "ALL_SHAPES"  # else a first shape without measures drops those of all others
             with _quiet():
                 opened = open_arrow(path, batch_size=BATCH_ROWS, use_pyarrow=True, return_fids=True, datetime_as_string=True, **options)
                 meta, stream = stack.enter_context(opened)
             while (record := _next(stream)) is not None:
                 yield from _table(pa.Table.from_batches([record]), meta, part, layer)
+        yield from _without_shape(part, layer)
     except (DataSourceError, DataLayerError, pa.ArrowException, OSError, UnicodeDecodeError) as why:
         text = f"{part.name} cannot be read beyond row {layer.rows}: {str(why)[:200]}"
         yield error("file.damaged", text, "Export it again; what came before was kept.", file=layer.file, layer="hdmap", value=part.name)
@@ -294,4 +330,16 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
         ids = None if has_text_id else rest.column(fid)
     elif fid in rest.column_names:
         rest = rest.drop_columns([fid])
+    if part.attributes is not None:
+        rows, deleted, faults = part.attributes.table(layer.rows, table.num_rows)
+        yield from layer.batches(rows, geometry, deleted=deleted, faults=faults)
+        return
     yield from layer.batches(rest, geometry, ids=ids)
+
+
+def _without_shape(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
+    """Rows of a .dbf behind the last shape."""
+    while part.attributes is not None and layer.rows < part.attributes.dbf.rows:
+        count = min(BATCH_ROWS, part.attributes.dbf.rows - layer.rows)
+        rows, deleted, faults = part.attributes.table(layer.rows, count)
+        yield from layer.batches(rows, pa.nulls(count, pa.binary()), deleted=deleted, faults=faults)
