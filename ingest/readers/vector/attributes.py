@@ -10,6 +10,8 @@ import base64
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +20,7 @@ import pyarrow.compute as pc
 MAX_TEXT = 64 << 20
 """Bytes of JSON built at once: a dictionary page of 500 kB may stand for gigabytes."""
 
+_EXACT_DIGITS = 15
 _ESCAPED = r'["\\\x00-\x1f]'
 
 
@@ -46,6 +49,13 @@ def json_texts(table: pa.Table, extra: Mapping[str, Any] | None = None, *, sourc
     if all(isinstance(piece, pa.Scalar) for piece in pieces):
         return pa.array(["".join(piece.as_py() for piece in pieces)] * table.num_rows, pa.string())
     return pc.binary_join_element_wise(*pieces, pa.scalar(""))
+
+
+def words_of(column: Any, prefix: str = "") -> Any:
+    """A column of JSON values (`pa.json_()`) as plain words: text as it is, whole numbers behind a prefix, null for all else."""
+    found = [None if value is None else json.loads(value) for value in column.cast(pa.string()).to_pylist()]
+    words = [value if isinstance(value, str) else f"{prefix}{value}" if type(value) is int else None for value in found]
+    return pa.array(words, pa.string())
 
 
 def pieces(table: pa.Table) -> Iterator[pa.Table]:
@@ -77,23 +87,65 @@ def value_texts(column: Any) -> Any:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     kind = column.type
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        return value_texts(column.cast(pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary()))
+    if isinstance(kind, pa.JsonType):
+        texts = column.storage
+    elif pa.types.is_dictionary(kind):
         texts = pc.take(value_texts(column.dictionary), column.indices)
     elif pa.types.is_boolean(kind):
         texts = pc.if_else(column, "true", "false")
-    elif pa.types.is_integer(kind):
+    elif pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         texts = pc.cast(column, pa.string())
+        if pa.types.is_decimal(kind) or kind == pa.uint64():
+            texts = _exact_texts(texts)
     elif pa.types.is_floating(kind):
         texts = _float_texts(column)
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         texts = _string_texts(pc.cast(column, pa.string()))
-    elif pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
+    elif pa.types.is_duration(kind):
+        seconds = {"s": 0, "ms": 3, "us": 6, "ns": 9}[kind.unit]
+        ticks = pc.cast(column, pa.int64()).to_pylist()
+        texts = pa.array([None if tick is None else f'"PT{Decimal(tick).scaleb(-seconds):f}S"' for tick in ticks], pa.string())
+    elif pa.types.is_temporal(kind):
         texts = _string_texts(_temporal_texts(column))
     elif pa.types.is_null(kind):
         texts = column.cast(pa.string())
+    elif pa.types.is_struct(kind):
+        texts = pc.if_else(column.is_valid(), json_texts(pa.Table.from_arrays(column.flatten(), [part.name for part in kind])), None)
+    elif isinstance(column, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
+        texts = _list_texts(column)
     else:
         texts = pa.array([None if v is None else json.dumps(_plain(v), ensure_ascii=False) for v in column.to_pylist()], pa.string())
     return pc.fill_null(texts, "null")
+
+
+def _exact_texts(texts: Any) -> Any:
+    """Numbers that JSON readers everywhere keep to the last digit as numbers (64 bits, or 15 digits with a point), the others as text."""
+
+    def one(text: str) -> str:
+        value = Decimal(text)
+        plain = f"{value:f}"
+        is_whole = "." not in plain
+        exact = -(2**63) <= value < 2**63 if is_whole else len(plain.strip("-0.").replace(".", "")) <= _EXACT_DIGITS
+        return plain if exact else f'"{plain}"'
+
+    coded = pc.dictionary_encode(texts)
+    return pc.take(pa.array([one(text) for text in coded.dictionary.to_pylist()], pa.string()), coded.indices)
+
+
+def _list_texts(column: Any) -> Any:
+    """Lists (and maps, as lists of [key, value]) of any type: each member as it would be in a column of its own."""
+    if isinstance(column, pa.FixedSizeListArray):
+        column = column.cast(pa.list_(column.type.value_field))
+    if pa.types.is_map(column.type):
+        key, item = (value_texts(part) for part in column.values.flatten())
+        texts = pc.binary_join_element_wise("[", key, ",", item, "]", "").to_pylist()
+    else:
+        texts = value_texts(column.values).to_pylist()
+    ends = column.offsets.to_pylist()
+    rows = zip(ends[:-1], ends[1:], column.is_valid().to_pylist(), strict=True)
+    return pa.array([f"[{','.join(texts[start:end])}]" if valid else None for start, end, valid in rows], pa.string())
 
 
 def _temporal_texts(column: Any) -> Any:
@@ -160,4 +212,6 @@ def _plain(value: Any) -> Any:
         return base64.b64encode(value).decode()
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, date | time):
+        return value.isoformat()
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)

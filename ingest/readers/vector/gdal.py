@@ -6,6 +6,7 @@ checked before GDAL sees a file, the driver that opened it is checked after, and
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 import unicodedata
 import warnings
@@ -13,13 +14,14 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from ingest.checks import gpkg as gpkg_checks
+from ingest.checks.text import MISFIT, Fault
 from ingest.findings import error, warning
 from ingest.placing import move, resolve
 from ingest.placing.systems import crs_from
@@ -27,6 +29,7 @@ from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import shape_text
 from ingest.readers.vector.dbf import Dbf, DbfReader
 from ingest.readers.vector.geoparquet import counted
+from ingest.readers.vector.gpkg_values import StoredTable, is_time
 from ingest.readers.vector.kinds import is_ngii
 from ingest.readers.vector.layer import BATCH_ROWS, LayerRows
 from mapex.catalogue.finding import Finding
@@ -49,6 +52,8 @@ class GdalLayer:
     fid: str = ""
     attributes: DbfReader | None = None
     """of a shapefile: its table, which GDAL does not see"""
+    stored: StoredTable | None = None
+    """of a GeoPackage: its table as SQLite holds it"""
     found: tuple[Finding, ...] = ()
 
 
@@ -117,9 +122,8 @@ class GeoPackage(GdalReader):
         parts = []
         for table in tables:
             about = info_of(source.path, self.driver, source.name, layer=table.name)
-            parts.append(
-                GdalLayer(source.path, table.name, table.name, table.rows, stated_crs(about), box_of(about), fid=str(about["fid_column"]))
-            )
+            part = GdalLayer(source.path, table.name, table.name, table.rows, stated_crs(about), box_of(about), str(about["fid_column"]))
+            parts.append(replace(part, stored=StoredTable.of(source.path, table.name)))
         return parts
 
 
@@ -159,7 +163,7 @@ class Shapefile(GdalReader):
         if twice:
             text = f"The layers {', '.join(twice[:3])} are there more than once: products of the same map in another CRS or height?"
             found = warning("ngii.products", text, "Upload one product only, else every feature is sold twice.", file=source.name)
-            parts[0] = GdalLayer(**{**_fields(parts[0]), "found": (*parts[0].found, found)})
+            parts[0] = replace(parts[0], found=(*parts[0].found, found))
         return parts
 
     def height(self, source: Source) -> str | None:
@@ -197,10 +201,6 @@ class Shapefile(GdalReader):
         attributes, odd = _table_of(path, shapes, file)
         rows = max(shapes, attributes.dbf.rows) if attributes else shapes
         return GdalLayer(path, None, name, rows, stated_crs(about), box_of(about), attributes=attributes, found=(*found, *odd))
-
-
-def _fields(part: GdalLayer) -> dict[str, Any]:
-    return {name: getattr(part, name) for name in GdalLayer.__slots__}
 
 
 def _table_of(shp: Path, shapes: int, file: str) -> tuple[DbfReader | None, list[Finding]]:
@@ -300,7 +300,7 @@ def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
             while (record := _next(stream)) is not None:
                 yield from _table(pa.Table.from_batches([record]), meta, part, layer)
         yield from _without_shape(part, layer)
-    except (DataSourceError, DataLayerError, pa.ArrowException, OSError, UnicodeDecodeError) as why:
+    except (DataSourceError, DataLayerError, pa.ArrowException, OSError, UnicodeDecodeError, sqlite3.Error) as why:
         text = f"{part.name} cannot be read beyond row {layer.rows}: {str(why)[:200]}"
         yield error("file.damaged", text, "Export it again; what came before was kept.", file=layer.file, layer="hdmap", value=part.name)
 
@@ -324,6 +324,11 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
     shape = next((name for name in reversed(table.column_names) if name not in own and name != fid), None)
     geometry = table.column(shape) if shape is not None else pa.nulls(table.num_rows, pa.binary())
     rest = table.drop_columns([shape] if shape is not None else [])
+    faults: list[Fault] = []
+    if part.stored is not None:
+        rest, faults = part.stored.corrected(rest, rest.column(fid).to_pylist())
+    elif part.attributes is None:
+        faults = _odd_times(rest)
     ids = None
     if part.fid:  # GeoPackage: the primary key is the source's own
         has_text_id = any(name.lower() in ("feature_id", "_id", "id") and name != fid for name in own)
@@ -334,7 +339,18 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
         rows, deleted, faults = part.attributes.table(layer.rows, table.num_rows)
         yield from layer.batches(rows, geometry, deleted=deleted, faults=faults)
         return
-    yield from layer.batches(rest, geometry, ids=ids)
+    yield from layer.batches(rest, geometry, ids=ids, faults=faults)
+
+
+def _odd_times(table: pa.Table) -> list[Fault]:
+    """Texts in columns of date and time that are none; GDAL passes them on as they are."""
+    found = []
+    for field in table.schema:
+        if (field.metadata or {}).get(b"GDAL:OGR:type") == b"DateTime" and pa.types.is_string(field.type):
+            texts = enumerate(table.column(field.name).cast(pa.binary()).to_pylist())
+            words = ((row, text.decode("utf-8", "replace")) for row, text in texts if text is not None)
+            found += [Fault(row, field.name, MISFIT, text, "date and time", "text") for row, text in words if not is_time(text)]
+    return found
 
 
 def _without_shape(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:

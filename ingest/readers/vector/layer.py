@@ -136,11 +136,13 @@ class LayerRows:
         if ids is None:
             return numbered
         flat = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+        if isinstance(flat.type, pa.JsonType):
+            flat = attributes.words_of(flat, "" if self.alone else f"{self.name}/")
         kind = flat.type.value_type if pa.types.is_dictionary(flat.type) else flat.type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
             return numbered
         if pa.types.is_floating(kind):  # a shapefile counts in doubles
-            whole = pc.fill_null(pc.equal(pc.floor(flat), flat), True)
+            whole = pc.fill_null(pc.and_(pc.equal(pc.floor(flat), flat), pc.less(pc.abs(flat), 2.0**63)), True)
             flat = flat.cast(pa.int64()) if pc.all(whole).as_py() and not pc.any(pc.is_nan(flat)).as_py() else flat
         texts = pc.cast(pc.take(flat.dictionary, flat.indices) if pa.types.is_dictionary(flat.type) else flat, pa.string())
         if not self.alone and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
@@ -159,6 +161,9 @@ class LayerRows:
             yield info("geometry.measure", text, "", count=self.measured, **where)
 
 
+_BECAME = {"null": "is null.", "text": "stays as text.", "as it is": "stays as it is."}
+
+
 def about_fault(fault: Fault, row: int, table: str, **where: Any) -> Finding:
     """The finding for a cell that could not be taken as it is; `row` counts from 0 as ids do, people count from 1."""
     at = f"Row {row + 1} of {table}, column {fault.column}"
@@ -166,7 +171,7 @@ def about_fault(fault: Fault, row: int, table: str, **where: Any) -> Finding:
         text = f"{at}: the text is cut inside a letter or holds bytes that mean no letter; only these were replaced."
         fix = "Widen the column, or write the file in the encoding that it states."
     else:
-        text = f"{at}: {fault.value[:80]!r} is no {fault.expected}; it " + ("is null." if fault.became == "null" else "stays as text.")
+        text = f"{at}: {fault.value[:80]!r} is no {fault.expected}; it " + _BECAME[fault.became]
         fix = "Correct the value, or clear it."
     return warning(fault.code, text, fix, value=fault.value[:200], **where)
 
