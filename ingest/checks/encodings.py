@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable
 from typing import Any
 
 REPLACED = "\ufffd"
@@ -40,32 +39,45 @@ def decoded(raw: bytes, codec: str) -> tuple[str, bool]:
         return raw.decode(codec, errors="replace"), True
 
 
-def printable(text: str) -> tuple[str, bool]:
-    r"""The text with each half of a letter (`\udcff`, a lone surrogate) replaced; and whether there was one. No file can hold such halves."""
+def is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8: Python's texts may hold half of a letter (a lone surrogate), files and columns may not."""
     if text.isascii():
-        return text, False
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
-        # Two halves that belong together are one letter; what remains alone is replaced.
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), True
-    return text, False
+        return False
+    return True
 
 
-def best_of(values: Iterable[bytes], candidates: tuple[str, ...]) -> str:
-    """The candidate in which the fewest values have a broken letter; of equals the first."""
-    broken = dict.fromkeys(candidates, 0)
-    for value in values:
-        for codec in candidates:
-            broken[codec] += decoded(value, codec)[1]
-    return min(candidates, key=lambda codec: broken[codec])
+def printable(text: str) -> str:
+    r"""The text with each lone surrogate written out (`\udcff`)."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def without_halves(text: str) -> str:
+    """The text with half of a letter replaced: a lone surrogate of JSON, or a byte that Python holds as one ("surrogateescape")."""
+    if is_text(text):
+        return text
+    raw = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")  # two halves that belong together are one letter
+    return "".join(
+        part if is_text(part) else _bytes_of(part) for part in re.split("([\udc80-\udcff]+|[\ud800-\udfff])", raw)
+    )
+
+
+def _bytes_of(halves: str) -> str:
+    try:
+        return halves.encode("ascii", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return REPLACED
 
 
 class Decoder:
-    """Decodes a stream in pieces; `broken` counts the pieces in which a letter had to be replaced."""
+    """Decodes a stream in pieces; `broken` counts the pieces in which something meant no letter, which `errors` says how to show."""
 
-    def __init__(self, codec: str) -> None:
+    def __init__(self, codec: str, errors: str = "replace") -> None:
         self._decoder: Any = codecs.getincrementaldecoder(codec)()
+        self._errors = errors
         self.broken = 0
 
     def decode(self, piece: bytes, *, final: bool) -> str:
@@ -75,7 +87,7 @@ class Decoder:
             text: str = self._decoder.decode(piece, final)
         except UnicodeDecodeError:
             self.broken += 1
-            self._decoder.errors = "replace"
+            self._decoder.errors = self._errors
             self._decoder.setstate(before)
             text = self._decoder.decode(piece, final)
             self._decoder.errors = "strict"
