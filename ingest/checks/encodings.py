@@ -60,9 +60,7 @@ def without_halves(text: str) -> str:
     if is_text(text):
         return text
     raw = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")  # two halves that belong together are one letter
-    return "".join(
-        part if is_text(part) else _bytes_of(part) for part in re.split("([\udc80-\udcff]+|[\ud800-\udfff])", raw)
-    )
+    return "".join(part if is_text(part) else _bytes_of(part) for part in re.split("([\udc80-\udcff]+|[\ud800-\udfff])", raw))
 
 
 def _bytes_of(halves: str) -> str:

@@ -115,13 +115,13 @@ def _names(entries: list[zipfile.ZipInfo]) -> dict[int, str]:
 
 def _beside(entry: zipfile.ZipInfo) -> str:
     """The name in an Info-ZIP Unicode Path field (0x7075), "" when there is none or it belongs to another name."""
-    extra = entry.extra
+    extra = b"" if entry.flag_bits & _UTF8 else entry.extra
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)
         body, extra = extra[4 : 4 + length], extra[4 + length :]
-        if kind == _UNICODE_PATH and len(body) > 5 and body[0] == 1 and not entry.flag_bits & _UTF8:
-            if struct.unpack_from("<I", body, 1)[0] == zlib.crc32(entry.orig_filename.encode("cp437")):
-                return decoded(body[5:], "utf-8")[0]
+        is_path = kind == _UNICODE_PATH and len(body) > 5 and body[0] == 1
+        if is_path and struct.unpack_from("<I", body, 1)[0] == zlib.crc32(entry.orig_filename.encode("cp437")):
+            return decoded(body[5:], "utf-8")[0]
     return ""
 
 

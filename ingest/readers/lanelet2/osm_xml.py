@@ -86,12 +86,12 @@ class Document:
         with self.path.open("rb") as file:
             while True:
                 piece = file.read(_CHUNK)
-                text, final = piece, not piece
+                final = not piece
                 if decoder is not None:
-                    text = decoder.decode(piece, final=final).encode()
+                    piece = decoder.decode(piece, final=final).encode()
                     handler.is_damaged |= decoder.broken > 0
                 try:
-                    parser.Parse(text, final)
+                    parser.Parse(piece, final)
                 except expat.ExpatError as why:
                     self.broken = str(why)
                 ready, handler.ready = handler.ready, []

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 MAX_TEXT = 64 << 20
 """Bytes of JSON built at once: a dictionary page of 500 kB may stand for gigabytes."""
 
-_EXACT_DIGITS = 15
+_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _ESCAPED = r'["\\\x00-\x1f]'
 
 
@@ -86,51 +86,51 @@ def value_texts(column: Any) -> Any:
     """A column of JSON values: the same rows, each as JSON text, "null" for null."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    kind = column.type
-    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
-        return value_texts(column.cast(pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary()))
+    return pc.fill_null(_texts(column, column.type), "null")
+
+
+def _texts(column: Any, kind: Any) -> Any:  # noqa: PLR0911 - one return a type
     if isinstance(kind, pa.JsonType):
-        texts = column.storage
-    elif pa.types.is_dictionary(kind):
-        texts = pc.take(value_texts(column.dictionary), column.indices)
-    elif pa.types.is_boolean(kind):
-        texts = pc.if_else(column, "true", "false")
-    elif pa.types.is_integer(kind) or pa.types.is_decimal(kind):
-        texts = pc.cast(column, pa.string())
-        if pa.types.is_decimal(kind) or kind == pa.uint64():
-            texts = _exact_texts(texts)
-    elif pa.types.is_floating(kind):
-        texts = _float_texts(column)
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        texts = _string_texts(pc.cast(column, pa.string()))
-    elif pa.types.is_duration(kind):
-        seconds = {"s": 0, "ms": 3, "us": 6, "ns": 9}[kind.unit]
+        return column.storage
+    if pa.types.is_dictionary(kind):
+        return pc.take(value_texts(column.dictionary), column.indices)
+    if pa.types.is_boolean(kind):
+        return pc.if_else(column, "true", "false")
+    if pa.types.is_integer(kind):
+        return _exact_texts(column) if kind == pa.uint64() else pc.cast(column, pa.string())
+    if pa.types.is_floating(kind):
+        return _float_texts(column)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return _string_texts(pc.cast(column, pa.string()))
+    if pa.types.is_null(kind):
+        return column.cast(pa.string())
+    return _rare_texts(column, kind)
+
+
+def _rare_texts(column: Any, kind: Any) -> Any:
+    if pa.types.is_decimal(kind):
+        return _exact_texts(column)
+    if pa.types.is_duration(kind):
         ticks = pc.cast(column, pa.int64()).to_pylist()
-        texts = pa.array([None if tick is None else f'"PT{Decimal(tick).scaleb(-seconds):f}S"' for tick in ticks], pa.string())
-    elif pa.types.is_temporal(kind):
-        texts = _string_texts(_temporal_texts(column))
-    elif pa.types.is_null(kind):
-        texts = column.cast(pa.string())
-    elif pa.types.is_struct(kind):
-        texts = pc.if_else(column.is_valid(), json_texts(pa.Table.from_arrays(column.flatten(), [part.name for part in kind])), None)
-    elif isinstance(column, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
-        texts = _list_texts(column)
-    else:
-        texts = pa.array([None if v is None else json.dumps(_plain(v), ensure_ascii=False) for v in column.to_pylist()], pa.string())
-    return pc.fill_null(texts, "null")
+        return pa.array([None if tick is None else f'"PT{Decimal(tick).scaleb(-_DIGITS[kind.unit]):f}S"' for tick in ticks], pa.string())
+    if pa.types.is_temporal(kind):
+        return _string_texts(_temporal_texts(column))
+    if pa.types.is_struct(kind):
+        members = pa.Table.from_arrays(column.flatten(), [part.name for part in kind])
+        return pc.if_else(column.is_valid(), json_texts(members), None)
+    if isinstance(column, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
+        return _list_texts(column)
+    return pa.array([None if v is None else json.dumps(_plain(v), ensure_ascii=False) for v in column.to_pylist()], pa.string())
 
 
-def _exact_texts(texts: Any) -> Any:
-    """Numbers that JSON readers everywhere keep to the last digit as numbers (64 bits, or 15 digits with a point), the others as text."""
+def _exact_texts(column: Any) -> Any:
+    """Whole numbers of up to 64 bits as numbers; longer ones, and decimals with a point, as text: readers of JSON would round them."""
 
     def one(text: str) -> str:
-        value = Decimal(text)
-        plain = f"{value:f}"
-        is_whole = "." not in plain
-        exact = -(2**63) <= value < 2**63 if is_whole else len(plain.strip("-0.").replace(".", "")) <= _EXACT_DIGITS
-        return plain if exact else f'"{plain}"'
+        plain = f"{Decimal(text):f}"
+        return plain if "." not in plain and -(2**63) <= int(plain) < 2**63 else f'"{plain}"'
 
-    coded = pc.dictionary_encode(texts)
+    coded = pc.dictionary_encode(pc.cast(column, pa.string()))
     return pc.take(pa.array([one(text) for text in coded.dictionary.to_pylist()], pa.string()), coded.indices)
 
 

@@ -25,6 +25,8 @@ from mapex.errors import Invalid
 
 Cells = NDArray[np.uint8]
 
+KINDS = "CNFDL"
+"""Kinds of columns that shapefiles have: text, numbers (two spellings), dates, yes or no."""
 _BLOCK_BYTES = 8 << 20
 _DELETED = ord("*")
 _EXACT_DIGITS = 18
@@ -111,7 +113,7 @@ class DbfReader:
         return [name for name, column in zip(self.names, self.dbf.columns, strict=True) if decoded(column.raw_name, self.codec)[1]]
 
     def table(self, first: int, count: int) -> tuple[pa.Table, NDArray[np.bool_], list[Fault]]:
-        """`count` rows (nulls behind the last that is there), which of them are deleted, and the cells that could not be taken as they are."""
+        """`count` rows (nulls behind the last), which are deleted, and the cells that could not be taken as they are."""
         block = self.dbf.block(first, count)
         missing = count - len(block)
         faults: list[Fault] = []
@@ -127,7 +129,7 @@ class DbfReader:
 
     def _values(self, at: int, column: Column, block: Cells) -> tuple[Any, list[Fault]]:
         name, cells = self.names[at], cells_of(block, column)
-        if column.kind in "NFDL":
+        if column.kind in KINDS and column.kind != "C":
             ascii_, broken = texts_of(cells, "latin-1" if _has_foreign(block, column) else "utf-8")
             texts = pc.ascii_trim_whitespace(ascii_)
             texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)

@@ -22,12 +22,12 @@ import pyarrow as pa
 
 from ingest.checks import gpkg as gpkg_checks
 from ingest.checks.text import MISFIT, Fault
-from ingest.findings import error, warning
+from ingest.findings import error, info, warning
 from ingest.placing import move, resolve
 from ingest.placing.systems import crs_from
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import shape_text
-from ingest.readers.vector.dbf import Dbf, DbfReader
+from ingest.readers.vector.dbf import KINDS, Dbf, DbfReader
 from ingest.readers.vector.geoparquet import counted
 from ingest.readers.vector.gpkg_values import StoredTable, is_time
 from ingest.readers.vector.kinds import is_ngii
@@ -225,6 +225,15 @@ def _table_of(shp: Path, shapes: int, file: str) -> tuple[DbfReader | None, list
             words = f"{words} {dbf.rows - shapes} rows have no shape and are unplaced."
             fix = "Check that both files are of the same export."
             found.append(warning("shp.rows", words, fix, count=dbf.rows - shapes, **where))
+    for at in sorted(reader.as_text):
+        words = (
+            f"The column {reader.names[at]} of {path.name} holds whole numbers of more than 64 bits; all of it is text, to the last digit."
+        )
+        found.append(info("column.as_text", words, "Nothing to do.", file=file, value=reader.names[at]))
+    for name, column in zip(reader.names, dbf.columns, strict=True):
+        if column.kind not in KINDS:
+            words = f"The column {name} of {path.name} is of the kind {column.kind!r}, unknown to shapefiles; it is read as text."
+            found.append(warning("column.as_text", words, "Export it as text or as a number.", file=file, value=name))
     for name in reader.cut_names():
         words = f"The name of the column {name} in {path.name} is cut inside a letter; only this letter was replaced."
         found.append(warning("text.damaged", words, "Give the column a shorter name.", file=file, value=name))

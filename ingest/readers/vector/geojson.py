@@ -116,7 +116,9 @@ class Rows:
             text = f"{self.name} is not UTF-8, as JSON has to be; it was read as cp949, in which all of it can be read."
             yield warning("text.encoding_guessed", text, "Save the file as UTF-8.", **self._where(""), value="cp949")
         if self.partly_high:
-            text = f"{self.partly_high} features of {self.name} have a height at some vertices only: they are 2D, the heights are in @source."
+            text = (
+                f"{self.partly_high} features of {self.name} have a height at some vertices only: they are 2D, the heights are in @source."
+            )
             yield info("height.mixed", text, "Give every vertex a height.", **self._where(""), count=self.partly_high)
         members = {k: v for k, v in self._stream.members.items() if k not in _USED} if self._stream is not None else {}
         if members and not (set(members) == {"name"} and members["name"] == self.name):
@@ -317,7 +319,7 @@ def _vertices(coordinates: list[Any], depth: int) -> list[Any]:
 
 
 def _flat(vertices: list[Any]) -> tuple[int, list[float], list[list[float]]]:
-    """Number of dimensions, all numbers in a row, and what each vertex has beyond. Every step runs in C: files have millions of vertices."""
+    """Number of dimensions, all numbers in a row, what each vertex has beyond. Steps run in C: files have millions of vertices."""
     if set(map(type, vertices)) - {list}:
         raise ValueError("its coordinates are not nested as its type asks")
     lengths = set(map(len, vertices))

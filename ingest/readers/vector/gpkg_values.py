@@ -69,7 +69,9 @@ class StoredTable:
         """The columns of a table but for its key and its geometry."""
         with opened(path) as db:
             shapes = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'gpkg_geometry_columns'").fetchone()[0]
-            found = db.execute("SELECT column_name FROM gpkg_geometry_columns WHERE lower(table_name) = lower(?)", (name,)) if shapes else ()
+            found = (
+                db.execute("SELECT column_name FROM gpkg_geometry_columns WHERE lower(table_name) = lower(?)", (name,)) if shapes else ()
+            )
             hidden = {str(column).lower() for (column,) in found}
             about = db.execute(f"PRAGMA table_info({quoted(name)})").fetchall()
         columns = [

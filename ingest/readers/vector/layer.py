@@ -101,9 +101,7 @@ class LayerRows:
             yield from self._batch(rest, piece.column("\x00geometry"), own, source or {}, marks)
             begin = end
 
-    def _batch(
-        self, table: pa.Table, geometry: Any, ids: Any, source: Mapping[str, Any], marks: _Marks
-    ) -> Iterator[Batch | Finding]:
+    def _batch(self, table: pa.Table, geometry: Any, ids: Any, source: Mapping[str, Any], marks: _Marks) -> Iterator[Batch | Finding]:
         first, self.rows = self.rows, self.rows + table.num_rows
         seen = wkb_checks.scan(geometry)
         wkb, measures = wkb_checks.normalised(geometry, seen)

@@ -1,4 +1,4 @@
-"""Which encoding the text of a shapefile is in: what is declared (.cpg, else the language byte), unless the bytes of all its rows refute it.
+"""Which encoding the text of a shapefile is in: what is declared (.cpg, else the language byte), unless all its bytes refute it.
 
 Real Korean files are cp949 without a .cpg; read as Latin-1 they give `Â÷·Î` for 차로 and no error. A single broken value refutes nothing.
 """
