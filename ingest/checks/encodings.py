@@ -39,6 +39,12 @@ def decoded(raw: bytes, codec: str) -> tuple[str, bool]:
         return raw.decode(codec, errors="replace"), True
 
 
+def head_text(raw: bytes) -> str:
+    """The text of a head that declares no encoding: UTF-8, else Latin-1, in which every byte is a letter."""
+    text, broken = decoded(raw, "utf-8")
+    return raw.decode("latin-1") if broken else text
+
+
 def is_text(text: str) -> bool:
     """Whether it can be written as UTF-8: Python's texts may hold half of a letter (a lone surrogate), files and columns may not."""
     if text.isascii():

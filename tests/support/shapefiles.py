@@ -6,7 +6,9 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-WGS84 = 'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]]'
+WGS84 = (
+    'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]]'
+)
 
 Column = tuple[bytes, str, int, int]
 """Name, kind, width and decimals."""

@@ -12,9 +12,9 @@ import unicodedata
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from ingest.findings import error, info, warning
 from ingest.placing import move, resolve
 from ingest.placing.systems import crs_from
 from ingest.reader import Placed, Source, Survey
-from ingest.readers.vector import shape_text
+from ingest.readers.vector import fgb_head, shape_text
 from ingest.readers.vector.dbf import KINDS, Dbf, DbfReader
 from ingest.readers.vector.geoparquet import counted
 from ingest.readers.vector.gpkg_values import StoredTable, is_time
@@ -54,6 +54,8 @@ class GdalLayer:
     """of a shapefile: its table, which GDAL does not see"""
     stored: StoredTable | None = None
     """of a GeoPackage: its table as SQLite holds it"""
+    unsigned: Mapping[str, int] = field(default_factory=dict)
+    """of a FlatGeobuf: its columns of unsigned 64-bit numbers, and where their types are"""
     found: tuple[Finding, ...] = ()
 
 
@@ -139,7 +141,8 @@ class FlatGeobuf(GdalReader):
             raise Invalid("format.unknown", f"{source.name} does not begin like a FlatGeobuf file.", file=source.name)
         about = info_of(source.path, self.driver, source.name)
         rows = int(about["features"]) if about["features"] is not None else None
-        return [GdalLayer(source.path, None, Path(source.name).stem, rows, stated_crs(about), box_of(about))]
+        part = GdalLayer(source.path, None, Path(source.name).stem, rows, stated_crs(about), box_of(about))
+        return [replace(part, unsigned=fgb_head.unsigned_columns(source.path))]
 
 
 class Shapefile(GdalReader):
@@ -300,6 +303,9 @@ def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
     try:
         with ExitStack() as stack:
             path = part.path
+            if part.unsigned:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                path = fgb_head.signed_copy(path, part.unsigned.values(), folder)
             if path.suffix.lower() == ".shp":
                 path = stack.enter_context(_shapes_of(path))
                 options["ADJUST_GEOM_TYPE"] = "ALL_SHAPES"  # else a first shape without measures drops those of all others
@@ -307,7 +313,7 @@ def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
                 opened = open_arrow(path, batch_size=BATCH_ROWS, use_pyarrow=True, return_fids=True, datetime_as_string=True, **options)
                 meta, stream = stack.enter_context(opened)
             while (record := _next(stream)) is not None:
-                yield from _table(pa.Table.from_batches([record]), meta, part, layer)
+                yield from _table(fgb_head.as_unsigned(pa.Table.from_batches([record]), part.unsigned), meta, part, layer)
         yield from _without_shape(part, layer)
     except (DataSourceError, DataLayerError, pa.ArrowException, OSError, UnicodeDecodeError, sqlite3.Error) as why:
         text = f"{part.name} cannot be read beyond row {layer.rows}: {str(why)[:200]}"
@@ -354,11 +360,11 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
 def _odd_times(table: pa.Table) -> list[Fault]:
     """Texts in columns of date and time that are none; GDAL passes them on as they are."""
     found = []
-    for field in table.schema:
-        if (field.metadata or {}).get(b"GDAL:OGR:type") == b"DateTime" and pa.types.is_string(field.type):
-            texts = enumerate(table.column(field.name).cast(pa.binary()).to_pylist())
+    for column in table.schema:
+        if (column.metadata or {}).get(b"GDAL:OGR:type") == b"DateTime" and pa.types.is_string(column.type):
+            texts = enumerate(table.column(column.name).cast(pa.binary()).to_pylist())
             words = ((row, text.decode("utf-8", "replace")) for row, text in texts if text is not None)
-            found += [Fault(row, field.name, MISFIT, text, "date and time", "text") for row, text in words if not is_time(text)]
+            found += [Fault(row, column.name, MISFIT, text, "date and time", "text") for row, text in words if not is_time(text)]
     return found
 
 

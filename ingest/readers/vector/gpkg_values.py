@@ -73,6 +73,10 @@ class StoredTable:
                 db.execute("SELECT column_name FROM gpkg_geometry_columns WHERE lower(table_name) = lower(?)", (name,)) if shapes else ()
             )
             hidden = {str(column).lower() for (column,) in found}
+            try:
+                db.execute(f"SELECT rowid FROM {quoted(name)} LIMIT 0")  # noqa: S608 - quoted as SQLite asks
+            except sqlite3.OperationalError:  # WITHOUT ROWID: nothing tells which of GDAL's rows is which
+                return StoredTable(path, name, ())
             about = db.execute(f"PRAGMA table_info({quoted(name)})").fetchall()
         columns = [
             StoredColumn(column, re.sub(r"\s*\(.*", "", str(kind)).strip().upper())
@@ -110,13 +114,13 @@ class StoredTable:
         if known:
             conditions = [(name := quoted(column.name), _MISFIT[column.kind].replace("{c}", name)) for column in known]
             asked = ", ".join(f"max({name} IS NOT NULL AND ({condition}))" for name, condition in conditions)
-            marks = db.execute(f"SELECT {asked} FROM {quoted(self.name)} WHERE rowid BETWEEN ? AND ?", span).fetchone()  # noqa: S608
+            marks = db.execute(f"SELECT {asked} FROM {quoted(self.name)} WHERE rowid BETWEEN ? AND ?", span).fetchone()  # noqa: S608 - quoted as SQLite asks
             found += [column for column, mark in zip(known, marks, strict=True) if mark]
         return found
 
     def _values(self, db: sqlite3.Connection, column: str, span: tuple[int, int]) -> dict[int, Any]:
         db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-        query = f"SELECT rowid, {quoted(column)} FROM {quoted(self.name)} WHERE rowid BETWEEN ? AND ?"  # noqa: S608
+        query = f"SELECT rowid, {quoted(column)} FROM {quoted(self.name)} WHERE rowid BETWEEN ? AND ?"  # noqa: S608 - quoted as SQLite asks
         return dict(db.execute(query, span))
 
 

@@ -255,3 +255,7 @@ def test_entities_are_refused_in_every_encoding(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as refused:
         received(tmp_path / "map.osm")
     assert refused.value.code == "xml.dtd"
+
+
+def test_the_reported_map_in_euc_kr_is_read(samples: Path) -> None:
+    assert received(samples / "reports" / "declared_euckr.osm").properties()["way/1"]["name"] == "판교로"

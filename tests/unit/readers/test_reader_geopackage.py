@@ -11,6 +11,7 @@ import geopandas as gpd
 import pytest
 import shapely
 
+from ingest.readers.vector import fgb_head
 from tests.support.reading import Received, received
 
 GOOD: dict[str, tuple[Any, Any]] = {
@@ -116,3 +117,21 @@ def test_a_time_that_does_not_exist_is_named_in_flatgeobuf_too(tmp_path: Path) -
     there = received(path)
     assert [row["t"] for row in there.properties().values()] == ["2023-02-30T10:00:00"]
     assert there.finding("value.misfit").value == "2023-02-30T10:00:00"
+
+
+def test_unsigned_numbers_of_flatgeobuf_are_exact(tmp_path: Path) -> None:
+    """GDAL makes floats of them."""
+    path = tmp_path / "map.fgb"
+    numbers = [2**53 + 1, 2**62 + 1, 7]
+    points = [shapely.Point(127 + n / 1000, 37.5) for n in range(3)]
+    gpd.GeoDataFrame({"name": ["a", "b", "c"], "u": numbers}, geometry=points, crs=4326).to_file(path, engine="pyogrio")
+    body = bytearray(path.read_bytes())
+    body[unsigned_type(path)] = 8
+    path.write_bytes(body.replace((2**62 + 1).to_bytes(8, "little"), (2**64 - 1).to_bytes(8, "little")))
+    assert {row["name"]: row["u"] for row in received(path).properties().values()} == {"a": 2**53 + 1, "b": str(2**64 - 1), "c": 7}
+
+
+def unsigned_type(path: Path) -> int:
+    """Where the type of the last column is: the head is asked for signed ones in its place."""
+    head = path.read_bytes()[12:4096]
+    return 12 + dict(fgb_head._columns(head))["u"]

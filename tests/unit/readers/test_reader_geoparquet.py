@@ -155,7 +155,9 @@ def test_text_that_is_not_utf8_is_mended_cell_by_cell(tmp_path: Path) -> None:
 def test_whole_numbers_are_exact_and_times_are_iso_in_nested_columns_too(tmp_path: Path) -> None:
     columns = {
         "big": pa.array([2**64 - 1, 1, None, 0], pa.uint64()),
-        "pnu": pa.array([decimal.Decimal(text) for text in ("4113510900106140001", "9223372036854775808", "-1", "0")], pa.decimal128(22, 0)),
+        "pnu": pa.array(
+            [decimal.Decimal(text) for text in ("4113510900106140001", "9223372036854775808", "-1", "0")], pa.decimal128(22, 0)
+        ),
         "times": pa.array([[1, None]] * 4, pa.list_(pa.timestamp("ns", "Asia/Seoul"))),
         "lasts": pa.array([1_500_000_001] * 4, pa.duration("ns")),
         "map": pa.array([[("a", 1)]] * 4, pa.map_(pa.string(), pa.int64())),

@@ -105,7 +105,19 @@ def test_what_is_no_number_is_null_and_named(tmp_path: Path) -> None:
 
 
 def test_dates_that_do_not_exist_stay_text(tmp_path: Path) -> None:
-    given_ = [b"20230228", b"20240229", b"20230230", b"20230001", b"20230100", b"2023", b"202302", b"2023-1-5", b"00000000", b"", b"99991231"]
+    given_ = [
+        b"20230228",
+        b"20240229",
+        b"20230230",
+        b"20230001",
+        b"20230100",
+        b"2023",
+        b"202302",
+        b"2023-1-5",
+        b"00000000",
+        b"",
+        b"99991231",
+    ]
     there = received(shapefile(tmp_path / "a", [(b"D", "D", 8, 0)], [[cell] for cell in given_]))
     odd = ["20230230", "20230001", "20230100", "2023", "202302", "2023-1-5"]
     assert values(there, "D") == ["2023-02-28", "2024-02-29", *odd, None, None, "9999-12-31"]
@@ -178,3 +190,20 @@ def test_any_bytes_give_a_valid_table(cells: list[bytes], kind: str, codec: str)
     table.validate(full=True)
     json.dumps(table.column("T").to_pylist(), ensure_ascii=False).encode()
     assert all(0 <= fault.row < len(cells) for fault in faults)
+
+
+def test_reported_shapefiles_are_read_as_they_are(samples: Path) -> None:
+    folder = samples / "reports" / "shp_text"
+
+    def read(name: str) -> Received:
+        return received(folder / f"{name}.shp")
+
+    cut = read("one_cut_in_1000_utf8")
+    assert [one.feature for one in cut.findings if one.code == "text.damaged"] == ["one_cut_in_1000_utf8/500"]
+    assert sum("\ufffd" in str(name) for name in values(cut, "name")) == 1
+    assert values(read("pnu19"), "PNU") == [4113510900106140001, 4113510900106140002]
+    dates = read("dates")
+    assert values(dates, "d")[:4] == ["20230230", "20230001", "20230100", "2023"]
+    assert sum(one.code == "value.misfit" for one in dates.findings) == 6
+    deleted = read("deleted")
+    assert (deleted.ids, deleted.rejected, deleted.codes) == (["1", "3"], 1, {"row.deleted"})
