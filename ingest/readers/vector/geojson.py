@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import shapely
 
@@ -20,6 +17,7 @@ from ingest.placing import resolve
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import kinds as vector_kinds
 from ingest.readers.vector.attributes import distinct
+from ingest.readers.vector.geojson_shape import DEPTH, Shape, checked, wkb_of
 from ingest.readers.vector.json_stream import Broken, Stream, head_members, tail_members
 from ingest.readers.vector.layer import LAYERS, id_column
 from mapex.catalogue.finding import Finding
@@ -29,8 +27,6 @@ from tiles.batch import Batch, Content, Kind, LayerKind
 
 BATCH = 20_000
 _SAMPLE = 200
-_DEPTH = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
-_DEEPEST = 16
 
 
 class GeoJson:
@@ -132,7 +128,7 @@ class Rows:
         return {"file": self.file, "layer": LAYERS[self.kind or LayerKind.HDMAP], "feature": feature}
 
     def _take(self, record: Any, number: int, osm: bool) -> Iterator[Finding]:
-        if isinstance(record, dict) and (record.get("type") in _DEPTH or record.get("type") == "GeometryCollection"):
+        if isinstance(record, dict) and (record.get("type") in DEPTH or record.get("type") == "GeometryCollection"):
             record = {"type": "Feature", "geometry": record, "properties": {}}
         if not isinstance(record, dict) or record.get("type") != "Feature":
             text = f"Record {number} of {self.name} is not a GeoJSON feature."
@@ -247,150 +243,6 @@ class Rows:
         return Batch(Content.FEATURES, LAYERS[self.kind], self.kind, table, self.crs, dict(self.meta))
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A geometry whose form is right. `flat` holds all numbers of a one-part geometry in a row, `nested` the coordinates of the others."""
-
-    kind: str
-    dimensions: int
-    flat: list[float] | None
-    nested: Any = None
-    spare: list[list[float]] = field(default_factory=list)
-    """of each vertex, what it has beyond `dimensions`, when any has"""
-
-    def z(self) -> list[float | None]:
-        """The heights of a shape that is 2D since some of its vertices have none."""
-        return [] if self.dimensions == 3 else _ordinates(self.spare, 0)
-
-    def m(self) -> list[float | None]:
-        """The fourth numbers of its vertices."""
-        return _ordinates(self.spare, self.dimensions == 2)
-
-
-def _ordinates(spare: list[list[float]], at: int) -> list[float | None]:
-    found = [more[at] if len(more) > at else None for more in spare]
-    return found if any(value is not None for value in found) else []
-
-
-def checked(geometry: Any, depth: int = 0) -> Shape:
-    """A GeoJSON geometry of known type and right nesting, two or three numbers a vertex (further ones are set aside), all finite.
-
-    It is 3D when every vertex has a height.
-
-    Raises: ValueError: says what is wrong.
-    """
-    if not isinstance(geometry, dict):
-        raise ValueError("it is not an object")
-    kind = geometry.get("type")
-    if kind == "GeometryCollection":
-        members = geometry.get("geometries")
-        if depth >= _DEEPEST:
-            raise ValueError(f"it is nested deeper than {_DEEPEST}")
-        if not isinstance(members, list):
-            raise ValueError("it has no list of geometries")
-        inner = [checked(member, depth + 1) for member in members]
-        return Shape(kind, 0, None, inner)
-    if kind not in _DEPTH:
-        raise ValueError(f"unknown type {kind!r}")
-    coordinates = geometry.get("coordinates")
-    if not isinstance(coordinates, list):
-        raise ValueError("it has no coordinates")
-    vertices = _vertices(coordinates, _DEPTH[kind])
-    if kind == "LineString" and len(coordinates) == 1:
-        raise ValueError("a line needs two vertices")
-    rings = coordinates if kind == "Polygon" else list(chain.from_iterable(coordinates)) if kind == "MultiPolygon" else []
-    for ring in rings:
-        if len(ring) < 4 or ring[0] != ring[-1]:
-            raise ValueError("a ring is not closed, or has fewer than four vertices")
-    dimensions, flat, spare = _flat(vertices)
-    one_part = vertices and (kind in ("Point", "LineString") or (kind == "Polygon" and len(coordinates) == 1))
-    return Shape(kind, dimensions, flat if one_part else None, coordinates, spare)
-
-
-def _vertices(coordinates: list[Any], depth: int) -> list[Any]:
-    if depth == 0:
-        return [coordinates] if coordinates else []
-    vertices = coordinates
-    for _ in range(depth - 1):
-        if set(map(type, vertices)) - {list}:
-            raise ValueError("its coordinates are not nested as its type asks")
-        vertices = list(chain.from_iterable(vertices))
-    return vertices
-
-
-def _flat(vertices: list[Any]) -> tuple[int, list[float], list[list[float]]]:
-    """Number of dimensions, all numbers in a row, what each vertex has beyond. Steps run in C: files have millions of vertices."""
-    if set(map(type, vertices)) - {list}:
-        raise ValueError("its coordinates are not nested as its type asks")
-    lengths = set(map(len, vertices))
-    if lengths and min(lengths) < 2:
-        raise ValueError("a vertex is not two or three numbers")
-    dimensions = 3 if lengths and min(lengths) >= 3 else 2
-    spare: list[list[float]] = []
-    if lengths - {dimensions}:
-        spare = [vertex[dimensions:] for vertex in vertices]
-        if not all(type(value) in (int, float) and math.isfinite(value) for more in spare for value in more):
-            raise ValueError("a vertex is not two or three numbers")
-        vertices = [vertex[:dimensions] for vertex in vertices]
-    flat = list(chain.from_iterable(vertices))
-    if set(map(type, flat)) - {int, float}:
-        raise ValueError("a vertex is not two or three numbers")
-    if not math.isfinite(sum(flat)):
-        raise ValueError(f"a coordinate is not a finite number: {next((v for v in flat if not math.isfinite(v)), flat[0])!r}")
-    return dimensions, flat, spare
-
-
-def wkb_of(shapes: Sequence[Shape | None]) -> pa.Array:
-    """ISO WKB of checked geometries; those of one part are built for a whole batch at once."""
-    out: list[bytes | None] = [None] * len(shapes)
-    groups: dict[tuple[str, int], list[int]] = {}
-    for at, shape in enumerate(shapes):
-        if shape is not None:
-            groups.setdefault((shape.kind if shape.flat is not None else "", shape.dimensions), []).append(at)
-    for (kind, dimensions), rows in groups.items():
-        some = [shape for row in rows if (shape := shapes[row]) is not None]
-        built = _many(kind, dimensions, some) if kind else np.array([_one(shape) for shape in some], dtype=object)
-        for row, wkb in zip(rows, shapely.to_wkb(built, flavor="iso", byte_order=1).tolist(), strict=True):
-            out[row] = wkb
-    return pa.array(out, pa.binary())
-
-
-def _many(kind: str, dimensions: int, shapes: list[Shape]) -> Any:
-    flats = [shape.flat or [] for shape in shapes]
-    coordinates = np.fromiter(chain.from_iterable(flats), dtype=np.float64).reshape(-1, dimensions)
-    if kind == "Point":
-        return shapely.points(coordinates)
-    owner = np.repeat(np.arange(len(flats)), [len(flat) // dimensions for flat in flats])
-    return (
-        shapely.linestrings(coordinates, indices=owner)
-        if kind == "LineString"
-        else shapely.polygons(shapely.linearrings(coordinates, indices=owner))
-    )
-
-
-def _one(shape: Shape) -> Any:
-    return _built(shape.kind, shape.dimensions, shape.nested)
-
-
-def _built(kind: str, dimensions: int, c: Any) -> Any:  # noqa: PLR0911 - one line a type
-    def cut(vertices: Any) -> list[Any]:
-        return [v[:dimensions] for v in vertices]
-
-    if kind == "GeometryCollection":
-        return shapely.GeometryCollection([_one(member) for member in c])
-    if kind == "Point":
-        return shapely.Point(c[:dimensions]) if c else shapely.Point()
-    if kind == "LineString":
-        return shapely.LineString(cut(c))
-    if kind == "Polygon":
-        return shapely.Polygon(cut(c[0]), [cut(ring) for ring in c[1:]]) if c else shapely.Polygon()
-    if kind == "MultiPoint":
-        return shapely.MultiPoint(cut(c))
-    if kind == "MultiLineString":
-        return shapely.MultiLineString([cut(line) for line in c])
-    return shapely.MultiPolygon([_built("Polygon", dimensions, polygon) for polygon in c])
-
-
 _USED = ("type", "features", "crs", "bbox")
 """Members of a collection that are used, or follow from its features."""
 
@@ -441,7 +293,7 @@ def _sample_box(path: Path) -> tuple[tuple[float, float, float, float] | None, i
         if isinstance(record, Broken):
             continue
         geometry = record.get("geometry", record) if isinstance(record, dict) else None
-        number += isinstance(record, dict) and record.get("type") in {"Feature", "GeometryCollection", *_DEPTH}
+        number += isinstance(record, dict) and record.get("type") in {"Feature", "GeometryCollection", *DEPTH}
         try:
             shape = checked(geometry)
         except ValueError:
