@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ingest.cage.paths import open_plain
+from ingest.fingerprint import Fingerprint
 from ingest.formats import READERS
 from ingest.reader import Placed
 from mapex.catalogue.draft import Counts, DraftLayer, LayerFacts
@@ -45,6 +46,7 @@ class SourceReport:
     placed: Placed
     layers: Mapping[str, DraftLayer]
     findings: tuple[Finding, ...]
+    fingerprint: Fingerprint = Fingerprint()
 
 
 def _refuse(what: str) -> NoReturn:
@@ -218,6 +220,28 @@ def _placed_from_json(record: Mapping[str, Any]) -> Placed:
     )
 
 
+def _fingerprint(value: object) -> Fingerprint:
+    record = _mapping({} if value is None else value, "fingerprint")
+    records, vertices = (_whole(record.get(name, 0), name) for name in ("records", "vertices"))
+    return Fingerprint(records, vertices, *(_fraction(record.get(name, 0.0), name) for name in ("x", "y", "length")))
+
+
+def part_from_json(value: object) -> int:
+    """The number of a source.
+
+    Raises: Invalid: `reader.bad_answer`.
+    """
+    return _whole(value, "part", most=10**6)
+
+
+def inside_from_json(value: object) -> str:
+    """The name of a source in its zip, in one line of letters that can be shown; "" when it is in none.
+
+    Raises: Invalid: `reader.bad_answer`.
+    """
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in _text(value, "name", 255))
+
+
 def report_from_json(value: object, name: str) -> SourceReport:
     """The report of a source called `name`.
 
@@ -236,4 +260,5 @@ def report_from_json(value: object, name: str) -> SourceReport:
         placed=placed,
         layers={layer: _layer_from_json(layer, about, placed) for layer, about in layers.items()},
         findings=tuple(finding_from_json(f, name) for f in _list(record.get("findings"), "findings", MOST_FINDINGS)),
+        fingerprint=_fingerprint(record.get("fingerprint")),
     )

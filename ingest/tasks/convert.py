@@ -1,12 +1,14 @@
-"""From one source to tiles, inside the cage: read, screen, report on quality, split, encode; in bounded memory, counting everything.
+"""From sources to tiles, inside the cage: read, screen, report on quality, split, encode; in bounded memory, counting everything.
 
 What it emits (JSON lines; checked outside by `ingest.cage.answer`, never believed): `progress` now and then, one `tile` a written file,
-and at the end one `report` {format, layers, findings, counts}. `read` = `placed` + `unplaced` + `rejected` holds for each layer.
+and at the end of each source one `report` {format, layers, findings, counts} or what made it unreadable (`failed`), with its `part` and
+with its name where it is in a zip (`inside`). `read` = `placed` + `unplaced` + `rejected` holds for each layer.
 """
 
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,14 +18,17 @@ from typing import TYPE_CHECKING, Any
 from ingest.checks.quality import Quality
 from ingest.checks.screen import screen
 from ingest.findings import FindingLog, error
+from ingest.fingerprint import Fingerprint
 from ingest.placing import resolve
 from ingest.reader import Placed, Reader, Source, Survey
 from ingest.readers.sniff import reader_for
+from ingest.tasks.entries import Entry, entries
 from ingest.tasks.layers import LayerState
-from ingest.tasks.unpack import is_zip, unpack
 from mapex.catalogue.finding import Finding, Severity
+from mapex.errors import MapexError
 from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
+from tiles.errors import TilesError
 from tiles.formats import Splitter
 
 if TYPE_CHECKING:
@@ -33,6 +38,7 @@ Emit = Callable[[Mapping[str, Any]], None]
 
 _PROGRESS_S = 0.5
 _TEXT = 1500
+_NAME = 250
 
 
 @dataclass(slots=True)
@@ -49,6 +55,7 @@ class Conversion:
     sketch: Sketch | None = None
     log: FindingLog = field(default_factory=FindingLog)
     layers: dict[str, LayerState] = field(default_factory=dict)
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
     _reported_s: float = 0.0
 
     @property
@@ -107,6 +114,8 @@ class Conversion:
         self._note_all(screened.findings)
         state.keep(screened)
         self._note_all(self.quality.look(screened.batch, screened.shapes))
+        if batch.content is Content.FEATURES:
+            self.fingerprint += Fingerprint.of_features(screened.batch.table.column("kind"), screened.shapes)
         if self.sketch is not None:
             self.sketch.add(screened.batch)
         if self.out is not None:
@@ -183,6 +192,9 @@ class Conversion:
         if not any(state.read for state in self.layers.values()) and not self.log.count(Severity.ERROR):
             fix = "Check the file; nothing in it can be sold."
             self.log.add(error("file.no_records", f"{self.source.name} holds no records.", fix, file=self.source.name))
+        for state in self.layers.values():
+            if state.content is Content.POINTS and state.box is not None:
+                self.fingerprint += Fingerprint.of_points(state.placed, state.box)
         return {
             "format": self.reader.format,
             "name": self.source.name,
@@ -193,6 +205,7 @@ class Conversion:
             "note": self.placed.note[:_TEXT],
             "layers": {name: state.as_json() for name, state in sorted(self.layers.items())},
             "findings": [_clipped(finding) for finding in self.log.all()],
+            "fingerprint": asdict(self.fingerprint),
         }
 
 
@@ -205,30 +218,58 @@ def _clipped(finding: Finding) -> dict[str, Any]:
     return record
 
 
-def start(request: Mapping[str, Any], emit: Emit, out: Path | None, scratch: Path, sketch: Sketch | None = None) -> Conversion:
-    """Open the source of a request (unpacking a zip into `scratch`) and ask its reader what it is."""
-    path = Path(request["reads"])
-    name = request["name"]
-    source = unpack(path, name, scratch / ".unpacked") if is_zip(path) else Source.of(path, name)
+def start(entry: Entry, part: int, request: Mapping[str, Any], emit: Emit, sketch: Sketch | None = None) -> Conversion:
+    """Open one source of a request and ask its reader what it is."""
+    entry.refuse_zip()
+    source = entry.source
     reader = reader_for(source)
     survey = reader.survey(source, Placement.from_json(request["placement"]))
-    emit({"progress": {"stage": "read", "done": 0, "total": survey.claimed or 0, "file": name}})
-    return Conversion(source, reader, survey, int(request["part"]), emit, out, Quality(name), sketch)
+    emit({"progress": {"stage": "read", "done": 0, "total": survey.claimed or 0, "file": source.name}})
+    out = Path(request["writes"]) if request["do"] == "convert" else None
+    conversion = Conversion(source, reader, survey, part, emit, out, Quality(source.name), sketch)
+    for finding in entry.findings:
+        conversion.log.add(finding)
+    return conversion
 
 
 def convert(request: Mapping[str, Any], emit: Emit) -> None:
-    """The caged task `convert`: request {name, part, placement} -> lines of `progress`, `tile`, and one `report`."""
-    out = Path(request["writes"])
-    emit({"report": start(request, emit, out, out).run()})
+    """The caged task `convert`: request {sources: [{name, part}], step, placement} -> lines of `progress`, `tile`, `report`, `failed`.
+
+    What more a zip holds is numbered part + step, part + 2 * step and so on, so that no two sources of an upload have the same part.
+    """
+    _read_all(request, emit)
 
 
 def inspect(request: Mapping[str, Any], emit: Emit) -> None:
     """The caged task `inspect`: reads all, writes no tile; with request["picture"] a `picture.png` of where it is."""
     from ingest.tasks.sketch import Sketch
 
-    out = Path(request["writes"])
     sketch = Sketch() if request["picture"] else None
-    report = start(request, emit, None, out, sketch).run()
+    _read_all(request, emit, sketch)
     if sketch is not None:
-        sketch.draw(out / "picture.png")
-    emit({"report": report})
+        sketch.draw(Path(request["writes"]) / "picture.png")
+
+
+def _read_all(request: Mapping[str, Any], emit: Emit, sketch: Sketch | None = None) -> None:
+    """One source after another; one that is refused takes no other along."""
+    scratch = Path(request["writes"]) / ".unpacked"
+    for path, asked in zip(request["reads"], request["sources"], strict=True):
+        about: dict[str, Any] = {"part": asked["part"]}
+        try:
+            found = entries(Path(path), asked["name"], scratch)
+        except (MapexError, TilesError) as why:
+            emit({**about, "failed": failure_of(why)})
+            continue
+        for number, entry in enumerate(found):
+            part = asked["part"] + number * request["step"]
+            about = {"part": part, "inside": entry.inside[:_NAME]}
+            try:
+                emit({**about, "report": start(entry, part, request, emit, sketch).run()})
+            except (MapexError, TilesError) as why:
+                emit({**about, "failed": failure_of(why)})
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def failure_of(why: MapexError | TilesError) -> dict[str, str]:
+    """What made a source unreadable, as the answer of the cage states it."""
+    return {"code": why.code, "message": why.message[:_TEXT]}

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from ingest.cage import paths
-from ingest.conversion import grouping
+from ingest import grouping
 from ingest.tasks import unpack
 from mapex.errors import Invalid
 
 
-def names(groups: list[grouping.Group]) -> list[tuple[str, int]]:
-    return [(group.name, len(group.members)) for group in groups]
+def names(found: grouping.Grouping) -> list[tuple[str, int]]:
+    return [(group.name, len(group.members)) for group in found.groups]
 
 
 def test_files_that_belong_together_are_one_source() -> None:
