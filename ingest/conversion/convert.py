@@ -125,8 +125,9 @@ class Answers:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every source that was asked for has its answer."""
-        return self.wrong is None and self.failed is None and set(self.names) <= set(self.sources)
+        """Whether every source that was asked for has its answer, and so have all before one in a zip."""
+        has_gap = any(part not in self.names and part - self.step not in self.sources for part in self.sources)
+        return self.wrong is None and self.failed is None and set(self.names) <= set(self.sources) and not has_gap
 
     def ended(self) -> list[Answered]:
         """The answers, in the order of what was sent, with what is in a zip together."""

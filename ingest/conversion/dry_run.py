@@ -112,6 +112,8 @@ def _why(answers: Answers, ending: Ending, limits: Limits) -> Finding:
         return answers.failed
     if answers.wrong is not None:
         return error(answers.wrong.code, answers.wrong.message, "", file=name)
+    if ending.done:
+        return error("reader.bad_answer", "The caged reader ended without a report; nothing of it is used.", "", file=name)
     return launch.finding_of(ending, name, limits)
 
 

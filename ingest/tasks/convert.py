@@ -256,18 +256,19 @@ def _read_all(request: Mapping[str, Any], emit: Emit, sketch: Sketch | None = No
     for path, asked in zip(request["reads"], request["sources"], strict=True):
         about: dict[str, Any] = {"part": asked["part"]}
         try:
-            found = entries(Path(path), asked["name"], scratch)
+            for number, entry in enumerate(entries(Path(path), asked["name"], scratch / str(asked["part"]))):
+                about = {"part": asked["part"] + number * request["step"], "inside": entry.inside[:_NAME]}
+                _read_one(entry, about, request, emit, sketch)
         except (MapexError, TilesError) as why:
             emit({**about, "failed": failure_of(why)})
-            continue
-        for number, entry in enumerate(found):
-            part = asked["part"] + number * request["step"]
-            about = {"part": part, "inside": entry.inside[:_NAME]}
-            try:
-                emit({**about, "report": start(entry, part, request, emit, sketch).run()})
-            except (MapexError, TilesError) as why:
-                emit({**about, "failed": failure_of(why)})
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _read_one(entry: Entry, about: Mapping[str, Any], request: Mapping[str, Any], emit: Emit, sketch: Sketch | None) -> None:
+    try:
+        emit({**about, "report": start(entry, about["part"], request, emit, sketch).run()})
+    except (MapexError, TilesError) as why:
+        emit({**about, "failed": failure_of(why)})
 
 
 def failure_of(why: MapexError | TilesError) -> dict[str, str]:

@@ -34,6 +34,11 @@ def shape_stem(name: str) -> str | None:
     return next((name[: -len(ending)] for ending in SHAPE_PARTS if name.lower().endswith(ending)), None)
 
 
+def is_part(name: str) -> bool:
+    """Whether a file may be a part of a shapefile beside its `.shp`."""
+    return shape_stem(name) is not None and not name.lower().endswith(".shp")
+
+
 def shapefiles(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Each `.shp` among some names with all of its parts, itself too, in order.
 
