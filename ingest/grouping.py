@@ -41,7 +41,12 @@ class Grouping:
             return []
         more = f" and {len(self.left) - _NAMED} more" if len(self.left) > _NAMED else ""
         text = f"Files beside the data were not read: {', '.join(_short(name) for name in self.left[:_NAMED])}{more}."
-        return [info("file.ignored", text, file=file or self.left[0], count=len(self.left))]
+        return [info("file.ignored", text, self._fix(), file=file or self.left[0], count=len(self.left))]
+
+    def _fix(self) -> str:
+        """A GeoPackage that is still open keeps its last changes beside it."""
+        is_open = any(name.lower().endswith((".gpkg-wal", ".gpkg-journal")) for name in self.left)
+        return "Close the program that has the GeoPackage open, and send it again: its last changes may be missing." if is_open else ""
 
 
 def group(names: Iterable[str]) -> Grouping:

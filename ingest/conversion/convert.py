@@ -86,7 +86,7 @@ class Converted:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a cage said of one source: its report, or why there is none."""
+    """What a cage answered about one source: its report, or why it has none."""
 
     part: int
     name: str

@@ -46,7 +46,7 @@ def inspect(
         sources, left = local_sources(path, work / "in")
         look = _Look(placement, len(sources), picture is not None, cage, progress)
         answered = []
-        for number, bundle in enumerate(bundled([_Asked(part, source) for part, source in enumerate(sources)])):
+        for number, bundle in enumerate(bundled([_Part(part, source) for part, source in enumerate(sources)])):
             answered += look.at(bundle, work / str(number))
         answered.sort(key=lambda one: (one.part % len(sources), one.part))
         if not any(one.report for one in answered):
@@ -57,7 +57,7 @@ def inspect(
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Part:
     """A source with the part that it would be in an upload."""
 
     part: int
@@ -79,7 +79,7 @@ class _Look:
     cage: str
     progress: Callable[[Mapping[str, Any]], None]
 
-    def at(self, asked: Sequence[_Asked], out: Path) -> list[Answered]:
+    def at(self, asked: Sequence[_Part], out: Path) -> list[Answered]:
         """What a cage says of some sources; `out` is made, and a picture is left in it. When it ends badly, each is read alone."""
         out.mkdir()
         names = {one.part: one.source.name for one in asked}

@@ -242,12 +242,14 @@ def convert(request: Mapping[str, Any], emit: Emit) -> None:
 
 def inspect(request: Mapping[str, Any], emit: Emit) -> None:
     """The caged task `inspect`: reads all, writes no tile; with request["picture"] a `picture.png` of where it is."""
-    from ingest.tasks.sketch import Sketch
+    if request["picture"]:
+        from ingest.tasks.sketch import Sketch
 
-    sketch = Sketch() if request["picture"] else None
-    _read_all(request, emit, sketch)
-    if sketch is not None:
+        sketch = Sketch()
+        _read_all(request, emit, sketch)
         sketch.draw(Path(request["writes"]) / "picture.png")
+    else:
+        _read_all(request, emit)
 
 
 def _read_all(request: Mapping[str, Any], emit: Emit, sketch: Sketch | None = None) -> None:

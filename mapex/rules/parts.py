@@ -73,7 +73,7 @@ def aside(names: Iterable[str]) -> set[str]:
 
 
 def with_parts(path: Path) -> list[Path]:
-    """A file of this machine; of a `.shp` all the parts that lie beside it."""
+    """A file of this machine; of a `.shp` all of its parts in the same folder."""
     if path.suffix.lower() != ".shp":
         return [path]
     beside = {other.name: other for other in path.parent.iterdir() if other.is_file()}
