@@ -26,7 +26,6 @@ from mapex.intake.placement import Known
 from tiles.batch import Content, EncodedTile, LayerKind, Quantities
 from tiles.box import Box
 from tiles.formats import of_media_type
-from tiles.grid.grid import ZOOM, quadkey
 
 T = TypeVar("T")
 
@@ -112,6 +111,8 @@ def tile_from_json(value: object, part: int | None = None) -> EncodedTile:
 
     Raises: Invalid: `reader.bad_answer`.
     """
+    from tiles.grid.grid import ZOOM, quadkey  # brings numpy, which a look at a file (`inspect`) does not need
+
     record = _mapping(value, "tile")
     layer = _text(record.get("layer"), "layer", 32)
     if not _LAYER.fullmatch(layer):

@@ -237,6 +237,44 @@ def test_the_same_data_twice_in_an_upload_stops_it(ex: Exchange) -> None:
     assert objects(ex) == []
 
 
+def test_capitals_of_parts_lose_no_attribute(tmp_path: Path) -> None:
+    parts = a_shapefile(tmp_path / "s", 7, "a.b")
+    folder = written(
+        tmp_path / "in", {f"A.b{Path(name).suffix.upper() if name.endswith('f') else Path(name).suffix}": parts[name] for name in parts}
+    )
+    (folder / "A.b.shp").rename(folder / "a.B.Shp")
+    assert sorted(path.name for path in folder.iterdir()) == ["A.b.DBF", "A.b.prj", "A.b.shx", "a.B.Shp"]
+    (tmp_path / "all.zip").write_bytes(packed({f"d/{path.name}": path.read_bytes() for path in folder.iterdir()}))
+    for path in (folder / "a.B.Shp", folder, tmp_path / "all.zip"):
+        answer = inspect(path, WGS84)
+        assert answer["counts"]["placed"] == 7
+        assert answer["format"] == "shapefile"
+        assert not [one for one in answer["findings"] if one["code"].startswith("shp.no_")], path
+
+
+def test_a_geopackage_that_is_still_open_is_said_so(tmp_path: Path) -> None:
+    folder = written(tmp_path / "in", {**exported(tmp_path / "made", a_map(3), ".gpkg"), "walks.gpkg-wal": b"x", "walks.gpkg-shm": b"x"})
+    (left,) = [one for one in inspect(folder, WGS84)["findings"] if one["code"] == "file.ignored"]
+    assert left["count"] == 2
+    assert "Close the program" in left["fix"]
+
+
+def test_exports_of_the_same_data_that_were_reported(samples: Path) -> None:
+    assert inspect(samples / "reports" / "same_export" / "roads.shp", WGS84)["counts"]["read"] == 1
+    together = inspect(samples / "reports" / "same_export", WGS84)
+    assert together["counts"]["read"] == 1
+    assert [(one["severity"], one["code"]) for one in together["findings"]] == [("error", "source.same")] * 2
+    assert inspect(samples / "reports" / "shp_and_gpkg.zip", WGS84)["counts"] == {"read": 13, "placed": 13, "unplaced": 0, "rejected": 0}
+
+
+def test_the_files_of_a_national_map_are_read_in_one_cage_and_are_all_different(samples: Path, started: list[str]) -> None:
+    (folder,) = samples.glob("ngii_synthetic/model2020/*/*/HDMap_UTM52N_*")
+    answer = inspect(folder, WGS84)
+    assert started == ["inspect"]
+    assert answer["counts"]["read"] == sum(layer["counts"]["read"] for layer in answer["layers"]) == 199
+    assert found(answer) == []
+
+
 def test_names_from_a_zip_are_shown_in_one_line(tmp_path: Path) -> None:
     answers = conversion.Answers({0: "all.zip"}, 1)
     answers.take({"part": 0, "inside": "a\nb\x1b[31m.osm", "failed": {"code": "format.unknown", "message": "No."}})
