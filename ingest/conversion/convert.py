@@ -1,7 +1,7 @@
 """Sources to checked tiles, seen from outside: a cage that reads them, the check of its answer, and a second cage that recounts.
 
 A `SourceTask` holds paths and words only, no secret, so that it may run on another machine that shares the work folder. Small sources
-are read in one cage after another (a bundle); when such a cage ends badly, each of them is read again in a cage of its own.
+are read one after another in one cage (a bundle); when such a cage ends badly, each of them is read again in a cage of its own.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from ingest.cage.child import MIB, Limits
 from ingest.cage.paths import safe_name
 from ingest.formats import is_heavy
 
-MOST_BYTES, MOST_SOURCES = 16 * MIB, 64
-"""Of the sources that one cage reads in turn; more than that is read in parallel."""
+MOST_BYTES, MOST_SOURCES = 4 * MIB, 64
+"""Of the sources that one cage reads in turn: about as long as a cage takes to start. More than that is read in parallel."""
 
 
 class Sized(Protocol):
@@ -48,8 +48,10 @@ def safe_members(files: Mapping[str, Path]) -> dict[str, Path]:
     safe: dict[str, Path] = {}
     for number, (name, path) in enumerate(files.items()):
         clean = safe_name(name)
-        folder, _, last = clean.rpartition("/")
-        safe[clean if clean not in safe else f"{folder}/{number}-{last}".lstrip("/")] = path
+        while clean in safe:
+            folder, _, last = clean.rpartition("/")
+            clean = f"{folder}/{number}-{last}".lstrip("/")
+        safe[clean] = path
     return safe
 
 

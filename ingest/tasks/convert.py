@@ -192,9 +192,7 @@ class Conversion:
         if not any(state.read for state in self.layers.values()) and not self.log.count(Severity.ERROR):
             fix = "Check the file; nothing in it can be sold."
             self.log.add(error("file.no_records", f"{self.source.name} holds no records.", fix, file=self.source.name))
-        for state in self.layers.values():
-            if state.content is Content.POINTS and state.box is not None:
-                self.fingerprint += Fingerprint.of_points(state.placed, state.box)
+        self.fingerprint += sum((state.fingerprint() for state in self.layers.values()), Fingerprint())
         return {
             "format": self.reader.format,
             "name": self.source.name,

@@ -14,7 +14,7 @@ SHAPE_PARTS = (".shp.xml", ".shp", ".dbf", ".shx", ".prj", ".cpg", ".qpj", ".sbn
 """Endings of the files that are a shapefile together."""
 
 ASIDE = (
-    *(".cst", ".cpg", ".qpj", ".qmd", ".qml", ".qlr", ".sld", ".lyr", ".lyrx"),  # encodings, projections, styles
+    *(".cst", ".cpg", ".prj", ".qpj", ".wkt", ".qmd", ".qml", ".qlr", ".sld", ".lyr", ".lyrx"),  # encodings, projections, styles
     *(".atx", ".aih", ".ain", ".ixs", ".mxs", ".fbn", ".fbx", ".sbn", ".sbx", ".qix", ".idm", ".ind"),  # indexes
     *(".aux.xml", ".shp.xml", ".gpkg-wal", ".gpkg-shm", ".gpkg-journal"),
     *(".pdf", ".txt", ".md", ".rst", ".rtf", ".doc", ".docx", ".hwp", ".hwpx"),  # documents
@@ -25,8 +25,6 @@ _TEXT = re.compile(
     r"(?:.*\.)?(read[-_ ]?me|licen[cs]es?|copying|copyright|notice|changelog|attribution|authors|metadata)([-_ .].*)?", re.IGNORECASE
 )
 _TEXT_ENDINGS = ("", ".json", ".xml", ".html", ".htm")
-_NAMED_BY_DATA = (".prj", ".wkt", ".xml")
-"""Endings of what describes the data of the same name, and may be something else without it."""
 
 
 def shape_stem(name: str) -> str | None:
@@ -66,10 +64,9 @@ def aside(names: Iterable[str]) -> set[str]:
     names = set(names)
     own = {part for parts in shapefiles(names).values() for part in parts}
     left = {name for name in names - own if name.lower().endswith(ASIDE) or _is_text(PurePosixPath(name))}
-    data = names - left
-    described = {_folded(text) for name in data for text in (name, _stem(name)) if not name.lower().endswith(_NAMED_BY_DATA) or name in own}
-    left |= {name for name in data - own if name.lower().endswith(_NAMED_BY_DATA) and _folded(_stem(name)) in described}
-    return left
+    xml = {name for name in names - own - left if name.lower().endswith(".xml")}  # describes the data of its name, or is a map
+    described = {_folded(text) for name in names - left - xml for text in (name, _stem(name))}
+    return left | {name for name in xml if _folded(_stem(name)) in described}
 
 
 def with_parts(path: Path) -> list[Path]:

@@ -6,6 +6,7 @@ import io
 import stat
 import struct
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from ingest import grouping
 from ingest.cage import paths
+from ingest.conversion import layout
 from ingest.formats import is_junk
 from ingest.tasks import unpack
 from mapex.errors import Invalid
@@ -82,7 +84,7 @@ def test_what_stands_beside_data_is_left_and_named_in_one_finding() -> None:
 
 
 def test_a_description_without_its_data_is_read_and_refused_by_its_reader() -> None:
-    assert names(grouping.group(["a.xml", "b.las"])) == [("a.xml", 1), ("b.las", 1)]
+    assert names(grouping.group(["a.xml", "b.las", "a.prj"])) == [("a.xml", 1), ("b.las", 1)]
     assert names(grouping.group(["license_plates.geojson", "metadata.gpkg"])) == [("license_plates.geojson", 1), ("metadata.gpkg", 1)]
 
 
@@ -111,6 +113,27 @@ def test_every_name_is_in_one_group_or_left(uploads: set[str]) -> None:
         assert sorted([*grouped, *found.left]) == sorted(uploads)
         assert found.groups or not uploads or all(map(is_junk, uploads))
         assert len({group.name for group in found.groups}) == len(found.groups)
+
+
+@dataclass(frozen=True)
+class Sized:
+    number: int
+    size: int
+
+
+@given(st.lists(st.integers(0, 2 * layout.MOST_BYTES), max_size=200))
+def test_every_source_is_in_one_bundle_and_large_ones_are_alone(sizes: list[int]) -> None:
+    sources = [Sized(number, size) for number, size in enumerate(sizes)]
+    bundles = layout.bundled(sources)
+    assert sorted((one for bundle in bundles for one in bundle), key=lambda one: one.number) == sources
+    for bundle in bundles:
+        assert list(bundle) == sorted(bundle, key=lambda one: one.number)
+        assert len(bundle) == 1 or (sum(one.size for one in bundle) <= layout.MOST_BYTES and len(bundle) <= layout.MOST_SOURCES)
+
+
+def test_names_that_only_differ_in_what_is_not_safe_stay_two_files() -> None:
+    files = {name: Path(name) for name in ("d/a:1.jpg", "d/a?1.jpg", "d/a_1.jpg")}
+    assert sorted(map(str, layout.safe_members(files).values())) == sorted(files)
 
 
 @pytest.mark.parametrize(
