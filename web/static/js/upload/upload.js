@@ -55,7 +55,11 @@ function add(file, name) {
 }
 
 /** @param {string} name */
-const stem = (name) => name.replace(/(\.shp)?\.[^./]+$/i, "").normalize("NFC").toLowerCase();
+const stem = (name) =>
+  name
+    .replace(/(\.shp)?\.[^./]+$/i, "")
+    .normalize("NFC")
+    .toLowerCase();
 
 /** A file of the same name was chosen again. @param {Item} item @param {File} file */
 function replace(item, file) {
