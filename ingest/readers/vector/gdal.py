@@ -245,15 +245,17 @@ def _table_of(shp: Path, shapes: int, file: str) -> tuple[DbfReader | None, list
 
 @contextmanager
 def _shapes_of(shp: Path) -> Iterator[Path]:
-    """A folder of links to the .shp, .shx and .prj alone, for GDAL: the table is read by us, and a missing .shx may be rebuilt there."""
+    """A folder for GDAL: links to the .shp and .shx, and the .prj in UTF-8. The table is ours, and a missing .shx may be rebuilt there."""
     import pyogrio
 
     is_missing = shape_text.beside(shp, ".shx") is None
     with tempfile.TemporaryDirectory() as folder:
-        for ending in (".shp", ".shx", ".prj"):
+        for ending in (".shp", ".shx"):
             there = shape_text.beside(shp, ending)
             if there is not None:
                 (Path(folder) / (shp.stem + ending)).symlink_to(there.resolve())
+        if (prj := shape_text.beside(shp, ".prj")) is not None:
+            (Path(folder) / (shp.stem + ".prj")).write_text(shape_text.system_text(prj), encoding="utf-8")
         if is_missing:
             pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": True})
         try:
@@ -272,6 +274,9 @@ def info_of(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any
             about: dict[str, Any] = pyogrio.read_info(path, **options)
     except IndexError as why:  # pyogrio asks for the first of no layers: a FlatGeobuf that was cut in its header
         raise Invalid("file.damaged", f"{file} holds no layer: it was cut. Upload it again.", file=file) from why
+    except UnboundLocalError as why:  # pyogrio has no text of a coordinate system whose name is not UTF-8
+        text = f"{file} names its coordinate system by bytes that are not UTF-8. Export it again in a system with a code (EPSG)."
+        raise Invalid("file.damaged", text, file=file) from why
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, UnicodeDecodeError, ValueError) as why:
         raise Invalid("file.damaged", f"{file} cannot be opened: {str(why)[:300]}", file=file) from why
     if about.get("driver") != driver:
