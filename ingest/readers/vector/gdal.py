@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.checks import gpkg as gpkg_checks
-from ingest.checks.text import MISFIT, Fault
+from ingest.checks.text import MISFIT, Fault, is_valid
 from ingest.findings import error, info, warning
 from ingest.placing import move, resolve
 from ingest.placing.systems import crs_from
@@ -342,7 +343,7 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
     fid = meta["fid_column"] or "OGC_FID"
     own = set(meta["fields"])
     shape = next((name for name in reversed(table.column_names) if name not in own and name != fid), None)
-    geometry = table.column(shape) if shape is not None else pa.nulls(table.num_rows, pa.binary())
+    geometry = _shapes(table.column(shape), part, layer.rows) if shape is not None else pa.nulls(table.num_rows, pa.binary())
     rest = table.drop_columns([shape] if shape is not None else [])
     faults: list[Fault] = []
     if part.stored is not None:
@@ -360,6 +361,20 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
         yield from layer.batches(rows, geometry, deleted=deleted, faults=faults)
         return
     yield from layer.batches(rest, geometry, ids=ids, faults=faults)
+
+
+def _shapes(column: Any, part: GdalLayer, first: int) -> Any:
+    """The geometry of a batch whose first row is `first`.
+
+    GDAL 3.12 gives a FlatGeobuf that holds features without geometry as Arrow with false offsets; its own features are right.
+    """
+    if is_valid(column) and (part.attributes is not None or not pc.any(pc.equal(pc.binary_length(column), 0)).as_py()):
+        return column
+    from pyogrio.raw import read
+
+    with _quiet():
+        _, _, shapes, _ = read(part.path, layer=part.table, columns=[], skip_features=first, max_features=len(column))
+    return pa.chunked_array([pa.array(shapes, pa.binary())])
 
 
 def _odd_times(table: pa.Table) -> list[Fault]:
