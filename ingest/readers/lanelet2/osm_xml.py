@@ -21,6 +21,9 @@ MAX_CHILDREN = 2_000_000
 MAX_DAMAGED = 1000
 _CHUNK = 1 << 20
 _HEAD = 512
+_LONGEST_REFERENCE = 12
+_REFERENCE = re.compile(r"&#(x[0-9a-fA-F]{1,8}|[0-9]{1,8});")
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _DECLARATION = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'<>]{1,64})["']""")
 ELEMENTS = ("node", "way", "relation")
 
@@ -83,13 +86,16 @@ class Document:
         parser.EndElementHandler = handler.end
         parser.StartDoctypeDeclHandler = handler.doctype
         parser.EntityDeclHandler = handler.entity
+        held = ""
         with self.path.open("rb") as file:
             while True:
                 piece = file.read(_CHUNK)
                 final = not piece
                 if decoder is not None:
-                    piece = decoder.decode(piece, final=final).encode()
-                    handler.is_damaged |= decoder.broken > 0
+                    text, held = _split(held + decoder.decode(piece, final=final), final=final)
+                    text, illegal = _without_illegal(text)
+                    handler.is_damaged |= illegal or decoder.broken > 0
+                    piece = text.encode()
                 try:
                     parser.Parse(piece, final)
                 except expat.ExpatError as why:
@@ -104,6 +110,25 @@ def _declared(head: bytes) -> str:
     """The encoding that an XML declaration states, "" when there is none."""
     found = _DECLARATION.match(head.removeprefix(codecs.BOM_UTF8))
     return found.group(1).decode("ascii", "replace") if found else ""
+
+
+def _split(text: str, *, final: bool) -> tuple[str, str]:
+    """What can be given to the parser, and the beginning of a reference (`&#x1`) that ends in the next piece."""
+    at = -1 if final else text.rfind("&", max(0, len(text) - _LONGEST_REFERENCE))
+    return (text, "") if at < 0 or ";" in text[at:] else (text[:at], text[at:])
+
+
+def _without_illegal(text: str) -> tuple[str, bool]:
+    """The text without what ends an XML document: control characters, halves of letters, and references to them; and whether it had any."""
+    whole = _REFERENCE.sub(_referred, _ILLEGAL.sub(REPLACED, text)) if "&#" in text or _ILLEGAL.search(text) else text
+    return whole, whole is not text and whole != text
+
+
+def _referred(found: re.Match[str]) -> str:
+    digits = found.group(1)
+    code = int(digits[1:], 16) if digits[0] in "xX" else int(digits)
+    is_legal = code in (9, 10, 13) or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0x10000 <= code < 0x110000
+    return found.group() if is_legal else REPLACED
 
 
 class _Handler:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.checks import gpkg as gpkg_checks
-from ingest.checks.text import MISFIT, Fault
+from ingest.checks.text import MISFIT, Fault, is_valid
 from ingest.findings import error, info, warning
 from ingest.placing import move, resolve
 from ingest.placing.systems import crs_from
@@ -245,15 +246,17 @@ def _table_of(shp: Path, shapes: int, file: str) -> tuple[DbfReader | None, list
 
 @contextmanager
 def _shapes_of(shp: Path) -> Iterator[Path]:
-    """A folder of links to the .shp, .shx and .prj alone, for GDAL: the table is read by us, and a missing .shx may be rebuilt there."""
+    """A folder for GDAL: links to the .shp and .shx, and the .prj in UTF-8. The table is ours, and a missing .shx may be rebuilt there."""
     import pyogrio
 
     is_missing = shape_text.beside(shp, ".shx") is None
     with tempfile.TemporaryDirectory() as folder:
-        for ending in (".shp", ".shx", ".prj"):
+        for ending in (".shp", ".shx"):
             there = shape_text.beside(shp, ending)
             if there is not None:
                 (Path(folder) / (shp.stem + ending)).symlink_to(there.resolve())
+        if (prj := shape_text.beside(shp, ".prj")) is not None:
+            (Path(folder) / (shp.stem + ".prj")).write_text(shape_text.system_text(prj), encoding="utf-8")
         if is_missing:
             pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": True})
         try:
@@ -272,6 +275,9 @@ def info_of(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any
             about: dict[str, Any] = pyogrio.read_info(path, **options)
     except IndexError as why:  # pyogrio asks for the first of no layers: a FlatGeobuf that was cut in its header
         raise Invalid("file.damaged", f"{file} holds no layer: it was cut. Upload it again.", file=file) from why
+    except UnboundLocalError as why:  # pyogrio has no text of a coordinate system whose name is not UTF-8
+        text = f"{file} names its coordinate system by bytes that are not UTF-8. Export it again in a system with a code (EPSG)."
+        raise Invalid("file.damaged", text, file=file) from why
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, UnicodeDecodeError, ValueError) as why:
         raise Invalid("file.damaged", f"{file} cannot be opened: {str(why)[:300]}", file=file) from why
     if about.get("driver") != driver:
@@ -337,7 +343,7 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
     fid = meta["fid_column"] or "OGC_FID"
     own = set(meta["fields"])
     shape = next((name for name in reversed(table.column_names) if name not in own and name != fid), None)
-    geometry = table.column(shape) if shape is not None else pa.nulls(table.num_rows, pa.binary())
+    geometry = _shapes(table.column(shape), part, layer.rows) if shape is not None else pa.nulls(table.num_rows, pa.binary())
     rest = table.drop_columns([shape] if shape is not None else [])
     faults: list[Fault] = []
     if part.stored is not None:
@@ -355,6 +361,20 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
         yield from layer.batches(rows, geometry, deleted=deleted, faults=faults)
         return
     yield from layer.batches(rest, geometry, ids=ids, faults=faults)
+
+
+def _shapes(column: Any, part: GdalLayer, first: int) -> Any:
+    """The geometry of a batch whose first row is `first`.
+
+    GDAL 3.12 gives a FlatGeobuf that holds features without geometry as Arrow with false offsets; its own features are right.
+    """
+    if is_valid(column) and (part.attributes is not None or not pc.any(pc.equal(pc.binary_length(column), 0)).as_py()):
+        return column
+    from pyogrio.raw import read
+
+    with _quiet():
+        _, _, shapes, _ = read(part.path, layer=part.table, columns=[], skip_features=first, max_features=len(column))
+    return pa.chunked_array([pa.array(shapes, pa.binary())])
 
 
 def _odd_times(table: pa.Table) -> list[Fault]:

@@ -243,7 +243,7 @@ class Rows:
         return Batch(Content.FEATURES, LAYERS[self.kind], self.kind, table, self.crs, dict(self.meta))
 
 
-_USED = ("type", "features", "crs", "bbox")
+_USED = ("type", "features", "crs", "bbox", "$schema")
 """Members of a collection that are used, or follow from its features."""
 
 

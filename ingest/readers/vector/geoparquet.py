@@ -89,7 +89,9 @@ def _open(source: Source) -> tuple[pq.ParquetFile, Columns]:
     try:
         schema = pq.read_schema(source.path)
         texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
-        file = pq.ParquetFile(source.path, read_dictionary=texts, arrow_extensions_enabled=False, pre_buffer=False, buffer_size=1 << 20)
+        options = {"arrow_extensions_enabled": False, "pre_buffer": False, "buffer_size": 1 << 20}
+        # INT96 counts nanoseconds by itself, of which 64 bits end in 2262: 9999-12-31 would become a day of 1816.
+        file = pq.ParquetFile(source.path, read_dictionary=texts, coerce_int96_timestamp_unit="us", **options)
     except (pa.ArrowException, OSError, ValueError) as why:
         raise Invalid("file.damaged", f"{source.name} is not a readable Parquet file: {str(why)[:200]}", file=source.name) from why
     return file, _columns(file.schema_arrow, source.name)

@@ -180,6 +180,13 @@ def test_a_number_too_large_for_a_float_keeps_its_digits(tmp_path: Path) -> None
     assert there.finding("value.not_finite").value == "-1.5e400"
 
 
+def test_a_number_of_thousands_of_digits_costs_no_feature(tmp_path: Path) -> None:
+    path = geojson(tmp_path, [feature(1, n="N"), feature(2, n=2)])
+    path.write_text(path.read_text(encoding="utf-8").replace('"N"', "9" * 5000), encoding="utf-8")
+    there = received(path)
+    assert {key: row["n"] for key, row in there.properties().items()} == {"f1": "9" * 5000, "f2": 2}
+
+
 def test_a_key_that_comes_twice_keeps_both_values(tmp_path: Path) -> None:
     path = geojson(tmp_path, [feature(1, a=1, b=2)])
     path.write_text(path.read_text(encoding="utf-8").replace('"b"', '"a"'), encoding="utf-8")

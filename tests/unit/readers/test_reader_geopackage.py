@@ -135,3 +135,13 @@ def unsigned_type(path: Path) -> int:
     """Where the type of the last column is: the head is asked for signed ones in its place."""
     head = path.read_bytes()[12:4096]
     return 12 + dict(fgb_head._columns(head))["u"]
+
+
+def test_rows_without_a_shape_are_rows(tmp_path: Path) -> None:
+    """GDAL gives such a FlatGeobuf as Arrow with false offsets: as an error, or as no shape where there is one."""
+    shapes = [None, shapely.Point(127, 37.5), None, shapely.Point(127.1, 37.5)]
+    frame = gpd.GeoDataFrame({"id": list("abcd")}, geometry=shapes, crs=4326)
+    for number, some in enumerate((frame, frame[:1], frame[1:], frame[1:3])):
+        path = tmp_path / f"{number}.fgb"
+        some.to_file(path, engine="pyogrio", SPATIAL_INDEX="NO")
+        assert received(path).shapes() == dict(zip(some["id"], some.geometry, strict=True))
