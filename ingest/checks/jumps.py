@@ -17,7 +17,6 @@ from ingest.findings import question, warning
 from ingest.placing.move import Floats, Shapes
 from mapex.catalogue.finding import Finding
 from tiles.batch import Batch
-from tiles.features.measure import metres
 
 JUMP_M, JUMP_RATIO = 2_000.0, 20.0
 """A segment that is longer, and so many times the usual one, is a jump."""
@@ -29,6 +28,7 @@ SPIKE_M = 100.0
 """A vertex is a jump, too, from which the line comes straight back, when both segments are longer and `JUMP_RATIO` times the usual one."""
 LONG_M, LONG_RATIO = 300.0, 50.0
 """A segment that is longer, and so many times the usual one, is worth a look."""
+_METRES = 111_320.0
 _FEWEST = 5
 _EXAMPLES = 20
 _BINS = 20
@@ -52,21 +52,33 @@ class PathSegments:
 
 
 def segments(shapes: Shapes) -> PathSegments:
-    """The segments of lines and rings, those of all parts of a geometry, in degrees WGS 84; over the 180th meridian the short way."""
-    parts, row = shapely.get_parts(shapes, return_index=True)
-    while np.isin(shapely.get_type_id(parts), (4, 5, 6, 7)).any():  # collections in collections
-        parts, inner = shapely.get_parts(parts, return_index=True)
-        row = row[inner]
-    areal = shapely.get_type_id(parts) == 3
-    rings, of_part = shapely.get_rings(parts[areal], return_index=True)
-    linear = shapely.get_type_id(parts) == 1
-    paths, rows = np.concatenate([parts[linear], rings]), np.concatenate([row[linear], row[areal][of_part]])
+    """The segments of lines and rings, those of all parts of a geometry, in degrees WGS 84; over the 180th meridian the short way.
+
+    Lengths are of a sphere: good to half a percent, which no rule here depends on.
+    """
+    paths, rows = _paths(shapes, np.arange(len(shapes)))
     coordinates, path = shapely.get_coordinates(paths, include_z=True, return_index=True)
     first = np.flatnonzero(path[1:] == path[:-1])
-    start, end = coordinates[first], coordinates[first + 1]
-    east = (end[:, 0] - start[:, 0] + 180.0) % 360.0 - 180.0
-    length = metres(start[:, 0], start[:, 1], start[:, 0] + east, end[:, 1])
-    return PathSegments(length, end[:, 2] - start[:, 2], rows[path[first]], path[first], start[:, :2], end[:, :2])
+    step = np.diff(coordinates, axis=0)[first]
+    start, end = coordinates[first, :2], coordinates[first + 1, :2]
+    east, north, rise = step.T
+    far = np.abs(east) > 180.0
+    east[far] -= np.copysign(360.0, east[far])
+    east *= np.cos(np.radians(start[:, 1]))
+    return PathSegments(np.hypot(east, north) * _METRES, rise, rows[path[first]], path[first], start, end)
+
+
+def _paths(shapes: Shapes, rows: Index) -> tuple[Shapes, Index]:
+    """Lines and rings in any geometry, and the row of each."""
+    kind = shapely.get_type_id(shapes)
+    rings, polygon = shapely.get_rings(shapes[kind == 3], return_index=True)
+    found, of_row = [shapes[kind == 1], rings], [rows[kind == 1], rows[kind == 3][polygon]]
+    if (kind > 3).any():
+        parts, whole = shapely.get_parts(shapes[kind > 3], return_index=True)
+        inner, inner_rows = _paths(parts, rows[kind > 3][whole])
+        found.append(inner)
+        of_row.append(inner_rows)
+    return np.concatenate(found), np.concatenate(of_row)
 
 
 @dataclass(slots=True)
@@ -147,7 +159,7 @@ class Jumps:
 def _turns(length: Floats, start: Floats, end: Floats) -> Index:
     """The segments after which a path comes back to where it was: its ends are nearer to each other than half of either segment."""
     wide = np.cos(np.radians(start[:-1, 1]))
-    back = np.hypot((end[1:, 0] - start[:-1, 0]) * wide, end[1:, 1] - start[:-1, 1]) * 111_320.0
+    back = np.hypot((end[1:, 0] - start[:-1, 0]) * wide, end[1:, 1] - start[:-1, 1]) * _METRES
     least = np.minimum(length[:-1], length[1:])
     return np.flatnonzero((least > SPIKE_M) & (back < least / 2))
 
