@@ -164,6 +164,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "shp.no_dbf": (lazy_gettext("The attributes of the shapefile (.dbf) are missing."), "beside"),
     "shp.no_prj": (lazy_gettext("The coordinate system of the shapefile (.prj) is missing."), "beside"),
     "shp.no_shx": (lazy_gettext("The index of the shapefile (.shx) is missing; it was made again."), "beside"),
+    "source.beside": (lazy_gettext("The file says something about the whole map, which tiles do not hold."), "none"),
     "text.encoding_guessed": (lazy_gettext("The encoding of texts was guessed."), "encoding"),
     "text.encoding_lies": (lazy_gettext("The stated encoding is wrong."), "encoding"),
     "text.encoding_unknown": (lazy_gettext("Some texts are in an unknown encoding."), "encoding"),

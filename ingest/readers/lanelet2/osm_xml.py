@@ -56,7 +56,7 @@ class Document:
         Raises: Invalid: `xml.dtd`, `xml.limit`, `format.unsupported` (not an OSM file).
         """
         handler = _Handler(self)
-        parser = expat.ParserCreate()
+        handler.parser = parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = handler.start
         parser.EndElementHandler = handler.end
@@ -82,6 +82,7 @@ class _Handler:
         self.depth = 0
         self.current: Element | None = None
         self.children = 0
+        self.parser: expat.XMLParserType | None = None
 
     def doctype(self, *_: object) -> None:
         raise Invalid(
@@ -107,8 +108,9 @@ class _Handler:
         elif self.depth == 2 and name in ELEMENTS:
             self.current, self.children = Element(name, attributes), 0
         elif self.depth == 2:
-            if len(self.document.others) < 1000:
+            if len(self.document.others) < 1000 and self.parser is not None:
                 self.document.others.append((name, attributes))
+                self.parser.CharacterDataHandler = self.text
         elif self.current is not None:
             self._child(self.current, name, attributes)
 
@@ -129,7 +131,15 @@ class _Handler:
         else:
             element.other.append(name)
 
+    def text(self, text: str) -> None:
+        """What an element that is no feature says in words, as `<note>` does."""
+        _, attributes = self.document.others[-1]
+        if said := " ".join((attributes.get("text", "") + text).split()):
+            attributes["text"] = said[:1000]
+
     def end(self, _name: str) -> None:
+        if self.depth == 2 and self.parser is not None:
+            self.parser.CharacterDataHandler = None
         if self.depth == 2 and self.current is not None:
             self.ready.append(self.current)
             self.current = None

@@ -19,7 +19,7 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from ingest.findings import error, info, warning
+from ingest.findings import beside, error, info, warning
 from ingest.placing import resolve
 from ingest.placing.systems import WGS84
 from ingest.reader import Placed, Source, Survey
@@ -100,6 +100,7 @@ class Lanelet2:
         first = Document(source.path, source.name)
         index = build(first, local=local)
         yield from _about_index(index, first, source.name)
+        yield from beside(_beside(first), file=source.name, layer="hdmap")
         yield from _Maker(index, placed.crs or "", source.name, _meta(first)).run(Document(source.path, source.name))
 
 
@@ -140,6 +141,14 @@ def _placed(head: OsmHead, given: Placement) -> Placed:
     return resolve.resolve(
         None, given, note="The nodes have no latitude and longitude, and no mgrs_code states in which square local_x and local_y are."
     )
+
+
+def _beside(document: Document) -> dict[str, Any]:
+    """What the document states for all of the map: MetaInfo, bounds, notes, and attributes of its root beside version and program."""
+    found: dict[str, Any] = {}
+    for name, attributes in document.others:
+        found.setdefault(name, []).append(attributes)
+    return {name: value for name, value in document.root.items() if name not in ("version", "generator", "upload")} | found
 
 
 def _meta(document: Document) -> dict[str, str]:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import shapely
 
-from ingest.findings import error, warning
+from ingest.findings import beside, error, warning
 from ingest.placing import resolve
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import kinds as vector_kinds
@@ -62,6 +62,7 @@ class GeoJson:
         rows = Rows(Path(source.name).stem, placed.crs or "", source.name, meta)
         yield from rows.of(stream)
         yield from rows.findings()
+        yield from beside(stated_beside(meta), file=source.name)
 
 
 def crs_member(members: Mapping[str, Any]) -> str | None:
@@ -76,6 +77,11 @@ def texts_of(members: Mapping[str, Any]) -> dict[str, str]:
     """The members of a collection as texts, for `Batch.meta` (licence, timestamp, schema stay known)."""
     texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in members.items() if k not in ("type", "features")}
     return {printable(k): printable(v) for k, v in texts.items()}
+
+
+def stated_beside(meta: Mapping[str, str]) -> dict[str, str]:
+    """The members (see `texts_of`) that say something for all features: licence, time, source."""
+    return {name: value for name, value in meta.items() if name not in ("crs", "name", "bbox", "$schema")}
 
 
 def is_text(text: str) -> bool:

@@ -87,7 +87,7 @@ def members(*paths: Path) -> dict[str, bytes]:
             for entry in archive:
                 body = archive.extractfile(entry)
                 assert body is not None and entry.name not in found
-                if entry.name != "trajectory.geojson":
+                if entry.name != ".trajectory.geojson":
                     found[entry.name] = body.read()
     return found
 
@@ -108,7 +108,7 @@ def test_tile_keeps_capture_time_and_says_where_each_photo_was_taken(samples: Pa
     for tile in tiles:
         with tarfile.open(tmp_path / tile.path) as archive:
             entries |= {entry.name: entry for entry in archive}
-            way = archive.extractfile("trajectory.geojson")
+            way = archive.extractfile(".trajectory.geojson")
             assert way is not None
             (feature,) = json.load(way)["features"]
             assert feature["properties"]["name"] in entries
@@ -161,7 +161,7 @@ def test_gps_without_time_keeps_the_place_and_says_that_the_time_is_unknown(tmp_
     assert [f.code for f in found] == ["photo.no_time"]
     with tarfile.open(tmp_path / "out" / tiles[0].path) as archive:
         assert archive.getmember("a.jpg").mtime == 0
-        way = archive.extractfile("trajectory.geojson")
+        way = archive.extractfile(".trajectory.geojson")
         assert way is not None and json.load(way)["features"][0]["properties"]["time"] is None
 
 
