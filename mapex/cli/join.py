@@ -32,7 +32,7 @@ def join(folder: Path, out: Path, crs: str, overwrite: bool, as_json: bool) -> N
     """Join the vector tiles in DIR (from `mapex get` or `mapex tile`) to one file: each feature whole and once, attributes as columns.
 
     A GeoPackage gets one layer for each kind (lane_area, sidewalk, ...). What the source holds beside attributes is the column `source`.
-    Values keep their types; a name or value that the format cannot hold is changed, and the change is told.
+    Values keep their types; a name or value that the format cannot hold is changed, and the change is reported.
     """
     from mapex.writers.changes import Changes
     from mapex.writers.features import features_of
@@ -58,8 +58,8 @@ def join(folder: Path, out: Path, crs: str, overwrite: bool, as_json: bool) -> N
     if left:
         lines.append(f"Not joined: {_listed(left)}.")
     record = {"file": str(out), "features": features.count, "layers": layers, "tiles": len(paths), "bytes": count}
-    told = {"guests": features.guests, "changes": changes.as_json(), "not_joined": left}
-    show({**record, **told}, as_json=as_json, text="\n".join(lines))
+    notes = {"guests": features.guests, "changes": changes.as_json(), "not_joined": left}
+    show({**record, **notes}, as_json=as_json, text="\n".join(lines))
 
 
 def _write(writer: Writer, features: Features, out: Path, changes: Changes) -> list[str]:

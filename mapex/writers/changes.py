@@ -1,4 +1,4 @@
-"""What a file could not hold as the tiles do: told to whoever joins, by column."""
+"""What a file could not hold as the tiles do: reported to whoever joins, by column."""
 
 from __future__ import annotations
 

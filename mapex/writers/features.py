@@ -21,7 +21,7 @@ NEEDED = ("feature_id", "kind", "owner", "properties", "geometry")
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class FeatureRows:
     """Features of one tile: ids, kinds, attributes as `values.attributes_of` gives them, ISO WKB."""
 
     ids: list[str]
@@ -29,10 +29,11 @@ class Rows:
     attributes: list[dict[str, Any]]
     geometries: list[bytes]
 
-    def of_kind(self, kind: str) -> Rows:
+    def of_kind(self, kind: str) -> FeatureRows:
         """Those of one kind."""
         some = [k for k, found in enumerate(self.kinds) if found == kind]
-        return Rows(*([values[k] for k in some] for values in (self.ids, self.kinds, self.attributes, self.geometries)))  # type: ignore[arg-type]
+        ids, kinds = [self.ids[k] for k in some], [kind] * len(some)
+        return FeatureRows(ids, kinds, [self.attributes[k] for k in some], [self.geometries[k] for k in some])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,12 @@ class Features:
     moving: Moving
     progress: Progress
 
-    def rows(self) -> Iterator[Rows]:
+    def rows(self) -> Iterator[FeatureRows]:
         """All of them, in the coordinate reference system of the file."""
         for number, (path, picked) in enumerate(zip(self.paths, self.picked, strict=True), 1):
             if picked:
                 rows = _rows(path, read(path).take(picked))
-                yield Rows(rows.ids, rows.kinds, rows.attributes, self.moving.of(rows.geometries))
+                yield FeatureRows(rows.ids, rows.kinds, rows.attributes, self.moving.of(rows.geometries))
             self.progress(len(self.paths) + number, 2 * len(self.paths))
 
     @property
@@ -130,13 +131,13 @@ def features_of(paths: Sequence[Path], moving: Moving, progress: Progress) -> Fe
     return Features(paths, [sorted(rows) for rows in picked], seen, total, total - count, moving, progress)
 
 
-def _rows(path: Path, table: pa.Table) -> Rows:
+def _rows(path: Path, table: pa.Table) -> FeatureRows:
     ids, kinds, properties = (_texts(table.column(name)) for name in ("feature_id", "kind", "properties"))
     try:
         attributes = [attributes_of(text) for text in properties]
     except (ValueError, TypeError, RecursionError) as error:
         raise Invalid("join.damaged", f"{path} holds a feature whose properties are no JSON object.", file=str(path)) from error
-    return Rows(ids, kinds, attributes, table.column("geometry").to_pylist())
+    return FeatureRows(ids, kinds, attributes, table.column("geometry").to_pylist())
 
 
 def _texts(column: pa.ChunkedArray) -> list[str]:
@@ -149,7 +150,7 @@ def _texts(column: pa.ChunkedArray) -> list[str]:
         return [value.decode("utf-8", "surrogateescape") for value in column.cast(pa.binary()).to_pylist()]
 
 
-def _keys(path: Path, rows: Rows) -> list[bytes]:
+def _keys(path: Path, rows: FeatureRows) -> list[bytes]:
     """What tells copies of one feature from other features: its source (folder and part of the tile) and all that it holds."""
     place = f"{path.parent}\0{path.stem.rpartition('-')[2]}\0"
     return [
@@ -158,7 +159,7 @@ def _keys(path: Path, rows: Rows) -> list[bytes]:
     ]
 
 
-def _see(rows: Rows, seen: dict[str, dict[str, Sort]]) -> None:
+def _see(rows: FeatureRows, seen: dict[str, dict[str, Sort]]) -> None:
     for kind, attributes in zip(rows.kinds, rows.attributes, strict=True):
         known = seen.setdefault(kind, {})
         for name, value in attributes.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 from mapex.writers.changes import Changes
 from mapex.writers.columns import SOURCE, is_real, labels_of
-from mapex.writers.features import Features, Rows
+from mapex.writers.features import FeatureRows, Features
 from mapex.writers.values import UNREAL, Sort, as_json
 
 FORMAT = "GeoJSON"
@@ -45,7 +45,7 @@ def _crs(features: Features) -> str:
     return f', "crs": {json.dumps({"type": "name", "properties": {"name": urn}})}'
 
 
-def _features(rows: Rows, labels: Mapping[str, str], seen: Mapping[str, Sort], changes: Changes) -> Iterator[str]:
+def _features(rows: FeatureRows, labels: Mapping[str, str], seen: Mapping[str, Sort], changes: Changes) -> Iterator[str]:
     shapes = _shapes(rows.geometries, changes)
     real = {name for name, sorts in seen.items() if is_real(sorts)}
     for number, attributes in enumerate(rows.attributes):

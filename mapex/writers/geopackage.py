@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mapex.errors import Unavailable
 from mapex.writers.changes import Changes
 from mapex.writers.columns import SOURCE, Column, columns_of, labels_of
-from mapex.writers.features import Features, Rows
+from mapex.writers.features import FeatureRows, Features
 from mapex.writers.moving import code_of, name_of_all
 from mapex.writers.tables import table_of
 
@@ -52,11 +52,11 @@ class _Layer:
         self.tables: list[Any] = []
         self.codes: set[int] = set()
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: FeatureRows) -> None:
         """Take features in."""
         if self.rest:
             rest = [{name: found[name] for name in self.rest if name in found} for found in rows.attributes]
-            rows = Rows(
+            rows = FeatureRows(
                 rows.ids, rows.kinds, [{**a, _REST: more or None} for a, more in zip(rows.attributes, rest, strict=True)], rows.geometries
             )
         self.codes.update(map(code_of, rows.geometries))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mapex.writers.changes import Changes
 from mapex.writers.columns import Column
-from mapex.writers.features import Rows
+from mapex.writers.features import FeatureRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +21,7 @@ def schema_of(columns: Sequence[Column]) -> pa.Schema:
     return pa.schema([*head, *(column.field() for column in columns), pa.field("geometry", pa.binary())])
 
 
-def table_of(rows: Rows, columns: Sequence[Column], changes: Changes, layer: str = "") -> pa.Table:
+def table_of(rows: FeatureRows, columns: Sequence[Column], changes: Changes, layer: str = "") -> pa.Table:
     """Some features in the columns of `schema_of`."""
     import pyarrow as pa
 

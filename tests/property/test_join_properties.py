@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyproj import Transformer
 
 from mapex.writers.changes import Changes
 from mapex.writers.features import features_of
@@ -202,3 +204,14 @@ def test_what_is_read_back_is_what_was_bought_or_was_told(ending: str, rows: lis
         assert shapely.to_wkt(there, output_dimension=4, rounding_precision=-1) == shapely.to_wkt(
             there_given, output_dimension=4, rounding_precision=-1
         )
+
+
+@given(st.sampled_from(SHAPES), st.booleans())
+def test_a_moved_geometry_keeps_its_type_heights_and_measures(text: str, big_endian: bool) -> None:
+    here = shapely.from_wkt(text)
+    (moved,) = moving_to("EPSG:5186").of([shapely.to_wkb(here, flavor="iso", byte_order=0 if big_endian else 1)])
+    there = shapely.from_wkb(moved)
+    assert (there.geom_type, there.has_z, there.has_m) == (here.geom_type, here.has_z, here.has_m)
+    before, after = (shapely.get_coordinates(shape, include_z=True, include_m=True) for shape in (here, there))
+    x, y = Transformer.from_crs("EPSG:4326", "EPSG:5186", always_xy=True).transform(before[:, 0], before[:, 1])
+    np.testing.assert_array_equal(after, np.column_stack([x, y, before[:, 2:]]))

@@ -134,8 +134,9 @@ class _Handler:
     def text(self, text: str) -> None:
         """What an element that is no feature says in words, as `<note>` does."""
         _, attributes = self.document.others[-1]
-        if said := " ".join((attributes.get("text", "") + text).split()):
-            attributes["text"] = said[:1000]
+        words = f"{attributes.get('text', '')} {' '.join(text.split())}".strip()
+        if words:
+            attributes["text"] = words[:1000]
 
     def end(self, _name: str) -> None:
         if self.depth == 2 and self.parser is not None:

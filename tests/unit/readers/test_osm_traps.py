@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,11 @@ def test_lines_that_only_help_are_not_sold_as_lanes() -> None:
     assert kind_of("way", {"type": "centerline"}) == (Kind.OTHER, "")
     assert kind_of("way", {"type": "light_bulbs"}) == (Kind.OTHER, "")
     assert kind_of("relation", {"type": "lanelet"}) == (Kind.LANE_AREA, "")
+
+
+def test_what_the_document_says_of_the_whole_map_is_told(tmp_path: Path) -> None:
+    beside = "<note>Data of\n <b>somebody</b></note><MetaInfo format_version='1' map_version='49'/><bounds minlat='1' maxlat='2'/>"
+    found = received(osm(tmp_path, beside + nodes() + LANE)).finding("source.beside")
+    stated = json.loads(found.value)
+    assert stated["MetaInfo"] == [{"format_version": "1", "map_version": "49"}] and stated["bounds"] == [{"minlat": "1", "maxlat": "2"}]
+    assert stated["note"] == [{"text": "Data of somebody"}] and "MetaInfo, bounds" in found.message

@@ -212,3 +212,9 @@ def test_half_a_letter_costs_its_feature_alone(tmp_path: Path) -> None:
     assert "k\\udfff" in found[2].message and "nested" in found[3].message
     for one in found:
         (one.message + one.value + one.feature).encode()
+
+
+def test_what_the_collection_says_of_all_features_is_told(tmp_path: Path) -> None:
+    stated = received(geojson(tmp_path, [feature(1)], name="map", licence="ODbL", generator={"by": "us"})).finding("source.beside")
+    assert json.loads(stated.value) == {"licence": "ODbL", "generator": '{"by": "us"}'}
+    assert "source.beside" not in {found.code for found in received(geojson(tmp_path, [feature(1)], name="map")).findings}
