@@ -163,4 +163,6 @@ def _see(rows: FeatureRows, seen: dict[str, dict[str, Sort]]) -> None:
     for kind, attributes in zip(rows.kinds, rows.attributes, strict=True):
         known = seen.setdefault(kind, {})
         for name, value in attributes.items():
-            known[name] = known.get(name, Sort.NULL) | sort_of(value)
+            sort, before = sort_of(value), known.get(name)
+            if sort is not before:  # nearly always it is
+                known[name] = sort if before is None else before | sort

@@ -46,7 +46,7 @@ def attributes_of(text: str) -> dict[str, Any]:
 
     Raises: ValueError: the text is not a JSON object.
     """
-    found = json.loads(text, parse_float=_decimal)
+    found = _DECODER.decode(text)
     if not isinstance(found, dict):
         raise ValueError("the properties of a feature are no JSON object")
     return found
@@ -57,6 +57,9 @@ def _decimal(text: str) -> float | Long:
     if len(text) <= _SURE and "e" not in text and "E" not in text:
         return number
     return number if math.isfinite(number) and Decimal(repr(number)) == Decimal(text) else Long(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_decimal)
 
 
 def sort_of(value: Any) -> Sort:
@@ -82,6 +85,14 @@ def _sort_of_wide(value: int) -> Sort:
 
 def as_json(value: Any) -> str:
     """A value as JSON text, every number as exact as it came; NaN and infinities are null, since JSON has none."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):
+        return _exact_json(value)
+    return text if is_text(text) else json.dumps(value)
+
+
+def _exact_json(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{as_json(key)}: {as_json(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
@@ -90,7 +101,7 @@ def as_json(value: Any) -> str:
         return value.text
     if isinstance(value, float) and not math.isfinite(value):
         return "null"
-    return json.dumps(value, ensure_ascii=isinstance(value, str) and not is_text(value))
+    return json.dumps(value)
 
 
 def as_text(value: Any) -> str | None:
