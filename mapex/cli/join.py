@@ -65,12 +65,15 @@ def join(folder: Path, out: Path, crs: str, overwrite: bool, as_json: bool) -> N
 def _write(writer: Writer, features: Features, out: Path, changes: Changes) -> list[str]:
     """Write the file; it has its name only when all of it is on the disk.
 
-    Raises: Unavailable: `join.write`.
+    Raises: Unavailable: `join.write`, `join.unreadable`.
     """
+    from mapex.writers.opening import check
+
     try:
         with tempfile.TemporaryDirectory(prefix=".mapex-", dir=out.absolute().parent) as work:
             fresh = Path(work) / f"map{out.suffix.lower()}"
             layers = writer.write(features, fresh, out.stem, changes)
+            check(fresh, features.count, features.moving.crs)
             with fresh.open("rb+") as file:
                 os.fsync(file.fileno())
             fresh.replace(out)

@@ -8,7 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import pytest
+from pyproj import CRS
+
+from mapex.errors import Unavailable
+from mapex.writers import opening
 
 MAPEX = [sys.executable, "-c", "from mapex.cli import main; main()"]
 
@@ -225,3 +230,15 @@ def test_a_folder_of_tiles_opens_as_one_dataset(samples: Path, tmp_path: Path) -
         rows = geopandas.read_parquet(tmp_path / str(number))
         assert rows["owner"].sum() == sum(layer["counts"]["placed"] for layer in report["layers"])
     assert pa.unify_schemas([pq.read_schema(path).remove_metadata() for path in tmp_path.rglob("*.parquet")])
+
+
+@pytest.mark.parametrize("ending", [".gpkg", ".geojson", ".parquet"])
+def test_a_file_that_does_not_hold_what_was_written_is_not_kept(tmp_path: Path, ending: str) -> None:
+    frame = geopandas.GeoDataFrame({"a": [1, 2]}, geometry=geopandas.points_from_xy([127.0, 127.1], [37.0, 37.1]), crs="EPSG:4326")
+    path = tmp_path / f"map{ending}"
+    frame.to_parquet(path) if ending == ".parquet" else frame.to_file(path)
+    opening.check(path, 2, CRS("EPSG:4326"))
+    for count, crs in ((3, "EPSG:4326"), (2, "EPSG:5186")):
+        with pytest.raises(Unavailable) as refused:
+            opening.check(path, count, CRS(crs))
+        assert refused.value.code == "join.unreadable"
