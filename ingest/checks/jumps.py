@@ -92,7 +92,7 @@ class _Suspect:
 
 
 @dataclass(slots=True)
-class _Layer:
+class _JumpsOfLayer:
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(12 * _BINS, np.int64))
     suspects: dict[str, _Suspect] = field(default_factory=dict)
 
@@ -109,11 +109,11 @@ class _Layer:
 class Jumps:
     """Looks at the segments of one source, batch by batch; what is usual is known in the end (`findings`)."""
 
-    _layers: dict[str, _Layer] = field(default_factory=dict)
+    _layers: dict[str, _JumpsOfLayer] = field(default_factory=dict)
 
     def look(self, batch: Batch, found: PathSegments) -> None:
         """Take the segments of a batch in: their lengths, and the paths that may have a jump."""
-        layer = self._layers.setdefault(batch.layer, _Layer())
+        layer = self._layers.setdefault(batch.layer, _JumpsOfLayer())
         moved = found.metres[found.metres > 0]
         bins = np.clip(((np.log10(moved) + 3) * _BINS).astype(int), 0, len(layer.counts) - 1)
         layer.counts += np.bincount(bins, minlength=len(layer.counts))
@@ -125,7 +125,7 @@ class Jumps:
             first, last = np.searchsorted(found.path, (path, path + 1))
             self._suspect(layer, str(ids[int(found.row[first])]), found, (int(first), int(last)), middle)
 
-    def _suspect(self, layer: _Layer, feature: str, found: PathSegments, where: tuple[int, int], middle: Floats) -> None:
+    def _suspect(self, layer: _JumpsOfLayer, feature: str, found: PathSegments, where: tuple[int, int], middle: Floats) -> None:
         part = slice(*where)
         length, start, end = found.metres[part], found.start[part], found.end[part]
         at = int(length.argmax())

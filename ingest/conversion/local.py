@@ -20,6 +20,7 @@ from ingest.reader import Source
 from mapex.catalogue.finding import Severity
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
+from tiles.formats import MANIFEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def tile_file(
 ) -> dict[str, Any]:
     """Cut a local file or folder into tiles below `out`, without an exchange; returns what `mapex tile` prints.
 
-    Writes `out/<layer>/<quadkey>-<part>.<ending>` and `out/manifest.json` (layers, counts, findings, and path, sha256, size and
+    Writes `out/<layer>/<quadkey>-<part>.<ending>` and `out/_manifest.json` (layers, counts, findings, and path, sha256, size and
     quantities of each tile). Sources are read in parallel by up to `processes` cages (0: one per core). With `recount` every tile is
     opened again in a second cage, as the exchange does with other people's uploads.
 
@@ -89,8 +90,8 @@ def tile_file(
         for task in tasks:
             _move(task.tiles, out)
     manifest = {**report, "tiles": [answer.tile_as_json(tile) for tile in tiles]}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
-    return {**report, "manifest": str(out / "manifest.json"), "tiles": len(tiles)}
+    (out / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    return {**report, "manifest": str(out / MANIFEST), "tiles": len(tiles)}
 
 
 def _convert_all(

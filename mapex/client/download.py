@@ -15,6 +15,7 @@ from mapex.client.bar import Bar
 from mapex.client.http import Client
 from mapex.errors import Conflict, Invalid, Unavailable
 from mapex.rules.holder import HEADER, holder_of
+from tiles.formats import MANIFEST, OLD_MANIFEST
 
 GRANT_GROUP = 100  # tiles asked for at once: few enough that each download starts well before its grant ends (120 s)
 GRANT_BYTES = 512 << 20
@@ -191,10 +192,13 @@ class Download:
             "attribution": sorted({t["attribution"] for t in tiles if t["attribution"]}),
             "files": [{k: t.get(k) for k in keys} for t in tiles],
         }
-        path = self.folder / "manifest.json"
-        fresh = path.with_name("manifest.json.part")
+        path = self.folder / MANIFEST
+        fresh = path.with_name(f"{MANIFEST}.part")
         fresh.write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
         fresh.replace(path)
+        old = self.folder / OLD_MANIFEST
+        if old.is_file() and order["id"] in old.read_text(encoding="utf-8", errors="replace"):
+            old.unlink()
 
 
 def _groups(tiles: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -80,7 +80,7 @@ class Document:
             codec = "utf-8"  # the declaration itself was read as ASCII
         # Decoded by us: expat knows no encoding of several bytes, and ends at the first wrong one. Its own reading is UTF-16 (by its mark).
         decoder = None if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else Decoder(codec)
-        parser = expat.ParserCreate("utf-8" if decoder is not None else None)
+        handler.parser = parser = expat.ParserCreate("utf-8" if decoder is not None else None)
         parser.buffer_text = True
         parser.StartElementHandler = handler.start
         parser.EndElementHandler = handler.end
@@ -139,6 +139,7 @@ class _Handler:
         self.current: Element | None = None
         self.children = 0
         self.is_damaged = False
+        self.parser: expat.XMLParserType | None = None
 
     def doctype(self, *_: object) -> None:
         raise Invalid(
@@ -164,8 +165,9 @@ class _Handler:
         elif self.depth == 2 and name in ELEMENTS:
             self.current, self.children = Element(name, attributes), 0
         elif self.depth == 2:
-            if len(self.document.others) < 1000:
+            if len(self.document.others) < 1000 and self.parser is not None:
                 self.document.others.append((name, attributes))
+                self.parser.CharacterDataHandler = self.text
         elif self.current is not None:
             self._child(self.current, name, attributes)
 
@@ -186,7 +188,16 @@ class _Handler:
         else:
             element.other.append(name)
 
+    def text(self, text: str) -> None:
+        """What an element that is no feature says in words, as `<note>` does."""
+        _, attributes = self.document.others[-1]
+        words = f"{attributes.get('text', '')} {' '.join(text.split())}".strip()
+        if words:
+            attributes["text"] = words[:1000]
+
     def end(self, _name: str) -> None:
+        if self.depth == 2 and self.parser is not None:
+            self.parser.CharacterDataHandler = None
         if self.depth == 2 and self.current is not None:
             if self.is_damaged:
                 self._note_damage(self.current)

@@ -263,8 +263,8 @@ def downloads_of(there: Served, facts: Facts, folder: Path) -> dict[str, Any]:
                 found.setdefault(order, {})[email] = {"refused": refused.error["code"]}
                 continue
             files = {p.relative_to(to).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(to.rglob("*")) if p.is_file()}
-            manifest = json.loads((to / "manifest.json").read_text(encoding="utf-8"))
-            del files["manifest.json"]
+            manifest = json.loads((to / "_manifest.json").read_text(encoding="utf-8"))
+            del files["_manifest.json"]
             assert got["files"] == got["verified"] == got["fetched"] == len(files)
             assert {file["path"]: file["sha256"] for file in manifest["files"]} == files
             found.setdefault(order, {})[email] = files

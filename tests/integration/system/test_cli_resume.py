@@ -157,7 +157,7 @@ def order(way: tuple[Running, Proxy], seller: str, buyer: str, tmp_path_factory:
 
 def files(folder: Path) -> dict[str, bytes]:
     """Contents of the tiles by path below the folder."""
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json"}
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "_manifest.json"}
 
 
 def get(ex: Running, buyer: str, order: str, to: Path) -> tuple[int, int]:
@@ -185,7 +185,7 @@ def test_get_killed_in_the_middle_fetches_only_what_is_missing(
     proxy.on_piece = lambda target, sent: kill() if target.startswith("/store/") else None
     kill.process = process = started(ex, buyer, "get", order, "--to", tmp_path / "to", "--streams", "1")
     killed(process)
-    assert not (tmp_path / "to" / "manifest.json").exists()
+    assert not (tmp_path / "to" / "_manifest.json").exists()
     finished = {p for p in files(tmp_path / "to") if not p.endswith(".part")}
     assert all(files(tmp_path / "to")[path] == whole[path] for path in finished)
     parts = {path.removesuffix(".part"): body for path, body in files(tmp_path / "to").items() if path.endswith(".part")}

@@ -191,6 +191,16 @@ def test_a_path_out_of_the_download_folder_is_refused(tmp_path: Path) -> None:
         assert refused.value.code == "download.path"
 
 
+def test_the_manifest_has_a_name_that_parquet_libraries_pass_over_and_replaces_that_of_old(tmp_path: Path) -> None:
+    download = Download(None, "ord_1", tmp_path)  # type: ignore[arg-type]
+    (tmp_path / "manifest.json").write_text('{"order": "ord_1"}')
+    download._write_manifest({"id": "ord_1"}, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["_manifest.json"]
+    (tmp_path / "manifest.json").write_text('{"name": "a web application"}')
+    download._write_manifest({"id": "ord_1"}, [])
+    assert (tmp_path / "manifest.json").exists(), "another program's file is not ours to remove"
+
+
 def test_the_holder_depends_on_token_and_grant() -> None:
     # Recomputed elsewhere: printf 'mapex-holdergra_1' | openssl dgst -sha256 -hmac 'se_cret'
     assert holder_of("mpx_a_se_cret", "gra_1") == "088e4acea412033933e798144e30751824a3e1b0d3f963b9c6678c4b88672406"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -269,3 +270,11 @@ def test_entities_are_refused_in_every_encoding(tmp_path: Path) -> None:
 
 def test_the_reported_map_in_euc_kr_is_read(samples: Path) -> None:
     assert received(samples / "reports" / "declared_euckr.osm").properties()["way/1"]["name"] == "판교로"
+
+
+def test_what_the_document_says_of_the_whole_map_is_told(tmp_path: Path) -> None:
+    beside = "<note>Data of\n <b>somebody</b></note><MetaInfo format_version='1' map_version='49'/><bounds minlat='1' maxlat='2'/>"
+    found = received(osm(tmp_path, beside + nodes() + LANE)).finding("source.beside")
+    stated = json.loads(found.value)
+    assert stated["MetaInfo"] == [{"format_version": "1", "map_version": "49"}] and stated["bounds"] == [{"minlat": "1", "maxlat": "2"}]
+    assert stated["note"] == [{"text": "Data of somebody"}] and "MetaInfo, bounds" in found.message

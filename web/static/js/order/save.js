@@ -77,7 +77,7 @@ function manifest(tiles) {
       1,
     ),
   );
-  return { path: "manifest.json", size: body.length, crc: crc32(body), body: new Blob([body]) };
+  return { path: "_manifest.json", size: body.length, crc: crc32(body), body: new Blob([body]) };
 }
 
 /** @param {Blob} body @param {string} name */
