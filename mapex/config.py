@@ -22,8 +22,8 @@ FILE_NAME = "mapex.toml"
 MIB = 1024 * 1024
 MIN_S3_PART = 5 * MIB  # S3 refuses smaller parts, the last excepted
 
-NOT_SETTINGS = frozenset({"MAPEX_URL", "MAPEX_TOKEN", "MAPEX_FAILPOINT"})
-"""Variables of the same prefix that belong to the client (URL, TOKEN) and to fault tests (FAILPOINT); `MAPEX_TEST_*` too."""
+NOT_SETTINGS = frozenset({"MAPEX_URL", "MAPEX_TOKEN", "MAPEX_PATIENCE", "MAPEX_FAILPOINT"})
+"""Variables of the same prefix that belong to the client (URL, TOKEN, PATIENCE) and to fault tests (FAILPOINT); `MAPEX_TEST_*` too."""
 
 
 def _s(default: Any, text: str, *, secret: bool = False, choices: tuple[str, ...] = (), least: int | None = None) -> Any:

@@ -117,9 +117,7 @@ def test_a_database_that_another_holds_too_long_is_busy(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize("exchange", ["postgresql"], indirect=True)
-def test_who_waits_too_long_for_a_connection_is_told_that_the_database_is_busy(
-    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_waits_too_long_for_a_connection_is_told_that_the_database_is_busy(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(db, "BUSY_SECONDS", 0.1)
     monkeypatch.setattr(db, "CONNECTIONS", (1, 0))
     crowded = replace(exchange, engine=db.open_engine(exchange.settings))
