@@ -68,6 +68,7 @@ class Settings:
     places: str = _s("", "GeoJSON file of boundaries that buyers can choose by `name`, such as districts; empty = no list of places")
     public_prices: bool = _s(True, "visitors who are not signed in see prices; false = a closed exchange, they see only where data is")
     log_level: str = _s("INFO", "what `serve` and `worker` log", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    access_log: bool = _s(False, "`serve` logs each request: id, method, path, status, bytes, ms; no query, token, signature or cookie")
     secure_cookies: str = _s("auto", "cookies only over https; auto = when public_url is https", choices=("auto", "yes", "no"))
     demo: bool = _s(False, "a demonstration: log-ins are printed and shown")
 
