@@ -89,7 +89,7 @@ def _configuration(ex: Exchange) -> dict[str, Any]:
         "SERVERS": [{"url": ex.settings.public_url}],
         "SECURITY_SCHEMES": {"token": {"type": "http", "scheme": "bearer", "description": "an API token: mpx_..."}},
         "DESCRIPTION": "The exchange over HTTP. Every route needs a token, or a session, except where it says that it needs none. "
-        "Errors are {code, message, details, request_id}; the id is in the header X-Request-Id of every answer. Unknown fields are refused.",
+        "Errors are {code, message, details, request_id}; the id is also in the header X-Request-Id. Unknown fields are refused.",
         "VALIDATION_ERROR_SCHEMA": Error,
         "HTTP_ERROR_SCHEMA": Error,
     }

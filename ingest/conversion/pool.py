@@ -4,7 +4,7 @@ Each conversion is a process of its own already (its cage), so a local pool only
 paths and words, never a secret or a database address; its workers must see the same work folder under the same path (NFS or alike), and
 the scheduler must not be reachable by others: whoever reaches it runs code, since it unpickles what it is sent.
 
-A cluster that is away is waited for, as a store is: nobody's file is at fault. Whoever runs tasks is told what is waited for.
+A cluster that is away is waited for, as a store is: nobody's file is at fault. Whoever runs tasks learns what is waited for.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SCHEDULER, WORKERS = "scheduler", "workers"
 """What a cluster can lack, as stages of a job name it."""
 
 Note = Callable[[str], None]
-"""Told about once a second what is waited for ("": nothing); what it raises ends the run."""
+"""Called about once a second with what is waited for ("": nothing); what it raises ends the run."""
 
 _LOOK_S = 1.0
 _ANSWER_S = 5.0

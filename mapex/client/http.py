@@ -64,7 +64,7 @@ class Client:
 
         Args:
             repeatable: asked twice, it is done once, or nothing is done at all. So are GET, and POST with an Idempotency-Key. Anything
-                else is asked again only when it was surely not carried out: nobody listened, or the exchange itself said so.
+                else is asked again only when it was surely not carried out: nobody listened, or the exchange itself answered so.
         Raises: the MapexError that the exchange answered, or Unavailable when it does not answer.
         """
         answer = self._request(method, path, body, query=query, headers=headers, repeatable=repeatable)
@@ -126,7 +126,8 @@ class Client:
         kind = _KINDS.get(answer.status, Unavailable)
         try:
             body = json.loads(answer.data)
-            return kind(str(body["code"]), str(body["message"]), **dict(body.get("details") or {}))
+            about = {"request_id": str(body["request_id"])} if "request_id" in body else {}
+            return kind(str(body["code"]), str(body["message"]), **{**dict(body.get("details") or {}), **about})
         except (ValueError, KeyError, TypeError):
             return kind("exchange.answer", f"{self.url} answered {answer.status} {answer.reason}.")
 

@@ -16,10 +16,10 @@ _WAITS = {"scheduler": "Waiting for the Dask scheduler", "workers": "Waiting for
 def wait_for(client: Client, job_id: str) -> None:
     """Return when the job is done. Raises Conflict with the job's own code when it failed or was cancelled."""
     with bar("Waiting for a worker") as progress:
-        pause, told = 0.1, ""
+        pause, shown = 0.1, ""
         while True:
             job = client.call("GET", f"/jobs/{job_id}")
-            told = _show(progress, job, told)
+            shown = _show(progress, job, shown)
             if job["state"] in ("done", "failed", "cancelled"):
                 break
             time.sleep(pause)
@@ -29,8 +29,8 @@ def wait_for(client: Client, job_id: str) -> None:
         raise Conflict(error.get("code", f"job.{job['state']}"), error.get("message", f"The job was {job['state']}."), job=job_id)
 
 
-def _show(progress: Bar, job: dict[str, Any], told: str) -> str:
-    """Move the bar, and say once, in a line, what the job waits for; returns what was said last."""
+def _show(progress: Bar, job: dict[str, Any], shown: str) -> str:
+    """Move the bar, and say once, in a line, what the job waits for; returns the line that was last."""
     done = job.get("progress") or {}
     stage = done.get("stage", "")
     progress.update(done.get("done", 0), done.get("total"), _WAITS.get(stage, stage))
@@ -39,6 +39,6 @@ def _show(progress: Bar, job: dict[str, Any], told: str) -> str:
         why = f"{_WAITS[stage]}; the job goes on by itself."
     elif job["state"] == "queued" and job.get("error"):
         why = f"The job waits: {job['error']['message']}"
-    if why and why != told:
+    if why and why != shown:
         tell(why)
     return why

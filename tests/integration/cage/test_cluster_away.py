@@ -13,6 +13,7 @@ import pytest
 from ingest.conversion.pool import open_pool
 from ingest.worker import loop
 from mapex.catalogue import datasets
+from mapex.cli.server import health
 from mapex.errors import Unavailable
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
@@ -144,3 +145,19 @@ def test_without_dask_a_job_waits_and_says_what_to_install(tmp_path: Path, monke
     waiting = jobs.get(ex, actor, job.id)
     assert (waiting.state, (waiting.error or {})["code"]) == ("queued", "pool.dask")
     ex.engine.dispose()
+
+
+def test_doctor_looks_at_scheduler_workers_and_versions(dask: Dask) -> None:
+    def states() -> dict[str, str]:
+        return {one.name: one.state for one in health._cluster(dask.address)}
+
+    assert states() == {"scheduler": "missing"}
+    dask.scheduler()
+    end = time.monotonic() + 60
+    while "dask workers" not in (found := states()) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert found == {"scheduler": "ok", "dask workers": "missing", "dask versions": "ok"}
+    dask.worker()
+    while (found := states())["dask workers"] != "ok" and time.monotonic() < end:
+        time.sleep(0.1)
+    assert found == {"scheduler": "ok", "dask workers": "ok", "dask versions": "ok"}
