@@ -145,6 +145,8 @@ class Download:
         """
         came, waits = 0, self.client.patience.begin("the store")
         while True:
+            if _size(part) > tile["size"]:
+                part.unlink()
             before, why, after = _size(part), "it came in part only", None
             try:
                 if not self._continue(part, tile, grant):
@@ -166,9 +168,6 @@ class Download:
         from urllib3.exceptions import HTTPError
 
         have = _size(part)
-        if have > tile["size"]:
-            part.unlink()
-            have = 0
         if have == tile["size"]:
             part.touch()
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -193,3 +194,24 @@ def test_a_store_that_stays_away_ends_the_download_in_words(tmp_path: Path) -> N
             tmp_path / "t.part", {"path": "t", "size": 6, "sha256": ""}, {"method": "GET", "url": "http://127.0.0.1:9/t", "id": "gra_1"}
         )
     assert away.value.code == "download.broken"
+
+
+def test_a_grant_that_ended_while_the_store_was_away_is_asked_for_anew(tmp_path: Path) -> None:
+    """The store is away for longer than the grant lives: nothing came, and that is no refusal."""
+    time = Time()
+    body, granted = b"abc", []
+    tile = {"id": "t1", "path": "t", "size": 3, "sha256": hashlib.sha256(body).hexdigest(), "licence": "research", "attribution": ""}
+
+    class Exchange:
+        token, patience = "mpx_a_b", time.patience()
+        pool = Pool(*[REFUSED] * 9, Answer(403), Answer(200, body))
+
+        def call(self, method: str, path: str, body: object = None, **more: object) -> dict[str, Any]:
+            if path == "/grants":
+                granted.append(time.now)
+                return {"grants": [{"tile_id": "t1", "id": f"gra_{len(granted)}", "method": "GET", "url": "http://127.0.0.1:9/t"}]}
+            return {"tiles": [tile]} if path.endswith("/tiles") else {"id": "ord_1"}
+
+    report = Download(Exchange(), "ord_1", tmp_path).run(streams=1, progress=bar._Silent())  # type: ignore[arg-type]
+    assert (report["fetched"], len(granted)) == (1, 2)
+    assert (tmp_path / "t").read_bytes() == body
