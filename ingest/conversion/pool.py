@@ -105,10 +105,7 @@ class ClusterPool:
         try:
             while not coming.is_empty():
                 if coming.has_ready():
-                    future = next(coming)
-                    if future.status in ("cancelled", "lost"):
-                        raise Interrupted(self._address)
-                    yield future.result()
+                    yield self._result(client, next(coming))
                     continue
                 if time.monotonic() >= due:
                     self._look(client)
@@ -126,6 +123,20 @@ class ClusterPool:
                 raise
             raise Interrupted(self._address) from why
 
+    def _result(self, client: Any, future: Any) -> Any:
+        """What a task that has ended gave. It is fetched from the worker that did it, which may go away just then."""
+        while True:
+            try:
+                return future.result(timeout=_ANSWER_S)
+            except Exception as why:
+                if future.status == "error":
+                    raise  # the task's own
+                if client.status != "running" or future.status in ("cancelled", "lost"):
+                    raise Interrupted(self._address) from why
+                if not isinstance(why, TimeoutError):
+                    raise
+                self._look(client)
+
     def _connected(self) -> Any:
         """A client that the scheduler has answered; one that is away is waited for."""
         import distributed
@@ -138,7 +149,7 @@ class ClusterPool:
             try:
                 self._client = connect(self._address, timeout=f"{_ANSWER_S}s", set_as_default=False)
             except OSError as why:  # a TimeoutError too
-                log.warning("the Dask scheduler %s does not answer: %s", self._address, type(why).__name__)
+                log.debug("the Dask scheduler %s does not answer: %s", self._address, type(why).__name__)
                 self._note(SCHEDULER)
                 time.sleep(_LOOK_S)
             else:

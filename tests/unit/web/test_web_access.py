@@ -15,6 +15,7 @@ from mapex.people import invitations, tokens
 from tests.support.exchange import a_person, an_exchange
 from tiles.errors import StoreUnavailable
 from web import create_app
+from web.edge import store_files
 
 
 @pytest.fixture
@@ -124,3 +125,12 @@ def test_a_database_that_is_away_makes_it_not_ready(ex: Exchange, client: FlaskC
 def test_health_is_described_with_the_other_routes(client: FlaskClient) -> None:
     paths = (client.get("/openapi.json").json or {})["paths"]
     assert {"/healthz", "/readyz"} <= set(paths)
+
+
+def test_a_directory_store_that_is_away_says_when_to_come_again(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise StoreUnavailable("the disk does not answer")
+
+    monkeypatch.setattr(store_files, "_verified", away)
+    answer = client.get("/store/data/a/b")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
