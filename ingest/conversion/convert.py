@@ -40,7 +40,7 @@ class SourceTask:
     `recount` opens every tile again in a second cage; only who trusts the source as much as the result may go without.
 
     What it leaves in `folder`: `done/tiles/` and `done/records.jsonl` (checked), `progress.json` while it runs. It ends early when the
-    file `stop` appears.
+    file `stop` appears, or its folder is gone.
     """
 
     reads: Path
@@ -52,6 +52,11 @@ class SourceTask:
     stop: Path
     cage: str = "auto"
     recount: bool = True
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether nobody wants it any more."""
+        return self.stop.exists() or not self.folder.exists()
 
     @property
     def tiles(self) -> Path:
@@ -159,7 +164,8 @@ def convert(task: SourceTask) -> Converted:
     Raises: Stopped; Unavailable: `disk.full`.
     """
     shutil.rmtree(task.folder / "done", ignore_errors=True)
-    task.tiles.mkdir(parents=True)
+    (task.folder / "done").mkdir()  # not its parents: a task that was given up shall not begin after all
+    task.tiles.mkdir()
     limits = limits_for(task.reads, task.size)
     answers, ending = _read(task, limits)
     for left in task.tiles.glob(".*"):  # spill and unpacked files: the second cage shall not see the upload
@@ -185,7 +191,7 @@ def _read(task: SourceTask, limits: Limits) -> tuple[_TileAnswers, Ending]:
             writes=task.tiles,
             limits=limits,
             on_line=answers.take,
-            stop=lambda: task.stop.exists() or answers.wrong is not None,
+            stop=lambda: task.must_stop or answers.wrong is not None,
             choice=task.cage,
         )
     return answers, ending
@@ -247,7 +253,7 @@ def _recount(task: SourceTask, total: int, limits: Limits) -> list[Finding]:
         writes=None,
         limits=limits,
         on_line=take,
-        stop=task.stop.exists,
+        stop=lambda: task.must_stop,
         choice=task.cage,
     )
     _raise_if_stopped_or_full(task, ending)
@@ -260,7 +266,7 @@ def _recount(task: SourceTask, total: int, limits: Limits) -> list[Finding]:
 
 
 def _raise_if_stopped_or_full(task: SourceTask, ending: Ending) -> None:
-    if ending.stopped and task.stop.exists():
+    if ending.stopped and task.must_stop:
         raise Stopped(task.name)
     if not ending.done and shutil.disk_usage(task.folder).free < _LEAST_FREE:
         raise Unavailable("disk.full", f"The disk of the work folder is full ({task.folder}). Free some space; the job is tried again.")

@@ -20,7 +20,7 @@ from mapex.errors import Invalid
 @as_json_option
 def search(where: Where, as_json: bool) -> None:
     """What is offered in a region: datasets, layers, tiles, rates."""
-    found = Client.from_environment().call("POST", "/search", where.as_json())
+    found = Client.from_environment().call("POST", "/search", where.as_json(), repeatable=True)
     rows = [
         [d["dataset"], d.get("org", ""), y["name"], y["kind"], y["class"], str(y["tiles"])] for d in found["datasets"] for y in d["layers"]
     ]

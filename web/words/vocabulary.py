@@ -192,6 +192,11 @@ STAGES = {
     "store": lazy_gettext("storing the tiles"),
     "draft": lazy_gettext("writing the manifest"),
 }
+WAITS = {
+    "scheduler": lazy_gettext("waiting for the Dask scheduler"),
+    "workers": lazy_gettext("waiting for Dask workers"),
+}
+"""What a job that runs waits for, in the place of its stage."""
 CHECKS = {
     "fetch": lazy_gettext("The files arrived whole"),
     "read": lazy_gettext("Format, place, geometry and attributes are checked"),

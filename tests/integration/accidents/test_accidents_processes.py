@@ -33,6 +33,7 @@ class Exchange:
         url = f"http://127.0.0.1:{self.port}"
         clean = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")}
         self.environ = {**clean, "MAPEX_DIR": str(folder), "MAPEX_PORT": str(self.port), "MAPEX_PUBLIC_URL": url, **settings}
+        self.environ["MAPEX_PATIENCE"] = "0"  # what is away stays so until the test goes on
         subprocess.run([*MAPEX, "init", "--dir", str(folder)], env=self.environ, check=True, capture_output=True)
         self.running = Running(folder, self.environ, url)
         self.log = folder / "serve.log"

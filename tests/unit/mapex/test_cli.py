@@ -16,6 +16,7 @@ from mapex.cli.output import EXIT_CODES, fail, size, table
 from mapex.cli.sell import findings_text
 from mapex.client import bar, upload
 from mapex.client.download import Download
+from mapex.client.patience import Patience
 from mapex.client.upload import files_of
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable, Unpaid
 from mapex.rules.holder import holder_of
@@ -236,17 +237,19 @@ def test_demo_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     assert (tmp_path / "a/district.edges.geojson").read_bytes() == (tmp_path / "b/district.edges.geojson").read_bytes()
 
 
-@pytest.mark.parametrize(("status", "code", "asked"), [(507, "store.full", 1), (403, "push.refused", 1), (503, "push.refused", 4)])
+@pytest.mark.parametrize(("status", "code", "asked"), [(507, "store.full", 1), (403, "push.refused", 1), (503, "push.refused", 5)])
 def test_a_part_that_the_store_does_not_take_is_reported_by_its_reason(tmp_path: Path, status: int, code: str, asked: int) -> None:
     class Pool:
         requests = 0
 
         def request(self, *given: object, **more: object) -> SimpleNamespace:
             self.requests += 1
-            return SimpleNamespace(status=status)
+            return SimpleNamespace(status=status, headers={"Retry-After": "5"})
 
+    now = [0.0]
+    waited = Patience(20.0, sleep=lambda seconds: now.append(now.pop() + 5), clock=lambda: now[-1], tell=lambda line: None)
     pool = Pool()
-    sending = upload.Sending(SimpleNamespace(pool=pool), bar._Silent(), 1, streams=1)  # type: ignore[arg-type]
+    sending = upload.Sending(SimpleNamespace(pool=pool, patience=waited), bar._Silent(), 1, streams=1)  # type: ignore[arg-type]
     part = {"number": 3, "method": "PUT", "url": "http://127.0.0.1:9/part", "headers": {}}
     with pytest.raises(Unavailable) as refused:
         sending._put(part, b"x", upload.File(tmp_path / "a.osm", "a.osm", 1))
