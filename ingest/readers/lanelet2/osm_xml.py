@@ -21,6 +21,7 @@ MAX_CHILDREN = 2_000_000
 MAX_DAMAGED = 1000
 _CHUNK = 1 << 20
 _HEAD = 512
+_WIDE = re.compile(r"utf-?(16|32)|ucs", re.IGNORECASE)
 _LONGEST_REFERENCE = 12
 _REFERENCE = re.compile(r"&#(x[0-9a-fA-F]{1,8}|[0-9]{1,8});")
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -72,12 +73,11 @@ class Document:
         with self.path.open("rb") as file:
             head = file.read(_HEAD)
         self.encoding = _declared(head)
-        codec = codec_of(self.encoding or "utf-8")
+        # A declaration that was read as ASCII is not in UTF-16, whatever it states.
+        codec = "utf-8" if _WIDE.match(self.encoding) else codec_of(self.encoding or "utf-8")
         if codec is None:
             text = f"{self.name} declares the encoding {self.encoding!r}, which is not known here. Save it as UTF-8 and upload it again."
             raise Invalid("xml.encoding", text, file=self.name)
-        if codec.startswith(("utf-16", "utf-32")):
-            codec = "utf-8"  # the declaration itself was read as ASCII
         # Decoded by us: expat knows no encoding of several bytes, and ends at the first wrong one. Its own reading is UTF-16 (by its mark).
         decoder = None if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else Decoder(codec)
         handler.parser = parser = expat.ParserCreate("utf-8" if decoder is not None else None)
