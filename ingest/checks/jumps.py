@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ingest.findings import question, warning
+from ingest.findings import info, question
 from ingest.placing.move import Floats, Shapes
 from mapex.catalogue.finding import Finding
 from tiles.batch import Batch
@@ -24,8 +24,10 @@ ALONE_M = 10_000.0
 """A longer segment is one where there are too few others to know what is usual."""
 COARSE_M = 50_000.0
 """A longer segment is one in every layer: nothing that is driven or walked on is straight for so long."""
-SPIKE_M = 100.0
-"""A vertex is a jump, too, from which the line comes straight back, when both segments are longer and `JUMP_RATIO` times the usual one."""
+SPIKE_M, RING_SPIKE_M = 100.0, 500.0
+"""A vertex is a jump, too, from which the line comes straight back, when both segments are longer and `JUMP_RATIO` times the usual one.
+The area of a lane that ends in a point is as long and thin as that, so that rings need longer ones.
+"""
 LONG_M, LONG_RATIO = 300.0, 50.0
 """A segment that is longer, and so many times the usual one, is worth a look."""
 _METRES = 111_320.0
@@ -132,9 +134,10 @@ class Jumps:
         ends = np.stack([start[at], end[at]])
         spot = ends[int(np.hypot(*(ends - middle).T).argmax())]
         spike = 0.0
-        if np.array_equal(start[0], end[-1]):  # a ring comes back to its first vertex, which may be the wrong one
+        is_ring = np.array_equal(start[0], end[-1])
+        if is_ring:  # it comes back to its first vertex, which may be the wrong one
             length, start, end = np.append(length, length[:1]), np.append(start, start[:1], axis=0), np.append(end, end[:1], axis=0)
-        for turn in _turns(length, start, end).tolist():
+        for turn in _turns(length, start, end, RING_SPIKE_M if is_ring else SPIKE_M).tolist():
             if (out := float(min(length[turn], length[turn + 1]))) > spike:
                 spike, spot = out, end[turn]
         one = _Suspect(feature, float(length[at]), spike, (float(spot[0]), float(spot[1])))
@@ -153,15 +156,15 @@ class Jumps:
             if long:
                 text = f"{len(long)} features have a segment of more than {LONG_RATIO:g} times the usual {_length(usual)}."
                 place = {"feature": long[0].feature, "value": _value(long[0]), "lon": long[0].spot[0], "lat": long[0].spot[1]}
-                yield warning("geometry.long_segment", text, "Check whether a vertex was moved.", count=len(long), **place, **where)
+                yield info("geometry.long_segment", text, "Check whether a vertex was moved.", count=len(long), **place, **where)
 
 
-def _turns(length: Floats, start: Floats, end: Floats) -> Index:
+def _turns(length: Floats, start: Floats, end: Floats, shortest: float) -> Index:
     """The segments after which a path comes back to where it was: its ends are nearer to each other than half of either segment."""
     wide = np.cos(np.radians(start[:-1, 1]))
     back = np.hypot((end[1:, 0] - start[:-1, 0]) * wide, end[1:, 1] - start[:-1, 1]) * _METRES
     least = np.minimum(length[:-1], length[1:])
-    return np.flatnonzero((least > SPIKE_M) & (back < least / 2))
+    return np.flatnonzero((least > shortest) & (back < least / 2))
 
 
 def _jumps(one: _Suspect, usual: float | None) -> bool:
