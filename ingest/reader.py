@@ -35,6 +35,12 @@ class Source:
         files = tuple(sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink())) if path.is_dir() else (path,)
         return Source(path, name or path.name, files, sum(p.stat().st_size for p in files))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The uploader's name, and the names of its files in a folder: what they say about place and height."""
+        inside = (p.relative_to(self.path).as_posix() for p in self.files) if self.path.is_dir() else ()
+        return (self.name, *inside)
+
     def head(self, length: int = 4096) -> bytes:
         """The first bytes of the file, b"" for a folder."""
         if self.path.is_dir():

@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import shapely
+
 from ingest.checks.quality import Quality
-from ingest.checks.screen import screen
+from ingest.checks.screen import misfit_of, no_shapes, screen
 from ingest.findings import FindingLog, error
 from ingest.placing import resolve
+from ingest.placing.move import shapes_of
 from ingest.reader import Placed, Reader, Source, Survey
 from ingest.readers.choose import reader_for
 from ingest.tasks.layers import LayerState
@@ -33,6 +36,8 @@ Emit = Callable[[Mapping[str, Any]], None]
 
 _PROGRESS_S = 0.5
 _TEXT = 1500
+_OWN_PLACE = frozenset({"lanelet2", "mcap", "photos"})
+"""Formats that state longitude and latitude themselves, so that no other system could be named for them."""
 
 
 @dataclass(slots=True)
@@ -48,6 +53,7 @@ class Conversion:
     quality: Quality
     sketch: Sketch | None = None
     log: FindingLog = field(default_factory=FindingLog)
+    judged: bool = False
     layers: dict[str, LayerState] = field(default_factory=dict)
     _reported_s: float = 0.0
 
@@ -72,6 +78,8 @@ class Conversion:
         yield from self.survey.findings
         if not any(finding.code.startswith("crs.") for finding in self.survey.findings):
             yield from resolve.findings(self.placed, file=self.source.name)
+        if self.reader.format not in _OWN_PLACE:
+            yield from resolve.other_name(self.placed, self.source.names, file=self.source.name)
 
     def _note(self, finding: Finding) -> None:
         self.log.add(finding)
@@ -100,6 +108,7 @@ class Conversion:
     def _take(self, batch: Batch) -> None:
         state = self._layer(batch.layer, batch.kind, batch.content)
         state.see(batch)
+        self._judge(batch)
         if not self.placed.is_known:
             state.keep_unplaced(batch)
             return
@@ -111,6 +120,17 @@ class Conversion:
             self.sketch.add(screened.batch)
         if self.out is not None:
             state.split(screened.batch, self.out, self.part)
+
+    def _judge(self, batch: Batch) -> None:
+        """The first coordinates tell whether the stated system can be meant: if not, it is not used, and the seller is asked."""
+        if self.judged or not self.placed.is_known or self.reader.format in _OWN_PLACE:
+            return
+        shapes = shapes_of(batch.table.column("geometry")) if batch.content is Content.FEATURES else no_shapes()
+        self.judged = batch.content is not Content.FEATURES or bool((~shapely.is_missing(shapes) & ~shapely.is_empty(shapes)).any())
+        misfit = misfit_of(batch, shapes, self.placed)
+        if misfit is not None and misfit.asks:
+            self._note(resolve.contradiction(misfit.text, self.placed, file=self.source.name, layer=batch.layer))
+            self.survey = replace(self.survey, placed=resolve.unplaced(self.placed, misfit.text))
 
     def _finish(self) -> None:
         for _, state in sorted(self.layers.items()):
