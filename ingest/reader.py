@@ -54,7 +54,7 @@ class Placed:
     """Where the data is, and how that is known. `crs_source` is NONE when nobody knows: the source is then *unplaced*.
 
     `crs` is what the batches of the reader are in. `height_datum` is "ellipsoid", "EGM2008", "KVD1964", ... or "unknown".
-    `note`: a guess or an assumption in words.
+    `note`: a guess or an assumption in words. `accuracy_m`: metres that the way to WGS 84 may be off, None when nobody knows.
     """
 
     crs: str | None
@@ -63,6 +63,7 @@ class Placed:
     height_source: Known = Known.NONE
     origin: tuple[float, float, float] | None = None
     note: str = ""
+    accuracy_m: float | None = None
 
     @property
     def is_known(self) -> bool:

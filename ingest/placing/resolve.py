@@ -6,18 +6,21 @@ Nothing is placed silently: a CRS comes from the file, from the uploader, or fro
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 from pyproj import CRS
 
 from ingest.findings import error, info, warning
 from ingest.placing import systems
-from ingest.placing.move import accuracies_m
-from ingest.placing.names import system_of
+from ingest.placing.move import accuracies_m, accuracy_m
+from ingest.placing.names import height_of, system_of
 from ingest.reader import Placed
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
 
+_CODE_LETTERS = 24
 _EXACT_M, _SMALL_M = 1.0, 5.0
 """Metres that PROJ may be off: what is not worth a word, and what is only worth knowing."""
 
@@ -98,6 +101,32 @@ def contradiction(why: str, placed: Placed, **where: str) -> Finding:
     """The finding about a system that is not used because the coordinates contradict it. `where`: file and layer."""
     fix = "Check --crs." if placed.crs_source is Known.GIVEN else "Give the right system with --crs EPSG:n."
     return error("crs.contradicts", why, fix, value=(placed.crs or "")[:80], **where)
+
+
+def with_names(placed: Placed, names: Iterable[str]) -> Placed:
+    """The placement with the height datum that names of the file or its folder state, where nothing else does."""
+    named = height_of(names) if placed.height_source is Known.NONE else None
+    return placed if named is None else replace(placed, height_datum=named, height_source=Known.GUESSED)
+
+
+def stated_in_tiles(placed: Placed) -> dict[str, Any]:
+    """What each tile states of the place of its source, wherever its format can (`tiles.batch.PLACING`); empty when nothing is known."""
+    found: dict[str, Any] = {}
+    if placed.height_source is not Known.NONE:
+        found |= {"height_datum": placed.height_datum, "height_source": str(placed.height_source)}
+    if placed.crs and not systems.is_wgs84(systems.parsed(placed.crs)):
+        crs = placed.crs if len(placed.crs) <= _CODE_LETTERS else systems.parsed(placed.crs).name
+        found |= {"source_crs": crs, "source_crs_known": str(placed.crs_source)}
+        accuracy = accuracy_m(placed.crs)
+        found |= {} if accuracy is None else {"accuracy_m": accuracy}
+    return found
+
+
+def without_datum(layer: str, file: str) -> Finding:
+    """The question for the height datum of a layer that has heights: data above the ellipsoid and above the sea differ by 23 to 30 m."""
+    text = f"The layer {layer} has heights, and nothing states above what: in Korea sea level and ellipsoid are 23 to 30 m apart."
+    fix = "Give --height-datum (KVD1964, ellipsoid, ...), or choose it on the upload page."
+    return warning("height.datum_unknown", text, fix, file=file, layer=layer)
 
 
 def other_name(placed: Placed, names: Iterable[str], **where: str) -> list[Finding]:

@@ -30,6 +30,7 @@ class LayerState:
     box: Box | None = None
     own: Extent | None = None
     footage: bool = False
+    heights: bool = False
     first_ns: int | None = None
     last_ns: int | None = None
     splitter: Splitter | None = None
@@ -37,6 +38,7 @@ class LayerState:
     def see(self, batch: Batch) -> None:
         """Count the rows of a batch as read."""
         self.read += batch.table.num_rows
+        self.heights |= _has_heights(batch)
         self.footage |= batch.content is Content.FRAMES and batch.meta.get("footage") != "no"
 
     def keep_unplaced(self, batch: Batch) -> None:
@@ -81,6 +83,20 @@ class LayerState:
             "first_ns": self.first_ns,
             "last_ns": self.last_ns,
         }
+
+
+def _has_heights(batch: Batch) -> bool:
+    """Whether a row of a batch has a height."""
+    if batch.content is Content.POINTS:
+        return bool(batch.table.num_rows)
+    if batch.content is Content.FRAMES:
+        heights = batch.table.column("h") if "h" in batch.table.column_names else None
+        return heights is not None and heights.null_count < len(heights)
+    import shapely
+
+    from ingest.placing.move import shapes_of
+
+    return bool(shapely.has_z(shapes_of(batch.table.column("geometry"))).any())
 
 
 def _extent(batch: Batch) -> Extent | None:

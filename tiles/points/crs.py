@@ -20,9 +20,11 @@ from pyproj.crs.coordinate_operation import (
 from pyproj.crs.coordinate_system import Cartesian2DCS
 from pyproj.exceptions import CRSError, ProjError
 
+from tiles.batch import TILE_KEY
 from tiles.points.header import WKT_FLAG, Header, Vlr, carried
 
 _PROJECTION, _WKT, _KEYS, _DOUBLES, _ASCII = "LASF_Projection", 2112, 34735, 34736, 34737
+_PLACING = 2
 _SAME_DEG = 5e-5
 """Some five metres: two spellings of one system, or of two datums of today, are not further apart."""
 _USER_DEFINED = 32767
@@ -200,6 +202,14 @@ def _flat(crs: pyproj.CRS) -> pyproj.CRS:
     if crs.is_compound:
         return _flat(crs.sub_crs_list[0])
     return crs.to_2d() if len(crs.axis_info) > 2 and not crs.is_geocentric and not crs.is_bound else crs
+
+
+def placing_records(records: Sequence[Vlr], placing: str) -> tuple[Vlr, ...]:
+    """Records of a tile with what it states of the place of its source (`tiles.batch.PLACING`), in place of what a bought tile stated."""
+    if not placing:
+        return tuple(records)
+    own = (TILE_KEY, _PLACING)
+    return (*(v for v in records if (v.user, v.record) != own), Vlr(*own, b"heights and place", placing.encode()))
 
 
 def tile_records(header: Header, crs: pyproj.CRS) -> tuple[tuple[Vlr, ...], bool]:
