@@ -19,6 +19,8 @@ from mapex.catalogue.finding import Finding
 
 _EDGE_DEG, _FAR_DEG, _ELSEWHERE_DEG = 0.05, 3.0, 10.0
 """How far outside of an area of use is still inside, is far, and is elsewhere on the Earth."""
+_ZONE_DEG, _OVER_DEG = 6.5, 0.5
+"""How wide the zones of a series are at most; how far outside of an area is too far in a direction in which none follows."""
 _NARROW_DEG, _SWAP_DEG = 3.0, 1.5
 """A zone of this width is used beyond its edges; so far, it may be chance that exchanged axes would be inside (Busan in EPSG:5174)."""
 _EARTH_M = (6_340_000.0, 6_390_000.0)
@@ -147,12 +149,22 @@ def _outside(crs: CRS, x: Floats, y: Floats, given: bool) -> Doubt | None:
     distance = _distance(area, lon, lat)
     if share(area, *_placed(crs, y, x), -_EDGE_DEG) > 0.5:
         return _turned(crs, area, where, distance)
-    if distance <= _FAR_DEG:  # common: one zone is used beyond its edge
+    if not _is_beyond(area, lon, lat):
         return None
     at = f"at {np.median(lon):.3f}, {np.median(lat):.3f}, " if np.isfinite([np.median(lon), np.median(lat)]).all() else ""
-    text = f"The stated system is {crs.name}, but the numbers ({where}) would be {at}far outside of the area that this system is for."
+    how = "far " if distance > _FAR_DEG else ""
+    text = f"The stated system is {crs.name}, but the numbers ({where}) would be {at}{how}outside of the area that this system is for."
     text = f"{text} {_other_unit(crs, area, x, y) or _looks_like(mx, my)}".strip()
     return Doubt(OUTSIDE, text, where, certain=distance > (_ELSEWHERE_DEG if given else _FAR_DEG))
+
+
+def _is_beyond(area: Any, lon: Floats, lat: Floats) -> bool:
+    """Whether the middle point is so far outside that no habit explains it: zones are used beyond their eastern and western edges."""
+    is_zone = area.east - area.west <= _ZONE_DEG
+    with np.errstate(invalid="ignore"):
+        east_west = np.maximum(area.west - lon, lon - area.east) > (_FAR_DEG if is_zone else _OVER_DEG)
+        north_south = np.maximum(area.south - lat, lat - area.north) > _OVER_DEG
+    return bool(np.mean(east_west | north_south | ~np.isfinite(lon)) > 0.5)
 
 
 def _turned(crs: CRS, area: Any, where: str, distance: float) -> Doubt:

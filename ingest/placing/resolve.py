@@ -5,6 +5,7 @@ Nothing is placed silently: a CRS comes from the file, from the uploader, or fro
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,7 @@ from ingest.placing.names import height_of, system_of
 from ingest.reader import Placed
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
-from mapex.intake.placement import Known, Placement
+from mapex.intake.placement import Known, Placement, check_placement
 
 _CODE_LETTERS = 24
 _EXACT_M, _SMALL_M = 1.0, 5.0
@@ -109,6 +110,19 @@ def with_names(placed: Placed, names: Iterable[str]) -> Placed:
     return placed if named is None else replace(placed, height_datum=named, height_source=Known.GUESSED)
 
 
+def with_record(placed: Placed, record: bytes | None) -> Placed:
+    """The placement with the height datum that a tile of ours states in itself, where nothing else does (a bought tile that comes back)."""
+    if record is None or placed.height_source is not Known.NONE:
+        return placed
+    try:
+        stated = json.loads(record)
+        datum = stated.get("height_datum") if isinstance(stated, dict) else None
+        check_placement(Placement(height_datum=datum if isinstance(datum, str) else None))
+    except (ValueError, RecursionError, Invalid):
+        return placed
+    return replace(placed, height_datum=datum, height_source=Known.FILE) if isinstance(datum, str) else placed
+
+
 def stated_in_tiles(placed: Placed) -> dict[str, Any]:
     """What each tile states of the place of its source, wherever its format can (`tiles.batch.PLACING`); empty when nothing is known."""
     found: dict[str, Any] = {}
@@ -171,7 +185,7 @@ def _accuracy(crs: str, where: dict[str, str]) -> list[Finding]:
     if known is not None and known[1] <= _EXACT_M:
         return []
     if known is None:
-        size = "an unknown amount"
+        size = "an amount that nobody states: the file brings its own shift of the datum (TOWGS84)"
     else:
         size = f"up to {known[1]:g} m" if known[0] == known[1] else f"{known[0]:g} to {known[1]:g} m, depending on the place"
     text = f"The transformation from this CRS to WGS 84 may be off by {size}."

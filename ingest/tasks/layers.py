@@ -14,6 +14,7 @@ from tiles.formats import Splitter, of_kind
 
 if TYPE_CHECKING:
     from ingest.checks.screen import Screened
+    from ingest.placing.move import Shapes
 
 
 @dataclass(slots=True)
@@ -38,19 +39,20 @@ class LayerState:
     def see(self, batch: Batch) -> None:
         """Count the rows of a batch as read."""
         self.read += batch.table.num_rows
-        self.heights |= _has_heights(batch)
         self.footage |= batch.content is Content.FRAMES and batch.meta.get("footage") != "no"
 
     def keep_unplaced(self, batch: Batch) -> None:
         """Count all rows of a batch as unplaced, and remember where they are in the numbers of the file."""
         self.unplaced += batch.table.num_rows
         self.own = widest(self.own, _extent(batch))
+        self.heights = self.heights or _has_heights(batch, None)
 
     def keep(self, screened: Screened) -> None:
         """Count what the screen left of a batch and what it took out."""
         self.placed += screened.batch.table.num_rows
         self.unplaced += screened.unplaced
         self.rejected += screened.rejected
+        self.heights = self.heights or _has_heights(screened.batch, screened.shapes)
         self.widen(screened.box)
         if screened.times is not None:
             first, last = screened.times
@@ -85,8 +87,8 @@ class LayerState:
         }
 
 
-def _has_heights(batch: Batch) -> bool:
-    """Whether a row of a batch has a height."""
+def _has_heights(batch: Batch, shapes: Shapes | None) -> bool:
+    """Whether a row of a batch has a height; `shapes` are its geometries where they are known already."""
     if batch.content is Content.POINTS:
         return bool(batch.table.num_rows)
     if batch.content is Content.FRAMES:
@@ -96,7 +98,7 @@ def _has_heights(batch: Batch) -> bool:
 
     from ingest.placing.move import shapes_of
 
-    return bool(shapely.has_z(shapes_of(batch.table.column("geometry"))).any())
+    return bool(shapely.has_z(shapes_of(batch.table.column("geometry")) if shapes is None else shapes).any())
 
 
 def _extent(batch: Batch) -> Extent | None:

@@ -24,7 +24,8 @@ from tiles.batch import TILE_KEY
 from tiles.points.header import WKT_FLAG, Header, Vlr, carried
 
 _PROJECTION, _WKT, _KEYS, _DOUBLES, _ASCII = "LASF_Projection", 2112, 34735, 34736, 34737
-_PLACING = 2
+PLACING_RECORD = 2
+"""Number of the record in which a tile states what is known of its place (`tiles.batch.PLACING`), under the user `mapex`."""
 _SAME_DEG = 5e-5
 """Some five metres: two spellings of one system, or of two datums of today, are not further apart."""
 _USER_DEFINED = 32767
@@ -208,7 +209,7 @@ def placing_records(records: Sequence[Vlr], placing: str) -> tuple[Vlr, ...]:
     """Records of a tile with what it states of the place of its source (`tiles.batch.PLACING`), in place of what a bought tile stated."""
     if not placing:
         return tuple(records)
-    own = (TILE_KEY, _PLACING)
+    own = (TILE_KEY, PLACING_RECORD)
     return (*(v for v in records if (v.user, v.record) != own), Vlr(*own, b"heights and place", placing.encode()))
 
 

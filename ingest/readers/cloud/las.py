@@ -12,13 +12,14 @@ import numpy as np
 
 from ingest.findings import error, info, warning
 from ingest.placing.resolve import findings as placement_findings
+from ingest.placing.resolve import with_record
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.cloud.cloud import LAYER, Cloud, Columns, Floats, box, file_of, local_axes, settle
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
-from tiles.batch import Batch, Content, LayerKind
+from tiles.batch import TILE_KEY, Batch, Content, LayerKind
 from tiles.errors import InvalidContent
-from tiles.points.crs import FileCrs, contradicts, file_crs
+from tiles.points.crs import PLACING_RECORD, FileCrs, contradicts, file_crs
 from tiles.points.fields import columns_of, point_format
 from tiles.points.header import WKT_FLAG, Header, read_header
 from tiles.points.laz import Packing
@@ -49,6 +50,7 @@ class Las:
             sample = _sample(stream, header)
         stated = file_crs(header)
         placed, found = settle(stated.crs, given, sample, stated.problem if not given.crs else "", source.name)
+        placed = with_record(placed, record.data if (record := header.vlr(TILE_KEY, PLACING_RECORD)) is not None else None)
         found += placement_findings(placed, file=source.name, layer=LAYER) if placed.is_known or not found else []
         found += [*_about_records(stated, header, placed, source.name), *local_axes(placed, source.name)]
         low, high = _box(header, sample)

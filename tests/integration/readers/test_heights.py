@@ -15,8 +15,10 @@ import shapely
 from mcap.reader import make_reader
 
 from ingest.conversion.local import tile_file
+from ingest.placing import resolve
+from ingest.reader import Placed
 from ingest.tasks.convert import start
-from mapex.intake.placement import Placement
+from mapex.intake.placement import Known, Placement
 from tests.support.clouds import a_las, a_pcd, a_ply, sorted_records
 from tiles.points.header import read_header
 
@@ -130,6 +132,20 @@ def test_a_bought_tile_that_is_sold_again_states_its_heights_once(tmp_path: Path
     with again.open("rb") as stream:
         records = [v for v in read_header(stream).vlrs if v.user == "mapex"]
     assert [json.loads(v.data)["height_datum"] for v in records] == ["ellipsoid"]
+
+
+@pytest.mark.parametrize("name", ["a.las", "a.gpkg"])
+def test_a_bought_tile_still_knows_its_heights(tmp_path: Path, name: str) -> None:
+    path = a_cloud(tmp_path / name) if name.endswith("las") else a_map(tmp_path / name)
+    (tile,), _ = tiles_of(path, tmp_path / "one", Placement(height_datum="KVD1964"))
+    there = report(tile, Placement())
+    assert (questions(there), there["height_datum"], there["height_source"]) == ([], "KVD1964", "file")
+
+
+@pytest.mark.parametrize("record", [b"", b"\xff", b"[]", b'{"height_datum": 7}', b'{"height_datum": "\\u0000"}', b"[" * 100_000])
+def test_a_record_that_is_none_states_nothing(record: bytes) -> None:
+    placed = Placed("EPSG:4326", Known.FILE)
+    assert resolve.with_record(placed, record) == placed
 
 
 def test_slices_and_archives_of_frames_state_their_heights(samples: Path, tmp_path: Path) -> None:

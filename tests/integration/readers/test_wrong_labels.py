@@ -95,6 +95,17 @@ def test_exchanged_axes_forbid_publication_and_ask_nothing(
     assert not parts.is_usable
 
 
+@pytest.mark.parametrize("ending", TABLES)
+def test_a_version_with_a_wrong_label_waits_and_is_not_rejected(tmp_path: Path, ending: str) -> None:
+    path = a_map(tmp_path, ending, DEGREES, "EPSG:32652")
+    whole = answer.report_from_json(report(path), path.name)
+    parts = DraftParts([])
+    parts.take([Converted(0, path.name, whole, whole.findings)], [Group(path.name, (path.name,))])
+    assert parts.unplaced
+    assert {str(f.severity) for f in parts.findings if f.code.startswith("crs.")} == {"warning"}
+    assert parts.layers[0].facts.own is not None
+
+
 def test_exchanged_axes_of_a_cloud_are_no_question_either(tmp_path: Path) -> None:
     path = a_las(tmp_path / "a.las", 50, point_format=6, crs="EPSG:5186", at=(533_411.0, 208_855.0, 30.0), spread_m=10)
     whole = answer.report_from_json(report(path), path.name)

@@ -148,6 +148,20 @@ def test_a_little_beyond_the_edge_of_a_zone_is_common(crs: str) -> None:
     assert judged(crs, *numbers(125.4 if crs == "EPSG:5186" else 124.7, 34.68, crs)) is None
 
 
+@pytest.mark.parametrize(
+    ("label", "at"),
+    [
+        ("EPSG:5186", (127.0, 32.3)),  # south of Jeju: a false origin that was left out
+        ("EPSG:5179", (121.5, 37.0)),  # a national system has no neighbour
+        ("EPSG:6677", (141.0, 40.7)),
+    ],
+)
+def test_outside_where_no_zone_follows_is_a_warning(label: str, at: tuple[float, float]) -> None:
+    found = judged(label, *numbers(*at, label))
+    assert found is not None
+    assert (found.code, found.certain) == (OUTSIDE, False)
+
+
 def test_local_metres_around_zero_are_no_degrees() -> None:
     assert judged(systems.local_frame(127.1, 37.4), 12.0, 34.0) is None
     assert judged("+proj=tmerc +lat_0=38 +lon_0=127 +x_0=0 +y_0=0 +ellps=GRS80 +units=m +no_defs +type=crs", 12.0, 34.0) is None
