@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select, tuple_
 
 from mapex.catalogue.versions import Layer, layer_from
 from mapex.database import db, schema
@@ -27,16 +27,16 @@ def documents(ex: Exchange, lines: Iterable[Line]) -> list[dict[str, Any]]:
 def _layers(ex: Exchange, keys: Iterable[tuple[str, str, int, str]]) -> dict[tuple[str, str, int, str], Layer]:
     """Layers by organisation, dataset, number of the version and name."""
     layer, version, dataset, org = schema.layer, schema.dataset_version, schema.dataset, schema.organisation
-    columns = (org.c.slug, dataset.c.slug, version.c.number, layer.c.name)
-    wanted = [and_(*(column == value for column, value in zip(columns, key, strict=True))) for key in keys]
+    wanted = list(keys)
     if not wanted:
         return {}
+    columns = tuple_(org.c.slug, dataset.c.slug, version.c.number, layer.c.name)
     query = (
         select(layer, org.c.slug.label("org"), dataset.c.slug.label("dataset"), version.c.number.label("number"))
         .join_from(layer, version, version.c.id == layer.c.version_id)
         .join(dataset, dataset.c.id == version.c.dataset_id)
         .join(org, org.c.id == dataset.c.org_id)
-        .where(or_(*wanted))
+        .where(columns.in_(wanted))
     )
     with db.read(ex) as conn:
         rows = conn.execute(query).mappings().all()

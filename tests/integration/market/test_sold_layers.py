@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,3 +119,10 @@ def test_pages_of_dataset_quote_order_and_manifest_show_it(
     assert ("Height datum" in visitor.get("/datasets/hanbit/streets?lang=en").text) is True
     manifest = visitor.get(f"/orders/{order['id']}/manifest.json").json
     assert manifest["layers"] == order["layers"]
+
+
+def test_an_order_of_very_many_layers_can_be_asked_about(exchange: Exchange) -> None:
+    market = a_market_with(exchange, FACTS.as_json())
+    held = quotes.quote(exchange, market.buyer, of_area(area(block(2)), purpose="research"))
+    lines = [replace(held.estimate.lines[0], layer=f"layer{n}") for n in range(3000)]
+    assert sold_layers.documents(exchange, [*lines, *held.estimate.lines])[0]["layer"] == "hdmap"
