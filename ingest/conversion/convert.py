@@ -37,7 +37,8 @@ class Stopped(Exception):
 class SourceTask:
     """One source to convert. `reads` is a file, or a folder of the files of one source; `folder` is for this task alone.
 
-    `recount` opens every tile again in a second cage; only who trusts the source as much as the result may go without.
+    `folders`: names of the folders of this machine that it is in. `recount` opens every tile again in a second cage; only who trusts
+    the source as much as the result may go without.
 
     What it leaves in `folder`: `done/tiles/` and `done/records.jsonl` (checked), `progress.json` while it runs. It ends early when the
     file `stop` appears, or its folder is gone.
@@ -52,6 +53,7 @@ class SourceTask:
     stop: Path
     cage: str = "auto"
     recount: bool = True
+    folders: tuple[str, ...] = ()
 
     @property
     def must_stop(self) -> bool:
@@ -186,7 +188,7 @@ def _read(task: SourceTask, limits: Limits) -> tuple[_TileAnswers, Ending]:
         answers = _TileAnswers(task, stream)
         ending = launch.run(
             "convert",
-            {"name": task.name, "part": task.part, "placement": task.placement.as_json()},
+            {"name": task.name, "part": task.part, "placement": task.placement.as_json(), "folders": list(task.folders)},
             reads=task.reads,
             writes=task.tiles,
             limits=limits,

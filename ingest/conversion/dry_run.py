@@ -79,6 +79,7 @@ class _Look:
                 self.progress(line["progress"])
 
         request = {"name": source.name, "part": 0, "placement": self.placement.as_json(), "picture": self.picture}
+        request |= {"folders": list(source.folders)}
         ending = launch.run("inspect", request, reads=source.reads, writes=out, limits=limits, on_line=take, choice=self.cage)
         if failed or not ending.done or not reports:
             why = failed[0] if failed else launch.finding_of(ending, source.name, limits)
@@ -109,6 +110,7 @@ def _as_json(merged: Merged, name: str) -> dict[str, Any]:
         "crs_source": str(merged.crs_source),
         "height_datum": first.placed.height_datum,
         "height_source": str(first.placed.height_source),
+        "accuracy_m": first.placed.accuracy_m,
         "note": first.placed.note,
         "box": list(merged.box) if merged.box is not None else None,
         "counts": asdict(merged.counts),

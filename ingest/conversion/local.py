@@ -22,14 +22,18 @@ from mapex.errors import Invalid
 from mapex.intake.placement import Placement
 from tiles.formats import MANIFEST
 
+_FOLDERS = 2
+"""How many folders above a source are looked at for what their names state: NGII's `SEC01_.../HDMap_UTMK_.../`."""
+
 
 @dataclass(frozen=True, slots=True)
 class LocalSource:
-    """One source on this machine: what to call it, the file or folder to read, and its bytes."""
+    """One source on this machine: what to call it, the file or folder to read, its bytes, and the names of the folders it is in."""
 
     name: str
     reads: Path
     size: int
+    folders: tuple[str, ...] = ()
 
 
 def local_sources(path: Path, folder: Path) -> list[LocalSource]:
@@ -44,12 +48,13 @@ def local_sources(path: Path, folder: Path) -> list[LocalSource]:
         real = {p.name: p for p in path.parent.iterdir() if p.is_file() and p.name.partition(".")[0] == path.name.partition(".")[0]}
     else:
         real = {path.name: path}
+    folders = path.parts[-_FOLDERS:] if path.is_dir() else path.parts[-_FOLDERS - 1 : -1]
     found = []
     for number, group in enumerate(grouping.group(real)):
         members = {paths.safe_name(name): real[name] for name in group.members}
         size = sum(p.stat().st_size for p in members.values())
         name = os.fsencode(group.name).decode("utf-8", "replace")  # a disk may hold names that are no text
-        found.append(LocalSource(name, grouping.lay_out(members, folder / str(number)), size))
+        found.append(LocalSource(name, grouping.lay_out(members, folder / str(number)), size, folders))
     if not found:
         raise Invalid("format.empty", f"{path.name} holds no file that can be read.", file=path.name)
     return found
@@ -81,7 +86,9 @@ def tile_file(
         for part, source in enumerate(local_sources(path, work / "in")):
             folder = work / str(part)
             folder.mkdir()
-            tasks.append(SourceTask(source.reads, folder, source.name, part, source.size, placement, work / "stop", cage, recount))
+            tasks.append(
+                SourceTask(source.reads, folder, source.name, part, source.size, placement, work / "stop", cage, recount, source.folders)
+            )
         done = _convert_all(tasks, processes, progress)
         report = _as_json(done)
         if not any(converted.tiles for converted in done):
@@ -128,6 +135,9 @@ def _as_json(done: Sequence[Converted]) -> dict[str, Any]:
                 "format": converted.report.format,
                 "crs": converted.report.placed.crs,
                 "crs_source": str(converted.report.placed.crs_source),
+                "height_datum": converted.report.placed.height_datum,
+                "height_source": str(converted.report.placed.height_source),
+                "accuracy_m": converted.report.placed.accuracy_m,
             }
             for converted in done
             if converted.report is not None

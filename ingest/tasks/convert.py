@@ -6,24 +6,28 @@ and at the end one `report` {format, layers, findings, counts}. `read` = `placed
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import shapely
+
 from ingest.checks.quality import Quality
-from ingest.checks.screen import screen
+from ingest.checks.screen import misfit_of, no_shapes, screen
 from ingest.findings import FindingLog, error
 from ingest.placing import resolve
+from ingest.placing.move import accuracy_m, shapes_of
 from ingest.reader import Placed, Reader, Source, Survey
 from ingest.readers.sniff import reader_for
 from ingest.tasks.layers import LayerState
 from ingest.tasks.unpack import is_zip, unpack
 from mapex.catalogue.finding import Finding, Severity
-from mapex.intake.placement import Placement
-from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
+from mapex.intake.placement import Known, Placement
+from tiles.batch import PLACING, Batch, Content, EncodedTile, LayerKind, Quantities
 from tiles.formats import Splitter
 
 if TYPE_CHECKING:
@@ -33,11 +37,16 @@ Emit = Callable[[Mapping[str, Any]], None]
 
 _PROGRESS_S = 0.5
 _TEXT = 1500
+_OWN_PLACE = frozenset({"lanelet2", "mcap", "photos"})
+"""Formats that state longitude and latitude themselves, so that no other system could be named for them."""
 
 
 @dataclass(slots=True)
 class Conversion:
-    """One source on its way through the cage. `out` is where tiles go, None for a dry run (`inspect`)."""
+    """One source on its way through the cage. `out` is where tiles go, None for a dry run (`inspect`).
+
+    `folders`: names of the folders that a local file is in, for what they state about place and height.
+    """
 
     source: Source
     reader: Reader
@@ -47,8 +56,11 @@ class Conversion:
     out: Path | None
     quality: Quality
     sketch: Sketch | None = None
+    folders: tuple[str, ...] = ()
     log: FindingLog = field(default_factory=FindingLog)
+    judged: bool = False
     layers: dict[str, LayerState] = field(default_factory=dict)
+    _stated: str | None = None
     _reported_s: float = 0.0
 
     @property
@@ -72,6 +84,8 @@ class Conversion:
         yield from self.survey.findings
         if not any(finding.code.startswith("crs.") for finding in self.survey.findings):
             yield from resolve.findings(self.placed, file=self.source.name)
+        if self.reader.format not in _OWN_PLACE:
+            yield from resolve.other_name(self.placed, (*self.folders, *self.source.names), file=self.source.name)
 
     def _note(self, finding: Finding) -> None:
         self.log.add(finding)
@@ -100,6 +114,7 @@ class Conversion:
     def _take(self, batch: Batch) -> None:
         state = self._layer(batch.layer, batch.kind, batch.content)
         state.see(batch)
+        self._judge(batch)
         if not self.placed.is_known:
             state.keep_unplaced(batch)
             return
@@ -110,7 +125,29 @@ class Conversion:
         if self.sketch is not None:
             self.sketch.add(screened.batch)
         if self.out is not None:
-            state.split(screened.batch, self.out, self.part)
+            state.split(self._stating(screened.batch), self.out, self.part)
+
+    def _judge(self, batch: Batch) -> None:
+        """The first coordinates tell whether the stated system can be meant: if not, it is not used, and the seller is asked."""
+        if self.judged or not self.placed.is_known or self.reader.format in _OWN_PLACE:
+            return
+        shapes = shapes_of(batch.table.column("geometry")) if batch.content is Content.FEATURES else no_shapes()
+        self.judged = batch.content is not Content.FEATURES or bool((~shapely.is_missing(shapes) & ~shapely.is_empty(shapes)).any())
+        misfit = misfit_of(batch, shapes, self.placed)
+        if misfit is not None and misfit.asks:
+            self._note(resolve.contradiction(misfit.text, self.placed, file=self.source.name, layer=batch.layer))
+            self.survey = replace(self.survey, placed=resolve.unplaced(self.placed, misfit.text))
+
+    def _stating(self, batch: Batch) -> Batch:
+        """The batch with what each of its tiles states of the place of the source."""
+        placing = self._placing()
+        return replace(batch, meta={**batch.meta, PLACING: placing}) if placing else batch
+
+    def _placing(self) -> str:
+        if self._stated is None:
+            found = resolve.stated_in_tiles(self.placed)
+            self._stated = json.dumps(found, sort_keys=True, ensure_ascii=False) if found else ""
+        return self._stated
 
     def _finish(self) -> None:
         for _, state in sorted(self.layers.items()):
@@ -144,8 +181,10 @@ class Conversion:
         counts = SplitCounts()
         state = self._layer(self.reader.layer, self.reader.kind, Content.POINTS)
         path = file_of(self.source, ".las", ".laz").path
-        tiles = split_laz(path, out, layer=state.name, part=self.part, crs=self.placed.crs, processes=1, counts=counts)
+        crs, placing = self.placed.crs, self._placing()
+        tiles = split_laz(path, out, layer=state.name, part=self.part, crs=crs, processes=1, counts=counts, placing=placing)
         written = list(tiles)
+        state.heights |= counts.placed > 0
         state.read += counts.placed + counts.rejected
         state.placed += counts.placed
         state.rejected += counts.rejected
@@ -183,6 +222,10 @@ class Conversion:
         if not any(state.read for state in self.layers.values()) and not self.log.count(Severity.ERROR):
             fix = "Check the file; nothing in it can be sold."
             self.log.add(error("file.no_records", f"{self.source.name} holds no records.", fix, file=self.source.name))
+        if self.placed.height_source is Known.NONE:
+            for name, state in sorted(self.layers.items()):
+                if state.heights:
+                    self.log.add(resolve.without_datum(name, self.source.name))
         return {
             "format": self.reader.format,
             "name": self.source.name,
@@ -191,6 +234,7 @@ class Conversion:
             "height_datum": self.placed.height_datum,
             "height_source": str(self.placed.height_source),
             "note": self.placed.note[:_TEXT],
+            "accuracy_m": accuracy_m(self.placed.crs) if self.placed.crs else None,
             "layers": {name: state.as_json() for name, state in sorted(self.layers.items())},
             "findings": [_clipped(finding) for finding in self.log.all()],
         }
@@ -212,8 +256,9 @@ def start(request: Mapping[str, Any], emit: Emit, out: Path | None, scratch: Pat
     source = unpack(path, name, scratch / ".unpacked") if is_zip(path) else Source.of(path, name)
     reader = reader_for(source)
     survey = reader.survey(source, Placement.from_json(request["placement"]))
+    survey = replace(survey, placed=resolve.with_names(survey.placed, (*request.get("folders", ()), *source.names)))
     emit({"progress": {"stage": "read", "done": 0, "total": survey.claimed or 0, "file": name}})
-    return Conversion(source, reader, survey, int(request["part"]), emit, out, Quality(name), sketch)
+    return Conversion(source, reader, survey, int(request["part"]), emit, out, Quality(name), sketch, tuple(request.get("folders", ())))
 
 
 def convert(request: Mapping[str, Any], emit: Emit) -> None:

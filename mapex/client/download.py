@@ -211,6 +211,7 @@ class Download:
             "purpose": order.get("purpose"),
             "licence": sorted({t["licence"] for t in tiles}),
             "attribution": sorted({t["attribution"] for t in tiles if t["attribution"]}),
+            "layers": order.get("layers", []),
             "files": [{k: t.get(k) for k in keys} for t in tiles],
         }
         path = self.folder / MANIFEST

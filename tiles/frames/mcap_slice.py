@@ -18,7 +18,7 @@ import pyarrow as pa
 from mcap.records import Attachment, Channel
 from mcap.writer import CompressionType, Writer
 
-from tiles.batch import EncodedTile
+from tiles.batch import TILE_KEY, EncodedTile
 from tiles.errors import InvalidContent
 from tiles.formats import Recounted, one_by_one
 from tiles.frames import ros_types
@@ -36,15 +36,19 @@ class Slice:
         path: where to; must not exist yet.
         about: channels, metadata, profile and library of the recording (`Batch.meta["mcap"]`).
         with_silent: carry the channels that have no message in any cell too; one slice of a recording does.
+        placing: what the slice states of the place of its source (`tiles.batch.PLACING`), as a metadata record of its own.
     """
 
-    def __init__(self, path: Path, about: Mapping[str, Any], *, with_silent: bool) -> None:
+    def __init__(self, path: Path, about: Mapping[str, Any], *, with_silent: bool, placing: Mapping[str, Any] | None = None) -> None:
         self._file = _Appended(path)
         self._writer = Writer(self._file, chunk_size=_CHUNK, compression=CompressionType.ZSTD, enable_data_crcs=True)
         library = str(about.get("library", ""))
         self._writer.start(profile=str(about.get("profile", "")), library=f"mapex; {library}" if library else "mapex")
         for entry in about.get("metadata", ()):
-            self._writer.add_metadata(entry["name"], entry["metadata"])
+            if not placing or entry["name"] != TILE_KEY:  # a bought slice that is sold again states it anew
+                self._writer.add_metadata(entry["name"], entry["metadata"])
+        if placing:
+            self._writer.add_metadata(TILE_KEY, {name: str(value) for name, value in sorted(placing.items())})
         self._channels = _Channels(self._writer, about.get("channels", ()))
         for number in about.get("silent", ()) if with_silent else ():
             self._channels.of(number)

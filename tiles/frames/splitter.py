@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from tiles.arrays import Bools, Float64s, Int64s
-from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
+from tiles.batch import PLACING, Batch, Content, EncodedTile, LayerKind, Quantities
 from tiles.box import Box
 from tiles.errors import InvalidContent
 from tiles.formats import MCAP, PHOTO_TAR, Misfit, TileFormat
@@ -74,6 +74,7 @@ class FrameSplitter:
         self._clock = RecordedTime()
         self._kind: LayerKind | None = None
         self._about: dict[str, Any] = {}
+        self._placing: dict[str, Any] = {}
         self._first: int | None = None
         self._slices: dict[int, mcap_slice.Slice] = {}
 
@@ -87,6 +88,8 @@ class FrameSplitter:
         self._kind = batch.kind
         if not self._about and "mcap" in batch.meta:
             self._about = json.loads(batch.meta["mcap"])
+        if not self._placing and PLACING in batch.meta:
+            self._placing = json.loads(batch.meta[PLACING])
         table = batch.table.combine_chunks()
         columns = _columns(table)
         cells = grid.cells_at(columns.places[:, 0], columns.places[:, 1])
@@ -120,7 +123,7 @@ class FrameSplitter:
             return
         if cell not in self._slices:
             path = self._path(cell, MCAP)
-            self._slices[cell] = mcap_slice.Slice(path, self._about, with_silent=cell == self._first)
+            self._slices[cell] = mcap_slice.Slice(path, self._about, with_silent=cell == self._first, placing=self._placing)
         self._slices[cell].add(table)
 
     def _path(self, cell: int, form: TileFormat) -> Path:
@@ -144,10 +147,10 @@ class FrameSplitter:
     def _write(self, cell: int, stay: _Stay, path: Path) -> None:
         times, places = np.concatenate(stay.times), np.concatenate(stay.places)
         if self._kind is not LayerKind.PHOTOS:
-            self._slices.pop(cell).finish(line(times, places))
+            self._slices.pop(cell).finish(line(times, places, self._placing))
             return
         with path.open("wb") as stream:
-            photo_tar.write(stream, self._pictures, cell, stations(stay.names, times, places))
+            photo_tar.write(stream, self._pictures, cell, stations(stay.names, times, places, self._placing))
         self._pictures.drop(cell)
 
     def _encoded(self, cell: int, stay: _Stay, path: Path, form: TileFormat, ms: int) -> EncodedTile:

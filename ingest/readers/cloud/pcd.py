@@ -79,7 +79,7 @@ class Pcd:
         placed, found = settle(
             None, given, sample, "" if given.crs or given.origin else "A PCD file has no field for a coordinate system.", source.name
         )
-        found += placement_findings(placed, file=source.name, layer=LAYER) if not found else []
+        found += placement_findings(placed, file=source.name, layer=LAYER) if placed.is_known or not found else []
         found += local_axes(placed, source.name)
         if head.width * head.height != head.points:
             text = f"The head states {head.points} points and {head.width} x {head.height}, which is {head.width * head.height}."

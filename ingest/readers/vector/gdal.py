@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-import unicodedata
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -25,6 +24,7 @@ from ingest.checks import gpkg as gpkg_checks
 from ingest.checks.text import MISFIT, Fault, is_valid
 from ingest.findings import error, info, warning
 from ingest.placing import move, resolve
+from ingest.placing.names import height_of
 from ingest.placing.systems import crs_from
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import fgb_head, shape_text
@@ -126,8 +126,18 @@ class GeoPackage(GdalReader):
         for table in tables:
             about = info_of(source.path, self.driver, source.name, layer=table.name)
             part = GdalLayer(source.path, table.name, table.name, table.rows, stated_crs(about), box_of(about), str(about["fid_column"]))
-            parts.append(replace(part, stored=StoredTable.of(source.path, table.name)))
+            parts.append(replace(part, stored=StoredTable.of(source.path, table.name), found=_two_systems(table, source.name)))
         return parts
+
+
+def _two_systems(table: gpkg_checks.Table, file: str) -> tuple[Finding, ...]:
+    """A table whose system is another one in gpkg_contents than in gpkg_geometry_columns, which is what every reader uses."""
+    if table.systems is None or table.systems[0] == table.systems[1]:
+        return ()
+    other, used = table.systems
+    text = f"{table.name} is in system {used} by gpkg_geometry_columns, which was used, and in {other} by gpkg_contents."
+    fix = "Check the box on the map; give --crs to settle it."
+    return (warning("crs.two_records", text, fix, file=file, value=f"{used} / {other}"),)
 
 
 class FlatGeobuf(GdalReader):
@@ -171,13 +181,8 @@ class Shapefile(GdalReader):
         return parts
 
     def height(self, source: Source) -> str | None:
-        """NGII names its products by their heights: ellipsoidal (타원체고) or orthometric by KNGeoid (정표고)."""
-        texts = [source.name, *(p.relative_to(source.path).as_posix() for p in source.files if source.path.is_dir())]
-        names = unicodedata.normalize("NFC", " ".join(texts)).lower()
-        ellipsoidal, orthometric = ("타원체고" in names or "ellipsoid" in names), ("정표고" in names or "orthometric" in names)
-        if ellipsoidal == orthometric:
-            return None
-        return "ellipsoid" if ellipsoidal else "KNGeoid"
+        """NGII names its products by their heights."""
+        return height_of(source.names)
 
     def _part(self, path: Path, name: str, file: str) -> GdalLayer:
         with path.open("rb") as stream:
@@ -288,10 +293,12 @@ def info_of(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any
 
 
 def stated_crs(about: dict[str, Any]) -> str | None:
-    """The CRS text, but not GeoPackage's two codes for "undefined"."""
+    """The CRS text, but not GeoPackage's two codes for "undefined". A projection is one, whatever its name is."""
     text = about.get("crs")
     crs = crs_from(text)
-    return None if crs is None or crs.name.lower().startswith(("undefined", "unknown")) else str(text)
+    if crs is None or crs.name.lower().startswith("undefined") or (crs.name.lower().startswith("unknown") and not crs.is_projected):
+        return None
+    return str(text)
 
 
 def box_of(about: dict[str, Any]) -> tuple[float, float, float, float] | None:

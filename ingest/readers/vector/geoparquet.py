@@ -18,7 +18,7 @@ from ingest.readers.vector.layer import BATCH_ROWS, LayerRows
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
-from tiles.batch import Batch, Content, LayerKind
+from tiles.batch import TILE_KEY, Batch, Content, LayerKind
 
 _NATIVE = {"point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}
 _GUESSES = ("geometry", "geom", "wkb_geometry", "wkb", "shape")
@@ -51,7 +51,8 @@ class GeoParquet:
     def survey(self, source: Source, given: Placement) -> Survey:
         """What the footer says."""
         file, columns = _open(source)
-        placed = resolve.resolve(columns.crs, given)
+        record = (file.schema_arrow.metadata or {}).get(TILE_KEY.encode())
+        placed = resolve.with_record(resolve.resolve(columns.crs, given), record)
         found = (*columns.found, *resolve.findings(placed, file=source.name))
         box = move.box_of(columns.box, placed.crs)
         return Survey(self.format, (Path(source.name).stem,), file.metadata.num_rows, placed, box, found)

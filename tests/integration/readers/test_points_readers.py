@@ -10,6 +10,7 @@ import laspy
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pyproj import CRS
 
 from ingest.reader import Reader, Source, Survey
 from ingest.readers.cloud.las import Las
@@ -22,6 +23,9 @@ from mapex.intake.placement import Known, Placement
 from tests.support.clouds import a_las, a_pcd, a_ply, sorted_records, tile_paths
 from tiles.batch import Batch
 from tiles.errors import InvalidContent
+from tiles.points.crs import tile_crs
+from tiles.points.header import read_header
+from tiles.points.las_split import split_laz
 from tiles.points.splitter import PointSplitter
 from tiles.recount import verify
 
@@ -475,3 +479,87 @@ def test_cloud_in_a_folder_is_found_and_several_are_asked_about(tmp_path: Path) 
     with pytest.raises(Invalid) as caught:
         Las().survey(Source.of(tmp_path, "up.zip"), NOTHING)
     assert caught.value.code == "format.several"
+
+
+# --- two records of one file
+
+
+def with_two_systems(path: Path, *, wkt: str, keys: int, flag: bool, point_format: int = 3) -> Path:
+    """A LAS 1.4 file whose WKT record names one system and whose GeoTIFF keys another; its numbers fit `keys`."""
+    header = laspy.LasHeader(point_format=point_format, version="1.4")
+    header.scales, header.offsets = [0.001, 0.001, 0.001], [200_000, 500_000, 0]
+    directory = struct.pack("<12H", 1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, keys)
+    header.vlrs.append(laspy.VLR("LASF_Projection", 34735, "", directory))
+    header.vlrs.append(laspy.VLR("LASF_Projection", 2112, "", CRS.from_user_input(wkt).to_wkt("WKT1_GDAL").encode() + b"\0"))
+    header.global_encoding.wkt = flag
+    points = laspy.ScaleAwarePointRecord.zeros(100, header=header)
+    points.x, points.y = np.linspace(208_855, 209_055, 100), np.linspace(533_411, 533_611, 100)
+    with laspy.open(path, "w", header=header) as writer:
+        writer.write_points(points)
+    raw = bytearray(path.read_bytes())
+    encoding = struct.unpack_from("<H", raw, 6)[0]
+    struct.pack_into("<H", raw, 6, encoding | 16 if flag else encoding & ~16)
+    path.write_bytes(bytes(raw))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("wkt", "keys", "flag", "point_format"),
+    [("EPSG:32652", 5186, False, 3), ("EPSG:5186", 32652, True, 3), ("EPSG:5186", 32652, False, 6)],
+)
+def test_of_two_records_that_contradict_the_wkt_bit_decides(tmp_path: Path, wkt: str, keys: int, flag: bool, point_format: int) -> None:
+    path = with_two_systems(tmp_path / "a.las", wkt=wkt, keys=keys, flag=flag, point_format=point_format)
+    survey = surveyed(path)[2]
+    assert survey.box is not None
+    assert np.allclose(survey.box, (127.1, 37.4, 127.102, 37.402), atol=1e-3)
+    assert [f.severity for f in survey.findings if f.code == "crs.two_records"] == ["warning"]
+    settled = surveyed(path, Placement(crs="EPSG:5186"))[2]
+    assert [f.severity for f in settled.findings if f.code == "crs.two_records"] == ["info"]
+
+
+def test_a_tile_holds_only_the_record_that_counts(tmp_path: Path) -> None:
+    path = with_two_systems(tmp_path / "a.las", wkt="EPSG:5179", keys=5186, flag=False)
+    tiles = list(split_laz(path, tmp_path / "out", layer="points", part=0, crs="EPSG:5186"))
+    assert sum(tile.quantities.points for tile in tiles) == 100
+    for tile in tiles:
+        verify(tmp_path / "out" / tile.path, tile)
+        with (tmp_path / "out" / tile.path).open("rb") as stream:
+            header = read_header(stream)
+        assert (header.vlr("LASF_Projection", 2112), tile_crs(header).crs) == (None, CRS.from_epsg(5186))
+
+
+def test_two_records_that_agree_are_kept_and_not_spoken_of(tmp_path: Path) -> None:
+    path = with_two_systems(tmp_path / "a.las", wkt="EPSG:5186", keys=5186, flag=False)
+    survey = surveyed(path)[2]
+    assert "crs.two_records" not in codes(survey.findings)
+    assert survey.placed.crs is not None
+    (tile, *_) = split_laz(path, tmp_path / "out", layer="points", part=0, crs=survey.placed.crs)
+    with (tmp_path / "out" / tile.path).open("rb") as stream:
+        header = read_header(stream)
+    assert header.vlr("LASF_Projection", 2112) is not None and header.vlr("LASF_Projection", 34735) is not None
+
+
+@pytest.mark.parametrize("given", [NOTHING, Placement(origin=(127.1, 37.4, 0.0)), Placement(crs="EPSG:5186")])
+def test_a_local_system_is_unplaced_until_the_seller_says_where_it_is(tmp_path: Path, given: Placement) -> None:
+    path = a_las(
+        tmp_path / "a.las", 100, point_format=6, at=(10.0, 20.0, 0.0) if given.origin else (208_855.0, 533_411.0, 0.0), spread_m=50
+    )
+    raw, at = bytearray(path.read_bytes()), 375 + 54
+    length = struct.unpack_from("<H", raw, 375 + 20)[0]
+    raw[at : at + length] = b'LOCAL_CS["Local",LOCAL_DATUM["Local",0],UNIT["Meter",1],AXIS["X",EAST],AXIS["Y",NORTH]]'.ljust(length, b"\0")
+    path.write_bytes(bytes(raw))
+    survey = surveyed(path, given)[2]
+    assert survey.placed.crs_source is (Known.NONE if given is NOTHING else Known.GIVEN)
+    assert "Local" in survey.placed.note
+    if survey.placed.crs is not None:
+        tiles = list(split_laz(path, tmp_path / "out", layer="points", part=0, crs=survey.placed.crs))
+        assert sum(tile.quantities.points for tile in tiles) == 100
+        for tile in tiles:
+            verify(tmp_path / "out" / tile.path, tile)
+
+
+def test_sample_whose_wkt_bit_is_off_is_where_its_keys_say(samples: Path) -> None:
+    survey = surveyed(samples / "reports" / "both_no_bit_geotiff_right.las")[2]
+    assert survey.box is not None
+    assert np.allclose(survey.box, (127.1, 37.4, 127.102, 37.402), atol=1e-3)
+    assert "crs.two_records" in codes(survey.findings)

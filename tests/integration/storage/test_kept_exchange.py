@@ -195,6 +195,11 @@ def previews_of(there: Served, facts: Facts) -> dict[str, Any]:
     return found
 
 
+def as_it_was(answer: dict[str, Any]) -> dict[str, Any]:
+    """A quote or order without the members that came after mapex 0.1: what is to be known of its layers."""
+    return {name: value for name, value in answer.items() if name != "layers"}
+
+
 def orders_of(there: Served, facts: Facts) -> dict[str, Any]:
     """Every order as its buyer is answered: lines, files, who may download, newer tiles, progress."""
     found = {}
@@ -202,7 +207,7 @@ def orders_of(there: Served, facts: Facts) -> dict[str, Any]:
         token = facts["tokens"][facts["speaks_for"][report["org"]]]
         found[order] = {
             "org": report["org"],
-            "order": ask(there, f"/orders/{order}", token),
+            "order": as_it_was(ask(there, f"/orders/{order}", token)),
             "tiles": ask(there, f"/orders/{order}/tiles", token)["tiles"],
             "persons": ask(there, f"/orders/{order}/persons", token)["persons"],
             "updates": ask(there, f"/orders/{order}/updates", token),
@@ -213,10 +218,11 @@ def orders_of(there: Served, facts: Facts) -> dict[str, Any]:
 
 def quotes_of(there: Served, facts: Facts) -> dict[str, Any]:
     """Every quote as its holder is answered."""
-    return {
-        quote: {"org": report["org"], "quote": ask(there, f"/quotes/{quote}", facts["tokens"][facts["speaks_for"][report["org"]]])}
-        for quote, report in facts["quotes"].items()
-    }
+    found = {}
+    for quote, report in facts["quotes"].items():
+        token = facts["tokens"][facts["speaks_for"][report["org"]]]
+        found[quote] = {"org": report["org"], "quote": as_it_was(ask(there, f"/quotes/{quote}", token))}
+    return found
 
 
 def per_firm(there: Served, facts: Facts) -> dict[str, dict[str, Any]]:
@@ -364,6 +370,15 @@ def test_every_order_has_the_lines_files_and_named_users_that_it_had(opened: Ope
 
 def test_every_quote_states_what_it_stated(opened: Opened, facts: Facts) -> None:
     assert lost(facts["quotes"], quotes_of(opened.there, facts)) == []
+
+
+def test_what_is_known_of_the_layers_of_old_orders_is_stated(opened: Opened, facts: Facts) -> None:
+    for order, report in facts["orders"].items():
+        token = facts["tokens"][facts["speaks_for"][report["org"]]]
+        answer = ask(opened.there, f"/orders/{order}", token)
+        named = {(line["org"], line["dataset"], line["version"], line["layer"]) for line in answer["lines"]}
+        assert {(one["org"], one["dataset"], one["version"], one["layer"]) for one in answer["layers"]} == named
+        assert all(one["height_datum"] and one["crs"] and one["licence"] for one in answer["layers"])
 
 
 def test_orders_are_listed_and_found_by_dataset_and_purpose(opened: Opened, facts: Facts) -> None:
