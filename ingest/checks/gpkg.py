@@ -35,7 +35,7 @@ def tables(path: Path, name: str) -> list[Table]:
     """
     _check_size(path, name)
     try:
-        with _opened(path) as db:
+        with opened(path) as db:
             _check_schema(db, name)
             contents = db.execute("SELECT table_name FROM gpkg_contents WHERE data_type IN ('features', 'attributes')").fetchall()
             known = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -45,7 +45,8 @@ def tables(path: Path, name: str) -> list[Table]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file, read-only, with a limit on what a query may cost."""
     # immutable: no lock, no journal and no -wal file is touched; what a writer left in a -wal is not part of the upload.
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
         db.execute("PRAGMA trusted_schema = OFF")
@@ -88,7 +89,7 @@ def _check_schema(db: sqlite3.Connection, name: str) -> None:
         if (
             kind == "table"
             and "generated" in sql.lower()
-            and any(r[6] in (2, 3) for r in db.execute(f"PRAGMA table_xinfo({_quoted(table)})"))
+            and any(r[6] in (2, 3) for r in db.execute(f"PRAGMA table_xinfo({quoted(table)})"))
         ):
             raise Invalid(
                 "gpkg.generated", f"{name}: table {table!r} has computed columns, which are never run. Save their values.", file=name
@@ -97,10 +98,11 @@ def _check_schema(db: sqlite3.Connection, name: str) -> None:
 
 def _count(db: sqlite3.Connection, table: str) -> int | None:
     try:
-        return int(db.execute(f"SELECT count(*) FROM {_quoted(table)}").fetchone()[0])  # noqa: S608 - quoted as SQLite asks
+        return int(db.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()[0])  # noqa: S608 - quoted as SQLite asks
     except sqlite3.Error:
         return None  # a damaged table: the reader finds out how much of it can be read
 
 
-def _quoted(identifier: str) -> str:
+def quoted(identifier: str) -> str:
+    """An identifier as SQLite asks for it."""
     return '"' + identifier.replace('"', '""') + '"'

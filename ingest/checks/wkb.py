@@ -19,6 +19,7 @@ MAX_VERTICES = 1_000_000
 
 _HEADER = 9  # byte order, type, count: the least that one level of nesting costs
 _COLLECTION = 7
+_NO_MEASURE = -1e38  # "any floating point number smaller than -10^38" is none: ESRI's description of shapefiles
 _EWKB = {"z": 0x80000000, "m": 0x40000000, "srid": 0x20000000}
 
 Flags = NDArray[np.bool_]
@@ -85,6 +86,7 @@ def normalised(column: Any, seen: Seen) -> tuple[Any, dict[int, list[float]]]:
     for at, row in enumerate(rows.tolist()):
         if seen.measured[row] and replaced[at] is not None:
             values = shapely.get_coordinates(replaced[at], include_m=True)[:, -1]
+            values[values < _NO_MEASURE] = np.nan
             if np.isfinite(values).any():
                 measures[row] = [float(v) for v in values]
     texts: list[bytes | None] = array.to_pylist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +47,8 @@ def local_sources(path: Path, folder: Path) -> list[LocalSource]:
     for number, group in enumerate(grouping.group(real)):
         members = {paths.safe_name(name): real[name] for name in group.members}
         size = sum(p.stat().st_size for p in members.values())
-        found.append(LocalSource(group.name, grouping.lay_out(members, folder / str(number)), size))
+        name = os.fsencode(group.name).decode("utf-8", "replace")  # a disk may hold names that are no text
+        found.append(LocalSource(name, grouping.lay_out(members, folder / str(number)), size))
     if not found:
         raise Invalid("format.empty", f"{path.name} holds no file that can be read.", file=path.name)
     return found

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import stat
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 from ingest.cage.paths import safe_name
+from ingest.checks.encodings import decoded
 from ingest.formats import is_junk
 from ingest.reader import Source
 from mapex.errors import Invalid
@@ -20,6 +23,7 @@ MAX_RATIO = 100
 MAX_UNPACKED = 20 << 30
 
 
+_UTF8, _UNICODE_PATH = 0x800, 0x7075
 _FREE_BYTES = 1 << 20  # small files may compress well: a ratio means nothing below this
 
 
@@ -41,9 +45,15 @@ def unpack(path: Path, name: str, folder: Path) -> Source:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = _checked(archive.infolist(), name)
-            for entry in entries:
-                _write(archive, entry, folder / safe_name(_entry_name(entry)))
+            names = _names(archive.infolist())
+            for entry in _checked(archive.infolist(), names, name):
+                _write(archive, entry, folder / safe_name(names[entry.header_offset]))
+    except UnicodeDecodeError as why:
+        text = f"{name} holds a name that is marked as UTF-8 and is not. Pack it again with another program."
+        raise Invalid("zip.damaged", text, file=name) from why
+    except FileExistsError as why:
+        text = f"{name} holds two files of the same name ({Path(str(why.filename)).name}). Rename one and pack it again."
+        raise Invalid("zip.damaged", text, file=name) from why
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as why:
         raise Invalid("zip.damaged", f"{name} is a damaged or unusual zip archive: {why}. Pack it again.", file=name) from why
     return _only_child(Source.of(folder, name))
@@ -56,7 +66,7 @@ def _only_child(source: Source) -> Source:
     return source
 
 
-def _checked(entries: list[zipfile.ZipInfo], name: str) -> list[zipfile.ZipInfo]:
+def _checked(entries: list[zipfile.ZipInfo], names: dict[int, str], name: str) -> list[zipfile.ZipInfo]:
     if len(entries) > MAX_ENTRIES:
         raise Invalid("zip.too_many", f"{name} holds {len(entries)} files; at most {MAX_ENTRIES} are read.", file=name)
     total = sum(entry.file_size for entry in entries)
@@ -71,7 +81,7 @@ def _checked(entries: list[zipfile.ZipInfo], name: str) -> list[zipfile.ZipInfo]
     packed = sum(entry.compress_size for entry in entries)
     if total > _FREE_BYTES and total > MAX_RATIO * max(packed, 1):
         raise Invalid("zip.bomb", f"{name} grows more than {MAX_RATIO} times when unpacked ({packed} to {total} bytes).", file=name)
-    return [e for e in entries if not e.is_dir() and not is_junk(_entry_name(e))]
+    return [e for e in entries if not e.is_dir() and not is_junk(names[e.header_offset])]
 
 
 def _check_entry(entry: zipfile.ZipInfo, name: str) -> None:
@@ -87,20 +97,32 @@ def _check_entry(entry: zipfile.ZipInfo, name: str) -> None:
         )
 
 
-def _entry_name(entry: zipfile.ZipInfo) -> str:
-    """The entry's name; without the UTF-8 flag the bytes are UTF-8 or cp949 (Korean Windows), not cp437 as zipfile assumes."""
-    if entry.flag_bits & 0x800:
-        return entry.filename
-    try:
-        raw = entry.filename.encode("cp437")
-    except UnicodeEncodeError:
-        return entry.filename
-    for encoding in ("utf-8", "cp949"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return entry.filename
+def _names(entries: list[zipfile.ZipInfo]) -> dict[int, str]:
+    """The name of each entry, by its place in the file.
+
+    Without the UTF-8 flag names are bytes that zipfile takes for cp437. They are UTF-8 or cp949 (Korean Windows): what the fewest of all
+    names in the archive contradict, so that one odd name changes no other. An entry may carry its name in UTF-8 beside it.
+    """
+    raw = {entry.header_offset: entry.orig_filename.encode("cp437") for entry in entries if not entry.flag_bits & _UTF8}
+    foreign = [name for name in raw.values() if not name.isascii()]
+    broken = {codec: sum(decoded(name, codec)[1] for name in foreign) for codec in ("utf-8", "cp949")}
+    codec = min(broken, key=lambda one: broken[one])
+    names = {at: decoded(name.split(b"\0")[0], codec)[0] for at, name in raw.items()}
+    if broken[codec] * 2 > len(foreign):  # neither: the letters of old DOS
+        names = {at: name.decode("cp437") for at, name in raw.items()}
+    return {entry.header_offset: _beside(entry) or names.get(entry.header_offset, entry.filename) for entry in entries}
+
+
+def _beside(entry: zipfile.ZipInfo) -> str:
+    """The name in an Info-ZIP Unicode Path field (0x7075), "" when there is none or it belongs to another name."""
+    extra = b"" if entry.flag_bits & _UTF8 else entry.extra
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        body, extra = extra[4 : 4 + length], extra[4 + length :]
+        is_path = kind == _UNICODE_PATH and len(body) > 5 and body[0] == 1
+        if is_path and struct.unpack_from("<I", body, 1)[0] == zlib.crc32(entry.orig_filename.encode("cp437")):
+            return decoded(body[5:], "utf-8")[0]
+    return ""
 
 
 def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ingest.checks import wkb as wkb_checks
 from ingest.placing.mgrs import square
 from ingest.readers.vector.attributes import json_texts
-from ingest.readers.vector.geojson import checked, wkb_of
+from ingest.readers.vector.geojson_shape import checked, wkb_of
 from ingest.readers.vector.json_stream import Broken, Stream
 
 VALUES = st.one_of(st.none(), st.text(max_size=20))

@@ -146,6 +146,7 @@ def read(path: Path) -> pa.Table:
         file = pq.ParquetFile(path)
         geo = json.loads((file.metadata.metadata or {}).get(b"geo", b"null"))
         table = file.read(use_threads=False)
+        table.validate(full=True)  # the bytes of a text may be no UTF-8: Arrow reads them all the same, strict readers die of them
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidContent(f"{path.name} is not readable Parquet: {error}") from error
     if not isinstance(geo, dict) or geo.get("version") != "1.1.0":

@@ -324,6 +324,10 @@ def _checked(batch: Batch) -> pa.Table:
         kind = plain.get(name) or (column.type.value_type if pa.types.is_dictionary(column.type) else column.type)
         if column.type != kind:
             table = table.set_column(k, name, column.cast(kind))
+    try:
+        table.validate(full=True)
+    except pa.ArrowInvalid as why:
+        raise InvalidContent(f"A batch of features holds text that is not UTF-8: {why}", code="text.damaged") from why
     return table.replace_schema_metadata(None)
 
 

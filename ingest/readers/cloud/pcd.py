@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.checks.encodings import head_text
 from ingest.findings import error
 from ingest.placing.resolve import findings as placement_findings
 from ingest.reader import Placed, Source, Survey
@@ -124,7 +125,7 @@ def read_head(stream: BinaryIO) -> PcdHead:
     if end is None:
         raise InvalidContent(f"The first {len(raw)} bytes have no line DATA: this is no PCD, or it was cut.", code="pcd.head")
     words: dict[str, list[str]] = {}
-    for line in raw[: end.start()].decode("latin-1").splitlines():
+    for line in re.split(r"[\r\n]+", head_text(raw[: end.start()])):
         parts = re.split(r"[\s,]+", line.split("#", 1)[0].strip())
         if parts[0]:
             words.setdefault(parts[0].upper(), parts[1:])

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.checks.encodings import head_text
 from ingest.findings import error, warning
 from ingest.placing.resolve import findings as placement_findings
 from ingest.reader import Placed, Source, Survey
@@ -127,7 +128,7 @@ def read_head(stream: BinaryIO) -> PlyHead:
     if not raw.startswith(b"ply") or end is None:
         raise InvalidContent(f"The first {len(raw)} bytes hold no whole PLY head ('ply' to 'end_header').", code="ply.head")
     form, comments, elements = "", [], list[_Element]()
-    for line in re.split(r"[\r\n]+", raw[: end.start()].decode("latin-1"))[1:]:
+    for line in re.split(r"[\r\n]+", head_text(raw[: end.start()]))[1:]:
         words = line.split()
         match words:
             case ["format", kind, *_]:

@@ -5,17 +5,23 @@ lxml's iterparse builds elements that must be thrown away again; expat only call
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
+from ingest.checks.encodings import REPLACED, Decoder, codec_of
 from mapex.errors import Invalid
 
 MAX_DEPTH = 64
 MAX_ATTRIBUTES = 256
 MAX_CHILDREN = 2_000_000
+MAX_DAMAGED = 1000
 _CHUNK = 1 << 20
+_HEAD = 512
+_DECLARATION = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'<>]{1,64})["']""")
 ELEMENTS = ("node", "way", "relation")
 
 
@@ -49,6 +55,10 @@ class Document:
     others: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     broken: str = ""
     """why the file ended early, "" when it did not"""
+    encoding: str = ""
+    """what its XML declaration states, "" for UTF-8"""
+    damaged: list[tuple[str, str, str]] = field(default_factory=list)
+    """feature, key and value of texts in which bytes meant no letter and were replaced: the first thousand"""
 
     def elements(self) -> Iterator[Element]:
         """All nodes, ways and relations in file order; what comes before a break is given.
@@ -56,7 +66,18 @@ class Document:
         Raises: Invalid: `xml.dtd`, `xml.limit`, `format.unsupported` (not an OSM file).
         """
         handler = _Handler(self)
-        parser = expat.ParserCreate()
+        with self.path.open("rb") as file:
+            head = file.read(_HEAD)
+        self.encoding = _declared(head)
+        codec = codec_of(self.encoding or "utf-8")
+        if codec is None:
+            text = f"{self.name} declares the encoding {self.encoding!r}, which is not known here. Save it as UTF-8 and upload it again."
+            raise Invalid("xml.encoding", text, file=self.name)
+        if codec.startswith(("utf-16", "utf-32")):
+            codec = "utf-8"  # the declaration itself was read as ASCII
+        # Decoded by us: expat knows no encoding of several bytes, and ends at the first wrong one. Its own reading is UTF-16 (by its mark).
+        decoder = None if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else Decoder(codec)
+        parser = expat.ParserCreate("utf-8" if decoder is not None else None)
         parser.buffer_text = True
         parser.StartElementHandler = handler.start
         parser.EndElementHandler = handler.end
@@ -65,14 +86,24 @@ class Document:
         with self.path.open("rb") as file:
             while True:
                 piece = file.read(_CHUNK)
+                final = not piece
+                if decoder is not None:
+                    piece = decoder.decode(piece, final=final).encode()
+                    handler.is_damaged |= decoder.broken > 0
                 try:
-                    parser.Parse(piece, not piece)
+                    parser.Parse(piece, final)
                 except expat.ExpatError as why:
                     self.broken = str(why)
                 ready, handler.ready = handler.ready, []
                 yield from ready
                 if self.broken or not piece:
                     return
+
+
+def _declared(head: bytes) -> str:
+    """The encoding that an XML declaration states, "" when there is none."""
+    found = _DECLARATION.match(head.removeprefix(codecs.BOM_UTF8))
+    return found.group(1).decode("ascii", "replace") if found else ""
 
 
 class _Handler:
@@ -82,6 +113,7 @@ class _Handler:
         self.depth = 0
         self.current: Element | None = None
         self.children = 0
+        self.is_damaged = False
 
     def doctype(self, *_: object) -> None:
         raise Invalid(
@@ -131,6 +163,13 @@ class _Handler:
 
     def end(self, _name: str) -> None:
         if self.depth == 2 and self.current is not None:
+            if self.is_damaged:
+                self._note_damage(self.current)
             self.ready.append(self.current)
             self.current = None
         self.depth -= 1
+
+    def _note_damage(self, element: Element) -> None:
+        for key, value in [*element.attributes.items(), *element.tags.items(), *((role, role) for _, _, role in element.members)]:
+            if (REPLACED in value or REPLACED in key) and len(self.document.damaged) < MAX_DAMAGED:
+                self.document.damaged.append((element.id, key, value))

@@ -152,6 +152,10 @@ def _about_index(index: Index, document: Document, file: str) -> Iterator[Findin
     if document.broken:
         text = f"{file} ends early or is not well-formed XML ({document.broken}); what came before was kept."
         yield error("file.damaged", text, "Upload the whole file again.", value=document.broken, **where)
+    for feature, key, value in document.damaged:
+        text = f"{feature}: {key} holds bytes that mean no letter of {document.encoding or 'UTF-8'}; only these were replaced."
+        fix = "Save the file in the encoding that it declares."
+        yield warning("text.damaged", text, fix, feature=feature, value=value[:200], **where)
     for feature in index.duplicates[:20]:
         yield warning("id.duplicate", f"{feature} comes more than once.", "Give every element its own id.", feature=feature, **where)
     if index.guessed:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +20,7 @@ import pyarrow.compute as pc
 MAX_TEXT = 64 << 20
 """Bytes of JSON built at once: a dictionary page of 500 kB may stand for gigabytes."""
 
+_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _ESCAPED = r'["\\\x00-\x1f]'
 
 
@@ -48,6 +51,13 @@ def json_texts(table: pa.Table, extra: Mapping[str, Any] | None = None, *, sourc
     return pc.binary_join_element_wise(*pieces, pa.scalar(""))
 
 
+def words_of(column: Any, prefix: str = "") -> Any:
+    """A column of JSON values (`pa.json_()`) as plain words: text as it is, whole numbers behind a prefix, null for all else."""
+    found = [None if value is None else json.loads(value) for value in column.cast(pa.string()).to_pylist()]
+    words = [value if isinstance(value, str) else f"{prefix}{value}" if type(value) is int else None for value in found]
+    return pa.array(words, pa.string())
+
+
 def pieces(table: pa.Table) -> Iterator[pa.Table]:
     """The table in slices whose JSON text stays below `MAX_TEXT`, found by halving; dictionaries are measured before they are expanded."""
     waiting = [table]
@@ -76,24 +86,66 @@ def value_texts(column: Any) -> Any:
     """A column of JSON values: the same rows, each as JSON text, "null" for null."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    kind = column.type
+    return pc.fill_null(_texts(column, column.type), "null")
+
+
+def _texts(column: Any, kind: Any) -> Any:  # noqa: PLR0911 - one return a type
+    if isinstance(kind, pa.JsonType):
+        return column.storage
     if pa.types.is_dictionary(kind):
-        texts = pc.take(value_texts(column.dictionary), column.indices)
-    elif pa.types.is_boolean(kind):
-        texts = pc.if_else(column, "true", "false")
-    elif pa.types.is_integer(kind):
-        texts = pc.cast(column, pa.string())
-    elif pa.types.is_floating(kind):
-        texts = _float_texts(column)
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        texts = _string_texts(pc.cast(column, pa.string()))
-    elif pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
-        texts = _string_texts(_temporal_texts(column))
-    elif pa.types.is_null(kind):
-        texts = column.cast(pa.string())
+        return pc.take(value_texts(column.dictionary), column.indices)
+    if pa.types.is_boolean(kind):
+        return pc.if_else(column, "true", "false")
+    if pa.types.is_integer(kind):
+        return _exact_texts(column) if kind == pa.uint64() else pc.cast(column, pa.string())
+    if pa.types.is_floating(kind):
+        return _float_texts(column)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return _string_texts(pc.cast(column, pa.string()))
+    if pa.types.is_null(kind):
+        return column.cast(pa.string())
+    return _rare_texts(column, kind)
+
+
+def _rare_texts(column: Any, kind: Any) -> Any:
+    if pa.types.is_decimal(kind):
+        return _exact_texts(column)
+    if pa.types.is_duration(kind):
+        ticks = pc.cast(column, pa.int64()).to_pylist()
+        return pa.array([None if tick is None else f'"PT{Decimal(tick).scaleb(-_DIGITS[kind.unit]):f}S"' for tick in ticks], pa.string())
+    if pa.types.is_temporal(kind):
+        return _string_texts(_temporal_texts(column))
+    if pa.types.is_struct(kind):
+        members = pa.Table.from_arrays(column.flatten(), [part.name for part in kind])
+        return pc.if_else(column.is_valid(), json_texts(members), None)
+    if isinstance(column, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
+        return _list_texts(column)
+    return pa.array([None if v is None else json.dumps(_plain(v), ensure_ascii=False) for v in column.to_pylist()], pa.string())
+
+
+def _exact_texts(column: Any) -> Any:
+    """Whole numbers of up to 64 bits as numbers; longer ones, and decimals with a point, as text: readers of JSON would round them."""
+
+    def one(text: str) -> str:
+        plain = f"{Decimal(text):f}"
+        return plain if "." not in plain and -(2**63) <= int(plain) < 2**63 else f'"{plain}"'
+
+    coded = pc.dictionary_encode(pc.cast(column, pa.string()))
+    return pc.take(pa.array([one(text) for text in coded.dictionary.to_pylist()], pa.string()), coded.indices)
+
+
+def _list_texts(column: Any) -> Any:
+    """Lists (and maps, as lists of [key, value]) of any type: each member as it would be in a column of its own."""
+    if isinstance(column, pa.FixedSizeListArray):
+        column = column.cast(pa.list_(column.type.value_field))
+    if pa.types.is_map(column.type):
+        key, item = (value_texts(part) for part in column.values.flatten())
+        texts = pc.binary_join_element_wise("[", key, ",", item, "]", "").to_pylist()
     else:
-        texts = pa.array([None if v is None else json.dumps(_plain(v), ensure_ascii=False) for v in column.to_pylist()], pa.string())
-    return pc.fill_null(texts, "null")
+        texts = value_texts(column.values).to_pylist()
+    ends = column.offsets.to_pylist()
+    rows = zip(ends[:-1], ends[1:], column.is_valid().to_pylist(), strict=True)
+    return pa.array([f"[{','.join(texts[start:end])}]" if valid else None for start, end, valid in rows], pa.string())
 
 
 def _temporal_texts(column: Any) -> Any:
@@ -128,11 +180,22 @@ def _string_texts(column: Any) -> Any:
     return pc.replace_with_mask(quoted, pc.fill_null(special, False), texts)
 
 
-def _named(table: pa.Table) -> Iterator[tuple[str, Any]]:
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, those that repeat with `#2`, `#3` ... so that nothing is lost."""
+    taken, out = set(names), []
     seen: dict[str, int] = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
+    for name in names:
         seen[name] = seen.get(name, 0) + 1
-        yield (name if seen[name] == 1 else f"{name}#{seen[name]}"), column
+        own = name
+        while seen[name] > 1 and (own := f"{name}#{seen[name]}") in taken:
+            seen[name] += 1
+        taken.add(own)
+        out.append(own)
+    return out
+
+
+def _named(table: pa.Table) -> Iterator[tuple[str, Any]]:
+    yield from zip(distinct(table.column_names), table.columns, strict=True)
 
 
 def _text(value: str) -> str:
@@ -149,4 +212,6 @@ def _plain(value: Any) -> Any:
         return base64.b64encode(value).decode()
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, date | time):
+        return value.isoformat()
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)

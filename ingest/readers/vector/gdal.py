@@ -6,26 +6,30 @@ checked before GDAL sees a file, the driver that opened it is checked after, and
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 import unicodedata
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from ingest.checks import gpkg as gpkg_checks
-from ingest.findings import error, warning
+from ingest.checks.text import MISFIT, Fault
+from ingest.findings import error, info, warning
 from ingest.placing import move, resolve
 from ingest.placing.systems import crs_from
 from ingest.reader import Placed, Source, Survey
-from ingest.readers.vector import shape_text
+from ingest.readers.vector import fgb_head, shape_text
+from ingest.readers.vector.dbf import KINDS, Dbf, DbfReader
 from ingest.readers.vector.geoparquet import counted
+from ingest.readers.vector.gpkg_values import StoredTable, is_time
 from ingest.readers.vector.kinds import is_ngii
 from ingest.readers.vector.layer import BATCH_ROWS, LayerRows
 from mapex.catalogue.finding import Finding
@@ -45,8 +49,13 @@ class GdalLayer:
     rows: int | None
     crs: str | None
     box: tuple[float, float, float, float] | None
-    encoding: str | None = None
     fid: str = ""
+    attributes: DbfReader | None = None
+    """of a shapefile: its table, which GDAL does not see"""
+    stored: StoredTable | None = None
+    """of a GeoPackage: its table as SQLite holds it"""
+    unsigned: Mapping[str, int] = field(default_factory=dict)
+    """of a FlatGeobuf: its columns of unsigned 64-bit numbers, and where their types are"""
     found: tuple[Finding, ...] = ()
 
 
@@ -115,9 +124,8 @@ class GeoPackage(GdalReader):
         parts = []
         for table in tables:
             about = info_of(source.path, self.driver, source.name, layer=table.name)
-            parts.append(
-                GdalLayer(source.path, table.name, table.name, table.rows, stated_crs(about), box_of(about), fid=str(about["fid_column"]))
-            )
+            part = GdalLayer(source.path, table.name, table.name, table.rows, stated_crs(about), box_of(about), str(about["fid_column"]))
+            parts.append(replace(part, stored=StoredTable.of(source.path, table.name)))
         return parts
 
 
@@ -133,11 +141,12 @@ class FlatGeobuf(GdalReader):
             raise Invalid("format.unknown", f"{source.name} does not begin like a FlatGeobuf file.", file=source.name)
         about = info_of(source.path, self.driver, source.name)
         rows = int(about["features"]) if about["features"] is not None else None
-        return [GdalLayer(source.path, None, Path(source.name).stem, rows, stated_crs(about), box_of(about))]
+        part = GdalLayer(source.path, None, Path(source.name).stem, rows, stated_crs(about), box_of(about))
+        return [replace(part, unsigned=fgb_head.unsigned_columns(source.path))]
 
 
 class Shapefile(GdalReader):
-    """Shapefiles: one, or all in a folder. A missing .shx is rebuilt, .dbf and .prj are reported; bytes decide the text encoding."""
+    """Shapefiles: one, or all in a folder. A missing .shx is rebuilt, .dbf and .prj are reported; the .dbf is read by us."""
 
     format = "shapefile"
     driver = "ESRI Shapefile"
@@ -157,7 +166,7 @@ class Shapefile(GdalReader):
         if twice:
             text = f"The layers {', '.join(twice[:3])} are there more than once: products of the same map in another CRS or height?"
             found = warning("ngii.products", text, "Upload one product only, else every feature is sold twice.", file=source.name)
-            parts[0] = GdalLayer(**{**_fields(parts[0]), "found": (*parts[0].found, found)})
+            parts[0] = replace(parts[0], found=(*parts[0].found, found))
         return parts
 
     def height(self, source: Source) -> str | None:
@@ -174,8 +183,7 @@ class Shapefile(GdalReader):
             head = stream.read(100)
         if len(head) < 100 or not head.startswith(b"\x00\x00\x27\x0a"):
             raise Invalid("format.unknown", f"{file}: {path.name} does not begin like a shapefile.", file=file)
-        text = shape_text.encoding_of(path, file)
-        found = [text.finding] if text.finding else []
+        found: list[Finding] = []
         missing = [ending for ending in (".shx", ".dbf", ".prj") if shape_text.beside(path, ending) is None]
         for ending, means in (
             (".shx", "the index was rebuilt"),
@@ -190,33 +198,69 @@ class Shapefile(GdalReader):
                 f"{path.name} was cut: its header promises {int.from_bytes(head[24:28], 'big') * 2} bytes, {path.stat().st_size} are there."
             )
             found.append(error("file.damaged", text_, "Upload it again.", file=file, value=name))
-        with _indexed(path) as shp:
-            about = info_of(shp, self.driver, file, encoding=text.encoding)
-        return GdalLayer(path, None, name, int(about["features"]), stated_crs(about), box_of(about), text.encoding, found=tuple(found))
+        with _shapes_of(path) as shp:
+            about = info_of(shp, self.driver, file)
+        shapes = int(about["features"])
+        attributes, odd = _table_of(path, shapes, file)
+        rows = max(shapes, attributes.dbf.rows) if attributes else shapes
+        return GdalLayer(path, None, name, rows, stated_crs(about), box_of(about), attributes=attributes, found=(*found, *odd))
 
 
-def _fields(part: GdalLayer) -> dict[str, Any]:
-    return {name: getattr(part, name) for name in GdalLayer.__slots__}
+def _table_of(shp: Path, shapes: int, file: str) -> tuple[DbfReader | None, list[Finding]]:
+    """The table of a shapefile with so many shapes, None when it came without; and what is to be reported about it."""
+    path = shape_text.beside(shp, ".dbf")
+    if path is None:
+        return None, []
+    dbf = Dbf.of(path, file)
+    text = shape_text.encoding_of(shp, dbf, file)
+    reader = DbfReader.of(dbf, text.codec)
+    found = [text.finding] if text.finding else []
+    where = {"file": file, "value": shp.stem}
+    if dbf.rows < dbf.promised:
+        words = f"{path.name} was cut: its header promises {dbf.promised} rows, {dbf.rows} are there."
+        found.append(error("file.damaged", words, "Upload it again.", **where))
+    elif dbf.rows != shapes:
+        words = f"{path.name} has {dbf.rows} rows, {shp.name} has {shapes} shapes."
+        if dbf.rows < shapes:
+            fix = "Export both files again: features without a row have no attributes."
+            found.append(error("shp.rows", f"{words} {shapes - dbf.rows} features have no row.", fix, count=shapes - dbf.rows, **where))
+        else:
+            words = f"{words} {dbf.rows - shapes} rows have no shape and are unplaced."
+            fix = "Check that both files are of the same export."
+            found.append(warning("shp.rows", words, fix, count=dbf.rows - shapes, **where))
+    for at in sorted(reader.as_text):
+        words = (
+            f"The column {reader.names[at]} of {path.name} holds whole numbers of more than 64 bits; all of it is text, to the last digit."
+        )
+        found.append(info("column.as_text", words, "Nothing to do.", file=file, value=reader.names[at]))
+    for name, column in zip(reader.names, dbf.columns, strict=True):
+        if column.kind not in KINDS:
+            words = f"The column {name} of {path.name} is of the kind {column.kind!r}, unknown to shapefiles; it is read as text."
+            found.append(warning("column.as_text", words, "Export it as text or as a number.", file=file, value=name))
+    for name in reader.cut_names():
+        words = f"The name of the column {name} in {path.name} is cut inside a letter; only this letter was replaced."
+        found.append(warning("text.damaged", words, "Give the column a shorter name.", file=file, value=name))
+    return reader, found
 
 
 @contextmanager
-def _indexed(shp: Path) -> Iterator[Path]:
-    """The .shp itself, or, when its .shx is missing, a folder of links in which GDAL may rebuild it (the upload is never written to)."""
-    if shp.suffix.lower() != ".shp" or shape_text.beside(shp, ".shx") is not None:
-        yield shp
-        return
+def _shapes_of(shp: Path) -> Iterator[Path]:
+    """A folder of links to the .shp, .shx and .prj alone, for GDAL: the table is read by us, and a missing .shx may be rebuilt there."""
     import pyogrio
 
+    is_missing = shape_text.beside(shp, ".shx") is None
     with tempfile.TemporaryDirectory() as folder:
-        for ending in (".shp", ".dbf", ".prj", ".cpg"):
+        for ending in (".shp", ".shx", ".prj"):
             there = shape_text.beside(shp, ending)
             if there is not None:
                 (Path(folder) / (shp.stem + ending)).symlink_to(there.resolve())
-        pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": True})
+        if is_missing:
+            pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": True})
         try:
             yield Path(folder) / (shp.stem + ".shp")
         finally:
-            pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
+            if is_missing:
+                pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
 
 
 def info_of(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any]:
@@ -255,16 +299,23 @@ def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
     from pyogrio.errors import DataLayerError, DataSourceError
     from pyogrio.raw import open_arrow
 
-    options: dict[str, Any] = {"layer": part.table, "encoding": part.encoding} if part.table or part.encoding else {}
+    options: dict[str, Any] = {"layer": part.table} if part.table else {}
     try:
         with ExitStack() as stack:
-            path = stack.enter_context(_indexed(part.path))
+            path = part.path
+            if part.unsigned:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                path = fgb_head.signed_copy(path, part.unsigned.values(), folder)
+            if path.suffix.lower() == ".shp":
+                path = stack.enter_context(_shapes_of(path))
+                options["ADJUST_GEOM_TYPE"] = "ALL_SHAPES"  # else a first shape without measures drops those of all others
             with _quiet():
                 opened = open_arrow(path, batch_size=BATCH_ROWS, use_pyarrow=True, return_fids=True, datetime_as_string=True, **options)
                 meta, stream = stack.enter_context(opened)
             while (record := _next(stream)) is not None:
-                yield from _table(pa.Table.from_batches([record]), meta, part, layer)
-    except (DataSourceError, DataLayerError, pa.ArrowException, OSError, UnicodeDecodeError) as why:
+                yield from _table(fgb_head.as_unsigned(pa.Table.from_batches([record]), part.unsigned), meta, part, layer)
+        yield from _without_shape(part, layer)
+    except (DataSourceError, DataLayerError, pa.ArrowException, OSError, UnicodeDecodeError, sqlite3.Error) as why:
         text = f"{part.name} cannot be read beyond row {layer.rows}: {str(why)[:200]}"
         yield error("file.damaged", text, "Export it again; what came before was kept.", file=layer.file, layer="hdmap", value=part.name)
 
@@ -288,10 +339,38 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
     shape = next((name for name in reversed(table.column_names) if name not in own and name != fid), None)
     geometry = table.column(shape) if shape is not None else pa.nulls(table.num_rows, pa.binary())
     rest = table.drop_columns([shape] if shape is not None else [])
+    faults: list[Fault] = []
+    if part.stored is not None:
+        rest, faults = part.stored.corrected(rest, rest.column(fid).to_pylist())
+    elif part.attributes is None:
+        faults = _odd_times(rest)
     ids = None
     if part.fid:  # GeoPackage: the primary key is the source's own
         has_text_id = any(name.lower() in ("feature_id", "_id", "id") and name != fid for name in own)
         ids = None if has_text_id else rest.column(fid)
     elif fid in rest.column_names:
         rest = rest.drop_columns([fid])
-    yield from layer.batches(rest, geometry, ids=ids)
+    if part.attributes is not None:
+        rows, deleted, faults = part.attributes.table(layer.rows, table.num_rows)
+        yield from layer.batches(rows, geometry, deleted=deleted, faults=faults)
+        return
+    yield from layer.batches(rest, geometry, ids=ids, faults=faults)
+
+
+def _odd_times(table: pa.Table) -> list[Fault]:
+    """Texts in columns of date and time that are none; GDAL passes them on as they are."""
+    found = []
+    for column in table.schema:
+        if (column.metadata or {}).get(b"GDAL:OGR:type") == b"DateTime" and pa.types.is_string(column.type):
+            texts = enumerate(table.column(column.name).cast(pa.binary()).to_pylist())
+            words = ((row, text.decode("utf-8", "replace")) for row, text in texts if text is not None)
+            found += [Fault(row, column.name, MISFIT, text, "date and time", "text") for row, text in words if not is_time(text)]
+    return found
+
+
+def _without_shape(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
+    """Rows of a .dbf behind the last shape."""
+    while part.attributes is not None and layer.rows < part.attributes.dbf.rows:
+        count = min(BATCH_ROWS, part.attributes.dbf.rows - layer.rows)
+        rows, deleted, faults = part.attributes.table(layer.rows, count)
+        yield from layer.batches(rows, pa.nulls(count, pa.binary()), deleted=deleted, faults=faults)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import shapely
 
-from ingest.findings import error, warning
+from ingest.checks.encodings import is_text, printable, without_halves
+from ingest.findings import error, info, warning
 from ingest.placing import resolve
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import kinds as vector_kinds
+from ingest.readers.vector.attributes import distinct
+from ingest.readers.vector.geojson_shape import DEPTH, Shape, checked, wkb_of
 from ingest.readers.vector.json_stream import Broken, Stream, head_members, tail_members
 from ingest.readers.vector.layer import LAYERS, id_column
 from mapex.catalogue.finding import Finding
@@ -27,8 +27,6 @@ from tiles.batch import Batch, Content, Kind, LayerKind
 
 BATCH = 20_000
 _SAMPLE = 200
-_DEPTH = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
-_DEEPEST = 16
 
 
 class GeoJson:
@@ -75,23 +73,7 @@ def crs_member(members: Mapping[str, Any]) -> str | None:
 def texts_of(members: Mapping[str, Any]) -> dict[str, str]:
     """The members of a collection as texts, for `Batch.meta` (licence, timestamp, schema stay known)."""
     texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in members.items() if k not in ("type", "features")}
-    return {printable(k): printable(v) for k, v in texts.items()}
-
-
-def is_text(text: str) -> bool:
-    """Whether it can be written as UTF-8: Python's texts may hold lone surrogates, files and columns may not."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def printable(text: str) -> str:
-    r"""The text with each lone surrogate written out (`\udcff`)."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return {without_halves(k): without_halves(v) for k, v in texts.items()}
 
 
 class Rows:
@@ -99,15 +81,16 @@ class Rows:
 
     def __init__(self, name: str, crs: str, file: str, meta: Mapping[str, str], *, kind: LayerKind | None = None) -> None:
         self.name, self.crs, self.file, self.meta, self.kind = name, crs, file, meta, kind
-        self.read = self.unknown = 0
+        self.read = self.unknown = self.partly_high = 0
         self._ids: list[str] = []
         self._kinds: list[str] = []
         self._properties: list[str] = []
         self._shapes: list[Shape | None] = []
-        self._replaced = False
+        self._stream: Stream | None = None
 
     def of(self, stream: Stream, *, osm: bool = False) -> Iterator[Batch | Finding]:
         """The batches and findings of a stream; `osm` = the properties are OSM tags (OpenSidewalks)."""
+        self._stream = stream
         for number, record in enumerate(stream.features()):
             if isinstance(record, Broken):
                 text = f"Feature {record.number} of {self.name} is not JSON ({record.why}): {record.text[:60]!r}"
@@ -117,9 +100,7 @@ class Rows:
                     "file.damaged" if cut else "feature.not_json", text, fix, **self._where(str(record.number)), rejected=record.rejected
                 )
                 continue
-            found = self._take(record, number, osm)
-            if found is not None:
-                yield found
+            yield from self._take(record, number, osm)
             if len(self._ids) >= BATCH:
                 yield self._batch()
         if self._ids:
@@ -127,58 +108,106 @@ class Rows:
 
     def findings(self) -> Iterator[Finding]:
         """What is to be reported at the end."""
-        if self._replaced:
-            text = f"{self.name} is not UTF-8 everywhere; wrong letters were replaced."
-            yield warning("text.encoding_unknown", text, "Save the file as UTF-8.", **self._where(""))
+        if self._stream is not None and self._stream.codec == "cp949":
+            text = f"{self.name} is not UTF-8, as JSON has to be; it was read as cp949, in which all of it can be read."
+            yield warning("text.encoding_guessed", text, "Save the file as UTF-8.", **self._where(""), value="cp949")
+        if self.partly_high:
+            text = (
+                f"{self.partly_high} features of {self.name} have a height at some vertices only: they are 2D, the heights are in @source."
+            )
+            yield info("height.mixed", text, "Give every vertex a height.", **self._where(""), count=self.partly_high)
+        members = {k: v for k, v in self._stream.members.items() if k not in _USED} if self._stream is not None else {}
+        if members and not (set(members) == {"name"} and members["name"] == self.name):
+            words = ", ".join(without_halves(key) for key in members)
+            text = f"{self.name} states of itself: {words[:300]}. This belongs to no feature and is not part of what is sold."
+            fix = "Put it into the description of the data set, if buyers need it."
+            value = without_halves(json.dumps(members, ensure_ascii=False))[:200]
+            yield info("collection.members", text, fix, **self._where(""), value=value)
 
     def _where(self, feature: str) -> dict[str, Any]:
         return {"file": self.file, "layer": LAYERS[self.kind or LayerKind.HDMAP], "feature": feature}
 
-    def _take(self, record: Any, number: int, osm: bool) -> Finding | None:
-        if isinstance(record, dict) and (record.get("type") in _DEPTH or record.get("type") == "GeometryCollection"):
+    def _take(self, record: Any, number: int, osm: bool) -> Iterator[Finding]:
+        if isinstance(record, dict) and (record.get("type") in DEPTH or record.get("type") == "GeometryCollection"):
             record = {"type": "Feature", "geometry": record, "properties": {}}
         if not isinstance(record, dict) or record.get("type") != "Feature":
             text = f"Record {number} of {self.name} is not a GeoJSON feature."
-            return error("feature.not_one", text, "Give it type, geometry and properties.", **self._where(str(number)), rejected=1)
-        properties = record.get("properties")
-        tags = properties if isinstance(properties, dict) else {}
-        feature_id = self._id(record, tags, number)
+            yield error("feature.not_one", text, "Give it type, geometry and properties.", **self._where(str(number)), rejected=1)
+            return
         geometry = record.get("geometry")
         shape: Shape | None = None
         if geometry is not None:
             try:
                 shape = checked(geometry)
             except ValueError as why:
+                feature_id = printable(self._id(record, _tags(record), number))
                 text = f"The geometry of {feature_id} cannot be used: {why}."
-                return error(
-                    "geometry.refused", text, "Repair the geometry.", **self._where(feature_id), value=str(geometry)[:80], rejected=1
-                )
-        source: dict[str, Any] = {"layer": self.name, **{k: v for k, v in record.items() if k not in ("type", "geometry", "properties")}}
+                where = {**self._where(feature_id), "value": printable(str(geometry))[:80]}
+                yield error("geometry.refused", text, "Repair the geometry.", **where, rejected=1)
+                return
+        try:
+            text = self._text(record, shape)
+        except ValueError:
+            text = ""
+        if not (text and is_text(text)):
+            record, found = self._sound(record, number)
+            yield from found
+            text = self._text(record, shape)
+        tags = _tags(record)
+        self.partly_high += shape is not None and bool(shape.z())
+        self._append(self._id(record, tags, number), self._kind(tags, osm), text, shape)
+
+    def _sound(self, record: dict[str, Any], number: int) -> tuple[dict[str, Any], list[Finding]]:
+        r"""The record with nothing that no text or number can hold, and what was found.
+
+        JSON may escape half of a letter (`\udcff`), bytes of the file may mean none, and NaN or 1e400 are no numbers of JSON.
+        """
+        found: list[Finding] = []
+        rest = {key: value for key, value in record.items() if key != "geometry"}
+        if self._stream is not None and not _is_finite(rest):
+            exact = self._stream.exact()
+            exact = exact if exact.get("type") == "Feature" else {"type": "Feature", "geometry": exact, "properties": {}}
+            where = _differing({**rest, **_tags(rest)}, {**exact, **_tags(exact)})
+            feature = printable(self._id(record, _tags(record), number))
+            text = f"Feature {feature} of {self.name} has {where[1]} in {where[0]}, which is no number of JSON; it stays as text."
+            found.append(warning("value.not_finite", text, "Write null where there is no value.", **self._where(feature), value=where[1]))
+            record = exact
+        written = json.dumps({key: value for key, value in record.items() if key != "geometry"}, ensure_ascii=False)
+        if not is_text(written):
+            found.append(self._half_a_letter(printable(self._id(record, _tags(record), number)), record))
+            record = {**_whole_letters({k: v for k, v in record.items() if k != "geometry"}), "geometry": record.get("geometry")}
+        return record, found
+
+    def _half_a_letter(self, feature: str, record: Mapping[str, Any]) -> Finding:
+        members = {**{key: value for key, value in record.items() if key not in ("geometry", "properties")}, **_tags(record)}
+        where = next((k for k, v in members.items() if not is_text(k) or not is_text(json.dumps(v, ensure_ascii=False))), "")
+        value = str(members.get(where, "")) if is_text(where) else where
+        name = printable(where)
+        if self._stream is not None and self._stream.broken and any("\udc80" <= letter <= "\udcff" for letter in value):
+            text = f"Feature {feature} of {self.name}, attribute {name}: bytes that mean no letter of UTF-8; only these were replaced."
+            fix = "Save the file as UTF-8."
+            return warning("text.damaged", text, fix, **self._where(feature), value=without_halves(value)[:200])
+        text = f"Feature {feature} of {self.name} has half of a letter in {name} (a lone surrogate): only this was replaced."
+        fix = "Write the whole letter, or leave the escape out, and upload the file again."
+        return warning("text.lone_surrogate", text, fix, **self._where(feature), value=printable(value)[:80])
+
+    def _text(self, record: Mapping[str, Any], shape: Shape | None) -> str:
+        """Properties as JSON text, with what is neither property nor shape under "@source". Raises: ValueError: a number is none."""
+        properties, geometry = record.get("properties"), record.get("geometry")
+        name = without_halves(self.name)
+        source: dict[str, Any] = {"layer": name, **{k: v for k, v in record.items() if k not in ("type", "geometry", "properties")}}
         if properties is not None and not isinstance(properties, dict):
             source["properties"] = properties
         if isinstance(geometry, dict) and len(geometry) > 2:
-            extra = {k: v for k, v in geometry.items() if k not in ("type", "coordinates", "geometries")}
+            extra = _sound_members({k: v for k, v in geometry.items() if k not in ("type", "coordinates", "geometries")})
             source |= {"geometry": extra} if extra else {}
-        text = _with_source(tags, source)
-        if not (is_text(feature_id) and is_text(text)):
-            return self._half_a_letter(feature_id, record)
-        self._append(feature_id, self._kind(tags, osm), text, shape)
-        return None
-
-    def _half_a_letter(self, feature_id: str, record: Mapping[str, Any]) -> Finding:
-        r"""JSON may escape half of a surrogate pair (`\udcff`); no text can hold it, and no column of ours."""
-        members = {"id": record.get("id"), **(record.get("properties") or {})} if isinstance(record.get("properties"), dict | None) else {}
-        where = next((k for k, v in members.items() if not is_text(k) or not is_text(json.dumps(v, ensure_ascii=False))), "")
-        name, at = printable(feature_id), f" in {printable(str(where))}" if where else ""
-        text = f"Feature {name} of {self.name} has half of a letter{at} (a lone surrogate), which no text can hold."
-        fix = "Write the whole letter, or leave the escape out, and upload the file again."
-        value = printable(str(members.get(where, "")))[:80]
-        return error("text.lone_surrogate", text, fix, **self._where(name), value=value, rejected=1)
+        if shape is not None:
+            source |= {key: values for key, values in (("z", shape.z()), ("m", shape.m())) if values}
+        return _with_source(_tags(record), source)
 
     def _append(self, feature_id: str, kind: Kind, properties: str, shape: Shape | None) -> None:
         self.read += 1
         self.unknown += kind is Kind.OTHER
-        self._replaced |= "�" in properties
         self._ids.append(feature_id)
         self._kinds.append(str(kind))
         self._properties.append(properties)
@@ -214,148 +243,47 @@ class Rows:
         return Batch(Content.FEATURES, LAYERS[self.kind], self.kind, table, self.crs, dict(self.meta))
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A geometry whose form is right. `flat` holds all numbers of a one-part geometry in a row, `nested` the coordinates of the others."""
-
-    kind: str
-    dimensions: int
-    flat: list[float] | None
-    nested: Any = None
+_USED = ("type", "features", "crs", "bbox")
+"""Members of a collection that are used, or follow from its features."""
 
 
-def checked(geometry: Any, depth: int = 0) -> Shape:
-    """A GeoJSON geometry of known type and right nesting, two or three numbers a vertex (a fourth is cut off), all finite.
-
-    It is 3D when every vertex has a height.
-
-    Raises: ValueError: says what is wrong.
-    """
-    if not isinstance(geometry, dict):
-        raise ValueError("it is not an object")
-    kind = geometry.get("type")
-    if kind == "GeometryCollection":
-        members = geometry.get("geometries")
-        if depth >= _DEEPEST:
-            raise ValueError(f"it is nested deeper than {_DEEPEST}")
-        if not isinstance(members, list):
-            raise ValueError("it has no list of geometries")
-        return Shape(kind, 0, None, [checked(member, depth + 1) for member in members])
-    if kind not in _DEPTH:
-        raise ValueError(f"unknown type {kind!r}")
-    coordinates = geometry.get("coordinates")
-    if not isinstance(coordinates, list):
-        raise ValueError("it has no coordinates")
-    vertices = _vertices(coordinates, _DEPTH[kind])
-    if kind == "LineString" and len(coordinates) == 1:
-        raise ValueError("a line needs two vertices")
-    rings = coordinates if kind == "Polygon" else list(chain.from_iterable(coordinates)) if kind == "MultiPolygon" else []
-    for ring in rings:
-        if len(ring) < 4 or ring[0] != ring[-1]:
-            raise ValueError("a ring is not closed, or has fewer than four vertices")
-    dimensions, flat = _flat(vertices)
-    one_part = vertices and (kind in ("Point", "LineString") or (kind == "Polygon" and len(coordinates) == 1))
-    return Shape(kind, dimensions, flat if one_part else None, coordinates)
+def _tags(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = record.get("properties")
+    return properties if isinstance(properties, dict) else {}
 
 
-def _vertices(coordinates: list[Any], depth: int) -> list[Any]:
-    if depth == 0:
-        return [coordinates] if coordinates else []
-    vertices = coordinates
-    for _ in range(depth - 1):
-        if set(map(type, vertices)) - {list}:
-            raise ValueError("its coordinates are not nested as its type asks")
-        vertices = list(chain.from_iterable(vertices))
-    return vertices
+def _is_finite(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
-def _flat(vertices: list[Any]) -> tuple[int, list[float]]:
-    """Number of dimensions, and all numbers in a row. Every step runs in C: files have millions of vertices."""
-    if set(map(type, vertices)) - {list}:
-        raise ValueError("its coordinates are not nested as its type asks")
-    lengths = set(map(len, vertices))
-    if lengths and min(lengths) < 2:
-        raise ValueError("a vertex is not two or three numbers")
-    dimensions = 3 if lengths and min(lengths) >= 3 else 2
-    if lengths - {dimensions}:
-        vertices = [vertex[:dimensions] for vertex in vertices]
-    flat = list(chain.from_iterable(vertices))
-    if set(map(type, flat)) - {int, float}:
-        raise ValueError("a vertex is not two or three numbers")
-    if not math.isfinite(sum(flat)):
-        raise ValueError(f"a coordinate is not a finite number: {next((v for v in flat if not math.isfinite(v)), flat[0])!r}")
-    return dimensions, flat
+def _differing(seen: Mapping[str, Any], exact: Mapping[str, Any]) -> tuple[str, str]:
+    """Names of the values that are no numbers, and the text of the first."""
+    names = [key for key, value in seen.items() if key != "properties" and not _is_finite(value)]
+    return printable(", ".join(names[:9])), printable(str(exact.get(names[0], "")))[:80] if names else ""
 
 
-def wkb_of(shapes: Sequence[Shape | None]) -> pa.Array:
-    """ISO WKB of checked geometries; those of one part are built for a whole batch at once."""
-    out: list[bytes | None] = [None] * len(shapes)
-    groups: dict[tuple[str, int], list[int]] = {}
-    for at, shape in enumerate(shapes):
-        if shape is not None:
-            groups.setdefault((shape.kind if shape.flat is not None else "", shape.dimensions), []).append(at)
-    for (kind, dimensions), rows in groups.items():
-        some = [shape for row in rows if (shape := shapes[row]) is not None]
-        built = _many(kind, dimensions, some) if kind else np.array([_one(shape) for shape in some], dtype=object)
-        for row, wkb in zip(rows, shapely.to_wkb(built, flavor="iso", byte_order=1).tolist(), strict=True):
-            out[row] = wkb
-    return pa.array(out, pa.binary())
+def _whole_letters(value: Any) -> Any:
+    """A JSON value with each half of a letter replaced, in keys too."""
+    if isinstance(value, str):
+        return without_halves(value)
+    if isinstance(value, dict):
+        return dict(zip(distinct([without_halves(key) for key in value]), map(_whole_letters, value.values()), strict=True))
+    return [_whole_letters(one) for one in value] if isinstance(value, list) else value
 
 
-def _many(kind: str, dimensions: int, shapes: list[Shape]) -> Any:
-    flats = [shape.flat or [] for shape in shapes]
-    coordinates = np.fromiter(chain.from_iterable(flats), dtype=np.float64).reshape(-1, dimensions)
-    if kind == "Point":
-        return shapely.points(coordinates)
-    owner = np.repeat(np.arange(len(flats)), [len(flat) // dimensions for flat in flats])
-    return (
-        shapely.linestrings(coordinates, indices=owner)
-        if kind == "LineString"
-        else shapely.polygons(shapely.linearrings(coordinates, indices=owner))
-    )
-
-
-def _one(shape: Shape) -> Any:
-    return _built(shape.kind, shape.dimensions, shape.nested)
-
-
-def _built(kind: str, dimensions: int, c: Any) -> Any:  # noqa: PLR0911 - one line a type
-    def cut(vertices: Any) -> list[Any]:
-        return [v[:dimensions] for v in vertices]
-
-    if kind == "GeometryCollection":
-        return shapely.GeometryCollection([_one(member) for member in c])
-    if kind == "Point":
-        return shapely.Point(c[:dimensions]) if c else shapely.Point()
-    if kind == "LineString":
-        return shapely.LineString(cut(c))
-    if kind == "Polygon":
-        return shapely.Polygon(cut(c[0]), [cut(ring) for ring in c[1:]]) if c else shapely.Polygon()
-    if kind == "MultiPoint":
-        return shapely.MultiPoint(cut(c))
-    if kind == "MultiLineString":
-        return shapely.MultiLineString([cut(line) for line in c])
-    return shapely.MultiPolygon([_built("Polygon", dimensions, polygon) for polygon in c])
+def _sound_members(members: dict[str, Any]) -> Any:
+    """Members of a geometry that GeoJSON does not know, with the names of what is no number, and whole letters."""
+    return _whole_letters(json.loads(json.dumps(members), parse_constant=str))
 
 
 def _with_source(tags: Mapping[str, Any], source: Mapping[str, Any]) -> str:
     own = {f"{k}#" if k == "@source" else k: v for k, v in tags.items()} if "@source" in tags else dict(tags)
     own["@source"] = source
-    try:
-        return json.dumps(own, ensure_ascii=False, allow_nan=False)
-    except ValueError:
-        return json.dumps(_without_nan(own), ensure_ascii=False)
-
-
-def _without_nan(value: Any) -> Any:
-    """NaN and the infinities as their names, since JSON has no such numbers."""
-    if isinstance(value, dict):
-        return {k: _without_nan(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-    return value
+    return json.dumps(own, ensure_ascii=False, allow_nan=False)
 
 
 def _sample_box(path: Path) -> tuple[tuple[float, float, float, float] | None, int]:
@@ -365,7 +293,7 @@ def _sample_box(path: Path) -> tuple[tuple[float, float, float, float] | None, i
         if isinstance(record, Broken):
             continue
         geometry = record.get("geometry", record) if isinstance(record, dict) else None
-        number += isinstance(record, dict) and record.get("type") in {"Feature", "GeometryCollection", *_DEPTH}
+        number += isinstance(record, dict) and record.get("type") in {"Feature", "GeometryCollection", *DEPTH}
         try:
             shape = checked(geometry)
         except ValueError:

@@ -63,8 +63,9 @@ class GeoParquet:
         names = [name for name in file.schema_arrow.names if name not in columns.hidden]
         try:
             for record in file.iter_batches(BATCH_ROWS, columns=names):
-                record.validate(full=True)
+                record.validate()
                 table = pa.Table.from_batches([record])
+                table.column(columns.geometry).validate(full=True)
                 geometry = _wkb(table.column(columns.geometry), columns.encoding)
                 yield from layer.batches(table.drop_columns([columns.geometry]), geometry)
         except (pa.ArrowException, OSError) as why:

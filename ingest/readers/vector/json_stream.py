@@ -8,18 +8,38 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from ingest.checks.encodings import Decoder
+from ingest.readers.vector.attributes import distinct
 
 CHUNK = 4 << 20
 MAX_RECORD = 64 << 20
 """Characters of one feature, or of one other member."""
 _TAIL = 64 << 10
 
-_DECODER = json.JSONDecoder()
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a key that comes twice gets `#2`, so that no value is lost."""
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else dict(zip(distinct([key for key, _ in pairs]), (value for _, value in pairs), strict=True))
+
+
+def _number(text: str) -> float | str:
+    """A number with a point or an exponent; as text when no float is so large."""
+    value = float(text)
+    return value if math.isfinite(value) else text
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+_EXACT = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number, parse_constant=str)
+"""Slower: what JSON has no number for (NaN, 1e400) stays the text that it is."""
 _SPACE = re.compile(r"[\s\x1e]*")
 _SEPARATOR = re.compile(r"[\s\x1e,]*")
 _FEATURES = re.compile(r'"features"\s*:\s*\[')
@@ -45,14 +65,19 @@ class Stream:
     path: Path
     members: dict[str, Any] = field(default_factory=dict)
     number: int = 0
+    codec: str = "utf-8-sig"
+    broken: int = 0
+    """pieces of the file in which bytes mean no letter: each is a lone surrogate in what `features` gives"""
+    _last: tuple[int, int] = (0, 0)
     _buffer: str = ""
     _at: int = 0
     _ended: bool = False
 
     def features(self) -> Iterator[Any]:
-        """Every record: parsed JSON, or `Broken`. Text that is not UTF-8 is read with replacement marks and reported once."""
+        """Every record: parsed JSON, or `Broken`."""
+        self.codec = codec_of_json(self.path)
         with self.path.open("rb") as file:
-            decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+            decoder = Decoder(self.codec, "surrogateescape")
 
             def more() -> bool:
                 if self._ended:
@@ -60,7 +85,7 @@ class Stream:
                 raw = file.read(CHUNK)
                 self._ended = not raw
                 self._buffer = self._buffer[self._at :] + decoder.decode(raw, final=self._ended)
-                self._at = 0
+                self._at, self.broken = 0, decoder.broken
                 return not self._ended
 
             more()
@@ -149,8 +174,14 @@ class Stream:
             if end == len(self._buffer) and not self._ended and not isinstance(value, dict | list | str):
                 more()  # a number may go on in the next chunk
                 continue
+            self._last = (self._at, end)
             self._at = end
             return value
+
+    def exact(self) -> Any:
+        """The record that `features` gave last, with the text of what JSON has no number for."""
+        value, _ = _EXACT.raw_decode(self._buffer[slice(*self._last)])
+        return value
 
     def _double(self, more: Any) -> None:
         """Read until the buffer has doubled, so that one long record is scanned a few times only."""
@@ -203,12 +234,37 @@ def _outer(head: str, at: int) -> bool:
     return False
 
 
+def codec_of_json(path: Path) -> str:
+    """The codec of a file of JSON, which is UTF-8; a file that is not, and is Korean (cp949) from its first byte to its last, is that."""
+    return _codec_of(path, path.stat().st_size, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _codec_of(path: Path, _size: int, _changed_ns: int) -> str:
+    with path.open("rb") as file:
+        if file.read(3) == codecs.BOM_UTF8:
+            return "utf-8-sig"
+    return "utf-8-sig" if _reads(path, "utf-8") or not _reads(path, "cp949") else "cp949"
+
+
+def _reads(path: Path, codec: str) -> bool:
+    decoder = codecs.getincrementaldecoder(codec)()
+    with path.open("rb") as file:
+        try:
+            while piece := file.read(CHUNK):
+                decoder.decode(piece)
+            decoder.decode(b"", True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
 def tail_members(path: Path) -> dict[str, Any]:
     """The collection's members that come after its `features`, read from the end of the file only."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - _TAIL))
-        text = file.read(_TAIL).decode("utf-8", errors="replace").rstrip("\x1e \r\n\t")
+        text = file.read(_TAIL).decode(codec_of_json(path).removesuffix("-sig"), errors="replace").rstrip("\x1e \r\n\t")
     found: dict[str, Any] = {}
     for match in list(re.finditer(r"\]\s*,", text))[-200:][::-1]:
         try:
@@ -223,7 +279,7 @@ def tail_members(path: Path) -> dict[str, Any]:
 def head_members(path: Path) -> dict[str, Any]:
     """The collection's members that come before its `features`, from the first 64 KiB."""
     with path.open("rb") as file:
-        text = file.read(_TAIL).decode("utf-8-sig", errors="replace").lstrip("\x1e \r\n\t")
+        text = file.read(_TAIL).decode(codec_of_json(path), errors="replace").lstrip("\x1e \r\n\t")
     start = _FEATURES.search(text)
     if start is None or not text.startswith("{"):
         return {}

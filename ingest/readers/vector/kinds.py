@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.readers.vector.attributes import words_of
 from tiles.batch import Kind, LayerKind
 
 CLASS_COLUMNS = (
@@ -219,7 +220,7 @@ def kind_of(values: Mapping[str, str], layer: str) -> Kind:
 
 def _is_word(kind: Any) -> bool:
     inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_integer(inner))
+    return isinstance(kind, pa.JsonType) or bool(pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_integer(inner))
 
 
 def _combined(columns: list[Any]) -> tuple[np.ndarray[Any, Any], list[tuple[str, ...]]]:
@@ -234,6 +235,8 @@ def _combined(columns: list[Any]) -> tuple[np.ndarray[Any, Any], list[tuple[str,
 
 def _coded(column: Any) -> tuple[np.ndarray[Any, Any], list[tuple[str, ...]]]:
     chunk = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(chunk.type, pa.JsonType):
+        chunk = words_of(chunk)
     if not pa.types.is_dictionary(chunk.type):
         chunk = pc.dictionary_encode(pc.cast(chunk, pa.string()))
     values = [(value or "",) for value in pc.cast(chunk.dictionary, pa.string()).to_pylist()]

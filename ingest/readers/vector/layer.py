@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from ingest.checks import wkb as wkb_checks
-from ingest.findings import error, info
+from ingest.checks.text import DAMAGED, Fault, mended
+from ingest.findings import error, info, warning
 from ingest.readers.vector import attributes
 from ingest.readers.vector import kinds as vector_kinds
 from mapex.catalogue.finding import Finding
@@ -30,6 +33,17 @@ def id_column(names: Sequence[str]) -> str | None:
     """The attribute that is the source's own identifier, or None."""
     lower = {name.lower(): name for name in reversed(names)}
     return next((lower[name] for name in ID_COLUMNS if name in lower), None)
+
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What a reader states of the rows of a piece: which are deleted, and which cells could not be taken as they are."""
+
+    deleted: Flags
+    faults: Sequence[Fault]
 
 
 @dataclass(slots=True)
@@ -52,7 +66,14 @@ class LayerRows:
     measured: int = 0
 
     def batches(
-        self, table: pa.Table, geometry: Any, *, ids: Any = None, source: Mapping[str, Any] | None = None
+        self,
+        table: pa.Table,
+        geometry: Any,
+        *,
+        ids: Any = None,
+        source: Mapping[str, Any] | None = None,
+        deleted: Flags | None = None,
+        faults: Sequence[Fault] = (),
     ) -> Iterator[Batch | Finding]:
         """Batches of one chunk of the layer.
 
@@ -60,16 +81,27 @@ class LayerRows:
             table: the attributes alone; geometry: its WKB column, as long as the table.
             ids: the source's own record ids (a feature's `id` member, a FID), or None to look for an id attribute.
             source: what goes under `"@source"` of each row beside the layer's name.
+            deleted: rows that the source marks as deleted: each is named and counted as rejected.
+            faults: cells that the reader could not take as they are; what is not UTF-8 is found here.
         """
-        whole = table.append_column("\x00geometry", geometry)
+        whole, damaged = mended(table)
+        faults = [*faults, *damaged]
+        whole = whole.append_column("\x00geometry", geometry)
         if ids is not None:
             whole = whole.append_column("\x00ids", ids)
+        begin = 0
         for piece in attributes.pieces(whole):
+            end = begin + piece.num_rows
             rest = piece.drop_columns([name for name in piece.column_names if name.startswith("\x00")])
             own = piece.column("\x00ids") if ids is not None else None
-            yield from self._batch(rest, piece.column("\x00geometry"), own, source or {})
+            marks = _Marks(
+                np.zeros(piece.num_rows, np.bool_) if deleted is None else deleted[begin:end],
+                [replace(fault, row=fault.row - begin) for fault in faults if begin <= fault.row < end],
+            )
+            yield from self._batch(rest, piece.column("\x00geometry"), own, source or {}, marks)
+            begin = end
 
-    def _batch(self, table: pa.Table, geometry: Any, ids: Any, source: Mapping[str, Any]) -> Iterator[Batch | Finding]:
+    def _batch(self, table: pa.Table, geometry: Any, ids: Any, source: Mapping[str, Any], marks: _Marks) -> Iterator[Batch | Finding]:
         first, self.rows = self.rows, self.rows + table.num_rows
         seen = wkb_checks.scan(geometry)
         wkb, measures = wkb_checks.normalised(geometry, seen)
@@ -77,14 +109,20 @@ class LayerRows:
         kinds = vector_kinds.kinds(table, self.name)
         if self.kind is None:
             self.kind = vector_kinds.layer_kind(kinds)
+        where = {"file": self.file, "layer": LAYERS[self.kind]}
+        for fault in marks.faults:
+            yield about_fault(fault, first + fault.row, self.name, feature=str(names[fault.row]), **where)
+        for row in np.flatnonzero(marks.deleted).tolist():
+            yield deleted_row(first + row, self.name, feature=str(names[row]), **where)
         self.unknown += pc.sum(pc.equal(kinds, "other")).as_py() or 0
         self.measured += int(seen.measured.sum())
         properties = _properties(table, {"layer": self.name, **source}, measures)
         columns = pa.table({"feature_id": names, "kind": kinds, "geometry": wkb, "properties": properties})
-        if seen.bad.any():
-            for row in np.flatnonzero(seen.bad).tolist():
-                yield bad_geometry(str(names[row]), self.file, LAYERS[self.kind])
-            columns = columns.filter(pa.array(~seen.bad))
+        for row in np.flatnonzero(seen.bad & ~marks.deleted).tolist():
+            yield bad_geometry(str(names[row]), self.file, LAYERS[self.kind])
+        gone = seen.bad | marks.deleted
+        if gone.any():
+            columns = columns.filter(pa.array(~gone))
         yield Batch(Content.FEATURES, LAYERS[self.kind], self.kind, columns, self.crs, dict(self.meta))
 
     def _ids(self, table: pa.Table, ids: Any, first: int) -> Any:
@@ -96,11 +134,13 @@ class LayerRows:
         if ids is None:
             return numbered
         flat = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+        if isinstance(flat.type, pa.JsonType):
+            flat = attributes.words_of(flat, "" if self.alone else f"{self.name}/")
         kind = flat.type.value_type if pa.types.is_dictionary(flat.type) else flat.type
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
             return numbered
         if pa.types.is_floating(kind):  # a shapefile counts in doubles
-            whole = pc.fill_null(pc.equal(pc.floor(flat), flat), True)
+            whole = pc.fill_null(pc.and_(pc.equal(pc.floor(flat), flat), pc.less(pc.abs(flat), 2.0**63)), True)
             flat = flat.cast(pa.int64()) if pc.all(whole).as_py() and not pc.any(pc.is_nan(flat)).as_py() else flat
         texts = pc.cast(pc.take(flat.dictionary, flat.indices) if pa.types.is_dictionary(flat.type) else flat, pa.string())
         if not self.alone and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
@@ -119,6 +159,27 @@ class LayerRows:
             yield info("geometry.measure", text, "", count=self.measured, **where)
 
 
+_BECAME = {"null": "is null.", "text": "stays as text.", "as it is": "stays as it is."}
+
+
+def about_fault(fault: Fault, row: int, table: str, **where: Any) -> Finding:
+    """The finding for a cell that could not be taken as it is; `row` counts from 0 as ids do, people count from 1."""
+    at = f"Row {row + 1} of {table}, column {fault.column}"
+    if fault.code == DAMAGED:
+        text = f"{at}: the text is cut inside a letter or holds bytes that mean no letter; only these were replaced."
+        fix = "Widen the column, or write the file in the encoding that it states."
+    else:
+        text = f"{at}: {fault.value[:80]!r} is no {fault.expected}; it " + _BECAME[fault.became]
+        fix = "Correct the value, or clear it."
+    return warning(fault.code, text, fix, value=fault.value[:200], **where)
+
+
+def deleted_row(row: int, table: str, **where: Any) -> Finding:
+    """The finding for a row that its source marks as deleted."""
+    text = f"Row {row + 1} of {table} is marked as deleted; it is counted, but not sold."
+    return warning("row.deleted", text, "Nothing to do if it is to be gone; else take the mark back.", rejected=1, **where)
+
+
 def bad_geometry(feature: str, file: str, layer: str) -> Finding:
     """The finding for WKB that is not given to any library."""
     depth, vertices = wkb_checks.MAX_DEPTH, wkb_checks.MAX_VERTICES
@@ -132,9 +193,10 @@ def _properties(table: pa.Table, source: Mapping[str, Any], measures: Mapping[in
     if not measures:
         return attributes.json_texts(table, {"@source": dict(source)})
     plain = _json(source)
-    texts = [plain if row not in measures else _json({**source, "m": measures[row]}) for row in range(table.num_rows)]
+    real = {row: [value if math.isfinite(value) else None for value in values] for row, values in measures.items()}
+    texts = [_json({**source, "m": real[row]}) if row in real else plain for row in range(table.num_rows)]
     return attributes.json_texts(table, source=pa.array(texts, pa.string()))
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str).replace("NaN", "null")
+    return json.dumps(value, ensure_ascii=False, default=str)

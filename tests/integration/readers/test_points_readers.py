@@ -266,6 +266,21 @@ def test_organised_cloud_counts_its_empty_places_as_rejected(tmp_path: Path) -> 
         assert findings[0].rejected == 101
 
 
+@pytest.mark.parametrize("word", ["안녕 고도", "Überhöhung"])
+def test_letters_of_every_script_in_a_head_do_no_harm(tmp_path: Path, word: str) -> None:
+    """Some bytes of Hangul are line ends and blanks of Latin-1."""
+    field = word.rsplit(maxsplit=1)[-1]
+    head = (
+        f"# {word}\nVERSION 0.7\nFIELDS x y z {field}\nSIZE 4 4 4 4\nTYPE F F F F\nCOUNT 1 1 1 1\nWIDTH 1\nHEIGHT 1\nPOINTS 1\nDATA ascii\n"
+    )
+    (tmp_path / "a.pcd").write_text(head + "1 2 3 4\n", encoding="utf-8")
+    properties = "".join(f"property float {name}\n" for name in ("x", "y", "z", field))
+    (tmp_path / "a.ply").write_text(f"ply\nformat ascii 1.0\ncomment {word}\nelement vertex 1\n{properties}end_header\n1 2 3 4\n", "utf-8")
+    for name in ("a.pcd", "a.ply"):
+        _, columns, _ = read(tmp_path / name)
+        assert columns[field].tolist() == [4.0]
+
+
 def test_commas_and_tabs_between_values_are_read(tmp_path: Path) -> None:
     path = a_pcd(tmp_path / "a.pcd", a_cloud(20))
     head, body = path.read_text().split("DATA ascii\n")

@@ -216,3 +216,46 @@ def test_lines_that_only_help_are_not_sold_as_lanes() -> None:
     assert kind_of("way", {"type": "centerline"}) == (Kind.OTHER, "")
     assert kind_of("way", {"type": "light_bulbs"}) == (Kind.OTHER, "")
     assert kind_of("relation", {"type": "lanelet"}) == (Kind.LANE_AREA, "")
+
+
+def declared(tmp_path: Path, encoding: str, body: bytes) -> Path:
+    path = tmp_path / "map.osm"
+    root = b'<?xml version="1.0" encoding="' + encoding.encode() + b'"?>\n<osm version="0.6"><node id="1" lat="37.5" lon="127"/>'
+    path.write_bytes(root + body + b"</osm>")
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["EUC-KR", "cp949", "ks_c_5601-1987", "UTF-8", "windows-949", "utf-16"])
+def test_text_is_read_in_the_declared_encoding_to_the_end(tmp_path: Path, encoding: str) -> None:
+    codec = "utf-8" if encoding.startswith("U") or encoding == "utf-16" else "cp949"
+    late = b"<!--" + b"x" * (3 << 20) + b"-->"  # some chunks later
+    body = late + '<node id="2" lat="37.5" lon="127"><tag k="이름" v="뷁 판교로"/></node>'.encode(codec)
+    assert received(declared(tmp_path, encoding, body)).properties()["node/2"]["이름"] == "뷁 판교로"
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "EUC-KR"])
+def test_a_byte_that_means_no_letter_ends_no_file(tmp_path: Path, encoding: str) -> None:
+    node = b'<node id="%d" lat="37.5" lon="127"><tag k="name" v="a\xffb"/></node>'
+    there = received(declared(tmp_path, encoding, node % 2 + b'<node id="3" lat="37.5" lon="127"/>'))
+    assert there.ids == ["node/1", "node/2", "node/3"]
+    assert there.properties()["node/2"]["name"] == "a\ufffdb"
+    assert (there.finding("text.damaged").feature, there.finding("text.damaged").value) == ("node/2", "a\ufffdb")
+    assert "file.damaged" not in there.codes
+
+
+def test_an_unknown_encoding_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="Save it as UTF-8") as refused:
+        received(declared(tmp_path, "FOO-8", b""))
+    assert refused.value.code == "xml.encoding"
+
+
+def test_entities_are_refused_in_every_encoding(tmp_path: Path) -> None:
+    bomb = '<?xml version="1.0" encoding="EUC-KR"?><!DOCTYPE osm [<!ENTITY a "aaaa">]><osm><note>&a;</note></osm>'
+    (tmp_path / "map.osm").write_bytes(bomb.encode("cp949"))
+    with pytest.raises(Invalid) as refused:
+        received(tmp_path / "map.osm")
+    assert refused.value.code == "xml.dtd"
+
+
+def test_the_reported_map_in_euc_kr_is_read(samples: Path) -> None:
+    assert received(samples / "reports" / "declared_euckr.osm").properties()["way/1"]["name"] == "판교로"

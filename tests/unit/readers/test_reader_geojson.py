@@ -161,13 +161,57 @@ def test_a_byte_order_mark_and_wrong_bytes_do_no_harm(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"NAME", "차로".encode("cp949")))
     there = received(path)
     assert there.ids == ["f1"]
-    assert "text.encoding_unknown" in there.codes
+    assert (there.finding("text.damaged").feature, there.properties()["f1"]["name"]) == ("f1", "\ufffd" * 4)
 
 
 def test_not_a_number_in_an_attribute_stays_json(tmp_path: Path) -> None:
-    there = received(geojson(tmp_path, [feature(1, width=float("nan"), depth=float("-inf"))]))
+    there = received(geojson(tmp_path, [feature(1, width=float("nan"), depth=float("-inf")), feature(2, width=1)]))
     assert there.properties()["f1"]["width"] == "NaN"
     assert there.properties()["f1"]["depth"] == "-Infinity"
+    assert (there.finding("value.not_finite").feature, there.finding("value.not_finite").value) == ("f1", "NaN")
+
+
+def test_a_number_too_large_for_a_float_keeps_its_digits(tmp_path: Path) -> None:
+    path = geojson(tmp_path, [feature(1, width="W", nested={"list": ["W", 2]}, long=10**40)])
+    path.write_text(path.read_text(encoding="utf-8").replace('"W"', "-1.5e400"), encoding="utf-8")
+    there = received(path)
+    row = there.properties()["f1"]
+    assert (row["width"], row["nested"], row["long"]) == ("-1.5e400", {"list": ["-1.5e400", 2]}, 10**40)
+    assert there.finding("value.not_finite").value == "-1.5e400"
+
+
+def test_a_key_that_comes_twice_keeps_both_values(tmp_path: Path) -> None:
+    path = geojson(tmp_path, [feature(1, a=1, b=2)])
+    path.write_text(path.read_text(encoding="utf-8").replace('"b"', '"a"'), encoding="utf-8")
+    row = received(path).properties()["f1"]
+    assert (row["a"], row["a#2"]) == (1, 2)
+
+
+def test_what_a_vertex_has_beyond_its_place_is_kept(tmp_path: Path) -> None:
+    lines = [[[127, 37, 1, 7], [127.001, 37, 2, 8]], [[127, 37, 1], [127.001, 37]], [[127, 37], [127.001, 37]]]
+    shapes = [{"type": "LineString", "coordinates": line} for line in lines]
+    shapes.append({"type": "MultiPoint", "coordinates": [[127, 37, 1, 5], [127, 37, 1]]})
+    there = received(geojson(tmp_path, [feature(n, shape) for n, shape in enumerate(shapes)]))
+    sources = [row["@source"] for row in there.properties().values()]
+    assert [source.get("m") for source in sources] == [[7, 8], None, None, [5, None]]
+    assert [source.get("z") for source in sources] == [None, [1, None], None, None]
+    assert there.finding("height.mixed").count == 1
+
+
+def test_what_a_collection_states_of_itself_is_named(tmp_path: Path) -> None:
+    there = received(geojson(tmp_path, [feature(1)], name="판교", licence={"by": "me\ud800"}, crs=None, bbox=[127, 37, 128, 38]))
+    found = there.finding("collection.members")
+    assert found.severity == "info"
+    assert json.loads(found.value) == {"name": "판교", "licence": {"by": "me\ufffd"}}
+    assert "collection.members" not in received(geojson(tmp_path, [feature(1)], name="map")).codes
+
+
+def test_korean_json_that_is_not_utf8_is_read_and_reported(tmp_path: Path) -> None:
+    path = geojson(tmp_path, [feature(n, name="ascii" * 40) for n in range(2000)] + [feature(9999, name="NAME")])
+    path.write_bytes(path.read_bytes().replace(b"NAME", "판교로".encode("cp949")))
+    there = received(path)
+    assert there.properties()["f9999"]["name"] == "판교로"
+    assert there.finding("text.encoding_guessed").value == "cp949"
 
 
 def test_members_after_the_features_are_kept(tmp_path: Path) -> None:
@@ -194,7 +238,7 @@ def test_json_that_is_no_geojson_is_refused(tmp_path: Path) -> None:
     assert refused.value.code == "file.no_records"
 
 
-def test_half_a_letter_costs_its_feature_alone(tmp_path: Path) -> None:
+def test_half_a_letter_costs_itself_alone(tmp_path: Path) -> None:
     """JSON may escape a lone surrogate; it is no text, so it is a finding that names the feature and the attribute."""
     bad = [
         feature(1, name="a\udcffb"),
@@ -204,10 +248,13 @@ def test_half_a_letter_costs_its_feature_alone(tmp_path: Path) -> None:
         {**feature(5), "note": "\udcff"},
     ]
     there = received(geojson(tmp_path, [feature(0, name="\U0001f6b8 한"), *bad, feature(9)], licence="by\udcff"))
-    assert set(there.properties()) == {"f0", "f9"}
+    rows = there.properties()
+    assert set(rows) == {"f0", "f1", "x\ufffd", "f3", "f4", "f5", "f9"}
+    assert (rows["f1"]["name"], rows["f3"]["k\ufffd"], rows["f4"]["nested"]) == ("a\ufffdb", 1, {"list": ["\ufffd"]})
+    assert rows["f5"]["@source"]["note"] == "\ufffd"
     found = [one for one in there.findings if one.code == "text.lone_surrogate"]
     assert [one.feature for one in found] == ["f1", "x\\ud800", "f3", "f4", "f5"]
-    assert sum(one.rejected for one in found) == len(bad)
+    assert {(one.severity, one.rejected) for one in found} == {("warning", 0)}
     assert "name" in found[0].message and found[0].value == "a\\udcffb"
     assert "k\\udfff" in found[2].message and "nested" in found[3].message
     for one in found:

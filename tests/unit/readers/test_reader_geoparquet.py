@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import json
 import struct
 from pathlib import Path
@@ -116,7 +117,6 @@ def test_garbage_behind_the_magic_is_a_sentence(tmp_path: Path) -> None:
 
 def test_attributes_of_every_type_are_json(tmp_path: Path) -> None:
     import datetime as dt
-    import decimal
 
     columns = {
         "whole": pa.array([1, None, -(2**62), 0]),
@@ -138,3 +138,40 @@ def test_attributes_of_every_type_are_json(tmp_path: Path) -> None:
     assert (second["whole"], second["real"], second["text"], second["flag"], second["exact"]) == (None, 1.0, "한\n글", False, "1.10")
     assert isinstance(second["real"], float)
     assert (third["whole"], third["real"], third["code"]) == (-(2**62), "NaN", None)
+
+
+def test_text_that_is_not_utf8_is_mended_cell_by_cell(tmp_path: Path) -> None:
+    """Arrow passes the bytes of Parquet on unchecked, in lists and dictionaries too."""
+    cut = pa.array(["보도".encode(), "판교".encode()[:5], None, b"a"]).view(pa.string())
+    lists = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3, 4], pa.int32()), cut)
+    there = received(parquet(tmp_path, geo(), name=cut, names=lists))
+    rows = list(there.properties().values())
+    assert [row["name"] for row in rows] == ["보도", "판\ufffd", None, "a"]
+    assert [row["names"] for row in rows] == [["보도"], ["판\ufffd"], [None], ["a"]]
+    assert [one.feature for one in there.findings if one.code == "text.damaged"] == ["p1", "p1"]
+    there.table.validate(full=True)
+
+
+def test_whole_numbers_are_exact_and_times_are_iso_in_nested_columns_too(tmp_path: Path) -> None:
+    columns = {
+        "big": pa.array([2**64 - 1, 1, None, 0], pa.uint64()),
+        "pnu": pa.array(
+            [decimal.Decimal(text) for text in ("4113510900106140001", "9223372036854775808", "-1", "0")], pa.decimal128(22, 0)
+        ),
+        "times": pa.array([[1, None]] * 4, pa.list_(pa.timestamp("ns", "Asia/Seoul"))),
+        "lasts": pa.array([1_500_000_001] * 4, pa.duration("ns")),
+        "map": pa.array([[("a", 1)]] * 4, pa.map_(pa.string(), pa.int64())),
+        "flags": pa.array([[True, None], [], None, [False]], pa.list_(pa.bool_())),
+    }
+    rows = list(received(parquet(tmp_path, geo(), **columns)).properties().values())
+    assert [row["big"] for row in rows] == ["18446744073709551615", 1, None, 0]
+    assert [row["pnu"] for row in rows] == [4113510900106140001, "9223372036854775808", -1, 0]
+    first = rows[0]
+    assert (first["times"], first["lasts"], first["map"]) == (["1970-01-01T00:00:00.000000001Z", None], "PT1.500000001S", [["a", 1]])
+    assert [row["flags"] for row in rows] == [[True, None], [], None, [False]]
+
+
+def test_an_id_too_large_for_64_bits_is_an_id(tmp_path: Path) -> None:
+    wkb = pa.array([shapely.to_wkb(POINTS[0])], pa.binary())
+    pq.write_table(pa.table({"id": [1e19], "geometry": wkb}).replace_schema_metadata({"geo": json.dumps(geo())}), tmp_path / "map.parquet")
+    assert received(tmp_path / "map.parquet").ids == ["1e+19"]

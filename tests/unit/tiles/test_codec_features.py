@@ -92,6 +92,30 @@ def test_rows_that_are_false_are_refused_although_the_hash_fits(stored, change, 
         recount.verify(*rewritten(stored, change))
 
 
+@pytest.mark.parametrize("name", ["feature_id", "kind", "properties", "more"])
+def test_text_that_is_not_utf8_is_refused_although_the_hash_fits(stored, name):
+    """Arrow reads and writes such bytes without a word; strict readers of Parquet die of them."""
+
+    def broken(table):
+        text = pa.array([b"\xed\x8c\x90\xea"] * table.num_rows).view(pa.string())
+        if name not in table.column_names:
+            return table.append_column(name, text)
+        return table.set_column(table.column_names.index(name), name, text)
+
+    with pytest.raises(InvalidContent, match="UTF8|UTF-8"):
+        recount.verify(*rewritten(stored, broken))
+
+
+def test_no_tile_is_made_of_text_that_is_not_utf8(tmp_path):
+    batch = a_batch([shapely.Point(place(0.5, 0.5))], ["sign"])
+    table = batch.table
+    table = table.set_column(table.column_names.index("properties"), "properties", pa.array([b"{\xff}"]).view(pa.string()))
+    splitter = FeatureSplitter(tmp_path, layer="hdmap", part=0, misfits=[])
+    with pytest.raises(InvalidContent) as refused:
+        splitter.add(dataclasses.replace(batch, table=table))
+    assert refused.value.code == "text.damaged"
+
+
 def test_a_wrong_box_cell_or_media_type_is_refused(stored):
     path, tile = stored
     for other in ({"bbox": (0.0, 0.0, 1.0, 1.0)}, {"cell": tile.cell + 1}, {"media_type": "text/plain"}):
