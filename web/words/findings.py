@@ -33,6 +33,7 @@ FIXES: dict[str, Any] = {
     "zip": lazy_gettext("Pack the archive again."),
     "encoding": lazy_gettext("Save the file as UTF-8, or correct the .cpg file."),
     "class": lazy_gettext("Check the handling class."),
+    "points": lazy_gettext("Upload these fields as a second cloud, or leave them out."),
     "format": lazy_gettext("Save it in a format that is read here."),
 }
 
@@ -55,6 +56,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "crs.outside_area": (lazy_gettext("The features are far outside of the area that their coordinate system is for."), "crs"),
     "crs.several": (lazy_gettext("The files state several coordinate systems."), "look"),
     "crs.swapped": (lazy_gettext("Latitude and longitude (east and north) are exchanged."), "order"),
+    "crs.two_stated": (lazy_gettext("The file states two coordinate systems for the same column."), "crs"),
     "element.deleted": (lazy_gettext("An element is marked as deleted."), "none"),
     "feature.no_place": (
         lazy_gettext("Records without a geometry, their own or one referred to; no tile holds them."),
@@ -74,6 +76,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "format.unsupported": (lazy_gettext("This kind of file is not read here."), "format"),
     "frame.no_place": (lazy_gettext("Messages or pictures have no position."), "look"),
     "geometry.antimeridian": (lazy_gettext("Some features go over the 180 degree meridian; they were cut in two there."), "look"),
+    "geometry.edges": (lazy_gettext("Lines are stated as curves on the globe; they are taken as straight from vertex to vertex."), "none"),
     "geometry.encoding": (lazy_gettext("The geometry is written in an encoding that is not read."), "format"),
     "geometry.invalid": (lazy_gettext("The polygon crosses itself or its rings do not fit; it is kept as it is."), "geometry"),
     "geometry.jump": (lazy_gettext("The line jumps: a vertex is far from its neighbours."), "confirm"),
@@ -142,6 +145,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "ply.not_points": (lazy_gettext("The file holds surfaces; only their points were read."), "none"),
     "points.column": (lazy_gettext("A value of the points does not fit into LAS."), "again"),
     "points.float32_steps": (lazy_gettext("Coordinates were stored too coarsely: points are on steps."), "again"),
+    "points.left_out": (lazy_gettext("Some fields of the points have no place in a tile and were left out."), "points"),
     "points.missing": (lazy_gettext("Points that the header promises are missing."), "upload"),
     "points.none": (lazy_gettext("The file holds no points."), "again"),
     "points.not_finite": (lazy_gettext("Points without coordinates were left out."), "none"),

@@ -296,6 +296,7 @@ def box_of(about: dict[str, Any]) -> tuple[float, float, float, float] | None:
 
 def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
     """The rows of one part as batches; a read error ends it with a finding, and keeps what came before."""
+    import pyogrio
     from pyogrio.errors import DataLayerError, DataSourceError
     from pyogrio.raw import open_arrow
 
@@ -309,6 +310,8 @@ def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
             if path.suffix.lower() == ".shp":
                 path = stack.enter_context(_shapes_of(path))
                 options["ADJUST_GEOM_TYPE"] = "ALL_SHAPES"  # else a first shape without measures drops those of all others
+            # GDAL's own way of reading FlatGeobuf in columns mixes geometries up where a row has none.
+            pyogrio.set_gdal_config_options({"OGR_FLATGEOBUF_STREAM_BASE_IMPL": True})
             with _quiet():
                 opened = open_arrow(path, batch_size=BATCH_ROWS, use_pyarrow=True, return_fids=True, datetime_as_string=True, **options)
                 meta, stream = stack.enter_context(opened)
@@ -338,6 +341,7 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
     own = set(meta["fields"])
     shape = next((name for name in reversed(table.column_names) if name not in own and name != fid), None)
     geometry = table.column(shape) if shape is not None else pa.nulls(table.num_rows, pa.binary())
+    geometry.validate(full=True)
     rest = table.drop_columns([shape] if shape is not None else [])
     faults: list[Fault] = []
     if part.stored is not None:
