@@ -291,7 +291,7 @@ def test_padding_of_any_type_and_size_is_passed_over(tmp_path: Path, data: str, 
         holes = {}
     every = {**columns, **holes}
     body = {name: every[name] for name in ("x", "y", "z", "a", "intensity", "b", "ring", "c") if name in every}
-    path = a_pcd(tmp_path / "a.pcd", body, data=data.split()[0], head=PADDED.format(size=size, kind=kind, count=count))
+    path = a_pcd(tmp_path / "a.pcd", body, data=data.split(maxsplit=1)[0], head=PADDED.format(size=size, kind=kind, count=count))
     _, found, findings = read(path, LAKE)
     assert findings == []
     assert set(found) == {"x", "y", "z", "intensity", "ring"}
