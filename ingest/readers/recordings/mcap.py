@@ -27,8 +27,9 @@ from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.errors import InvalidContent
-from tiles.frames import ros_types
+from tiles.frames import repeated, ros_types
 from tiles.frames.mcap_scan import MAGIC, McapScan, Message, claimed_messages
+from tiles.frames.track import NAME
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 8 << 20
@@ -150,6 +151,7 @@ class _Known:
     has_header: bool
     pictureless: bool
     is_fix: bool
+    is_repeated: bool
 
 
 @dataclass(slots=True)
@@ -168,6 +170,9 @@ class _Inventory:
     first_ns: int | None = None
     with_messages: set[int] = field(default_factory=set)
     pictures: Counter[str] = field(default_factory=Counter)
+    repeated: set[str] = field(default_factory=set)
+    too_large: set[str] = field(default_factory=set)
+    small_bytes: int = 0
     _found: list[Finding] = field(default_factory=list)
 
     @property
@@ -191,6 +196,7 @@ class _Inventory:
                     self.headers.append(item)
                 elif isinstance(item, Attachment):
                     self._time(item.log_time)
+                    self._attachment(item)
         self.messages += scan.messages
         self._damage(path, scan)
 
@@ -208,7 +214,14 @@ class _Inventory:
         name = schema.name if schema else ""
         headed = schema is not None and ros.begins_with_header(schema.data, schema.encoding)
         known = _Known(
-            len(self.channels), channel.topic, channel.message_encoding, name, headed, ros_types.is_pictureless(name), _is_fix(schema)
+            len(self.channels),
+            channel.topic,
+            channel.message_encoding,
+            name,
+            headed,
+            ros_types.is_pictureless(name),
+            _is_fix(schema),
+            repeated.repeat_of(channel.topic, name, channel.metadata) is not repeated.Repeat.NEVER,
         )
         return self.channels.setdefault(key, known)
 
@@ -217,6 +230,8 @@ class _Inventory:
         self.with_messages.add(channel.number)
         if ros_types.is_picture(channel.schema):
             self.pictures[channel.topic] += 1
+        if channel.is_repeated:
+            (self.repeated if len(message.data) <= repeated.MOST_MESSAGE else self.too_large).add(channel.topic)
         if channel.is_fix:
             self.fixes += 1
             fix = _usable(message.data, channel.encoding)
@@ -224,6 +239,13 @@ class _Inventory:
                 self.unusable += 1
             else:
                 self.track.add(measured_ns(message, channel), fix.lon, fix.lat, fix.h)
+
+    def _attachment(self, item: Attachment) -> None:
+        if item.name == NAME:
+            return
+        fits = self.small_bytes + len(item.data) <= repeated.MOST_ATTACHMENTS
+        self.small_bytes += len(item.data) if fits else 0
+        (self.repeated if fits else self.too_large).add(item.name)
 
     def _time(self, t_ns: int) -> None:
         self.first_ns = t_ns if self.first_ns is None else min(self.first_ns, t_ns)
@@ -254,6 +276,14 @@ class _Inventory:
             yield info(
                 "recording.no_fix", text, "Nothing to do: their messages are placed by the neighbours.", count=self.unusable, **where
             )
+        if self.repeated:
+            names = ", ".join(sorted(self.repeated))
+            text = f"Every slice needs {names}: they are in each, marked as repeated, and counted once."
+            yield info("recording.repeated", text, "Nothing to do.", value=names[:200], **where)
+        if self.too_large:
+            names = ", ".join(sorted(self.too_large))
+            text = f"{names} would be of use in every slice, but are too large to be repeated; they are only where they were recorded."
+            yield info("recording.not_repeated", text, "Sell them beside the recording if buyers need them.", value=names[:200], **where)
         if self.pictures:
             topics = ", ".join(f"{topic} ({n})" for topic, n in sorted(self.pictures.items()))
             text = f"Pictures are inside: {topics}. Unless they are proven free of people and plates, the layer is of the class original."
