@@ -45,8 +45,10 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Straight:
-    """A column of WKB without curves. `arcs`: rows that had arcs, with the bytes that stand in the file; `surfaces`: how many had surfaces or
-    curve types that became polygons and lines exactly. A row that cannot be drawn is left as it is.
+    """A column of WKB without curves.
+
+    `arcs`: rows that had arcs, with the bytes that stand in the file; `surfaces`: how many had surfaces or curve types that became polygons
+    and lines exactly. A row that cannot be drawn is left as it is.
     """
 
     column: Any

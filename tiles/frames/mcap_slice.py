@@ -1,9 +1,9 @@
 """A slice of a recording: an MCAP file with the messages of one cell, every byte of them as it was.
 
 Topic, schema, channel metadata, encoding, sequence, both times and payload stay; numbers of channels and schemas are new, since
-recordings of several files are merged. Metadata go into each slice, an attachment into the one where it was recorded; what every slice needs
-is repeated in it, marked and not counted (`tiles.frames.repeated`). Each ends with the attachment `trajectory.geojson`. Same content, same
-bytes.
+recordings of several files are merged. Metadata go into each slice, an attachment into the one where it was recorded; what every slice
+needs is repeated in it, marked and not counted (`tiles.frames.repeated`). Each ends with the attachment `trajectory.geojson`. Same content,
+same bytes.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ class Slice:
         library = str(about.get("library", ""))
         self._writer.start(profile=str(about.get("profile", "")), library=f"mapex; {library}" if library else "mapex")
         for entry in about.get("metadata", ()):
-            is_taken = entry["name"] in (repeated.MESSAGES, repeated.ATTACHMENTS)  # a slice is recorded again: its own marks mean nothing here
+            is_taken = entry["name"] in (
+                repeated.MESSAGES,
+                repeated.ATTACHMENTS,
+            )  # a slice is recorded again: its own marks mean nothing here
             self._writer.add_metadata(f"source of {entry['name']}" if is_taken else entry["name"], entry["metadata"])
         self._channels = _Channels(self._writer, about.get("channels", ()))
         for number in about.get("silent", ()) if with_silent else ():

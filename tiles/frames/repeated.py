@@ -1,8 +1,9 @@
-"""What a slice of a recording needs to be used alone, and would have only where it was recorded: it is repeated in every slice, counted once.
+"""What a slice of a recording needs to be used alone: it is repeated in every slice, and counted once, where it was recorded.
 
-Static transforms, the last calibration of each camera, what ROS itself hands to late listeners (a robot description), and small attachments.
-Pictures and sweeps are never repeated. A slice names what is repeated in it in two metadata records, `MESSAGES` and `ATTACHMENTS`: topic or
-name, and how many. Memory and the bytes that are added to a slice are bounded; what is larger stays where it was recorded.
+Static transforms, the last calibration of each camera, what ROS itself hands to late listeners (a robot description), and small
+attachments. Pictures and sweeps are never repeated. A slice names what is repeated in it in two metadata records, `MESSAGES` and
+`ATTACHMENTS`: topic or name, and how many. Memory and the bytes that are added to a slice are bounded; what is larger stays where it was
+recorded.
 """
 
 from __future__ import annotations

@@ -131,7 +131,9 @@ class FrameSplitter:
         channel = table.column("channel").to_numpy(zero_copy_only=False)
         wanted = np.flatnonzero(np.isin(channel, [-1, *self._latched.channels])).tolist()
         new = [(row, cell) for cell, row in firsts.items() if cell not in self._slices]
-        for row, cell in sorted([*new, *((row, -1) for row in wanted)], key=lambda one: (one[0], one[1] < 0)):  # a slice has its own first row
+        for row, cell in sorted(
+            [*new, *((row, -1) for row in wanted)], key=lambda one: (one[0], one[1] < 0)
+        ):  # a slice has its own first row
             if cell < 0:
                 self._see(table, row)
             else:

@@ -183,7 +183,7 @@ class Cloud:
             yield self.batch(rows)
 
     def batch(self, rows: Columns) -> Batch:
-        """A batch of columns, x, y, z first. A field of several values a point becomes as many columns, but for LAS, which has a place for it."""
+        """A batch of columns, x, y, z first. A field of several values becomes as many columns, but for LAS, which has a place for it."""
         columns: Columns = {**{axis: rows[axis] for axis in "xyz"}, **rows}
         if LAS_HEADER not in self.meta:
             columns, self.left_out = single_columns(columns)

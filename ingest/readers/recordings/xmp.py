@@ -1,7 +1,7 @@
 """The position in an XMP packet. The packet is searched, not parsed: a damaged one may still hold a position.
 
-Sources: XMP Specification part 2, GPSCoordinate (`45,31.5N`); programs also write the hemisphere as a property of its own, as EXIF does, and
-degrees as decimals or as ratios.
+Source: XMP Specification part 2, GPSCoordinate (`45,31.5N`); programs also write the hemisphere as a property of its own, as EXIF does,
+and degrees as decimals or as ratios.
 """
 
 from __future__ import annotations

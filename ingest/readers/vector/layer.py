@@ -166,16 +166,16 @@ class LayerRows:
         if self.measured:
             text = f"{self.measured} geometries of {self.name} carry measures (M); real ones are kept in properties['@source']['m']."
             yield info("geometry.measure", text, "", count=self.measured, **where)
-        where = {**where, "value": f"{curves.CHORD_M:g} m"}
         if self.arcs:
-            text = (
-                f"{self.arcs} geometries of {self.name} have arcs; they are sold as lines that are at most {curves.CHORD_M:g} m from them."
-            )
+            near = f"{curves.CHORD_M:g} m"
+            text = f"{self.arcs} geometries of {self.name} have arcs; they are sold as lines at most {near} beside them."
             fix = "Nothing to do; the arcs themselves are kept as WKB in properties['@source']['curve']."
-            yield warning("geometry.curve", text, fix, count=self.arcs, **where)
+            yield warning("geometry.curve", text, fix, count=self.arcs, **{**where, "value": near})
         if self.surfaces:
-            text = f"{self.surfaces} surfaces of {self.name} (TIN, polyhedral, curve types without arcs) are sold as polygons or lines, exactly."
-            yield info("geometry.surface", text, "", count=self.surfaces, **{**where, "value": self.name})
+            text = (
+                f"{self.surfaces} geometries of {self.name} (TIN, curve types without arcs, ...) became polygons or lines, exactly."
+            )
+            yield info("geometry.surface", text, "", count=self.surfaces, **where)
 
 
 _BECAME = {"null": "is null.", "text": "stays as text.", "as it is": "stays as it is."}

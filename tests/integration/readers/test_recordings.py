@@ -429,9 +429,7 @@ def test_false_mark_fails_the_recount(tmp_path: Path, count: str) -> None:
         writer.add_attachment(0, 0, NAME, "application/geo+json", attachments(tmp_path / "out" / tile.path)[-1].data)
         writer.finish()
     body = (tmp_path / "false.mcap").read_bytes()
-    record = replace(
-        tile, size=len(body), sha256=hashlib.sha256(body).hexdigest(), quantities=replace(tile.quantities, bytes=len(body))
-    )
+    record = replace(tile, size=len(body), sha256=hashlib.sha256(body).hexdigest(), quantities=replace(tile.quantities, bytes=len(body)))
     with pytest.raises(InvalidContent):
         verify(tmp_path / "false.mcap", record)
 

@@ -149,7 +149,13 @@ SIDES = {
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize(
     ("lat", "lon"),
-    [("37.4001", "127.1"), ("37,24.006", "127,6.0"), ("37,24,0.36", "127,6,0"), ("37/1,24/1,36/100", "127/1,6/1,0/1"), ("37 24 0.36", "127 6 0")],
+    [
+        ("37.4001", "127.1"),
+        ("37,24.006", "127,6.0"),
+        ("37,24,0.36", "127,6,0"),
+        ("37/1,24/1,36/100", "127/1,6/1,0/1"),
+        ("37 24 0.36", "127 6 0"),
+    ],
 )
 @pytest.mark.parametrize(("south", "west"), [("N", "E"), ("S", "W"), ("s", "w"), ("South", "West")])
 def test_xmp_with_the_hemisphere_in_a_property_of_its_own(form: str, before: bool, lat: str, lon: str, south: str, west: str) -> None:
