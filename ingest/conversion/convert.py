@@ -123,7 +123,7 @@ def failure(value: object, name: str, trace: str = "") -> Finding:
     record = value if isinstance(value, dict) else {}
     if record.get("code") == faults.FAILED:
         what = str(record.get("message") or "").replace("\x00", "").encode("utf-8", "replace").decode()
-        return faults.fault(faults.FAILED, name, what[:500] or "no reason given", trace)
+        return faults.failed(name, what[:500] or "no reason given", trace)
     try:
         return answer.finding_from_json(
             {
@@ -139,7 +139,7 @@ def failure(value: object, name: str, trace: str = "") -> Finding:
             name,
         )
     except Invalid:
-        return faults.fault(faults.FAILED, name, "an answer that is none", trace)
+        return faults.failed(name, "an answer that is none", trace)
 
 
 def leave_progress(folder: Path, progress: object) -> None:

@@ -122,7 +122,7 @@ def _columns(file: pq.ParquetFile, name: str) -> Columns:
 
 def _of_type(stated: Mapping[str, StatedColumn], name: str) -> Columns:
     """The column whose type says that it is geometry; by name where there are several."""
-    lower = {column.lower(): column for column in reversed(stated)}
+    lower = {column.lower(): column for column in stated}
     chosen = stated[next((lower[guess] for guess in _GUESSES if guess in lower), next(iter(stated)))]
     return Columns(chosen.name, "WKB", chosen.crs, found=tuple(_edges(chosen.edges, name)))
 
@@ -137,8 +137,10 @@ def _agreed(crs: Any, is_default: bool, stated: StatedColumn, name: str) -> tupl
     if is_default and not stated.is_default:
         crs, first, second = stated.crs, second, first
     text = f"{name} states two coordinate systems for the column {stated.name}: {first.name} was used, {second.name} was not."
-    make = warning if is_default or stated.is_default else question
-    return crs, [make(_TWO, text, "Check the box on the map; give --crs to settle it.", file=name, value=f"{first.name} / {second.name}")]
+    fix, where = "Check the box on the map; give --crs to settle it.", {"file": name, "value": f"{first.name} / {second.name}"}
+    if is_default or stated.is_default:
+        return crs, [warning("crs.two_stated", text, fix, **where)]
+    return crs, [question("crs.two_stated", text, fix, **where)]
 
 
 def _edges(edges: str, name: str) -> list[Finding]:

@@ -172,9 +172,7 @@ class LayerRows:
             fix = "Nothing to do; the arcs themselves are kept as WKB in properties['@source']['curve']."
             yield warning("geometry.curve", text, fix, count=self.arcs, **{**where, "value": near})
         if self.surfaces:
-            text = (
-                f"{self.surfaces} geometries of {self.name} (TIN, curve types without arcs, ...) became polygons or lines, exactly."
-            )
+            text = f"{self.surfaces} geometries of {self.name} (TIN, curve types without arcs, ...) became polygons or lines, exactly."
             yield info("geometry.surface", text, "", count=self.surfaces, **where)
 
 

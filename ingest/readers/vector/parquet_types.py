@@ -1,6 +1,6 @@
 """What a Parquet file states of a column of geometry without `geo` metadata: Parquet's own types GEOMETRY and GEOGRAPHY, and GeoArrow's.
 
-Sources: Parquet format 2.12, Geospatial.md (a CRS that is not stated is OGC:CRS84; x comes first); GeoArrow, extension types.
+Sources: Parquet format 2.12, geospatial definitions (a CRS that is not stated is OGC:CRS84; x comes first); GeoArrow, extension types.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SRID = re.compile(r"srid:\s*(\d+)", re.IGNORECASE)
 class StatedColumn:
     """A column of WKB as its own type states it.
 
-    `crs` as PROJ reads it, None = unknown; `is_default`: nothing states it, so it is that of the standard. `edges`: what lies between two
+    `crs` as PROJ reads it, None = unknown; `is_default`: nothing states it, so it is that of the standard. `edges`: what is between two
     vertices, "planar" or the kind of curve on the globe.
     """
 

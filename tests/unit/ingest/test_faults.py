@@ -1,4 +1,4 @@
-"""What is said when a reader fails names whose fault it is: a limit, the machine, mapex; never the file for a crash."""
+"""The words for a reader that fails name whose fault it is: a limit, the machine, mapex; never the file for a crash."""
 
 from __future__ import annotations
 
