@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ingest.conversion.dry_run import inspect
+from ingest.conversion.local import tile_file
 from ingest.reader import Reader, Source, Survey
 from ingest.readers.cloud.las import Las
 from ingest.readers.cloud.pcd import Pcd
@@ -374,6 +376,16 @@ def test_every_cut_of_a_cloud_is_an_error_never_silence_and_never_an_invented_po
             text = b" ascii" in data[:300]
             assert any(f.severity == "error" or (text and f.code == "points.text_end") for f in findings)
             assert text or set(found.get("x", np.empty(0)).tolist()) <= there
+
+
+def test_points_beyond_the_world_are_no_fault_of_the_reader(tmp_path: Path) -> None:
+    columns = {"x": np.array([127.0, 127.001, 200.0]), "y": np.array([37.0, 37.001, 37.0]), "z": np.zeros(3)}
+    path = a_pcd(tmp_path / "a.pcd", columns, data="binary")
+    counts = inspect(path, Placement(crs="EPSG:4326"), cage="rlimits")["counts"]
+    assert counts["read"] == 3
+    report = tile_file(path, tmp_path / "out", Placement(crs="EPSG:4326"), cage="rlimits")
+    assert [layer["counts"]["placed"] for layer in report["layers"]] == [2]
+    assert "geometry.unusable" in {finding["code"] for finding in report["findings"]}
 
 
 def test_cloud_without_points_is_an_error(tmp_path: Path) -> None:
