@@ -72,36 +72,57 @@ class SmallAttachment(NamedTuple):
 
 
 class Latched:
-    """What was recorded so far that later slices need. `channels` are the numbers of the channels that it wants to see."""
+    """What was recorded so far that later slices need; `kinds` says of each channel, by its number, what of it is repeated."""
 
-    def __init__(self, records: Sequence[Mapping[str, Any]]) -> None:
-        kinds = {
-            number: repeat_of(record["topic"], (record["schema"] or {}).get("name", ""), record["metadata"])
-            for number, record in enumerate(records)
-        }
-        self.channels = frozenset(number for number, kind in kinds.items() if kind is not Repeat.NEVER)
-        self.static = frozenset(number for number, kind in kinds.items() if kind is Repeat.ALL)
+    def __init__(self, kinds: Mapping[int, Repeat]) -> None:
+        self._kinds = kinds
         self._all: dict[tuple[int, bytes], LatchedMessage] = {}
         self._last: dict[int, LatchedMessage] = {}
         self._small: dict[tuple[str, bytes], SmallAttachment] = {}
+        self._message_bytes = self._attachment_bytes = 0
 
-    def see(self, message: LatchedMessage) -> None:
-        """Take a message of one of `channels` in."""
-        is_static = message.channel in self.static
-        self._last.pop(message.channel, None)  # an older one is worse than none
-        held = sum(len(one.payload) for one in (*self._all.values(), *self._last.values()))
-        if len(message.payload) > MOST_MESSAGE or held + len(message.payload) > MOST_MESSAGES:
-            return
+    @staticmethod
+    def of(records: Sequence[Mapping[str, Any]]) -> Latched:
+        """For the channels of a recording as `Batch.meta["mcap"]` describes them."""
+        names = [(one["topic"], (one["schema"] or {}).get("name", ""), one["metadata"]) for one in records]
+        return Latched({number: repeat_of(*name) for number, name in enumerate(names)})
+
+    @property
+    def channels(self) -> frozenset[int]:
+        """The channels of which something is repeated."""
+        return frozenset(number for number, kind in self._kinds.items() if kind is not Repeat.NEVER)
+
+    @property
+    def static(self) -> frozenset[int]:
+        """The channels of which all is repeated."""
+        return frozenset(number for number, kind in self._kinds.items() if kind is Repeat.ALL)
+
+    def see(self, message: LatchedMessage) -> bool:
+        """Take a message of one of `channels` in; False when it is too large, or too much is kept already."""
+        is_static = self._kinds[message.channel] is Repeat.ALL
+        if is_static and message.key in self._all:
+            return True
+        before = self._last.pop(message.channel, None)  # an older one is worse than none
+        self._message_bytes -= len(before.payload) if before else 0
+        size = len(message.payload)
+        if size > MOST_MESSAGE or self._message_bytes + size > MOST_MESSAGES:
+            return False
+        self._message_bytes += size
         if is_static:
-            self._all.setdefault(message.key, message)
+            self._all[message.key] = message
         else:
             self._last[message.channel] = message
+        return True
 
-    def see_attachment(self, attachment: SmallAttachment) -> None:
-        """Take an attachment in."""
-        held = sum(len(one.payload) for one in self._small.values())
-        if attachment.name != NAME and held + len(attachment.payload) <= MOST_ATTACHMENTS:
-            self._small.setdefault(attachment.key, attachment)
+    def see_attachment(self, attachment: SmallAttachment) -> bool:
+        """Take an attachment in; False when it is too large, or too much is kept already. A trajectory is each slice's own."""
+        if attachment.name == NAME or attachment.key in self._small:
+            return True
+        if self._attachment_bytes + len(attachment.payload) > MOST_ATTACHMENTS:
+            return False
+        self._attachment_bytes += len(attachment.payload)
+        self._small[attachment.key] = attachment
+        return True
 
     def now(self) -> list[LatchedMessage]:
         """What a slice that begins now needs."""

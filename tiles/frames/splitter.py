@@ -78,7 +78,7 @@ class FrameSplitter:
         self._about: dict[str, Any] = {}
         self._first: int | None = None
         self._slices: dict[int, mcap_slice.Slice] = {}
-        self._latched = Latched(())
+        self._latched = Latched({})
 
     def add(self, batch: Batch) -> None:
         """Take frames in, in the order of the recording.
@@ -90,7 +90,7 @@ class FrameSplitter:
         self._kind = batch.kind
         if not self._about and "mcap" in batch.meta:
             self._about = json.loads(batch.meta["mcap"])
-            self._latched = Latched(self._about.get("channels", ()))
+            self._latched = Latched.of(self._about.get("channels", ()))
         table = batch.table.combine_chunks()
         columns = _columns(table)
         cells = grid.cells_at(columns.places[:, 0], columns.places[:, 1])

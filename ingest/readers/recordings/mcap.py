@@ -27,8 +27,9 @@ from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.errors import InvalidContent
-from tiles.frames import repeated, ros_types
+from tiles.frames import ros_types
 from tiles.frames.mcap_scan import MAGIC, McapScan, Message, claimed_messages
+from tiles.frames.repeated import Latched, LatchedMessage, Repeat, SmallAttachment, repeat_of
 from tiles.frames.track import NAME
 
 BATCH_ROWS = 20_000
@@ -151,7 +152,7 @@ class _Known:
     has_header: bool
     pictureless: bool
     is_fix: bool
-    is_repeated: bool
+    repeat: Repeat
 
 
 @dataclass(slots=True)
@@ -172,8 +173,12 @@ class _Inventory:
     pictures: Counter[str] = field(default_factory=Counter)
     repeated: set[str] = field(default_factory=set)
     too_large: set[str] = field(default_factory=set)
-    small_bytes: int = 0
+    kinds: dict[int, Repeat] = field(default_factory=dict)
+    latched: Latched = field(init=False)
     _found: list[Finding] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.latched = Latched(self.kinds)
 
     @property
     def origin_only(self) -> bool:
@@ -221,17 +226,20 @@ class _Inventory:
             headed,
             ros_types.is_pictureless(name),
             _is_fix(schema),
-            repeated.repeat_of(channel.topic, name, channel.metadata) is not repeated.Repeat.NEVER,
+            repeat_of(channel.topic, name, channel.metadata),
         )
-        return self.channels.setdefault(key, known)
+        known = self.channels.setdefault(key, known)
+        self.kinds[known.number] = known.repeat
+        return known
 
     def _message(self, message: Message, channel: _Known) -> None:
         self._time(message.log_time)
         self.with_messages.add(channel.number)
         if ros_types.is_picture(channel.schema):
             self.pictures[channel.topic] += 1
-        if channel.is_repeated:
-            (self.repeated if len(message.data) <= repeated.MOST_MESSAGE else self.too_large).add(channel.topic)
+        if channel.repeat is not Repeat.NEVER:
+            latched = LatchedMessage(channel.number, message.sequence, message.publish_time, bytes(message.data))
+            (self.repeated if self.latched.see(latched) else self.too_large).add(channel.topic)
         if channel.is_fix:
             self.fixes += 1
             fix = _usable(message.data, channel.encoding)
@@ -241,11 +249,9 @@ class _Inventory:
                 self.track.add(measured_ns(message, channel), fix.lon, fix.lat, fix.h)
 
     def _attachment(self, item: Attachment) -> None:
-        if item.name == NAME:
-            return
-        fits = self.small_bytes + len(item.data) <= repeated.MOST_ATTACHMENTS
-        self.small_bytes += len(item.data) if fits else 0
-        (self.repeated if fits else self.too_large).add(item.name)
+        small = SmallAttachment(item.name, item.media_type, item.create_time, item.log_time, item.data)
+        if item.name != NAME:
+            (self.repeated if self.latched.see_attachment(small) else self.too_large).add(item.name)
 
     def _time(self, t_ns: int) -> None:
         self.first_ns = t_ns if self.first_ns is None else min(self.first_ns, t_ns)

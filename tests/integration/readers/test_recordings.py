@@ -403,6 +403,16 @@ def test_messages_too_large_to_repeat_stay_where_they_were(tmp_path: Path) -> No
     assert sum("/map" in topics_of(tmp_path / "out" / tile.path) for tile in tiles) == 1
 
 
+def test_what_is_repeated_is_bounded_in_all(tmp_path: Path) -> None:
+    size = MOST_MESSAGE * 3 // 4
+    bodies = {tenth: bytes([tenth]) * size for tenth in (2, 3, 4, 5)}
+    tiles, found, _ = split(a_drive_with(tmp_path / "a.mcap", "/tf_static", STATIC, bodies), tmp_path / "out")
+    assert {f.code: f.value for f in found} == {"recording.repeated": "/tf_static", "recording.not_repeated": "/tf_static"}
+    again = [marked(tmp_path / "out" / tile.path).get(MESSAGES, {}) for tile in tiles]
+    assert again == [{}, {"/tf_static": "2"}, {"/tf_static": "2"}]
+    assert sum(tile.quantities.features for tile in tiles) == 14
+
+
 def test_a_slice_that_is_sold_again_counts_all_that_it_holds(tmp_path: Path) -> None:
     tiles, _, _ = split(a_drive_with(tmp_path / "a.mcap", "/tf_static", STATIC, {2: ONE}), tmp_path / "out")
     bought = next(path for tile in tiles if marked(path := tmp_path / "out" / tile.path))

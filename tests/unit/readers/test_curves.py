@@ -6,6 +6,7 @@ import base64
 import math
 import sqlite3
 import struct
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from pyogrio.raw import write
 
 from ingest.checks import curves
 from tests.support.reading import received
@@ -92,7 +94,22 @@ def parquet(tmp_path: Path, body: bytes) -> Path:
     return tmp_path / "map.parquet"
 
 
-FORMATS = {"geopackage": geopackage, "parquet": parquet}
+def written(path: Path, driver: str, body: bytes) -> Path:
+    kinds = [np.array(["lane"], object)]
+    write(path, np.array([body], object), kinds, ["kind"], geometry_type="Unknown", crs="EPSG:5186", driver=driver)
+    return path
+
+
+def flatgeobuf(tmp_path: Path, body: bytes) -> Path:
+    return written(tmp_path / "map.fgb", "FlatGeobuf", body)
+
+
+FORMATS = {"geopackage": geopackage, "parquet": parquet, "flatgeobuf": flatgeobuf}
+
+
+def tried(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Formats and shapes; what writes the FlatGeobuf here leaves heights out."""
+    return [(form, name) for form in FORMATS for name in names if form != "flatgeobuf" or not name.endswith("Z")]
 
 
 def own(there: Any) -> Any:
@@ -100,8 +117,7 @@ def own(there: Any) -> Any:
     return shape
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("name", CURVED)
+@pytest.mark.parametrize(("form", "name"), tried(CURVED))
 def test_arcs_become_lines_near_them_and_are_kept_beside(tmp_path: Path, form: str, name: str) -> None:
     body, becomes = CURVED[name]
     there = received(FORMATS[form](tmp_path, body))
@@ -119,8 +135,7 @@ def test_arcs_become_lines_near_them_and_are_kept_beside(tmp_path: Path, form: s
         assert shape.area == pytest.approx(math.pi * 50**2 / (2 if "parts" in name else 1), rel=1e-3)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("name", FLAT)
+@pytest.mark.parametrize(("form", "name"), tried(FLAT))
 def test_flat_surfaces_become_polygons_exactly(tmp_path: Path, form: str, name: str) -> None:
     body, becomes = FLAT[name]
     there = received(FORMATS[form](tmp_path, body))
@@ -129,6 +144,16 @@ def test_flat_surfaces_become_polygons_exactly(tmp_path: Path, form: str, name: 
     assert (shape.geom_type, shape.has_z) == (becomes, name.endswith("Z"))
     wanted = np.array([*SQUARE, *(ROOF if becomes == "MultiPolygon" else ())])[:, :2] + [X, Y]
     assert shapely.get_coordinates(shape).tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("name", ["TIN Z", "PolyhedralSurface Z"])
+def test_multipatch_of_a_shapefile_becomes_polygons_exactly(tmp_path: Path, name: str) -> None:
+    (tmp_path / "in").mkdir()
+    written(tmp_path / "in" / "map.shp", "ESRI Shapefile", FLAT[name][0])
+    there = received(tmp_path / "in")
+    assert "geometry.surface" in there.codes
+    wanted = {(X + x, Y + y, z) for x, y, z in (*SQUARE, *ROOF)}
+    assert {tuple(point) for point in shapely.get_coordinates(own(there), include_z=True).tolist()} == wanted
 
 
 @pytest.mark.parametrize("name", BROKEN)
