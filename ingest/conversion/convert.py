@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ingest.cage import answer, launch
+from ingest.cage import answer, faults, launch
 from ingest.cage.answer import SourceReport
 from ingest.cage.child import MIB, Ending, Limits
 from ingest.conversion.grouping import limits_for
@@ -94,7 +94,7 @@ class _TileAnswers:
     task: SourceTask
     stream: Any
     report: SourceReport | None = None
-    failed: Finding | None = None
+    failed: object = None
     wrong: MapexError | None = None
     tiles: Counter[str] = field(default_factory=Counter)
     paths: set[str] = field(default_factory=set)
@@ -120,14 +120,17 @@ class _TileAnswers:
         elif "report" in line:
             self.report = answer.report_from_json(line["report"], self.task.name)
         elif "failed" in line:
-            self.failed = failure(line["failed"], self.task.name)
+            self.failed = line["failed"]
         elif "progress" in line:
             leave_progress(self.task.folder, line["progress"])
 
 
-def failure(value: object, name: str) -> Finding:
-    """The finding of a child that could not read its file at all."""
+def failure(value: object, name: str, trace: str = "") -> Finding:
+    """The finding of a child that gave its file up: what is wrong with the file, or that the reader is at fault. `trace`: of the child."""
     record = value if isinstance(value, dict) else {}
+    if record.get("code") == faults.FAILED:
+        what = str(record.get("message") or "").replace("\x00", "").encode("utf-8", "replace").decode()
+        return faults.failed(name, what[:500] or "no reason given", trace)
     try:
         return answer.finding_from_json(
             {
@@ -143,7 +146,7 @@ def failure(value: object, name: str) -> Finding:
             name,
         )
     except Invalid:
-        return error("reader.failed", f"{name} could not be read.", "Write the file again with another program.", file=name)
+        return faults.failed(name, "an answer that is none", trace)
 
 
 def leave_progress(folder: Path, progress: object) -> None:
@@ -202,11 +205,9 @@ def _read(task: SourceTask, limits: Limits) -> tuple[_TileAnswers, Ending]:
 def _wrong(task: SourceTask, answers: _TileAnswers, ending: Ending, limits: Limits) -> list[Finding]:
     """Why nothing of the answer can be used, if so."""
     if answers.failed is not None:
-        return [answers.failed]
+        return [failure(answers.failed, task.name, ending.stderr)]
     if answers.wrong is None and not ending.done:
-        if ending.stderr:
-            log.warning("caged reader of %s: %s", task.name, ending.stderr[-2000:])
-        return [launch.finding_of(ending, task.name, limits)]
+        return [faults.finding_of(ending, task.name, limits)]
     try:
         if answers.wrong is not None:
             raise answers.wrong
@@ -216,7 +217,8 @@ def _wrong(task: SourceTask, answers: _TileAnswers, ending: Ending, limits: Limi
         for tile in tiles_of(task.records):
             answer.check_file(task.tiles, tile)
     except Invalid as why:
-        return [error(why.code, why.message, "The file may be made to break readers. Write it again with another program.", file=task.name)]
+        fix = "The file may be made to break readers, or mapex has a fault: tell the operator."
+        return [error(why.code, why.message, fix, file=task.name)]
     return []
 
 
@@ -241,7 +243,7 @@ def _recount(task: SourceTask, total: int, limits: Limits) -> list[Finding]:
         nonlocal verified
         if "bad" in line:
             message = str(line["bad"].get("message", ""))[:500] if isinstance(line["bad"], dict) else ""
-            fix = "The file may be made to break readers. Write it again with another program."
+            fix = "The file may be made to break readers, or mapex has a fault: tell the operator."
             bad.append(error("tile.bad", f"A tile does not hold what its record says: {message}", fix, file=task.name))
         elif "verified" in line and isinstance(line["verified"], int):
             verified = line["verified"]
@@ -260,8 +262,7 @@ def _recount(task: SourceTask, total: int, limits: Limits) -> list[Finding]:
     )
     _raise_if_stopped_or_full(task, ending)
     if not ending.done:
-        log.warning("second cage of %s: %s", task.name, ending.stderr[-2000:])
-        bad.append(launch.finding_of(ending, task.name, limits))
+        bad.append(faults.finding_of(ending, task.name, limits))
     elif not bad and verified != total:
         bad.append(error("tile.bad", f"{verified} of {total} tiles were verified.", "Report it to the operator.", file=task.name))
     return bad[:20]

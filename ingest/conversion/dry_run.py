@@ -12,14 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.cage import answer, launch
+from ingest.cage import answer, faults, launch
 from ingest.cage.answer import SourceReport
 from ingest.cage.child import MIB
 from ingest.conversion.convert import failure
 from ingest.conversion.grouping import limits_for
 from ingest.conversion.local import LocalSource, local_sources
 from ingest.conversion.merged import Merged, layer_as_json
-from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
 
@@ -68,13 +67,13 @@ class _Look:
         out.mkdir()
         limits = limits_for(source.reads, source.size)
         reports: list[SourceReport] = []
-        failed: list[Finding] = []
+        failed: list[object] = []
 
         def take(line: Mapping[str, Any]) -> None:
             if "report" in line and not reports:
                 reports.append(answer.report_from_json(line["report"], source.name))
             elif "failed" in line:
-                failed.append(failure(line["failed"], source.name))
+                failed.append(line["failed"])
             elif "progress" in line:
                 self.progress(line["progress"])
 
@@ -82,9 +81,9 @@ class _Look:
         request |= {"folders": list(source.folders)}
         ending = launch.run("inspect", request, reads=source.reads, writes=out, limits=limits, on_line=take, choice=self.cage)
         if failed or not ending.done or not reports:
-            why = failed[0] if failed else launch.finding_of(ending, source.name, limits)
-            text = why.message if failed else f"{why.message} {why.fix}".strip()
-            raise Invalid(why.code, text, file=source.name, value=why.value)
+            why = failure(failed[0], source.name, ending.stderr) if failed else faults.finding_of(ending, source.name, limits)
+            is_of_file = failed and why.code != faults.FAILED  # then the sentence says already what to do
+            raise Invalid(why.code, why.message if is_of_file else f"{why.message} {why.fix}", file=source.name, value=why.value)
         return reports[0]
 
 

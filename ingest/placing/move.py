@@ -151,11 +151,13 @@ def _moved_coordinates(here: Floats, crs: str, scale: float, lift: float) -> Flo
 
 
 def box_of(corners: Sequence[float] | None, crs: str | None) -> Box | None:
-    """The box of degrees of a box in `crs`, its edges densified; None when it cannot be placed."""
+    """The box of degrees of a box in `crs`, its edges densified; None when it cannot be placed, or is not on Earth."""
     if corners is None or not crs or not np.isfinite(np.asarray(corners, dtype=float)).all():
         return None
     x0, y0, x1, y1 = (float(v) for v in corners)
     if systems.is_wgs84(systems.parsed(crs)):
-        return Box(x0, y0, x1, y1)
-    box = Box(*transformer(crs).transform_bounds(x0, y0, x1, y1, densify_pts=21))
-    return box if np.isfinite(box).all() else None
+        box = Box(x0, y0, x1, y1)
+    else:
+        west, south, east, north = transformer(crs).transform_bounds(x0, y0, x1, y1, densify_pts=21)
+        box = Box(west, south, east, north) if west <= east else Box(-180.0, south, 180.0, north)  # over the 180th meridian
+    return box if np.isfinite(box).all() and box.is_on_earth else None

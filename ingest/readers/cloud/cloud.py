@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,6 +23,8 @@ from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
+from tiles.points.layout import MOST_BYTES, MOST_COLUMNS
+from tiles.points.splitter import LAS_HEADER
 
 LAYER = "points"
 ROWS = 100_000
@@ -101,6 +104,7 @@ class Cloud:
     float32: bool
     read: int = 0
     bad: int = 0
+    left_out: tuple[str, ...] = ()
     low: Floats = field(default_factory=lambda: np.full(3, np.inf))
     high: Floats = field(default_factory=lambda: np.full(3, -np.inf))
 
@@ -120,10 +124,11 @@ class Cloud:
             yield self.batch(rows)
 
     def batch(self, rows: Columns) -> Batch:
-        """A batch of columns (x, y, z first; a column of several values a point becomes a list)."""
-        order = ["x", "y", "z", *(name for name in rows if name not in ("x", "y", "z"))]
-        arrays = [_arrow(rows[name]) for name in order]
-        table = pa.table(arrays, names=order)
+        """A batch of columns, x, y, z first. A field of several values becomes as many columns, but for LAS, which has a place for it."""
+        columns: Columns = {**{axis: rows[axis] for axis in "xyz"}, **rows}
+        if LAS_HEADER not in self.meta:
+            columns, self.left_out = single_columns(columns)
+        table = pa.table({name: _arrow(values) for name, values in columns.items()})
         return Batch(Content.POINTS, LAYER, LayerKind.POINTCLOUD, table, self.placed.crs or "", dict(self.meta))
 
     def findings(self, claimed: int) -> Iterator[Finding]:
@@ -138,6 +143,11 @@ class Cloud:
             yield error("points.missing", text, "The file was cut, or its head is false: export or upload it again.", **where)
         elif not claimed:
             yield error("points.none", "The file holds no points.", "Export it again.", **where)
+        if self.left_out:
+            named = ", ".join(self.left_out[:5]) + (", ..." if len(self.left_out) > 5 else "")
+            text = f"A point in a tile holds at most {MOST_COLUMNS} columns; left out: {named}."
+            fix = "Upload a second cloud with these fields, or leave out fields that nobody needs."
+            yield warning("points.left_out", text, fix, value=named, count=len(self.left_out), **where)
         if self.read > self.bad:
             yield from self._coarse()
             yield from self._misplaced()
@@ -172,6 +182,34 @@ def text_end(stream: BinaryIO, file: str) -> Iterator[Finding]:
     if size and stream.read(1) not in (b"\n", b"\r"):
         text = "The last line of the file has no end: its last number may have been cut."
         yield info("points.text_end", text, "Compare the size of the file with the original.", file=file, layer=LAYER)
+
+
+def single_columns(fields: Columns) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+    """Columns of one value a point, a field `normal` of three as `normal_0` to `normal_2`; and the fields for which a tile has no place."""
+    found = {axis: fields[axis] for axis in "xyz"}
+    used, left_out, size = set(fields), list[str](), 0
+    for name, values in fields.items():
+        if name in found:
+            continue
+        width = values.shape[1] if values.ndim > 1 else 1
+        if len(found) + width > MOST_COLUMNS or size + width * values.itemsize > MOST_BYTES:
+            left_out.append(name)
+            continue
+        size += width * values.itemsize
+        if values.ndim == 1:
+            found[name] = values
+        for at in range(width if values.ndim > 1 else 0):
+            own = free_name(f"{name}_{at}" if width > 1 else name, used - {name})
+            used.add(own)
+            found[own] = values[:, at]
+    return found, tuple(left_out)
+
+
+def free_name(name: str, used: Collection[str]) -> str:
+    """`name`, or with a number behind it when it is taken."""
+    if name not in used:
+        return name
+    return next(other for number in count(1) if (other := f"{name}_{number}") not in used)
 
 
 def _arrow(values: NDArray[Any]) -> pa.Array:

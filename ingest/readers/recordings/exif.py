@@ -1,6 +1,6 @@
 """Where and when a photo was taken, as its EXIF (or XMP) says. What cannot be believed is left out, with the reason.
 
-Sources: EXIF 3.0 (CIPA DC-008) 4.6.6 GPS; XMP Specification part 2, GPSCoordinate.
+Source: EXIF 3.0 (CIPA DC-008) 4.6.6 GPS.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+
+from ingest.readers.recordings.xmp import position, stated
 
 GPS_IFD, EXIF_IFD = 0x8825, 0x8769
 _LAT_REF, _LAT, _LON_REF, _LON, _ALT_REF, _ALT, _TIME, _STATUS, _DATUM, _DATE = 1, 2, 3, 4, 5, 6, 7, 9, 18, 29
@@ -52,7 +54,12 @@ def taken(gps: Mapping[int, Any], photo: Mapping[int, Any], xmp: bytes = b"") ->
     place = _place(gps, doubts)
     from_xmp = place is None and bool(xmp)
     if from_xmp:
-        place = _place_of_xmp(xmp, (_letter(gps.get(_STATUS)), _text(gps.get(_DATUM))), doubts)
+        found = position(xmp, doubts)
+        place = _checked(*found, doubts) if found is not None else None
+        if place is not None:
+            status, datum = (stated(xmp, name) for name in ("GPSStatus", "GPSMapDatum"))
+            about = (_letter(status or gps.get(_STATUS)), datum or _text(gps.get(_DATUM)))
+            place = _trusted(*place, about, doubts)
     lon, lat = place if place is not None else (None, None)
     h, above_ellipsoid = _height(gps)
     return Taken(lon, lat, h, _time(gps, photo, doubts), above_ellipsoid, from_xmp and place is not None, tuple(dict.fromkeys(doubts)))
@@ -196,28 +203,3 @@ def _fraction_ns(value: Any) -> int:
 def _text(value: Any) -> str:
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
     return text.strip("\x00 ")
-
-
-_XMP = {name: re.compile(rb"exif:" + name + rb"""\s*(?:=\s*["']|>)\s*([0-9.,]+)([NSEW])""") for name in (b"GPSLatitude", b"GPSLongitude")}
-_XMP_WORDS = {name: re.compile(rb"exif:" + name + rb"""\s*(?:=\s*["']|>)\s*([^"'<]+)""") for name in (b"GPSStatus", b"GPSMapDatum")}
-
-
-def _place_of_xmp(xmp: bytes, about: tuple[str, str], doubts: list[str]) -> tuple[float, float] | None:
-    """`45,31.5N` or `45,31,30N` in the properties exif:GPSLatitude and exif:GPSLongitude (the packet is searched, not parsed).
-
-    `about`: status and datum as EXIF has them; the packet's own count where it has them.
-    """
-    found = []
-    for pattern in _XMP.values():
-        named = pattern.search(xmp)
-        if not named:
-            return None
-        numbers = [float(word) for word in named[1].decode().split(",") if re.fullmatch(r"\d+(\.\d*)?", word)]
-        degrees = _degrees(numbers)
-        if degrees is None:
-            return None
-        found.append(-degrees if named[2] in (b"S", b"W") else degrees)
-    words = [pattern.search(xmp) for pattern in _XMP_WORDS.values()]
-    own = [_text(word[1]) if word else "" for word in words]
-    place = _checked(found[1], found[0], [])
-    return None if place is None else _trusted(*place, (_letter(own[0] or about[0]), own[1] or about[1]), doubts)

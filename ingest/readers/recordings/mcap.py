@@ -29,6 +29,8 @@ from tiles.batch import Batch, Content, LayerKind
 from tiles.errors import InvalidContent
 from tiles.frames import ros_types
 from tiles.frames.mcap_scan import MAGIC, McapScan, Message, claimed_messages
+from tiles.frames.repeated import Latched, LatchedMessage, Repeat, SmallAttachment, repeat_of
+from tiles.frames.track import NAME
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 8 << 20
@@ -150,6 +152,7 @@ class _Known:
     has_header: bool
     pictureless: bool
     is_fix: bool
+    repeat: Repeat
 
 
 @dataclass(slots=True)
@@ -168,7 +171,14 @@ class _Inventory:
     first_ns: int | None = None
     with_messages: set[int] = field(default_factory=set)
     pictures: Counter[str] = field(default_factory=Counter)
+    repeated: set[str] = field(default_factory=set)
+    too_large: set[str] = field(default_factory=set)
+    kinds: dict[int, Repeat] = field(default_factory=dict)
+    latched: Latched = field(init=False)
     _found: list[Finding] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.latched = Latched(self.kinds)
 
     @property
     def origin_only(self) -> bool:
@@ -191,6 +201,7 @@ class _Inventory:
                     self.headers.append(item)
                 elif isinstance(item, Attachment):
                     self._time(item.log_time)
+                    self._attachment(item)
         self.messages += scan.messages
         self._damage(path, scan)
 
@@ -208,15 +219,27 @@ class _Inventory:
         name = schema.name if schema else ""
         headed = schema is not None and ros.begins_with_header(schema.data, schema.encoding)
         known = _Known(
-            len(self.channels), channel.topic, channel.message_encoding, name, headed, ros_types.is_pictureless(name), _is_fix(schema)
+            len(self.channels),
+            channel.topic,
+            channel.message_encoding,
+            name,
+            headed,
+            ros_types.is_pictureless(name),
+            _is_fix(schema),
+            repeat_of(channel.topic, name, channel.metadata),
         )
-        return self.channels.setdefault(key, known)
+        known = self.channels.setdefault(key, known)
+        self.kinds[known.number] = known.repeat
+        return known
 
     def _message(self, message: Message, channel: _Known) -> None:
         self._time(message.log_time)
         self.with_messages.add(channel.number)
         if ros_types.is_picture(channel.schema):
             self.pictures[channel.topic] += 1
+        if channel.repeat is not Repeat.NEVER:
+            latched = LatchedMessage(channel.number, message.sequence, message.publish_time, bytes(message.data))
+            (self.repeated if self.latched.see(latched) else self.too_large).add(channel.topic)
         if channel.is_fix:
             self.fixes += 1
             fix = _usable(message.data, channel.encoding)
@@ -224,6 +247,11 @@ class _Inventory:
                 self.unusable += 1
             else:
                 self.track.add(measured_ns(message, channel), fix.lon, fix.lat, fix.h)
+
+    def _attachment(self, item: Attachment) -> None:
+        small = SmallAttachment(item.name, item.media_type, item.create_time, item.log_time, item.data)
+        if item.name != NAME:
+            (self.repeated if self.latched.see_attachment(small) else self.too_large).add(item.name)
 
     def _time(self, t_ns: int) -> None:
         self.first_ns = t_ns if self.first_ns is None else min(self.first_ns, t_ns)
@@ -254,6 +282,14 @@ class _Inventory:
             yield info(
                 "recording.no_fix", text, "Nothing to do: their messages are placed by the neighbours.", count=self.unusable, **where
             )
+        if self.repeated:
+            names = ", ".join(sorted(self.repeated))
+            text = f"Every slice needs {names}: they are in each, marked as repeated, and counted once."
+            yield info("recording.repeated", text, "Nothing to do.", value=names[:200], **where)
+        if self.too_large:
+            names = ", ".join(sorted(self.too_large))
+            text = f"{names} would be of use in every slice, but are too large to be repeated; they are only where they were recorded."
+            yield info("recording.not_repeated", text, "Sell them beside the recording if buyers need them.", value=names[:200], **where)
         if self.pictures:
             topics = ", ".join(f"{topic} ({n})" for topic, n in sorted(self.pictures.items()))
             text = f"Pictures are inside: {topics}. Unless they are proven free of people and plates, the layer is of the class original."

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ingest.checks import gpkg as gpkg_checks
-from ingest.checks.text import MISFIT, Fault, is_valid
+from ingest.checks.text import MISFIT, Fault
 from ingest.findings import error, info, warning
 from ingest.placing import move, resolve
 from ingest.placing.names import height_of
@@ -309,6 +308,7 @@ def box_of(about: dict[str, Any]) -> tuple[float, float, float, float] | None:
 
 def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
     """The rows of one part as batches; a read error ends it with a finding, and keeps what came before."""
+    import pyogrio
     from pyogrio.errors import DataLayerError, DataSourceError
     from pyogrio.raw import open_arrow
 
@@ -322,6 +322,8 @@ def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
             if path.suffix.lower() == ".shp":
                 path = stack.enter_context(_shapes_of(path))
                 options["ADJUST_GEOM_TYPE"] = "ALL_SHAPES"  # else a first shape without measures drops those of all others
+            # GDAL's own way of reading FlatGeobuf in columns mixes geometries up where a row has none.
+            pyogrio.set_gdal_config_options({"OGR_FLATGEOBUF_STREAM_BASE_IMPL": True})
             with _quiet():
                 opened = open_arrow(path, batch_size=BATCH_ROWS, use_pyarrow=True, return_fids=True, datetime_as_string=True, **options)
                 meta, stream = stack.enter_context(opened)
@@ -350,7 +352,8 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
     fid = meta["fid_column"] or "OGC_FID"
     own = set(meta["fields"])
     shape = next((name for name in reversed(table.column_names) if name not in own and name != fid), None)
-    geometry = _shapes(table.column(shape), part, layer.rows) if shape is not None else pa.nulls(table.num_rows, pa.binary())
+    geometry = table.column(shape) if shape is not None else pa.nulls(table.num_rows, pa.binary())
+    geometry.validate(full=True)
     rest = table.drop_columns([shape] if shape is not None else [])
     faults: list[Fault] = []
     if part.stored is not None:
@@ -368,20 +371,6 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
         yield from layer.batches(rows, geometry, deleted=deleted, faults=faults)
         return
     yield from layer.batches(rest, geometry, ids=ids, faults=faults)
-
-
-def _shapes(column: Any, part: GdalLayer, first: int) -> Any:
-    """The geometry of a batch whose first row is `first`.
-
-    GDAL 3.12 gives a FlatGeobuf that holds features without geometry as Arrow with false offsets; its own features are right.
-    """
-    if is_valid(column) and (part.attributes is not None or not pc.any(pc.equal(pc.binary_length(column), 0)).as_py()):
-        return column
-    from pyogrio.raw import read
-
-    with _quiet():
-        _, _, shapes, _ = read(part.path, layer=part.table, columns=[], skip_features=first, max_features=len(column))
-    return pa.chunked_array([pa.array(shapes, pa.binary())])
 
 
 def _odd_times(table: pa.Table) -> list[Fault]:

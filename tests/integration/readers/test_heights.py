@@ -152,7 +152,7 @@ def test_slices_and_archives_of_frames_state_their_heights(samples: Path, tmp_pa
     photos, _ = tiles_of(samples / "recordings" / "photos_gps", tmp_path / "photos", Placement())
     for tile in photos:
         with tarfile.open(tile) as archive:
-            way = archive.extractfile("trajectory.geojson")
+            way = archive.extractfile(".trajectory.geojson")
             assert way is not None
             assert json.load(way)["mapex"]["height_datum"] == "mean sea level"
     slices, _ = tiles_of(samples / "recordings" / "ros2_mcap" / "comma2k19_seg40_ros2.mcap", tmp_path / "slices", Placement())

@@ -12,6 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from ingest.conversion.dry_run import inspect
+from ingest.conversion.local import tile_file
 from ingest.reader import Reader, Source, Survey
 from ingest.readers.cloud.las import Las
 from ingest.readers.cloud.pcd import Pcd
@@ -249,14 +251,62 @@ def test_every_form_of_pcd_gives_every_column(tmp_path: Path, data: str, upper: 
         assert name in "xyz" or found[key].dtype == values.dtype
 
 
-def test_packed_colours_keep_their_bits_and_fields_of_several_values_their_count(tmp_path: Path) -> None:
+def test_packed_colours_keep_their_bits(tmp_path: Path) -> None:
     bits = np.arange(500, dtype="u4") + 0xFF102030  # as a float this is not a number
-    columns = a_cloud(rgb=bits.view("f4"), fpfh=np.random.default_rng(1).random((500, 3)).astype("f4"))
-    path = a_pcd(tmp_path / "a.pcd", columns, data="binary")
-    survey, source = surveyed(path, LAKE)[2], Source.of(path)
-    batches = [b for b in Pcd().read(source, survey.placed) if isinstance(b, Batch)]
-    assert batches[0].table.column("rgb").to_numpy().view("u4").tolist() == bits.tolist()
-    assert batches[0].table.column("fpfh").type.list_size == 3
+    path = a_pcd(tmp_path / "a.pcd", a_cloud(rgb=bits.view("f4")), data="binary")
+    _, found, _ = read(path, LAKE)
+    assert found["rgb"].view("u4").tolist() == bits.tolist()
+
+
+@pytest.mark.parametrize("data", ["ascii", "binary", "binary_compressed"])
+def test_fields_of_several_values_are_sold_as_as_many_columns(tmp_path: Path, data: str) -> None:
+    columns = a_cloud(fpfh=np.random.default_rng(1).random((500, 33)).astype("f4"), fpfh_0=np.arange(500, dtype="u1"))
+    sold, _ = tiles_of(a_pcd(tmp_path / "a.pcd", columns, data=data), LAKE, tmp_path / "out")
+    order, wanted = np.lexsort((sold["y"], sold["x"])), np.lexsort((columns["y"], columns["x"]))
+    assert np.array_equal(sold["fpfh_0"][order], columns["fpfh_0"][wanted])
+    for at, name in enumerate(["fpfh_0_1", *(f"fpfh_{n}" for n in range(1, 33))]):
+        assert np.array_equal(sold[name][order], columns["fpfh"][wanted, at])
+
+
+def test_fields_for_which_a_tile_has_no_place_are_named(tmp_path: Path) -> None:
+    columns = a_cloud(vfh=np.ones((500, 308), "f4"), ring=np.arange(500, dtype="u2"), fpfh=np.ones((500, 33), "f4"))
+    _, found, findings = read(a_pcd(tmp_path / "a.pcd", columns, data="binary"), LAKE)
+    assert [(f.code, f.value, f.rejected) for f in findings] == [("points.left_out", "fpfh", 0)]
+    assert len(found) == 3 + 308 + 1
+    assert len(tiles_of(tmp_path / "a.pcd", LAKE, tmp_path / "out")[0]["ring"]) == 500
+
+
+PADDED = """VERSION 0.7
+FIELDS x y z _ intensity _ ring _
+SIZE 4 4 4 {size} 4 2 2 1
+TYPE F F F {kind} F U U U
+COUNT 1 1 1 {count} 1 1 1 10
+WIDTH 500
+HEIGHT 1
+POINTS 500"""
+
+
+@pytest.mark.parametrize(("kind", "size", "count"), [("U", 1, 4), ("F", 4, 1), ("I", 3, 1), ("U", 12, 2), ("F", 1, 7)])
+@pytest.mark.parametrize("data", ["ascii", "binary", "binary_compressed", "binary_compressed without padding"])
+def test_padding_of_any_type_and_size_is_passed_over(tmp_path: Path, data: str, kind: str, size: int, count: int) -> None:
+    columns = a_cloud(intensity=np.arange(500, dtype="f4") / 7, ring=np.arange(500, dtype="u2"))
+    holes = {"a": np.full((500, size * count), 255, "u1"), "b": np.full(500, 7, "u2"), "c": np.full((500, 10), 9, "u1")}
+    if data == "ascii":
+        holes["a"] = np.full((500, count), 255, "u1")
+    if data.endswith("without padding"):  # as PCL itself compresses
+        holes = {}
+    every = {**columns, **holes}
+    body = {name: every[name] for name in ("x", "y", "z", "a", "intensity", "b", "ring", "c") if name in every}
+    path = a_pcd(tmp_path / "a.pcd", body, data=data.split(maxsplit=1)[0], head=PADDED.format(size=size, kind=kind, count=count))
+    _, found, findings = read(path, LAKE)
+    assert findings == []
+    assert set(found) == {"x", "y", "z", "intensity", "ring"}
+    assert all(np.array_equal(found[name], values) for name, values in columns.items())
+
+
+def test_padded_cloud_of_a_lidar_driver_comes_in_whole(samples: Path) -> None:
+    _, found, findings = read(samples / "reports" / "padding_binary.pcd", LAKE)
+    assert (findings, len(found["x"]), set(found)) == ([], 500, {"x", "y", "z", "intensity", "ring"})
 
 
 def test_organised_cloud_counts_its_empty_places_as_rejected(tmp_path: Path) -> None:
@@ -330,6 +380,16 @@ def test_every_cut_of_a_cloud_is_an_error_never_silence_and_never_an_invented_po
             text = b" ascii" in data[:300]
             assert any(f.severity == "error" or (text and f.code == "points.text_end") for f in findings)
             assert text or set(found.get("x", np.empty(0)).tolist()) <= there
+
+
+def test_points_beyond_the_world_are_no_fault_of_the_reader(tmp_path: Path) -> None:
+    columns = {"x": np.array([127.0, 127.001, 200.0]), "y": np.array([37.0, 37.001, 37.0]), "z": np.zeros(3)}
+    path = a_pcd(tmp_path / "a.pcd", columns, data="binary")
+    counts = inspect(path, Placement(crs="EPSG:4326"), cage="rlimits")["counts"]
+    assert counts["read"] == 3
+    report = tile_file(path, tmp_path / "out", Placement(crs="EPSG:4326"), cage="rlimits")
+    assert [layer["counts"]["placed"] for layer in report["layers"]] == [2]
+    assert "geometry.unusable" in {finding["code"] for finding in report["findings"]}
 
 
 def test_cloud_without_points_is_an_error(tmp_path: Path) -> None:
