@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("tiles", "mapex", "ingest", "web")
 CODE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 RAISERS = {"Invalid", "NotFound", "Denied", "Conflict", "Unpaid", "Unavailable", "Lost", "Cancelled"}
-FINDERS = {"error", "warning", "info"}
+FINDERS = {"error", "question", "warning", "info"}
 FAILERS = {"fail", "_end_failed"}
 
 

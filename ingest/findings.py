@@ -6,7 +6,8 @@ seller confirms that it is right, `warning` lowers the quality score, `info` say
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,6 +37,20 @@ def info(code: str, message: str, fix: str = "", **where: Any) -> Finding:
 def _finding(severity: Severity, code: str, message: str, fix: str, where: Mapping[str, Any]) -> Finding:
     texts = {name: str(where[name]) for name in ("file", "layer", "feature", "value") if name in where}
     return Finding(severity, code, message, fix, **{**where, **texts})
+
+
+_MOST = 1900  # characters of a value
+
+
+def beside(members: Mapping[str, Any], **where: Any) -> Iterator[Finding]:
+    """What a source states beside its features, which tiles do not hold: they would change, and be paid again, with every export.
+
+    Buyers read it in the findings of the version.
+    """
+    if members:
+        stated = json.dumps(members, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+        text = f"The file states {', '.join(members)[:200]} for all of the map. Tiles hold features only; here is what it states."
+        yield info("source.beside", text, "", value=stated if len(stated) <= _MOST else stated[:_MOST] + " ...", **where)
 
 
 def blocks(found: Iterable[Finding]) -> bool:

@@ -35,6 +35,12 @@ class Source:
         files = tuple(sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink())) if path.is_dir() else (path,)
         return Source(path, name or path.name, files, sum(p.stat().st_size for p in files))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The uploader's name, and the names of its files in a folder: what they say about place and height."""
+        inside = (p.relative_to(self.path).as_posix() for p in self.files) if self.path.is_dir() else ()
+        return (self.name, *inside)
+
     def head(self, length: int = 4096) -> bytes:
         """The first bytes of the file, b"" for a folder."""
         if self.path.is_dir():
@@ -48,7 +54,7 @@ class Placed:
     """Where the data is, and how that is known. `crs_source` is NONE when nobody knows: the source is then *unplaced*.
 
     `crs` is what the batches of the reader are in. `height_datum` is "ellipsoid", "EGM2008", "KVD1964", ... or "unknown".
-    `note`: a guess or an assumption in words.
+    `note`: a guess or an assumption in words. `accuracy_m`: metres that the way to WGS 84 may be off, None when nobody knows.
     """
 
     crs: str | None
@@ -57,6 +63,7 @@ class Placed:
     height_source: Known = Known.NONE
     origin: tuple[float, float, float] | None = None
     note: str = ""
+    accuracy_m: float | None = None
 
     @property
     def is_known(self) -> bool:

@@ -22,8 +22,8 @@ FILE_NAME = "mapex.toml"
 MIB = 1024 * 1024
 MIN_S3_PART = 5 * MIB  # S3 refuses smaller parts, the last excepted
 
-NOT_SETTINGS = frozenset({"MAPEX_URL", "MAPEX_TOKEN", "MAPEX_FAILPOINT"})
-"""Variables of the same prefix that belong to the client (URL, TOKEN) and to fault tests (FAILPOINT); `MAPEX_TEST_*` too."""
+NOT_SETTINGS = frozenset({"MAPEX_URL", "MAPEX_TOKEN", "MAPEX_PATIENCE", "MAPEX_FAILPOINT"})
+"""Variables of the same prefix that belong to the client (URL, TOKEN, PATIENCE) and to fault tests (FAILPOINT); `MAPEX_TEST_*` too."""
 
 
 def _s(default: Any, text: str, *, secret: bool = False, choices: tuple[str, ...] = (), least: int | None = None) -> Any:
@@ -68,6 +68,7 @@ class Settings:
     places: str = _s("", "GeoJSON file of boundaries that buyers can choose by `name`, such as districts; empty = no list of places")
     public_prices: bool = _s(True, "visitors who are not signed in see prices; false = a closed exchange, they see only where data is")
     log_level: str = _s("INFO", "what `serve` and `worker` log", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    access_log: bool = _s(False, "`serve` logs each request: id, method, path, status, bytes, ms; no query, token, signature or cookie")
     secure_cookies: str = _s("auto", "cookies only over https; auto = when public_url is https", choices=("auto", "yes", "no"))
     demo: bool = _s(False, "a demonstration: log-ins are printed and shown")
 

@@ -95,6 +95,16 @@ QUANTITIES: tuple[str, ...] = tuple(f.name for f in fields(Quantities))
 _columns_of = operator.attrgetter(*QUANTITIES)
 
 
+PLACING = "placing"
+"""Key of `Batch.meta`: a JSON object of what is known of the place of the source, which each tile states in itself where its format can.
+
+Its members: `height_datum`, `height_source`, `source_crs`, `source_crs_known`, `accuracy_m`. The same source gives the same, so that
+tiles keep their bytes.
+"""
+TILE_KEY = "mapex"
+"""Under which name tiles state it: a key of Parquet metadata, the user of a LAS record, a record of MCAP, a member of GeoJSON."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Some rows of one layer, in one coordinate reference system.

@@ -15,6 +15,11 @@ from typing import Protocol, cast
 from tiles.batch import Batch, EncodedTile, LayerKind
 from tiles.errors import TilesError
 
+MANIFEST = "_manifest.json"
+"""Name of the list of tiles beside them. Parquet libraries pass over names that begin with `_`, so that a folder of vector tiles opens as
+one dataset; downloads of old have `OLD_MANIFEST`."""
+OLD_MANIFEST = "manifest.json"
+
 Recounted = tuple[EncodedTile, TilesError | None]
 """A tile, and what is wrong with it, if anything."""
 

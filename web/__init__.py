@@ -11,7 +11,7 @@ from apiflask import APIFlask
 from flask import Response, current_app, jsonify
 
 from tiles.store.directory import DirectoryStore
-from web.edge import auth, bodies, errors, headers, rate_limits, static_files, store_files, visitors
+from web.edge import access, auth, bodies, errors, headers, rate_limits, static_files, store_files, visitors
 from web.edge.policy import check_routes, policy
 from web.edge.schemas import Error, LongInteger, ShortInteger
 from web.pages import shared, theme
@@ -24,6 +24,7 @@ PAGES = ("public", "buy", "sell", "publish", "audit", "account", "operate", "the
 """Modules of `web.pages` with a `blueprint`; the menu is `web.pages.navigation`."""
 
 API = (
+    "oversight.health",
     "oversight.me",
     "oversight.tokens",
     "oversight.participants",
@@ -63,7 +64,7 @@ def create_app(ex: Exchange) -> APIFlask:
     app.url_map.converters |= {"int": ShortInteger, "long": LongInteger}
     app.config.update(_configuration(ex))
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for part in (errors, headers, language, theme, visitors, auth, rate_limits):
+    for part in (access, errors, headers, language, theme, visitors, auth, rate_limits):
         part.install(app)
     app.before_request(auth.guard)
     for part in (bodies, static_files, shared):  # after the guard: nobody's body is looked through who may not ask
@@ -88,7 +89,7 @@ def _configuration(ex: Exchange) -> dict[str, Any]:
         "SERVERS": [{"url": ex.settings.public_url}],
         "SECURITY_SCHEMES": {"token": {"type": "http", "scheme": "bearer", "description": "an API token: mpx_..."}},
         "DESCRIPTION": "The exchange over HTTP. Every route needs a token, or a session, except where it says that it needs none. "
-        "Errors are {code, message, details}; unknown fields are refused.",
+        "Errors are {code, message, details, request_id}; the id is also in the header X-Request-Id. Unknown fields are refused.",
         "VALIDATION_ERROR_SCHEMA": Error,
         "HTTP_ERROR_SCHEMA": Error,
     }

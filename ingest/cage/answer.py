@@ -34,6 +34,7 @@ _LAYER = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CODE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _TEXT = 2000
+_FARTHEST_M = 1e6
 MOST_FINDINGS = 5000
 
 
@@ -203,6 +204,7 @@ def _layer_from_json(name: str, value: object, placed: Placed) -> DraftLayer:
         height_datum=placed.height_datum,
         height_source=placed.height_source,
         note=placed.note,
+        accuracy_m=placed.accuracy_m,
         footage=_flag(record.get("footage"), "footage"),
         first_ns=first,
         last_ns=last,
@@ -218,6 +220,7 @@ def _placed_from_json(record: Mapping[str, Any]) -> Placed:
         height_datum=_text(record.get("height_datum"), "height datum", 200),
         height_source=_word(Known, record.get("height_source"), "height_source"),
         note=_text(record.get("note"), "note"),
+        accuracy_m=_metres(record.get("accuracy_m")),
     )
 
 
@@ -241,6 +244,11 @@ def inside_from_json(value: object) -> str:
     Raises: Invalid: `reader.bad_answer`.
     """
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in _text(value, "name", 255))
+
+
+def _metres(value: object) -> float | None:
+    number = None if value is None else _fraction(value, "accuracy")
+    return number if number is None or 0.0 <= number <= _FARTHEST_M else _refuse("accuracy")
 
 
 def report_from_json(value: object, name: str) -> SourceReport:

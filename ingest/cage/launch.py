@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -25,9 +24,7 @@ from typing import Any
 
 from ingest.cage.child import MIB, Ending, Limits, attend, kill
 from ingest.cage.paths import safe_name
-from ingest.findings import error
 from ingest.formats import FORMATS
-from mapex.catalogue.finding import Finding
 from mapex.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -212,38 +209,3 @@ def _code() -> tuple[str, ...]:
         if not inside and path != Path("/"):
             kept.append(path)
     return tuple(str(path) for path in kept)
-
-
-def finding_of(ending: Ending, name: str, limits: Limits) -> Finding:
-    """What the uploader is to know about a child that did not end well."""
-    if ending.limit == "cpu":
-        message = f"Reading {name} needed more than {limits.cpu_s} s of processor time."
-        return error("reader.limit_cpu", message, "Check the file, or split it into smaller ones and upload those.", file=name)
-    if ending.limit == "memory":
-        message = f"Reading {name} needed more than {limits.memory // MIB} MiB of memory."
-        return error("reader.limit_memory", message, "Check the file (a header may be false), or split it into smaller ones.", file=name)
-    if ending.limit == "time":
-        message = f"Reading {name} took longer than {limits.wall_s} s."
-        return error("reader.limit_time", message, "Check the file, or split it into smaller ones and upload those.", file=name)
-    if ending.limit == "output":
-        most = f"{limits.output // MIB} MiB in all, {limits.file // MIB} MiB in one file, {limits.scratch // MIB} MiB of scratch"
-        message = f"Reading {name} wrote more than its limits ({most})."
-        return error("reader.limit_output", message, "Check the file: it may be made to grow. Or split it into smaller ones.", file=name)
-    if ending.signal is not None:
-        what = signal.Signals(ending.signal).name if ending.signal in signal.valid_signals() else f"signal {ending.signal}"
-        message = f"The reader of {name} crashed ({what}) in its cage; nothing else was touched."
-        return error(
-            "reader.crashed",
-            message,
-            "The file is damaged or made to break readers. Write it again with another program.",
-            file=name,
-            value=what,
-        )
-    message = f"The reader of {name} ended with status {ending.status}."
-    return error(
-        "reader.crashed",
-        message,
-        "Write the file again with another program; report it to the operator if it goes on.",
-        file=name,
-        value=str(ending.status),
-    )

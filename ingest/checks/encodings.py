@@ -16,6 +16,9 @@ _SPELLINGS = (
 _WIDER = {"euc_kr": "cp949", "johab": "johab", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "ascii": "utf-8"}
 """A codec that reads all of what one is used for: Korean Windows writes cp949 and calls it EUC-KR."""
 
+_OTHERS = re.compile(r"idna|punycode|(raw[_-])?unicode[_-]escape|undefined|mbcs|oem|utf[_-]?(7|16|32).*")
+"""Codecs of Python that are not for bytes of which each below 128 is ASCII, as in every file that can state its encoding."""
+
 
 def codec_of(declared: str) -> str | None:
     """Python's name of an encoding as files spell it (`EUC-KR`, `949`, `windows-949`, `ANSI 1252`, `88591`); None when it is none."""
@@ -26,7 +29,7 @@ def codec_of(declared: str) -> str | None:
             about = codecs.lookup(one)
         except (LookupError, ValueError):  # a NUL in the name is a ValueError
             continue
-        if about._is_text_encoding:
+        if about._is_text_encoding and _OTHERS.fullmatch(about.name) is None:
             return _WIDER.get(about.name, about.name)
     return None
 

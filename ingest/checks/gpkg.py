@@ -22,10 +22,14 @@ _RTREE = re.compile(r"^\s*CREATE\s+VIRTUAL\s+TABLE\s+.{1,200}?\s+USING\s+rtree\s
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of features or attributes, and how many rows it really has (None when it cannot be counted)."""
+    """A table of features or attributes, and how many rows it really has (None when it cannot be counted).
+
+    `systems`: the srs_id that gpkg_contents and gpkg_geometry_columns name, where both do.
+    """
 
     name: str
     rows: int | None
+    systems: tuple[int, int] | None = None
 
 
 def tables(path: Path, name: str) -> list[Table]:
@@ -39,7 +43,10 @@ def tables(path: Path, name: str) -> list[Table]:
             _check_schema(db, name)
             contents = db.execute("SELECT table_name FROM gpkg_contents WHERE data_type IN ('features', 'attributes')").fetchall()
             known = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            return [Table(table, _count(db, table)) for (table,) in contents if isinstance(table, str) and table in known]
+            systems = _systems(db) if "gpkg_geometry_columns" in known else {}
+            return [
+                Table(table, _count(db, table), systems.get(table)) for (table,) in contents if isinstance(table, str) and table in known
+            ]
     except sqlite3.Error as why:
         raise Invalid("file.damaged", f"{name} cannot be read as SQLite: {why}. Export it again.", file=name) from why
 
@@ -94,6 +101,16 @@ def _check_schema(db: sqlite3.Connection, name: str) -> None:
             raise Invalid(
                 "gpkg.generated", f"{name}: table {table!r} has computed columns, which are never run. Save their values.", file=name
             )
+
+
+def _systems(db: sqlite3.Connection) -> dict[str, tuple[int, int]]:
+    """The two srs_id of each table that has both; the standard wants them equal."""
+    both = "SELECT c.table_name, c.srs_id, g.srs_id FROM gpkg_contents c JOIN gpkg_geometry_columns g ON g.table_name = c.table_name"
+    try:
+        rows = db.execute(both).fetchall()
+    except sqlite3.Error:
+        return {}  # a table without these columns: GDAL reports what it needs of them
+    return {str(table): (one, other) for table, one, other in rows if isinstance(one, int) and isinstance(other, int)}
 
 
 def _count(db: sqlite3.Connection, table: str) -> int | None:

@@ -13,11 +13,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ingest.findings import question, warning
+from ingest.findings import info, question
 from ingest.placing.move import Floats, Shapes
 from mapex.catalogue.finding import Finding
 from tiles.batch import Batch
-from tiles.features.measure import metres
 
 JUMP_M, JUMP_RATIO = 2_000.0, 20.0
 """A segment that is longer, and so many times the usual one, is a jump."""
@@ -25,10 +24,13 @@ ALONE_M = 10_000.0
 """A longer segment is one where there are too few others to know what is usual."""
 COARSE_M = 50_000.0
 """A longer segment is one in every layer: nothing that is driven or walked on is straight for so long."""
-SPIKE_M = 100.0
-"""A vertex is a jump, too, from which the line comes straight back, when both segments are longer and `JUMP_RATIO` times the usual one."""
+SPIKE_M, RING_SPIKE_M = 100.0, 500.0
+"""A vertex is a jump, too, from which the line comes straight back, when both segments are longer and `JUMP_RATIO` times the usual one.
+The area of a lane that ends in a point is as long and thin as that, so that rings need longer ones.
+"""
 LONG_M, LONG_RATIO = 300.0, 50.0
 """A segment that is longer, and so many times the usual one, is worth a look."""
+_METRES = 111_320.0
 _FEWEST = 5
 _EXAMPLES = 20
 _BINS = 20
@@ -52,21 +54,33 @@ class PathSegments:
 
 
 def segments(shapes: Shapes) -> PathSegments:
-    """The segments of lines and rings, those of all parts of a geometry, in degrees WGS 84; over the 180th meridian the short way."""
-    parts, row = shapely.get_parts(shapes, return_index=True)
-    while np.isin(shapely.get_type_id(parts), (4, 5, 6, 7)).any():  # collections in collections
-        parts, inner = shapely.get_parts(parts, return_index=True)
-        row = row[inner]
-    areal = shapely.get_type_id(parts) == 3
-    rings, of_part = shapely.get_rings(parts[areal], return_index=True)
-    linear = shapely.get_type_id(parts) == 1
-    paths, rows = np.concatenate([parts[linear], rings]), np.concatenate([row[linear], row[areal][of_part]])
+    """The segments of lines and rings, those of all parts of a geometry, in degrees WGS 84; over the 180th meridian the short way.
+
+    Lengths are of a sphere: good to half a percent, which no rule here depends on.
+    """
+    paths, rows = _paths(shapes, np.arange(len(shapes)))
     coordinates, path = shapely.get_coordinates(paths, include_z=True, return_index=True)
     first = np.flatnonzero(path[1:] == path[:-1])
-    start, end = coordinates[first], coordinates[first + 1]
-    east = (end[:, 0] - start[:, 0] + 180.0) % 360.0 - 180.0
-    length = metres(start[:, 0], start[:, 1], start[:, 0] + east, end[:, 1])
-    return PathSegments(length, end[:, 2] - start[:, 2], rows[path[first]], path[first], start[:, :2], end[:, :2])
+    step = np.diff(coordinates, axis=0)[first]
+    start, end = coordinates[first, :2], coordinates[first + 1, :2]
+    east, north, rise = step.T
+    far = np.abs(east) > 180.0
+    east[far] -= np.copysign(360.0, east[far])
+    east *= np.cos(np.radians(start[:, 1]))
+    return PathSegments(np.hypot(east, north) * _METRES, rise, rows[path[first]], path[first], start, end)
+
+
+def _paths(shapes: Shapes, rows: Index) -> tuple[Shapes, Index]:
+    """Lines and rings in any geometry, and the row of each."""
+    kind = shapely.get_type_id(shapes)
+    rings, polygon = shapely.get_rings(shapes[kind == 3], return_index=True)
+    found, of_row = [shapes[kind == 1], rings], [rows[kind == 1], rows[kind == 3][polygon]]
+    if (kind > 3).any():
+        parts, whole = shapely.get_parts(shapes[kind > 3], return_index=True)
+        inner, inner_rows = _paths(parts, rows[kind > 3][whole])
+        found.append(inner)
+        of_row.append(inner_rows)
+    return np.concatenate(found), np.concatenate(of_row)
 
 
 @dataclass(slots=True)
@@ -80,7 +94,7 @@ class _Suspect:
 
 
 @dataclass(slots=True)
-class _Layer:
+class _JumpsOfLayer:
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(12 * _BINS, np.int64))
     suspects: dict[str, _Suspect] = field(default_factory=dict)
 
@@ -97,11 +111,11 @@ class _Layer:
 class Jumps:
     """Looks at the segments of one source, batch by batch; what is usual is known in the end (`findings`)."""
 
-    _layers: dict[str, _Layer] = field(default_factory=dict)
+    _layers: dict[str, _JumpsOfLayer] = field(default_factory=dict)
 
     def look(self, batch: Batch, found: PathSegments) -> None:
         """Take the segments of a batch in: their lengths, and the paths that may have a jump."""
-        layer = self._layers.setdefault(batch.layer, _Layer())
+        layer = self._layers.setdefault(batch.layer, _JumpsOfLayer())
         moved = found.metres[found.metres > 0]
         bins = np.clip(((np.log10(moved) + 3) * _BINS).astype(int), 0, len(layer.counts) - 1)
         layer.counts += np.bincount(bins, minlength=len(layer.counts))
@@ -113,16 +127,17 @@ class Jumps:
             first, last = np.searchsorted(found.path, (path, path + 1))
             self._suspect(layer, str(ids[int(found.row[first])]), found, (int(first), int(last)), middle)
 
-    def _suspect(self, layer: _Layer, feature: str, found: PathSegments, where: tuple[int, int], middle: Floats) -> None:
+    def _suspect(self, layer: _JumpsOfLayer, feature: str, found: PathSegments, where: tuple[int, int], middle: Floats) -> None:
         part = slice(*where)
         length, start, end = found.metres[part], found.start[part], found.end[part]
         at = int(length.argmax())
         ends = np.stack([start[at], end[at]])
         spot = ends[int(np.hypot(*(ends - middle).T).argmax())]
         spike = 0.0
-        if np.array_equal(start[0], end[-1]):  # a ring comes back to its first vertex, which may be the wrong one
+        is_ring = np.array_equal(start[0], end[-1])
+        if is_ring:  # it comes back to its first vertex, which may be the wrong one
             length, start, end = np.append(length, length[:1]), np.append(start, start[:1], axis=0), np.append(end, end[:1], axis=0)
-        for turn in _turns(length, start, end).tolist():
+        for turn in _turns(length, start, end, RING_SPIKE_M if is_ring else SPIKE_M).tolist():
             if (out := float(min(length[turn], length[turn + 1]))) > spike:
                 spike, spot = out, end[turn]
         one = _Suspect(feature, float(length[at]), spike, (float(spot[0]), float(spot[1])))
@@ -141,15 +156,15 @@ class Jumps:
             if long:
                 text = f"{len(long)} features have a segment of more than {LONG_RATIO:g} times the usual {_length(usual)}."
                 place = {"feature": long[0].feature, "value": _value(long[0]), "lon": long[0].spot[0], "lat": long[0].spot[1]}
-                yield warning("geometry.long_segment", text, "Check whether a vertex was moved.", count=len(long), **place, **where)
+                yield info("geometry.long_segment", text, "Check whether a vertex was moved.", count=len(long), **place, **where)
 
 
-def _turns(length: Floats, start: Floats, end: Floats) -> Index:
+def _turns(length: Floats, start: Floats, end: Floats, shortest: float) -> Index:
     """The segments after which a path comes back to where it was: its ends are nearer to each other than half of either segment."""
     wide = np.cos(np.radians(start[:-1, 1]))
-    back = np.hypot((end[1:, 0] - start[:-1, 0]) * wide, end[1:, 1] - start[:-1, 1]) * 111_320.0
+    back = np.hypot((end[1:, 0] - start[:-1, 0]) * wide, end[1:, 1] - start[:-1, 1]) * _METRES
     least = np.minimum(length[:-1], length[1:])
-    return np.flatnonzero((least > SPIKE_M) & (back < least / 2))
+    return np.flatnonzero((least > shortest) & (back < least / 2))
 
 
 def _jumps(one: _Suspect, usual: float | None) -> bool:

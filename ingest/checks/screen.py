@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from ingest.checks import axes
+from ingest.checks import place as place_checks
 from ingest.findings import error, info, warning
-from ingest.placing import antimeridian
+from ingest.placing import antimeridian, systems
 from ingest.placing.move import MAX_LATITUDE, NULL_ISLAND_DEG, Floats, Shapes, box_of, place, shapes_of, with_column
 from ingest.reader import Placed
 from mapex.catalogue.finding import Finding
+from mapex.intake.placement import Known
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
 
@@ -36,7 +37,8 @@ _OUT_OF_RANGE = (
 )
 
 
-def _no_shapes() -> Shapes:
+def no_shapes() -> Shapes:
+    """The geometries of a batch that has none."""
     return np.empty(0, dtype=object)
 
 
@@ -48,7 +50,7 @@ class Screened:
     """
 
     batch: Batch
-    shapes: Shapes = field(default_factory=_no_shapes)
+    shapes: Shapes = field(default_factory=no_shapes)
     unplaced: int = 0
     rejected: int = 0
     findings: tuple[Finding, ...] = ()
@@ -87,15 +89,17 @@ def on_grid(batch: Batch, placed: Placed, *, file: str = "") -> tuple[Batch, Sha
     They are `rejected` in their findings. Rows at null island keep everything but their geometry: they are unplaced.
     """
     where = {"file": file, "layer": batch.layer}
-    there, shapes = place(batch, shapes_of(batch.table.column("geometry")), placed)
+    own = shapes_of(batch.table.column("geometry"))
+    there, shapes = place(batch, own, placed)
     there, shapes, cuts = _cut_over_180(there, shapes, where)
     coordinates, owner = shapely.get_coordinates(shapes, return_index=True)
     lon, lat = coordinates[:, 0], coordinates[:, 1]
     bad = ~np.isfinite(lon) | ~np.isfinite(lat)
     off = ~bad & ((np.abs(lon) > 180.0) | (np.abs(lat) > MAX_LATITUDE))
     null = (np.abs(lon) < NULL_ISLAND_DEG) & (np.abs(lat) < NULL_ISLAND_DEG)
-    found = cuts + axes.swapped_degrees(coordinates, off, where)  # the cause before its effects
-    found += axes.outside_area(batch.crs, coordinates[~bad & ~off], where)
+    # The cause before its effects.
+    found = [misfit.finding(where)] if (misfit := misfit_of(batch, own, placed)) is not None else []
+    found += cuts
     if not (bad.any() or off.any() or null.any()):
         return there, shapes, found
     rejected = np.zeros(len(shapes), dtype=bool)
@@ -126,6 +130,26 @@ def _cut_over_180(there: Batch, shapes: Shapes, where: dict[str, str]) -> tuple[
     first = str(there.table.column("feature_id")[int(rows[0])])
     found = [info("geometry.antimeridian", text, "Check them on the map.", feature=first, count=len(rows), **where)]
     return with_column(there, "geometry", pa.array(wkb, pa.binary())), shapes, found
+
+
+def misfit_of(batch: Batch, shapes: Shapes, placed: Placed) -> place_checks.Doubt | None:
+    """Why a batch is not where its system puts it; None when it fits, or nobody can tell.
+
+    Args:
+        batch: as a reader gave it.
+        shapes: its geometries (features only).
+        placed: where its source is.
+    """
+    if batch.content is Content.FRAMES or not batch.crs:
+        return None
+    crs = systems.parsed(batch.crs)
+    if batch.content is Content.POINTS:
+        x, y, z = (batch.table.column(axis).to_numpy(zero_copy_only=False) for axis in ("x", "y", "z"))
+    else:
+        x, y, z = shapely.get_coordinates(shapes, include_z=True).T
+    if systems.is_wgs84(crs):
+        return place_checks.of_degrees(x, y)
+    return place_checks.misfit(crs, x, y, z, given=placed.crs_source is Known.GIVEN)
 
 
 def _reject(
@@ -180,6 +204,8 @@ def _frames(batch: Batch, file: str) -> Screened:
         text = "The position is longitude 0, latitude 0, where no road is: the receiver had no fix."
         found += _rows(warning, "place.null_island", text, "Leave such frames out, or record a fix.", where, island)
     if outside.any():
+        if (misfit := place_checks.of_degrees(lon, lat)) is not None:
+            found.append(misfit.finding({"file": file, "layer": batch.layer}))
         text = f"The position is outside the world (longitude +-180, latitude +-{MAX_LATITUDE:.4f})."
         found += _rows(error, "coordinate.out_of_range", text, "Check the receiver's record.", where, outside, rejected=True)
     good = ~(missing | island | outside)

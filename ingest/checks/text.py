@@ -33,7 +33,7 @@ def texts_of(values: Any, codec: str) -> tuple[Any, list[int]]:
     """A binary array as text in a codec, each distinct value decoded once; and the rows in which a letter was replaced."""
     if codec == "utf-8":
         texts = values.view(pa.string())
-        if _is_valid(texts):
+        if is_valid(texts):
             return texts, []
     coded = pc.dictionary_encode(values)
     pairs = [(None, False) if value is None else decoded(value, codec) for value in coded.dictionary.to_pylist()]
@@ -52,7 +52,7 @@ def mended(table: pa.Table) -> tuple[pa.Table, list[Fault]]:
     faults: list[Fault] = []
     for at, field in enumerate(table.schema):
         column = table.column(at)
-        if _is_valid(column):
+        if is_valid(column):
             continue
         raw = pa.chunked_array([chunk.cast(_as_bytes(chunk.type)) for chunk in _plain(column).chunks])
         raw.validate(full=True)
@@ -67,7 +67,8 @@ def mended(table: pa.Table) -> tuple[pa.Table, list[Fault]]:
     return table, faults
 
 
-def _is_valid(column: Any) -> bool:
+def is_valid(column: Any) -> bool:
+    """Whether every cell of a column is what its type promises: text is UTF-8, offsets are inside."""
     try:
         column.validate(full=True)
     except (pa.ArrowInvalid, UnicodeDecodeError):

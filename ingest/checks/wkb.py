@@ -20,7 +20,7 @@ MAX_VERTICES = 1_000_000
 _HEADER = 9  # byte order, type, count: the least that one level of nesting costs
 _COLLECTION = 7
 _NO_MEASURE = -1e38  # "any floating point number smaller than -10^38" is none: ESRI's description of shapefiles
-_EWKB = {"z": 0x80000000, "m": 0x40000000, "srid": 0x20000000}
+EWKB = {"z": 0x80000000, "m": 0x40000000, "srid": 0x20000000}
 
 Flags = NDArray[np.bool_]
 
@@ -39,22 +39,17 @@ class Seen:
 
 def scan(column: Any) -> Seen:
     """Judge a binary (or large_binary) Arrow column of WKB by its bytes, without building geometries."""
-    array = _one_array(column)
+    array = one_array(column)
     starts, lengths, data = _layout(array)
     rows = len(array)
     present = lengths >= 5
     valid = np.asarray(array.is_valid()) if array.null_count else np.ones(rows, dtype=bool)
     bad = valid & ~present
-    order = np.zeros(rows, dtype=np.uint8)
-    order[present] = data[starts[present]]
-    word = np.zeros(rows, dtype=np.uint32)
-    for shift in range(4):
-        place = np.where(order == 1, shift, 3 - shift)
-        word[present] |= data[starts[present] + 1 + place[present]].astype(np.uint32) << np.uint32(8 * shift)
+    order, word = _heads(starts, present, data)
     extended = (word & np.uint32(0xE0000000)) != 0
     code = word & np.uint32(0x0FFFFFFF)
     base, flavour = code % 1000, code // 1000
-    measured = valid & present & (((flavour & 2) != 0) | ((word & np.uint32(_EWKB["m"])) != 0))
+    measured = valid & present & (((flavour & 2) != 0) | ((word & np.uint32(EWKB["m"])) != 0))
     bad |= valid & present & ((order > 1) | (base < 1) | (base > _COLLECTION) | (flavour > 3))
     vertices = lengths // 16
     bad |= valid & (vertices > MAX_VERTICES)
@@ -68,6 +63,27 @@ def scan(column: Any) -> Seen:
     return Seen(bad, measured & ~bad, foreign)
 
 
+def codes(array: Any) -> NDArray[np.uint32]:
+    """The code of each row's geometry without its dimensions, 0 where there is none."""
+    starts, lengths, data = _layout(array)
+    present = lengths >= 5
+    if array.null_count:
+        present &= np.asarray(array.is_valid())
+    _, word = _heads(starts, present, data)
+    return (word & np.uint32(0x0FFFFFFF)) % np.uint32(1000)
+
+
+def _heads(starts: NDArray[np.int64], present: Flags, data: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    """Byte order and type word of each row; 0 where there is none."""
+    order = np.zeros(len(starts), dtype=np.uint8)
+    order[present] = data[starts[present]]
+    word = np.zeros(len(starts), dtype=np.uint32)
+    for shift in range(4):
+        place = np.where(order == 1, shift, 3 - shift)
+        word[present] |= data[starts[present] + 1 + place[present]].astype(np.uint32) << np.uint32(8 * shift)
+    return order, word
+
+
 def normalised(column: Any, seen: Seen) -> tuple[Any, dict[int, list[float]]]:
     """The column as little-endian ISO WKB of two or three dimensions, bad rows null; and the M values of rows that have real ones.
 
@@ -75,7 +91,7 @@ def normalised(column: Any, seen: Seen) -> tuple[Any, dict[int, list[float]]]:
     """
     import shapely
 
-    array = _one_array(column)
+    array = one_array(column)
     if pa.types.is_large_binary(array.type):
         array = array.cast(pa.binary())
     if not (seen.bad.any() or seen.foreign.any()):
@@ -110,7 +126,8 @@ def _without_m(shapes: Any) -> Any:
     return out
 
 
-def _one_array(column: Any) -> Any:
+def one_array(column: Any) -> Any:
+    """A column as one array."""
     if isinstance(column, pa.ChunkedArray):
         return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     return column
@@ -140,10 +157,10 @@ def _is_shallow(wkb: bytes) -> bool:
             return False
         mark = "<" if wkb[at] == 1 else ">"
         (word,) = struct.unpack_from(mark + "I", wkb, at + 1)
-        at += 5 + (4 if word & _EWKB["srid"] else 0)
+        at += 5 + (4 if word & EWKB["srid"] else 0)
         code = word & 0x0FFFFFFF
         base, flavour = code % 1000, code // 1000
-        width = 8 * (2 + bool(flavour & 1 or word & _EWKB["z"]) + bool(flavour & 2 or word & _EWKB["m"]))
+        width = 8 * (2 + bool(flavour & 1 or word & EWKB["z"]) + bool(flavour & 2 or word & EWKB["m"]))
         if base == 1:
             at += width
             continue

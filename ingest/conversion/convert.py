@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
-from ingest.cage import answer, launch
+from ingest.cage import answer, faults, launch
 from ingest.cage.answer import SourceReport
 from ingest.cage.child import MIB, Ending, Limits
 from ingest.conversion.layout import limits_for
@@ -39,10 +39,11 @@ class SourceTask:
     """One source to convert. `reads` is a file, or a folder of the files of one source; `folder` is for this task alone.
 
     `step` is the number of sources that were sent; what more a zip holds has the parts `part` + `step`, `part` + 2 * `step`, ...
-    `recount` opens every tile again in a second cage; only who trusts the source as much as the result may go without.
+    `folders`: names of the folders of this machine that it is in. `recount` opens every tile again in a second cage; only who trusts
+    the source as much as the result may go without.
 
     What is left in the `folder` of the first source of a bundle: `done/tiles/` and `done/records.jsonl` (checked), `progress.json` while
-    it runs. It ends early when the file `stop` appears.
+    it runs. It ends early when the file `stop` appears, or its folder is gone.
     """
 
     reads: Path
@@ -55,6 +56,12 @@ class SourceTask:
     cage: str = "auto"
     recount: bool = True
     step: int = 1
+    folders: tuple[str, ...] = ()
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether nobody wants it any more."""
+        return self.stop.exists() or not self.folder.exists()
 
     @property
     def tiles(self) -> Path:
@@ -111,7 +118,7 @@ class Answers:
     on_tile: Callable[[EncodedTile], None] | None = None
     on_progress: Callable[[object], None] = lambda progress: None
     sources: dict[int, Answered] = field(default_factory=dict)
-    failed: Finding | None = None
+    failed: object = None
     wrong: MapexError | None = None
 
     def take(self, line: Mapping[str, Any]) -> None:
@@ -145,7 +152,7 @@ class Answers:
             part, name = self._source(line)
             self.sources[part] = Answered(part, name, None, failure(line["failed"], name))
         elif "failed" in line:
-            self.failed = failure(line["failed"], next(iter(self.names.values())))
+            self.failed = line["failed"]
         elif "progress" in line:
             self.on_progress(line["progress"])
 
@@ -181,9 +188,12 @@ class _Tiles:
         self.stream.write(json.dumps(answer.tile_as_json(tile), separators=(",", ":")) + "\n")
 
 
-def failure(value: object, name: str) -> Finding:
-    """The finding of a child that could not read its file at all."""
+def failure(value: object, name: str, trace: str = "") -> Finding:
+    """The finding of a child that gave its file up: what is wrong with the file, or that the reader is at fault. `trace`: of the child."""
     record = value if isinstance(value, dict) else {}
+    if record.get("code") == faults.FAILED:
+        what = str(record.get("message") or "").replace("\x00", "").encode("utf-8", "replace").decode()
+        return faults.failed(name, what[:500] or "no reason given", trace)
     try:
         return answer.finding_from_json(
             {
@@ -199,7 +209,7 @@ def failure(value: object, name: str) -> Finding:
             name,
         )
     except Invalid:
-        return error("reader.failed", f"{name} could not be read.", "Write the file again with another program.", file=name)
+        return faults.failed(name, "an answer that is none", trace)
 
 
 def leave_progress(folder: Path, progress: object) -> None:
@@ -233,12 +243,15 @@ def _attempt(tasks: Sequence[SourceTask]) -> tuple[list[Converted], bool]:
     """What one cage makes of the sources, and whether nothing was wrong with the cage itself."""
     first = tasks[0]
     shutil.rmtree(first.folder / "done", ignore_errors=True)
-    first.tiles.mkdir(parents=True)
+    (first.folder / "done").mkdir()  # not its parents: a task that was given up shall not begin after all
+    first.tiles.mkdir()
     limits = limits_for([task.reads for task in tasks], sum(task.size for task in tasks))
     answers, tiles, ending = _read(tasks, limits)
     for left in first.tiles.glob(".*"):  # spill and unpacked files: the second cage shall not see the upload
         shutil.rmtree(left, ignore_errors=True)
     _raise_if_stopped_or_full(first, ending)
+    if len(tasks) > 1 and (answers.failed is not None or not (ending.done or answers.wrong)):
+        return [], False  # which of them it was is known when each is read alone
     wrong = _wrong(first, answers, tiles, ending, limits)
     if not wrong and first.recount:
         wrong = _recount(first, len(tiles.paths), limits)
@@ -259,30 +272,39 @@ def _read(tasks: Sequence[SourceTask], limits: Limits) -> tuple[Answers, _Tiles,
         answers = Answers(names, first.step, tiles.take, lambda progress: leave_progress(first.folder, progress))
         ending = launch.run(
             "convert",
-            request_for(names, first.step, first.placement),
+            request_for({task.part: task for task in tasks}, first.step, first.placement),
             reads=[task.reads for task in tasks],
             writes=first.tiles,
             limits=limits,
             on_line=answers.take,
-            stop=lambda: first.stop.exists() or answers.wrong is not None,
+            stop=lambda: first.must_stop or answers.wrong is not None,
             choice=first.cage,
         )
     return answers, tiles, ending
 
 
-def request_for(names: Mapping[int, str], step: int, placement: Placement) -> dict[str, Any]:
-    """What the caged tasks `convert` and `inspect` are asked: the sources by part and name, in the order of their places."""
-    return {"sources": [{"part": part, "name": name} for part, name in names.items()], "step": step, "placement": placement.as_json()}
+class Asked(Protocol):
+    """What a cage is told of a source: its name, and the names of the folders that it is in."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def folders(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+def request_for(sources: Mapping[int, Asked], step: int, placement: Placement) -> dict[str, Any]:
+    """What the caged tasks `convert` and `inspect` are asked: the sources by part, in the order of their places."""
+    asked = [{"part": part, "name": one.name, "folders": list(one.folders)} for part, one in sources.items()]
+    return {"sources": asked, "step": step, "placement": placement.as_json()}
 
 
 def _wrong(first: SourceTask, answers: Answers, tiles: _Tiles, ending: Ending, limits: Limits) -> list[Finding]:
     """Why nothing of the answer can be used, if so."""
     if answers.failed is not None:
-        return [answers.failed]
+        return [failure(answers.failed, first.name, ending.stderr)]
     if answers.wrong is None and not ending.done:
-        if ending.stderr:
-            log.warning("caged reader of %s: %s", first.name, ending.stderr[-2000:])
-        return [launch.finding_of(ending, first.name, limits)]
+        return [faults.finding_of(ending, first.name, limits)]
     cut = [one.failed for one in answers.ended() if one.failed is not None and one.part in tiles.tiles]
     if cut:
         return cut  # it gave up in the middle of writing its tiles
@@ -299,9 +321,8 @@ def _wrong(first: SourceTask, answers: Answers, tiles: _Tiles, ending: Ending, l
         for tile in tiles_of(first.records):
             answer.check_file(first.tiles, tile)
     except Invalid as why:
-        return [
-            error(why.code, why.message, "The file may be made to break readers. Write it again with another program.", file=first.name)
-        ]
+        fix = "The file may be made to break readers, or mapex has a fault: tell the operator."
+        return [error(why.code, why.message, fix, file=first.name)]
     return []
 
 
@@ -326,7 +347,7 @@ def _recount(task: SourceTask, total: int, limits: Limits) -> list[Finding]:
         nonlocal verified
         if "bad" in line:
             message = str(line["bad"].get("message", ""))[:500] if isinstance(line["bad"], dict) else ""
-            fix = "The file may be made to break readers. Write it again with another program."
+            fix = "The file may be made to break readers, or mapex has a fault: tell the operator."
             bad.append(error("tile.bad", f"A tile does not hold what its record says: {message}", fix, file=task.name))
         elif "verified" in line and isinstance(line["verified"], int):
             verified = line["verified"]
@@ -340,20 +361,19 @@ def _recount(task: SourceTask, total: int, limits: Limits) -> list[Finding]:
         writes=None,
         limits=limits,
         on_line=take,
-        stop=task.stop.exists,
+        stop=lambda: task.must_stop,
         choice=task.cage,
     )
     _raise_if_stopped_or_full(task, ending)
     if not ending.done:
-        log.warning("second cage of %s: %s", task.name, ending.stderr[-2000:])
-        bad.append(launch.finding_of(ending, task.name, limits))
+        bad.append(faults.finding_of(ending, task.name, limits))
     elif not bad and verified != total:
         bad.append(error("tile.bad", f"{verified} of {total} tiles were verified.", "Report it to the operator.", file=task.name))
     return bad[:20]
 
 
 def _raise_if_stopped_or_full(task: SourceTask, ending: Ending) -> None:
-    if ending.stopped and task.stop.exists():
+    if ending.stopped and task.must_stop:
         raise Stopped(task.name)
     if not ending.done and shutil.disk_usage(task.folder).free < _LEAST_FREE:
         raise Unavailable("disk.full", f"The disk of the work folder is full ({task.folder}). Free some space; the job is tried again.")

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ingest.cage import launch
+from ingest.cage import faults, launch
 from ingest.cage.child import MIB, Ending, Limits
-from ingest.conversion.convert import Answered, Answers, request_for
+from ingest.conversion.convert import Answered, Answers, failure, request_for
 from ingest.conversion.layout import bundled, limits_for
 from ingest.conversion.local import LocalSource, local_sources
 from ingest.conversion.merged import Merged, layer_as_json
@@ -87,7 +87,7 @@ class _Look:
         limits = limits_for([one.source.reads for one in asked], sum(one.size for one in asked))
         ending = launch.run(
             "inspect",
-            {**request_for(names, self.step, self.placement), "picture": self.picture},
+            {**request_for({one.part: one.source for one in asked}, self.step, self.placement), "picture": self.picture},
             reads=[one.source.reads for one in asked],
             writes=out,
             limits=limits,
@@ -109,18 +109,19 @@ def _why(answers: Answers, ending: Ending, limits: Limits) -> Finding:
     """Why a cage gave no answer about its only source."""
     (name,) = answers.names.values()
     if answers.failed is not None:
-        return answers.failed
+        return failure(answers.failed, name, ending.stderr)
     if answers.wrong is not None:
         return error(answers.wrong.code, answers.wrong.message, "", file=name)
     if ending.done:
         return error("reader.bad_answer", "The caged reader ended without a report; nothing of it is used.", "", file=name)
-    return launch.finding_of(ending, name, limits)
+    return faults.finding_of(ending, name, limits)
 
 
 def _raise_first(answered: Sequence[Answered]) -> NoReturn:
     """Nothing can be read at all."""
     why = next(one.failed for one in answered if one.failed is not None)
-    raise Invalid(why.code, why.message, file=why.file, value=why.value)
+    is_of_cage = why.code.startswith("reader.")  # all other sentences state already what to do
+    raise Invalid(why.code, f"{why.message} {why.fix}".strip() if is_of_cage else why.message, file=why.file, value=why.value)
 
 
 def _keep_picture(work: Path, picture: Path) -> None:
@@ -147,6 +148,7 @@ def _as_json(answered: Sequence[Answered], left: Sequence[Finding], name: str) -
         "crs_source": str(merged.crs_source),
         "height_datum": first.placed.height_datum,
         "height_source": str(first.placed.height_source),
+        "accuracy_m": first.placed.accuracy_m,
         "note": first.placed.note,
         "box": list(merged.box) if merged.box is not None else None,
         "counts": asdict(merged.counts),

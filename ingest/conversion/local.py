@@ -23,15 +23,20 @@ from mapex.errors import Invalid
 from mapex.intake.placement import Placement
 from mapex.rules.parts import with_parts
 from tiles.batch import EncodedTile
+from tiles.formats import MANIFEST
+
+_FOLDERS = 2
+"""How many folders above a source are looked at for what their names state: NGII's `SEC01_.../HDMap_UTMK_.../`."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalSource:
-    """One source on this machine: what to call it, the file or folder to read, and its bytes."""
+    """One source on this machine: what to call it, the file or folder to read, its bytes, and the names of the folders it is in."""
 
     name: str
     reads: Path
     size: int
+    folders: tuple[str, ...] = ()
 
 
 def local_sources(path: Path, folder: Path) -> tuple[list[LocalSource], list[Finding]]:
@@ -45,11 +50,12 @@ def local_sources(path: Path, folder: Path) -> tuple[list[LocalSource], list[Fin
     files = Source.of(path).files if path.is_dir() else with_parts(path)
     real = {p.relative_to(path if path.is_dir() else path.parent).as_posix(): p for p in files}
     grouping = group(real)
+    folders = path.parts[-_FOLDERS:] if path.is_dir() else path.parts[-_FOLDERS - 1 : -1]
     found = []
     for number, one in enumerate(grouping.groups):
         members = safe_members({name: real[name] for name in one.members})
         size = sum(p.stat().st_size for p in members.values())
-        found.append(LocalSource(_text(one.name), lay_out(members, folder / str(number)), size))
+        found.append(LocalSource(_text(one.name), lay_out(members, folder / str(number)), size, folders))
     if not found:
         raise Invalid("format.empty", f"{path.name} holds no file that can be read.", file=path.name)
     return found, [replace(finding, file=_text(finding.file), message=_text(finding.message)) for finding in grouping.findings(path.name)]
@@ -72,7 +78,7 @@ def tile_file(
 ) -> dict[str, Any]:
     """Cut a local file or folder into tiles below `out`, without an exchange; returns what `mapex tile` prints.
 
-    Writes `out/<layer>/<quadkey>-<part>.<ending>` and `out/manifest.json` (layers, counts, findings, and path, sha256, size and
+    Writes `out/<layer>/<quadkey>-<part>.<ending>` and `out/_manifest.json` (layers, counts, findings, and path, sha256, size and
     quantities of each tile). Sources are read in parallel by up to `processes` cages (0: one per core). With `recount` every tile is
     opened again in a second cage, as the exchange does with other people's uploads.
 
@@ -90,14 +96,14 @@ def tile_file(
             _raise_first(done, report)
         tiles = _move(done, {source["part"] for source in report["sources"]}, out)
     manifest = {**report, "tiles": [answer.tile_as_json(tile) for tile in tiles]}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
-    return {**report, "manifest": str(out / "manifest.json"), "tiles": len(tiles)}
+    (out / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    return {**report, "manifest": str(out / MANIFEST), "tiles": len(tiles)}
 
 
 def _task(asked: SourceTask, part: int, source: LocalSource) -> SourceTask:
     folder = asked.folder / str(part)
     folder.mkdir()
-    return replace(asked, reads=source.reads, folder=folder, name=source.name, part=part, size=source.size)
+    return replace(asked, reads=source.reads, folder=folder, name=source.name, part=part, size=source.size, folders=source.folders)
 
 
 def _convert_all(
@@ -143,6 +149,9 @@ def _as_json(done: Sequence[Converted], left: Sequence[Finding]) -> dict[str, An
                 "format": report.format,
                 "crs": report.placed.crs,
                 "crs_source": str(report.placed.crs_source),
+                "height_datum": report.placed.height_datum,
+                "height_source": str(report.placed.height_source),
+                "accuracy_m": report.placed.accuracy_m,
             }
             for converted, report in counted
         ],

@@ -110,4 +110,10 @@ def layer_as_json(layer: DraftLayer, tiles: int | None = None) -> dict[str, Any]
         **({} if tiles is None else {"tiles": tiles}),
         "counts": asdict(layer.facts.counts),
         "box": layer.facts.box,
+        "crs": layer.facts.crs,
+        "crs_source": str(layer.facts.crs_source),
+        "height_datum": layer.facts.height_datum,
+        "height_source": str(layer.facts.height_source),
+        "accuracy_m": layer.facts.accuracy_m,
+        "captured": layer.facts.captured or None,
     }

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ingest.cage import launch
+from ingest.cage import faults, launch
 from ingest.cage.child import MIB, Limits
 from ingest.cage.paths import open_plain
 from ingest.conversion import preview_forms
@@ -69,7 +69,7 @@ def make(parts: Path, out: Path, wishes: Sequence[Wish], *, stop: Callable[[], b
     ending = launch.run("preview", request, reads=parts, writes=out, limits=LIMITS, on_line=answers.take, stop=stop, choice=cage)
     if not ending.done and not ending.stopped:
         log.warning("caged previews: %s", ending.stderr[-2000:])
-        why = launch.finding_of(ending, "the tiles", LIMITS).message
+        why = faults.finding_of(ending, "the tiles", LIMITS).message
         answers.found.findings.append(info("preview.failed", f"Some previews could not be made: {why}", _FIX))
     return answers.found
 

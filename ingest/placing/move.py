@@ -5,6 +5,7 @@ Heights are never shifted from one datum to another (that needs a geoid that we 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -15,6 +16,7 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
+from pyproj.transformer import TransformerGroup
 
 from ingest.placing import systems
 from ingest.placing.systems import WGS84
@@ -40,18 +42,39 @@ def transformer(crs: str) -> Transformer:
 
 
 @lru_cache(maxsize=64)
-def accuracy_m(crs: str) -> float | None:
-    """Metres that PROJ promises for the transformation to WGS 84, 0.0 when none is needed, None when it is not known."""
-    if systems.is_wgs84(systems.parsed(crs)):
-        return 0.0
-    accuracy = float(transformer(crs).accuracy)
-    if accuracy >= 0:
-        return accuracy
-    flat = systems.horizontal(systems.parsed(crs))
+def accuracies_m(crs: str) -> tuple[float, float] | None:
+    """Metres that PROJ promises for the transformation to WGS 84, at best and at worst; None when they are not known.
+
+    Both are 0.0 when none is needed. They differ where a system has other parameters in each of its parts.
+    """
+    full = systems.parsed(crs)
+    if systems.is_wgs84(full):
+        return 0.0, 0.0
+    if not systems.has_datum(full):
+        return None
+    promised = float(transformer(crs).accuracy)
+    if promised >= 0:
+        return promised, promised
+    flat = systems.horizontal(full)
     base = flat.geodetic_crs
     # A projection on WGS 84 itself (UTM, a local frame) is exact by definition, although PROJ promises nothing for a custom one.
-    ellipsoid = base.ellipsoid if base is not None else None
-    return 0.0 if ellipsoid is not None and ellipsoid.semi_major_metre == 6378137.0 and not flat.is_bound else None
+    if base is not None and base.ellipsoid is not None and base.ellipsoid.semi_major_metre == systems.GEOCENTRIC_M and not flat.is_bound:
+        return 0.0, 0.0
+    known = _promises(flat)
+    return (min(known), max(known)) if known else None
+
+
+def _promises(flat: CRS) -> list[float]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a grid that is not installed
+        ways = TransformerGroup(flat, CRS.from_epsg(4326), always_xy=True).transformers
+    return [float(way.accuracy) for way in ways if way.accuracy >= 0]
+
+
+def accuracy_m(crs: str) -> float | None:
+    """`accuracies_m` at worst."""
+    known = accuracies_m(crs)
+    return None if known is None else known[1]
 
 
 def lonlat(x: Floats, y: Floats, crs: str) -> tuple[Floats, Floats]:
@@ -128,11 +151,13 @@ def _moved_coordinates(here: Floats, crs: str, scale: float, lift: float) -> Flo
 
 
 def box_of(corners: Sequence[float] | None, crs: str | None) -> Box | None:
-    """The box of degrees of a box in `crs`, its edges densified; None when it cannot be placed."""
+    """The box of degrees of a box in `crs`, its edges densified; None when it cannot be placed, or is not on Earth."""
     if corners is None or not crs or not np.isfinite(np.asarray(corners, dtype=float)).all():
         return None
     x0, y0, x1, y1 = (float(v) for v in corners)
     if systems.is_wgs84(systems.parsed(crs)):
-        return Box(x0, y0, x1, y1)
-    box = Box(*transformer(crs).transform_bounds(x0, y0, x1, y1, densify_pts=21))
-    return box if np.isfinite(box).all() else None
+        box = Box(x0, y0, x1, y1)
+    else:
+        west, south, east, north = transformer(crs).transform_bounds(x0, y0, x1, y1, densify_pts=21)
+        box = Box(west, south, east, north) if west <= east else Box(-180.0, south, 180.0, north)  # over the 180th meridian
+    return box if np.isfinite(box).all() and box.is_on_earth else None

@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from pyproj import CRS
-from pyproj.exceptions import CRSError
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
 
 WGS84 = "EPSG:4326"
 """What everything is placed in: degrees, longitude first in all arrays (`always_xy`)."""
+
+GEOCENTRIC_M = 6378137.0
+"""Half the longer axis of the ellipsoids of WGS 84 and GRS 80, whose datums differ by a metre or two."""
 
 KOREAN_NAMES = {
     "ITRF_2000_UTM_K": 5179,  # real NGII deliveries; `to_epsg()` gives None even at low confidence
@@ -24,6 +27,9 @@ KOREAN_NAMES = {
     "KOREA_2000_KOREA_EAST_SEA_BELT_2010": 5188,
 }
 """Names that Korean .prj files use for EPSG systems without giving the code."""
+
+KOREAN_BESSEL = (5173, 5174, 5175, 5176, 5177, 2096, 2097, 2098, 5178)
+"""Systems of Korean 1985, which old cadastral and base maps are in: their .prj files mostly leave the shift of the datum out."""
 
 HEIGHTS = {
     "EGM96": ("EGM96",),
@@ -46,17 +52,57 @@ def crs_from(text: Any) -> CRS | None:
         return None
 
 
+def is_on_earth(crs: CRS) -> bool:
+    """Whether a way leads from it to WGS 84: not from an engineering system (LOCAL_CS), a vertical or a temporal one."""
+    flat = horizontal(crs)
+    base = flat.source_crs if flat.is_bound else flat
+    if base is None or base.is_engineering or base.is_vertical or base.geodetic_crs is None:
+        return False
+    try:
+        Transformer.from_crs(flat, CRS.from_epsg(4979 if flat.is_geocentric else 4326), always_xy=True)
+    except ProjError:
+        return False
+    return True
+
+
+def has_datum(crs: CRS) -> bool:
+    """Whether it is known where its ellipsoid is beside that of WGS 84: by a datum that PROJ knows, its own shift, or a common centre."""
+    flat = horizontal(crs)
+    base = flat.geodetic_crs
+    if base is None or flat.is_bound or base.ellipsoid is None or base.ellipsoid.semi_major_metre == GEOCENTRIC_M:
+        return True
+    code = base.to_epsg(min_confidence=70)
+    return code is not None and not str(CRS.from_epsg(code).name).startswith("Unknown")
+
+
+def _no_datum(crs: CRS, same: str) -> str:
+    return (
+        f"The file names no datum for its CRS ({crs.name!r}); its projection equals {same} ({CRS.from_user_input(same).name}), which was "
+        "assumed. With another datum all of it would be off by hundreds of metres (in Korea 300 to 400 m)."
+    )
+
+
+def twin(crs: CRS) -> str | None:
+    """The Korean system on the Bessel ellipsoid whose projection has the numbers of `crs`, which has no datum."""
+    wanted = _numbers(crs)
+    return next((f"EPSG:{code}" for code in KOREAN_BESSEL if _numbers(CRS.from_epsg(code)) == wanted), None)
+
+
 def recognise(crs: CRS) -> tuple[str, bool, str]:
     """Short text for a file's CRS, whether it is a guess, and the guess in words.
 
     A definition that PROJ itself identifies (confidence 70 or more) becomes its EPSG code. A Korean .prj name becomes its code only when
-    the projection's numbers agree with that code's: then it is a guess about the datum alone. Anything else keeps its own WKT.
+    the projection's numbers agree with that code's: then it is a guess about the datum alone, and so is the code of a projection on an old
+    ellipsoid whose datum is not named. Anything else keeps its own WKT.
     """
     if is_wgs84(crs) and not crs.is_compound and len(crs.axis_info) < 3:
         return WGS84, False, ""
     if crs.is_bound:
         return crs.to_wkt(), False, ""
     code = crs.to_epsg(min_confidence=70)
+    if not has_datum(crs):  # PROJ identifies a projection even where its datum is not named
+        same = f"EPSG:{code}" if code is not None else twin(crs)
+        return (same, True, _no_datum(crs, same)) if same is not None else (crs.to_wkt(), False, "")
     if code is not None:
         return f"EPSG:{code}", False, ""
     known = KOREAN_NAMES.get(crs.name.upper().replace(" ", "_").replace("/", "_").replace("__", "_"))
@@ -112,10 +158,16 @@ def parsed(text: str) -> CRS:
     return CRS.from_user_input(text)
 
 
+def is_same_projection(one: CRS, other: CRS) -> bool:
+    """Whether two systems have the same horizontal coordinates, but for a datum of the same family."""
+    a, b = horizontal(one), horizontal(other)
+    return bool(a.equals(b, ignore_axis_order=True)) or (not a.is_geographic and _numbers(a)[:2] == _numbers(b)[:2])
+
+
 def _numbers(crs: CRS) -> tuple[Any, ...]:
     """Projection, origin, false origin, scale and ellipsoid: what the place of a coordinate depends on to a metre."""
     ellipsoid = crs.ellipsoid
-    size = (ellipsoid.semi_major_metre, round(ellipsoid.inverse_flattening, 4)) if ellipsoid else ()
+    size = (round(ellipsoid.semi_major_metre), round(ellipsoid.inverse_flattening, 4)) if ellipsoid else ()
     operation = crs.coordinate_operation
-    values = sorted((p.name, round(float(p.value) * p.unit_conversion_factor, 9)) for p in operation.params) if operation else []
+    values = sorted((p.name, round(float(p.value) * p.unit_conversion_factor, 8)) for p in operation.params) if operation else []
     return (operation.method_name if operation else "", tuple(values), size)

@@ -15,7 +15,7 @@ from ingest.previews import still
 from ingest.previews.make import LayerTiles, Made, Stored, Without
 from tiles.points import sample
 from tiles.points.cell_finder import CellFinder
-from tiles.points.crs import file_crs
+from tiles.points.crs import tile_crs
 from tiles.points.header import Header, read_header
 from tiles.points.laz import Chunk, Packing, Records
 
@@ -78,7 +78,7 @@ class _Frame:
 
     def finder(self, header: Header) -> CellFinder:
         """The finder of a tile; to make one takes longer than to sample a small tile, and most tiles state the same."""
-        crs = file_crs(header).crs
+        crs = tile_crs(header).crs
         if crs is None:
             raise ValueError("a tile does not state its coordinate system")
         wkt = crs.to_wkt()

@@ -22,6 +22,8 @@ from ingest.previews.pictures import Shot, decode, from_message, size_of
 from tiles.batch import LayerKind
 from tiles.frames import ros_types
 from tiles.frames.mcap_scan import CHUNK_LIMIT, McapScan, Message
+from tiles.frames.mcap_slice import repeats
+from tiles.frames.repeated import MESSAGES
 from tiles.frames.track import NAME
 
 STRIP = 12
@@ -54,13 +56,13 @@ def _recording(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
     begins: dict[Path, int] = {}
     last = 0
     for stored in layer.tiles:
-        statistics, channels = _summary(stored.path)
+        statistics, channels, again = _summary(stored.path)
         begins[stored.path] = statistics.message_start_time
         last = max(last, statistics.message_end_time)
         for channel, kind in channels:
             topic = topics.setdefault(channel.topic, _Topic(kind))
             count = statistics.channel_message_counts.get(channel.id, 0)
-            topic.count += count
+            topic.count += count - again.pop(channel.topic, 0)
             topic.in_slice[stored.path] += count
     seconds = max(0.0, (last - min((ns for ns in begins.values() if ns), default=last)) / 1e9)
     cameras = sorted((name for name, topic in topics.items() if ros_types.is_picture(topic.type)), key=lambda n: (-topics[n].count, n))
@@ -82,13 +84,16 @@ def _recording(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
 PER_SECOND = clips.PER_SECOND
 
 
-def _summary(path: Path) -> tuple[Statistics, list[tuple[Channel, str]]]:
+def _summary(path: Path) -> tuple[Statistics, list[tuple[Channel, str]], dict[str, int]]:
+    """Statistics of a slice, its channels with their types, and how many messages of a topic are only repeated in it."""
     with path.open("rb") as stream:
-        summary = SeekingReader(stream, record_size_limit=CHUNK_LIMIT).get_summary()
+        reader = SeekingReader(stream, record_size_limit=CHUNK_LIMIT)
+        summary = reader.get_summary()
+        again = {name: count for item in reader.iter_metadata() for name, count in repeats(item).items() if item.name == MESSAGES}
     if summary is None or summary.statistics is None:
         raise ValueError(f"{path.name} has no summary")
     names = {number: schema.name for number, schema in summary.schemas.items()}
-    return summary.statistics, [(channel, names.get(channel.schema_id, "")) for channel in summary.channels.values()]
+    return summary.statistics, [(channel, names.get(channel.schema_id, "")) for channel in summary.channels.values()], again
 
 
 def _listed(topics: dict[str, _Topic], seconds: float) -> list[dict[str, Any]]:

@@ -7,27 +7,31 @@ with its name where it is in a zip (`inside`). `read` = `placed` + `unplaced` + 
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import shapely
+
 from ingest.checks.quality import Quality
-from ingest.checks.screen import screen
+from ingest.checks.screen import misfit_of, no_shapes, screen
 from ingest.findings import FindingLog, error
 from ingest.fingerprint import Fingerprint
 from ingest.placing import resolve
+from ingest.placing.move import accuracy_m, shapes_of
 from ingest.reader import Placed, Reader, Source, Survey
 from ingest.readers.sniff import reader_for
 from ingest.tasks.entries import Entry, entries
 from ingest.tasks.layers import LayerState
 from mapex.catalogue.finding import Finding, Severity
 from mapex.errors import MapexError
-from mapex.intake.placement import Placement
-from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
+from mapex.intake.placement import Known, Placement
+from tiles.batch import PLACING, Batch, Content, EncodedTile, LayerKind, Quantities
 from tiles.errors import TilesError
 from tiles.formats import Splitter
 
@@ -39,11 +43,16 @@ Emit = Callable[[Mapping[str, Any]], None]
 _PROGRESS_S = 0.5
 _TEXT = 1500
 _NAME = 250
+_OWN_PLACE = frozenset({"lanelet2", "mcap", "photos"})
+"""Formats that state longitude and latitude themselves, so that no other system could be named for them."""
 
 
 @dataclass(slots=True)
 class Conversion:
-    """One source on its way through the cage. `out` is where tiles go, None for a dry run (`inspect`)."""
+    """One source on its way through the cage. `out` is where tiles go, None for a dry run (`inspect`).
+
+    `folders`: names of the folders that a local file is in, for what they state about place and height.
+    """
 
     source: Source
     reader: Reader
@@ -53,9 +62,12 @@ class Conversion:
     out: Path | None
     quality: Quality
     sketch: Sketch | None = None
+    folders: tuple[str, ...] = ()
     log: FindingLog = field(default_factory=FindingLog)
+    judged: bool = False
     layers: dict[str, LayerState] = field(default_factory=dict)
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
+    _stated: str | None = None
     _reported_s: float = 0.0
 
     @property
@@ -79,6 +91,8 @@ class Conversion:
         yield from self.survey.findings
         if not any(finding.code.startswith("crs.") for finding in self.survey.findings):
             yield from resolve.findings(self.placed, file=self.source.name)
+        if self.reader.format not in _OWN_PLACE:
+            yield from resolve.other_name(self.placed, (*self.folders, *self.source.names), file=self.source.name)
 
     def _note(self, finding: Finding) -> None:
         self.log.add(finding)
@@ -107,6 +121,7 @@ class Conversion:
     def _take(self, batch: Batch) -> None:
         state = self._layer(batch.layer, batch.kind, batch.content)
         state.see(batch)
+        self._judge(batch)
         if not self.placed.is_known:
             state.keep_unplaced(batch)
             return
@@ -119,7 +134,29 @@ class Conversion:
         if self.sketch is not None:
             self.sketch.add(screened.batch)
         if self.out is not None:
-            state.split(screened.batch, self.out, self.part)
+            state.split(self._stating(screened.batch), self.out, self.part)
+
+    def _judge(self, batch: Batch) -> None:
+        """The first coordinates tell whether the stated system can be meant: if not, it is not used, and the seller is asked."""
+        if self.judged or not self.placed.is_known or self.reader.format in _OWN_PLACE:
+            return
+        shapes = shapes_of(batch.table.column("geometry")) if batch.content is Content.FEATURES else no_shapes()
+        self.judged = batch.content is not Content.FEATURES or bool((~shapely.is_missing(shapes) & ~shapely.is_empty(shapes)).any())
+        misfit = misfit_of(batch, shapes, self.placed)
+        if misfit is not None and misfit.asks:
+            self._note(resolve.contradiction(misfit.text, self.placed, file=self.source.name, layer=batch.layer))
+            self.survey = replace(self.survey, placed=resolve.unplaced(self.placed, misfit.text))
+
+    def _stating(self, batch: Batch) -> Batch:
+        """The batch with what each of its tiles states of the place of the source."""
+        placing = self._placing()
+        return replace(batch, meta={**batch.meta, PLACING: placing}) if placing else batch
+
+    def _placing(self) -> str:
+        if self._stated is None:
+            found = resolve.stated_in_tiles(self.placed)
+            self._stated = json.dumps(found, sort_keys=True, ensure_ascii=False) if found else ""
+        return self._stated
 
     def _finish(self) -> None:
         for _, state in sorted(self.layers.items()):
@@ -153,8 +190,10 @@ class Conversion:
         counts = SplitCounts()
         state = self._layer(self.reader.layer, self.reader.kind, Content.POINTS)
         path = file_of(self.source, ".las", ".laz").path
-        tiles = split_laz(path, out, layer=state.name, part=self.part, crs=self.placed.crs, processes=1, counts=counts)
+        crs, placing = self.placed.crs, self._placing()
+        tiles = split_laz(path, out, layer=state.name, part=self.part, crs=crs, processes=1, counts=counts, placing=placing)
         written = list(tiles)
+        state.heights |= counts.placed > 0
         state.read += counts.placed + counts.rejected
         state.placed += counts.placed
         state.rejected += counts.rejected
@@ -192,6 +231,10 @@ class Conversion:
         if not any(state.read for state in self.layers.values()) and not self.log.count(Severity.ERROR):
             fix = "Check the file; nothing in it can be sold."
             self.log.add(error("file.no_records", f"{self.source.name} holds no records.", fix, file=self.source.name))
+        if self.placed.height_source is Known.NONE:
+            for name, state in sorted(self.layers.items()):
+                if state.heights:
+                    self.log.add(resolve.without_datum(name, self.source.name))
         self.fingerprint += sum((state.fingerprint() for state in self.layers.values()), Fingerprint())
         return {
             "format": self.reader.format,
@@ -201,6 +244,7 @@ class Conversion:
             "height_datum": self.placed.height_datum,
             "height_source": str(self.placed.height_source),
             "note": self.placed.note[:_TEXT],
+            "accuracy_m": accuracy_m(self.placed.crs) if self.placed.crs else None,
             "layers": {name: state.as_json() for name, state in sorted(self.layers.items())},
             "findings": [_clipped(finding) for finding in self.log.all()],
             "fingerprint": asdict(self.fingerprint),
@@ -222,9 +266,11 @@ def start(entry: Entry, part: int, request: Mapping[str, Any], emit: Emit, sketc
     source = entry.source
     reader = reader_for(source)
     survey = reader.survey(source, Placement.from_json(request["placement"]))
+    folders = tuple(request.get("folders", ()))
+    survey = replace(survey, placed=resolve.with_names(survey.placed, (*folders, *source.names)))
     emit({"progress": {"stage": "read", "done": 0, "total": survey.claimed or 0, "file": source.name}})
     out = Path(request["writes"]) if request["do"] == "convert" else None
-    conversion = Conversion(source, reader, survey, part, emit, out, Quality(source.name), sketch)
+    conversion = Conversion(source, reader, survey, part, emit, out, Quality(source.name), sketch, folders)
     for finding in entry.findings:
         conversion.log.add(finding)
     return conversion
@@ -255,10 +301,11 @@ def _read_all(request: Mapping[str, Any], emit: Emit, sketch: Sketch | None = No
     scratch = Path(request["writes"]) / ".unpacked"
     for path, asked in zip(request["reads"], request["sources"], strict=True):
         about: dict[str, Any] = {"part": asked["part"]}
+        own = {**request, "folders": asked.get("folders", ())}
         try:
             for number, entry in enumerate(entries(Path(path), asked["name"], scratch / str(asked["part"]))):
                 about = {"part": asked["part"] + number * request["step"], "inside": entry.inside[:_NAME]}
-                _read_one(entry, about, request, emit, sketch)
+                _read_one(entry, about, own, emit, sketch)
         except (MapexError, TilesError) as why:
             emit({**about, "failed": failure_of(why)})
         shutil.rmtree(scratch, ignore_errors=True)

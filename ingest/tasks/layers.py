@@ -15,6 +15,7 @@ from tiles.formats import Splitter, of_kind
 
 if TYPE_CHECKING:
     from ingest.checks.screen import Screened
+    from ingest.placing.move import Shapes
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class LayerState:
     box: Box | None = None
     own: Extent | None = None
     footage: bool = False
+    heights: bool = False
     first_ns: int | None = None
     last_ns: int | None = None
     splitter: Splitter | None = None
@@ -44,12 +46,14 @@ class LayerState:
         """Count all rows of a batch as unplaced, and remember where they are in the numbers of the file."""
         self.unplaced += batch.table.num_rows
         self.own = widest(self.own, _extent(batch))
+        self.heights = self.heights or _has_heights(batch, None)
 
     def keep(self, screened: Screened) -> None:
         """Count what the screen left of a batch and what it took out."""
         self.placed += screened.batch.table.num_rows
         self.unplaced += screened.unplaced
         self.rejected += screened.rejected
+        self.heights = self.heights or _has_heights(screened.batch, screened.shapes)
         self.widen(screened.box)
         if screened.times is not None:
             first, last = screened.times
@@ -87,6 +91,20 @@ class LayerState:
             "first_ns": self.first_ns,
             "last_ns": self.last_ns,
         }
+
+
+def _has_heights(batch: Batch, shapes: Shapes | None) -> bool:
+    """Whether a row of a batch has a height; `shapes` are its geometries where they are known already."""
+    if batch.content is Content.POINTS:
+        return bool(batch.table.num_rows)
+    if batch.content is Content.FRAMES:
+        heights = batch.table.column("h") if "h" in batch.table.column_names else None
+        return heights is not None and heights.null_count < len(heights)
+    import shapely
+
+    from ingest.placing.move import shapes_of
+
+    return bool(shapely.has_z(shapes_of(batch.table.column("geometry")) if shapes is None else shapes).any())
 
 
 def _extent(batch: Batch) -> Extent | None:

@@ -46,7 +46,10 @@ def unpack(path: Path, name: str, folder: Path) -> Source:
     try:
         with zipfile.ZipFile(path) as archive:
             names = _names(archive.infolist())
-            for entry in _checked(archive.infolist(), names, name):
+            entries = _checked(archive.infolist(), names, name)
+            if not entries:
+                raise Invalid("format.empty", f"{name} holds no file that can be read. Pack it again with its files.", file=name)
+            for entry in entries:
                 _write(archive, entry, folder / safe_name(names[entry.header_offset]))
     except UnicodeDecodeError as why:
         text = f"{name} holds a name that is marked as UTF-8 and is not. Pack it again with another program."

@@ -18,6 +18,9 @@ from tiles.batch import EncodedTile
 MOST_FINDINGS = 5000
 """Lines of findings of one version; their counts still sum to what was found."""
 
+_NO_QUESTION = frozenset({"crs.swapped"})
+"""Faults of a place that no answer of the seller mends."""
+
 _TOOLS = (
     "mapex",
     "av",
@@ -79,7 +82,7 @@ def _is_unplaced(converted: Converted) -> bool:
 
 def _asked(finding: Finding, converted: Converted) -> Finding:
     """An unknown place is no error of the version: it is asked for, and the version waits as `unplaced`."""
-    waits = _is_unplaced(converted) and finding.code.startswith("crs.")
+    waits = _is_unplaced(converted) and finding.code.startswith("crs.") and finding.code not in _NO_QUESTION
     return replace(finding, severity=Severity.WARNING) if waits else finding
 
 

@@ -6,7 +6,6 @@ so a job that is killed at any point and started again puts the same objects and
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import threading
@@ -17,12 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ingest.conversion import previews
-from ingest.conversion.convert import Converted, SourceTask, convert, tiles_of
-from ingest.conversion.layout import bundled
-from ingest.conversion.pool import open_pool
+from ingest.conversion.convert import Converted, tiles_of
 from ingest.worker.draft import DraftParts
 from ingest.worker.fetch import fetch, full_disk_is_unavailable, tasks_of
 from ingest.worker.lease import Lease
+from ingest.worker.reading import read_all
 from mapex.catalogue import drafts, requests
 from mapex.catalogue.draft import Draft, DraftLayer, DraftPreview
 from mapex.catalogue.finding import Finding
@@ -86,7 +84,7 @@ def _draft(ex: Exchange, job: jobs.Job, folder: Path, lease: Lease) -> Draft:
     parts = DraftParts(fetch(ex, wanted.sources, folder, lease, found), findings=found)
     failpoints.hit("ingest.after_fetch")
     tasks, grouping = tasks_of(parts.files, folder, wanted.version.placement, ex.settings.cage)
-    done = _convert(ex, tasks, lease) if tasks else []
+    done = read_all(ex.settings, tasks, lease) if tasks else []
     failpoints.hit("ingest.after_read")
     parts.take(done, grouping)
     if parts.is_usable:
@@ -99,37 +97,9 @@ def _draft(ex: Exchange, job: jobs.Job, folder: Path, lease: Lease) -> Draft:
     return parts.as_draft()
 
 
-def _convert(ex: Exchange, tasks: Sequence[SourceTask], lease: Lease) -> list[Converted]:
-    lease.watch(lambda: _progress_of(tasks))
-    done: list[Converted] = []
-    with open_pool(ex.settings) as pool:
-        for some in pool.run(convert, bundled(tasks)):
-            done += some
-            lease.check()
-    return sorted(done, key=lambda converted: (converted.part % len(tasks), converted.part))
-
-
 def _folders(done: Sequence[Converted]) -> list[Path]:
     """Where the tiles are: one folder a bundle."""
     return sorted({converted.done for converted in done if converted.done is not None})
-
-
-def _progress_of(tasks: Sequence[SourceTask]) -> jobs.JobProgress:
-    """Progress of all tasks together: the newest report of each, summed over those at the earliest stage."""
-    reports = []
-    for task in tasks:
-        try:
-            reports.append(json.loads((task.folder / "progress.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            continue
-    if not reports:
-        return jobs.JobProgress("read", 0, 0, tasks[0].name)
-    stages = {"read": 0, "tile": 1, "verify": 2}
-    stage = min((one["stage"] for one in reports), key=lambda name: stages.get(name, 0))
-    there = [one for one in reports if one["stage"] == stage]
-    done, total = sum(one["done"] for one in there), sum(one["total"] for one in there)
-    errors, warnings = (sum(one.get(name, 0) for one in reports) for name in ("errors", "warnings"))
-    return jobs.JobProgress(stage, done, total, there[0]["file"], errors, warnings)
 
 
 def _wishes(layers: Sequence[DraftLayer], classes: Mapping[str, str]) -> list[previews.Wish]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import RowMapping, insert, select
 
 from mapex import authority, ids
 from mapex.audit import log
@@ -63,15 +63,13 @@ def create_dataset(ex: Exchange, by: Actor, slug: str, title: str = "", descript
         "description": check_text(description, "description", 10_000) if description else "",
     }
 
-    def work(conn: Connection) -> tuple[Dataset, bool]:
+    with db.in_turn(ex, f"datasets:{org_id}") as conn:
         dataset = schema.dataset.c
         if conn.execute(select(dataset.id).where(dataset.org_id == org_id, dataset.slug == slug)).first():
             return find_dataset(conn, by, f"{by.org_slug}/{slug}"), False
         conn.execute(insert(schema.dataset).values(**values, created_ns=ex.now()))
         log.append(conn, ex, by, log.AuditEntry(log.Action.DATASET_CREATED, dataset=slug, details={"title": values["title"]}))
         return find_dataset(conn, by, f"{by.org_slug}/{slug}"), True
-
-    return db.run(ex, work)
 
 
 def datasets(ex: Exchange, by: Actor) -> Sequence[Dataset]:

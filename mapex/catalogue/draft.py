@@ -52,7 +52,7 @@ class LayerFacts:
     `own`: the extent as the files write it, while nothing states where they are. `footage`: it shows, or may show, pictures of the
     street; its class is then `original` until `cleared` states who proved by what that nobody can be recognised. Times are UTC
     nanoseconds. `height_datum` is "ellipsoid", "EGM2008", "KVD1964", ... or "unknown"; `crs` and `height_datum` are "several" where
-    the sources of a layer differ.
+    the sources of a layer differ. `accuracy_m`: metres that the way from `crs` to WGS 84 may be off, None when nobody knows.
     """
 
     counts: Counts = Counts()
@@ -67,6 +67,7 @@ class LayerFacts:
     first_ns: int | None = None
     last_ns: int | None = None
     cleared: str | None = None
+    accuracy_m: float | None = None
 
     @property
     def captured(self) -> list[str]:
@@ -74,7 +75,7 @@ class LayerFacts:
         return [iso_from_ns(ns) for ns in (self.first_ns, self.last_ns) if ns is not None]
 
     def as_json(self) -> dict[str, Any]:
-        """The JSON object that a layer's row keeps (column `about`) and the API shows; `own` and `cleared` only where there are any."""
+        """The JSON object that a layer's row keeps (column `about`) and the API shows; what not every layer has only where it is known."""
         return {
             "crs": self.crs,
             "crs_source": str(self.crs_source),
@@ -87,6 +88,7 @@ class LayerFacts:
             "captured": self.captured or None,
             **({"own": list(self.own)} if self.own else {}),
             **({"cleared": self.cleared} if self.cleared is not None else {}),
+            **({"accuracy_m": self.accuracy_m} if self.accuracy_m is not None else {}),
         }
 
     @staticmethod
@@ -107,12 +109,14 @@ class LayerFacts:
             first_ns=captured[0] if captured else None,
             last_ns=captured[1] if len(captured) > 1 else None,
             cleared=record.get("cleared"),
+            accuracy_m=record.get("accuracy_m"),
         )
 
     def with_source(self, other: LayerFacts) -> LayerFacts:
         """The facts of this layer when another source fills it too: counts summed, boxes and times united, the weakest knowledge kept."""
         firsts = [t for t in (self.first_ns, other.first_ns) if t is not None]
         lasts = [t for t in (self.last_ns, other.last_ns) if t is not None]
+        accuracies = [a for a in (self.accuracy_m, other.accuracy_m) if a is not None]
         notes = [note for note in (self.note, other.note) if note]
         return LayerFacts(
             counts=self.counts + other.counts,
@@ -126,6 +130,7 @@ class LayerFacts:
             footage=self.footage or other.footage,
             first_ns=min(firsts, default=None),
             last_ns=max(lasts, default=None),
+            accuracy_m=max(accuracies) if len(accuracies) == 2 else None,
         )
 
 

@@ -98,7 +98,7 @@ def own_dataset(conn: Connection, by: Actor, slug: str) -> Dataset:
     """
     org_id = authority.member(by)
     dataset = schema.dataset.c
-    locked = conn.execute(select(dataset.id).where(dataset.org_id == org_id, dataset.slug == slug).with_for_update()).first()
+    locked = conn.execute(select(dataset.id).where(dataset.org_id == org_id, dataset.slug == slug).with_for_update(key_share=True)).first()
     if locked is None:
         raise NotFound("dataset.unknown", "There is no such dataset.")
     return find_dataset(conn, by, f"{by.org_slug}/{slug}")

@@ -20,7 +20,7 @@ from mapex.errors import Invalid
 @as_json_option
 def search(where: Where, as_json: bool) -> None:
     """What is offered in a region: datasets, layers, tiles, rates."""
-    found = Client.from_environment().call("POST", "/search", where.as_json())
+    found = Client.from_environment().call("POST", "/search", where.as_json(), repeatable=True)
     rows = [
         [d["dataset"], d.get("org", ""), y["name"], y["kind"], y["class"], str(y["tiles"])] for d in found["datasets"] for y in d["layers"]
     ]
@@ -85,7 +85,7 @@ def buy(quote_id: str, key: str | None, persons: tuple[str, ...], as_json: bool)
 @click.command()
 @click.argument("order_id")
 @click.option(
-    "--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the tiles and manifest.json."
+    "--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the tiles and _manifest.json."
 )
 @click.option("--streams", default=4, show_default=True, type=click.IntRange(1, 16), help="Downloads at the same time.")
 @as_json_option
@@ -98,5 +98,5 @@ def get(order_id: str, folder: Path, streams: int, as_json: bool) -> None:
     counts = (
         f"{counted(outcome['files'], 'file')}, {size(outcome['bytes'])}, {outcome['verified']} verified, {outcome['fetched']} fetched now"
     )
-    text = f"{counts}. See {folder / 'manifest.json'}"
+    text = f"{counts}. See {folder / '_manifest.json'}"
     show(outcome, as_json=as_json, text=text)

@@ -28,7 +28,8 @@ from mapex.cli.server.logs import log_to_stderr
     type=click.Choice(["waitress", "granian"]),
     help="What speaks HTTP. Default: waitress; granian for several processes.",
 )
-def serve(host: str | None, port: int | None, threads: int, processes: int, server: str | None) -> None:
+@click.option("--access-log", is_flag=True, help="Log each request: id, method, path, status, bytes, ms. Default: the setting (off).")
+def serve(host: str | None, port: int | None, threads: int, processes: int, server: str | None, access_log: bool) -> None:
     """Serve pages and API. Listens on 127.0.0.1 unless --host or the setting names another address."""
     server = server or ("granian" if processes > 1 else "waitress")
     if server == "waitress" and processes > 1:
@@ -37,6 +38,8 @@ def serve(host: str | None, port: int | None, threads: int, processes: int, serv
         os.environ["MAPEX_HOST"] = host
     if port is not None:
         os.environ["MAPEX_PORT"] = str(port)
+    if access_log:
+        os.environ["MAPEX_ACCESS_LOG"] = "true"
     guard.check()
     with the_exchange() as ex:
         log_to_stderr(ex.settings.log_level)

@@ -120,11 +120,11 @@ def push(
     files = files_of(paths)
     total = sum(file.size for file in files)
     request = {**placed, **_classes(classes)}
-    client.call("POST", "/datasets", {"slug": dataset, "title": title or dataset})
+    client.call("POST", "/datasets", {"slug": dataset, "title": title or dataset}, repeatable=True)
     with bar("Uploading", in_bytes=True) as progress:
         sending = Sending(client, progress, total, streams=streams)
         request["uploads"] = [sending.send(file) for file in files]
-    started = client.call("POST", f"/datasets/{dataset}/versions", request)
+    started = client.call("POST", f"/datasets/{dataset}/versions", request, repeatable=True)
     if wait:
         wait_for(client, started["job"])
         _show_version(client.call("GET", f"/datasets/{dataset}/versions/{started['version']}"), as_json=as_json)
@@ -195,7 +195,7 @@ def publish(
     body: dict[str, Any] = {"rates": card, "licence": licence, "attribution": attribution, "confirmed": list(confirmed)}
     if version is not None:
         body["version"] = version
-    answer = Client.from_environment().call("POST", f"/datasets/{dataset}/publish", body)
+    answer = Client.from_environment().call("POST", f"/datasets/{dataset}/publish", body, repeatable=True)
     show(answer, as_json=as_json, text=f"Version {answer['version']} of {answer['dataset']} is {answer['state']}.")
 
 

@@ -16,6 +16,18 @@ class Bar(Protocol):
         ...
 
 
+_on_screen: list[Any] = []
+"""The progress that is drawn now, if any: a line must go above it, not through it."""
+
+
+def tell(text: str) -> None:
+    """One line on standard error, above the bar when there is one."""
+    if _on_screen:
+        _on_screen[-1].console.print(text, markup=False, highlight=False)
+    else:
+        print(text, file=sys.stderr, flush=True)
+
+
 class _Silent:
     def update(self, done: float, total: float | None = None, text: str | None = None) -> None:
         del done, total, text
@@ -43,4 +55,8 @@ def bar(text: str, *, in_bytes: bool = False) -> Iterator[Bar]:
     amount = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else (MofNCompleteColumn(),)
     columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield _Rich(progress, progress.add_task(text, total=None))
+        _on_screen.append(progress)
+        try:
+            yield _Rich(progress, progress.add_task(text, total=None))
+        finally:
+            _on_screen.remove(progress)

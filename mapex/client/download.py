@@ -13,14 +13,23 @@ from typing import Any
 
 from mapex.client.bar import Bar
 from mapex.client.http import Client
+from mapex.client.patience import STORE_AWAY, retry_after
 from mapex.errors import Conflict, Invalid, Unavailable
 from mapex.rules.holder import HEADER, holder_of
+from tiles.formats import MANIFEST, OLD_MANIFEST
 
 GRANT_GROUP = 100  # tiles asked for at once: few enough that each download starts well before its grant ends (120 s)
 GRANT_BYTES = 512 << 20
 PIECE = 1 << 20
-ATTEMPTS = 4
 _ENDED = 403  # what a store answers to an address whose time is over
+
+
+class _Broken(Exception):
+    """The store is away or the line broke; `after` is what the store asked to wait."""
+
+    def __init__(self, why: str, after: float | None = None) -> None:
+        super().__init__(why)
+        self.after = after
 
 
 class Download:
@@ -32,6 +41,7 @@ class Download:
         self._done = 0
         self._fetched = 0
         self._settled = 0
+        self._waited = 0
         self._total = 0
         self._progress: Bar | None = None
 
@@ -48,9 +58,9 @@ class Download:
         with ThreadPoolExecutor(streams) as pool:
             wanted = [t for t, whole in zip(tiles, pool.map(self._is_whole, tiles), strict=True) if not whole]
             while wanted:
-                before = self._settled
+                before = self._settled, self._waited
                 late = [tile for group in _groups(wanted) for tile in self._fetch_group(pool, group)]
-                if late and self._settled == before:
+                if late and (self._settled, self._waited) == before:
                     text = f"The store refused {late[0]['path']} although it was granted a moment ago. Run the command again."
                     raise Unavailable("download.refused", text, path=late[0]["path"])
                 wanted = late
@@ -130,57 +140,69 @@ class Download:
         return bool(part.stat().st_size == tile["size"] and _sha256(part) == tile["sha256"])
 
     def _bring(self, part: Path, tile: dict[str, Any], grant: dict[str, Any]) -> int | None:
-        """Bytes that came over the network until `part` was as long as the tile; None when the grant has ended."""
-        came = 0
-        for attempt in range(ATTEMPTS):
-            piece = self._continue(part, tile, grant, last=attempt == ATTEMPTS - 1)
-            if piece is None:
-                return None
-            came += piece
-            if part.exists() and part.stat().st_size >= tile["size"]:
-                break
-        return came
+        """Bytes that came over the network until `part` was as long as the tile; None when the grant has ended.
 
-    def _continue(self, part: Path, tile: dict[str, Any], grant: dict[str, Any], *, last: bool) -> int | None:
-        """Bytes that this request brought; None when the store refused the grant."""
+        A store that is away, or a line that breaks, is waited for; what came is kept.
+        """
+        came, waits = 0, self.client.patience.begin("the store")
+        while True:
+            if _size(part) > tile["size"]:
+                part.unlink()
+            before, why, after = _size(part), "it came in part only", None
+            try:
+                if not self._continue(part, tile, grant):
+                    return None
+            except _Broken as broken:
+                why, after = str(broken), broken.after
+            came += max(0, _size(part) - before)
+            if _size(part) >= tile["size"]:
+                return came
+            if _size(part) > before:
+                waits.got_on()
+            if not waits.again(after):
+                raise Unavailable("download.broken", f"{tile['path']} could not be fetched: {why}. Run the command again to go on.")
+            with self._lock:
+                self._waited += 1
+
+    def _continue(self, part: Path, tile: dict[str, Any], grant: dict[str, Any]) -> bool:
+        """Ask the store for what `part` lacks; False when it refused the grant. Raises _Broken."""
         from urllib3.exceptions import HTTPError
 
-        have = part.stat().st_size if part.exists() else 0
-        if have > tile["size"]:
-            part.unlink()
-            have = 0
+        have = _size(part)
         if have == tile["size"]:
             part.touch()
-            return 0
+            return True
         headers = dict(grant.get("headers") or {})
         if grant.get("holder_required"):
             headers[HEADER] = holder_of(self.client.token, grant["id"])
         if have:
             headers["Range"] = f"bytes={have}-"
-        came = 0
         try:
-            answer = self.client.pool.request(grant["method"], grant["url"], headers=headers, preload_content=False, redirect=False)
+            answer = self.client.pool.request(
+                grant["method"], grant["url"], headers=headers, preload_content=False, redirect=False, retries=False
+            )
             try:
-                if answer.status == _ENDED:
-                    return None
-                if answer.status not in (200, 206):
-                    raise Unavailable("download.refused", f"The store answered {answer.status} for {tile['path']}. Run the command again.")
-                if answer.status == 200 and have:
-                    part.unlink()
-                with part.open("ab") as file:
-                    for piece in answer.stream(PIECE):
-                        file.write(piece)
-                        came += len(piece)
-                        self._count(len(piece))
+                return self._take(answer, part, tile, have=have)
             finally:
                 answer.release_conn()
         except HTTPError as error:
-            if last:
-                raise Unavailable(
-                    "download.broken",
-                    f"The connection broke {ATTEMPTS} times while fetching {tile['path']}. Run the command again to go on.",
-                ) from error
-        return came
+            raise _Broken(f"the connection to the store broke ({type(error).__name__})") from error
+
+    def _take(self, answer: Any, part: Path, tile: dict[str, Any], *, have: int) -> bool:
+        """Write what the store sends behind what `part` has; False when the store refused the grant."""
+        if answer.status == _ENDED:
+            return False
+        if answer.status in STORE_AWAY:
+            raise _Broken(f"the store answered {answer.status}", retry_after(answer.headers))
+        if answer.status not in (200, 206):
+            raise Unavailable("download.refused", f"The store answered {answer.status} for {tile['path']}. Run the command again.")
+        if answer.status == 200 and have:
+            part.unlink()
+        with part.open("ab") as file:
+            for piece in answer.stream(PIECE):
+                file.write(piece)
+                self._count(len(piece))
+        return True
 
     def _write_manifest(self, order: dict[str, Any], tiles: list[dict[str, Any]]) -> None:
         keys = ("path", "sha256", "size", "dataset", "version", "layer", "tile", "part", "media_type", "licence", "attribution")
@@ -189,12 +211,16 @@ class Download:
             "purpose": order.get("purpose"),
             "licence": sorted({t["licence"] for t in tiles}),
             "attribution": sorted({t["attribution"] for t in tiles if t["attribution"]}),
+            "layers": order.get("layers", []),
             "files": [{k: t.get(k) for k in keys} for t in tiles],
         }
-        path = self.folder / "manifest.json"
-        fresh = path.with_name("manifest.json.part")
+        path = self.folder / MANIFEST
+        fresh = path.with_name(f"{MANIFEST}.part")
         fresh.write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
         fresh.replace(path)
+        old = self.folder / OLD_MANIFEST
+        if old.is_file() and order["id"] in old.read_text(encoding="utf-8", errors="replace"):
+            old.unlink()
 
 
 def _groups(tiles: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -206,6 +232,10 @@ def _groups(tiles: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
             group = []
     if group:
         yield group
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _sha256(path: Path) -> str:

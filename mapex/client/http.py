@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mapex import errors
+from mapex.client.patience import AWAY, Patience, retry_after
 from mapex.errors import Invalid, MapexError, Unavailable
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ _KINDS: dict[int, type[MapexError]] = {
 class Client:
     """A connection to one exchange with one token."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, patience: Patience | None = None) -> None:
         import urllib3
 
         self.url = url.rstrip("/")
         self.token = token
-        retries = urllib3.Retry(total=5, connect=5, read=2, status=3, backoff_factor=0.25, status_forcelist=(502, 503, 504))
-        self.pool = urllib3.PoolManager(maxsize=8, retries=retries, timeout=urllib3.Timeout(connect=10, read=120))
+        self.patience = patience or Patience()
+        self.pool = urllib3.PoolManager(maxsize=8, retries=False, timeout=urllib3.Timeout(connect=10, read=120))
 
     @classmethod
     def from_environment(cls) -> Client:
@@ -47,31 +48,37 @@ class Client:
             raise Invalid("cli.no_url", f"MAPEX_URL is {url!r}; it must start with http:// or https://.")
         if not token:
             raise Invalid("cli.no_token", "MAPEX_TOKEN is not set. Make one with `mapex token create E-MAIL` or on the account page.")
-        return cls(url, token)
+        return cls(url, token, Patience.from_environment())
 
     def call(
-        self, method: str, path: str, body: Any = None, *, query: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
     ) -> Any:
-        """The JSON answer of `/api/v1` + `path`.
+        """The JSON answer of `/api/v1` + `path`; an exchange that is away is waited for (`mapex.client.patience`).
 
-        GET, and POST with an Idempotency-Key, are tried again when the connection breaks.
+        Args:
+            repeatable: asked twice, it is done once, or nothing is done at all. So are GET, and POST with an Idempotency-Key. Anything
+                else is asked again only when it was surely not carried out: nobody listened, or the exchange itself answered so.
         Raises: the MapexError that the exchange answered, or Unavailable when it does not answer.
         """
-        answer = self._request(method, path, body, query=query, headers=headers)
+        answer = self._request(method, path, body, query=query, headers=headers, repeatable=repeatable)
         if not answer.data:
             return None
         return self._json(answer)
 
     def text(self, path: str, *, query: Mapping[str, Any] | None = None) -> str:
         """The text answer of a GET, for CSV."""
-        return self._request("GET", path, None, query=query, headers=None).data.decode()
+        return self._request("GET", path, None, query=query, headers=None, repeatable=True).data.decode()
 
     def _request(
-        self, method: str, path: str, body: Any, *, query: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+        self, method: str, path: str, body: Any, *, query: Mapping[str, Any] | None, headers: Mapping[str, str] | None, repeatable: bool
     ) -> urllib3.BaseHTTPResponse:
-        import urllib3
-        from urllib3.exceptions import HTTPError
-
         send = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", **(headers or {})}
         data = None
         if body is not None:
@@ -82,17 +89,30 @@ class Client:
             from urllib.parse import urlencode
 
             url += "?" + urlencode({k: v for k, v in query.items() if v not in (None, "")})
-        repeatable = method == "GET" or "Idempotency-Key" in send
-        retries = None if repeatable else urllib3.Retry(total=5, connect=5, read=0, status=0, other=0, backoff_factor=0.25)
-        try:
-            answer = self.pool.request(method, url, body=data, headers=send, retries=retries)
-        except HTTPError as error:
-            raise Unavailable(
-                "exchange.unreachable", f"No answer from {self.url} ({type(error).__name__}). Is it running, and is MAPEX_URL right?"
-            ) from error
+        answer = self._patiently(method, url, data, send, repeatable=repeatable or method == "GET" or "Idempotency-Key" in send)
         if answer.status >= 400:
             raise self._error(answer)
         return answer
+
+    def _patiently(
+        self, method: str, url: str, data: bytes | None, headers: Mapping[str, str], *, repeatable: bool
+    ) -> urllib3.BaseHTTPResponse:
+        """The answer to one request, asked again while the exchange is away and asking again does nothing twice."""
+        from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+
+        waits = self.patience.begin("the exchange")
+        while True:
+            try:
+                answer = self.pool.request(method, url, body=data, headers=headers)
+            except HTTPError as error:
+                nobody_listened = isinstance(error, NewConnectionError | ConnectTimeoutError)
+                if (repeatable or nobody_listened) and waits.again():
+                    continue
+                raise Unavailable(
+                    "exchange.unreachable", f"No answer from {self.url} ({type(error).__name__}). Is it running, and is MAPEX_URL right?"
+                ) from error
+            if not (_is_away(answer, repeatable=repeatable) and waits.again(retry_after(answer.headers))):
+                return answer
 
     def _json(self, answer: urllib3.BaseHTTPResponse) -> Any:
         try:
@@ -106,6 +126,18 @@ class Client:
         kind = _KINDS.get(answer.status, Unavailable)
         try:
             body = json.loads(answer.data)
-            return kind(str(body["code"]), str(body["message"]), **dict(body.get("details") or {}))
+            about = {"request_id": str(body["request_id"])} if "request_id" in body else {}
+            return kind(str(body["code"]), str(body["message"]), **{**dict(body.get("details") or {}), **about})
         except (ValueError, KeyError, TypeError):
             return kind("exchange.answer", f"{self.url} answered {answer.status} {answer.reason}.")
+
+
+def _is_away(answer: urllib3.BaseHTTPResponse, *, repeatable: bool) -> bool:
+    """Whether to ask again. A proxy's words may hide that the request was carried out; the exchange's own say that nothing was changed."""
+    if answer.status not in AWAY:
+        return False
+    try:
+        is_ours = "code" in json.loads(answer.data)
+    except (ValueError, TypeError):
+        is_ours = False
+    return answer.status in (429, 503) if is_ours else repeatable or answer.status == 429

@@ -12,11 +12,11 @@ from typing import Any
 
 from mapex.client.bar import Bar
 from mapex.client.http import Client
+from mapex.client.patience import STORE_AWAY, retry_after
 from mapex.errors import Conflict, Invalid, Unavailable
 from mapex.rules.parts import aside, is_part, with_parts
 
 SIGN_GROUP = 16  # parts signed at once: their URLs must still be valid when their turn comes
-ATTEMPTS = 4
 _FULL = 507
 
 
@@ -79,7 +79,7 @@ class Sending:
         if file.size == 0:
             raise Invalid("push.empty_file", f"{file.path} is empty (0 bytes). Nothing was uploaded.")
         digest = _sha256(file.path)
-        upload = self.client.call("POST", "/uploads", {"name": file.name, "size": file.size, "sha256": digest})
+        upload = self.client.call("POST", "/uploads", {"name": file.name, "size": file.size, "sha256": digest}, repeatable=True)
         if upload["state"] == "complete":
             self._count(file.size)
             return str(upload["id"])
@@ -89,7 +89,7 @@ class Sending:
                 self._send_group(pool, upload, file, missing[start : start + SIGN_GROUP])
         if file.path.stat().st_size != file.size or _sha256(file.path) != digest:
             raise Conflict("push.file_changed", f"{file.path} changed while it was sent. Push it again.")
-        self.client.call("POST", f"/uploads/{upload['id']}/complete", {})
+        self.client.call("POST", f"/uploads/{upload['id']}/complete", {}, repeatable=True)
         return str(upload["id"])
 
     def _missing(self, upload: dict[str, Any], file: File) -> list[int]:
@@ -104,23 +104,24 @@ class Sending:
         for number in numbers:
             body = _part(file, number, part_size)
             wanted.append({"number": number, "size": len(body), "sha256": hashlib.sha256(body).hexdigest()})
-        signed = self.client.call("POST", f"/uploads/{upload['id']}/parts", {"parts": wanted})["parts"]
+        signed = self.client.call("POST", f"/uploads/{upload['id']}/parts", {"parts": wanted}, repeatable=True)["parts"]
         list(pool.map(lambda request: self._put(request, _part(file, request["number"], part_size), file), signed))
 
     def _put(self, request: dict[str, Any], body: bytes, file: File) -> None:
+        """Send one part; sent twice it is there once, so a store that is away is waited for."""
         from urllib3.exceptions import HTTPError
 
-        for attempt in range(ATTEMPTS):
+        waits = self.client.patience.begin("the store")
+        while True:
             try:
                 answer = self.client.pool.request(
                     request["method"], request["url"], body=body, headers=dict(request["headers"]), redirect=False, retries=False
                 )
             except HTTPError as error:
-                if attempt == ATTEMPTS - 1:
-                    raise Unavailable(
-                        "push.broken", f"The connection to the store broke {ATTEMPTS} times at {file.name}. Push again to go on from there."
-                    ) from error
-                continue
+                if waits.again():
+                    continue
+                text = f"The connection to the store broke at {file.name} ({type(error).__name__}). Push again to go on from there."
+                raise Unavailable("push.broken", text) from error
             if answer.status < 300:
                 self._count(len(body))
                 return
@@ -130,7 +131,7 @@ class Sending:
                     f"The disk of the store is full; part {request['number']} of {file.name} was not taken. What arrived is kept: "
                     "ask the operator for room, and push again to go on.",
                 )
-            if answer.status < 500 or attempt == ATTEMPTS - 1:
+            if not (answer.status in STORE_AWAY and waits.again(retry_after(answer.headers))):
                 raise Unavailable(
                     "push.refused", f"The store answered {answer.status} for part {request['number']} of {file.name}. Push again to go on."
                 )

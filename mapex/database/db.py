@@ -1,21 +1,21 @@
-"""The database: engines, transactions, retries, and driver errors as errors of the exchange.
+"""The database: engines, transactions, turns, and driver errors as errors of the exchange.
 
 Writes: SQLite takes `BEGIN IMMEDIATE` (one writer at a time, so what a transaction read stays true until it commits).
-PostgreSQL runs `begin` in READ COMMITTED and `run` in SERIALIZABLE with retries: use `run` where two actors race
-(money, quotas, "is it still so?"), `begin` where constraints and row locks decide.
+PostgreSQL writes in READ COMMITTED, and who races waits: for the lock of a name (`in_turn`) where a transaction reads first and writes
+by what it read, for rows and constraints (`begin`) otherwise. Nobody loses a race, so nothing has to be tried again, however many come.
+Locks of rows that others refer to are taken with `key_share`: a plain FOR UPDATE would wait for every insert that names the row, and
+two who hold something already would wait for each other.
 """
 
 from __future__ import annotations
 
-import logging
-import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from mapex.config import database_url
 from mapex.errors import Unavailable
@@ -24,16 +24,13 @@ if TYPE_CHECKING:
     from mapex.config import Settings
     from mapex.exchange import Exchange
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-ATTEMPTS = 5
 BUSY_SECONDS = 30.0
-"""How long a SQLite writer waits for another before it answers `database.busy`."""
+"""How long one waits for another who writes to SQLite, or for a free connection, before the answer is `database.busy`."""
 
-_SERIALIZATION = {"40001", "40P01"}  # serialization_failure, deadlock_detected
-_UNIQUE = "23505"
+CONNECTIONS = (10, 20)
+"""How many connections to PostgreSQL a process keeps, and how many more it opens in a crowd; whoever comes then waits."""
+
+_BUSY = {"40001", "40P01", "55P03"}  # serialization_failure, deadlock_detected, lock_not_available
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -45,7 +42,10 @@ def open_engine(settings: Settings) -> Engine:
         connect_args: dict[str, object] = {"prepare_threshold": None}
         if "options=" not in url:
             connect_args["options"] = "-c jit=off"
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=connect_args)
+        kept, more = CONNECTIONS
+        return create_engine(
+            url, pool_pre_ping=True, pool_size=kept, max_overflow=more, pool_timeout=BUSY_SECONDS, connect_args=connect_args
+        )
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=10, max_overflow=40)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -63,6 +63,17 @@ def begin(ex: Exchange) -> Iterator[Connection]:
 
 
 @contextmanager
+def in_turn(ex: Exchange, name: str) -> Iterator[Connection]:
+    """As `begin`, one at a time for each `name`: what was read of what the name stands for is still so at the commit.
+
+    Everybody who changes that takes the same name, such as `datasets:<organisation>`.
+    """
+    with begin(ex) as conn:
+        take_turns(conn, name)
+        yield conn
+
+
+@contextmanager
 def read(ex: Exchange) -> Iterator[Connection]:
     """One consistent view for reading; takes no write lock."""
     with _translated(), ex.engine.connect() as conn:
@@ -72,33 +83,6 @@ def read(ex: Exchange) -> Iterator[Connection]:
             conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with conn.begin():
             yield conn
-
-
-def run(ex: Exchange, work: Callable[[Connection], T], *, attempts: int = ATTEMPTS) -> T:
-    """Result of `work(conn)` in one transaction that behaves as if nobody else were there; run again when PostgreSQL says so.
-
-    `work` must have no effect outside the database, for it may run up to `attempts` times. A duplicate key counts as lost race
-    too: run again, `work` sees the row that won.
-    """
-    for attempt in range(1, attempts + 1):
-        try:
-            with ex.engine.connect() as conn:
-                if not is_sqlite(conn):
-                    conn.execution_options(isolation_level="SERIALIZABLE")
-                with conn.begin():
-                    return work(conn)
-        except DBAPIError as error:
-            if not _is_lost_race(error):
-                _raise_translated(error)
-            if attempt == attempts:
-                if isinstance(error, IntegrityError):
-                    raise
-                raise Unavailable(
-                    "database.contended", f"Other requests won {attempts} times over the same rows; nothing was changed. Try again."
-                ) from error
-            log.info("transaction lost a race, attempt %s of %s", attempt, attempts)
-            time.sleep(random.uniform(0.005, 0.02) * 2**attempt)
-    raise AssertionError("attempts must be positive")
 
 
 def is_sqlite(conn: Connection) -> bool:
@@ -129,17 +113,14 @@ def _begin_sqlite(conn: Connection) -> None:
     conn.exec_driver_sql("BEGIN" if conn.get_execution_options().get("mapex_read") else "BEGIN IMMEDIATE")
 
 
-def _is_lost_race(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None)
-    return state in _SERIALIZATION or state == _UNIQUE
-
-
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
         _raise_translated(error)
+    except NoConnectionFree as error:
+        raise Unavailable("database.busy", "The database is busy; nothing was changed. Try again.") from error
 
 
 def _raise_translated(error: DBAPIError) -> NoReturn:
@@ -150,7 +131,7 @@ def _raise_translated(error: DBAPIError) -> NoReturn:
         raise Unavailable(
             "database.full", "The disk of the database is full; nothing was changed. Free some space and try again."
         ) from error
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or state in _SERIALIZATION:
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or state in _BUSY:
         raise Unavailable("database.busy", "The database is busy; nothing was changed. Try again.") from error
     if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")):
         raise Unavailable("database.away", f"The database file cannot be used ({name}). Check its folder and its permissions.") from error

@@ -104,7 +104,7 @@ def claim(ex: Exchange, worker: str) -> Job | None:
     with db.begin(ex) as conn:
         hold_claims(conn)
         _end_the_exhausted(conn, ex, now)
-        query = select(job.id).where(_waiting(now)).order_by(job.seq).limit(1).with_for_update(skip_locked=True)
+        query = select(job.id).where(_waiting(now)).order_by(job.seq).limit(1).with_for_update(key_share=True, skip_locked=True)
         found = conn.execute(query).scalar()
         if found is None:
             return None
@@ -138,7 +138,7 @@ def fence(conn: Connection, job: Job) -> None:
     Raises: Lost (`job.lost`), Cancelled (`job.cancelled`).
     """
     jobs = schema.job.c
-    query = select(jobs.state, jobs.worker, jobs.attempts, jobs.cancel).where(jobs.id == job.id).with_for_update()
+    query = select(jobs.state, jobs.worker, jobs.attempts, jobs.cancel).where(jobs.id == job.id).with_for_update(key_share=True)
     found = conn.execute(query).first()
     if found is None or (found.state, found.worker, found.attempts) != ("running", job.worker, job.attempts):
         raise Lost("job.lost", f"Claim {job.attempts} of job {job.id} is over; another worker has it or it has ended.", job=job.id)
@@ -290,7 +290,8 @@ def _end_the_exhausted(conn: Connection, ex: Exchange, now: int) -> None:
     """Jobs whose worker is gone and that nobody shall take again: cancelled meanwhile, or tried too often."""
     jobs = schema.job.c
     gone = and_(jobs.state == "running", jobs.lease_until_ns <= now)
-    query = select(schema.job).where(gone, or_(jobs.cancel == 1, jobs.attempts >= jobs.attempt_limit)).with_for_update(skip_locked=True)
+    query = select(schema.job).where(gone, or_(jobs.cancel == 1, jobs.attempts >= jobs.attempt_limit))
+    query = query.with_for_update(key_share=True, skip_locked=True)
     for job in [_job(found) for found in conn.execute(query).mappings()]:
         if job.is_cancelled:
             _end_cancelled(conn, ex, job.id)
@@ -351,7 +352,7 @@ def _visible(conn: Connection, by: Actor, job_id: str) -> Job:
 
 def _own(conn: Connection, by: Actor, job_id: str) -> Job:
     """The job, locked, for someone who may change it: a member of its organisation or an operator."""
-    conn.execute(select(schema.job.c.id).where(schema.job.c.id == job_id).with_for_update())
+    conn.execute(select(schema.job.c.id).where(schema.job.c.id == job_id).with_for_update(key_share=True))
     job = _visible(conn, by, job_id)
     if by.role != "operator":
         authority.member(by)

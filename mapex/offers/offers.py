@@ -69,7 +69,7 @@ def publish(
         details = {"offer": offer_id, "rates": rates, "licence": licence}
         published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, details=details)
         on_sale = published.version
-        before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update()).mappings().first()
+        before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update(key_share=True)).mappings().first()
         if before is not None and before["version_id"] == on_sale.id and all(before[name] == value for name, value in terms.items()):
             offer_id = before["id"]
         else:
@@ -115,7 +115,7 @@ def withdraw(ex: Exchange, by: Actor, dataset: str) -> Offer:
 
 def end(conn: Connection, ex: Exchange, by: Actor, version: versions.Version) -> str:
     """Take the live offer of a version off the market, in the caller's transaction; returns its id."""
-    before = conn.execute(_live(schema.offer.c.version_id == version.id).with_for_update()).mappings().one()
+    before = conn.execute(_live(schema.offer.c.version_id == version.id).with_for_update(key_share=True)).mappings().one()
     _end(conn, ex, before, "withdrawn")
     cell_sums.drop(conn, _layer_ids(conn, version.id))
     entry = AuditEntry(Action.OFFER_WITHDRAWN, dataset=version.dataset, details={"version": version.number, "offer": before["id"]})

@@ -60,7 +60,7 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
     secret = secrets.token_urlsafe(32)
     now = ex.now()
 
-    def work(conn: Connection) -> Invitation:
+    with db.in_turn(ex, f"person:{email}") as conn:
         org_id = find_org(conn, org).id if org else None
         known = conn.execute(select(schema.person.c.org_id).where(schema.person.c.email == email)).first()
         if known is not None and (by is None or authority.sees_all(by) or known.org_id == org_id):
@@ -81,9 +81,7 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
         conn.execute(insert(schema.invitation).values(**made))
         entry = AuditEntry(Action.PERSON_INVITED, owner=org, details={"subject": email, "role": role, "invitation": made["id"]})
         log.append(conn, ex, by, entry)
-        return _invitation(conn.execute(_rows().where(invitation.id == made["id"])).mappings().one())
-
-    return db.run(ex, work), secret
+        return _invitation(conn.execute(_rows().where(invitation.id == made["id"])).mappings().one()), secret
 
 
 def open_ones(ex: Exchange, by: Actor) -> Sequence[Invitation]:
@@ -127,10 +125,10 @@ def redeem(ex: Exchange, secret: str, *, name: str, password: str) -> Person:
 
     Raises: NotFound: `invitation.unknown`. Invalid: `password.*`, `text.malformed`. Conflict: `person.exists`.
     """
-    look(ex, secret)  # hashing a password is dear; only who holds a link may cause it
+    invited = look(ex, secret)  # hashing a password is dear; only who holds a link may cause it
     name, hashed = check_text(name, "name", 255), passwords.hashed(password)
 
-    def work(conn: Connection) -> Person:
+    with db.in_turn(ex, f"person:{invited.email}") as conn:
         found = _find(conn, ex, secret)
         invitation = schema.invitation.c
         ended = update(schema.invitation).where(invitation.id == found.id, invitation.ended_ns.is_(None)).values(ended_ns=ex.now())
@@ -141,8 +139,6 @@ def redeem(ex: Exchange, secret: str, *, name: str, password: str) -> Person:
         person = enter_person(conn, ex, who, NewPerson(found.email, found.org, found.role, name, hashed, details))
         conn.execute(update(schema.invitation).where(invitation.id == found.id).values(person_id=person.id))
         return person
-
-    return db.run(ex, work)
 
 
 def _check_reach(by: Actor | None, org: str, role: str) -> None:

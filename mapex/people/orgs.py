@@ -39,14 +39,12 @@ def add_org(ex: Exchange, by: Actor | None, slug: str, name: str = "") -> Org:
     check_slug(slug)
     org = Org(ids.new("org"), slug, check_text(name or slug, "name", 255), "active", ex.now())
 
-    def work(conn: Connection) -> Org:
+    with db.in_turn(ex, f"organisation:{slug}") as conn:
         if conn.execute(select(schema.organisation.c.id).where(schema.organisation.c.slug == slug)).first():
             raise Conflict("org.exists", f"An organisation {slug!r} exists already.", slug=slug)
         conn.execute(insert(schema.organisation).values(id=org.id, slug=slug, name=org.name, state=org.state, created_ns=org.created_ns))
         log.append(conn, ex, by, log.AuditEntry(log.Action.ORG_ADDED, owner=slug, details={"name": org.name}))
         return org
-
-    return db.run(ex, work)
 
 
 def all_orgs(ex: Exchange) -> Sequence[Org]:
@@ -76,7 +74,7 @@ def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
     """Suspend or resume an organisation with all its persons and tokens; effective on their next request."""
     authority.operator(by)
     action = state_action(state, log.Action.ORG_SUSPENDED, log.Action.ORG_RESUMED)
-    with db.begin(ex) as conn:
+    with db.in_turn(ex, f"organisation:{slug}") as conn:
         org = find_org(conn, slug)
         if org.state == state:
             return org  # set before: nothing changes, nothing is logged

@@ -77,11 +77,8 @@ def add_person(
     email = check_email(email)
     check_role(role, org)
     hashed = passwords.hashed(password) if password is not None else None
-
-    def work(conn: Connection) -> Person:
+    with db.in_turn(ex, f"person:{email}") as conn:
         return enter_person(conn, ex, by, NewPerson(email, org, role, name, hashed))
-
-    return db.run(ex, work)
 
 
 def enter_person(conn: Connection, ex: Exchange, by: Actor | None, new: NewPerson) -> Person:

@@ -29,7 +29,7 @@ def set_role(ex: Exchange, by: Actor | None, email: str, role: str, *, org: str 
     authority.operator(by)
     check_role(role, org)
     email = check_email(email)
-    with db.begin(ex) as conn:
+    with db.in_turn(ex, f"person:{email}") as conn:
         person = find_person(conn, email)
         if (person.role, person.org_slug) == (role, org):
             return person
@@ -58,7 +58,7 @@ def set_state(ex: Exchange, by: Actor | None, email: str, state: str) -> Person:
     authority.operator(by)
     action = state_action(state, log.Action.PERSON_SUSPENDED, log.Action.PERSON_RESUMED)
     email = check_email(email)
-    with db.begin(ex) as conn:
+    with db.in_turn(ex, f"person:{email}") as conn:
         person = find_person(conn, email)
         if person.state == state:
             return person  # set before: nothing changes, nothing is logged

@@ -45,7 +45,7 @@ def save(ex: Exchange, by: Actor, name: str, region: Region) -> SavedArea:
     if area_m2 <= 0:
         raise Invalid("area.flat", "Only an area can be saved, not lines or points. Draw a polygon.")
 
-    def work(conn: Connection) -> SavedArea:
+    with db.in_turn(ex, f"areas:{org_id}") as conn:
         _check_free(conn, org_id, name)
         if conn.execute(select(func.count()).select_from(saved_area).where(saved_area.c.org_id == org_id)).scalar_one() >= MOST:
             raise Conflict("area.too_many", f"Your organisation has saved {MOST} areas already; delete one first.", limit=MOST)
@@ -53,8 +53,6 @@ def save(ex: Exchange, by: Actor, name: str, region: Region) -> SavedArea:
         row = {"name": name, "region": json.dumps(region.geojson), "area_m2": round(area_m2), "created_ns": ex.now()}
         conn.execute(insert(saved_area).values(id=area_id, org_id=org_id, **row))
         return _find(conn, org_id, area_id)
-
-    return db.run(ex, work)
 
 
 def saved(ex: Exchange, by: Actor) -> Sequence[SavedArea]:
@@ -75,13 +73,11 @@ def rename(ex: Exchange, by: Actor, area_id: str, name: str) -> SavedArea:
     org_id = authority.member(by)
     name = check_text(name, "name", LONGEST_NAME)
 
-    def work(conn: Connection) -> SavedArea:
+    with db.in_turn(ex, f"areas:{org_id}") as conn:
         if _find(conn, org_id, area_id).name != name:
             _check_free(conn, org_id, name)
             conn.execute(update(saved_area).where(saved_area.c.id == area_id, saved_area.c.org_id == org_id).values(name=name))
         return _find(conn, org_id, area_id)
-
-    return db.run(ex, work)
 
 
 def remove(ex: Exchange, by: Actor, area_id: str) -> None:
@@ -90,7 +86,7 @@ def remove(ex: Exchange, by: Actor, area_id: str) -> None:
     Raises: NotFound: `area.unknown`.
     """
     org_id = authority.member(by)
-    with db.begin(ex) as conn:
+    with db.in_turn(ex, f"areas:{org_id}") as conn:
         _find(conn, org_id, area_id)
         conn.execute(delete(saved_area).where(saved_area.c.id == area_id, saved_area.c.org_id == org_id))
 

@@ -42,14 +42,12 @@ def add(ex: Exchange, by: Actor | None, new: NewPermit) -> Permit:
     checked = _checked(new)
     geometry = _checked_area(new.area)
 
-    def work(conn: Connection) -> Permit:
+    with db.in_turn(ex, f"permit:{checked.number}") as conn:
         _insert(conn, ex, checked, geometry)
         about: dict[str, Any] = {name: list(getattr(checked, name)) for name in ("purposes", "classes", "recipients")}
         about |= {"valid_from": iso_from_ns(new.valid_from_ns), "valid_to": iso_from_ns(new.valid_to_ns), "rule_set": new.rule_set}
         log.append(conn, ex, by, log.AuditEntry(log.Action.PERMIT_ADDED, owner=new.org, permit=checked.number, details=about))
         return _find(conn, checked.number)
-
-    return db.run(ex, work)
 
 
 def _checked(new: NewPermit) -> NewPermit:
@@ -106,7 +104,7 @@ def set_state(ex: Exchange, by: Actor | None, number: str, state: str) -> Permit
         raise Invalid("permit.state", f"The state must be one of {', '.join(STATES)}, not {state!r}.", state=state)
     actions = {"active": log.Action.PERMIT_RESUMED, "suspended": log.Action.PERMIT_SUSPENDED, "revoked": log.Action.PERMIT_REVOKED}
     with db.begin(ex) as conn:
-        conn.execute(select(schema.permit.c.id).where(schema.permit.c.number == number).with_for_update())
+        conn.execute(select(schema.permit.c.id).where(schema.permit.c.number == number).with_for_update(key_share=True))
         before = _find(conn, number)
         if before.state == "revoked" and state != "revoked":
             raise Conflict("permit.revoked", f"The permit {number} was revoked for good; enter a new one.", number=number)

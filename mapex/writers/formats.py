@@ -9,14 +9,21 @@ from types import MappingProxyType
 from typing import Protocol, cast
 
 from mapex.errors import Invalid
+from mapex.writers.changes import Changes
 from mapex.writers.features import Features
 
 
 class Writer(Protocol):
     """What a module of this room offers."""
 
-    def write(self, features: Features, path: Path, name: str, /) -> list[str]:
-        """Write a new file at `path`; `name` is what a format of one layer calls it. Returns the names of the layers."""
+    FORMAT: str
+    """What people call the format."""
+
+    def write(self, features: Features, path: Path, name: str, changes: Changes, /) -> list[str]:
+        """Write a new file at `path`; `name` is what a format of one layer calls it. Returns the names of the layers.
+
+        What the file holds otherwise than the tiles goes into `changes`: nothing is changed or left out in silence.
+        """
         ...
 
 

@@ -55,6 +55,21 @@ def test_each_word_that_looks_like_a_code_is_documented() -> None:
     assert sorted(w for w in words - {str(a) for a in Action} - set(failpoints.NAMES) if f"`{w}`" not in text) == []
 
 
+@pytest.mark.parametrize("name", ["README.md", "web/templates/sell/upload.html"])
+def test_every_format_that_is_read_is_named(name: str) -> None:
+    from ingest.formats import FORMATS
+
+    text = page(name).lower()
+    words = {word.strip("().,") for one in FORMATS for word in one.title.lower().split() if not word.startswith("(.")}
+    assert sorted(word for word in words if word not in text) == []
+
+
+def test_every_unit_of_price_is_in_the_sellers_guide() -> None:
+    from mapex.rules.pricing import UNITS
+
+    assert [unit for unit in UNITS if f"`{unit}`" not in page("docs/seller.md")] == []
+
+
 @pytest.mark.parametrize("name", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))])
 def test_links_between_pages_lead_somewhere(name: str) -> None:
     text = page(name)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("tiles", "ingest", "mapex", "web")
 FEWEST, MOST = 2, 14
 """Modules of a room, beside its `__init__`; a room that holds rooms needs none of its own."""
-LONGEST_FILE, LONGEST_FUNCTION = 531, 48
+LONGEST_FILE, LONGEST_FUNCTION = 413, 48
 """Lines."""
 WIDEST = 140
 """Characters."""

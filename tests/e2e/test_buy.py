@@ -79,8 +79,8 @@ def archive_of(page: Page, to: Path) -> list[dict[str, Any]]:
 def checked(path: Path) -> list[dict[str, Any]]:
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
-        files: list[dict[str, Any]] = json.loads(archive.read("manifest.json"))["files"]
-        assert sorted(archive.namelist()) == sorted([*(file["path"] for file in files), "manifest.json"])
+        files: list[dict[str, Any]] = json.loads(archive.read("_manifest.json"))["files"]
+        assert sorted(archive.namelist()) == sorted([*(file["path"] for file in files), "_manifest.json"])
         for file in files:
             assert hashlib.sha256(archive.read(file["path"])).hexdigest() == file["sha256"]
     return files
@@ -409,7 +409,7 @@ def test_a_large_archive_is_written_straight_to_a_file(market: Market) -> None:
     raw = bytes(page.evaluate(WRITTEN, [page.evaluate(MODULE, "save.js"), zlib.crc32(b"lanes")]))
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         assert archive.testzip() is None
-        assert sorted(archive.namelist()) == ["lanes/1.parquet", "lanes/2.parquet", "manifest.json"]
+        assert sorted(archive.namelist()) == ["_manifest.json", "lanes/1.parquet", "lanes/2.parquet"]
         assert archive.read("lanes/2.parquet") == b"lanes"
 
 
@@ -498,7 +498,7 @@ def test_downloaded_archive_holds_what_was_sold(market: Market, tmp_path: Path) 
     coming.value.save_as(tmp_path / "order.zip")
     with zipfile.ZipFile(tmp_path / "order.zip") as archive:
         assert archive.testzip() is None
-        manifest = json.loads(archive.read("manifest.json"))
+        manifest = json.loads(archive.read("_manifest.json"))
         assert len(manifest["files"]) == 4
         for file in manifest["files"]:
             body = archive.read(file["path"])

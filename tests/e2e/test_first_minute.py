@@ -77,7 +77,7 @@ def test_sixty_seconds(page: Page, tmp_path: Path) -> None:
     with zipfile.ZipFile(download.value.path()) as archive:
         archive.extractall(tmp_path)
     tiles = sorted(tmp_path.rglob("*.parquet"))
-    assert tiles and (list(tmp_path.rglob("manifest.json")))
+    assert tiles and (list(tmp_path.rglob("_manifest.json")))
     lanes = geopandas.read_parquet(tiles[0])
     assert len(lanes) and lanes.geometry.is_valid.any() and {"feature_id", "kind", "owner", "properties"} <= set(lanes.columns)
 

@@ -62,6 +62,39 @@ def test_every_frame_is_in_exactly_one_tile_that_of_its_position(frames: list[tu
     assert found == expected
 
 
+STATIC = ABOUT.replace("}]}", '},{"topic":"/tf_static","encoding":"cdr","metadata":{},"schema":null}]}')
+
+
+@given(
+    st.lists(st.tuples(st.floats(127.0, 127.02), st.booleans(), st.binary(min_size=1, max_size=2)), min_size=1, max_size=40),
+    st.integers(1, 4),
+)
+@settings(max_examples=40, deadline=None)
+def test_every_slice_has_all_static_transforms_and_each_is_counted_once(frames: list[tuple[float, bool, bytes]], batches: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name)
+        splitter = FrameSplitter(out, layer="recording", part=0)
+        for part in np.array_split(np.arange(len(frames)), batches):
+            if len(part):
+                batch = a_batch([(int(i), frames[i][0], 37.0, frames[i][2]) for i in part])
+                channel = pa.array([int(frames[i][1]) for i in part], pa.int32())
+                table = batch.table.set_column(batch.table.column_names.index("channel"), "channel", channel)
+                splitter.add(Batch(batch.content, batch.layer, batch.kind, table, meta={"mcap": STATIC}))
+        counted, there = 0, Counter[tuple[int, bytes]]()
+        for tile in splitter.finish():
+            verify(out / tile.path, tile)
+            counted += tile.quantities.features
+            with (out / tile.path).open("rb") as stream:
+                scan = McapScan(stream)
+                messages = [item for item in scan.items() if isinstance(item, Message)]
+                topics = {number: channel.topic for number, channel in scan._channels.items()}
+            there.update((m.publish_time, bytes(m.data)) for m in messages)
+            static = {bytes(m.data) for m in messages if topics[m.channel_id] == "/tf_static"}
+            assert static == {body for _, is_static, body in frames if is_static}
+    assert counted == len(frames)
+    assert set(there) == {(i, body) for i, (_, _, body) in enumerate(frames)}
+
+
 def a_batch(frames: list[tuple[int, float, float, bytes]]) -> Batch:
     n = len(frames)
     t, lon, lat, body = zip(*frames, strict=True)

@@ -140,6 +140,5 @@ CASES: Mapping[str, tuple[str, Callable[[Path], bytes | str], str, tuple[str, ..
     "PLY of 0 points": ("cloud.ply", lambda f: PLY.format(0, ""), "points.none", ()),
     "PCD of 0 points": ("cloud.pcd", lambda f: PCD.format(0, ""), "points.none", ()),
     "packed text called map.geojson": ("map.geojson", lambda f: zlib.compress(a_map(4)), "format.unknown", ()),
-    "lone surrogate": ("map.geojson", lambda f: features(SEOUL).replace('"f0"', '"f\\udcff"'), "text.lone_surrogate", ("\\udcff",)),
 }
 """Case -> (name of the file, its content, the code that is expected, words of which one is in the message)."""

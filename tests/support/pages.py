@@ -37,7 +37,7 @@ AT_REST = """() => {
 }"""
 """The page's script reported that it is ready, its map is drawn, and for three looks in a row no answer was awaited."""
 
-MACHINES = ("/api/", "/static/", "/store/", "/map/")
+MACHINES = ("/api/", "/static/", "/store/", "/map/", "/healthz", "/readyz")
 """What programs read, not people."""
 FILES = (".json", ".csv", ".ico")
 PARTS = ("/sell/<slug>/<int:number>/state",)

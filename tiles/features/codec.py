@@ -3,7 +3,7 @@
 Columns: `feature_id`, `kind`, `owner` (this cell owns the feature), `inside_mm` (measured length inside this cell, null when the feature
 is not measured: what the price counts, feature by feature), `properties` (JSON text), `geometry`, `bbox`; then whatever else the source's
 batches had (`measure`: the line that was measured in place of the geometry). Rows are in the order of feature_id, then of the source.
-Same rows, same bytes (of one version of Arrow).
+Same rows, same bytes (of one version of Arrow). The key `mapex` of the file metadata is what is known of heights and the source's system.
 
 Source: https://geoparquet.org/releases/v1.1.0/
 """
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tiles.arrays import Bools, Int64s, UInt64s
-from tiles.batch import EncodedTile, Kind, Quantities
+from tiles.batch import TILE_KEY, EncodedTile, Kind, Quantities
 from tiles.box import Box
 from tiles.errors import InvalidContent
 from tiles.features import wkb
@@ -82,12 +82,12 @@ def type_bits(codes: NDArray[np.int16]) -> Int64s:
     return bits
 
 
-def encode(table: pa.Table, geo: bytes) -> pa.Buffer:
-    """The bytes of one tile; `table` has `COLUMNS` first, `geo` is its `metadata`."""
+def encode(table: pa.Table, geo: bytes, placing: str = "") -> pa.Buffer:
+    """The bytes of one tile; `table` has `COLUMNS` first, `geo` is its `metadata`, `placing` as in `tiles.batch.PLACING`."""
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, table.schema, compression=_compression(table.column_names), **_OPTIONS) as writer:
         writer.write_table(table, row_group_size=_LONGEST)
-        writer.add_key_value_metadata({"geo": geo.decode()})
+        writer.add_key_value_metadata({"geo": geo.decode(), **({TILE_KEY: placing} if placing else {})})
     return sink.getvalue()
 
 
@@ -104,7 +104,9 @@ def quantities(kind: pa.Array, owner: Bools, mm: Int64s, starts: Int64s) -> dict
     return found
 
 
-def write_tiles(out: Path, layer: str, part: int, cells: UInt64s, table: pa.Table, codes: NDArray[np.int16]) -> Iterator[EncodedTile]:
+def write_tiles(
+    out: Path, layer: str, part: int, cells: UInt64s, table: pa.Table, codes: NDArray[np.int16], placing: str = ""
+) -> Iterator[EncodedTile]:
     """Write one file for each cell.
 
     Args:
@@ -114,6 +116,7 @@ def write_tiles(out: Path, layer: str, part: int, cells: UInt64s, table: pa.Tabl
         cells: cell of each row, ascending.
         table: `COLUMNS`, in chunks of one, rows of a cell in their final order.
         codes: ISO WKB type of each row.
+        placing: what each tile states of the place of its source (`tiles.batch.PLACING`).
     """
     starts = np.flatnonzero(np.r_[True, cells[1:] != cells[:-1]])
     ends = np.r_[starts[1:], len(cells)]
@@ -123,7 +126,7 @@ def write_tiles(out: Path, layer: str, part: int, cells: UInt64s, table: pa.Tabl
     masks = np.bitwise_or.reduceat(type_bits(codes), starts).tolist()
     measured = "measure" in table.column_names
     for k, (i, j, key) in enumerate(zip(starts.tolist(), ends.tolist(), quadkeys(cells[starts]), strict=True)):
-        body = encode(table.slice(i, j - i), metadata(masks[k], bounds[k], measured=measured))
+        body = encode(table.slice(i, j - i), metadata(masks[k], bounds[k], measured=measured), placing)
         path = GEOPARQUET.path(layer, key, part)
         with open(out / path, "wb", buffering=0) as file:
             file.write(body)

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tiles.batch import Batch, Content, EncodedTile
+from tiles.batch import PLACING, Batch, Content, EncodedTile
 from tiles.errors import InvalidContent
 from tiles.features import wkb
 from tiles.features.assign import assign
@@ -45,7 +45,7 @@ _SPANS = 4  # pieces of work for each process when tiles are written: enough to 
 
 def open_splitter(out_dir: Path, first: Batch, part: int) -> FeatureSplitter:
     """The splitter of a layer of features (see `tiles.formats.TileFormat`); what cannot be placed becomes a misfit."""
-    return FeatureSplitter(out_dir, layer=first.layer, part=part, misfits=[])
+    return FeatureSplitter(out_dir, layer=first.layer, part=part, misfits=[], placing=first.meta.get(PLACING, ""))
 
 
 class FeatureSplitter:
@@ -59,6 +59,7 @@ class FeatureSplitter:
         memory_mb: about how much each process may hold of rows at a time, beside the program itself.
         misfits: when given, rows that cannot be placed (broken, not finite, off the grid, too wide, or without geometry) are left
             out and described here (the first 1,000); when not, the first broken row raises. Rows without geometry never raise.
+        placing: what each tile states of the place of its source (`tiles.batch.PLACING`).
 
     After `finish`: `rows` given, `placed` (each owned by one tile), `unplaced` (no geometry), `rejected` (broken).
     """
@@ -72,6 +73,7 @@ class FeatureSplitter:
         processes: int = 1,
         memory_mb: int = 192,
         misfits: list[Misfit] | None = None,
+        placing: str = "",
     ) -> None:
         if not _LAYER.fullmatch(layer):
             raise InvalidContent(f"{layer[:80]!r} cannot be the name of a layer: letters, digits, _ . - only.", layer=layer[:80])
@@ -84,7 +86,8 @@ class FeatureSplitter:
         (out_dir / ".spill").mkdir(parents=True, exist_ok=True)
         (out_dir / layer).mkdir(exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{layer}-{part}-", dir=out_dir / ".spill"))
-        self._own = SplitWorker(0, self._folder, self._out, layer, part)
+        self._placing = placing
+        self._own = SplitWorker(0, self._folder, self._out, layer, part, placing)
         self._workers: Workers | None = None
         self._pieces = 0
 
@@ -151,7 +154,7 @@ class FeatureSplitter:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _hire(self) -> None:
-        args = (self._folder, self._out, self._layer, self._part)
+        args = (self._folder, self._out, self._layer, self._part, self._placing)
         try:
             self._workers = Workers(self._processes - 1, _start_worker, args).__enter__()
         except OSError as error:  # a cage without user namespaces forbids new processes; the result is the same, only later
@@ -230,6 +233,7 @@ class SplitWorker:
     out: Path
     layer: str
     part: int
+    placing: str = ""
     runs: RunWriter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -294,13 +298,13 @@ class SplitWorker:
             rows = rows.take(order).combine_chunks()
             cells, codes = rows.column(CELL).to_numpy(), rows.column(CODE).to_numpy()
             names = [*COLUMNS, *(n for n in rows.column_names if n not in COLUMNS and not n.startswith("\x00"))]
-            yield from write_tiles(self.out, self.layer, self.part, cells, rows.select(names), codes)
+            yield from write_tiles(self.out, self.layer, self.part, cells, rows.select(names), codes, self.placing)
 
 
-def _start_worker(number: int, folder: Path, out: Path, layer: str, part: int) -> SplitWorker:
+def _start_worker(number: int, folder: Path, out: Path, layer: str, part: int, placing: str) -> SplitWorker:
     """What a worker does, which is a process of its own: there the plain allocator needs a fifth less memory at the same speed."""
     pa.set_memory_pool(pa.system_memory_pool())
-    return SplitWorker(number, folder, out, layer, part)
+    return SplitWorker(number, folder, out, layer, part, placing)
 
 
 def _checked(batch: Batch) -> pa.Table:

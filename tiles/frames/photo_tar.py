@@ -1,5 +1,7 @@
-"""Pictures of one cell: an uncompressed tar with the original files, untouched, and `trajectory.geojson` first.
+"""Pictures of one cell: an uncompressed tar with the original files, untouched, and `.trajectory.geojson` first.
 
+WebDataset makes a sample of each name that has something before its first dot, so the trajectory's name begins with one (in tiles of
+old it does not): every sample of a tile is a picture.
 Deterministic: files by name, owner 0, mode 0644, time of the file = when the picture was taken (0 when unknown).
 """
 
@@ -18,7 +20,9 @@ from tiles.errors import InvalidContent
 from tiles.formats import Recounted, one_by_one
 from tiles.frames.codec import FrameCounts, comparing
 from tiles.frames.picture_tables import PictureTables
-from tiles.frames.track import NAME
+from tiles.frames.track import NAME as OLD_TRAJECTORY
+
+TRAJECTORY = f".{OLD_TRAJECTORY}"
 
 
 def write(stream: BinaryIO, tables: PictureTables, cell: int, trajectory: bytes) -> None:
@@ -28,11 +32,16 @@ def write(stream: BinaryIO, tables: PictureTables, cell: int, trajectory: bytes)
         index += [(name, at, row) for row, name in enumerate(table.column("name").to_pylist())]
     index.sort()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        _add(archive, NAME, trajectory, 0)
+        _add(archive, TRAJECTORY, trajectory, 0)
         held, table = -1, pa.table({})
         for number, (name, at, row) in enumerate(index):
             path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts or name == NAME or (number and index[number - 1][0] == name):
+            if (
+                path.is_absolute()
+                or ".." in path.parts
+                or name in (TRAJECTORY, OLD_TRAJECTORY)
+                or (number and index[number - 1][0] == name)
+            ):
                 raise InvalidContent(f"{name!r} cannot be the name of a picture in a tile (unsafe, or there twice).", code="tile.name")
             if at != held:
                 held, table = at, tables.segment(cell, at)
@@ -60,7 +69,7 @@ def count(path: Path, tile: EncodedTile) -> FrameCounts:
                 if body is None or PurePosixPath(entry.name).is_absolute() or ".." in PurePosixPath(entry.name).parts:
                     raise InvalidContent(f"{tile.path} holds {entry.name!r}, which is no plain file.", code="tile.damaged")
                 if not names:
-                    trajectory = body.read() if entry.name == NAME else b""
+                    trajectory = body.read() if entry.name in (TRAJECTORY, OLD_TRAJECTORY) else b""
                 elif body.read(3) != b"\xff\xd8\xff":
                     raise InvalidContent(f"{tile.path} holds {entry.name!r}, which is no JPEG.", code="tile.damaged")
                 names.append(entry.name)

@@ -1,7 +1,8 @@
 """Frames to tiles: every message or picture exactly once, in the half-open cell where it was recorded.
 
-Quantities of a tile: `features` = records (messages, attachments, pictures), `frames` = pictures and lidar sweeps among them, `ms` =
-recorded time (sums to the whole), `bytes`. Memory is bounded: slices grow on disk, pictures wait there until they can be sorted.
+What every slice needs is repeated in it and counted where it was recorded (`tiles.frames.repeated`). Quantities of a tile: `features` =
+records (messages, attachments, pictures), `frames` = pictures and lidar sweeps among them, `ms` = recorded time (sums to the whole),
+`bytes`. Memory is bounded: slices grow on disk, pictures wait there until they can be sorted.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import numpy as np
 import pyarrow as pa
 
 from tiles.arrays import Bools, Float64s, Int64s
-from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
+from tiles.batch import PLACING, Batch, Content, EncodedTile, LayerKind, Quantities
 from tiles.box import Box
 from tiles.errors import InvalidContent
 from tiles.formats import MCAP, PHOTO_TAR, Misfit, TileFormat
 from tiles.frames import mcap_slice, photo_tar
 from tiles.frames.picture_tables import PictureTables
+from tiles.frames.repeated import Latched, LatchedMessage, SmallAttachment
 from tiles.frames.track import RecordedTime, line, stations
 from tiles.grid import grid
 
@@ -74,8 +76,10 @@ class FrameSplitter:
         self._clock = RecordedTime()
         self._kind: LayerKind | None = None
         self._about: dict[str, Any] = {}
+        self._placing: dict[str, Any] = {}
         self._first: int | None = None
         self._slices: dict[int, mcap_slice.Slice] = {}
+        self._latched = Latched({})
 
     def add(self, batch: Batch) -> None:
         """Take frames in, in the order of the recording.
@@ -87,6 +91,9 @@ class FrameSplitter:
         self._kind = batch.kind
         if not self._about and "mcap" in batch.meta:
             self._about = json.loads(batch.meta["mcap"])
+            self._latched = Latched.of(self._about.get("channels", ()))
+        if not self._placing and PLACING in batch.meta:
+            self._placing = json.loads(batch.meta[PLACING])
         table = batch.table.combine_chunks()
         columns = _columns(table)
         cells = grid.cells_at(columns.places[:, 0], columns.places[:, 1])
@@ -96,6 +103,8 @@ class FrameSplitter:
             self._clock.add(columns.times[channel >= 0], cells[channel >= 0])
         order = np.argsort(cells, kind="stable")
         distinct, starts = np.unique(cells[order], return_index=True)
+        if self._kind is not LayerKind.PHOTOS:
+            self._open_slices(table, {int(cell): int(order[start]) for cell, start in zip(distinct, starts, strict=True)})
         for cell, rows in zip(distinct.tolist(), np.split(order, starts[1:]), strict=True):
             self._take(cell, table, rows, columns)
 
@@ -118,10 +127,30 @@ class FrameSplitter:
         if self._kind is LayerKind.PHOTOS:
             self._pictures.append(cell, table)
             return
-        if cell not in self._slices:
-            path = self._path(cell, MCAP)
-            self._slices[cell] = mcap_slice.Slice(path, self._about, with_silent=cell == self._first)
         self._slices[cell].add(table)
+
+    def _open_slices(self, table: pa.Table, firsts: dict[int, int]) -> None:
+        """Open the slices of new cells, each with what was recorded before its first row. `firsts`: cell -> its first row."""
+        channel = table.column("channel").to_numpy(zero_copy_only=False)
+        wanted = np.flatnonzero(np.isin(channel, [-1, *self._latched.channels])).tolist()
+        new = [(row, cell) for cell, row in firsts.items() if cell not in self._slices]
+        for row, cell in sorted(
+            [*new, *((row, -1) for row in wanted)], key=lambda one: (one[0], one[1] < 0)
+        ):  # a slice has its own first row
+            if cell < 0:
+                self._see(table, row)
+            else:
+                path = self._path(cell, MCAP)
+                silent = cell == self._first
+                self._slices[cell] = mcap_slice.Slice(path, self._about, self._latched, with_silent=silent, placing=self._placing)
+
+    def _see(self, table: pa.Table, row: int) -> None:
+        names = ("channel", "seq", "publish_ns", "payload", "name", "media_type", "create_ns", "t_ns")
+        channel, sequence, publish_ns, payload, name, media_type, create_ns, t_ns = (table.column(one)[row].as_py() for one in names)
+        if channel < 0:
+            self._latched.see_attachment(SmallAttachment(name or "", media_type or "", create_ns or 0, t_ns, payload))
+        else:
+            self._latched.see(LatchedMessage(channel, sequence, publish_ns, payload))
 
     def _path(self, cell: int, form: TileFormat) -> Path:
         path = self.out_dir / form.path(self.layer, grid.quadkey(cell), self.part)
@@ -144,10 +173,10 @@ class FrameSplitter:
     def _write(self, cell: int, stay: _Stay, path: Path) -> None:
         times, places = np.concatenate(stay.times), np.concatenate(stay.places)
         if self._kind is not LayerKind.PHOTOS:
-            self._slices.pop(cell).finish(line(times, places))
+            self._slices.pop(cell).finish(line(times, places, self._placing), self._latched)
             return
         with path.open("wb") as stream:
-            photo_tar.write(stream, self._pictures, cell, stations(stay.names, times, places))
+            photo_tar.write(stream, self._pictures, cell, stations(stay.names, times, places, self._placing))
         self._pictures.drop(cell)
 
     def _encoded(self, cell: int, stay: _Stay, path: Path, form: TileFormat, ms: int) -> EncodedTile:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from tiles.arrays import Float64s, Int64s, UInt64s
+from tiles.batch import TILE_KEY
 
 PAUSE_NS = 10 * 1_000_000_000
 """A silence longer than this is no recorded time, and ends a line of the trajectory."""
@@ -49,29 +50,34 @@ class RecordedTime:
         return {int(cell): int(total) for cell, total in zip(distinct, sums, strict=True)}
 
 
-def line(t_ns: Int64s, places: Float64s) -> bytes:
+def line(t_ns: Int64s, places: Float64s, placing: Mapping[str, Any] | None = None) -> bytes:
     """The way through one cell as GeoJSON: a LineString (or Point) a pass, with the time of each vertex in `times`.
 
     Args:
         t_ns: UTC nanoseconds, any order.
         places: lon, lat in degrees WGS 84 and height in metres (NaN: unknown), one row a time.
+        placing: what is known of the heights (`tiles.batch.PLACING`); a member of the collection.
     """
     order = np.argsort(t_ns, kind="stable")
     t_ns, places = t_ns[order], places[order]
     cuts = np.flatnonzero(np.diff(t_ns) > PAUSE_NS) + 1
     passes = zip(np.split(t_ns, cuts), np.split(places, cuts), strict=True)
-    return _collection([_feature({"times": [iso(t) for t in times.tolist()]}, way) for times, way in passes])
+    return _collection([_feature({"times": [iso(t) for t in times.tolist()]}, way) for times, way in passes], placing)
 
 
-def stations(names: Sequence[str], t_ns: Int64s, places: Float64s) -> bytes:
-    """Where each picture of one cell was taken, as GeoJSON: a Point with `name` and `time` each, by name; a time of 0 is unknown."""
+def stations(names: Sequence[str], t_ns: Int64s, places: Float64s, placing: Mapping[str, Any] | None = None) -> bytes:
+    """Where each picture of one cell was taken, as GeoJSON: a Point with `name` and `time` each, by name; a time of 0 is unknown.
+
+    `placing` as in `line`.
+    """
     order = sorted(range(len(names)), key=names.__getitem__)
     about = [{"name": names[i], "time": iso(int(t_ns[i])) if t_ns[i] else None} for i in order]
-    return _collection([_feature(entry, places[i : i + 1]) for entry, i in zip(about, order, strict=True)])
+    return _collection([_feature(entry, places[i : i + 1]) for entry, i in zip(about, order, strict=True)], placing)
 
 
-def _collection(features: list[dict[str, Any]]) -> bytes:
-    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False, separators=(",", ":")).encode()
+def _collection(features: list[dict[str, Any]], placing: Mapping[str, Any] | None) -> bytes:
+    more = {TILE_KEY: dict(placing)} if placing else {}
+    return json.dumps({"type": "FeatureCollection", **more, "features": features}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _feature(properties: dict[str, Any], places: Float64s) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tiles.errors import InvalidContent
 from tiles.formats import Recounted, one_by_one
 from tiles.grid import grid
 from tiles.points.cell_finder import CellFinder
-from tiles.points.crs import file_crs
+from tiles.points.crs import tile_crs
 from tiles.points.header import Header, read_header
 from tiles.points.laz import Packing, Records
 from tiles.points.records import body_of
@@ -62,7 +62,7 @@ def _unpacked(stream: BinaryIO, header: Header) -> Iterator[Records]:
 
 
 def _finder(header: Header) -> CellFinder:
-    found = file_crs(header)
+    found = tile_crs(header)
     if found.crs is None:
         raise InvalidContent(f"A tile must state its coordinate system. {found.problem}".strip(), code="tile.crs")
     return CellFinder(found.crs)

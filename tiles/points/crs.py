@@ -18,11 +18,16 @@ from pyproj.crs.coordinate_operation import (
     TransverseMercatorConversion,
 )
 from pyproj.crs.coordinate_system import Cartesian2DCS
-from pyproj.exceptions import CRSError
+from pyproj.exceptions import CRSError, ProjError
 
+from tiles.batch import TILE_KEY
 from tiles.points.header import WKT_FLAG, Header, Vlr, carried
 
-_PROJECTION, _WKT, _KEYS, _DOUBLES = "LASF_Projection", 2112, 34735, 34736
+_PROJECTION, _WKT, _KEYS, _DOUBLES, _ASCII = "LASF_Projection", 2112, 34735, 34736, 34737
+PLACING_RECORD = 2
+"""Number of the record in which a tile states what is known of its place (`tiles.batch.PLACING`), under the user `mapex`."""
+_SAME_DEG = 5e-5
+"""Some five metres: two spellings of one system, or of two datums of today, are not further apart."""
 _USER_DEFINED = 32767
 _UNITS = {9001: ("metre", 1.0), 9002: ("foot", 0.3048), 9003: ("US survey foot", 1200 / 3937)}
 _METHODS = {1: "tm", 8: "lcc2", 9: "lcc1", 11: "albers"}
@@ -31,39 +36,65 @@ Keys = Mapping[int, float]
 
 
 class FileCrs(NamedTuple):
-    """What a file states. `crs` None: nothing, or what cannot be used (`problem`: why). `height_unit` "" when it is not stated."""
+    """What a file states. `crs` None: nothing, or what cannot be used (`problem`: why). `height_unit` "" when it is not stated.
+
+    `other`: what the record states that does not hold (WKT and GeoTIFF keys in one file); `by_wkt`: which of the two holds.
+    """
 
     crs: pyproj.CRS | None
     problem: str = ""
     height_unit: str = ""
+    other: pyproj.CRS | None = None
+    by_wkt: bool = False
 
 
 def file_crs(header: Header) -> FileCrs:
-    """The CRS in the records of `header`; WKT where it can be read (with or without its flag), else the GeoTIFF keys."""
+    """The CRS of a LAS file: its WKT record's, which says more, unless GeoTIFF keys contradict it; then the WKT flag decides.
+
+    Source: LAS 1.4-R15, 2.4. Point formats 6 and up have WKT only, files before LAS 1.4 have no such flag and mean the keys.
+    """
+    found = _of(header, prefers_wkt=True)
+    means_wkt = header.version >= (1, 4) and (bool(header.encoding & WKT_FLAG) or header.point_format >= 6)
+    return found if means_wkt or not contradicts(found, header) else _of(header, prefers_wkt=False)
+
+
+def tile_crs(header: Header) -> FileCrs:
+    """The CRS of a tile: of the WKT record where there is one. Tiles never hold two that contradict (`tile_records`)."""
+    return _of(header, prefers_wkt=True)
+
+
+def _of(header: Header, *, prefers_wkt: bool) -> FileCrs:
     keys = _geo_keys(header)
     unit = _UNITS.get(int(keys.get(4099, 0)), ("", 0.0))[0]
-    wkt = header.vlr(_PROJECTION, _WKT)
-    problem = ""
-    if wkt is not None:
-        text = wkt.data.split(b"\0", 1)[0].decode("utf-8", "replace").strip()
-        if text:
-            try:
-                crs = pyproj.CRS.from_wkt(text)
-            except CRSError:
-                problem = f"The WKT record cannot be read: {text[:60]!r}."
-            else:
-                return FileCrs(crs, "", _height_unit(crs) or unit)
-        else:
-            problem = "The WKT record is empty."
-    if not keys:
-        return FileCrs(None, problem)
+    wkt, wkt_problem = _from_wkt(header)
+    flat, keys_problem = _usable_keys(keys)
+    by_wkt = wkt is not None and (prefers_wkt or flat is None)
+    crs, other = (wkt, flat) if by_wkt else (flat, wkt)
+    if crs is None:
+        return FileCrs(None, keys_problem or wkt_problem or ("The GeoTIFF keys name no coordinate system." if keys else ""))
+    return FileCrs(crs, "", _height_unit(crs) or unit, other, by_wkt)
+
+
+def _from_wkt(header: Header) -> tuple[pyproj.CRS | None, str]:
+    """What the WKT record states, or why it cannot be used."""
+    record = header.vlr(_PROJECTION, _WKT)
+    if record is None:
+        return None, ""
+    text = record.data.split(b"\0", 1)[0].decode("utf-8", "replace").strip()
+    if not text:
+        return None, "The WKT record is empty."
     try:
-        found = _from_keys(keys)
+        return pyproj.CRS.from_wkt(text), ""
+    except CRSError:
+        return None, f"The WKT record cannot be read: {text[:60]!r}."
+
+
+def _usable_keys(keys: Keys) -> tuple[pyproj.CRS | None, str]:
+    """What the GeoTIFF keys state, or why they cannot be used."""
+    try:
+        return (_from_keys(keys) if keys else None), ""
     except CRSError as why:
-        return FileCrs(None, f"The GeoTIFF keys cannot be used: {str(why)[:200]}")
-    if found is None:
-        return FileCrs(None, problem or "The GeoTIFF keys name no coordinate system.")
-    return FileCrs(found, "", _height_unit(found) or unit)
+        return None, f"The GeoTIFF keys cannot be used: {str(why)[:200]}"
 
 
 def _height_unit(crs: pyproj.CRS) -> str:
@@ -153,20 +184,48 @@ def same_place(one: pyproj.CRS, other: pyproj.CRS) -> bool:
     return code is not None and code == b.to_epsg(min_confidence=70)
 
 
+def contradicts(found: FileCrs, header: Header) -> bool:
+    """Whether the two records of a file put it to different places, by more than two spellings or two datums of today do."""
+    if found.crs is None or found.other is None or same_place(found.crs, found.other):
+        return False
+    middle = [(low + high) / 2 for low, high in zip(header.mins, header.maxs, strict=True)]
+    try:
+        (lon, lat), (other_lon, other_lat) = (
+            pyproj.Transformer.from_crs(_flat(crs), "EPSG:4326", always_xy=True).transform(middle[0], middle[1])
+            for crs in (found.crs, found.other)
+        )
+    except ProjError:
+        return True
+    return not (abs(lon - other_lon) < _SAME_DEG and abs(lat - other_lat) < _SAME_DEG)
+
+
 def _flat(crs: pyproj.CRS) -> pyproj.CRS:
     if crs.is_compound:
         return _flat(crs.sub_crs_list[0])
     return crs.to_2d() if len(crs.axis_info) > 2 and not crs.is_geocentric and not crs.is_bound else crs
 
 
+def placing_records(records: Sequence[Vlr], placing: str) -> tuple[Vlr, ...]:
+    """Records of a tile with what it states of the place of its source (`tiles.batch.PLACING`), in place of what a bought tile stated."""
+    if not placing:
+        return tuple(records)
+    own = (TILE_KEY, PLACING_RECORD)
+    return (*(v for v in records if (v.user, v.record) != own), Vlr(*own, b"heights and place", placing.encode()))
+
+
 def tile_records(header: Header, crs: pyproj.CRS) -> tuple[tuple[Vlr, ...], bool]:
     """The records of a tile of `header`, and its WKT flag, when its coordinates are in `crs`.
 
     The file's own records go over as they are when they mean the same place; else (no CRS, a wrong one) they are replaced by a WKT record:
-    a tile that names another system than the one it was sold by would be placed wrongly by every buyer.
+    a tile that names another system than the one it was sold by would be placed wrongly by every buyer. Of two records that contradict,
+    only the one that holds goes over.
     """
     kept = carried((*header.vlrs, *header.evlrs))
-    own = file_crs(header).crs
+    found = file_crs(header)
+    own = found.crs
+    if contradicts(found, header):
+        false = (_KEYS, _DOUBLES, _ASCII) if found.by_wkt else (_WKT,)
+        kept = tuple(v for v in kept if v.user != _PROJECTION or v.record not in false)
     has_wkt = any(v.user == _PROJECTION and v.record == _WKT for v in kept)
     if own is not None and same_place(own, crs):
         flagged = bool(header.encoding & WKT_FLAG) and header.version >= (1, 4)

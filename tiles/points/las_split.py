@@ -17,7 +17,7 @@ from tiles.arrays import Float64s, Int64s
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
 from tiles.points.cell_finder import NOWHERE, CellFinder
-from tiles.points.crs import tile_records
+from tiles.points.crs import placing_records, tile_records
 from tiles.points.header import Header, read_header, tile_template
 from tiles.points.laz import Chunk, Packing, Records
 from tiles.points.records import SplitCounts, blocks, body_of, in_order, unpack_some
@@ -27,7 +27,15 @@ _WAITING_BYTES = 32 << 20
 
 
 def split_laz(
-    path: Path, out_dir: Path, *, layer: str, part: int, crs: str, processes: int = 1, counts: SplitCounts | None = None
+    path: Path,
+    out_dir: Path,
+    *,
+    layer: str,
+    part: int,
+    crs: str,
+    processes: int = 1,
+    counts: SplitCounts | None = None,
+    placing: str = "",
 ) -> Iterator[EncodedTile]:
     """Cut the LAS, LAZ or COPC file at `path` into one LAZ 1.4 tile a cell, `out_dir/<layer>/<quadkey>-<part>.laz`.
 
@@ -43,13 +51,18 @@ def split_laz(
         processes: as in the other splitters, and without effect: chunks are worked on by `RAYON_NUM_THREADS` threads of this process,
             since the cage allows no other.
         counts: is filled with what became of the points. Without it a point that is lost or has no place is an error.
+        placing: what each tile states of the place of its source (`tiles.batch.PLACING`), in a record of its own.
 
     Raises: InvalidContent: nothing can be read (`las.*`, `laz.*`); or, without `counts`, `las.points` when points were lost or rejected.
     """
     tally = SplitCounts() if counts is None else counts
     with path.open("rb") as stream:
         header = read_header(stream)
-        split = _Split(stream, header, out_dir, layer, part, crs, tally)
+        finder = CellFinder(crs)
+        records, wkt = tile_records(header, finder.crs)
+        packing = Packing(header)
+        template = tile_template(header, placing_records(records, placing), wkt=wkt, laszip=packing.tile_record)
+        split = _Split(stream, header, TileSink(out_dir, layer=layer, part=part, template=template, packing=packing), finder, tally)
         split.run()
         if counts is None and (tally.lost or tally.rejected):
             raise InvalidContent(
@@ -62,13 +75,9 @@ def split_laz(
 
 
 class _Split:
-    def __init__(self, stream: BinaryIO, header: Header, out_dir: Path, layer: str, part: int, crs: str, tally: SplitCounts) -> None:
-        self.stream, self.header, self.tally = stream, header, tally
+    def __init__(self, stream: BinaryIO, header: Header, sink: TileSink, finder: CellFinder, tally: SplitCounts) -> None:
+        self.stream, self.header, self.sink, self.finder, self.tally = stream, header, sink, finder, tally
         self.packing = Packing(header)
-        self.finder = CellFinder(crs)
-        records, wkt = tile_records(header, self.finder.crs)
-        template = tile_template(header, records, wkt=wkt, laszip=self.packing.tile_record)
-        self.sink = TileSink(out_dir, layer=layer, part=part, template=template, packing=self.packing)
         self.waiting = Waiting(self.sink, self.packing, header.point_format, limit=_WAITING_BYTES)
         self._reach: tuple[float, float, float, float] | None = None
         tally.claimed = header.count

@@ -44,6 +44,10 @@ _LAS_NAMES = frozenset(name for name, _ in _FORMAT_6) | {
     "x", "y", "z", "return_number", "number_of_returns", "synthetic", "key_point", "withheld", "overlap", "scanner_channel",
     "scan_direction_flag", "edge_of_flight_line",
 }  # fmt: skip
+MOST_COLUMNS = 0xFFFF // 192 - 1
+"""Columns of a point: each beyond those of LAS is described by 192 bytes of one record."""
+MOST_BYTES = 60_000
+"""Bytes of the columns of a point beside those that LAS itself has."""
 _EXTRA_RECORD = struct.Struct("<2xBB32s124x32s")  # no data, least, greatest, scale, offset: not stated
 
 

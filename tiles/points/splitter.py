@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiles.arrays import Int64s
-from tiles.batch import Batch, Content, EncodedTile
+from tiles.batch import PLACING, Batch, Content, EncodedTile
 from tiles.cell_files import CellFiles
 from tiles.errors import InvalidContent
 from tiles.formats import Misfit
 from tiles.points.cell_finder import NOWHERE, CellFinder
-from tiles.points.crs import tile_records, wkt_record
+from tiles.points.crs import placing_records, tile_records, wkt_record
 from tiles.points.fields import records_from
 from tiles.points.header import WKT_FLAG, Header, carried, evlr_bytes, header_bytes, read_header, tile_template
 from tiles.points.layout import Axis, Layout, Rows, layout
@@ -142,6 +142,7 @@ class _Form:
     @staticmethod
     def of(columns: np.dtype[np.void], axes: list[Axis], meta: Mapping[str, str], finder: CellFinder) -> _Form:
         encoder = None
+        placing, meta = meta.get(PLACING, ""), {key: text for key, text in meta.items() if key != PLACING}
         if LAS_HEADER in meta:
             source = replace(read_header(io.BytesIO(base64.b64decode(meta[LAS_HEADER]))), compressed=False)
             records, wkt = tile_records(source, finder.crs)
@@ -150,7 +151,8 @@ class _Form:
             source, wkt = encoder.header([wkt_record(finder.crs)], meta), True
             records = source.vlrs
         packing = Packing(source)
-        return _Form(source, tile_template(source, records, wkt=wkt, laszip=packing.tile_record), packing, encoder)
+        template = tile_template(source, placing_records(records, placing), wkt=wkt, laszip=packing.tile_record)
+        return _Form(source, template, packing, encoder)
 
     def records(self, rows: Rows) -> Records:
         return self.encoder.records(rows) if self.encoder is not None else records_from(rows, self.source)

@@ -1,20 +1,20 @@
-"""Errors at the HTTP edge: kind -> status, one JSON shape `{code, message, details}`, one page; nothing internal goes out."""
+"""Errors at the HTTP edge: kind -> status, one JSON shape `{code, message, details, request_id}`, one page; nothing internal goes out."""
 
 from __future__ import annotations
 
 import json
 import logging
-import secrets
 from typing import Any, cast
 
 from apiflask import APIFlask, HTTPError
-from flask import Response, g, jsonify, redirect, render_template, request, url_for
+from flask import Response, jsonify, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from mapex import errors as mapex_errors
 from mapex.errors import MapexError
 from tiles import errors as tiles_errors
 from tiles.errors import TilesError
+from web.edge.access import path_for_logs, request_id
 from web.edge.policy import NotSignedIn
 
 log = logging.getLogger(__name__)
@@ -53,8 +53,7 @@ CODES = {
 
 
 def install(app: APIFlask) -> None:
-    """Register the handlers and the request id."""
-    app.before_request(_name_request)
+    """Register the handlers."""
     app.error_processor(_from_apiflask)
     app.register_error_handler(MapexError, _from_ours)
     app.register_error_handler(TilesError, _from_ours)
@@ -65,27 +64,24 @@ def install(app: APIFlask) -> None:
 
 def wants_json() -> bool:
     """Whether the asker is a program: API, store and tile addresses; everything else is a page."""
-    return request.path.startswith(("/api/", "/store/", "/map/", "/openapi.json"))
+    return request.path.startswith(("/api/", "/store/", "/map/", "/openapi.json", "/healthz", "/readyz"))
 
 
 def answer(status: int, code: str, message: str, details: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     """The error as JSON, or as a page for people."""
     details = cast("dict[str, Any]", json.loads(json.dumps(details, default=str)))
     if wants_json():
-        response = jsonify(code=code, message=message, details=details)
+        response = jsonify(code=code, message=message, details=details, request_id=request_id())
     elif status == 401 and request.method == "GET":  # noqa: PLR2004
         return cast(Response, redirect(url_for("security.login", next=request.full_path.rstrip("?"))))
     else:
-        response = Response(render_template("base/error.html", status=status, code=code, message=message, details=details))
+        page = render_template("base/error.html", status=status, code=code, message=message, request_id=request_id())
+        response = Response(page)
     response.status_code = status
     response.headers.extend(headers or {})
     if status == 401:  # noqa: PLR2004
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
-
-
-def _name_request() -> None:
-    g.request_id = secrets.token_hex(8)
 
 
 def _from_ours(error: Exception) -> Response:
@@ -94,7 +90,7 @@ def _from_ours(error: Exception) -> Response:
     if status == 500:  # noqa: PLR2004
         return _from_anything(error)
     if status == 503:  # noqa: PLR2004
-        log.error("unavailable request=%s path=%s code=%s: %s", g.request_id, request.path, error.code, error.message)
+        log.error("unavailable request=%s path=%s code=%s: %s", request_id(), path_for_logs(), error.code, error.message)
         return answer(status, error.code, error.message, error.details, {"Retry-After": "5"})
     return answer(status, error.code, error.message, error.details)
 
@@ -141,6 +137,6 @@ def _from_a_nest(error: RecursionError) -> Response:
 
 def _from_anything(error: Exception) -> Response:
     """Log once with the request id; the asker gets the id and no more."""
-    log.error("failed request=%s %s %s", g.request_id, request.method, request.path, exc_info=error)
-    message = f"Something went wrong on our side; nothing was changed by us knowingly. Please report {g.request_id}."
-    return answer(500, "internal", message, {"request": g.request_id})
+    log.error("failed request=%s %s %s", request_id(), request.method, path_for_logs(), exc_info=error)
+    message = f"Something went wrong on our side; nothing was changed by us knowingly. Please report {request_id()}."
+    return answer(500, "internal", message, {"request": request_id()})

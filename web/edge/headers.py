@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, g
 
 from mapex.exchange import Exchange
+from web.edge.access import request_id
 
 
 def install(app: Flask) -> None:
@@ -24,8 +25,7 @@ def install(app: Flask) -> None:
         response.headers.setdefault("Permissions-Policy", "geolocation=(), camera=(), microphone=()")
         # What a signed-in person sees must not stay in a shared cache or the back button of a shared machine.
         response.headers.setdefault("Cache-Control", "no-store")
-        if "request_id" in g:
-            response.headers["X-Request-Id"] = g.request_id
+        response.headers["X-Request-Id"] = request_id()
         if ex.settings.public_url.startswith("https:"):
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         return response

@@ -102,6 +102,7 @@ class Error(Schema):
     code = fields.String(required=True, metadata={"description": "stable slug, for machines and translations"})
     message = fields.String(required=True)
     details = fields.Dict()
+    request_id = fields.String(metadata={"description": "of this request, to be quoted when it is reported; as in the header X-Request-Id"})
 
 
 class PageQuery(Query):

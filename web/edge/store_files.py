@@ -30,6 +30,9 @@ from web.edge.policy import policy
 LONGEST_PART = 5 << 30
 """Bytes in one part, as on S3; the signature binds the true length."""
 
+RETRY_AFTER = "5"
+"""Seconds after which a store that is away may be asked again."""
+
 _ERRORS: tuple[tuple[type[TilesError], int, str], ...] = (
     (RequestRefused, 403, "AccessDenied"),
     (ObjectMissing, 404, "NoSuchKey"),
@@ -72,7 +75,9 @@ def answer(store: DirectoryStore, request: Request, area: str, key: str) -> Resp
         raise RequestRefused("This is not what the store serves.", reason="method")
     except TilesError as error:
         status, code = next(((status, code) for kind, status, code in _ERRORS if isinstance(error, kind)), (500, "InternalError"))
-        return _refusal(507 if error.code == "store.full" else status, code, error.message, {})
+        if error.code == "store.full":
+            return _refusal(507, code, error.message, {})
+        return _refusal(status, code, error.message, {"Retry-After": RETRY_AFTER} if status == 503 else {})  # noqa: PLR2004
     except RequestedRangeNotSatisfiable as error:
         return _refusal(416, "InvalidRange", "The range asked for cannot be read, or is outside of the object.", dict(error.get_headers()))
 

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, render_template, request
 from mapex.offers import recalls
 from mapex.orders import ledger, orders, renewals, terms, updates
 from mapex.people import orgs, persons
-from mapex.prices import estimate, quotes
+from mapex.prices import estimate, quotes, sold_layers
 from mapex.rights import entitlements, named_users
 from mapex.rules import licences
 from mapex.times import DAY_NS, NS, iso_from_ns
@@ -52,7 +52,7 @@ def quote(quote_id: str) -> str:
         page=page,
         held=found,
         quote=document,
-        layers=by_layer(document["lines"]),
+        layers=by_layer(document["lines"], sold_layers.documents(ex, found.estimate.lines)),
         before=before,
         pairs=renewals.compare(before.estimate, found.estimate) if before else [],
         balance=balance,
@@ -104,13 +104,14 @@ def order(order_id: str) -> str:
     ex, by = exchange(), current_actor()
     found = orders.get(ex, by, order_id)
     document = [estimate.line_document(line) for line in found.lines]
+    sold = sold_layers.documents(ex, found.lines)
     newer = updates.of_order(ex, by, order_id)
     named = named_users.of_order(ex, by, order_id)
     return render_template(
         "buy/order.html",
-        page={"order": found.id, "purpose": found.purpose},
+        page={"order": found.id, "purpose": found.purpose, "layers": sold},
         order=found,
-        layers=by_layer(document),
+        layers=by_layer(document, sold),
         progress=entitlements.progress(ex, by, order_id),
         updates=newer,
         recalled=recalls.of_order(ex, by, order_id),
@@ -145,6 +146,7 @@ def manifest(order_id: str) -> Response:
         purpose=found.purpose,
         licence=sorted({file["licence"] for file in files}),
         attribution=sorted({file["attribution"] for file in files if file["attribution"]}),
+        layers=sold_layers.documents(ex, found.lines),
         files=files,
     )
     answer.headers["Content-Disposition"] = f'attachment; filename="{found.id}-manifest.json"'
@@ -159,11 +161,13 @@ COLUMNS = (
 FILE_FIELDS = ("path", "sha256", "size", "dataset", "org", "version", "layer", "tile", "part", "media_type", "licence", "attribution")
 
 
-def by_layer(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The lines of each layer together, with their sum."""
+def by_layer(lines: list[dict[str, Any]], sold: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
+    """The lines of each layer together, with their sum, and as `sold` what must be known of it (`sold_layers.documents`)."""
+    known = {(one["org"], one["dataset"], one["layer"]): one for one in sold or ()}
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for line in lines:
-        layer = found.setdefault((line["org"], line["dataset"], line["layer"]), {**line, "amount": 0, "lines": []})
+        key = (line["org"], line["dataset"], line["layer"])
+        layer = found.setdefault(key, {**line, "amount": 0, "lines": [], "sold": known.get(key)})
         layer["amount"] += line["amount"]
         layer["lines"].append(line)
     return list(found.values())

@@ -99,7 +99,8 @@ def _version(slug: str, number: int) -> dict[str, Any]:
 def _steps(job: Job) -> list[dict[str, str]]:
     """The stages of a job: done | now | bad | next, in their order."""
     stages = list(vocabulary.STAGES)
-    at = stages.index(job.progress.stage) if job.progress.stage in stages else 0 if job.state == "running" else -1
+    stage = "read" if job.progress.stage in vocabulary.WAITS else job.progress.stage
+    at = stages.index(stage) if stage in stages else 0 if job.state == "running" else -1
     here = {"running": "now", "failed": "bad", "cancelled": "bad", "done": "done"}.get(job.state, "next")
     return [
         {"stage": stage, "state": "done" if number < at or job.state == "done" else here if number == at else "next"}

@@ -34,6 +34,7 @@ def install(app: Flask) -> None:
         error_words=errors,
         finding_words=findings,
         label=vocabulary.label,
+        crs_name=vocabulary.crs_name,
         sentence=errors.sentence,
     )
     app.jinja_env.filters.update(

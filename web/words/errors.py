@@ -94,7 +94,6 @@ ERRORS = {
     "class.unknown": lazy_gettext("There is no such handling class."),
     "database.away": lazy_gettext("The database does not answer. Try again in a moment."),
     "database.busy": lazy_gettext("The database is busy. Nothing was changed; try again."),
-    "database.contended": lazy_gettext("Others changed the same at this moment. Nothing was changed; try again."),
     "database.full": lazy_gettext("The disk of the exchange is full. Nothing was changed."),
     "dataset.ambiguous": lazy_gettext("Several organisations have a dataset of this name; say whose."),
     "job.ended": lazy_gettext("The job has ended already."),
@@ -150,6 +149,8 @@ ERRORS = {
     "role.member": lazy_gettext("Only members of an organisation can do this."),
     "dataset.exists": lazy_gettext("A dataset of this name exists already."),
     "slug.malformed": lazy_gettext("Use small letters a-z, digits and hyphens."),
+    "exchange.not_ready": lazy_gettext("The database or the store does not answer. Try again in a moment."),
+    "pool.dask": lazy_gettext("What reads on a cluster is not installed. Nothing is lost; the job goes on once it is."),
     "store.unavailable": lazy_gettext("The store does not answer. Nothing is lost; try again."),
 }
 

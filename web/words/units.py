@@ -1,4 +1,4 @@
-"""What pages call a unit of price, and the price that they show as an example of it."""
+"""What pages call a unit of price."""
 
 from __future__ import annotations
 
@@ -20,16 +20,3 @@ UNITS: dict[str, Any] = {
     Unit.MINUTE: lazy_gettext("minutes"),
     Unit.GB: lazy_gettext("GB"),
 }
-EXAMPLES = {
-    Unit.LANE_KM: 6_300,
-    Unit.FOOTWAY_KM: 2_900,
-    Unit.CYCLEWAY_KM: 2_500,
-    Unit.CROSSING: 300,
-    Unit.SIGN: 100,
-    Unit.SIGNAL: 500,
-    Unit.MILLION_POINTS: 4_000,
-    Unit.FRAME: 20,
-    Unit.MINUTE: 600,
-    Unit.GB: 5_000,
-}
-"""KRW a unit that an empty field shows; nothing is charged by them."""

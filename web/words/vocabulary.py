@@ -102,6 +102,13 @@ HEIGHTS = {
     "NAVD88": lazy_gettext("NAVD88 (North America)"),
     "DHHN2016": lazy_gettext("DHHN2016 (Germany)"),
 }
+HEIGHT_NAMES = {
+    **HEIGHTS,
+    "KNGeoid": lazy_gettext("Incheon mean sea level by the KNGeoid (KVD1964)"),
+    "mean sea level": lazy_gettext("Mean sea level"),
+    "several": lazy_gettext("several, by file"),
+}
+"""All of `HEIGHTS`, which a seller chooses from, and what readers find."""
 SEVERITIES = {
     "error": lazy_gettext("error"),
     "question": lazy_gettext("question"),
@@ -192,6 +199,11 @@ STAGES = {
     "store": lazy_gettext("storing the tiles"),
     "draft": lazy_gettext("writing the manifest"),
 }
+WAITS = {
+    "scheduler": lazy_gettext("waiting for the Dask scheduler"),
+    "workers": lazy_gettext("waiting for Dask workers"),
+}
+"""What a job that runs waits for, in the place of its stage."""
 CHECKS = {
     "fetch": lazy_gettext("The files arrived whole"),
     "read": lazy_gettext("Format, place, geometry and attributes are checked"),
@@ -206,6 +218,14 @@ CHECKS = {
 def label(table: dict[str, Any], code: str) -> str:
     """The word for a code, or the code itself."""
     return str(table.get(code, code))
+
+
+def crs_name(text: str | None) -> str:
+    """How to call a coordinate system on a page: its code, else the name that is quoted first in its WKT; never more than a line."""
+    if not text:
+        return ""
+    quoted = text.split('"')
+    return (quoted[1] if len(quoted) > 2 and "[" in quoted[0] else text)[:60]
 
 
 def vocabulary() -> dict[str, dict[str, str]]:

@@ -1,9 +1,10 @@
-"""What the readers of point clouds share: does a coordinate system fit the numbers, how fine are they, batches of bounded size."""
+"""What the readers of point clouds share: where they are, how fine their numbers are, batches of bounded size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -11,22 +12,23 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyproj import CRS
 
+from ingest.checks import place
 from ingest.findings import error, info, warning
 from ingest.placing import systems
-from ingest.placing.move import NULL_ISLAND_DEG, lonlat, transformer
-from ingest.placing.resolve import resolve
+from ingest.placing.move import lonlat, transformer
+from ingest.placing.resolve import contradiction, resolve, unplaced
 from ingest.reader import Placed, Source
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
-from mapex.intake.placement import Placement
+from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
+from tiles.points.layout import MOST_BYTES, MOST_COLUMNS
+from tiles.points.splitter import LAS_HEADER
 
 LAYER = "points"
 ROWS = 100_000
 """Rows of a batch."""
-_EARTH_M = (6_340_000.0, 6_390_000.0)  # distance of the surface from the Earth's centre, with room for mines and mountains
-_MARGIN_DEGREES = 3.0
 _COARSE_M = 0.01
 
 Floats = NDArray[np.float64]
@@ -49,79 +51,21 @@ def file_of(source: Source, *endings: str) -> Source:
     return Source.of(files[0], source.name)
 
 
-def misfit(crs: CRS, x: Floats, y: Floats, z: Floats) -> str:
-    """Why these coordinates cannot be in `crs`, in a sentence; "" when they can.
-
-    Args:
-        crs: the system that is stated.
-        x: some finite coordinates, in the file's axis order (east or longitude first).
-        y: north or latitude.
-        z: height, or the third geocentric axis.
-    """
-    if not len(x):
-        return ""
-    mx, my, mz = float(np.median(x)), float(np.median(y)), float(np.median(z))
-    where = f"{mx:.2f}, {my:.2f}, {mz:.2f}"
-    if crs.is_geocentric:
-        distance = float(np.sqrt(mx * mx + my * my + mz * mz))
-        if _EARTH_M[0] <= distance <= _EARTH_M[1]:
-            return ""
-        return (
-            f"The stated system is geocentric ({crs.name}), but the points ({where}) are {distance / 1000:.0f} km from the Earth's centre, "
-            f"not 6,357 to 6,378. {_looks_like(mx, my)}"
-        ).strip()
-    return _no_degrees(crs, mx, my, where) if systems.horizontal(crs).is_geographic else _outside(crs, mx, my, where)
-
-
-def _no_degrees(crs: CRS, x: float, y: float, where: str) -> str:
-    if abs(x) <= 360.0 and abs(y) <= 90.0:
-        return ""
-    if abs(x) <= 90.0 and abs(y) <= 180.0:
-        return f"Latitude and longitude are exchanged: {where} has a latitude beyond 90 degrees."
-    return f"The stated system is in degrees ({crs.name}), but the points ({where}) are no degrees. {_looks_like(x, y)}".strip()
-
-
-def _looks_like(x: float, y: float) -> str:
-    return "The numbers look like UTM metres." if 100_000 <= x <= 900_000 and 0 < y < 10_000_000 else ""
-
-
-def _outside(crs: CRS, x: float, y: float, where: str) -> str:
-    area = crs.area_of_use or systems.horizontal(crs).area_of_use
-    text = systems.recognise(crs)[0]
-
-    def inside(east: float, north: float) -> bool:
-        lon, lat = (float(v[0]) for v in lonlat(np.array([east]), np.array([north]), text))
-        if not (np.isfinite(lon) and np.isfinite(lat)):
-            return False
-        if area is None:
-            return not (abs(lon) < NULL_ISLAND_DEG and abs(lat) < NULL_ISLAND_DEG)
-        m = _MARGIN_DEGREES
-        wide = area.west > area.east  # an area across 180 degrees
-        return area.south - m <= lat <= area.north + m and (wide or area.west - m <= lon <= area.east + m)
-
-    if area is not None and abs(x) <= 180.0 and abs(y) <= 90.0:  # a local frame has no area of use, and may well be around zero
-        return f"The stated system is {crs.name}, but the points ({where}) look like degrees."
-    if inside(x, y):
-        return ""
-    if inside(y, x):
-        return f"East and north are exchanged: {where} is far outside of {crs.name}, with the axes swapped it is not."
-    lon, lat = (float(v[0]) for v in lonlat(np.array([x]), np.array([y]), text))
-    placed = f"at {lon:.3f}, {lat:.3f}, " if np.isfinite(lon) and np.isfinite(lat) else ""
-    return f"The stated system is {crs.name}, but the points ({where}) would be {placed}far outside of the area that this system is for."
-
-
 def settle(crs: CRS | None, given: Placement, sample: tuple[Floats, Floats, Floats], note: str, file: str) -> tuple[Placed, list[Finding]]:
     """Where points are; a system that contradicts the numbers is not used, and that is reported (`crs.contradicts`)."""
     placed = resolve(crs, given, note=note)
     if placed.crs is None:
         return placed, []
-    used = systems.parsed(placed.crs)
-    why = misfit(used if given.crs or crs is None else crs, *sample)
-    if not why:
+    misfit = place.misfit(systems.parsed(placed.crs), *sample, given=placed.crs_source is Known.GIVEN)
+    where = {"file": file, "layer": LAYER}
+    if misfit is None:
         return placed, []
-    fix = "Check --crs." if given.crs else "Give the right system with --crs EPSG:n."
-    found = error("crs.contradicts", why, fix, file=file, layer=LAYER, value=placed.crs[:80])
-    return resolve(None, replace(given, crs=None, origin=None), note=why), [found]
+    if not misfit.certain:
+        return placed, [misfit.finding(where)]
+    found = [contradiction(misfit.text, placed, **where)]
+    if not misfit.asks:  # no other system would help: that is no question to the seller
+        found.append(misfit.finding(where))
+    return unplaced(placed, misfit.text), found
 
 
 def box(crs: str | None, low: Floats, high: Floats) -> Box | None:
@@ -160,6 +104,7 @@ class Cloud:
     float32: bool
     read: int = 0
     bad: int = 0
+    left_out: tuple[str, ...] = ()
     low: Floats = field(default_factory=lambda: np.full(3, np.inf))
     high: Floats = field(default_factory=lambda: np.full(3, -np.inf))
 
@@ -179,10 +124,11 @@ class Cloud:
             yield self.batch(rows)
 
     def batch(self, rows: Columns) -> Batch:
-        """A batch of columns (x, y, z first; a column of several values a point becomes a list)."""
-        order = ["x", "y", "z", *(name for name in rows if name not in ("x", "y", "z"))]
-        arrays = [_arrow(rows[name]) for name in order]
-        table = pa.table(arrays, names=order)
+        """A batch of columns, x, y, z first. A field of several values becomes as many columns, but for LAS, which has a place for it."""
+        columns: Columns = {**{axis: rows[axis] for axis in "xyz"}, **rows}
+        if LAS_HEADER not in self.meta:
+            columns, self.left_out = single_columns(columns)
+        table = pa.table({name: _arrow(values) for name, values in columns.items()})
         return Batch(Content.POINTS, LAYER, LayerKind.POINTCLOUD, table, self.placed.crs or "", dict(self.meta))
 
     def findings(self, claimed: int) -> Iterator[Finding]:
@@ -197,6 +143,11 @@ class Cloud:
             yield error("points.missing", text, "The file was cut, or its head is false: export or upload it again.", **where)
         elif not claimed:
             yield error("points.none", "The file holds no points.", "Export it again.", **where)
+        if self.left_out:
+            named = ", ".join(self.left_out[:5]) + (", ..." if len(self.left_out) > 5 else "")
+            text = f"A point in a tile holds at most {MOST_COLUMNS} columns; left out: {named}."
+            fix = "Upload a second cloud with these fields, or leave out fields that nobody needs."
+            yield warning("points.left_out", text, fix, value=named, count=len(self.left_out), **where)
         if self.read > self.bad:
             yield from self._coarse()
             yield from self._misplaced()
@@ -216,9 +167,9 @@ class Cloud:
         if self.placed.crs is None:
             return
         corners = (np.array([a, b]) for a, b in zip(self.low, self.high, strict=True))
-        why = misfit(systems.parsed(self.placed.crs), *corners)
-        if why:
-            yield error("crs.contradicts", why, "Check --crs.", file=self.source.name, layer=LAYER, value=self.placed.crs[:80])
+        misfit = place.misfit(systems.parsed(self.placed.crs), *corners, given=self.placed.crs_source is Known.GIVEN)
+        if misfit is not None and misfit.certain:
+            yield contradiction(misfit.text, self.placed, file=self.source.name, layer=LAYER)
 
 
 def text_end(stream: BinaryIO, file: str) -> Iterator[Finding]:
@@ -231,6 +182,34 @@ def text_end(stream: BinaryIO, file: str) -> Iterator[Finding]:
     if size and stream.read(1) not in (b"\n", b"\r"):
         text = "The last line of the file has no end: its last number may have been cut."
         yield info("points.text_end", text, "Compare the size of the file with the original.", file=file, layer=LAYER)
+
+
+def single_columns(fields: Columns) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+    """Columns of one value a point, a field `normal` of three as `normal_0` to `normal_2`; and the fields for which a tile has no place."""
+    found = {axis: fields[axis] for axis in "xyz"}
+    used, left_out, size = set(fields), list[str](), 0
+    for name, values in fields.items():
+        if name in found:
+            continue
+        width = values.shape[1] if values.ndim > 1 else 1
+        if len(found) + width > MOST_COLUMNS or size + width * values.itemsize > MOST_BYTES:
+            left_out.append(name)
+            continue
+        size += width * values.itemsize
+        if values.ndim == 1:
+            found[name] = values
+        for at in range(width if values.ndim > 1 else 0):
+            own = free_name(f"{name}_{at}" if width > 1 else name, used - {name})
+            used.add(own)
+            found[own] = values[:, at]
+    return found, tuple(left_out)
+
+
+def free_name(name: str, used: Collection[str]) -> str:
+    """`name`, or with a number behind it when it is taken."""
+    if name not in used:
+        return name
+    return next(other for number in count(1) if (other := f"{name}_{number}") not in used)
 
 
 def _arrow(values: NDArray[Any]) -> pa.Array:

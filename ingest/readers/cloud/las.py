@@ -12,15 +12,16 @@ import numpy as np
 
 from ingest.findings import error, info, warning
 from ingest.placing.resolve import findings as placement_findings
+from ingest.placing.resolve import with_record
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.cloud.cloud import LAYER, Cloud, Columns, Floats, box, file_of, local_axes, settle
 from mapex.catalogue.finding import Finding
-from mapex.intake.placement import Placement
-from tiles.batch import Batch, Content, LayerKind
+from mapex.intake.placement import Known, Placement
+from tiles.batch import TILE_KEY, Batch, Content, LayerKind
 from tiles.errors import InvalidContent
-from tiles.points.crs import file_crs
+from tiles.points.crs import PLACING_RECORD, FileCrs, contradicts, file_crs
 from tiles.points.fields import columns_of, point_format
-from tiles.points.header import Header, read_header
+from tiles.points.header import WKT_FLAG, Header, read_header
 from tiles.points.laz import Packing
 from tiles.points.records import SplitCounts, all_records
 from tiles.points.splitter import LAS_HEADER, header_as_text
@@ -49,8 +50,9 @@ class Las:
             sample = _sample(stream, header)
         stated = file_crs(header)
         placed, found = settle(stated.crs, given, sample, stated.problem if not given.crs else "", source.name)
-        found += placement_findings(placed, file=source.name, layer=LAYER) if not found else []
-        found += local_axes(placed, source.name)
+        placed = with_record(placed, record.data if (record := header.vlr(TILE_KEY, PLACING_RECORD)) is not None else None)
+        found += placement_findings(placed, file=source.name, layer=LAYER) if placed.is_known or not found else []
+        found += [*_about_records(stated, header, placed, source.name), *local_axes(placed, source.name)]
         low, high = _box(header, sample)
         found += [*_about_counts(header, source.name), *_about_fields(header, source.name), *_about_box(header, sample, source.name)]
         found += _about_units(header, placed, source.name)
@@ -164,6 +166,23 @@ def _about_fields(header: Header, file: str) -> list[Finding]:
         return []
     text = "GPS time in this file is counted within a week: it states no date (or the header does not state otherwise)."
     return [info("las.week_time", text, "Give the date in the description of the data set.", file=file, layer=LAYER)]
+
+
+def _about_records(stated: FileCrs, header: Header, placed: Placed, file: str) -> list[Finding]:
+    """A WKT record and GeoTIFF keys that say different places."""
+    if not contradicts(stated, header) or stated.crs is None or stated.other is None:
+        return []
+    holds, fails = ("WKT record", "GeoTIFF keys") if stated.by_wkt else ("GeoTIFF keys", "WKT record")
+    why = "the WKT bit of the header is on" if header.encoding & WKT_FLAG else "the WKT bit of the header is off"
+    if stated.by_wkt and not header.encoding & WKT_FLAG:
+        why = f"points of format {header.point_format} have WKT only"
+    text = (
+        f"The file states two coordinate systems that contradict: {stated.crs.name!r} ({holds}) and {stated.other.name!r} ({fails}). "
+        f"By the standard the first one holds, since {why}."
+    )
+    fix = "Check the box on the map; give --crs to settle it, and write one record only."
+    make = info if placed.crs_source is Known.GIVEN else warning
+    return [make("crs.two_records", text, fix, file=file, layer=LAYER, value=f"{stated.crs.name} / {stated.other.name}"[:200])]
 
 
 def _about_units(header: Header, placed: Placed, file: str) -> list[Finding]:

@@ -19,7 +19,7 @@ from ingest.findings import error
 from ingest.placing.resolve import findings as placement_findings
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.cloud import lzf
-from ingest.readers.cloud.cloud import LAYER, ROWS, Cloud, Columns, box, file_of, local_axes, settle, text_end
+from ingest.readers.cloud.cloud import LAYER, ROWS, Cloud, Columns, box, file_of, free_name, local_axes, settle, text_end
 from ingest.readers.cloud.text import lines_of, table_of
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Placement
@@ -28,7 +28,10 @@ from tiles.errors import InvalidContent
 from tiles.points.splitter import COORDINATES
 
 _HEAD_BYTES = 64 * 1024
-_MOST_FIELDS = 256
+_MOST_FIELDS, _MOST_NAME, _MOST_COUNT = 256, 100, 4096
+_PIECE = 32 << 20
+_PADDING = "_"
+"""What PCL calls bytes between two fields; their type and size mean nothing."""
 _KINDS = {
     "F4": "<f4", "F8": "<f8", "U1": "u1", "U2": "<u2", "U4": "<u4", "U8": "<u8", "I1": "i1", "I2": "<i2", "I4": "<i4", "I8": "<i8",
 }  # fmt: skip
@@ -55,8 +58,8 @@ class PcdHead:
 
     @property
     def kinds(self) -> dict[str, np.dtype[Any]]:
-        """Name and type of each column; padding (`_`) is none."""
-        return {name: self.record[name] for name in self.record.names or () if not name.startswith("_pad")}
+        """Name and type of each column; padding is none."""
+        return {name: self.record[name] for name in self.record.names or () if self.record[name].base.kind != "V"}
 
 
 class Pcd:
@@ -79,7 +82,7 @@ class Pcd:
         placed, found = settle(
             None, given, sample, "" if given.crs or given.origin else "A PCD file has no field for a coordinate system.", source.name
         )
-        found += placement_findings(placed, file=source.name, layer=LAYER) if not found else []
+        found += placement_findings(placed, file=source.name, layer=LAYER) if placed.is_known or not found else []
         found += local_axes(placed, source.name)
         if head.width * head.height != head.points:
             text = f"The head states {head.points} points and {head.width} x {head.height}, which is {head.width * head.height}."
@@ -151,18 +154,24 @@ def _record(names: list[str], words: dict[str, list[str]]) -> np.dtype[np.void]:
         )
     fields: list[tuple[Any, ...]] = []
     used: set[str] = set()
-    for i, (name, size, kind, count) in enumerate(zip(names, sizes, types, counts, strict=True)):
-        known = _KINDS.get(f"{kind.upper()}{size}")
-        if known is None or not count.isdigit() or not 1 <= int(count) <= 4096:
-            raise InvalidContent(f"Field {name!r} has type {kind} of size {size}, {count} times, which is not known.", code="pcd.head")
-        own = name.lower() if name.lower() in _AXES and name.lower() not in used else name
-        own = f"_pad{i}" if name == "_" else own if own not in used else f"{own}_{i}"
+    for name, size, kind, count in zip(names, sizes, types, counts, strict=True):
+        known = _type_of(name, kind.upper(), size)
+        if known is None or len(name.encode()) > _MOST_NAME or not count.isdecimal() or not 1 <= int(count) <= _MOST_COUNT:
+            raise InvalidContent(f"Field {name[:40]!r} has type {kind} of size {size}, {count} times, which is not known.", code="pcd.head")
+        own = name.lower() if name.lower() in _AXES and name.lower() not in used else free_name(name, used)
         used.add(own)
         fields.append((own, known) if count == "1" else (own, known, (int(count),)))
     record: np.dtype[np.void] = np.dtype(fields)
     if not used >= _AXES or any(record[axis].kind != "f" for axis in "xyz"):
         raise InvalidContent(f"The fields {names} do not name x, y and z as numbers with a fraction.", code="pcd.head")
     return record
+
+
+def _type_of(name: str, kind: str, size: str) -> str | None:
+    """The type of one value of a field; padding is so many bytes, whatever it calls itself."""
+    if name == _PADDING:
+        return f"V{size}" if size.isdecimal() and 1 <= int(size) <= _MOST_COUNT else None
+    return _KINDS.get(f"{kind}{size}")
 
 
 def _number(words: dict[str, list[str]], name: str, default: int | None) -> int:
@@ -190,7 +199,7 @@ def _binary(stream: BinaryIO, head: PcdHead, room: int) -> Iterator[Columns]:
     left = min(head.points, room // head.record.itemsize)
     stream.seek(head.offset)
     while left:
-        n = min(left, ROWS)
+        n = min(left, ROWS, max(1, _PIECE // head.record.itemsize))
         yield _named(np.frombuffer(stream.read(n * head.record.itemsize), head.record), head)
         left -= n
 
@@ -199,7 +208,11 @@ def _compressed(stream: BinaryIO, head: PcdHead, room: int) -> Iterator[Columns]
     stream.seek(head.offset)
     sizes = stream.read(8)
     packed, unpacked = struct.unpack("<II", sizes) if len(sizes) == 8 else (0, 0)
+    names = list(head.record.names or ())
     wanted = head.points * head.record.itemsize
+    if unpacked != wanted:  # PCL leaves padding out when it compresses
+        names = list(head.kinds)
+        wanted = head.points * sum(kind.itemsize for kind in head.kinds.values())
     if packed > room - 8 or unpacked != wanted or unpacked > lzf.MOST * max(1, packed):
         raise InvalidContent(
             f"{packed} compressed bytes shall become {unpacked}; the file has {max(0, room - 8)} and {head.points} points have {wanted}.",
@@ -208,7 +221,7 @@ def _compressed(stream: BinaryIO, head: PcdHead, room: int) -> Iterator[Columns]
     body = lzf.unpack(stream.read(packed), unpacked)
     columns: dict[str, NDArray[Any]] = {}
     at = 0
-    for name in head.record.names or ():  # one field after the other, all points of each
+    for name in names:  # one field after the other, all points of each
         kind = head.record[name]
         values = np.frombuffer(body, kind.base, head.points * int(np.prod(kind.shape, dtype=int)), at)
         columns[name] = values.reshape(head.points, *kind.shape)

@@ -77,7 +77,7 @@ class Ply:
         placed, found = settle(
             None, given, sample, "" if given.crs or given.origin else "A PLY file has no field for a coordinate system.", source.name
         )
-        found += placement_findings(placed, file=source.name, layer=LAYER) if not found else []
+        found += placement_findings(placed, file=source.name, layer=LAYER) if placed.is_known or not found else []
         found += local_axes(placed, source.name)
         for name, count in head.others:
             if count:

@@ -42,7 +42,7 @@ def lines_of(stream: BinaryIO, offset: int, most: int) -> Iterator[list[bytes]]:
 
 
 def table_of(lines: Sequence[bytes], record: np.dtype[np.void]) -> NDArray[np.void]:
-    """The values of some lines, by column.
+    """The values of some lines, by column; those of padding (a type without a meaning) are passed over.
 
     Raises: InvalidContent: `points.text`: a line has too few or too many values, or one that its type cannot hold.
     """
@@ -56,6 +56,9 @@ def table_of(lines: Sequence[bytes], record: np.dtype[np.void]) -> NDArray[np.vo
     for name in record.names or ():
         kind = record[name]
         count = int(np.prod(kind.shape, dtype=int))
+        if kind.base.kind == "V":
+            at += count
+            continue
         values = [[row[at + i] for row in words] for i in range(count)]
         typed = np.stack([_typed(column, kind.base, name) for column in values], axis=1)
         rows[name] = typed.reshape(len(words), *kind.shape)

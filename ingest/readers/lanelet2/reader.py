@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,12 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from ingest.findings import error, info, warning
+from ingest.findings import beside, error, info, warning
 from ingest.placing import resolve
 from ingest.placing.systems import WGS84
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.lanelet2 import shape
+from ingest.readers.lanelet2.head import head_of, meta_of, placed_by, stated_beside
 from ingest.readers.lanelet2.index import Index, build, degrees_of, number_of
 from ingest.readers.lanelet2.kinds import kind_of
 from ingest.readers.lanelet2.osm_xml import Document, Element
@@ -31,44 +31,8 @@ from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content, Kind, LayerKind
-from tiles.box import Box
 
 BATCH = 20_000
-_SURVEYED = 300_000
-"""Elements that a survey looks at."""
-
-
-@dataclass(slots=True)
-class OsmHead:
-    """What the first elements of a file show."""
-
-    elements: int = 0
-    nodes: int = 0
-    with_degrees: int = 0
-    with_local: int = 0
-    with_code: int = 0
-    lanelets: int = 0
-    relations: int = 0
-    highways: int = 0
-    west: float = np.inf
-    south: float = np.inf
-    east: float = -np.inf
-    north: float = -np.inf
-    complete: bool = True
-
-    @property
-    def flavour(self) -> str:
-        """What kind of .osm file this is, in words."""
-        if self.lanelets:
-            return "Lanelet2, Autoware flavour" if self.with_local else "Lanelet2"
-        if self.highways:
-            return "plain OpenStreetMap"
-        return "Lanelet2 debug file without relations" if not self.relations else "OSM file without lanelets"
-
-    @property
-    def box(self) -> Box | None:
-        """The box of the nodes seen."""
-        return Box(self.west, self.south, self.east, self.north) if self.with_degrees else None
 
 
 class Lanelet2:
@@ -82,11 +46,11 @@ class Lanelet2:
     def survey(self, source: Source, given: Placement) -> Survey:
         """Flavour, and how it can be placed, from the first elements."""
         document = Document(source.path, source.name)
-        head = _head(document)
+        head = head_of(document)
         if head.elements == 0:
             why = f": {document.broken}" if document.broken else ""
             raise Invalid("file.no_records", f"{source.name} is OSM XML without nodes, ways or relations{why}.", file=source.name)
-        placed = _placed(head, given)
+        placed = placed_by(head, given)
         found = resolve.findings(placed, file=source.name)
         if not head.lanelets:
             text = f"{source.name} is a {head.flavour}: it holds no lanelet."
@@ -100,51 +64,8 @@ class Lanelet2:
         first = Document(source.path, source.name)
         index = build(first, local=local)
         yield from _about_index(index, first, source.name)
-        yield from _Maker(index, placed.crs or "", source.name, _meta(first)).run(Document(source.path, source.name))
-
-
-def _head(document: Document) -> OsmHead:
-    head = OsmHead()
-    for element in document.elements():
-        head.elements += 1
-        if element.kind == "node":
-            head.nodes += 1
-            lon, lat = degrees_of(element)
-            if np.isfinite(lon) and np.isfinite(lat):
-                head.with_degrees += 1
-                head.west, head.east = min(head.west, lon), max(head.east, lon)
-                head.south, head.north = min(head.south, lat), max(head.north, lat)
-            head.with_local += "local_x" in element.tags
-            head.with_code += "mgrs_code" in element.tags
-        head.relations += element.kind == "relation"
-        head.lanelets += element.kind == "relation" and element.tags.get("type") == "lanelet"
-        head.highways += "highway" in element.tags
-        if head.elements >= _SURVEYED:
-            head.complete = False
-            break
-    return head
-
-
-def _placed(head: OsmHead, given: Placement) -> Placed:
-    if head.with_degrees:
-        spoken = replace(given, crs=None, origin=None)
-        note = ""
-        if given.crs and given.crs.upper() not in (WGS84, "WGS84", "OGC:CRS84") or given.origin:
-            note = "The nodes carry WGS 84 latitude and longitude, which were used; the CRS or origin given was not needed."
-        return resolve.resolve(WGS84, spoken, note=note)
-    if given.crs or given.origin:
-        return resolve.resolve(None, given, note="The nodes have no latitude and longitude; local_x and local_y were used.")
-    if head.with_code:
-        note = "The nodes have no latitude and longitude; they were placed by local_x, local_y and the 100-km square of mgrs_code."
-        return resolve.resolve(None, given, assumed=WGS84, note=note)
-    return resolve.resolve(
-        None, given, note="The nodes have no latitude and longitude, and no mgrs_code states in which square local_x and local_y are."
-    )
-
-
-def _meta(document: Document) -> dict[str, str]:
-    others = [{"element": name, **attributes} for name, attributes in document.others]
-    return {"osm": json.dumps({"attributes": document.root, "others": others[:50]}, ensure_ascii=False)}
+        yield from beside(stated_beside(first), file=source.name, layer="hdmap")
+        yield from _Maker(index, placed.crs or "", source.name, meta_of(first)).run(Document(source.path, source.name))
 
 
 def _about_index(index: Index, document: Document, file: str) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """Where and when a photo was taken, as its EXIF (or XMP) says. What cannot be believed is left out, with the reason.
 
-Sources: EXIF 3.0 (CIPA DC-008) 4.6.6 GPS; XMP Specification part 2, GPSCoordinate.
+Source: EXIF 3.0 (CIPA DC-008) 4.6.6 GPS.
 """
 
 from __future__ import annotations
@@ -12,9 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from ingest.readers.recordings.xmp import position, stated
+
 GPS_IFD, EXIF_IFD = 0x8825, 0x8769
-_LAT_REF, _LAT, _LON_REF, _LON, _ALT_REF, _ALT, _TIME, _DATE = 1, 2, 3, 4, 5, 6, 7, 29
+_LAT_REF, _LAT, _LON_REF, _LON, _ALT_REF, _ALT, _TIME, _STATUS, _DATUM, _DATE = 1, 2, 3, 4, 5, 6, 7, 9, 18, 29
 _TAKEN, _TAKEN_OFFSET, _TAKEN_FRACTION = 0x9003, 0x9011, 0x9291
+
+_OF_TODAY = re.compile(r"WGS|ITRF|GRS|JGD|KGD|ETRS|CGCS|GDA|SIRGAS|NAD83|PZ90|WORLDGEODETICSYSTEM")
+"""Datums that differ from WGS 84 by a metre or two; what a hand-held receiver does not see."""
+_DATUMS = {"TOKYO": 4301, "KOREAN1985": 4162, "KOREA1985": 4162, "NAD27": 4267, "ED50": 4230, "OSGB36": 4277, "PULKOVO1942": 4284}
+"""Older ones by the name that EXIF gives, and their EPSG codes."""
 
 _SAME_DAY = timedelta(hours=26)  # a local time without zone is at most 14 h from UTC; a GPS date further off is stale
 
@@ -47,10 +54,15 @@ def taken(gps: Mapping[int, Any], photo: Mapping[int, Any], xmp: bytes = b"") ->
     place = _place(gps, doubts)
     from_xmp = place is None and bool(xmp)
     if from_xmp:
-        place = _place_of_xmp(xmp)
+        found = position(xmp, doubts)
+        place = _checked(*found, doubts) if found is not None else None
+        if place is not None:
+            status, datum = (stated(xmp, name) for name in ("GPSStatus", "GPSMapDatum"))
+            about = (_letter(status or gps.get(_STATUS)), datum or _text(gps.get(_DATUM)))
+            place = _trusted(*place, about, doubts)
     lon, lat = place if place is not None else (None, None)
     h, above_ellipsoid = _height(gps)
-    return Taken(lon, lat, h, _time(gps, photo, doubts), above_ellipsoid, from_xmp and place is not None, tuple(doubts))
+    return Taken(lon, lat, h, _time(gps, photo, doubts), above_ellipsoid, from_xmp and place is not None, tuple(dict.fromkeys(doubts)))
 
 
 def _place(gps: Mapping[int, Any], doubts: list[str]) -> tuple[float, float] | None:
@@ -64,12 +76,39 @@ def _place(gps: Mapping[int, Any], doubts: list[str]) -> tuple[float, float] | N
     if south not in ("N", "S") or west not in ("E", "W"):
         doubts.append("its GPS position does not say which hemisphere it is in")
         return None
-    return _checked(lon if west == "E" else -lon, lat if south == "N" else -lat, doubts)
+    place = _checked(lon if west == "E" else -lon, lat if south == "N" else -lat, doubts)
+    return None if place is None else _trusted(*place, (_letter(gps.get(_STATUS)), _text(gps.get(_DATUM))), doubts)
+
+
+def _trusted(lon: float, lat: float, about: tuple[str, str], doubts: list[str]) -> tuple[float, float] | None:
+    """The position in WGS 84, when the receiver had a fix and the datum is known: an older one is some hundred metres beside it.
+
+    `about`: status of the receiver (V = void: the position is its last one, or none) and name of the datum, as the photo gives them.
+    """
+    status, datum = about
+    if status == "V":
+        doubts.append("its receiver had no fix (GPSStatus V), so its position was not used")
+        return None
+    name = re.sub(r"[^A-Z0-9]", "", datum.upper())
+    if not name or _OF_TODAY.match(name):
+        return lon, lat
+    code = next((code for known, code in _DATUMS.items() if name.startswith(known)), None)
+    if code is None:
+        doubts.append(f"its GPS position counts in the datum {datum[:40]!r}, which is not known here, so it was not used")
+        return None
+    import numpy as np
+
+    from ingest.placing.move import lonlat
+
+    there = lonlat(np.array([lon]), np.array([lat]), f"EPSG:{code}")
+    doubts.append(f"its GPS position counts in the datum {datum[:40]!r}, not in WGS 84; it was moved there, to some ten metres")
+    return float(there[0][0]), float(there[1][0])
 
 
 def _checked(lon: float, lat: float, doubts: list[str]) -> tuple[float, float] | None:
     if abs(lat) > 90 or abs(lon) > 180:
-        doubts.append(f"its GPS position is outside the world ({lon}, {lat})")
+        turned = "; latitude and longitude may be exchanged" if abs(lat) <= 180 and abs(lon) <= 90 else ""
+        doubts.append(f"its GPS position is outside the world ({lon}, {lat}){turned}")
         return None
     if lon == lat == 0:
         doubts.append("its GPS position is 0,0: the camera had no fix")
@@ -164,21 +203,3 @@ def _fraction_ns(value: Any) -> int:
 def _text(value: Any) -> str:
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
     return text.strip("\x00 ")
-
-
-_XMP = {name: re.compile(rb"exif:" + name + rb"""\s*(?:=\s*["']|>)\s*([0-9.,]+)([NSEW])""") for name in (b"GPSLatitude", b"GPSLongitude")}
-
-
-def _place_of_xmp(xmp: bytes) -> tuple[float, float] | None:
-    """`45,31.5N` or `45,31,30N` in the properties exif:GPSLatitude and exif:GPSLongitude (the packet is searched, not parsed)."""
-    found = []
-    for pattern in _XMP.values():
-        named = pattern.search(xmp)
-        if not named:
-            return None
-        numbers = [float(word) for word in named[1].decode().split(",") if re.fullmatch(r"\d+(\.\d*)?", word)]
-        degrees = _degrees(numbers)
-        if degrees is None:
-            return None
-        found.append(-degrees if named[2] in (b"S", b"W") else degrees)
-    return _checked(found[1], found[0], [])

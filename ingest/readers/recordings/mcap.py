@@ -6,34 +6,27 @@ of its own header where there is a usable one, else when it was logged: the two 
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from mcap.records import Attachment, Channel, Header, Metadata, Schema
+from mcap.records import Attachment, Channel
 
 from ingest.findings import error, info, warning
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.recordings import ros
-from ingest.readers.recordings.track import Track
+from ingest.readers.recordings.inventory import Inventory, KnownChannel, is_fix, measured_ns, usable
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
-from tiles.errors import InvalidContent
 from tiles.frames import ros_types
 from tiles.frames.mcap_scan import MAGIC, McapScan, Message, claimed_messages
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 8 << 20
-CLOCKS_AGREE_NS = 10 * 1_000_000_000
-"""A header time further from the log time is of another clock (boot time, zero) and not used."""
 FAR_NS = 60 * 1_000_000_000
 
 _COLUMNS = pa.schema(
@@ -79,7 +72,7 @@ class Mcap:
 
         Raises: InvalidContent: `mcap.unreadable`: not one record can be read.
         """
-        first = _Inventory(source.name, self.layer)
+        first = Inventory(source.name, self.layer)
         for path in _recordings(source):
             first.take(path)
         if first.origin_only and placed.origin is not None:
@@ -121,169 +114,16 @@ def _has_fix(source: Source) -> bool:
             kinds: dict[int, str] = {}
             for item in scan.items():
                 if isinstance(item, Channel):
-                    kinds[item.id] = item.message_encoding if _is_fix(scan.schema_of(item)) else ""
-                elif isinstance(item, Message) and kinds.get(item.channel_id) and _usable(item.data, kinds[item.channel_id]):
+                    kinds[item.id] = item.message_encoding if is_fix(scan.schema_of(item)) else ""
+                elif isinstance(item, Message) and kinds.get(item.channel_id) and usable(item.data, kinds[item.channel_id]):
                     return True
     return False
-
-
-def _is_fix(schema: Schema | None) -> bool:
-    return schema is not None and schema.name in ("sensor_msgs/msg/NavSatFix", "sensor_msgs/NavSatFix")
-
-
-def _usable(data: ros.Bytes, encoding: str) -> ros.Fix | None:
-    """The fix in a message, unless the receiver had none: status, NaN, out of range, or exactly 0,0."""
-    fix = ros.decode_fix(data, encoding)
-    if fix is None or fix.status <= ros.NO_FIX or not (abs(fix.lon) <= 180 and abs(fix.lat) <= 90) or fix.lon == fix.lat == 0:
-        return None
-    return fix
-
-
-@dataclass(slots=True)
-class _Known:
-    """A channel as the whole recording knows it: two files that define the same channel mean one."""
-
-    number: int
-    topic: str
-    encoding: str
-    schema: str
-    has_header: bool
-    pictureless: bool
-    is_fix: bool
-
-
-@dataclass(slots=True)
-class _Inventory:
-    """What the first pass finds: track, channels, metadata, damage."""
-
-    name: str
-    layer: str
-    track: Track = field(default_factory=Track)
-    channels: dict[str, _Known] = field(default_factory=dict)
-    metadata: list[dict[str, Any]] = field(default_factory=list)
-    headers: list[Header] = field(default_factory=list)
-    fixes: int = 0
-    unusable: int = 0
-    messages: int = 0
-    first_ns: int | None = None
-    with_messages: set[int] = field(default_factory=set)
-    pictures: Counter[str] = field(default_factory=Counter)
-    _found: list[Finding] = field(default_factory=list)
-
-    @property
-    def origin_only(self) -> bool:
-        """Whether no fix of the recording can be used."""
-        return not len(self.track)
-
-    def take(self, path: Path) -> None:
-        """Read one file through."""
-        with path.open("rb") as stream:
-            scan = McapScan(stream)
-            local: dict[int, _Known] = {}
-            for item in scan.items():
-                if isinstance(item, Message):
-                    self._message(item, local[item.channel_id])
-                elif isinstance(item, Channel):
-                    local[item.id] = self.channel(item, scan.schema_of(item))
-                elif isinstance(item, Metadata):
-                    self.metadata.append({"name": item.name, "metadata": item.metadata})
-                elif isinstance(item, Header):
-                    self.headers.append(item)
-                elif isinstance(item, Attachment):
-                    self._time(item.log_time)
-        self.messages += scan.messages
-        self._damage(path, scan)
-
-    def channel(self, channel: Channel, schema: Schema | None) -> _Known:
-        """The channel under the number that it has in the whole recording."""
-        record = {
-            "topic": channel.topic,
-            "encoding": channel.message_encoding,
-            "metadata": channel.metadata,
-            "schema": None
-            if schema is None
-            else {"name": schema.name, "encoding": schema.encoding, "data": base64.b64encode(schema.data).decode()},
-        }
-        key = json.dumps(record, ensure_ascii=False)
-        name = schema.name if schema else ""
-        headed = schema is not None and ros.begins_with_header(schema.data, schema.encoding)
-        known = _Known(
-            len(self.channels), channel.topic, channel.message_encoding, name, headed, ros_types.is_pictureless(name), _is_fix(schema)
-        )
-        return self.channels.setdefault(key, known)
-
-    def _message(self, message: Message, channel: _Known) -> None:
-        self._time(message.log_time)
-        self.with_messages.add(channel.number)
-        if ros_types.is_picture(channel.schema):
-            self.pictures[channel.topic] += 1
-        if channel.is_fix:
-            self.fixes += 1
-            fix = _usable(message.data, channel.encoding)
-            if fix is None:
-                self.unusable += 1
-            else:
-                self.track.add(measured_ns(message, channel), fix.lon, fix.lat, fix.h)
-
-    def _time(self, t_ns: int) -> None:
-        self.first_ns = t_ns if self.first_ns is None else min(self.first_ns, t_ns)
-
-    def _damage(self, path: Path, scan: McapScan) -> None:
-        where = {"file": self.name, "layer": self.layer, "feature": path.name}
-        if scan.fault and not scan.messages and not scan.attachments:
-            raise InvalidContent(f"{path.name}: not one message can be read. {scan.fault}", code="mcap.unreadable")
-        recover = "Run `mcap recover` on it, or record it again; what was read is kept."
-        if scan.fault:
-            text = f"{scan.fault} {scan.messages} messages were read up to there."
-            self._found.append(error("mcap.cut", text, recover, **where))
-        for text in scan.damaged:
-            self._found.append(error("mcap.damaged", f"Left out: {text}.", recover, **where))
-        if scan.orphans:
-            text = f"{scan.orphans} messages belong to channels that the file does not define, so nobody can tell what they are."
-            self._found.append(error("mcap.orphans", text, recover, count=scan.orphans, rejected=scan.orphans, **where))
-        if scan.claimed is not None and scan.claimed != scan.messages + scan.orphans:
-            text = f"The file claims {scan.claimed} messages, {scan.messages + scan.orphans} are in it."
-            self._found.append(error("mcap.count", text, recover, value=scan.claimed, **where))
-
-    def findings(self) -> Iterator[Finding]:
-        """Damage, positions that could not be used, and whether there are pictures."""
-        yield from self._found
-        where = {"file": self.name, "layer": self.layer}
-        if self.unusable:
-            text = f"{self.unusable} of {self.fixes} positions are without a fix, not finite, or 0,0; they place nothing."
-            yield info(
-                "recording.no_fix", text, "Nothing to do: their messages are placed by the neighbours.", count=self.unusable, **where
-            )
-        if self.pictures:
-            topics = ", ".join(f"{topic} ({n})" for topic, n in sorted(self.pictures.items()))
-            text = f"Pictures are inside: {topics}. Unless they are proven free of people and plates, the layer is of the class original."
-            yield info("recording.pictures", text, "Give the class of the layer; original needs a permit to buy.", value=topics, **where)
-
-    def as_json(self) -> str:
-        """Channels (and which of them have no message) and metadata, for the tiles."""
-        header = self.headers[0] if self.headers else Header(profile="", library="")
-        return json.dumps(
-            {
-                "profile": header.profile,
-                "library": header.library,
-                "channels": [json.loads(key) for key in self.channels],
-                "metadata": self.metadata,
-                "silent": sorted(set(range(len(self.channels))) - self.with_messages),
-            },
-            ensure_ascii=False,
-        )
-
-
-def measured_ns(message: Message, channel: _Known) -> int:
-    """When a message was measured: its header's time if that is of the same clock as the log, else its log time."""
-    stamp = ros.stamp_of(message.data, channel.encoding) if channel.has_header else None
-    return message.log_time if stamp is None or abs(stamp - message.log_time) > CLOCKS_AGREE_NS else stamp
 
 
 class _Rows:
     """The second pass: messages and attachments to batches."""
 
-    def __init__(self, first: _Inventory, layer: str) -> None:
+    def __init__(self, first: Inventory, layer: str) -> None:
         self.first, self.layer = first, layer
         self.meta = first.as_json()
         self.far = self.other_clock = self.out_of_time = 0
@@ -299,7 +139,7 @@ class _Rows:
         """Batches of one file."""
         with path.open("rb") as stream:
             scan = McapScan(stream)
-            local: dict[int, _Known] = {}
+            local: dict[int, KnownChannel] = {}
             for item in scan.items():
                 if isinstance(item, Message):
                     self._message(item, local[item.channel_id])
@@ -330,7 +170,7 @@ class _Rows:
         if self.rows:
             yield self._batch()
 
-    def _message(self, message: Message, channel: _Known) -> None:
+    def _message(self, message: Message, channel: KnownChannel) -> None:
         if (message.log_time | message.publish_time) >> 63:
             self.out_of_time += 1
             return

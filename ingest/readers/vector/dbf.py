@@ -194,6 +194,8 @@ def _overflows(cells: pa.Array) -> bool:
 def _numbers(texts: Any, name: str, *, whole: bool, as_text: bool) -> tuple[Any, list[Fault]]:
     """Numbers; what is none (asterisks stand for one that was too long for its column) becomes null."""
     good = pc.match_substring_regex(texts, _NUMBER)
+    if not as_text:
+        good = pc.and_(good, pc.is_finite(pc.cast(pc.if_else(good, pc.replace_substring_regex(texts, r"^\+", ""), "0"), pa.float64())))
     odd = pc.indices_nonzero(pc.fill_null(pc.invert(good), False)).to_pylist()
     faults = [Fault(row, name, MISFIT, texts[row].as_py(), "number", "null") for row in odd]
     texts = pc.if_else(good, texts, pa.scalar(None, pa.string())) if odd else texts

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-import unicodedata
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -24,6 +23,7 @@ from ingest.checks import gpkg as gpkg_checks
 from ingest.checks.text import MISFIT, Fault
 from ingest.findings import error, info, warning
 from ingest.placing import move, resolve
+from ingest.placing.names import height_of
 from ingest.placing.systems import crs_from
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import fgb_head, shape_text
@@ -125,8 +125,18 @@ class GeoPackage(GdalReader):
         for table in tables:
             about = info_of(source.path, self.driver, source.name, layer=table.name)
             part = GdalLayer(source.path, table.name, table.name, table.rows, stated_crs(about), box_of(about), str(about["fid_column"]))
-            parts.append(replace(part, stored=StoredTable.of(source.path, table.name)))
+            parts.append(replace(part, stored=StoredTable.of(source.path, table.name), found=_two_systems(table, source.name)))
         return parts
+
+
+def _two_systems(table: gpkg_checks.Table, file: str) -> tuple[Finding, ...]:
+    """A table whose system is another one in gpkg_contents than in gpkg_geometry_columns, which is what every reader uses."""
+    if table.systems is None or table.systems[0] == table.systems[1]:
+        return ()
+    other, used = table.systems
+    text = f"{table.name} is in system {used} by gpkg_geometry_columns, which was used, and in {other} by gpkg_contents."
+    fix = "Check the box on the map; give --crs to settle it."
+    return (warning("crs.two_records", text, fix, file=file, value=f"{used} / {other}"),)
 
 
 class FlatGeobuf(GdalReader):
@@ -170,13 +180,8 @@ class Shapefile(GdalReader):
         return parts
 
     def height(self, source: Source) -> str | None:
-        """NGII names its products by their heights: ellipsoidal (타원체고) or orthometric by KNGeoid (정표고)."""
-        texts = [source.name, *(p.relative_to(source.path).as_posix() for p in source.files if source.path.is_dir())]
-        names = unicodedata.normalize("NFC", " ".join(texts)).lower()
-        ellipsoidal, orthometric = ("타원체고" in names or "ellipsoid" in names), ("정표고" in names or "orthometric" in names)
-        if ellipsoidal == orthometric:
-            return None
-        return "ellipsoid" if ellipsoidal else "KNGeoid"
+        """NGII names its products by their heights."""
+        return height_of(source.names)
 
     def _part(self, path: Path, name: str, file: str) -> GdalLayer:
         with path.open("rb") as stream:
@@ -245,15 +250,17 @@ def _table_of(shp: Path, shapes: int, file: str) -> tuple[DbfReader | None, list
 
 @contextmanager
 def _shapes_of(shp: Path) -> Iterator[Path]:
-    """A folder of links to the .shp, .shx and .prj alone, for GDAL: the table is read by us, and a missing .shx may be rebuilt there."""
+    """A folder for GDAL: links to the .shp and .shx, and the .prj in UTF-8. The table is ours, and a missing .shx may be rebuilt there."""
     import pyogrio
 
     is_missing = shape_text.beside(shp, ".shx") is None
     with tempfile.TemporaryDirectory() as folder:
-        for ending in (".shp", ".shx", ".prj"):
+        for ending in (".shp", ".shx"):
             there = shape_text.beside(shp, ending)
             if there is not None:
                 (Path(folder) / (shp.stem + ending)).symlink_to(there.resolve())
+        if (prj := shape_text.beside(shp, ".prj")) is not None:
+            (Path(folder) / (shp.stem + ".prj")).write_text(shape_text.system_text(prj), encoding="utf-8")
         if is_missing:
             pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": True})
         try:
@@ -272,6 +279,9 @@ def info_of(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any
             about: dict[str, Any] = pyogrio.read_info(path, **options)
     except IndexError as why:  # pyogrio asks for the first of no layers: a FlatGeobuf that was cut in its header
         raise Invalid("file.damaged", f"{file} holds no layer: it was cut. Upload it again.", file=file) from why
+    except UnboundLocalError as why:  # pyogrio has no text of a coordinate system whose name is not UTF-8
+        text = f"{file} names its coordinate system by bytes that are not UTF-8. Export it again in a system with a code (EPSG)."
+        raise Invalid("file.damaged", text, file=file) from why
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, UnicodeDecodeError, ValueError) as why:
         raise Invalid("file.damaged", f"{file} cannot be opened: {str(why)[:300]}", file=file) from why
     if about.get("driver") != driver:
@@ -282,10 +292,12 @@ def info_of(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any
 
 
 def stated_crs(about: dict[str, Any]) -> str | None:
-    """The CRS text, but not GeoPackage's two codes for "undefined"."""
+    """The CRS text, but not GeoPackage's two codes for "undefined". A projection is one, whatever its name is."""
     text = about.get("crs")
     crs = crs_from(text)
-    return None if crs is None or crs.name.lower().startswith(("undefined", "unknown")) else str(text)
+    if crs is None or crs.name.lower().startswith("undefined") or (crs.name.lower().startswith("unknown") and not crs.is_projected):
+        return None
+    return str(text)
 
 
 def box_of(about: dict[str, Any]) -> tuple[float, float, float, float] | None:
@@ -296,6 +308,7 @@ def box_of(about: dict[str, Any]) -> tuple[float, float, float, float] | None:
 
 def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
     """The rows of one part as batches; a read error ends it with a finding, and keeps what came before."""
+    import pyogrio
     from pyogrio.errors import DataLayerError, DataSourceError
     from pyogrio.raw import open_arrow
 
@@ -309,6 +322,8 @@ def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
             if path.suffix.lower() == ".shp":
                 path = stack.enter_context(_shapes_of(path))
                 options["ADJUST_GEOM_TYPE"] = "ALL_SHAPES"  # else a first shape without measures drops those of all others
+            # GDAL's own way of reading FlatGeobuf in columns mixes geometries up where a row has none.
+            pyogrio.set_gdal_config_options({"OGR_FLATGEOBUF_STREAM_BASE_IMPL": True})
             with _quiet():
                 opened = open_arrow(path, batch_size=BATCH_ROWS, use_pyarrow=True, return_fids=True, datetime_as_string=True, **options)
                 meta, stream = stack.enter_context(opened)
@@ -338,6 +353,7 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
     own = set(meta["fields"])
     shape = next((name for name in reversed(table.column_names) if name not in own and name != fid), None)
     geometry = table.column(shape) if shape is not None else pa.nulls(table.num_rows, pa.binary())
+    geometry.validate(full=True)
     rest = table.drop_columns([shape] if shape is not None else [])
     faults: list[Fault] = []
     if part.stored is not None:

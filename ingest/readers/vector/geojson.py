@@ -12,7 +12,7 @@ import pyarrow as pa
 import shapely
 
 from ingest.checks.encodings import is_text, printable, without_halves
-from ingest.findings import error, info, warning
+from ingest.findings import beside, error, info, warning
 from ingest.placing import resolve
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import kinds as vector_kinds
@@ -60,6 +60,7 @@ class GeoJson:
         rows = Rows(Path(source.name).stem, placed.crs or "", source.name, meta)
         yield from rows.of(stream)
         yield from rows.findings()
+        yield from beside(stated_beside(meta, Path(source.name).stem), file=source.name)
 
 
 def crs_member(members: Mapping[str, Any]) -> str | None:
@@ -74,6 +75,11 @@ def texts_of(members: Mapping[str, Any]) -> dict[str, str]:
     """The members of a collection as texts, for `Batch.meta` (licence, timestamp, schema stay known)."""
     texts = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for k, v in members.items() if k not in ("type", "features")}
     return {without_halves(k): without_halves(v) for k, v in texts.items()}
+
+
+def stated_beside(meta: Mapping[str, str], name: str = "") -> dict[str, str]:
+    """The members (see `texts_of`) that state something for all features: licence, time, source, a name other than that of the file."""
+    return {key: value for key, value in meta.items() if key not in ("crs", "bbox", "$schema") and (key, value) != ("name", name)}
 
 
 class Rows:
@@ -116,13 +122,6 @@ class Rows:
                 f"{self.partly_high} features of {self.name} have a height at some vertices only: they are 2D, the heights are in @source."
             )
             yield info("height.mixed", text, "Give every vertex a height.", **self._where(""), count=self.partly_high)
-        members = {k: v for k, v in self._stream.members.items() if k not in _USED} if self._stream is not None else {}
-        if members and not (set(members) == {"name"} and members["name"] == self.name):
-            words = ", ".join(without_halves(key) for key in members)
-            text = f"{self.name} states of itself: {words[:300]}. This belongs to no feature and is not part of what is sold."
-            fix = "Put it into the description of the data set, if buyers need it."
-            value = without_halves(json.dumps(members, ensure_ascii=False))[:200]
-            yield info("collection.members", text, fix, **self._where(""), value=value)
 
     def _where(self, feature: str) -> dict[str, Any]:
         return {"file": self.file, "layer": LAYERS[self.kind or LayerKind.HDMAP], "feature": feature}
@@ -243,7 +242,6 @@ class Rows:
         return Batch(Content.FEATURES, LAYERS[self.kind], self.kind, table, self.crs, dict(self.meta))
 
 
-_USED = ("type", "features", "crs", "bbox")
 """Members of a collection that are used, or follow from its features."""
 
 

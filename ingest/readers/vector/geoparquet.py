@@ -1,4 +1,4 @@
-"""GeoParquet 1.x by pyarrow: row groups in bounded memory, the WKB bytes kept as they are."""
+"""GeoParquet 1.x and Parquet's own geometry types by pyarrow: row groups in bounded memory, the WKB bytes kept as they are."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingest.findings import error, info
-from ingest.placing import move, resolve
+from ingest.findings import error, info, question, warning
+from ingest.placing import move, resolve, systems
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector.layer import BATCH_ROWS, LayerRows
+from ingest.readers.vector.parquet_types import DEFAULT, PLANAR, StatedColumn, stated_columns
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
-from tiles.batch import Batch, Content, LayerKind
+from tiles.batch import TILE_KEY, Batch, Content, LayerKind
 
 _NATIVE = {"point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}
+_TWO = "crs.two_stated"
 _GUESSES = ("geometry", "geom", "wkb_geometry", "wkb", "shape")
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What the `geo` metadata of a file says. `crs` is PROJJSON, "OGC:CRS84" (the default of the specification), or None for unknown."""
+    """What a file says of its geometry. `crs` is PROJJSON, a code, "OGC:CRS84" (the default of the standards), or None for unknown."""
 
     geometry: str
     encoding: str
@@ -37,7 +39,7 @@ class Columns:
 
 
 class GeoParquet:
-    """GeoParquet 1.0 and 1.1, and Parquet with a WKB column that says nothing of itself.
+    """GeoParquet 1.0 and 1.1, Parquet's own GEOMETRY and GEOGRAPHY, and Parquet with a WKB column that says nothing of itself.
 
     Covering boxes (`bbox` columns of 1.1) are left out of the properties: they are derived from the geometry. Further geometry columns
     stay in the properties as base64 WKB.
@@ -51,8 +53,10 @@ class GeoParquet:
     def survey(self, source: Source, given: Placement) -> Survey:
         """What the footer says."""
         file, columns = _open(source)
-        placed = resolve.resolve(columns.crs, given)
-        found = (*columns.found, *resolve.findings(placed, file=source.name))
+        record = (file.schema_arrow.metadata or {}).get(TILE_KEY.encode())
+        placed = resolve.with_record(resolve.resolve(columns.crs, given), record)
+        settled = _TWO if given.crs else ""
+        found = (*(f for f in columns.found if f.code != settled), *resolve.findings(placed, file=source.name))
         box = move.box_of(columns.box, placed.crs)
         return Survey(self.format, (Path(source.name).stem,), file.metadata.num_rows, placed, box, found)
 
@@ -89,16 +93,19 @@ def _open(source: Source) -> tuple[pq.ParquetFile, Columns]:
     try:
         schema = pq.read_schema(source.path)
         texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
-        file = pq.ParquetFile(source.path, read_dictionary=texts, arrow_extensions_enabled=False, pre_buffer=False, buffer_size=1 << 20)
+        options = {"arrow_extensions_enabled": False, "pre_buffer": False, "buffer_size": 1 << 20}
+        # INT96 counts nanoseconds by itself, of which 64 bits end in 2262: 9999-12-31 would become a day of 1816.
+        file = pq.ParquetFile(source.path, read_dictionary=texts, coerce_int96_timestamp_unit="us", **options)
     except (pa.ArrowException, OSError, ValueError) as why:
         raise Invalid("file.damaged", f"{source.name} is not a readable Parquet file: {str(why)[:200]}", file=source.name) from why
-    return file, _columns(file.schema_arrow, source.name)
+    return file, _columns(file, source.name)
 
 
-def _columns(schema: pa.Schema, name: str) -> Columns:
+def _columns(file: pq.ParquetFile, name: str) -> Columns:
+    schema, stated = file.schema_arrow, stated_columns(file)
     geo = _geo(schema, name)
     if geo is None:
-        return _guessed(schema, name)
+        return _of_type(stated, name) if stated else _guessed(schema, name)
     primary = str(geo.get("primary_column", "geometry"))
     about = geo.get("columns", {}).get(primary, {}) if isinstance(geo.get("columns"), dict) else {}
     if primary not in schema.names or not isinstance(about, dict):
@@ -107,8 +114,43 @@ def _columns(schema: pa.Schema, name: str) -> Columns:
     if encoding.upper() != "WKB" and encoding.lower() not in _NATIVE:
         raise Invalid("geometry.encoding", f"{name}: the geometry encoding {encoding!r} is not read; write WKB.", file=name)
     # No key = CRS84 by the specification; an explicit null = unknown.
-    crs = about.get("crs", "OGC:CRS84")
-    return Columns(primary, encoding, json.dumps(crs) if isinstance(crs, dict) else crs, _covering(about), _box(about.get("bbox")), ())
+    crs = about.get("crs", DEFAULT)
+    crs = json.dumps(crs) if isinstance(crs, dict) else crs
+    found = _edges(str(about.get("edges") or PLANAR), name)
+    if primary in stated:
+        crs, contradiction = _agreed(crs, "crs" not in about, stated[primary], name)
+        found += contradiction
+    return Columns(primary, encoding, crs, _covering(about), _box(about.get("bbox")), tuple(found))
+
+
+def _of_type(stated: Mapping[str, StatedColumn], name: str) -> Columns:
+    """The column whose type says that it is geometry; by name where there are several."""
+    lower = {column.lower(): column for column in stated}
+    chosen = stated[next((lower[guess] for guess in _GUESSES if guess in lower), next(iter(stated)))]
+    return Columns(chosen.name, "WKB", chosen.crs, found=tuple(_edges(chosen.edges, name)))
+
+
+def _agreed(crs: Any, is_default: bool, stated: StatedColumn, name: str) -> tuple[Any, list[Finding]]:
+    """The CRS of a column that both the `geo` metadata and its type describe, and a finding when they differ: `geo` is used."""
+    if crs is None:
+        return (None if stated.is_default else stated.crs), []
+    first, second = systems.crs_from(crs), systems.crs_from(stated.crs)
+    if first is None or second is None or systems.horizontal(first).equals(systems.horizontal(second), ignore_axis_order=True):
+        return crs, []
+    if is_default and not stated.is_default:
+        crs, first, second = stated.crs, second, first
+    text = f"{name} states two coordinate systems for the column {stated.name}: {first.name} was used, {second.name} was not."
+    fix, where = "Check the box on the map; give --crs to settle it.", {"file": name, "value": f"{first.name} / {second.name}"}
+    if is_default or stated.is_default:
+        return crs, [warning("crs.two_stated", text, fix, **where)]
+    return crs, [question("crs.two_stated", text, fix, **where)]
+
+
+def _edges(edges: str, name: str) -> list[Finding]:
+    if edges.lower() == PLANAR:
+        return []
+    text = f"{name} states that its lines are {edges} curves on the globe; they are measured and drawn straight from vertex to vertex."
+    return [info("geometry.edges", text, "Nothing to do where vertices are close to one another.", file=name, value=edges)]
 
 
 def _geo(schema: pa.Schema, name: str) -> Mapping[str, Any] | None:

@@ -114,7 +114,8 @@ class StoredTable:
         if known:
             conditions = [(name := quoted(column.name), _MISFIT[column.kind].replace("{c}", name)) for column in known]
             asked = ", ".join(f"max({name} IS NOT NULL AND ({condition}))" for name, condition in conditions)
-            marks = db.execute(f"SELECT {asked} FROM {quoted(self.name)} WHERE rowid BETWEEN ? AND ?", span).fetchone()  # noqa: S608 - quoted as SQLite asks
+            query = f"SELECT {asked} FROM {quoted(self.name)} WHERE rowid BETWEEN ? AND ?"  # noqa: S608 - quoted as SQLite asks
+            marks = db.execute(query, span).fetchone()
             found += [column for column, mark in zip(known, marks, strict=True) if mark]
         return found
 

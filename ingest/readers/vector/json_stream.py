@@ -31,6 +31,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found if len(found) == len(pairs) else dict(zip(distinct([key for key, _ in pairs]), (value for _, value in pairs), strict=True))
 
 
+def _whole(text: str) -> int | str:
+    """A whole number; as text when it is longer than Python converts (4,300 digits)."""
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
 def _number(text: str) -> float | str:
     """A number with a point or an exponent; as text when no float is so large."""
     value = float(text)
@@ -38,7 +46,7 @@ def _number(text: str) -> float | str:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object)
-_EXACT = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number, parse_constant=str)
+_EXACT = json.JSONDecoder(object_pairs_hook=_object, parse_int=_whole, parse_float=_number, parse_constant=str)
 """Slower: what JSON has no number for (NaN, 1e400) stays the text that it is."""
 _SPACE = re.compile(r"[\s\x1e]*")
 _SEPARATOR = re.compile(r"[\s\x1e,]*")
@@ -167,6 +175,8 @@ class Stream:
             except RecursionError:
                 return self._past("it is nested too deep", more)
             except ValueError as why:
+                if (exact := self._long(why)) is not None:
+                    return exact
                 if _is_complete(self._buffer, self._at) or self._ended or len(self._buffer) - self._at > MAX_RECORD:
                     return self._past(str(why), more)
                 self._double(more)
@@ -177,6 +187,17 @@ class Stream:
             self._last = (self._at, end)
             self._at = end
             return value
+
+    def _long(self, why: ValueError) -> Any:
+        """The next record when only a number of thousands of digits was wrong with it, else None."""
+        if isinstance(why, json.JSONDecodeError) or not _is_complete(self._buffer, self._at):
+            return None
+        try:
+            value, end = _EXACT.raw_decode(self._buffer, self._at)
+        except ValueError:
+            return None
+        self._last, self._at = (self._at, end), end
+        return value
 
     def exact(self) -> Any:
         """The record that `features` gave last, with the text of what JSON has no number for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ingest.checks import curves
 from ingest.checks import wkb as wkb_checks
 from ingest.checks.text import DAMAGED, Fault, mended
 from ingest.findings import error, info, warning
@@ -64,6 +66,8 @@ class LayerRows:
     kind: LayerKind | None = None
     unknown: int = 0
     measured: int = 0
+    arcs: int = 0
+    surfaces: int = 0
 
     def batches(
         self,
@@ -103,6 +107,10 @@ class LayerRows:
 
     def _batch(self, table: pa.Table, geometry: Any, ids: Any, source: Mapping[str, Any], marks: _Marks) -> Iterator[Batch | Finding]:
         first, self.rows = self.rows, self.rows + table.num_rows
+        straight = curves.straightened(geometry, self.crs)
+        self.arcs += len(straight.arcs)
+        self.surfaces += straight.surfaces
+        geometry = straight.column
         seen = wkb_checks.scan(geometry)
         wkb, measures = wkb_checks.normalised(geometry, seen)
         names = self._ids(table, ids, first)
@@ -116,7 +124,8 @@ class LayerRows:
             yield deleted_row(first + row, self.name, feature=str(names[row]), **where)
         self.unknown += pc.sum(pc.equal(kinds, "other")).as_py() or 0
         self.measured += int(seen.measured.sum())
-        properties = _properties(table, {"layer": self.name, **source}, measures)
+        kept = {row: {"curve": base64.b64encode(body).decode()} for row, body in straight.arcs.items()}
+        properties = _properties(table, {"layer": self.name, **source}, _with_measures(kept, measures))
         columns = pa.table({"feature_id": names, "kind": kinds, "geometry": wkb, "properties": properties})
         for row in np.flatnonzero(seen.bad & ~marks.deleted).tolist():
             yield bad_geometry(str(names[row]), self.file, LAYERS[self.kind])
@@ -157,6 +166,14 @@ class LayerRows:
         if self.measured:
             text = f"{self.measured} geometries of {self.name} carry measures (M); real ones are kept in properties['@source']['m']."
             yield info("geometry.measure", text, "", count=self.measured, **where)
+        if self.arcs:
+            near = f"{curves.CHORD_M:g} m"
+            text = f"{self.arcs} geometries of {self.name} have arcs; they are sold as lines at most {near} beside them."
+            fix = "Nothing to do; the arcs themselves are kept as WKB in properties['@source']['curve']."
+            yield warning("geometry.curve", text, fix, count=self.arcs, **{**where, "value": near})
+        if self.surfaces:
+            text = f"{self.surfaces} geometries of {self.name} (TIN, curve types without arcs, ...) became polygons or lines, exactly."
+            yield info("geometry.surface", text, "", count=self.surfaces, **where)
 
 
 _BECAME = {"null": "is null.", "text": "stays as text.", "as it is": "stays as it is."}
@@ -183,18 +200,27 @@ def deleted_row(row: int, table: str, **where: Any) -> Finding:
 def bad_geometry(feature: str, file: str, layer: str) -> Finding:
     """The finding for WKB that is not given to any library."""
     depth, vertices = wkb_checks.MAX_DEPTH, wkb_checks.MAX_VERTICES
-    text = f"The geometry is nested deeper than {depth}, has over {vertices} vertices, is cut, or is a curve; it was left out."
+    text = (
+        f"The geometry is nested deeper than {depth}, has over {vertices} vertices, is cut, or is a curve that cannot be drawn; "
+        "it was left out."
+    )
     return error("geometry.refused", text, "Write it as points, lines or polygons.", file=file, layer=layer, feature=feature, rejected=1)
 
 
-def _properties(table: pa.Table, source: Mapping[str, Any], measures: Mapping[int, list[float]]) -> Any:
+def _with_measures(kept: dict[int, dict[str, Any]], measures: Mapping[int, list[float]]) -> dict[int, dict[str, Any]]:
+    """What goes under `"@source"` of single rows: the measures of their vertices, and the curve that a line was drawn from."""
+    for row, values in measures.items():
+        kept[row] = {**kept.get(row, {}), "m": [value if math.isfinite(value) else None for value in values]}
+    return kept
+
+
+def _properties(table: pa.Table, source: Mapping[str, Any], kept: Mapping[int, Mapping[str, Any]]) -> Any:
     if "@source" in table.column_names:  # our key is taken: the source's own moves below ours
         table = table.rename_columns([f"@source#{at}" if name == "@source" else name for at, name in enumerate(table.column_names)])
-    if not measures:
+    if not kept:
         return attributes.json_texts(table, {"@source": dict(source)})
     plain = _json(source)
-    real = {row: [value if math.isfinite(value) else None for value in values] for row, values in measures.items()}
-    texts = [_json({**source, "m": real[row]}) if row in real else plain for row in range(table.num_rows)]
+    texts = [_json({**source, **kept[row]}) if row in kept else plain for row in range(table.num_rows)]
     return attributes.json_texts(table, source=pa.array(texts, pa.string()))
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from ingest.findings import info, warning
+from ingest.findings import beside, info, warning
 from ingest.formats import is_junk
 from ingest.placing import resolve
 from ingest.reader import Placed, Source, Survey
-from ingest.readers.vector.geojson import Rows, crs_member, texts_of
+from ingest.readers.vector.geojson import Rows, crs_member, stated_beside, texts_of
 from ingest.readers.vector.json_stream import Stream, head_members, tail_members
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
@@ -77,6 +77,7 @@ class OpenSidewalks:
                     yield from _dangling(entry, nodes, source.name)
                 yield entry
             yield from rows.findings()
+            yield from beside(stated_beside(meta), file=source.name)
 
 
 def parts_of(source: Source) -> list[tuple[str, Path]]:

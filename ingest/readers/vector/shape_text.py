@@ -5,6 +5,7 @@ Real Korean files are cp949 without a .cpg; read as Latin-1 they give `Â÷·Î`
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from mapex.rules.parts import shapefiles
 
 _KOREAN = "cp949"
 _UNKNOWN = "iso8859-1"
+_MOST_PRJ = 1 << 20
 _BARE, _SURE = 0.5, 0.1
 """The shares of values that may be broken in an encoding that is still believed, and in one that refutes what is declared."""
 
@@ -119,6 +121,14 @@ def beside(shp: Path, ending: str) -> Path | None:
 def _shapefiles_in(folder: Path, changed_ns: int) -> dict[str, tuple[str, ...]]:
     """The parts of all shapefiles in a folder; listed once, as long as the folder does not change."""
     return shapefiles(path.name for path in folder.iterdir() if path.is_file())
+
+
+def system_text(prj: Path) -> str:
+    """The text of a .prj: names in it may be Korean, and GDAL gives nothing at all of what is not UTF-8."""
+    with prj.open("rb") as stream:
+        raw = stream.read(_MOST_PRJ)
+    text, broken = decoded(raw.removeprefix(codecs.BOM_UTF8), "utf-8")
+    return decoded(raw, _KOREAN)[0] if broken else text
 
 
 def _stated(shp: Path) -> str:

@@ -155,7 +155,8 @@ def _sell(ex: Exchange, client: Client, dataset: DemoDataset, files: Path) -> No
         found = files_of(tuple(files / name for name in dataset.files))
         sending = Sending(client, progress, sum(f.size for f in found), streams=2)
         uploads = [sending.send(f) for f in found]
-    started = client.call("POST", f"/datasets/{dataset.slug}/versions", {"uploads": uploads, "class": dataset.handling})
+    stated = {"uploads": uploads, "class": dataset.handling, "height_datum": "ellipsoid"}
+    started = client.call("POST", f"/datasets/{dataset.slug}/versions", stated)
     wait_for(client, started["job"])
     if dataset.handling == "pseudonymised":
         _clear_drawn_footage(ex, dataset)

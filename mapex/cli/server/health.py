@@ -6,16 +6,26 @@ import importlib.util
 import platform
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 EXTRAS = {
-    "pointcloud": ("open3d", "shaded previews of point clouds"),
-    "recordings": ("mcap", "MCAP recordings"),
-    "postgres": ("psycopg", "a PostgreSQL database"),
-    "scale": ("distributed", "a Dask cluster of readers"),
+    "pointcloud": (("open3d",), "shaded previews of point clouds"),
+    "recordings": (("mcap", "rosbags", "zstandard", "lz4"), "MCAP and ROS recordings"),
+    "preview": (("av", "cv2"), "pictures in previews of recordings"),
+    "postgres": (("psycopg",), "a PostgreSQL database"),
+    "scale": (("distributed", "granian"), "a Dask cluster of readers, and several web processes"),
+    "dev": (("pytest", "ruff", "mypy"), "changing mapex itself"),
 }
-"""Extra -> (module that shows it, what it is for)."""
+"""Extra -> (modules that show it, what it is for): the optional dependencies of `pyproject.toml`."""
+
+_FOR_DEVELOPERS = "dev"
+_VERSIONED = ("python", "dask", "distributed", "msgpack", "cloudpickle")
+"""What must be the same on both ends, for they unpickle what the other sent."""
+
+_ANSWER_S = 5
 
 LEAST_FREE = 0.05
 
@@ -58,10 +68,12 @@ def _packages() -> Symptom:
 
 def _extras() -> list[Symptom]:
     found = []
-    for extra, (module, purpose) in EXTRAS.items():
-        there = importlib.util.find_spec(module) is not None
-        fix = "" if there else f"pip install 'mapex[{extra}]'"
-        found.append(Symptom(f"extra {extra}", "ok" if there else "warning", f"{purpose}: {'present' if there else 'absent'}", fix))
+    for extra, (modules, purpose) in EXTRAS.items():
+        absent = [module for module in modules if importlib.util.find_spec(module) is None]
+        fix = f"pip install 'mapex[{extra}]'" if absent else ""
+        state = "warning" if absent and extra != _FOR_DEVELOPERS else "ok"
+        message = f"{purpose}: " + (f"not installed ({', '.join(absent)} is absent)" if absent else "installed")
+        found.append(Symptom(f"extra {extra}", state, message, fix))
     return found
 
 
@@ -101,6 +113,8 @@ def _exchange() -> list[Symptom]:
         return [Symptom("exchange", "warning", f"none here: {error.message}", "mapex init --dir ex && export MAPEX_DIR=ex")]
     try:
         ex = open_exchange(settings)
+    except ImportError as error:
+        return [Symptom("database", "missing", f"its driver {error.name} is not installed.", "pip install 'mapex[postgres]'")]
     except (MapexError, TilesError) as error:
         return [Symptom("database", "missing", error.message, "Is the server running, and are MAPEX_DATABASE_URL and MAPEX_STORE_* right?")]
     try:
@@ -114,8 +128,59 @@ def _exchange() -> list[Symptom]:
             found.append(Symptom("store", "missing", error.message, "Is the store running, and are MAPEX_STORE_* right?"))
     finally:
         ex.engine.dispose()
+    found += _cluster(settings.scheduler) if settings.scheduler else []
     disk = shutil.disk_usage(settings.dir)
     share = disk.free / disk.total
     state = "ok" if share >= LEAST_FREE else "warning"
     found.append(Symptom("disk", state, f"{share:.0%} free ({disk.free / 1e9:.1f} GB)", "" if state == "ok" else "Free some space."))
     return found
+
+
+def _cluster(address: str) -> list[Symptom]:
+    """The Dask scheduler of the settings: whether it answers, its workers, and whether their versions are ours."""
+    try:
+        import distributed
+    except ImportError:
+        return [Symptom("scheduler", "missing", f"{address} is set and Dask is not installed.", "pip install 'mapex[scale]'")]
+    connect: Any = distributed.Client
+    try:
+        client = connect(address, timeout=f"{_ANSWER_S}s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        text = f"{address} does not answer ({type(error).__name__}); jobs wait for it."
+        return [Symptom("scheduler", "missing", text, f"dask scheduler --port {address.rpartition(':')[2]}, and is MAPEX_SCHEDULER right?")]
+    try:
+        return _cluster_symptoms(address, client.get_versions(check=False))
+    except OSError as error:
+        return [Symptom("scheduler", "missing", f"{address} stopped answering ({type(error).__name__}).", "Start it again.")]
+    finally:
+        client.close(timeout=_ANSWER_S)
+
+
+def _cluster_symptoms(address: str, versions: Mapping[str, Any]) -> list[Symptom]:
+    """What the versions of scheduler, workers and this process say, as `Client.get_versions` gives them."""
+    workers = versions["workers"]
+    found = [Symptom("scheduler", "ok", f"{address} answers.")]
+    if workers:
+        found.append(Symptom("dask workers", "ok", f"{len(workers)} running"))
+    else:
+        found.append(Symptom("dask workers", "missing", "none is running; jobs wait for one.", f"dask worker {address}"))
+    here = _packages_of(versions["client"])
+    others = {"the scheduler": versions["scheduler"], **{f"worker {name}": one for name, one in workers.items()}}
+    unequal = sorted(
+        f"{who} has {name} {there.get(name) or 'absent'}, here is {here.get(name)}"
+        for who, there in ((who, _packages_of(one)) for who, one in others.items())
+        for name in _VERSIONED
+        if there.get(name) != here.get(name)
+    )
+    if unequal:
+        text = "; ".join(unequal[:5])
+        found.append(Symptom("dask versions", "warning", f"{text}.", "Install the same versions everywhere (requirements.lock)."))
+    else:
+        found.append(Symptom("dask versions", "ok", f"the same everywhere: distributed {here.get('distributed')}"))
+    return found
+
+
+def _packages_of(one: Mapping[str, Any]) -> dict[str, str]:
+    """Name -> version of the packages of one process; Python without what follows its version."""
+    found = {str(name): str(version) for name, version in dict(one.get("packages") or {}).items()}
+    return {name: version.partition(" ")[0].removesuffix(".final.0") for name, version in found.items()}

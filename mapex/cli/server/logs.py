@@ -11,3 +11,4 @@ def log_to_stderr(level: str) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for name in ("mapex", "tiles", "web", "ingest"):
         logging.getLogger(name).setLevel(level)
+    logging.getLogger("web.access").setLevel(logging.INFO)  # whoever asks for it gets it at any level

@@ -33,6 +33,7 @@ class Exchange:
         url = f"http://127.0.0.1:{self.port}"
         clean = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")}
         self.environ = {**clean, "MAPEX_DIR": str(folder), "MAPEX_PORT": str(self.port), "MAPEX_PUBLIC_URL": url, **settings}
+        self.environ["MAPEX_PATIENCE"] = "0"  # what is away stays so until the test goes on
         subprocess.run([*MAPEX, "init", "--dir", str(folder)], env=self.environ, check=True, capture_output=True)
         self.running = Running(folder, self.environ, url)
         self.log = folder / "serve.log"
@@ -56,6 +57,13 @@ class Exchange:
         """Do the jobs that wait; what the worker logged."""
         done = subprocess.run([*MAPEX, "worker", "--once"], env=self.environ, capture_output=True, text=True, timeout=240, check=True)
         return done.stderr
+
+    def work_until_drafted(self) -> None:
+        """Do the jobs that wait until one more version is a draft: a job that was put off is tried again after some seconds."""
+        before, end = self.events("version.drafted"), time.monotonic() + 120
+        while self.events("version.drafted") == before:
+            assert time.monotonic() < end, "no job became a draft"
+            self.work()
 
     def people(self) -> tuple[str, str]:
         """Tokens of a seller and of a buyer."""
@@ -157,8 +165,7 @@ def test_store_that_is_away_is_reported_and_nothing_is_lost(away: tuple[Exchange
         assert "store.unavailable" in log or "does not answer" in log or "waits" in log
         assert ex.running.cli("search", "--bbox", BOX, token=buyer) == {"datasets": []}
         with back(store):
-            time.sleep(5)  # the job waits for some seconds before it is tried again
-            ex.work()
+            ex.work_until_drafted()
             for name in ("map", "late"):
                 push = ("push", tmp_path / f"{name}.geojson", "--dataset", "seoul" if name == "map" else "late", "--class", "open")
                 ex.running.cli(*push, token=seller)
@@ -223,8 +230,7 @@ def test_disk_that_is_full_takes_no_upload_and_says_so(tmp_path: Path) -> None:
         log = ex.work()
         assert "Traceback" not in log and "full" in log, log
         (disk / "more").unlink()
-        time.sleep(5)
-        ex.work()
+        ex.work_until_drafted()
         with ex.serving():
             report_again = ex.running.cli(
                 "push", tmp_path / "small.geojson", "--dataset", "seoul", "--class", "open", "--wait", token=seller

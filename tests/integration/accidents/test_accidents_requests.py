@@ -100,7 +100,7 @@ def test_no_body_of_the_wrong_form_is_a_fault_of_ours(client: FlaskClient, token
             continue  # nothing is asked of this body: everything in it has a default; the address names nothing
         assert answer.status_code in (400, 422), (method, path, report)
         assert not code or report["code"] in (code, "request.invalid"), (method, path, report)
-        assert report["message"] and set(report) == {"code", "message", "details"}
+        assert report["message"] and set(report) == {"code", "message", "details", "request_id"}
 
 
 WRONG = (None, True, -1, 1e308, 10**30, "", "\u0000", "\udcff", "x" * 100_000, [], [None], {}, {"": {}})
@@ -117,7 +117,7 @@ def test_no_field_of_the_wrong_type_is_a_fault_of_ours(client: FlaskClient, toke
             answer = allowed(client, tokens, method, path, json=dict.fromkeys(fields, value))
             assert answer.status_code < 500, (method, path, value, answer.text[:300])
             assert answer.status_code >= 400 or method == "DELETE", (method, path, value, answer.text[:300])
-            assert set(answer.json) == {"code", "message", "details"}
+            assert set(answer.json) == {"code", "message", "details", "request_id"}
 
 
 def inputs_of(spec: Mapping[str, Any]) -> dict[tuple[str, str], list[str]]:

@@ -90,7 +90,7 @@ def test_small_sources_are_read_in_one_cage_and_recounted_in_one(tmp_path: Path,
     answer = tile_file(folder, tmp_path / "out", WGS84, recount=True)
     assert started == ["inspect", "convert", "verify"]
     assert [(source["name"], source["part"]) for source in answer["sources"]] == [(f"{n}.geojson", n) for n in range(6)]
-    tiles = json.loads((tmp_path / "out" / "manifest.json").read_text())["tiles"]
+    tiles = json.loads((tmp_path / "out" / "_manifest.json").read_text())["tiles"]
     assert Counter(tile["part"] for tile in tiles).keys() == set(range(6))
 
 
@@ -99,7 +99,7 @@ def test_tiles_are_the_same_whether_sources_are_read_together_or_alone(tmp_path:
     tile_file(folder, tmp_path / "together", WGS84)
     monkeypatch.setattr("ingest.conversion.layout.MOST_BYTES", 0)
     tile_file(folder, tmp_path / "alone", WGS84)
-    assert (tmp_path / "together" / "manifest.json").read_bytes() == (tmp_path / "alone" / "manifest.json").read_bytes()
+    assert (tmp_path / "together" / "_manifest.json").read_bytes() == (tmp_path / "alone" / "_manifest.json").read_bytes()
 
 
 BREAKS = """
@@ -195,7 +195,7 @@ def test_the_same_data_in_two_formats_is_noticed_and_counts_once(tmp_path: Path,
         (same,) = [one for one in answer["findings"] if one["code"] == "source.same"]
         assert same["severity"] == "error"
         assert {same["file"], same["value"]} == {"walks (1).geojson", f"walks{ending}"}
-    tiles = json.loads((tmp_path / "out" / "manifest.json").read_text())["tiles"]
+    tiles = json.loads((tmp_path / "out" / "_manifest.json").read_text())["tiles"]
     assert {tile["part"] for tile in tiles} == {0}
     assert {p.suffix for p in (tmp_path / "out").rglob("*") if p.is_file()} == {".parquet", ".json"}
 

@@ -204,9 +204,9 @@ def test_tile_writes_tiles_and_a_manifest_without_an_exchange(tmp_path: Path) ->
     (tmp_path / "in" / "a.geojson").write_bytes(a_map(8))
     (tmp_path / "in" / "b.geojson").write_bytes(a_map(16))
     answer = tile_file(tmp_path / "in", tmp_path / "out", WGS84)
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text())
     on_disk = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    assert on_disk == {"manifest.json"} | {tile["path"] for tile in manifest["tiles"]}
+    assert on_disk == {"_manifest.json"} | {tile["path"] for tile in manifest["tiles"]}
     (layer,) = answer["layers"]
     assert layer["counts"]["placed"] == 24
     assert layer["tiles"] == answer["tiles"] == len(manifest["tiles"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ingest.worker import fetch, loop, pipeline
+from ingest.worker import fetch, loop, pipeline, reading
 from ingest.worker.lease import Lease
 from mapex.audit import log
 from mapex.catalogue import datasets, differences, requests
@@ -140,7 +140,7 @@ def test_shapefile_parts_uploaded_one_by_one_are_one_source(ex: Exchange, sample
 
 def test_cancelled_job_stops_and_leaves_nothing(ex: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     actor, version, job = a_version(ex, {"walks.geojson": a_map(40)})
-    real = pipeline.convert
+    real = reading.convert
 
     def slow(task: Any) -> Any:
         jobs.cancel(ex, actor, job.id)
@@ -149,7 +149,7 @@ def test_cancelled_job_stops_and_leaves_nothing(ex: Exchange, monkeypatch: pytes
             time.sleep(0.02)
         return real(task)
 
-    monkeypatch.setattr(pipeline, "convert", slow)
+    monkeypatch.setattr(reading, "convert", slow)
     work(ex)
     assert jobs.get(ex, actor, job.id).state == "cancelled"
     assert datasets.describe(ex, actor, "seoul", version.number).version.state == "failed"
@@ -160,14 +160,14 @@ def test_cancelled_job_stops_and_leaves_nothing(ex: Exchange, monkeypatch: pytes
 def test_worker_that_is_asked_to_stop_gives_the_job_back_unspent(ex: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     actor, version, job = a_version(ex, {"walks.geojson": a_map(40)})
     stop = threading.Event()
-    real = pipeline.convert
+    real = reading.convert
 
     def asked(task: Any) -> Any:
         stop.set()
         threading.Event().wait(0.3)
         return real(task)
 
-    monkeypatch.setattr(pipeline, "convert", asked)
+    monkeypatch.setattr(reading, "convert", asked)
     loop.run(ex, stop, once=True)  # a job that waits for another try ends it too, and not only `stop`
     waiting = jobs.get(ex, actor, job.id)
     assert waiting.state == "queued"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, EncodedTile
 from tiles.errors import InvalidContent
+from tiles.frames import photo_tar
 from tiles.frames.splitter import FrameSplitter
 from tiles.grid import grid
 from tiles.recount import verify
@@ -87,7 +89,7 @@ def members(*paths: Path) -> dict[str, bytes]:
             for entry in archive:
                 body = archive.extractfile(entry)
                 assert body is not None and entry.name not in found
-                if entry.name != "trajectory.geojson":
+                if entry.name != ".trajectory.geojson":
                     found[entry.name] = body.read()
     return found
 
@@ -108,7 +110,7 @@ def test_tile_keeps_capture_time_and_says_where_each_photo_was_taken(samples: Pa
     for tile in tiles:
         with tarfile.open(tmp_path / tile.path) as archive:
             entries |= {entry.name: entry for entry in archive}
-            way = archive.extractfile("trajectory.geojson")
+            way = archive.extractfile(".trajectory.geojson")
             assert way is not None
             (feature,) = json.load(way)["features"]
             assert feature["properties"]["name"] in entries
@@ -161,7 +163,7 @@ def test_gps_without_time_keeps_the_place_and_says_that_the_time_is_unknown(tmp_
     assert [f.code for f in found] == ["photo.no_time"]
     with tarfile.open(tmp_path / "out" / tiles[0].path) as archive:
         assert archive.getmember("a.jpg").mtime == 0
-        way = archive.extractfile("trajectory.geojson")
+        way = archive.extractfile(".trajectory.geojson")
         assert way is not None and json.load(way)["features"][0]["properties"]["time"] is None
 
 
@@ -226,3 +228,24 @@ def test_recount_refuses_an_archive_with_something_else_in_it(tmp_path: Path) ->
         quantities = replace(tiles[0].quantities, features=2, frames=2, bytes=len(body))
         with pytest.raises(InvalidContent):
             verify(target, replace(tiles[0], sha256=hashlib.sha256(body).hexdigest(), size=len(body), quantities=quantities))
+
+
+def test_every_sample_that_webdataset_makes_of_a_tile_is_a_picture(tmp_path: Path) -> None:
+    tiles, _, _, _ = split(a_folder(tmp_path / "in", a=a_jpeg(127.1), b=a_jpeg(127.1001)), tmp_path / "out")
+    with tarfile.open(tmp_path / "out" / tiles[0].path) as archive:
+        names = archive.getnames()
+    # Its rule: the key is what stands before the first dot of a name; without one there is no sample.
+    keys = [found.groups() for name in names if (found := re.match(r"((?:.*/|)[^.]+)\.([^/]*)$", name))]
+    assert keys == [("a", "jpg"), ("b", "jpg")] and names[0] == ".trajectory.geojson"
+
+
+def test_a_tile_of_old_whose_trajectory_has_a_plain_name_is_counted_too(tmp_path: Path) -> None:
+    (tile,), _, _, _ = split(a_folder(tmp_path / "in", a=a_jpeg(127.1)), tmp_path / "out")
+    old = tmp_path / "old.tar"
+    with tarfile.open(tmp_path / "out" / tile.path) as fresh, tarfile.open(old, "w", format=tarfile.PAX_FORMAT) as archive:
+        for entry in fresh:
+            body = fresh.extractfile(entry)
+            entry.name = entry.name.removeprefix(".")
+            archive.addfile(entry, body)
+    found = photo_tar.count(old, tile)
+    assert (found.frames, bool(found.trajectory)) == (1, True)

@@ -10,7 +10,10 @@ import laspy
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pyproj import CRS
 
+from ingest.conversion.dry_run import inspect
+from ingest.conversion.local import tile_file
 from ingest.reader import Reader, Source, Survey
 from ingest.readers.cloud.las import Las
 from ingest.readers.cloud.pcd import Pcd
@@ -22,6 +25,9 @@ from mapex.intake.placement import Known, Placement
 from tests.support.clouds import a_las, a_pcd, a_ply, sorted_records, tile_paths
 from tiles.batch import Batch
 from tiles.errors import InvalidContent
+from tiles.points.crs import tile_crs
+from tiles.points.header import read_header
+from tiles.points.las_split import split_laz
 from tiles.points.splitter import PointSplitter
 from tiles.recount import verify
 
@@ -245,14 +251,62 @@ def test_every_form_of_pcd_gives_every_column(tmp_path: Path, data: str, upper: 
         assert name in "xyz" or found[key].dtype == values.dtype
 
 
-def test_packed_colours_keep_their_bits_and_fields_of_several_values_their_count(tmp_path: Path) -> None:
+def test_packed_colours_keep_their_bits(tmp_path: Path) -> None:
     bits = np.arange(500, dtype="u4") + 0xFF102030  # as a float this is not a number
-    columns = a_cloud(rgb=bits.view("f4"), fpfh=np.random.default_rng(1).random((500, 3)).astype("f4"))
-    path = a_pcd(tmp_path / "a.pcd", columns, data="binary")
-    survey, source = surveyed(path, LAKE)[2], Source.of(path)
-    batches = [b for b in Pcd().read(source, survey.placed) if isinstance(b, Batch)]
-    assert batches[0].table.column("rgb").to_numpy().view("u4").tolist() == bits.tolist()
-    assert batches[0].table.column("fpfh").type.list_size == 3
+    path = a_pcd(tmp_path / "a.pcd", a_cloud(rgb=bits.view("f4")), data="binary")
+    _, found, _ = read(path, LAKE)
+    assert found["rgb"].view("u4").tolist() == bits.tolist()
+
+
+@pytest.mark.parametrize("data", ["ascii", "binary", "binary_compressed"])
+def test_fields_of_several_values_are_sold_as_as_many_columns(tmp_path: Path, data: str) -> None:
+    columns = a_cloud(fpfh=np.random.default_rng(1).random((500, 33)).astype("f4"), fpfh_0=np.arange(500, dtype="u1"))
+    sold, _ = tiles_of(a_pcd(tmp_path / "a.pcd", columns, data=data), LAKE, tmp_path / "out")
+    order, wanted = np.lexsort((sold["y"], sold["x"])), np.lexsort((columns["y"], columns["x"]))
+    assert np.array_equal(sold["fpfh_0"][order], columns["fpfh_0"][wanted])
+    for at, name in enumerate(["fpfh_0_1", *(f"fpfh_{n}" for n in range(1, 33))]):
+        assert np.array_equal(sold[name][order], columns["fpfh"][wanted, at])
+
+
+def test_fields_for_which_a_tile_has_no_place_are_named(tmp_path: Path) -> None:
+    columns = a_cloud(vfh=np.ones((500, 308), "f4"), ring=np.arange(500, dtype="u2"), fpfh=np.ones((500, 33), "f4"))
+    _, found, findings = read(a_pcd(tmp_path / "a.pcd", columns, data="binary"), LAKE)
+    assert [(f.code, f.value, f.rejected) for f in findings] == [("points.left_out", "fpfh", 0)]
+    assert len(found) == 3 + 308 + 1
+    assert len(tiles_of(tmp_path / "a.pcd", LAKE, tmp_path / "out")[0]["ring"]) == 500
+
+
+PADDED = """VERSION 0.7
+FIELDS x y z _ intensity _ ring _
+SIZE 4 4 4 {size} 4 2 2 1
+TYPE F F F {kind} F U U U
+COUNT 1 1 1 {count} 1 1 1 10
+WIDTH 500
+HEIGHT 1
+POINTS 500"""
+
+
+@pytest.mark.parametrize(("kind", "size", "count"), [("U", 1, 4), ("F", 4, 1), ("I", 3, 1), ("U", 12, 2), ("F", 1, 7)])
+@pytest.mark.parametrize("data", ["ascii", "binary", "binary_compressed", "binary_compressed without padding"])
+def test_padding_of_any_type_and_size_is_passed_over(tmp_path: Path, data: str, kind: str, size: int, count: int) -> None:
+    columns = a_cloud(intensity=np.arange(500, dtype="f4") / 7, ring=np.arange(500, dtype="u2"))
+    holes = {"a": np.full((500, size * count), 255, "u1"), "b": np.full(500, 7, "u2"), "c": np.full((500, 10), 9, "u1")}
+    if data == "ascii":
+        holes["a"] = np.full((500, count), 255, "u1")
+    if data.endswith("without padding"):  # as PCL itself compresses
+        holes = {}
+    every = {**columns, **holes}
+    body = {name: every[name] for name in ("x", "y", "z", "a", "intensity", "b", "ring", "c") if name in every}
+    path = a_pcd(tmp_path / "a.pcd", body, data=data.split(maxsplit=1)[0], head=PADDED.format(size=size, kind=kind, count=count))
+    _, found, findings = read(path, LAKE)
+    assert findings == []
+    assert set(found) == {"x", "y", "z", "intensity", "ring"}
+    assert all(np.array_equal(found[name], values) for name, values in columns.items())
+
+
+def test_padded_cloud_of_a_lidar_driver_comes_in_whole(samples: Path) -> None:
+    _, found, findings = read(samples / "reports" / "padding_binary.pcd", LAKE)
+    assert (findings, len(found["x"]), set(found)) == ([], 500, {"x", "y", "z", "intensity", "ring"})
 
 
 def test_organised_cloud_counts_its_empty_places_as_rejected(tmp_path: Path) -> None:
@@ -326,6 +380,16 @@ def test_every_cut_of_a_cloud_is_an_error_never_silence_and_never_an_invented_po
             text = b" ascii" in data[:300]
             assert any(f.severity == "error" or (text and f.code == "points.text_end") for f in findings)
             assert text or set(found.get("x", np.empty(0)).tolist()) <= there
+
+
+def test_points_beyond_the_world_are_no_fault_of_the_reader(tmp_path: Path) -> None:
+    columns = {"x": np.array([127.0, 127.001, 200.0]), "y": np.array([37.0, 37.001, 37.0]), "z": np.zeros(3)}
+    path = a_pcd(tmp_path / "a.pcd", columns, data="binary")
+    counts = inspect(path, Placement(crs="EPSG:4326"), cage="rlimits")["counts"]
+    assert counts["read"] == 3
+    report = tile_file(path, tmp_path / "out", Placement(crs="EPSG:4326"), cage="rlimits")
+    assert [layer["counts"]["placed"] for layer in report["layers"]] == [2]
+    assert "geometry.unusable" in {finding["code"] for finding in report["findings"]}
 
 
 def test_cloud_without_points_is_an_error(tmp_path: Path) -> None:
@@ -475,3 +539,87 @@ def test_cloud_in_a_folder_is_found_and_several_are_asked_about(tmp_path: Path) 
     with pytest.raises(Invalid) as caught:
         Las().survey(Source.of(tmp_path, "up.zip"), NOTHING)
     assert caught.value.code == "format.several"
+
+
+# --- two records of one file
+
+
+def with_two_systems(path: Path, *, wkt: str, keys: int, flag: bool, point_format: int = 3) -> Path:
+    """A LAS 1.4 file whose WKT record names one system and whose GeoTIFF keys another; its numbers fit `keys`."""
+    header = laspy.LasHeader(point_format=point_format, version="1.4")
+    header.scales, header.offsets = [0.001, 0.001, 0.001], [200_000, 500_000, 0]
+    directory = struct.pack("<12H", 1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, keys)
+    header.vlrs.append(laspy.VLR("LASF_Projection", 34735, "", directory))
+    header.vlrs.append(laspy.VLR("LASF_Projection", 2112, "", CRS.from_user_input(wkt).to_wkt("WKT1_GDAL").encode() + b"\0"))
+    header.global_encoding.wkt = flag
+    points = laspy.ScaleAwarePointRecord.zeros(100, header=header)
+    points.x, points.y = np.linspace(208_855, 209_055, 100), np.linspace(533_411, 533_611, 100)
+    with laspy.open(path, "w", header=header) as writer:
+        writer.write_points(points)
+    raw = bytearray(path.read_bytes())
+    encoding = struct.unpack_from("<H", raw, 6)[0]
+    struct.pack_into("<H", raw, 6, encoding | 16 if flag else encoding & ~16)
+    path.write_bytes(bytes(raw))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("wkt", "keys", "flag", "point_format"),
+    [("EPSG:32652", 5186, False, 3), ("EPSG:5186", 32652, True, 3), ("EPSG:5186", 32652, False, 6)],
+)
+def test_of_two_records_that_contradict_the_wkt_bit_decides(tmp_path: Path, wkt: str, keys: int, flag: bool, point_format: int) -> None:
+    path = with_two_systems(tmp_path / "a.las", wkt=wkt, keys=keys, flag=flag, point_format=point_format)
+    survey = surveyed(path)[2]
+    assert survey.box is not None
+    assert np.allclose(survey.box, (127.1, 37.4, 127.102, 37.402), atol=1e-3)
+    assert [f.severity for f in survey.findings if f.code == "crs.two_records"] == ["warning"]
+    settled = surveyed(path, Placement(crs="EPSG:5186"))[2]
+    assert [f.severity for f in settled.findings if f.code == "crs.two_records"] == ["info"]
+
+
+def test_a_tile_holds_only_the_record_that_counts(tmp_path: Path) -> None:
+    path = with_two_systems(tmp_path / "a.las", wkt="EPSG:5179", keys=5186, flag=False)
+    tiles = list(split_laz(path, tmp_path / "out", layer="points", part=0, crs="EPSG:5186"))
+    assert sum(tile.quantities.points for tile in tiles) == 100
+    for tile in tiles:
+        verify(tmp_path / "out" / tile.path, tile)
+        with (tmp_path / "out" / tile.path).open("rb") as stream:
+            header = read_header(stream)
+        assert (header.vlr("LASF_Projection", 2112), tile_crs(header).crs) == (None, CRS.from_epsg(5186))
+
+
+def test_two_records_that_agree_are_kept_and_not_spoken_of(tmp_path: Path) -> None:
+    path = with_two_systems(tmp_path / "a.las", wkt="EPSG:5186", keys=5186, flag=False)
+    survey = surveyed(path)[2]
+    assert "crs.two_records" not in codes(survey.findings)
+    assert survey.placed.crs is not None
+    (tile, *_) = split_laz(path, tmp_path / "out", layer="points", part=0, crs=survey.placed.crs)
+    with (tmp_path / "out" / tile.path).open("rb") as stream:
+        header = read_header(stream)
+    assert header.vlr("LASF_Projection", 2112) is not None and header.vlr("LASF_Projection", 34735) is not None
+
+
+@pytest.mark.parametrize("given", [NOTHING, Placement(origin=(127.1, 37.4, 0.0)), Placement(crs="EPSG:5186")])
+def test_a_local_system_is_unplaced_until_the_seller_says_where_it_is(tmp_path: Path, given: Placement) -> None:
+    path = a_las(
+        tmp_path / "a.las", 100, point_format=6, at=(10.0, 20.0, 0.0) if given.origin else (208_855.0, 533_411.0, 0.0), spread_m=50
+    )
+    raw, at = bytearray(path.read_bytes()), 375 + 54
+    length = struct.unpack_from("<H", raw, 375 + 20)[0]
+    raw[at : at + length] = b'LOCAL_CS["Local",LOCAL_DATUM["Local",0],UNIT["Meter",1],AXIS["X",EAST],AXIS["Y",NORTH]]'.ljust(length, b"\0")
+    path.write_bytes(bytes(raw))
+    survey = surveyed(path, given)[2]
+    assert survey.placed.crs_source is (Known.NONE if given is NOTHING else Known.GIVEN)
+    assert "Local" in survey.placed.note
+    if survey.placed.crs is not None:
+        tiles = list(split_laz(path, tmp_path / "out", layer="points", part=0, crs=survey.placed.crs))
+        assert sum(tile.quantities.points for tile in tiles) == 100
+        for tile in tiles:
+            verify(tmp_path / "out" / tile.path, tile)
+
+
+def test_sample_whose_wkt_bit_is_off_is_where_its_keys_say(samples: Path) -> None:
+    survey = surveyed(samples / "reports" / "both_no_bit_geotiff_right.las")[2]
+    assert survey.box is not None
+    assert np.allclose(survey.box, (127.1, 37.4, 127.102, 37.402), atol=1e-3)
+    assert "crs.two_records" in codes(survey.findings)

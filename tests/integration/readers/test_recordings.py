@@ -26,6 +26,7 @@ from mapex.catalogue.finding import Finding, Severity
 from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, EncodedTile, Quantities
 from tiles.errors import InvalidContent
+from tiles.frames.repeated import ATTACHMENTS, MESSAGES, MOST_ATTACHMENTS, MOST_MESSAGE
 from tiles.frames.splitter import FrameSplitter
 from tiles.frames.track import NAME
 from tiles.grid import grid
@@ -275,7 +276,7 @@ def test_recording_split_over_files_is_one(tmp_path: Path) -> None:
     assert sum(t.quantities.ms for t in tiles) == 11_900
 
 
-def test_attachments_come_once_and_metadata_in_every_slice(tmp_path: Path) -> None:
+def test_small_attachments_and_metadata_are_in_every_slice_and_large_ones_where_they_were(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "a.mcap")
     recorder.channel("/fix", FIX)
     recorder.writer.add_metadata("vehicle", {"plate": "none", "sensor": "x"})
@@ -283,14 +284,164 @@ def test_attachments_come_once_and_metadata_in_every_slice(tmp_path: Path) -> No
         recorder.add("/fix", T0 + second * S, fix_bytes(T0 + second * S, WEST + 0.001 * second, 37.4))
         if second == 8:
             recorder.writer.add_attachment(T0, T0 + 8 * S, "calibration.yaml", "application/yaml", b"k: 1")
+            recorder.writer.add_attachment(T0, T0 + 8 * S, "rig.bin", "application/octet-stream", bytes(MOST_ATTACHMENTS))
     recorder.close()
-    tiles, _, _ = split(tmp_path / "a.mcap", tmp_path / "out")
+    tiles, found, _ = split(tmp_path / "a.mcap", tmp_path / "out")
     assert len(tiles) > 1
     named = [a.name for t in tiles for a in attachments(tmp_path / "out" / t.path)]
-    assert Counter(named) == {"calibration.yaml": 1, NAME: len(tiles)}
+    assert Counter(named) == {"calibration.yaml": len(tiles), "rig.bin": 1, NAME: len(tiles)}
+    assert sum(tile.quantities.features for tile in tiles) == 12
+    assert {f.code: f.value for f in found} == {"recording.repeated": "calibration.yaml", "recording.not_repeated": "rig.bin"}
+    marks = [marked(tmp_path / "out" / tile.path) for tile in tiles]
+    assert sorted(marks, key=len) == [{}, *[{ATTACHMENTS: {"calibration.yaml": "1"}}] * (len(tiles) - 1)]
     for tile in tiles:
         with (tmp_path / "out" / tile.path).open("rb") as stream:
-            assert [(m.name, m.metadata) for m in make_reader(stream).iter_metadata()] == [("vehicle", {"plate": "none", "sensor": "x"})]
+            about = [(m.name, m.metadata) for m in make_reader(stream).iter_metadata() if m.name == "vehicle"]
+            assert about == [("vehicle", {"plate": "none", "sensor": "x"})]
+
+
+# ---- what every slice needs ------------------------------------------------------------------------------------------------------------
+
+STATIC = ("tf2_msgs/msg/TFMessage", "ros2msg", b"geometry_msgs/TransformStamped[] transforms\n")
+CAMERA_INFO = ("sensor_msgs/msg/CameraInfo", "ros2msg", b"std_msgs/Header header\nuint32 height\n")
+CALIBRATION = ("foxglove.CameraCalibration", "protobuf", b"...")
+CLOUD = ("sensor_msgs/msg/PointCloud2", "ros2msg", b"std_msgs/Header header\n")
+LOG = ("rcl_interfaces/msg/Log", "ros2msg", b"builtin_interfaces/Time stamp\n")
+LATCHED = {"offered_qos_profiles": "- history: 3\n  depth: 1\n  reliability: 1\n  durability: 1\n"}
+NAMED = {"offered_qos_profiles": "- history: keep_last\n  durability: transient_local\n"}
+VOLATILE = {"offered_qos_profiles": "- history: 3\n  durability: 2\n  deadline:\n    sec: 1\n"}
+
+
+def marked(path: Path) -> dict[str, dict[str, str]]:
+    """The metadata records that say what is repeated in a slice."""
+    with path.open("rb") as stream:
+        found = [(m.name, m.metadata) for m in make_reader(stream).iter_metadata() if m.name in (MESSAGES, ATTACHMENTS)]
+    assert len(found) == len(dict(found))
+    return dict(found)
+
+
+def topics_of(path: Path) -> dict[str, list[tuple[int, int, int, bytes]]]:
+    """Log time, publish time, sequence and bytes of the messages of each topic, in the order in which a player gives them."""
+    found: dict[str, list[tuple[int, int, int, bytes]]] = {}
+    with path.open("rb") as stream:
+        for _, channel, m in make_reader(stream, validate_crcs=True).iter_messages():
+            found.setdefault(channel.topic, []).append((m.log_time, m.publish_time, m.sequence, m.data))
+    return found
+
+
+def a_drive_with(path: Path, topic: str, schema: tuple[str, str, bytes], bodies: dict[int, bytes], **metadata: str) -> Path:
+    """A drive over three cells in 10 s with a topic that has these messages at these tenths of a second."""
+    recorder = Recorder(path)
+    recorder.channel("/fix", FIX)
+    recorder.channel(topic, schema, **metadata)
+    for tenth in range(100):
+        t = T0 + tenth * S // 10
+        if tenth % 10 == 0:
+            recorder.add("/fix", t, fix_bytes(t, WEST + (EAST - WEST) * tenth / 100, 37.4), tenth)
+        if tenth in bodies:
+            recorder.add(topic, t + 1, bodies[tenth], tenth, t)
+    recorder.close()
+    return path
+
+
+ONE, TWO = header(0) + b"one", header(0) + b"two"
+
+
+@pytest.mark.parametrize(
+    ("topic", "schema", "metadata", "repeated"),
+    [
+        ("/tf_static", STATIC, {}, [ONE, TWO]),
+        ("/robot_7/tf_static", STATIC, LATCHED, [ONE, TWO]),
+        ("/camera/camera_info", CAMERA_INFO, VOLATILE, [TWO]),
+        ("/calibration", CALIBRATION, {}, [TWO]),
+        ("/robot_description", TEXT, {}, [TWO]),
+        ("/anything", TEXT, LATCHED, [TWO]),
+        ("/anything", TEXT, NAMED, [TWO]),
+        ("/anything", TEXT, {"latching": "1"}, [TWO]),
+        ("/anything", TEXT, VOLATILE, []),
+        ("/tf", STATIC, {}, []),
+        ("/rosout", LOG, LATCHED, []),
+        ("/map_cloud", CLOUD, LATCHED, []),
+    ],
+)
+def test_what_every_slice_needs_is_repeated_in_it_and_counted_once(
+    tmp_path: Path, topic: str, schema: tuple[str, str, bytes], metadata: dict[str, str], repeated: list[bytes]
+) -> None:
+    path = a_drive_with(tmp_path / "a.mcap", topic, schema, {2: ONE, 4: TWO}, **metadata)
+    tiles, found, _ = split(path, tmp_path / "out")
+    assert len(tiles) == 3
+    assert sum(tile.quantities.features for tile in tiles) == sum(messages(path).values()) == 12
+    own = [tile for tile in tiles if not marked(tmp_path / "out" / tile.path)]
+    for tile in tiles:
+        there = tmp_path / "out" / tile.path
+        slice_topics = topics_of(there)
+        if len(own) == 3 or tile in own:
+            continue
+        assert marked(there) == {MESSAGES: {topic: str(len(repeated))}}
+        assert [data for _, _, _, data in slice_topics[topic]] == repeated
+        begin = slice_topics["/fix"][0][0]
+        assert {log for log, _, _, _ in slice_topics[topic]} == {begin - 1}
+        assert [(publish, sequence) for _, publish, sequence, _ in slice_topics[topic]][-1] == (T0 + 4 * S // 10, 4)
+    assert len(own) == (1 if repeated else 3)
+    assert {f.code: f.value for f in found if f.code.startswith("recording.r")} == ({"recording.repeated": topic} if repeated else {})
+
+
+def test_static_transforms_that_come_late_are_in_earlier_slices_too(tmp_path: Path) -> None:
+    path = a_drive_with(tmp_path / "a.mcap", "/tf_static", STATIC, {2: ONE, 95: TWO, 97: ONE})
+    tiles, _, _ = split(path, tmp_path / "out")
+    for tile in tiles:
+        assert {data for _, _, _, data in topics_of(tmp_path / "out" / tile.path)["/tf_static"]} == {ONE, TWO}
+    assert sum(tile.quantities.features for tile in tiles) == 13
+    again = [marked(tmp_path / "out" / tile.path).get(MESSAGES, {}).get("/tf_static", "0") for tile in tiles]
+    assert sorted(again) == ["1", "1", "2"]
+
+
+def test_messages_too_large_to_repeat_stay_where_they_were(tmp_path: Path) -> None:
+    path = a_drive_with(tmp_path / "a.mcap", "/map", TEXT, {2: bytes(MOST_MESSAGE + 1)}, **LATCHED)
+    tiles, found, _ = split(path, tmp_path / "out")
+    assert [f.value for f in found] == ["/map"]
+    assert sum("/map" in topics_of(tmp_path / "out" / tile.path) for tile in tiles) == 1
+
+
+def test_what_is_repeated_is_bounded_in_all(tmp_path: Path) -> None:
+    size = MOST_MESSAGE * 3 // 4
+    bodies = {tenth: bytes([tenth]) * size for tenth in (2, 3, 4, 5)}
+    tiles, found, _ = split(a_drive_with(tmp_path / "a.mcap", "/tf_static", STATIC, bodies), tmp_path / "out")
+    assert {f.code: f.value for f in found} == {"recording.repeated": "/tf_static", "recording.not_repeated": "/tf_static"}
+    again = [marked(tmp_path / "out" / tile.path).get(MESSAGES, {}) for tile in tiles]
+    assert again == [{}, {"/tf_static": "2"}, {"/tf_static": "2"}]
+    assert sum(tile.quantities.features for tile in tiles) == 14
+
+
+def test_a_slice_that_is_sold_again_counts_all_that_it_holds(tmp_path: Path) -> None:
+    tiles, _, _ = split(a_drive_with(tmp_path / "a.mcap", "/tf_static", STATIC, {2: ONE}), tmp_path / "out")
+    bought = next(path for tile in tiles if marked(path := tmp_path / "out" / tile.path))
+    again, _, _ = split(bought, tmp_path / "again")
+    assert sum(tile.quantities.features for tile in again) == sum(messages(bought).values()) + len(attachments(bought))
+    assert messages(*(tmp_path / "again" / tile.path for tile in again)) == messages(bought)
+
+
+@pytest.mark.parametrize("count", ["-1", "x", "99"])
+def test_false_mark_fails_the_recount(tmp_path: Path, count: str) -> None:
+    import hashlib
+
+    tiles, _, _ = split(a_drive_with(tmp_path / "a.mcap", "/tf_static", STATIC, {2: ONE}), tmp_path / "out")
+    tile = next(tile for tile in tiles if marked(tmp_path / "out" / tile.path))
+    with (tmp_path / "out" / tile.path).open("rb") as stream, (tmp_path / "false.mcap").open("wb") as false:
+        reader, writer = make_reader(stream), Writer(false)
+        writer.start()
+        for schema, channel, m in reader.iter_messages():
+            assert schema is not None
+            ids = writer.register_schema(schema.name, schema.encoding, schema.data)
+            number = writer.register_channel(channel.topic, channel.message_encoding, ids)
+            writer.add_message(number, m.log_time, m.data, m.publish_time, m.sequence)
+        writer.add_metadata(MESSAGES, {"/tf_static": count})
+        writer.add_attachment(0, 0, NAME, "application/geo+json", attachments(tmp_path / "out" / tile.path)[-1].data)
+        writer.finish()
+    body = (tmp_path / "false.mcap").read_bytes()
+    record = replace(tile, size=len(body), sha256=hashlib.sha256(body).hexdigest(), quantities=replace(tile.quantities, bytes=len(body)))
+    with pytest.raises(InvalidContent):
+        verify(tmp_path / "false.mcap", record)
 
 
 def test_trajectory_of_each_slice_is_in_its_cell_and_names_the_times(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from shapely.geometry import LineString, box
 import web
 from mapex.rules.parts import ASIDE, SHAPE_PARTS
 from tests.support.processes import node
+from tests.support.reader_examples import MADE
 
 SCRIPTS = Path(web.__file__).parent / "static" / "js" / "upload" / "sniff"
 SNIFF = """
@@ -41,6 +42,15 @@ PANGYO = (127.1, 37.4, 127.11, 37.41)
 
 def sniffed(*paths: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in node(SNIFF, (SCRIPTS / "sniff.js").as_uri(), *map(str, paths)).splitlines()]
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_upload_page_knows_every_format_that_is_read(name: str, tmp_path: Path) -> None:
+    made = MADE[name].make(tmp_path)
+    for path in sorted(made.rglob("*")) if made.is_dir() else [made]:
+        if path.suffix != ".yaml" and path.is_file():  # a rosbag's own description goes with its recording
+            (found,) = sniffed(path)
+            assert found["format"] and not {"foreign", "unknown"} & set(found["notes"]), (path.name, found)
 
 
 def near(found: list[float] | None, wanted: tuple[float, ...], *, within: float = 3e-4) -> bool:

@@ -1,12 +1,13 @@
-"""Transactions: who races, loses and tries again; who waits."""
+"""Transactions: who races, who waits, and what is said when that takes too long."""
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import shapely
-from sqlalchemy import Connection, create_engine, event, select, text, update
+from sqlalchemy import create_engine, event, select, text, update
 
 from mapex.database import db, schema
 from mapex.errors import Unavailable
@@ -21,31 +22,29 @@ from tiles.grid.region import Region
 
 
 def test_racing_increments_are_all_counted(exchange: Exchange) -> None:
-    """Read, think, write: the classic lost update, from eight threads at once."""
+    """Read, think, write: the classic lost update, from 64 threads at once."""
     org = an_org(exchange, "counter")
     names = schema.organisation.c
     with db.begin(exchange) as conn:
         conn.execute(update(schema.organisation).values(name="0"))
     failed: list[BaseException] = []
 
-    def increment(conn: Connection) -> None:
-        seen = int(conn.execute(select(names.name).where(names.id == org.id)).scalar_one())
-        conn.execute(update(schema.organisation).where(names.id == org.id).values(name=str(seen + 1)))
-
-    def work() -> None:
+    def increment() -> None:
         try:
-            db.run(exchange, increment, attempts=30)
+            with db.in_turn(exchange, "counter") as conn:
+                seen = int(conn.execute(select(names.name).where(names.id == org.id)).scalar_one())
+                conn.execute(update(schema.organisation).where(names.id == org.id).values(name=str(seen + 1)))
         except BaseException as error:
             failed.append(error)
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
+    threads = [threading.Thread(target=increment) for _ in range(64)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert failed == []
     with db.read(exchange) as conn:
-        assert conn.execute(select(names.name)).scalar_one() == "8"
+        assert conn.execute(select(names.name)).scalar_one() == "64"
 
 
 def test_a_reader_sees_one_moment_while_others_write(exchange: Exchange) -> None:
@@ -115,6 +114,18 @@ def test_a_database_that_another_holds_too_long_is_busy(tmp_path: Path, monkeypa
             assert conn.execute(select(schema.organisation)).all() == []
     an_org(ex, "after")
     ex.engine.dispose()
+
+
+@pytest.mark.parametrize("exchange", ["postgresql"], indirect=True)
+def test_who_waits_too_long_for_a_connection_is_told_that_the_database_is_busy(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(db, "CONNECTIONS", (1, 0))
+    crowded = replace(exchange, engine=db.open_engine(exchange.settings))
+    with db.begin(crowded), pytest.raises(Unavailable) as refused, db.read(crowded):
+        pass
+    assert refused.value.code == "database.busy"
+    an_org(crowded, "after")
+    crowded.engine.dispose()
 
 
 @pytest.mark.parametrize("what", ["saved area", "invitation"])

@@ -157,7 +157,7 @@ def order(way: tuple[Running, Proxy], seller: str, buyer: str, tmp_path_factory:
 
 def files(folder: Path) -> dict[str, bytes]:
     """Contents of the tiles by path below the folder."""
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json"}
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "_manifest.json"}
 
 
 def get(ex: Running, buyer: str, order: str, to: Path) -> tuple[int, int]:
@@ -185,7 +185,7 @@ def test_get_killed_in_the_middle_fetches_only_what_is_missing(
     proxy.on_piece = lambda target, sent: kill() if target.startswith("/store/") else None
     kill.process = process = started(ex, buyer, "get", order, "--to", tmp_path / "to", "--streams", "1")
     killed(process)
-    assert not (tmp_path / "to" / "manifest.json").exists()
+    assert not (tmp_path / "to" / "_manifest.json").exists()
     finished = {p for p in files(tmp_path / "to") if not p.endswith(".part")}
     assert all(files(tmp_path / "to")[path] == whole[path] for path in finished)
     parts = {path.removesuffix(".part"): body for path, body in files(tmp_path / "to").items() if path.endswith(".part")}
@@ -293,3 +293,51 @@ def test_a_connection_that_breaks_is_tried_again_under_the_same_grant(
     assert len(broken) == 2
     assert sum(one.path.endswith("/grants") for one in proxy.log) == 1
     assert files(tmp_path) == whole
+
+
+def lost(first: int, method: str, path: str) -> tuple[list[str], Any]:
+    """A hook that cuts the line of the first requests to a path, and the list of those."""
+    cut: list[str] = []
+
+    def hook(asked: str, target: str) -> None:
+        if asked == method and path in target and len(cut) < first:
+            cut.append(target)
+            raise Stop
+
+    return cut, hook
+
+
+def test_push_waits_for_a_store_and_an_exchange_that_are_away_and_says_so(way: tuple[Running, Proxy], seller: str, tmp_path: Path) -> None:
+    ex, proxy = way
+    path = a_file(tmp_path, "patient.geojson", 3 * PART)
+    count = -(-path.stat().st_size // PART)
+    for method, where, done in (("PUT", "/store/", False), ("POST", "/uploads", True), ("POST", "/versions", True)):
+        proxy.calm()
+        cut, proxy.on_request = lost(4, method, where)
+        process = started(ex, seller, *push(path, "patient"), "--json", "--streams", "1")
+        out, report = process.communicate(timeout=240)
+        assert process.returncode == 0, report.decode()
+        assert json.loads(out)["version"] == 1 and len(cut) == 4
+        assert "next try in" in report.decode() and "Traceback" not in report.decode()
+        assert proxy.parts() == ([] if done else sorted([1] * 4 + list(range(1, count + 1))))
+    assert len(uploads_staged(ex, path.name)) == 1
+
+
+def test_get_waits_for_a_store_that_is_away(
+    way: tuple[Running, Proxy], buyer: str, order: str, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    ex, proxy = way
+    cut, proxy.on_request = lost(8, "GET", "/store/")
+    assert get(ex, buyer, order, tmp_path) == (len(whole), len(whole))
+    assert len(cut) == 8 and files(tmp_path) == whole
+
+
+def test_what_may_have_been_done_is_not_asked_for_again(way: tuple[Running, Proxy], buyer: str, tmp_path: Path) -> None:
+    """A quote is not made twice because its answer was lost."""
+    ex, proxy = way
+    (tmp_path / "area.geojson").write_text(json.dumps(SEOUL))
+    cut, proxy.on_request = lost(1, "POST", "/quotes")
+    with pytest.raises(Failed) as away:
+        ex.cli("quote", "--region", tmp_path / "area.geojson", "--purpose", "research", token=buyer)
+    assert (away.value.status, away.value.error["code"], len(cut)) == (7, "exchange.unreachable", 1)
+    assert sum(one.path.endswith("/quotes") for one in proxy.log) == 1

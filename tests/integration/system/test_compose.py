@@ -106,7 +106,7 @@ def test_ports_are_open_on_this_machine_only(dotenv: Mapping[str, str]) -> None:
 
 def test_the_web_service_is_asked_for_its_health_at_its_own_port(dotenv: Mapping[str, str]) -> None:
     asked = services({**dotenv, "MAPEX_PORT": "9876"})["web"]["healthcheck"]["test"]
-    assert asked[:3] == ["CMD", "python", "-c"] and "http://127.0.0.1:9876/login" in asked[3]
+    assert asked[:3] == ["CMD", "python", "-c"] and "http://127.0.0.1:9876/readyz" in asked[3]
     compile(asked[3], "healthcheck", "exec")
 
 

@@ -40,4 +40,4 @@ def test_the_five_minutes_of_the_readme_work_as_written(samples: Path, tmp_path:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Version 1 of karlsruhe: draft" in done.stdout
     assert "access.granted" in done.stdout and "All invariants hold." in done.stdout
-    assert (tmp_path / "DIR" / "manifest.json").exists()
+    assert (tmp_path / "DIR" / "_manifest.json").exists()

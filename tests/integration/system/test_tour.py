@@ -122,18 +122,18 @@ def test_order_total_is_quote_total_is_sum_of_lines(bought: dict[str, dict[str, 
 @pytest.mark.parametrize("slug", DATASETS)
 def test_manifest_describes_every_file(bought: dict[str, dict[str, Any]], slug: str) -> None:
     to, got = bought[slug]["to"], bought[slug]["get"]
-    manifest = json.loads((to / "manifest.json").read_text())
+    manifest = json.loads((to / "_manifest.json").read_text())
     assert got["files"] == got["verified"] == got["fetched"] == len(manifest["files"]) > 0
     for file in manifest["files"]:
         body = (to / file["path"]).read_bytes()
         assert (len(body), hashlib.sha256(body).hexdigest()) == (file["size"], file["sha256"])
         assert file["dataset"] == slug and set(file["tile"]) <= set("0123") and len(file["tile"]) == 16
     on_disk = {p.relative_to(to).as_posix() for p in to.rglob("*") if p.is_file()}
-    assert on_disk == {"manifest.json"} | {file["path"] for file in manifest["files"]}
+    assert on_disk == {"_manifest.json"} | {file["path"] for file in manifest["files"]}
 
 
 def tiles(step: dict[str, Any]) -> list[Path]:
-    manifest = json.loads((step["to"] / "manifest.json").read_text())
+    manifest = json.loads((step["to"] / "_manifest.json").read_text())
     return [step["to"] / file["path"] for file in manifest["files"]]
 
 
@@ -280,7 +280,7 @@ def test_auditor_sees_each_read(exchange: Running, bought: dict[str, dict[str, A
     events = exchange.cli("audit", "list", "--limit", "100000", token=auditor)["events"]
     for slug, step in bought.items():
         read = Counter((e["layer"], e["tile"]) for e in events if e["dataset"] == slug and e["action"] == "access.granted")
-        manifest = json.loads((step["to"] / "manifest.json").read_text())
+        manifest = json.loads((step["to"] / "_manifest.json").read_text())
         assert read == Counter((file["layer"], file["tile"]) for file in manifest["files"])
     for slug in FOOTAGE:
         footage = [e for e in events if e["dataset"] == slug and e["action"] == "access.granted"]

@@ -82,6 +82,8 @@ def test_one_moved_vertex_is_found_whatever_the_number_of_vertices(
         [*lines(), ("tunnel", "LINESTRING (127 37, 127.02 37)")],  # 1.8 km straight is worth a look, not a question
         [*lines(), ("apart", "MULTILINESTRING ((127 37, 127.0002 37), (127.3 37, 127.3002 37))")],  # parts may be far apart
         [(f"border{n}", f"LINESTRING (127 {37 + n / 10}, 127.2 {37 + n / 10})") for n in range(9)],  # a coarse layer is usual as it is
+        [*lines(), ("merging", "POLYGON ((127 37, 127.001 37, 127.002 37.00003, 127.001 37.00003, 127 37.00003, 127 37))")],
+        [*lines(), ("pointed", "POLYGON ((127 37, 127.004 37, 127 37.00003, 127 37))")],  # the area of a lane that ends
         [("ring", "POLYGON ((127 37, 127.001 37, 127.001 37.001, 127 37.001, 127 37))")] * 3,
     ],
 )
@@ -91,7 +93,7 @@ def test_what_is_usual_in_a_layer_is_not_asked_about(rows: list[tuple[str, str]]
 
 def test_a_long_straight_segment_is_worth_a_look() -> None:
     found = findings([*lines(), ("tunnel", "LINESTRING (127 37, 127.022 37)")])
-    assert [(one.code, one.severity, one.feature) for one in found] == [("geometry.long_segment", "warning", "tunnel")]
+    assert [(one.code, one.severity, one.feature) for one in found] == [("geometry.long_segment", "info", "tunnel")]
 
 
 def test_a_layer_of_one_long_line_is_asked_about() -> None:

@@ -262,3 +262,17 @@ def test_the_shapes_that_are_passed_on_are_those_of_the_batch() -> None:
     screened = screen(a_batch(shapes, "EPSG:5179"), at("EPSG:5179"))
     assert screened.batch.table.column("feature_id").to_pylist() == ["f0", "f3"]
     assert shapely.to_wkb(screened.shapes, flavor="iso").tolist() == screened.batch.table.column("geometry").to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("corners", "crs", "box"),
+    [
+        ((126.0, 37.0, 127.0, 38.0), "EPSG:4326", (126.0, 37.0, 127.0, 38.0)),
+        ((-200.0, 37.0, 127.0, 38.0), "EPSG:4326", None),
+        ((126.0, 37.0, 127.0, 98.0), "EPSG:4326", None),
+        ((3_327_626.0, -1_907_000.0, 3_349_890.0, -1_790_000.0), "EPSG:3832", (-180.0, -17.0, 180.0, -16.0)),
+    ],
+)
+def test_box_of_anything_is_on_earth_or_none(corners: tuple[float, ...], crs: str, box: tuple[float, ...] | None) -> None:
+    found = move.box_of(corners, crs)
+    assert found == (None if box is None else pytest.approx(box, abs=0.2))

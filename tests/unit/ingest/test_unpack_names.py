@@ -69,3 +69,8 @@ def test_a_name_that_lies_about_utf8_is_refused_in_words(tmp_path: Path) -> None
 def test_two_files_of_one_name_are_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="two files of the same name"):
         names_of(tmp_path, packed([b"a?b.shp", b"a*b.shp"]))
+
+
+def test_an_archive_without_files_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="holds no file"):
+        names_of(tmp_path, packed([]))

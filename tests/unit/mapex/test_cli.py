@@ -16,6 +16,7 @@ from mapex.cli.output import EXIT_CODES, fail, size, table
 from mapex.cli.sell import findings_text
 from mapex.client import bar, upload
 from mapex.client.download import Download
+from mapex.client.patience import Patience
 from mapex.client.upload import files_of
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable, Unpaid
 from mapex.rules.holder import holder_of
@@ -201,6 +202,16 @@ def test_a_path_out_of_the_download_folder_is_refused(tmp_path: Path) -> None:
         assert refused.value.code == "download.path"
 
 
+def test_the_manifest_has_a_name_that_parquet_libraries_pass_over_and_replaces_that_of_old(tmp_path: Path) -> None:
+    download = Download(None, "ord_1", tmp_path)  # type: ignore[arg-type]
+    (tmp_path / "manifest.json").write_text('{"order": "ord_1"}')
+    download._write_manifest({"id": "ord_1"}, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["_manifest.json"]
+    (tmp_path / "manifest.json").write_text('{"name": "a web application"}')
+    download._write_manifest({"id": "ord_1"}, [])
+    assert (tmp_path / "manifest.json").exists(), "another program's file is not ours to remove"
+
+
 def test_the_holder_depends_on_token_and_grant() -> None:
     # Recomputed elsewhere: printf 'mapex-holdergra_1' | openssl dgst -sha256 -hmac 'se_cret'
     assert holder_of("mpx_a_se_cret", "gra_1") == "088e4acea412033933e798144e30751824a3e1b0d3f963b9c6678c4b88672406"
@@ -236,17 +247,19 @@ def test_demo_files_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     assert (tmp_path / "a/district.edges.geojson").read_bytes() == (tmp_path / "b/district.edges.geojson").read_bytes()
 
 
-@pytest.mark.parametrize(("status", "code", "asked"), [(507, "store.full", 1), (403, "push.refused", 1), (503, "push.refused", 4)])
+@pytest.mark.parametrize(("status", "code", "asked"), [(507, "store.full", 1), (403, "push.refused", 1), (503, "push.refused", 5)])
 def test_a_part_that_the_store_does_not_take_is_reported_by_its_reason(tmp_path: Path, status: int, code: str, asked: int) -> None:
     class Pool:
         requests = 0
 
         def request(self, *given: object, **more: object) -> SimpleNamespace:
             self.requests += 1
-            return SimpleNamespace(status=status)
+            return SimpleNamespace(status=status, headers={"Retry-After": "5"})
 
+    now = [0.0]
+    waited = Patience(20.0, sleep=lambda seconds: now.append(now.pop() + 5), clock=lambda: now[-1], tell=lambda line: None)
     pool = Pool()
-    sending = upload.Sending(SimpleNamespace(pool=pool), bar._Silent(), 1, streams=1)  # type: ignore[arg-type]
+    sending = upload.Sending(SimpleNamespace(pool=pool, patience=waited), bar._Silent(), 1, streams=1)  # type: ignore[arg-type]
     part = {"number": 3, "method": "PUT", "url": "http://127.0.0.1:9/part", "headers": {}}
     with pytest.raises(Unavailable) as refused:
         sending._put(part, b"x", upload.File(tmp_path / "a.osm", "a.osm", 1))

@@ -137,6 +137,84 @@ def test_xmp_as_elements_is_read_too() -> None:
     assert taken({}, {}, xmp).lat == pytest.approx(37.4001)
 
 
+ELEMENTS = "<exif:GPSLatitude>{0}</exif:GPSLatitude>{2}<exif:GPSLongitude>{1}</exif:GPSLongitude>{3}"
+ATTRIBUTES = "<rdf:Description exif:GPSLatitude='{0}' {2} exif:GPSLongitude='{1}' {3}/>"
+SIDES = {
+    ELEMENTS: ("<exif:GPSLatitudeRef>{0}</exif:GPSLatitudeRef>", "<exif:GPSLongitudeRef>{0}</exif:GPSLongitudeRef>"),
+    ATTRIBUTES: ('exif:GPSLatitudeRef="{0}"', 'exif:GPSLongitudeRef = "{0}"'),
+}
+
+
+@pytest.mark.parametrize("form", [ELEMENTS, ATTRIBUTES])
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(
+    ("lat", "lon"),
+    [
+        ("37.4001", "127.1"),
+        ("37,24.006", "127,6.0"),
+        ("37,24,0.36", "127,6,0"),
+        ("37/1,24/1,36/100", "127/1,6/1,0/1"),
+        ("37 24 0.36", "127 6 0"),
+    ],
+)
+@pytest.mark.parametrize(("south", "west"), [("N", "E"), ("S", "W"), ("s", "w"), ("South", "West")])
+def test_xmp_with_the_hemisphere_in_a_property_of_its_own(form: str, before: bool, lat: str, lon: str, south: str, west: str) -> None:
+    sides = [side.format(word) for side, word in zip(SIDES[form], (south, west), strict=True)]
+    text = form.format(lat, lon, *sides) if not before else "".join(sides[:1]) + " " + form.format(lat, lon, "", sides[1])
+    found = taken({}, {}, text.encode())
+    sign = 1 if south.upper()[0] == "N" else -1
+    assert (found.lat, found.lon, found.from_xmp) == (pytest.approx(37.4001 * sign), pytest.approx(127.1 * sign), True)
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon", "word"),
+    [("37.4", "127.1", "hemisphere"), ("37.4N", "127.1N", "hemisphere"), ("here", "127.1E", "number"), ("1/0N", "127.1E", "number")],
+)
+def test_xmp_position_that_cannot_be_used_says_why(lat: str, lon: str, word: str) -> None:
+    found = taken({}, {}, ELEMENTS.format(lat, lon, "", "").encode())
+    assert found.lon is None
+    assert word in found.doubts[0]
+
+
+def test_xmp_in_degree_signs_is_read() -> None:
+    text = ELEMENTS.format("37&#176; 24' 0.36&quot; N", "127° 6' 0\" E", "", "")
+    assert (taken({}, {}, text.encode()).lat, taken({}, {}, text.encode()).lon) == (pytest.approx(37.4001), pytest.approx(127.1))
+
+
 @pytest.mark.parametrize("xmp", [XMP % (b"0,0N", b"0,0E"), XMP % (b"99,0N", b"0,0E"), XMP % (b"x", b"y"), b"\xff" * 100])
 def test_xmp_without_a_usable_position_gives_none(xmp: bytes) -> None:
     assert taken({}, {}, xmp).lon is None
+
+
+@pytest.mark.parametrize("status", ["V", b"V\x00", "v"])
+def test_a_void_position_is_not_used_and_that_is_said(status: Any) -> None:
+    found = a_photo({9: status}, xmp=XMP % (b"37,24.006N", b"127,6E"))
+    assert found.lon is None
+    assert any("no fix" in doubt for doubt in found.doubts)
+    assert a_photo({9: "A"}).doubts == ()
+
+
+@pytest.mark.parametrize(
+    "datum", ["WGS-84", "WGS84", "wgs 84", "WGS-84\x00\x00", b"WGS-84\x00", "JGD2011", "KGD2002", "ITRF2014", "", "  "]
+)
+def test_datums_of_today_are_taken_for_wgs_84(datum: Any) -> None:
+    found = a_photo({18: datum})
+    assert (found.lon, found.lat, found.doubts) == (pytest.approx(127.1), pytest.approx(37.4001), ())
+
+
+def test_a_position_in_an_old_datum_is_moved_and_that_is_said() -> None:
+    found = a_photo({18: "TOKYO", 2: (35.0, 39.0, 0.0), 4: (139.0, 44.0, 0.0)})
+    assert (found.lon, found.lat) == (pytest.approx(139.7301, abs=2e-4), pytest.approx(35.6532, abs=2e-4))  # some 450 m to the north-west
+    assert "TOKYO" in found.doubts[0]
+    packet = (XMP % (b"35,39.0N", b"139,44.0E")).replace(b"/></x", b' exif:GPSMapDatum="TOKYO"/></x')
+    assert taken({}, {}, packet).lon == found.lon
+
+
+def test_a_position_in_a_datum_that_nobody_knows_is_not_used() -> None:
+    found = a_photo({18: "Mars 2000"})
+    assert found.lon is None
+    assert "Mars 2000" in found.doubts[0]
+
+
+def test_latitude_and_longitude_exchanged_are_named() -> None:
+    assert "exchanged" in a_photo({2: (127.0, 6.0, 0.0), 4: (37.0, 24.0, 0.0)}).doubts[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,16 @@ def test_a_byte_that_means_no_letter_ends_no_file(tmp_path: Path, encoding: str)
     assert "file.damaged" not in there.codes
 
 
+@pytest.mark.parametrize("odd", ["\x00", "\x0b", "&#0;", "&#x1F;", "&#xD83D;", "\ufffe"])
+def test_what_xml_cannot_hold_costs_itself_alone(tmp_path: Path, odd: str) -> None:
+    node = f'<node id="2" lat="37.5" lon="127"><tag k="name" v="a{odd}b&#x41;&#128578;&amp;"/></node>'.encode()
+    for late in (0, (1 << 20) - len(declared(tmp_path, "UTF-8", b"").read_bytes()) - 60):  # around the end of a piece too
+        there = received(declared(tmp_path, "UTF-8", b" " * late + node + b'<node id="3" lat="37.5" lon="127"/>'))
+        assert there.ids == ["node/1", "node/2", "node/3"]
+        assert there.properties()["node/2"]["name"] == "a\ufffdbA\U0001f642&"
+        assert there.finding("text.damaged").feature == "node/2"
+
+
 def test_an_unknown_encoding_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="Save it as UTF-8") as refused:
         received(declared(tmp_path, "FOO-8", b""))
@@ -259,3 +270,11 @@ def test_entities_are_refused_in_every_encoding(tmp_path: Path) -> None:
 
 def test_the_reported_map_in_euc_kr_is_read(samples: Path) -> None:
     assert received(samples / "reports" / "declared_euckr.osm").properties()["way/1"]["name"] == "판교로"
+
+
+def test_what_the_document_says_of_the_whole_map_is_told(tmp_path: Path) -> None:
+    beside = "<note>Data of\n <b>somebody</b></note><MetaInfo format_version='1' map_version='49'/><bounds minlat='1' maxlat='2'/>"
+    found = received(osm(tmp_path, beside + nodes() + LANE)).finding("source.beside")
+    stated = json.loads(found.value)
+    assert stated["MetaInfo"] == [{"format_version": "1", "map_version": "49"}] and stated["bounds"] == [{"minlat": "1", "maxlat": "2"}]
+    assert stated["note"] == [{"text": "Data of somebody"}] and "MetaInfo, bounds" in found.message

@@ -180,6 +180,13 @@ def test_a_number_too_large_for_a_float_keeps_its_digits(tmp_path: Path) -> None
     assert there.finding("value.not_finite").value == "-1.5e400"
 
 
+def test_a_number_of_thousands_of_digits_costs_no_feature(tmp_path: Path) -> None:
+    path = geojson(tmp_path, [feature(1, n="N"), feature(2, n=2)])
+    path.write_text(path.read_text(encoding="utf-8").replace('"N"', "9" * 5000), encoding="utf-8")
+    there = received(path)
+    assert {key: row["n"] for key, row in there.properties().items()} == {"f1": "9" * 5000, "f2": 2}
+
+
 def test_a_key_that_comes_twice_keeps_both_values(tmp_path: Path) -> None:
     path = geojson(tmp_path, [feature(1, a=1, b=2)])
     path.write_text(path.read_text(encoding="utf-8").replace('"b"', '"a"'), encoding="utf-8")
@@ -200,10 +207,9 @@ def test_what_a_vertex_has_beyond_its_place_is_kept(tmp_path: Path) -> None:
 
 def test_what_a_collection_states_of_itself_is_named(tmp_path: Path) -> None:
     there = received(geojson(tmp_path, [feature(1)], name="판교", licence={"by": "me\ud800"}, crs=None, bbox=[127, 37, 128, 38]))
-    found = there.finding("collection.members")
+    found = there.finding("source.beside")
     assert found.severity == "info"
-    assert json.loads(found.value) == {"name": "판교", "licence": {"by": "me\ufffd"}}
-    assert "collection.members" not in received(geojson(tmp_path, [feature(1)], name="map")).codes
+    assert json.loads(found.value) == {"name": "판교", "licence": '{"by": "me\ufffd"}'}
 
 
 def test_korean_json_that_is_not_utf8_is_read_and_reported(tmp_path: Path) -> None:
@@ -259,3 +265,9 @@ def test_half_a_letter_costs_itself_alone(tmp_path: Path) -> None:
     assert "k\\udfff" in found[2].message and "nested" in found[3].message
     for one in found:
         (one.message + one.value + one.feature).encode()
+
+
+def test_what_the_collection_says_of_all_features_is_told(tmp_path: Path) -> None:
+    stated = received(geojson(tmp_path, [feature(1)], name="map", licence="ODbL", generator={"by": "us"})).finding("source.beside")
+    assert json.loads(stated.value) == {"licence": "ODbL", "generator": '{"by": "us"}'}
+    assert "source.beside" not in {found.code for found in received(geojson(tmp_path, [feature(1)], name="map")).findings}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -135,3 +136,57 @@ def unsigned_type(path: Path) -> int:
     """Where the type of the last column is: the head is asked for signed ones in its place."""
     head = path.read_bytes()[12:4096]
     return 12 + dict(fgb_head._columns(head))["u"]
+
+
+# --- Rows without geometry
+
+ROW = shapely.LineString([(127.1, 37.4), (127.101, 37.4)])
+EMPTY = [shapely.LineString(), shapely.Point(), shapely.Polygon(), None]
+
+
+def table_of(tmp_path: Path, ending: str, shapes: list[Any]) -> Path:
+    path = tmp_path / f"map.{ending}"
+    frame = gpd.GeoDataFrame({"name": [f"n{n}" for n in range(len(shapes))]}, geometry=shapes, crs=4326)
+    if ending == "parquet":
+        frame.to_parquet(path)
+    else:  # GDAL writes no row without geometry into an index
+        frame.to_file(path, engine="pyogrio", **({"SPATIAL_INDEX": "NO"} if ending == "fgb" else {}))
+    return path
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "fgb", "geojson", "parquet"])
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [ROW, None, ROW, None, ROW],
+        [None, ROW],
+        [ROW, *EMPTY],
+        [None, None],
+        [ROW, shapely.Point(127.1, 37.4), None, shapely.MultiLineString([ROW])],
+    ],
+)
+def test_rows_without_geometry_keep_their_values_and_the_others_their_place(tmp_path: Path, ending: str, shapes: list[Any]) -> None:
+    there = received(table_of(tmp_path, ending, shapes))
+    assert there.codes <= {"kind.unknown"}
+    assert there.table.num_rows == len(shapes)
+    assert [json.loads(text)["name"] for text in there.table.column("properties").to_pylist()] == [f"n{n}" for n in range(len(shapes))]
+    read = shapely.from_wkb(there.table.column("geometry").to_pylist())
+    assert [None if shape is None or shape.is_empty else shape for shape in read] == [s if s else None for s in shapes]
+
+
+def test_flatgeobuf_that_states_no_number_of_rows_is_read_to_its_end(tmp_path: Path) -> None:
+    path = table_of(tmp_path, "fgb", [ROW, None, ROW])
+    body = bytearray(path.read_bytes())
+    head = bytes(body[12:])
+    at = fgb_head._field(head, fgb_head._at(head, 0), 8)
+    assert at is not None
+    body[12 + at : 20 + at] = bytes(8)
+    path.write_bytes(body)
+    there = received(path)
+    assert (there.table.num_rows, there.codes) == (3, {"kind.unknown"})
+
+
+def test_rows_without_geometry_are_counted_as_unplaced(samples: Path) -> None:
+    there = received(samples / "reports" / "n.fgb")
+    assert [shape is not None for shape in shapely.from_wkb(there.table.column("geometry").to_pylist())] == [True, False, False]
+    assert there.codes == set()

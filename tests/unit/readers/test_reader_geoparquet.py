@@ -11,6 +11,7 @@ from typing import Any
 import geopandas as gpd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyproj
 import pytest
 import shapely
 
@@ -175,3 +176,97 @@ def test_an_id_too_large_for_64_bits_is_an_id(tmp_path: Path) -> None:
     wkb = pa.array([shapely.to_wkb(POINTS[0])], pa.binary())
     pq.write_table(pa.table({"id": [1e19], "geometry": wkb}).replace_schema_metadata({"geo": json.dumps(geo())}), tmp_path / "map.parquet")
     assert received(tmp_path / "map.parquet").ids == ["1e+19"]
+
+
+# --- Parquet's own types
+
+
+class Wkb(pa.ExtensionType):  # type: ignore[misc]
+    """GeoArrow's type of WKB, of which pyarrow makes Parquet's GEOMETRY or GEOGRAPHY."""
+
+    def __init__(self, about: dict[str, Any]) -> None:
+        self.about = about
+        super().__init__(pa.binary(), "geoarrow.wkb")
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return json.dumps(self.about).encode()
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage: pa.DataType, serialized: bytes) -> Wkb:
+        return cls(json.loads(serialized))
+
+
+def native(path: Path, about: dict[str, Any], metadata: dict[str, str] | None = None, *, column: str = "shape") -> Path:
+    shapes = pa.array([shapely.to_wkb(shapely.Point(209_000, 533_000))], pa.binary())
+    other = pa.array([b"more"], pa.binary())
+    table = pa.table({"id": ["a"], "blob": other, column: pa.ExtensionArray.from_storage(Wkb(about), shapes)})
+    pq.write_table(table.replace_schema_metadata(metadata), path / "map.parquet")
+    return path / "map.parquet"
+
+
+PROJJSON = pyproj.CRS(5186).to_json_dict()
+
+
+@pytest.mark.parametrize(
+    ("stated", "metadata"),
+    [
+        ("EPSG:5186", None),
+        ("srid:5186", None),
+        (PROJJSON, None),
+        ("projjson:korea", {"korea": json.dumps(PROJJSON)}),
+        (pyproj.CRS(5186).to_wkt(), None),
+    ],
+)
+@pytest.mark.parametrize("column", ["shape", "Linien"])
+def test_native_geometry_states_its_crs_in_any_form(tmp_path: Path, stated: Any, metadata: dict[str, str] | None, column: str) -> None:
+    there = received(native(tmp_path, {"crs": stated}, metadata, column=column))
+    assert (there.survey.placed.crs, there.survey.placed.crs_source) == ("EPSG:5186", Known.FILE)
+    assert there.codes == {"kind.unknown"}
+    assert there.properties()["a"]["blob"] == "bW9yZQ=="
+    (shape,) = shapely.from_wkb(there.raw[0].table.column("geometry").to_pylist())
+    assert (shape.x, shape.y) == (209_000, 533_000)
+
+
+def test_native_geometry_without_a_crs_is_in_degrees(tmp_path: Path) -> None:
+    assert received(native(tmp_path, {})).survey.placed.crs == "EPSG:4326"
+
+
+@pytest.mark.parametrize("stated", ["srid:0", "projjson:nowhere", "no such system"])
+def test_native_geometry_whose_crs_nobody_knows_is_unplaced(tmp_path: Path, stated: str) -> None:
+    assert received(native(tmp_path, {"crs": stated})).survey.placed.crs_source is Known.NONE
+
+
+def test_geography_says_that_its_lines_are_taken_as_straight(tmp_path: Path) -> None:
+    there = received(native(tmp_path, {"edges": "spherical"}))
+    assert (there.survey.placed.crs, there.finding("geometry.edges").value) == ("EPSG:4326", "spherical")
+
+
+GEO = {"version": "1.1.0", "primary_column": "shape", "columns": {"shape": {"encoding": "WKB", "geometry_types": ["Point"]}}}
+
+
+@pytest.mark.parametrize(
+    ("in_geo", "in_type", "used", "severity"),
+    [
+        (PROJJSON, "EPSG:5186", "EPSG:5186", None),
+        (PROJJSON, "EPSG:5187", "EPSG:5186", "question"),
+        (PROJJSON, None, "EPSG:5186", "warning"),
+        ("absent", "EPSG:5186", "EPSG:5186", "warning"),
+        ("absent", None, "EPSG:4326", None),
+        (None, "EPSG:5186", "EPSG:5186", None),
+        (None, None, None, None),
+    ],
+)
+def test_two_statements_of_one_column_are_compared(
+    tmp_path: Path, in_geo: Any, in_type: str | None, used: str | None, severity: str | None
+) -> None:
+    column = {**GEO["columns"]["shape"], **({} if in_geo == "absent" else {"crs": in_geo})}  # type: ignore[index]
+    path = native(tmp_path, {"crs": in_type} if in_type else {}, {"geo": json.dumps({**GEO, "columns": {"shape": column}})})
+    there = received(path)
+    assert there.survey.placed.crs == used
+    assert [str(f.severity) for f in there.survey.findings if f.code == "crs.two_stated"] == ([severity] if severity else [])
+    assert "crs.two_stated" not in received(path, Placement(crs="EPSG:5187")).codes
+
+
+def test_native_geometry_of_another_program_is_placed(samples: Path) -> None:
+    there = received(samples / "reports" / "native_5186.parquet")
+    assert (there.survey.placed.crs, there.survey.placed.crs_source) == ("EPSG:5186", Known.FILE)

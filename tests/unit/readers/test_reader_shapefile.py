@@ -79,6 +79,14 @@ def test_names_of_columns_are_in_the_same_encoding(tmp_path: Path) -> None:
     assert there.finding("text.damaged").value == "도로구\ufffd"
 
 
+def test_the_name_of_a_system_may_be_korean(tmp_path: Path) -> None:
+    folder = shapefile(tmp_path / "a", [NAME], [[b"a"]])
+    path = folder / "map.prj"
+    path.write_bytes(path.read_bytes().replace(b"WGS 84", "세계 측지계".encode("cp949"), 1))
+    there = received(folder)
+    assert there.shapes()["map/0"].x == pytest.approx(127.1)
+
+
 def test_columns_of_one_name_are_all_kept(tmp_path: Path) -> None:
     (row,) = received(shapefile(tmp_path / "a", [NAME, NAME, (b"NAME#2", "C", 4, 0)], [[b"a", b"b", b"c"]])).properties().values()
     assert sorted(str(row[key]) for key in row if key.startswith("NAME")) == ["a", "b", "c"]
@@ -96,12 +104,12 @@ def test_whole_numbers_are_kept_to_the_last_digit(tmp_path: Path) -> None:
 
 def test_what_is_no_number_is_null_and_named(tmp_path: Path) -> None:
     columns: list[Column] = [(b"N", "N", 6, 0), (b"F", "F", 12, 3)]
-    rows = [[b"******", b"1.500"], [b"12", b"nan"], [b"1.5", b"1.5e+003"], [b"1,5", b"-.5"], [b"\xb1\xb2", b"5."]]
+    rows = [[b"******", b"1.500"], [b"12", b"nan"], [b"1.5", b"1.5e+003"], [b"1,5", b"-.5"], [b"\xb1\xb2", b"5."], [b"", b"1e400"]]
     there = received(shapefile(tmp_path / "a", columns, rows))
-    assert values(there, "N") == [None, 12.0, 1.5, None, None]
-    assert values(there, "F") == [1.5, None, 1500.0, -0.5, 5.0]
+    assert values(there, "N") == [None, 12.0, 1.5, None, None, None]
+    assert values(there, "F") == [1.5, None, 1500.0, -0.5, 5.0, None]
     found = [(one.feature, one.value) for one in there.findings if one.code == "value.misfit"]
-    assert sorted(found) == [("map/0", "******"), ("map/1", "nan"), ("map/3", "1,5"), ("map/4", "±²")]
+    assert sorted(found) == [("map/0", "******"), ("map/1", "nan"), ("map/3", "1,5"), ("map/4", "±²"), ("map/5", "1e400")]
 
 
 def test_dates_that_do_not_exist_stay_text(tmp_path: Path) -> None:

@@ -90,6 +90,14 @@ def test_every_script_is_used() -> None:
     assert {path for path in scripts() if path not in named} <= {WEB / "static" / name for name in loaded}
 
 
+def test_a_script_of_every_page_tells_when_it_is_ready() -> None:
+    """The tests of pages wait for it (`tests.support.pages.AT_REST`); `base/form.js` does it for pages of forms alone."""
+    for path in TEMPLATES.rglob("*.html"):
+        names = re.findall(r"static_url\('(js/[^']+)'\)", path.read_text(encoding="utf-8"))
+        texts = [(WEB / "static" / name).read_text(encoding="utf-8") for name in names if not re.search(r"(header|permit)\.js$", name)]
+        assert not texts or any("documentElement.dataset.ready" in text or "dataset.forms" in text for text in texts), path.name
+
+
 def test_templates_name_files_that_are_there() -> None:
     for path in TEMPLATES.rglob("*.html"):
         text = path.read_text(encoding="utf-8")

@@ -241,7 +241,7 @@ def test_malformed_bodies_get_a_code_and_no_traceback(ex: Exchange, app: APIFlas
     headers = {**token_of(ex, by.email), "Content-Type": "application/json"}
     answer = app.test_client().post("/api/v1/datasets", data=body, headers=headers)
     assert answer.status_code == status and answer.json is not None
-    assert set(answer.json) == {"code", "message", "details"} and "Traceback" not in answer.get_data(as_text=True)
+    assert set(answer.json) == {"code", "message", "details", "request_id"} and "Traceback" not in answer.get_data(as_text=True)
 
 
 def test_the_auditor_changes_nothing(ex: Exchange, app: APIFlask) -> None:

@@ -112,7 +112,7 @@ def test_vocabularies_have_a_word_for_each_code() -> None:
     assert set(vocabulary.FORMAT_NAMES) == {form.name for form in FORMATS}
     assert set(vocabulary.CLASSES) == {code.value for code in HandlingClass}
     assert set(vocabulary.PURPOSES) == {purpose.value for purpose in Purpose}
-    assert set(units.UNITS) == set(units.EXAMPLES) == set(Unit)
+    assert set(units.UNITS) == set(Unit)
     assert set(vocabulary.ACTIONS) == set(Action)
 
 

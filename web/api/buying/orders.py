@@ -10,10 +10,10 @@ from flask import Response, jsonify, request
 
 from mapex.errors import Invalid
 from mapex.orders import orders
-from mapex.prices import estimate
+from mapex.prices import estimate, sold_layers
 from mapex.rights import entitlements, named_users
 from mapex.times import iso_from_ns
-from web.api.buying.prices import LineOut
+from web.api.buying.prices import LineOut, SoldLayerOut
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, PageQuery, Range, fields, when
@@ -68,6 +68,7 @@ class OrderOut(Answer):
     purpose = fields.String()
     currency = fields.String()
     lines = fields.List(fields.Nested(LineOut))
+    layers = fields.List(fields.Nested(SoldLayerOut), metadata={"description": "of a single order, not in lists"})
     subtotal = fields.Integer()
     vat = fields.Integer()
     total = fields.Integer()
@@ -138,7 +139,7 @@ def place(json_data: dict[str, Any]) -> dict[str, Any]:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         raise Invalid("order.key", "Send the header Idempotency-Key: a text of your choice for this purchase, the same when you repeat it.")
-    return _order(orders.place(exchange(), current_actor(), json_data["quote"], key, persons=json_data["persons"]))
+    return _whole(orders.place(exchange(), current_actor(), json_data["quote"], key, persons=json_data["persons"]))
 
 
 @blueprint.get("/orders")
@@ -157,7 +158,7 @@ def list_orders(query_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output(OrderOut)
 def get_order(order_id: str) -> dict[str, Any]:
     """An order of the own organisation."""
-    return _order(orders.get(exchange(), current_actor(), order_id))
+    return _whole(orders.get(exchange(), current_actor(), order_id))
 
 
 @blueprint.get("/orders/<order_id>/tiles")
@@ -199,6 +200,10 @@ def list_persons(order_id: str) -> dict[str, Any]:
 def change_persons(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Name who may download an order; only the one who ordered and those who are named may change it."""
     return {"persons": list(named_users.change(exchange(), current_actor(), order_id, json_data["persons"]))}
+
+
+def _whole(made: orders.Order) -> dict[str, Any]:
+    return {**_order(made), "layers": sold_layers.documents(exchange(), made.lines)}
 
 
 def _order(made: orders.Order) -> dict[str, Any]:

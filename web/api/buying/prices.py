@@ -123,6 +123,24 @@ class LineOut(Answer):
     as_of = fields.String(allow_none=True, metadata={"description": "when the newest of it was captured, else published"})
 
 
+class SoldLayerOut(Answer):
+    """What must be known of a layer to use its tiles; the same is in the manifest of a download."""
+
+    org = fields.String()
+    dataset = fields.String()
+    version = fields.Integer()
+    layer = fields.String()
+    kind = fields.String()
+    licence = fields.String()
+    crs = fields.String(allow_none=True, metadata={"description": "what the coordinates in the tiles are in"})
+    source_crs = fields.String(allow_none=True, metadata={"description": "what the seller's files were in"})
+    source_crs_known = fields.String(metadata={"description": "file, given, guessed or none"})
+    accuracy_m = fields.Float(allow_none=True, metadata={"description": "metres that the way from source_crs to WGS 84 may be off"})
+    height_datum = fields.String(metadata={"description": "above what heights count; unknown: nobody stated it"})
+    height_source = fields.String(metadata={"description": "file, given, guessed or none"})
+    captured = fields.List(fields.String(), allow_none=True, metadata={"description": "first and last moment of capture"})
+
+
 class RefusalOut(Answer):
     """Tiles that are on offer, but not to this buyer for this purpose."""
 

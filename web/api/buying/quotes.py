@@ -7,10 +7,10 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from mapex.orders import renewals
-from mapex.prices import quotes
+from mapex.prices import quotes, sold_layers
 from mapex.prices.estimate import document
 from mapex.times import iso_from_ns
-from web.api.buying.prices import EstimateIn, EstimateOut, price_request
+from web.api.buying.prices import EstimateIn, EstimateOut, SoldLayerOut, price_request
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.edge.schemas import Body, Length, fields
@@ -29,6 +29,7 @@ class QuoteOut(EstimateOut):
 
     id = fields.String()
     tiles_sha256 = fields.String()
+    layers = fields.List(fields.Nested(SoldLayerOut))
     created_at = fields.String()
     expires_at = fields.String()
     order = fields.String(allow_none=True)
@@ -92,6 +93,7 @@ def quote_document(made: quotes.Quote) -> dict[str, Any]:
         "id": made.id,
         **document(made.estimate),
         "tiles_sha256": made.tiles_sha256,
+        "layers": sold_layers.documents(exchange(), made.estimate.lines),
         "created_at": iso_from_ns(made.created_ns),
         "expires_at": iso_from_ns(made.expires_ns),
         "order": made.order_id,

@@ -70,14 +70,14 @@ function manifest(tiles) {
   const files = tiles.map((tile) => Object.fromEntries(names.map((name) => [name, tile[name]])));
   /** @param {string} name */
   const each = (name) => [...new Set(tiles.map((tile) => tile[name]))].filter(Boolean).sort();
-  const body = new TextEncoder().encode(
-    JSON.stringify(
-      { order: page.order, purpose: page.purpose, licence: each("licence"), attribution: each("attribution"), files },
-      null,
-      1,
-    ),
-  );
-  return { path: "manifest.json", size: body.length, crc: crc32(body), body: new Blob([body]) };
+  /** @param {any} one */
+  const place = (one) => [one.org, one.dataset, one.version, one.layer].join("/");
+  const there = new Set(tiles.map(place));
+  /** @type {any[]} */
+  const layers = (page.layers ?? []).filter((/** @type {any} */ one) => there.has(place(one)));
+  const about = { order: page.order, purpose: page.purpose, licence: each("licence"), attribution: each("attribution") };
+  const body = new TextEncoder().encode(JSON.stringify({ ...about, layers, files }, null, 1));
+  return { path: "_manifest.json", size: body.length, crc: crc32(body), body: new Blob([body]) };
 }
 
 /** @param {Blob} body @param {string} name */

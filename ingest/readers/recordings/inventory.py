@@ -1,0 +1,214 @@
+"""What a first pass through recordings finds: channels, clocks, pictures, damage."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mcap.records import Attachment, Channel, Header, Metadata, Schema
+
+from ingest.findings import error, info
+from ingest.readers.recordings import ros
+from ingest.readers.recordings.track import Track
+from mapex.catalogue.finding import Finding
+from tiles.errors import InvalidContent
+from tiles.frames import ros_types
+from tiles.frames.mcap_scan import McapScan, Message
+from tiles.frames.repeated import Latched, LatchedMessage, Repeat, SmallAttachment, repeat_of
+from tiles.frames.track import NAME
+
+CLOCKS_AGREE_NS = 10 * 1_000_000_000
+"""A header time further from the log time is of another clock (boot time, zero) and not used."""
+
+
+def is_fix(schema: Schema | None) -> bool:
+    """Whether messages of a schema are positions of a receiver."""
+    return schema is not None and schema.name in ("sensor_msgs/msg/NavSatFix", "sensor_msgs/NavSatFix")
+
+
+def usable(data: ros.Bytes, encoding: str) -> ros.Fix | None:
+    """The fix in a message, unless the receiver had none: status, NaN, out of range, or exactly 0,0."""
+    fix = ros.decode_fix(data, encoding)
+    if fix is None or fix.status <= ros.NO_FIX or not (abs(fix.lon) <= 180 and abs(fix.lat) <= 90) or fix.lon == fix.lat == 0:
+        return None
+    return fix
+
+
+@dataclass(slots=True)
+class KnownChannel:
+    """A channel as the whole recording knows it: two files that define the same channel mean one."""
+
+    number: int
+    topic: str
+    encoding: str
+    schema: str
+    has_header: bool
+    pictureless: bool
+    is_fix: bool
+    repeat: Repeat
+
+
+@dataclass(slots=True)
+class Inventory:
+    """What the first pass finds: track, channels, metadata, damage."""
+
+    name: str
+    layer: str
+    track: Track = field(default_factory=Track)
+    channels: dict[str, KnownChannel] = field(default_factory=dict)
+    metadata: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[Header] = field(default_factory=list)
+    fixes: int = 0
+    unusable: int = 0
+    messages: int = 0
+    first_ns: int | None = None
+    with_messages: set[int] = field(default_factory=set)
+    pictures: Counter[str] = field(default_factory=Counter)
+    repeated: set[str] = field(default_factory=set)
+    too_large: set[str] = field(default_factory=set)
+    kinds: dict[int, Repeat] = field(default_factory=dict)
+    latched: Latched = field(init=False)
+    _found: list[Finding] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.latched = Latched(self.kinds)
+
+    @property
+    def origin_only(self) -> bool:
+        """Whether no fix of the recording can be used."""
+        return not len(self.track)
+
+    def take(self, path: Path) -> None:
+        """Read one file through."""
+        with path.open("rb") as stream:
+            scan = McapScan(stream)
+            local: dict[int, KnownChannel] = {}
+            for item in scan.items():
+                if isinstance(item, Message):
+                    self._message(item, local[item.channel_id])
+                elif isinstance(item, Channel):
+                    local[item.id] = self.channel(item, scan.schema_of(item))
+                elif isinstance(item, Metadata):
+                    self.metadata.append({"name": item.name, "metadata": item.metadata})
+                elif isinstance(item, Header):
+                    self.headers.append(item)
+                elif isinstance(item, Attachment):
+                    self._time(item.log_time)
+                    self._attachment(item)
+        self.messages += scan.messages
+        self._damage(path, scan)
+
+    def channel(self, channel: Channel, schema: Schema | None) -> KnownChannel:
+        """The channel under the number that it has in the whole recording."""
+        record = {
+            "topic": channel.topic,
+            "encoding": channel.message_encoding,
+            "metadata": channel.metadata,
+            "schema": None
+            if schema is None
+            else {"name": schema.name, "encoding": schema.encoding, "data": base64.b64encode(schema.data).decode()},
+        }
+        key = json.dumps(record, ensure_ascii=False)
+        name = schema.name if schema else ""
+        headed = schema is not None and ros.begins_with_header(schema.data, schema.encoding)
+        known = KnownChannel(
+            len(self.channels),
+            channel.topic,
+            channel.message_encoding,
+            name,
+            headed,
+            ros_types.is_pictureless(name),
+            is_fix(schema),
+            repeat_of(channel.topic, name, channel.metadata),
+        )
+        known = self.channels.setdefault(key, known)
+        self.kinds[known.number] = known.repeat
+        return known
+
+    def _message(self, message: Message, channel: KnownChannel) -> None:
+        self._time(message.log_time)
+        self.with_messages.add(channel.number)
+        if ros_types.is_picture(channel.schema):
+            self.pictures[channel.topic] += 1
+        if channel.repeat is not Repeat.NEVER:
+            latched = LatchedMessage(channel.number, message.sequence, message.publish_time, bytes(message.data))
+            (self.repeated if self.latched.see(latched) else self.too_large).add(channel.topic)
+        if channel.is_fix:
+            self.fixes += 1
+            fix = usable(message.data, channel.encoding)
+            if fix is None:
+                self.unusable += 1
+            else:
+                self.track.add(measured_ns(message, channel), fix.lon, fix.lat, fix.h)
+
+    def _attachment(self, item: Attachment) -> None:
+        small = SmallAttachment(item.name, item.media_type, item.create_time, item.log_time, item.data)
+        if item.name != NAME:
+            (self.repeated if self.latched.see_attachment(small) else self.too_large).add(item.name)
+
+    def _time(self, t_ns: int) -> None:
+        self.first_ns = t_ns if self.first_ns is None else min(self.first_ns, t_ns)
+
+    def _damage(self, path: Path, scan: McapScan) -> None:
+        where = {"file": self.name, "layer": self.layer, "feature": path.name}
+        if scan.fault and not scan.messages and not scan.attachments:
+            raise InvalidContent(f"{path.name}: not one message can be read. {scan.fault}", code="mcap.unreadable")
+        recover = "Run `mcap recover` on it, or record it again; what was read is kept."
+        if scan.fault:
+            text = f"{scan.fault} {scan.messages} messages were read up to there."
+            self._found.append(error("mcap.cut", text, recover, **where))
+        for text in scan.damaged:
+            self._found.append(error("mcap.damaged", f"Left out: {text}.", recover, **where))
+        if scan.orphans:
+            text = f"{scan.orphans} messages belong to channels that the file does not define, so nobody can tell what they are."
+            self._found.append(error("mcap.orphans", text, recover, count=scan.orphans, rejected=scan.orphans, **where))
+        if scan.claimed is not None and scan.claimed != scan.messages + scan.orphans:
+            text = f"The file claims {scan.claimed} messages, {scan.messages + scan.orphans} are in it."
+            self._found.append(error("mcap.count", text, recover, value=scan.claimed, **where))
+
+    def findings(self) -> Iterator[Finding]:
+        """Damage, positions that could not be used, and whether there are pictures."""
+        yield from self._found
+        where = {"file": self.name, "layer": self.layer}
+        if self.unusable:
+            text = f"{self.unusable} of {self.fixes} positions are without a fix, not finite, or 0,0; they place nothing."
+            yield info(
+                "recording.no_fix", text, "Nothing to do: their messages are placed by the neighbours.", count=self.unusable, **where
+            )
+        if self.repeated:
+            names = ", ".join(sorted(self.repeated))
+            text = f"Every slice needs {names}: they are in each, marked as repeated, and counted once."
+            yield info("recording.repeated", text, "Nothing to do.", value=names[:200], **where)
+        if self.too_large:
+            names = ", ".join(sorted(self.too_large))
+            text = f"{names} would be of use in every slice, but are too large to be repeated; they are only where they were recorded."
+            yield info("recording.not_repeated", text, "Sell them beside the recording if buyers need them.", value=names[:200], **where)
+        if self.pictures:
+            topics = ", ".join(f"{topic} ({n})" for topic, n in sorted(self.pictures.items()))
+            text = f"Pictures are inside: {topics}. Unless they are proven free of people and plates, the layer is of the class original."
+            yield info("recording.pictures", text, "Give the class of the layer; original needs a permit to buy.", value=topics, **where)
+
+    def as_json(self) -> str:
+        """Channels (and which of them have no message) and metadata, for the tiles."""
+        header = self.headers[0] if self.headers else Header(profile="", library="")
+        return json.dumps(
+            {
+                "profile": header.profile,
+                "library": header.library,
+                "channels": [json.loads(key) for key in self.channels],
+                "metadata": self.metadata,
+                "silent": sorted(set(range(len(self.channels))) - self.with_messages),
+            },
+            ensure_ascii=False,
+        )
+
+
+def measured_ns(message: Message, channel: KnownChannel) -> int:
+    """When a message was measured: its header's time if that is of the same clock as the log, else its log time."""
+    stamp = ros.stamp_of(message.data, channel.encoding) if channel.has_header else None
+    return message.log_time if stamp is None or abs(stamp - message.log_time) > CLOCKS_AGREE_NS else stamp

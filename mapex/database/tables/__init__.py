@@ -1,0 +1,1 @@
+"""The tables, by what they are about; `mapex.database.schema` has them all."""

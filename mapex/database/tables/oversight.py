@@ -1,0 +1,73 @@
+"""What is allowed and what was done: permits, grants and the audit log."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, text
+
+from mapex.database.tables.columns import id_column, metadata, ref
+
+permit = Table(
+    "permit",
+    metadata,
+    id_column(),
+    ref("org_id", "organisation.id", index=True),  # the holder
+    Column("number", String(128), nullable=False, unique=True),
+    Column("rule_set", String(64), nullable=False),
+    Column("purposes", Text, nullable=False),  # JSON list of purpose codes
+    Column("classes", Text, nullable=False),  # JSON list of handling classes
+    Column("area", Text, nullable=False),  # GeoJSON geometry, WGS 84
+    Column("valid_from_ns", BigInteger, nullable=False),
+    Column("valid_to_ns", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),  # active | suspended | revoked
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+# Organisations beside the holder that may receive under a permit.
+permit_recipient = Table(
+    "permit_recipient",
+    metadata,
+    Column("permit_id", String(40), ForeignKey("permit.id"), primary_key=True),
+    Column("org_id", String(40), ForeignKey("organisation.id"), primary_key=True, index=True),
+    Column("ordinal", Integer, nullable=False),  # in the order in which the permit names them
+)
+
+access_grant = Table(
+    "access_grant",
+    metadata,
+    id_column(),
+    ref("org_id", "organisation.id", index=True),
+    ref("person_id", "person.id"),
+    ref("entitlement_id", "entitlement.id", index=True),
+    Column("object_key", String(255), nullable=False),
+    Column("purpose", String(32), nullable=False),
+    ref("permit_id", "permit.id", nullable=True),
+    Column("issued_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
+)
+
+NIGHT_ACCESS = text("action = 'access.granted' AND permit <> '' AND ((at_ns + 32400000000000) / 3600000000000) % 24 < 6")
+"""What the flag `night` counts (`mapex.audit.flags`), in the very words of its query, or the index does not serve it. `action` leads the
+index although it is the same in all of it: SQLite, which keeps no statistics, would take the index of all actions instead."""
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at_ns", BigInteger, nullable=False, index=True),
+    Column("action", String(64), nullable=False, index=True),
+    Column("person", String(255), nullable=False),  # e-mail, or "system"
+    Column("org", String(64), nullable=False),  # slug of who acts
+    Column("owner", String(64), nullable=False),  # slug of whose data or account it is
+    Column("dataset", String(64), nullable=False),
+    Column("layer", String(64), nullable=False),
+    Column("tile", String(32), nullable=False),  # quadkey
+    Column("purpose", String(32), nullable=False),
+    Column("permit", String(128), nullable=False),  # number
+    Column("payload", Text, nullable=False),  # canonical JSON (RFC 8785) of the whole event
+    Column("salt", String(64), nullable=False),
+    Column("commitment", String(64), nullable=False),  # sha256(salt || payload), hex
+    Index("ix_audit_event_org", "org", "at_ns"),
+    Index("ix_audit_event_owner", "owner", "at_ns"),
+    Index("ix_audit_event_tile", "tile", "at_ns"),
+    Index("ix_audit_event_night", "action", "person", "at_ns", sqlite_where=NIGHT_ACCESS, postgresql_where=NIGHT_ACCESS),
+)

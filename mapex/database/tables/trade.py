@@ -1,0 +1,124 @@
+"""What is bought: quotes, orders and their lines, the ledger, entitlements."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+
+from mapex.database.tables.columns import id_column, metadata, ref
+
+quote = Table(
+    "quote",
+    metadata,
+    id_column(),
+    ref("org_id", "organisation.id", index=True),
+    ref("person_id", "person.id"),
+    Column("purpose", String(32), nullable=False),
+    Column("request", Text, nullable=False),  # canonical JSON: region, datasets, layers
+    Column("body", Text, nullable=False),  # canonical JSON: lines, cells, subtotal, vat, total, pinned offers and layers
+    Column("tiles_sha256", String(64), nullable=False),  # digest of the exact tile set
+    Column("total", BigInteger, nullable=False),
+    Column("signature", String(128), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False),
+    Column("name", Text, nullable=False, server_default=""),  # what the buyer calls the area; a note of theirs, neither signed nor logged
+)
+
+order = Table(
+    "purchase_order",
+    metadata,
+    id_column(),
+    ref("org_id", "organisation.id", index=True),
+    ref("person_id", "person.id"),
+    Column("quote_id", String(40), ForeignKey("quote.id"), nullable=False, unique=True),  # a quote is bought once
+    Column("key", String(255), nullable=False),
+    Column("body_sha256", String(64), nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("state", String(16), nullable=False),  # paid | ready
+    Column("subtotal", BigInteger, nullable=False),
+    Column("vat", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    UniqueConstraint("org_id", "key"),
+)
+
+# What was billed: the lines of the quote, as they were signed there. `small` counts in the unit's small measure.
+order_line = Table(
+    "order_line",
+    metadata,
+    Column("order_id", String(40), ForeignKey("purchase_order.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    ref("dataset_id", "dataset.id", index=True),
+    Column("version", Integer, nullable=False),
+    Column("layer", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("handling_class", String(16), nullable=False),
+    Column("licence", String(32), nullable=False),
+    Column("unit", String(32), nullable=False),
+    Column("small", BigInteger, nullable=False),
+    Column("rate", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),  # KRW before VAT
+    Column("tiles", Integer, nullable=False),
+    Column("owned_tiles", Integer, nullable=False),
+    Column("as_of", String(40), nullable=False),  # "" in orders from before it was noted
+    Column("bytes", BigInteger, nullable=False),  # 0 in orders from before it was noted
+)
+
+# Who of the buyer's organisation may download an order; an order without a row is open to all of them.
+order_person = Table(
+    "order_person",
+    metadata,
+    Column("order_id", String(40), ForeignKey("purchase_order.id"), primary_key=True),
+    Column("person_id", String(40), ForeignKey("person.id"), primary_key=True),
+)
+
+entitlement = Table(
+    "entitlement",
+    metadata,
+    id_column(),
+    ref("org_id", "organisation.id"),
+    ref("order_id", "purchase_order.id"),
+    ref("offer_id", "offer.id"),
+    ref("dataset_id", "dataset.id"),
+    ref("layer_id", "layer.id"),
+    Column("layer_name", String(64), nullable=False),
+    Column("cell", BigInteger, nullable=False),
+    Column("part", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("purpose", String(32), nullable=False),
+    ref("permit_id", "permit.id", nullable=True),
+    Column("paid", Integer, nullable=False),  # 0: owned before with the same content, so it cost nothing
+    Column("state", String(16), nullable=False),  # active | suspended | recalled
+    UniqueConstraint("order_id", "layer_id", "cell", "part"),
+    Index("ix_entitlement_owned", "org_id", "dataset_id", "cell"),
+)
+
+ledger_account = Table(
+    "ledger_account",
+    metadata,
+    id_column(),
+    Column("kind", String(16), nullable=False),  # wallet | vat | bank
+    ref("org_id", "organisation.id", nullable=True, index=True),
+    Column("balance", BigInteger, nullable=False, server_default="0"),  # cached sum of the entries
+    CheckConstraint("kind <> 'wallet' OR balance >= 0", name="wallet_not_negative"),
+    UniqueConstraint("kind", "org_id"),
+)
+
+ledger_transaction = Table(
+    "ledger_transaction",
+    metadata,
+    id_column(),
+    Column("kind", String(16), nullable=False),  # credit | order
+    ref("order_id", "purchase_order.id", nullable=True),
+    Column("key", String(255), unique=True),  # makes a credit idempotent
+    Column("memo", Text, nullable=False, server_default=""),
+    Column("created_ns", BigInteger, nullable=False),
+)
+
+ledger_entry = Table(
+    "ledger_entry",
+    metadata,
+    id_column(),
+    ref("transaction_id", "ledger_transaction.id", index=True),
+    ref("account_id", "ledger_account.id", index=True),
+    Column("amount", BigInteger, nullable=False),  # KRW; the entries of a transaction sum to zero
+)
