@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ingest.cage.paths import open_plain
+from ingest.fingerprint import Fingerprint
 from ingest.formats import READERS
 from ingest.reader import Placed
 from mapex.catalogue.draft import Counts, DraftLayer, LayerFacts
@@ -25,7 +26,6 @@ from mapex.intake.placement import Known
 from tiles.batch import Content, EncodedTile, LayerKind, Quantities
 from tiles.box import Box
 from tiles.formats import of_media_type
-from tiles.grid.grid import ZOOM, quadkey
 
 T = TypeVar("T")
 
@@ -46,6 +46,7 @@ class SourceReport:
     placed: Placed
     layers: Mapping[str, DraftLayer]
     findings: tuple[Finding, ...]
+    fingerprint: Fingerprint = Fingerprint()
 
 
 def _refuse(what: str) -> NoReturn:
@@ -111,6 +112,8 @@ def tile_from_json(value: object, part: int | None = None) -> EncodedTile:
 
     Raises: Invalid: `reader.bad_answer`.
     """
+    from tiles.grid.grid import ZOOM, quadkey  # brings numpy, which a look at a file (`inspect`) does not need
+
     record = _mapping(value, "tile")
     layer = _text(record.get("layer"), "layer", 32)
     if not _LAYER.fullmatch(layer):
@@ -221,6 +224,28 @@ def _placed_from_json(record: Mapping[str, Any]) -> Placed:
     )
 
 
+def _fingerprint(value: object) -> Fingerprint:
+    record = _mapping({} if value is None else value, "fingerprint")
+    records, vertices = (_whole(record.get(name, 0), name) for name in ("records", "vertices"))
+    return Fingerprint(records, vertices, *(_fraction(record.get(name, 0.0), name) for name in ("x", "y", "length")))
+
+
+def part_from_json(value: object) -> int:
+    """The number of a source.
+
+    Raises: Invalid: `reader.bad_answer`.
+    """
+    return _whole(value, "part", most=10**6)
+
+
+def inside_from_json(value: object) -> str:
+    """The name of a source in its zip, in one line of letters that can be shown; "" when it is in none.
+
+    Raises: Invalid: `reader.bad_answer`.
+    """
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in _text(value, "name", 255))
+
+
 def _metres(value: object) -> float | None:
     number = None if value is None else _fraction(value, "accuracy")
     return number if number is None or 0.0 <= number <= _FARTHEST_M else _refuse("accuracy")
@@ -244,4 +269,5 @@ def report_from_json(value: object, name: str) -> SourceReport:
         placed=placed,
         layers={layer: _layer_from_json(layer, about, placed) for layer, about in layers.items()},
         findings=tuple(finding_from_json(f, name) for f in _list(record.get("findings"), "findings", MOST_FINDINGS)),
+        fingerprint=_fingerprint(record.get("fingerprint")),
     )

@@ -100,7 +100,7 @@ def run(
     do: str,
     request: Mapping[str, Any],
     *,
-    reads: Path,
+    reads: Path | Sequence[Path],
     writes: Path | None,
     limits: Limits,
     on_line: Callable[[dict[str, Any]], None],
@@ -110,22 +110,26 @@ def run(
 ) -> Ending:
     """Let a caged child do `do` (see `ingest.tasks.program.TASKS`); each line that it answers goes to `on_line` as it comes.
 
-    `reads` is a folder, or one file; the child finds its places under `request["reads"]` and `request["writes"]`.
+    `reads` is a folder or one file, or several of them; the child finds its places under `request["reads"]` (then a list) and
+    `request["writes"]`.
     `stop` is asked a few times a second; True ends it.
     """
     strength = level(choice)
     caged = strength is Level.BUBBLEWRAP
     with tempfile.TemporaryDirectory(prefix="mapex-cage-") as scratch:
+        shown = _shown(reads)
+        home = "/tmp" if caged else scratch
+        inside = [there if caged else str(real) for real, there in shown]
         places = {
-            "reads": _inside(reads) if caged else str(reads),
+            "reads": inside[0] if isinstance(reads, Path) else inside,
             "writes": ("/out" if caged else str(writes)) if writes else "",
-            "scratch": "/tmp" if caged else scratch,
+            "scratch": home,
         }
         full = {**request, **places, "do": do, "caged": caged, "limits": _numbers(limits)}
         command = [sys.executable, "-P", "-s", *program]
-        environment = {**_ENVIRONMENT, "HOME": places["scratch"], "TMPDIR": places["scratch"], "PYTHONPATH": str(_code_root())}
+        environment = {**_ENVIRONMENT, "HOME": home, "TMPDIR": home, "PYTHONPATH": str(_code_root())}
         if caged:
-            command = [str(_bwrap()), *_walls(reads, writes, limits, environment), "--", *command]
+            command = [str(_bwrap()), *_walls(shown, writes, limits, environment), "--", *command]
         child = _start(command, {} if caged else environment, "/" if caged else scratch)
         try:
             return attend(child, json.dumps(full).encode(), limits, writes, on_line, stop)
@@ -147,9 +151,15 @@ def _start(command: Sequence[str], environment: Mapping[str, str], folder: str) 
     )
 
 
-def _inside(reads: Path) -> str:
-    """Where the child finds its input: a folder at /in, a single file alone in /in under a name without surprises."""
-    return f"/in/{safe_name(reads.name)}" if reads.is_file() else "/in"
+def _shown(reads: Path | Sequence[Path]) -> list[tuple[Path, str]]:
+    """Where the child finds its input: a folder at /in, a file alone in /in under a name without surprises; of several each in its own."""
+    if isinstance(reads, Path):
+        return [(reads, _inside(reads, "/in"))]
+    return [(path, _inside(path, f"/in/{number}")) for number, path in enumerate(reads)]
+
+
+def _inside(path: Path, folder: str) -> str:
+    return f"{folder}/{safe_name(path.name)}" if path.is_file() else folder
 
 
 def _numbers(limits: Limits) -> dict[str, int]:
@@ -161,7 +171,7 @@ def _code_root() -> Path:
     return Path(__file__).resolve().parents[2]
 
 
-def _walls(reads: Path, writes: Path | None, limits: Limits, environment: Mapping[str, str]) -> list[str]:
+def _walls(shown: Sequence[tuple[Path, str]], writes: Path | None, limits: Limits, environment: Mapping[str, str]) -> list[str]:
     """Arguments of bubblewrap: what the child sees, and that it sees nothing else."""
     walls = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", "--uid", "65534", "--gid", "65534"]
     walls += ["--hostname", "cage", "--ro-bind", "/usr", "/usr"]
@@ -175,7 +185,8 @@ def _walls(reads: Path, writes: Path | None, limits: Limits, environment: Mappin
     walls += ["--size", str(16 * MIB), "--tmpfs", "/dev/shm", "--size", str(limits.scratch), "--tmpfs", "/tmp"]
     for path in _code():
         walls += ["--ro-bind", path, path]
-    walls += ["--ro-bind", str(reads), _inside(reads)]
+    for real, inside in shown:
+        walls += ["--ro-bind", str(real), inside]
     if writes is not None:
         walls += ["--bind", str(writes), "/out"]
     walls += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/tmp"]

@@ -1,6 +1,7 @@
-"""One source to checked tiles, seen from outside: a cage that reads it, the check of its answer, and a second cage that recounts.
+"""Sources to checked tiles, seen from outside: a cage that reads them, the check of its answer, and a second cage that recounts.
 
-A `SourceTask` holds paths and words only, no secret, so that it may run on another machine that shares the work folder.
+A `SourceTask` holds paths and words only, no secret, so that it may run on another machine that shares the work folder. Small sources
+are read one after another in one cage (a bundle); when such a cage ends badly, each of them is read again in a cage of its own.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TextIO
 
 from ingest.cage import answer, faults, launch
 from ingest.cage.answer import SourceReport
 from ingest.cage.child import MIB, Ending, Limits
-from ingest.conversion.grouping import limits_for
+from ingest.conversion.layout import limits_for
 from ingest.findings import error
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid, MapexError, Unavailable
@@ -37,11 +38,12 @@ class Stopped(Exception):
 class SourceTask:
     """One source to convert. `reads` is a file, or a folder of the files of one source; `folder` is for this task alone.
 
+    `step` is the number of sources that were sent; what more a zip holds has the parts `part` + `step`, `part` + 2 * `step`, ...
     `folders`: names of the folders of this machine that it is in. `recount` opens every tile again in a second cage; only who trusts
     the source as much as the result may go without.
 
-    What it leaves in `folder`: `done/tiles/` and `done/records.jsonl` (checked), `progress.json` while it runs. It ends early when the
-    file `stop` appears, or its folder is gone.
+    What is left in the `folder` of the first source of a bundle: `done/tiles/` and `done/records.jsonl` (checked), `progress.json` while
+    it runs. It ends early when the file `stop` appears, or its folder is gone.
     """
 
     reads: Path
@@ -53,6 +55,7 @@ class SourceTask:
     stop: Path
     cage: str = "auto"
     recount: bool = True
+    step: int = 1
     folders: tuple[str, ...] = ()
 
     @property
@@ -73,13 +76,14 @@ class SourceTask:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What became of a task: the report of its source (None when it could not be read), all findings, and tiles by layer."""
+    """What became of a source: its report (None when it could not be read), all findings, tiles by layer, and the folder they are in."""
 
     part: int
     name: str
     report: SourceReport | None
     findings: tuple[Finding, ...]
     layer_tiles: Mapping[str, int] = field(default_factory=dict)
+    done: Path | None = None
 
     @property
     def tiles(self) -> int:
@@ -87,20 +91,38 @@ class Converted:
         return sum(self.layer_tiles.values())
 
 
-@dataclass(slots=True)
-class _TileAnswers:
-    """Takes the lines of a reading child in: tile records go to a file, after a check of each."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a cage answered about one source: its report, or why it has none."""
 
-    task: SourceTask
-    stream: Any
-    report: SourceReport | None = None
+    part: int
+    name: str
+    report: SourceReport | None
+    failed: Finding | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with the source, as far as its reader says."""
+        return (self.failed,) if self.failed is not None else self.report.findings if self.report is not None else ()
+
+
+@dataclass(slots=True)
+class Answers:
+    """Takes the lines of a reading child in and believes none of them. `names` of the sources by part, `step` as of their tasks.
+
+    Each source ends once, with a report or a failure; `failed` is one of the child as a whole, `wrong` the first line that cannot be.
+    """
+
+    names: Mapping[int, str]
+    step: int = 1
+    on_tile: Callable[[EncodedTile], None] | None = None
+    on_progress: Callable[[object], None] = lambda progress: None
+    sources: dict[int, Answered] = field(default_factory=dict)
     failed: object = None
     wrong: MapexError | None = None
-    tiles: Counter[str] = field(default_factory=Counter)
-    paths: set[str] = field(default_factory=set)
-    sums: dict[str, Quantities] = field(default_factory=dict)
 
     def take(self, line: Mapping[str, Any]) -> None:
+        """Take one line in."""
         if self.wrong is not None:
             return
         try:
@@ -108,21 +130,62 @@ class _TileAnswers:
         except MapexError as why:
             self.wrong = why
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every source that was asked for has its answer, and so have all before one in a zip."""
+        has_gap = any(part not in self.names and part - self.step not in self.sources for part in self.sources)
+        return self.wrong is None and self.failed is None and set(self.names) <= set(self.sources) and not has_gap
+
+    def ended(self) -> list[Answered]:
+        """The answers, in the order of what was sent, with what is in a zip together."""
+        return sorted(self.sources.values(), key=lambda one: (one.part % self.step, one.part))
+
     def _take(self, line: Mapping[str, Any]) -> None:
-        if "tile" in line:
-            tile = answer.tile_from_json(line["tile"], self.task.part)
-            if tile.path in self.paths:
-                raise Invalid("reader.bad_answer", f"The caged reader named the tile {tile.path} twice; nothing of it is used.")
-            self.paths.add(tile.path)
-            self.sums[tile.layer] = self.sums.get(tile.layer, Quantities()) + tile.quantities
-            self.tiles[tile.layer] += 1
-            self.stream.write(json.dumps(answer.tile_as_json(tile), separators=(",", ":")) + "\n")
+        if "tile" in line and self.on_tile is not None:
+            tile = answer.tile_from_json(line["tile"])
+            self._owner(tile.part)
+            self.on_tile(tile)
         elif "report" in line:
-            self.report = answer.report_from_json(line["report"], self.task.name)
+            part, name = self._source(line)
+            self.sources[part] = Answered(part, name, answer.report_from_json(line["report"], name))
+        elif "failed" in line and "part" in line:
+            part, name = self._source(line)
+            self.sources[part] = Answered(part, name, None, failure(line["failed"], name))
         elif "failed" in line:
             self.failed = line["failed"]
         elif "progress" in line:
-            leave_progress(self.task.folder, line["progress"])
+            self.on_progress(line["progress"])
+
+    def _source(self, line: Mapping[str, Any]) -> tuple[int, str]:
+        part = answer.part_from_json(line.get("part", min(self.names)))
+        owner, inside = self._owner(part), answer.inside_from_json(line.get("inside", ""))
+        return part, f"{owner}/{inside}" if inside else owner
+
+    def _owner(self, part: int) -> str:
+        """The name of what was sent that a part belongs to, which has not ended yet."""
+        sent = part if part in self.names else part % self.step
+        if sent not in self.names or part in self.sources:
+            raise Invalid("reader.bad_answer", f"The caged reader answered for a source that it has not ({part}); nothing of it is used.")
+        return self.names[sent]
+
+
+@dataclass(slots=True)
+class _Tiles:
+    """Takes checked tile records in: they go to a file, and are summed by part and layer."""
+
+    stream: TextIO
+    tiles: dict[int, Counter[str]] = field(default_factory=dict)
+    paths: set[str] = field(default_factory=set)
+    sums: dict[tuple[int, str], Quantities] = field(default_factory=dict)
+
+    def take(self, tile: EncodedTile) -> None:
+        if tile.path in self.paths:
+            raise Invalid("reader.bad_answer", f"The caged reader named the tile {tile.path} twice; nothing of it is used.")
+        self.paths.add(tile.path)
+        key = (tile.part, tile.layer)
+        self.sums[key] = self.sums.get(key, Quantities()) + tile.quantities
+        self.tiles.setdefault(tile.part, Counter())[tile.layer] += 1
+        self.stream.write(json.dumps(answer.tile_as_json(tile), separators=(",", ":")) + "\n")
 
 
 def failure(value: object, name: str, trace: str = "") -> Finding:
@@ -163,62 +226,103 @@ def leave_progress(folder: Path, progress: object) -> None:
     written.replace(folder / "progress.json")
 
 
-def convert(task: SourceTask) -> Converted:
-    """Read, place, check, split and encode one source in a cage; check its answer; recount its tiles in a second cage.
+def convert(tasks: Sequence[SourceTask]) -> list[Converted]:
+    """Read, place, check, split and encode the sources of a bundle in a cage; check its answer; recount the tiles in a second cage.
+
+    When this ends badly each source is converted alone, so that one that breaks its reader takes no other along.
 
     Raises: Stopped; Unavailable: `disk.full`.
     """
-    shutil.rmtree(task.folder / "done", ignore_errors=True)
-    (task.folder / "done").mkdir()  # not its parents: a task that was given up shall not begin after all
-    task.tiles.mkdir()
-    limits = limits_for(task.reads, task.size)
-    answers, ending = _read(task, limits)
-    for left in task.tiles.glob(".*"):  # spill and unpacked files: the second cage shall not see the upload
+    done, is_good = _attempt(tasks)
+    if is_good or len(tasks) == 1:
+        return done
+    return [one for task in tasks for one in convert((task,))]
+
+
+def _attempt(tasks: Sequence[SourceTask]) -> tuple[list[Converted], bool]:
+    """What one cage makes of the sources, and whether nothing was wrong with the cage itself."""
+    first = tasks[0]
+    shutil.rmtree(first.folder / "done", ignore_errors=True)
+    (first.folder / "done").mkdir()  # not its parents: a task that was given up shall not begin after all
+    first.tiles.mkdir()
+    limits = limits_for([task.reads for task in tasks], sum(task.size for task in tasks))
+    answers, tiles, ending = _read(tasks, limits)
+    for left in first.tiles.glob(".*"):  # spill and unpacked files: the second cage shall not see the upload
         shutil.rmtree(left, ignore_errors=True)
-    _raise_if_stopped_or_full(task, ending)
-    wrong = _wrong(task, answers, ending, limits)
+    _raise_if_stopped_or_full(first, ending)
+    if len(tasks) > 1 and (answers.failed is not None or not (ending.done or answers.wrong)):
+        return [], False  # which of them it was is known when each is read alone
+    wrong = _wrong(first, answers, tiles, ending, limits)
+    if not wrong and first.recount:
+        wrong = _recount(first, len(tiles.paths), limits)
+    ended = answers.ended()
     if wrong:
-        shutil.rmtree(task.folder / "done", ignore_errors=True)
-        found = answers.report.findings if answers.report else ()
-        return Converted(task.part, task.name, answers.report, (*wrong, *found))
-    assert answers.report is not None  # noqa: S101 - else something was wrong
-    bad = _recount(task, answers.tiles.total(), limits) if task.recount else []
-    return Converted(task.part, task.name, answers.report, (*bad, *answers.report.findings), dict(answers.tiles))
+        shutil.rmtree(first.folder / "done", ignore_errors=True)
+        report = next((one.report for one in ended), None)
+        return [Converted(first.part, first.name, report, (*wrong, *(finding for one in ended for finding in one.findings)))], False
+    found = {part: dict(layers) for part, layers in tiles.tiles.items()}
+    return [Converted(a.part, a.name, a.report, a.findings, found.get(a.part, {}), first.folder / "done") for a in ended], True
 
 
-def _read(task: SourceTask, limits: Limits) -> tuple[_TileAnswers, Ending]:
-    with task.records.open("w", encoding="utf-8") as stream:
-        answers = _TileAnswers(task, stream)
+def _read(tasks: Sequence[SourceTask], limits: Limits) -> tuple[Answers, _Tiles, Ending]:
+    first = tasks[0]
+    with first.records.open("w", encoding="utf-8") as stream:
+        tiles = _Tiles(stream)
+        names = {task.part: task.name for task in tasks}
+        answers = Answers(names, first.step, tiles.take, lambda progress: leave_progress(first.folder, progress))
         ending = launch.run(
             "convert",
-            {"name": task.name, "part": task.part, "placement": task.placement.as_json(), "folders": list(task.folders)},
-            reads=task.reads,
-            writes=task.tiles,
+            request_for({task.part: task for task in tasks}, first.step, first.placement),
+            reads=[task.reads for task in tasks],
+            writes=first.tiles,
             limits=limits,
             on_line=answers.take,
-            stop=lambda: task.must_stop or answers.wrong is not None,
-            choice=task.cage,
+            stop=lambda: first.must_stop or answers.wrong is not None,
+            choice=first.cage,
         )
-    return answers, ending
+    return answers, tiles, ending
 
 
-def _wrong(task: SourceTask, answers: _TileAnswers, ending: Ending, limits: Limits) -> list[Finding]:
+class Asked(Protocol):
+    """What a cage is told of a source: its name, and the names of the folders that it is in."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def folders(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+def request_for(sources: Mapping[int, Asked], step: int, placement: Placement) -> dict[str, Any]:
+    """What the caged tasks `convert` and `inspect` are asked: the sources by part, in the order of their places."""
+    asked = [{"part": part, "name": one.name, "folders": list(one.folders)} for part, one in sources.items()]
+    return {"sources": asked, "step": step, "placement": placement.as_json()}
+
+
+def _wrong(first: SourceTask, answers: Answers, tiles: _Tiles, ending: Ending, limits: Limits) -> list[Finding]:
     """Why nothing of the answer can be used, if so."""
     if answers.failed is not None:
-        return [failure(answers.failed, task.name, ending.stderr)]
+        return [failure(answers.failed, first.name, ending.stderr)]
     if answers.wrong is None and not ending.done:
-        return [faults.finding_of(ending, task.name, limits)]
+        return [faults.finding_of(ending, first.name, limits)]
+    cut = [one.failed for one in answers.ended() if one.failed is not None and one.part in tiles.tiles]
+    if cut:
+        return cut  # it gave up in the middle of writing its tiles
     try:
         if answers.wrong is not None:
             raise answers.wrong
-        if answers.report is None:
+        if not answers.is_whole:
             raise Invalid("reader.bad_answer", "The caged reader ended without a report; nothing of it is used.")
-        _check_sums(answers.report, answers.sums)
-        for tile in tiles_of(task.records):
-            answer.check_file(task.tiles, tile)
+        if not {part for part, _ in tiles.sums} <= set(answers.sources):
+            raise Invalid("reader.bad_answer", "The caged reader named tiles of a source without a report; nothing of it is used.")
+        for one in answers.ended():
+            if one.report is not None:
+                _check_sums(one.report, {layer: total for (part, layer), total in tiles.sums.items() if part == one.part})
+        for tile in tiles_of(first.records):
+            answer.check_file(first.tiles, tile)
     except Invalid as why:
         fix = "The file may be made to break readers, or mapex has a fault: tell the operator."
-        return [error(why.code, why.message, fix, file=task.name)]
+        return [error(why.code, why.message, fix, file=first.name)]
     return []
 
 

@@ -1,4 +1,4 @@
-"""Files of this machine, cut into tiles without an exchange: `mapex tile`."""
+"""Files of this machine: which sources they are, and `mapex tile`, which cuts them into tiles without an exchange."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ingest.cage import answer, paths
-from ingest.conversion import grouping
+from ingest.cage import answer
 from ingest.conversion.convert import Converted, SourceTask, convert, tiles_of
+from ingest.conversion.layout import bundled, lay_out, safe_members
 from ingest.conversion.merged import Merged, layer_as_json
 from ingest.conversion.pool import LocalPool
+from ingest.grouping import group
 from ingest.reader import Source
-from mapex.catalogue.finding import Severity
+from mapex.catalogue.finding import Finding, Severity
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
+from mapex.rules.parts import with_parts
+from tiles.batch import EncodedTile
 from tiles.formats import MANIFEST
 
 _FOLDERS = 2
@@ -36,28 +39,31 @@ class LocalSource:
     folders: tuple[str, ...] = ()
 
 
-def local_sources(path: Path, folder: Path) -> list[LocalSource]:
-    """The sources in a local file or folder; a `.shp` takes its sibling parts along. `folder` is for links to their files.
+def local_sources(path: Path, folder: Path) -> tuple[list[LocalSource], list[Finding]]:
+    """The sources in a local file or folder, and what is to be reported about files beside them; a `.shp` takes its parts along.
+
+    `folder` is for links to their files.
 
     Raises: Invalid: `format.empty`.
     """
     path = path.absolute()  # a cage has a working folder of its own
-    if path.is_dir():
-        real = {p.relative_to(path).as_posix(): p for p in Source.of(path).files}
-    elif path.suffix.lower() == ".shp":
-        real = {p.name: p for p in path.parent.iterdir() if p.is_file() and p.name.partition(".")[0] == path.name.partition(".")[0]}
-    else:
-        real = {path.name: path}
+    files = Source.of(path).files if path.is_dir() else with_parts(path)
+    real = {p.relative_to(path if path.is_dir() else path.parent).as_posix(): p for p in files}
+    grouping = group(real)
     folders = path.parts[-_FOLDERS:] if path.is_dir() else path.parts[-_FOLDERS - 1 : -1]
     found = []
-    for number, group in enumerate(grouping.group(real)):
-        members = {paths.safe_name(name): real[name] for name in group.members}
+    for number, one in enumerate(grouping.groups):
+        members = safe_members({name: real[name] for name in one.members})
         size = sum(p.stat().st_size for p in members.values())
-        name = os.fsencode(group.name).decode("utf-8", "replace")  # a disk may hold names that are no text
-        found.append(LocalSource(name, grouping.lay_out(members, folder / str(number)), size, folders))
+        found.append(LocalSource(_text(one.name), lay_out(members, folder / str(number)), size, folders))
     if not found:
         raise Invalid("format.empty", f"{path.name} holds no file that can be read.", file=path.name)
-    return found
+    return found, [replace(finding, file=_text(finding.file), message=_text(finding.message)) for finding in grouping.findings(path.name)]
+
+
+def _text(name: str) -> str:
+    """A name as text: a disk may hold names that are none."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def tile_file(
@@ -82,68 +88,75 @@ def tile_file(
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".mapex-", dir=out) as name:
         work = Path(name)
-        tasks = []
-        for part, source in enumerate(local_sources(path, work / "in")):
-            folder = work / str(part)
-            folder.mkdir()
-            tasks.append(
-                SourceTask(source.reads, folder, source.name, part, source.size, placement, work / "stop", cage, recount, source.folders)
-            )
-        done = _convert_all(tasks, processes, progress)
-        report = _as_json(done)
+        sources, left = local_sources(path, work / "in")
+        asked = SourceTask(work, work, "", 0, 0, placement, work / "stop", cage, recount, len(sources))
+        done = _convert_all([_task(asked, part, source) for part, source in enumerate(sources)], processes, progress)
+        report = _as_json(done, left)
         if not any(converted.tiles for converted in done):
             _raise_first(done, report)
-        tiles = [tile for task, converted in zip(tasks, done, strict=True) if converted.tiles for tile in tiles_of(task.records)]
-        for task in tasks:
-            _move(task.tiles, out)
+        tiles = _move(done, {source["part"] for source in report["sources"]}, out)
     manifest = {**report, "tiles": [answer.tile_as_json(tile) for tile in tiles]}
     (out / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
     return {**report, "manifest": str(out / MANIFEST), "tiles": len(tiles)}
 
 
+def _task(asked: SourceTask, part: int, source: LocalSource) -> SourceTask:
+    folder = asked.folder / str(part)
+    folder.mkdir()
+    return replace(asked, reads=source.reads, folder=folder, name=source.name, part=part, size=source.size, folders=source.folders)
+
+
 def _convert_all(
     tasks: Sequence[SourceTask], processes: int, progress: Callable[[float, float | None, str | None], None]
 ) -> list[Converted]:
-    """What became of each task, in their order."""
-    done = []
+    """What became of each source, in their order; what is in one zip stays together."""
+    done: list[Converted] = []
     with LocalPool(processes) as pool:
-        for converted in pool.run(convert, tasks):
-            done.append(converted)
-            progress(len(done), len(tasks), converted.name)
-    return sorted(done, key=lambda converted: converted.part)
+        for some in pool.run(convert, bundled(tasks)):
+            done += some
+            progress(len(done), max(len(tasks), len(done)), some[-1].name)
+    return sorted(done, key=lambda converted: (converted.part % len(tasks), converted.part))
 
 
-def _move(tiles: Path, out: Path) -> None:
-    """Move files to `out`, below the same names; both are on one disk."""
-    for file in [p for p in tiles.rglob("*") if p.is_file()]:
-        target = out / file.relative_to(tiles)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(target)
+def _move(done: Sequence[Converted], parts: Collection[int], out: Path) -> list[EncodedTile]:
+    """Move the tiles of some parts to `out`, below the same names (both are on one disk); these tiles, in order."""
+    order = {converted.part: number for number, converted in enumerate(done) if converted.part in parts}
+    folders = sorted({converted.done for converted in done if converted.done is not None and converted.tiles})
+    moved = []
+    for folder in folders:
+        for tile in tiles_of(folder / "records.jsonl"):
+            if tile.part in order:
+                (out / tile.path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / "tiles" / tile.path).replace(out / tile.path)
+                moved.append(tile)
+    return sorted(moved, key=lambda tile: order[tile.part])
 
 
-def _as_json(done: Sequence[Converted]) -> dict[str, Any]:
-    """Sources, layers and findings of some conversions."""
-    merged = Merged.of((converted.name, converted.report) for converted in done if converted.report is not None)
+def _as_json(done: Sequence[Converted], left: Sequence[Finding]) -> dict[str, Any]:
+    """Sources that count, layers and findings of some conversions."""
+    read = [(converted, converted.report) for converted in done if converted.report is not None]
+    merged = Merged.of((converted.name, report) for converted, report in read)
+    counted = [one for number, one in enumerate(read) if number not in merged.repeated]
     tiles: Counter[str] = Counter()
-    for converted in done:
+    for converted, _ in counted:
         tiles.update(converted.layer_tiles)
+    found = [*left, *(finding for one in done for finding in one.findings), *merged.findings]
     return {
         "sources": [
             {
                 "name": converted.name,
                 "part": converted.part,
-                "format": converted.report.format,
-                "crs": converted.report.placed.crs,
-                "crs_source": str(converted.report.placed.crs_source),
-                "height_datum": converted.report.placed.height_datum,
-                "height_source": str(converted.report.placed.height_source),
-                "accuracy_m": converted.report.placed.accuracy_m,
+                "format": report.format,
+                "crs": report.placed.crs,
+                "crs_source": str(report.placed.crs_source),
+                "height_datum": report.placed.height_datum,
+                "height_source": str(report.placed.height_source),
+                "accuracy_m": report.placed.accuracy_m,
             }
-            for converted in done
-            if converted.report is not None
+            for converted, report in counted
         ],
         "layers": [layer_as_json(layer, tiles[name]) for name, layer in merged.layers.items()],
-        "findings": [finding.as_json() for one in done for finding in one.findings] + [finding.as_json() for finding in merged.mixed],
+        "findings": [finding.as_json() for finding in found],
     }
 
 

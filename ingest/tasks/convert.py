@@ -1,13 +1,15 @@
-"""From one source to tiles, inside the cage: read, screen, report on quality, split, encode; in bounded memory, counting everything.
+"""From sources to tiles, inside the cage: read, screen, report on quality, split, encode; in bounded memory, counting everything.
 
 What it emits (JSON lines; checked outside by `ingest.cage.answer`, never believed): `progress` now and then, one `tile` a written file,
-and at the end one `report` {format, layers, findings, counts}. `read` = `placed` + `unplaced` + `rejected` holds for each layer.
+and at the end of each source one `report` {format, layers, findings, counts} or what made it unreadable (`failed`), with its `part` and
+with its name where it is in a zip (`inside`). `read` = `placed` + `unplaced` + `rejected` holds for each layer.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -19,15 +21,18 @@ import shapely
 from ingest.checks.quality import Quality
 from ingest.checks.screen import misfit_of, no_shapes, screen
 from ingest.findings import FindingLog, error
+from ingest.fingerprint import Fingerprint
 from ingest.placing import resolve
 from ingest.placing.move import accuracy_m, shapes_of
 from ingest.reader import Placed, Reader, Source, Survey
 from ingest.readers.sniff import reader_for
+from ingest.tasks.entries import Entry, entries
 from ingest.tasks.layers import LayerState
-from ingest.tasks.unpack import is_zip, unpack
 from mapex.catalogue.finding import Finding, Severity
+from mapex.errors import MapexError
 from mapex.intake.placement import Known, Placement
 from tiles.batch import PLACING, Batch, Content, EncodedTile, LayerKind, Quantities
+from tiles.errors import TilesError
 from tiles.formats import Splitter
 
 if TYPE_CHECKING:
@@ -37,6 +42,7 @@ Emit = Callable[[Mapping[str, Any]], None]
 
 _PROGRESS_S = 0.5
 _TEXT = 1500
+_NAME = 250
 _OWN_PLACE = frozenset({"lanelet2", "mcap", "photos"})
 """Formats that state longitude and latitude themselves, so that no other system could be named for them."""
 
@@ -60,6 +66,7 @@ class Conversion:
     log: FindingLog = field(default_factory=FindingLog)
     judged: bool = False
     layers: dict[str, LayerState] = field(default_factory=dict)
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
     _stated: str | None = None
     _reported_s: float = 0.0
 
@@ -122,6 +129,8 @@ class Conversion:
         self._note_all(screened.findings)
         state.keep(screened)
         self._note_all(self.quality.look(screened.batch, screened.shapes))
+        if batch.content is Content.FEATURES:
+            self.fingerprint += Fingerprint.of_features(screened.batch.table.column("kind"), screened.shapes)
         if self.sketch is not None:
             self.sketch.add(screened.batch)
         if self.out is not None:
@@ -226,6 +235,7 @@ class Conversion:
             for name, state in sorted(self.layers.items()):
                 if state.heights:
                     self.log.add(resolve.without_datum(name, self.source.name))
+        self.fingerprint += sum((state.fingerprint() for state in self.layers.values()), Fingerprint())
         return {
             "format": self.reader.format,
             "name": self.source.name,
@@ -237,6 +247,7 @@ class Conversion:
             "accuracy_m": accuracy_m(self.placed.crs) if self.placed.crs else None,
             "layers": {name: state.as_json() for name, state in sorted(self.layers.items())},
             "findings": [_clipped(finding) for finding in self.log.all()],
+            "fingerprint": asdict(self.fingerprint),
         }
 
 
@@ -249,31 +260,64 @@ def _clipped(finding: Finding) -> dict[str, Any]:
     return record
 
 
-def start(request: Mapping[str, Any], emit: Emit, out: Path | None, scratch: Path, sketch: Sketch | None = None) -> Conversion:
-    """Open the source of a request (unpacking a zip into `scratch`) and ask its reader what it is."""
-    path = Path(request["reads"])
-    name = request["name"]
-    source = unpack(path, name, scratch / ".unpacked") if is_zip(path) else Source.of(path, name)
+def start(entry: Entry, part: int, request: Mapping[str, Any], emit: Emit, sketch: Sketch | None = None) -> Conversion:
+    """Open one source of a request and ask its reader what it is."""
+    entry.refuse_zip()
+    source = entry.source
     reader = reader_for(source)
     survey = reader.survey(source, Placement.from_json(request["placement"]))
-    survey = replace(survey, placed=resolve.with_names(survey.placed, (*request.get("folders", ()), *source.names)))
-    emit({"progress": {"stage": "read", "done": 0, "total": survey.claimed or 0, "file": name}})
-    return Conversion(source, reader, survey, int(request["part"]), emit, out, Quality(name), sketch, tuple(request.get("folders", ())))
+    folders = tuple(request.get("folders", ()))
+    survey = replace(survey, placed=resolve.with_names(survey.placed, (*folders, *source.names)))
+    emit({"progress": {"stage": "read", "done": 0, "total": survey.claimed or 0, "file": source.name}})
+    out = Path(request["writes"]) if request["do"] == "convert" else None
+    conversion = Conversion(source, reader, survey, part, emit, out, Quality(source.name), sketch, folders)
+    for finding in entry.findings:
+        conversion.log.add(finding)
+    return conversion
 
 
 def convert(request: Mapping[str, Any], emit: Emit) -> None:
-    """The caged task `convert`: request {name, part, placement} -> lines of `progress`, `tile`, and one `report`."""
-    out = Path(request["writes"])
-    emit({"report": start(request, emit, out, out).run()})
+    """The caged task `convert`: request {sources: [{name, part}], step, placement} -> lines of `progress`, `tile`, `report`, `failed`.
+
+    What more a zip holds is numbered part + step, part + 2 * step and so on, so that no two sources of an upload have the same part.
+    """
+    _read_all(request, emit)
 
 
 def inspect(request: Mapping[str, Any], emit: Emit) -> None:
     """The caged task `inspect`: reads all, writes no tile; with request["picture"] a `picture.png` of where it is."""
-    from ingest.tasks.sketch import Sketch
+    if request["picture"]:
+        from ingest.tasks.sketch import Sketch
 
-    out = Path(request["writes"])
-    sketch = Sketch() if request["picture"] else None
-    report = start(request, emit, None, out, sketch).run()
-    if sketch is not None:
-        sketch.draw(out / "picture.png")
-    emit({"report": report})
+        sketch = Sketch()
+        _read_all(request, emit, sketch)
+        sketch.draw(Path(request["writes"]) / "picture.png")
+    else:
+        _read_all(request, emit)
+
+
+def _read_all(request: Mapping[str, Any], emit: Emit, sketch: Sketch | None = None) -> None:
+    """One source after another; one that is refused takes no other along."""
+    scratch = Path(request["writes"]) / ".unpacked"
+    for path, asked in zip(request["reads"], request["sources"], strict=True):
+        about: dict[str, Any] = {"part": asked["part"]}
+        own = {**request, "folders": asked.get("folders", ())}
+        try:
+            for number, entry in enumerate(entries(Path(path), asked["name"], scratch / str(asked["part"]))):
+                about = {"part": asked["part"] + number * request["step"], "inside": entry.inside[:_NAME]}
+                _read_one(entry, about, own, emit, sketch)
+        except (MapexError, TilesError) as why:
+            emit({**about, "failed": failure_of(why)})
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _read_one(entry: Entry, about: Mapping[str, Any], request: Mapping[str, Any], emit: Emit, sketch: Sketch | None) -> None:
+    try:
+        emit({**about, "report": start(entry, about["part"], request, emit, sketch).run()})
+    except (MapexError, TilesError) as why:
+        emit({**about, "failed": failure_of(why)})
+
+
+def failure_of(why: MapexError | TilesError) -> dict[str, str]:
+    """What made a source unreadable, as the answer of the cage states it."""
+    return {"code": why.code, "message": why.message[:_TEXT]}

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ingest.fingerprint import Fingerprint
 from mapex.catalogue.draft import Counts, Extent, widest
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
@@ -71,6 +72,11 @@ class LayerState:
         """Take a box into the layer's own, which never runs over the 180 degree meridian."""
         for half in box.halves() if box is not None else ():
             self.box = self.box.joined(half) if self.box is not None else half
+
+    def fingerprint(self) -> Fingerprint:
+        """Of points, by their number and box; of other content nothing, which is taken from its records."""
+        is_known = self.content is Content.POINTS and self.box is not None and all(map(math.isfinite, self.box))
+        return Fingerprint.of_points(self.placed, self.box) if is_known and self.box is not None else Fingerprint()
 
     def as_json(self) -> dict[str, Any]:
         """The layer as the report of the cage holds it (`ingest.cage.answer.report_from_json`)."""

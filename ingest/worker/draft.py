@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 
 from ingest.conversion.convert import Converted
-from ingest.conversion.grouping import Group
 from ingest.conversion.merged import Merged
 from ingest.findings import FindingLog
-from ingest.formats import is_junk
+from ingest.grouping import Grouping
 from ingest.worker.fetch import Fetched
 from mapex.catalogue.draft import Draft, DraftLayer, DraftPreview, DraftSource
 from mapex.catalogue.finding import Finding, Severity
@@ -52,17 +51,19 @@ class DraftParts:
     tiles: Sequence[EncodedTile] = ()
     previews: Sequence[DraftPreview] = ()
 
-    def take(self, done: Iterable[Converted], groups: Iterable[Group]) -> None:
-        """Take in what became of the sources: layers, findings, and the format of each file."""
-        done = list(done)
+    def take(self, done: Sequence[Converted], grouping: Grouping) -> None:
+        """Take in what became of the sources: layers, findings, and the format of each file (of a zip that of the first in it)."""
+        self.findings += grouping.findings()
         self.findings += [_asked(finding, converted) for converted in done for finding in converted.findings]
         self.unplaced = any(map(_is_unplaced, done))
-        for converted, group in zip(done, groups, strict=True):
+        self.formats |= dict.fromkeys(grouping.left, "ignored")
+        for converted in reversed(done):
             if converted.report is not None:
-                self.formats |= dict.fromkeys(group.members, converted.report.format)
+                members = grouping.groups[converted.part % len(grouping.groups)].members
+                self.formats |= dict.fromkeys(members, converted.report.format)
         merged = Merged.of((converted.name, converted.report) for converted in done if converted.report is not None)
         self.layers = list(merged.layers.values())
-        self.findings += merged.mixed
+        self.findings += merged.findings
 
     @property
     def is_usable(self) -> bool:
@@ -71,12 +72,8 @@ class DraftParts:
 
     def as_draft(self) -> Draft:
         """The draft, its findings in bounded number."""
-        sources = [DraftSource(f.name, f.sha256, f.size, self.formats.get(f.name, _without_reader(f.name))) for f in self.files]
+        sources = [DraftSource(f.name, f.sha256, f.size, self.formats.get(f.name, "unknown")) for f in self.files]
         return Draft(sources, self.layers, self.tiles, _bounded(self.findings), self.unplaced, _tools(), self.previews)
-
-
-def _without_reader(name: str) -> str:
-    return "ignored" if is_junk(name) else "unknown"
 
 
 def _is_unplaced(converted: Converted) -> bool:

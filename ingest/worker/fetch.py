@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
-from ingest.cage.paths import safe_name
-from ingest.conversion import grouping
 from ingest.conversion.convert import SourceTask
-from ingest.findings import error, info
-from ingest.formats import is_junk
+from ingest.conversion.layout import lay_out, safe_members
+from ingest.findings import error
+from ingest.grouping import Grouping, group
 from ingest.worker.lease import Lease
 from mapex.catalogue import requests
 from mapex.catalogue.finding import Finding
@@ -67,34 +66,32 @@ def _doubts(promised: requests.UploadedFile, file: Fetched) -> Iterator[Finding]
     elif file.size != promised.size:
         text = f"{file.name} arrived with {file.size} bytes, but {promised.size} were promised."
         yield error("upload.corrupt", text, "Upload the file again.", file=file.name, value=file.size)
-    elif is_junk(file.name):
-        yield info("file.ignored", f"{file.name} is only what a desktop leaves behind; it was not read.", file=file.name)
 
 
-def tasks_of(files: Sequence[Fetched], folder: Path, placement: Placement, cage: str) -> tuple[list[SourceTask], list[grouping.Group]]:
+def tasks_of(files: Sequence[Fetched], folder: Path, placement: Placement, cage: str) -> tuple[list[SourceTask], Grouping]:
     """One task a source, numbered in the order of names: the same uploads give the same parts."""
     by_name = {file.name: file for file in files}
-    groups = grouping.group(by_name)
+    grouping = group(by_name)
     tasks = []
-    for part, group in enumerate(groups):
-        members = {safe_name(name): by_name[name] for name in group.members}
+    for part, one in enumerate(grouping.groups):
+        members = safe_members({name: by_name[name].path for name in one.members})
         own = folder / "parts" / str(part)
         own.mkdir(parents=True)
         reads = _laid_out(members, folder / "named" / str(part))
-        size = sum(file.size for file in members.values())
-        tasks.append(SourceTask(reads, own, group.name, part, size, placement, folder / "stop", cage))
-    return tasks, groups
+        size = sum(by_name[name].size for name in one.members)
+        task = SourceTask(reads, own, one.name, part, size, placement, folder / "stop", cage, step=len(grouping.groups))
+        tasks.append(task)
+    return tasks, grouping
 
 
-def _laid_out(members: dict[str, Fetched], named: Path) -> Path:
+def _laid_out(members: dict[str, Path], named: Path) -> Path:
     """What the cage is shown: one file under its own name, or a folder of several."""
     if len(members) > 1:
-        return grouping.lay_out({name: file.path for name, file in members.items()}, named)
-    ((name, file),) = members.items()
+        return lay_out(members, named)
+    ((name, path),) = members.items()
     named.mkdir(parents=True)
-    path = named / Path(name).name
-    os.link(file.path, path)
-    return path
+    os.link(path, named / Path(name).name)
+    return named / Path(name).name
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ingest.conversion import previews
-from ingest.conversion.convert import SourceTask, tiles_of
+from ingest.conversion.convert import Converted, tiles_of
 from ingest.worker.draft import DraftParts
 from ingest.worker.fetch import fetch, full_disk_is_unavailable, tasks_of
 from ingest.worker.lease import Lease
@@ -83,18 +83,23 @@ def _draft(ex: Exchange, job: jobs.Job, folder: Path, lease: Lease) -> Draft:
     found: list[Finding] = []
     parts = DraftParts(fetch(ex, wanted.sources, folder, lease, found), findings=found)
     failpoints.hit("ingest.after_fetch")
-    tasks, groups = tasks_of(parts.files, folder, wanted.version.placement, ex.settings.cage)
-    read = read_all(ex.settings, tasks, lease) if tasks else []
+    tasks, grouping = tasks_of(parts.files, folder, wanted.version.placement, ex.settings.cage)
+    done = read_all(ex.settings, tasks, lease) if tasks else []
     failpoints.hit("ingest.after_read")
-    parts.take([converted for _, converted in read], groups)
+    parts.take(done, grouping)
     if parts.is_usable:
         parts.tiles = sorted(
-            (tile for task, converted in read if converted.tiles for tile in tiles_of(task.records)),
+            (tile for folder in _folders(done) for tile in tiles_of(folder / "records.jsonl")),
             key=lambda tile: (tile.layer, tile.cell, tile.part),
         )
         parts.previews = _previews(ex, job.org_id, folder, _wishes(parts.layers, wanted.version.classes), lease, found)
-        _put(ex, job.org_id, [task for task, _ in read], parts.tiles, lease)
+        _put(ex, job.org_id, done, parts.tiles, lease)
     return parts.as_draft()
+
+
+def _folders(done: Sequence[Converted]) -> list[Path]:
+    """Where the tiles are: one folder a bundle."""
+    return sorted({converted.done for converted in done if converted.done is not None})
 
 
 def _wishes(layers: Sequence[DraftLayer], classes: Mapping[str, str]) -> list[previews.Wish]:
@@ -124,11 +129,11 @@ def _previews(
     return [preview for preview, _ in answer.made]
 
 
-def _put(ex: Exchange, org_id: str, tasks: Sequence[SourceTask], tiles: Sequence[EncodedTile], lease: Lease) -> None:
+def _put(ex: Exchange, org_id: str, done: Sequence[Converted], tiles: Sequence[EncodedTile], lease: Lease) -> None:
     """Put every tile under the sha256 of its content; what is there already is left alone."""
-    done = 0
-    lease.watch(lambda: jobs.JobProgress("store", done, len(tiles)))
-    folders = {task.part: task.tiles for task in tasks}
+    stored = 0
+    lease.watch(lambda: jobs.JobProgress("store", stored, len(tiles)))
+    folders = {converted.part: converted.done / "tiles" for converted in done if converted.done is not None}
 
     def put(tile: EncodedTile) -> None:
         key = keys.object_key(org_id, tile.sha256)
@@ -141,9 +146,9 @@ def _put(ex: Exchange, org_id: str, tasks: Sequence[SourceTask], tiles: Sequence
                 waiting.add(threads.submit(put, tile))
                 if len(waiting) >= 4 * _PUTS:
                     ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                    done = _settled(ended, done)
+                    stored = _settled(ended, stored)
                 lease.check()
-            done = _settled(wait(waiting).done, done)
+            stored = _settled(wait(waiting).done, stored)
         finally:
             for future in waiting:
                 future.cancel()

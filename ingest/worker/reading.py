@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ingest.conversion.convert import Converted, SourceTask, convert
+from ingest.conversion.layout import bundled
 from ingest.conversion.pool import SCHEDULER, Interrupted, open_pool
 from ingest.worker.lease import Lease
 from mapex.config import Settings
@@ -21,10 +22,10 @@ _ORDER = {"read": 0, "tile": 1, "verify": 2}
 
 @dataclass(slots=True)
 class Reading:
-    """The tasks of a job, by part, with what became of them; `lacks` is what the cluster lacks at the moment."""
+    """The tasks of a job, by part, with what became of each and of what more a zip holds; `lacks` is what the cluster lacks now."""
 
     tasks: dict[int, SourceTask]
-    done: dict[int, Converted] = field(default_factory=dict)
+    done: dict[int, list[Converted]] = field(default_factory=dict)
     lacks: str = ""
     rounds: int = 0
 
@@ -32,6 +33,11 @@ class Reading:
         """How far the tasks are together; the stage names what is waited for, if so."""
         found = _progress_of(list(self.tasks.values()))
         return replace(found, stage=self.lacks) if self.lacks else found
+
+    def take(self, converted: Sequence[Converted]) -> None:
+        """Keep what became of a bundle; what more a zip holds belongs to the task of the zip."""
+        for one in converted:
+            self.done.setdefault(one.part % len(self.tasks), []).append(one)
 
     def give_up_the_unfinished(self) -> None:
         """Give every task without a result a folder of its own: whoever has it still stops, and touches nothing of the new one."""
@@ -48,8 +54,8 @@ class Reading:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def read_all(settings: Settings, tasks: Sequence[SourceTask], lease: Lease) -> list[tuple[SourceTask, Converted]]:
-    """Convert every source; the tasks come back with the folders that they were done in, in the order given.
+def read_all(settings: Settings, tasks: Sequence[SourceTask], lease: Lease) -> list[Converted]:
+    """Convert every source, small ones together; in the order of the tasks, with what a zip holds one after another.
 
     Raises: jobs.Lost, jobs.Cancelled, Stopped, Unavailable.
     """
@@ -65,13 +71,13 @@ def read_all(settings: Settings, tasks: Sequence[SourceTask], lease: Lease) -> l
     with open_pool(settings, note) as pool:
         while left := [task for part, task in reading.tasks.items() if part not in reading.done]:
             try:
-                for converted in pool.run(convert, left):
-                    reading.done[converted.part] = converted
+                for some in pool.run(convert, bundled(left)):
+                    reading.take(some)
                     lease.check()
             except Interrupted:
                 note(SCHEDULER)
                 reading.give_up_the_unfinished()
-    return [(reading.tasks[task.part], reading.done[task.part]) for task in tasks]
+    return [converted for task in tasks for converted in sorted(reading.done[task.part], key=lambda one: one.part)]
 
 
 def _progress_of(tasks: Sequence[SourceTask]) -> jobs.JobProgress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from mapex.client.bar import Bar
 from mapex.client.http import Client
 from mapex.client.patience import STORE_AWAY, retry_after
 from mapex.errors import Conflict, Invalid, Unavailable
+from mapex.rules.parts import aside, is_part, with_parts
 
 SIGN_GROUP = 16  # parts signed at once: their URLs must still be valid when their turn comes
 _FULL = 507
@@ -28,27 +30,36 @@ class File:
 
 
 def files_of(paths: tuple[Path, ...]) -> list[File]:
-    """The files named, folders gone through; names of a folder's files are relative to the folder's parent.
+    """The files named, each once: folders are gone through, and a `.shp` takes its parts along.
+
+    Names of a folder's files are relative to the folder's parent. Parts and files beside the data in which nothing is are left out.
 
     Raises: Invalid: a path does not exist, a folder is empty, or two files would have the same name.
     """
-    found: list[File] = []
+    found: dict[Path, File] = {}
     for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink() and not p.name.startswith("."))
-            if not inside:
-                raise Invalid("push.empty_folder", f"{path} is a folder without files. Name one that holds some.")
-            top = path.resolve().parent
-            found += [File(p, p.resolve().relative_to(top).as_posix(), p.stat().st_size) for p in inside]
-        elif path.is_file():
-            found.append(File(path, path.name, path.stat().st_size))
-        else:
-            raise Invalid("push.no_file", f"{path} does not exist. Check the name.")
-    names = [f.name for f in found]
-    for name in names:
-        if names.count(name) > 1:
+        for file in _inside(path) if path.is_dir() else _alone(path):
+            found.setdefault(file.path.resolve(), file)
+    names = Counter(file.name for file in found.values())
+    for name, count in names.items():
+        if count > 1:
             raise Invalid("push.same_name", f"Two files are called {name}. Put them in one folder and push the folder.")
-    return found
+    beside = aside(names)
+    return [file for file in found.values() if file.size or not (file.name in beside or is_part(file.name))]
+
+
+def _inside(folder: Path) -> list[File]:
+    inside = sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink() and not p.name.startswith("."))
+    if not inside:
+        raise Invalid("push.empty_folder", f"{folder} is a folder without files. Name one that holds some.")
+    top = folder.resolve().parent
+    return [File(p, p.resolve().relative_to(top).as_posix(), p.stat().st_size) for p in inside]
+
+
+def _alone(path: Path) -> list[File]:
+    if not path.is_file():
+        raise Invalid("push.no_file", f"{path} does not exist. Check the name.")
+    return [File(p, p.name, p.stat().st_size) for p in with_parts(path)]
 
 
 class Sending:

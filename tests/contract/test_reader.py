@@ -42,7 +42,10 @@ def converted(path: Path, out: Path, given: Placement) -> tuple[dict[str, Any], 
     """Report and tiles of a source, by the task that the cage runs."""
     lines: list[Mapping[str, Any]] = []
     out.mkdir()
-    convert({"reads": str(path), "writes": str(out), "name": path.name, "part": 0, "placement": given.as_json()}, lines.append)
+    asked = {"do": "convert", "reads": [str(path)], "writes": str(out), "sources": [{"part": 0, "name": path.name}], "step": 1}
+    convert({**asked, "placement": given.as_json()}, lines.append)
+    for failed in [line["failed"] for line in lines if "failed" in line]:
+        raise Invalid(failed["code"], failed["message"])
     (report,) = [line["report"] for line in lines if "report" in line]
     return report, [line["tile"] for line in lines if "tile" in line]
 

@@ -112,3 +112,9 @@ HEAVY = {"numpy", "pyarrow", "shapely", "sqlalchemy", "flask", "geopandas", "ope
 def test_help_of_the_command_line_imports_no_heavy_library() -> None:
     out = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert HEAVY.isdisjoint(out.partition("LOADED ")[2].split())
+
+
+def test_a_look_at_a_file_imports_no_heavy_library_outside_of_the_cage() -> None:
+    code = "import sys; import ingest.conversion.dry_run; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert HEAVY.isdisjoint(out.split())

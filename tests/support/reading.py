@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,3 +84,15 @@ def received(path: Path, given: Placement | None = None, *, choose: Callable[[So
         placed.append(settled)
         findings += more
     return Received(survey, raw, placed, findings)
+
+
+def report_of(path: Path, placement: Placement, folders: Sequence[str] = ()) -> dict[str, Any]:
+    """What the caged task `inspect` reports of one source."""
+    from ingest.tasks.convert import inspect
+
+    lines: list[Mapping[str, Any]] = []
+    sources = [{"name": path.name, "part": 0, "folders": list(folders)}]
+    request = {"do": "inspect", "reads": [str(path)], "writes": str(path.parent), "sources": sources, "step": 1, "picture": False}
+    inspect({**request, "placement": placement.as_json()}, lines.append)
+    (report,) = (line["report"] for line in lines if "report" in line)
+    return dict(report)

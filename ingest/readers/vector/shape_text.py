@@ -9,6 +9,7 @@ import codecs
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -17,6 +18,7 @@ from ingest.checks.encodings import codec_of, decoded
 from ingest.findings import warning
 from ingest.readers.vector.dbf import Dbf, cells_of
 from mapex.catalogue.finding import Finding
+from mapex.rules.parts import shapefiles
 
 _KOREAN = "cp949"
 _UNKNOWN = "iso8859-1"
@@ -107,11 +109,18 @@ def encoding_of(shp: Path, dbf: Dbf, file: str) -> TextSeen:
 
 
 def beside(shp: Path, ending: str) -> Path | None:
-    """The file with the same stem and another ending, in lower or upper case."""
+    """The part of a shapefile with this ending, by the rule of `mapex.rules.parts`; None when it has none."""
     for candidate in (shp.with_suffix(ending), shp.with_suffix(ending.upper())):
         if candidate.is_file():
             return candidate
-    return None
+    own = _shapefiles_in(shp.parent, shp.parent.stat().st_mtime_ns).get(shp.name, ())
+    return next((shp.with_name(name) for name in own if name.lower().endswith(ending)), None)
+
+
+@lru_cache(maxsize=16)
+def _shapefiles_in(folder: Path, changed_ns: int) -> dict[str, tuple[str, ...]]:
+    """The parts of all shapefiles in a folder; listed once, as long as the folder does not change."""
+    return shapefiles(path.name for path in folder.iterdir() if path.is_file())
 
 
 def system_text(prj: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.conversion import layout
 from ingest.conversion.pool import open_pool
 from ingest.worker import loop
 from mapex.catalogue import datasets
@@ -103,7 +104,10 @@ def test_a_scheduler_that_goes_away_with_the_tasks_is_waited_for_and_given_them_
         one.engine.dispose()
 
 
-def test_a_cluster_that_dies_in_the_middle_reads_again_only_what_it_had_not_read(tmp_path: Path, dask: Dask) -> None:
+def test_a_cluster_that_dies_in_the_middle_reads_again_only_what_it_had_not_read(
+    tmp_path: Path, dask: Dask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "MOST_SOURCES", 1)  # each is a task of its own, as large ones are
     ex = an_exchange(tmp_path / "ex", scheduler=dask.address, lease_seconds=1)
     actor, version, job = a_version(ex, {f"{n}.geojson": a_map(400, west=127.0 + n / 10) for n in range(6)})
     scheduler, worker = dask.scheduler(), dask.worker()

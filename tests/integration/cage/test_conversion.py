@@ -33,10 +33,16 @@ def a_task(folder: Path, body: bytes, name: str = "map.geojson", *, part: int = 
     return SourceTask(folder / name, folder / "own", name, part, len(body), WGS84, folder / "stop", cage)
 
 
+def convert_one(task: SourceTask) -> Converted:
+    """What became of a lone source."""
+    (done,) = convert((task,))
+    return done
+
+
 @pytest.mark.parametrize("cage", ["auto", "rlimits"])
 def test_honest_source_becomes_checked_tiles(tmp_path: Path, cage: str) -> None:
     task = a_task(tmp_path / "t", a_map(40), cage=cage)
-    done = convert(task)
+    done = convert_one(task)
     assert done.report is not None
     assert not [f for f in done.findings if f.severity == "error"]
     assert done.tiles == len(list(task.tiles.rglob("*.parquet"))) == len(task.records.read_text().splitlines()) > 1
@@ -46,8 +52,8 @@ def test_honest_source_becomes_checked_tiles(tmp_path: Path, cage: str) -> None:
 
 def test_same_source_gives_the_same_bytes_again(tmp_path: Path) -> None:
     first, second = (a_task(tmp_path / name, a_map(40)) for name in "ab")
-    convert(first)
-    convert(second)
+    convert((first,))
+    convert((second,))
     assert first.records.read_text() == second.records.read_text()
 
 
@@ -78,7 +84,7 @@ def forged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], C
             return real(do, request, **given)
 
         monkeypatch.setattr(conversion.launch, "run", run)
-        return convert(task)
+        return convert_one(task)
 
     return go
 
@@ -140,7 +146,7 @@ def test_conversion_stops_when_the_stop_file_appears(tmp_path: Path) -> None:
     task = a_task(tmp_path / "t", a_map(40))
     task.stop.touch()
     with pytest.raises(Stopped):
-        convert(task)
+        convert((task,))
 
 
 def test_full_work_disk_is_reported_to_be_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +154,7 @@ def test_full_work_disk_is_reported_to_be_full(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(conversion, "_LEAST_FREE", 1 << 60)
     monkeypatch.setattr(conversion.launch, "run", partial(_full, conversion.launch.run))
     with pytest.raises(Unavailable, match="full") as caught:
-        convert(task)
+        convert((task,))
     assert caught.value.code == "disk.full"
 
 
@@ -164,11 +170,11 @@ def test_local_and_cluster_pools_do_the_same(tmp_path: Path) -> None:
 
     tasks = [a_task(tmp_path / f"l{n}", a_map(8 + n), part=n) for n in range(3)]
     with LocalPool(2) as pool:
-        local = {done.part: done.layer_tiles for done in pool.run(convert, tasks)}
+        local = {done.part: done.layer_tiles for some in pool.run(convert, [(task,) for task in tasks]) for done in some}
     written = [task.records.read_text() for task in tasks]
     given: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None}
     with LocalCluster(**given) as cluster, ClusterPool(cluster.scheduler_address) as pool:  # type: ignore[no-untyped-call]
-        there = {done.part: done.layer_tiles for done in pool.run(convert, tasks)}
+        there = {done.part: done.layer_tiles for some in pool.run(convert, [(task,) for task in tasks]) for done in some}
     assert there == local
     assert [task.records.read_text() for task in tasks] == written
 
@@ -219,7 +225,7 @@ def test_findings_with_endless_or_odd_texts_do_not_sink_a_file(tmp_path: Path) -
     features["features"][0]["geometry"] = None
     features["features"][1]["id"] = "a\x00b"
     features["features"][1]["geometry"] = None
-    done = convert(a_task(tmp_path / "t", json.dumps(features).encode()))
+    done = convert_one(a_task(tmp_path / "t", json.dumps(features).encode()))
     assert done.report is not None, done.findings
     assert done.report.layers["sidewalks"].facts.counts.read == 4
     assert all(len(f.feature) <= 2000 for f in done.findings)

@@ -17,9 +17,9 @@ from mcap.reader import make_reader
 from ingest.conversion.local import tile_file
 from ingest.placing import resolve
 from ingest.reader import Placed
-from ingest.tasks.convert import start
 from mapex.intake.placement import Known, Placement
 from tests.support.clouds import a_las, a_pcd, a_ply, sorted_records
+from tests.support.reading import report_of
 from tiles.points.header import read_header
 
 SEOUL = (127.1, 37.4)
@@ -39,8 +39,7 @@ def a_cloud(path: Path) -> Path:
 
 
 def report(path: Path, given: Placement, folders: tuple[str, ...] = ()) -> dict[str, Any]:
-    request = {"reads": str(path), "name": path.name, "part": 0, "placement": given.as_json(), "folders": list(folders)}
-    return start(request, lambda line: None, None, path.parent).run()
+    return report_of(path, given, folders)
 
 
 def questions(found: dict[str, Any]) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from pyproj import CRS, Transformer
 from shapely.geometry import LineString, box
 
 import web
+from mapex.rules.parts import ASIDE, SHAPE_PARTS
 from tests.support.processes import node
 from tests.support.reader_examples import MADE
 
@@ -186,3 +187,15 @@ def test_real_files(samples: Path) -> None:
     assert utm["crs"] == "EPSG:32617" and near(utm["box"], (-83.4276, 39.0126, -83.4275, 39.0126), within=1e-3)
     assert lanelet["kind"] == "hdmap" and near(lanelet["box"], (8.4119, 49.0018, 8.4588, 49.0111), within=1e-3)
     assert near(photo["box"], (-122.5728, 45.5169, -122.5728, 45.5169), within=1e-3)
+
+
+def test_what_stands_beside_data_is_named_as_such_and_never_as_unknown(tmp_path: Path) -> None:
+    """The page has the endings of `mapex.rules.parts`."""
+    names = [f"roads{ending}" for ending in sorted({*ASIDE, *SHAPE_PARTS} - {".shp"})]
+    for name in names:
+        (tmp_path / name).write_bytes(b"anything")
+    alone = {name: there["notes"] for name, there in zip(names, sniffed(*(tmp_path / name for name in names)), strict=True)}
+    assert {name for name, notes in alone.items() if notes == ["aside"]} == {f"roads{ending}" for ending in ASIDE}
+    (tmp_path / "roads.shp").write_bytes(b"anything")
+    beside = dict(zip(names, sniffed(*(tmp_path / name for name in names)), strict=True))
+    assert all(beside[f"roads{ending}"]["notes"] == ["part_of"] for ending in SHAPE_PARTS if ending not in (".shp", ".shp.xml"))

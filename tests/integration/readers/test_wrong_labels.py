@@ -16,11 +16,11 @@ from pyproj import Transformer
 
 from ingest.cage import answer
 from ingest.conversion.convert import Converted
-from ingest.conversion.grouping import Group
-from ingest.tasks.convert import start
+from ingest.grouping import Group, Grouping
 from ingest.worker.draft import DraftParts
 from mapex.intake.placement import Placement
 from tests.support.clouds import a_las, a_pcd, a_ply
+from tests.support.reading import report_of
 
 DEGREES = [(127.1 + n / 1000, 37.4 + n / 1000) for n in range(5)]
 METRES = [Transformer.from_crs("EPSG:4326", "EPSG:5186", always_xy=True).transform(*at) for at in DEGREES]
@@ -49,8 +49,7 @@ def a_map(folder: Path, ending: str, places: list[tuple[float, float]], crs: str
 
 def report(path: Path, given: Placement | None = None) -> dict[str, Any]:
     """What the caged reader answers about a source."""
-    request = {"reads": str(path), "name": path.name, "part": 0, "placement": (given or Placement()).as_json()}
-    return start(request, lambda line: None, None, path.parent).run()
+    return report_of(path, given or Placement())
 
 
 def severities(found: dict[str, Any], code: str) -> list[str]:
@@ -100,7 +99,7 @@ def test_a_version_with_a_wrong_label_waits_and_is_not_rejected(tmp_path: Path, 
     path = a_map(tmp_path, ending, DEGREES, "EPSG:32652")
     whole = answer.report_from_json(report(path), path.name)
     parts = DraftParts([])
-    parts.take([Converted(0, path.name, whole, whole.findings)], [Group(path.name, (path.name,))])
+    parts.take([Converted(0, path.name, whole, whole.findings)], Grouping((Group(path.name, (path.name,)),)))
     assert parts.unplaced
     assert {str(f.severity) for f in parts.findings if f.code.startswith("crs.")} == {"warning"}
     assert parts.layers[0].facts.own is not None
@@ -110,7 +109,7 @@ def test_exchanged_axes_of_a_cloud_are_no_question_either(tmp_path: Path) -> Non
     path = a_las(tmp_path / "a.las", 50, point_format=6, crs="EPSG:5186", at=(533_411.0, 208_855.0, 30.0), spread_m=10)
     whole = answer.report_from_json(report(path), path.name)
     parts = DraftParts([])
-    parts.take([Converted(0, path.name, whole, whole.findings)], [Group(path.name, (path.name,))])
+    parts.take([Converted(0, path.name, whole, whole.findings)], Grouping((Group(path.name, (path.name,)),)))
     assert parts.unplaced
     assert not parts.is_usable
     assert {str(f.severity) for f in parts.findings if f.code == "crs.swapped"} == {"error"}

@@ -43,7 +43,8 @@ def test_unexpected_end_of_any_reader_is_called_a_fault_of_mapex(
     monkeypatch.setattr(type(reader(name)), step, fail)
     lines: list[Mapping[str, Any]] = []
     (tmp_path / "out").mkdir()
-    request = {"do": "convert", "reads": str(path), "writes": str(tmp_path / "out"), "name": path.name, "part": 0}
+    sources = {"reads": [str(path)], "sources": [{"name": path.name, "part": 0}], "step": 1}
+    request = {"do": "convert", "writes": str(tmp_path / "out"), **sources}
     assert program._do({**request, "placement": made.placement.as_json()}, lines.append) == EXIT_BUG
     (failed,) = [line["failed"] for line in lines if "failed" in line]
     finding = failure(failed, path.name, "Traceback ...")

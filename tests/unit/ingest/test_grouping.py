@@ -6,18 +6,24 @@ import io
 import stat
 import struct
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ingest import grouping
 from ingest.cage import paths
-from ingest.conversion import grouping
+from ingest.conversion import layout
+from ingest.formats import is_junk
 from ingest.tasks import unpack
 from mapex.errors import Invalid
+from mapex.rules.parts import ASIDE, SHAPE_PARTS
 
 
-def names(groups: list[grouping.Group]) -> list[tuple[str, int]]:
-    return [(group.name, len(group.members)) for group in groups]
+def names(found: grouping.Grouping) -> list[tuple[str, int]]:
+    return [(group.name, len(group.members)) for group in found.groups]
 
 
 def test_files_that_belong_together_are_one_source() -> None:
@@ -37,6 +43,97 @@ def test_files_that_belong_together_are_one_source() -> None:
 def test_grouping_does_not_depend_on_the_order_of_uploads() -> None:
     uploads = ["z.las", "a.las", "s.shp", "s.dbf", "1.jpg", "2.jpg"]
     assert grouping.group(uploads) == grouping.group(reversed(uploads))
+
+
+def test_only_its_own_parts_join_a_shapefile() -> None:
+    beside = ["roads.gpkg", "roads.geojson", "roads (1).geojson", "roads_2.shp", "roads.v2.shp", "roads.v2.dbf", "other.dbf"]
+    found = grouping.group(["roads.shp", "roads.dbf", "roads.shx", "roads.shp.xml", "roads.sbn", *beside])
+    members = {group.name: group.members for group in found.groups}
+    assert members["roads.shp"] == ("roads.dbf", "roads.sbn", "roads.shp", "roads.shp.xml", "roads.shx")
+    assert members["roads.v2.shp"] == ("roads.v2.dbf", "roads.v2.shp")
+    assert set(members) == {"roads.shp", "roads.v2.shp", "roads_2.shp", "roads.gpkg", "roads.geojson", "roads (1).geojson", "other.dbf"}
+
+
+def test_capitals_and_forms_of_accents_part_no_shapefile() -> None:
+    found = grouping.group(["ROADS.SHP", "roads.DBF", "Roads.prj", "\u1103\u1169\u1105\u1169.shp", "\ub3c4\ub85c.dbf"])
+    assert [len(group.members) for group in found.groups] == [3, 2]
+
+
+def test_two_shapefiles_that_differ_in_capitals_stay_two() -> None:
+    found = grouping.group(["roads.SHP", "roads.shp", "roads.dbf", "Walks.shp", "Walks.dbf", "walks.shp", "walks.dbf"])
+    assert sorted(group.members for group in found.groups) == [
+        ("Walks.dbf", "Walks.shp"),
+        ("roads.SHP", "roads.dbf"),
+        ("roads.shp",),
+        ("walks.dbf", "walks.shp"),
+    ]
+
+
+BESIDE = ["roads.cst", "roads.qmd", "roads.qml", "roads.sld", "roads.NAME.atx", "roads.aih", "roads.ixs", "roads.fbn", "roads.lyr"]
+BESIDE += ["map.gpkg-wal", "map.gpkg-shm", "map.gpkg.aux.xml", "cloud.prj", "cloud.wkt", "map.xml", "map.gpkg.xml", "LICENSE", "README.md"]
+BESIDE += ["읽어보세요.txt", "report.PDF", "x.metadata.json", "Thumbs.db", "__MACOSX/._roads.shp"]
+
+
+def test_what_stands_beside_data_is_left_and_named_in_one_finding() -> None:
+    found = grouping.group(["roads.shp", "roads.dbf", "map.gpkg", "cloud.las", *BESIDE])
+    assert [group.name for group in found.groups] == ["cloud.las", "map.gpkg", "roads.shp"]
+    assert set(found.left) == set(BESIDE)
+    (finding,) = found.findings("delivery")
+    assert (finding.severity, finding.code, finding.file, finding.count) == ("info", "file.ignored", "delivery", len(BESIDE))
+    assert "LICENSE" in finding.message and f"and {len(BESIDE) - 8} more" in finding.message
+
+
+def test_a_description_without_its_data_is_read_and_refused_by_its_reader() -> None:
+    assert names(grouping.group(["a.xml", "b.las", "a.prj"])) == [("a.xml", 1), ("b.las", 1)]
+    assert names(grouping.group(["license_plates.geojson", "metadata.gpkg"])) == [("license_plates.geojson", 1), ("metadata.gpkg", 1)]
+
+
+def test_where_nothing_else_is_there_what_stands_beside_is_taken_for_data() -> None:
+    assert names(grouping.group(["cloud.txt", ".DS_Store"])) == [("cloud.txt", 1)]
+
+
+def test_all_shapefiles_of_an_archive_are_one_source_and_every_other_file_its_own() -> None:
+    found = grouping.group_archive(
+        ["d/a.shp", "d/a.dbf", "d/b.shp", "e/c.gpkg", "f/d.gpkg", "inner.zip", "x_0.mcap", "x_1.mcap", "d/LICENSE"]
+    )
+    assert names(found) == [("e/c.gpkg", 1), ("f/d.gpkg", 1), ("inner.zip", 1), ("2 recordings", 2), ("2 shapefiles", 3)]
+    assert found.left == ("d/LICENSE",)
+
+
+STEMS = st.sampled_from(["roads", "Roads", "a.b", "ROADS.shp", "도로", "c.nodes", "LICENSE", "metadata", "d/roads", "d/metadata"])
+ENDINGS = st.sampled_from(
+    [*SHAPE_PARTS, *(e.upper() for e in SHAPE_PARTS), *ASIDE, ".gpkg", ".geojson", ".xml", ".yaml", ".mcap", ".jpg", ".las", ""]
+)
+
+
+@given(st.sets(st.builds(str.__add__, STEMS, ENDINGS)))
+def test_every_name_is_in_one_group_or_left(uploads: set[str]) -> None:
+    for found in (grouping.group(uploads), grouping.group_archive(uploads)):
+        grouped = [member for group in found.groups for member in group.members]
+        assert sorted([*grouped, *found.left]) == sorted(uploads)
+        assert found.groups or not uploads or all(map(is_junk, uploads))
+        assert len({group.name for group in found.groups}) == len(found.groups)
+
+
+@dataclass(frozen=True)
+class Sized:
+    number: int
+    size: int
+
+
+@given(st.lists(st.integers(0, 2 * layout.MOST_BYTES), max_size=200))
+def test_every_source_is_in_one_bundle_and_large_ones_are_alone(sizes: list[int]) -> None:
+    sources = [Sized(number, size) for number, size in enumerate(sizes)]
+    bundles = layout.bundled(sources)
+    assert sorted((one for bundle in bundles for one in bundle), key=lambda one: one.number) == sources
+    for bundle in bundles:
+        assert list(bundle) == sorted(bundle, key=lambda one: one.number)
+        assert len(bundle) == 1 or (sum(one.size for one in bundle) <= layout.MOST_BYTES and len(bundle) <= layout.MOST_SOURCES)
+
+
+def test_names_that_only_differ_in_what_is_not_safe_stay_two_files() -> None:
+    files = {name: Path(name) for name in ("d/a:1.jpg", "d/a?1.jpg", "d/a_1.jpg")}
+    assert sorted(map(str, layout.safe_members(files).values())) == sorted(files)
 
 
 @pytest.mark.parametrize(

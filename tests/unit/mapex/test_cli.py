@@ -161,6 +161,16 @@ def test_two_files_of_one_name_are_refused_before_anything_is_sent(tmp_path: Pat
     assert refused.value.code == "push.same_name"
 
 
+def test_a_shapefile_takes_its_parts_along_and_nothing_is_sent_twice(tmp_path: Path) -> None:
+    for name in ("roads.shp", "roads.dbf", "ROADS.prj", "roads.gpkg", "roads.geojson", "roads.qml", "roads2.dbf"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "roads.cpg").touch()  # nothing is in it
+    parts = ["ROADS.prj", "roads.dbf", "roads.shp"]
+    assert [f.name for f in files_of((tmp_path / "roads.shp",))] == parts
+    assert [f.name for f in files_of((tmp_path / "roads.shp", tmp_path / "roads.dbf", tmp_path / "roads.gpkg"))] == [*parts, "roads.gpkg"]
+    assert len(files_of((tmp_path, tmp_path / "roads.shp"))) == 7
+
+
 @pytest.mark.parametrize("value", ["lane_km", "=5", "lane_km="])
 def test_a_rate_without_both_sides_is_refused(value: str) -> None:
     with pytest.raises(Invalid):

@@ -39,7 +39,10 @@ export class FileRow {
     this.notes.replaceChildren(...notesOf(sniffed).map((note) => make(note.isDoubt ? "li.warn" : "li.muted", note.text)));
     this.element.dataset.place = sniffed.box ? sniffed.box.join(",") : "";
     this.element.dataset.crs = sniffed.crs;
-    this.element.classList.toggle("minor", sniffed.notes.includes("part_of"));
+    this.element.classList.toggle(
+      "minor",
+      sniffed.notes.some((note) => ["part_of", "aside"].includes(note)),
+    );
   }
 
   /** @param {import("./send.js").Transfer} transfer */

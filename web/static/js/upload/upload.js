@@ -49,12 +49,17 @@ function add(file, name) {
     title.dispatchEvent(new Event("input"));
   }
   look(item);
-  if (/\.(prj|shp)$/i.test(name)) for (const other of items) if (other !== item && stem(other.transfer.name) === stem(name)) look(other);
+  if (/\.(prj|shp|gpkg|geojson|fgb|parquet|osm|la[sz]|pcd|ply)$/i.test(name))
+    for (const other of items) if (other !== item && stem(other.transfer.name) === stem(name)) look(other);
   ready();
 }
 
 /** @param {string} name */
-const stem = (name) => name.replace(/\.[^./]+$/, "").toLowerCase();
+const stem = (name) =>
+  name
+    .replace(/(\.shp)?\.[^./]+$/i, "")
+    .normalize("NFC")
+    .toLowerCase();
 
 /** A file of the same name was chosen again. @param {Item} item @param {File} file */
 function replace(item, file) {

@@ -1,0 +1,124 @@
+"""From files to sources, by names alone: which files of an upload, a folder or a zip are read together, and which are not read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from ingest.findings import info
+from ingest.formats import PHOTO, is_junk, is_opensidewalks
+from mapex.catalogue.finding import Finding
+from mapex.rules.parts import aside, shape_stem, shapefiles
+
+_NAMED = 8
+_SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "recording": "recordings"}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Files that make one source: relative names (the uploader's), in order; `name` is what to call it in messages.
+
+    `kind`: shapefile, opensidewalks, photos, recording or file.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    kind: str = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Every name once: in one of the groups, or among those that are `left`, since they only stand beside data."""
+
+    groups: tuple[Group, ...]
+    left: tuple[str, ...] = ()
+
+    def findings(self, file: str = "") -> list[Finding]:
+        """What is to be reported about the names that are left. `file`: the zip or folder that they are in."""
+        if not self.left:
+            return []
+        more = f" and {len(self.left) - _NAMED} more" if len(self.left) > _NAMED else ""
+        text = f"Files beside the data were not read: {', '.join(_short(name) for name in self.left[:_NAMED])}{more}."
+        return [info("file.ignored", text, self._fix(), file=file or self.left[0], count=len(self.left))]
+
+    def _fix(self) -> str:
+        """A GeoPackage that is still open keeps its last changes beside it."""
+        is_open = any(name.lower().endswith((".gpkg-wal", ".gpkg-journal")) for name in self.left)
+        return "Close the program that has the GeoPackage open, and send it again: its last changes may be missing." if is_open else ""
+
+
+def group(names: Iterable[str]) -> Grouping:
+    """Which names are one source: parts of a Shapefile, of an OpenSidewalks set, a rosbag folder, photos; all else alone.
+
+    The result is ordered by name, so that the same files in another order are numbered the same. Left are what a desktop leaves
+    behind, and what stands beside data (`mapex.rules.parts.aside`); where nothing else is there, this is taken for data.
+    """
+    names = sorted(names)
+    kept = [name for name in names if not is_junk(name)]
+    beside = aside(kept)
+    kept = [name for name in kept if name not in beside] or kept
+    sets: dict[str, list[str]] = {}
+    owners = _shapefile_of_parts(kept)
+    bag_folders = {str(PurePosixPath(n).parent) for n in kept if PurePosixPath(n).name == "metadata.yaml"}
+    for name in kept:
+        sets.setdefault(owners.get(name) or _set_of(name, bag_folders), []).append(name)
+    groups = tuple(Group(_name_of(key, members), tuple(members), _kind_of(key)) for key, members in sorted(sets.items()))
+    return Grouping(groups, tuple(sorted(set(names) - set(kept))))
+
+
+def group_archive(names: Iterable[str]) -> Grouping:
+    """As `group`, for what is in one zip: all shapefiles of it are one source, so are all recordings, and all parts of OpenSidewalks."""
+    found = group(names)
+    kinds: dict[str, list[Group]] = {}
+    for number, one in enumerate(found.groups):
+        kinds.setdefault(f"{number}" if one.kind == "file" else one.kind, []).append(one)
+    return replace(found, groups=tuple(_merged(groups) for groups in kinds.values()))
+
+
+def _merged(groups: Sequence[Group]) -> Group:
+    if len(groups) == 1:
+        return groups[0]
+    members = tuple(sorted(member for one in groups for member in one.members))
+    kind = groups[0].kind
+    return Group(f"{len(groups)} {_SEVERAL.get(kind, kind)}", members, kind)
+
+
+def _shapefile_of_parts(names: Iterable[str]) -> dict[str, str]:
+    """The set of each part of a shapefile: named by the stem, or by the whole `.shp` where `roads.SHP` stands beside `roads.shp`."""
+    found = shapefiles(names)
+    stems = Counter(shape_stem(shp) for shp in found)
+    return {part: f"shapefile:{shape_stem(shp) if stems[shape_stem(shp)] == 1 else shp}" for shp, parts in found.items() for part in parts}
+
+
+def _set_of(name: str, bag_folders: set[str]) -> str:
+    lower, folder = name.lower(), str(PurePosixPath(name).parent)
+    if is_opensidewalks(name):
+        return "opensidewalks:" + folder
+    if lower.endswith(PHOTO):
+        return "photos:"
+    if folder in bag_folders and (lower.endswith(".mcap") or lower.endswith("metadata.yaml")):
+        return "rosbag:" + folder
+    return "file:" + name
+
+
+def _kind_of(key: str) -> str:
+    kind, _, rest = key.partition(":")
+    is_recording = kind == "rosbag" or rest.lower().endswith(".mcap")
+    return "recording" if is_recording else kind
+
+
+def _name_of(key: str, members: Sequence[str]) -> str:
+    if len(members) == 1:
+        return members[0]
+    kind, _, rest = key.partition(":")
+    if kind == "shapefile":
+        return next(name for name in members if name.lower().endswith(".shp"))
+    if kind == "photos":
+        return f"{len(members)} photos"
+    return f"{rest if rest not in ('', '.') else kind} ({len(members)} files)"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 80 else f"{name[:40]} … {name[-30:]}"

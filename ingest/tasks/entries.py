@@ -1,0 +1,60 @@
+"""What an upload holds, seen inside the cage: itself, or the sources in a zip, grouped as files beside one another are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingest.grouping import Grouping, group_archive
+from ingest.reader import Source
+from ingest.readers import sniff
+from ingest.tasks.unpack import is_zip, unpack
+from mapex.catalogue.finding import Finding
+from mapex.errors import Invalid
+
+MOST = 500
+"""Sources in one zip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One source of an upload. `inside` is its name in the zip, "" where the upload is this source; `findings` are about what was left."""
+
+    source: Source
+    inside: str = ""
+    findings: tuple[Finding, ...] = ()
+
+    def refuse_zip(self) -> None:
+        """Pass for all but a zip inside a zip.
+
+        Raises: Invalid: `format.unsupported`.
+        """
+        if is_zip(self.source.path):
+            sniff.format_of_bytes(self.source.head(), self.source.name)
+
+
+def entries(path: Path, name: str, scratch: Path) -> list[Entry]:
+    """The sources of an upload called `name`, in the order of their names; a zip is unpacked below `scratch`.
+
+    Raises: Invalid: what `unpack` raises; `zip.too_many`: more than `MOST` sources.
+    """
+    if not is_zip(path):
+        return [Entry(Source.of(path, name))]
+    whole = unpack(path, name, scratch)
+    inside = {file.relative_to(scratch).as_posix(): file for file in whole.files}
+    found = group_archive(inside)
+    if len(found.groups) > MOST:
+        text = f"{name} holds {len(found.groups)} data sets; at most {MOST} are read. Pack them into several archives."
+        raise Invalid("zip.too_many", text, file=name)
+    return _entries(found, inside, scratch, name) or [Entry(whole)]
+
+
+def _entries(found: Grouping, inside: dict[str, Path], folder: Path, name: str) -> list[Entry]:
+    alone = len(found.groups) == 1
+    made = []
+    for number, group in enumerate(found.groups):
+        files = tuple(inside[member] for member in group.members)
+        path = files[0] if len(files) == 1 else folder
+        source = Source(path, name if alone else f"{name}/{group.name}", files, sum(file.stat().st_size for file in files))
+        made.append(Entry(source, "" if alone else group.name, () if number else tuple(found.findings(name))))
+    return made
