@@ -8,21 +8,22 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mcap.reader import SeekingReader
-from mcap.records import Channel, Statistics
 
 from ingest.previews import blur
 from ingest.previews import clip as clips
 from ingest.previews.blur import Picture
 from ingest.previews.make import LayerTiles, Made, Stored, Without
 from ingest.previews.pictures import Shot, decode, from_message, size_of
+from tiles import extras
 from tiles.batch import LayerKind
 from tiles.frames import ros_types
-from tiles.frames.mcap_scan import CHUNK_LIMIT, McapScan, Message
 from tiles.frames.track import NAME
+
+if TYPE_CHECKING:
+    from mcap.records import Channel, Statistics
 
 STRIP = 12
 MOST_TOPICS = 40
@@ -83,6 +84,10 @@ PER_SECOND = clips.PER_SECOND
 
 
 def _summary(path: Path) -> tuple[Statistics, list[tuple[Channel, str]]]:
+    with extras.needed():
+        from mcap.reader import SeekingReader
+
+        from tiles.frames.mcap_scan import CHUNK_LIMIT
     with path.open("rb") as stream:
         summary = SeekingReader(stream, record_size_limit=CHUNK_LIMIT).get_summary()
     if summary is None or summary.statistics is None:
@@ -120,6 +125,10 @@ def _messages(order: Sequence[Path], camera: str, topic: _Topic, wanted: Sequenc
 
 
 def _of_slice(path: Path, camera: str, number: int, left: list[int]) -> Shots:
+    from mcap.records import Channel
+
+    from tiles.frames.mcap_scan import CHUNK_LIMIT, McapScan, Message
+
     with path.open("rb") as stream:
         scan = McapScan(stream, record_limit=CHUNK_LIMIT)
         known: dict[int, tuple[str, str]] = {}

@@ -11,20 +11,24 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from tiles import extras
 from tiles.arrays import Bools, Float64s, Int64s
 from tiles.batch import Batch, Content, EncodedTile, LayerKind, Quantities
 from tiles.box import Box
 from tiles.errors import InvalidContent
 from tiles.formats import MCAP, PHOTO_TAR, Misfit, TileFormat
-from tiles.frames import mcap_slice, photo_tar
+from tiles.frames import photo_tar
 from tiles.frames.picture_tables import PictureTables
 from tiles.frames.track import RecordedTime, line, stations
 from tiles.grid import grid
+
+if TYPE_CHECKING:
+    from tiles.frames import mcap_slice
 
 
 @dataclass(slots=True)
@@ -119,6 +123,8 @@ class FrameSplitter:
             self._pictures.append(cell, table)
             return
         if cell not in self._slices:
+            with extras.needed():
+                from tiles.frames import mcap_slice
             path = self._path(cell, MCAP)
             self._slices[cell] = mcap_slice.Slice(path, self._about, with_silent=cell == self._first)
         self._slices[cell].add(table)

@@ -55,6 +55,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "crs.several": (lazy_gettext("The files state several coordinate systems."), "look"),
     "crs.swapped": (lazy_gettext("Latitude and longitude (east and north) are exchanged."), "order"),
     "element.deleted": (lazy_gettext("An element is marked as deleted."), "none"),
+    "extra.missing": (lazy_gettext("What reads such files is not installed here."), "operator"),
     "feature.no_place": (
         lazy_gettext("Records without a geometry, their own or one referred to; no tile holds them."),
         "geometry",
