@@ -49,9 +49,7 @@ def check(found: Sequence[Collision] | None = None) -> None:
     found = collisions() if found is None else found
     if found:
         texts = " ".join(dict.fromkeys(f"{one.message} {one.fix}" for one in found))
-        raise Conflict(
-            "start.collision", f"mapex does not start beside what has its names. {texts}", packages=[one.package for one in found]
-        )
+        raise Conflict("start.collision", f"The packages of mapex are not its own alone. {texts}", packages=[one.package for one in found])
 
 
 def _place(name: str) -> Path | None:
