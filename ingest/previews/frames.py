@@ -20,7 +20,7 @@ from ingest.previews.pictures import Shot, decode, from_message, size_of
 from tiles import extras
 from tiles.batch import LayerKind
 from tiles.frames import ros_types
-from tiles.frames.track import NAME
+from tiles.frames.photo_tar import TRAJECTORIES
 
 if TYPE_CHECKING:
     from mcap.records import Channel, Statistics
@@ -167,7 +167,7 @@ def _photos(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
 
 def _of_archive(stored: Stored, first: int, asked: set[int]) -> Shots:
     with tarfile.open(stored.path, "r:") as archive:
-        for number, entry in enumerate((entry for entry in archive if entry.isreg() and entry.name != NAME), first):
+        for number, entry in enumerate((entry for entry in archive if entry.isreg() and entry.name not in TRAJECTORIES), first):
             body = archive.extractfile(entry) if number in asked else None
             if body is not None:
                 yield number, Shot("jpeg", body.read())
