@@ -102,7 +102,7 @@ def codes() -> str:
 Every error answer is `{{"code", "message", "details"}}`; every finding about an upload carries a code as well. Codes are stable, the
 sentences may get better. `{{…}}` stands for a value.
 Kinds: Invalid 422, NotFound 404, Denied 403, Conflict 409, Unpaid 402, Unavailable 503; error, warning
-and info are findings; the others are errors of the tile library (422, of the store 503).
+and info are findings; the others are errors of the tile library (422; of the store, and of extras that are absent, 503).
 
 | code | kind | sentence |
 |---|---|---|

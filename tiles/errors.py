@@ -4,6 +4,7 @@ TilesError
  ├─ InvalidTile      a coordinate, cell or quadkey that no tile can have
  ├─ InvalidRegion    an area that cannot be used (crossing outline, too many vertices, ...)
  ├─ InvalidContent   bytes or columns that are not what they claim to be
+ ├─ ExtraMissing     an optional part of mapex that is not installed (`tiles.extras`)
  └─ StoreError       the object store refused or failed
      ├─ ObjectMissing
      ├─ ObjectCorrupt  the bytes do not have the promised sha256 or length
@@ -45,6 +46,12 @@ class InvalidContent(TilesError):
     """Bytes or columns that are not what they claim to be."""
 
     code = "content.invalid"
+
+
+class ExtraMissing(TilesError):
+    """An optional part of mapex is not installed; the sentence has the line that installs it."""
+
+    code = "extra.missing"
 
 
 class StoreError(TilesError):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
+from tiles import extras
 from tiles.batch import Batch, EncodedTile, LayerKind
 from tiles.errors import TilesError
 
@@ -89,12 +89,12 @@ class TileFormat:
         return f"{layer}/{quadkey}-{part}.{self.ending}"
 
     def load_codec(self) -> Codec:
-        """The codec; its libraries are imported now."""
-        return cast(Codec, import_module(self.codec))
+        """The codec; its libraries are imported now. Raises: ExtraMissing: one is not installed."""
+        return cast(Codec, extras.load(self.codec))
 
     def open_splitter(self, out_dir: Path, first: Batch, part: int) -> Splitter:
         """A splitter for the layer of which `first` is the first batch; tiles go below `out_dir`."""
-        return cast(Splitter, import_module(self.splitter).open_splitter(out_dir, first, part))
+        return cast(Splitter, extras.load(self.splitter).open_splitter(out_dir, first, part))
 
 
 GEOPARQUET = TileFormat(

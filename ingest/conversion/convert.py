@@ -24,10 +24,12 @@ from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid, MapexError, Unavailable
 from mapex.intake.placement import Placement
 from tiles.batch import EncodedTile, Quantities
+from tiles.errors import ExtraMissing
 
 log = logging.getLogger(__name__)
 
 _LEAST_FREE = 32 * MIB
+_FIXES = {ExtraMissing.code: "Then read the same file again."}
 
 
 class Stopped(Exception):
@@ -198,7 +200,7 @@ def failure(value: object, name: str, trace: str = "") -> Finding:
         return answer.finding_from_json(
             {
                 **dict.fromkeys(("layer", "feature", "value"), ""),
-                "fix": "Correct the file and upload it again.",
+                "fix": _FIXES.get(str(record.get("code")), "Correct the file and upload it again."),
                 "count": 1,
                 "rejected": 0,
                 "severity": "error",

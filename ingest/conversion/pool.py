@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from mapex.errors import Unavailable
+from tiles import extras
 
 if TYPE_CHECKING:
     from mapex.config import Settings
@@ -80,14 +80,12 @@ class LocalPool:
 class ClusterPool:
     """The workers of a Dask scheduler at `address`; `note` hears what is waited for.
 
-    Raises: Unavailable: `pool.dask`: the extra is not installed.
+    Raises: ExtraMissing: Dask is not installed.
     """
 
     def __init__(self, address: str, note: Note = lambda lacking: None) -> None:
-        try:
+        with extras.needed():
             import distributed  # noqa: F401
-        except ImportError as error:
-            raise Unavailable("pool.dask", 'Dask is not installed; run `pip install "mapex[scale]"` where the worker runs.') from error
         self._address, self._note = address, note
         self._client: Any = None  # the package has no types
 

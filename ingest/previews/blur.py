@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tiles import extras
+from tiles.errors import ExtraMissing
+
 Picture = npt.NDArray[np.uint8]
 """(height, width, 3) RGB."""
 Boxes = npt.NDArray[np.float64]
@@ -32,10 +35,11 @@ def why_not() -> str:
     """What is missing here for pictures in previews; "" when nothing is."""
     os.environ.setdefault("OPENCV_OPENCL_RUNTIME", "disabled")
     try:
-        import av
-        import cv2
-    except ImportError as missing:
-        return f"{missing.name} is not installed (pip install mapex[preview])"
+        with extras.needed():
+            import av
+            import cv2
+    except ExtraMissing as why:
+        return why.message.removesuffix(".")
     del av
     if int(cv2.__version__.split(".")[0]) >= 5:
         return "OpenCV 5 has no cascades; install opencv-python-headless < 5"

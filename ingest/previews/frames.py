@@ -8,23 +8,22 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mcap.reader import SeekingReader
-from mcap.records import Channel, Statistics
 
 from ingest.previews import blur
 from ingest.previews import clip as clips
 from ingest.previews.blur import Picture
 from ingest.previews.make import LayerTiles, Made, Stored, Without
 from ingest.previews.pictures import Shot, decode, from_message, size_of
+from tiles import extras
 from tiles.batch import LayerKind
 from tiles.frames import ros_types
-from tiles.frames.mcap_scan import CHUNK_LIMIT, McapScan, Message
-from tiles.frames.mcap_slice import repeats
-from tiles.frames.repeated import MESSAGES
-from tiles.frames.track import NAME
+from tiles.frames.photo_tar import TRAJECTORIES
+
+if TYPE_CHECKING:
+    from mcap.records import Channel, Statistics
 
 STRIP = 12
 MOST_TOPICS = 40
@@ -86,6 +85,12 @@ PER_SECOND = clips.PER_SECOND
 
 def _summary(path: Path) -> tuple[Statistics, list[tuple[Channel, str]], dict[str, int]]:
     """Statistics of a slice, its channels with their types, and how many messages of a topic are only repeated in it."""
+    with extras.needed():
+        from mcap.reader import SeekingReader
+
+        from tiles.frames.mcap_scan import CHUNK_LIMIT
+        from tiles.frames.mcap_slice import repeats
+        from tiles.frames.repeated import MESSAGES
     with path.open("rb") as stream:
         reader = SeekingReader(stream, record_size_limit=CHUNK_LIMIT)
         summary = reader.get_summary()
@@ -125,6 +130,10 @@ def _messages(order: Sequence[Path], camera: str, topic: _Topic, wanted: Sequenc
 
 
 def _of_slice(path: Path, camera: str, number: int, left: list[int]) -> Shots:
+    from mcap.records import Channel
+
+    from tiles.frames.mcap_scan import CHUNK_LIMIT, McapScan, Message
+
     with path.open("rb") as stream:
         scan = McapScan(stream, record_limit=CHUNK_LIMIT)
         known: dict[int, tuple[str, str]] = {}
@@ -163,7 +172,7 @@ def _photos(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
 
 def _of_archive(stored: Stored, first: int, asked: set[int]) -> Shots:
     with tarfile.open(stored.path, "r:") as archive:
-        for number, entry in enumerate((entry for entry in archive if entry.isreg() and entry.name != NAME), first):
+        for number, entry in enumerate((entry for entry in archive if entry.isreg() and entry.name not in TRAJECTORIES), first):
             body = archive.extractfile(entry) if number in asked else None
             if body is not None:
                 yield number, Shot("jpeg", body.read())

@@ -10,12 +10,13 @@ import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ingest.cage.answer import tile_from_json
+from tiles import extras
 from tiles.batch import EncodedTile
+from tiles.errors import ExtraMissing
 
 Emit = Callable[[Mapping[str, Any]], None]
 
@@ -76,6 +77,8 @@ def preview(request: Mapping[str, Any], emit: Emit) -> None:
         try:
             for one in _maker(layer.content)(layer, folder):
                 emit(_line(layer, one, out))
+        except ExtraMissing as why:
+            emit(_line(layer, Without(why.code, why.message), out))
         except Exception as why:  # the outermost loop of a layer: the reason goes to the seller
             traceback.print_exc()
             emit({"without": {"layer": layer.name, "code": "preview.failed", "message": f"{type(why).__name__}: {str(why)[:300]}"}})
@@ -83,7 +86,7 @@ def preview(request: Mapping[str, Any], emit: Emit) -> None:
 
 def _maker(content: str) -> Callable[[LayerTiles, Path], Iterator[Made | Without]]:
     module, _, name = MAKERS[content].partition(":")
-    found: Callable[[LayerTiles, Path], Iterator[Made | Without]] = getattr(import_module(module), name)
+    found: Callable[[LayerTiles, Path], Iterator[Made | Without]] = getattr(extras.load(module), name)
     return found
 
 

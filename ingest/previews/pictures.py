@@ -12,7 +12,7 @@ import numpy as np
 from ingest.previews.blur import Picture
 from tiles.frames import ros_types
 
-_PILLOW = {"jpeg": ("JPEG", "MPO"), "png": ("PNG",)}
+_PILLOW = {"jpeg": ("JPEG",), "png": ("PNG",)}  # Pillow opens a JPEG of several pictures (MPO) as JPEG, and has no name to ask for
 _RAW = {"rgb8": ("RGB", 3), "bgr8": ("BGR", 3), "rgba8": ("RGBA", 4), "bgra8": ("BGRA", 4), "mono8": ("L", 1), "8uc3": ("BGR", 3)}
 """Encodings of sensor_msgs/Image that are shown -> order of channels and bytes a pixel."""
 

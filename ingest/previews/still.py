@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tiles import extras
+
 log = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +42,7 @@ def surface_of(xyz: Floats, colours: Bytes | None, voxel_m: float) -> Surface | 
     try:
         import open3d
     except (ImportError, OSError) as why:  # not installed, or a shared library of its own is missing
-        log.info("open3d cannot be used (%s); the light falls on the raster of heights (pip install 'mapex[pointcloud]')", why)
+        log.info("open3d cannot be used (%s); the light falls on the raster of heights (%s)", why, extras.line("pointcloud"))
         return None
     cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(np.ascontiguousarray(xyz)))
     if colours is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import zipfile
-from importlib import import_module
 from pathlib import PurePosixPath
 from typing import cast
 
@@ -12,12 +11,13 @@ from ingest import formats
 from ingest.formats import READERS, SUPPORTED, ZIP, format_of_names, is_junk
 from ingest.reader import Reader, Source
 from mapex.errors import Invalid
+from tiles import extras
 
 
 def reader(format: str) -> Reader:  # noqa: A002 - the word of the domain
-    """The reader of a format name of `READERS`."""
+    """The reader of a format name of `READERS`. Raises: ExtraMissing: a library of it is not installed."""
     module, _, name = READERS[format].partition(":")
-    return cast(Reader, getattr(import_module(module), name)())
+    return cast(Reader, getattr(extras.load(module), name)())
 
 
 def reader_for(source: Source) -> Reader:

@@ -22,7 +22,7 @@ from ingest.worker import pipeline
 from mapex.errors import MapexError, Unavailable
 from mapex.exchange import Exchange
 from mapex.intake import jobs, leftovers, uploads
-from tiles.errors import ObjectMissing, StoreError, StoreUnavailable, TilesError
+from tiles.errors import ExtraMissing, ObjectMissing, StoreError, StoreUnavailable, TilesError
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def _attempt(ex: Exchange, job: jobs.Job, stop: threading.Event) -> None:
     except Stopped:
         log.info("job %s: given back, the worker stops", job.id)
         _end(lambda: jobs.release(ex, job), job)
-    except (Unavailable, StoreUnavailable) as why:
+    except (Unavailable, StoreUnavailable, ExtraMissing) as why:
         _postpone(ex, job, why.code, why.message)
     except ObjectMissing as why:
         text = f"An uploaded file is gone from the store ({why.message}). Upload it again."

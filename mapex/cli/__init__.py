@@ -51,8 +51,11 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now, or None."""
+        from mapex.cli.server import guard
+
         if cmd_name not in COMMANDS:
             return None
+        guard.check(guard.shadowed())  # now: the command imports the packages that may be a stranger's
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), name)
         assert isinstance(command, click.Command)

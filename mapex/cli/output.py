@@ -35,15 +35,18 @@ def show(value: Any, *, as_json: bool, text: str | None = None) -> None:
 def fail(error: BaseException, *, as_json: bool) -> int:
     """Tell of an error: one sentence on standard error, and with `as_json` an object on standard output. Returns the exit status."""
     from mapex.errors import MapexError
-    from tiles.errors import StoreError, TilesError
+
+    if isinstance(error, ImportError | AttributeError):  # perhaps of a package that is not, or not only, ours
+        error = _collision() or error
+    if isinstance(error, MapexError):  # before `tiles` is imported, which may be what another distribution has taken
+        status = next((EXIT_CODES[c.__name__] for c in type(error).__mro__ if c.__name__ in EXIT_CODES), 1)
+        return _report(error.code, error.message, status, as_json=as_json, details=error.details)
+    from tiles.errors import ExtraMissing, StoreError, TilesError
 
     details: dict[str, Any] = {}
-    if isinstance(error, MapexError):
+    if isinstance(error, TilesError):
         code, message, details = error.code, error.message, error.details
-        status = next((EXIT_CODES[c.__name__] for c in type(error).__mro__ if c.__name__ in EXIT_CODES), 1)
-    elif isinstance(error, TilesError):
-        code, message, details = error.code, error.message, error.details
-        status = EXIT_CODES["Unavailable"] if isinstance(error, StoreError) else EXIT_CODES["Invalid"]
+        status = EXIT_CODES["Unavailable" if isinstance(error, StoreError | ExtraMissing) else "Invalid"]
     elif isinstance(error, click.exceptions.Abort):
         code, message, status = "cli.aborted", "Stopped.", EXIT_CODES["interrupted"]
     elif isinstance(error, click.ClickException):
@@ -57,6 +60,21 @@ def fail(error: BaseException, *, as_json: bool) -> int:
         code, message, status = "cli.unexpected", f"{type(error).__name__}: {error}. Please report this.", EXIT_CODES["unexpected"]
         if os.environ.get("MAPEX_TRACEBACK"):
             traceback.print_exception(error)
+    return _report(code, message, status, as_json=as_json, details=details)
+
+
+def _collision() -> BaseException | None:
+    from mapex.cli.server import guard
+    from mapex.errors import Conflict
+
+    try:
+        guard.check()
+    except Conflict as found:
+        return found
+    return None
+
+
+def _report(code: str, message: str, status: int, *, as_json: bool, details: dict[str, Any]) -> int:
     if as_json:
         click.echo(json.dumps({"error": {"code": code, "message": message, "details": details}}, ensure_ascii=False, default=str))
     click.echo(message, err=True)

@@ -10,6 +10,7 @@ from mapex.cli.options import as_json_option, the_exchange
 from mapex.cli.output import show
 from mapex.cli.server import guard
 from mapex.cli.server.logs import log_to_stderr
+from tiles import extras
 
 
 @click.command()
@@ -43,10 +44,9 @@ def serve(host: str | None, port: int | None, threads: int, processes: int, serv
     guard.check()
     with the_exchange() as ex:
         log_to_stderr(ex.settings.log_level)
+        several = extras.load("mapex.cli.server.processes") if server == "granian" else None
         click.echo(f"mapex listens on http://{ex.settings.host}:{ex.settings.port}", err=True)
-        if server == "granian":
-            from mapex.cli.server import processes as several
-
+        if several is not None:
             several.serve(ex, processes=processes, threads=threads)
         else:
             import waitress

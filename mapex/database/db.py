@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from mapex.config import database_url
 from mapex.errors import Unavailable
+from tiles import extras
 
 if TYPE_CHECKING:
     from mapex.config import Settings
@@ -34,7 +35,7 @@ _BUSY = {"40001", "40P01", "55P03"}  # serialization_failure, deadlock_detected,
 
 
 def open_engine(settings: Settings) -> Engine:
-    """An engine for `settings.database_url`; nothing is connected yet."""
+    """An engine for `settings.database_url`; nothing is connected yet. Raises: ExtraMissing: its driver is not installed."""
     url = database_url(settings)
     if not url.startswith("sqlite"):
         # Compiling a statement (JIT) costs 100 ms where an estimate takes 10: the planner overrates what many small ranges find.
@@ -43,9 +44,10 @@ def open_engine(settings: Settings) -> Engine:
         if "options=" not in url:
             connect_args["options"] = "-c jit=off"
         kept, more = CONNECTIONS
-        return create_engine(
-            url, pool_pre_ping=True, pool_size=kept, max_overflow=more, pool_timeout=BUSY_SECONDS, connect_args=connect_args
-        )
+        with extras.needed():  # SQLAlchemy imports the driver
+            return create_engine(
+                url, pool_pre_ping=True, pool_size=kept, max_overflow=more, pool_timeout=BUSY_SECONDS, connect_args=connect_args
+            )
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=10, max_overflow=40)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

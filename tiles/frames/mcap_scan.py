@@ -18,6 +18,8 @@ from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 from mcap.records import Attachment, Channel, DataEnd, Header, Metadata, Schema, Statistics
 
+from tiles import extras
+
 MAGIC = b"\x89MCAP0\r\n"
 RECORD_LIMIT = 64 << 20
 """Bytes of one record; a larger one is refused, whatever it is."""
@@ -218,7 +220,8 @@ def _unpacked(compression: str, packed: memoryview, size: int) -> memoryview:
     if compression == "":
         return packed
     if compression == "zstd":
-        import zstandard
+        with extras.needed():
+            import zstandard
 
         try:
             # A frame that names its size is unpacked to that size whatever limit is given, so the name is compared first.
@@ -229,7 +232,8 @@ def _unpacked(compression: str, packed: memoryview, size: int) -> memoryview:
         except zstandard.ZstdError as error:
             raise _DamageError("cannot be unpacked (zstd), or to more than it states") from error
     if compression == "lz4":
-        import lz4.frame
+        with extras.needed():
+            import lz4.frame
 
         try:
             return memoryview(lz4.frame.LZ4FrameDecompressor().decompress(packed, max_length=size + 1))

@@ -23,6 +23,8 @@ from tiles.frames.picture_tables import PictureTables
 from tiles.frames.track import NAME as OLD_TRAJECTORY
 
 TRAJECTORY = f".{OLD_TRAJECTORY}"
+TRAJECTORIES = (TRAJECTORY, OLD_TRAJECTORY)
+"""Names of what is no picture in an archive; one of them stands first."""
 
 
 def write(stream: BinaryIO, tables: PictureTables, cell: int, trajectory: bytes) -> None:
@@ -36,12 +38,7 @@ def write(stream: BinaryIO, tables: PictureTables, cell: int, trajectory: bytes)
         held, table = -1, pa.table({})
         for number, (name, at, row) in enumerate(index):
             path = PurePosixPath(name)
-            if (
-                path.is_absolute()
-                or ".." in path.parts
-                or name in (TRAJECTORY, OLD_TRAJECTORY)
-                or (number and index[number - 1][0] == name)
-            ):
+            if path.is_absolute() or ".." in path.parts or name in TRAJECTORIES or (number and index[number - 1][0] == name):
                 raise InvalidContent(f"{name!r} cannot be the name of a picture in a tile (unsafe, or there twice).", code="tile.name")
             if at != held:
                 held, table = at, tables.segment(cell, at)
@@ -69,7 +66,7 @@ def count(path: Path, tile: EncodedTile) -> FrameCounts:
                 if body is None or PurePosixPath(entry.name).is_absolute() or ".." in PurePosixPath(entry.name).parts:
                     raise InvalidContent(f"{tile.path} holds {entry.name!r}, which is no plain file.", code="tile.damaged")
                 if not names:
-                    trajectory = body.read() if entry.name in (TRAJECTORY, OLD_TRAJECTORY) else b""
+                    trajectory = body.read() if entry.name in TRAJECTORIES else b""
                 elif body.read(3) != b"\xff\xd8\xff":
                     raise InvalidContent(f"{tile.path} holds {entry.name!r}, which is no JPEG.", code="tile.damaged")
                 names.append(entry.name)

@@ -12,21 +12,25 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from tiles import extras
 from tiles.arrays import Bools, Float64s, Int64s
 from tiles.batch import PLACING, Batch, Content, EncodedTile, LayerKind, Quantities
 from tiles.box import Box
 from tiles.errors import InvalidContent
 from tiles.formats import MCAP, PHOTO_TAR, Misfit, TileFormat
-from tiles.frames import mcap_slice, photo_tar
+from tiles.frames import photo_tar
 from tiles.frames.picture_tables import PictureTables
 from tiles.frames.repeated import Latched, LatchedMessage, SmallAttachment
 from tiles.frames.track import RecordedTime, line, stations
 from tiles.grid import grid
+
+if TYPE_CHECKING:
+    from tiles.frames import mcap_slice
 
 
 @dataclass(slots=True)
@@ -140,6 +144,8 @@ class FrameSplitter:
             if cell < 0:
                 self._see(table, row)
             else:
+                with extras.needed():
+                    from tiles.frames import mcap_slice
                 path = self._path(cell, MCAP)
                 silent = cell == self._first
                 self._slices[cell] = mcap_slice.Slice(path, self._about, self._latched, with_silent=silent, placing=self._placing)

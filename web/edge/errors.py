@@ -33,6 +33,7 @@ STATUS: dict[type[Exception], int] = {
     tiles_errors.ObjectMissing: 404,
     tiles_errors.RequestRefused: 403,
     tiles_errors.StoreUnavailable: 503,
+    tiles_errors.ExtraMissing: 503,
 }
 """HTTP status of each kind of error; anything else is 500."""
 

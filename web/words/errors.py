@@ -150,7 +150,7 @@ ERRORS = {
     "dataset.exists": lazy_gettext("A dataset of this name exists already."),
     "slug.malformed": lazy_gettext("Use small letters a-z, digits and hyphens."),
     "exchange.not_ready": lazy_gettext("The database or the store does not answer. Try again in a moment."),
-    "pool.dask": lazy_gettext("What reads on a cluster is not installed. Nothing is lost; the job goes on once it is."),
+    "extra.missing": lazy_gettext("A part of the exchange is not installed. Nothing is lost; it goes on once it is."),
     "store.unavailable": lazy_gettext("The store does not answer. Nothing is lost; try again."),
 }
 

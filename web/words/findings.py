@@ -66,6 +66,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "crs.two_records": (lazy_gettext("The file states two coordinate systems that contradict each other."), "look"),
     "crs.two_stated": (lazy_gettext("The file states two coordinate systems for the same column."), "crs"),
     "element.deleted": (lazy_gettext("An element is marked as deleted."), "none"),
+    "extra.missing": (lazy_gettext("What reads such files is not installed here."), "operator"),
     "feature.no_place": (
         lazy_gettext("Records without a geometry, their own or one referred to; no tile holds them."),
         "geometry",

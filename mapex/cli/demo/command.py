@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mapex.cli.demo.fill import DONE, PERSONS, fill
+from mapex.cli.server import guard
 from mapex.errors import Conflict, Unavailable
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def default_folder() -> Path:
 @click.option("--exit", "leave", is_flag=True, help="Stop after the data is in.")
 def demo(folder: Path | None, port: int, fresh: bool, leave: bool) -> None:
     """Run an exchange with a made-up district: two sellers, two buyers, an auditor, permits. Opens no outside address."""
+    guard.check()
     place = (folder or default_folder()).absolute()
     if fresh and place.exists():
         if not (place / "mapex.toml").exists():
@@ -50,10 +52,11 @@ def demo(folder: Path | None, port: int, fresh: bool, leave: bool) -> None:
         shutil.rmtree(place)  # a demo that was killed while it was made
     settings = _settings(place, _free_port(port))
     with _running(settings) as ex:
-        if not (place / DONE).exists():
-            fill(ex, place)
+        left_out = "" if (place / DONE).exists() else fill(ex, place)
         logins = json.loads((place / DONE).read_text(encoding="utf-8"))
         click.echo(welcome(ex.settings.public_url, logins))
+        if left_out:
+            click.echo(left_out)
         if not leave:
             click.echo("Stop with Ctrl+C.")
             _wait_to_be_stopped()
@@ -107,7 +110,8 @@ def _running(settings: Settings) -> Iterator[Exchange]:
     ex = open_exchange(settings)
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")}
     worker = subprocess.Popen(
-        [sys.executable, "-c", "from mapex.cli import main; main(['worker'])"],
+        # -P: no folder of where the demo was started hides a package of ours.
+        [sys.executable, "-P", "-c", "from mapex.cli import main; main(['worker'])"],
         env=clean | {"MAPEX_DIR": str(settings.dir), "MAPEX_LOG_LEVEL": "WARNING"},
         start_new_session=True,  # Ctrl+C reaches the demo only, which then stops the worker in order
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mapex.cli.demo.district import KERB, STEP, WALK, Metres, Segment, bend, height, lonlat
+from tiles import extras
 
 DRIVE_START_NS = 1_790_000_000_000_000_000  # 2026-09-21 14:13:20 UTC
 GPS_EPOCH_OFFSET = 1_000_000_000 - 315_964_800 + 18  # LAS "adjusted standard GPS time": GPS seconds less 1e9; 18 leap seconds
@@ -71,8 +72,9 @@ def write_drive(path: Path, *, seconds: int | None = None) -> dict[str, int]:
 
     Returns messages per topic.
     """
-    from mcap.writer import CompressionType, Writer
-    from rosbags.typesys import Stores, get_typestore
+    with extras.needed():
+        from mcap.writer import CompressionType, Writer
+        from rosbags.typesys import Stores, get_typestore
 
     store = get_typestore(Stores.ROS2_HUMBLE)
     xy = route()[: seconds * 10 if seconds else None]

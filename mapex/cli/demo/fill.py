@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from mapex.client.bar import bar
 from mapex.client.http import Client
 from mapex.times import DAY_NS
+from tiles import extras
 
 if TYPE_CHECKING:
     from mapex.exchange import Exchange
@@ -53,7 +54,11 @@ class DemoDataset:
     handling: str
     rates: dict[str, int]
     licence: str
+    extra: str = ""
+    """Without this extra of mapex it cannot be made."""
 
+
+RECORDINGS = "recordings"
 
 DATASETS = (
     DemoDataset("maps@hanbit.example", "pangyo-hd", "판교 정밀지도 · HD map", ("district.osm",), "open", {"lane_km": 6300}, "commercial"),
@@ -67,9 +72,18 @@ DATASETS = (
         "research",
     ),
     DemoDataset("maps@saebom.example", "pangyo-walks", "판교 보도망 · Sidewalks", ("walks",), "open", {"footway_km": 2900}, "commercial"),
-    DemoDataset("maps@saebom.example", "pangyo-drive", "판교 원본 영상 · Drive", ("drive.mcap",), "original", {"frame": 20}, "research"),
     DemoDataset(
-        "maps@saebom.example", "pangyo-street", "판교 가명 영상 · Street", ("street.mcap",), "pseudonymised", {"frame": 12}, "research"
+        "maps@saebom.example", "pangyo-drive", "판교 원본 영상 · Drive", ("drive.mcap",), "original", {"frame": 20}, "research", RECORDINGS
+    ),
+    DemoDataset(
+        "maps@saebom.example",
+        "pangyo-street",
+        "판교 가명 영상 · Street",
+        ("street.mcap",),
+        "pseudonymised",
+        {"frame": 12},
+        "research",
+        RECORDINGS,
     ),
 )
 
@@ -77,8 +91,11 @@ DATASETS = (
 DRAWN = "Demo: every picture was drawn by a program (mapex.cli.demo.drive); no camera was there, so no person or plate is in it."
 
 
-def fill(ex: Exchange, place: Path) -> None:
-    """Make the firms, people, permits and data, through the same doors that everybody uses."""
+def fill(ex: Exchange, place: Path) -> str:
+    """Make the firms, people, permits and data, through the same doors that everybody uses.
+
+    Returns what was left out, because an extra is not installed, and how to get it; "" when nothing was.
+    """
     from mapex.orders import ledger
     from mapex.people import orgs, persons, tokens
 
@@ -91,13 +108,14 @@ def fill(ex: Exchange, place: Path) -> None:
         person = persons.add_person(ex, None, mail, org=org, role=role, password=password)
         clients[mail] = Client(ex.settings.public_url, tokens.create(ex, person, "demo", days=1))
     _enter_permits(ex)
-    files = _make_files(place / "files")
-    steps = len(DATASETS) + 1
+    datasets = [one for one in DATASETS if not one.extra or not extras.absent(one.extra)]
+    files = _make_files(place / "files", {name for one in datasets for name in one.files})
+    steps = len(datasets) + 1
     with bar("Filling the exchange") as progress:
-        for number, dataset in enumerate(DATASETS):
+        for number, dataset in enumerate(datasets):
             progress.update(number, steps, f"Uploading and tiling {dataset.slug}")
             _sell(ex, clients[dataset.seller], dataset, files)
-        progress.update(len(DATASETS), steps, "A first purchase")
+        progress.update(len(datasets), steps, "A first purchase")
         _buy(clients["buyer@dongil.example"], place / "bought")
         progress.update(steps, steps)
     fresh = place / (DONE + ".part")
@@ -105,6 +123,13 @@ def fill(ex: Exchange, place: Path) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(dict.fromkeys(PERSONS, password), file)
     fresh.replace(place / DONE)
+    return _left_out([one for one in DATASETS if one not in datasets])
+
+
+def _left_out(datasets: Sequence[DemoDataset]) -> str:
+    names = ", ".join(one.slug for one in datasets)
+    why = " ".join(extras.missing(extra).message for extra in dict.fromkeys(one.extra for one in datasets))
+    return f"Left out: {names}. {why} Then `mapex demo --fresh` makes them too." if datasets else ""
 
 
 def _enter_permits(ex: Exchange) -> None:
@@ -126,22 +151,23 @@ def _enter_permits(ex: Exchange) -> None:
         permits.add(ex, None, new)
 
 
-def _make_files(folder: Path) -> Path:
+def _make_files(folder: Path, wanted: Collection[str]) -> Path:
     from mapex.cli.demo import district, drive
 
     folder.mkdir(parents=True, exist_ok=True)
     streets = list(district.segments())
-    steps: tuple[tuple[str, Callable[[], object]], ...] = (
-        ("Drawing lanes", lambda: district.write_lanelet2(folder / "district.osm", streets)),
-        ("Drawing sidewalks", lambda: district.write_opensidewalks(folder / "walks", streets)),
-        ("Scanning the streets", lambda: drive.write_cloud(folder / "cloud.laz", streets)),
-        ("Driving with a camera", lambda: drive.write_drive(folder / "drive.mcap")),
-        ("Drawing a street", lambda: drive.write_drive(folder / "street.mcap", seconds=48)),
-    )
+    makers: dict[str, tuple[str, Callable[[Path], object]]] = {
+        "district.osm": ("Drawing lanes", lambda path: district.write_lanelet2(path, streets)),
+        "walks": ("Drawing sidewalks", lambda path: district.write_opensidewalks(path, streets)),
+        "cloud.laz": ("Scanning the streets", lambda path: drive.write_cloud(path, streets)),
+        "drive.mcap": ("Driving with a camera", drive.write_drive),
+        "street.mcap": ("Drawing a street", lambda path: drive.write_drive(path, seconds=48)),
+    }
+    steps = [(name, *makers[name]) for name in makers if name in wanted]
     with bar("Making the district") as progress:
-        for number, (text, make) in enumerate(steps):
+        for number, (name, text, make) in enumerate(steps):
             progress.update(number, len(steps), text)
-            make()
+            make(folder / name)
         progress.update(len(steps), len(steps))
     return folder
 

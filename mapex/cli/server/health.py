@@ -11,17 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-EXTRAS = {
-    "pointcloud": (("open3d",), "shaded previews of point clouds"),
-    "recordings": (("mcap", "rosbags", "zstandard", "lz4"), "MCAP and ROS recordings"),
-    "preview": (("av", "cv2"), "pictures in previews of recordings"),
-    "postgres": (("psycopg",), "a PostgreSQL database"),
-    "scale": (("distributed", "granian"), "a Dask cluster of readers, and several web processes"),
-    "dev": (("pytest", "ruff", "mypy"), "changing mapex itself"),
-}
-"""Extra -> (modules that show it, what it is for): the optional dependencies of `pyproject.toml`."""
+from tiles import extras
+from tiles.errors import ExtraMissing
 
-_FOR_DEVELOPERS = "dev"
 _VERSIONED = ("python", "dask", "distributed", "msgpack", "cloudpickle")
 """What must be the same on both ends, for they unpickle what the other sent."""
 
@@ -42,7 +34,10 @@ class Symptom:
 
 def examine() -> list[Symptom]:
     """Everything, the machine first; never raises for what it finds."""
-    return [_python(), _packages(), *_extras(), _cage(), _web_files(), *_exchange()]
+    packages = _packages()
+    if any(one.state == "missing" for one in packages):  # what else is looked at would be asked of strangers
+        return [_python(), *packages]
+    return [_python(), *packages, *_extras(), _cage(), _web_files(), *_exchange()]
 
 
 def _python() -> Symptom:
@@ -56,22 +51,19 @@ def _python() -> Symptom:
     return Symptom("python", "ok", version)
 
 
-def _packages() -> Symptom:
-    from mapex.cli.server.guard import strangers
+def _packages() -> list[Symptom]:
+    from mapex.cli.server.guard import collisions
 
-    found = strangers()
-    if found:
-        message = f"{', '.join(found)} come from another distribution."
-        return Symptom("packages", "missing", message, "Remove it (pip uninstall web.py, for example).")
-    return Symptom("packages", "ok", "mapex, tiles, web and ingest are beside each other.")
+    found = [Symptom(f"package {one.package}", "missing", one.message, one.fix) for one in collisions()]
+    return found or [Symptom("packages", "ok", "mapex, tiles, web and ingest are beside each other, and nobody else's.")]
 
 
 def _extras() -> list[Symptom]:
     found = []
-    for extra, (modules, purpose) in EXTRAS.items():
-        absent = [module for module in modules if importlib.util.find_spec(module) is None]
-        fix = f"pip install 'mapex[{extra}]'" if absent else ""
-        state = "warning" if absent and extra != _FOR_DEVELOPERS else "ok"
+    for extra, (_, purpose) in extras.EXTRAS.items():
+        absent = extras.absent(extra)
+        fix = extras.line(extra) if absent else ""
+        state = "warning" if absent and extra != extras.FOR_DEVELOPERS else "ok"
         message = f"{purpose}: " + (f"not installed ({', '.join(absent)} is absent)" if absent else "installed")
         found.append(Symptom(f"extra {extra}", state, message, fix))
     return found
@@ -113,8 +105,8 @@ def _exchange() -> list[Symptom]:
         return [Symptom("exchange", "warning", f"none here: {error.message}", "mapex init --dir ex && export MAPEX_DIR=ex")]
     try:
         ex = open_exchange(settings)
-    except ImportError as error:
-        return [Symptom("database", "missing", f"its driver {error.name} is not installed.", "pip install 'mapex[postgres]'")]
+    except ExtraMissing as error:
+        return [Symptom("database", "missing", error.message, error.details["run"])]
     except (MapexError, TilesError) as error:
         return [Symptom("database", "missing", error.message, "Is the server running, and are MAPEX_DATABASE_URL and MAPEX_STORE_* right?")]
     try:
@@ -139,9 +131,10 @@ def _exchange() -> list[Symptom]:
 def _cluster(address: str) -> list[Symptom]:
     """The Dask scheduler of the settings: whether it answers, its workers, and whether their versions are ours."""
     try:
-        import distributed
-    except ImportError:
-        return [Symptom("scheduler", "missing", f"{address} is set and Dask is not installed.", "pip install 'mapex[scale]'")]
+        with extras.needed():
+            import distributed
+    except ExtraMissing as error:
+        return [Symptom("scheduler", "missing", f"{address} is set. {error.message}", error.details["run"])]
     connect: Any = distributed.Client
     try:
         client = connect(address, timeout=f"{_ANSWER_S}s", set_as_default=False)

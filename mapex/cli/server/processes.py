@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mapex.errors import Unavailable
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+
 from mapex.exchange import Exchange
 
 SECONDS_TO_END = 20
@@ -23,14 +26,7 @@ def serve(ex: Exchange, *, processes: int, threads: int) -> None:
         ex: the exchange, opened and found good; its connections are closed before the first child begins.
         processes: children.
         threads: requests that each of them answers at the same time.
-    Raises: Unavailable: `serve.granian`, when the extra is not installed.
     """
-    try:
-        from granian import Granian
-        from granian.constants import HTTPModes, Interfaces
-        from granian.log import LogLevels
-    except ImportError as error:
-        raise Unavailable("serve.granian", 'Granian is not installed; run `pip install "mapex[scale]"`.') from error
     import web  # once, before the fork: the children share the memory of the code  # noqa: F401
 
     server = Granian(

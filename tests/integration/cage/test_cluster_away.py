@@ -15,12 +15,12 @@ from ingest.conversion.pool import open_pool
 from ingest.worker import loop
 from mapex.catalogue import datasets
 from mapex.cli.server import health
-from mapex.errors import Unavailable
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
 from tests.support.dask import Dask, a_cluster
 from tests.support.exchange import an_exchange
 from tests.support.uploads import a_map, a_version, leftovers
+from tiles.errors import ExtraMissing
 
 FILES = {f"{n}.geojson": a_map(24, west=127.0 + n / 50) for n in range(3)}
 
@@ -142,12 +142,12 @@ def test_a_job_that_waits_for_a_cluster_can_be_cancelled(tmp_path: Path, dask: D
 def test_without_dask_a_job_waits_and_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     ex = an_exchange(tmp_path / "ex", scheduler="tcp://127.0.0.1:9")
-    with pytest.raises(Unavailable, match=r"mapex\[scale\]"):
+    with pytest.raises(ExtraMissing, match=r"mapex\[scale\]"):
         open_pool(ex.settings)
     actor, _, job = a_version(ex, FILES)
     loop.run(ex, threading.Event(), once=True)
     waiting = jobs.get(ex, actor, job.id)
-    assert (waiting.state, (waiting.error or {})["code"]) == ("queued", "pool.dask")
+    assert (waiting.state, (waiting.error or {})["code"]) == ("queued", "extra.missing")
     ex.engine.dispose()
 
 

@@ -20,7 +20,7 @@ from mapex.client.patience import Patience
 from mapex.client.upload import files_of
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable, Unpaid
 from mapex.rules.holder import holder_of
-from tiles.errors import InvalidRegion, StoreUnavailable
+from tiles.errors import ExtraMissing, InvalidRegion, StoreUnavailable
 
 
 def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -41,6 +41,7 @@ def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str,
         (Unavailable("a.b", "x"), 7),
         (InvalidRegion("x", code="a.b"), 2),
         (StoreUnavailable("x", code="a.b"), 7),
+        (ExtraMissing("x", code="a.b"), 7),
     ],
 )
 def test_each_kind_of_error_has_its_exit_status(error: Exception, status: int, capsys: pytest.CaptureFixture[str]) -> None:

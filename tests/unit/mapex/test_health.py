@@ -12,21 +12,22 @@ import pytest
 
 from mapex.cli.server import health
 from mapex.client import jobs
+from tiles import extras
 
 PROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
 
 def test_every_extra_of_the_project_is_looked_at() -> None:
-    extras = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    assert set(health.EXTRAS) == set(extras)
+    named = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(extras.EXTRAS) == set(named)
 
 
-@pytest.mark.parametrize("extra", list(health.EXTRAS))
+@pytest.mark.parametrize("extra", list(extras.EXTRAS))
 def test_an_absent_extra_is_named_with_the_line_that_installs_it(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, real = health.EXTRAS[extra][0][-1], importlib.util.find_spec
+    module, real = extras.EXTRAS[extra][0][-1], importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else real(name))
     (found,) = [one for one in health._extras() if one.name == f"extra {extra}"]
-    assert found.fix == f"pip install 'mapex[{extra}]'"
+    assert found.fix == f'pip install "mapex[{extra}]"'
     assert module in found.message and "not installed" in found.message
     assert found.state == ("ok" if extra == "dev" else "warning")
 
