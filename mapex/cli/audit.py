@@ -44,7 +44,6 @@ def list_events(limit: int, as_csv: bool, as_json: bool, start: str | None, end:
         after = page.get("next")
         if not after:
             break
-    events.reverse()  # the exchange gives the newest first
     rows = [[e["at"], e["action"], e["person"], e["org"], e["dataset"], e["layer"], e["tile"], e["purpose"], e["permit"]] for e in events]
     text = table(["when (UTC)", "did", "who", "of", "dataset", "layer", "tile", "purpose", "permit"], rows) if rows else "No events."
     show({"events": events}, as_json=as_json, text=text)

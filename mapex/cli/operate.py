@@ -12,6 +12,7 @@ import click
 from mapex.cli.options import as_json_option, box_of, the_exchange
 from mapex.cli.output import show, table
 from mapex.errors import Invalid
+from mapex.rights.permit import RULE_SET, RULE_SETS
 
 
 @click.command()
@@ -88,7 +89,7 @@ def permit() -> None:
 @click.option("--to", "end", required=True, metavar="DATE", help="First day after it (ISO 8601).")
 @click.option("--class", "classes", multiple=True, default=("original",), show_default=True, help="A handling class it covers.")
 @click.option("--recipient", "recipients", multiple=True, help="Another organisation that may receive under it.")
-@click.option("--rule-set", default="kr-pipc-2026-01", show_default=True, help="The rules it was given under.")
+@click.option("--rule-set", default=RULE_SET, show_default=True, help=f"The rules it was given under: {', '.join(RULE_SETS)}.")
 @as_json_option
 def permit_add(
     number: str, org_slug: str, area: Path, start: str, end: str, rule_set: str, as_json: bool, **lists: tuple[str, ...]

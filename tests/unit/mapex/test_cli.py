@@ -181,6 +181,21 @@ def test_an_exchange_that_is_away_is_reported_in_one_sentence(capsys: pytest.Cap
     assert status == 2 and "http://" in err and err.count("\n") == 1
 
 
+def test_events_are_listed_newest_first_over_all_pages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("seq", "at", "action", "person", "org", "dataset", "layer", "tile", "purpose", "permit")
+    pages = [[9, 8], [7, 6], [5]]  # as the exchange gives them
+
+    class Log:
+        def call(self, method: str, path: str, *, query: dict[str, Any]) -> dict[str, Any]:
+            place = [None, 8, 6].index(query["after"])
+            events = [dict.fromkeys(names, "x") | {"seq": seq} for seq in pages[place]]
+            return {"events": events, "next": pages[place][-1] if place < 2 else None}
+
+    monkeypatch.setattr("mapex.client.http.Client.from_environment", Log)
+    status, out, _ = run(["audit", "list", "--json"], capsys)
+    assert (status, [event["seq"] for event in json.loads(out)["events"]]) == (0, [9, 8, 7, 6, 5])
+
+
 def test_a_path_out_of_the_download_folder_is_refused(tmp_path: Path) -> None:
     class Nobody:
         token = "mpx_a_b"

@@ -46,16 +46,23 @@ class NamedUsersOut(Answer):
 
 
 class OrderProgressOut(Answer):
-    """How far an order is: files, files that may not be read now, files that were read, and how many reads that were."""
+    """How far an order is: files, files that may not be read now, files of which addresses were given out, and how many addresses.
+
+    Whether bytes followed, only the store sees. `read`, `reads` and their times are the old names of the same numbers.
+    """
 
     state = fields.String()
     files = fields.Integer()
     size = fields.Integer()
     withheld = fields.Integer()
-    read = fields.Integer()
-    reads = fields.Integer()
-    first_read_at = fields.String(allow_none=True)
-    last_read_at = fields.String(allow_none=True)
+    granted = fields.Integer(metadata={"description": "files of which a download address was given out"})
+    grants = fields.Integer(metadata={"description": "addresses given out"})
+    first_granted_at = fields.String(allow_none=True)
+    last_granted_at = fields.String(allow_none=True)
+    read = fields.Integer(metadata={"description": "as granted", "deprecated": True})
+    reads = fields.Integer(metadata={"description": "as grants", "deprecated": True})
+    first_read_at = fields.String(allow_none=True, metadata={"description": "as first_granted_at", "deprecated": True})
+    last_read_at = fields.String(allow_none=True, metadata={"description": "as last_granted_at", "deprecated": True})
 
 
 class OrderOut(Answer):
@@ -174,14 +181,13 @@ def list_tiles(order_id: str, query_data: dict[str, Any]) -> Response:
 @policy("own")
 @blueprint.output(OrderProgressOut)
 def progress(order_id: str) -> dict[str, Any]:
-    """How far an order is: what can be read, what was read."""
+    """How far an order is: what can be read, and for what download addresses were given out."""
     ex, by = exchange(), current_actor()
     found = entitlements.progress(ex, by, order_id)
-    times = {
-        f"{name}_at": iso_from_ns(at) if at else None
-        for name, at in (("first_read", found.first_read_ns), ("last_read", found.last_read_ns))
-    }
-    return {"state": orders.get(ex, by, order_id).state, **asdict(found), **times}
+    first, last = (iso_from_ns(at) if at else None for at in (found.first_granted_ns, found.last_granted_ns))
+    times = {"first_granted_at": first, "last_granted_at": last}
+    old = {"read": found.granted, "reads": found.grants, "first_read_at": first, "last_read_at": last}
+    return {"state": orders.get(ex, by, order_id).state, **asdict(found), **times, **old}
 
 
 @blueprint.get("/orders/<order_id>/persons")

@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from mapex.rights import permits
-from mapex.rights.permit import RULE_SET, STATES, NewPermit, Permit
+from mapex.rights.permit import RULE_SET, RULE_SETS, STATES, NewPermit, Permit
 from mapex.times import iso_from_ns, ns_from_iso
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
@@ -21,7 +21,7 @@ class PermitIn(Body):
 
     org = fields.String(required=True, metadata={"description": "slug of the holder"})
     number = fields.String(required=True, validate=Length(1, 128))
-    rule_set = fields.String(load_default=RULE_SET, validate=Length(1, 64))
+    rule_set = fields.String(load_default=RULE_SET, metadata={"enum": list(RULE_SETS)})
     purposes = fields.List(fields.String(), required=True, validate=Length(1, 20))
     classes = fields.List(fields.String(), required=True, validate=Length(1, 4))
     area = fields.Raw(required=True, metadata={"type": "object", "description": "GeoJSON, WGS 84"})
