@@ -15,6 +15,7 @@ from mapex.rights import entitlements, named_users
 from mapex.times import iso_from_ns
 from web.api.buying.prices import LineOut
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import CLASSES, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, PageQuery, Range, fields, when
 
@@ -57,12 +58,12 @@ class OrderProgressOut(Answer):
     withheld = fields.Integer()
     granted = fields.Integer(metadata={"description": "files of which a download address was given out"})
     grants = fields.Integer(metadata={"description": "addresses given out"})
-    first_granted_at = fields.String(allow_none=True)
-    last_granted_at = fields.String(allow_none=True)
+    first_granted_at = moment(allow_none=True)
+    last_granted_at = moment(allow_none=True)
     read = fields.Integer(metadata={"description": "as granted", "deprecated": True})
     reads = fields.Integer(metadata={"description": "as grants", "deprecated": True})
-    first_read_at = fields.String(allow_none=True, metadata={"description": "as first_granted_at", "deprecated": True})
-    last_read_at = fields.String(allow_none=True, metadata={"description": "as last_granted_at", "deprecated": True})
+    first_read_at = moment(allow_none=True, metadata={"description": "as first_granted_at", "deprecated": True})
+    last_read_at = moment(allow_none=True, metadata={"description": "as last_granted_at", "deprecated": True})
 
 
 class OrderOut(Answer):
@@ -72,13 +73,13 @@ class OrderOut(Answer):
     state = fields.String()
     quote = fields.String()
     key = fields.String()
-    purpose = fields.String()
+    purpose = word(PURPOSES)
     currency = fields.String()
     lines = fields.List(fields.Nested(LineOut))
     subtotal = fields.Integer()
     vat = fields.Integer()
     total = fields.Integer()
-    created_at = fields.String()
+    created_at = moment()
     name = fields.String(metadata={"description": "what your organisation calls the area"})
     person = fields.String(metadata={"description": "who ordered"})
 
@@ -113,17 +114,17 @@ class TileOut(Answer):
     org = fields.String()
     version = fields.Integer()
     layer = fields.String()
-    kind = fields.String()
-    class_ = fields.String(data_key="class", attribute="class")
-    tile = fields.String(metadata={"description": "quadkey"})
+    kind = word(LAYER_KINDS)
+    class_ = word(CLASSES, data_key="class", attribute="class")
+    tile = quadkey()
     part = fields.Integer()
-    sha256 = fields.String()
+    sha256 = digest()
     size = fields.Integer()
     media_type = fields.String()
     path = fields.String()
-    licence = fields.String()
+    licence = word(LICENCE_CODES)
     attribution = fields.String()
-    purpose = fields.String()
+    purpose = word(PURPOSES)
     state = fields.String()
     paid = fields.Boolean()
 
@@ -137,6 +138,7 @@ class TilesOut(Answer):
 
 @blueprint.post("/orders")
 @policy("buy")
+@blueprint.doc(responses=[402, 404, 409])
 @blueprint.input(OrderIn)
 @blueprint.output(OrderOut, status_code=201)
 @blueprint.doc(description="The header `Idempotency-Key` is required: the same key answers the same order again.")
@@ -150,6 +152,7 @@ def place(json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/orders")
 @policy("own")
+@blueprint.doc(responses=[404])
 @blueprint.input(OrdersQuery, location="query", unknown=None)
 @blueprint.output(OrdersOut)
 def list_orders(query_data: dict[str, Any]) -> dict[str, Any]:

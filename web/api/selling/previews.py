@@ -11,10 +11,15 @@ from werkzeug.datastructures import ContentRange
 from mapex.catalogue import previews
 from mapex.errors import Invalid
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import CLASSES, address, word
 from web.edge.policy import policy
 from web.edge.schemas import NUMBERED, Answer, Length, Query, fields
 
 blueprint = APIBlueprint("previews", __name__, url_prefix="/api/v1", tag="Previews")
+
+
+MEDIA_TYPES = ("application/x-mapex-teaser", "application/x-mapex-cloud", "image/png", "image/jpeg", "video/mp4")
+BYTES = {"content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES}}
 
 
 class VersionQuery(Query):
@@ -36,7 +41,7 @@ class PreviewOut(Answer):
     ordinal = fields.Integer()
     type = fields.String()
     bytes = fields.Integer()
-    url = fields.String(allow_none=True)
+    url = address(allow_none=True)
     about = fields.Dict()
 
 
@@ -45,7 +50,7 @@ class LayerPreviewsOut(Answer):
 
     name = fields.String()
     kind = fields.String()
-    handling_class = fields.String(data_key="class", allow_none=True)
+    handling_class = word(CLASSES, data_key="class", allow_none=True)
     hidden = fields.String()
     tiles = fields.Integer()
     captured = fields.List(fields.String(), allow_none=True)
@@ -88,6 +93,7 @@ def on_sale(query_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/datasets/<org>/<slug>/previews")
 @policy("read")
+@blueprint.doc(responses=[409])
 @blueprint.input(VersionQuery, location="query", unknown=None)
 @blueprint.output(PreviewsOut)
 def of_version(org: str, slug: str, query_data: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +121,7 @@ def of_version(org: str, slug: str, query_data: dict[str, Any]) -> dict[str, Any
 
 @blueprint.get("/datasets/<org>/<slug>/versions/<int:number>/previews/<layer>/<kind>/<int:ordinal>")
 @policy("read")
-@blueprint.doc(responses={200: "the bytes", 206: "a range of them"})
+@blueprint.doc(responses={200: {"description": "the bytes", **BYTES}, 206: {"description": "a range of them", **BYTES}, 409: ""})
 def bytes_of(org: str, slug: str, number: int, layer: str, kind: str, ordinal: int) -> Response:
     """One preview, whole or by a byte range. Whether it may be shown is asked again each time."""
     ex = exchange()

@@ -190,7 +190,8 @@ async function poll() {
   if (!document.hidden) {
     const found = await get(`/orders/${page.order}/progress`).catch(() => null);
     if (found) {
-      one("#read").textContent = n_("%(read)s of %(count)s file", "%(read)s of %(count)s files", found.files, { read: number(found.granted) });
+      const read = number(found.granted);
+      one("#read").textContent = n_("%(read)s of %(count)s file", "%(read)s of %(count)s files", found.files, { read });
       one("#step-read").classList.toggle("done", found.granted > 0);
     }
   }
