@@ -72,7 +72,7 @@ def _openapi() -> Response:
         return jsonify(cast(APIFlask, current_app).spec)
 
 
-def complete(spec: dict[str, Any]) -> dict[str, Any]:
+def complete(spec: Any) -> Any:
     """The description with policies and refusals of every route, each tag once."""
     policies = _policies(cast(APIFlask, current_app))
     for path, operations in spec["paths"].items():
@@ -84,7 +84,7 @@ def complete(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _policies(app: APIFlask) -> dict[tuple[str, str], Policy]:
-    found = {}
+    found: dict[tuple[str, str], Policy] = {}
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule)
         declared = policy_of(app.view_functions[rule.endpoint])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from apiflask import fields
@@ -44,6 +44,11 @@ def digest(**given: Any) -> fields.String:
 def address(**given: Any) -> fields.String:
     """An absolute address, or one of this exchange that begins with a slash."""
     return _described(given, format="uri-reference")
+
+
+def content(description: str, *media_types: str, schema: Mapping[str, Any]) -> Any:
+    """An answer that a route declares itself, as `blueprint.doc(responses={200: ...})` takes it."""
+    return {"description": description, "content": {media_type: {"schema": dict(schema)} for media_type in media_types}}
 
 
 def _described(given: dict[str, Any], **about: Any) -> fields.String:

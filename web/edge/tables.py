@@ -8,9 +8,6 @@ from collections.abc import Iterable, Sequence
 
 from flask import Response
 
-CSV = {"content": {"text/csv": {"schema": {"type": "string"}}}}
-"""How the description of the API names such a file."""
-
 
 def csv_answer(filename: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
     """A CSV file to be saved; integers stay numbers, and a text that would be a formula is quoted."""

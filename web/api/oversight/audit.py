@@ -13,10 +13,10 @@ from mapex.audit import flags, log, proof
 from mapex.audit.log import Event, EventFilter
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
-from web.edge.kinds import moment
+from web.edge.kinds import content, moment
 from web.edge.policy import policy
 from web.edge.schemas import WHOLE, Answer, Length, OneOf, Query, Range, fields, when
-from web.edge.tables import CSV, csv_answer
+from web.edge.tables import csv_answer
 
 blueprint = APIBlueprint("audit", __name__, url_prefix="/api/v1", tag="Audit")
 
@@ -88,7 +88,7 @@ class EntriesOut(Answer):
 @policy("audit")
 @blueprint.input(EventsQuery, location="query", unknown=None)
 @blueprint.output(EventsOut)
-@blueprint.doc(responses={200: {"description": "events, or a table of them", **CSV}})
+@blueprint.doc(responses={200: content("events, or a table of them", "text/csv", schema={"type": "string"})})
 def events(query_data: dict[str, Any]) -> dict[str, Any] | Response:
     """Events that you may see, newest first, up to 100,000 at once; `format=csv` gives a table."""
     words = ("action", "org", "owner", "person", "dataset", "layer", "tile", "purpose", "permit", "flag")

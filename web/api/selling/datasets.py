@@ -10,7 +10,7 @@ from mapex.catalogue import datasets as catalogue
 from mapex.catalogue.versions import Dataset
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
-from web.edge.kinds import moment
+from web.edge.kinds import content, moment
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, Query, fields
 
@@ -43,9 +43,6 @@ class DatasetOut(Answer):
     published = fields.Integer(allow_none=True)
 
 
-EXISTING = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/DatasetOut"}}}}
-
-
 class DatasetsOut(Answer):
     """Own datasets first."""
 
@@ -56,7 +53,7 @@ class DatasetsOut(Answer):
 @policy("sell")
 @blueprint.input(DatasetIn)
 @blueprint.output(DatasetOut, status_code=201)
-@blueprint.doc(responses={200: {"description": "it was there already", **EXISTING}})
+@blueprint.doc(responses={200: content("it was there already", "application/json", schema={"$ref": "#/components/schemas/DatasetOut"})})
 def create(json_data: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Make a dataset of the own organisation; one that exists is answered as it is (200)."""
     made, is_new = catalogue.create_dataset(exchange(), current_actor(), json_data["slug"], json_data["title"], json_data["description"])

@@ -11,7 +11,7 @@ from werkzeug.datastructures import ContentRange
 from mapex.catalogue import previews
 from mapex.errors import Invalid
 from web.edge.auth import current_actor, exchange
-from web.edge.kinds import CLASSES, address, word
+from web.edge.kinds import CLASSES, address, content, word
 from web.edge.policy import policy
 from web.edge.schemas import NUMBERED, Answer, Length, Query, fields
 
@@ -19,7 +19,10 @@ blueprint = APIBlueprint("previews", __name__, url_prefix="/api/v1", tag="Previe
 
 
 MEDIA_TYPES = ("application/x-mapex-teaser", "application/x-mapex-cloud", "image/png", "image/jpeg", "video/mp4")
-BYTES = {"content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES}}
+
+
+def _bytes(description: str) -> Any:
+    return content(description, *MEDIA_TYPES, schema={"type": "string", "format": "binary"})
 
 
 class VersionQuery(Query):
@@ -121,7 +124,7 @@ def of_version(org: str, slug: str, query_data: dict[str, Any]) -> dict[str, Any
 
 @blueprint.get("/datasets/<org>/<slug>/versions/<int:number>/previews/<layer>/<kind>/<int:ordinal>")
 @policy("read")
-@blueprint.doc(responses={200: {"description": "the bytes", **BYTES}, 206: {"description": "a range of them", **BYTES}, 409: ""})
+@blueprint.doc(responses={200: _bytes("the bytes"), 206: _bytes("a range of them"), 409: ""})
 def bytes_of(org: str, slug: str, number: int, layer: str, kind: str, ordinal: int) -> Response:
     """One preview, whole or by a byte range. Whether it may be shown is asked again each time."""
     ex = exchange()

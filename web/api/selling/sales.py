@@ -14,10 +14,10 @@ from mapex.prices import demand
 from mapex.times import iso_from_ns
 from tiles.grid import grid
 from web.edge.auth import current_actor, exchange
-from web.edge.kinds import VERSION_STATES, quadkey, word
+from web.edge.kinds import VERSION_STATES, content, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Query, Regexp, fields
-from web.edge.tables import CSV, csv_answer
+from web.edge.tables import csv_answer
 
 blueprint = APIBlueprint("seller", __name__, url_prefix="/api/v1", tag="Sales")
 
@@ -77,7 +77,7 @@ def months() -> dict[str, Any]:
 
 @blueprint.get("/wallet/statement.csv")
 @policy("own")
-@blueprint.doc(responses={200: {"description": "a table", **CSV}})
+@blueprint.doc(responses={200: content("a table", "text/csv", schema={"type": "string"})})
 def statement() -> Response:
     """Every entry of the own wallet with the balance after it, oldest first, as CSV."""
     found = ledger.statement(exchange(), current_actor())

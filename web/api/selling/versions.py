@@ -17,7 +17,7 @@ from mapex.times import iso_from_ns
 from tiles.grid import grid
 from web.api.selling.datasets import OrgQuery, ref_of
 from web.edge.auth import current_actor, exchange
-from web.edge.kinds import CLASSES, LAYER_KINDS, VERSION_STATES, digest, moment, quadkey, word
+from web.edge.kinds import CLASSES, LAYER_KINDS, VERSION_STATES, content, digest, moment, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, fields
 
@@ -59,7 +59,7 @@ class GeoJsonOut(Answer):
     features = fields.List(fields.Dict())
 
 
-ANY_OBJECT = {"content": {"application/json": {"schema": {"type": "object"}}}}
+CANONICAL = "canonical JSON; its sha256 is the version's manifest_sha256"
 
 
 class StartedOut(Answer):
@@ -249,7 +249,7 @@ def coverage(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, An
 @blueprint.get("/datasets/<slug>/versions/<int:number>/manifest")
 @policy("read")
 @blueprint.input(OrgQuery, location="query", unknown=None)
-@blueprint.doc(responses={200: {"description": "canonical JSON; its sha256 is the version's manifest_sha256", **ANY_OBJECT}, 409: ""})
+@blueprint.doc(responses={200: content(CANONICAL, "application/json", schema={"type": "object"}), 409: ""})
 def manifest(slug: str, number: int, query_data: dict[str, Any]) -> tuple[str, int, dict[str, str]]:
     """What the version was made of, byte for byte as it was hashed."""
     text = catalogue.manifest(exchange(), current_actor(), ref_of(slug, query_data), number)
