@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from apiflask import APIFlask
-from flask import Response, current_app, jsonify
 
 from tiles.store.directory import DirectoryStore
-from web.edge import access, auth, bodies, errors, headers, rate_limits, static_files, store_files, visitors
-from web.edge.policy import check_routes, policy
+from web.edge import access, auth, bodies, description, errors, headers, rate_limits, static_files, store_files, visitors
+from web.edge.policy import check_routes
 from web.edge.schemas import Error, LongInteger, ShortInteger
 from web.pages import shared, theme
 from web.words import language
@@ -87,7 +85,6 @@ def _configuration(ex: Exchange) -> dict[str, Any]:
         "OPENAPI_VERSION": "3.1.0",
         "AUTO_SERVERS": False,
         "SERVERS": [{"url": ex.settings.public_url}],
-        "SECURITY_SCHEMES": {"token": {"type": "http", "scheme": "bearer", "description": "an API token: mpx_..."}},
         "DESCRIPTION": "The exchange over HTTP. Every route needs a token, or a session, except where it says that it needs none. "
         "Errors are {code, message, details, request_id}; the id is also in the header X-Request-Id. Unknown fields are refused.",
         "VALIDATION_ERROR_SCHEMA": Error,
@@ -103,22 +100,7 @@ def _register(app: APIFlask, ex: Exchange) -> None:
         app.register_blueprint(importlib.import_module(f"web.api.{name}").blueprint)
     if ex.settings.store == "directory":
         app.register_blueprint(store_files.blueprint(cast(DirectoryStore, ex.store)), enable_openapi=False)
-    app.spec_processor(_with_each_tag_once)
-    app.add_url_rule("/openapi.json", view_func=app.doc(hide=True)(_openapi))
-
-
-def _with_each_tag_once(spec: Any) -> Any:
-    """Several modules share a tag, of which OpenAPI wants one line each."""
-    return {**spec, "tags": list({tag["name"]: tag for tag in spec["tags"]}.values())}
-
-
-@policy("public")
-def _openapi() -> Response:
-    """The description of the API (OpenAPI 3.1); `/docs` shows it."""
-    with warnings.catch_warnings():
-        # APIFlask names a schema once more when it is met nested first and alone later; both names describe the same.
-        warnings.filterwarnings("ignore", message=".*has already been added to the spec", category=UserWarning)
-        return jsonify(cast(APIFlask, current_app).spec)
+    description.install(app)
 
 
 def _hosts(ex: Exchange) -> list[str]:

@@ -285,8 +285,8 @@ def _read(tasks: Sequence[SourceTask], limits: Limits) -> tuple[Answers, _Tiles,
     return answers, tiles, ending
 
 
-class Asked(Protocol):
-    """What a cage is told of a source: its name, and the names of the folders that it is in."""
+class NamedSource(Protocol):
+    """What a cage gets to know of a source: its name, and the names of the folders that it is in."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -295,7 +295,7 @@ class Asked(Protocol):
     def folders(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
-def request_for(sources: Mapping[int, Asked], step: int, placement: Placement) -> dict[str, Any]:
+def request_for(sources: Mapping[int, NamedSource], step: int, placement: Placement) -> dict[str, Any]:
     """What the caged tasks `convert` and `inspect` are asked: the sources by part, in the order of their places."""
     asked = [{"part": part, "name": one.name, "folders": list(one.folders)} for part, one in sources.items()]
     return {"sources": asked, "step": step, "placement": placement.as_json()}

@@ -1,7 +1,8 @@
 """The command line: `mapex COMMAND`. Commands are imported when they are called, so that `--help` is instant.
 
-A module beside this one holds the commands of one kind of user (operate, people, run; sell, buy, join; audit) and is named in
-`COMMANDS`. Two are for all of them: `options` (what comes in) and `output` (what goes out). Everything else is in a room: `demo`, `server`.
+A module beside this one holds the commands of one kind of user (operate, people, run; sell, catalogue, buy, orders, join; audit) and is
+named in `COMMANDS`. Two are for all of them: `options` (what comes in) and `output` (what goes out). Everything else is in a room: `demo`,
+`server`.
 """
 
 from __future__ import annotations
@@ -32,11 +33,16 @@ COMMANDS = {
     "tile": ("mapex.cli.sell:tile", "Cut a file into tiles in a folder, without an exchange."),
     "push": ("mapex.cli.sell:push", "Upload files as a new version of a dataset."),
     "publish": ("mapex.cli.sell:publish", "Put the newest version on sale."),
+    "withdraw": ("mapex.cli.sell:withdraw", "Take a dataset off the market."),
     "recall": ("mapex.cli.sell:recall", "Take a version back for good."),
+    "dataset": ("mapex.cli.catalogue:dataset", "Datasets that you may see: list."),
+    "version": ("mapex.cli.catalogue:version", "Versions of a dataset, their state and findings: list, show."),
     "search": ("mapex.cli.buy:search", "What is offered in a region."),
     "quote": ("mapex.cli.buy:quote", "The exact price of a region, held for 15 minutes."),
     "buy": ("mapex.cli.buy:buy", "Order what a quote offers."),
     "get": ("mapex.cli.buy:get", "Download an order; run again to go on."),
+    "order": ("mapex.cli.orders:order", "Orders of your organisation: list, show, progress."),
+    "wallet": ("mapex.cli.orders:wallet", "Prepaid money of your organisation: balance, statement."),
     "join": ("mapex.cli.join:join", "The vector tiles of a download as one file for GIS tools."),
     "audit": ("mapex.cli.audit:audit", "Who read what, when, for what purpose, under which permit."),
 }

@@ -36,15 +36,7 @@ def list_events(limit: int, as_csv: bool, as_json: bool, start: str | None, end:
     if as_csv:
         click.echo(client.text("/audit/events", query={**query, "limit": limit, "format": "csv"}), nl=False)
         return
-    events: list[dict[str, Any]] = []
-    after: Any = None
-    while len(events) < limit:
-        page = client.call("GET", "/audit/events", query={**query, "after": after, "limit": min(1000, limit - len(events))})
-        events += page["events"]
-        after = page.get("next")
-        if not after:
-            break
-    events.reverse()  # the exchange gives the newest first
+    events = client.listed("/audit/events", "events", query=query, limit=limit)
     rows = [[e["at"], e["action"], e["person"], e["org"], e["dataset"], e["layer"], e["tile"], e["purpose"], e["permit"]] for e in events]
     text = table(["when (UTC)", "did", "who", "of", "dataset", "layer", "tile", "purpose", "permit"], rows) if rows else "No events."
     show({"events": events}, as_json=as_json, text=text)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote as quoted
 
 import click
 
-from mapex.cli.options import Where, as_json_option, with_region
+from mapex.cli.options import Where, as_json_option, with_region, words
 from mapex.cli.output import counted, show, size, table
 from mapex.client.bar import bar
-from mapex.client.http import Client
+from mapex.client.http import Client, segment
 from mapex.errors import Invalid
 
 
@@ -19,8 +18,8 @@ from mapex.errors import Invalid
 @with_region
 @as_json_option
 def search(where: Where, as_json: bool) -> None:
-    """What is offered in a region: datasets, layers, tiles, rates."""
-    found = Client.from_environment().call("POST", "/search", where.as_json(), repeatable=True)
+    """What is offered in a region: datasets, layers, tiles, rates. Needs no MAPEX_TOKEN where the exchange shows prices to everybody."""
+    found = Client.from_environment(visitor=True).call("POST", "/search", where.as_json(), repeatable=True)
     rows = [
         [d["dataset"], d.get("org", ""), y["name"], y["kind"], y["class"], str(y["tiles"])] for d in found["datasets"] for y in d["layers"]
     ]
@@ -64,7 +63,7 @@ def quote(where: Where, purpose: str | None, dataset: str | None, updates: str |
     elif where.is_given or purpose or dataset:
         raise Invalid("cli.updates", "`--updates` takes area, layers and purpose from the order; leave those options out.")
     else:
-        path, body = f"/orders/{quoted(updates, safe='')}/updates/quote", {"added": added}
+        path, body = f"/orders/{segment(updates)}/updates/quote", {"added": added}
     answer = Client.from_environment().call("POST", path, body)
     show(answer, as_json=as_json, text=quote_text(answer))
 
@@ -87,16 +86,23 @@ def buy(quote_id: str, key: str | None, persons: tuple[str, ...], as_json: bool)
 @click.option(
     "--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the tiles and _manifest.json."
 )
+@click.option("--layers", default="", metavar="A,B", help="Only files of these layers, by name or kind.")
+@click.option("--dataset", default="", help="Only files of this dataset (SLUG or FIRM/SLUG).")
+@click.option("--tiles", default="", metavar="Q,Q", help="Only these tiles (quadkeys; a prefix selects all tiles below it).")
 @click.option("--streams", default=4, show_default=True, type=click.IntRange(1, 16), help="Downloads at the same time.")
 @as_json_option
-def get(order_id: str, folder: Path, streams: int, as_json: bool) -> None:
-    """Download an order. Every file is checked against its sha256; what is already there is not fetched again."""
+def get(order_id: str, folder: Path, layers: str, dataset: str, tiles: str, streams: int, as_json: bool) -> None:
+    """Download an order, or a part of it. Every file is checked against its sha256; what is already there is not fetched again."""
     from mapex.client.download import Download
+    from mapex.client.selection import Selection
 
+    only = Selection(words(layers), dataset, words(tiles))
     with bar("Downloading", in_bytes=True) as progress:
-        outcome = Download(Client.from_environment(), order_id, folder).run(streams=streams, progress=progress)
+        outcome = Download(Client.from_environment(), order_id, folder, only).run(streams=streams, progress=progress)
     counts = (
         f"{counted(outcome['files'], 'file')}, {size(outcome['bytes'])}, {outcome['verified']} verified, {outcome['fetched']} fetched now"
     )
     text = f"{counts}. See {folder / '_manifest.json'}"
+    if left := outcome["left_out"]["files"]:
+        text += f"\nLeft out: {counted(left, 'file')} of the order, {size(outcome['left_out']['bytes'])}. Name less to fetch them too."
     show(outcome, as_json=as_json, text=text)

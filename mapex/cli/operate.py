@@ -12,6 +12,7 @@ import click
 from mapex.cli.options import as_json_option, box_of, the_exchange
 from mapex.cli.output import show, table
 from mapex.errors import Invalid
+from mapex.rights.permit import RULE_SET, RULE_SETS
 
 
 @click.command()
@@ -26,7 +27,7 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
     write-only upload account are made.
     """
     if compose:
-        click.echo(compose_environment(), nl=False)
+        show(compose_secrets(), as_json=as_json, text=compose_environment().rstrip("\n"))
         return
     from mapex import config
     from mapex.database.opening import open_exchange
@@ -59,9 +60,9 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
     show({"dir": str(settings.dir), "store": settings.store, "created": not is_there}, as_json=as_json, text=text)
 
 
-def compose_environment() -> str:
-    """A `.env` for docker-compose.yml: every secret fresh, nothing stored."""
-    names = {
+def compose_secrets() -> dict[str, str]:
+    """The variables of docker-compose.yml: every secret fresh, nothing stored."""
+    return {
         "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
         "MINIO_ROOT_USER": "mapex-root",
         "MINIO_ROOT_PASSWORD": secrets.token_urlsafe(24),
@@ -69,9 +70,16 @@ def compose_environment() -> str:
         "MAPEX_STORE_UPLOAD_SECRET_KEY": secrets.token_urlsafe(24),
         "MAPEX_SECRET_KEY": secrets.token_urlsafe(32),
         "MAPEX_SIGNING_KEY": secrets.token_urlsafe(32),
+        "MINIO_IMAGE": "",
     }
-    lines = ["# Secrets of this exchange, made once. Keep this file secret (chmod 600).", *(f"{k}={v}" for k, v in names.items())]
-    return "\n".join([*lines, "# The MinIO image that you trust; see docs/operator.md.", "MINIO_IMAGE=", ""])
+
+
+def compose_environment() -> str:
+    """The same as a `.env` file."""
+    *lines, image = (f"{name}={value}" for name, value in compose_secrets().items())
+    head = "# Secrets of this exchange, made once. Keep this file secret (chmod 600)."
+    note = "# The MinIO image that you trust; see docs/operator.md."
+    return "\n".join([head, *lines, note, image, ""])
 
 
 @click.group()
@@ -88,7 +96,7 @@ def permit() -> None:
 @click.option("--to", "end", required=True, metavar="DATE", help="First day after it (ISO 8601).")
 @click.option("--class", "classes", multiple=True, default=("original",), show_default=True, help="A handling class it covers.")
 @click.option("--recipient", "recipients", multiple=True, help="Another organisation that may receive under it.")
-@click.option("--rule-set", default="kr-pipc-2026-01", show_default=True, help="The rules it was given under.")
+@click.option("--rule-set", default=RULE_SET, show_default=True, help=f"The rules it was given under: {', '.join(RULE_SETS)}.")
 @as_json_option
 def permit_add(
     number: str, org_slug: str, area: Path, start: str, end: str, rule_set: str, as_json: bool, **lists: tuple[str, ...]
@@ -128,13 +136,14 @@ def permit_list(bbox: str | None, as_json: bool) -> None:
 @permit.command(name="suspend")
 @click.argument("number")
 @click.option("--resume", is_flag=True, help="Let it count again.")
-def permit_suspend(number: str, resume: bool) -> None:
+@as_json_option
+def permit_suspend(number: str, resume: bool, as_json: bool) -> None:
     """Stop a permit: nothing is granted under it from now on."""
     from mapex.rights import permits
 
     with the_exchange() as ex:
-        permits.set_state(ex, None, number, "active" if resume else "suspended")
-    click.echo(f"Permit {number} is {'active' if resume else 'suspended'}.")
+        made = permits.set_state(ex, None, number, "active" if resume else "suspended")
+    show({"number": number, "state": made.state}, as_json=as_json, text=f"Permit {number} is {made.state}.")
 
 
 @click.group()
@@ -147,10 +156,12 @@ def footage() -> None:
 @click.argument("version", type=int)
 @click.argument("layer")
 @click.option("--evidence", required=True, help="What was examined, how and by whom; goes into the log.")
-def footage_clear(dataset: str, version: int, layer: str, evidence: str) -> None:
+@as_json_option
+def footage_clear(dataset: str, version: int, layer: str, evidence: str, as_json: bool) -> None:
     """Let LAYER of a draft (DATASET as ORG/SLUG) be pseudonymised: it was proven to show no recognisable person or plate."""
     from mapex.catalogue import drafts
 
     with the_exchange() as ex:
         made = drafts.clear_footage(ex, None, dataset, version, layer, evidence)
-    click.echo(f"Layer {layer} of {dataset} version {version} is {made.handling_class}.")
+    record = {"dataset": dataset, "version": version, "layer": layer, "class": made.handling_class}
+    show(record, as_json=as_json, text=f"Layer {layer} of {dataset} version {version} is {made.handling_class}.")

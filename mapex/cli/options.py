@@ -76,7 +76,7 @@ class Where:
         area = read_region(self.region, self.bbox)
         body: dict[str, Any] = {"region": simplified(area, self.simplify) if self.simplify else area}
         if self.layers:
-            body["layers"] = [name.strip() for name in self.layers.split(",") if name.strip()]
+            body["layers"] = list(words(self.layers))
         return body
 
 
@@ -160,6 +160,11 @@ def placement(crs: str | None, origin: str | None, height_datum: str | None) -> 
     if height_datum:
         placed["height_datum"] = height_datum
     return placed
+
+
+def words(text: str) -> tuple[str, ...]:
+    """`A,B` as its words."""
+    return tuple(word for word in (part.strip() for part in text.split(",")) if word)
 
 
 def pairs(values: tuple[str, ...], option: str) -> Iterator[tuple[str, str]]:

@@ -104,3 +104,14 @@ def size(count: float) -> str:
 def counted(count: int, noun: str) -> str:
     """A number with its noun: `1 tile`, `15 tiles`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def findings_text(findings: list[dict[str, Any]]) -> str:
+    """Findings as lines for people, errors first."""
+    order = ("error", "question", "warning", "info")
+    lines = []
+    for f in sorted(findings, key=lambda f: order.index(f["severity"])):
+        where = " ".join(str(f[k]) for k in ("file", "layer", "feature") if f.get(k))
+        more = f" ({f['count']} times)" if f.get("count", 1) > 1 else ""
+        lines.append(f"{f['severity']:>8}  {f['code']}: {where}: {f['message']}{more}" + (f" -> {f['fix']}" if f.get("fix") else ""))
+    return "\n".join(lines)

@@ -108,16 +108,18 @@ def person_add(email: str, org_slug: str, role: str, name: str, password_stdin: 
 
 @person.command(name="password")
 @click.argument("email")
-def person_password(email: str) -> None:
+@as_json_option
+def person_password(email: str, as_json: bool) -> None:
     """Set a person's password (read from standard input, or asked for)."""
     from mapex.people import persons
 
-    given = (
-        sys.stdin.readline().rstrip("\n") if not sys.stdin.isatty() else click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    )
+    if sys.stdin.isatty():
+        given = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        given = sys.stdin.readline().rstrip("\n")
     with the_exchange() as ex:
         persons.set_password(ex, None, email, given)
-    click.echo(f"{email}: password set; all sessions ended.")
+    show({"email": email}, as_json=as_json, text=f"{email}: password set; all sessions ended.")
 
 
 @person.command(name="suspend")
@@ -199,13 +201,14 @@ def token_list(email: str, as_json: bool) -> None:
 @token.command(name="revoke")
 @click.argument("email")
 @click.argument("token_id")
-def token_revoke(email: str, token_id: str) -> None:
+@as_json_option
+def token_revoke(email: str, token_id: str, as_json: bool) -> None:
     """Revoke a token, from its next request on."""
     from mapex.people import tokens
 
     with the_exchange() as ex:
         tokens.revoke(ex, _person(ex, email).actor, token_id)
-    click.echo(f"{token_id} is revoked.")
+    show({"id": token_id, "state": "revoked"}, as_json=as_json, text=f"{token_id} is revoked.")
 
 
 def _person(ex: Exchange, email: str) -> Any:

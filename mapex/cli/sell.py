@@ -1,4 +1,4 @@
-"""The seller's commands: inspect, tile, push, publish, recall."""
+"""The seller's commands: inspect, tile, push, publish, withdraw, recall."""
 
 from __future__ import annotations
 
@@ -8,23 +8,13 @@ from typing import Any
 
 import click
 
+from mapex.cli.catalogue import version_text
 from mapex.cli.options import as_json_option, pairs, with_placement
-from mapex.cli.output import EXIT_CODES, show, size, table
+from mapex.cli.output import EXIT_CODES, findings_text, show, size, table
 from mapex.client.bar import bar
-from mapex.client.http import Client
+from mapex.client.http import Client, segment
 from mapex.client.jobs import wait_for
 from mapex.errors import Conflict, Invalid
-
-
-def findings_text(findings: list[dict[str, Any]]) -> str:
-    """Findings as lines for people, errors first."""
-    order = ("error", "question", "warning", "info")
-    lines = []
-    for f in sorted(findings, key=lambda f: order.index(f["severity"])):
-        where = " ".join(str(f[k]) for k in ("file", "layer", "feature") if f.get(k))
-        more = f" ({f['count']} times)" if f.get("count", 1) > 1 else ""
-        lines.append(f"{f['severity']:>8}  {f['code']}: {where}: {f['message']}{more}" + (f" -> {f['fix']}" if f.get("fix") else ""))
-    return "\n".join(lines)
 
 
 @click.command()
@@ -124,10 +114,10 @@ def push(
     with bar("Uploading", in_bytes=True) as progress:
         sending = Sending(client, progress, total, streams=streams)
         request["uploads"] = [sending.send(file) for file in files]
-    started = client.call("POST", f"/datasets/{dataset}/versions", request, repeatable=True)
+    started = client.call("POST", f"/datasets/{segment(dataset)}/versions", request, repeatable=True)
     if wait:
         wait_for(client, started["job"])
-        _show_version(client.call("GET", f"/datasets/{dataset}/versions/{started['version']}"), as_json=as_json)
+        _show_version(client.call("GET", f"/datasets/{segment(dataset)}/versions/{started['version']}"), as_json=as_json)
         return
     text = f"{len(files)} files, {size(total)}, are version {started['version']} of {dataset}; job {started['job']}."
     show({**started, "layers": [], "findings": []}, as_json=as_json, text=text)
@@ -153,9 +143,7 @@ def _show_version(version: dict[str, Any], *, as_json: bool) -> None:
     if version["state"] == "unplaced":
         why = [finding for finding in findings if finding["code"].startswith(("crs.", "place.", "unplaced"))] or findings
         raise Conflict("version.unplaced", f"{name} waits to be placed. {_first(why)}", **record)
-    rows = [[y["name"], y["kind"], y["class"] or "-", str(y["tiles"]), f"{y['counts']['placed']:,}"] for y in version["layers"]]
-    layers = table(["layer", "kind", "class", "tiles", "placed"], rows, right={3, 4})
-    show(record, as_json=as_json, text="\n".join([f"{name}: {version['state']}", layers, findings_text(findings)]).rstrip())
+    show(record, as_json=as_json, text=version_text(version))
 
 
 def _first(findings: list[dict[str, Any]]) -> str:
@@ -195,7 +183,16 @@ def publish(
     body: dict[str, Any] = {"rates": card, "licence": licence, "attribution": attribution, "confirmed": list(confirmed)}
     if version is not None:
         body["version"] = version
-    answer = Client.from_environment().call("POST", f"/datasets/{dataset}/publish", body, repeatable=True)
+    answer = Client.from_environment().call("POST", f"/datasets/{segment(dataset)}/publish", body, repeatable=True)
+    show(answer, as_json=as_json, text=f"Version {answer['version']} of {answer['dataset']} is {answer['state']}.")
+
+
+@click.command()
+@click.argument("dataset")
+@as_json_option
+def withdraw(dataset: str, as_json: bool) -> None:
+    """Take a dataset off the market; what was bought stays bought and can be downloaded."""
+    answer = Client.from_environment().call("POST", f"/datasets/{segment(dataset)}/withdraw", {})
     show(answer, as_json=as_json, text=f"Version {answer['version']} of {answer['dataset']} is {answer['state']}.")
 
 
@@ -207,7 +204,7 @@ def publish(
 def recall(dataset: str, version: int, yes: bool, as_json: bool) -> None:
     """Take a version back for good: off the market, and no longer readable for those who bought it."""
     client = Client.from_environment()
-    path = f"/datasets/{dataset}/versions/{version}"
+    path = f"/datasets/{segment(dataset)}/versions/{version}"
     held = client.call("GET", f"{path}/holders")["holders"]
     if not yes:
         question = f"{held} organisations hold tiles of version {version} of {dataset} and can then no longer download them. Recall it?"

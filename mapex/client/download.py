@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
 from collections.abc import Iterator
@@ -11,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mapex.client import manifest
 from mapex.client.bar import Bar
-from mapex.client.http import Client
+from mapex.client.http import Client, segment
 from mapex.client.patience import STORE_AWAY, retry_after
+from mapex.client.selection import Selection
 from mapex.errors import Conflict, Invalid, Unavailable
 from mapex.rules.holder import HEADER, holder_of
-from tiles.formats import MANIFEST, OLD_MANIFEST
 
 GRANT_GROUP = 100  # tiles asked for at once: few enough that each download starts well before its grant ends (120 s)
 GRANT_BYTES = 512 << 20
@@ -33,10 +33,10 @@ class _Broken(Exception):
 
 
 class Download:
-    """One order on its way into one folder."""
+    """One order, or what `only` selects of it, on its way into one folder."""
 
-    def __init__(self, client: Client, order_id: str, folder: Path) -> None:
-        self.client, self.order_id, self.folder = client, order_id, folder
+    def __init__(self, client: Client, order_id: str, folder: Path, only: Selection | None = None) -> None:
+        self.client, self.order_id, self.folder, self.only = client, order_id, folder, only or Selection()
         self._lock = threading.Lock()
         self._done = 0
         self._fetched = 0
@@ -48,11 +48,14 @@ class Download:
     def run(self, *, streams: int, progress: Bar) -> dict[str, Any]:
         """Fetch what is missing, check everything, write the manifest.
 
-        Returns: `{files, bytes, verified, fetched, folder}`; `fetched` counts the files that came over the network now.
-        Raises: Conflict: a file does not have the promised sha256 (it is removed, so that the next run fetches it again).
+        Returns: `{files, bytes, verified, fetched, left_out, folder}`; `fetched` counts the files that came over the network now,
+        `left_out` files and bytes of the order that were not asked for and are not there.
+        Raises: Invalid: `get.*`: nothing of the order is what was selected. Conflict: a file does not have the promised sha256 (it is
+            removed, so that the next run fetches it again).
         """
-        order = self.client.call("GET", f"/orders/{self.order_id}")
-        tiles = list(self._tiles())
+        order = self.client.call("GET", f"/orders/{segment(self.order_id)}")
+        whole_order = list(self._tiles())
+        tiles, others = self.only.split(whole_order)
         self._progress, self._total = progress, sum(t["size"] for t in tiles)
         self.folder.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(streams) as pool:
@@ -64,13 +67,22 @@ class Download:
                     text = f"The store refused {late[0]['path']} although it was granted a moment ago. Run the command again."
                     raise Unavailable("download.refused", text, path=late[0]["path"])
                 wanted = late
-        self._write_manifest(order, tiles)
-        return {"files": len(tiles), "bytes": self._total, "verified": len(tiles), "fetched": self._fetched, "folder": str(self.folder)}
+        left_out = self._describe(order, whole_order, others)
+        counts = {"files": len(tiles), "bytes": self._total, "verified": len(tiles), "fetched": self._fetched}
+        return {**counts, "left_out": left_out, "folder": str(self.folder)}
+
+    def _describe(self, order: dict[str, Any], tiles: list[dict[str, Any]], others: list[dict[str, Any]]) -> dict[str, int]:
+        """Write the manifest of what is there, now or from an earlier run. Returns what is not."""
+        left = [tile for tile in others if not self._is_there(tile)]
+        missing = {tile["id"] for tile in left}
+        left_out = {"files": len(left), "bytes": sum(tile["size"] for tile in left)}
+        manifest.write(self.folder, order, [tile for tile in tiles if tile["id"] not in missing], left_out)
+        return left_out
 
     def _tiles(self) -> Iterator[dict[str, Any]]:
         after = ""
         while True:
-            page = self.client.call("GET", f"/orders/{self.order_id}/tiles", query={"after": after, "limit": 1000})
+            page = self.client.call("GET", f"/orders/{segment(self.order_id)}/tiles", query={"after": after, "limit": 1000})
             yield from page["tiles"]
             after = page.get("next") or ""
             if not after:
@@ -85,11 +97,14 @@ class Download:
         return self.folder.joinpath(*relative.parts)
 
     def _is_whole(self, tile: dict[str, Any]) -> bool:
-        path = self._path(tile)
-        if not path.is_file() or path.stat().st_size != tile["size"] or _sha256(path) != tile["sha256"]:
+        if not self._is_there(tile):
             return False
         self._count(tile["size"])
         return True
+
+    def _is_there(self, tile: dict[str, Any]) -> bool:
+        path = self._path(tile)
+        return path.is_file() and path.stat().st_size == tile["size"] and _sha256(path) == tile["sha256"]
 
     def _count(self, size: int) -> None:
         with self._lock:
@@ -203,24 +218,6 @@ class Download:
                 file.write(piece)
                 self._count(len(piece))
         return True
-
-    def _write_manifest(self, order: dict[str, Any], tiles: list[dict[str, Any]]) -> None:
-        keys = ("path", "sha256", "size", "dataset", "version", "layer", "tile", "part", "media_type", "licence", "attribution")
-        manifest = {
-            "order": order["id"],
-            "purpose": order.get("purpose"),
-            "licence": sorted({t["licence"] for t in tiles}),
-            "attribution": sorted({t["attribution"] for t in tiles if t["attribution"]}),
-            "layers": order.get("layers", []),
-            "files": [{k: t.get(k) for k in keys} for t in tiles],
-        }
-        path = self.folder / MANIFEST
-        fresh = path.with_name(f"{MANIFEST}.part")
-        fresh.write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
-        fresh.replace(path)
-        old = self.folder / OLD_MANIFEST
-        if old.is_file() and order["id"] in old.read_text(encoding="utf-8", errors="replace"):
-            old.unlink()
 
 
 def _groups(tiles: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

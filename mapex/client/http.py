@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from mapex import errors
 from mapex.client.patience import AWAY, Patience, retry_after
@@ -27,6 +28,18 @@ _KINDS: dict[int, type[MapexError]] = {
 }
 
 
+_PAGE = 1000
+
+
+def segment(text: str) -> str:
+    """A text as one segment of a path."""
+    return quote(text, safe="")
+
+
+def _no_token() -> Invalid:
+    return Invalid("cli.no_token", "MAPEX_TOKEN is not set. Make one with `mapex token create E-MAIL` or on the account page.")
+
+
 class Client:
     """A connection to one exchange with one token."""
 
@@ -39,15 +52,20 @@ class Client:
         self.pool = urllib3.PoolManager(maxsize=8, retries=False, timeout=urllib3.Timeout(connect=10, read=120))
 
     @classmethod
-    def from_environment(cls) -> Client:
-        """The client that MAPEX_URL and MAPEX_TOKEN describe. Raises Invalid when one is not set."""
+    def from_environment(cls, *, visitor: bool = False) -> Client:
+        """The client that MAPEX_URL and MAPEX_TOKEN describe.
+
+        Args:
+            visitor: what is asked for may need no token, so that none is no mistake yet.
+        Raises: Invalid: `cli.no_url`, `cli.no_token`.
+        """
         url, token = os.environ.get("MAPEX_URL", ""), os.environ.get("MAPEX_TOKEN", "")
         if not url:
             raise Invalid("cli.no_url", "MAPEX_URL is not set. Name the exchange, for example `export MAPEX_URL=http://127.0.0.1:8080`.")
         if not url.startswith(("http://", "https://")):
             raise Invalid("cli.no_url", f"MAPEX_URL is {url!r}; it must start with http:// or https://.")
-        if not token:
-            raise Invalid("cli.no_token", "MAPEX_TOKEN is not set. Make one with `mapex token create E-MAIL` or on the account page.")
+        if not token and not visitor:
+            raise _no_token()
         return cls(url, token, Patience.from_environment())
 
     def call(
@@ -72,6 +90,18 @@ class Client:
             return None
         return self._json(answer)
 
+    def listed(self, path: str, key: str, *, query: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+        """At most `limit` of what a list that comes in pages holds under `key`, in its order."""
+        found: list[dict[str, Any]] = []
+        after: Any = None
+        while len(found) < limit:
+            page = self.call("GET", path, query={**query, "after": after, "limit": min(_PAGE, limit - len(found))})
+            found += page[key]
+            after = page.get("next")
+            if not after:
+                break
+        return found
+
     def text(self, path: str, *, query: Mapping[str, Any] | None = None) -> str:
         """The text answer of a GET, for CSV."""
         return self._request("GET", path, None, query=query, headers=None, repeatable=True).data.decode()
@@ -79,7 +109,7 @@ class Client:
     def _request(
         self, method: str, path: str, body: Any, *, query: Mapping[str, Any] | None, headers: Mapping[str, str] | None, repeatable: bool
     ) -> urllib3.BaseHTTPResponse:
-        send = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", **(headers or {})}
+        send = {"Accept": "application/json", **({"Authorization": f"Bearer {self.token}"} if self.token else {}), **(headers or {})}
         data = None
         if body is not None:
             send["Content-Type"] = "application/json"
@@ -90,6 +120,8 @@ class Client:
 
             url += "?" + urlencode({k: v for k, v in query.items() if v not in (None, "")})
         answer = self._patiently(method, url, data, send, repeatable=repeatable or method == "GET" or "Idempotency-Key" in send)
+        if answer.status == 401 and not self.token:
+            raise _no_token()
         if answer.status >= 400:
             raise self._error(answer)
         return answer

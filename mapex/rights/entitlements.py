@@ -148,15 +148,18 @@ def orders_in(conn: Connection, org_id: str, dataset_ids: Sequence[str], ranges:
 
 @dataclass(frozen=True, slots=True)
 class OrderProgress:
-    """How far an order is: its files, those that may not be read now, and those that were read already (of how many reads)."""
+    """How far an order is: its files, those that may not be read now, and those of which addresses were given out (how often).
+
+    A grant is all that is known for every store: whether bytes followed, only the store sees, and MinIO is not ours.
+    """
 
     files: int
     size: int
     withheld: int
-    read: int
-    reads: int
-    first_read_ns: int | None
-    last_read_ns: int | None
+    granted: int
+    grants: int
+    first_granted_ns: int | None
+    last_granted_ns: int | None
 
 
 def progress(ex: Exchange, by: Actor, order_id: str) -> OrderProgress:
@@ -172,14 +175,14 @@ def progress(ex: Exchange, by: Actor, order_id: str) -> OrderProgress:
         "JOIN tile t ON t.layer_id = e.layer_id AND t.cell = e.cell AND t.part = e.part JOIN layer l ON l.id = e.layer_id "
         "JOIN dataset_version v ON v.id = l.version_id WHERE e.order_id = :order"
     )
-    reads = text(
-        'SELECT COUNT(DISTINCT e.id) AS "read", COUNT(a.id) AS reads, MIN(a.issued_ns) AS first_read_ns, MAX(a.issued_ns) AS last_read_ns '
-        "FROM entitlement e JOIN access_grant a ON a.entitlement_id = e.id WHERE e.order_id = :order"
+    grants = text(
+        "SELECT COUNT(DISTINCT e.id) AS granted, COUNT(a.id) AS grants, MIN(a.issued_ns) AS first_granted_ns, "
+        "MAX(a.issued_ns) AS last_granted_ns FROM entitlement e JOIN access_grant a ON a.entitlement_id = e.id WHERE e.order_id = :order"
     )
     with db.read(ex) as conn:
         if conn.execute(select(order.c.id).where(order.c.id == order_id, order.c.org_id == org_id)).first() is None:
             raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
-        found = [conn.execute(query, {"order": order_id}).mappings().one() for query in (files, reads)]
+        found = [conn.execute(query, {"order": order_id}).mappings().one() for query in (files, grants)]
     return OrderProgress(**found[0], **found[1])
 
 

@@ -6,14 +6,14 @@ So the log names at least what was disclosed, whatever fails afterwards. A call 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import Connection, insert, select
 
 from mapex import authority, ids
-from mapex.audit.log import Action, AuditEntry, append, append_many
+from mapex.audit.log import Action, AuditEntry, append_many
 from mapex.database import db, failpoints
 from mapex.database.schema import access_grant, order
 from mapex.errors import Conflict, Denied, Invalid, NotFound
@@ -76,7 +76,7 @@ def grant(
         Invalid: `grant.tiles`, `grant.holder_missing`.
         NotFound: `order.unknown`, `tile.unknown` (with the list).
         Denied: `order.not_named`; `permit.*`, `licence.purpose`, `entitlement.suspended`, `version.recalled` (with the list of
-            tiles); nothing is granted then, and the refusal is logged.
+            tiles); nothing is granted then, and the refusal of each tile is logged.
     """
     org_id = authority.member(by)
     wanted = _check_tiles(tiles)
@@ -91,7 +91,7 @@ def grant(
             failpoints.hit("grant.before_commit")
     except Denied as refusal:
         with db.begin(ex) as conn:
-            append(conn, ex, by, AuditEntry(Action.ACCESS_REFUSED, details={"order": order_id, "code": refusal.code, "asked": len(wanted)}))
+            append_many(conn, ex, by, _refusals(conn, org_id, order_id, wanted, refusal))
         raise
     failpoints.hit("grant.after_commit")
     return [_sign(ex, id_, one.tile, expires_ns, holders[id_]) for id_, one in granted]
@@ -144,7 +144,8 @@ def _permitted(conn: Connection, use: Use, tiles: Sequence[OrderTile]) -> dict[s
         decision = permit_check.check(conn, replace(use, purpose=purpose), handling_class, cells)
         if refusal := decision.refusal:
             lacking = set(refusal.cells.cells().tolist())
-            _refuse(refusal.code, refusal.sentence, [tile for tile in group if tile.cell in lacking])
+            known = {"permit": refusal.values["number"]} if "number" in refusal.values else {}
+            _refuse(refusal.code, refusal.sentence, [tile for tile in group if tile.cell in lacking], **known)
         permit = (decision.permit.id, decision.permit.number) if decision.permit else (None, "")
         found |= {tile.id: permit for tile in group}
     return found
@@ -154,13 +155,23 @@ def _recalled(tile: OrderTile) -> bool:
     return tile.version_state == "recalled" or tile.state == "recalled"
 
 
-def _refuse(code: str, why: str, tiles: Sequence[OrderTile]) -> None:
+def _refuse(code: str, why: str, tiles: Sequence[OrderTile], **known: str) -> None:
     if tiles:
         raise Denied(
             code,
             f"{len(tiles)} of the tiles cannot be read, the first is {tiles[0].layer} {tiles[0].tile} of {tiles[0].dataset}. {why}",
             tiles=[tile.id for tile in tiles],
+            **known,
         )
+
+
+def _refusals(conn: Connection, org_id: str, order_id: str, wanted: Sequence[str], refusal: Denied) -> list[AuditEntry]:
+    """An event for each tile that was refused, as far as tiles of the order were named; else one that names the order alone."""
+    asked = {"order": order_id, "code": refusal.code, "asked": len(wanted)}
+    tiles = entitlements.pick(conn, org_id, order_id, refusal.details.get("tiles", wanted))
+    permit = str(refusal.details.get("permit", ""))
+    entries = [_tile_entry(Action.ACCESS_REFUSED, tile, permit, asked) for tile in sorted(tiles, key=lambda tile: tile.id)]
+    return entries or [AuditEntry(Action.ACCESS_REFUSED, details=asked)]
 
 
 def _holder(grant_id: str, tile: OrderTile, token: str | None, nonce: str | None) -> str | None:
@@ -192,21 +203,21 @@ def _store(conn: Connection, ex: Exchange, by: Actor, granted: Sequence[tuple[st
         for id_, one in granted
     ]
     conn.execute(insert(access_grant), rows)
-    append_many(conn, ex, by, [_entry(id_, one) for id_, one in granted])
+    append_many(conn, ex, by, [_tile_entry(Action.ACCESS_GRANTED, one.tile, one.permit, {"grant": id_}) for id_, one in granted])
 
 
-def _entry(grant_id: str, one: _Checked) -> AuditEntry:
-    tile = one.tile
+def _tile_entry(action: Action, tile: OrderTile, permit: str, about: Mapping[str, object]) -> AuditEntry:
+    """What was done with one tile, under which permit, and what else is to be known of it."""
     return AuditEntry(
-        Action.ACCESS_GRANTED,
+        action,
         owner=tile.org,
         dataset=tile.dataset,
         layer=tile.layer,
         tile=tile.tile,
         purpose=tile.purpose,
-        permit=one.permit,
+        permit=permit,
         details={
-            "grant": grant_id,
+            **about,
             "order": tile.order_id,
             "entitlement": tile.id,
             "version": tile.version,

@@ -18,6 +18,9 @@ STATES = ("active", "suspended", "revoked")
 RULE_SET = "kr-pipc-2026-01"
 """The rules under which permits are given, when no others are named."""
 
+RULE_SETS = (RULE_SET,)
+"""The rules that this exchange knows how to apply; a permit under others would be judged by the wrong ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewPermit:

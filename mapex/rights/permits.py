@@ -17,7 +17,7 @@ from mapex.database import db, schema
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people.orgs import find_org
-from mapex.rights.permit import STATES, NewPermit, Permit
+from mapex.rights.permit import RULE_SETS, STATES, NewPermit, Permit
 from mapex.rules import licences
 from mapex.texts import check_text
 from mapex.times import iso_from_ns
@@ -59,10 +59,13 @@ def _checked(new: NewPermit) -> NewPermit:
     if new.valid_from_ns >= new.valid_to_ns:
         begin, end = iso_from_ns(new.valid_from_ns), iso_from_ns(new.valid_to_ns)
         raise Invalid("permit.period", f"A permit that begins {begin} cannot end {end}. Give an end that is later.")
+    if new.rule_set not in RULE_SETS:
+        known = ", ".join(RULE_SETS)
+        sentence = f"This exchange knows no rules {new.rule_set!r}; it knows {known}. Give one of these."
+        raise Invalid("permit.rule_set", sentence, rule_set=new.rule_set, known=known)
     return replace(
         new,
         number=check_text(new.number, "number", 128),
-        rule_set=check_text(new.rule_set, "rule_set", 64),
         purposes=purposes,
         classes=classes,
         recipients=tuple(dict.fromkeys(new.recipients)),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask, request
+from werkzeug.exceptions import UnsupportedMediaType
 
 from mapex.errors import Invalid
 
@@ -36,11 +37,14 @@ def check() -> None:
     """Pass when every text of the request can be kept.
 
     Raises: Invalid: `request.text`, with where it stands; `request.malformed`: JSON that is not UTF-8 (RFC 8259 section 8.1), which
-    Python would read all the same.
+    Python would read all the same. UnsupportedMediaType: what is sent to the API is no JSON.
     """
     for where, text in _texts():
         if _UNKEPT.search(text):
             raise _refusal(where, text)
+    if request.path.startswith("/api/") and request.content_length and not request.is_json:
+        # Left alone, it would be taken for no body at all, and what it asks for would silently be left out.
+        raise UnsupportedMediaType("The body is not named as JSON; send it with the header `Content-Type: application/json`.")
     if request.is_json and request.blueprint != "store":
         raw = request.get_data()
         if not _is_utf8(raw):

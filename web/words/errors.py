@@ -139,6 +139,7 @@ ERRORS = {
     "credit.key_reused": lazy_gettext("This reference booked another payment before. Take a new one."),
     "permit.exists": lazy_gettext("A permit of this number is entered already."),
     "permit.period": lazy_gettext("The permit must end after it begins."),
+    "permit.rule_set": lazy_gettext("This exchange does not know these rules; it knows %(known)s."),
     "permit.empty": lazy_gettext("Choose at least one purpose and one class."),
     "permit.area_missing": lazy_gettext("The area of a permit must be an area, not a line or a point."),
     "audit.query": lazy_gettext("This word of the filter is not understood:"),

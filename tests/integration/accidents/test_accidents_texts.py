@@ -68,7 +68,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "org": "dongil",
         "purposes": ["research"],
         "recipients": ["dongil"],
-        "rule_set": "kr",
+        "rule_set": "kr-pipc-2026-01",
         **DAYS,
     },
     "POST /permits/{permit_id}/state": {"state": "suspended"},

@@ -14,7 +14,7 @@ from mapex.database.schema import access_grant
 from mapex.errors import Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Exchange
 from mapex.offers import offers
-from mapex.rights import entitlements, permits
+from mapex.rights import entitlements, named_users, permits
 from mapex.rights import grants as granting
 from mapex.rights.entitlements import OrderTile
 from mapex.rules.holder import holder_of
@@ -133,8 +133,34 @@ def test_a_refused_grant_is_logged(exchange: Exchange) -> None:
     permits.set_state(exchange, None, "P-1", "suspended")
     refused(Denied, "permit.suspended", lambda: granting.grant(exchange, market.buyer, order_id, ids, holder_token=TOKEN))
     auditor = a_person(exchange, role="auditor")
-    [event] = log.events(exchange, auditor, log.EventFilter(action="access.refused")).events
-    assert (event.payload["code"], event.payload["order"], event.payload["asked"]) == ("permit.suspended", order_id, 16)
+    events = log.events(exchange, auditor, log.EventFilter(action="access.refused", permit="P-1")).events
+    assert sorted(event.payload["entitlement"] for event in events) == sorted(ids)
+    reasons = {(event.payload["code"], event.payload["order"], event.payload["asked"]) for event in events}
+    assert reasons == {("permit.suspended", order_id, 16)}
+    told = {(event.owner, event.dataset, event.layer, event.purpose) for event in events}
+    assert told == {("hanbit", "streets", "photos", "research")}
+    assert {event.tile for event in events} == {tile.tile for tile in tiles_of(market, order_id)}
+
+
+def test_a_refusal_names_only_the_tiles_that_were_refused_and_their_seller_sees_it(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    order_id = market.buy().id
+    tiles = tiles_of(market, order_id)
+    with exchange.engine.begin() as conn:
+        conn.execute(text("UPDATE entitlement SET state = 'suspended' WHERE id = :id"), {"id": tiles[5].id})
+    refused(Denied, "entitlement.suspended", lambda: granting.grant(exchange, market.buyer, order_id, [tile.id for tile in tiles]))
+    [event] = log.events(exchange, market.seller, log.EventFilter(action="access.refused")).events
+    assert (event.owner, event.dataset, event.layer, event.tile, event.permit) == ("hanbit", "streets", "hdmap", tiles[5].tile, "")
+
+
+def test_whoever_is_not_named_is_refused_and_the_log_says_which_tiles(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    order_id = market.buy().id
+    named_users.change(exchange, market.buyer, order_id, [market.buyer.email])
+    other, tile = a_person(exchange, "dongil"), tiles_of(market, order_id)[0]
+    refused(Denied, "order.not_named", lambda: granting.grant(exchange, other, order_id, [tile.id]))
+    [event] = log.events(exchange, market.buyer, log.EventFilter(action="access.refused")).events
+    assert (event.person, event.tile, event.dataset, event.purpose) == (other.email, tile.tile, "streets", "research")
 
 
 def test_a_recalled_version_is_disclosed_no_more(exchange: Exchange) -> None:

@@ -213,6 +213,7 @@ def test_members_see_permits_that_name_them_only(exchange: Exchange) -> None:
         ({"area": {"type": "Point", "coordinates": [127, 37]}}, "permit.area_missing"),
         ({"area": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]}}, "region.crossing"),
         ({"number": " "}, "text.malformed"),
+        ({"rule_set": "foo-bar"}, "permit.rule_set"),
     ],
 )
 def test_permits_that_say_nothing_or_nonsense_are_refused(exchange: Exchange, given: dict[str, object], code: str) -> None:

@@ -194,16 +194,16 @@ def test_only_named_users_may_download(exchange: Exchange) -> None:
     assert [one for one in fsck.check(exchange) if not one.ok] == []
 
 
-def test_progress_counts_files_and_who_read_them(exchange: Exchange) -> None:
+def test_progress_counts_files_and_the_addresses_given_out(exchange: Exchange) -> None:
     market = a_market(exchange)
     order = market.buy()
     before = entitlements.progress(exchange, market.buyer, order.id)
-    assert (before.files, before.withheld, before.read, before.reads, before.first_read_ns) == (16, 0, 0, 0, None)
+    assert (before.files, before.withheld, before.granted, before.grants, before.first_granted_ns) == (16, 0, 0, 0, None)
     tiles = [tile.id for tile in entitlements.of_order(exchange, market.buyer, order.id, limit=5).tiles]
     grants.grant(exchange, market.buyer, order.id, tiles)
     grants.grant(exchange, market.buyer, order.id, tiles[:1])
     after = entitlements.progress(exchange, market.buyer, order.id)
-    assert (after.read, after.reads) == (5, 6) and after.last_read_ns and after.first_read_ns
+    assert (after.granted, after.grants) == (5, 6) and after.last_granted_ns and after.first_granted_ns
     assert after.size == sum(tile.size for tile in entitlements.of_order(exchange, market.buyer, order.id).tiles)
 
 

@@ -7,15 +7,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 
-from mapex.cli import main
+from mapex.cli import COMMANDS, cli, main
 from mapex.cli.buy import quote_text
 from mapex.cli.options import pairs, placement, read_region
-from mapex.cli.output import EXIT_CODES, fail, size, table
-from mapex.cli.sell import findings_text
-from mapex.client import bar, upload
+from mapex.cli.output import EXIT_CODES, fail, findings_text, size, table
+from mapex.client import bar, manifest, upload
 from mapex.client.download import Download
+from mapex.client.http import Client
 from mapex.client.patience import Patience
 from mapex.client.upload import files_of
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable, Unpaid
@@ -192,6 +193,24 @@ def test_an_exchange_that_is_away_is_reported_in_one_sentence(capsys: pytest.Cap
     assert status == 2 and "http://" in err and err.count("\n") == 1
 
 
+def test_events_are_listed_newest_first_over_all_pages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("seq", "at", "action", "person", "org", "dataset", "layer", "tile", "purpose", "permit")
+    pages = [[9, 8], [7, 6], [5]]  # as the exchange gives them
+
+    class Log(Client):
+        def __init__(self) -> None:
+            super().__init__("http://127.0.0.1:1", "mpx_a_b")
+
+        def call(self, method: str, path: str, *, query: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+            place = [None, 8, 6].index(query["after"])
+            events = [dict.fromkeys(names, "x") | {"seq": seq} for seq in pages[place]]
+            return {"events": events, "next": pages[place][-1] if place < 2 else None}
+
+    monkeypatch.setattr("mapex.client.http.Client.from_environment", Log)
+    status, out, _ = run(["audit", "list", "--json"], capsys)
+    assert (status, [event["seq"] for event in json.loads(out)["events"]]) == (0, [9, 8, 7, 6, 5])
+
+
 def test_a_path_out_of_the_download_folder_is_refused(tmp_path: Path) -> None:
     class Nobody:
         token = "mpx_a_b"
@@ -204,12 +223,12 @@ def test_a_path_out_of_the_download_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_manifest_has_a_name_that_parquet_libraries_pass_over_and_replaces_that_of_old(tmp_path: Path) -> None:
-    download = Download(None, "ord_1", tmp_path)  # type: ignore[arg-type]
+    nothing = {"files": 0, "bytes": 0}
     (tmp_path / "manifest.json").write_text('{"order": "ord_1"}')
-    download._write_manifest({"id": "ord_1"}, [])
+    manifest.write(tmp_path, {"id": "ord_1"}, [], nothing)
     assert [path.name for path in tmp_path.iterdir()] == ["_manifest.json"]
     (tmp_path / "manifest.json").write_text('{"name": "a web application"}')
-    download._write_manifest({"id": "ord_1"}, [])
+    manifest.write(tmp_path, {"id": "ord_1"}, [], nothing)
     assert (tmp_path / "manifest.json").exists(), "another program's file is not ours to remove"
 
 
@@ -266,3 +285,21 @@ def test_a_part_that_the_store_does_not_take_is_reported_by_its_reason(tmp_path:
         sending._put(part, b"x", upload.File(tmp_path / "a.osm", "a.osm", 1))
     assert (refused.value.code, pool.requests) == (code, asked)
     assert "part 3 of a.osm" in refused.value.message and "push again" in refused.value.message.lower()
+
+
+SERVERS = {
+    "serve": "runs until it is stopped; what it says goes to standard error as a log",
+    "worker": "runs until it is stopped; what it says goes to standard error as a log",
+    "demo": "runs until it is stopped, for people at their first minute",
+}
+
+
+def test_every_command_can_print_json() -> None:
+    context = click.Context(cli)
+    top = {name: cli.get_command(context, name) for name in COMMANDS}
+    every = {name: command for name, command in top.items() if not isinstance(command, click.Group)}
+    for name, group in top.items():
+        if isinstance(group, click.Group):
+            every |= {f"{name} {sub}": command for sub, command in group.commands.items()}
+    able = {name for name, command in every.items() if command and any("--json" in parameter.opts for parameter in command.params)}
+    assert every.keys() - able == SERVERS.keys()

@@ -11,6 +11,7 @@ from mapex.prices.saved_areas import SavedArea
 from mapex.times import iso_from_ns
 from tiles.grid.region import Region
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import moment
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, fields
 
@@ -38,7 +39,7 @@ class SavedAreaOut(Answer):
     name = fields.String()
     region = fields.Dict()
     area_km2 = fields.Float()
-    created_at = fields.String()
+    created_at = moment()
 
 
 class SavedAreasOut(Answer):
@@ -87,6 +88,7 @@ def list_areas() -> dict[str, Any]:
 
 @blueprint.post("/areas")
 @policy("price")
+@blueprint.doc(responses=[409])
 @blueprint.input(AreaSaveIn)
 @blueprint.output(SavedAreaOut, status_code=201)
 def save_area(json_data: dict[str, Any]) -> dict[str, Any]:
@@ -98,6 +100,7 @@ def save_area(json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.patch("/areas/<area_id>")
 @policy("price")
+@blueprint.doc(responses=[409])
 @blueprint.input(AreaNameIn)
 @blueprint.output(SavedAreaOut)
 def rename_area(area_id: str, json_data: dict[str, Any]) -> dict[str, Any]:

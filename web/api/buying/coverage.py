@@ -21,6 +21,7 @@ from tiles.grid.region import Region
 from tiles.grid.scan import cover
 from web.api.buying.vector_tile import EXTENT, VERSION_2, field, line_layer, packed, varint
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import quadkey
 from web.edge.policy import policy
 from web.edge.schemas import Answer, AreaIn, Range, area_of, fields
 from web.edge.visitors import most_tiles
@@ -48,7 +49,7 @@ class CoverageIn(AreaIn):
 class CoveredOut(Answer):
     """A sale cell with something on offer."""
 
-    tile = fields.String(metadata={"description": "quadkey"})
+    tile = quadkey()
     kinds = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={"description": "layers on offer by kind"})
     ages = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={"description": "days since the newest capture, by kind"})
     qualities = fields.Dict(

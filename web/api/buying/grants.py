@@ -10,6 +10,7 @@ from flask import Response, jsonify
 from mapex.rights import grants as granting
 from mapex.times import iso_from_ns
 from web.edge.auth import bearer, current_actor, exchange
+from web.edge.kinds import address, digest, moment
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, fields
 
@@ -36,11 +37,11 @@ class GrantOut(Answer):
     id = fields.String()
     tile_id = fields.String()
     method = fields.String()
-    url = fields.String()
+    url = address()
     headers = fields.Dict(keys=fields.String(), values=fields.String())
-    sha256 = fields.String()
+    sha256 = digest()
     size = fields.Integer()
-    expires_at = fields.String()
+    expires_at = moment()
     holder_required = fields.Boolean()
 
 
@@ -52,6 +53,7 @@ class GrantsOut(Answer):
 
 @blueprint.post("/grants")
 @policy("buy")
+@blueprint.doc(responses=[404, 409])
 @blueprint.input(GrantsIn)
 @blueprint.output(GrantsOut, status_code=201)
 def grant(json_data: dict[str, Any]) -> Response:

@@ -15,6 +15,7 @@ from mapex.rights import entitlements, named_users
 from mapex.times import iso_from_ns
 from web.api.buying.prices import LineOut, SoldLayerOut
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import CLASSES, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, PageQuery, Range, fields, when
 
@@ -46,16 +47,23 @@ class NamedUsersOut(Answer):
 
 
 class OrderProgressOut(Answer):
-    """How far an order is: files, files that may not be read now, files that were read, and how many reads that were."""
+    """How far an order is: files, files that may not be read now, files of which addresses were given out, and how many addresses.
+
+    Whether bytes followed, only the store sees. `read`, `reads` and their times are the old names of the same numbers.
+    """
 
     state = fields.String()
     files = fields.Integer()
     size = fields.Integer()
     withheld = fields.Integer()
-    read = fields.Integer()
-    reads = fields.Integer()
-    first_read_at = fields.String(allow_none=True)
-    last_read_at = fields.String(allow_none=True)
+    granted = fields.Integer(metadata={"description": "files of which a download address was given out"})
+    grants = fields.Integer(metadata={"description": "addresses given out"})
+    first_granted_at = moment(allow_none=True)
+    last_granted_at = moment(allow_none=True)
+    read = fields.Integer(metadata={"description": "as granted", "deprecated": True})
+    reads = fields.Integer(metadata={"description": "as grants", "deprecated": True})
+    first_read_at = moment(allow_none=True, metadata={"description": "as first_granted_at", "deprecated": True})
+    last_read_at = moment(allow_none=True, metadata={"description": "as last_granted_at", "deprecated": True})
 
 
 class OrderOut(Answer):
@@ -65,14 +73,14 @@ class OrderOut(Answer):
     state = fields.String()
     quote = fields.String()
     key = fields.String()
-    purpose = fields.String()
+    purpose = word(PURPOSES)
     currency = fields.String()
     lines = fields.List(fields.Nested(LineOut))
     layers = fields.List(fields.Nested(SoldLayerOut), metadata={"description": "of a single order, not in lists"})
     subtotal = fields.Integer()
     vat = fields.Integer()
     total = fields.Integer()
-    created_at = fields.String()
+    created_at = moment()
     name = fields.String(metadata={"description": "what your organisation calls the area"})
     person = fields.String(metadata={"description": "who ordered"})
 
@@ -107,17 +115,17 @@ class TileOut(Answer):
     org = fields.String()
     version = fields.Integer()
     layer = fields.String()
-    kind = fields.String()
-    class_ = fields.String(data_key="class", attribute="class")
-    tile = fields.String(metadata={"description": "quadkey"})
+    kind = word(LAYER_KINDS)
+    class_ = word(CLASSES, data_key="class", attribute="class")
+    tile = quadkey()
     part = fields.Integer()
-    sha256 = fields.String()
+    sha256 = digest()
     size = fields.Integer()
     media_type = fields.String()
     path = fields.String()
-    licence = fields.String()
+    licence = word(LICENCE_CODES)
     attribution = fields.String()
-    purpose = fields.String()
+    purpose = word(PURPOSES)
     state = fields.String()
     paid = fields.Boolean()
 
@@ -131,6 +139,7 @@ class TilesOut(Answer):
 
 @blueprint.post("/orders")
 @policy("buy")
+@blueprint.doc(responses=[402, 404, 409])
 @blueprint.input(OrderIn)
 @blueprint.output(OrderOut, status_code=201)
 @blueprint.doc(description="The header `Idempotency-Key` is required: the same key answers the same order again.")
@@ -144,6 +153,7 @@ def place(json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/orders")
 @policy("own")
+@blueprint.doc(responses=[404])
 @blueprint.input(OrdersQuery, location="query", unknown=None)
 @blueprint.output(OrdersOut)
 def list_orders(query_data: dict[str, Any]) -> dict[str, Any]:
@@ -175,14 +185,13 @@ def list_tiles(order_id: str, query_data: dict[str, Any]) -> Response:
 @policy("own")
 @blueprint.output(OrderProgressOut)
 def progress(order_id: str) -> dict[str, Any]:
-    """How far an order is: what can be read, what was read."""
+    """How far an order is: what can be read, and for what download addresses were given out."""
     ex, by = exchange(), current_actor()
     found = entitlements.progress(ex, by, order_id)
-    times = {
-        f"{name}_at": iso_from_ns(at) if at else None
-        for name, at in (("first_read", found.first_read_ns), ("last_read", found.last_read_ns))
-    }
-    return {"state": orders.get(ex, by, order_id).state, **asdict(found), **times}
+    first, last = (iso_from_ns(at) if at else None for at in (found.first_granted_ns, found.last_granted_ns))
+    times = {"first_granted_at": first, "last_granted_at": last}
+    old = {"read": found.granted, "reads": found.grants, "first_read_at": first, "last_read_at": last}
+    return {"state": orders.get(ex, by, order_id).state, **asdict(found), **times, **old}
 
 
 @blueprint.get("/orders/<order_id>/persons")

@@ -16,6 +16,7 @@ from mapex.prices.request import PriceRequest, of_area
 from mapex.times import iso_from_ns
 from tiles.grid import grid
 from web.edge.auth import exchange, maybe_actor
+from web.edge.kinds import CLASSES, LAYER_KINDS, LICENCE_CODES, PURPOSES, moment, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import MOST_QUADKEYS, Answer, AreaIn, Length, Range, Regexp, area_of, fields, without_of
 from web.edge.visitors import most_tiles
@@ -55,7 +56,7 @@ class CellPricesIn(EstimateIn):
 class CellPriceOut(Answer):
     """A tile: by kind of layer, empty when it can be bought, else the code of why not; `amount` before VAT."""
 
-    tile = fields.String(metadata={"description": "quadkey"})
+    tile = quadkey()
     kinds = fields.Dict(keys=fields.String(), values=fields.String())
     amount = fields.Integer()
     owned = fields.Boolean()
@@ -73,8 +74,8 @@ class ListedLayerOut(Answer):
     """A layer of an offer inside the area."""
 
     name = fields.String()
-    kind = fields.String()
-    class_ = fields.String(data_key="class", attribute="class")
+    kind = word(LAYER_KINDS)
+    class_ = word(CLASSES, data_key="class", attribute="class")
     tiles = fields.Integer()
     quantities = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={"description": "small units: mm, pieces, ms, bytes"})
 
@@ -86,10 +87,10 @@ class ListingOut(Answer):
     org = fields.String()
     title = fields.String()
     version = fields.Integer()
-    licence = fields.String()
+    licence = word(LICENCE_CODES)
     attribution = fields.String()
     rates = fields.Dict(keys=fields.String(), values=fields.Integer())
-    published_at = fields.String()
+    published_at = moment()
     age_days = fields.Integer()
     own = fields.Boolean()
     layers = fields.List(fields.Nested(ListedLayerOut))
@@ -108,9 +109,9 @@ class LineOut(Answer):
     org = fields.String()
     version = fields.Integer()
     layer = fields.String()
-    kind = fields.String()
-    class_ = fields.String(data_key="class", attribute="class")
-    licence = fields.String()
+    kind = word(LAYER_KINDS)
+    class_ = word(CLASSES, data_key="class", attribute="class")
+    licence = word(LICENCE_CODES)
     unit = fields.String()
     quantity = fields.Float()
     quantity_small = fields.Integer()
@@ -120,7 +121,7 @@ class LineOut(Answer):
     tiles = fields.Integer()
     owned_tiles = fields.Integer()
     bytes = fields.Integer(metadata={"description": "size of the tiles"})
-    as_of = fields.String(allow_none=True, metadata={"description": "when the newest of it was captured, else published"})
+    as_of = moment(allow_none=True, metadata={"description": "when the newest of it was captured, else published"})
 
 
 class SoldLayerOut(Answer):
@@ -149,8 +150,8 @@ class RefusalOut(Answer):
     dataset = fields.String()
     org = fields.String()
     layer = fields.String()
-    kind = fields.String()
-    class_ = fields.String(data_key="class", attribute="class")
+    kind = word(LAYER_KINDS)
+    class_ = word(CLASSES, data_key="class", attribute="class")
     permit = fields.String(metadata={"description": "number of the permit that comes nearest, or empty"})
     tiles = fields.Integer()
 
@@ -167,7 +168,7 @@ class EstimateOut(Answer):
     """An itemised price in whole KRW."""
 
     currency = fields.String()
-    purpose = fields.String(allow_none=True)
+    purpose = word(PURPOSES, allow_none=True)
     tiles = fields.Integer(metadata={"description": "tiles of all priced layers"})
     cells = fields.Integer(metadata={"description": "tiles of the area"})
     bytes = fields.Integer(metadata={"description": "size of all priced layers"})
@@ -177,12 +178,13 @@ class EstimateOut(Answer):
     subtotal = fields.Integer()
     vat = fields.Integer()
     total = fields.Integer()
-    licences = fields.List(fields.String())
+    licences = fields.List(word(LICENCE_CODES))
     barely = fields.Nested(BarelyOut, allow_none=True)
 
 
 @blueprint.post("/search")
 @policy("browse")
+@blueprint.doc(responses=[404])
 @blueprint.input(SearchIn)
 @blueprint.output(SearchOut)
 def search(json_data: dict[str, Any]) -> dict[str, Any]:
@@ -198,6 +200,7 @@ def search(json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/estimates")
 @policy("browse")
+@blueprint.doc(responses=[404])
 @blueprint.input(EstimateIn)
 @blueprint.output(EstimateOut)
 def estimate(json_data: dict[str, Any]) -> Response:
@@ -212,6 +215,7 @@ def estimate(json_data: dict[str, Any]) -> Response:
 
 @blueprint.post("/estimates/tiles")
 @policy("browse")
+@blueprint.doc(responses=[404])
 @blueprint.input(CellPricesIn)
 @blueprint.output(CellPricesOut)
 def tiles(json_data: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from mapex.prices.estimate import document
 from mapex.times import iso_from_ns
 from web.api.buying.prices import EstimateIn, EstimateOut, SoldLayerOut, price_request
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import digest, moment
 from web.edge.policy import policy
 from web.edge.schemas import Body, Length, fields
 
@@ -28,10 +29,10 @@ class QuoteOut(EstimateOut):
     """A price that is held until `expires_at`."""
 
     id = fields.String()
-    tiles_sha256 = fields.String()
     layers = fields.List(fields.Nested(SoldLayerOut))
-    created_at = fields.String()
-    expires_at = fields.String()
+    tiles_sha256 = digest()
+    created_at = moment()
+    expires_at = moment()
     order = fields.String(allow_none=True)
     region = fields.Raw(allow_none=True)
     name = fields.String(metadata={"description": "what your organisation calls the area"})
@@ -53,6 +54,7 @@ class QuoteNameIn(Body):
 
 @blueprint.post("/quotes")
 @policy("price")
+@blueprint.doc(responses=[404])
 @blueprint.input(QuoteIn)
 @blueprint.output(QuoteOut, status_code=201)
 def make_quote(json_data: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +65,7 @@ def make_quote(json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/quotes/<quote_id>")
 @policy("own")
+@blueprint.doc(responses=[409])
 @blueprint.output(QuoteOut)
 def get_quote(quote_id: str) -> dict[str, Any]:
     """A quote of the own organisation."""
@@ -71,6 +74,7 @@ def get_quote(quote_id: str) -> dict[str, Any]:
 
 @blueprint.post("/quotes/<quote_id>/renew")
 @policy("price")
+@blueprint.doc(responses=[409])
 @blueprint.input(RenewIn)
 @blueprint.output(QuoteOut, status_code=201)
 def renew_quote(quote_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
@@ -80,6 +84,7 @@ def renew_quote(quote_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.patch("/quotes/<quote_id>")
 @policy("price")
+@blueprint.doc(responses=[409])
 @blueprint.input(QuoteNameIn)
 @blueprint.output(QuoteOut)
 def rename_quote(quote_id: str, json_data: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from mapex.orders import updates
 from tiles.grid import grid
 from web.api.buying.quotes import QuoteOut, quote_document
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import LAYER_KINDS, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, fields
 
@@ -29,12 +30,12 @@ class ChangeOut(Answer):
     dataset = fields.String()
     org = fields.String()
     layer = fields.String()
-    kind = fields.String()
+    kind = word(LAYER_KINDS)
     version = fields.Integer()
     bought_version = fields.Integer()
-    changed = fields.List(fields.String())
-    added = fields.List(fields.String())
-    removed = fields.List(fields.String())
+    changed = fields.List(quadkey())
+    added = fields.List(quadkey())
+    removed = fields.List(quadkey())
 
 
 class UpdatesOut(Answer):
@@ -52,6 +53,7 @@ class UpdatesOut(Answer):
 
 @blueprint.get("/orders/<order_id>/updates")
 @policy("own")
+@blueprint.doc(responses=[409])
 @blueprint.output(UpdatesOut)
 def list_updates(order_id: str) -> Response:
     """Which tiles of an order have a newer version on sale, and what exactly those cost."""
@@ -70,6 +72,7 @@ def list_updates(order_id: str) -> Response:
 
 @blueprint.post("/orders/<order_id>/updates/quote")
 @policy("price")
+@blueprint.doc(responses=[409])
 @blueprint.input(UpdateQuoteIn)
 @blueprint.output(QuoteOut, status_code=201)
 def quote_updates(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 from mapex.orders import ledger
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import moment
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, Query, Range, fields
 
@@ -27,7 +28,7 @@ class EntryOut(Answer):
 
     transaction = fields.String()
     kind = fields.String(metadata={"enum": ["credit", "order"]})
-    at = fields.String()
+    at = moment()
     memo = fields.String()
     order = fields.String(allow_none=True)
     amount = fields.Integer()
@@ -63,6 +64,7 @@ class CreditOut(Answer):
 
 @blueprint.get("/wallet")
 @policy("read")
+@blueprint.doc(responses=[404])
 @blueprint.input(WalletQuery, location="query", unknown=None)
 @blueprint.output(WalletOut)
 def wallet(query_data: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +87,7 @@ def wallet(query_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/wallet/credits")
 @policy("operate")
+@blueprint.doc(responses=[404, 409])
 @blueprint.input(CreditIn)
 @blueprint.output(CreditOut, status_code=201)
 def credit(json_data: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from mapex.audit import flags, log, proof
 from mapex.audit.log import Event, EventFilter
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import content, moment
 from web.edge.policy import policy
 from web.edge.schemas import WHOLE, Answer, Length, OneOf, Query, Range, fields, when
 from web.edge.tables import csv_answer
@@ -47,7 +48,7 @@ class EventOut(Answer):
     """Who (`person` of `org`) did what to which data (of `owner`), for what purpose, under which permit; `details` is the rest."""
 
     seq = fields.Integer()
-    at = fields.String()
+    at = moment()
     action = fields.String()
     person = fields.String()
     org = fields.String()
@@ -76,7 +77,7 @@ class EntriesQuery(Query):
 
 
 class EntriesOut(Answer):
-    """Each entry is [seq, payload (canonical JSON text), salt (hex), commitment (hex)]; commitment = sha256(salt || payload)."""
+    """Each entry is [seq, payload (canonical JSON text), salt (hex), commitment (hex)]; commitment = digest(salt || payload)."""
 
     entries = fields.List(fields.List(fields.Raw()))
     next = fields.Integer(allow_none=True)
@@ -87,6 +88,7 @@ class EntriesOut(Answer):
 @policy("audit")
 @blueprint.input(EventsQuery, location="query", unknown=None)
 @blueprint.output(EventsOut)
+@blueprint.doc(responses={200: content("events, or a table of them", "text/csv", schema={"type": "string"})})
 def events(query_data: dict[str, Any]) -> dict[str, Any] | Response:
     """Events that you may see, newest first, up to 100,000 at once; `format=csv` gives a table."""
     words = ("action", "org", "owner", "person", "dataset", "layer", "tile", "purpose", "permit", "flag")

@@ -13,6 +13,7 @@ from mapex.people.orgs import Org
 from mapex.people.persons import Person
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import PARTICIPANT_STATES, ROLES, address, moment, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, OneOf, fields
 
@@ -32,7 +33,7 @@ class OrgOut(Answer):
     slug = fields.String()
     name = fields.String()
     state = fields.String(metadata={"enum": ["active", "suspended"]})
-    created_at = fields.String()
+    created_at = moment()
 
 
 class OrgsOut(Answer):
@@ -56,8 +57,8 @@ class PersonOut(Answer):
     email = fields.String()
     name = fields.String()
     org = fields.String()
-    role = fields.String()
-    state = fields.String()
+    role = word(ROLES)
+    state = word(PARTICIPANT_STATES)
 
 
 class PersonsOut(Answer):
@@ -80,16 +81,16 @@ class InvitationOut(Answer):
     id = fields.String()
     email = fields.String()
     org = fields.String()
-    role = fields.String()
+    role = word(ROLES)
     inviter = fields.String()
-    created_at = fields.String()
-    expires_at = fields.String()
+    created_at = moment()
+    expires_at = moment()
 
 
 class MadeInvitationOut(InvitationOut):
     """The link, this once: whoever opens it chooses name and password."""
 
-    url = fields.String()
+    url = address()
 
 
 class InvitationsOut(Answer):
@@ -121,6 +122,7 @@ def organisations() -> dict[str, Any]:
 
 @blueprint.post("/organisations")
 @policy("operate")
+@blueprint.doc(responses=[409])
 @blueprint.input(OrgIn)
 @blueprint.output(OrgOut, status_code=201)
 def add_org(json_data: dict[str, Any]) -> dict[str, Any]:
@@ -147,6 +149,7 @@ def persons() -> dict[str, Any]:
 
 @blueprint.post("/persons")
 @policy("operate")
+@blueprint.doc(responses=[404, 409])
 @blueprint.input(PersonIn)
 @blueprint.output(PersonOut, status_code=201)
 def add_person(json_data: dict[str, Any]) -> dict[str, Any]:
@@ -157,6 +160,7 @@ def add_person(json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/persons/<email>/state")
 @policy("operate")
+@blueprint.doc(responses=[409])
 @blueprint.input(ParticipantStateIn)
 @blueprint.output(PersonOut)
 def set_person_state(email: str, json_data: dict[str, Any]) -> dict[str, Any]:
@@ -166,6 +170,7 @@ def set_person_state(email: str, json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/persons/<email>/role")
 @policy("operate")
+@blueprint.doc(responses=[409])
 @blueprint.input(RoleIn)
 @blueprint.output(PersonOut)
 def set_person_role(email: str, json_data: dict[str, Any]) -> dict[str, Any]:
@@ -183,6 +188,7 @@ def open_invitations() -> dict[str, Any]:
 
 @blueprint.post("/invitations")
 @policy("account")
+@blueprint.doc(responses=[404, 409])
 @blueprint.input(InvitationIn)
 @blueprint.output(MadeInvitationOut, status_code=201)
 def invite(json_data: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from mapex.rights import permits
-from mapex.rights.permit import RULE_SET, STATES, NewPermit, Permit
+from mapex.rights.permit import RULE_SET, RULE_SETS, STATES, NewPermit, Permit
 from mapex.times import iso_from_ns, ns_from_iso
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import moment
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, OneOf, Query, box_of, fields
 
@@ -21,7 +22,7 @@ class PermitIn(Body):
 
     org = fields.String(required=True, metadata={"description": "slug of the holder"})
     number = fields.String(required=True, validate=Length(1, 128))
-    rule_set = fields.String(load_default=RULE_SET, validate=Length(1, 64))
+    rule_set = fields.String(load_default=RULE_SET, metadata={"enum": list(RULE_SETS)})
     purposes = fields.List(fields.String(), required=True, validate=Length(1, 20))
     classes = fields.List(fields.String(), required=True, validate=Length(1, 4))
     area = fields.Raw(required=True, metadata={"type": "object", "description": "GeoJSON, WGS 84"})
@@ -47,8 +48,8 @@ class PermitOut(Answer):
     classes = fields.List(fields.String())
     area = fields.Dict()
     recipients = fields.List(fields.String())
-    valid_from = fields.String()
-    valid_to = fields.String()
+    valid_from = moment()
+    valid_to = moment()
     state = fields.String(metadata={"enum": list(STATES)})
 
 
@@ -76,6 +77,7 @@ def listed(query_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/permits")
 @policy("operate")
+@blueprint.doc(responses=[404, 409])
 @blueprint.input(PermitIn)
 @blueprint.output(PermitOut, status_code=201)
 def add(json_data: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +96,7 @@ def permit(permit_id: str) -> dict[str, Any]:
 
 @blueprint.post("/permits/<permit_id>/state")
 @policy("operate")
+@blueprint.doc(responses=[409])
 @blueprint.input(PermitStateIn)
 @blueprint.output(PermitOut)
 def set_state(permit_id: str, json_data: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 from mapex.people import tokens as api_tokens
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import moment
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, OneOf, Range, fields
 
@@ -29,8 +30,8 @@ class TokenOut(Answer):
     id = fields.String()
     name = fields.String()
     scopes = fields.List(fields.String())
-    created_at = fields.String()
-    expires_at = fields.String()
+    created_at = moment()
+    expires_at = moment()
 
 
 class MadeTokenOut(Answer):

@@ -8,6 +8,7 @@ from apiflask import APIBlueprint
 
 from mapex.offers import appraisals
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import LAYER_KINDS, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, fields
 
@@ -24,7 +25,7 @@ class BillLineOut(Answer):
     """What a unit of a layer costs."""
 
     layer = fields.String()
-    kind = fields.String()
+    kind = word(LAYER_KINDS)
     unit = fields.String()
     quantity = fields.Float()
     quantity_small = fields.Integer()
@@ -45,7 +46,7 @@ class BillOut(Answer):
 class SquareOut(BillOut):
     """A z15 tile, about 1 km2."""
 
-    tile = fields.String()
+    tile = quadkey()
     area_m2 = fields.Integer()
 
 
@@ -62,6 +63,7 @@ class AppraisalOut(Answer):
 
 @blueprint.post("/datasets/<slug>/versions/<int:number>/appraisal")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.input(RatesIn)
 @blueprint.output(AppraisalOut)
 def appraise(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from mapex.catalogue import datasets as catalogue
 from mapex.catalogue.versions import Dataset
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import content, moment
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, Query, fields
 
@@ -37,7 +38,7 @@ class DatasetOut(Answer):
     org = fields.String()
     title = fields.String()
     description = fields.String()
-    created_at = fields.String()
+    created_at = moment()
     newest = fields.Integer(allow_none=True)
     published = fields.Integer(allow_none=True)
 
@@ -52,6 +53,7 @@ class DatasetsOut(Answer):
 @policy("sell")
 @blueprint.input(DatasetIn)
 @blueprint.output(DatasetOut, status_code=201)
+@blueprint.doc(responses={200: content("it was there already", "application/json", schema={"$ref": "#/components/schemas/DatasetOut"})})
 def create(json_data: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Make a dataset of the own organisation; one that exists is answered as it is (200)."""
     made, is_new = catalogue.create_dataset(exchange(), current_actor(), json_data["slug"], json_data["title"], json_data["description"])
@@ -68,6 +70,7 @@ def datasets() -> dict[str, Any]:
 
 @blueprint.get("/datasets/<slug>")
 @policy("read")
+@blueprint.doc(responses=[409])
 @blueprint.input(OrgQuery, location="query", unknown=None)
 @blueprint.output(DatasetOut)
 def dataset(slug: str, query_data: dict[str, Any]) -> dict[str, Any]:

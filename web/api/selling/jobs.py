@@ -11,6 +11,7 @@ from mapex.intake import jobs
 from mapex.intake.jobs import Job
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import moment
 from web.edge.policy import policy
 from web.edge.schemas import Answer, fields
 
@@ -44,8 +45,8 @@ class JobOut(Answer):
     attempts = fields.Integer()
     progress = fields.Nested(JobProgressOut)
     error = fields.Nested(JobErrorOut, allow_none=True)
-    created_at = fields.String()
-    finished_at = fields.String(allow_none=True)
+    created_at = moment()
+    finished_at = moment(allow_none=True)
 
 
 @blueprint.get("/jobs/<job_id>")
@@ -58,6 +59,7 @@ def job(job_id: str) -> dict[str, Any]:
 
 @blueprint.post("/jobs/<job_id>/cancel")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.output(JobOut)
 def cancel(job_id: str) -> dict[str, Any]:
     """Cancel: at once when it waits, at the worker's next sign of life when it runs."""
@@ -66,6 +68,7 @@ def cancel(job_id: str) -> dict[str, Any]:
 
 @blueprint.post("/jobs/<job_id>/retry")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.output(JobOut)
 def retry(job_id: str) -> dict[str, Any]:
     """Queue a failed or cancelled job again."""

@@ -10,6 +10,7 @@ from apiflask import APIBlueprint
 from mapex.offers import offers
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import LICENCE_CODES, OFFER_STATES, moment, word
 from web.edge.policy import policy
 from web.edge.schemas import NUMBERED, Answer, Body, Length, fields
 
@@ -37,16 +38,17 @@ class OfferOut(Answer):
     org = fields.String()
     dataset = fields.String()
     version = fields.Integer()
-    state = fields.String()
-    licence = fields.String()
+    state = word(OFFER_STATES)
+    licence = word(LICENCE_CODES)
     attribution = fields.String()
     rates = fields.Dict(keys=fields.String(), values=fields.Integer())
-    created_at = fields.String()
+    created_at = moment()
     unpriced = fields.List(fields.String(), metadata={"description": "layers of which the rate card charges nothing"})
 
 
 @blueprint.post("/datasets/<slug>/publish")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.input(PublishIn)
 @blueprint.output(OfferOut)
 def publish(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
@@ -66,6 +68,7 @@ def publish(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/datasets/<slug>/withdraw")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.output(OfferOut)
 def withdraw(slug: str) -> dict[str, Any]:
     """Take an own dataset off the market; what was bought stays bought."""

@@ -11,10 +11,18 @@ from werkzeug.datastructures import ContentRange
 from mapex.catalogue import previews
 from mapex.errors import Invalid
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import CLASSES, address, content, word
 from web.edge.policy import policy
 from web.edge.schemas import NUMBERED, Answer, Length, Query, fields
 
 blueprint = APIBlueprint("previews", __name__, url_prefix="/api/v1", tag="Previews")
+
+
+MEDIA_TYPES = ("application/x-mapex-teaser", "application/x-mapex-cloud", "image/png", "image/jpeg", "video/mp4")
+
+
+def _bytes(description: str) -> Any:
+    return content(description, *MEDIA_TYPES, schema={"type": "string", "format": "binary"})
 
 
 class VersionQuery(Query):
@@ -36,7 +44,7 @@ class PreviewOut(Answer):
     ordinal = fields.Integer()
     type = fields.String()
     bytes = fields.Integer()
-    url = fields.String(allow_none=True)
+    url = address(allow_none=True)
     about = fields.Dict()
 
 
@@ -45,7 +53,7 @@ class LayerPreviewsOut(Answer):
 
     name = fields.String()
     kind = fields.String()
-    handling_class = fields.String(data_key="class", allow_none=True)
+    handling_class = word(CLASSES, data_key="class", allow_none=True)
     hidden = fields.String()
     tiles = fields.Integer()
     captured = fields.List(fields.String(), allow_none=True)
@@ -88,6 +96,7 @@ def on_sale(query_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/datasets/<org>/<slug>/previews")
 @policy("read")
+@blueprint.doc(responses=[409])
 @blueprint.input(VersionQuery, location="query", unknown=None)
 @blueprint.output(PreviewsOut)
 def of_version(org: str, slug: str, query_data: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +124,7 @@ def of_version(org: str, slug: str, query_data: dict[str, Any]) -> dict[str, Any
 
 @blueprint.get("/datasets/<org>/<slug>/versions/<int:number>/previews/<layer>/<kind>/<int:ordinal>")
 @policy("read")
-@blueprint.doc(responses={200: "the bytes", 206: "a range of them"})
+@blueprint.doc(responses={200: _bytes("the bytes"), 206: _bytes("a range of them"), 409: ""})
 def bytes_of(org: str, slug: str, number: int, layer: str, kind: str, ordinal: int) -> Response:
     """One preview, whole or by a byte range. Whether it may be shown is asked again each time."""
     ex = exchange()

@@ -14,6 +14,7 @@ from mapex.prices import demand
 from mapex.times import iso_from_ns
 from tiles.grid import grid
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import VERSION_STATES, content, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Query, Regexp, fields
 from web.edge.tables import csv_answer
@@ -46,7 +47,7 @@ class DemandQuery(Query):
 class DemandCellOut(Answer):
     """A cell of zoom 14, and how often a kind of layer (`any`: nothing at all) was asked for there in vain."""
 
-    tile = fields.String()
+    tile = quadkey()
     kind = fields.String()
     count = fields.Integer()
 
@@ -62,7 +63,7 @@ class HoldersOut(Answer):
 
     dataset = fields.String()
     version = fields.Integer()
-    state = fields.String()
+    state = word(VERSION_STATES)
     holders = fields.Integer()
 
 
@@ -76,6 +77,7 @@ def months() -> dict[str, Any]:
 
 @blueprint.get("/wallet/statement.csv")
 @policy("own")
+@blueprint.doc(responses={200: content("a table", "text/csv", schema={"type": "string"})})
 def statement() -> Response:
     """Every entry of the own wallet with the balance after it, oldest first, as CSV."""
     found = ledger.statement(exchange(), current_actor())
@@ -98,6 +100,7 @@ def unmet(query_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/datasets/<slug>/versions/<int:number>/holders")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.output(HoldersOut)
 def holders(slug: str, number: int) -> dict[str, Any]:
     """How many organisations hold tiles of a version of an own dataset; never which."""
@@ -114,6 +117,7 @@ def holders(slug: str, number: int) -> dict[str, Any]:
 
 @blueprint.post("/datasets/<slug>/versions/<int:number>/recall")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.output(HoldersOut)
 def recall(slug: str, number: int) -> dict[str, Any]:
     """Recall a version of an own dataset: off the market, and no longer readable for those who bought it."""

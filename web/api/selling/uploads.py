@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 from mapex.intake import uploads
 from mapex.intake.uploads import PartRequest, Upload
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import address, digest
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, Regexp, fields
 
@@ -20,7 +21,7 @@ class UploadIn(Body):
 
     name = fields.String(required=True, validate=Length(1, uploads.MAX_NAME))
     size = fields.Integer(required=True, strict=True, metadata={"description": "bytes"})
-    sha256 = fields.String(metadata={"description": "of the whole file, hex; the worker compares it"})
+    sha256 = digest(metadata={"description": "of the whole file, hex; the worker compares it"})
 
 
 class UploadOut(Answer):
@@ -59,7 +60,7 @@ class SignedOut(Answer):
 
     number = fields.Integer()
     method = fields.String()
-    url = fields.String()
+    url = address()
     headers = fields.Dict(keys=fields.String(), values=fields.String())
 
 
@@ -90,6 +91,7 @@ def received(upload_id: str) -> dict[str, Any]:
 
 @blueprint.post("/uploads/<upload_id>/parts")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.input(PartsIn)
 @blueprint.output(SignedPartsOut)
 def sign_parts(upload_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
@@ -106,6 +108,7 @@ def sign_parts(upload_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/uploads/<upload_id>/complete")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.output(UploadOut)
 def complete(upload_id: str) -> dict[str, Any]:
     """Join the parts; asked again, it answers the same."""
@@ -114,6 +117,7 @@ def complete(upload_id: str) -> dict[str, Any]:
 
 @blueprint.delete("/uploads/<upload_id>")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.output({}, status_code=204)
 def abort(upload_id: str) -> str:
     """Forget an open upload."""

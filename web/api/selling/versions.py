@@ -17,6 +17,7 @@ from mapex.times import iso_from_ns
 from tiles.grid import grid
 from web.api.selling.datasets import OrgQuery, ref_of
 from web.edge.auth import current_actor, exchange
+from web.edge.kinds import CLASSES, LAYER_KINDS, VERSION_STATES, content, digest, moment, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, fields
 
@@ -41,7 +42,7 @@ class VersionIn(PlacementIn):
     """A version to be made of complete uploads."""
 
     uploads = fields.List(fields.String(), required=True, validate=Length(1, requests.MAX_UPLOADS))
-    handling_class = fields.String(data_key="class", metadata={"description": "of every layer that `classes` does not name"})
+    handling_class = word(CLASSES, data_key="class", metadata={"description": "of every layer that `classes` does not name"})
     classes = fields.Dict(keys=fields.String(), values=fields.String(), metadata={"description": "handling class by layer name"})
 
 
@@ -51,12 +52,22 @@ class ClassesIn(Body):
     classes = fields.Dict(keys=fields.String(), values=fields.String(), required=True, validate=Length(1, 100))
 
 
+class GeoJsonOut(Answer):
+    """A FeatureCollection: one square a cell, with its quadkey (`tile`) and its layers."""
+
+    type = word(["FeatureCollection"])
+    features = fields.List(fields.Dict())
+
+
+CANONICAL = "canonical JSON; its sha256 is the version's manifest_sha256"
+
+
 class StartedOut(Answer):
     """A version on its way."""
 
     dataset = fields.String()
     version = fields.Integer()
-    state = fields.String()
+    state = word(VERSION_STATES)
     job = fields.String()
 
 
@@ -66,10 +77,10 @@ class VersionLineOut(Answer):
     dataset = fields.String()
     org = fields.String()
     version = fields.Integer()
-    state = fields.String()
-    created_at = fields.String()
-    published_at = fields.String(allow_none=True)
-    manifest_sha256 = fields.String(allow_none=True)
+    state = word(VERSION_STATES)
+    created_at = moment()
+    published_at = moment(allow_none=True)
+    manifest_sha256 = digest(allow_none=True)
 
 
 class VersionsOut(Answer):
@@ -82,9 +93,9 @@ class LayerOut(Answer):
     """A layer: `tiles` cells; `counts` of records read = placed + unplaced + rejected; `quantities` in small units (mm, ms, bytes)."""
 
     name = fields.String()
-    kind = fields.String()
+    kind = word(LAYER_KINDS)
     content = fields.String()
-    handling_class = fields.String(data_key="class", allow_none=True)
+    handling_class = word(CLASSES, data_key="class", allow_none=True)
     tiles = fields.Integer()
     counts = fields.Dict()
     crs = fields.String(allow_none=True)
@@ -126,10 +137,10 @@ class VersionOut(VersionLineOut):
 class LayerChangesOut(Answer):
     """Quadkeys of a layer that differ from the version published before, and how many tiles do not."""
 
-    kind = fields.String()
-    added = fields.List(fields.String())
-    changed = fields.List(fields.String())
-    removed = fields.List(fields.String())
+    kind = word(LAYER_KINDS)
+    added = fields.List(quadkey())
+    changed = fields.List(quadkey())
+    removed = fields.List(quadkey())
     unchanged = fields.Integer()
 
 
@@ -144,6 +155,7 @@ class ChangesOut(Answer):
 
 @blueprint.post("/datasets/<slug>/versions")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.input(VersionIn)
 @blueprint.output(StartedOut, status_code=202)
 def start(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
@@ -159,6 +171,7 @@ def start(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/datasets/<slug>/versions")
 @policy("read")
+@blueprint.doc(responses=[409])
 @blueprint.input(OrgQuery, location="query", unknown=None)
 @blueprint.output(VersionsOut)
 def versions(slug: str, query_data: dict[str, Any]) -> dict[str, Any]:
@@ -168,6 +181,7 @@ def versions(slug: str, query_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/datasets/<slug>/versions/<int:number>")
 @policy("read")
+@blueprint.doc(responses=[409])
 @blueprint.input(OrgQuery, location="query", unknown=None)
 @blueprint.output(VersionOut)
 def version(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any]:
@@ -177,6 +191,7 @@ def version(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any
 
 @blueprint.post("/datasets/<slug>/versions/<int:number>/placement")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.input(PlacementIn)
 @blueprint.output(StartedOut, status_code=202)
 def place(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any]:
@@ -187,6 +202,7 @@ def place(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.post("/datasets/<slug>/versions/<int:number>/classes")
 @policy("sell")
+@blueprint.doc(responses=[409])
 @blueprint.input(ClassesIn)
 @blueprint.output(VersionOut)
 def classify(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any]:
@@ -198,6 +214,7 @@ def classify(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any
 
 @blueprint.get("/datasets/<slug>/versions/<int:number>/changes")
 @policy("read")
+@blueprint.doc(responses=[409])
 @blueprint.input(OrgQuery, location="query", unknown=None)
 @blueprint.output(ChangesOut)
 def changes(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any]:
@@ -217,7 +234,8 @@ def changes(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any
 @blueprint.get("/datasets/<slug>/versions/<int:number>/coverage")
 @policy("read")
 @blueprint.input(CoverageQuery, location="query", unknown=None)
-@blueprint.doc(responses={200: "GeoJSON: one square a cell, with its quadkey and layers"})
+@blueprint.output(GeoJsonOut)
+@blueprint.doc(responses=[409])
 def coverage(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any]:
     """The cells of a version as GeoJSON."""
     found = catalogue.coverage(exchange(), current_actor(), ref_of(slug, query_data), number, layer=query_data.get("layer"))
@@ -231,7 +249,7 @@ def coverage(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, An
 @blueprint.get("/datasets/<slug>/versions/<int:number>/manifest")
 @policy("read")
 @blueprint.input(OrgQuery, location="query", unknown=None)
-@blueprint.doc(responses={200: "canonical JSON; its sha256 is the version's manifest_sha256"})
+@blueprint.doc(responses={200: content(CANONICAL, "application/json", schema={"type": "object"}), 409: ""})
 def manifest(slug: str, number: int, query_data: dict[str, Any]) -> tuple[str, int, dict[str, str]]:
     """What the version was made of, byte for byte as it was hashed."""
     text = catalogue.manifest(exchange(), current_actor(), ref_of(slug, query_data), number)

@@ -185,13 +185,14 @@ function busy(on) {
   window.onbeforeunload = on ? (event) => event.preventDefault() : null;
 }
 
-/** How far the order is: downloads of others, and those of the command line, are seen here too. */
+/** How far the order is: addresses given to others, and to the command line, are seen here too. */
 async function poll() {
   if (!document.hidden) {
     const found = await get(`/orders/${page.order}/progress`).catch(() => null);
     if (found) {
-      one("#read").textContent = n_("%(read)s of %(count)s file", "%(read)s of %(count)s files", found.files, { read: number(found.read) });
-      one("#step-read").classList.toggle("done", found.read > 0);
+      const read = number(found.granted);
+      one("#read").textContent = n_("%(read)s of %(count)s file", "%(read)s of %(count)s files", found.files, { read });
+      one("#step-read").classList.toggle("done", found.granted > 0);
     }
   }
   setTimeout(poll, POLL_MS);

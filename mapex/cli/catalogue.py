@@ -1,0 +1,69 @@
+"""What there is: dataset, version. Own ones with their findings, those of others as far as they are on sale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mapex.cli.options import as_json_option
+from mapex.cli.output import findings_text, show, table
+from mapex.client.http import Client, segment
+
+
+@click.group()
+def dataset() -> None:
+    """Datasets that you may see."""
+
+
+@dataset.command(name="list")
+@as_json_option
+def dataset_list(as_json: bool) -> None:
+    """List datasets, your own first."""
+    found = Client.from_environment().call("GET", "/datasets")
+    rows = [[d["slug"], d["org"], d["title"], _number(d["newest"]), _number(d["published"])] for d in found["datasets"]]
+    text = table(["dataset", "firm", "title", "newest", "on sale"], rows, right={3, 4}) if rows else "No datasets."
+    show(found, as_json=as_json, text=text)
+
+
+@click.group()
+def version() -> None:
+    """Versions of a dataset: their state, layers and findings."""
+
+
+_org_option = click.option("--org", help="Whose dataset, when several organisations have one of that name. Default: your own first.")
+
+
+@version.command(name="list")
+@click.argument("dataset")
+@_org_option
+@as_json_option
+def version_list(dataset: str, org: str | None, as_json: bool) -> None:
+    """List the versions of a dataset, newest first."""
+    found = Client.from_environment().call("GET", f"/datasets/{segment(dataset)}/versions", query={"org": org})
+    rows = [[str(v["version"]), v["state"], v["created_at"], v["published_at"] or "-"] for v in found["versions"]]
+    text = table(["version", "state", "begun (UTC)", "published (UTC)"], rows, right={0}) if rows else "No versions."
+    show(found, as_json=as_json, text=text)
+
+
+@version.command(name="show")
+@click.argument("dataset")
+@click.argument("number", type=click.IntRange(1), metavar="VERSION")
+@_org_option
+@as_json_option
+def version_show(dataset: str, number: int, org: str | None, as_json: bool) -> None:
+    """State, layers and findings of a version."""
+    found = Client.from_environment().call("GET", f"/datasets/{segment(dataset)}/versions/{number}", query={"org": org})
+    show(found, as_json=as_json, text=version_text(found))
+
+
+def version_text(found: dict[str, Any]) -> str:
+    """A version as people read it: its state, a table of its layers, its findings."""
+    rows = [[y["name"], y["kind"], y["class"] or "-", str(y["tiles"]), f"{y['counts'].get('placed', 0):,}"] for y in found["layers"]]
+    layers = [table(["layer", "kind", "class", "tiles", "placed"], rows, right={3, 4})] if rows else []
+    lines = [f"Version {found['version']} of {found['dataset']}: {found['state']}", *layers, findings_text(found["findings"])]
+    return "\n".join(lines).rstrip()
+
+
+def _number(number: int | None) -> str:
+    return "-" if number is None else str(number)

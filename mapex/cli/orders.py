@@ -1,0 +1,98 @@
+"""What was bought and what it cost: order, wallet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mapex.cli.options import as_json_option
+from mapex.cli.output import counted, show, size, table
+from mapex.client.http import Client, segment
+
+
+@click.group()
+def order() -> None:
+    """Orders of your organisation."""
+
+
+@order.command(name="list")
+@click.option("--purpose", help="Only this purpose.")
+@click.option("--dataset", help="Only orders with tiles of this dataset.")
+@click.option("--from", "start", help="From this time on (ISO 8601).")
+@click.option("--to", "end", help="Before this time (ISO 8601).")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="At most so many orders.")
+@as_json_option
+def order_list(limit: int, as_json: bool, start: str | None, end: str | None, **filters: str | None) -> None:
+    """List orders, newest first."""
+    query = {**filters, "from": start, "to": end}
+    found = Client.from_environment().listed("/orders", "orders", query=query, limit=limit)
+    rows = [[o["id"], o["created_at"], o["name"], o["person"], o["purpose"], o["state"], f"{o['total']:,}"] for o in found]
+    text = table(["order", "when (UTC)", "area", "who", "purpose", "state", "KRW"], rows, right={6}) if rows else "No orders."
+    show({"orders": found}, as_json=as_json, text=text)
+
+
+@order.command(name="show")
+@click.argument("order_id")
+@as_json_option
+def order_show(order_id: str, as_json: bool) -> None:
+    """What an order holds, line by line, and what was paid."""
+    found = Client.from_environment().call("GET", f"/orders/{segment(order_id)}")
+    rows = [
+        [y["dataset"], str(y["version"]), y["layer"], y["licence"], f"{y['quantity']:,}", y["unit"], str(y["tiles"]), f"{y['amount']:,}"]
+        for y in found["lines"]
+    ]
+    lines = [
+        f"Order {found['id']}: {found['state']} on {found['created_at']} by {found['person']}, for {found['purpose']}",
+        table(["dataset", "version", "layer", "licence", "quantity", "unit", "tiles", "KRW"], rows, right={1, 4, 6, 7}),
+        f"VAT {found['vat']:,}   Total {found['total']:,} KRW",
+    ]
+    show(found, as_json=as_json, text="\n".join(lines))
+
+
+@order.command(name="progress")
+@click.argument("order_id")
+@as_json_option
+def order_progress(order_id: str, as_json: bool) -> None:
+    """How far an order is: its files, those that may not be read now, and those of which addresses were given out."""
+    found = Client.from_environment().call("GET", f"/orders/{segment(order_id)}/progress")
+    lines = [f"Order {order_id}: {found['state']}, {counted(found['files'], 'file')}, {size(found['size'])}"]
+    if found["withheld"]:
+        lines.append(f"{counted(found['withheld'], 'file')} may not be read now")
+    last = f", the last on {found['last_granted_at']}" if found["last_granted_at"] else ""
+    lines.append(f"Download addresses given out: {found['granted']:,} of {counted(found['files'], 'file')}{last}")
+    show(found, as_json=as_json, text="\n".join(lines))
+
+
+@click.group()
+def wallet() -> None:
+    """Prepaid money of your organisation."""
+
+
+_org_option = click.option("--org", help="Whose wallet (auditors and operators name one). Default: your own.")
+
+
+@wallet.command(name="balance")
+@_org_option
+@as_json_option
+def wallet_balance(org: str | None, as_json: bool) -> None:
+    """What is in the wallet."""
+    found = _wallet(org, 1)
+    record = {name: found[name] for name in ("org", "currency", "balance")}
+    show(record, as_json=as_json, text=f"{found['org']}: {found['balance']:,} {found['currency']}")
+
+
+@wallet.command(name="statement")
+@_org_option
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1000), help="At most so many entries.")
+@as_json_option
+def wallet_statement(org: str | None, limit: int, as_json: bool) -> None:
+    """What came and went, newest first, with the balance after each."""
+    found = _wallet(org, limit)
+    rows = [[e["at"], e["kind"], e["memo"], e["order"] or "", f"{e['amount']:,}", f"{e['balance']:,}"] for e in found["entries"]]
+    headers = ["when (UTC)", "what", "memo", "order", found["currency"], "balance"]
+    show(found, as_json=as_json, text=table(headers, rows, right={4, 5}) if rows else "No entries.")
+
+
+def _wallet(org: str | None, limit: int) -> Any:
+    return Client.from_environment().call("GET", "/wallet", query={"org": org, "limit": limit})
