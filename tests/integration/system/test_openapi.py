@@ -36,7 +36,7 @@ from web import create_app
 from web.edge import visitors
 
 ROLES = ("visitor", "buyer", "seller", "auditor", "operator")
-EXAMPLES = 16
+EXAMPLES = 40
 """Requests for each route and role; where the role may not ask, and without a body, fewer are as good."""
 
 SEOUL = {"type": "Polygon", "coordinates": [[[126.98, 37.56], [127.01, 37.56], [127.01, 37.58], [126.98, 37.58], [126.98, 37.56]]]}
