@@ -7,6 +7,7 @@ from typing import Any
 
 from apiflask import fields
 
+from mapex.intake.placement import Known
 from mapex.rules.licences import LICENCES, HandlingClass, Purpose
 from tiles.batch import LayerKind
 
@@ -14,6 +15,7 @@ PURPOSES = tuple(map(str, Purpose))
 CLASSES = tuple(map(str, HandlingClass))
 LICENCE_CODES = tuple(LICENCES)
 LAYER_KINDS = tuple(map(str, LayerKind))
+KNOWN = tuple(map(str, Known))
 ROLES = ("member", "auditor", "operator")
 PARTICIPANT_STATES = ("active", "suspended")
 VERSION_STATES = ("ingesting", "failed", "unplaced", "rejected", "draft", "published", "superseded", "withdrawn", "recalled")

@@ -76,13 +76,18 @@ class OrderOut(Answer):
     purpose = word(PURPOSES)
     currency = fields.String()
     lines = fields.List(fields.Nested(LineOut))
-    layers = fields.List(fields.Nested(SoldLayerOut), metadata={"description": "of a single order, not in lists"})
     subtotal = fields.Integer()
     vat = fields.Integer()
     total = fields.Integer()
     created_at = moment()
     name = fields.String(metadata={"description": "what your organisation calls the area"})
     person = fields.String(metadata={"description": "who ordered"})
+
+
+class OneOrderOut(OrderOut):
+    """What was bought, and what must be known of its layers."""
+
+    layers = fields.List(fields.Nested(SoldLayerOut))
 
 
 class OrdersQuery(PageQuery):
@@ -141,7 +146,7 @@ class TilesOut(Answer):
 @policy("buy")
 @blueprint.doc(responses=[402, 404, 409])
 @blueprint.input(OrderIn)
-@blueprint.output(OrderOut, status_code=201)
+@blueprint.output(OneOrderOut, status_code=201)
 @blueprint.doc(description="The header `Idempotency-Key` is required: the same key answers the same order again.")
 def place(json_data: dict[str, Any]) -> dict[str, Any]:
     """Buy a quote."""
@@ -165,7 +170,7 @@ def list_orders(query_data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/orders/<order_id>")
 @policy("own")
-@blueprint.output(OrderOut)
+@blueprint.output(OneOrderOut)
 def get_order(order_id: str) -> dict[str, Any]:
     """An order of the own organisation."""
     return _whole(orders.get(exchange(), current_actor(), order_id))

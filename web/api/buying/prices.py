@@ -16,7 +16,7 @@ from mapex.prices.request import PriceRequest, of_area
 from mapex.times import iso_from_ns
 from tiles.grid import grid
 from web.edge.auth import exchange, maybe_actor
-from web.edge.kinds import CLASSES, LAYER_KINDS, LICENCE_CODES, PURPOSES, moment, quadkey, word
+from web.edge.kinds import CLASSES, KNOWN, LAYER_KINDS, LICENCE_CODES, PURPOSES, moment, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import MOST_QUADKEYS, Answer, AreaIn, Length, Range, Regexp, area_of, fields, without_of
 from web.edge.visitors import most_tiles
@@ -131,15 +131,15 @@ class SoldLayerOut(Answer):
     dataset = fields.String()
     version = fields.Integer()
     layer = fields.String()
-    kind = fields.String()
-    licence = fields.String()
+    kind = word(LAYER_KINDS)
+    licence = word(LICENCE_CODES)
     crs = fields.String(allow_none=True, metadata={"description": "what the coordinates in the tiles are in"})
     source_crs = fields.String(allow_none=True, metadata={"description": "what the seller's files were in"})
-    source_crs_known = fields.String(metadata={"description": "file, given, guessed or none"})
+    source_crs_known = word(KNOWN, metadata={"description": "how source_crs is known"})
     accuracy_m = fields.Float(allow_none=True, metadata={"description": "metres that the way from source_crs to WGS 84 may be off"})
     height_datum = fields.String(metadata={"description": "above what heights count; unknown: nobody stated it"})
-    height_source = fields.String(metadata={"description": "file, given, guessed or none"})
-    captured = fields.List(fields.String(), allow_none=True, metadata={"description": "first and last moment of capture"})
+    height_source = word(KNOWN, metadata={"description": "how height_datum is known"})
+    captured = fields.List(moment(), allow_none=True, metadata={"description": "first and last moment of capture"})
 
 
 class RefusalOut(Answer):
