@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,10 @@ def check(path: Path, count: int, crs: Any) -> None:
     """
     import geopandas
 
-    layers = [None] if path.suffix == ".parquet" else geopandas.list_layers(path)["name"].tolist()
-    found = [_opened(path, layer) for layer in layers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of values, which are not read here
+        layers = [None] if path.suffix == ".parquet" else geopandas.list_layers(path)["name"].tolist()
+        found = [_opened(path, layer) for layer in layers]
     if (features := sum(map(len, found))) != count:
         raise _unreadable(path, f"it holds {features:,} features, and {count:,} were written")
     for frame in found:
