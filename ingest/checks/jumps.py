@@ -175,7 +175,7 @@ def _jumps(one: _Suspect, usual: float | None) -> bool:
 
 
 def _reported(jumps: list[_Suspect], usual: float | None, where: dict[str, str]) -> Iterator[Finding]:
-    fix = "Correct the vertex and upload again, or confirm the length when you publish."
+    fix = "Correct the vertex and upload again, or confirm the length when you publish (--confirm geometry.jump)."
     for one in jumps[:_EXAMPLES]:
         known = f", where {_length(usual)} is usual" if usual else ""
         text = f"A vertex is far from its neighbours: a segment is {_length(max(one.longest, one.spike))} long{known}."

@@ -67,7 +67,7 @@ function showFinding(button) {
 function markFindings() {
   const dots = all(".findings [data-lon]").map((button) => ({
     type: "Feature",
-    properties: { bad: Boolean(button.closest("li").querySelector(".chip.error")) },
+    properties: { bad: Boolean(button.closest("li").querySelector(".chip.error, .chip.question")) },
     geometry: { type: "Point", coordinates: [Number(button.dataset.lon), Number(button.dataset.lat)] },
   }));
   map.getSource("found").setData(collection(dots));
