@@ -21,9 +21,9 @@ from tests.support.pages import BUYER, Visitors, addresses, stock
 
 ALLOWED = frozenset(
     """
-    mapex HD API CLI CSV CRS DOM EPSG OGC EXIF GIS GNSS GPS GeoJSON GeoPackage GeoParquet HTTP ID IMU JSON KML KST LAS LAZ COPC PCD PLY LiDAR
+    mapex HD API CLI CSV CRS DOM EPSG EXIF GIS GNSS GPS GeoJSON GeoPackage GeoParquet HTTP ID IMU JSON KML KST LAS LAZ COPC PCD PLY LiDAR
     Lanelet OSM OpenSidewalks Shapefile FlatGeobuf MCAP ROS MB GB TB kB PDF QGIS RFC STAC SHA UTC UTM URL WGS WKT WebGL ZIP km min KRW
-    Natural Earth Esc Enter Ctrl Tab Space Shift Del Backspace
+    OGC Natural Earth Esc Enter Ctrl Tab Space Shift Del Backspace
     """.split()  # noqa: SIM905 one word after the other reads better than a list of quotes
 )
 """Names, formats, units and keys that Korean text writes in Latin letters; beside them, the names of the formats that are read."""

@@ -19,6 +19,7 @@ from mapex.rights import permits
 from tests.support.browser import PASSWORD, Market, Site, loaded_again, map_idle, ready
 from tests.support.exchange import a_permit
 from tests.support.market import SEOUL, area
+from tests.support.pages import COUNT, at_rest
 from tiles.grid import grid
 
 OPERATOR, AUDITOR, BUYER, SELLER = "op@mapex.example", "auditor@audit.example", "buyer@dongil.example", "maps@hanbit.example"
@@ -279,6 +280,8 @@ def test_people_pages_fit(site: Site) -> None:
     for lang, scheme, width in (("ko", "dark", 390), ("en", "light", 720), ("ko", "light", 1440)):
         operator = site.visit(OPERATOR, lang=lang, size=(width, 900), color_scheme=scheme)
         member = site.visit("m@long.example", lang=lang, size=(width, 900), color_scheme=scheme)
+        for page in (operator, member):
+            page.context.add_init_script(COUNT)
         visits = [
             (operator, path)
             for path in (
@@ -296,7 +299,7 @@ def test_people_pages_fit(site: Site) -> None:
         for page, path in [*visits, (member, "/account/log"), (member, "/account")]:
             page.goto("about:blank")
             page.goto(site.url + path)
-            page.wait_for_load_state("networkidle")
+            at_rest(page)
             assert page.evaluate(FITS), f"{path} overflows at {width}"
         member.fill("#invite [name=email]", f"new-{width}@long.example")
         member.click("#invite button")

@@ -116,6 +116,11 @@ def _visitor(path: str, policy: object) -> str:
     return AUDITOR if path.startswith("/audit") else SELLER if path.startswith("/sell") else BUYER
 
 
+def at_rest(page: Page) -> None:
+    """Wait until a page is at rest; its window counts what it asks (`COUNT`)."""
+    page.wait_for_function(AT_REST, polling=50)
+
+
 class Visitors:
     """One window for each person, opened when it is needed first; `script` runs in every page before the page's own."""
 
@@ -132,7 +137,7 @@ class Visitors:
         page.goto("about:blank")
         page.set_viewport_size({"width": width, "height": 900})
         page.goto(self.market.site.url + path)
-        page.wait_for_function(AT_REST, polling=50)
+        at_rest(page)
         return page
 
     def close(self) -> None:
