@@ -6,9 +6,10 @@ message of the service (English).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from flask_babel import lazy_gettext
+from flask_babel import gettext, lazy_gettext
 
 from mapex.audit.log import Action
 from mapex.rules.licences import LICENCES, HandlingClass, Purpose
@@ -220,10 +221,16 @@ def label(table: dict[str, Any], code: str) -> str:
     return str(table.get(code, code))
 
 
+_LOCAL_FRAME = re.compile(r"\+proj=tmerc \+lat_0=(\S+) \+lon_0=(\S+) \+k=1 \+x_0=0 \+y_0=0 \+ellps=WGS84 ")
+"""What stands for the metres of a sensor or site around a place that the seller named (`ingest.placing.systems.local_frame`)."""
+
+
 def crs_name(text: str | None) -> str:
     """How to call a coordinate system on a page: its code, else the name that is quoted first in its WKT; never more than a line."""
     if not text:
         return ""
+    if frame := _LOCAL_FRAME.match(text):
+        return str(gettext("metres around %(lat)s, %(lon)s", lat=frame[1], lon=frame[2]))
     quoted = text.split('"')
     return (quoted[1] if len(quoted) > 2 and "[" in quoted[0] else text)[:60]
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
+from flask import Flask
+from flask_babel import Babel
 
 from mapex.audit.log import Action
 from mapex.database import failpoints
@@ -105,6 +107,16 @@ def test_templates_have_no_inline_script_style_or_handler() -> None:
     for path in (WEB / "templates").glob("**/*.html"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\sstyle=|\son[a-z]+=|javascript:|\| *safe(?! }}</script>)", text), path.name
+
+
+def test_a_local_frame_is_called_by_its_origin() -> None:
+    from ingest.placing.systems import local_frame
+
+    app = Flask("x")
+    Babel(app)
+    with app.test_request_context():
+        assert vocabulary.crs_name(local_frame(127.1, 37.4)) == "metres around 37.4, 127.1"
+        assert [vocabulary.crs_name(text) for text in ("EPSG:5186", 'PROJCRS["Local grid", ...', None)] == ["EPSG:5186", "Local grid", ""]
 
 
 def test_vocabularies_have_a_word_for_each_code() -> None:
