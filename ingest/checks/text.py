@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,3 +124,17 @@ def _decoded(value: Any, kind: Any) -> tuple[Any, bool]:
         pairs = [(_decoded(key, kind.key_type), _decoded(item, kind.item_type)) for key, item in value]
         return [(key[0], item[0]) for key, item in pairs], any(key[1] or item[1] for key, item in pairs)
     return value, False
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, those that repeat with `#2`, `#3` ... so that nothing is lost."""
+    taken, out = set(names), []
+    seen: dict[str, int] = {}
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        own = name
+        while seen[name] > 1 and (own := f"{name}#{seen[name]}") in taken:
+            seen[name] += 1
+        taken.add(own)
+        out.append(own)
+    return out

@@ -29,8 +29,10 @@ MENU = (
 )
 
 
-def navigation() -> list[tuple[str, str]]:
-    """Address and name of the pages that this person works with."""
+def navigation(at: str) -> list[tuple[str, str, bool]]:
+    """Address and name of the pages that this person works with, and whether the page at the address `at` is below it."""
     person = current_person()
     role = person.role if person else ""
-    return [(line.path, str(line.name)) for line in MENU if not line.roles or role in line.roles]
+    lines = [line for line in MENU if not line.roles or role in line.roles]
+    here = max((line.path for line in lines if f"{at}/".startswith(f"{line.path}/")), key=len, default=None)
+    return [(line.path, str(line.name), line.path == here) for line in lines]

@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from ingest.checks.text import distinct
 
 MAX_TEXT = 64 << 20
 """Bytes of JSON built at once: a dictionary page of 500 kB may stand for gigabytes."""
@@ -178,20 +180,6 @@ def _string_texts(column: Any) -> Any:
         return quoted
     texts = pa.array([_text(value) for value in column.filter(special).to_pylist()], pa.string())
     return pc.replace_with_mask(quoted, pc.fill_null(special, False), texts)
-
-
-def distinct(names: Sequence[str]) -> list[str]:
-    """The names, those that repeat with `#2`, `#3` ... so that nothing is lost."""
-    taken, out = set(names), []
-    seen: dict[str, int] = {}
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        own = name
-        while seen[name] > 1 and (own := f"{name}#{seen[name]}") in taken:
-            seen[name] += 1
-        taken.add(own)
-        out.append(own)
-    return out
 
 
 def _named(table: pa.Table) -> Iterator[tuple[str, Any]]:

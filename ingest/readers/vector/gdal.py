@@ -26,8 +26,8 @@ from ingest.placing import move, resolve
 from ingest.placing.names import height_of
 from ingest.placing.systems import crs_from
 from ingest.reader import Placed, Source, Survey
-from ingest.readers.vector import fgb_head, shape_text
-from ingest.readers.vector.dbf import KINDS, Dbf, DbfReader
+from ingest.readers.tables import fgb_head, shape_text
+from ingest.readers.tables.dbf import KINDS, Dbf, DbfReader
 from ingest.readers.vector.geoparquet import counted
 from ingest.readers.vector.gpkg_values import StoredTable, is_time
 from ingest.readers.vector.kinds import is_ngii

@@ -12,11 +12,11 @@ import pyarrow as pa
 import shapely
 
 from ingest.checks.encodings import is_text, printable, without_halves
+from ingest.checks.text import distinct
 from ingest.findings import beside, error, info, warning
 from ingest.placing import resolve
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import kinds as vector_kinds
-from ingest.readers.vector.attributes import distinct
 from ingest.readers.vector.geojson_shape import DEPTH, Shape, checked, wkb_of
 from ingest.readers.vector.json_stream import Broken, Stream, head_members, tail_members
 from ingest.readers.vector.layer import LAYERS, id_column

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from ingest.findings import error, info, question, warning
 from ingest.placing import move, resolve, systems
 from ingest.reader import Placed, Source, Survey
+from ingest.readers.tables.parquet_types import DEFAULT, PLANAR, StatedColumn, stated_columns
 from ingest.readers.vector.layer import BATCH_ROWS, LayerRows
-from ingest.readers.vector.parquet_types import DEFAULT, PLANAR, StatedColumn, stated_columns
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement

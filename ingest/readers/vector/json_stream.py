@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.checks.encodings import Decoder
-from ingest.readers.vector.attributes import distinct
+from ingest.checks.text import distinct
 
 CHUNK = 4 << 20
 MAX_RECORD = 64 << 20

@@ -12,7 +12,7 @@ import geopandas as gpd
 import pytest
 import shapely
 
-from ingest.readers.vector import fgb_head
+from ingest.readers.tables import fgb_head
 from tests.support.reading import Received, received
 
 GOOD: dict[str, tuple[Any, Any]] = {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.readers.vector.dbf import Dbf, DbfReader
+from ingest.readers.tables.dbf import Dbf, DbfReader
 from tests.support.reading import Received, received
 from tests.support.shapefiles import Column, dbf, shapefile
 

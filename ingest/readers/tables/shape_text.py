@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from ingest.checks.encodings import codec_of, decoded
 from ingest.findings import warning
-from ingest.readers.vector.dbf import Dbf, cells_of
+from ingest.readers.tables.dbf import Dbf, cells_of
 from mapex.catalogue.finding import Finding
 from mapex.rules.parts import shapefiles
 

@@ -19,8 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ingest.checks.encodings import decoded
-from ingest.checks.text import DAMAGED, MISFIT, Fault, texts_of
-from ingest.readers.vector.attributes import distinct
+from ingest.checks.text import DAMAGED, MISFIT, Fault, distinct, texts_of
 from mapex.errors import Invalid
 
 Cells = NDArray[np.uint8]
