@@ -35,7 +35,7 @@ def cluster() -> Iterator[str]:
     """Address of a Dask scheduler in this process: what is under test is our use of it."""
     import distributed
 
-    given: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None}
+    given: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": "127.0.0.1:0"}
     with distributed.LocalCluster(**given) as running:
         yield running.scheduler_address
 

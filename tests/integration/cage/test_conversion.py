@@ -172,7 +172,7 @@ def test_local_and_cluster_pools_do_the_same(tmp_path: Path) -> None:
     with LocalPool(2) as pool:
         local = {done.part: done.layer_tiles for some in pool.run(convert, [(task,) for task in tasks]) for done in some}
     written = [task.records.read_text() for task in tasks]
-    given: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": None}
+    given: dict[str, Any] = {"n_workers": 1, "threads_per_worker": 2, "processes": False, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(**given) as cluster, ClusterPool(cluster.scheduler_address) as pool:  # type: ignore[no-untyped-call]
         there = {done.part: done.layer_tiles for some in pool.run(convert, [(task,) for task in tasks]) for done in some}
     assert there == local
