@@ -32,6 +32,10 @@ LONG_M, LONG_RATIO = 300.0, 50.0
 """A segment that is longer, and so many times the usual one, is worth a look."""
 _METRES = 111_320.0
 _FEWEST = 5
+_CLEARLY = 4.0
+"""Times the median of a batch that a segment must be long to be looked at; a fifth of `JUMP_RATIO`, since batches differ."""
+_MOST = 20_000
+"""Suspects of a layer that are kept: memory stays bounded, and the longest stay."""
 _EXAMPLES = 20
 _BINS = 20
 """Bins of the histogram for each power of ten, from a millimetre: the median is exact to 12 %."""
@@ -123,9 +127,14 @@ class Jumps:
             return
         ids = batch.table.column("feature_id")
         middle = np.median(found.start, axis=0)
-        for path in np.unique(found.path[found.metres > SPIKE_M]).tolist():
+        # A map whose segments are all long has no suspects: what is usual in the batch says enough to leave most paths alone.
+        least = min(max(SPIKE_M, _CLEARLY * float(np.median(moved))), ALONE_M)
+        for path in np.unique(found.path[found.metres > least]).tolist():
             first, last = np.searchsorted(found.path, (path, path + 1))
             self._suspect(layer, str(ids[int(found.row[first])]), found, (int(first), int(last)), middle)
+        if len(layer.suspects) > _MOST:
+            kept = sorted(layer.suspects.items(), key=lambda one: -max(one[1].longest, one[1].spike))
+            layer.suspects = dict(kept[: _MOST // 2])
 
     def _suspect(self, layer: _JumpsOfLayer, feature: str, found: PathSegments, where: tuple[int, int], middle: Floats) -> None:
         part = slice(*where)

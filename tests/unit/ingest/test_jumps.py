@@ -8,8 +8,11 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.checks import jumps
+from ingest.checks.jumps import Jumps
 from ingest.checks.quality import Quality
 from ingest.placing.antimeridian import crossing, cut
+from ingest.placing.move import shapes_of
 from mapex.catalogue.finding import Finding
 from tests.unit.ingest.test_quality_of_rows import a_batch, looked
 
@@ -104,6 +107,23 @@ def test_many_jumps_are_named_and_the_rest_is_counted() -> None:
     found = questions([*lines(400), *((f"bad{n}", f"LINESTRING (127 37, 128 {37 + n / 100})") for n in range(50))])
     assert sum(one.count for one in found) == 50
     assert len(found) == 21
+
+
+def test_memory_is_bounded_and_the_longest_jumps_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jumps, "_MOST", 10)
+    found = Jumps()
+    for number in range(40):  # each batch brings one more, longer than those before
+        batch = a_batch([*lines(), (f"bad{number}", f"LINESTRING (127 37, {128 + number / 100} 37)")])
+        found.look(batch, jumps.segments(shapes_of(batch.table.column("geometry"))))
+    named = [one.feature for one in found.findings("map.geojson")]
+    assert named[0] == "bad39" and len(named) <= 10
+
+
+def test_a_coarse_map_has_nothing_to_remember() -> None:
+    found = Jumps()
+    batch = a_batch([(f"road{n}", f"LINESTRING (127 {37 + n / 1000}, 127.02 {37 + n / 1000})") for n in range(200)])
+    found.look(batch, jumps.segments(shapes_of(batch.table.column("geometry"))))
+    assert all(not layer.suspects for layer in found._layers.values())
 
 
 def test_one_feature_that_makes_most_of_a_layer_is_named() -> None:
