@@ -99,7 +99,7 @@ def _register(app: APIFlask, ex: Exchange) -> None:
     for name in API:
         app.register_blueprint(importlib.import_module(f"web.api.{name}").blueprint)
     if ex.settings.store == "directory":
-        app.register_blueprint(store_files.blueprint(cast(DirectoryStore, ex.store)), enable_openapi=False)
+        app.register_blueprint(store_files.blueprint(ex, cast(DirectoryStore, ex.store)), enable_openapi=False)
     description.install(app)
 
 

@@ -54,13 +54,15 @@ def order_show(order_id: str, as_json: bool) -> None:
 @click.argument("order_id")
 @as_json_option
 def order_progress(order_id: str, as_json: bool) -> None:
-    """How far an order is: its files, those that may not be read now, and those of which addresses were given out."""
+    """How far an order is: its files, those that may not be read now, and those that were given out and read."""
     found = Client.from_environment().call("GET", f"/orders/{segment(order_id)}/progress")
     lines = [f"Order {order_id}: {found['state']}, {counted(found['files'], 'file')}, {size(found['size'])}"]
     if found["withheld"]:
         lines.append(f"{counted(found['withheld'], 'file')} may not be read now")
     last = f", the last on {found['last_granted_at']}" if found["last_granted_at"] else ""
     lines.append(f"Download addresses given out: {found['granted']:,} of {counted(found['files'], 'file')}{last}")
+    if found["read"] is not None:
+        lines.append(f"Read to the end: {found['read']:,} of {counted(found['files'], 'file')}")
     show(found, as_json=as_json, text="\n".join(lines))
 
 

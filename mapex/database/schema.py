@@ -31,6 +31,7 @@ from mapex.database.tables.market import (
 from mapex.database.tables.oversight import (
     NIGHT_ACCESS,
     access_grant,
+    access_served,
     audit_event,
     permit,
     permit_recipient,
@@ -61,6 +62,7 @@ __all__ = [
     "metadata",
     "NIGHT_ACCESS",
     "access_grant",
+    "access_served",
     "api_token",
     "attempt",
     "audit_event",

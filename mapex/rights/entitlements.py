@@ -13,6 +13,8 @@ from mapex.database.schema import dataset, order, order_line
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.pyramid import cell_sums
+from mapex.rights import served
+from mapex.rights.served import Served
 from tiles.arrays import UInt64s
 from tiles.formats import of_media_type
 from tiles.grid import grid
@@ -148,9 +150,8 @@ def orders_in(conn: Connection, org_id: str, dataset_ids: Sequence[str], ranges:
 
 @dataclass(frozen=True, slots=True)
 class OrderProgress:
-    """How far an order is: its files, those that may not be read now, and those of which addresses were given out (how often).
-
-    A grant is all that is known for every store: whether bytes followed, only the store sees, and MinIO is not ours.
+    """How far an order is: its files, those that may not be read now, those of which addresses were given out (how often), and those that
+    were read to their end, as far as the store tells (`mapex.rights.served`).
     """
 
     files: int
@@ -160,6 +161,7 @@ class OrderProgress:
     grants: int
     first_granted_ns: int | None
     last_granted_ns: int | None
+    served: Served
 
 
 def progress(ex: Exchange, by: Actor, order_id: str) -> OrderProgress:
@@ -183,7 +185,7 @@ def progress(ex: Exchange, by: Actor, order_id: str) -> OrderProgress:
         if conn.execute(select(order.c.id).where(order.c.id == order_id, order.c.org_id == org_id)).first() is None:
             raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
         found = [conn.execute(query, {"order": order_id}).mappings().one() for query in (files, grants)]
-    return OrderProgress(**found[0], **found[1])
+        return OrderProgress(**found[0], **found[1], served=served.of_order(conn, ex, order_id))
 
 
 _SELECT = (

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+import functools
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
@@ -20,12 +22,17 @@ from werkzeug.datastructures import ContentRange, Range
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.http import is_resource_modified
 
+from mapex.errors import Unavailable
+from mapex.exchange import Exchange
+from mapex.rights import served
 from mapex.times import NS
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreUnavailable, TilesError
 from tiles.store.directory import DirectoryStore
 from tiles.store.protocol import Bucket, ObjectInfo
 from tiles.store.signing import verify
 from web.edge.policy import policy
+
+log = logging.getLogger(__name__)
 
 LONGEST_PART = 5 << 30
 """Bytes in one part, as on S3; the signature binds the true length."""
@@ -43,8 +50,8 @@ _ERRORS: tuple[tuple[type[TilesError], int, str], ...] = (
 """Status and the word of S3 for each kind of error."""
 
 
-def blueprint(store: DirectoryStore) -> flask.Blueprint:
-    """Routes that serve a directory store below `/store`; a MinIO store needs none."""
+def blueprint(ex: Exchange, store: DirectoryStore) -> flask.Blueprint:
+    """Routes that serve a directory store below `/store`; a MinIO store needs none. What was read to its end is written down."""
     routes = flask.Blueprint("store", __name__, url_prefix="/store")
 
     @routes.route("/<area>/<path:key>", methods=["GET", "HEAD", "PUT"])
@@ -52,12 +59,12 @@ def blueprint(store: DirectoryStore) -> flask.Blueprint:
     def serve(area: str, key: str) -> Response:
         """Answer one signed request."""
         flask.request.max_content_length = LONGEST_PART
-        return answer(store, flask.request, area, key)
+        return answer(store, flask.request, area, key, read=functools.partial(_note_read, ex))
 
     return routes
 
 
-def answer(store: DirectoryStore, request: Request, area: str, key: str) -> Response:
+def answer(store: DirectoryStore, request: Request, area: str, key: str, *, read: Callable[[str], None]) -> Response:
     """The response to one request below the store's URL; never raises for what the request contains.
 
     Args:
@@ -65,13 +72,14 @@ def answer(store: DirectoryStore, request: Request, area: str, key: str) -> Resp
         request: its body is read only after the signature was found genuine, and no further than its length.
         area: first segment of the path below the store's URL.
         key: the rest of the path, decoded.
+        read: called with the grant once the last byte of its object went out.
     """
     try:
         parameters = _verified(store, request, f"{store.base}/{area}/{key}")
         if request.method == "PUT" and area == Bucket.STAGING:
             return _put(store, request, key, parameters)
         if request.method in ("GET", "HEAD") and area == Bucket.DATA and "x-mapex-grant" in parameters:
-            return _get(store, request, key, parameters.get("response-content-disposition", "attachment"))
+            return _get(store, request, key, parameters, read)
         raise RequestRefused("This is not what the store serves.", reason="method")
     except TilesError as error:
         status, code = next(((status, code) for kind, status, code in _ERRORS if isinstance(error, kind)), (500, "InternalError"))
@@ -106,11 +114,11 @@ def _put(store: DirectoryStore, request: Request, key: str, parameters: dict[str
     return taken
 
 
-def _get(store: DirectoryStore, request: Request, key: str, disposition: str) -> Response:
+def _get(store: DirectoryStore, request: Request, key: str, parameters: dict[str, str], read: Callable[[str], None]) -> Response:
     info = store.stat(Bucket.DATA, key)
     if info is None:
         raise ObjectMissing(f"No object {key}.", key=key)
-    found = _described(info, disposition)
+    found = _described(info, parameters.get("response-content-disposition", "attachment"))
     if found.make_conditional(request).status_code != 200:  # noqa: PLR2004
         return found
     start, stop = 0, info.size
@@ -122,8 +130,23 @@ def _get(store: DirectoryStore, request: Request, key: str, disposition: str) ->
             found.content_range = ContentRange("bytes", start, stop, info.size)
     found.content_length = stop - start
     if request.method == "GET":
-        found.response = store.read(Bucket.DATA, key, offset=start, length=stop - start)  # goes out as it is read: costs no memory
+        pieces = store.read(Bucket.DATA, key, offset=start, length=stop - start)  # goes out as it is read: costs no memory
+        found.response = _noted(pieces, functools.partial(read, parameters["x-mapex-grant"])) if stop == info.size else pieces
     return found
+
+
+def _noted(pieces: Iterator[bytes], sent: Callable[[], None]) -> Iterator[bytes]:
+    """The pieces; `sent` is called when the server came back for more after the last, so all of them are with the network."""
+    yield from pieces
+    sent()
+
+
+def _note_read(ex: Exchange, grant_id: str) -> None:
+    try:
+        served.record(ex, grant_id)
+    except Unavailable as error:
+        # The reader has the file, and the grant is in the log. What is lost is one line of the order's page.
+        log.warning("That %s was read could not be written down: %s", grant_id, error)
 
 
 def _described(info: ObjectInfo, disposition: str) -> Response:

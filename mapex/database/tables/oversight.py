@@ -45,6 +45,14 @@ access_grant = Table(
     Column("expires_ns", BigInteger, nullable=False),
 )
 
+# Grants whose file went out to its last byte; without a time where that is not known (`mapex.rights.served`).
+access_served = Table(
+    "access_served",
+    metadata,
+    Column("grant_id", String(40), ForeignKey("access_grant.id"), primary_key=True),
+    Column("served_ns", BigInteger),
+)
+
 NIGHT_ACCESS = text("action = 'access.granted' AND permit <> '' AND ((at_ns + 32400000000000) / 3600000000000) % 24 < 6")
 """What the flag `night` counts (`mapex.audit.flags`), in the very words of its query, or the index does not serve it. `action` leads the
 index although it is the same in all of it: SQLite, which keeps no statistics, would take the index of all actions instead."""

@@ -95,6 +95,8 @@ def test_search_quote_order_tiles_grants(api: Api) -> None:
     granted = api.call("POST", "/grants", {"order": order["id"], "tiles": [tile["id"] for tile in tiles]})
     assert granted.status_code == 201
     assert granted.headers["Cache-Control"] == "no-store"
+    progress = f"/orders/{order['id']}/progress"
+    assert (api.call("GET", progress).json or {})["read"] == 0  # addresses were given out, and nothing went through them
     for tile, grant in zip(tiles, (granted.json or {})["grants"], strict=True):
         assert (grant["tile_id"], grant["sha256"], grant["size"], grant["holder_required"]) == (
             tile["id"],
@@ -105,6 +107,10 @@ def test_search_quote_order_tiles_grants(api: Api) -> None:
         body = api.client.open(grant["url"].partition("8080")[2], method=grant["method"], headers=grant["headers"])
         assert body.status_code == 200
         assert len(body.data) == tile["size"]
+        assert api.client.open(grant["url"].partition("8080")[2], method=grant["method"], headers=grant["headers"]).data == body.data
+    after = api.call("GET", progress).json or {}
+    assert (after["granted"], after["grants"], after["read"], after["reads"]) == (16, 16, 16, 16)
+    assert after["first_granted_at"] < after["first_read_at"] <= after["last_read_at"]
 
 
 def test_an_estimate_is_the_quote_without_holding_it(api: Api) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mapex.audit import log as audit_log
@@ -12,7 +14,8 @@ from mapex.operation import fsck
 from mapex.orders import orders, renewals, terms, updates
 from mapex.prices import quotes
 from mapex.prices.request import of_area
-from mapex.rights import entitlements, grants, named_users
+from mapex.rights import entitlements, grants, named_users, served
+from mapex.rights.served import Served
 from tests.support.exchange import a_person
 from tests.support.market import RATES, Market, a_draft, a_layer, a_market, a_permit, area, block
 
@@ -205,6 +208,21 @@ def test_progress_counts_files_and_the_addresses_given_out(exchange: Exchange) -
     after = entitlements.progress(exchange, market.buyer, order.id)
     assert (after.granted, after.grants) == (5, 6) and after.last_granted_ns and after.first_granted_ns
     assert after.size == sum(tile.size for tile in entitlements.of_order(exchange, market.buyer, order.id).tiles)
+    assert after.served == Served(0, 0, None, None)
+
+
+def test_a_grant_counts_as_read_once_and_what_is_no_grant_never(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    order = market.buy()
+    tile = entitlements.of_order(exchange, market.buyer, order.id, limit=1).tiles[0].id
+    given = [grants.grant(exchange, market.buyer, order.id, [tile])[0].id for _ in range(2)]
+    for grant in (given[0], given[0], given[1], "gra_unknown", ""):
+        served.record(exchange, grant)
+    known = entitlements.progress(exchange, market.buyer, order.id).served
+    assert (known.read, known.reads) == (1, 2)
+    assert known.first_read_ns and known.last_read_ns and known.first_read_ns < known.last_read_ns
+    elsewhere = replace(exchange, settings=replace(exchange.settings, store="minio"))
+    assert entitlements.progress(elsewhere, market.buyer, order.id).served == Served(None, None, None, None)
 
 
 def test_orders_by_purpose_dataset_and_time(exchange: Exchange) -> None:

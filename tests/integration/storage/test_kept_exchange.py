@@ -200,6 +200,14 @@ def as_it_was(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name != "layers"}
 
 
+def progress_as_it_was(answer: dict[str, Any]) -> dict[str, Any]:
+    """What mapex 0.1 called read were the addresses that it gave out; whether their files were read, nobody wrote down."""
+    known = (None, None) if answer["grants"] else (0, 0)
+    assert (answer.pop("read"), answer.pop("reads")) == known and answer["first_read_at"] is answer["last_read_at"] is None
+    names = {"granted": "read", "grants": "reads", "first_granted_at": "first_read_at", "last_granted_at": "last_read_at"}
+    return answer | {old: answer.pop(new) for new, old in names.items()}
+
+
 def orders_of(there: Served, facts: Facts) -> dict[str, Any]:
     """Every order as its buyer is answered: lines, files, who may download, newer tiles, progress."""
     found = {}
@@ -211,7 +219,7 @@ def orders_of(there: Served, facts: Facts) -> dict[str, Any]:
             "tiles": ask(there, f"/orders/{order}/tiles", token)["tiles"],
             "persons": ask(there, f"/orders/{order}/persons", token)["persons"],
             "updates": ask(there, f"/orders/{order}/updates", token),
-            "progress": ask(there, f"/orders/{order}/progress", token),
+            "progress": progress_as_it_was(ask(there, f"/orders/{order}/progress", token)),
         }
     return found
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -170,7 +170,7 @@ def test_full_disk_answers_507(small_disk: Path) -> None:
     upload = store.begin_upload("up/http")
     request = store.presign_part("up/http", upload, 1, size=len(body), sha256=sha256(body), expires_s=60)
     sent = a_request("PUT", request.url, io.BytesIO(body), **request.headers, content_length=str(len(body)))
-    given = answer(store, sent, "staging", "up/http")
+    given = answer(store, sent, "staging", "up/http", read=nobody_reads)
     assert given.status_code == 507
     assert b"full" in given.data
 
@@ -181,7 +181,7 @@ def test_unsigned_body_is_not_read(tmp_path: Path) -> None:
             raise AssertionError("read before the signature was checked")
 
     sent = a_request("PUT", "/store/staging/a?partNumber=1&uploadId=x", Untouched(b"12345"), content_length="5")
-    assert answer(a_store(tmp_path), sent, "staging", "a").status_code == 403
+    assert answer(a_store(tmp_path), sent, "staging", "a", read=nobody_reads).status_code == 403
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "..", "", "/etc/passwd", "a\x00b"])
@@ -192,16 +192,53 @@ def test_signed_url_of_a_path_that_is_no_key_answers_an_error(tmp_path: Path, ke
     store = a_store(tmp_path)
     at = {"credentials": store.credentials, "at_s": int(time.time()), "expires_s": 60, "parameters": {"x-mapex-grant": "1"}}
     url = presign("GET", store.origin, f"{store.base}/data/{key}", **at)  # type: ignore[arg-type]
-    assert answer(store, a_request("GET", f"/?{url.split('?')[1]}"), "data", key).status_code == 400
+    assert answer(store, a_request("GET", f"/?{url.split('?')[1]}"), "data", key, read=nobody_reads).status_code == 400
 
 
-def a_download(store: DirectoryStore, **headers: str) -> Response:
+def nobody_reads(grant: str) -> None:
+    """For requests after which nothing may count as read."""
+    raise AssertionError(f"{grant} counts as read")
+
+
+def asked_for(store: DirectoryStore, method: str, read: Callable[[str], None], **headers: str) -> Response:
     """The answer to a signed request for `get/a`, which holds ten digits."""
     store.put(Bucket.DATA, "get/a", b"0123456789", sha256=sha256(b"0123456789"))
     signed = store.presign_get("get/a", expires_s=60, grant="0" * 32, filename="a")
-    given = answer(store, a_request("GET", signed.url, **headers), "data", "get/a")
-    given.response = [b"".join(given.response)]  # read to its end, so that the file is closed
+    return answer(store, a_request(method, signed.url, **headers), "data", "get/a", read=read)
+
+
+def a_download(store: DirectoryStore, **headers: str) -> Response:
+    """As `asked_for`, and read to its end."""
+    given = asked_for(store, "GET", lambda _grant: None, **headers)
+    given.response = [b"".join(given.response)]  # so that the file is closed
     return given
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "counts"),
+    [
+        ("GET", {}, True),
+        ("GET", {"range": "bytes=2-"}, True),
+        ("GET", {"range": "bytes=-1"}, True),
+        ("GET", {"range": "bytes=0-8"}, False),
+        ("GET", {"range": "bytes=20-"}, False),
+        ("GET", {"if_none_match": "*"}, False),
+        ("HEAD", {}, False),
+    ],
+)
+def test_a_file_counts_as_read_when_its_last_byte_went_out(tmp_path: Path, method: str, headers: dict[str, str], counts: bool) -> None:
+    read: list[str] = []
+    given = asked_for(a_store(tmp_path), method, read.append, **headers)
+    assert read == []  # an answer that was begun is not one that went out
+    sent = b"".join(given.response)
+    assert read == (["0" * 32] if counts else [])
+    assert not counts or b"0123456789".endswith(sent)
+
+
+def test_a_download_that_is_cut_off_does_not_count_as_read(tmp_path: Path) -> None:
+    given = asked_for(a_store(tmp_path), "GET", nobody_reads)
+    assert next(iter(given.response)) == b"0123456789"
+    given.close()
 
 
 def test_a_tag_that_fits_is_answered_before_a_range(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_orders_are_listed_shown_and_followed(market: Market, order: str, cli: C
     assert (shown["id"], {line["dataset"] for line in shown["lines"]}) == (order, {"streets"})
     assert f"Total {shown['total']:,} KRW" in cli(market.buyer, "order", "show", order)
     assert cli(market.buyer, "order", "progress", order, "--json")["files"] == 20
-    assert "given out: 0 of 20 files" in cli(market.buyer, "order", "progress", order)
+    assert "given out: 0 of 20 files\nRead to the end: 0 of 20 files" in cli(market.buyer, "order", "progress", order)
     assert cli(market.seller, "order", "show", order, "--json")["error"]["code"] == "order.unknown"
 
 

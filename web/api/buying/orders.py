@@ -47,9 +47,9 @@ class NamedUsersOut(Answer):
 
 
 class OrderProgressOut(Answer):
-    """How far an order is: files, files that may not be read now, files of which addresses were given out, and how many addresses.
+    """How far an order is: files, files that may not be read now, files of which addresses were given out, and files that were read.
 
-    Whether bytes followed, only the store sees. `read`, `reads` and their times are the old names of the same numbers.
+    What was read is known with the directory store only: it is null with MinIO, and for an order that was read before this was recorded.
     """
 
     state = fields.String()
@@ -60,10 +60,10 @@ class OrderProgressOut(Answer):
     grants = fields.Integer(metadata={"description": "addresses given out"})
     first_granted_at = moment(allow_none=True)
     last_granted_at = moment(allow_none=True)
-    read = fields.Integer(metadata={"description": "as granted", "deprecated": True})
-    reads = fields.Integer(metadata={"description": "as grants", "deprecated": True})
-    first_read_at = moment(allow_none=True, metadata={"description": "as first_granted_at", "deprecated": True})
-    last_read_at = moment(allow_none=True, metadata={"description": "as last_granted_at", "deprecated": True})
+    read = fields.Integer(allow_none=True, metadata={"description": "files that were sent to their last byte; null: not known"})
+    reads = fields.Integer(allow_none=True, metadata={"description": "addresses through which a file was sent to its last byte"})
+    first_read_at = moment(allow_none=True)
+    last_read_at = moment(allow_none=True)
 
 
 class OrderOut(Answer):
@@ -193,10 +193,11 @@ def progress(order_id: str) -> dict[str, Any]:
     """How far an order is: what can be read, and for what download addresses were given out."""
     ex, by = exchange(), current_actor()
     found = entitlements.progress(ex, by, order_id)
-    first, last = (iso_from_ns(at) if at else None for at in (found.first_granted_ns, found.last_granted_ns))
-    times = {"first_granted_at": first, "last_granted_at": last}
-    old = {"read": found.granted, "reads": found.grants, "first_read_at": first, "last_read_at": last}
-    return {"state": orders.get(ex, by, order_id).state, **asdict(found), **times, **old}
+    values = asdict(found)
+    values |= values.pop("served")
+    times = ("first_granted", "last_granted", "first_read", "last_read")
+    moments = {f"{name}_at": iso_from_ns(at) if (at := values.pop(f"{name}_ns")) else None for name in times}
+    return {"state": orders.get(ex, by, order_id).state, **values, **moments}
 
 
 @blueprint.get("/orders/<order_id>/persons")

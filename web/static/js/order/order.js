@@ -193,6 +193,8 @@ async function poll() {
       const read = number(found.granted);
       one("#read").textContent = n_("%(read)s of %(count)s file", "%(read)s of %(count)s files", found.files, { read });
       one("#step-read").classList.toggle("done", found.granted > 0);
+      one("#served").hidden = found.read === null; // null: the store does not tell what it sent
+      one("#served").textContent = _("read to the end: %(count)s", { count: number(found.read ?? 0) });
     }
   }
   setTimeout(poll, POLL_MS);
