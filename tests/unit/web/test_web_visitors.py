@@ -12,9 +12,9 @@ from mapex.exchange import Exchange
 from mapex.people import persons, tokens
 from tests.support.exchange import a_person, an_exchange
 from web import create_app
-from web.edge import visitors
+from web.edge.limits import visitors
+from web.edge.limits.visitors import SECONDS, SECONDS_BACK, Allowances, address_key
 from web.edge.policy import policy_of
-from web.edge.visitors import SECONDS, SECONDS_BACK, Allowances, address_key
 
 BOX = {"type": "Polygon", "coordinates": [[[126.97, 37.55], [126.98, 37.55], [126.98, 37.56], [126.97, 37.56], [126.97, 37.55]]]}
 OPEN = {"/api/v1/search", "/api/v1/estimates", "/api/v1/estimates/tiles", "/api/v1/coverage"}
