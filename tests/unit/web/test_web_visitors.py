@@ -138,6 +138,6 @@ def test_an_address_of_ipv6_is_its_network(address: str | None, key: str) -> Non
 
 
 def test_the_limits_are_in_the_operators_page() -> None:
-    text = (Path(visitors.__file__).parents[2] / "docs/operator.md").read_text(encoding="utf-8")
+    text = (Path(visitors.__file__).parents[3] / "docs/operator.md").read_text(encoding="utf-8")
     for word in (f"{visitors.SECONDS:.0f} seconds", f"{visitors.LONGEST_BODY >> 10} KiB", f"{visitors.MOST_TILES:,} tiles"):
         assert word in text
