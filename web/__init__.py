@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from apiflask import APIFlask
 
 from tiles.store.directory import DirectoryStore
-from web.edge import access, auth, bodies, description, errors, headers, rate_limits, static_files, store_files, visitors
+from web.edge import access, auth, bodies, description, errors, headers, static_files, store_files
+from web.edge.limits import rate_limits, turns, visitors
 from web.edge.policy import check_routes
 from web.edge.schemas import Error, LongInteger, ShortInteger
 from web.pages import shared, theme
@@ -62,7 +63,7 @@ def create_app(ex: Exchange) -> APIFlask:
     app.url_map.converters |= {"int": ShortInteger, "long": LongInteger}
     app.config.update(_configuration(ex))
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for part in (access, errors, headers, language, theme, visitors, auth, rate_limits):
+    for part in (access, errors, headers, language, theme, visitors, turns, auth, rate_limits):
         part.install(app)
     app.before_request(auth.guard)
     for part in (bodies, static_files, shared):  # after the guard: nobody's body is looked through who may not ask

@@ -7,13 +7,15 @@ are of degrees, within a row of cells, as edges are straight in longitude and la
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from tiles.arrays import Float64s, UInt64s, repeat_ranges
+from tiles.arrays import Float64s, Int64s, UInt64s, repeat_ranges
 from tiles.grid import grid
 from tiles.grid.grid import ZOOM
 from tiles.grid.region import Region, polygons_of
-from tiles.grid.scan import cut, segments_of
+from tiles.grid.scan import cuts_of, segments_of
 
 
 def fractions(region: Region, z: int = ZOOM) -> tuple[UInt64s, Float64s]:
@@ -27,11 +29,8 @@ def fractions(region: Region, z: int = ZOOM) -> tuple[UInt64s, Float64s]:
     if not len(areas):
         return np.zeros(0, np.uint64), np.zeros(0)
     rings = shapely.get_rings(shapely.orient_polygons(areas))
-    row, column, right, down = _pieces(rings, z)
     width = 1 << z
-    keys, at = np.unique(row * (width + 1) + column, return_inverse=True)
-    own = np.bincount(at, right, len(keys))
-    step = np.bincount(at, down, len(keys))
+    keys, own, step = _summed(*(np.concatenate(each) for each in zip(*_pieces(rings, z), strict=True)))
     first = np.r_[True, np.diff(keys // (width + 1)) > 0]
     before = np.cumsum(step) - step
     before -= np.repeat(before[first], np.diff(np.r_[np.flatnonzero(first), len(keys)]))
@@ -43,26 +42,35 @@ def fractions(region: Region, z: int = ZOOM) -> tuple[UInt64s, Float64s]:
     return cells[order], np.minimum(found[inside], 1.0)[order]
 
 
-def _pieces(rings: np.ndarray, z: int) -> tuple[np.ndarray, np.ndarray, Float64s, Float64s]:
-    """Row and column of every piece of an edge, what is to the right of it in its cell, and how far it runs down; both signed."""
+def _summed(keys: Int64s, own: Float64s, step: Float64s) -> tuple[Int64s, Float64s, Float64s]:
+    """The sums of `own` and `step` for each key."""
+    distinct, at = np.unique(keys, return_inverse=True)
+    n = len(distinct)
+    return distinct, np.bincount(at, own, n).astype(np.float64), np.bincount(at, step, n).astype(np.float64)
+
+
+def _pieces(rings: np.ndarray, z: int) -> Iterator[tuple[Int64s, Float64s, Float64s]]:
+    """Of some pieces of the edges at a time: the cells (row * (width + 1) + column), what is to the right of the pieces in each, and how
+    far they run down; both signed.
+    """
     import shapely
 
     lon_lat, owner = shapely.get_coordinates(rings, return_index=True)
     a = np.flatnonzero(owner[1:] == owner[:-1])
     sign = np.where(lon_lat[a, 1] >= lon_lat[a + 1, 1], 1.0, -1.0)
     segments = segments_of(rings, z)
-    cuts = cut(segments, np.floor(segments.y_top).astype(np.int64), np.ceil(segments.y_bottom).astype(np.int64) - 1, z)
-    top, bottom = grid.lat_of(cuts.row, z), grid.lat_of(cuts.row + 1, z)
-    v_top = np.clip((top - segments.lat_top[cuts.k]) / (top - bottom), 0, 1)
-    v_bottom = np.clip((top - segments.lat_bottom[cuts.k]) / (top - bottom), 0, 1)
-    left, far = np.minimum(cuts.x_top, cuts.x_bottom), np.maximum(cuts.x_top, cuts.x_bottom)
-    first = np.floor(left).astype(np.int64)
-    n = np.maximum(np.ceil(far).astype(np.int64) - first, 1)
-    column = np.asarray(repeat_ranges(first, n), np.int64)
-    i = np.repeat(np.arange(len(n)), n)
-    lo, hi = np.maximum(left[i], column), np.minimum(far[i], column + 1)
-    run = far[i] - left[i]
-    part = np.divide(hi - lo, run, out=np.ones(len(i)), where=run > 0)
-    down = sign[cuts.k[i]] * (v_bottom - v_top)[i] * part
-    right = down * (1 - ((lo + hi) / 2 - column))
-    return cuts.row[i], column, right, down
+    for cuts in cuts_of(segments, z):
+        top, bottom = grid.lat_of(cuts.row, z), grid.lat_of(cuts.row + 1, z)
+        v_top = np.clip((top - segments.lat_top[cuts.k]) / (top - bottom), 0, 1)
+        v_bottom = np.clip((top - segments.lat_bottom[cuts.k]) / (top - bottom), 0, 1)
+        left, far = np.minimum(cuts.x_top, cuts.x_bottom), np.maximum(cuts.x_top, cuts.x_bottom)
+        first = np.floor(left).astype(np.int64)
+        n = np.maximum(np.ceil(far).astype(np.int64) - first, 1)
+        column = np.asarray(repeat_ranges(first, n), np.int64)
+        i = np.repeat(np.arange(len(n)), n)
+        lo, hi = np.maximum(left[i], column), np.minimum(far[i], column + 1)
+        run = far[i] - left[i]
+        part = np.divide(hi - lo, run, out=np.ones(len(i)), where=run > 0)
+        down = sign[cuts.k[i]] * (v_bottom - v_top)[i] * part
+        right = down * (1 - ((lo + hi) / 2 - column))
+        yield _summed(cuts.row[i] * ((1 << z) + 1) + column, right, down)

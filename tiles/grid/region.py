@@ -21,6 +21,7 @@ from tiles.box import Box
 from tiles.errors import InvalidRegion
 from tiles.grid import grid
 from tiles.grid.ellipsoid import authalic
+from tiles.grid.overlaps import joined_areas
 
 if TYPE_CHECKING:
     from shapely import Geometry
@@ -138,7 +139,7 @@ def _refuse(code: str, message: str, **details: Any) -> NoReturn:
 
 @dataclass(slots=True)
 class _Budget:
-    """Counts vertices while they are read, so that a huge region is refused before it is built."""
+    """Counts vertices while they are read, and an empty geometry as one, so that a huge region is refused before it is built."""
 
     limit: int
     used: int = 0
@@ -218,6 +219,7 @@ def _build(obj: Mapping[str, Any], budget: _Budget) -> Geometry:
     if not isinstance(coordinates, Sequence) or isinstance(coordinates, str):
         _refuse("malformed", f"The {kind} has no coordinates.")
     if not coordinates:
+        budget.take(1)
         empty: Geometry = shapely.geometrycollections([])
         return empty
     places = _places(coordinates, _LEVELS[kind], budget, kind)
@@ -315,7 +317,7 @@ def _checked(geometry: Geometry, max_area_km2: float | None) -> Region:
         _refuse_invalid(str(shapely.is_valid_reason(bad)))
     areas = parts[shapely.get_dimensions(parts) == 2]
     if len(areas) > 1 and not shapely.is_valid(shapely.multipolygons(areas)):
-        joined = shapely.get_parts(shapely.union_all(areas))
+        joined = shapely.get_parts(joined_areas(areas))
         parts = np.concatenate([joined, parts[shapely.get_dimensions(parts) != 2]])
     region = Region(_gather(parts))
     if max_area_km2 is not None and (area := region.area_m2 / 1e6) > max_area_km2:

@@ -9,6 +9,7 @@ robust predicates of GEOS.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -25,6 +26,12 @@ from tiles.grid.region import Region, parts_of
 MAX_CELLS = 1 << 24
 """Most cells of a region: about 2,000 km square at zoom 16."""
 
+MAX_CROSSINGS = 100_000
+"""Most rows and columns of cells that an outline, or the lines, of a region run through, each time they do: what computing it costs. A
+coast of 5,000 vertices around South Korea has about 30,000."""
+
+_AT_ONCE = 1 << 16
+"""Crossings that are in memory together: 10 MB."""
 
 _DOUBT = 1e-7  # tile units; the float64 cut is good to about 1e-10
 
@@ -33,7 +40,7 @@ def cover(region: Region, z: int = ZOOM) -> Cover:
     """Exactly the cells of zoom `z` that a region meets (see the module for what meeting means).
 
     Raises:
-        InvalidRegion: `region.too_large`, the region spans more than 16 million cells.
+        InvalidRegion: `region.too_large`, the region spans more than 16 million cells; `region.too_winding`: see `MAX_CROSSINGS`.
     """
     import shapely
 
@@ -101,17 +108,43 @@ def segments_of(parts: NDArray[np.object_], z: int) -> Segments:
     return Segments(lon[t], lat[t], x[t], y[t], lon[b], lat[b], x[b], y[b])
 
 
-def cut(segments: Segments, r0: Int64s, r1: Int64s, z: int) -> Cuts:
-    """Cut each segment at the rows `r0` to `r1` (inclusive).
+def _crossings(segments: Segments) -> Int64s:
+    """How many rows and columns of cells each segment runs through, two more at most."""
+    down = np.floor(segments.y_bottom) - np.floor(segments.y_top)
+    across = np.abs(np.floor(segments.x_bottom) - np.floor(segments.x_top))
+    found: Int64s = (down + across).astype(np.int64) + 1
+    return found
 
-    Raises: InvalidRegion: `region.too_large`.
+
+def cuts_of(segments: Segments, z: int, *, closed: bool = False) -> Iterator[Cuts]:
+    """Each segment cut at the rows of cells that it runs through, some thousands of pieces at a time.
+
+    An end that is exactly on the edge between two rows belongs to the one above; with `closed` to that below as well.
+
+    Raises: InvalidRegion: `region.too_winding`, before anything is computed.
     """
+    crossings = np.cumsum(_crossings(segments))
+    if len(crossings) and crossings[-1] > MAX_CROSSINGS:
+        raise InvalidRegion(
+            f"The outline of the region runs through {crossings[-1]:,} rows and columns of cells; at most {MAX_CROSSINGS:,} are possible. "
+            "Simplify it, or ask in parts.",
+            code="region.too_winding",
+            crossings=int(crossings[-1]),
+            limit=MAX_CROSSINGS,
+        )
+    r0 = np.floor(segments.y_top).astype(np.int64)
+    r1 = np.floor(segments.y_bottom).astype(np.int64) if closed else np.ceil(segments.y_bottom).astype(np.int64) - 1
+    turn = (crossings - 1) // _AT_ONCE
+    for k in np.split(np.arange(len(turn)), np.flatnonzero(np.diff(turn)) + 1):
+        yield _cut(segments, k, r0, np.minimum(r1, (1 << z) - 1) if closed else r1, z)
+
+
+def _cut(segments: Segments, which: Int64s, r0: Int64s, r1: Int64s, z: int) -> Cuts:
     x_t, y_t, x_b, y_b = segments.x_top, segments.y_top, segments.x_bottom, segments.y_bottom
     lat_t, lat_b = segments.lat_top, segments.lat_bottom
-    n = np.maximum(r1 - r0 + 1, 0)
-    _check_size(int(n.sum()))
-    k = np.repeat(np.arange(len(n)), n)
-    row = np.asarray(repeat_ranges(r0, n), np.int64)
+    n = np.maximum(r1[which] - r0[which] + 1, 0)
+    k = np.repeat(which, n)
+    row = np.asarray(repeat_ranges(r0[which], n), np.int64)
     through = row + 1 <= y_b[k]
 
     def column(edge: Int64s) -> Float64s:
@@ -156,21 +189,19 @@ def _sides(segments: Segments, k: Int64s, lon: Float64s, lat: Float64s) -> Int64
 
 
 def _cells_of_lines(lines: NDArray[np.object_], z: int) -> UInt64s:
-    """Half-open cells through which lines pass."""
-    if not len(lines):
-        return np.zeros(0, np.uint64)
-    segments = segments_of(lines, z)
+    """Half-open cells through which lines pass, sorted."""
     last = (1 << z) - 1
-    cuts = cut(segments, np.floor(segments.y_top).astype(np.int64), np.minimum(np.floor(segments.y_bottom).astype(np.int64), last), z)
-    lo, hi = np.minimum(cuts.x_top, cuts.x_bottom), np.maximum(cuts.x_top, cuts.x_bottom)
-    # The lower end of a piece that goes on belongs to the next row: an end on a column edge then adds no column here.
-    open_end = cuts.through & (cuts.x_bottom > cuts.x_top)
-    first = np.floor(lo).astype(np.int64)
-    final = np.minimum(np.where(open_end, np.ceil(hi) - 1, np.floor(hi)).astype(np.int64), last)
-    first = np.minimum(first, last)
-    n = final - first + 1
-    _check_size(int(n.sum()))
-    return grid.morton(np.asarray(repeat_ranges(first, n), np.int64), np.repeat(cuts.row, n))
+    found = [np.zeros(0, np.uint64)]
+    for cuts in cuts_of(segments_of(lines, z), z, closed=True) if len(lines) else ():
+        lo, hi = np.minimum(cuts.x_top, cuts.x_bottom), np.maximum(cuts.x_top, cuts.x_bottom)
+        # The lower end of a piece that goes on belongs to the next row: an end on a column edge then adds no column here.
+        open_end = cuts.through & (cuts.x_bottom > cuts.x_top)
+        first = np.floor(lo).astype(np.int64)
+        final = np.minimum(np.where(open_end, np.ceil(hi) - 1, np.floor(hi)).astype(np.int64), last)
+        first = np.minimum(first, last)
+        n = final - first + 1
+        found.append(_distinct(grid.morton(np.asarray(repeat_ranges(first, n), np.int64), np.repeat(cuts.row, n))))
+    return _distinct(np.concatenate(found))
 
 
 def _ranges_of_areas(areas: NDArray[np.object_], z: int) -> UInt64s:
@@ -178,14 +209,11 @@ def _ranges_of_areas(areas: NDArray[np.object_], z: int) -> UInt64s:
     import shapely
 
     segments = segments_of(shapely.get_rings(areas), z)
-    cuts = cut(segments, np.floor(segments.y_top).astype(np.int64), np.ceil(segments.y_bottom).astype(np.int64) - 1, z)
-    first = np.floor(np.minimum(cuts.x_top, cuts.x_bottom)).astype(np.int64)
-    n = np.ceil(np.maximum(cuts.x_top, cuts.x_bottom)).astype(np.int64) - first  # 0 on a column edge: no cell
-    _check_size(int(n.sum()))
-    outline = _cells(repeat_ranges(first, n), np.repeat(cuts.row, n), z)
-    beside = _distinct(np.concatenate([outline, _beside_edges(segments, cuts.row[n == 0], first[n == 0], z)]))
+    pieces = [_outline(segments, cuts, z) for cuts in cuts_of(segments, z)]
+    outline, upright, flips = (np.concatenate(each) for each in zip(*pieces, strict=True))
+    outline, flips = _distinct(outline), _odd(flips)
+    beside = _distinct(np.concatenate([outline, upright, _beside_level_edges(segments, z)]))
     ranges = [np.stack([outline, outline + np.uint64(1)], axis=1)]
-    flips = _flips(segments, cuts, z)
     # All ground of a cell without an outline is on one side of it: siblings of cells with one are asked, from fine to coarse.
     touched = outline
     for up in range(z):
@@ -202,6 +230,16 @@ def _ranges_of_areas(areas: NDArray[np.object_], z: int) -> UInt64s:
     return np.concatenate(ranges)
 
 
+def _outline(segments: Segments, cuts: Cuts, z: int) -> tuple[UInt64s, UInt64s, Int64s]:
+    """Of some pieces of an outline: the cells that they are in, the cells beside those that run along columns, and the flips."""
+    first = np.floor(np.minimum(cuts.x_top, cuts.x_bottom)).astype(np.int64)
+    n = np.ceil(np.maximum(cuts.x_top, cuts.x_bottom)).astype(np.int64) - first  # 0 on a column edge: no cell
+    column, row = first[n == 0], cuts.row[n == 0]
+    upright = np.concatenate([_cells(column - 1, row, z), _cells(column, row, z)])
+    inside = _cells(np.asarray(repeat_ranges(first, n), np.int64), np.repeat(cuts.row, n), z)
+    return _distinct(inside), _distinct(upright), _odd(_flips(segments, cuts, z))
+
+
 def _distinct(cells: UInt64s) -> UInt64s:
     cells = np.sort(cells)  # several times faster than np.unique, which hashes
     return cells[first_of_runs(cells[1:] != cells[:-1])] if len(cells) else cells
@@ -213,26 +251,35 @@ def _cells(x: Int64s, y: Int64s, z: int) -> UInt64s:
     return grid.morton(x[on], y[on])
 
 
-def _beside_edges(segments: Segments, row: Int64s, column: Int64s, z: int) -> UInt64s:
-    """The cells on both sides of what runs exactly along an edge of the grid: the outline is in none of them and yet parts them."""
+def _odd(flips: Int64s) -> Int64s:
+    """Those numbers that come an odd number of times, sorted: two flips at one place are none."""
+    flips = np.sort(flips)
+    first = first_of_runs(np.diff(flips) > 0) if len(flips) else np.zeros(0, np.bool_)
+    at = np.flatnonzero(first)
+    found: Int64s = flips[at[np.diff(np.append(at, len(flips))) % 2 == 1]]
+    return found
+
+
+def _beside_level_edges(segments: Segments, z: int) -> UInt64s:
+    """The cells on both sides of what runs exactly along an edge between two rows: the outline is in none of them and yet parts them."""
     x_t, y_t, x_b, y_b = segments.x_top, segments.y_top, segments.x_bottom, segments.y_bottom
     level = np.flatnonzero((y_t == y_b) & (np.floor(y_t) == y_t))
     first = np.floor(np.minimum(x_t[level], x_b[level])).astype(np.int64)
     n = np.ceil(np.maximum(x_t[level], x_b[level])).astype(np.int64) - first
-    _check_size(int(n.sum()))
     x, y = np.asarray(repeat_ranges(first, n), np.int64), np.repeat(y_t[level].astype(np.int64), n)
-    return np.concatenate([_cells(x, y - 1, z), _cells(x, y, z), _cells(column - 1, row, z), _cells(column, row, z)])
+    return np.concatenate([_cells(x, y - 1, z), _cells(x, y, z)])
 
 
 def _flips(segments: Segments, cuts: Cuts, z: int) -> Int64s:
-    """Where the middle line of a row goes in or out, as row * width + column, sorted. It decides only cells without an outline."""
+    """Where the middle line of a row goes in or out, as row * (width + 1) + column. It decides only cells without an outline."""
     lat_t, lat_b, x_t, x_b = segments.lat_top, segments.lat_bottom, segments.x_top, segments.x_bottom
     middle = grid.lat_of(cuts.row + 0.5, z)
     i = np.flatnonzero((lat_t[cuts.k] > middle) & (lat_b[cuts.k] <= middle))
     j = cuts.k[i]
     x_middle = x_t[j] + (middle[i] - lat_t[j]) / (lat_b[j] - lat_t[j]) * (x_b[j] - x_t[j])
     width = 1 << z
-    return np.sort(cuts.row[i] * (width + 1) + np.clip(np.ceil(x_middle - 0.5).astype(np.int64), 0, width))
+    found: Int64s = cuts.row[i] * (width + 1) + np.clip(np.ceil(x_middle - 0.5).astype(np.int64), 0, width)
+    return found
 
 
 def _are_inside(flips: Int64s, cells: UInt64s, z: int) -> Bools:

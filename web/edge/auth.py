@@ -21,7 +21,7 @@ from mapex.errors import Denied, MapexError
 from mapex.exchange import Actor, Exchange
 from mapex.people import persons, tokens
 from mapex.people.persons import Person
-from web.edge import visitors
+from web.edge.limits import visitors
 from web.edge.policy import NotSignedIn, authorize, policy, policy_of
 
 log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ REFUSALS = {
     413: "The body is larger than is taken.",
     415: "The body is not JSON.",
     422: "Not understood, or against a rule; `details` says where.",
-    429: "This address has asked for too much; ask again after `Retry-After` seconds, or with a token.",
+    429: "Too much was asked for at once; ask again after `Retry-After` seconds.",
     503: "Database, store or disk cannot serve now; nothing was changed. Ask again after `Retry-After` seconds.",
 }
 """What a status of an error means; all have the body `Error`."""
@@ -115,7 +115,7 @@ def _statuses(path: str, method: str, declared: Policy) -> set[int]:
     found |= {422, 503}  # a text that no database can keep, in whatever place of the request; a database that is away
     if not declared.is_public:
         found |= {401, 403}
-    if declared.visitors:
+    if declared.visitors or path == "/api/v1/quotes":  # they compute areas
         found.add(429)
     if method in _UNSAFE:
         found |= {413, 415}

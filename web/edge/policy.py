@@ -34,7 +34,7 @@ class Policy:
     name: str
     roles: frozenset[str]
     scopes: frozenset[str] = frozenset()
-    visitors: bool = False  # whether those who are not signed in may ask too, within the limits of `web.edge.visitors`
+    visitors: bool = False  # whether those who are not signed in may ask too, within the limits of `web.edge.limits.visitors`
 
     @property
     def is_public(self) -> bool:

@@ -23,6 +23,7 @@ from tiles.box import Box
 from tiles.grid import grid
 from tiles.grid.cover import Cover
 from tiles.grid.region import Region
+from web.edge.limits.turns import take_turn
 
 MOST_QUADKEYS = 400_000
 WHOLE = Range(0, 2**53 - 1)
@@ -136,8 +137,11 @@ def cells_of(quadkeys: Sequence[str]) -> UInt64s:
 def area_of(ex: Exchange, given: Mapping[str, Any]) -> Region | Cover:
     """The area that a body with the fields of `AreaIn` names.
 
-    Raises: Invalid (`region.missing`), InvalidRegion, InvalidTile.
+    From here on the request has a turn among those that compute areas (`web.edge.limits.turns`).
+
+    Raises: Invalid (`region.missing`), InvalidRegion, InvalidTile, TooManyRequests, Unavailable.
     """
+    take_turn()
     if (given.get("region") is None) == (given.get("quadkeys") is None):
         raise Invalid("region.missing", "Give either `region` (GeoJSON) or `quadkeys`.")
     if given.get("quadkeys") is not None:

@@ -28,6 +28,8 @@ ERRORS = {
     "internal": lazy_gettext("Something went wrong on our side. Please tell us the number below."),
     "region.crossing": lazy_gettext("The outline crosses itself. Move a corner."),
     "region.too_large": lazy_gettext("The area is too large for one request. Draw a smaller one, or ask in parts."),
+    "region.too_winding": lazy_gettext("The outline runs to and fro too often. Simplify it, or ask in parts."),
+    "areas.busy": lazy_gettext("Many areas are being computed. Try again in a few seconds."),
     "region.too_many_vertices": lazy_gettext("The outline has too many corners. The command line simplifies it."),
     "region.empty": lazy_gettext("The outline has no area."),
     "region.malformed": lazy_gettext("This is not GeoJSON that describes an area."),

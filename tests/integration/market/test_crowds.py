@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -83,6 +84,7 @@ class Crowd:
                 self.tokens[request.by.person_id] = tokens.create(self.ex, request.by, days=30)
 
     def _ask(self, request: Request) -> Answer:
+        """The answer; who asked for too many areas at once waits and asks again, as the command line does."""
         sent = {"Authorization": f"Bearer {self.tokens[request.by.person_id]}", "Content-Type": "application/json"}
         sent |= {"Idempotency-Key": request.key} if request.key else {}
         data = json.dumps(request.body).encode() if request.body is not None else None
@@ -93,7 +95,10 @@ class Crowd:
                 return Answer(answer.status, json.loads(text) if text else None)
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, json.loads(error.read()))
+                if error.code != 429:  # noqa: PLR2004
+                    return Answer(error.code, json.loads(error.read()))
+                time.sleep(int(error.headers["Retry-After"]))
+        return self._ask(request)
 
     def rows(self, table: Any) -> int:
         with db.read(self.ex) as conn:

@@ -33,7 +33,7 @@ from tiles.batch import LayerKind
 from tiles.grid import grid
 from tiles.grid.region import Region
 from web import create_app
-from web.edge import visitors
+from web.edge.limits import visitors
 
 ROLES = ("visitor", "buyer", "seller", "auditor", "operator")
 EXAMPLES = 40

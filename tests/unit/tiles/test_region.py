@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -10,8 +11,9 @@ import shapely
 from pyproj import Geod
 
 from tiles.errors import InvalidRegion
-from tiles.grid import grid
+from tiles.grid import grid, scan
 from tiles.grid.cover import Cover
+from tiles.grid.fractions import fractions
 from tiles.grid.region import MAX_DEPTH, Region
 from tiles.grid.scan import cover
 
@@ -255,12 +257,82 @@ def test_too_large_is_refused():
     box = Region.from_bbox(126, 34, 129, 38).geojson
     assert "120" in refused("too_large", box, max_area_km2=40_000)
     with pytest.raises(InvalidRegion) as caught:
-        cover(Region.from_bbox(-180, -85, 180, 85))
+        cover(Region.from_bbox(100, 0, 140, 30))
     assert caught.value.code == "region.too_large"
-    with pytest.raises(InvalidRegion) as caught:
-        line = [[(-1) ** i * 170, -80 + i / 100] for i in range(5000)]
-        cover(Region.from_geojson({"type": "LineString", "coordinates": line}))
-    assert caught.value.code == "region.too_large"
+
+
+def comb(teeth, width, height, *, upright=True):
+    """An area of so many teeth, in degrees, which stand on a narrow back."""
+    x = np.linspace(0, width, 2 * teeth, endpoint=False)
+    ring = [(a, b) for n, at in enumerate(x) for a, b in ([(at, 0.01), (at, height)] if n % 2 == 0 else [(at, height), (at, 0.01)])]
+    ring += [(width, 0.01), (width, 0), (0, 0)]
+    ring = [(127 + a, 34 + b) if upright else (127 + b, 34 + a) for a, b in ring]
+    return [*ring, ring[0]]
+
+
+WINDING = {
+    "comb": {"type": "Polygon", "coordinates": [comb(1240, 0.16, 24)]},
+    "comb to the pole": {"type": "Polygon", "coordinates": [[(lon + 50, lat + 23) for lon, lat in comb(1240, 0.16, 28)]]},
+    "level comb": {"type": "Polygon", "coordinates": [comb(1240, 0.16, 24, upright=False)]},
+    "zigzag": {"type": "LineString", "coordinates": [[(-1) ** i * 170, -80 + i / 100] for i in range(5000)]},
+    "lines": {"type": "MultiLineString", "coordinates": [[[125, 34 + i / 1000], [130, 34 + i / 1000]] for i in range(2400)]},
+}
+
+
+@pytest.mark.parametrize("name", WINDING)
+def test_what_runs_through_too_many_cells_is_refused_before_anything_is_computed(name, monkeypatch):
+    region = Region.from_geojson(WINDING[name])
+    monkeypatch.setattr(scan, "_cut", lambda *_: pytest.fail("it was computed"))
+    for ask in (cover, fractions) if WINDING[name]["type"] == "Polygon" else (cover,):
+        with pytest.raises(InvalidRegion, match="100,000") as caught:
+            ask(region)
+        assert caught.value.code == "region.too_winding"
+
+
+def test_areas_that_cross_each_other_too_often_are_refused_before_they_are_joined():
+    two = [[comb(600, 3, 3)], [comb(600, 3, 3, upright=False)]]
+    assert "10,000" in refused("too_winding", {"type": "MultiPolygon", "coordinates": two})
+
+
+def test_areas_that_overlap_are_joined_as_geos_joins_them():
+    rng = np.random.default_rng(5)
+    discs = [shapely.Point(127 + x, 37 + y).buffer(r) for x, y, r in rng.uniform(0.01, 0.4, (60, 3))]
+    discs += [shapely.Polygon(comb(20, 0.3, 0.3)), shapely.Polygon(comb(20, 0.3, 0.3, upright=False))]
+    region = Region.from_geojson({"type": "GeometryCollection", "geometries": [shapely.geometry.mapping(disc) for disc in discs]})
+    whole = shapely.union_all(discs)
+    assert shapely.area(shapely.symmetric_difference(region.geometry, whole)) < 1e-9
+    assert cover(region) == cover(Region(whole))
+
+
+def test_empty_geometries_count_as_vertices():
+    empty = [{"type": "Point", "coordinates": []}] * 6000
+    refused("too_many_vertices", {"type": "GeometryCollection", "geometries": [*empty, {"type": "Point", "coordinates": [127, 37]}]})
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_a_cover_is_the_same_however_much_of_the_outline_is_in_memory(at_once, monkeypatch):
+    regions = [Region(shapely.Point(127, 37).buffer(0.2)), Region.from_geojson({"type": "Polygon", "coordinates": [comb(9, 0.1, 0.3)]})]
+    regions += [Region(shapely.LineString([(127, 37), (127.3, 37.1), (127.1, 37.4)]))]
+    want = [(cover(region), fractions(region)) for region in regions]
+    monkeypatch.setattr(scan, "_AT_ONCE", at_once)
+    for region, (cells, (cut, parts)) in zip(regions, want, strict=True):
+        assert cover(region) == cells
+        cut_now, parts_now = fractions(region)
+        assert np.array_equal(cut_now, cut)
+        np.testing.assert_allclose(parts_now, parts, atol=1e-12)
+
+
+def test_memory_of_a_cover_does_not_grow_with_how_often_the_outline_runs_through_a_cell(monkeypatch):
+    monkeypatch.setattr(scan, "MAX_CROSSINGS", 1 << 24)
+    peaks = []
+    for teeth in (150, 1200):  # in the same cells
+        region = Region.from_geojson({"type": "Polygon", "coordinates": [comb(teeth, 0.16, 1.5)]})
+        tracemalloc.start()
+        cover(region)
+        fractions(region)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2 * peaks[0]
 
 
 @pytest.mark.parametrize("lon_lat", [[190, 37], [-180.5, 0], [0, 85.2], [37.5, 127], [10**400, 0]])

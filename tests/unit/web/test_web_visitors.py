@@ -12,9 +12,9 @@ from mapex.exchange import Exchange
 from mapex.people import persons, tokens
 from tests.support.exchange import a_person, an_exchange
 from web import create_app
-from web.edge import visitors
+from web.edge.limits import visitors
+from web.edge.limits.visitors import SECONDS, SECONDS_BACK, Allowances, address_key
 from web.edge.policy import policy_of
-from web.edge.visitors import SECONDS, SECONDS_BACK, Allowances, address_key
 
 BOX = {"type": "Polygon", "coordinates": [[[126.97, 37.55], [126.98, 37.55], [126.98, 37.56], [126.97, 37.56], [126.97, 37.55]]]}
 OPEN = {"/api/v1/search", "/api/v1/estimates", "/api/v1/estimates/tiles", "/api/v1/coverage"}
@@ -138,6 +138,6 @@ def test_an_address_of_ipv6_is_its_network(address: str | None, key: str) -> Non
 
 
 def test_the_limits_are_in_the_operators_page() -> None:
-    text = (Path(visitors.__file__).parents[2] / "docs/operator.md").read_text(encoding="utf-8")
+    text = (Path(visitors.__file__).parents[3] / "docs/operator.md").read_text(encoding="utf-8")
     for word in (f"{visitors.SECONDS:.0f} seconds", f"{visitors.LONGEST_BODY >> 10} KiB", f"{visitors.MOST_TILES:,} tiles"):
         assert word in text

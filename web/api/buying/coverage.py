@@ -22,9 +22,9 @@ from tiles.grid.scan import cover
 from web.api.buying.vector_tile import EXTENT, VERSION_2, field, line_layer, packed, varint
 from web.edge.auth import current_actor, exchange
 from web.edge.kinds import quadkey
+from web.edge.limits.visitors import most_tiles
 from web.edge.policy import policy
 from web.edge.schemas import Answer, AreaIn, Range, area_of, fields
-from web.edge.visitors import most_tiles
 
 blueprint = APIBlueprint("coverage", __name__, tag="Market")
 

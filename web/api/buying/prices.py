@@ -17,9 +17,9 @@ from mapex.times import iso_from_ns
 from tiles.grid import grid
 from web.edge.auth import exchange, maybe_actor
 from web.edge.kinds import CLASSES, KNOWN, LAYER_KINDS, LICENCE_CODES, PURPOSES, moment, quadkey, word
+from web.edge.limits.visitors import most_tiles
 from web.edge.policy import policy
 from web.edge.schemas import MOST_QUADKEYS, Answer, AreaIn, Length, Range, Regexp, area_of, fields, without_of
-from web.edge.visitors import most_tiles
 
 blueprint = APIBlueprint("market", __name__, url_prefix="/api/v1", tag="Market")
 

@@ -27,17 +27,17 @@ MOST_TILES = 1000
 
 
 class Allowances:
-    """Seconds that each key may use; `now` returns seconds."""
+    """Seconds that each key may use at once, and how many come back in a second; `now` returns seconds."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
+    def __init__(self, now: Callable[[], float] = time.monotonic, *, seconds: float = SECONDS, back: float = SECONDS_BACK) -> None:
+        self._now, self._seconds, self._back = now, seconds, back
         self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()  # seconds used, and at which time that was so
         self._lock = Lock()
 
     def wait(self, key: str) -> float:
         """Seconds until `key` may ask again; 0 = now."""
         with self._lock:
-            return max(0.0, self._owed(key, self._now()) - SECONDS) / SECONDS_BACK
+            return max(0.0, self._owed(key, self._now()) - self._seconds) / self._back
 
     def spend(self, key: str, seconds: float) -> None:
         """Note what a question took. Keys whose allowance is whole again are forgotten."""
@@ -53,7 +53,7 @@ class Allowances:
 
     def _owed(self, key: str, now: float) -> float:
         used, at = self._used.get(key, (0.0, now))
-        return max(0.0, used - (now - at) * SECONDS_BACK)
+        return max(0.0, used - (now - at) * self._back)
 
 
 def install(app: Flask) -> None:
