@@ -63,8 +63,8 @@ def held_until(ex: Exchange, keys: Sequence[str]) -> int:
         return int(conn.execute(query).scalar() or 0)
 
 
-def is_told(count: int) -> bool:
-    """Whether the log is told of this one of many attempts: the first, the 10th, the 100th and so on."""
+def is_logged(count: int) -> bool:
+    """Whether this one of many attempts is logged: the first, the 10th, the 100th and so on."""
     return count in (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 
 

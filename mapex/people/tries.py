@@ -57,7 +57,7 @@ def failed(ex: Exchange, caller: Caller, email: str) -> None:
     person = persons.get_person(ex, email=email.strip().lower())
     subject = person.email if person else "unknown"
     tries = attempts.count(ex, f"log {subject}", HOUR).count
-    if attempts.is_told(tries):
+    if attempts.is_logged(tries):
         with db.begin(ex) as conn:
             log.append(conn, ex, None, log.AuditEntry(log.Action.SESSION_REFUSED, details={"subject": subject, "tries": tries}))
 

@@ -201,7 +201,7 @@ def _log_refusal(ex: Exchange, by: Actor, order_id: str, wanted: Sequence[str], 
     with db.begin(ex) as conn:
         if tries <= REFUSALS_LOGGED:
             append_many(conn, ex, by, _refusals(conn, authority.member(by), order_id, wanted, refusal))
-        elif attempts.is_told(tries):
+        elif attempts.is_logged(tries):
             about = {"order": order_id, "code": refusal.code, "asked": len(wanted), "tries": tries}
             append_many(conn, ex, by, [AuditEntry(Action.ACCESS_REFUSED, details=about)])
 

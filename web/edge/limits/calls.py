@@ -43,7 +43,7 @@ LOG = frozenset({"audit", "inspect"})
 """Policies whose every call is a reading of the log, and an entry in it."""
 
 WRONG_TOKENS = 30
-"""Wrong tokens in a minute after which an address is not heard with tokens that are not known to be good."""
+"""Wrong tokens in a minute after which an address gets in only with tokens that are known to be good."""
 _KNOWN = 4096
 
 
