@@ -6,6 +6,7 @@ MapexError(code, message, **details)
  ├─ Denied       known, and not allowed: permit, role, licence                        (403, exit 4)
  ├─ Conflict     the state has moved on: price changed, key reused, already published (409, exit 5)
  ├─ Unpaid       the balance does not cover it                                        (402, exit 6)
+ ├─ Limited      too often or too much in too short a time; details.retry_after_s      (429, exit 7)
  └─ Unavailable  store, database or disk cannot serve now; nothing was changed        (503, exit 7)
 
 `code` is a stable slug (`permit.expired`) for machines and translations; `message` says what, the value, and what to do.
@@ -44,6 +45,10 @@ class Conflict(MapexError):
 
 class Unpaid(MapexError):
     """The balance does not cover the amount."""
+
+
+class Limited(MapexError):
+    """Too often or too much in too short a time; nothing was changed. After `details["retry_after_s"]` seconds it may be asked again."""
 
 
 class Unavailable(MapexError):

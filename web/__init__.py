@@ -10,7 +10,7 @@ from apiflask import APIFlask
 
 from tiles.store.directory import DirectoryStore
 from web.edge import access, auth, bodies, description, errors, headers, static_files, store_files
-from web.edge.limits import rate_limits, turns, visitors
+from web.edge.limits import calls, rate_limits, turns, visitors
 from web.edge.policy import check_routes
 from web.edge.schemas import Error, LongInteger, ShortInteger
 from web.pages import shared, theme
@@ -56,14 +56,14 @@ LONGEST_BODY = 8 << 20
 def create_app(ex: Exchange) -> APIFlask:
     """The web application of an open exchange.
 
-    Raises: RuntimeError: a route declares no policy.
+    Raises: RuntimeError: a route declares no policy, or has no limit.
     """
     app = APIFlask(__name__, title="mapex", version="1", docs_path=None, spec_path=None, static_folder=cast(str, None))
     app.extensions["mapex"] = ex
     app.url_map.converters |= {"int": ShortInteger, "long": LongInteger}
     app.config.update(_configuration(ex))
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for part in (access, errors, headers, language, theme, visitors, turns, auth, rate_limits):
+    for part in (access, errors, headers, language, theme, visitors, turns, calls, auth, rate_limits):
         part.install(app)
     app.before_request(auth.guard)
     for part in (bodies, static_files, shared):  # after the guard: nobody's body is looked through who may not ask
@@ -75,6 +75,7 @@ def create_app(ex: Exchange) -> APIFlask:
         # Each proxy adds the address that it saw at the right end; what is further left may be made up by the caller.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=ex.settings.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     check_routes(app)
+    calls.check_routes(app)
     return app
 
 

@@ -16,6 +16,7 @@ EXIT_CODES = {
     "Denied": 4,
     "Conflict": 5,
     "Unpaid": 6,
+    "Limited": 7,
     "Unavailable": 7,
     "not publishable": 8,
     "unexpected": 1,

@@ -1,4 +1,4 @@
-"""Attempts per key and minute, counted in the database: what limits log-ins holds for all web processes together.
+"""Attempts per key and window, counted in the database: what limits log-ins holds for all web processes together.
 
 A key names who tries (an address, an account); it is stored as a keyed hash only, and forgotten once its window is over.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, func, select, text
 
 from mapex.database import db
 from mapex.database.schema import attempt
@@ -44,6 +45,29 @@ def count(ex: Exchange, key: str, seconds: int, amount: int = 1) -> Attempts:
     return Attempts(int(row[0]), int(row[1]))
 
 
+def hold(ex: Exchange, key: str, seconds: int) -> None:
+    """Let `so_far` of `key` end in so many seconds from now, or later where it does already."""
+    values = {"key": _hashed(ex, key), "ends": ex.now() + seconds * NS}
+    statement = text(
+        "INSERT INTO attempt (key, count, ends_ns) VALUES (:key, 1, :ends) ON CONFLICT (key) DO UPDATE SET "
+        "ends_ns = CASE WHEN attempt.ends_ns < :ends THEN :ends ELSE attempt.ends_ns END"
+    )
+    with db.begin(ex) as conn:
+        conn.execute(statement, values)
+
+
+def held_until(ex: Exchange, keys: Sequence[str]) -> int:
+    """When the last of the windows of `keys` ends, UTC ns; 0 when none is open."""
+    query = select(func.max(attempt.c.ends_ns)).where(attempt.c.key.in_([_hashed(ex, key) for key in keys]), attempt.c.ends_ns > ex.now())
+    with db.read(ex) as conn:
+        return int(conn.execute(query).scalar() or 0)
+
+
+def is_logged(count: int) -> bool:
+    """Whether this one of many attempts is logged: the first, the 10th, the 100th and so on."""
+    return count in (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
+
+
 def so_far(ex: Exchange, key: str) -> Attempts:
     """The attempts of `key` in the present window; none when there is no window."""
     now = ex.now()
@@ -61,4 +85,4 @@ def forget(ex: Exchange, key: str | None = None) -> int:
 
 
 def _hashed(ex: Exchange, key: str) -> str:
-    return hmac.new(ex.settings.secret_key.encode(), f"attempt {key}".encode(), hashlib.sha256).hexdigest()
+    return hmac.new(ex.settings.secret_key.encode(), f"attempt {key}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

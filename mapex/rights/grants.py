@@ -5,18 +5,19 @@ So the log names at least what was disclosed, whatever fails afterwards. A call 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from mapex import authority, ids
 from mapex.audit.log import Action, AuditEntry, append_many
-from mapex.database import db, failpoints
+from mapex.database import attempts, db, failpoints
 from mapex.database.schema import access_grant, order
-from mapex.errors import Conflict, Denied, Invalid, NotFound
+from mapex.errors import Conflict, Denied, Invalid, Limited, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.entitlements import OrderTile
@@ -29,6 +30,11 @@ from tiles.grid.cover import Cover
 from tiles.store.protocol import SignedRequest
 
 MAX_TILES = 1000
+
+DAY_NS = 24 * 3600 * NS
+
+REFUSALS_LOGGED = 20
+"""Refused calls of one person for one order that are logged tile by tile in an hour; then only how many there were, at each tenfold."""
 
 MIN_NONCE = 32
 """Characters of a browser's nonce: 128 random bits in hex."""
@@ -83,15 +89,14 @@ def grant(
     try:
         with db.begin(ex) as conn:
             now = ex.now()  # after the wait for the lock: the permit must hold at the moment that the grant bears
-            checked = _check(conn, by, Use(org_id, purpose=None, at_ns=now), order_id, wanted)
+            checked = _check(conn, by, Use(org_id, purpose=None, at_ns=now), order_id, wanted, ex.settings.grants_per_tile)
             expires_ns = now + ex.settings.grant_seconds * NS
             granted = [(ids.new("gra"), one) for one in checked]
             holders = {id_: _holder(id_, one.tile, holder_token, holder_nonce) for id_, one in granted}
             _store(conn, ex, by, granted, now, expires_ns)
             failpoints.hit("grant.before_commit")
     except Denied as refusal:
-        with db.begin(ex) as conn:
-            append_many(conn, ex, by, _refusals(conn, org_id, order_id, wanted, refusal))
+        _log_refusal(ex, by, order_id, wanted, refusal)
         raise
     failpoints.hit("grant.after_commit")
     return [_sign(ex, id_, one.tile, expires_ns, holders[id_]) for id_, one in granted]
@@ -106,8 +111,10 @@ def _check_tiles(tiles: Sequence[str]) -> list[str]:
     return wanted
 
 
-def _check(conn: Connection, by: Actor, use: Use, order_id: str, wanted: list[str]) -> list[_Checked]:
-    """The tiles with their permits; `use` is what they are to be used for but for the purpose, which is that of their order."""
+def _check(conn: Connection, by: Actor, use: Use, order_id: str, wanted: list[str], most: int) -> list[_Checked]:
+    """The tiles with their permits; `use` is what they are to be used for but for the purpose, which is that of their order, and `most` how
+    often each may be granted in a day.
+    """
     state = conn.execute(select(order.c.state).where(order.c.id == order_id, order.c.org_id == use.org_id)).scalar()
     if state is None:
         raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
@@ -127,7 +134,31 @@ def _check(conn: Connection, by: Actor, use: Use, order_id: str, wanted: list[st
     foreign = [t for t in tiles if not licences.allows(t.licence, t.purpose)]
     _refuse("licence.purpose", "The licence does not allow the purpose of the order.", foreign)
     permitted = _permitted(conn, use, tiles)
+    _check_often(conn, use.at_ns, tiles, most)
     return [_Checked(tile, *permitted[tile.id]) for tile in tiles]
+
+
+def _check_often(conn: Connection, at_ns: int, tiles: Sequence[OrderTile], most: int) -> None:
+    """Each grant is an entry of the log for ever: nobody fills it with the same file again and again.
+
+    Raises: Limited: `grant.too_often`.
+    """
+    given = (
+        select(access_grant.c.entitlement_id, func.min(access_grant.c.issued_ns))
+        .where(access_grant.c.entitlement_id.in_([tile.id for tile in tiles]), access_grant.c.issued_ns > at_ns - DAY_NS)
+        .group_by(access_grant.c.entitlement_id)
+        .having(func.count() >= most)
+    )
+    often = {entitlement: int(first) for entitlement, first in conn.execute(given)}
+    if often:
+        [tile, *_] = [tile for tile in tiles if tile.id in often]
+        wait = max(1, math.ceil((often[tile.id] + DAY_NS - at_ns) / NS))
+        raise Limited(
+            "grant.too_often",
+            f"{tile.layer} {tile.tile} of {tile.dataset} was read {most} times within a day; keep what you downloaded, or wait {wait} s.",
+            tiles=sorted(often),
+            retry_after_s=wait,
+        )
 
 
 def _permitted(conn: Connection, use: Use, tiles: Sequence[OrderTile]) -> dict[str, tuple[str | None, str]]:
@@ -163,6 +194,16 @@ def _refuse(code: str, why: str, tiles: Sequence[OrderTile], **known: str) -> No
             tiles=[tile.id for tile in tiles],
             **known,
         )
+
+
+def _log_refusal(ex: Exchange, by: Actor, order_id: str, wanted: Sequence[str], refusal: Denied) -> None:
+    tries = attempts.count(ex, f"refused {by.person_id} {order_id}", 3600).count
+    with db.begin(ex) as conn:
+        if tries <= REFUSALS_LOGGED:
+            append_many(conn, ex, by, _refusals(conn, authority.member(by), order_id, wanted, refusal))
+        elif attempts.is_logged(tries):
+            about = {"order": order_id, "code": refusal.code, "asked": len(wanted), "tries": tries}
+            append_many(conn, ex, by, [AuditEntry(Action.ACCESS_REFUSED, details=about)])
 
 
 def _refusals(conn: Connection, org_id: str, order_id: str, wanted: Sequence[str], refusal: Denied) -> list[AuditEntry]:

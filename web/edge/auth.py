@@ -21,7 +21,7 @@ from mapex.errors import Denied, MapexError
 from mapex.exchange import Actor, Exchange
 from mapex.people import persons, tokens
 from mapex.people.persons import Person
-from web.edge.limits import visitors
+from web.edge.limits import calls, visitors
 from web.edge.policy import NotSignedIn, authorize, policy, policy_of
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,10 @@ def guard() -> None:
         g.actor = None
         visitors.admit()
         return
-    authorize(maybe_actor(), wanted)
+    actor = maybe_actor()
+    authorize(actor, wanted)
+    if actor is not None:
+        calls.count(actor, request.endpoint, wanted)
     if request.method in UNSAFE and bearer() is None:
         check_forgery()
 
@@ -100,7 +103,9 @@ def guard() -> None:
 def _identified() -> Actor | None:
     secret = bearer()
     if secret is not None:
+        calls.of_process().check_token(secret, calls.caller())
         actor = tokens.actor_of(exchange(), secret)
+        calls.of_process().note_token(secret, calls.caller(), good=actor is not None)
         if actor is None:
             raise NotSignedIn("token.unknown", "This API token is unknown, expired or revoked; make another one on the account page.")
         return actor

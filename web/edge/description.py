@@ -114,9 +114,7 @@ def _statuses(path: str, method: str, declared: Policy) -> set[int]:
         return found
     found |= {422, 503}  # a text that no database can keep, in whatever place of the request; a database that is away
     if not declared.is_public:
-        found |= {401, 403}
-    if declared.visitors or path == "/api/v1/quotes":  # they compute areas
-        found.add(429)
+        found |= {401, 403, 429}
     if method in _UNSAFE:
         found |= {413, 415}
     return found

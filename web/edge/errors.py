@@ -26,6 +26,7 @@ STATUS: dict[type[Exception], int] = {
     mapex_errors.Denied: 403,
     mapex_errors.Conflict: 409,
     mapex_errors.Unpaid: 402,
+    mapex_errors.Limited: 429,
     mapex_errors.Unavailable: 503,
     tiles_errors.InvalidTile: 422,
     tiles_errors.InvalidRegion: 422,
@@ -93,6 +94,8 @@ def _from_ours(error: Exception) -> Response:
     if status == 503:  # noqa: PLR2004
         log.error("unavailable request=%s path=%s code=%s: %s", request_id(), path_for_logs(), error.code, error.message)
         return answer(status, error.code, error.message, error.details, {"Retry-After": "5"})
+    if status == 429:  # noqa: PLR2004
+        return answer(status, error.code, error.message, error.details, {"Retry-After": str(error.details["retry_after_s"])})
     return answer(status, error.code, error.message, error.details)
 
 

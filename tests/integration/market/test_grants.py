@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select, text
 
 from mapex.audit import log
 from mapex.database.schema import access_grant
-from mapex.errors import Denied, Invalid, MapexError, NotFound
+from mapex.errors import Denied, Invalid, Limited, MapexError, NotFound
 from mapex.exchange import Exchange
 from mapex.offers import offers
 from mapex.rights import entitlements, named_users, permits
@@ -242,3 +243,32 @@ def test_no_address_is_signed_when_the_log_cannot_be_written(exchange: Exchange,
         granting.grant(exchange, market.buyer, order_id, ids)
     assert signed == []
     assert grants(exchange) == 0
+
+
+def test_a_file_is_given_out_so_many_times_a_day_and_the_log_is_not_filled_with_it(exchange: Exchange) -> None:
+    ex = replace(exchange, settings=replace(exchange.settings, grants_per_tile=3))
+    market = a_market(ex)
+    order_id = market.buy().id
+    first, second = (tile.id for tile in tiles_of(market, order_id)[:2])
+    for _ in range(3):
+        granting.grant(ex, market.buyer, order_id, [first])
+    again = refused(Limited, "grant.too_often", lambda: granting.grant(ex, market.buyer, order_id, [second, first]))
+    assert again.details["tiles"] == [first]
+    assert grants(ex) == 3, "all of a call or none"
+    granting.grant(ex, market.buyer, order_id, [second])
+    assert isinstance(ex.now, Clock)
+    ex.now.forward(seconds=again.details["retry_after_s"])
+    granting.grant(ex, market.buyer, order_id, [first])
+
+
+def test_a_refusal_that_is_repeated_is_counted_and_does_not_fill_the_log(exchange: Exchange) -> None:
+    market, order_id = footage(exchange)
+    tiles = [tile.id for tile in tiles_of(market, order_id)]
+    permits.set_state(exchange, None, "P-1", "suspended")
+    for _ in range(120):
+        refused(Denied, "permit.suspended", lambda: granting.grant(exchange, market.buyer, order_id, tiles, holder_token=TOKEN))
+    auditor = a_person(exchange, role="auditor")
+    found = log.events(exchange, auditor, log.EventFilter(action="access.refused"), limit=1000).events
+    assert len(found) == granting.REFUSALS_LOGGED * len(tiles) + 1
+    [summary] = [event for event in found if not event.tile]
+    assert (summary.payload["tries"], summary.payload["asked"], summary.payload["code"]) == (100, len(tiles), "permit.suspended")

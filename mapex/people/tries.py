@@ -1,0 +1,103 @@
+"""Tries to sign in that failed: counted by account, address, network and over all, for all web processes together.
+
+After a few, each costs a pause that doubles. Who signed in from a device before has a count of that device (OWASP, "device cookies"):
+whatever others try, the owner of an account is not locked out. The log learns that an account was tried, never what was typed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import math
+import secrets
+from dataclasses import dataclass
+
+from mapex.audit import log
+from mapex.database import attempts, db
+from mapex.errors import Limited
+from mapex.exchange import Exchange
+from mapex.people import persons
+from mapex.times import NS
+
+HOUR = 3600
+LONGEST_PAUSE = 900
+"""Seconds."""
+FREE = {"device": 5, "account": 5, "address": 20, "network": 50, "all": 1000}
+"""Failures within an hour before pauses begin."""
+DEVICE_DAYS = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who tries: its address, and the mark of a device on which somebody signed in before, if there is one."""
+
+    address: str
+    device: str = ""
+
+
+def check(ex: Exchange, caller: Caller, email: str) -> None:
+    """Whether one may try now; asked before a password is looked at.
+
+    Raises: Limited: `login.tries`; it is the same whether the account exists or not.
+    """
+    until = attempts.held_until(ex, [f"pause {key}" for key in _keys(ex, caller, email)])
+    wait = math.ceil((until - ex.now()) / NS)
+    if wait > 0:
+        raise Limited("login.tries", f"Too many log-ins failed; wait {wait} s and try again.", retry_after_s=wait)
+
+
+def failed(ex: Exchange, caller: Caller, email: str) -> None:
+    """Count a try that failed, and log it: the first, the 10th, the 100th of an account (or of accounts that are none) in an hour."""
+    for key in _keys(ex, caller, email):
+        kind = key.partition(" ")[0]
+        count = attempts.count(ex, f"try {key}", HOUR).count
+        if count >= FREE[kind]:
+            attempts.hold(ex, f"pause {key}", min(LONGEST_PAUSE, 1 << min(count - FREE[kind], 20)))
+    person = persons.get_person(ex, email=email.strip().lower())
+    subject = person.email if person else "unknown"
+    tries = attempts.count(ex, f"log {subject}", HOUR).count
+    if attempts.is_logged(tries):
+        with db.begin(ex) as conn:
+            log.append(conn, ex, None, log.AuditEntry(log.Action.SESSION_REFUSED, details={"subject": subject, "tries": tries}))
+
+
+def device_of(ex: Exchange, email: str) -> str:
+    """A new mark for a device on which this account has just signed in."""
+    number = secrets.token_hex(8)
+    return f"{number}.{ex.now() // NS}.{_mark(ex, email, number, ex.now() // NS)}"
+
+
+def network_of(address: str) -> str:
+    """The network that one household, firm or machine may have: /24 of IPv4, /64 of IPv6."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return "local"
+    if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped is not None:
+        known = known.ipv4_mapped
+    return str(ipaddress.ip_network((known, 24 if known.version == 4 else 64), strict=False))  # noqa: PLR2004
+
+
+def _keys(ex: Exchange, caller: Caller, email: str) -> list[str]:
+    account = email.strip().lower()
+    number = _known_device(ex, caller.device, account)
+    if number:
+        return [f"device {number} {account}"]
+    return [f"account {account}", f"address {caller.address}", f"network {network_of(caller.address)}", "all"]
+
+
+def _known_device(ex: Exchange, device: str, account: str) -> str:
+    """The number in a mark that is ours, of this account, and not too old."""
+    number, _, rest = device.partition(".")
+    made, _, mark = rest.partition(".")
+    if not (made.isascii() and made.isdigit() and len(made) < 12 and number.isascii()):  # noqa: PLR2004
+        return ""
+    age = ex.now() // NS - int(made)
+    is_ours = hmac.compare_digest(mark.encode(), _mark(ex, account, number, int(made)).encode())
+    return number if is_ours and 0 <= age <= DEVICE_DAYS * 24 * HOUR else ""
+
+
+def _mark(ex: Exchange, email: str, number: str, made_s: int) -> str:
+    text = f"device {number} {made_s} {email.strip().lower()}"
+    return hmac.new(ex.settings.secret_key.encode(), text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]
