@@ -259,9 +259,9 @@ def _attempt(tasks: Sequence[SourceTask]) -> tuple[list[Converted], bool]:
     wrong = _wrong(first, answers, tiles, ending, limits)
     ended = answers.ended()
     if not wrong and first.recount:
-        found = _recounted(first, len(tiles.paths), limits)
-        wrong = found.wrong[:20]
-        ended = [replace(one, report=raised(one.report, one.part, found.doubts)) if one.report else one for one in ended]
+        again = _recounted(first, len(tiles.paths), limits)
+        wrong = again.wrong[:20]
+        ended = [replace(one, report=raised(one.report, one.part, again.doubts)) if one.report else one for one in ended]
     if wrong:
         shutil.rmtree(first.folder / "done", ignore_errors=True)
         report = next((one.report for one in ended), None)

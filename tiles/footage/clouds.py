@@ -92,8 +92,8 @@ def columns_of(sweep: Sweep) -> dict[str, Column]:
     described = np.zeros(step, np.bool_)
     found: dict[str, Column] = {}
     body = np.frombuffer(sweep.data, np.uint8).reshape(points, step) if points else np.zeros((0, step), np.uint8)
-    for name, offset, datatype, count in sweep.fields:
-        kind, count = _TYPES.get(datatype), max(count, 1)
+    for name, offset, datatype, stated in sweep.fields:
+        kind, count = _TYPES.get(datatype), max(stated, 1)
         size = np.dtype(kind).itemsize * count if kind else 0
         if kind is None or offset + size > step or described[offset : offset + size].any() or name in found:
             raise Misfit(f"the field {name!r} of a sweep lies beside its points or over another")
@@ -110,8 +110,8 @@ def of_sweep(sweep: Sweep, proof: CloudProof) -> str | None:
     """Why a sweep cannot be proven to be one of a lidar, None when it can."""
     try:
         columns = columns_of(sweep)
-    except Misfit as why:
-        return str(why)
+    except Misfit as misfit:
+        return str(misfit)
     if any(name.lower() in _COLOURS for name in columns):
         return "its sweeps have colours, which come from a camera"
     if min(sweep.height, sweep.width) > MOST_ROWS:

@@ -1,4 +1,4 @@
-"""Definitions of ROS messages: the well-known ones (of rosbags, and a few more), and those that a recording brings along, field by field."""
+"""Definitions of ROS messages, field by field: the well-known ones (of rosbags, and a few more), and those that a recording brings."""
 
 from __future__ import annotations
 
@@ -18,13 +18,30 @@ PACKAGES = frozenset(
 )  # fmt: skip
 """Packages whose types measure or report. Of `std_msgs` only `PLAIN`: its arrays of numbers may be anything."""
 PLAIN = frozenset(
-    {"String", "Bool", "Header", "Float64", "Float32", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Time"}
-)
+    {
+        "String", "Bool", "Header", "Time", "Float32", "Float64", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64",
+    }
+)  # fmt: skip
 
 _PICTURES = frozenset({"sensor_msgs/Image", "sensor_msgs/CompressedImage"})
 
-_STATUS = "Header header\nuint16 satellites_used\nint32[] satellite_used_prn\nuint16 satellites_visible\nint32[] satellite_visible_prn\nint32[] satellite_visible_z\nint32[] satellite_visible_azimuth\nint32[] satellite_visible_snr\nint16 status\nuint16 motion_source\nuint16 orientation_source\nuint16 position_source\n"
-_GPS = "Header header\nGPSStatus status\nfloat64 latitude\nfloat64 longitude\nfloat64 altitude\nfloat64 track\nfloat64 speed\nfloat64 climb\nfloat64 pitch\nfloat64 roll\nfloat64 dip\nfloat64 time\nfloat64 gdop\nfloat64 pdop\nfloat64 hdop\nfloat64 vdop\nfloat64 tdop\nfloat64 err\nfloat64 err_horz\nfloat64 err_vert\nfloat64 err_track\nfloat64 err_speed\nfloat64 err_climb\nfloat64 err_time\nfloat64 err_pitch\nfloat64 err_roll\nfloat64 err_dip\nfloat64[9] position_covariance\nuint8 position_covariance_type\n"
+
+def _lines(kind: str, names: str) -> str:
+    return "".join(f"{kind} {name}\n" for name in names.split())
+
+
+_STATUS = (
+    "Header header\nuint16 satellites_used\nint32[] satellite_used_prn\nuint16 satellites_visible\n"
+    + _lines("int32[]", "satellite_visible_prn satellite_visible_z satellite_visible_azimuth satellite_visible_snr")
+    + "int16 status\n"
+    + _lines("uint16", "motion_source orientation_source position_source")
+)
+_GPS = (
+    "Header header\nGPSStatus status\n"
+    + _lines("float64", "latitude longitude altitude track speed climb pitch roll dip time gdop pdop hdop vdop tdop")
+    + _lines("float64", "err err_horz err_vert err_track err_speed err_climb err_time err_pitch err_roll err_dip")
+    + "float64[9] position_covariance\nuint8 position_covariance_type\n"
+)
 _MORE = {
     "nmea_msgs/Sentence": "Header header\nstring sentence\n",
     "gps_msgs/GPSStatus": _STATUS,
@@ -92,12 +109,11 @@ def _releases(ros1: bool) -> tuple[Mapping[str, Fields], ...]:
 def _converted(fields: Any) -> Fields:
     """Fields as rosbags describes them."""
     found = []
-    for name, (node, value) in fields:
-        length, kind, inner = None, node.name, value
-        if kind in ("ARRAY", "SEQUENCE"):
-            (node, inner), bound = value
-            length, kind = (bound if kind == "ARRAY" else 0), node.name
-        found.append(Field(name, inner[0] if kind == "BASE" else short(inner), length))
+    for name, (outer, value) in fields:
+        is_many = outer.name in ("ARRAY", "SEQUENCE")
+        (node, inner), bound = value if is_many else ((outer, value), None)
+        length = bound if outer.name == "ARRAY" else 0 if is_many else None
+        found.append(Field(name, inner[0] if node.name == "BASE" else short(inner), length))
     return tuple(found)
 
 

@@ -41,7 +41,7 @@ class NumberProof:
     def doubt(self, values: NDArray[Any]) -> str | None:
         """Why these numbers cannot be proven to be measured, None when they can."""
         found = wild(values)
-        self._seen |= {value for value in found[:1000].tolist() if value == value}
+        self._seen |= set(found[~np.isnan(found)][:1000].tolist())
         self._unreal = max(self._unreal, int(np.isnan(found).sum()))
         if len(self._seen) + self._unreal > MOST_WILD:
             return f"it holds numbers that nothing measures, such as {next(iter(self._seen), float('nan')):.3g}"

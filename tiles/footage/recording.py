@@ -21,6 +21,8 @@ from tiles.footage.text import TextProof, of_document
 MOST_LOOSE = 1024
 """Bytes in sequences of bytes that a channel may hold in all its messages: parameters have some, a picture has more."""
 _WAITING = 1 << 18
+_REMEMBERED = 10_000
+"""Different texts of a channel that are known again: names of frames repeat, pieces of a picture do not."""
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class _Channel:
     fixed: bytes = b""
     loose: bytes = b""
     joined: str = ""
+    seen: set[str] = field(default_factory=set)
     text: TextProof = field(default_factory=TextProof)
     singles: NumberProof = field(default_factory=NumberProof)
     doubles: NumberProof = field(default_factory=NumberProof)
@@ -57,7 +60,8 @@ class _Channel:
         found = signatures.found_in(bytes(self.raw), packed=False)
         why = f"it holds {found}" if found is not None else self._numbers() or self._bytes() or self._texts() or self._sweeps()
         del self.raw[: max(0, len(self.raw) - signatures.AHEAD)]
-        self.held.singles.clear(), self.held.doubles.clear(), self.held.texts.clear(), self.held.sweeps.clear()
+        for waiting in (self.held.singles, self.held.doubles, self.held.texts, self.held.sweeps):
+            waiting.clear()
         return why
 
     def _numbers(self) -> str | None:
@@ -68,7 +72,8 @@ class _Channel:
     def _bytes(self) -> str | None:
         self.fixed += bytes(self.held.fixed)
         self.loose += bytes(self.held.loose)
-        self.held.fixed.clear(), self.held.loose.clear()
+        self.held.fixed.clear()
+        self.held.loose.clear()
         found = signatures.found_in(self.fixed) or signatures.found_in(self.loose)
         self.fixed = self.fixed[-signatures.AHEAD :]
         if found is not None:
@@ -81,9 +86,11 @@ class _Channel:
         for text in self.held.texts:
             if (why := self.text.doubt(text)) is not None:
                 return why
-        joined = self.joined + "".join(self.held.texts)
+        fresh = [text for text in dict.fromkeys(self.held.texts) if text not in self.seen]
+        self.seen = {*fresh, *(self.seen if len(self.seen) < _REMEMBERED else ())}
+        joined = self.joined + "".join(fresh)
         self.joined = joined[-signatures.AHEAD :]
-        return TextProof().doubt(joined) if len(self.held.texts) > 1 else None
+        return TextProof().doubt(joined) if len(fresh) > 1 else None
 
     def _sweeps(self) -> str | None:
         for sweep in self.held.sweeps:

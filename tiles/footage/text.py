@@ -26,6 +26,8 @@ _RUN = re.compile(r"[A-Za-z0-9+/\-_]{16,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-f]{2}){16,}|(?:[0-9A-F]{2}){16,}")
 _LIST = re.compile(r"(?:\d{1,3}[\s,;|]+){24,}\d{1,3}")
 _ESCAPES = re.compile(r"(?:\\?[x%][0-9A-Fa-f]{2}[\s,]?){16,}|(?:(?:0x)?[0-9A-Fa-f]{2}[\s,:]+){24,}")
+_ESCAPED = re.compile(rb"\\x([0-9A-Fa-f]{2})|\\u00([0-9A-Fa-f]{2})|[%=]([0-9A-Fa-f]{2})|\\([0-3][0-7]{2})")
+_MANY_ESCAPES = 16
 _DRAWN = re.compile(
     r"data:(?:image|video|audio)/|<svg[\s>]|\A\s*P[1-7]\s+(?:#[^\n]*\s+)?\d+\s+\d+\s|/\* XPM|\bbegin [0-7]{3} \S|=ybegin line=", re.I
 )
@@ -33,7 +35,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 CANDIDATE = (
     r"[A-Za-z0-9+/\-_]{40,}|/9j/|iVBORw|(?i:ffd8ff|89504e47|data:(image|video|audio)|<svg|P[1-7]\s|XPM|begin [0-7]{3}|=ybegin)"
     r"|\\u00[01]|[\x00-\x08\x0b\x0e-\x1f\x7f]|\xff\xd8\xff|(\d{1,3}[\s,;|]+){24,}|([0-9A-Fa-f]{2}[\s,:]+){24,}|([x%][0-9A-Fa-f]{2}){16,}"
-    r"|UklGR|R0lGOD|AAAAI?ZnR5|T2dnUw|ZkxhQ|SUQz|GkXfo|H4sI|KLUv|/Td6W|QlpoO|UEsDB"
+    r"|(\\x|[%=])[fF]{2}|\\377|UklGR|R0lGOD|AAAAI?ZnR5|T2dnUw|ZkxhQ|SUQz|GkXfo|H4sI|KLUv|/Td6W|QlpoO|UEsDB"
 )
 """For a first look at many texts (RE2): what none of this matches, and is shorter than `LONG`, holds nothing that `TextProof` looks for."""
 
@@ -54,7 +56,7 @@ class TextProof:
             return f"it holds a picture as text ({drawn[0].strip()[:20]})"
         if ord(max(text)) > 0x7F and (found := self._of_bytes(text)) is not None:
             return found
-        return self._of_runs(text) or _of_lists(text) or self._of_length(text)
+        return _of_escapes(text) or self._of_runs(text) or _of_lists(text) or self._of_length(text)
 
     @staticmethod
     def _of_bytes(text: str) -> str | None:
@@ -117,10 +119,10 @@ def _looks_packed(run: str) -> bool:
     """Whether capitals, small letters and digits change as often as in packed bytes; words, names and numbers keep to one for a while."""
     if len(run) < _SHORTEST:
         return False
-    if _HEX.fullmatch(run):
-        return len(run) > 128 and not run.isdigit()
     kinds = [0 if c.isdigit() else 1 if c.isupper() else 2 if c.islower() else 3 for c in run]
     changes = sum(a != b for a, b in zip(kinds, kinds[1:], strict=False))
+    if _HEX.fullmatch(run):  # four of its sixteen digits are letters, and checksums have up to 128
+        return len(run) > 128 and changes >= len(run) / 4
     return {0, 1, 2} <= set(kinds) and changes >= len(run) / 2
 
 
@@ -135,6 +137,27 @@ def _of_lists(text: str) -> str | None:
         if (found := signatures.found_in(body)) is not None:
             return f"it holds {found} in hex"
     return None
+
+
+def _of_escapes(text: str) -> str | None:
+    """Bytes of which those that are no letters are escaped, as in Python, JSON, addresses and mail."""
+    if len(text) < 4 * _MANY_ESCAPES or not ("\\" in text or "%" in text or "=" in text):
+        return None
+    body, count = _ESCAPED.subn(lambda hit: bytes([_byte(hit)]), text.encode())
+    if count < _MANY_ESCAPES:
+        return None
+    if (found := signatures.found_in(body)) is not None:
+        return f"it holds {found} in escapes"
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return "it holds bytes in escapes that are no text"
+    return None
+
+
+def _byte(hit: re.Match[bytes]) -> int:
+    octal = hit[4]
+    return int(octal, 8) if octal is not None else int(hit[1] or hit[2] or hit[3], 16)
 
 
 def of_document(body: bytes, *, most: int = 8 << 20) -> str | None:

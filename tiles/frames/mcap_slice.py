@@ -27,8 +27,8 @@ from tiles.footage.doubts import Doubt
 from tiles.formats import Doubting, Recounted, one_by_one
 from tiles.frames import repeated, ros_types
 from tiles.frames.codec import FrameCounts, comparing
-from tiles.frames.mcap_scan import CHUNK_LIMIT, McapScan, Message
 from tiles.frames.mcap_proof import SliceProof
+from tiles.frames.mcap_scan import CHUNK_LIMIT, McapScan, Message
 from tiles.frames.repeated import Latched, LatchedMessage
 from tiles.frames.track import NAME
 
