@@ -12,10 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mapex.catalogue.finding import Finding, Severity
-from tiles.footage.doubts import Doubt
-
-UNPROVEN = "footage.unproven"
-"""Code of what `unproven` says."""
+from tiles.footage.doubts import Unproven
 
 
 def error(code: str, message: str, fix: str, **where: Any) -> Finding:
@@ -57,11 +54,13 @@ def beside(members: Mapping[str, Any], **where: Any) -> Iterator[Finding]:
         yield info("source.beside", text, "", value=stated if len(stated) <= _MOST else stated[:_MOST] + " ...", **where)
 
 
-def unproven(doubt: Doubt, **where: Any) -> Finding:
+def unproven(doubt: Unproven, **where: Any) -> Finding:
     """Something that may hold a picture or sound: its layer is `original`, until the operator was shown a proof."""
     text = f"Nobody can be sure that this is free of pictures and sound: {doubt.why}. So the layer is handled as original."
-    fix = "Leave it out, or record it as what it is; or show the operator that nobody can be recognised in it (`mapex footage clear`)."
-    return info(UNPROVEN, text, fix, feature=doubt.where, value=doubt.why[:200], **where)
+    return info(
+        "footage.unproven", text, "Leave it out, or show the operator that nobody can be recognised in it.", feature=doubt.where,
+        value=doubt.why[:200], **where,
+    )  # fmt: skip
 
 
 def blocks(found: Iterable[Finding]) -> bool:

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 from tiles import extras
 from tiles.batch import Batch, EncodedTile, LayerKind
 from tiles.errors import TilesError
-from tiles.footage.doubts import Doubt
+from tiles.footage.doubts import Unproven
 
 MANIFEST = "_manifest.json"
 """Name of the list of tiles beside them. Parquet libraries pass over names that begin with `_`, so that a folder of vector tiles opens as
@@ -25,14 +25,14 @@ Recounted = tuple[EncodedTile, TilesError | None]
 """A tile, and what is wrong with it, if anything."""
 
 
-Doubting = Callable[[EncodedTile, Doubt], None]
+Doubting = Callable[[EncodedTile, Unproven], None]
 """Takes in what of a tile cannot be proven to be free of pictures and sound."""
 
 
-class Recount(Protocol):
+class TileRecount(Protocol):
     """Compares one tile with its record; puts its doubts into the list, if there is one. Raises: TilesError: they differ."""
 
-    def __call__(self, path: Path, tile: EncodedTile, doubts: list[Doubt] | None = None, /) -> None: ...  # noqa: D102
+    def __call__(self, path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None, /) -> None: ...  # noqa: D102
 
 
 class Codec(Protocol):
@@ -163,10 +163,10 @@ def of_kind(kind: LayerKind) -> TileFormat:
     return _BY_KIND[kind]
 
 
-def one_by_one(recount: Recount, stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | None = None) -> Iterator[Recounted]:
+def one_by_one(recount: TileRecount, stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | None = None) -> Iterator[Recounted]:
     """`Codec.recount_each` of a format that gains nothing from many tiles at once; `recount` raises TilesError."""
     for path, tile in stored:
-        found: list[Doubt] | None = None if doubt is None else []
+        found: list[Unproven] | None = None if doubt is None else []
         try:
             recount(path, tile, found)
         except TilesError as fault:

@@ -20,7 +20,7 @@ from ingest.cage import answer, faults, launch
 from ingest.cage.answer import SourceReport
 from ingest.cage.child import MIB, Ending, Limits
 from ingest.conversion.layout import limits_for
-from ingest.conversion.recount import Recount, TileSet, raised, recount
+from ingest.conversion.recount import RecountAnswer, TileSet, raised, recount
 from ingest.findings import error
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid, MapexError, Unavailable
@@ -344,7 +344,7 @@ def _check_sums(report: SourceReport, sums: Mapping[str, Quantities]) -> None:
             raise Invalid("counts.lost", text)
 
 
-def _recounted(first: SourceTask, total: int, limits: Limits) -> Recount:
+def _recounted(first: SourceTask, total: int, limits: Limits) -> RecountAnswer:
     """What the second cage finds in the tiles."""
     tiles = TileSet(first.folder / "done", first.name, total, first.cage)
     progress = functools.partial(leave_progress, first.folder)

@@ -14,7 +14,7 @@ from typing import Any
 from ingest.cage import answer, faults, launch
 from ingest.cage.answer import SourceReport
 from ingest.cage.child import Ending, Limits
-from ingest.findings import UNPROVEN, error
+from ingest.findings import error
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 
@@ -41,7 +41,7 @@ class Doubted:
 
 
 @dataclass(slots=True)
-class Recount:
+class RecountAnswer:
     """Takes the lines of the cage in; `wrong` is why the tiles cannot be used, `doubts` is why a layer is `original`."""
 
     name: str
@@ -69,7 +69,7 @@ class Recount:
         except Invalid as why:
             self.wrong.append(error(why.code, why.message, _TELL, file=self.name))
             return
-        if finding.code == UNPROVEN and len(self.doubts) < _MOST:
+        if finding.code == "footage.unproven" and len(self.doubts) < _MOST:
             self.doubts.append(Doubted(part, finding))
 
     def finish(self, ending: Ending, total: int, limits: Limits) -> None:
@@ -83,9 +83,9 @@ class Recount:
 
 def recount(
     tiles: TileSet, limits: Limits, *, stop: Callable[[], bool], on_progress: Callable[[object], None] = lambda progress: None
-) -> tuple[Recount, Ending]:
-    """Recount every tile in a cage that sees the tiles only."""
-    found = Recount(tiles.name, on_progress)
+) -> tuple[RecountAnswer, Ending]:
+    """RecountAnswer every tile in a cage that sees the tiles only."""
+    found = RecountAnswer(tiles.name, on_progress)
     request = {"name": tiles.name, "total": tiles.total}
     ending = launch.run("verify", request, reads=tiles.folder, writes=None, limits=limits, on_line=found.take, stop=stop, choice=tiles.cage)
     found.finish(ending, tiles.total, limits)
@@ -93,7 +93,7 @@ def recount(
 
 
 def raised(report: SourceReport, part: int, doubts: Sequence[Doubted]) -> SourceReport:
-    """The report of a part whose layers are footage where the second cage doubts it, with what the reader has not said itself."""
+    """The report of a part whose layers are footage where the second cage doubts it, and the findings that its reader kept back."""
     layers, findings = dict(report.layers), list(report.findings)
     for layer in {one.finding.layer for one in doubts if one.part == part} & set(layers):
         if not layers[layer].facts.footage:

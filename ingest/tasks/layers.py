@@ -12,7 +12,7 @@ from mapex.catalogue.draft import Counts, Extent, widest
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
 from tiles.footage.clouds import CloudProof
-from tiles.footage.doubts import Doubt, Doubts
+from tiles.footage.doubts import Doubts, Unproven
 from tiles.footage.tables import TableProof
 from tiles.formats import Splitter, of_kind
 
@@ -54,7 +54,7 @@ class LayerState:
             for name, why in self.cloud_proof.doubts(columns).items():
                 self.found.add(f"column {name}", why)
 
-    def doubts(self) -> list[Doubt]:
+    def doubts(self) -> list[Unproven]:
         """What of it may be a picture; of frames their reader says it itself."""
         return [*self.found.all(), *self.table_proof.doubts()]
 

@@ -14,18 +14,18 @@ from typing import Any
 from ingest.cage.answer import tile_from_json
 from ingest.findings import unproven
 from tiles.batch import EncodedTile
-from tiles.footage.doubts import Doubt, Doubts
+from tiles.footage.doubts import Doubts, Unproven
 
 
 class _Once:
     """Tells of each doubt once a layer and part, in bounded number."""
 
     def __init__(self, emit: Callable[[Mapping[str, Any]], None]) -> None:
-        self._emit, self._told = emit, dict[tuple[int, str], Doubts]()
+        self._emit, self._doubts = emit, dict[tuple[int, str], Doubts]()
 
-    def take(self, tile: EncodedTile, doubt: Doubt) -> None:
-        told = self._told.setdefault((tile.part, tile.layer), Doubts())
-        if told.add(*doubt):
+    def take(self, tile: EncodedTile, doubt: Unproven) -> None:
+        known = self._doubts.setdefault((tile.part, tile.layer), Doubts())
+        if known.add(*doubt):
             self._emit({"doubt": unproven(doubt, layer=tile.layer).as_json(), "part": tile.part})
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import RowMapping, and_, or_, select
 
 from mapex.catalogue.versions import Layer, layer_from
 from mapex.database import db, schema
@@ -62,7 +61,7 @@ def tiles_of(ex: Exchange, layer: Layer) -> Iterator[tuple[str, EncodedTile]]:
         after = or_(tile.cell > cell, and_(tile.cell == cell, tile.part > part))
 
 
-def _tile(layer: Layer, row: Mapping[str, Any]) -> EncodedTile:
+def _tile(layer: Layer, row: RowMapping) -> EncodedTile:
     from tiles.grid.grid import quadkey
 
     form, amounts = of_kind(layer.kind), Quantities(**{name: int(row[name]) for name in QUANTITIES})

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiles.footage import signatures
-from tiles.footage.messages import Misfit, Sweep
+from tiles.footage.messages import Sweep, WrongMessage
 from tiles.footage.numbers import NumberProof
 
 Column = NDArray[Any]
@@ -84,11 +84,11 @@ def raster(columns: Mapping[str, Column]) -> str | None:
 def columns_of(sweep: Sweep) -> dict[str, Column]:
     """The fields of a sweep as columns, each to its last byte.
 
-    Raises: Misfit: the sweep is not what its own numbers say, or holds bytes that no field describes.
+    Raises: WrongMessage: the sweep is not what its own numbers say, or holds bytes that no field describes.
     """
     step, points = sweep.point_step, sweep.height * sweep.width
     if sweep.row_step != step * sweep.width or len(sweep.data) != sweep.row_step * sweep.height:
-        raise Misfit("a sweep has another number of bytes than its points")
+        raise WrongMessage("a sweep has another number of bytes than its points")
     described = np.zeros(step, np.bool_)
     found: dict[str, Column] = {}
     body = np.frombuffer(sweep.data, np.uint8).reshape(points, step) if points else np.zeros((0, step), np.uint8)
@@ -96,13 +96,13 @@ def columns_of(sweep: Sweep) -> dict[str, Column]:
         kind, count = _TYPES.get(datatype), max(stated, 1)
         size = np.dtype(kind).itemsize * count if kind else 0
         if kind is None or offset + size > step or described[offset : offset + size].any() or name in found:
-            raise Misfit(f"the field {name!r} of a sweep lies beside its points or over another")
+            raise WrongMessage(f"the field {name!r} of a sweep does not fit into its points")
         described[offset : offset + size] = True
         column = np.ascontiguousarray(body[:, offset : offset + size]).view((">" if sweep.order == ">" else "<") + kind)
         found[name] = column.ravel() if count == 1 else column
     left = body[:, ~described]
     if len(left) and (left != left[0]).any():
-        raise Misfit("a sweep holds bytes that none of its fields describes")
+        raise WrongMessage("a sweep holds bytes that none of its fields describes")
     return found
 
 
@@ -110,7 +110,7 @@ def of_sweep(sweep: Sweep, proof: CloudProof) -> str | None:
     """Why a sweep cannot be proven to be one of a lidar, None when it can."""
     try:
         columns = columns_of(sweep)
-    except Misfit as misfit:
+    except WrongMessage as misfit:
         return str(misfit)
     if any(name.lower() in _COLOURS for name in columns):
         return "its sweeps have colours, which come from a camera"

@@ -85,7 +85,7 @@ def short(name: str) -> str:
 def is_listed(name: str) -> bool:
     """Whether a type is of a package that measures or reports."""
     package, _, word = short(name).partition("/")
-    return package in PACKAGES and (package != "std_msgs" or word in PLAIN)
+    return package in PACKAGES and short(name) not in _PICTURES and (package != "std_msgs" or word in PLAIN)
 
 
 @cache
@@ -168,7 +168,7 @@ def types_of(name: str, definition: bytes, *, ros1: bool) -> tuple[Mapping[str, 
 
     A recorder that found no definition writes none: the newest forms are then taken, and the bytes have to fit them all the same.
     """
-    if short(name) in _PICTURES or not known_forms(name, ros1=ros1):
+    if not known_forms(name, ros1=ros1):
         return {}, f"the type {name or '(none)'} is not one of those that are known to measure something"
     try:
         brought = definitions(name, definition.decode()) if definition.strip() else {}

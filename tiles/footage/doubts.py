@@ -9,7 +9,7 @@ MOST_DOUBTS = 50
 _LONGEST = 120
 
 
-class Doubt(NamedTuple):
+class Unproven(NamedTuple):
     """Something that cannot be proven to be free of pictures and sound. `where` names it, `why` is the rest of a sentence: "it ..."."""
 
     where: str
@@ -35,6 +35,6 @@ class Doubts:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def all(self) -> list[Doubt]:
+    def all(self) -> list[Unproven]:
         """All of them, in the order in which they were met."""
-        return [Doubt(where, why) for where, why in self._found.items()]
+        return [Unproven(where, why) for where, why in self._found.items()]

@@ -21,7 +21,7 @@ _WIDEST = {0: 8, 1: 8, 6: 4, 7: 4}  # XCDR2 aligns to four bytes at most
 SWEEP = "sensor_msgs/PointCloud2"
 
 
-class Misfit(ValueError):
+class WrongMessage(ValueError):
     """A message that is not of its type."""
 
 
@@ -62,12 +62,12 @@ class Sweep:
 def begin_of(data: memoryview, encoding: str) -> tuple[str, int, int, memoryview]:
     """Byte order, widest alignment (1: packed), how many zeros may fill up the end, and the body.
 
-    Raises: Misfit: of no known encoding.
+    Raises: WrongMessage: of no known encoding.
     """
     if encoding == "ros1":
         return "<", 1, 0, data
     if encoding != "cdr" or len(data) < 4 or data[0] != 0 or data[1] not in _ORDER:
-        raise Misfit("it is encoded in a way that is not read here")
+        raise WrongMessage("it is encoded in a way that is not read here")
     return _ORDER[data[1]], _WIDEST[data[1]], 3, data[4:]
 
 
@@ -80,7 +80,7 @@ class Walk:
         self._order, self._widest, self._body, self._at = "<", 8, memoryview(b""), 0
 
     def take(self, data: memoryview, encoding: str) -> None:
-        """Take a message in. Raises: Misfit: it is not of this type, to its last byte."""
+        """Take a message in. Raises: WrongMessage: it is not of this type, to its last byte."""
         self._order, self._widest, slack, self._body = begin_of(data, encoding)
         self._at = 0
         try:
@@ -89,14 +89,14 @@ class Walk:
             else:
                 self._struct(self._name)
         except (struct.error, IndexError, UnicodeDecodeError) as why:
-            raise Misfit("a message does not hold what its type says") from why
+            raise WrongMessage("a message does not hold what its type says") from why
         rest = bytes(self._body[self._at :])
         if len(rest) > slack or any(rest):
-            raise Misfit(f"a message goes on for {len(rest)} bytes behind what its type says")
+            raise WrongMessage(f"a message goes on for {len(rest)} bytes behind what its type says")
 
     def _struct(self, name: str) -> None:
         if self._at > len(self._body):
-            raise Misfit("a message is shorter than its type says")
+            raise WrongMessage("a message is shorter than its type says")
         for step in self._steps[name]:
             self._field(step)
 
@@ -107,9 +107,9 @@ class Walk:
         count = 1 if step.length is None else step.length or self._count()
         read: Callable[[], None] = self._text if step.type == "string" else lambda: self._struct(step.type)
         if step.type in ("wstring", "time", "duration"):
-            raise Misfit(f"its type has a {step.type}, which is not read here")
+            raise WrongMessage(f"its type has a {step.type}, which is not read here")
         if count > len(self._body):
-            raise Misfit("a message is shorter than its type says")
+            raise WrongMessage("a message is shorter than its type says")
         for _ in range(count):
             read()
 
@@ -120,7 +120,7 @@ class Walk:
             self._align(size)
         begin, end = self._at, self._at + size * count
         if end > len(self._body):
-            raise Misfit("a message is shorter than its type says")
+            raise WrongMessage("a message is shorter than its type says")
         self._at = end
         if step.type == "float64":
             self._held.doubles += self._body[begin:end]
@@ -150,7 +150,7 @@ class Walk:
         length = self._count()
         body = bytes(self._body[self._at : self._at + length])
         if len(body) < length:
-            raise Misfit("a message is shorter than its type says")
+            raise WrongMessage("a message is shorter than its type says")
         self._at += length
         return body.removesuffix(b"\0").decode()
 
@@ -168,7 +168,7 @@ class Walk:
         point_step, row_step, length = self._count(), self._count(), self._count()
         begin, self._at = self._at, self._at + length + 1
         if self._at > len(self._body):
-            raise Misfit("a message is shorter than its type says")
+            raise WrongMessage("a message is shorter than its type says")
         self._held.texts += [name for name, *_ in fields]
         data = self._body[begin : begin + length]
         return Sweep(height, width, tuple(fields), ">" if is_big else "<", point_step, row_step, data)

@@ -13,8 +13,8 @@ import numpy as np
 from tiles.footage import signatures
 from tiles.footage.clouds import CloudProof, of_sweep
 from tiles.footage.definitions import types_of
-from tiles.footage.doubts import Doubt, Doubts
-from tiles.footage.messages import Held, Misfit, Walk
+from tiles.footage.doubts import Doubts, Unproven
+from tiles.footage.messages import Held, Walk, WrongMessage
 from tiles.footage.numbers import NumberProof
 from tiles.footage.text import TextProof, of_document
 
@@ -26,7 +26,7 @@ _REMEMBERED = 10_000
 
 
 @dataclass(slots=True)
-class _Channel:
+class _ChannelProof:
     """One channel: why it is not proven, or how its messages are taken apart."""
 
     where: str
@@ -50,7 +50,7 @@ class _Channel:
             return self.why
         try:
             self.walk.take(data, self.encoding)
-        except Misfit as why:
+        except WrongMessage as why:
             return str(why)
         self.raw += data
         return self.look() if len(self.raw) + self.held.size > _WAITING else None
@@ -103,7 +103,7 @@ class RecordingProof:
     """Takes the records of a recording in, in their order; `doubts()` is complete when all were taken."""
 
     def __init__(self) -> None:
-        self._channels: dict[int, _Channel] = {}
+        self._channels: dict[int, _ChannelProof] = {}
         self._doubts = Doubts()
 
     def channel(self, number: int, topic: str, encoding: str, schema: tuple[str, str, bytes] | None, metadata: Mapping[str, str]) -> None:
@@ -115,10 +115,10 @@ class RecordingProof:
         is_ros1 = encoding == "ros1"
         if (encoding, kind) not in (("cdr", "ros2msg"), ("ros1", "ros1msg")):
             what = "/".join(word for word in (encoding, kind) if word) or "(none)"
-            self._channels[number] = _Channel(where, encoding, f"its encoding ({what[:60]}) is not one that is taken apart here")
+            self._channels[number] = _ChannelProof(where, encoding, f"its encoding ({what[:60]}) is not one that is taken apart here")
             return
         types, why = types_of(name, definition, ros1=is_ros1)
-        channel = _Channel(where, encoding, why[:200] if why else None)
+        channel = _ChannelProof(where, encoding, why[:200] if why else None)
         channel.walk = Walk(name, types, channel.held) if types else None
         self._channels[number] = channel
 
@@ -147,7 +147,7 @@ class RecordingProof:
         """Take in what somebody else found."""
         self._doubts.add(where, why)
 
-    def doubts(self) -> list[Doubt]:
+    def doubts(self) -> list[Unproven]:
         """What cannot be proven."""
         for channel in self._channels.values():
             if channel.walk is not None and channel.where not in self._doubts:

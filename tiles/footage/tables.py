@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tiles.footage import signatures
-from tiles.footage.doubts import Doubt, Doubts
+from tiles.footage.doubts import Doubts, Unproven
 from tiles.footage.shapes import is_shape
 from tiles.footage.text import CANDIDATE, LONG, TextProof
 
@@ -41,7 +41,7 @@ class TableProof:
             self._of_text("metadata", key.decode("utf-8", "replace"))
             self._of_text(f"metadata {key.decode('utf-8', 'replace')[:40]}", value.decode("utf-8", "replace"))
 
-    def doubts(self) -> list[Doubt]:
+    def doubts(self) -> list[Unproven]:
         """What cannot be proven."""
         return self._doubts.all()
 

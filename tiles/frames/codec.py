@@ -12,8 +12,8 @@ import numpy as np
 from tiles.arrays import Float64s
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
-from tiles.footage.doubts import Doubt
-from tiles.formats import Recount
+from tiles.footage.doubts import Unproven
+from tiles.formats import TileRecount
 from tiles.grid import grid
 
 
@@ -29,16 +29,16 @@ class FrameCounts:
 class Read(Protocol):
     """Reads a tile of frames; puts into `doubts`, if there are any, what cannot be proven to be free of pictures."""
 
-    def __call__(self, path: Path, tile: EncodedTile, doubts: list[Doubt] | None = None) -> FrameCounts: ...  # noqa: D102
+    def __call__(self, path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -> FrameCounts: ...  # noqa: D102
 
 
-def comparing(read: Read) -> Recount:
+def comparing(read: Read) -> TileRecount:
     """A function that reads a tile with `read` and compares it with its record.
 
     It raises InvalidContent: `tile.counts`, `tile.place`, or what `read` found (`tile.damaged`).
     """
 
-    def recount(path: Path, tile: EncodedTile, doubts: list[Doubt] | None = None) -> None:
+    def recount(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -> None:
         found = read(path, tile, doubts)
         counts = (found.records, found.frames)
         stated = (tile.quantities.features, tile.quantities.frames)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mcap.opcode import Opcode
 from mcap.records import Attachment, Channel, Header, Metadata, Schema
 
-from tiles.footage.doubts import Doubt
+from tiles.footage.doubts import Unproven
 from tiles.footage.recording import RecordingProof
 from tiles.frames.mcap_scan import BEHIND, Item, McapScan, Message
 
@@ -43,7 +43,7 @@ class SliceProof:
         elif isinstance(item, Header):
             self._proof.metadata("header", {item.profile: item.library})
 
-    def doubts(self) -> list[Doubt]:
+    def doubts(self) -> list[Unproven]:
         """What cannot be proven."""
         return self._proof.doubts()
 

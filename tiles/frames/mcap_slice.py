@@ -23,7 +23,7 @@ from mcap.writer import CompressionType, Writer
 
 from tiles.batch import TILE_KEY, EncodedTile
 from tiles.errors import InvalidContent
-from tiles.footage.doubts import Doubt
+from tiles.footage.doubts import Unproven
 from tiles.formats import Doubting, Recounted, one_by_one
 from tiles.frames import repeated, ros_types
 from tiles.frames.codec import FrameCounts, comparing
@@ -162,7 +162,7 @@ class _Channels:
         return self.schemas[key]
 
 
-def count(path: Path, tile: EncodedTile, doubts: list[Doubt] | None = None) -> FrameCounts:
+def count(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -> FrameCounts:
     """Records and frames in a slice but for those that are repeated in it, and its trajectory; `doubts` as in `tiles.formats.Codec`.
 
     Raises: InvalidContent: damaged, or without a trajectory at its end.

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
-from tiles.footage.doubts import Doubt
+from tiles.footage.doubts import Unproven
 from tiles.formats import Doubting, Recounted, one_by_one
 from tiles.frames.codec import FrameCounts, comparing
 from tiles.frames.picture_tables import PictureTables
@@ -53,7 +53,7 @@ def _add(archive: tarfile.TarFile, name: str, body: bytes, t_s: int) -> None:
     archive.addfile(entry, io.BytesIO(body))
 
 
-def count(path: Path, tile: EncodedTile, doubts: list[Doubt] | None = None) -> FrameCounts:
+def count(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -> FrameCounts:
     """Pictures in an archive (each is a record and a frame), and its trajectory; they are the doubt.
 
     Raises: InvalidContent: something else than JPEG files of different names is in it, or no trajectory at its beginning.
@@ -76,7 +76,7 @@ def count(path: Path, tile: EncodedTile, doubts: list[Doubt] | None = None) -> F
     if not trajectory or len(set(names)) != len(names):
         raise InvalidContent(f"{tile.path} has no trajectory, or a name twice.", code="tile.damaged")
     if doubts is not None:
-        doubts.append(Doubt("photos", "they are pictures"))
+        doubts.append(Unproven("photos", "they are pictures"))
     return FrameCounts(len(names) - 1, len(names) - 1, trajectory)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from tiles.arrays import Float64s
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
-from tiles.footage.doubts import Doubt
+from tiles.footage.doubts import Unproven
 from tiles.formats import Doubting, Recounted, one_by_one
 from tiles.grid import grid
 from tiles.points.cell_finder import CellFinder
@@ -35,7 +35,7 @@ def recount_each(stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | N
     return one_by_one(recount, stored, doubt)
 
 
-def recount(path: Path, tile: EncodedTile, doubts: list[Doubt] | None = None) -> None:
+def recount(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -> None:
     """Open a LAZ tile again, unpack all of it and compare it with its record; `doubts` as in `tiles.formats.Codec`.
 
     Raises: InvalidContent: `tile.count`, `tile.cell`, `tile.crs`, or the fault of the file itself (`las.*`, `laz.*`).

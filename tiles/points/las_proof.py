@@ -10,7 +10,7 @@ from tiles.batch import TILE_KEY
 from tiles.errors import InvalidContent
 from tiles.footage import signatures
 from tiles.footage.clouds import CloudProof
-from tiles.footage.doubts import Doubt, Doubts
+from tiles.footage.doubts import Doubts, Unproven
 from tiles.footage.text import of_document
 from tiles.points.fields import UNDESCRIBED, point_format
 from tiles.points.header import Header, Vlr
@@ -50,12 +50,12 @@ class LasProof:
         for name, why in self._cloud.doubts({name: rows[name] for name in self._form.names or ()}).items():
             self._doubts.add(f"column {name}", why)
 
-    def doubts(self) -> list[Doubt]:
+    def doubts(self) -> list[Unproven]:
         """What cannot be proven."""
         return self._doubts.all()
 
 
-def of_header(header: Header) -> Iterator[Doubt]:
+def of_header(header: Header) -> Iterator[Unproven]:
     """What of a header and its records cannot be proven."""
     left = MOST_RECORD
     for record in (*header.vlrs, *header.evlrs):
@@ -63,14 +63,14 @@ def of_header(header: Header) -> Iterator[Doubt]:
             continue
         where = f"record {record.user[:16]} {record.record}"
         if (found := signatures.found_in(record.text + record.data)) is not None:
-            yield Doubt(where, f"it holds {found}")
+            yield Unproven(where, f"it holds {found}")
         elif _is_text(record):
             if (why := of_document(record.data.rstrip(b"\0"))) is not None:
-                yield Doubt(where, why)
+                yield Unproven(where, why)
         elif (record.user, record.record) not in _DEFINED or len(record.data) > _LONGEST:
             left -= len(record.data)
             if left < 0:
-                yield Doubt(where, f"it is no text, and such records have more than {MOST_RECORD} bytes")
+                yield Unproven(where, f"it is no text, and such records have more than {MOST_RECORD} bytes")
 
 
 def _is_text(record: Vlr) -> bool:

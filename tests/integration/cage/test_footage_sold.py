@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from mcap.records import Attachment, Channel, Metadata
 from mcap.writer import Writer
 from sqlalchemy import text
 
@@ -39,7 +40,8 @@ from tests.support.market import a_permit, area
 from tests.support.recordings import LAT, LON, T0, Recorder, definition, imu, picture, recorded
 from tests.support.uploads import a_map, codes, ingest
 from tiles.batch import EncodedTile, Quantities
-from tiles.footage.doubts import Doubt
+from tiles.footage.doubts import Unproven
+from tiles.frames.mcap_scan import McapScan, Message
 from tiles.grid import grid
 from tiles.recount import verify_each
 
@@ -207,11 +209,11 @@ def tiled(path: Path, out: Path, placement: Placement | None = None) -> tuple[Pa
     return out / record["path"], EncodedTile(**fields)
 
 
-def doubts_of(path: Path, tile: EncodedTile) -> list[Doubt]:
+def doubts_of(path: Path, tile: EncodedTile) -> list[Unproven]:
     """What the recount doubts in a tile whose record is true of its bytes."""
     body = path.read_bytes()
     stated = replace(tile, size=len(body), sha256=hashlib.sha256(body).hexdigest(), quantities=replace(tile.quantities, bytes=len(body)))
-    found: list[Doubt] = []
+    found: list[Unproven] = []
     ((_, fault),) = verify_each([(path, stated)], lambda _, doubt: found.append(doubt))
     assert fault is None
     return found
@@ -223,8 +225,6 @@ def behind_the_end(path: Path) -> None:
 
 def _written_again(path: Path, change: Callable[[Writer], None]) -> None:
     """The slice written by another program, with something more in it."""
-    from tiles.frames.mcap_scan import McapScan
-
     source = path.with_suffix(".old")
     path.rename(source)
     with source.open("rb") as old, path.open("wb") as new:
@@ -232,17 +232,16 @@ def _written_again(path: Path, change: Callable[[Writer], None]) -> None:
         writer.start(profile="ros2", library="mapex")
         change(writer)
         for item in scan.items():
-            kind = type(item).__name__
-            if kind == "Channel":
-                schema = scan.schema_of(item)  # type: ignore[arg-type]
+            if isinstance(item, Channel):
+                schema = scan.schema_of(item)
                 number = 0 if schema is None else writer.register_schema(schema.name, schema.encoding, schema.data)
-                numbers[item.id] = writer.register_channel(item.topic, item.message_encoding, number, item.metadata)  # type: ignore[union-attr]
-            elif kind == "Message":
-                writer.add_message(numbers[item.channel_id], item.log_time, bytes(item.data), item.publish_time, item.sequence)  # type: ignore[union-attr]
-            elif kind == "Metadata":
-                writer.add_metadata(item.name, item.metadata)  # type: ignore[union-attr]
-            elif kind == "Attachment":
-                writer.add_attachment(item.create_time, item.log_time, item.name, item.media_type, item.data)  # type: ignore[union-attr]
+                numbers[item.id] = writer.register_channel(item.topic, item.message_encoding, number, item.metadata)
+            elif isinstance(item, Message):
+                writer.add_message(numbers[item.channel_id], item.log_time, bytes(item.data), item.publish_time, item.sequence)
+            elif isinstance(item, Metadata):
+                writer.add_metadata(item.name, item.metadata)
+            elif isinstance(item, Attachment):
+                writer.add_attachment(item.create_time, item.log_time, item.name, item.media_type, item.data)
         writer.finish()
 
 

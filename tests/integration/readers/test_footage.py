@@ -204,6 +204,13 @@ def test_a_picture_makes_a_recording_footage_whatever_it_is_called(tmp_path: Pat
     assert found[0]["feature"].split()[0] in ("channel", "attachment", "metadata") and found[0]["value"] and found[0]["fix"]
 
 
+def test_a_picture_that_says_so_is_footage_and_is_named_once(tmp_path: Path) -> None:
+    image = cdr("sensor_msgs/msg/CompressedImage", header=stamp(T0), format="jpeg", data=OCTETS)
+    report = report_of(recorded(tmp_path / "drive.mcap", messages("sensor_msgs/msg/CompressedImage", image)), Placement())
+    assert report["layers"]["recording"]["footage"]
+    assert [finding["code"] for finding in report["findings"]] == ["recording.pictures"]
+
+
 def lidar(points: int = 500) -> bytes:
     random = np.random.default_rng(3)
     rows = np.zeros(points, [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("intensity", "<f4"), ("ring", "<u2"), ("time", "<f4")])
@@ -214,7 +221,7 @@ def lidar(points: int = 500) -> bytes:
         random.integers(0, 32, points),
         np.linspace(0, 0.1, points),
     )
-    fields = [(name, rows.dtype.fields[name][1], {"<f4": 7, "<u2": 4}[rows.dtype[name].str], 1) for name in rows.dtype.names or ()]  # type: ignore[index]
+    fields = [("x", 0, 7, 1), ("y", 4, 7, 1), ("z", 8, 7, 1), ("intensity", 12, 7, 1), ("ring", 16, 4, 1), ("time", 18, 7, 1)]
     return cloud(fields, rows.view(np.uint8), rows.dtype.itemsize)
 
 
