@@ -43,11 +43,11 @@ def cdr(name: str, **fields: Any) -> bytes:
     return bytes(STORE.serialize_cdr(STORE.types[name](**fields), name))
 
 
-def imu(t_ns: int, covariance: np.ndarray[Any, Any] | None = None) -> bytes:
+def imu(t_ns: int, covariance: np.ndarray[Any, Any] | None = None, frame: str = "imu") -> bytes:
     vector, turn = STORE.types["geometry_msgs/msg/Vector3"], STORE.types["geometry_msgs/msg/Quaternion"]
     nine = np.zeros(9) if covariance is None else covariance
     return cdr(
-        "sensor_msgs/msg/Imu", header=stamp(t_ns), orientation=turn(x=0.0, y=0.0, z=0.0, w=1.0), orientation_covariance=nine,
+        "sensor_msgs/msg/Imu", header=stamp(t_ns, frame), orientation=turn(x=0.0, y=0.0, z=0.0, w=1.0), orientation_covariance=nine,
         angular_velocity=vector(x=0.0, y=0.01, z=0.02), angular_velocity_covariance=nine,
         linear_acceleration=vector(x=0.1, y=0.0, z=9.81), linear_acceleration_covariance=nine,
     )  # fmt: skip

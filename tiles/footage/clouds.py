@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tiles.footage import signatures
 from tiles.footage.messages import Sweep, WrongMessage
-from tiles.footage.numbers import NumberProof
+from tiles.footage.numbers import NumberProof, is_random
 
 Column = NDArray[Any]
 
@@ -60,7 +60,7 @@ class CloudProof:
         for piece in pieces:
             if (what := signatures.found_in(piece.data, packed=is_bytes)) is not None:
                 return f"its values are {what}"
-        return None
+        return "its bytes are as random as packed ones" if is_bytes and is_random(pieces[0].data) else None
 
 
 def _varies(column: Column) -> bool:
@@ -89,9 +89,11 @@ def columns_of(sweep: Sweep) -> dict[str, Column]:
     step, points = sweep.point_step, sweep.height * sweep.width
     if sweep.row_step != step * sweep.width or len(sweep.data) != sweep.row_step * sweep.height:
         raise WrongMessage("a sweep has another number of bytes than its points")
+    if not points:
+        return {}  # nothing is there that the step of a point could be held against
     described = np.zeros(step, np.bool_)
     found: dict[str, Column] = {}
-    body = np.frombuffer(sweep.data, np.uint8).reshape(points, step) if points else np.zeros((0, step), np.uint8)
+    body = np.frombuffer(sweep.data, np.uint8).reshape(points, step)
     for name, offset, datatype, stated in sweep.fields:
         kind, count = _TYPES.get(datatype), max(stated, 1)
         size = np.dtype(kind).itemsize * count if kind else 0

@@ -29,13 +29,13 @@ class WrongMessage(ValueError):
 class Held:
     """What the messages of a channel hold, until somebody looks at it and clears it.
 
-    `fixed` are bytes of arrays of a fixed length, `loose` those of sequences; `order` the byte order of the floats.
+    `fixed` are single bytes, by the field that they are of, `loose` those of sequences; `order` is the byte order of the floats.
     """
 
     order: str = "<"
     singles: bytearray = field(default_factory=bytearray)
     doubles: bytearray = field(default_factory=bytearray)
-    fixed: bytearray = field(default_factory=bytearray)
+    fixed: dict[str, bytearray] = field(default_factory=dict)
     loose: bytearray = field(default_factory=bytearray)
     texts: list[str] = field(default_factory=list)
     sweeps: list[Sweep] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Held:
     @property
     def size(self) -> int:
         """Bytes that wait."""
-        return len(self.singles) + len(self.doubles) + len(self.fixed) + len(self.loose) + sum(map(len, self.texts))
+        return len(self.singles) + len(self.doubles) + sum(map(len, self.fixed.values())) + len(self.loose) + sum(map(len, self.texts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def begin_of(data: memoryview, encoding: str) -> tuple[str, int, int, memoryview
     """
     if encoding == "ros1":
         return "<", 1, 0, data
-    if encoding != "cdr" or len(data) < 4 or data[0] != 0 or data[1] not in _ORDER:
+    if encoding != "cdr" or len(data) < 4 or data[0] != 0 or data[1] not in _ORDER or data[2] or data[3] > 3:
         raise WrongMessage("it is encoded in a way that is not read here")
     return _ORDER[data[1]], _WIDEST[data[1]], 3, data[4:]
 
@@ -127,7 +127,7 @@ class Walk:
         elif step.type == "float32":
             self._held.singles += self._body[begin:end]
         elif size == 1:
-            kept = self._held.loose if is_loose else self._held.fixed
+            kept = self._held.loose if is_loose else self._held.fixed.setdefault(step.name, bytearray())
             kept += self._body[begin:end]
         self._held.order = self._order
 
@@ -135,7 +135,9 @@ class Walk:
         step = min(size, self._widest)
         begin, self._at = self._at, -(-self._at // step) * step
         if begin != self._at and any(self._body[begin : self._at]):
-            self._held.fixed += self._body[begin : self._at]  # what fills up should be zero; writers leave what was there
+            self._held.fixed.setdefault("", bytearray()).extend(
+                self._body[begin : self._at]
+            )  # what fills up should be zero; writers leave what was there
 
     def _count(self) -> int:
         self._align(4)
@@ -188,7 +190,7 @@ def _merged(fields: Iterable[Field]) -> tuple[Field, ...]:
     found: list[Field] = []
     for one in fields:
         before = found[-1] if found else None
-        if before is not None and one.type == before.type and one.type in _SIZES and 0 not in (one.length, before.length):
+        if before is not None and one.type == before.type and _SIZES.get(one.type, 0) > 1 and 0 not in (one.length, before.length):
             found[-1] = Field(before.name, one.type, (before.length or 1) + (one.length or 1))
         else:
             found.append(one)

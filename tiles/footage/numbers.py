@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 MOST_WILD = 32
 """Different numbers beyond what is measured that a column or a channel may hold: marks such as 1e308 for "unknown" are a few."""
+_LEAST, _PIECE, _PACKS_TO = 4096, 1 << 16, 0.97
 _REACH = {8: 1e100, 4: 1e30}
 
 
@@ -29,6 +31,12 @@ def wild(values: NDArray[Any]) -> NDArray[Any]:
         bits = np.unique(unreal.view(f"{unreal.dtype.byteorder}u{unreal.itemsize}"))
         found = np.concatenate([found, unreal[: max(0, len(bits) - 2)]])
     return found
+
+
+def is_random(octets: bytes | memoryview) -> bool:
+    """Whether single bytes, at least `_LEAST` of them, are as random as packed ones: what is measured or counted packs."""
+    piece = octets[:_PIECE]
+    return len(piece) >= _LEAST and len(zlib.compress(piece, 1)) > _PACKS_TO * len(piece)
 
 
 class NumberProof:

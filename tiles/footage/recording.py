@@ -15,7 +15,7 @@ from tiles.footage.clouds import CloudProof, of_sweep
 from tiles.footage.definitions import types_of
 from tiles.footage.doubts import Doubts, Unproven
 from tiles.footage.messages import Held, Walk, WrongMessage
-from tiles.footage.numbers import NumberProof
+from tiles.footage.numbers import NumberProof, is_random
 from tiles.footage.text import TextProof, of_document
 
 MOST_LOOSE = 1024
@@ -35,7 +35,6 @@ class _ChannelProof:
     walk: Walk | None = None
     held: Held = field(default_factory=Held)
     raw: bytearray = field(default_factory=bytearray)
-    fixed: bytes = b""
     loose: bytes = b""
     joined: str = ""
     seen: set[str] = field(default_factory=set)
@@ -70,12 +69,14 @@ class _ChannelProof:
         return singles or self.doubles.doubt(np.frombuffer(bytes(self.held.doubles), order + "f8"))
 
     def _bytes(self) -> str | None:
-        self.fixed += bytes(self.held.fixed)
         self.loose += bytes(self.held.loose)
-        self.held.fixed.clear()
         self.held.loose.clear()
-        found = signatures.found_in(self.fixed) or signatures.found_in(self.loose)
-        self.fixed = self.fixed[-signatures.AHEAD :]
+        found = signatures.found_in(self.loose)
+        for octets in self.held.fixed.values():
+            found = found or signatures.found_in(bytes(octets))
+            if found is None and is_random(bytes(octets)):
+                return "its bytes, joined, are as random as packed ones"
+            del octets[: max(0, len(octets) - signatures.AHEAD)]
         if found is not None:
             return f"its bytes, joined, are {found}"
         if len(self.loose) > MOST_LOOSE:

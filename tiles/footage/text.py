@@ -22,7 +22,7 @@ LONG = 4096
 _PACKS_TO = 0.66
 _SHORTEST = 40
 
-_RUN = re.compile(r"[A-Za-z0-9+/\-_]{16,}={0,2}")
+_RUN = re.compile(r"[A-Za-z0-9+/\-_]{24,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-f]{2}){16,}|(?:[0-9A-F]{2}){16,}")
 _LIST = re.compile(r"(?:\d{1,3}[\s,;|]+){24,}\d{1,3}")
 _ESCAPES = re.compile(r"(?:\\?[x%][0-9A-Fa-f]{2}[\s,]?){16,}|(?:(?:0x)?[0-9A-Fa-f]{2}[\s,:]+){24,}")
@@ -65,8 +65,6 @@ class TextProof:
         return f"it holds {found}" if found is not None else None
 
     def _of_runs(self, text: str) -> str | None:
-        if len(text) < 16:
-            return None
         for match in _RUN.finditer(text):
             run = match[0]
             body = _decoded(run)
@@ -160,7 +158,7 @@ def _byte(hit: re.Match[bytes]) -> int:
     return int(octal, 8) if octal is not None else int(hit[1] or hit[2] or hit[3], 16)
 
 
-def of_document(body: bytes, *, most: int = 8 << 20) -> str | None:
+def of_document(body: bytes, *, most: int = 64 << 20) -> str | None:
     """Why a whole file or record cannot be proven to be text, None when it can."""
     if (found := signatures.found_in(body)) is not None:
         return f"it holds {found}"

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import sqlite3
+import struct
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -77,6 +78,15 @@ def pixels(width: int, height: int) -> bytes:
     return cloud(fields, rows.view(np.uint8), 16)
 
 
+def can(data: bytes) -> Step:
+    """The bytes in frames of eight, as a recorder of a car's bus writes them."""
+    types = "std_msgs/Header header\nuint32 id\nbool is_rtr\nbool is_extended\nbool is_error\nuint8 dlc\nuint8[8] data\n"
+    _, _, text = definition("sensor_msgs/msg/Temperature")
+    schema = types.encode() + text[text.index(b"=" * 20) :]
+    head = b"\0\1\0\0" + bytes(8) + b"\1\0\0\0" + bytes(4) + b"\x12\3\0\0" + bytes(3) + b"\x08"
+    return messages("can_msgs/msg/Frame", *(head + piece.ljust(8, b"\0") for piece in pieces(data, 8)), schema=schema)
+
+
 def tar_of(data: bytes) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
@@ -122,6 +132,9 @@ HIDDEN: dict[str, Step] = {
     "split behind many": messages(IMU, *(imu(T0) + piece for piece in pieces(JPEG, 40))),
     "in the numbers of many": messages(IMU, *in_covariances(JPEG)),
     "in the numbers of many, without its head": messages(IMU, *in_covariances(JPEG[700:])),
+    "in frames of a bus": can(JPEG),
+    "in frames of a bus, without its head": can(JPEG[700:]),
+    "in the name of a frame": messages(IMU, imu(T0, frame=B64)),
     "in a text": texts("\x00" + JPEG.decode("latin-1")),
     "in a text, base64": texts(B64),
     "in a text, base64 for addresses": texts(base64.urlsafe_b64encode(JPEG).decode()),
@@ -228,6 +241,7 @@ def lidar(points: int = 500) -> bytes:
 NMEA = [f"$GPGGA,{123519 + n},3724.{n:03d},N,12706.{n:03d},E,1,08,0.9,545.4,M,46.9,M,,*47" for n in range(40)]
 URDF = "<robot name='car'>" + "".join(f"<link name='wheel_{n}'><mass value='{n}.5'/></link>" for n in range(400)) + "</robot>"
 HONEST: dict[str, Step] = {
+    "frames of a bus": can(b"".join(struct.pack("<HHhH", n, n // 7, n % 90, 7) for n in range(1500))),
     "inertial": messages(IMU, *(imu(T0 + n, np.eye(3).ravel() * 1e-5) for n in range(50))),
     "unknown covariances": messages(IMU, imu(T0, np.full(9, np.nan)), imu(T0, np.full(9, 1.7e308)), imu(T0, np.full(9, -1.0))),
     "positions": messages("sensor_msgs/msg/NavSatFix", *(fix(T0 + n) for n in range(50))),
@@ -343,6 +357,7 @@ def columns(**more: Any) -> dict[str, np.ndarray[Any, Any]]:
 
 COLUMNS: dict[str, dict[str, np.ndarray[Any, Any]]] = {
     "bytes": columns(ring=OCTETS),
+    "bytes without their head": columns(ring=OCTETS[700:]),
     "intensities": columns(intensity=OCTETS.astype(np.uint16)),
     "numbers": columns(curvature=np.frombuffer(JPEG[: len(JPEG) // 4 * 4], "<f4").repeat(4)[: len(OCTETS)]),
     "many bytes": columns(**{f"b{n}": np.roll(OCTETS, n) for n in range(20)}),
