@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mapex.catalogue.finding import Finding, Severity
+from tiles.footage.doubts import Unproven
 
 
 def error(code: str, message: str, fix: str, **where: Any) -> Finding:
@@ -51,6 +52,15 @@ def beside(members: Mapping[str, Any], **where: Any) -> Iterator[Finding]:
         stated = json.dumps(members, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
         text = f"The file states {', '.join(members)[:200]} for all of the map. Tiles hold features only; here is what it states."
         yield info("source.beside", text, "", value=stated if len(stated) <= _MOST else stated[:_MOST] + " ...", **where)
+
+
+def unproven(doubt: Unproven, **where: Any) -> Finding:
+    """Something that may hold a picture or sound: its layer is `original`, until the operator was shown a proof."""
+    text = f"Nobody can be sure that this is free of pictures and sound: {doubt.why}. So the layer is handled as original."
+    return info(
+        "footage.unproven", text, "Leave it out, or show the operator that nobody can be recognised in it.", feature=doubt.where,
+        value=doubt.why[:200], **where,
+    )  # fmt: skip
 
 
 def blocks(found: Iterable[Finding]) -> bool:

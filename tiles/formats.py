@@ -14,6 +14,7 @@ from typing import Protocol, cast
 from tiles import extras
 from tiles.batch import Batch, EncodedTile, LayerKind
 from tiles.errors import TilesError
+from tiles.footage.doubts import Unproven
 
 MANIFEST = "_manifest.json"
 """Name of the list of tiles beside them. Parquet libraries pass over names that begin with `_`, so that a folder of vector tiles opens as
@@ -24,13 +25,24 @@ Recounted = tuple[EncodedTile, TilesError | None]
 """A tile, and what is wrong with it, if anything."""
 
 
+Doubting = Callable[[EncodedTile, Unproven], None]
+"""Takes in what of a tile cannot be proven to be free of pictures and sound."""
+
+
+class TileRecount(Protocol):
+    """Compares one tile with its record; puts its doubts into the list, if there is one. Raises: TilesError: they differ."""
+
+    def __call__(self, path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None, /) -> None: ...  # noqa: D102
+
+
 class Codec(Protocol):
     """What a module that reads and writes tiles of a format offers to the rest of the exchange."""
 
-    def recount_each(self, stored: Iterable[tuple[Path, EncodedTile]], /) -> Iterator[Recounted]:
+    def recount_each(self, stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | None = None, /) -> Iterator[Recounted]:
         """Open stored tiles and compare what is in them with their records: each tile, in order, with what is wrong.
 
-        Size and sha256 of the files have been compared before (`tiles.recount`).
+        Size and sha256 of the files have been compared before (`tiles.recount`). `doubt` gets each thing in a tile that cannot be proven
+        to be free of pictures and sound; without it nobody looks.
         """
         ...
 
@@ -151,12 +163,16 @@ def of_kind(kind: LayerKind) -> TileFormat:
     return _BY_KIND[kind]
 
 
-def one_by_one(recount: Callable[[Path, EncodedTile], None], stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
+def one_by_one(recount: TileRecount, stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | None = None) -> Iterator[Recounted]:
     """`Codec.recount_each` of a format that gains nothing from many tiles at once; `recount` raises TilesError."""
     for path, tile in stored:
+        found: list[Unproven] | None = None if doubt is None else []
         try:
-            recount(path, tile)
+            recount(path, tile, found)
         except TilesError as fault:
             yield tile, fault
         else:
+            for one in found or ():
+                if doubt is not None:
+                    doubt(tile, one)
             yield tile, None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
-from tiles.formats import Recounted, TileFormat, of_media_type
+from tiles.formats import Doubting, Recounted, TileFormat, of_media_type
 
 _Opened = tuple[Path, EncodedTile, TileFormat | None, InvalidContent | None]
 
@@ -24,13 +24,16 @@ def verify(path: Path, tile: EncodedTile) -> None:
             raise fault
 
 
-def verify_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
-    """`verify` of many tiles, faster for small ones: each tile, in order, and what is wrong with it, if anything."""
+def verify_each(stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | None = None) -> Iterator[Recounted]:
+    """`verify` of many tiles, faster for small ones: each tile, in order, and what is wrong with it, if anything.
+
+    `doubt` gets what of a tile cannot be proven to be free of pictures and sound (`tiles.footage`), before the tile itself comes.
+    """
     for form, group in groupby(map(_opened, stored), key=lambda entry: entry[2]):
         if form is None:
             yield from ((tile, fault) for _, tile, _, fault in group)
         else:
-            yield from form.load_codec().recount_each((path, tile) for path, tile, _, _ in group)
+            yield from form.load_codec().recount_each(((path, tile) for path, tile, _, _ in group), doubt)
 
 
 def _opened(entry: tuple[Path, EncodedTile]) -> _Opened:

@@ -6,12 +6,13 @@ are read one after another in one cage (a bundle); when such a cage ends badly, 
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -19,6 +20,7 @@ from ingest.cage import answer, faults, launch
 from ingest.cage.answer import SourceReport
 from ingest.cage.child import MIB, Ending, Limits
 from ingest.conversion.layout import limits_for
+from ingest.conversion.recount import RecountAnswer, TileSet, raised, recount
 from ingest.findings import error
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid, MapexError, Unavailable
@@ -255,9 +257,11 @@ def _attempt(tasks: Sequence[SourceTask]) -> tuple[list[Converted], bool]:
     if len(tasks) > 1 and (answers.failed is not None or not (ending.done or answers.wrong)):
         return [], False  # which of them it was is known when each is read alone
     wrong = _wrong(first, answers, tiles, ending, limits)
-    if not wrong and first.recount:
-        wrong = _recount(first, len(tiles.paths), limits)
     ended = answers.ended()
+    if not wrong and first.recount:
+        again = _recounted(first, len(tiles.paths), limits)
+        wrong = again.wrong[:20]
+        ended = [replace(one, report=raised(one.report, one.part, again.doubts)) if one.report else one for one in ended]
     if wrong:
         shutil.rmtree(first.folder / "done", ignore_errors=True)
         report = next((one.report for one in ended), None)
@@ -340,38 +344,13 @@ def _check_sums(report: SourceReport, sums: Mapping[str, Quantities]) -> None:
             raise Invalid("counts.lost", text)
 
 
-def _recount(task: SourceTask, total: int, limits: Limits) -> list[Finding]:
-    """Recount every tile in a cage that sees the tiles only."""
-    bad: list[Finding] = []
-    verified = 0
-
-    def take(line: Mapping[str, Any]) -> None:
-        nonlocal verified
-        if "bad" in line:
-            message = str(line["bad"].get("message", ""))[:500] if isinstance(line["bad"], dict) else ""
-            fix = "The file may be made to break readers, or mapex has a fault: tell the operator."
-            bad.append(error("tile.bad", f"A tile does not hold what its record says: {message}", fix, file=task.name))
-        elif "verified" in line and isinstance(line["verified"], int):
-            verified = line["verified"]
-        elif "progress" in line:
-            leave_progress(task.folder, line["progress"])
-
-    ending = launch.run(
-        "verify",
-        {"name": task.name, "total": total},
-        reads=task.folder / "done",
-        writes=None,
-        limits=limits,
-        on_line=take,
-        stop=lambda: task.must_stop,
-        choice=task.cage,
-    )
-    _raise_if_stopped_or_full(task, ending)
-    if not ending.done:
-        bad.append(faults.finding_of(ending, task.name, limits))
-    elif not bad and verified != total:
-        bad.append(error("tile.bad", f"{verified} of {total} tiles were verified.", "Report it to the operator.", file=task.name))
-    return bad[:20]
+def _recounted(first: SourceTask, total: int, limits: Limits) -> RecountAnswer:
+    """What the second cage finds in the tiles."""
+    tiles = TileSet(first.folder / "done", first.name, total, first.cage)
+    progress = functools.partial(leave_progress, first.folder)
+    found, ending = recount(tiles, limits, stop=lambda: first.must_stop, on_progress=progress)
+    _raise_if_stopped_or_full(first, ending)
+    return found
 
 
 def _raise_if_stopped_or_full(task: SourceTask, ending: Ending) -> None:

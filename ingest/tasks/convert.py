@@ -20,7 +20,7 @@ import shapely
 
 from ingest.checks.quality import Quality
 from ingest.checks.screen import misfit_of, no_shapes, screen
-from ingest.findings import FindingLog, error
+from ingest.findings import FindingLog, error, unproven
 from ingest.fingerprint import Fingerprint
 from ingest.placing import resolve
 from ingest.placing.move import accuracy_m, shapes_of
@@ -193,6 +193,7 @@ class Conversion:
         crs, placing = self.placed.crs, self._placing()
         tiles = split_laz(path, out, layer=state.name, part=self.part, crs=crs, processes=1, counts=counts, placing=placing)
         written = list(tiles)
+        self._look_at_head(path, state)
         state.heights |= counts.placed > 0
         state.read += counts.placed + counts.rejected
         state.placed += counts.placed
@@ -206,6 +207,15 @@ class Conversion:
             fix = "The file was cut or damaged: export or upload it again."
             self.log.add(error("points.missing", text, fix, count=counts.lost, **where))
         self._tiles(state, written)
+
+    def _look_at_head(self, path: Path, state: LayerState) -> None:
+        """What of a LAS header may be a picture; its points are looked at where all are unpacked, when the tiles are recounted."""
+        from tiles.points.header import read_header
+        from tiles.points.las_proof import of_header
+
+        with path.open("rb") as stream:
+            for doubt in of_header(read_header(stream)):
+                state.found.add(*doubt)
 
     def _tiles(self, state: LayerState, tiles: Iterable[EncodedTile]) -> None:
         written = Quantities()
@@ -235,6 +245,9 @@ class Conversion:
             for name, state in sorted(self.layers.items()):
                 if state.heights:
                     self.log.add(resolve.without_datum(name, self.source.name))
+        for name, state in sorted(self.layers.items()):
+            for doubt in state.doubts():
+                self.log.add(unproven(doubt, file=self.source.name, layer=name))
         self.fingerprint += sum((state.fingerprint() for state in self.layers.values()), Fingerprint())
         return {
             "format": self.reader.format,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,9 @@ from ingest.fingerprint import Fingerprint
 from mapex.catalogue.draft import Counts, Extent, widest
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
+from tiles.footage.clouds import CloudProof
+from tiles.footage.doubts import Doubts, Unproven
+from tiles.footage.tables import TableProof
 from tiles.formats import Splitter, of_kind
 
 if TYPE_CHECKING:
@@ -36,11 +39,24 @@ class LayerState:
     first_ns: int | None = None
     last_ns: int | None = None
     splitter: Splitter | None = None
+    table_proof: TableProof = field(default_factory=TableProof)
+    cloud_proof: CloudProof = field(default_factory=CloudProof)
+    found: Doubts = field(default_factory=Doubts)
 
     def see(self, batch: Batch) -> None:
         """Count the rows of a batch as read."""
         self.read += batch.table.num_rows
         self.footage |= batch.content is Content.FRAMES and batch.meta.get("footage") != "no"
+        if batch.content is Content.FEATURES:
+            self.table_proof.take(batch.table)
+        elif batch.content is Content.POINTS:
+            columns = {name: column.to_numpy() for name, column in zip(batch.table.column_names, batch.table.columns, strict=True)}
+            for name, why in self.cloud_proof.doubts(columns).items():
+                self.found.add(f"column {name}", why)
+
+    def doubts(self) -> list[Unproven]:
+        """What of it may be a picture; of frames their reader says it itself."""
+        return [*self.found.all(), *self.table_proof.doubts()]
 
     def keep_unplaced(self, batch: Batch) -> None:
         """Count all rows of a batch as unplaced, and remember where they are in the numbers of the file."""
@@ -87,7 +103,7 @@ class LayerState:
             "counts": asdict(Counts(self.read, self.placed, self.unplaced, self.rejected)),
             "box": list(self.box) if self.box is not None and is_finite else None,
             "own": list(self.own) if self.own is not None else None,
-            "footage": self.footage,
+            "footage": self.footage or bool(self.doubts()),
             "first_ns": self.first_ns,
             "last_ns": self.last_ns,
         }

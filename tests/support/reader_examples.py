@@ -133,6 +133,20 @@ def _ply(*, nan: bool = False) -> Callable[[Path], Path]:
     return lambda folder: clouds.a_ply(folder / "cloud.ply", _columns(nan=nan))
 
 
+def _joined(*definitions: str) -> bytes:
+    return f"\n{'=' * 80}\n".join(definitions).encode()
+
+
+NAV_SAT_FIX = _joined(
+    "std_msgs/Header header\nsensor_msgs/NavSatStatus status\nfloat64 latitude\nfloat64 longitude\nfloat64 altitude\n"
+    "float64[9] position_covariance\nuint8 position_covariance_type",
+    "MSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id",
+    "MSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec",
+    "MSG: sensor_msgs/NavSatStatus\nint8 status\nuint16 service",
+)
+"""The well-known definition, as recorders join it."""
+
+
 def fix(t_ns: int, lon: float, lat: float) -> bytes:
     """A sensor_msgs/NavSatFix in CDR; aligned as it is, since its header has 13 bytes."""
     header = b"\x00\x01\x00\x00" + struct.pack("<iII", t_ns // 10**9, t_ns % 10**9, 1) + b"\x00"
@@ -148,11 +162,12 @@ def _mcap(*, placed: bool = True, nan: bool = False) -> Callable[[Path], Path]:
             writer = Writer(stream)
             writer.start()
             name = "sensor_msgs/msg/NavSatFix" if placed else "std_msgs/msg/String"
-            text = b"std_msgs/Header header\nNavSatStatus status\nfloat64 latitude\n" if placed else b"string data\n"
-            channel = writer.register_channel("/fix", "cdr", writer.register_schema(name, "ros2msg", text))
+            schema = writer.register_schema(name, "ros2msg", NAV_SAT_FIX if placed else b"string data\n")
+            channel = writer.register_channel("/fix", "cdr", schema)
             for n, (lon, lat) in enumerate(spots(nan=nan)):
                 t_ns = 1_790_000_000_000_000_000 + n * 10**9
-                writer.add_message(channel, t_ns, fix(t_ns, lon, lat), t_ns, n)
+                data = fix(t_ns, lon, lat) if placed else b"\x00\x01\x00\x00\x06\x00\x00\x00hello\x00"
+                writer.add_message(channel, t_ns, data, t_ns, n)
             writer.finish()
         return path
 

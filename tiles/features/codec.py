@@ -29,7 +29,8 @@ from tiles.box import Box
 from tiles.errors import InvalidContent
 from tiles.features import wkb
 from tiles.features.assign import COUNTS, LENGTHS, assign
-from tiles.formats import GEOPARQUET, Recounted
+from tiles.footage.tables import TableProof
+from tiles.formats import GEOPARQUET, Doubting, Recounted
 from tiles.grid.grid import quadkeys
 
 BOX = pa.struct([(side, pa.float64()) for side in ("xmin", "ymin", "xmax", "ymax")])
@@ -163,7 +164,7 @@ def read(path: Path) -> pa.Table:
     return table
 
 
-def recount_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
+def recount_each(stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | None = None) -> Iterator[Recounted]:
     """See `tiles.formats.Codec`: features are assigned and measured again, some thousand at a time, which costs a third.
 
     Wrong are a file that cannot be read, and a record, owner flags or lengths that are not what the features give.
@@ -176,12 +177,22 @@ def recount_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recount
         except InvalidContent as fault:
             waiting.append((tile, fault))
             continue
+        if doubt is not None:
+            _look(tile, table, doubt)
         waiting.append((tile, table if table.num_rows else InvalidContent(f"{tile.path} holds no feature.")))
         rows += table.num_rows
         if rows >= _RECOUNTED_ROWS:
             yield from _recounted(waiting)
             waiting, rows = [], 0
     yield from _recounted(waiting)
+
+
+def _look(tile: EncodedTile, table: pa.Table, doubt: Doubting) -> None:
+    """What of a tile cannot be proven to be free of pictures."""
+    proof = TableProof()
+    proof.take(table, {key: value for key, value in (table.schema.metadata or {}).items() if key != b"ARROW:schema"})
+    for one in proof.doubts():
+        doubt(tile, one)
 
 
 def _recounted(stored: list[tuple[EncodedTile, pa.Table | InvalidContent]]) -> Iterator[Recounted]:

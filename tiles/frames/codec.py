@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from tiles.arrays import Float64s
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
+from tiles.footage.doubts import Unproven
+from tiles.formats import TileRecount
 from tiles.grid import grid
 
 
@@ -24,14 +26,20 @@ class FrameCounts:
     trajectory: bytes
 
 
-def comparing(read: Callable[[Path, EncodedTile], FrameCounts]) -> Callable[[Path, EncodedTile], None]:
+class Read(Protocol):
+    """Reads a tile of frames; puts into `doubts`, if there are any, what cannot be proven to be free of pictures."""
+
+    def __call__(self, path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -> FrameCounts: ...  # noqa: D102
+
+
+def comparing(read: Read) -> TileRecount:
     """A function that reads a tile with `read` and compares it with its record.
 
     It raises InvalidContent: `tile.counts`, `tile.place`, or what `read` found (`tile.damaged`).
     """
 
-    def recount(path: Path, tile: EncodedTile) -> None:
-        found = read(path, tile)
+    def recount(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -> None:
+        found = read(path, tile, doubts)
         counts = (found.records, found.frames)
         stated = (tile.quantities.features, tile.quantities.frames)
         if counts != stated:

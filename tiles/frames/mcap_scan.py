@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
@@ -21,6 +21,8 @@ from mcap.records import Attachment, Channel, DataEnd, Header, Metadata, Schema,
 from tiles import extras
 
 MAGIC = b"\x89MCAP0\r\n"
+BEHIND = -1
+"""Kind of bytes that stand behind the end of what they belong to (`McapScan.other`)."""
 RECORD_LIMIT = 64 << 20
 """Bytes of one record; a larger one is refused, whatever it is."""
 CHUNK_LIMIT = 128 << 20
@@ -53,7 +55,8 @@ class McapScan:
     """What a scan has met. `messages` were given out; `orphans` name a channel that the file does not define and were not.
 
     `damaged` lists what was left out, in order; `fault` why the scan ended early, "" when the file ended as it should. `claimed` is the
-    number of messages in the file's own statistics, None without them.
+    number of messages in the file's own statistics, None without them. `other` gets what is not given out: kind and bytes of indexes, of
+    records that are not known here, and of what stands behind packed messages or behind the end.
     """
 
     stream: BinaryIO
@@ -64,6 +67,7 @@ class McapScan:
     damaged: list[str] = field(default_factory=list)
     fault: str = ""
     claimed: int | None = None
+    other: Callable[[int, bytes], None] = lambda kind, data: None
     _schemas: dict[int, Schema] = field(default_factory=dict)
     _channels: dict[int, Channel] = field(default_factory=dict)
 
@@ -102,7 +106,7 @@ class McapScan:
     def _data(self, opcode: int, body: bytes, offset: int) -> Iterator[Item]:
         if opcode == Opcode.CHUNK:
             try:
-                records = list(_chunk_records(body))
+                records = list(_chunk_records(body, self.other))
             except (_DamageError, struct.error) as error:
                 self.damaged.append(f"chunk at byte {offset}: {error}")
                 return
@@ -125,6 +129,8 @@ class McapScan:
                 item = _parse(opcode, view)
                 if not self._is_known(item):
                     yield item
+            else:
+                self.other(opcode, bytes(view))
         except (_DamageError, struct.error, ValueError) as error:
             self.damaged.append(f"record at byte {offset}: {error}")
 
@@ -153,6 +159,7 @@ class McapScan:
         while True:
             opcode, body, _ = self._record(offset)
             offset += _RECORD.size + len(body)
+            self.other(opcode, body)
             if opcode == Opcode.STATISTICS:
                 try:
                     self.claimed = Statistics.read(ReadDataStream(BytesIO(body))).message_count
@@ -161,6 +168,8 @@ class McapScan:
             if opcode == Opcode.FOOTER:
                 if self.stream.read(len(MAGIC)) != MAGIC:
                     raise _DamageError("The file does not end like an MCAP file.")
+                if behind := self.stream.read(self.record_limit):
+                    self.other(BEHIND, behind)
                 return
 
 
@@ -190,7 +199,7 @@ def _parse(opcode: int, view: memoryview) -> Any:
     return item
 
 
-def _chunk_records(body: bytes) -> Iterator[tuple[int, memoryview]]:
+def _chunk_records(body: bytes, other: Callable[[int, bytes], None]) -> Iterator[tuple[int, memoryview]]:
     """Opcode and content of each record in a chunk, after its size and checksum were found right."""
     _, _, size, crc, name_length = _CHUNK.unpack_from(body)
     at = _CHUNK.size + name_length + 8
@@ -198,7 +207,9 @@ def _chunk_records(body: bytes) -> Iterator[tuple[int, memoryview]]:
     packed = memoryview(body)[at:]
     if size > CHUNK_LIMIT:
         raise _DamageError(f"claims to unpack from {len(packed)} to {size} bytes, which is refused")
-    data = _unpacked(compression, packed, size)
+    data, behind = _unpacked(compression, packed, size)
+    if behind:
+        other(BEHIND, behind)
     if len(data) != size:
         raise _DamageError(f"unpacks to another size than its {size} bytes")
     if crc and zlib.crc32(data) != crc:
@@ -215,10 +226,10 @@ def _chunk_records(body: bytes) -> Iterator[tuple[int, memoryview]]:
         at += length
 
 
-def _unpacked(compression: str, packed: memoryview, size: int) -> memoryview:
-    """At most `size` + 1 bytes, whatever the stream would give."""
+def _unpacked(compression: str, packed: memoryview, size: int) -> tuple[memoryview, bytes]:
+    """At most `size` + 1 bytes, whatever the stream would give, and the packed bytes behind its end."""
     if compression == "":
-        return packed
+        return packed, b""
     if compression == "zstd":
         with extras.needed():
             import zstandard
@@ -228,7 +239,8 @@ def _unpacked(compression: str, packed: memoryview, size: int) -> memoryview:
             if zstandard.frame_content_size(packed) not in (-1, size):
                 raise _DamageError(f"unpacks to another size than its {size} bytes")
             unpacker = zstandard.ZstdDecompressor(max_window_size=CHUNK_LIMIT)
-            return memoryview(unpacker.decompress(packed, max_output_size=size) if size else b"")
+            data = memoryview(unpacker.decompress(packed, max_output_size=size, allow_extra_data=True) if size else b"")
+            return data, _behind_zstd(packed)
         except zstandard.ZstdError as error:
             raise _DamageError("cannot be unpacked (zstd), or to more than it states") from error
     if compression == "lz4":
@@ -236,10 +248,26 @@ def _unpacked(compression: str, packed: memoryview, size: int) -> memoryview:
             import lz4.frame
 
         try:
-            return memoryview(lz4.frame.LZ4FrameDecompressor().decompress(packed, max_length=size + 1))
+            lz4_unpacker = lz4.frame.LZ4FrameDecompressor()
+            data = memoryview(lz4_unpacker.decompress(packed, max_length=size + 1))
+            return data, lz4_unpacker.unused_data or b""
         except (RuntimeError, EOFError) as error:
             raise _DamageError("cannot be unpacked (lz4)") from error
     raise _DamageError(f"is packed with {compression!r}, which is not known")
+
+
+def _behind_zstd(packed: memoryview) -> bytes:
+    """What stands behind a zstd frame: its blocks name their lengths (RFC 8878, 3.1.1)."""
+    import zstandard
+
+    described = zstandard.get_frame_parameters(packed)
+    at = zstandard.frame_header_size(packed)
+    while at + 3 <= len(packed):
+        head = int.from_bytes(packed[at : at + 3], "little")
+        at += 3 + (1 if head >> 1 & 3 == 1 else head >> 3)
+        if head & 1:
+            return bytes(packed[at + (4 if described.has_checksum else 0) :])
+    return b""
 
 
 def claimed_messages(stream: BinaryIO) -> int | None:

@@ -23,9 +23,11 @@ from mcap.writer import CompressionType, Writer
 
 from tiles.batch import TILE_KEY, EncodedTile
 from tiles.errors import InvalidContent
-from tiles.formats import Recounted, one_by_one
+from tiles.footage.doubts import Unproven
+from tiles.formats import Doubting, Recounted, one_by_one
 from tiles.frames import repeated, ros_types
 from tiles.frames.codec import FrameCounts, comparing
+from tiles.frames.mcap_proof import SliceProof
 from tiles.frames.mcap_scan import CHUNK_LIMIT, McapScan, Message
 from tiles.frames.repeated import Latched, LatchedMessage
 from tiles.frames.track import NAME
@@ -160,17 +162,20 @@ class _Channels:
         return self.schemas[key]
 
 
-def count(path: Path, tile: EncodedTile) -> FrameCounts:
-    """Records and frames in a slice but for those that are repeated in it, and its trajectory.
+def count(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -> FrameCounts:
+    """Records and frames in a slice but for those that are repeated in it, and its trajectory; `doubts` as in `tiles.formats.Codec`.
 
     Raises: InvalidContent: damaged, or without a trajectory at its end.
     """
     with path.open("rb") as stream:
         scan = McapScan(stream, record_limit=CHUNK_LIMIT)
+        proof = SliceProof(scan) if doubts is not None else None
         frames, attachments, again = 0, 0, 0
         last: Attachment | None = None
         counts: dict[int, bool] = {}
         for item in scan.items():
+            if proof is not None:
+                proof.take(item)
             if isinstance(item, Message):
                 frames += counts[item.channel_id]
             elif isinstance(item, Channel):
@@ -184,6 +189,8 @@ def count(path: Path, tile: EncodedTile) -> FrameCounts:
     wrong = scan.fault or "; ".join(scan.damaged[:3]) or ("messages without a channel" if scan.orphans else "")
     if wrong or scan.claimed != scan.messages or last is None or last.name != NAME:
         raise InvalidContent(f"{tile.path} is damaged: {wrong or 'its counts or its trajectory are missing'}.", code="tile.damaged")
+    if proof is not None and doubts is not None:
+        doubts += proof.doubts()
     return FrameCounts(scan.messages + attachments - 1 - again, frames, last.data)
 
 
@@ -206,6 +213,6 @@ def _repeats(item: Metadata, tile: EncodedTile) -> int:
         raise InvalidContent(f"{tile.path} is damaged: {why}.", code="tile.damaged") from why
 
 
-def recount_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
+def recount_each(stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | None = None) -> Iterator[Recounted]:
     """See `tiles.formats.Codec`."""
-    return one_by_one(comparing(count), stored)
+    return one_by_one(comparing(count), stored, doubt)

@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
-from tiles.formats import Recounted, one_by_one
+from tiles.footage.doubts import Unproven
+from tiles.formats import Doubting, Recounted, one_by_one
 from tiles.frames.codec import FrameCounts, comparing
 from tiles.frames.picture_tables import PictureTables
 from tiles.frames.track import NAME as OLD_TRAJECTORY
@@ -52,8 +53,8 @@ def _add(archive: tarfile.TarFile, name: str, body: bytes, t_s: int) -> None:
     archive.addfile(entry, io.BytesIO(body))
 
 
-def count(path: Path, tile: EncodedTile) -> FrameCounts:
-    """Pictures in an archive (each is a record and a frame), and its trajectory.
+def count(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -> FrameCounts:
+    """Pictures in an archive (each is a record and a frame), and its trajectory; they are the doubt.
 
     Raises: InvalidContent: something else than JPEG files of different names is in it, or no trajectory at its beginning.
     """
@@ -74,9 +75,11 @@ def count(path: Path, tile: EncodedTile) -> FrameCounts:
         raise InvalidContent(f"{tile.path} is damaged: {error}.", code="tile.damaged") from error
     if not trajectory or len(set(names)) != len(names):
         raise InvalidContent(f"{tile.path} has no trajectory, or a name twice.", code="tile.damaged")
+    if doubts is not None:
+        doubts.append(Unproven("photos", "they are pictures"))
     return FrameCounts(len(names) - 1, len(names) - 1, trajectory)
 
 
-def recount_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
+def recount_each(stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | None = None) -> Iterator[Recounted]:
     """See `tiles.formats.Codec`."""
-    return one_by_one(comparing(count), stored)
+    return one_by_one(comparing(count), stored, doubt)

@@ -15,11 +15,13 @@ import numpy as np
 from tiles.arrays import Float64s
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
-from tiles.formats import Recounted, one_by_one
+from tiles.footage.doubts import Unproven
+from tiles.formats import Doubting, Recounted, one_by_one
 from tiles.grid import grid
 from tiles.points.cell_finder import CellFinder
 from tiles.points.crs import tile_crs
 from tiles.points.header import Header, read_header
+from tiles.points.las_proof import LasProof
 from tiles.points.laz import Packing, Records
 from tiles.points.records import body_of
 
@@ -28,24 +30,29 @@ _SLACK = 0.01
 _GROUP = 8
 
 
-def recount_each(stored: Iterable[tuple[Path, EncodedTile]]) -> Iterator[Recounted]:
+def recount_each(stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | None = None) -> Iterator[Recounted]:
     """See `tiles.formats.Codec`."""
-    return one_by_one(recount, stored)
+    return one_by_one(recount, stored, doubt)
 
 
-def recount(path: Path, tile: EncodedTile) -> None:
-    """Open a LAZ tile again, unpack all of it and compare it with its record.
+def recount(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -> None:
+    """Open a LAZ tile again, unpack all of it and compare it with its record; `doubts` as in `tiles.formats.Codec`.
 
     Raises: InvalidContent: `tile.count`, `tile.cell`, `tile.crs`, or the fault of the file itself (`las.*`, `laz.*`).
     """
     with path.open("rb") as stream:
         header = read_header(stream)
         finder = _finder(header)
+        proof = LasProof(header) if doubts is not None else None
         points = 0
         for records in _unpacked(stream, header):
             points += len(records)
+            if proof is not None:
+                proof.take(records)
             xyz = records[:, :12].copy().view("<i4") * np.array(header.scales) + np.array(header.offsets)
             _check_cell(finder, xyz, tile.cell)
+    if proof is not None and doubts is not None:
+        doubts += proof.doubts()
     for found, where in ((points, "points"), (header.count, "points in its header")):
         if found != tile.quantities.points:
             raise InvalidContent(f"The tile has {found} {where}, its record states {tile.quantities.points}.", code="tile.count")

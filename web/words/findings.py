@@ -36,6 +36,7 @@ FIXES: dict[str, Any] = {
     "zip": lazy_gettext("Pack the archive again."),
     "encoding": lazy_gettext("Save the file as UTF-8, or correct the .cpg file."),
     "class": lazy_gettext("Check the handling class."),
+    "proof": lazy_gettext("Leave it out, or show the operator that nobody can be recognised in it."),
     "points": lazy_gettext("Upload these fields as a second cloud, or leave them out."),
     "format": lazy_gettext("Save it in a format that is read here."),
 }
@@ -77,6 +78,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "file.ignored": (lazy_gettext("Files beside the data (styles, indexes, documents) were not read."), "none"),
     "file.name": (lazy_gettext("The name of a file cannot be used."), "rename"),
     "file.no_records": (lazy_gettext("The file holds no records."), "again"),
+    "footage.unproven": (lazy_gettext("Nobody can be sure that this is free of pictures and sound, so the layer is original."), "proof"),
     "format.assumed": (lazy_gettext("The format was assumed: the file has no geo metadata."), "look"),
     "format.disguised": (lazy_gettext("The file is of another kind than it states; it is refused."), "format"),
     "format.empty": (lazy_gettext("Nothing in it can be read."), "upload"),

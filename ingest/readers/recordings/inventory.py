@@ -12,12 +12,14 @@ from typing import Any
 
 from mcap.records import Attachment, Channel, Header, Metadata, Schema
 
-from ingest.findings import error, info
+from ingest.findings import error, info, unproven
 from ingest.readers.recordings import ros
 from ingest.readers.recordings.track import Track
 from mapex.catalogue.finding import Finding
 from tiles.errors import InvalidContent
+from tiles.footage.recording import RecordingProof
 from tiles.frames import ros_types
+from tiles.frames.mcap_proof import brought
 from tiles.frames.mcap_scan import McapScan, Message
 from tiles.frames.repeated import Latched, LatchedMessage, Repeat, SmallAttachment, repeat_of
 from tiles.frames.track import NAME
@@ -48,7 +50,6 @@ class KnownChannel:
     encoding: str
     schema: str
     has_header: bool
-    pictureless: bool
     is_fix: bool
     repeat: Repeat
 
@@ -72,6 +73,7 @@ class Inventory:
     repeated: set[str] = field(default_factory=set)
     too_large: set[str] = field(default_factory=set)
     kinds: dict[int, Repeat] = field(default_factory=dict)
+    proof: RecordingProof = field(default_factory=RecordingProof)
     latched: Latched = field(init=False)
     _found: list[Finding] = field(default_factory=list)
 
@@ -94,8 +96,10 @@ class Inventory:
                 elif isinstance(item, Channel):
                     local[item.id] = self.channel(item, scan.schema_of(item))
                 elif isinstance(item, Metadata):
+                    self.proof.metadata(item.name, item.metadata)
                     self.metadata.append({"name": item.name, "metadata": item.metadata})
                 elif isinstance(item, Header):
+                    self.proof.metadata("header", {item.profile: item.library})
                     self.headers.append(item)
                 elif isinstance(item, Attachment):
                     self._time(item.log_time)
@@ -122,10 +126,11 @@ class Inventory:
             channel.message_encoding,
             name,
             headed,
-            ros_types.is_pictureless(name),
             is_fix(schema),
             repeat_of(channel.topic, name, channel.metadata),
         )
+        if key not in self.channels:
+            self.proof.channel(known.number, channel.topic, channel.message_encoding, brought(schema), channel.metadata)
         known = self.channels.setdefault(key, known)
         self.kinds[known.number] = known.repeat
         return known
@@ -133,6 +138,7 @@ class Inventory:
     def _message(self, message: Message, channel: KnownChannel) -> None:
         self._time(message.log_time)
         self.with_messages.add(channel.number)
+        self.proof.message(channel.number, message.data)
         if ros_types.is_picture(channel.schema):
             self.pictures[channel.topic] += 1
         if channel.repeat is not Repeat.NEVER:
@@ -147,6 +153,7 @@ class Inventory:
                 self.track.add(measured_ns(message, channel), fix.lon, fix.lat, fix.h)
 
     def _attachment(self, item: Attachment) -> None:
+        self.proof.attachment(item.name, item.media_type, item.data)
         small = SmallAttachment(item.name, item.media_type, item.create_time, item.log_time, item.data)
         if item.name != NAME:
             (self.repeated if self.latched.see_attachment(small) else self.too_large).add(item.name)
@@ -192,6 +199,12 @@ class Inventory:
             topics = ", ".join(f"{topic} ({n})" for topic, n in sorted(self.pictures.items()))
             text = f"Pictures are inside: {topics}. Unless they are proven free of people and plates, the layer is of the class original."
             yield info("recording.pictures", text, "Give the class of the layer; original needs a permit to buy.", value=topics, **where)
+
+    def unproven(self) -> Iterator[Finding]:
+        """What may be a picture beside the channels that are known to be some."""
+        named = {f"channel {topic}" for topic in self.pictures}
+        found = [doubt for doubt in self.proof.doubts() if doubt.where not in named]
+        yield from (unproven(doubt, file=self.name, layer=self.layer) for doubt in found)
 
     def as_json(self) -> str:
         """Channels (and which of them have no message) and metadata, for the tiles."""

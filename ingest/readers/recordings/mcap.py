@@ -77,11 +77,15 @@ class Mcap:
             first.take(path)
         if first.origin_only and placed.origin is not None:
             first.track.add(0, *placed.origin)
+        others = _others(source)
+        for path in others:
+            first.proof.attachment(_name_beside(path, source.path), "", _beginning(path))
         yield from first.findings()
+        yield from first.unproven()
         rows = _Rows(first, self.layer)
         for path in _recordings(source):
             yield from rows.of(path)
-        yield from rows.of_others(_others(source), source.path)
+        yield from rows.of_others(others, source.path)
         yield from rows.rest()
         yield from rows.findings(source.name)
 
@@ -95,6 +99,15 @@ def _recordings(source: Source) -> list[Path]:
 def _others(source: Source) -> list[Path]:
     """What is beside the recordings (rosbag2's metadata.yaml)."""
     return [path for path in source.files if not _begins(path, MAGIC)]
+
+
+def _name_beside(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path != root else path.name
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(BATCH_BYTES + 1)
 
 
 def _begins(path: Path, magic: bytes) -> bool:
@@ -125,7 +138,8 @@ class _Rows:
 
     def __init__(self, first: Inventory, layer: str) -> None:
         self.first, self.layer = first, layer
-        self.meta = first.as_json()
+        about = {"mcap": first.as_json()}
+        self.meta = about if first.proof.doubts() else {**about, "footage": "no"}
         self.far = self.other_clock = self.out_of_time = 0
         self._clear()
 
@@ -133,7 +147,6 @@ class _Rows:
         self.rows: list[tuple[Any, ...]] = []
         self.times: list[int] = []
         self.bytes = 0
-        self.footage = False
 
     def of(self, path: Path) -> Iterator[Batch]:
         """Batches of one file."""
@@ -153,9 +166,8 @@ class _Rows:
     def of_others(self, paths: Sequence[Path], root: Path) -> Iterator[Batch | Finding]:
         """What is beside the recordings goes along as an attachment, at the time of the first message."""
         for path in paths:
-            name = path.relative_to(root).as_posix() if path != root else path.name
-            with path.open("rb") as stream:
-                body = stream.read(BATCH_BYTES + 1)
+            name = _name_beside(path, root)
+            body = _beginning(path)
             if len(body) > BATCH_BYTES:
                 text = f"{name} is beside the recording and has more than {BATCH_BYTES} bytes; it was left out."
                 yield error("mcap.attachment", text, "Leave it out of the folder.", layer=self.layer, feature=name, rejected=1)
@@ -178,7 +190,6 @@ class _Rows:
         if channel.has_header and t_ns == message.log_time and ros.stamp_of(message.data, channel.encoding) != t_ns:
             self.other_clock += 1
         frame = ros_types.is_frame(channel.schema)
-        self.footage |= not channel.pictureless
         # A copy: pyarrow 26 never lets go of a memoryview that it has read.
         row = (message.log_time, channel.topic, message.sequence, None, len(message.data), bytes(message.data))
         self._add(t_ns, (*row, message.publish_time, channel.number, None, None, frame, channel.is_fix))
@@ -187,7 +198,6 @@ class _Rows:
         if (item.log_time | item.create_time) >> 63:
             self.out_of_time += 1
             return
-        self.footage |= not item.media_type.startswith(("text/", "application/json", "application/yaml", "application/x-yaml"))
         row = (item.log_time, "", 0, item.name, len(item.data), item.data)
         self._add(item.log_time, (*row, 0, -1, item.media_type, item.create_time, False, False))
 
@@ -204,9 +214,8 @@ class _Rows:
         arrays = [pa.array(values, kind) for values, kind in zip(columns, _COLUMNS.types, strict=True)]
         heights = pa.array(h, pa.float64(), mask=np.isnan(h))
         table = pa.Table.from_arrays([*arrays[:3], heights, *arrays[4:]], schema=_COLUMNS)
-        meta = {"mcap": self.meta} if self.footage else {"mcap": self.meta, "footage": "no"}
         self._clear()
-        return Batch(Content.FRAMES, self.layer, LayerKind.RECORDING, table, "EPSG:4326", meta)
+        return Batch(Content.FRAMES, self.layer, LayerKind.RECORDING, table, "EPSG:4326", self.meta)
 
     def findings(self, name: str) -> Iterator[Finding]:
         """What the second pass met."""

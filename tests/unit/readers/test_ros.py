@@ -9,6 +9,7 @@ import pytest
 from rosbags.typesys import Stores, get_typestore
 
 from ingest.readers.recordings import ros
+from tiles.footage.definitions import known_forms
 from tiles.frames import ros_types
 
 ROS2, ROS1 = get_typestore(Stores.ROS2_HUMBLE), get_typestore(Stores.ROS1_NOETIC)
@@ -78,7 +79,7 @@ def test_real_definitions_of_sensors_begin_with_a_header() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "picture", "frame", "pictureless"),
+    ("name", "picture", "frame", "measures"),
     [
         ("sensor_msgs/msg/CompressedImage", True, True, False),
         ("sensor_msgs/Image", True, True, False),
@@ -92,8 +93,8 @@ def test_real_definitions_of_sensors_begin_with_a_header() -> None:
         ("", False, False, False),
     ],
 )
-def test_unknown_types_may_hold_pictures(name: str, picture: bool, frame: bool, pictureless: bool) -> None:
-    assert (ros_types.is_picture(name), ros_types.is_frame(name), ros_types.is_pictureless(name)) == (picture, frame, pictureless)
+def test_unknown_types_may_hold_pictures(name: str, picture: bool, frame: bool, measures: bool) -> None:
+    assert (ros_types.is_picture(name), ros_types.is_frame(name), bool(known_forms(name))) == (picture, frame, measures)
 
 
 def test_not_a_number_is_decoded_as_it_is() -> None:
