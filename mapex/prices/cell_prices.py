@@ -17,7 +17,7 @@ from mapex.pyramid.cell_sums import Sum
 from mapex.pyramid.live_layers import LiveLayer, offers_in
 from mapex.rights import permit_check
 from mapex.rights.permit_check import Decision, Use
-from mapex.rules import licences
+from mapex.rules import licences, terms
 from mapex.rules.pricing import charges_of
 from tiles.batch import QUANTITIES, LayerKind, Quantities
 from tiles.grid.cover import Cover
@@ -91,7 +91,7 @@ class _Found:
 
 def _found(conn: Connection, use: Use, request: PriceRequest, listed: Cover) -> _Found:
     each = _each(conn, listed, "tile_sum", "")
-    owned = _each(conn, listed, "owned_sum", "s.org_id = :org", org=use.org_id)
+    owned = _each(conn, listed, "owned_sum", "s.org_id = :org AND s.purpose = :purpose", org=use.org_id, purpose=use.purpose or terms.ANY_PURPOSE)
     sums = {layer_id: total for (_, layer_id), total in each.items()}
     found = offers_in(conn, sums, layers=request.layers, dataset=request.dataset)
     offered = {one.layer_id: one for one in found if one.seller_id != use.org_id}

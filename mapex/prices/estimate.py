@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mapex.rules import terms
 from mapex.rules.pricing import CURRENCY, UNITS, quantity_of, vat_of
 from tiles.arrays import UInt64s
 
@@ -14,8 +15,8 @@ from tiles.arrays import UInt64s
 class Line:
     """One unit of one layer in the region. `small` counts in the unit's small measure (`pricing.Unit`), owned tiles taken off.
 
-    `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content already, `bytes` the
-    size of all of them. `as_of` is when the newest of it was captured, or else when the version was published.
+    `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content for this use already,
+    `bytes` the size of all of them. `terms` is the digest of what is allowed and asked for (`terms.digest`), `attribution` a part of that. `as_of` is when the newest of it was captured, or else when the version was published.
     """
 
     dataset: str
@@ -32,7 +33,10 @@ class Line:
     tiles: int
     owned_tiles: int
     as_of: str = ""
-    bytes: int = field(default=0, compare=False)  # lines that were stored before there was this number are the same lines
+    # Lines that were stored before there was one of these are the same lines.
+    bytes: int = field(default=0, compare=False)
+    attribution: str = field(default="", compare=False)
+    terms: str = field(default="", compare=False)
 
     @property
     def quantity(self) -> float:
@@ -71,7 +75,10 @@ class EdgePrice:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A layer as it is offered now; `area` is the index of its cells in `Estimate.areas`."""
+    """A layer as it is offered now; `area` is the index of its cells in `Estimate.areas`.
+
+    `terms` is the digest of its terms; empty in quotes from before it was noted, whose offer says them.
+    """
 
     layer_id: str
     offer_id: str
@@ -79,6 +86,7 @@ class Pin:
     area: int
     permit_id: str | None
     permit: str
+    terms: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +170,8 @@ def line_document(line: Line) -> dict[str, Any]:
         "kind": line.kind,
         "class": line.handling_class,
         "licence": line.licence,
+        "attribution": line.attribution,
+        "terms_sha256": line.terms or terms.digest(line.licence, line.attribution),
         "unit": line.unit,
         "quantity": line.quantity,
         "quantity_small": line.small,
