@@ -17,7 +17,7 @@ from mapex.database import db, failpoints, schema
 from mapex.errors import Invalid
 from mapex.exchange import Actor, Exchange
 from mapex.pyramid import cell_sums, owned
-from mapex.rules import licences
+from mapex.rules import bounds, licences
 from mapex.rules.pricing import MAIN_UNIT, UNITS, read_rates
 
 MAX_ATTRIBUTION = 500
@@ -59,7 +59,8 @@ def publish(
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
         confirmed: codes of findings that ask something, and that the seller has looked at: it is right.
-    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`; `rates.unpriced`: no rate is made for a layer), and what
+    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`; `rates.unpriced`: no rate is made for a layer;
+        `rates.too_large`: all of it would cost more than can be paid), and what
         `catalogue.publish` raises.
     """
     terms = _checked_terms(rate_card, licence, attribution or by.org_slug)
@@ -79,6 +80,7 @@ def publish(
         row = conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one()
         made = _offer(row, on_sale, published.layers)
         _refuse_unpriced(made, published.layers)
+        bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in published.layers), rates)
         failpoints.hit("publish.before_commit")
     failpoints.hit("publish.after_commit")
     return made

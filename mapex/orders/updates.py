@@ -241,9 +241,9 @@ def _price_layer(conn: Connection, use: Use, layer_id: str, cover: Cover, parts:
             continue
         pieces = decision.allowed.pyramid(cell_sums.ZMIN)
         total = cell_sums.sums(conn, pieces)[layer_id]
-        parts.lines += lines_of(offer, total, owned.sums(conn, use.org_id, str(use.purpose), pieces).get(layer_id, NOTHING))
+        lines = lines_of(offer, total, owned.sums(conn, use.org_id, str(use.purpose), pieces).get(layer_id, NOTHING))
         parts.areas.append(decision.allowed.ranges)
-        parts.pins.append(pin_of(offer, len(parts.areas) - 1, decision.permit))
+        parts.layers.append((lines, pin_of(offer, len(parts.areas) - 1, decision.permit)))
 
 
 def _bought(conn: Connection, ex: Exchange, org_id: str, order_id: str) -> quotes.Quote:

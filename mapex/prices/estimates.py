@@ -25,8 +25,8 @@ from mapex.pyramid.live_layers import LiveLayer, offers_in
 from mapex.rights import permit_check
 from mapex.rights.permit import Permit
 from mapex.rights.permit_check import Decision, PermitRefusal, Use
-from mapex.rules import licences, terms
-from mapex.rules.pricing import charges_of, columns_of, parsed_rates, vat_of
+from mapex.rules import bounds, licences, terms
+from mapex.rules.pricing import charges_of, columns_of, parsed_rates
 from tiles.batch import LayerKind
 from tiles.grid.cover import Cover
 
@@ -85,7 +85,8 @@ class _Edge:
     def price(self, total: int) -> EdgePrice | None:
         if not self.cells:
             return None
-        return EdgePrice(len(self.cells), abs(self.otherwise + vat_of(self.otherwise) - total), self.left_out)
+        # Without a bound it is no number of JSON: what is left out may cost what nobody can pay.
+        return EdgePrice(len(self.cells), min(abs(bounds.with_vat(self.otherwise) - total), bounds.MAX_AMOUNT), self.left_out)
 
 
 # Those of suspended sellers too: a quantity more costs nothing, and their state would be looked up for each offer at each estimate.
@@ -126,8 +127,7 @@ def _price_class(offers: Iterable[LiveLayer], decision: Decision, sums: AreaSums
             parts.refusals.append(permit_refusal(offer, decision.refusal, refused))
         lines = lines_of(offer, total, sums.own.get(offer.layer_id, NOTHING)) if total.cells else []
         if lines:
-            parts.lines += lines
-            parts.pins.append(pin_of(offer, index, decision.permit))
+            parts.layers.append((lines, pin_of(offer, index, decision.permit)))
         edge.cells |= sums.edge_cells.get(offer.layer_id, frozenset())
         amount = sum(line.amount for line in lines)
         edge.otherwise += _otherwise(offer, sums, edge.left_out) if offer.layer_id in sums.edge else amount
