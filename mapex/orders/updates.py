@@ -187,7 +187,9 @@ def changes(conn: Connection, use: Use, order_id: str, bought: quotes.Quote) -> 
     areas = {pin.layer_id: bought.estimate.areas[pin.area] for pin in bought.estimate.pins}
     for row in _live_layers(conn, list(areas)):
         values = {"order": order_id, "org": use.org_id, "purpose": str(use.purpose), "old": row.old_id, "new": row.new_id}
-        own = f"LEFT JOIN owned_sum w ON w.org_id = :org AND w.purpose = :purpose AND w.z = {ZOOM} AND w.cell = s.cell AND w.layer_id = :new"
+        own = (
+            f"LEFT JOIN owned_sum w ON w.org_id = :org AND w.purpose = :purpose AND w.z = {ZOOM} AND w.cell = s.cell AND w.layer_id = :new"
+        )
         mine = "e.order_id = :order AND e.layer_id = :old AND e.state = 'active'"
         on_sale = f"s.z = {ZOOM} AND s.cell = e.cell AND s.layer_id = :new"
         changed = newer.where(entitlement.c.layer_id == row.old_id, layer.c.id == row.new_id)

@@ -94,7 +94,9 @@ class _Found:
 
 def _found(conn: Connection, use: Use, request: PriceRequest, listed: Cover) -> _Found:
     each = _each(conn, listed, "tile_sum", "")
-    owned = _each(conn, listed, "owned_sum", "s.org_id = :org AND s.purpose = :purpose", org=use.org_id, purpose=use.purpose or terms.ANY_PURPOSE)
+    owned = _each(
+        conn, listed, "owned_sum", "s.org_id = :org AND s.purpose = :purpose", org=use.org_id, purpose=use.purpose or terms.ANY_PURPOSE
+    )
     sums = {layer_id: total for (_, layer_id), total in each.items()}
     found = offers_in(conn, sums, layers=request.layers, dataset=request.dataset)
     offered = {one.layer_id: one for one in found if one.seller_id != use.org_id}

@@ -178,7 +178,9 @@ class Trade(RuleBasedStateMachine):
             return ("quote.bought",)
         if held.epoch != self.epoch[held.seller]:
             return ("offer.withdrawn", "quote.price_changed", "quote.terms_changed")
-        if len(held.cells - self._mine(held.buyer, held.seller, held.purpose)) != held.fresh:  # some were bought meanwhile: at a price of 0 too
+        if (
+            len(held.cells - self._mine(held.buyer, held.seller, held.purpose)) != held.fresh
+        ):  # some were bought meanwhile: at a price of 0 too
             return ("quote.price_changed",)
         if self.money[held.buyer] < held.total:
             return ("wallet.insufficient",)

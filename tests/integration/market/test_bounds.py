@@ -124,7 +124,9 @@ def test_no_account_holds_more_than_can_be_counted(exchange: Exchange) -> None:
     market = a_market(exchange, credit=1)
     ledger.credit(exchange, None, "dongil", 5, key="second")
     with exchange.engine.begin() as conn:
-        conn.execute(text(f"UPDATE ledger_account SET balance = {MAX_AMOUNT - 3} WHERE id = '{ledger.wallet_id(str(market.buyer.org_id))}'"))
+        conn.execute(
+            text(f"UPDATE ledger_account SET balance = {MAX_AMOUNT - 3} WHERE id = '{ledger.wallet_id(str(market.buyer.org_id))}'")
+        )
         conn.execute(text(f"UPDATE ledger_account SET balance = {3 - MAX_AMOUNT} WHERE id = 'acc_bank'"))
     refused("ledger.full", Conflict, lambda: ledger.credit(exchange, None, "dongil", 4, key="third"))
     refused("ledger.full", Conflict, lambda: ledger.credit(exchange, None, "hanbit", 4, key="fourth"))  # all money there is
