@@ -67,19 +67,9 @@ def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
         _clear(conn, version.id)
         layer_ids = _insert_layers(conn, version, draft.layers)
         state = _state(draft, findings)
-        if state == "draft":
-            measured = _insert_tiles(conn, version, layer_ids, draft.tiles)
-            if immense := bounds.too_large(measured):
-                state = "rejected"
-                findings += [_immense(*one) for one in immense]
-                _clear_tiles(conn, version.id)
-            else:
-                _sum_up(conn, draft.layers, layer_ids)
-                _insert_previews(conn, version, layer_ids, draft.previews)
-        if state == "draft":
-            if not any(layer.cells for layer in layers_of(conn, version.id)):
-                state = "rejected"
-                findings.append(Finding(Severity.ERROR, "version.empty", "Nothing in the files has a place.", "Upload files with content."))
+        if state == "draft" and (problems := _insert_content(conn, version, layer_ids, draft)):
+            state = "rejected"
+            findings += problems
         _insert_findings(conn, version.id, findings)
         sources = [{"name": s.name, "sha256": s.sha256, "size": s.size, "format": s.format} for s in draft.sources]
         summary = {severity: sum(f.count for f in findings if f.severity == severity) for severity in ("error", "warning", "info")}
@@ -238,6 +228,18 @@ def _insert_layers(conn: Connection, version: Version, layers: Sequence[DraftLay
 def _about(facts: LayerFacts) -> str:
     """The facts of a layer as its row keeps them."""
     return json.dumps(facts.as_json(), ensure_ascii=False, sort_keys=True)
+
+
+def _insert_content(conn: Connection, version: Version, layer_ids: Mapping[str, str], draft: Draft) -> list[Finding]:
+    """Store tiles, sums and previews; returns why they cannot be published, if so."""
+    if immense := bounds.too_large(_insert_tiles(conn, version, layer_ids, draft.tiles)):
+        _clear_tiles(conn, version.id)
+        return [_immense(*one) for one in immense]
+    _sum_up(conn, draft.layers, layer_ids)
+    _insert_previews(conn, version, layer_ids, draft.previews)
+    if any(layer.cells for layer in layers_of(conn, version.id)):
+        return []
+    return [Finding(Severity.ERROR, "version.empty", "Nothing in the files has a place.", "Upload files with content.")]
 
 
 def _insert_tiles(conn: Connection, version: Version, layer_ids: Mapping[str, str], tiles: Iterable[EncodedTile]) -> dict[str, Quantities]:

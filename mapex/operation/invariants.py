@@ -13,10 +13,11 @@ from sqlalchemy import Connection, text
 from mapex.database import db
 from mapex.database.schema import quote
 from mapex.exchange import Exchange
+from mapex.operation import ownership
 from mapex.orders import lines
 from mapex.prices.estimate import Line
 from mapex.prices.quotes import is_genuine
-from mapex.pyramid import cell_sums, owned
+from mapex.pyramid import cell_sums
 from mapex.times import NS
 from tiles.batch import QUANTITIES
 from tiles.grid.grid import ZOOM
@@ -345,11 +346,6 @@ def wrong_sums(conn: Connection) -> list[Offender]:
     differ = " OR ".join(f"a.c{i} <> b.c{i}" for i, _ in numbered)
     everything = " + ".join(f"SUM({name})" for name in QUANTITIES)
     levels = ZOOM - cell_sums.ZMIN + 1
-    held = (
-        "SELECT DISTINCT e.org_id, p.wanted AS purpose, o.version_id, e.layer_name, e.cell, e.part, e.sha256 FROM entitlement e "
-        "JOIN offer f ON f.id = e.offer_id JOIN offer o ON o.dataset_id = e.dataset_id AND o.state = 'live' "
-        "JOIN licences k ON k.held = f.licence AND k.wanted = o.licence JOIN purposes p ON p.held = e.purpose WHERE e.state = 'active'"
-    )
     found = _ask(
         conn,
         "layer {0} has other sums than its tiles",
@@ -366,21 +362,7 @@ def wrong_sums(conn: Connection) -> list[Offender]:
             f"SELECT layer_id FROM (SELECT {key}, z, SUM(cells) AS c, {everything} AS s FROM {table} GROUP BY {key}, z) p "
             f"GROUP BY {key} HAVING COUNT(*) <> {levels} OR MIN(c) <> MAX(c) OR MIN(s) <> MAX(s)",
         )
-    entitled = (
-        f"(SELECT e.org_id, e.purpose, t.layer_id, {of_tiles} FROM ({held}) e JOIN layer l ON l.version_id = e.version_id "
-        "AND l.name = e.layer_name JOIN tile t ON t.layer_id = l.id AND t.cell = e.cell AND t.part = e.part AND t.sha256 = e.sha256 "
-        "GROUP BY e.org_id, e.purpose, t.layer_id)"
-    )
-    summed = f"(SELECT org_id, purpose, layer_id, {of_sums} FROM owned_sum WHERE z = :zoom GROUP BY org_id, purpose, layer_id)"
-    for one, other in ((entitled, summed), (summed, entitled)):
-        found += _ask(
-            conn,
-            "what {0} owns of layer {1} has other sums than its entitlements",
-            f"WITH {owned.counting()} SELECT a.org_id, a.layer_id FROM {one} a LEFT JOIN {other} b ON b.org_id = a.org_id "
-            f"AND b.purpose = a.purpose AND b.layer_id = a.layer_id WHERE b.layer_id IS NULL OR {differ}",
-            zoom=ZOOM,
-        )
-    return found + _wrong_showcase(conn)
+    return found + ownership.wrong(conn) + _wrong_showcase(conn)
 
 
 def _wrong_showcase(conn: Connection) -> list[Offender]:

@@ -16,7 +16,8 @@ class Line:
     """One unit of one layer in the region. `small` counts in the unit's small measure (`pricing.Unit`), owned tiles taken off.
 
     `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content for this use already,
-    `bytes` the size of all of them. `terms` is the digest of what is allowed and asked for (`terms.digest`), `attribution` a part of that. `as_of` is when the newest of it was captured, or else when the version was published.
+    `bytes` the size of all of them. `as_of` is when the newest of it was captured, or else when the version was published. `terms` is the
+    digest of licence and `attribution` (`mapex.rules.terms`).
     """
 
     dataset: str

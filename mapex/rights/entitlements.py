@@ -76,21 +76,23 @@ def add(conn: Connection, org_id: str, order_id: str, purpose: str, bought: Boug
     head, values = cell_sums.with_ranges(conn, [(ZOOM, bought.ranges)])
     before: int = conn.execute(text("SELECT COUNT(*) FROM entitlement WHERE order_id = :order"), {"order": order_id}).scalar_one()
     # The pyramid knows which cells are owned in whole; only cells of which some parts are new are looked at part by part.
-    paid = (
-        "CASE WHEN w.cells IS NULL THEN 1 WHEN w.cells = 1 THEN 0 WHEN EXISTS (SELECT 1 FROM entitlement e JOIN offer f ON f.id = e.offer_id "
-        "JOIN licences k ON k.held = f.licence AND k.wanted = o.licence WHERE e.org_id = :org AND e.purpose IN :covering AND e.dataset_id = o.dataset_id AND e.cell = t.cell AND e.layer_name = l.name AND e.part = t.part AND e.sha256 = t.sha256 "
-        "AND e.state = 'active' AND e.order_id <> :order) THEN 0 ELSE 1 END"
+    held = (
+        "SELECT 1 FROM entitlement e JOIN offer f ON f.id = e.offer_id JOIN licences k ON k.held = f.licence AND k.wanted = o.licence "
+        "WHERE e.org_id = :org AND e.purpose IN :covering AND e.dataset_id = o.dataset_id AND e.cell = t.cell AND e.layer_name = l.name "
+        "AND e.part = t.part AND e.sha256 = t.sha256 AND e.state = 'active' AND e.order_id <> :order"
     )
+    paid = f"CASE WHEN w.cells IS NULL THEN 1 WHEN w.cells = 1 THEN 0 WHEN EXISTS ({held}) THEN 0 ELSE 1 END"
     offered = cell_sums.join_ranges(conn, "tile_sum", "s.layer_id IN :layers")
     # Numbers of eight digits make the ids sort as the tiles do, so that pages follow the primary key.
     numbered = "10000000 + :before + row_number() OVER (ORDER BY o.dataset_id, l.name, t.cell, t.part)"
     conn.execute(
         text(
-            f"{head}, {owned.counting()} INSERT INTO entitlement (id, org_id, order_id, offer_id, dataset_id, layer_id, layer_name, cell, part, sha256, "
+            f"{head}, {owned.counting()} "
+            "INSERT INTO entitlement (id, org_id, order_id, offer_id, dataset_id, layer_id, layer_name, cell, part, sha256, "
             f"purpose, permit_id, paid, state) SELECT :prefix || CAST({numbered} AS varchar(8)), :org, :order, o.id, o.dataset_id, l.id, "
             f"l.name, t.cell, t.part, t.sha256, :purpose, :permit, {paid}, 'active' "
-            f"FROM {offered} CROSS JOIN tile t CROSS JOIN layer l CROSS JOIN offer o "
-            f"LEFT JOIN owned_sum w ON w.org_id = :org AND w.purpose = :purpose AND w.z = {ZOOM} AND w.cell = s.cell AND w.layer_id = s.layer_id "
+            f"FROM {offered} CROSS JOIN tile t CROSS JOIN layer l CROSS JOIN offer o LEFT JOIN owned_sum w "
+            f"ON w.org_id = :org AND w.purpose = :purpose AND w.z = {ZOOM} AND w.cell = s.cell AND w.layer_id = s.layer_id "
             "WHERE t.layer_id = s.layer_id AND t.cell = s.cell AND l.id = t.layer_id AND o.version_id = l.version_id AND o.state = 'live'"
         ).bindparams(
             *(bindparam(name, expanding=True, type_=String()) for name in ("layers", "covering")),

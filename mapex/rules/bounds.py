@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
 from mapex.errors import Invalid
-from mapex.rules.pricing import Unit, charges_of, quantity_of, vat_of
+from mapex.rules.pricing import Charge, charges_of, vat_of
 from tiles.batch import LayerKind, Quantities
 
 MAX_AMOUNT = 2**53 - 1
@@ -45,19 +45,20 @@ def check_card(layers: Iterable[Measured], rates: Mapping[str, int]) -> None:
     whole = 0
     for name, kind, quantities in layers:
         for charge in charges_of(kind, rates, quantities, Quantities()):
+            if with_vat(whole + charge.amount) > MAX_AMOUNT:
+                raise _too_large(name, charge, whole)
             whole += charge.amount
-            if with_vat(whole) > MAX_AMOUNT:
-                raise _too_large(name, charge.unit, charge.small, charge.rate, whole)
 
 
-def _too_large(layer: str, unit: Unit, small: int, rate: int, whole: int) -> Invalid:
-    left = MAX_AMOUNT * 10 // 11 - (whole - (2 * small * rate + unit.divisor) // (2 * unit.divisor))
-    most = max(0, left * unit.divisor // small)
+def _too_large(layer: str, charge: Charge, before: int) -> Invalid:
+    """`before`: what was charged for the layers and units that were counted before this one."""
+    largest = MAX_AMOUNT * 10 // 11
+    most = max(0, (largest - before) * charge.unit.divisor // charge.small)
     message = (
-        f"{quantity_of(unit, small):,f} {unit} of the layer {layer} cost {whole:,} KRW at {rate:,} KRW each, with what was counted before it. "
-        f"A version may cost {MAX_AMOUNT:,} KRW with VAT; ask for at most {most:,} KRW per {unit}, or split the version."
+        f"At {charge.rate:,} KRW, the {charge.quantity:,f} {charge.unit} of the layer {layer} cost {charge.amount:,} KRW, and all that is "
+        f"charged before VAT may be {largest:,} KRW. Ask for at most {most:,} KRW per {charge.unit}, or publish smaller versions."
     )
-    return Invalid("rates.too_large", message, layer=layer, unit=str(unit), amount=str(whole), largest=MAX_AMOUNT, rate=most)
+    return Invalid("rates.too_large", message, layer=layer, unit=str(charge.unit), amount=str(charge.amount), largest=largest, rate=most)
 
 
 def too_large(totals: Mapping[str, Quantities]) -> list[tuple[str, str, int]]:

@@ -1,4 +1,4 @@
-"""Amounts and quantities at their bounds: nothing that is charged is more than a browser reads exactly, and nothing more is refused than must."""
+"""Amounts and quantities at their bounds: what is charged is what a browser reads exactly, and nothing more is refused than must be."""
 
 from __future__ import annotations
 

@@ -59,6 +59,7 @@ ERRORS = {
     "order.current": lazy_gettext("Nothing newer is on sale: these tiles are up to date."),
     "order.not_named": lazy_gettext("This order names who may use it, and you are not among them."),
     "order.persons": lazy_gettext("Name active members of your organisation only."),
+    "grant.purpose": lazy_gettext("These tiles were not bought for this purpose."),
     "entitlement.suspended": lazy_gettext("The right to read some of these files is suspended. Ask the operator."),
     "version.recalled": lazy_gettext("The seller recalled this version. Delete what you have of it."),
     "text.malformed": lazy_gettext("Too long, or with characters that cannot be stored."),

@@ -1,8 +1,8 @@
 """What is owned, by purpose and under the terms on offer; the terms of each line of an order.
 
-What is owned was one sum for all purposes and licences. It is a sum of entitlements and made anew: for each purpose, of what is held for it
-or a wider one, under the licence of the live offer or a wider one. The licence and attribution of an entitlement are those of the offer under
-which it was ordered; a purpose or a licence with a word that is not known counts for nothing else. The rule is the one of this revision.
+What is owned was one sum for all purposes and licences. It is made anew of the entitlements, for each purpose: of what is held for it or
+a wider one, under the licence of the live offer or a wider one. Licence and attribution of entitlements are those of the offer under which
+they were ordered; what has a word that is not known counts for nothing else. The rule is the one of this revision.
 """
 
 import sqlalchemy as sa
