@@ -117,7 +117,7 @@ def holding(ex: Exchange, by: Actor, quote: Quote) -> Sequence[str]:
     org_id = authority.member(by)
     with db.read(ex) as conn:
         datasets = [row["dataset_id"] for row in _offers(conn, sorted({pin.offer_id for pin in quote.estimate.pins}))]
-        return entitlements.orders_in(conn, org_id, datasets, quote.estimate.areas[0])
+        return entitlements.orders_in(conn, org_id, str(quote.estimate.purpose), datasets, quote.estimate.areas[0])
 
 
 def _change(conn: Connection, org_id: str, now: RowMapping, before_ns: int) -> Change | None:

@@ -141,14 +141,20 @@ def pick(conn: Connection, org_id: str, order_id: str, entitlement_ids: Sequence
     return [_tile(row, frozenset()) for row in conn.execute(statement, values).mappings()]
 
 
-def orders_in(conn: Connection, org_id: str, dataset_ids: Sequence[str], ranges: UInt64s) -> list[str]:
-    """Ids of the organisation's orders that hold tiles of the datasets in the sale-zoom ranges, the one with the most first."""
+def orders_in(conn: Connection, org_id: str, purpose: str, dataset_ids: Sequence[str], ranges: UInt64s) -> list[str]:
+    """Ids of the organisation's orders that hold tiles of the datasets in the sale-zoom ranges, the one with the most first.
+
+    Those count that were bought for a use that covers the purpose under the terms on offer.
+    """
     head, values = cell_sums.with_ranges(conn, [(ZOOM, ranges)])
     statement = text(
-        f"{head} SELECT e.order_id FROM r JOIN entitlement e ON e.org_id = :org AND e.dataset_id IN :datasets AND e.state = 'active' "
-        "AND e.cell >= r.lo AND e.cell < r.hi GROUP BY e.order_id ORDER BY COUNT(*) DESC, e.order_id LIMIT 20"
-    ).bindparams(bindparam("datasets", expanding=True, type_=String()))
-    return list(conn.execute(statement, {**values, "org": org_id, "datasets": list(dataset_ids)}).scalars())
+        f"{head}, {owned.counting()} SELECT e.order_id FROM r JOIN entitlement e ON e.org_id = :org AND e.dataset_id IN :datasets "
+        "AND e.state = 'active' AND e.purpose IN :covering AND e.cell >= r.lo AND e.cell < r.hi JOIN offer f ON f.id = e.offer_id "
+        "JOIN offer o ON o.dataset_id = e.dataset_id AND o.state = 'live' JOIN licences k ON k.held = f.licence AND k.wanted = o.licence "
+        "GROUP BY e.order_id ORDER BY COUNT(*) DESC, e.order_id LIMIT 20"
+    ).bindparams(*(bindparam(name, expanding=True, type_=String()) for name in ("datasets", "covering")))
+    asked = {"org": org_id, "datasets": list(dataset_ids), "covering": terms.covering(purpose)}
+    return list(conn.execute(statement, {**values, **asked}).scalars())
 
 
 @dataclass(frozen=True, slots=True)

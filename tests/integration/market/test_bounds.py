@@ -21,6 +21,8 @@ from mapex.rules.bounds import MAX_AMOUNT
 from mapex.rules.pricing import MAX_RATE
 from tests.support.market import RATES, SEOUL, Market, a_draft, a_layer, a_market, area
 from tiles.batch import Quantities
+from tiles.grid import grid
+from tiles.grid.region import Region
 
 HUGE = Quantities(signs=2**52)
 """Of one tile; sixteen of them are 2^56, and at the dearest rate far beyond 64 bits."""
@@ -79,7 +81,20 @@ def test_a_quantity_beyond_the_bound_is_no_failure(exchange: Exchange, small: in
     assert quotes.get(exchange, market.buyer, made.id).estimate.lines == made.estimate.lines
 
 
-def test_tiles_and_edges_of_immense_prices_are_numbers_that_browsers_read(exchange: Exchange) -> None:
+@pytest.mark.parametrize("left_out", [False, True])
+def test_what_edge_tiles_of_immense_prices_change_is_a_number_that_browsers_read(exchange: Exchange, left_out: bool) -> None:
+    market = a_market(exchange)
+    an_immense_neighbour(market)
+    west, south, east, north = grid.bounds(market.cells[5])
+    margin = (east - west) / 100
+    region = Region.from_bbox(west - margin, south - margin, east + margin, north + margin)
+    found = estimates.estimate(exchange, market.buyer, of_area(region, purpose="research", leave_edge=left_out))
+    assert found.edge is not None and found.edge.tiles > 0
+    assert 0 <= found.edge.amount <= MAX_AMOUNT
+    assert {line.dataset for line in found.lines} == {"streets"}
+
+
+def test_tiles_of_immense_prices_are_numbers_that_browsers_read(exchange: Exchange) -> None:
     market = a_market(exchange)
     cheap = cell_prices.tiles(exchange, market.buyer, of_area(area(market.cells)), limit=100)
     an_immense_neighbour(market)

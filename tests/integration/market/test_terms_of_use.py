@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import text
 
@@ -10,7 +12,8 @@ from mapex.exchange import Exchange
 from mapex.offers import offers
 from mapex.operation import fsck
 from mapex.orders import ledger, orders, renewals, updates
-from mapex.prices import cell_prices, estimates, quotes
+from mapex.orders import terms as terms_of
+from mapex.prices import cell_prices, estimates, quotes, sold_layers
 from mapex.prices.request import of_area
 from mapex.rights import entitlements
 from mapex.rules import terms
@@ -139,6 +142,17 @@ def test_a_wide_use_counts_for_the_narrow_ones(exchange: Exchange) -> None:
     assert is_sound(exchange)
 
 
+def test_a_quote_links_the_orders_that_hold_its_tiles_for_its_use(exchange: Exchange) -> None:
+    market = a_cheap_market(exchange, "commercial")
+    study, product = market.buy(purpose="simulation"), market.buy(market.cells[:4], purpose="localisation")
+    linked = {
+        purpose: terms_of.holding(exchange, market.buyer, market.quote(purpose=purpose)) for purpose in ("simulation", "localisation")
+    }
+    assert linked == {"simulation": [study.id, product.id], "localisation": [product.id]}
+    offer(market, "share_alike", CHEAP)
+    assert terms_of.holding(exchange, market.buyer, market.quote(purpose="simulation")) == []
+
+
 def test_a_licence_that_came_back_finds_what_was_owned(exchange: Exchange) -> None:
     market = a_cheap_market(exchange)
     market.buy(market.cells[:5])
@@ -228,6 +242,8 @@ def test_an_order_states_the_terms_under_which_it_was_bought_for_ever(exchange: 
     offer(market, "commercial", attribution="(c) Nobody")
     (line,) = orders.get(exchange, market.buyer, made.id).lines
     assert (line.licence, line.attribution, line.terms) == ("research", "(c) Hanbit 2026", terms.digest("research", "(c) Hanbit 2026"))
+    (sold,) = sold_layers.documents(exchange, [line])  # what the manifest says
+    assert (sold["licence"], sold["attribution"], sold["terms_sha256"]) == (line.licence, line.attribution, line.terms)
     tiles = entitlements.of_order(exchange, market.buyer, made.id).tiles
     assert {(tile.licence, tile.attribution, tile.purpose) for tile in tiles} == {("research", "(c) Hanbit 2026", "research")}
     with exchange.engine.connect() as conn:
@@ -248,3 +264,35 @@ def test_money_goes_to_the_seller_for_the_wider_use(exchange: Exchange) -> None:
     offer(market, "commercial", RATES)
     second = market.buy(purpose="localisation")
     assert ledger.wallet(exchange, market.seller).balance == first.subtotal + second.subtotal
+
+
+def test_an_order_in_the_moment_of_a_change_is_under_the_terms_that_it_states_or_refused(exchange: Exchange) -> None:
+    """The seller changes licence and attribution to and fro while quotes of either are ordered."""
+    market = a_cheap_market(exchange)
+    kinds = (("research", "(c) One"), ("share_alike", "(c) Other"))
+    held = []
+    for licence, words in kinds * 6:
+        offer(market, licence, CHEAP, words)
+        held.append(market.quote([market.cells[len(held)]]))
+
+    def change() -> None:
+        for licence, words in kinds * 6:
+            offer(market, licence, CHEAP, words)
+
+    def place(quote: quotes.Quote) -> orders.Order | str:
+        try:
+            return orders.place(exchange, market.buyer, quote.id, quote.id)
+        except Conflict as refusal:
+            return refusal.code
+
+    with ThreadPoolExecutor(4) as pool:
+        changing = pool.submit(change)
+        placed = list(pool.map(place, held))
+        changing.result()
+    assert {one for one in placed if isinstance(one, str)} <= {"quote.terms_changed", "quote.price_changed", "offer.withdrawn"}
+    for quote, one in zip(held, placed, strict=True):
+        if isinstance(one, orders.Order):
+            (tile,) = entitlements.of_order(exchange, market.buyer, one.id).tiles
+            (line,) = quote.estimate.lines
+            assert (tile.licence, tile.attribution) == (line.licence, line.attribution)
+    assert is_sound(exchange)
