@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
@@ -23,7 +24,7 @@ from mapex.errors import Conflict, Invalid
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
 from mapex.intake.keys import object_key, preview_key
-from mapex.rules import licences
+from mapex.rules import bounds, licences
 from mapex.rules.licences import HandlingClass
 from tiles.batch import QUANTITIES, EncodedTile, Quantities
 
@@ -66,13 +67,9 @@ def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
         _clear(conn, version.id)
         layer_ids = _insert_layers(conn, version, draft.layers)
         state = _state(draft, findings)
-        if state == "draft":
-            _insert_tiles(conn, version, layer_ids, draft.tiles)
-            _sum_up(conn, draft.layers, layer_ids)
-            _insert_previews(conn, version, layer_ids, draft.previews)
-            if not any(layer.cells for layer in layers_of(conn, version.id)):
-                state = "rejected"
-                findings.append(Finding(Severity.ERROR, "version.empty", "Nothing in the files has a place.", "Upload files with content."))
+        if state == "draft" and (problems := _insert_content(conn, version, layer_ids, draft)):
+            state = "rejected"
+            findings += problems
         _insert_findings(conn, version.id, findings)
         sources = [{"name": s.name, "sha256": s.sha256, "size": s.size, "format": s.format} for s in draft.sources]
         summary = {severity: sum(f.count for f in findings if f.severity == severity) for severity in ("error", "warning", "info")}
@@ -194,10 +191,15 @@ def _clear(conn: Connection, version_id: str) -> None:
     """Remove what an earlier, unplaced or failed ingest of the version left."""
     layer = schema.layer.c
     of_it = select(layer.id).where(layer.version_id == version_id)
-    conn.execute(delete(schema.tile).where(schema.tile.c.layer_id.in_(of_it)))
+    _clear_tiles(conn, version_id)
     conn.execute(delete(schema.preview).where(schema.preview.c.layer_id.in_(of_it)))
     conn.execute(delete(schema.layer).where(layer.version_id == version_id))
     conn.execute(delete(schema.finding).where(schema.finding.c.version_id == version_id))
+
+
+def _clear_tiles(conn: Connection, version_id: str) -> None:
+    of_it = select(schema.layer.c.id).where(schema.layer.c.version_id == version_id)
+    conn.execute(delete(schema.tile).where(schema.tile.c.layer_id.in_(of_it)))
 
 
 def _insert_layers(conn: Connection, version: Version, layers: Sequence[DraftLayer]) -> dict[str, str]:
@@ -228,10 +230,42 @@ def _about(facts: LayerFacts) -> str:
     return json.dumps(facts.as_json(), ensure_ascii=False, sort_keys=True)
 
 
-def _insert_tiles(conn: Connection, version: Version, layer_ids: Mapping[str, str], tiles: Iterable[EncodedTile]) -> None:
-    rows = (_tile_row(version.org_id, layer_ids, tile) for tile in tiles)
+def _insert_content(conn: Connection, version: Version, layer_ids: Mapping[str, str], draft: Draft) -> list[Finding]:
+    """Store tiles, sums and previews; returns why they cannot be published, if so."""
+    if immense := bounds.too_large(_insert_tiles(conn, version, layer_ids, draft.tiles)):
+        _clear_tiles(conn, version.id)
+        return [_immense(*one) for one in immense]
+    _sum_up(conn, draft.layers, layer_ids)
+    _insert_previews(conn, version, layer_ids, draft.previews)
+    if any(layer.cells for layer in layers_of(conn, version.id)):
+        return []
+    return [Finding(Severity.ERROR, "version.empty", "Nothing in the files has a place.", "Upload files with content.")]
+
+
+def _insert_tiles(conn: Connection, version: Version, layer_ids: Mapping[str, str], tiles: Iterable[EncodedTile]) -> dict[str, Quantities]:
+    """Store the tiles; returns what they measure by layer. A layer that becomes larger than a layer can be gets no more of them."""
+    measured: dict[str, list[int]] = {}
+
+    def fits(tile: EncodedTile) -> bool:
+        totals = measured.setdefault(tile.layer, [0] * len(QUANTITIES))
+        totals[:] = map(operator.add, totals, _vector(tile.quantities))
+        return max(totals) <= bounds.MAX_QUANTITY
+
+    rows = (_tile_row(version.org_id, layer_ids, tile) for tile in tiles if fits(tile))
     while chunk := list(islice(rows, CHUNK)):
         conn.execute(insert(schema.tile), chunk)
+    return {layer: Quantities(*totals) for layer, totals in measured.items()}
+
+
+def _immense(layer: str, quantity: str, value: int) -> Finding:
+    return Finding(
+        Severity.ERROR,
+        "quantity.too_large",
+        f"The layer {layer} measures {value:,} ({quantity}); no layer can have more than {bounds.MAX_QUANTITY:,}.",
+        "Look for lines that run to and fro, times that are wrong, or records that repeat; mend them and upload again.",
+        layer=layer,
+        value=f"{quantity} {value}",
+    )
 
 
 def _tile_row(org_id: str, layer_ids: Mapping[str, str], tile: EncodedTile) -> dict[str, Any]:

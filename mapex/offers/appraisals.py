@@ -17,6 +17,7 @@ from mapex.catalogue.versions import Layer, find_version, layers_of
 from mapex.database import db
 from mapex.errors import NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.rules import bounds
 from mapex.rules.pricing import Charge, charges_of, read_rates, vat_of
 from tiles.batch import QUANTITIES, LayerKind, Quantities
 from tiles.grid import grid
@@ -67,7 +68,7 @@ class Appraisal:
 def appraise(ex: Exchange, by: Actor, dataset: str, number: int, rates: Mapping[str, object]) -> Appraisal:
     """Price an own version with a rate card that is not published.
 
-    Raises: Invalid (`rates.*`); NotFound: absent, foreign, or without tiles yet (`version.no_tiles`).
+    Raises: Invalid (`rates.*`; `rates.too_large`: as at publication); NotFound: absent, foreign, or without tiles yet (`version.no_tiles`).
     """
     card = read_rates(rates)
     with db.read(ex) as conn:
@@ -76,6 +77,7 @@ def appraise(ex: Exchange, by: Actor, dataset: str, number: int, rates: Mapping[
         squares = _squares(conn, version.id)
     if not squares:
         raise NotFound("version.no_tiles", f"Version {number} of {dataset} has no tiles yet. Wait until it is a draft.")
+    bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in layers.values()), card)
     priced = sorted((_subtotal(layers, square, card), cell) for cell, square in squares.items())
     median, dearest = priced[(len(priced) - 1) // 2][1], priced[-1][1]
     return Appraisal(

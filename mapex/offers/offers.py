@@ -16,8 +16,8 @@ from mapex.catalogue.versions import version_by
 from mapex.database import db, failpoints, schema
 from mapex.errors import Invalid
 from mapex.exchange import Actor, Exchange
-from mapex.pyramid import cell_sums
-from mapex.rules import licences
+from mapex.pyramid import cell_sums, owned
+from mapex.rules import bounds, licences
 from mapex.rules.pricing import MAIN_UNIT, UNITS, read_rates
 
 MAX_ATTRIBUTION = 500
@@ -59,14 +59,15 @@ def publish(
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
         confirmed: codes of findings that ask something, and that the seller has looked at: it is right.
-    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`; `rates.unpriced`: no rate is made for a layer), and what
+    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`; `rates.unpriced`: no rate is made for a layer;
+        `rates.too_large`: all of it would cost more than can be paid), and what
         `catalogue.publish` raises.
     """
     terms = _checked_terms(rate_card, licence, attribution or by.org_slug)
     rates: dict[str, int] = json.loads(terms["rate_card"])
     with db.begin(ex) as conn:
         offer_id = ids.new("off")
-        details = {"offer": offer_id, "rates": rates, "licence": licence}
+        details = {"offer": offer_id, "rates": rates, "licence": licence, "attribution": terms["attribution"]}
         published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, details=details)
         on_sale = published.version
         before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update(key_share=True)).mappings().first()
@@ -79,6 +80,7 @@ def publish(
         row = conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one()
         made = _offer(row, on_sale, published.layers)
         _refuse_unpriced(made, published.layers)
+        bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in published.layers), rates)
         failpoints.hit("publish.before_commit")
     failpoints.hit("publish.after_commit")
     return made
@@ -99,7 +101,7 @@ def _replace(conn: Connection, ex: Exchange, before: RowMapping | None, on_sale:
         _end(conn, ex, before, "replaced")
     whose = {"org_id": on_sale.org_id, "dataset_id": on_sale.dataset_id, "version_id": on_sale.id}
     conn.execute(insert(schema.offer).values(**whose, **offer, state="live", created_ns=ex.now()))
-    _refill(conn, before, on_sale.id)
+    _refill(conn, before, on_sale.id, offer["licence"])
 
 
 def withdraw(ex: Exchange, by: Actor, dataset: str) -> Offer:
@@ -162,14 +164,17 @@ def _end(conn: Connection, ex: Exchange, before: RowMapping, state: str) -> None
     conn.execute(update(schema.offer).where(schema.offer.c.id == before["id"]).values(state=state, ended_ns=ex.now()))
 
 
-def _refill(conn: Connection, before: RowMapping | None, version_id: str) -> None:
-    """Bring the pyramid to the version on sale; a new price of the same version changes no sum."""
-    if before is not None and before["version_id"] == version_id:
+def _refill(conn: Connection, before: RowMapping | None, version_id: str, licence: str) -> None:
+    """Bring the pyramid to the version on sale; a new price changes no sum, and a new licence only what is owned."""
+    is_same = before is not None and before["version_id"] == version_id
+    if before is not None and is_same and before["licence"] == licence:
         return
-    if before is not None:
+    if before is not None and not is_same:
         cell_sums.drop(conn, _layer_ids(conn, before["version_id"]))
     for layer_id in _layer_ids(conn, version_id):
-        cell_sums.fill(conn, layer_id)
+        if not is_same:
+            cell_sums.fill(conn, layer_id)
+        owned.fill(conn, layer_id, licence)
 
 
 def _layer_ids(conn: Connection, version_id: str) -> list[str]:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from mapex.database import db
 from mapex.database.schema import quote
 from mapex.exchange import Exchange
+from mapex.operation import ownership
 from mapex.orders import lines
 from mapex.prices.estimate import Line
 from mapex.prices.quotes import is_genuine
@@ -345,7 +346,6 @@ def wrong_sums(conn: Connection) -> list[Offender]:
     differ = " OR ".join(f"a.c{i} <> b.c{i}" for i, _ in numbered)
     everything = " + ".join(f"SUM({name})" for name in QUANTITIES)
     levels = ZOOM - cell_sums.ZMIN + 1
-    held = "SELECT DISTINCT org_id, dataset_id, layer_name, cell, part, sha256 FROM entitlement WHERE state = 'active'"
     found = _ask(
         conn,
         "layer {0} has other sums than its tiles",
@@ -355,25 +355,14 @@ def wrong_sums(conn: Connection) -> list[Offender]:
         f"ON b.layer_id = a.layer_id WHERE b.layer_id IS NULL OR a.c0 <> b.c0 OR {differ}",
         zoom=ZOOM,
     )
-    for table, key in (("tile_sum", "layer_id"), ("owned_sum", "org_id, layer_id")):
+    for table, key in (("tile_sum", "layer_id"), ("owned_sum", "org_id, purpose, layer_id")):
         found += _ask(
             conn,
             f"{table} of {{0}} differs between zooms",
             f"SELECT layer_id FROM (SELECT {key}, z, SUM(cells) AS c, {everything} AS s FROM {table} GROUP BY {key}, z) p "
             f"GROUP BY {key} HAVING COUNT(*) <> {levels} OR MIN(c) <> MAX(c) OR MIN(s) <> MAX(s)",
         )
-    found += _wrong_showcase(conn)
-    return found + _ask(
-        conn,
-        "what {0} owns of layer {1} has other sums than its entitlements",
-        f"SELECT a.org_id, a.layer_id FROM (SELECT e.org_id, t.layer_id, {of_tiles} FROM ({held}) e "
-        "JOIN offer o ON o.dataset_id = e.dataset_id AND o.state = 'live' "
-        "JOIN layer l ON l.version_id = o.version_id AND l.name = e.layer_name "
-        "JOIN tile t ON t.layer_id = l.id AND t.cell = e.cell AND t.part = e.part AND t.sha256 = e.sha256 GROUP BY e.org_id, t.layer_id) a "
-        f"LEFT JOIN (SELECT org_id, layer_id, {of_sums} FROM owned_sum WHERE z = :zoom GROUP BY org_id, layer_id) b "
-        f"ON b.org_id = a.org_id AND b.layer_id = a.layer_id WHERE b.layer_id IS NULL OR {differ}",
-        zoom=ZOOM,
-    )
+    return found + ownership.wrong(conn) + _wrong_showcase(conn)
 
 
 def _wrong_showcase(conn: Connection) -> list[Offender]:

@@ -20,11 +20,12 @@ from mapex.database.schema import ledger_account, ledger_entry, ledger_transacti
 from mapex.errors import Conflict, Denied, Invalid, Unpaid
 from mapex.exchange import Actor, Exchange
 from mapex.people import orgs
+from mapex.rules.bounds import MAX_AMOUNT
 
 BANK = "acc_bank"
 VAT = "acc_vat"
 
-MAX_AMOUNT = 10**12
+MAX_CREDIT = 10**12
 """KRW of one credit; a typing mistake should not become money."""
 
 MAX_KEY = 255
@@ -86,11 +87,11 @@ def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo
     Raises:
         Denied: `by` is not the operator (None: the command line on the exchange itself).
         NotFound: no such organisation.
-        Invalid: `credit.amount`, `text.malformed` (no reference). Conflict: `credit.key_reused`.
+        Invalid: `credit.amount`, `text.malformed` (no reference). Conflict: `credit.key_reused`, `ledger.full`.
     """
     authority.operator(by)
-    if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= MAX_AMOUNT:
-        raise Invalid("credit.amount", f"A credit is a whole number of KRW from 1 to {MAX_AMOUNT}, not {amount!r}.", amount=str(amount))
+    if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= MAX_CREDIT:
+        raise Invalid("credit.amount", f"A credit is a whole number of KRW from 1 to {MAX_CREDIT}, not {amount!r}.", amount=str(amount))
     key = texts.check_text(key, "reference", MAX_KEY - len(CREDIT_PREFIX))
     stored_key = CREDIT_PREFIX + key
 
@@ -221,7 +222,7 @@ def post(
 ) -> str:
     """Write one transaction (`amounts`: KRW by account id) and move the cached balances with it; returns its id.
 
-    Raises: ValueError: the amounts do not sum to zero. Unpaid: a wallet would be negative.
+    Raises: ValueError: the amounts do not sum to zero. Unpaid: a wallet would be negative. Conflict: `ledger.full`.
     """
     if sum(amounts.values()) != 0:
         raise ValueError(f"entries do not sum to zero: {dict(amounts)}")
@@ -267,13 +268,22 @@ def check_key(key: object) -> str:
 
 
 def _move(conn: Connection, account: str, amount: int) -> None:
+    """Change the balance of an account.
+
+    Raises: Unpaid. Conflict: `ledger.full`: the account would hold more than can be counted; in the bank it is all money there is.
+    """
     if account in (BANK, VAT):
         _open(conn, account, account.removeprefix("acc_"), None)
     elif amount < 0:
         check_funds(conn, account, -amount)
-    changed = conn.execute(update(ledger_account).where(ledger_account.c.id == account).values(balance=ledger_account.c.balance + amount))
-    if changed.rowcount != 1:
+    fits = ledger_account.c.balance.between(-MAX_AMOUNT - amount, MAX_AMOUNT - amount)
+    is_it = ledger_account.c.id == account
+    changed = conn.execute(update(ledger_account).where(is_it, fits).values(balance=ledger_account.c.balance + amount))
+    if changed.rowcount == 1:
+        return
+    if conn.execute(select(ledger_account.c.id).where(is_it)).first() is None:
         raise ValueError(f"no account {account}")
+    raise Conflict("ledger.full", f"An account would hold more than {MAX_AMOUNT:,} KRW; nothing was booked. Book less.", largest=MAX_AMOUNT)
 
 
 def _open(conn: Connection, account_id: str, kind: str, org_id: str | None) -> None:

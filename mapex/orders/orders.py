@@ -15,7 +15,7 @@ from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db, failpoints, schema
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.orders import ledger, lines, renewals
+from mapex.orders import ledger, lines, renewals, terms
 from mapex.people import orgs
 from mapex.prices import quotes
 from mapex.prices.estimate import Line, document
@@ -64,7 +64,8 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
     Raises:
         Invalid: `order.key`, `order.persons`. NotFound: `quote.unknown`.
         Conflict: `order.key_reused` (the key bought another quote), `quote.bought` (under another key), `quote.expired`,
-        `offer.withdrawn`, `quote.price_changed` (the new estimate is in the details).
+        `offer.withdrawn`, `quote.terms_changed` (licence or attribution; old and new are in the details), `quote.price_changed` (the
+        new estimate is in the details).
         Denied: `permit.*`: the permit that the quote rested on is not valid now.
         Unpaid: `wallet.insufficient`, with `needed` and `available`.
     """
@@ -113,6 +114,7 @@ def _checked(conn: Connection, ex: Exchange, quote: Quote, now: int) -> list[ent
     """What is bought, in groups of the same cells and permit, when all that the quote rests on still holds."""
     _check_open(quote, now)
     _check_offers(conn, quote)
+    terms.check_same(conn, quote)
     groups = _permitted(conn, quote, now)
     if reprice(conn, quote.org_id, quote.estimate) != quote.estimate.lines:
         raise _price_changed(conn, ex, quote, now)
@@ -262,7 +264,7 @@ def _insert(conn: Connection, by: Actor, quote: Quote, asked: _Asked, now: int) 
         key=asked.key,
         purpose=str(estimate.purpose),
         state="paid",
-        lines=estimate.lines,
+        lines=tuple(terms.stated(conn, quote)),
         subtotal=estimate.subtotal,
         vat=estimate.vat,
         total=estimate.total,
@@ -334,6 +336,7 @@ def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote) -
             "tile_count": quote.estimate.tiles,
             "tiles_sha256": quote.tiles_sha256,
             "datasets": [f"{org}/{dataset}" for org, dataset in datasets],
+            "terms": {f"{line.org}/{line.dataset}": line.terms for line in made.lines},
         },
     )
     append(conn, ex, by, entry)

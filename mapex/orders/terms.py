@@ -1,18 +1,26 @@
-"""Terms of a quote against those of the buyer's last order of the dataset: licence, attribution, rates; which orders hold its tiles."""
+"""Terms of a quote: against those on sale now, which must be the same, and against those of the buyer's last order of each dataset.
+
+Terms are licence and attribution; rates are compared for who looks. Offers never change them: other terms are another offer.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, String, bindparam, text
+from sqlalchemy import Connection, RowMapping, String, and_, bindparam, select, text
 
 from mapex import authority
 from mapex.database import db
+from mapex.database.schema import dataset, offer, organisation
+from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
+from mapex.prices.estimate import Line
 from mapex.prices.quotes import Quote
 from mapex.rights import entitlements
+from mapex.rules.terms import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,52 @@ class Change:
         return not self.rates and (self.old.licence, self.old.attribution) == (self.new.licence, self.new.attribution)
 
 
+def check_same(conn: Connection, quote: Quote) -> None:
+    """Hold the live offers of the quote's datasets as they are until the commit; their terms must be those that the quote pinned.
+
+    Raises: Conflict: `quote.terms_changed`, with old and new terms of each dataset where they differ; `offer.withdrawn`.
+    """
+    old, new = offer.alias("old"), offer.alias("new")
+    names = [old.c.id, dataset.c.slug.label("dataset"), organisation.c.slug.label("org"), old.c.licence, old.c.attribution]
+    query = (
+        select(*names, new.c.licence.label("new_licence"), new.c.attribution.label("new_attribution"))
+        .select_from(old.join(dataset, dataset.c.id == old.c.dataset_id).join(organisation, organisation.c.id == dataset.c.org_id))
+        .join(new, and_(new.c.dataset_id == old.c.dataset_id, new.c.state == "live"))
+        .where(old.c.id.in_(sorted({pin.offer_id for pin in quote.estimate.pins})))
+        .order_by(old.c.id)
+        .with_for_update(read=True, of=new)
+    )
+    pinned = {pin.offer_id: pin.terms for pin in quote.estimate.pins}
+    changed = []
+    rows = conn.execute(query).mappings().all()
+    if len(rows) < len(pinned):
+        raise Conflict("offer.withdrawn", "A seller has taken back an offer of this quote; ask for a new quote.", quote=quote.id)
+    for row in rows:
+        before, now = _stated(row["licence"], row["attribution"]), _stated(row["new_licence"], row["new_attribution"])
+        if (pinned[row["id"]] or before["sha256"]) != now["sha256"]:
+            changed.append({"dataset": row["dataset"], "org": row["org"], "old": before, "new": now})
+    if changed:
+        which = ", ".join(f"{one['org']}/{one['dataset']}" for one in changed)
+        message = f"The terms of {which} are not those of quote {quote.id} any more; read the new ones and ask for a new quote."
+        raise Conflict("quote.terms_changed", message, quote=quote.id, terms=changed)
+
+
+def stated(conn: Connection, quote: Quote) -> Iterator[Line]:
+    """The lines of a quote with their terms; quotes from before these were noted get them from the offers that they pinned."""
+    by_dataset = {(row["org"], row["dataset"]): row for row in _offers(conn, sorted({pin.offer_id for pin in quote.estimate.pins}))}
+    for line in quote.estimate.lines:
+        if line.terms:
+            yield line
+        else:
+            attribution = str(by_dataset[line.org, line.dataset]["attribution"])
+            yield replace(line, attribution=attribution, terms=digest(line.licence, attribution))
+
+
+def _stated(licence: str, attribution: str) -> dict[str, Any]:
+    """Terms as JSON values."""
+    return {"licence": licence, "attribution": attribution, "sha256": digest(licence, attribution)}
+
+
 def since_last(ex: Exchange, by: Actor, quote: Quote) -> list[Change]:
     """What differs from the last order of each dataset of the quote; datasets that were never bought are left out."""
     org_id = authority.member(by)
@@ -63,7 +117,7 @@ def holding(ex: Exchange, by: Actor, quote: Quote) -> Sequence[str]:
     org_id = authority.member(by)
     with db.read(ex) as conn:
         datasets = [row["dataset_id"] for row in _offers(conn, sorted({pin.offer_id for pin in quote.estimate.pins}))]
-        return entitlements.orders_in(conn, org_id, datasets, quote.estimate.areas[0])
+        return entitlements.orders_in(conn, org_id, str(quote.estimate.purpose), datasets, quote.estimate.areas[0])
 
 
 def _change(conn: Connection, org_id: str, now: RowMapping, before_ns: int) -> Change | None:

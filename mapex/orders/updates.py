@@ -1,33 +1,35 @@
 """Updates: what of a bought order has a newer version on sale, and what exactly those tiles cost.
 
-A cell has *changed* when the version on sale has it and the buyer does not hold that content in whole; *added* cells are in the area
+A cell has *changed* when the version on sale has it and the buyer does not hold that content in whole for the purpose of the order. Terms
+that changed alone change no cell; what did change costs what it costs under the terms of now. *Added* cells are in the area
 that was asked for and were not there to be bought; *removed* ones are in the version on sale no longer. Nothing is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, String, and_, bindparam, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, Select, String, and_, bindparam, func, literal, select, text, tuple_
 
 from mapex import authority
 from mapex.database import db
 from mapex.database.live_offers import live_offers
-from mapex.database.schema import dataset_version, entitlement, layer, owned_sum, tile_sum
+from mapex.database.schema import dataset_version, entitlement, layer, owned_sum, tile, tile_sum
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.prices import quotes
 from mapex.prices.estimate import Estimate, Parts
 from mapex.prices.estimates import licence_refusal, lines_of, permit_refusal, pin_of
-from mapex.pyramid import cell_sums
+from mapex.pyramid import cell_sums, owned
 from mapex.pyramid.cell_sums import NOTHING
 from mapex.pyramid.live_layers import offers_in
 from mapex.rights import permit_check
 from mapex.rights.permit_check import Use
-from mapex.rules import licences
+from mapex.rules import licences, terms
+from mapex.rules.licences import Purpose
 from tiles.arrays import UInt64s
 from tiles.grid import grid
 from tiles.grid.cover import Cover
@@ -87,8 +89,8 @@ def of_order(ex: Exchange, by: Actor, order_id: str) -> Updates:
     org_id = authority.member(by)
     with db.read(ex) as conn:
         bought = _bought(conn, ex, org_id, order_id)
-        found = tuple(changes(conn, org_id, order_id, bought))
         use = Use(org_id, bought.estimate.purpose, ex.now())
+        found = tuple(changes(conn, use, order_id, bought))
         price = price_of(conn, use, found) if any(len(change.changed) for change in found) else None
         more = price_of(conn, use, found, added=True) if any(len(change.added) for change in found) else None
     return Updates(order_id, bought.estimate.tiles, found, price, more)
@@ -103,8 +105,8 @@ def counts(ex: Exchange, by: Actor, order_ids: Sequence[str]) -> Mapping[str, in
         return {order_id: count for order_id, count in conn.execute(query)}
 
 
-def _newer_cells(org_id: str) -> Select[Any]:
-    """Each cell of an organisation's orders of which the layer on sale now is another one, whose content it does not hold in whole."""
+def _newer_cells(org_id: str, purpose: ColumnElement[str] = entitlement.c.purpose) -> Select[Any]:
+    """Each cell of an organisation's orders of which the layer on sale now is another one, and not held in whole for the purpose."""
     newer = (
         entitlement.join(live_offers, live_offers.c.dataset_id == entitlement.c.dataset_id)
         .join(
@@ -120,18 +122,37 @@ def _newer_cells(org_id: str) -> Select[Any]:
             owned_sum,
             and_(
                 owned_sum.c.org_id == entitlement.c.org_id,
+                owned_sum.c.purpose == purpose,
                 owned_sum.c.z == ZOOM,
                 owned_sum.c.cell == entitlement.c.cell,
                 owned_sum.c.layer_id == layer.c.id,
             ),
         )
     )
-    return (
-        select(entitlement.c.order_id, entitlement.c.cell, layer.c.id)
-        .distinct()
-        .select_from(newer)
-        .where(entitlement.c.org_id == org_id, entitlement.c.state == "active", func.coalesce(owned_sum.c.cells, 0) == 0)
+    mine = (entitlement.c.org_id == org_id, entitlement.c.state == "active", func.coalesce(owned_sum.c.cells, 0) == 0)
+    return select(entitlement.c.order_id, entitlement.c.cell, layer.c.id).distinct().select_from(newer).where(*mine, _has_new_part(purpose))
+
+
+def _has_new_part(purpose: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a cell of the layer on sale has a part with a content that the buyer holds under no terms for the purpose.
+
+    What is not owned may be held all the same, under narrower terms: that is no reason to buy it as an update.
+    """
+    held = entitlement.alias("held")
+    counts_for = [(one, str(wanted)) for wanted in Purpose for one in terms.covering(wanted)]
+    same = and_(
+        held.c.org_id == entitlement.c.org_id,
+        held.c.dataset_id == entitlement.c.dataset_id,
+        held.c.cell == tile.c.cell,
+        held.c.layer_name == entitlement.c.layer_name,
+        held.c.part == tile.c.part,
+        held.c.sha256 == tile.c.sha256,
+        held.c.state == "active",
+        tuple_(held.c.purpose, purpose).in_(counts_for),
     )
+    of_cell = (tile.c.layer_id == layer.c.id, tile.c.cell == entitlement.c.cell)
+    is_held = select(held.c.id).where(same).correlate(entitlement, tile).exists()
+    return select(tile.c.cell).where(*of_cell, ~is_held).correlate(entitlement, layer).exists()
 
 
 def quote(ex: Exchange, by: Actor, order_id: str, *, added: bool = False) -> quotes.Quote:
@@ -150,30 +171,32 @@ def pricing(order_id: str, bought: quotes.Quote, purpose: str, *, added: bool) -
     """What prices the outdated tiles of an order, of which `bought` was the quote."""
 
     def price(conn: Connection, org_id: str, at_ns: int) -> Estimate:
-        found = list(changes(conn, org_id, order_id, bought))
+        use = Use(org_id, purpose, at_ns)
+        found = list(changes(conn, use, order_id, bought))
         if not any(len(change.changed) or (added and len(change.added)) for change in found):
             raise Invalid("order.current", f"Nothing newer than what order {order_id} holds is on sale.", order=order_id)
-        return price_of(conn, Use(org_id, purpose, at_ns), found, added=added)
+        return price_of(conn, use, found, added=added)
 
     return price
 
 
-def changes(conn: Connection, org_id: str, order_id: str, bought: quotes.Quote) -> list[LayerChange]:
-    """The layers of an order of which another version is on sale now and something differs; `bought` is the quote of the order."""
+def changes(conn: Connection, use: Use, order_id: str, bought: quotes.Quote) -> list[LayerChange]:
+    """The layers of an order of which another version is on sale now and something differs, for a use; `bought` is the order's quote."""
     found = []
+    newer = _newer_cells(use.org_id, literal(str(use.purpose))).where(entitlement.c.order_id == order_id)
     areas = {pin.layer_id: bought.estimate.areas[pin.area] for pin in bought.estimate.pins}
     for row in _live_layers(conn, list(areas)):
-        values = {"order": order_id, "org": org_id, "old": row.old_id, "new": row.new_id}
-        owned = f"LEFT JOIN owned_sum w ON w.org_id = :org AND w.z = {ZOOM} AND w.cell = s.cell AND w.layer_id = :new"
+        values = {"order": order_id, "org": use.org_id, "purpose": str(use.purpose), "old": row.old_id, "new": row.new_id}
+        own = (
+            f"LEFT JOIN owned_sum w ON w.org_id = :org AND w.purpose = :purpose AND w.z = {ZOOM} AND w.cell = s.cell AND w.layer_id = :new"
+        )
         mine = "e.order_id = :order AND e.layer_id = :old AND e.state = 'active'"
         on_sale = f"s.z = {ZOOM} AND s.cell = e.cell AND s.layer_id = :new"
-        changed = (
-            f"SELECT DISTINCT e.cell FROM entitlement e JOIN tile_sum s ON {on_sale} {owned} WHERE {mine} AND COALESCE(w.cells, 0) = 0"
-        )
+        changed = newer.where(entitlement.c.layer_id == row.old_id, layer.c.id == row.new_id)
         removed = f"SELECT DISTINCT e.cell FROM entitlement e WHERE {mine} AND NOT EXISTS (SELECT 1 FROM tile_sum s WHERE {on_sale})"
         head, more = cell_sums.with_ranges(conn, [(ZOOM, areas[row.old_id])])
         added = (
-            f"{head} SELECT s.cell FROM {cell_sums.join_ranges(conn, 'tile_sum', 's.layer_id = :new')} {owned} "
+            f"{head} SELECT s.cell FROM {cell_sums.join_ranges(conn, 'tile_sum', 's.layer_id = :new')} {own} "
             "WHERE COALESCE(w.cells, 0) = 0 AND NOT EXISTS (SELECT 1 FROM entitlement e WHERE e.order_id = :order "
             "AND e.layer_id = :old AND e.cell = s.cell)"
         )
@@ -185,7 +208,7 @@ def changes(conn: Connection, org_id: str, order_id: str, bought: quotes.Quote) 
             version=row.version,
             bought_version=row.bought_version,
             layer_id=row.new_id,
-            changed=_cells(conn, changed, values),
+            changed=_sorted(one.cell for one in conn.execute(changed)),
             added=_cells(conn, added, {**values, **more}),
             removed=_cells(conn, removed, values),
         )
@@ -220,9 +243,9 @@ def _price_layer(conn: Connection, use: Use, layer_id: str, cover: Cover, parts:
             continue
         pieces = decision.allowed.pyramid(cell_sums.ZMIN)
         total = cell_sums.sums(conn, pieces)[layer_id]
-        parts.lines += lines_of(offer, total, cell_sums.owned_sums(conn, use.org_id, pieces).get(layer_id, NOTHING))
+        lines = lines_of(offer, total, owned.sums(conn, use.org_id, str(use.purpose), pieces).get(layer_id, NOTHING))
         parts.areas.append(decision.allowed.ranges)
-        parts.pins.append(pin_of(offer, len(parts.areas) - 1, decision.permit))
+        parts.layers.append((lines, pin_of(offer, len(parts.areas) - 1, decision.permit)))
 
 
 def _bought(conn: Connection, ex: Exchange, org_id: str, order_id: str) -> quotes.Quote:
@@ -259,7 +282,11 @@ def _live_layers(conn: Connection, layer_ids: Sequence[str]) -> Sequence[Row[*tu
 
 def _cells(conn: Connection, statement: str, values: Mapping[str, object]) -> UInt64s:
     typed = text(statement).bindparams(bindparam("new", type_=String()))
-    return np.sort(np.array([row[0] for row in conn.execute(typed, dict(values))], dtype=np.uint64))
+    return _sorted(row[0] for row in conn.execute(typed, dict(values)))
+
+
+def _sorted(cells: Iterable[int]) -> UInt64s:
+    return np.sort(np.array(list(cells), dtype=np.uint64))
 
 
 def _wanted(layer: LayerChange, added: bool) -> UInt64s:

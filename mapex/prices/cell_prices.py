@@ -17,7 +17,7 @@ from mapex.pyramid.cell_sums import Sum
 from mapex.pyramid.live_layers import LiveLayer, offers_in
 from mapex.rights import permit_check
 from mapex.rights.permit_check import Decision, Use
-from mapex.rules import licences
+from mapex.rules import bounds, licences, terms
 from mapex.rules.pricing import charges_of
 from tiles.batch import QUANTITIES, LayerKind, Quantities
 from tiles.grid.cover import Cover
@@ -68,7 +68,8 @@ class _Found:
         """The price of one cell."""
         kinds: dict[str, str] = {}
         here = self.sums.get(cell, {})
-        amount, is_owned = 0, bool(here)
+        prices: dict[str, int] = {}
+        is_owned = bool(here)
         for layer_id, total in here.items():
             one = self.offered[layer_id]
             code = self.code_of(one, cell)
@@ -76,8 +77,10 @@ class _Found:
             mine = self.owned.get((cell, layer_id), cell_sums.NOTHING)
             is_owned = is_owned and mine.cells > 0
             if not code:
-                amount += sum(charge.amount for charge in charges_of(LayerKind(one.kind), one.rates, total.quantities, mine.quantities))
-        return CellPrice(cell, kinds, amount, is_owned, is_edge)
+                charges = charges_of(LayerKind(one.kind), one.rates, total.quantities, mine.quantities)
+                prices[one.layer_id] = sum(charge.amount for charge in charges)
+        fits = bounds.fitting(list(prices.values()))
+        return CellPrice(cell, kinds, sum(price for price, fit in zip(prices.values(), fits, strict=True) if fit), is_owned, is_edge)
 
     def code_of(self, one: LiveLayer, cell: int) -> str:
         """Why a layer cannot be bought in a cell; empty when it can."""
@@ -91,7 +94,9 @@ class _Found:
 
 def _found(conn: Connection, use: Use, request: PriceRequest, listed: Cover) -> _Found:
     each = _each(conn, listed, "tile_sum", "")
-    owned = _each(conn, listed, "owned_sum", "s.org_id = :org", org=use.org_id)
+    owned = _each(
+        conn, listed, "owned_sum", "s.org_id = :org AND s.purpose = :purpose", org=use.org_id, purpose=use.purpose or terms.ANY_PURPOSE
+    )
     sums = {layer_id: total for (_, layer_id), total in each.items()}
     found = offers_in(conn, sums, layers=request.layers, dataset=request.dataset)
     offered = {one.layer_id: one for one in found if one.seller_id != use.org_id}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mapex.rules import bounds, terms
 from mapex.rules.pricing import CURRENCY, UNITS, quantity_of, vat_of
 from tiles.arrays import UInt64s
 
@@ -14,8 +15,9 @@ from tiles.arrays import UInt64s
 class Line:
     """One unit of one layer in the region. `small` counts in the unit's small measure (`pricing.Unit`), owned tiles taken off.
 
-    `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content already, `bytes` the
-    size of all of them. `as_of` is when the newest of it was captured, or else when the version was published.
+    `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content for this use already,
+    `bytes` the size of all of them. `as_of` is when the newest of it was captured, or else when the version was published. `terms` is the
+    digest of licence and `attribution` (`mapex.rules.terms`).
     """
 
     dataset: str
@@ -32,7 +34,10 @@ class Line:
     tiles: int
     owned_tiles: int
     as_of: str = ""
-    bytes: int = field(default=0, compare=False)  # lines that were stored before there was this number are the same lines
+    # Lines that were stored before there was one of these are the same lines.
+    bytes: int = field(default=0, compare=False)
+    attribution: str = field(default="", compare=False)
+    terms: str = field(default="", compare=False)
 
     @property
     def quantity(self) -> float:
@@ -71,7 +76,10 @@ class EdgePrice:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A layer as it is offered now; `area` is the index of its cells in `Estimate.areas`."""
+    """A layer as it is offered now; `area` is the index of its cells in `Estimate.areas`.
+
+    `terms` is the digest of its terms; empty in quotes from before it was noted, whose offer says them.
+    """
 
     layer_id: str
     offer_id: str
@@ -79,6 +87,7 @@ class Pin:
     area: int
     permit_id: str | None
     permit: str
+    terms: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,29 +117,51 @@ class Parts:
     """What an estimate is put together of, in any order; the first of `areas` is the whole that was asked for."""
 
     areas: list[UInt64s]
-    lines: list[Line] = field(default_factory=list)
+    layers: list[tuple[Sequence[Line], Pin]] = field(default_factory=list)
     refusals: list[LayerRefusal] = field(default_factory=list)
-    pins: list[Pin] = field(default_factory=list)
 
     def together(self, purpose: str | None, area_m2: float, *, cells: int = 0) -> Estimate:
-        """The estimate of these parts, added up and sorted; without a price of edge tiles."""
-        lines = tuple(sorted(self.lines, key=lambda line: line.place))
-        subtotal = sum(line.amount for line in lines)
+        """The estimate of these parts, added up and sorted; without a price of edge tiles.
+
+        Layers of which the price is more than can be charged are refused, and the others are sold.
+        """
+        sold, refusals = [], list(self.refusals)
+        for (lines_of_one, pin), fits in zip(self.layers, bounds.fitting([_subtotal(lines) for lines, _ in self.layers]), strict=True):
+            if fits and all(line.small <= bounds.MAX_QUANTITY for line in lines_of_one):
+                sold.append((lines_of_one, pin))
+            else:
+                refusals.append(_too_large(lines_of_one[0]))
+        lines = tuple(sorted((line for each, _ in sold for line in each), key=lambda line: line.place))
+        subtotal = _subtotal(lines)
         vat = vat_of(subtotal)
         return Estimate(
             purpose=purpose,
             area_m2=area_m2,
             tiles=sum({line.place: line.tiles for line in lines}.values()),
             lines=lines,
-            refusals=tuple(sorted(self.refusals, key=lambda refusal: (refusal.dataset, refusal.org, refusal.layer, refusal.code))),
+            refusals=tuple(sorted(refusals, key=lambda refusal: (refusal.dataset, refusal.org, refusal.layer, refusal.code))),
             subtotal=subtotal,
             vat=vat,
             total=subtotal + vat,
             licences=tuple(sorted({line.licence for line in lines})),
-            pins=tuple(sorted(self.pins, key=lambda pin: pin.layer_id)),
+            pins=tuple(sorted((pin for _, pin in sold), key=lambda pin: pin.layer_id)),
             areas=tuple(self.areas),
             cells=cells,
         )
+
+
+def _subtotal(lines: Sequence[Line]) -> int:
+    return sum(line.amount for line in lines)
+
+
+def _too_large(line: Line) -> LayerRefusal:
+    """Why a layer is not sold whose price nobody could pay."""
+    message = (
+        f"The price of {line.layer} of {line.org}/{line.dataset} in this area, with what is sold beside it, is more than the "
+        f"{bounds.MAX_AMOUNT:,} KRW that can be charged at once; ask for a smaller area, or have the seller look at the price."
+    )
+    about = (line.dataset, line.org, line.layer, line.handling_class, line.tiles, line.kind)
+    return LayerRefusal("price.too_large", message, *about)
 
 
 def document(estimate: Estimate) -> dict[str, Any]:
@@ -162,6 +193,8 @@ def line_document(line: Line) -> dict[str, Any]:
         "kind": line.kind,
         "class": line.handling_class,
         "licence": line.licence,
+        "attribution": line.attribution,
+        "terms_sha256": line.terms or terms.digest(line.licence, line.attribution),
         "unit": line.unit,
         "quantity": line.quantity,
         "quantity_small": line.small,

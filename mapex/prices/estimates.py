@@ -18,15 +18,15 @@ from mapex.database import db, schema
 from mapex.exchange import Actor, Exchange
 from mapex.prices.estimate import EdgePrice, Estimate, LayerRefusal, Line, Parts, Pin
 from mapex.prices.request import PriceRequest
-from mapex.pyramid import cell_sums
-from mapex.pyramid.area_sums import AreaSums, area_sums
+from mapex.pyramid import cell_sums, owned
+from mapex.pyramid.area_sums import AreaSums, Owner, area_sums
 from mapex.pyramid.cell_sums import NOTHING, Sum
 from mapex.pyramid.live_layers import LiveLayer, offers_in
 from mapex.rights import permit_check
 from mapex.rights.permit import Permit
 from mapex.rights.permit_check import Decision, PermitRefusal, Use
-from mapex.rules import licences
-from mapex.rules.pricing import charges_of, columns_of, parsed_rates, vat_of
+from mapex.rules import bounds, licences, terms
+from mapex.rules.pricing import charges_of, columns_of, parsed_rates
 from tiles.batch import LayerKind
 from tiles.grid.cover import Cover
 
@@ -45,7 +45,8 @@ def estimate(ex: Exchange, by: Actor | None, request: PriceRequest) -> Estimate:
 
 def price(conn: Connection, org_id: str, request: PriceRequest, at_ns: int) -> Estimate:
     """The price of what is asked for, for an organisation or for `authority.NOBODY`, in the caller's transaction."""
-    sums_of = partial(area_sums, conn, org_id, left_out=request.edge.left_out, columns=_charged_columns(conn))
+    owner = Owner(org_id, request.purpose or terms.ANY_PURPOSE)
+    sums_of = partial(area_sums, conn, owner, left_out=request.edge.left_out, columns=_charged_columns(conn))
     whole = sums_of(request.cover, request.edge.cells)
     offered = _offered(conn, org_id, request, whole)
     allowed = [one for one in offered if licences.allows(one.licence, request.purpose)]
@@ -84,7 +85,8 @@ class _Edge:
     def price(self, total: int) -> EdgePrice | None:
         if not self.cells:
             return None
-        return EdgePrice(len(self.cells), abs(self.otherwise + vat_of(self.otherwise) - total), self.left_out)
+        # Without a bound it is no number of JSON: what is left out may cost what nobody can pay.
+        return EdgePrice(len(self.cells), min(abs(bounds.with_vat(self.otherwise) - total), bounds.MAX_AMOUNT), self.left_out)
 
 
 # Those of suspended sellers too: a quantity more costs nothing, and their state would be looked up for each offer at each estimate.
@@ -125,8 +127,7 @@ def _price_class(offers: Iterable[LiveLayer], decision: Decision, sums: AreaSums
             parts.refusals.append(permit_refusal(offer, decision.refusal, refused))
         lines = lines_of(offer, total, sums.own.get(offer.layer_id, NOTHING)) if total.cells else []
         if lines:
-            parts.lines += lines
-            parts.pins.append(pin_of(offer, index, decision.permit))
+            parts.layers.append((lines, pin_of(offer, index, decision.permit)))
         edge.cells |= sums.edge_cells.get(offer.layer_id, frozenset())
         amount = sum(line.amount for line in lines)
         edge.otherwise += _otherwise(offer, sums, edge.left_out) if offer.layer_id in sums.edge else amount
@@ -140,9 +141,9 @@ def _otherwise(offer: LiveLayer, sums: AreaSums, left_out: bool) -> int:
     return sum(charge.amount for charge in charges)
 
 
-def lines_of(offer: LiveLayer, total: Sum, owned: Sum) -> list[Line]:
-    """The lines of one layer: `total` is what it has, `owned` what the buyer has of that already."""
-    charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, owned.quantities)
+def lines_of(offer: LiveLayer, total: Sum, own: Sum) -> list[Line]:
+    """The lines of one layer: `total` is what it has, `own` what the buyer has of that already."""
+    charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, own.quantities)
     return [
         Line(
             dataset=offer.dataset,
@@ -157,9 +158,11 @@ def lines_of(offer: LiveLayer, total: Sum, owned: Sum) -> list[Line]:
             rate=charge.rate,
             amount=charge.amount,
             tiles=total.cells,
-            owned_tiles=owned.cells,
+            owned_tiles=own.cells,
             as_of=offer.as_of,
             bytes=total.quantities.bytes,
+            attribution=offer.attribution,
+            terms=terms.digest(offer.licence, offer.attribution),
         )
         for charge in charges
     ]
@@ -168,7 +171,8 @@ def lines_of(offer: LiveLayer, total: Sum, owned: Sum) -> list[Line]:
 def pin_of(offer: LiveLayer, area: int, permit: Permit | None) -> Pin:
     """The layer as it is offered now, in the area of this index, under this permit."""
     permit_id, number = (permit.id, permit.number) if permit else (None, "")
-    return Pin(offer.layer_id, offer.offer_id, offer.seller_id, area, permit_id, number)
+    digest = terms.digest(offer.licence, offer.attribution)
+    return Pin(offer.layer_id, offer.offer_id, offer.seller_id, area, permit_id, number, digest)
 
 
 def licence_refusal(offer: LiveLayer, purpose: str | None) -> LayerRefusal:
@@ -197,7 +201,7 @@ def reprice(conn: Connection, org_id: str, held: Estimate) -> tuple[Line, ...]:
             continue
         pieces = Cover(ranges).pyramid(cell_sums.ZMIN)
         sums = {layer_id: found for layer_id, found in cell_sums.sums(conn, pieces).items() if layer_id in pinned}
-        owned = cell_sums.owned_sums(conn, org_id, pieces)
+        own = owned.sums(conn, org_id, held.purpose or terms.ANY_PURPOSE, pieces)
         for offer in offers_in(conn, sums):
-            lines += lines_of(offer, offer.sums, owned.get(offer.layer_id, NOTHING))
+            lines += lines_of(offer, offer.sums, own.get(offer.layer_id, NOTHING))
     return tuple(sorted(lines, key=lambda line: line.place))

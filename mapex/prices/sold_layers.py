@@ -11,6 +11,7 @@ from mapex.catalogue.versions import Layer, layer_from
 from mapex.database import db, schema
 from mapex.exchange import Exchange
 from mapex.prices.estimate import Line
+from mapex.rules.terms import digest
 from tiles.batch import Content
 
 TILES_CRS = "OGC:CRS84"
@@ -52,6 +53,8 @@ def _document(line: Line, layer: Layer) -> dict[str, Any]:
         "layer": line.layer,
         "kind": line.kind,
         "licence": line.licence,
+        "attribution": line.attribution,
+        "terms_sha256": line.terms or digest(line.licence, line.attribution),
         "crs": facts.crs if layer.content is Content.POINTS else TILES_CRS,
         "source_crs": facts.crs,
         "source_crs_known": str(facts.crs_source),

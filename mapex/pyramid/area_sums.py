@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from mapex.pyramid import cell_sums
+from mapex.pyramid import cell_sums, owned
 from mapex.pyramid.cell_sums import Sum
 from tiles.batch import QUANTITIES
 from tiles.grid.cover import Cover
@@ -27,28 +27,36 @@ class AreaSums:
     edge_cells: Mapping[str, frozenset[int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose ownership counts (id of an organisation), and for what purpose; `terms.ANY_PURPOSE` for whichever."""
+
+    org_id: str
+    purpose: str
+
+
 def area_sums(
-    conn: Connection, org_id: str, cells: Cover, edge: Cover, *, left_out: bool, columns: Collection[str] = QUANTITIES
+    conn: Connection, owner: Owner, cells: Cover, edge: Cover, *, left_out: bool, columns: Collection[str] = QUANTITIES
 ) -> AreaSums:
     """What `cells` hold, and what `edge` does: cells of the same set, unless they are `left_out` of it.
 
     Quantities that are not among `columns` are 0: an estimate asks for those alone that have a price.
     """
     inner = cells if left_out else cells.difference(edge)
-    total, own = _sums(conn, org_id, inner, columns)
+    total, own = _sums(conn, owner, inner, columns)
     found = cell_sums.cell_sums(conn, edge.ranges, columns) if edge.count else {}
     of_edge = {layer_id: one for layer_id, (_, one) in found.items()}
-    own_edge = cell_sums.owned_sums(conn, org_id, edge.pyramid(cell_sums.ZMIN), columns) if edge.count else {}
+    own_edge = owned.sums(conn, owner.org_id, owner.purpose, edge.pyramid(cell_sums.ZMIN), columns) if edge.count else {}
     if not left_out:
         total, own = _added(total, of_edge), _added(own, own_edge)
     return AreaSums(total, own, of_edge, own_edge, {layer_id: held for layer_id, (held, _) in found.items()})
 
 
-def _sums(conn: Connection, org_id: str, cells: Cover, columns: Collection[str]) -> tuple[dict[str, Sum], dict[str, Sum]]:
+def _sums(conn: Connection, owner: Owner, cells: Cover, columns: Collection[str]) -> tuple[dict[str, Sum], dict[str, Sum]]:
     if not cells.count:
         return {}, {}
     pieces = cells.pyramid(cell_sums.ZMIN)
-    return cell_sums.sums(conn, pieces, columns), cell_sums.owned_sums(conn, org_id, pieces, columns)
+    return cell_sums.sums(conn, pieces, columns), owned.sums(conn, owner.org_id, owner.purpose, pieces, columns)
 
 
 def _added(a: Mapping[str, Sum], b: Mapping[str, Sum]) -> dict[str, Sum]:

@@ -1,9 +1,9 @@
 """Sums of price vectors over cells of every zoom from `ZMIN` to the sale zoom: what makes a province cost its outline, not its area.
 
-`tile_sum` holds the layers that are on offer, `owned_sum` what each buyer owns of them already (what the map shows of them is in
-`mapex.pyramid.shown`, and follows). Both are filled and queried by
-set-based SQL that SQLite and PostgreSQL share; only the table of ranges is made differently. A *piece* is `(z, ranges)` with
-half-open Morton ranges `uint64[n, 2]`, as `tiles.grid.region.Cover.pyramid` gives them.
+`tile_sum` holds the layers that are on offer; `owned_sum` (`mapex.pyramid.owned`) what each buyer owns of them already, and what the map
+shows of them is in `mapex.pyramid.shown`. All are filled and queried by set-based SQL that SQLite and PostgreSQL share; only the table of
+ranges is made differently. A *piece* is `(z, ranges)` with half-open Morton ranges `uint64[n, 2]`, as
+`tiles.grid.region.Cover.pyramid` gives them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from mapex.pyramid import shown
 from tiles.arrays import UInt64s
 from tiles.batch import QUANTITIES, Quantities
 from tiles.grid import grid
-from tiles.grid.cover import Cover
 from tiles.grid.grid import ZOOM
 
 ZMIN = 6
@@ -29,12 +28,8 @@ ZMIN = 6
 
 Piece = tuple[int, UInt64s]
 
-COARSE = 11
-"""Zoom at which it is looked up where a buyer owns anything at all: cells of 15 km, some hundreds in Korea."""
-
 _NAMES = ", ".join(QUANTITIES)
 _COLUMNS = f"cells, {_NAMES}"
-_REPLACE = ", ".join(f"{name} = excluded.{name}" for name in ("cells", *QUANTITIES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +81,14 @@ def join_ranges(conn: Connection, table: str, condition: str = "") -> str:
 
 def sums(conn: Connection, pieces: Sequence[Piece], columns: Collection[str] = QUANTITIES) -> dict[str, Sum]:
     """What every layer on offer has inside the pieces, by layer id; quantities that are not among `columns` are 0."""
-    return {layer_id: found for layer_id, found, _ in _grouped(conn, pieces, "tile_sum", "", columns)}
-
-
-def owned_sums(conn: Connection, org_id: str, pieces: Sequence[Piece], columns: Collection[str] = QUANTITIES) -> dict[str, Sum]:
-    """What the organisation owns, with the same content, of the layers on offer inside the pieces, by layer id; see `sums`."""
-    near = _near(conn, org_id, pieces)
-    if not near:
-        return {}
-    return {layer_id: found for layer_id, found, _ in _grouped(conn, near, "owned_sum", "s.org_id = :org", columns, org=org_id)}
+    return {layer_id: found for layer_id, found, _ in grouped(conn, pieces, "tile_sum", "", columns)}
 
 
 def cell_sums(conn: Connection, ranges: UInt64s, columns: Collection[str] = QUANTITIES) -> dict[str, tuple[frozenset[int], Sum]]:
     """By layer on offer: the sale cells in `ranges` that have something of it, and the sum of them; see `sums` for `columns`."""
     # One row for each layer, its cells in one text: a thousand rows less to carry out of the database.
     listed = "group_concat(s.cell)" if is_sqlite(conn) else "string_agg(CAST(s.cell AS text), ',')"
-    rows = _grouped(conn, [(ZOOM, ranges)], "tile_sum", "", columns, listed)
+    rows = grouped(conn, [(ZOOM, ranges)], "tile_sum", "", columns, listed)
     return {layer_id: (frozenset(map(int, cells.split(","))), found) for layer_id, found, cells in rows}
 
 
@@ -118,7 +105,7 @@ def layers_in(conn: Connection, z: int, cell: int) -> list[str]:
 
 
 def fill(conn: Connection, layer_id: str) -> None:
-    """Add a layer that goes on offer, and what buyers own of it from earlier versions."""
+    """Add a layer that goes on offer."""
     each = ", ".join(f"SUM({name})" for name in QUANTITIES)
     conn.execute(
         text(
@@ -127,41 +114,15 @@ def fill(conn: Connection, layer_id: str) -> None:
         ),
         {"layer": layer_id},
     )
-    _fill_owned(conn, layer_id)
-    each = f"SUM(cells), {each}"
     for z in range(ZOOM - 1, ZMIN - 1, -1):
-        for table, keys in (("tile_sum", ""), ("owned_sum", "org_id, ")):
-            conn.execute(
-                text(
-                    f"INSERT INTO {table} ({keys}z, cell, layer_id, {_COLUMNS}) SELECT {keys}{z}, cell >> 2, layer_id, {each} "
-                    f"FROM {table} WHERE layer_id = :layer AND z = {z + 1} GROUP BY {keys}cell >> 2, layer_id"
-                ),
-                {"layer": layer_id},
-            )
+        conn.execute(
+            text(
+                f"INSERT INTO tile_sum (z, cell, layer_id, {_COLUMNS}) SELECT {z}, cell >> 2, layer_id, SUM(cells), {each} "
+                f"FROM tile_sum WHERE layer_id = :layer AND z = {z + 1} GROUP BY cell >> 2, layer_id"
+            ),
+            {"layer": layer_id},
+        )
     shown.show(conn, layer_id)
-
-
-def _fill_owned(conn: Connection, layer_id: str) -> None:
-    """Sale cells of the layer of which a buyer holds the same content: a cell counts as owned when all its parts are."""
-    each = ", ".join(f"SUM(t.{name})" for name in QUANTITIES)
-    which = text(
-        "SELECT l.id AS layer, l.name AS name, v.dataset_id AS dataset FROM layer l "
-        "JOIN dataset_version v ON v.id = l.version_id WHERE l.id = :layer"
-    )
-    layer = conn.execute(which, {"layer": layer_id}).mappings().one()
-    # CROSS JOIN keeps SQLite to this order, so that the index (organisation, dataset, cell) serves.
-    conn.execute(
-        text(
-            f"INSERT INTO owned_sum (org_id, z, cell, layer_id, {_COLUMNS}) "
-            f"SELECT e.org_id, {ZOOM}, t.cell, t.layer_id, CASE WHEN COUNT(*) = "
-            "(SELECT COUNT(*) FROM tile p WHERE p.layer_id = t.layer_id AND p.cell = t.cell) THEN 1 ELSE 0 END, "
-            f"{each} FROM (SELECT DISTINCT e.org_id, e.cell, e.part, e.sha256 FROM organisation o CROSS JOIN entitlement e "
-            "WHERE e.org_id = o.id AND e.state = 'active' AND e.dataset_id = :dataset AND e.layer_name = :name) e "
-            "JOIN tile t ON t.layer_id = :layer AND t.cell = e.cell AND t.part = e.part AND t.sha256 = e.sha256 "
-            "GROUP BY e.org_id, t.cell, t.layer_id"
-        ),
-        dict(layer),
-    )
 
 
 def drop(conn: Connection, layer_ids: Sequence[str]) -> None:
@@ -172,34 +133,7 @@ def drop(conn: Connection, layer_ids: Sequence[str]) -> None:
         conn.execute(statement, {"layers": list(layer_ids)})
 
 
-def own(conn: Connection, org_id: str, layer_ids: Sequence[str], ranges: UInt64s) -> None:
-    """Note that the organisation owns, from now on, every tile of the layers in the sale-zoom `ranges`."""
-    head, values = with_ranges(conn, [(ZOOM, ranges)])
-    conn.execute(
-        text(
-            f"{head} INSERT INTO owned_sum (org_id, z, cell, layer_id, {_COLUMNS}) SELECT :org, s.z, s.cell, s.layer_id, {_COLUMNS} "
-            f"FROM {join_ranges(conn, 'tile_sum', 's.layer_id IN :layers')} WHERE TRUE "
-            f"ON CONFLICT (org_id, z, cell, layer_id) DO UPDATE SET {_REPLACE}"
-        ).bindparams(bindparam("layers", expanding=True, type_=String()), bindparam("org", type_=String())),
-        {**values, "org": org_id, "layers": list(layer_ids)},
-    )
-    each = ", ".join(f"SUM(s.{name})" for name in ("cells", *QUANTITIES))
-    for z in range(ZOOM - 1, ZMIN - 1, -1):
-        # The parents of what changed are summed again from all their children, so that the result does not depend on what was there.
-        changed = Cover(ranges).at(z)
-        head, values = with_ranges(conn, [(z + 1, changed.at(z + 1).ranges)])
-        conn.execute(
-            text(
-                f"{head} INSERT INTO owned_sum (org_id, z, cell, layer_id, {_COLUMNS}) SELECT :org, {z}, s.cell >> 2, s.layer_id, {each} "
-                f"FROM {join_ranges(conn, 'owned_sum', 's.org_id = :org AND s.layer_id IN :layers')} WHERE TRUE "
-                "GROUP BY s.cell >> 2, s.layer_id "
-                f"ON CONFLICT (org_id, z, cell, layer_id) DO UPDATE SET {_REPLACE}"
-            ).bindparams(bindparam("layers", expanding=True, type_=String()), bindparam("org", type_=String())),
-            {**values, "org": org_id, "layers": list(layer_ids)},
-        )
-
-
-def _grouped(
+def grouped(
     conn: Connection, pieces: Sequence[Piece], table: str, condition: str, columns: Collection[str], more: str = "NULL", **values: Any
 ) -> Iterator[tuple[str, Sum, Any]]:
     """By layer: its id, what a table of the pyramid has of it inside the pieces, and `more`, an aggregate over the same rows."""
@@ -214,17 +148,3 @@ def _grouped(
     )
     for layer_id, extra, cells, *quantities in rows.all():
         yield layer_id, Sum(cells, Quantities(*quantities)), extra
-
-
-def _near(conn: Connection, org_id: str, pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces without the ranges far from everything that the organisation owns: each that is left costs a search."""
-    owned = text("SELECT DISTINCT cell FROM owned_sum WHERE org_id = :org AND z = :z ORDER BY cell")
-    cells = np.array(conn.execute(owned, {"org": org_id, "z": COARSE}).scalars().all(), np.uint64)
-    near = []
-    for z, ranges in pieces:
-        finer, coarser = np.uint64(2 * max(z - COARSE, 0)), np.uint64(2 * max(COARSE - z, 0))
-        first, last = ranges[:, 0] << coarser >> finer, (ranges[:, 1] << coarser) - np.uint64(1) >> finer
-        kept = ranges[np.searchsorted(cells, last, side="right") > np.searchsorted(cells, first)]
-        if len(kept):
-            near.append((z, kept))
-    return near

@@ -30,6 +30,7 @@ class LiveLayer:
     offer_id: str
     seller_id: str
     licence: str
+    attribution: str
     rates: Mapping[str, int]
     dataset: str
     org: str
@@ -47,6 +48,7 @@ _LAYERS = (
         live_offers.c.id.label("offer_id"),
         live_offers.c.seller_id,
         live_offers.c.licence,
+        live_offers.c.attribution,
         live_offers.c.rate_card.label("rates"),
         live_offers.c.dataset,
         live_offers.c.org,

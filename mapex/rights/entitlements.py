@@ -12,9 +12,10 @@ from mapex.database import db
 from mapex.database.schema import dataset, order, order_line
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.pyramid import cell_sums
+from mapex.pyramid import cell_sums, owned
 from mapex.rights import served
 from mapex.rights.served import Served
+from mapex.rules import terms
 from tiles.arrays import UInt64s
 from tiles.formats import of_media_type
 from tiles.grid import grid
@@ -71,29 +72,32 @@ class Bought:
 def add(conn: Connection, org_id: str, order_id: str, purpose: str, bought: Bought) -> None:
     """Entitle the organisation to every tile part of the layers in the ranges.
 
-    Parts of which the organisation holds the same content are marked as not paid. The pyramid of what is owned follows.
+    Parts of which the organisation holds the same content, for this purpose and under the terms on offer or wider ones, are marked as
+    not paid. The pyramid of what is owned follows.
     """
     head, values = cell_sums.with_ranges(conn, [(ZOOM, bought.ranges)])
     before: int = conn.execute(text("SELECT COUNT(*) FROM entitlement WHERE order_id = :order"), {"order": order_id}).scalar_one()
     # The pyramid knows which cells are owned in whole; only cells of which some parts are new are looked at part by part.
-    paid = (
-        "CASE WHEN w.cells IS NULL THEN 1 WHEN w.cells = 1 THEN 0 WHEN EXISTS (SELECT 1 FROM entitlement e WHERE e.org_id = :org "
-        "AND e.dataset_id = o.dataset_id AND e.cell = t.cell AND e.layer_name = l.name AND e.part = t.part AND e.sha256 = t.sha256 "
-        "AND e.state = 'active' AND e.order_id <> :order) THEN 0 ELSE 1 END"
+    held = (
+        "SELECT 1 FROM entitlement e JOIN offer f ON f.id = e.offer_id JOIN licences k ON k.held = f.licence AND k.wanted = o.licence "
+        "WHERE e.org_id = :org AND e.purpose IN :covering AND e.dataset_id = o.dataset_id AND e.cell = t.cell AND e.layer_name = l.name "
+        "AND e.part = t.part AND e.sha256 = t.sha256 AND e.state = 'active' AND e.order_id <> :order"
     )
+    paid = f"CASE WHEN w.cells IS NULL THEN 1 WHEN w.cells = 1 THEN 0 WHEN EXISTS ({held}) THEN 0 ELSE 1 END"
     offered = cell_sums.join_ranges(conn, "tile_sum", "s.layer_id IN :layers")
     # Numbers of eight digits make the ids sort as the tiles do, so that pages follow the primary key.
     numbered = "10000000 + :before + row_number() OVER (ORDER BY o.dataset_id, l.name, t.cell, t.part)"
     conn.execute(
         text(
-            f"{head} INSERT INTO entitlement (id, org_id, order_id, offer_id, dataset_id, layer_id, layer_name, cell, part, sha256, "
+            f"{head}, {owned.counting()} "
+            "INSERT INTO entitlement (id, org_id, order_id, offer_id, dataset_id, layer_id, layer_name, cell, part, sha256, "
             f"purpose, permit_id, paid, state) SELECT :prefix || CAST({numbered} AS varchar(8)), :org, :order, o.id, o.dataset_id, l.id, "
             f"l.name, t.cell, t.part, t.sha256, :purpose, :permit, {paid}, 'active' "
-            f"FROM {offered} CROSS JOIN tile t CROSS JOIN layer l CROSS JOIN offer o "
-            f"LEFT JOIN owned_sum w ON w.org_id = :org AND w.z = {ZOOM} AND w.cell = s.cell AND w.layer_id = s.layer_id "
+            f"FROM {offered} CROSS JOIN tile t CROSS JOIN layer l CROSS JOIN offer o LEFT JOIN owned_sum w "
+            f"ON w.org_id = :org AND w.purpose = :purpose AND w.z = {ZOOM} AND w.cell = s.cell AND w.layer_id = s.layer_id "
             "WHERE t.layer_id = s.layer_id AND t.cell = s.cell AND l.id = t.layer_id AND o.version_id = l.version_id AND o.state = 'live'"
         ).bindparams(
-            bindparam("layers", expanding=True, type_=String()),
+            *(bindparam(name, expanding=True, type_=String()) for name in ("layers", "covering")),
             *(bindparam(name, type_=String()) for name in ("org", "order", "prefix", "purpose", "permit")),
         ),
         {
@@ -103,11 +107,12 @@ def add(conn: Connection, org_id: str, order_id: str, purpose: str, bought: Boug
             "org": org_id,
             "order": order_id,
             "purpose": purpose,
+            "covering": terms.covering(purpose),
             "permit": bought.permit_id,
             "layers": list(bought.layer_ids),
         },
     )
-    cell_sums.own(conn, org_id, bought.layer_ids, bought.ranges)
+    owned.add(conn, org_id, purpose, bought.layer_ids, bought.ranges)
 
 
 def of_order(ex: Exchange, by: Actor, order_id: str, *, after: str = "", limit: int = MAX_PAGE) -> TilePage:
@@ -138,14 +143,20 @@ def pick(conn: Connection, org_id: str, order_id: str, entitlement_ids: Sequence
     return [_tile(row, frozenset()) for row in conn.execute(statement, values).mappings()]
 
 
-def orders_in(conn: Connection, org_id: str, dataset_ids: Sequence[str], ranges: UInt64s) -> list[str]:
-    """Ids of the organisation's orders that hold tiles of the datasets in the sale-zoom ranges, the one with the most first."""
+def orders_in(conn: Connection, org_id: str, purpose: str, dataset_ids: Sequence[str], ranges: UInt64s) -> list[str]:
+    """Ids of the organisation's orders that hold tiles of the datasets in the sale-zoom ranges, the one with the most first.
+
+    Those count that were bought for a use that covers the purpose under the terms on offer.
+    """
     head, values = cell_sums.with_ranges(conn, [(ZOOM, ranges)])
     statement = text(
-        f"{head} SELECT e.order_id FROM r JOIN entitlement e ON e.org_id = :org AND e.dataset_id IN :datasets AND e.state = 'active' "
-        "AND e.cell >= r.lo AND e.cell < r.hi GROUP BY e.order_id ORDER BY COUNT(*) DESC, e.order_id LIMIT 20"
-    ).bindparams(bindparam("datasets", expanding=True, type_=String()))
-    return list(conn.execute(statement, {**values, "org": org_id, "datasets": list(dataset_ids)}).scalars())
+        f"{head}, {owned.counting()} SELECT e.order_id FROM r JOIN entitlement e ON e.org_id = :org AND e.dataset_id IN :datasets "
+        "AND e.state = 'active' AND e.purpose IN :covering AND e.cell >= r.lo AND e.cell < r.hi JOIN offer f ON f.id = e.offer_id "
+        "JOIN offer o ON o.dataset_id = e.dataset_id AND o.state = 'live' JOIN licences k ON k.held = f.licence AND k.wanted = o.licence "
+        "GROUP BY e.order_id ORDER BY COUNT(*) DESC, e.order_id LIMIT 20"
+    ).bindparams(*(bindparam(name, expanding=True, type_=String()) for name in ("datasets", "covering")))
+    asked = {"org": org_id, "datasets": list(dataset_ids), "covering": terms.covering(purpose)}
+    return list(conn.execute(statement, {**values, **asked}).scalars())
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from mapex.exchange import Actor, Exchange
 from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.entitlements import OrderTile
 from mapex.rights.permit_check import Use
-from mapex.rules import licences
+from mapex.rules import licences, terms
 from mapex.rules.holder import HEADER, holder_of
 from mapex.rules.licences import HandlingClass
 from mapex.times import NS
@@ -68,6 +68,7 @@ def grant(
     order_id: str,
     tiles: Sequence[str],
     *,
+    purpose: str | None = None,
     holder_token: str | None = None,
     holder_nonce: str | None = None,
 ) -> list[Grant]:
@@ -75,21 +76,24 @@ def grant(
 
     Args:
         tiles: ids of entitlements of the order, at most 1,000, each once.
+        purpose: what for, if narrower than the purpose of the order; permits are asked for it, and the log names it.
         holder_token: the bearer token that the call came with; binds tiles of class `original` to it.
         holder_nonce: for sessions: the header value that the browser will send with tiles of class `original`.
 
     Raises:
-        Invalid: `grant.tiles`, `grant.holder_missing`.
+        Invalid: `grant.tiles`, `grant.holder_missing`, `purpose.unknown`.
         NotFound: `order.unknown`, `tile.unknown` (with the list).
-        Denied: `order.not_named`; `permit.*`, `licence.purpose`, `entitlement.suspended`, `version.recalled` (with the list of
-            tiles); nothing is granted then, and the refusal of each tile is logged.
+        Denied: `order.not_named`; `grant.purpose`, `permit.*`, `licence.purpose`, `entitlement.suspended`, `version.recalled` (with the
+            list of tiles); nothing is granted then, and the refusal of each tile is logged.
     """
     org_id = authority.member(by)
     wanted = _check_tiles(tiles)
+    if purpose is not None:
+        licences.check_purpose(purpose)
     try:
         with db.begin(ex) as conn:
             now = ex.now()  # after the wait for the lock: the permit must hold at the moment that the grant bears
-            checked = _check(conn, by, Use(org_id, purpose=None, at_ns=now), order_id, wanted, ex.settings.grants_per_tile)
+            checked = _check(conn, by, Use(org_id, purpose, now), order_id, wanted, ex.settings.grants_per_tile)
             expires_ns = now + ex.settings.grant_seconds * NS
             granted = [(ids.new("gra"), one) for one in checked]
             holders = {id_: _holder(id_, one.tile, holder_token, holder_nonce) for id_, one in granted}
@@ -112,8 +116,8 @@ def _check_tiles(tiles: Sequence[str]) -> list[str]:
 
 
 def _check(conn: Connection, by: Actor, use: Use, order_id: str, wanted: list[str], most: int) -> list[_Checked]:
-    """The tiles with their permits; `use` is what they are to be used for but for the purpose, which is that of their order, and `most` how
-    often each may be granted in a day.
+    """The tiles with their permits, for the purpose of `use`; if it names none, for that of their order. `most`: how often each may be granted
+    in a day.
     """
     state = conn.execute(select(order.c.state).where(order.c.id == order_id, order.c.org_id == use.org_id)).scalar()
     if state is None:
@@ -131,6 +135,10 @@ def _check(conn: Connection, by: Actor, use: Use, order_id: str, wanted: list[st
     tiles = [found[tile] for tile in wanted]
     _refuse("version.recalled", "The version was recalled; delete what you have of it.", [t for t in tiles if _recalled(t)])
     _refuse("entitlement.suspended", "The right to read them is suspended; ask the operator.", [t for t in tiles if t.state != "active"])
+    if use.purpose is not None:
+        wider = [t for t in tiles if not terms.covers_purpose(t.purpose, use.purpose)]
+        _refuse("grant.purpose", f"They were not bought for {use.purpose}; buy them for it.", wider)
+        tiles = [replace(tile, purpose=use.purpose) for tile in tiles]
     foreign = [t for t in tiles if not licences.allows(t.licence, t.purpose)]
     _refuse("licence.purpose", "The licence does not allow the purpose of the order.", foreign)
     permitted = _permitted(conn, use, tiles)

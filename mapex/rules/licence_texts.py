@@ -1,5 +1,6 @@
 """The full texts of the licences, clause by clause, each in Korean and English; the five plain lines are in `mapex.rules.licences`.
 
+A text never changes under its code: orders name it for ever, by a digest (`mapex.rules.terms.digest`). Other words are another licence.
 They are the exchange's standard terms and say what its code enforces. A deployer has its counsel read them before real trade.
 """
 

@@ -23,6 +23,13 @@ class Purpose(StrEnum):
     MAP_PRODUCTION = "map_production"
 
 
+class Freedom(StrEnum):
+    """What a licence allows beyond use inside the organisation that ordered; a licence with more of them is wider (`mapex.rules.terms`)."""
+
+    PRODUCTS = "products"
+    SHARING = "sharing"
+
+
 class HandlingClass(StrEnum):
     """How a layer must be handled; a layer without class cannot be published, since nobody would know who may have it."""
 
@@ -57,11 +64,15 @@ CLASS_LINES: dict[HandlingClass, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """Terms a seller can choose: a code, its name, the purposes it allows, and five plain lines, each in Korean and English."""
+    """Terms a seller can choose: a code, its name, the purposes and freedoms it allows, and five plain lines in Korean and English.
+
+    What a code stands for never changes, its text (`licence_texts`) included, because orders name it for ever: other terms are a new code.
+    """
 
     code: str
     name: tuple[str, str]
     purposes: frozenset[Purpose]
+    freedoms: frozenset[Freedom]
     lines: tuple[tuple[str, str], tuple[str, str], tuple[str, str], tuple[str, str], tuple[str, str]]
 
 
@@ -76,6 +87,7 @@ LICENCES: dict[str, Licence] = {
             "research",
             ("연구용", "Research"),
             frozenset({Purpose.RESEARCH, Purpose.SIMULATION, Purpose.SAFETY_VALIDATION}),
+            frozenset(),
             (
                 ("연구, 모의실험, 안전성 검증에만 쓸 수 있습니다.", "For research, simulation and safety validation only."),
                 ("제품이나 서비스에 넣을 수 없습니다.", "It may not go into a product or service."),
@@ -88,6 +100,7 @@ LICENCES: dict[str, Licence] = {
             "commercial",
             ("상업용", "Commercial"),
             frozenset(Purpose),
+            frozenset({Freedom.PRODUCTS}),
             (
                 ("상업 목적을 포함해 모든 용도로 쓸 수 있습니다.", "For every purpose, commercial ones included."),
                 ("제품과 서비스, 학습된 모델에 쓸 수 있습니다.", "Products, services and trained models may use it."),
@@ -100,6 +113,7 @@ LICENCES: dict[str, Licence] = {
             "share_alike",
             ("동일조건 공유", "Share alike"),
             frozenset(Purpose),
+            frozenset({Freedom.SHARING}),
             (
                 ("모든 용도로 쓸 수 있습니다.", "For every purpose."),
                 ("자료와 이를 고친 것을 넘길 수 있습니다.", "The data and what is made from it may be passed on."),

@@ -21,7 +21,7 @@ VAT_PERCENT = 10
 """Korean value added tax (부가가치세법 제30조)."""
 
 MAX_RATE = 10**9
-"""KRW per unit; keeps every amount inside 64 bits."""
+"""KRW per unit; what it makes of a layer is bounded by `mapex.rules.bounds`."""
 
 
 class Unit(StrEnum):

@@ -1,4 +1,7 @@
-"""Ledger, orders and ownership against a simple model: random credits, prices, quotes, orders, repeats and withdrawals."""
+"""Ledger, orders and ownership against a simple model: random credits, prices, licences, purposes, quotes, orders, repeats, withdrawals.
+
+Ownership in the model is what was bought, use by use: so a run shows that nobody gets a wider use for less than a newcomer pays for it.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import text
 
-from mapex.errors import Conflict, Unpaid
+from mapex.errors import Conflict, Denied, Unpaid
 from mapex.exchange import Actor
 from mapex.offers import offers
 from mapex.operation import fsck
 from mapex.orders import ledger, orders
 from mapex.prices import estimates, quotes
 from mapex.prices.request import of_area
+from mapex.rules import licences, terms
 from mapex.rules.pricing import Unit, amount_of, vat_of
 from tests.support.exchange import a_person, an_exchange
 from tests.support.market import a_draft, a_layer, area, block
@@ -29,6 +33,8 @@ from tiles.batch import Quantities
 CELLS = block(3)
 EACH = 1_234_567
 FIRMS = ("hanbit", "dongil")
+LICENCE = st.sampled_from(sorted(licences.LICENCES))
+PURPOSE = st.sampled_from(["research", "simulation", "map_production", "localisation"])
 
 
 @dataclass(slots=True)
@@ -40,6 +46,7 @@ class Held:
     seller: str
     cells: frozenset[int]
     rate: int
+    purpose: str
     epoch: int
     fresh: int
     total: int
@@ -55,14 +62,15 @@ class Trade(RuleBasedStateMachine):
         self.actors: dict[str, Actor] = {slug: a_person(self.ex, slug) for slug in FIRMS}
         self.money = dict.fromkeys(FIRMS, 0)
         self.tax = 0
-        self.owned: dict[tuple[str, str, str], set[int]] = {}  # buyer, seller, content
+        self.owned: dict[tuple[str, str, str], set[tuple[int, str, str]]] = {}  # buyer, seller, content: cell, purpose, licence
+        self.licences = dict.fromkeys(FIRMS, "commercial")
         self.rates: dict[str, int | None] = {}
         self.epoch = dict.fromkeys(FIRMS, 0)  # changes with each offer
         self.salt = dict.fromkeys(FIRMS, "0")
         self.held: list[Held] = []
         self.bought: dict[tuple[str, str], tuple[str, str]] = {}  # (buyer, key) -> (quote, order)
         for slug in FIRMS:
-            self._publish(slug, "0", 1000)
+            self._publish(slug, "0", 1000, "commercial")
 
     def teardown(self) -> None:
         """Every run ends with an exchange in which all invariants hold."""
@@ -72,17 +80,22 @@ class Trade(RuleBasedStateMachine):
             self.ex.engine.dispose()
             shutil.rmtree(self.folder)
 
-    def _publish(self, slug: str, salt: str, rate: int) -> None:
+    def _publish(self, slug: str, salt: str, rate: int, licence: str) -> None:
         a_draft(self.ex, self.actors[slug], slug, [a_layer(CELLS, salt=salt, each=Quantities(lane_mm=EACH))])
-        offers.publish(self.ex, self.actors[slug], slug, rate_card={"lane_km": rate}, licence="commercial")
-        self.salt[slug], self.rates[slug] = salt, rate
+        offers.publish(self.ex, self.actors[slug], slug, rate_card={"lane_km": rate}, licence=licence)
+        self.salt[slug], self.rates[slug], self.licences[slug] = salt, rate, licence
         self.epoch[slug] += 1
 
-    def _mine(self, buyer: str, seller: str) -> set[int]:
+    def _held(self, buyer: str, seller: str) -> set[tuple[int, str, str]]:
         return self.owned.setdefault((buyer, seller, self.salt[seller]), set())
 
-    def _total(self, buyer: str, seller: str, cells: frozenset[int], rate: int) -> tuple[int, int]:
-        fresh = len(cells - self._mine(buyer, seller))
+    def _mine(self, buyer: str, seller: str, purpose: str) -> set[int]:
+        """The cells that the buyer bought before for a use that covers this purpose under the licence of now."""
+        wanted = purpose, self.licences[seller]
+        return {cell for cell, held_for, licence in self._held(buyer, seller) if terms.covers((held_for, licence), wanted)}
+
+    def _total(self, buyer: str, seller: str, cells: frozenset[int], rate: int, purpose: str) -> tuple[int, int]:
+        fresh = len(cells - self._mine(buyer, seller, purpose))
         subtotal = amount_of(Unit.LANE_KM, fresh * EACH, rate)
         return subtotal, vat_of(subtotal)
 
@@ -94,9 +107,18 @@ class Trade(RuleBasedStateMachine):
         ledger.credit(self.ex, None, slug, amount, key=name)
         self.money[slug] += 0 if known else amount
 
-    @rule(slug=st.sampled_from(FIRMS), rate=st.sampled_from([0, 1, 700, 1000]), salt=st.sampled_from(["0", "1"]))
-    def publish(self, slug: str, rate: int, salt: str) -> None:
-        self._publish(slug, salt, rate)
+    @rule(slug=st.sampled_from(FIRMS), rate=st.sampled_from([0, 1, 700, 1000]), salt=st.sampled_from(["0", "1"]), licence=LICENCE)
+    def publish(self, slug: str, rate: int, salt: str, licence: str) -> None:
+        self._publish(slug, salt, rate, licence)
+
+    @rule(slug=st.sampled_from(FIRMS), licence=LICENCE)
+    def change_terms(self, slug: str, licence: str) -> None:
+        rate = self.rates[slug]
+        if rate is None or licence == self.licences[slug]:
+            return
+        offers.publish(self.ex, self.actors[slug], slug, rate_card={"lane_km": rate}, licence=licence)
+        self.licences[slug] = licence
+        self.epoch[slug] += 1
 
     @rule(slug=st.sampled_from(FIRMS))
     def withdraw(self, slug: str) -> None:
@@ -108,19 +130,24 @@ class Trade(RuleBasedStateMachine):
         self.rates[slug] = None
         self.epoch[slug] += 1
 
-    @rule(buyer=st.sampled_from(FIRMS), cells=st.sets(st.sampled_from(CELLS), min_size=1))
-    def quote(self, buyer: str, cells: set[int]) -> None:
+    @rule(buyer=st.sampled_from(FIRMS), cells=st.sets(st.sampled_from(CELLS), min_size=1), purpose=PURPOSE)
+    def quote(self, buyer: str, cells: set[int], purpose: str) -> None:
         seller = FIRMS[1 - FIRMS.index(buyer)]
         rate = self.rates[seller]
         if rate is None:
             assert estimates.estimate(self.ex, self.actors[buyer], of_area(area(sorted(cells)))).lines == ()
             return
-        made = quotes.quote(self.ex, self.actors[buyer], of_area(area(sorted(cells)), purpose="simulation"))
-        subtotal, vat = self._total(buyer, seller, frozenset(cells), rate)
+        wanted = of_area(area(sorted(cells)), purpose=purpose)
+        if not licences.allows(self.licences[seller], purpose):
+            with pytest.raises(Denied):
+                quotes.quote(self.ex, self.actors[buyer], wanted)
+            return
+        made = quotes.quote(self.ex, self.actors[buyer], wanted)
+        subtotal, vat = self._total(buyer, seller, frozenset(cells), rate, purpose)
         assert (made.estimate.subtotal, made.estimate.vat) == (subtotal, vat)
-        assert made.estimate.lines[0].owned_tiles == len(cells & self._mine(buyer, seller))
-        fresh = len(cells - self._mine(buyer, seller))
-        self.held.append(Held(made.id, buyer, seller, frozenset(cells), rate, self.epoch[seller], fresh, subtotal + vat))
+        assert made.estimate.lines[0].owned_tiles == len(cells & self._mine(buyer, seller, purpose))
+        fresh = len(cells - self._mine(buyer, seller, purpose))
+        self.held.append(Held(made.id, buyer, seller, frozenset(cells), rate, purpose, self.epoch[seller], fresh, subtotal + vat))
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), key=st.sampled_from(["a", "b", "c", "d", "e", "f", "g", "h"]))
@@ -134,12 +161,13 @@ class Trade(RuleBasedStateMachine):
             return
         assert expected in (("paid",), ("again", made.id))
         if expected == ("paid",):
-            subtotal, vat = self._total(held.buyer, held.seller, held.cells, held.rate)
+            subtotal, vat = self._total(held.buyer, held.seller, held.cells, held.rate, held.purpose)
             assert made.total == held.total == subtotal + vat
             self.money[held.buyer] -= subtotal + vat
             self.money[held.seller] += subtotal
             self.tax += vat
-            self._mine(held.buyer, held.seller).update(held.cells)
+            bought = {(cell, held.purpose, self.licences[held.seller]) for cell in held.cells}
+            self._held(held.buyer, held.seller).update(bought)
             self.bought[held.buyer, key] = held.id, made.id
 
     def _expected(self, held: Held, key: str) -> Sequence[str]:
@@ -149,8 +177,10 @@ class Trade(RuleBasedStateMachine):
         if any(quote == held.id for quote, _ in self.bought.values()):
             return ("quote.bought",)
         if held.epoch != self.epoch[held.seller]:
-            return ("offer.withdrawn", "quote.price_changed")
-        if len(held.cells - self._mine(held.buyer, held.seller)) != held.fresh:  # some were bought meanwhile: at a price of 0 too
+            return ("offer.withdrawn", "quote.price_changed", "quote.terms_changed")
+        if (
+            len(held.cells - self._mine(held.buyer, held.seller, held.purpose)) != held.fresh
+        ):  # some were bought meanwhile: at a price of 0 too
             return ("quote.price_changed",)
         if self.money[held.buyer] < held.total:
             return ("wallet.insufficient",)

@@ -173,6 +173,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "preview.no_lines": (lazy_gettext("The layer has no lines that could be drawn as a preview."), "none"),
     "preview.too_few": (lazy_gettext("The cloud has too few points to show a part of them."), "none"),
     "preview.unreadable": (lazy_gettext("Some pictures could not be shown."), "none"),
+    "quantity.too_large": (lazy_gettext("The layer measures more than any layer can."), "geometry"),
     "reader.bad_answer": (lazy_gettext("The file broke its reader; nothing of it is used."), "operator"),
     "reader.crashed": (lazy_gettext("The reader crashed: a fault of mapex, not of the file."), "operator"),
     "reader.ended": (lazy_gettext("The reader was ended from outside; the machine may have been short of memory."), "later"),

@@ -56,12 +56,14 @@ kind_sum = Table(
     sqlite_with_rowid=False,
 )
 
-# The same pyramid of what each buyer owns already with the content that is on offer now: what an estimate takes off the sums above.
+# The same pyramid of what each buyer owns already with the content that is on offer now, by the purpose that is wanted and under the
+# licence of the live offer or a wider one (`mapex.rules.terms`): what an estimate takes off the sums above. Purpose "" = any.
 # Kept by `orders.place` and `offers.publish`; a row of z16 exists for every cell of which at least one part is owned.
 owned_sum = Table(
     "owned_sum",
     metadata,
     Column("org_id", String(40), ForeignKey("organisation.id"), primary_key=True),
+    Column("purpose", String(32), primary_key=True),
     Column("z", Integer, primary_key=True),
     Column("cell", BigInteger, primary_key=True),
     Column("layer_id", String(40), ForeignKey("layer.id"), primary_key=True),

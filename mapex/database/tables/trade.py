@@ -61,6 +61,8 @@ order_line = Table(
     Column("owned_tiles", Integer, nullable=False),
     Column("as_of", String(40), nullable=False),  # "" in orders from before it was noted
     Column("bytes", BigInteger, nullable=False),  # 0 in orders from before it was noted
+    Column("attribution", Text, nullable=False, server_default=""),
+    Column("terms", String(64), nullable=False, server_default=""),  # digest; "" in orders from before it was noted
 )
 
 # Who of the buyer's organisation may download an order; an order without a row is open to all of them.

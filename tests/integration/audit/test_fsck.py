@@ -107,6 +107,12 @@ BREAKS: dict[str, tuple[str, str, str]] = {
     "a sum that is wrong": ("pyramid", "UPDATE tile_sum SET lane_mm = lane_mm + 1", "other sums"),
     "a zoom that is gone": ("pyramid", "DELETE FROM tile_sum WHERE z = 9", "between zooms"),
     "an ownership that nobody bought": ("pyramid", "UPDATE owned_sum SET frames = frames + 1", "owns"),
+    "an ownership for a purpose that nobody bought": (
+        "pyramid",
+        "INSERT INTO owned_sum (org_id, purpose, z, cell, layer_id, cells, lane_mm) "
+        "SELECT org_id, 'map_production', z, cell, layer_id, cells, lane_mm FROM owned_sum WHERE purpose = 'research'",
+        "owns",
+    ),
 }
 
 

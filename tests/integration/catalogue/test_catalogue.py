@@ -249,6 +249,21 @@ def test_a_version_without_any_tile_is_rejected(exchange: Exchange, seller: Acto
     assert datasets.describe(exchange, seller, "seoul").findings[0].code == "version.empty"
 
 
+@pytest.mark.parametrize(("each", "state"), [((2**53 - 4) // 3, "draft"), (2**53 // 3 + 1, "rejected"), (2**62, "rejected")])
+def test_a_layer_that_measures_more_than_any_can_is_a_finding(exchange: Exchange, seller: Actor, each: int, state: str) -> None:
+    tiles = [a_tile(cell, lane_mm=each) for cell in CELLS]
+    version = drafts.store_draft(exchange, a_claimed_job(exchange, seller), a_draft([*tiles, a_tile(CELLS[0], layer="walks", signs=3)]))
+    assert version.state == state
+    found = datasets.describe(exchange, seller, "seoul").findings
+    if state == "draft":
+        assert found == []
+        return
+    assert (found[0].layer, found[0].severity) == ("hdmap", "error")
+    assert found[0].value.startswith("lane_mm ") and int(found[0].value.split()[1]) > 2**53 - 1
+    with exchange.engine.connect() as conn:
+        assert conn.execute(select(func.count()).select_from(schema.tile)).scalar_one() == 0
+
+
 def test_an_unplaced_version_waits_for_an_answer_and_is_then_ingested_again(exchange: Exchange, seller: Actor) -> None:
     job = a_claimed_job(exchange, seller, placement=Placement(height_datum="KVD1964"))
     missing = Finding(Severity.WARNING, "crs.unknown", "Nobody knows where this is.", "Name a crs.")

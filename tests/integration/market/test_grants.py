@@ -21,7 +21,7 @@ from mapex.rights.entitlements import OrderTile
 from mapex.rules.holder import holder_of
 from mapex.times import NS
 from tests.support.exchange import Clock, a_person
-from tests.support.market import Market, a_layer, a_market, a_permit, block
+from tests.support.market import RATES, Market, a_layer, a_market, a_permit, block
 from tiles.batch import LayerKind
 
 TOKEN = "mpx_tok_se_cret"
@@ -272,3 +272,20 @@ def test_a_refusal_that_is_repeated_is_counted_and_does_not_fill_the_log(exchang
     assert len(found) == granting.REFUSALS_LOGGED * len(tiles) + 1
     [summary] = [event for event in found if not event.tile]
     assert (summary.payload["tries"], summary.payload["asked"], summary.payload["code"]) == (100, len(tiles), "permit.suspended")
+
+
+def test_tiles_are_read_for_the_purpose_of_their_order_or_a_narrower_one(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    offers.publish(exchange, market.seller, "streets", rate_card=RATES, licence="commercial")
+    order = market.buy(purpose="localisation")
+    (tile,) = entitlements.of_order(exchange, market.buyer, order.id, limit=1).tiles
+    with pytest.raises(Denied) as refused:
+        granting.grant(exchange, market.buyer, order.id, [tile.id], purpose="map_production")
+    assert (refused.value.code, refused.value.details["tiles"]) == ("grant.purpose", [tile.id])
+    with pytest.raises(Invalid):
+        granting.grant(exchange, market.buyer, order.id, [tile.id], purpose="fun")
+    for purpose, logged in ((None, "localisation"), ("localisation", "localisation"), ("simulation", "simulation")):
+        (granted,) = granting.grant(exchange, market.buyer, order.id, [tile.id], purpose=purpose)
+        with exchange.engine.connect() as conn:
+            query = text("SELECT purpose FROM access_grant WHERE id = :id")
+            assert conn.execute(query, {"id": granted.id}).scalar_one() == logged

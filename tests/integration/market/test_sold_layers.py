@@ -16,6 +16,7 @@ from mapex.people import persons
 from mapex.people import tokens as api_tokens
 from mapex.prices import quotes, sold_layers
 from mapex.prices.request import of_area
+from mapex.rules import terms
 from tests.support.market import Market, a_layer, a_market, area, block
 from tiles.batch import LayerKind
 
@@ -56,6 +57,8 @@ def test_quote_and_order_state_heights_system_and_capture(exchange: Exchange) ->
         "layer": "hdmap",
         "kind": "hdmap",
         "licence": "research",
+        "attribution": "hanbit",
+        "terms_sha256": terms.digest("research", "hanbit"),
         "crs": "OGC:CRS84",
         "source_crs": "EPSG:5186",
         "source_crs_known": "file",

@@ -23,10 +23,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import create_engine, inspect, text
 
 from mapex.database import opening
 from mapex.database.migrations import HEAD
+from mapex.rules import terms
 from tests.support.exchange import Clock
 from tests.support.processes import Failed, Running
 from tests.support.servers import Postgres
@@ -121,6 +122,30 @@ def test_a_migration_that_is_killed_leaves_the_exchange_as_it_was(
     again = subprocess.run([sys.executable, "-c", KILLED, "0"], env=environ, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert revision_before(folder, url) == HEAD
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_what_was_bought_under_words_that_nobody_knows_opens_and_counts_for_nothing_else(
+    request: pytest.FixtureRequest, tmp_path: Path, database: str
+) -> None:
+    folder = tmp_path / "ex"
+    url = restore(folder, request.getfixturevalue("postgres") if database == "postgresql" else None)
+    engine = create_engine(url or f"sqlite:///{folder / 'mapex.db'}")
+    with engine.begin() as conn:
+        conn.execute(text("UPDATE offer SET licence = 'of old' WHERE id IN (SELECT offer_id FROM entitlement) AND state <> 'live'"))
+        conn.execute(text("UPDATE entitlement SET purpose = 'fun' WHERE layer_name = 'sidewalks'"))
+        old = conn.execute(text("SELECT COUNT(*) FROM entitlement")).scalar_one()
+    environ = {**os.environ, "MAPEX_DIR": str(folder), **({"MAPEX_DATABASE_URL": url} if url else {})}
+    opened = subprocess.run([sys.executable, "-c", KILLED, "0"], env=environ, capture_output=True, text=True, check=False)
+    assert opened.returncode == 0, opened.stderr
+    with engine.connect() as conn:
+        assert conn.execute(text("SELECT COUNT(*) FROM entitlement")).scalar_one() == old
+        counting = "SELECT DISTINCT l.name FROM owned_sum s JOIN layer l ON l.id = s.layer_id"
+        names = set(conn.execute(text(counting)).scalars())
+        assert names and "sidewalks" not in names
+        attributions = conn.execute(text("SELECT COUNT(*) FROM order_line WHERE attribution = ''")).scalar_one()
+        assert attributions == 0
+    engine.dispose()
 
 
 # ---- asking: the same questions were put to mapex 0.1, whose answers are the facts ----------------------------------------------------
@@ -338,7 +363,19 @@ def test_opening_migrates_the_kept_exchange_to_the_newest_schema(opened: Opened,
 
 
 def test_migrating_keeps_every_row_of_every_table(opened: Opened, facts: Facts) -> None:
-    assert {name: opened.rows.get(name) for name in facts["rows"]} == facts["rows"]
+    """But for the sums of what is owned, which are made anew of the entitlements, for each purpose; fsck compares them."""
+    kept = {name: count for name, count in facts["rows"].items() if name != "owned_sum"}
+    assert {name: opened.rows.get(name) for name in kept} == kept
+    assert opened.rows["owned_sum"] > 0
+
+
+def test_each_line_of_an_old_order_states_the_attribution_under_which_it_was_ordered(opened: Opened, facts: Facts) -> None:
+    for order, report in facts["orders"].items():
+        answer = ask(opened.there, f"/orders/{order}", facts["tokens"][facts["speaks_for"][report["org"]]])
+        stated = {(tile["org"], tile["dataset"]): (tile["licence"], tile["attribution"]) for tile in report["tiles"]}
+        for line in answer["lines"]:
+            terms_of = stated[line["org"], line["dataset"]]
+            assert (line["licence"], line["attribution"], line["terms_sha256"]) == (*terms_of, terms.digest(*terms_of))
 
 
 def test_migrating_leaves_nothing_for_fsck_to_complain_about(opened: Opened) -> None:
@@ -373,7 +410,14 @@ def test_previews_show_what_they_showed_and_hide_original_footage(opened: Opened
 
 
 def test_every_order_has_the_lines_files_and_named_users_that_it_had(opened: Opened, facts: Facts) -> None:
-    assert lost(facts["orders"], orders_of(opened.there, facts)) == []
+    """In 0.1, what a firm held for one purpose was no news for another one: an order for route planning did not learn of newer tiles that
+    were bought for safety validation. Now it does."""
+    answered = orders_of(opened.there, facts)
+    differ = [order for order in facts["orders"] if lost(facts["orders"][order], answered[order])]
+    assert differ == ["ord_chf60rjw9n1zrpbmwzz9"]
+    was, now = facts["orders"][differ[0]], answered[differ[0]]
+    assert lost({**was, "updates": None}, {**now, "updates": None}) == []
+    assert (was["updates"]["changed"], now["updates"]["changed"]) == (0, 2)
 
 
 def test_every_quote_states_what_it_stated(opened: Opened, facts: Facts) -> None:
@@ -410,8 +454,26 @@ def test_the_operator_finds_permits_persons_and_invitations_as_they_were(opened:
     assert lost(facts["operator"], by_operator(opened.there, facts)) == []
 
 
-def test_prices_are_what_they_were_for_visitors_and_for_those_who_own_a_part(opened: Opened, facts: Facts) -> None:
-    assert lost(without_sentences(facts["market"]), without_sentences(market_of(opened.there, facts))) == []
+def test_prices_are_what_they_were_but_for_what_is_held_for_narrower_uses_only(opened: Opened, facts: Facts) -> None:
+    """In 0.1, what was bought for one purpose and licence counted as owned for every other."""
+    was, now = without_sentences(facts["market"]), without_sentences(market_of(opened.there, facts))
+    firms = {email: org for org, emails in facts["members"].items() for email in emails}
+    for asked in was:
+        kind, _, who = asked.partition(" ")
+        buyer, _, purpose = who.partition(" ")
+        if kind != "estimate" or not buyer:
+            assert lost(was[asked], now[asked]) == []
+            continue
+        held = [tile for report in facts["orders"].values() if report["org"] == firms[buyer] for tile in report["tiles"]]
+        for before, after in zip(was[asked]["lines"], now[asked]["lines"], strict=True):
+            of_layer = [tile for tile in held if all(tile[name] == before[name] for name in ("org", "dataset", "layer"))]
+            counting = {terms.covers((tile["purpose"], tile["licence"]), (purpose, before["licence"])) for tile in of_layer}
+            if counting <= {True}:
+                assert lost(before, after) == []
+            elif counting == {False}:
+                assert after["owned_tiles"] == 0
+            assert after["owned_tiles"] <= before["owned_tiles"] and after["amount"] >= before["amount"]
+            assert {name for name in before if before[name] != after[name]} <= {"owned_tiles", "quantity", "quantity_small", "amount"}
 
 
 def without_sentences(answers: dict[str, Any]) -> dict[str, Any]:
@@ -424,11 +486,23 @@ def test_each_order_is_downloaded_byte_for_byte_or_refused_for_the_same_reason(o
     assert downloads_of(opened.there, facts, tmp_path) == facts["downloads"]
 
 
-def test_the_open_quote_is_bought_at_the_price_that_it_held(opened: Opened, facts: Facts, tmp_path: Path) -> None:
+def test_the_open_quote_that_took_tiles_for_owned_which_are_not_is_held_anew_and_bought(
+    opened: Opened, facts: Facts, tmp_path: Path
+) -> None:
+    """It was for training and cost almost nothing, since the same tiles were held for route planning and safety validation."""
     quote, email = facts["open_quote"]["id"], facts["open_quote"]["person"]
-    order = opened.there.running.cli("buy", quote, token=facts["tokens"][email])
-    assert order["total"] == facts["quotes"][quote]["quote"]["total"] > 0
-    assert opened.there.running.cli("get", order["id"], "--to", tmp_path / "new", token=facts["tokens"][email])["verified"] > 0
+    token = facts["tokens"][email]
+    with pytest.raises(Failed) as refused:
+        opened.there.running.cli("buy", quote, token=token)
+    assert refused.value.error["code"] == "quote.price_changed"
+    expected = refused.value.error["details"]["estimate"]["total"]
+    assert expected > facts["quotes"][quote]["quote"]["total"] > 0
+    anew = opened.there.call("POST", f"/quotes/{quote}/renew", {}, token=token).json
+    assert anew["total"] == expected
+    opened.machine.cli("org", "credit", facts["quotes"][quote]["org"], str(expected), "--key", "for the quote")
+    order = opened.there.running.cli("buy", anew["id"], token=token)
+    assert order["total"] == expected
+    assert opened.there.running.cli("get", order["id"], "--to", tmp_path / "new", token=token)["verified"] > 0
     assert opened.machine.cli("fsck", "--deep")["ok"]
 
 

@@ -22,6 +22,9 @@ class GrantsIn(Body):
 
     order = fields.String(required=True, validate=Length(1, 40))
     tiles = fields.List(fields.String(validate=Length(1, 40)), required=True, validate=Length(1, granting.MAX_TILES))
+    purpose = fields.String(
+        validate=Length(1, 32), metadata={"description": "what for, if narrower than the purpose of the order; none: that of the order"}
+    )
     holder = fields.String(
         validate=Length(granting.MIN_NONCE, 128),
         metadata={"description": "for sessions: the random x-mapex-holder that the browser will send with original footage"},
@@ -63,6 +66,7 @@ def grant(json_data: dict[str, Any]) -> Response:
         current_actor(),
         json_data["order"],
         json_data["tiles"],
+        purpose=json_data.get("purpose"),
         holder_token=bearer(),
         holder_nonce=json_data.get("holder"),
     )

@@ -16,7 +16,7 @@ from mapex.prices.request import PriceRequest, of_area
 from mapex.times import iso_from_ns
 from tiles.grid import grid
 from web.edge.auth import exchange, maybe_actor
-from web.edge.kinds import CLASSES, KNOWN, LAYER_KINDS, LICENCE_CODES, PURPOSES, moment, quadkey, word
+from web.edge.kinds import CLASSES, KNOWN, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, word
 from web.edge.limits.visitors import most_tiles
 from web.edge.policy import policy
 from web.edge.schemas import MOST_QUADKEYS, Answer, AreaIn, Length, Range, Regexp, area_of, fields, without_of
@@ -112,6 +112,8 @@ class LineOut(Answer):
     kind = word(LAYER_KINDS)
     class_ = word(CLASSES, data_key="class", attribute="class")
     licence = word(LICENCE_CODES)
+    attribution = fields.String()
+    terms_sha256 = digest(metadata={"description": "of the licence's full text, its purposes and the attribution"})
     unit = fields.String()
     quantity = fields.Float()
     quantity_small = fields.Integer()
@@ -133,6 +135,8 @@ class SoldLayerOut(Answer):
     layer = fields.String()
     kind = word(LAYER_KINDS)
     licence = word(LICENCE_CODES)
+    attribution = fields.String()
+    terms_sha256 = digest(metadata={"description": "of the licence's full text, its purposes and the attribution"})
     crs = fields.String(allow_none=True, metadata={"description": "what the coordinates in the tiles are in"})
     source_crs = fields.String(allow_none=True, metadata={"description": "what the seller's files were in"})
     source_crs_known = word(KNOWN, metadata={"description": "how source_crs is known"})

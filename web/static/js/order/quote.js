@@ -13,7 +13,7 @@ const again = one("#again");
 const KEPT = `users-${page.quote}`;
 const TRIES = [500, 1500];
 /** Refusals that a new quote answers. */
-const OUTDATED = ["quote.expired", "quote.price_changed", "offer.withdrawn"];
+const OUTDATED = ["quote.expired", "quote.price_changed", "quote.terms_changed", "offer.withdrawn"];
 
 /** Hold the price anew and show it beside the old one. @param {HTMLElement} status @param {string} [purpose] */
 async function renew(status, purpose) {
