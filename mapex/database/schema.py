@@ -41,6 +41,9 @@ from mapex.database.tables.people import (
     invitation,
     organisation,
     person,
+    recovery_code,
+    second_factor,
+    session,
 )
 from mapex.database.tables.trade import (
     entitlement,
@@ -89,7 +92,10 @@ __all__ = [
     "person",
     "preview",
     "quote",
+    "recovery_code",
     "saved_area",
+    "second_factor",
+    "session",
     "shown_layer",
     "tile",
     "tile_sum",

@@ -76,7 +76,7 @@ def grant(
         Invalid: `grant.tiles`, `grant.holder_missing`.
         NotFound: `order.unknown`, `tile.unknown` (with the list).
         Denied: `order.not_named`; `permit.*`, `licence.purpose`, `entitlement.suspended`, `version.recalled` (with the list of
-            tiles); nothing is granted then, and the refusal of each tile is logged.
+            tiles); nothing is granted then, and the refusal of each tile is logged. `session.stale`: original footage, at a browser.
     """
     org_id = authority.member(by)
     wanted = _check_tiles(tiles)
@@ -84,6 +84,8 @@ def grant(
         with db.begin(ex) as conn:
             now = ex.now()  # after the wait for the lock: the permit must hold at the moment that the grant bears
             checked = _check(conn, by, Use(org_id, purpose=None, at_ns=now), order_id, wanted)
+            if any(one.tile.handling_class == HandlingClass.ORIGINAL for one in checked):
+                authority.confirmed_by_factor(ex, by)
             expires_ns = now + ex.settings.grant_seconds * NS
             granted = [(ids.new("gra"), one) for one in checked]
             holders = {id_: _holder(id_, one.tile, holder_token, holder_nonce) for id_, one in granted}

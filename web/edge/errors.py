@@ -53,6 +53,10 @@ CODES = {
 """Stable slug of each status that Flask itself answers with."""
 
 
+_FIRST = {"factor.needed": "pages_security.security", "session.stale": "security.confirm_form"}
+"""Pages that lead on where a page is refused for what its person can do at once."""
+
+
 def install(app: APIFlask) -> None:
     """Register the handlers."""
     app.error_processor(_from_apiflask)
@@ -75,6 +79,10 @@ def answer(status: int, code: str, message: str, details: dict[str, Any], header
         response = jsonify(code=code, message=message, details=details, request_id=request_id())
     elif status == 401 and request.method == "GET":  # noqa: PLR2004
         return cast(Response, redirect(url_for("security.login", next=request.full_path.rstrip("?"))))
+    elif code in _FIRST:
+        # A form that was sent is lost: what asks for a confirmation so late is short.
+        here = request.full_path.rstrip("?") if request.method == "GET" else url_for("pages_security.security")
+        return cast(Response, redirect(url_for(_FIRST[code], next=here), 303))
     else:
         page = render_template("base/error.html", status=status, code=code, message=message, request_id=request_id())
         response = Response(page)
