@@ -93,7 +93,8 @@ def sign_out() -> None:
     """End the session of the request, if there is one."""
     if (found := signed_in()) is not None:
         sessions.close(exchange(), found.actor)
-    _send("")
+    if _cookie(exchange()) in request.cookies:
+        _send("")
 
 
 def confirm(factor: str) -> None:

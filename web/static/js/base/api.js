@@ -2,7 +2,8 @@
 // The JSON API from a page: session cookie, secret against forged requests, errors as objects.
 import { _, page } from "./i18n.js";
 
-/** Asks the person to show that it is still there, where that is what is missing; `header.js` sets it. @type {{ask: () => Promise<boolean>}} */
+/** Asks the person to show that it is still there, where that is what is missing; `header.js` sets it.
+ * @type {{ask: () => Promise<boolean>}} */
 export const stale = { ask: async () => false };
 
 /** An error of the API: `code`, `message`, `details`, `status`. */
