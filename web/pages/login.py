@@ -45,6 +45,13 @@ def login() -> Response | str:
     return redirect(after_login(person))
 
 
+@blueprint.get("/login/second")
+@policy("public")
+def second_form() -> Response:
+    """Loaded again there is no second step: it begins with the password."""
+    return redirect("/login")
+
+
 @blueprint.post("/login/second")
 @policy("public")
 def second() -> Response | str:

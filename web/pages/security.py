@@ -38,6 +38,14 @@ def end_session() -> Response:
     return redirect(HERE)
 
 
+@blueprint.get("/password")
+@blueprint.get("/codes")
+@policy("security")
+def sent_before() -> Response:
+    """Where the answer to a form was shown; loaded again, or in the other language, it is the page itself."""
+    return redirect(HERE)
+
+
 @blueprint.post("/password")
 @policy("security")
 def change_password() -> Response | tuple[str, int]:
