@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from mapex.errors import Denied
-from mapex.exchange import Actor
+from mapex.exchange import Actor, Exchange, Presence
+from mapex.times import MINUTE_NS
 
 ROLES = ("member", "auditor", "operator")
+
+FRESH_MINUTES = 15
+"""A second factor that was used longer ago says nothing of who sits at the browser now."""
 
 NOBODY = ""
 """No organisation has this id: it owns and sells nothing and holds no permit. Prices for it are those that everybody may see."""
@@ -38,3 +42,35 @@ def operator(by: Actor | None) -> None:
 def sees_all(by: Actor) -> bool:
     """Whether `by` reads across organisations (auditor, operator)."""
     return by.role in ("auditor", "operator")
+
+
+def present(by: Actor) -> Presence:
+    """The presence of a person at a browser: what concerns sessions, passwords and factors is for nobody else.
+
+    Raises: Denied: `session.only`: a token.
+    """
+    if by.presence is None:
+        raise Denied("session.only", "This is for a person signed in at a browser; an API token cannot do it.")
+    return by.presence
+
+
+def confirmed(ex: Exchange, by: Actor) -> Presence:
+    """Pass when the person at the browser has shown not long ago who it is: by a second factor, or the password where it has none.
+
+    Raises: Denied: `session.only`; `session.stale`.
+    """
+    mine = present(by)
+    if ex.now() - mine.proven_ns > FRESH_MINUTES * MINUTE_NS:
+        raise Denied("session.stale", f"Confirm that it is you; you did more than {FRESH_MINUTES} minutes ago.")
+    return mine
+
+
+def confirmed_by_factor(ex: Exchange, by: Actor | None) -> None:
+    """As `confirmed`, of persons with a second factor only: what a stolen browser must not do (money, permits, original footage).
+
+    Passes tokens, which have scopes instead, the person at the machine, and who has no second factor.
+
+    Raises: Denied: `session.stale`.
+    """
+    if by is not None and by.presence is not None and by.presence.has_factor:
+        confirmed(ex, by)

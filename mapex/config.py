@@ -76,7 +76,15 @@ class Settings:
     log_level: str = _s("INFO", "what `serve` and `worker` log", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     access_log: bool = _s(False, "`serve` logs each request: id, method, path, status, bytes, ms; no query, token, signature or cookie")
     secure_cookies: str = _s("auto", "cookies only over https; auto = when public_url is https", choices=("auto", "yes", "no"))
+    session_hours: int = _s(24, "a session at a browser ends so long after signing in", least=1)
+    session_idle_minutes: int = _s(120, "and so long after its last request", least=5)
+    second_factor_roles: str = _s("", "roles that need a second factor at a browser, such as `operator auditor`; empty = whoever wants one")
+    confirm_from_krw: int = _s(100_000, "an order from this amount on asks for a fresh second factor, of those who have one", least=0)
     demo: bool = _s(False, "a demonstration: log-ins are printed and shown")
+
+    def needs_factor(self, role: str) -> bool:
+        """Whether persons of this role need a second factor at a browser."""
+        return role in self.second_factor_roles.split()
 
     @property
     def uses_secure_cookies(self) -> bool:
@@ -226,6 +234,9 @@ def _check(settings: Settings) -> None:
     if not settings.database_url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")):
         scheme = settings.database_url.partition(":")[0]
         raise Invalid("config.value", f"`database_url` must begin with sqlite:/// or postgresql://, not {scheme}.", key="database_url")
+    if strange := set(settings.second_factor_roles.split()) - {"member", "auditor", "operator"}:
+        message = f"`second_factor_roles` names member, auditor and operator, not {', '.join(sorted(strange))}."
+        raise Invalid("config.value", message, key="second_factor_roles")
     if settings.store == "minio":
         needed = ("store_endpoint", "store_access_key", "store_secret_key", "store_upload_access_key", "store_upload_secret_key")
         unset = [name for name in needed if not getattr(settings, name)]

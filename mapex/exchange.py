@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,10 +15,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """A person at a browser: in which session, when it last showed who it is, and whether it has a second factor to do so with."""
+
+    session_id: str
+    proven_ns: int
+    has_factor: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """Who acts: a person of an organisation (or of none: auditors, operators), by session or token.
 
-    `scopes` limits what a token may do; `{"*"}` is everything the person may.
+    `scopes` limits what a token may do; `{"*"}` is everything the person may. `presence` is None for tokens and at the machine.
     """
 
     person_id: str
@@ -27,6 +36,7 @@ class Actor:
     org_id: str | None
     org_slug: str
     scopes: frozenset[str] = frozenset({"*"})
+    presence: Presence | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,14 @@ from web.words import language
 if TYPE_CHECKING:
     from mapex.exchange import Exchange
 
-PAGES = ("public", "buy", "sell", "publish", "audit", "account", "operate", "theme")
+PAGES = ("public", "login", "buy", "sell", "publish", "audit", "account", "security", "operate", "theme")
 """Modules of `web.pages` with a `blueprint`; the menu is `web.pages.navigation`."""
 
 API = (
     "oversight.health",
     "oversight.me",
     "oversight.tokens",
+    "oversight.passkeys",
     "oversight.participants",
     "selling.uploads",
     "selling.systems",
@@ -63,12 +64,13 @@ def create_app(ex: Exchange) -> APIFlask:
     app.url_map.converters |= {"int": ShortInteger, "long": LongInteger}
     app.config.update(_configuration(ex))
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for part in (access, errors, headers, language, theme, visitors, turns, calls, auth, rate_limits):
+    for part in (access, errors, headers, language, theme, visitors, turns, calls, auth):
         part.install(app)
     app.before_request(auth.guard)
     for part in (bodies, static_files, shared):  # after the guard: nobody's body is looked through who may not ask
         part.install(app)
     _register(app, ex)
+    rate_limits.install(app)
     if ex.settings.proxies:
         from werkzeug.middleware.proxy_fix import ProxyFix
 

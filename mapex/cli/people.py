@@ -150,6 +150,48 @@ def person_role(email: str, role: str, org_slug: str, as_json: bool) -> None:
     show(record, as_json=as_json, text=f"{made.email}: {made.role}" + (f" of {made.org_slug}" if made.org_slug else ""))
 
 
+@person.command(name="sessions")
+@click.argument("email")
+@click.option("--end", is_flag=True, help="End all of them.")
+@as_json_option
+def person_sessions(email: str, end: bool, as_json: bool) -> None:
+    """List where a person is signed in at a browser, or end that."""
+    from mapex.login import sessions
+    from mapex.times import iso_from_ns
+
+    with the_exchange() as ex:
+        if end:
+            ended = sessions.end_all(ex, None, email)
+            show({"email": email, "ended": ended}, as_json=as_json, text=f"{email}: {ended} sessions ended.")
+            return
+        found = sessions.of(ex, _person(ex, email).id)
+    rows = [[s.id, s.agent, s.network, " ".join(s.factors), iso_from_ns(s.created_ns), iso_from_ns(s.seen_ns)] for s in found]
+    names = ["id", "device", "network", "factors", "since", "seen"]
+    records = [dict(zip(names, row, strict=True)) for row in rows]
+    show({"sessions": records}, as_json=as_json, text=table([*names[:4], "since (UTC)", "last seen (UTC)"], rows))
+
+
+@person.command(name="factors")
+@click.argument("email")
+@click.option("--reset", is_flag=True, help="Take all of them away: the person lost them. All its sessions end.")
+@as_json_option
+def person_factors(email: str, reset: bool, as_json: bool) -> None:
+    """List the second factors of a person, or take them away."""
+    from mapex.login import factors
+    from mapex.times import iso_from_ns
+
+    with the_exchange() as ex:
+        if reset:
+            gone = factors.reset(ex, None, email)
+            show({"email": email, "removed": gone}, as_json=as_json, text=f"{email}: {gone} second factors removed; all sessions ended.")
+            return
+        found = factors.of(ex, _person(ex, email).id)
+    rows = [[f.id, f.kind, f.name, iso_from_ns(f.created_ns), iso_from_ns(f.used_ns)] for f in found]
+    names = ["id", "kind", "name", "since", "used"]
+    records = [dict(zip(names, row, strict=True)) for row in rows]
+    show({"factors": records}, as_json=as_json, text=table([*names[:3], "since (UTC)", "last used (UTC)"], rows))
+
+
 @person.command(name="list")
 @as_json_option
 def person_list(as_json: bool) -> None:

@@ -42,6 +42,9 @@ from mapex.database.tables.people import (
     invitation,
     organisation,
     person,
+    recovery_code,
+    second_factor,
+    session,
 )
 from mapex.database.tables.trade import (
     entitlement,
@@ -91,7 +94,10 @@ __all__ = [
     "person",
     "preview",
     "quote",
+    "recovery_code",
     "saved_area",
+    "second_factor",
+    "session",
     "shown_layer",
     "tile",
     "tile_sum",

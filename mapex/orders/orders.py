@@ -66,7 +66,7 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         Conflict: `order.key_reused` (the key bought another quote), `quote.bought` (under another key), `quote.expired`,
         `offer.withdrawn`, `quote.terms_changed` (licence or attribution; old and new are in the details), `quote.price_changed` (the
         new estimate is in the details).
-        Denied: `permit.*`: the permit that the quote rested on is not valid now.
+        Denied: `permit.*`: the permit that the quote rested on is not valid now; `session.stale`.
         Unpaid: `wallet.insufficient`, with `needed` and `available`.
     """
     org_id = authority.member(by)
@@ -78,6 +78,8 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         if before is not None:
             return _replayed(conn, before, asked)
         quote = quotes.load(conn, ex, org_id, quote_id)
+        if quote.estimate.total >= ex.settings.confirm_from_krw:
+            authority.confirmed_by_factor(ex, by)
         now = ex.now()
         groups = _checked(conn, ex, quote, now)
         made = _insert(conn, by, quote, asked, now)

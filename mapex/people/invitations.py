@@ -54,6 +54,7 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
         Denied: `invitation.foreign`. Invalid: `person.*`. NotFound: `org.unknown`.
         Conflict: `person.exists`, only where the inviter may see that person.
     """
+    authority.confirmed_by_factor(ex, by)
     email = check_email(email)
     check_role(role, org)
     _check_reach(by, org, role)

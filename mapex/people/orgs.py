@@ -13,6 +13,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.people.endings import end_sessions
 from mapex.pyramid import shown
 from mapex.texts import check_text
 
@@ -71,7 +72,7 @@ def get_org(ex: Exchange, slug: str) -> Org:
 
 
 def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
-    """Suspend or resume an organisation with all its persons and tokens; effective on their next request."""
+    """Suspend (all sessions of its persons end, tokens are refused) or resume an organisation; effective on the next request."""
     authority.operator(by)
     action = state_action(state, log.Action.ORG_SUSPENDED, log.Action.ORG_RESUMED)
     with db.in_turn(ex, f"organisation:{slug}") as conn:
@@ -80,7 +81,8 @@ def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
             return org  # set before: nothing changes, nothing is logged
         conn.execute(update(schema.organisation).where(schema.organisation.c.slug == slug).values(state=state))
         shown.show_org(conn, org.id, active=state == "active")
-        log.append(conn, ex, by, log.AuditEntry(action, owner=slug))
+        ended = end_sessions(conn, ex, schema.person.c.org_id == org.id, "suspended")
+        log.append(conn, ex, by, log.AuditEntry(action, owner=slug, details={"sessions_ended": ended}))
         return find_org(conn, slug)
 
 

@@ -17,9 +17,10 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 from mapex import authority, ids
 from mapex.audit import log
 from mapex.database import db, schema
-from mapex.errors import Conflict, Invalid, NotFound
+from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import passwords
+from mapex.people.endings import end_sessions
 from mapex.people.orgs import find_org
 from mapex.texts import check_text
 
@@ -28,7 +29,7 @@ _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f\ud800-\udfff]{1,64}@[A-Za-z0-9](?:[A-Za
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person; `org_id` is None for auditors and operators. `session_key` changes when all sessions must end."""
+    """A person; `org_id` is None for auditors and operators. `session_key` changes whenever sessions end."""
 
     id: str
     email: str
@@ -105,15 +106,9 @@ def enter_person(conn: Connection, ex: Exchange, by: Actor | None, new: NewPerso
     return find_person(conn, new.email)
 
 
-def get_person(ex: Exchange, *, person_id: str = "", email: str = "", session_key: str = "") -> Person | None:
-    """The person with this id, e-mail or session key (give one), or None."""
-    column, value = (
-        (schema.person.c.id, person_id)
-        if person_id
-        else (schema.person.c.session_key, session_key)
-        if session_key
-        else (schema.person.c.email, email.strip().lower())
-    )
+def get_person(ex: Exchange, *, person_id: str = "", email: str = "") -> Person | None:
+    """The person with this id or e-mail (give one), or None."""
+    column, value = (schema.person.c.id, person_id) if person_id else (schema.person.c.email, email.strip().lower())
     with db.read(ex) as conn:
         row = conn.execute(select_persons().where(column == value)).mappings().first()
     return person_of(row) if row else None
@@ -154,10 +149,28 @@ def set_password(ex: Exchange, by: Actor | None, email: str, password: str) -> N
         authority.operator(by)
     hashed = passwords.hashed(password)
     with db.begin(ex) as conn:
-        person = _find_person(conn, schema.person.c.email == email)
-        values = {"password_hash": hashed, "session_key": secrets.token_hex(32)}
-        conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(**values))
-        log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_PASSWORD_SET, owner=person.org_slug, details={"subject": email}))
+        _store_password(conn, ex, by, email, hashed)
+
+
+def change_password(ex: Exchange, by: Actor, old: str, new: str) -> None:
+    """Change the password of the person at the browser, who knows the old one; the person's other sessions end.
+
+    Raises: Denied (`session.only`, `password.wrong`), Invalid (`password.short`, `password.long`), Unavailable (`login.busy`).
+    """
+    mine = authority.present(by)
+    if verify_password(ex, by.email, old) is None:
+        raise Denied("password.wrong", "This is not your password; try again.")
+    hashed = passwords.hashed(new)
+    with db.begin(ex) as conn:
+        _store_password(conn, ex, by, by.email, hashed, but=mine.session_id)
+
+
+def _store_password(conn: Connection, ex: Exchange, by: Actor | None, email: str, hashed: str, *, but: str = "") -> None:
+    person = find_person(conn, email)
+    ended = end_sessions(conn, ex, schema.person.c.id == person.id, "password", but=but)
+    conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(password_hash=hashed))
+    details = {"subject": email, "sessions_ended": ended}
+    log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_PASSWORD_SET, owner=person.org_slug, details=details))
 
 
 def verify_password(ex: Exchange, email: str, password: str) -> Person | None:

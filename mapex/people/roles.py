@@ -6,8 +6,6 @@ A role that is taken ends the API tokens too: a token of a former life must not 
 
 from __future__ import annotations
 
-import secrets
-
 from sqlalchemy import Connection, func, select, update
 
 from mapex import authority
@@ -15,6 +13,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
+from mapex.people.endings import end_sessions
 from mapex.people.orgs import find_org, state_action
 from mapex.people.persons import Person, check_email, check_role, find_person
 
@@ -36,17 +35,14 @@ def set_role(ex: Exchange, by: Actor | None, email: str, role: str, *, org: str 
         if role != "operator":
             _keep_an_operator(conn, person)
         org_id = find_org(conn, org).id if org else None
-        values = {"role": role, "org_id": org_id, "session_key": secrets.token_hex(32)}
-        conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(**values))
+        ended = end_sessions(conn, ex, schema.person.c.id == person.id, "role")
+        conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(role=role, org_id=org_id))
         token = schema.api_token.c
         mine = update(schema.api_token).where(token.person_id == person.id, token.revoked_ns.is_(None))
         revoked = conn.execute(mine.values(revoked_ns=ex.now())).rowcount
-        entry = log.AuditEntry(
-            log.Action.PERSON_ROLE_CHANGED,
-            owner=org or person.org_slug,
-            details={"subject": email, "role": role, "before": person.role, "before_org": person.org_slug, "tokens_revoked": revoked},
-        )
-        log.append(conn, ex, by, entry)
+        before = {"before": person.role, "before_org": person.org_slug}
+        details = {"subject": email, "role": role, **before, "tokens_revoked": revoked, "sessions_ended": ended}
+        log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_ROLE_CHANGED, owner=org or person.org_slug, details=details))
         return find_person(conn, email)
 
 
@@ -64,9 +60,10 @@ def set_state(ex: Exchange, by: Actor | None, email: str, state: str) -> Person:
             return person  # set before: nothing changes, nothing is logged
         if state != "active":
             _keep_an_operator(conn, person)
-        values = {"state": state, "session_key": secrets.token_hex(32)}
-        conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(**values))
-        log.append(conn, ex, by, log.AuditEntry(action, owner=person.org_slug, details={"subject": email}))
+        ended = end_sessions(conn, ex, schema.person.c.id == person.id, "suspended")
+        conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(state=state))
+        details = {"subject": email, "sessions_ended": ended}
+        log.append(conn, ex, by, log.AuditEntry(action, owner=person.org_slug, details=details))
         return find_person(conn, email)
 
 

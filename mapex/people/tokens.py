@@ -47,6 +47,7 @@ def create(
         by: who makes it: the person, an operator, or None at the machine.
     Raises: Invalid (`token.scope`, `token.days`), Denied.
     """
+    authority.confirmed_by_factor(ex, by)
     chosen = tuple(dict.fromkeys(scopes))
     unknown = [scope for scope in chosen if scope not in SCOPES]
     if unknown or not chosen:

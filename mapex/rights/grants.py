@@ -84,7 +84,8 @@ def grant(
         Invalid: `grant.tiles`, `grant.holder_missing`, `purpose.unknown`.
         NotFound: `order.unknown`, `tile.unknown` (with the list).
         Denied: `order.not_named`; `grant.purpose`, `permit.*`, `licence.purpose`, `entitlement.suspended`, `version.recalled` (with the
-            list of tiles); nothing is granted then, and the refusal of each tile is logged.
+            list of tiles); nothing is granted then, and the refusal of each tile is logged. `session.stale`: original
+            footage, at a browser.
     """
     org_id = authority.member(by)
     wanted = _check_tiles(tiles)
@@ -94,6 +95,8 @@ def grant(
         with db.begin(ex) as conn:
             now = ex.now()  # after the wait for the lock: the permit must hold at the moment that the grant bears
             checked = _check(conn, by, Use(org_id, purpose, now), order_id, wanted, ex.settings.grants_per_tile)
+            if any(one.tile.handling_class == HandlingClass.ORIGINAL for one in checked):
+                authority.confirmed_by_factor(ex, by)
             expires_ns = now + ex.settings.grant_seconds * NS
             granted = [(ids.new("gra"), one) for one in checked]
             holders = {id_: _holder(id_, one.tile, holder_token, holder_nonce) for id_, one in granted}
@@ -116,8 +119,9 @@ def _check_tiles(tiles: Sequence[str]) -> list[str]:
 
 
 def _check(conn: Connection, by: Actor, use: Use, order_id: str, wanted: list[str], most: int) -> list[_Checked]:
-    """The tiles with their permits, for the purpose of `use`; if it names none, for that of their order. `most`: how often each may be granted
-    in a day.
+    """The tiles with their permits, for the purpose of `use`; if it names none, for that of their order.
+
+    `most`: how often each may be granted in a day.
     """
     state = conn.execute(select(order.c.state).where(order.c.id == order_id, order.c.org_id == use.org_id)).scalar()
     if state is None:

@@ -92,10 +92,10 @@ def stocked_folder(empty_folder: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @contextmanager
-def opened(folder: Path, copied: Path, chromium: Browser) -> Iterator[Site]:
+def opened(folder: Path, copied: Path, chromium: Browser, name: str = "127.0.0.1") -> Iterator[Site]:
     """A copy in `folder` of the exchange at `copied`, behind waitress; at its end nobody complained."""
     port, clock = free_port(), Clock()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{name}:{port}"
     shutil.copytree(copied, folder / "ex")
     ex = an_exchange(folder / "ex", now=clock, port=port, public_url=url, store_public_url=url)  # type: ignore[arg-type]
     made = Site(ex, url, clock, chromium)
@@ -112,6 +112,13 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, chromium: Browser) -> I
     """An exchange that is empty, or holds what `market` sells where the test asks for that."""
     copied = request.getfixturevalue("stocked_folder" if "market" in request.fixturenames else "empty_folder")
     with opened(tmp_path, copied, chromium) as made:
+        yield made
+
+
+@pytest.fixture
+def named_site(tmp_path: Path, empty_folder: Path, chromium: Browser) -> Iterator[Site]:
+    """An empty exchange at `localhost`: browsers have passkeys at names only."""
+    with opened(tmp_path, empty_folder, chromium, "localhost") as made:
         yield made
 
 

@@ -1,33 +1,31 @@
-"""Who is asking: an API token or the session cookie; sessions and log-in by Flask-Security over `mapex.people.persons`."""
+"""Who is asking: an API token, or the cookie of a session (`mapex.login.sessions`), whose requests must come from our own pages."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
-from datetime import timedelta
-from typing import Any, cast
+from functools import partial
+from typing import cast
+from urllib.parse import urlsplit
 
-from flask import Flask, current_app, g, request, session
-from flask_login import current_user, user_logged_in, user_logged_out
-from flask_security import RoleMixin, Security, UserMixin
-from flask_security.datastore import UserDatastore
-from flask_security.forms import Form
-from flask_security.utils import login_user, logout_user
-from flask_wtf.csrf import validate_csrf
-from wtforms import HiddenField, PasswordField, StringField
-from wtforms.validators import InputRequired, Length, ValidationError
+from flask import Flask, Response, current_app, g, request
 
-from mapex.config import Settings
-from mapex.errors import Denied, MapexError
+from mapex import authority
+from mapex.errors import Denied, Unavailable
 from mapex.exchange import Actor, Exchange
-from mapex.people import persons, tokens
+from mapex.login import sealed, sessions
+from mapex.login.sessions import Caller, Session, SignedIn
+from mapex.people import tokens
 from mapex.people.persons import Person
 from web.edge.limits import calls, visitors
-from web.edge.policy import NotSignedIn, authorize, policy, policy_of
+from web.edge.policy import NotSignedIn, Policy, authorize, policy_of
 
 log = logging.getLogger(__name__)
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-SESSION_HOURS = 12
+FORM_SECONDS = 12 * 3600
+"""How long a page that was opened before signing in may be sent."""
 _OWN_ORIGIN = frozenset({"same-origin", "none"})
 MOST_CHARACTERS = 255
 """Of an e-mail address or a password in the form."""
@@ -65,16 +63,43 @@ def current_actor() -> Actor:
     return actor
 
 
+def signed_in() -> SignedIn | None:
+    """The session of the cookie, or None; looked up once for each request that asks for it, and by none that does not."""
+    if "signed_in" not in g:
+        secret = request.cookies.get(_cookie(exchange()), "")
+        g.signed_in = sessions.find(exchange(), secret) if secret else None
+    return cast("SignedIn | None", g.signed_in)
+
+
 def current_person() -> Person | None:
     """The person of the session cookie (pages), or None."""
-    return current_user.person if current_user.is_authenticated else None
+    found = signed_in()
+    return found.person if found else None
 
 
-def sign_in(person: Person) -> None:
-    """Open a session for a person who has just proved to be it; whoever was signed in before is signed out."""
-    if current_user.is_authenticated:
-        logout_user()
-    login_user(User(person))
+def sign_in(person: Person, *factors: str) -> None:
+    """Open a session for a person who has just shown by `factors` to be it; whoever was signed in before is signed out.
+
+    Raises: Denied: `login.refused`: suspended or changed meanwhile.
+    """
+    before = signed_in()
+    caller = Caller.of(request.remote_addr or "", request.headers.get("User-Agent", ""))
+    _send(sessions.start(exchange(), person, caller, factors))
+    if before is not None:
+        sessions.close(exchange(), before.actor)
+
+
+def sign_out() -> None:
+    """End the session of the request, if there is one."""
+    if (found := signed_in()) is not None:
+        sessions.close(exchange(), found.actor)
+    if _cookie(exchange()) in request.cookies:
+        _send("")
+
+
+def confirm(factor: str) -> None:
+    """Note that the person of the session has just shown again who it is."""
+    _send(sessions.prove(exchange(), current_actor(), factor))
 
 
 def guard() -> None:
@@ -96,8 +121,41 @@ def guard() -> None:
     authorize(actor, wanted)
     if actor is not None:
         calls.count(actor, request.endpoint, wanted)
+    if actor is not None and actor.presence is not None:
+        _check_factor(actor, wanted)
     if request.method in UNSAFE and bearer() is None:
         check_forgery()
+        if wanted.confirmed:
+            authority.confirmed_by_factor(exchange(), actor)
+
+
+def form_secret() -> str:
+    """What a form of the page has to send back: that of the session, or one that says for some hours that the page was ours."""
+    found = signed_in()
+    return _secret_of(found.session) if found else sealed.seal(exchange(), "form", {})
+
+
+def check_forgery() -> None:
+    """A browser sends a cookie for any site that asks it to: the request must come from our own page and know its secret.
+
+    Raises: Denied: `csrf.origin`, `csrf.token`.
+    """
+    if not _is_from_here():
+        raise Denied("csrf.origin", "This request came from another site and was refused; open the page here and repeat.")
+    given = request.headers.get("X-CSRF-Token") or request.form.get("csrf_token", "")
+    found = signed_in()
+    if found is not None:
+        fits = hmac.compare_digest(given.encode("utf-8", "replace"), _secret_of(found.session).encode())
+    else:
+        fits = sealed.unseal(exchange(), "form", given, seconds=FORM_SECONDS) is not None
+    if not fits:
+        raise Denied("csrf.token", "This page is too old or incomplete; load it again and repeat.")
+
+
+def install(app: Flask) -> None:
+    """The cookie of sessions; Flask's own sessions, which live in theirs, are not used: they need a `SECRET_KEY`, and there is none."""
+    app.config["SESSION_COOKIE_SECURE"] = cast(Exchange, app.extensions["mapex"]).settings.uses_secure_cookies
+    app.after_request(_answered)
 
 
 def _identified() -> Actor | None:
@@ -109,145 +167,59 @@ def _identified() -> Actor | None:
         if actor is None:
             raise NotSignedIn("token.unknown", "This API token is unknown, expired or revoked; make another one on the account page.")
         return actor
-    person = current_person()
-    return person.actor if person else None
+    found = signed_in()
+    return found.actor if found else None
 
 
-def check_forgery() -> None:
-    """A session is a cookie, which a browser sends for any site: the request must come from our own page and know its secret."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in _OWN_ORIGIN:
-        raise Denied("csrf.origin", "This request came from another site and was refused; open the page here and repeat.")
-    try:
-        validate_csrf(request.headers.get("X-CSRF-Token") or request.form.get("csrf_token"))
-    except ValidationError as error:
-        raise Denied("csrf.token", "This page is too old or incomplete; load it again and repeat.") from error
+def _check_factor(actor: Actor, wanted: Policy) -> None:
+    """A role that needs a second factor can do nothing without one but make one."""
+    assert actor.presence is not None
+    if wanted.name != "security" and not actor.presence.has_factor and exchange().settings.needs_factor(actor.role):
+        message = "Your role needs a second factor; add an authenticator app or a passkey on the page of your sign-in."
+        raise Denied("factor.needed", message, page="/account/security")
 
 
-class User(UserMixin):
-    """A person as Flask-Security wants to see one; the session refers to `session_key`, so changing that ends all sessions."""
-
-    fs_uniquifier = ""
-
-    def __init__(self, person: Person) -> None:
-        self.person = person
-        self.id = person.id  # type: ignore[assignment]
-        self.email = person.email
-        self.active = person.is_active
-        self.fs_uniquifier = person.session_key
-        self.roles = []
+def _is_from_here() -> bool:
+    """Browsers say from where a request comes: by `Sec-Fetch-Site`, on plain http by `Origin`."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in _OWN_ORIGIN
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc in (request.host, urlsplit(exchange().settings.public_url).netloc)
 
 
-class Role(RoleMixin):
-    """Roles are words of `persons`; Flask-Security needs a class."""
+def _secret_of(session: Session) -> str:
+    return hmac.new(exchange().settings.secret_key.encode(), f"form {session.id}".encode(), hashlib.sha256).hexdigest()
 
 
-class People(UserDatastore):
-    """Reads persons through the service; nothing is changed here."""
-
-    def __init__(self) -> None:
-        super().__init__(User, Role)
-
-    def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> User | None:
-        """The user with this `fs_uniquifier`, `email` or `id`."""
-        del case_insensitive
-        names = {"fs_uniquifier": "session_key", "email": "email", "id": "person_id"}
-        [(key, value)] = kwargs.items()
-        person = persons.get_person(exchange(), **{names[key]: str(value)})
-        return User(person) if person else None
-
-    def find_role(self, role: str) -> None:
-        """Nothing: policies look at the actor."""
-        del role
-
-    def commit(self) -> None:
-        """Nothing to write."""
+def _cookie(ex: Exchange) -> str:
+    """With the prefix browsers refuse the cookie from a sub-domain and over plain http; it needs https."""
+    return "__Host-mapex" if ex.settings.uses_secure_cookies else "mapex"
 
 
-class LoginForm(Form):
-    """E-mail and password; one answer for unknown, wrong and suspended, equally slow.
-
-    `next` is where one wanted to be. Flask-Security goes there only if it is on this site, else to the map; that is no reason to refuse
-    the log-in, as its own form does.
-    """
-
-    email = StringField(validators=[InputRequired(), Length(max=MOST_CHARACTERS)])
-    password = PasswordField(validators=[InputRequired(), Length(max=MOST_CHARACTERS)])
-    next = HiddenField()
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if not self.next.data:
-            self.next.data = request.args.get("next", "")
-        self.user: User | None = None
-        self.refusal: MapexError | None = None
-        self.user_authenticated = False
-        self.requires_confirmation = False
-        self.ifield = self.email
-
-    def validate(self, **kwargs: Any) -> bool:
-        """Whether the form is whole and the password fits."""
-        if not super().validate(**kwargs):
-            return False
-        try:
-            person = persons.verify_password(exchange(), self.email.data or "", self.password.data or "")
-        except MapexError as busy:
-            self.refusal = busy
-            return False
-        if person is None:
-            persons.note_session(exchange(), None, "refused", email=self.email.data or "")
-            self.refusal = Denied("login.refused", "E-mail or password is wrong; try again.")
-            return False
-        self.user = User(person)
-        self.user_authenticated = True
-        return True
-
-
-def install(app: Flask) -> None:
-    """Sessions, log-in and log-out views."""
-    app.config.update(_configuration(cast(Exchange, app.extensions["mapex"]).settings))
-    security = Security(app, People(), login_form=LoginForm)
-    security.want_json(lambda _: False)
-    # Only a session makes a person known here: API tokens are ours (`bearer`), and the library's would be looked for in every JSON body,
-    # before anybody was allowed to send one.
-    cast(Any, app).login_manager.request_loader(lambda _: None)
-    for endpoint in ("security.login", "security.logout"):
-        app.view_functions[endpoint] = policy("public")(app.view_functions[endpoint])
-    user_logged_in.connect(_opened, app)
-    user_logged_out.connect(_closed, app)
-
-
-def _configuration(settings: Settings) -> dict[str, Any]:
-    secure = settings.secure_cookies == "yes" or (settings.secure_cookies == "auto" and settings.public_url.startswith("https:"))
-    return dict(
-        SECRET_KEY=settings.secret_key,
-        # The __Host- prefix makes browsers refuse the cookie from a sub-domain or plain http; it needs https.
-        SESSION_COOKIE_NAME="__Host-mapex" if secure else "mapex",
-        SESSION_COOKIE_SECURE=secure,
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
-        PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
-        SECURITY_PASSWORD_SALT=settings.secret_key,  # never used: passwords are hashed by `passwords`
-        SECURITY_FLASH_MESSAGES=False,
-        SECURITY_STATIC_FOLDER=None,
-        SECURITY_FRESHNESS=timedelta(minutes=-1),
-        SECURITY_LOGIN_USER_TEMPLATE="public/login.html",
-        SECURITY_POST_LOGIN_VIEW="/explore",
-        SECURITY_POST_LOGOUT_VIEW="/",
-        SECURITY_LOGOUT_CSRF=True,
-        SECURITY_LOGOUT_USER_TEMPLATE="public/logout.html",
-        SECURITY_I18N_DIRNAME=[],
-        WTF_CSRF_TIME_LIMIT=SESSION_HOURS * 3600,
-    )
-
-
-def _opened(app: Flask, user: User, **_: Any) -> None:
-    del app
-    session.permanent = True
+def _send(secret: str) -> None:
+    """Give the browser the cookie of this secret with the answer; without one, take the cookie away. Who asks is looked up again."""
+    g.session_secret = secret
+    g.signed_in = sessions.find(exchange(), secret) if secret else None
     g.pop("actor", None)
-    persons.note_session(exchange(), user.person.actor, "opened")
 
 
-def _closed(app: Flask, user: Any, **_: Any) -> None:
-    del app
-    if isinstance(user, User):
-        persons.note_session(exchange(), user.person.actor, "closed")
+def _answered(response: Response) -> Response:
+    """The cookie, only when it changes; and when the session was used, after the answer is out: nobody waits for that to be written."""
+    ex = exchange()
+    if (secret := g.pop("session_secret", None)) is not None:
+        life = ex.settings.session_hours * 3600 if secret else 0
+        secure = ex.settings.uses_secure_cookies
+        response.set_cookie(_cookie(ex), secret, max_age=life, path="/", secure=secure, httponly=True, samesite="Lax")
+        response.headers["Cache-Control"] = "no-store"
+    if g.get("signed_in") is not None:
+        response.vary.add("Cookie")
+        response.call_on_close(partial(_note_seen, ex, g.signed_in.session))
+    return response
+
+
+def _note_seen(ex: Exchange, session: Session) -> None:
+    try:
+        sessions.note_seen(ex, session)
+    except Unavailable as error:  # a full disk, or a database that is away: the answer was given all the same
+        log.warning("not noted that session %s was used: %s", session.id, error.code)

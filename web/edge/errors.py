@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from apiflask import APIFlask, HTTPError
 from flask import Response, jsonify, redirect, render_template, request, url_for
@@ -54,6 +55,10 @@ CODES = {
 """Stable slug of each status that Flask itself answers with."""
 
 
+_FIRST = {"factor.needed": "pages_security.security", "session.stale": "security.confirm_form"}
+"""Pages that lead on where a page is refused for what its person can do at once."""
+
+
 def install(app: APIFlask) -> None:
     """Register the handlers."""
     app.error_processor(_from_apiflask)
@@ -76,6 +81,9 @@ def answer(status: int, code: str, message: str, details: dict[str, Any], header
         response = jsonify(code=code, message=message, details=details, request_id=request_id())
     elif status == 401 and request.method == "GET":  # noqa: PLR2004
         return cast(Response, redirect(url_for("security.login", next=request.full_path.rstrip("?"))))
+    elif code in _FIRST:
+        # A form that was sent is lost: what asks for a confirmation so late is short.
+        return cast(Response, redirect(url_for(_FIRST[code], next=_page_of_the_person()), 303))
     else:
         page = render_template("base/error.html", status=status, code=code, message=message, request_id=request_id())
         response = Response(page)
@@ -84,6 +92,14 @@ def answer(status: int, code: str, message: str, details: dict[str, Any], header
     if status == 401:  # noqa: PLR2004
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _page_of_the_person() -> str:
+    """Where the person is: the page asked for, or the one with the form."""
+    if request.method == "GET":
+        return request.full_path.rstrip("?")
+    form = urlsplit(request.referrer or "")
+    return form.path if form.netloc == request.host else url_for("pages_security.security")
 
 
 def _from_ours(error: Exception) -> Response:

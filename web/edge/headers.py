@@ -25,6 +25,8 @@ def install(app: Flask) -> None:
         response.headers.setdefault("Permissions-Policy", "geolocation=(), camera=(), microphone=()")
         # What a signed-in person sees must not stay in a shared cache or the back button of a shared machine.
         response.headers.setdefault("Cache-Control", "no-store")
+        if response.cache_control.public:  # a cookie in a shared cache would be everybody's
+            del response.headers["Set-Cookie"]
         response.headers["X-Request-Id"] = request_id()
         if ex.settings.public_url.startswith("https:"):
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")

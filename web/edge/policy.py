@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from flask import Flask
 
+from mapex import authority
 from mapex.errors import Denied, MapexError
 from mapex.exchange import Actor
 
@@ -34,6 +35,8 @@ class Policy:
     name: str
     roles: frozenset[str]
     scopes: frozenset[str] = frozenset()
+    present: bool = False  # only persons at a browser: no token, whatever its scopes
+    confirmed: bool = False  # a change asks for a fresh second factor, of persons at a browser who have one
     visitors: bool = False  # whether those who are not signed in may ask too, within the limits of `web.edge.limits.visitors`
 
     @property
@@ -55,7 +58,9 @@ POLICIES: dict[str, Policy] = {
         Policy("audit", EVERYONE, frozenset({"audit", "read"})),  # the log; the service shows members their own part
         Policy("inspect", INSPECTORS, frozenset({"audit"})),  # the whole log: auditors' pages, and what proves it
         Policy("account", EVERYONE, frozenset({"*"})),  # own tokens and settings: never with a limited token
-        Policy("operate", OPERATORS, frozenset({"operate"})),  # credits, permits, participants
+        Policy("operate", OPERATORS, frozenset({"operate"}), confirmed=True),  # credits, permits, participants
+        Policy("security", EVERYONE, present=True),  # own sessions, password and second factors
+        Policy("rescue", OPERATORS, present=True, confirmed=True),  # sessions and second factors of others
     )
 }
 """All policies by name; a route that names another fails at import."""
@@ -84,7 +89,7 @@ def policy_of(view: Callable[..., Any]) -> Policy | None:
 def authorize(actor: Actor | None, wanted: Policy) -> None:
     """Pass when `actor` may ask under this policy.
 
-    Raises: NotSignedIn, Denied (`role.<policy>`, `token.scope`).
+    Raises: NotSignedIn, Denied (`role.<policy>`, `token.scope`, `session.only`).
     """
     if wanted.is_public:
         return
@@ -93,7 +98,9 @@ def authorize(actor: Actor | None, wanted: Policy) -> None:
     if actor.role not in wanted.roles:
         roles = " or ".join(sorted(wanted.roles))
         raise Denied(f"role.{wanted.name}", f"Only {roles} can do this; {actor.email} is {actor.role}.", role=actor.role)
-    if "*" not in actor.scopes and not actor.scopes & wanted.scopes:
+    if wanted.present:
+        authority.present(actor)
+    elif "*" not in actor.scopes and not actor.scopes & wanted.scopes:
         scopes = " or ".join(sorted(wanted.scopes))
         raise Denied("token.scope", f"This token may not do that; it needs the scope {scopes}.", scopes=sorted(wanted.scopes))
 

@@ -99,5 +99,5 @@ def redeem(secret: str) -> Response | tuple[str, int]:
         if refusal.code == "invitation.unknown":
             raise
         return render_template("public/invite.html", found=found, name=name, refusal=refusal), 422
-    sign_in(person)
+    sign_in(person, "invitation")
     return redirect("/explore")

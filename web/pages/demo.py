@@ -33,5 +33,5 @@ def play(who: str) -> Response:
     person = persons.get_person(exchange(), email=email) if email else None
     if person is None or not person.is_active:
         raise NotFound("person.unknown", "This demonstration has no such person.")
-    sign_in(person)
+    sign_in(person, "demo")
     return redirect(begin)

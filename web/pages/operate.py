@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-from flask import Blueprint, render_template
+from flask import Blueprint, redirect, render_template, request
+from werkzeug.wrappers import Response
 
+from mapex.login import factors, sessions
 from mapex.operation import overview
 from mapex.orders import ledger
 from mapex.people import invitations, orgs
@@ -49,6 +51,18 @@ def persons() -> str:
         invitations=invitations.open_ones(ex, by),
         by=by,
     )
+
+
+@blueprint.post("/persons/rescue")
+@policy("rescue")
+def rescue() -> Response:
+    """End the sessions of a person, or take second factors away that were lost (which ends the sessions too)."""
+    ex, by, email = exchange(), current_actor(), request.form.get("email", "")
+    if request.form.get("what") == "factors":
+        factors.reset(ex, by, email)
+    else:
+        sessions.end_all(ex, by, email)
+    return redirect("/operate/persons")
 
 
 @blueprint.get("/wallets")

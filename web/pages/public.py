@@ -58,15 +58,6 @@ def dataset(org: str, slug: str) -> str:
     return render_template("buy/dataset.html", product=found, kinds=kinds, page=page, licence=licence_words(found.licence))
 
 
-@blueprint.get("/logout")
-@policy("public")
-def logout() -> Response | str:
-    """A link or a bookmark signs nobody out: it asks."""
-    if current_person() is None:
-        return redirect("/")  # type: ignore[return-value]
-    return render_template("public/logout.html")
-
-
 @blueprint.get("/docs")
 @policy("public")
 def docs() -> str:

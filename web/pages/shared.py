@@ -6,10 +6,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask
-from flask_wtf.csrf import generate_csrf
 
 from web.edge import static_files
-from web.edge.auth import current_person, exchange
+from web.edge.auth import current_person, exchange, form_secret
 from web.pages.navigation import navigation
 from web.words import errors, findings, numbers, vocabulary
 from web.words.language import language, script_messages
@@ -24,7 +23,7 @@ def install(app: Flask) -> None:
         n_=numbers.n_,
         navigation=navigation,
         current_person=current_person,
-        csrf=generate_csrf,
+        csrf=form_secret,
         demo=lambda: exchange().settings.demo,
         shows_prices=shows_prices,
         words=vocabulary,
@@ -62,7 +61,7 @@ def page_data(page: dict[str, Any]) -> dict[str, Any]:
         "language": language(),
         "messages": script_messages(),
         "words": vocabulary.vocabulary(),
-        "csrf": generate_csrf() if person else "",
+        "csrf": form_secret() if person else "",
         "signedIn": person is not None,
         "prices": shows_prices(),
         "role": person.role if person else "",

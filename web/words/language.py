@@ -82,7 +82,7 @@ def _sources() -> Iterator[str]:
 
 def _remember(response: Response) -> Response:
     wish = request.args.get("lang")
-    if wish in LANGUAGES and request.cookies.get(COOKIE) != wish:
+    if wish in LANGUAGES and request.cookies.get(COOKIE) != wish and response.mimetype == "text/html":
         secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
         response.set_cookie(COOKIE, wish, max_age=_YEAR, secure=secure, httponly=True, samesite="Lax")
     return response

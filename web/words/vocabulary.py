@@ -131,6 +131,14 @@ ACTIONS: dict[str, Any] = {
     Action.SESSION_OPENED: lazy_gettext("Signed in"),
     Action.SESSION_REFUSED: lazy_gettext("Sign-in refused"),
     Action.SESSION_CLOSED: lazy_gettext("Signed out"),
+    Action.SESSION_ENDED: lazy_gettext("Session ended"),
+    Action.SESSION_CONFIRMED: lazy_gettext("Person confirmed"),
+    Action.FACTOR_ADDED: lazy_gettext("Second factor added"),
+    Action.FACTOR_REMOVED: lazy_gettext("Second factor removed"),
+    Action.FACTOR_REFUSED: lazy_gettext("Code refused"),
+    Action.FACTORS_RESET: lazy_gettext("Second factors reset"),
+    Action.RECOVERY_MADE: lazy_gettext("Recovery codes made"),
+    Action.RECOVERY_USED: lazy_gettext("Recovery code used"),
     Action.TOKEN_CREATED: lazy_gettext("Token made"),
     Action.TOKEN_REVOKED: lazy_gettext("Token revoked"),
     Action.PERMIT_ADDED: lazy_gettext("Permit entered"),
@@ -165,6 +173,15 @@ ACTIONS: dict[str, Any] = {
     Action.AUDIT_READ: lazy_gettext("Log read"),
     Action.AUDIT_VERIFIED: lazy_gettext("Log verified"),
 }
+FACTORS = {
+    "password": lazy_gettext("password"),
+    "totp": lazy_gettext("authenticator app"),
+    "passkey": lazy_gettext("passkey"),
+    "recovery": lazy_gettext("recovery code"),
+    "invitation": lazy_gettext("invitation"),
+    "demo": lazy_gettext("demonstration"),
+}
+"""With what somebody has shown who it is."""
 ACTORS = {"system": lazy_gettext("the exchange itself")}
 MAP_KEYS = [
     ("P", lazy_gettext("Polygon")),

@@ -1,4 +1,4 @@
-"""Who takes part: organisations, persons, their tokens and invitations, and attempts to log in."""
+"""Who takes part: organisations, persons, what they sign in with, their sessions, tokens and invitations, attempts to log in."""
 
 from __future__ import annotations
 
@@ -26,9 +26,51 @@ person = Table(
     Column("role", String(16), nullable=False),  # member | auditor | operator
     Column("state", String(16), nullable=False),  # active | suspended
     Column("password_hash", String(255)),
-    Column("session_key", String(64), nullable=False, unique=True),  # changing it ends every session of the person
+    Column("session_key", String(64), nullable=False, unique=True),  # changing it ends every log-in under way
     Column("language", String(8), nullable=False, server_default="ko"),
     Column("created_ns", BigInteger, nullable=False),
+)
+
+# A person signed in at a browser; a row is ended, never revived, and forgotten some time after.
+session = Table(
+    "session",
+    metadata,
+    id_column(),
+    ref("person_id", "person.id", index=True),
+    Column("hash", String(64), nullable=False, unique=True),  # sha256 of the secret in the cookie, hex
+    Column("created_ns", BigInteger, nullable=False),
+    Column("seen_ns", BigInteger, nullable=False),  # written once a minute at most
+    Column("ends_ns", BigInteger, nullable=False, index=True),  # at the latest
+    Column("proven_ns", BigInteger, nullable=False),  # when the person last showed who it is
+    Column("network", String(64), nullable=False),
+    Column("agent", String(64), nullable=False),  # browser and system, in two words
+    Column("factors", String(64), nullable=False),  # space separated: password, totp, passkey, recovery, ...
+    Column("ended_ns", BigInteger),
+    Column("reason", String(32)),  # why it ended before its time
+)
+
+second_factor = Table(
+    "second_factor",
+    metadata,
+    id_column(),
+    ref("person_id", "person.id", index=True),
+    Column("kind", String(16), nullable=False),  # totp | passkey
+    Column("name", String(255), nullable=False),
+    Column("secret", Text, nullable=False),  # totp: sealed by a key that is not here; passkey: the public key, base64url
+    Column("credential", Text),  # passkey: its id, base64url
+    Column("credential_hash", String(64), unique=True),  # sha256 of that, hex
+    Column("counter", BigInteger, nullable=False),  # totp: the last step used; passkey: its own count of uses
+    Column("created_ns", BigInteger, nullable=False),
+    Column("used_ns", BigInteger, nullable=False),
+)
+
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    Column("hash", String(64), primary_key=True),  # sha256 of person and code, hex
+    ref("person_id", "person.id", index=True),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("used_ns", BigInteger),
 )
 
 api_token = Table(

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from itsdangerous import URLSafeTimedSerializer
 
 from mapex.exchange import Exchange
 from mapex.people import persons, roles, tokens
@@ -98,19 +99,21 @@ def test_a_wrong_token_is_refused_even_with_a_good_session(ex: Exchange, app: AP
     assert client.get("/api/v1/me", headers={"Authorization": "Bearer mpx_x_y"}).status_code == 401
 
 
-def test_a_token_of_the_session_library_opens_nothing(ex: Exchange, app: APIFlask) -> None:
-    by = a_person(ex, "hanbit")
+def test_the_cookie_of_the_version_before_opens_nothing(ex: Exchange, app: APIFlask) -> None:
+    """Until then the session was in the cookie, signed with the secret key; the tokens of that library were never taken."""
+    by, client = a_person(ex, "hanbit"), app.test_client()
     person = persons.get_person(ex, email=by.email)
     assert person
-    with app.test_request_context():
-        token = app.extensions["security"].datastore.find_user(fs_uniquifier=person.session_key).get_auth_token()
-    client = app.test_client()
+    signer = URLSafeTimedSerializer(ex.settings.secret_key, salt="cookie-session", signer_kwargs={"key_derivation": "hmac"})
+    session = signer.dumps({"_user_id": person.session_key, "_fresh": True, "fs_cc": "set"})
+    client.set_cookie("mapex", str(session))
     answers = [
-        client.get("/api/v1/me", headers={"Authentication-Token": token}),
-        client.get("/api/v1/me", query_string={"auth_token": token}),
-        client.post("/api/v1/tokens", json={"auth_token": token}),
+        client.get("/api/v1/me"),
+        client.get("/api/v1/me", headers={"Authentication-Token": str(session)}),
+        client.get("/api/v1/me", query_string={"auth_token": str(session)}),
+        client.post("/api/v1/tokens", json={"auth_token": str(session)}),
     ]
-    assert [answer.status_code for answer in answers] == [401, 401, 401]
+    assert [answer.status_code for answer in answers] == [401, 401, 401, 401]
 
 
 def test_a_suspended_person_is_out_at_the_next_request(ex: Exchange, app: APIFlask) -> None:

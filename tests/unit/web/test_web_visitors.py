@@ -38,6 +38,8 @@ def test_these_routes_of_the_api_answer_visitors_and_no_others(app: APIFlask) ->
             path = re.sub(r"<int:\w+>", "1", re.sub(r"<\w+>", "x", rule.rule))
             for method in (rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}:
                 answers[f"{method} {rule.rule}"] = client.open(path, method=method, json={"region": BOX}).status_code
+    signing_in = {"POST /api/passkeys/login", "POST /api/passkeys/login/challenge"}
+    assert {answers.pop(route) for route in signing_in} == {422}  # they read the form before they say no
     assert {route for route, status in answers.items() if status != 401} == {f"POST {path}" for path in OPEN}
     assert {answers[f"POST {path}"] for path in OPEN} == {200}
 

@@ -21,12 +21,15 @@ LOGINS_PER_ADDRESS = "60 per minute"
 
 
 def install(app: Flask) -> None:
-    """The limits on the log-in view of `auth`, which is there already."""
+    """The limits on the views that sign in, which are there already."""
     app.config.update(RATELIMIT_STORAGE_URI=f"{ExchangeStorage.STORAGE_SCHEME[0]}://", RATELIMIT_HEADERS_ENABLED=True)
     limiter = Limiter(_caller, app=app)
     login: Callable[..., Any] = app.view_functions["security.login"]
     login = limiter.limit(LOGINS_PER_ACCOUNT, key_func=_account, methods=["POST"])(login)
-    app.view_functions["security.login"] = limiter.limit(LOGINS_PER_ADDRESS, methods=["POST"])(login)
+    app.view_functions["security.login"] = login
+    for endpoint in ("security.login", "security.second", "passkeys.login"):
+        view: Callable[..., Any] = app.view_functions[endpoint]
+        app.view_functions[endpoint] = limiter.limit(LOGINS_PER_ADDRESS, methods=["POST"])(view)
 
 
 class ExchangeStorage(Storage):

@@ -2,6 +2,10 @@
 // The JSON API from a page: session cookie, secret against forged requests, errors as objects.
 import { _, page } from "./i18n.js";
 
+/** Asks the person to show that it is still there, where that is what is missing; `header.js` sets it.
+ * @type {{ask: () => Promise<boolean>}} */
+export const stale = { ask: async () => false };
+
 /** An error of the API: `code`, `message`, `details`, `status`. */
 export class ApiError extends Error {
   /** @param {number} status @param {any} body */
@@ -14,7 +18,7 @@ export class ApiError extends Error {
 }
 
 /** @param {string} method @param {string} path @param {any} [body]
- * @param {{signal?: AbortSignal, headers?: Record<string, string>}} [more] @returns {Promise<any>} */
+ * @param {{signal?: AbortSignal, headers?: Record<string, string>, again?: boolean}} [more] @returns {Promise<any>} */
 export async function call(method, path, body, more = {}) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", ...more.headers };
@@ -22,7 +26,7 @@ export async function call(method, path, body, more = {}) {
   if (method !== "GET") headers["X-CSRF-Token"] = page.csrf;
   let response;
   try {
-    response = await fetch(`/api/v1${path}`, {
+    response = await fetch(path.startsWith("/api/") ? path : `/api/v1${path}`, {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -35,8 +39,11 @@ export async function call(method, path, body, more = {}) {
   }
   const answer =
     response.status === 204 ? null : await response.json().catch((error) => (error.name === "AbortError" ? Promise.reject(error) : null));
-  if (!response.ok) throw new ApiError(response.status, answer);
-  return answer;
+  if (response.ok) return answer;
+  if (answer?.code === "session.stale" && !more.again && (await stale.ask())) {
+    return call(method, path, body, { ...more, again: true });
+  }
+  throw new ApiError(response.status, answer);
 }
 
 /** @param {string} path @param {any} [more] */

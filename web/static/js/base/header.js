@@ -1,10 +1,14 @@
 // @ts-check
 // The header's switches without leaving the page: the theme, and the language with everything that stands in the address.
+// And what every page may be asked for: that the person is still there.
+import { stale } from "./api.js";
 import { all } from "./dom.js";
 import { _, word } from "./i18n.js";
 
 const THEMES = ["system", "light", "dark"];
 const YEAR = 365 * 86400;
+
+stale.ask = async () => (await import("./confirm.js")).confirmed();
 
 /** @param {string} theme */
 export function choose(theme) {

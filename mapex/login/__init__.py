@@ -1,0 +1,1 @@
+"""Signing in at a browser: sessions, second factors, passkeys, recovery codes."""
