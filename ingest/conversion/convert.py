@@ -41,7 +41,7 @@ class SourceTask:
     """One source to convert. `reads` is a file, or a folder of the files of one source; `folder` is for this task alone.
 
     `step` is the number of sources that were sent; what more a zip holds has the parts `part` + `step`, `part` + 2 * `step`, ...
-    `folders`: names of the folders of this machine that it is in. `recount` opens every tile again in a second cage; only who trusts
+    `folders`: names of the folders of this machine that it is in. `labels`: what its files are called (`Source.labels`). `kept_free`: share of the work disk that stays free. `recount` opens every tile again in a second cage; only who trusts
     the source as much as the result may go without.
 
     What is left in the `folder` of the first source of a bundle: `done/tiles/` and `done/records.jsonl` (checked), `progress.json` while
@@ -59,6 +59,8 @@ class SourceTask:
     recount: bool = True
     step: int = 1
     folders: tuple[str, ...] = ()
+    kept_free: float = 0.0
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def must_stop(self) -> bool:
@@ -244,6 +246,7 @@ def convert(tasks: Sequence[SourceTask]) -> list[Converted]:
 def _attempt(tasks: Sequence[SourceTask]) -> tuple[list[Converted], bool]:
     """What one cage makes of the sources, and whether nothing was wrong with the cage itself."""
     first = tasks[0]
+    _check_room(first)
     shutil.rmtree(first.folder / "done", ignore_errors=True)
     (first.folder / "done").mkdir()  # not its parents: a task that was given up shall not begin after all
     first.tiles.mkdir()
@@ -279,14 +282,14 @@ def _read(tasks: Sequence[SourceTask], limits: Limits) -> tuple[Answers, _Tiles,
             writes=first.tiles,
             limits=limits,
             on_line=answers.take,
-            stop=lambda: first.must_stop or answers.wrong is not None,
+            stop=lambda: first.must_stop or answers.wrong is not None or (first.kept_free > 0 and _is_full(first)),
             choice=first.cage,
         )
     return answers, tiles, ending
 
 
 class NamedSource(Protocol):
-    """What a cage gets to know of a source: its name, and the names of the folders that it is in."""
+    """What a cage gets to know of a source: its name, the names of the folders that it is in, and those of its files."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -294,10 +297,15 @@ class NamedSource(Protocol):
     @property
     def folders(self) -> tuple[str, ...]: ...  # noqa: D102
 
+    @property
+    def labels(self) -> Mapping[str, str]: ...  # noqa: D102
+
 
 def request_for(sources: Mapping[int, NamedSource], step: int, placement: Placement) -> dict[str, Any]:
     """What the caged tasks `convert` and `inspect` are asked: the sources by part, in the order of their places."""
-    asked = [{"part": part, "name": one.name, "folders": list(one.folders)} for part, one in sources.items()]
+    asked = [
+        {"part": part, "name": one.name, "folders": list(one.folders), "labels": dict(one.labels)} for part, one in sources.items()
+    ]
     return {"sources": asked, "step": step, "placement": placement.as_json()}
 
 
@@ -377,8 +385,22 @@ def _recount(task: SourceTask, total: int, limits: Limits) -> list[Finding]:
 def _raise_if_stopped_or_full(task: SourceTask, ending: Ending) -> None:
     if ending.stopped and task.must_stop:
         raise Stopped(task.name)
-    if not ending.done and shutil.disk_usage(task.folder).free < _LEAST_FREE:
-        raise Unavailable("disk.full", f"The disk of the work folder is full ({task.folder}). Free some space; the job is tried again.")
+    if not ending.done and _is_full(task):
+        raise _full(task)
+
+
+def _check_room(task: SourceTask) -> None:
+    if task.kept_free and task.folder.exists() and _is_full(task):
+        raise _full(task)
+
+
+def _is_full(task: SourceTask) -> bool:
+    disk = shutil.disk_usage(task.folder if task.folder.exists() else task.stop.parent)
+    return disk.free < max(_LEAST_FREE, task.kept_free * disk.total)
+
+
+def _full(task: SourceTask) -> Unavailable:
+    return Unavailable("disk.full", f"The disk of the work folder is full ({task.folder}). Free some space; the job is tried again.")
 
 
 def tiles_of(path: Path) -> Iterator[EncodedTile]:

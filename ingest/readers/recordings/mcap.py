@@ -81,7 +81,7 @@ class Mcap:
         rows = _Rows(first, self.layer)
         for path in _recordings(source):
             yield from rows.of(path)
-        yield from rows.of_others(_others(source), source.path)
+        yield from rows.of_others(_others(source), source)
         yield from rows.rest()
         yield from rows.findings(source.name)
 
@@ -150,10 +150,10 @@ class _Rows:
                 if len(self.rows) >= BATCH_ROWS or self.bytes >= BATCH_BYTES:
                     yield self._batch()
 
-    def of_others(self, paths: Sequence[Path], root: Path) -> Iterator[Batch | Finding]:
+    def of_others(self, paths: Sequence[Path], source: Source) -> Iterator[Batch | Finding]:
         """What is beside the recordings goes along as an attachment, at the time of the first message."""
         for path in paths:
-            name = path.relative_to(root).as_posix() if path != root else path.name
+            name = source.label(path)
             with path.open("rb") as stream:
                 body = stream.read(BATCH_BYTES + 1)
             if len(body) > BATCH_BYTES:
