@@ -83,6 +83,14 @@ def lay_out(files: Mapping[str, Path], folder: Path) -> tuple[Path, dict[str, st
     return folder, {there: name for name, there in inside.items()}
 
 
+def budget_s(sources: Sequence[Sized]) -> float:
+    """Seconds of work that some sources may take together: some for each, and more for what is large.
+
+    Each of them may take what `limits_for` gives it; all of an upload of thousands may not.
+    """
+    return 180.0 + 0.5 * len(sources) + 6.0 * sum(source.size for source in sources) / MIB
+
+
 def limits_for(reads: Sequence[Path], size: int) -> Limits:
     """What the cage may use for sources of `size` bytes; a look at their first bytes finds what may need the larger memory limit."""
     return Limits.for_size(size, heavy=any(map(_has_heavy, reads)))

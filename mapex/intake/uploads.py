@@ -313,7 +313,7 @@ def _check_staged(conn: Connection, ex: Exchange, org_id: str, size: int) -> Non
 
 
 def _forget(ex: Exchange, upload: Upload) -> None:
-    """Remove whatever the store has of an upload: its parts, and the file if they were joined by a call that died before it could answer."""
+    """Remove whatever the store has of an upload: its parts, and the file that a call joined and died before it could answer."""
     _store(ex.store.abort_upload, upload.store_key, upload.store_upload_id)
     _store(ex.store.delete, Bucket.STAGING, upload.store_key)
 

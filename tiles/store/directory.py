@@ -1,7 +1,8 @@
 """The object store in a local directory: the default, safe enough to run a real exchange on one machine.
 
 Layout below `root`: `staging/<key>`, `data/<key>`, `.uploads/<upload id>/<number>.<sha256>` (parts received, one a number), `.incoming/`
-(being written). Nothing is written that would take the reserve of the disk (`tiles.store.folder.KEPT_FREE`). Objects appear whole or not at all: written to `.incoming`, fsynced, linked without overwriting, folder fsynced.
+(being written). Objects appear whole or not at all: written to `.incoming`, fsynced, linked without overwriting, folder fsynced. Nothing is
+written that would take the reserve of the disk (`tiles.store.folder.KEPT_FREE`).
 Outsiders come in by the same signed URLs as on S3 (`answer`), below `url`, which the web application serves.
 """
 

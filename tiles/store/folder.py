@@ -63,7 +63,7 @@ class SafeFolder:
         with self.errors():
             if not has_room(self.root, size):
                 sentence = (
-                    f"The disk of the object store ({self.root}) is full up to its reserve, {size} more bytes do not fit; nothing was stored. "
+                    f"The disk of the object store ({self.root}) is full up to its reserve ({size} bytes more); nothing was stored. "
                     "Free some space and try again."
                 )
                 raise StoreUnavailable(sentence, code="store.full")

@@ -136,7 +136,9 @@ def test_every_source_is_in_one_bundle_and_large_ones_are_alone(sizes: list[int]
 NAMES = st.lists(
     st.lists(
         st.text(st.sampled_from("aAé가e\u0301 .~_-:?#\\1\x00") | st.characters(exclude_characters="/"), min_size=1, max_size=8)
-        | st.sampled_from(["x.jpg", "x", "x.shp", "x.dbf", "x.shp.xml", "CON", "가" * 85, "a" * 250 + ".shp", "a" * 250 + ".dbf", "~1", "x~1"]),
+        | st.sampled_from(
+            ["x.jpg", "x", "x.shp", "x.dbf", "x.shp.xml", "CON", "가" * 85, "a" * 250 + ".shp", "a" * 250 + ".dbf", "~1", "x~1"]
+        ),
         min_size=1,
         max_size=4,
     ).map("/".join),
