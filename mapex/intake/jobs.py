@@ -1,7 +1,8 @@
 """Durable jobs in SQL: leased, fenced, resumable, with progress, cancel and retry. No broker.
 
 A worker *claims* a job for `lease_seconds` and renews while it works. Organisations take turns (`mapex.intake.turns`).
-Each claim raises `attempts`, which is the fencing token: whatever an earlier claim still tries to write is refused (`Lost`). What a job is about is written in the transaction that enqueues it.
+Each claim raises `attempts`, which is the fencing token: whatever an earlier claim still tries to write is refused (`Lost`).
+What a job is about is written in the transaction that enqueues it.
 """
 
 from __future__ import annotations

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tarfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from mapex.catalogue import datasets, requests
 from mapex.exchange import Exchange
+from mapex.operation import fsck
 from tests.support.exchange import a_person, an_exchange
 from tests.support.reader_examples import jpeg
 from tests.support.uploads import a_map, an_upload, work
@@ -82,6 +85,16 @@ def test_two_files_of_one_name_are_both_read(ex: Exchange) -> None:
     assert done.version.state == "draft", done.findings
     assert [layer.facts.counts.placed for layer in done.layers] == [20]
     assert [(f.code, f.file, f.value) for f in done.findings] == [("file.same_name", "2/walks.geojson", "walks.geojson")]
+
+
+def test_a_file_that_is_not_in_the_manifest_is_found(ex: Exchange) -> None:
+    read(ex, [("a.geojson", a_map(3)), ("b.geojson", a_map(3, west=128.0))])
+    assert [check.name for check in fsck.check(ex) if not check.ok] == []
+    with ex.engine.begin() as conn:
+        manifest = json.loads(conn.execute(text("SELECT manifest FROM dataset_version")).scalar_one())
+        manifest["sources"] = manifest["sources"][:1]
+        conn.execute(text("UPDATE dataset_version SET manifest = :manifest"), {"manifest": json.dumps(manifest)})
+    assert "files" in [check.name for check in fsck.check(ex) if not check.ok]
 
 
 def test_two_photos_of_one_name_are_both_sold(ex: Exchange) -> None:
