@@ -1,4 +1,4 @@
-"""Features of tiles assigned again: a long one that lies in many tiles is measured once, and remembered for the others.
+"""Features of tiles assigned again: a long one that is in many tiles is measured once, and remembered for the others.
 
 It goes whole into every tile that it touches; measured anew in each, a line of a hundred thousand vertices would cost what a map does.
 """
