@@ -105,8 +105,8 @@ def tile_file(
 def _task(asked: SourceTask, part: int, source: LocalSource) -> SourceTask:
     folder = asked.folder / str(part)
     folder.mkdir()
-    own = {"name": source.name, "part": part, "size": source.size, "folders": source.folders, "labels": source.labels}
-    return replace(asked, reads=source.reads, folder=folder, **own)
+    own = replace(asked, reads=source.reads, folder=folder, name=source.name, part=part, size=source.size)
+    return replace(own, folders=source.folders, labels=source.labels)
 
 
 def _convert_all(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 from tiles.arrays import Bools, Float64s, Int64s, UInt64s
 from tiles.features.assign import Assigned, assign
+
+A = TypeVar("A", bound=np.generic)
 
 LONG = 1 << 13
 """Bytes of geometry from which a feature is remembered."""
@@ -86,5 +89,6 @@ def _joined(count: int, rows: Int64s, found: Assigned, again: dict[int, _Known])
     return Assigned(row[order], cell[order], owner[order], mm[order], status, code, bounds)
 
 
-def _with(first: NDArray[np.generic], more: Iterable[NDArray[np.generic]]) -> NDArray[np.generic]:
-    return np.concatenate([first, *more])
+def _with(first: NDArray[A], more: Iterable[NDArray[A]]) -> NDArray[A]:
+    joined: NDArray[A] = np.concatenate([first, *more])
+    return joined
