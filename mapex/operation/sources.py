@@ -16,7 +16,8 @@ def missing(conn: Connection) -> list[str]:
     query = query.join(schema.dataset, dataset.id == version.dataset_id).where(version.manifest.is_not(None))
     found = []
     for slug, number, request, manifest in conn.execute(query):
-        sent, read = len(json.loads(request)["uploads"]), len(json.loads(manifest)["sources"])
+        sent, listed = len(json.loads(request)["uploads"]), json.loads(manifest).get("sources")
+        read = sent if listed is None else len(listed)
         if sent != read:
             found.append(f"version {number} of {slug}: {sent} files were sent, {read} are in its manifest")
     return found
