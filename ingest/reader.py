@@ -21,25 +21,32 @@ class Source:
     """One thing to read: a file, or a folder (`files` then lists its regular files, sorted, below `path`).
 
     `name` is the uploader's name, for messages. An uploaded zip reaches a reader *unpacked*, as a folder (`ingest.tasks.unpack`).
-    `size` is in bytes, of all files together.
+    `size` is in bytes, of all files together. `labels`: what the uploader called the files in the folder, by their path in it.
     """
 
     path: Path
     name: str
     files: tuple[Path, ...] = ()
     size: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @staticmethod
-    def of(path: Path, name: str = "") -> Source:
+    def of(path: Path, name: str = "", labels: Mapping[str, str] | None = None) -> Source:
         """The source at `path` (symbolic links inside a folder are left out)."""
         files = tuple(sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink())) if path.is_dir() else (path,)
-        return Source(path, name or path.name, files, sum(p.stat().st_size for p in files))
+        return Source(path, name or path.name, files, sum(p.stat().st_size for p in files), labels or {})
 
     @property
     def names(self) -> tuple[str, ...]:
         """The uploader's name, and the names of its files in a folder: what they say about place and height."""
-        inside = (p.relative_to(self.path).as_posix() for p in self.files) if self.path.is_dir() else ()
-        return (self.name, *inside)
+        return (self.name, *(map(self.label, self.files) if self.path.is_dir() else ()))
+
+    def label(self, path: Path) -> str:
+        """What the uploader called one of the files: its relative path in a folder or a zip."""
+        if path == self.path:
+            return self.labels.get(path.name, Path(self.name).name)
+        inside = path.relative_to(self.path).as_posix()
+        return self.labels.get(inside, inside)
 
     def head(self, length: int = 4096) -> bytes:
         """The first bytes of the file, b"" for a folder."""

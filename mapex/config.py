@@ -65,6 +65,9 @@ class Settings:
     job_attempts: int = _s(3, "a job that killed its worker so often is failed", least=1)
     part_size: int = _s(16 * MIB, "bytes of one upload part; at least 5 MiB with minio", least=1)
     max_upload_bytes: int = _s(100 * 1024 * MIB, "largest single file", least=1)
+    max_staged_bytes: int = _s(
+        1024 * 1024 * MIB, "all files together that one organisation may have staged; used ones stay a week", least=1
+    )
     max_region_vertices: int = _s(5000, "vertices of an area that is asked for", least=4)
     max_region_km2: int = _s(40_000, "size of an area that is asked for", least=1)
     processes: int = _s(0, "reader processes; 0 = one per core", least=0)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from io import BufferedReader
+from itertools import count
 from pathlib import Path
 
 from mapex.errors import Invalid
+from mapex.rules.parts import shape_stem
 from tiles.errors import StoreError
 from tiles.store.folder import SafeFolder
 
@@ -30,6 +33,85 @@ def safe_name(name: str) -> str:
     if not segments:
         raise Invalid("file.name", f"The file name {name!r} cannot be used. Rename it and upload it again.", file=name)
     return "/".join(segments)
+
+
+_LONGEST_SEGMENT, _LONGEST_FOLDER, _LONGEST_ENDING = 200, 400, 16  # bytes; a disk takes 255 in a name, and 4,096 in a path
+_UNSAFE = re.compile(r"[^\w. ()+@=,-]")
+
+
+def inside_names(names: Iterable[str]) -> dict[str, str]:
+    """Where each of some different names is on disk: relative paths of ours, by the name that was given.
+
+    They are safe, all different, and none is where another has a folder. A name that is safe stays as it is. Files that share folder and
+    stem, as the parts of a shapefile do, share them there too, and others never do.
+    """
+    names = list(names)
+    folders = _folders(sorted({name.rpartition("/")[0] for name in names}))
+    occupied = {ancestor for folder in folders.values() for ancestor in _with_ancestors(folder)}
+    found: dict[str, str] = {}
+    # What is safe already comes first, so that it keeps its name.
+    for (folder, stem), members in sorted(_alike(names).items(), key=lambda one: (_clean(one[0][1]) != one[0][1], one[0])):
+        for number in count():
+            own = _numbered(_clean(stem), number)
+            places = [f"{folders[folder]}/{own}{ending}".lstrip("/") for _, ending in members]
+            if f"{folders[folder]}/{own}/" not in occupied and len(set(places)) == len(places) and occupied.isdisjoint(places):
+                break
+        occupied |= {f"{folders[folder]}/{own}/", *places}  # the first stands for the stem; no path ends with a slash
+        found |= dict(zip((name for name, _ in members), places, strict=True))
+    return found
+
+
+def _alike(names: Iterable[str]) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Name and ending of the files that share a folder and a stem, whatever form its accents have where that leaves no two alike."""
+    composed: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+    for name in names:
+        folder, _, last = name.rpartition("/")
+        stem, ending = _stem_and_ending(last)
+        composed.setdefault((folder, unicodedata.normalize("NFC", stem)), []).append((name, stem, ending))
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for (folder, stem), members in composed.items():
+        is_one = len({ending for _, _, ending in members}) == len(members)
+        for name, own, ending in members:
+            found.setdefault((folder, stem if is_one else own), []).append((name, ending))
+    return found
+
+
+def _folders(given: Iterable[str]) -> dict[str, str]:
+    """A folder of ours for each that is given, all different; "" stays."""
+    found = {"": ""}
+    for folder in given:
+        clean = "/".join(part for part in map(_clean, folder.split("/")) if part) or "_"
+        if len(clean.encode()) > _LONGEST_FOLDER:
+            clean = "_"
+        found.setdefault(folder, next(one for one in (_numbered(clean, n) for n in count()) if one not in found.values()))
+    return found
+
+
+def _with_ancestors(folder: str) -> Iterator[str]:
+    while folder:
+        yield folder
+        folder = folder.rpartition("/")[0]
+
+
+def _stem_and_ending(name: str) -> tuple[str, str]:
+    """The name of a file in two; the ending is short and safe, or there is none."""
+    stem = shape_stem(name)
+    if stem is None:
+        stem = name.rpartition(".")[0] if "." in name else name
+    ending = name[len(stem) :]
+    is_plain = not _UNSAFE.search(ending) and len(ending.encode()) <= _LONGEST_ENDING and ending != "."
+    return (stem, ending) if is_plain else (name, "")
+
+
+def _clean(segment: str) -> str:
+    """One segment of a path, safe on any disk; "" or dots become a line."""
+    clean = _UNSAFE.sub("_", unicodedata.normalize("NFC", segment)).strip(" ").rstrip(".")
+    clean = re.sub(r"^[.-]+", "_", clean) or "_"
+    return clean.encode()[:_LONGEST_SEGMENT].decode("utf-8", "ignore")
+
+
+def _numbered(name: str, number: int) -> str:
+    return f"{name}~{number}" if number else name
 
 
 def open_plain(folder: Path, *segments: str) -> BufferedReader:

@@ -91,7 +91,7 @@ def on_grid(batch: Batch, placed: Placed, *, file: str = "") -> tuple[Batch, Sha
     where = {"file": file, "layer": batch.layer}
     own = shapes_of(batch.table.column("geometry"))
     there, shapes = place(batch, own, placed)
-    there, shapes, cuts = _cut_over_180(there, shapes, where)
+    there, shapes, cuts, uncut = _cut_over_180(there, shapes, where)
     coordinates, owner = shapely.get_coordinates(shapes, return_index=True)
     lon, lat = coordinates[:, 0], coordinates[:, 1]
     bad = ~np.isfinite(lon) | ~np.isfinite(lat)
@@ -100,9 +100,10 @@ def on_grid(batch: Batch, placed: Placed, *, file: str = "") -> tuple[Batch, Sha
     # The cause before its effects.
     found = [misfit.finding(where)] if (misfit := misfit_of(batch, own, placed)) is not None else []
     found += cuts
-    if not (bad.any() or off.any() or null.any()):
+    if not (bad.any() or off.any() or null.any() or uncut):
         return there, shapes, found
     rejected = np.zeros(len(shapes), dtype=bool)
+    rejected[uncut] = True
     ids = there.table.column("feature_id")
     for mask, words in ((bad, _NOT_FINITE), (off, _OUT_OF_RANGE)):
         found += _reject((ids, owner, coordinates), mask, rejected, words, where)
@@ -115,21 +116,28 @@ def on_grid(batch: Batch, placed: Placed, *, file: str = "") -> tuple[Batch, Sha
     return _without(there, rejected), shapes[~rejected], found
 
 
-def _cut_over_180(there: Batch, shapes: Shapes, where: dict[str, str]) -> tuple[Batch, Shapes, list[Finding]]:
-    """The batch with its geometries over the 180th meridian in two pieces."""
+def _cut_over_180(there: Batch, shapes: Shapes, where: dict[str, str]) -> tuple[Batch, Shapes, list[Finding], list[int]]:
+    """The batch with its geometries over the 180th meridian in two pieces; and the rows that cannot be cut, which have their findings."""
     rows = antimeridian.crossing(shapes)
     if not len(rows):
-        return there, shapes, []
-    shapes = shapes.copy()
-    for row in rows.tolist():
-        shapes[row] = antimeridian.cut(shapes[row])
+        return there, shapes, [], []
+    shapes, ids, uncut = shapes.copy(), there.table.column("feature_id"), []
+    found: list[Finding] = []
     wkb = there.table.column("geometry").to_pylist()
     for row in rows.tolist():
-        wkb[row] = shapely.to_wkb(shapes[row], flavor="iso")
-    text = f"{len(rows)} features go over the 180 degree meridian; they are cut in two there."
-    first = str(there.table.column("feature_id")[int(rows[0])])
-    found = [info("geometry.antimeridian", text, "Check them on the map.", feature=first, count=len(rows), **where)]
-    return with_column(there, "geometry", pa.array(wkb, pa.binary())), shapes, found
+        try:
+            shapes[row] = antimeridian.cut(shapes[row])
+        except shapely.GEOSException as why:
+            uncut.append(row)
+            text = f"The feature goes over the 180 degree meridian and cannot be cut there ({str(why)[:120]}); it was left out."
+            found.append(error("geometry.uncut", text, "Repair the outline.", feature=str(ids[row]), rejected=1, **where))
+        else:
+            wkb[row] = shapely.to_wkb(shapes[row], flavor="iso")
+    if len(uncut) < len(rows):
+        cut = np.setdiff1d(rows, uncut).tolist()
+        text = f"{len(cut)} features go over the 180 degree meridian; they are cut in two there."
+        found.append(info("geometry.antimeridian", text, "Check them on the map.", feature=str(ids[cut[0]]), count=len(cut), **where))
+    return with_column(there, "geometry", pa.array(wkb, pa.binary())), shapes, found, uncut
 
 
 def misfit_of(batch: Batch, shapes: Shapes, placed: Placed) -> place_checks.Doubt | None:

@@ -1,7 +1,7 @@
 """Sources to checked tiles, seen from outside: a cage that reads them, the check of its answer, and a second cage that recounts.
 
 A `SourceTask` holds paths and words only, no secret, so that it may run on another machine that shares the work folder. Small sources
-are read one after another in one cage (a bundle); when such a cage ends badly, each of them is read again in a cage of its own.
+are read one after another in one cage (a bundle); when such a cage ends badly, each half of them is read again.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import functools
 import json
 import logging
 import shutil
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -19,19 +20,18 @@ from typing import Any, Protocol, TextIO
 from ingest.cage import answer, faults, launch
 from ingest.cage.answer import SourceReport
 from ingest.cage.child import MIB, Ending, Limits
-from ingest.conversion.layout import limits_for
+from ingest.conversion.answers import Answers, failure
+from ingest.conversion.layout import budget_s, limits_for
 from ingest.conversion.recount import RecountAnswer, TileSet, raised, recount
 from ingest.findings import error
 from mapex.catalogue.finding import Finding
-from mapex.errors import Invalid, MapexError, Unavailable
+from mapex.errors import Invalid, Unavailable
 from mapex.intake.placement import Placement
 from tiles.batch import EncodedTile, Quantities
-from tiles.errors import ExtraMissing
 
 log = logging.getLogger(__name__)
 
 _LEAST_FREE = 32 * MIB
-_FIXES = {ExtraMissing.code: "Then read the same file again."}
 
 
 class Stopped(Exception):
@@ -43,8 +43,9 @@ class SourceTask:
     """One source to convert. `reads` is a file, or a folder of the files of one source; `folder` is for this task alone.
 
     `step` is the number of sources that were sent; what more a zip holds has the parts `part` + `step`, `part` + 2 * `step`, ...
-    `folders`: names of the folders of this machine that it is in. `recount` opens every tile again in a second cage; only who trusts
-    the source as much as the result may go without.
+    `folders`: names of the folders of this machine that it is in. `labels`: what its files are called (`Source.labels`). `kept_free`:
+    share of the work disk that stays free. `recount` opens every tile again in a second cage; only who trusts the source as much as the
+    result may go without.
 
     What is left in the `folder` of the first source of a bundle: `done/tiles/` and `done/records.jsonl` (checked), `progress.json` while
     it runs. It ends early when the file `stop` appears, or its folder is gone.
@@ -61,6 +62,8 @@ class SourceTask:
     recount: bool = True
     step: int = 1
     folders: tuple[str, ...] = ()
+    kept_free: float = 0.0
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def must_stop(self) -> bool:
@@ -80,7 +83,10 @@ class SourceTask:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What became of a source: its report (None when it could not be read), all findings, tiles by layer, and the folder they are in."""
+    """What became of a source: its report (None when it could not be read), all findings, tiles by layer, and the folder they are in.
+
+    `seconds` that the work took, of the first of a bundle.
+    """
 
     part: int
     name: str
@@ -88,89 +94,12 @@ class Converted:
     findings: tuple[Finding, ...]
     layer_tiles: Mapping[str, int] = field(default_factory=dict)
     done: Path | None = None
+    seconds: float = 0.0
 
     @property
     def tiles(self) -> int:
         """Number of tiles of all layers."""
         return sum(self.layer_tiles.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What a cage answered about one source: its report, or why it has none."""
-
-    part: int
-    name: str
-    report: SourceReport | None
-    failed: Finding | None = None
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What is wrong with the source, as far as its reader says."""
-        return (self.failed,) if self.failed is not None else self.report.findings if self.report is not None else ()
-
-
-@dataclass(slots=True)
-class Answers:
-    """Takes the lines of a reading child in and believes none of them. `names` of the sources by part, `step` as of their tasks.
-
-    Each source ends once, with a report or a failure; `failed` is one of the child as a whole, `wrong` the first line that cannot be.
-    """
-
-    names: Mapping[int, str]
-    step: int = 1
-    on_tile: Callable[[EncodedTile], None] | None = None
-    on_progress: Callable[[object], None] = lambda progress: None
-    sources: dict[int, Answered] = field(default_factory=dict)
-    failed: object = None
-    wrong: MapexError | None = None
-
-    def take(self, line: Mapping[str, Any]) -> None:
-        """Take one line in."""
-        if self.wrong is not None:
-            return
-        try:
-            self._take(line)
-        except MapexError as why:
-            self.wrong = why
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether every source that was asked for has its answer, and so have all before one in a zip."""
-        has_gap = any(part not in self.names and part - self.step not in self.sources for part in self.sources)
-        return self.wrong is None and self.failed is None and set(self.names) <= set(self.sources) and not has_gap
-
-    def ended(self) -> list[Answered]:
-        """The answers, in the order of what was sent, with what is in a zip together."""
-        return sorted(self.sources.values(), key=lambda one: (one.part % self.step, one.part))
-
-    def _take(self, line: Mapping[str, Any]) -> None:
-        if "tile" in line and self.on_tile is not None:
-            tile = answer.tile_from_json(line["tile"])
-            self._owner(tile.part)
-            self.on_tile(tile)
-        elif "report" in line:
-            part, name = self._source(line)
-            self.sources[part] = Answered(part, name, answer.report_from_json(line["report"], name))
-        elif "failed" in line and "part" in line:
-            part, name = self._source(line)
-            self.sources[part] = Answered(part, name, None, failure(line["failed"], name))
-        elif "failed" in line:
-            self.failed = line["failed"]
-        elif "progress" in line:
-            self.on_progress(line["progress"])
-
-    def _source(self, line: Mapping[str, Any]) -> tuple[int, str]:
-        part = answer.part_from_json(line.get("part", min(self.names)))
-        owner, inside = self._owner(part), answer.inside_from_json(line.get("inside", ""))
-        return part, f"{owner}/{inside}" if inside else owner
-
-    def _owner(self, part: int) -> str:
-        """The name of what was sent that a part belongs to, which has not ended yet."""
-        sent = part if part in self.names else part % self.step
-        if sent not in self.names or part in self.sources:
-            raise Invalid("reader.bad_answer", f"The caged reader answered for a source that it has not ({part}); nothing of it is used.")
-        return self.names[sent]
 
 
 @dataclass(slots=True)
@@ -192,30 +121,6 @@ class _Tiles:
         self.stream.write(json.dumps(answer.tile_as_json(tile), separators=(",", ":")) + "\n")
 
 
-def failure(value: object, name: str, trace: str = "") -> Finding:
-    """The finding of a child that gave its file up: what is wrong with the file, or that the reader is at fault. `trace`: of the child."""
-    record = value if isinstance(value, dict) else {}
-    if record.get("code") == faults.FAILED:
-        what = str(record.get("message") or "").replace("\x00", "").encode("utf-8", "replace").decode()
-        return faults.failed(name, what[:500] or "no reason given", trace)
-    try:
-        return answer.finding_from_json(
-            {
-                **dict.fromkeys(("layer", "feature", "value"), ""),
-                "fix": _FIXES.get(str(record.get("code")), "Correct the file and upload it again."),
-                "count": 1,
-                "rejected": 0,
-                "severity": "error",
-                "file": name,
-                "code": record.get("code"),
-                "message": record.get("message"),
-            },
-            name,
-        )
-    except Invalid:
-        return faults.failed(name, "an answer that is none", trace)
-
-
 def leave_progress(folder: Path, progress: object) -> None:
     """Write how far a task is, for whoever looks (the work folder may be shared by machines)."""
     if not isinstance(progress, dict):
@@ -233,19 +138,37 @@ def leave_progress(folder: Path, progress: object) -> None:
 def convert(tasks: Sequence[SourceTask]) -> list[Converted]:
     """Read, place, check, split and encode the sources of a bundle in a cage; check its answer; recount the tiles in a second cage.
 
-    When this ends badly each source is converted alone, so that one that breaks its reader takes no other along.
+    When this ends badly each half is converted again, down to one that breaks its reader, which takes no other along.
 
     Raises: Stopped; Unavailable: `disk.full`.
     """
+    started = time.monotonic()
+    done = _halved(tasks, started + budget_s(tasks))
+    return [replace(done[0], seconds=time.monotonic() - started), *done[1:]]
+
+
+def _halved(tasks: Sequence[SourceTask], until: float) -> list[Converted]:
+    """The sources, in halves when it ends badly, while there is time (`time.monotonic`)."""
     done, is_good = _attempt(tasks)
     if is_good or len(tasks) == 1:
         return done
-    return [one for task in tasks for one in convert((task,))]
+    if time.monotonic() > until:
+        return [over_budget(task, budget_s(tasks)) for task in tasks]
+    half = len(tasks) // 2
+    return [*_halved(tasks[:half], until), *_halved(tasks[half:], until)]
+
+
+def over_budget(task: SourceTask, budget: float) -> Converted:
+    """A source that is not read, since those beside it took all of the time."""
+    text = f"{task.name} was not read: the files beside it took all of the {budget:.0f} s of work that they may take together."
+    fix = "Look for files that take long (outlines that cross themselves, very long lines), or upload fewer at a time."
+    return Converted(task.part, task.name, None, (error("reader.limit_all", text, fix, file=task.name),))
 
 
 def _attempt(tasks: Sequence[SourceTask]) -> tuple[list[Converted], bool]:
     """What one cage makes of the sources, and whether nothing was wrong with the cage itself."""
     first = tasks[0]
+    _check_room(first)
     shutil.rmtree(first.folder / "done", ignore_errors=True)
     (first.folder / "done").mkdir()  # not its parents: a task that was given up shall not begin after all
     first.tiles.mkdir()
@@ -283,14 +206,14 @@ def _read(tasks: Sequence[SourceTask], limits: Limits) -> tuple[Answers, _Tiles,
             writes=first.tiles,
             limits=limits,
             on_line=answers.take,
-            stop=lambda: first.must_stop or answers.wrong is not None,
+            stop=lambda: first.must_stop or answers.wrong is not None or (first.kept_free > 0 and _is_full(first)),
             choice=first.cage,
         )
     return answers, tiles, ending
 
 
 class NamedSource(Protocol):
-    """What a cage gets to know of a source: its name, and the names of the folders that it is in."""
+    """What a cage gets to know of a source: its name, the names of the folders that it is in, and those of its files."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -298,10 +221,13 @@ class NamedSource(Protocol):
     @property
     def folders(self) -> tuple[str, ...]: ...  # noqa: D102
 
+    @property
+    def labels(self) -> Mapping[str, str]: ...  # noqa: D102
+
 
 def request_for(sources: Mapping[int, NamedSource], step: int, placement: Placement) -> dict[str, Any]:
     """What the caged tasks `convert` and `inspect` are asked: the sources by part, in the order of their places."""
-    asked = [{"part": part, "name": one.name, "folders": list(one.folders)} for part, one in sources.items()]
+    asked = [{"part": part, "name": one.name, "folders": list(one.folders), "labels": dict(one.labels)} for part, one in sources.items()]
     return {"sources": asked, "step": step, "placement": placement.as_json()}
 
 
@@ -356,8 +282,22 @@ def _recounted(first: SourceTask, total: int, limits: Limits) -> RecountAnswer:
 def _raise_if_stopped_or_full(task: SourceTask, ending: Ending) -> None:
     if ending.stopped and task.must_stop:
         raise Stopped(task.name)
-    if not ending.done and shutil.disk_usage(task.folder).free < _LEAST_FREE:
-        raise Unavailable("disk.full", f"The disk of the work folder is full ({task.folder}). Free some space; the job is tried again.")
+    if not ending.done and _is_full(task):
+        raise _full(task)
+
+
+def _check_room(task: SourceTask) -> None:
+    if task.kept_free and task.folder.exists() and _is_full(task):
+        raise _full(task)
+
+
+def _is_full(task: SourceTask) -> bool:
+    disk = shutil.disk_usage(task.folder if task.folder.exists() else task.stop.parent)
+    return disk.free < max(_LEAST_FREE, task.kept_free * disk.total)
+
+
+def _full(task: SourceTask) -> Unavailable:
+    return Unavailable("disk.full", f"The disk of the work folder is full ({task.folder}). Free some space; the job is tried again.")
 
 
 def tiles_of(path: Path) -> Iterator[EncodedTile]:

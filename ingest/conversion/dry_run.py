@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 
 from ingest.cage import faults, launch
 from ingest.cage.child import MIB, Ending, Limits
-from ingest.conversion.convert import Answered, Answers, failure, request_for
+from ingest.conversion.answers import Answered, Answers, failure
+from ingest.conversion.convert import request_for
 from ingest.conversion.layout import bundled, limits_for
 from ingest.conversion.local import LocalSource, local_sources
 from ingest.conversion.merged import Merged, layer_as_json

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ingest.cage.child import MIB, Limits
-from ingest.cage.paths import safe_name
+from ingest.cage.paths import inside_names
 from ingest.formats import is_heavy
 
 MOST_BYTES, MOST_SOURCES = 4 * MIB, 64
@@ -43,33 +45,50 @@ def bundled(sources: Sequence[S]) -> list[tuple[S, ...]]:
     return [*bundles, tuple(small)] if small else bundles
 
 
-def safe_members(files: Mapping[str, Path]) -> dict[str, Path]:
-    """Files by names that are safe on disk; two names that only differ in what is not safe stay two files."""
-    safe: dict[str, Path] = {}
-    for number, (name, path) in enumerate(files.items()):
-        clean = safe_name(name)
-        while clean in safe:
-            folder, _, last = clean.rpartition("/")
-            clean = f"{folder}/{number}-{last}".lstrip("/")
-        safe[clean] = path
-    return safe
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """Names of files in their order; what is called as one before is put into a folder: `a.shp`, `2/a.shp`.
+
+    So the parts of a second shapefile, whose parts are all called like those of the first, stay together.
+    """
+    names = list(names)
+    taken, found = set(names), []
+    seen: Counter[str] = Counter()
+    for name in names:
+        seen[name] += 1
+        fresh = name
+        if seen[name] > 1:
+            fresh = next(one for n in count(seen[name]) if (one := f"{n}/{name}") not in taken)
+            taken.add(fresh)
+        found.append(fresh)
+    return found
 
 
-def lay_out(files: Mapping[str, Path], folder: Path) -> Path:
-    """What a cage is shown of one source: one file is itself, several become `folder` (hard links or copies).
+def lay_out(files: Mapping[str, Path], folder: Path) -> tuple[Path, dict[str, str]]:
+    """What a cage is shown of one source, and the name of each file in it by where it is there.
 
-    `files` maps safe relative names to real files.
+    One file is itself, several become `folder` (hard links or copies). `files` maps different names, of any kind, to real files.
     """
     if len(files) == 1:
-        return next(iter(files.values()))
+        return next(iter(files.values())), {}
+    inside = inside_names(files)
     for name, path in files.items():
-        target = folder / name
+        target = folder / inside[name]
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(path, target)
+        except FileExistsError:
+            raise  # never one file for two
         except OSError:
             shutil.copyfile(path, target)
-    return folder
+    return folder, {there: name for name, there in inside.items()}
+
+
+def budget_s(sources: Sequence[Sized]) -> float:
+    """Seconds of work that some sources may take together: some for each, and more for what is large.
+
+    Each of them may take what `limits_for` gives it; all of an upload of thousands may not.
+    """
+    return 180.0 + 0.5 * len(sources) + 6.0 * sum(source.size for source in sources) / MIB
 
 
 def limits_for(reads: Sequence[Path], size: int) -> Limits:

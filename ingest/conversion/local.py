@@ -7,13 +7,13 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ingest.cage import answer
 from ingest.conversion.convert import Converted, SourceTask, convert, tiles_of
-from ingest.conversion.layout import bundled, lay_out, safe_members
+from ingest.conversion.layout import bundled, lay_out
 from ingest.conversion.merged import Merged, layer_as_json
 from ingest.conversion.pool import LocalPool
 from ingest.grouping import group
@@ -31,12 +31,13 @@ _FOLDERS = 2
 
 @dataclass(frozen=True, slots=True)
 class LocalSource:
-    """One source on this machine: what to call it, the file or folder to read, its bytes, and the names of the folders it is in."""
+    """One source on this machine: what to call it, the file or folder to read, its bytes, the folders it is in, its files' names."""
 
     name: str
     reads: Path
     size: int
     folders: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def local_sources(path: Path, folder: Path) -> tuple[list[LocalSource], list[Finding]]:
@@ -53,9 +54,10 @@ def local_sources(path: Path, folder: Path) -> tuple[list[LocalSource], list[Fin
     folders = path.parts[-_FOLDERS:] if path.is_dir() else path.parts[-_FOLDERS - 1 : -1]
     found = []
     for number, one in enumerate(grouping.groups):
-        members = safe_members({name: real[name] for name in one.members})
+        members = {name: real[name] for name in one.members}
         size = sum(p.stat().st_size for p in members.values())
-        found.append(LocalSource(_text(one.name), lay_out(members, folder / str(number)), size, folders))
+        reads, labels = lay_out(members, folder / str(number))
+        found.append(LocalSource(_text(one.name), reads, size, folders, {inside: _text(name) for inside, name in labels.items()}))
     if not found:
         raise Invalid("format.empty", f"{path.name} holds no file that can be read.", file=path.name)
     return found, [replace(finding, file=_text(finding.file), message=_text(finding.message)) for finding in grouping.findings(path.name)]
@@ -103,7 +105,8 @@ def tile_file(
 def _task(asked: SourceTask, part: int, source: LocalSource) -> SourceTask:
     folder = asked.folder / str(part)
     folder.mkdir()
-    return replace(asked, reads=source.reads, folder=folder, name=source.name, part=part, size=source.size, folders=source.folders)
+    own = replace(asked, reads=source.reads, folder=folder, name=source.name, part=part, size=source.size)
+    return replace(own, folders=source.folders, labels=source.labels)
 
 
 def _convert_all(

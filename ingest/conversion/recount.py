@@ -69,7 +69,9 @@ class RecountAnswer:
         except Invalid as why:
             self.wrong.append(error(why.code, why.message, _TELL, file=self.name))
             return
-        if finding.code == "footage.unproven" and len(self.doubts) < _MOST:
+        # However many doubts one layer raises, the first of every other is kept: each decides the class of its layer.
+        is_first = all((one.part, one.finding.layer) != (part, finding.layer) for one in self.doubts)
+        if finding.code == "footage.unproven" and (is_first or len(self.doubts) < _MOST):
             self.doubts.append(Doubted(part, finding))
 
     def finish(self, ending: Ending, total: int, limits: Limits) -> None:
@@ -84,7 +86,7 @@ class RecountAnswer:
 def recount(
     tiles: TileSet, limits: Limits, *, stop: Callable[[], bool], on_progress: Callable[[object], None] = lambda progress: None
 ) -> tuple[RecountAnswer, Ending]:
-    """RecountAnswer every tile in a cage that sees the tiles only."""
+    """Recount every tile in a cage that sees the tiles only."""
     found = RecountAnswer(tiles.name, on_progress)
     request = {"name": tiles.name, "total": tiles.total}
     ending = launch.run("verify", request, reads=tiles.folder, writes=None, limits=limits, on_line=found.take, stop=stop, choice=tiles.cage)

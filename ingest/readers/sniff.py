@@ -100,7 +100,7 @@ def _format_of_zip(source: Source) -> str:
 
 
 def _format_of_folder(source: Source) -> str:
-    names = [path.relative_to(source.path).as_posix() for path in source.files]
+    names = [source.label(path) for path in source.files]
     found = format_of_names(names)
     if found is not None:
         return found

@@ -316,7 +316,7 @@ def _read_all(request: Mapping[str, Any], emit: Emit, sketch: Sketch | None = No
         about: dict[str, Any] = {"part": asked["part"]}
         own = {**request, "folders": asked.get("folders", ())}
         try:
-            for number, entry in enumerate(entries(Path(path), asked["name"], scratch / str(asked["part"]))):
+            for number, entry in enumerate(entries(Path(path), asked["name"], scratch / str(asked["part"]), asked.get("labels", {}))):
                 about = {"part": asked["part"] + number * request["step"], "inside": entry.inside[:_NAME]}
                 _read_one(entry, about, own, emit, sketch)
         except (MapexError, TilesError) as why:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ingest.grouping import Grouping, group_archive
 from ingest.reader import Source
@@ -33,28 +34,39 @@ class Entry:
             sniff.format_of_bytes(self.source.head(), self.source.name)
 
 
-def entries(path: Path, name: str, scratch: Path) -> list[Entry]:
+def entries(path: Path, name: str, scratch: Path, labels: Mapping[str, str]) -> list[Entry]:
     """The sources of an upload called `name`, in the order of their names; a zip is unpacked below `scratch`.
+
+    `labels`: what the uploader called the files of a folder (`Source.labels`).
 
     Raises: Invalid: what `unpack` raises; `zip.too_many`: more than `MOST` sources.
     """
     if not is_zip(path):
-        return [Entry(Source.of(path, name))]
+        return [Entry(_whole(Source.of(path, name, labels)))]
     whole = unpack(path, name, scratch)
-    inside = {file.relative_to(scratch).as_posix(): file for file in whole.files}
+    inside = {whole.labels[file.relative_to(scratch).as_posix()]: file for file in whole.files}
     found = group_archive(inside)
     if len(found.groups) > MOST:
         text = f"{name} holds {len(found.groups)} data sets; at most {MOST} are read. Pack them into several archives."
         raise Invalid("zip.too_many", text, file=name)
-    return _entries(found, inside, scratch, name) or [Entry(whole)]
+    return _entries(found, inside, scratch, whole) or [Entry(whole)]
 
 
-def _entries(found: Grouping, inside: dict[str, Path], folder: Path, name: str) -> list[Entry]:
-    alone = len(found.groups) == 1
+def _whole(source: Source) -> Source:
+    """The source, with each file that was sent: what cannot be seen here would be lost without a word."""
+    if source.labels and len(source.files) != len(source.labels):
+        text = f"{len(source.labels)} files of {source.name} were sent and {len(source.files)} are here. Tell the operator."
+        raise Invalid("files.lost", text, file=source.name)
+    return source
+
+
+def _entries(found: Grouping, inside: dict[str, Path], folder: Path, whole: Source) -> list[Entry]:
+    alone, name = len(found.groups) == 1, whole.name
     made = []
     for number, group in enumerate(found.groups):
         files = tuple(inside[member] for member in group.members)
         path = files[0] if len(files) == 1 else folder
-        source = Source(path, name if alone else f"{name}/{group.name}", files, sum(file.stat().st_size for file in files))
+        labels = whole.labels if path == folder else {path.name: PurePosixPath(group.members[0]).name}
+        source = Source(path, name if alone else f"{name}/{group.name}", files, sum(file.stat().st_size for file in files), labels)
         made.append(Entry(source, "" if alone else group.name, () if number else tuple(found.findings(name))))
     return made

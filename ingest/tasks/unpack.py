@@ -6,9 +6,11 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
-from ingest.cage.paths import safe_name
+from ingest.cage.paths import inside_names
 from ingest.checks.encodings import decoded
 from ingest.formats import is_junk
 from ingest.reader import Source
@@ -49,24 +51,30 @@ def unpack(path: Path, name: str, folder: Path) -> Source:
             entries = _checked(archive.infolist(), names, name)
             if not entries:
                 raise Invalid("format.empty", f"{name} holds no file that can be read. Pack it again with its files.", file=name)
-            for entry in entries:
-                _write(archive, entry, folder / safe_name(names[entry.header_offset]))
+            given = [_relative(names[entry.header_offset]) for entry in entries]
+            if twice := next((one for one, many in Counter(given).items() if many > 1), None):
+                text = f"{name} holds two files of the same name ({twice}). Rename one and pack it again."
+                raise Invalid("zip.damaged", text, file=name)
+            inside = inside_names(given)
+            for entry, own in zip(entries, given, strict=True):
+                _write(archive, entry, folder / inside[own])
     except UnicodeDecodeError as why:
         text = f"{name} holds a name that is marked as UTF-8 and is not. Pack it again with another program."
         raise Invalid("zip.damaged", text, file=name) from why
-    except FileExistsError as why:
-        text = f"{name} holds two files of the same name ({Path(str(why.filename)).name}). Rename one and pack it again."
-        raise Invalid("zip.damaged", text, file=name) from why
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as why:
         raise Invalid("zip.damaged", f"{name} is a damaged or unusual zip archive: {why}. Pack it again.", file=name) from why
-    return _only_child(Source.of(folder, name))
+    return _only_child(Source.of(folder, name, {there: given for given, there in inside.items()}))
+
+
+def _relative(name: str) -> str:
+    """The name of an entry as a plain relative path in one line: what it may be called in findings and tiles."""
+    segments = [segment for segment in name.replace("\\", "/").split("/") if segment not in ("", ".", "..")]
+    return "".join(letter if letter.isprintable() else "_" for letter in "/".join(segments)) or "_"
 
 
 def _only_child(source: Source) -> Source:
     """A zip of one file is that file; of one folder, that folder."""
-    if len(source.files) == 1:
-        return Source(source.files[0], source.name, source.files, source.size)
-    return source
+    return replace(source, path=source.files[0]) if len(source.files) == 1 else source
 
 
 def _checked(entries: list[zipfile.ZipInfo], names: dict[int, str], name: str) -> list[zipfile.ZipInfo]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
+from ingest.cage.paths import inside_names
 from ingest.conversion.convert import SourceTask
-from ingest.conversion.layout import lay_out, safe_members
-from ingest.findings import error
+from ingest.conversion.layout import distinct_names, lay_out
+from ingest.findings import error, info
 from ingest.grouping import Grouping, group
 from ingest.worker.lease import Lease
 from mapex.catalogue import requests
@@ -21,6 +21,7 @@ from mapex.errors import Unavailable
 from mapex.exchange import Exchange
 from mapex.intake import jobs
 from mapex.intake.placement import Placement
+from tiles.store.folder import KEPT_FREE, has_room
 from tiles.store.protocol import Bucket
 
 _SPARE_BYTES = 64 << 20
@@ -44,8 +45,7 @@ def fetch(ex: Exchange, sources: Sequence[requests.UploadedFile], folder: Path, 
     Raises: Unavailable: `disk.full`; tiles.errors.StoreError; what `Lease.check` raises.
     """
     total = sum(one.size for one in sources)
-    if shutil.disk_usage(folder).free < total + _SPARE_BYTES:
-        raise _full(folder, total)
+    check_room(folder, total)
     (folder / "fetched").mkdir()
     files: list[Fetched] = []
     done = 0
@@ -68,30 +68,52 @@ def _doubts(promised: requests.UploadedFile, file: Fetched) -> Iterator[Finding]
         yield error("upload.corrupt", text, "Upload the file again.", file=file.name, value=file.size)
 
 
-def tasks_of(files: Sequence[Fetched], folder: Path, placement: Placement, cage: str) -> tuple[list[SourceTask], Grouping]:
-    """One task a source, numbered in the order of names: the same uploads give the same parts."""
-    by_name = {file.name: file for file in files}
+def tasks_of(
+    files: Sequence[Fetched], folder: Path, placement: Placement, cage: str, found: list[Finding]
+) -> tuple[list[SourceTask], Grouping]:
+    """One task a source, numbered in the order of names: the same uploads give the same parts.
+
+    Args:
+        found: takes what is to be reported about the names.
+    """
+    by_name = dict(zip(distinct_names(file.name for file in files), files, strict=True))
+    found += [_twice(name, file.name) for name, file in by_name.items() if name != file.name]
     grouping = group(by_name)
     tasks = []
     for part, one in enumerate(grouping.groups):
-        members = safe_members({name: by_name[name].path for name in one.members})
+        members = {name: by_name[name].path for name in one.members}
         own = folder / "parts" / str(part)
         own.mkdir(parents=True)
-        reads = _laid_out(members, folder / "named" / str(part))
+        reads, labels = _laid_out(members, folder / "named" / str(part))
         size = sum(by_name[name].size for name in one.members)
         task = SourceTask(reads, own, one.name, part, size, placement, folder / "stop", cage, step=len(grouping.groups))
-        tasks.append(task)
+        tasks.append(replace(task, labels=labels, kept_free=KEPT_FREE))
     return tasks, grouping
 
 
-def _laid_out(members: dict[str, Path], named: Path) -> Path:
-    """What the cage is shown: one file under its own name, or a folder of several."""
+def _twice(name: str, given: str) -> Finding:
+    text = f"Several files are called {given}; all are read, this one as {name}."
+    return info("file.same_name", text, "Give each file a name of its own if they are not the same thing.", file=name, value=given)
+
+
+def _laid_out(members: dict[str, Path], named: Path) -> tuple[Path, dict[str, str]]:
+    """What the cage is shown: one file under its own name, or a folder of several; and what their names are."""
     if len(members) > 1:
         return lay_out(members, named)
     ((name, path),) = members.items()
     named.mkdir(parents=True)
-    os.link(path, named / Path(name).name)
-    return named / Path(name).name
+    leaf = Path(inside_names([name])[name]).name
+    os.link(path, named / leaf)
+    return named / leaf, {}
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Pass when the work disk has its reserve left after so many more bytes: the database may be on it, and must go on.
+
+    Raises: Unavailable: `disk.full`.
+    """
+    if not has_room(folder, needed + _SPARE_BYTES):
+        raise _full(folder, needed)
 
 
 @contextmanager

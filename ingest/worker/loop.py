@@ -50,10 +50,11 @@ def run(ex: Exchange, stop: threading.Event, *, once: bool = False) -> None:
             continue
         if job is not None:
             work(ex, job, stop)
-            continue
-        if time.monotonic() - tidied > _TIDY_S:
+        if (job is None or tidied > -math.inf) and time.monotonic() - tidied > _TIDY_S:  # also where jobs never end
             tidied = time.monotonic()
             _tidy(ex)
+        if job is not None:
+            continue
         if once:
             return
         stop.wait(_IDLE_S)

@@ -18,7 +18,7 @@ from pathlib import Path
 from ingest.conversion import previews
 from ingest.conversion.convert import Converted, tiles_of
 from ingest.worker.draft import DraftParts
-from ingest.worker.fetch import fetch, full_disk_is_unavailable, tasks_of
+from ingest.worker.fetch import check_room, fetch, full_disk_is_unavailable, tasks_of
 from ingest.worker.lease import Lease
 from ingest.worker.reading import read_all
 from mapex.catalogue import drafts, requests
@@ -49,6 +49,7 @@ def build(ex: Exchange, job: jobs.Job, asked: threading.Event | None = None) -> 
         try:
             draft = _draft(ex, job, folder, lease)
             lease.report(jobs.JobProgress("draft"))
+            check_room(folder, 0)  # rows of many tiles are written now, and the reserve is for those who buy
             return drafts.store_draft(ex, job, draft).state
         except Exception:
             lease.check()  # what failed after the job was lost or cancelled failed because of that
@@ -83,7 +84,7 @@ def _draft(ex: Exchange, job: jobs.Job, folder: Path, lease: Lease) -> Draft:
     found: list[Finding] = []
     parts = DraftParts(fetch(ex, wanted.sources, folder, lease, found), findings=found)
     failpoints.hit("ingest.after_fetch")
-    tasks, grouping = tasks_of(parts.files, folder, wanted.version.placement, ex.settings.cage)
+    tasks, grouping = tasks_of(parts.files, folder, wanted.version.placement, ex.settings.cage, found)
     done = read_all(ex.settings, tasks, lease) if tasks else []
     failpoints.hit("ingest.after_read")
     parts.take(done, grouping)

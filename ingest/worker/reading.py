@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ingest.conversion.convert import Converted, SourceTask, convert
-from ingest.conversion.layout import bundled
+from ingest.conversion.convert import Converted, SourceTask, convert, over_budget
+from ingest.conversion.layout import budget_s, bundled
 from ingest.conversion.pool import SCHEDULER, Interrupted, open_pool
 from ingest.worker.lease import Lease
 from mapex.config import Settings
@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 _ORDER = {"read": 0, "tile": 1, "verify": 2}
 
 
+class _OverBudgetError(Exception):
+    """The sources that were read took more time than all of them may take."""
+
+
 @dataclass(slots=True)
 class Reading:
     """The tasks of a job, by part, with what became of each and of what more a zip holds; `lacks` is what the cluster lacks now."""
@@ -28,6 +32,11 @@ class Reading:
     done: dict[int, list[Converted]] = field(default_factory=dict)
     lacks: str = ""
     rounds: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long the work took that is done, on all processes together."""
+        return sum(one.seconds for some in self.done.values() for one in some)
 
     def progress(self) -> jobs.JobProgress:
         """How far the tasks are together; the stage names what is waited for, if so."""
@@ -60,6 +69,7 @@ def read_all(settings: Settings, tasks: Sequence[SourceTask], lease: Lease) -> l
     Raises: jobs.Lost, jobs.Cancelled, Stopped, Unavailable.
     """
     reading = Reading({task.part: task for task in tasks})
+    budget = budget_s(tasks)
 
     def note(lacking: str) -> None:
         if lacking != reading.lacks:
@@ -74,9 +84,14 @@ def read_all(settings: Settings, tasks: Sequence[SourceTask], lease: Lease) -> l
                 for some in pool.run(convert, bundled(left)):
                     reading.take(some)
                     lease.check()
+                    if reading.seconds > budget:
+                        raise _OverBudgetError
             except Interrupted:
                 note(SCHEDULER)
                 reading.give_up_the_unfinished()
+            except _OverBudgetError:
+                reading.give_up_the_unfinished()  # whoever is at work stops by itself
+                reading.take([over_budget(task, budget) for part, task in reading.tasks.items() if part not in reading.done])
     return [converted for task in tasks for converted in sorted(reading.done[task.part], key=lambda one: one.part)]
 
 

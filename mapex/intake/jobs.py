@@ -1,7 +1,8 @@
 """Durable jobs in SQL: leased, fenced, resumable, with progress, cancel and retry. No broker.
 
-A worker *claims* a job for `lease_seconds` and renews while it works. Each claim raises `attempts`, which is the fencing token: whatever
-an earlier claim still tries to write is refused (`Lost`). What a job is about is written in the transaction that enqueues it.
+A worker *claims* a job for `lease_seconds` and renews while it works. Organisations take turns (`mapex.intake.turns`).
+Each claim raises `attempts`, which is the fencing token: whatever an earlier claim still tries to write is refused (`Lost`).
+What a job is about is written in the transaction that enqueues it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.intake.turns import next_job
 from mapex.times import NS
 
 ENDED = ("done", "failed", "cancelled")
@@ -94,6 +96,8 @@ def enqueue(
 def claim(ex: Exchange, worker: str) -> Job | None:
     """The next job for `worker` (a name that no other live worker has), leased for `lease_seconds`; None when there is none.
 
+    It is of the organisation whose turn it is, and the first that came of that.
+
     Jobs whose worker fell silent are taken again; after `attempt_limit` claims they are failed with `job.attempts`.
     """
     now = ex.now()
@@ -104,12 +108,12 @@ def claim(ex: Exchange, worker: str) -> Job | None:
     with db.begin(ex) as conn:
         hold_claims(conn)
         _end_the_exhausted(conn, ex, now)
-        query = select(job.id).where(_waiting(now)).order_by(job.seq).limit(1).with_for_update(key_share=True, skip_locked=True)
-        found = conn.execute(query).scalar()
+        found = next_job(conn, _waiting(now), now)
         if found is None:
             return None
         lease = now + ex.settings.lease_seconds * NS
         values = {"state": "running", "worker": worker, "lease_until_ns": lease, "attempts": job.attempts + 1, "error": None}
+        values["claimed_ns"] = now
         conn.execute(update(schema.job).where(job.id == found).values(**values))
         return _find(conn, found)
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, update
 
 from mapex import authority, ids
 from mapex.audit import log
@@ -24,6 +23,7 @@ from mapex.exchange import Actor, Exchange
 from mapex.texts import check_text
 from mapex.times import DAY_NS
 from tiles.errors import ObjectMissing, StoreUnavailable
+from tiles.store.folder import has_room
 from tiles.store.protocol import Bucket, SignedRequest, UploadPart
 
 MOST_PARTS = 10_000
@@ -34,8 +34,10 @@ PART_SECONDS = 3600
 """Life of a part's address: long enough for 64 MiB over a slow line."""
 
 STALE_DAYS = 7
-KEPT_FREE = 0.05
-"""Share of the disk of a directory store that uploads leave free, so that the database can go on."""
+WAITING_DAYS = 90
+"""How long files are kept for a version that waits for its seller: for a place, or to be tried again."""
+MOST_STAGED = 100_000
+"""Files that one organisation may have staged at a time; a version takes 5,000."""
 
 MIB = 1024 * 1024
 MAX_NAME = 1000
@@ -88,7 +90,7 @@ def stage(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None = No
     So a client that was killed remembers nothing: it asks again, and sends what has not arrived.
 
     Raises: Denied, Invalid (`upload.empty`, `upload.too_large`, `upload.name`, `upload.sha256`), Unavailable (`store.full`,
-        `store.unavailable`).
+        `store.unavailable`), Conflict (`upload.quota`).
     """
     org_id = authority.member(by)
     name = check_name(name)
@@ -99,6 +101,8 @@ def stage(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None = No
     if known is not None:
         return known
     _check_room(ex, size)
+    with db.read(ex) as conn:
+        _check_staged(conn, ex, org_id, size)
     upload_id = ids.new("upl")
     key = f"{org_id}/{upload_id}"
     smallest = -(-size // MOST_PARTS)
@@ -116,6 +120,8 @@ def stage(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None = No
         "created_ns": ex.now(),
     }
     with db.begin(ex) as conn:
+        db.take_turns(conn, f"uploads:{org_id}")
+        _check_staged(conn, ex, org_id, size)
         conn.execute(insert(schema.upload).values(**row))
         entry = log.AuditEntry(log.Action.UPLOAD_STAGED, owner=by.org_slug, details={"upload": upload_id, "name": name, "size": size})
         log.append(conn, ex, by, entry)
@@ -206,13 +212,13 @@ def abort(ex: Exchange, by: Actor, upload_id: str) -> None:
     _open(upload)
     with db.begin(ex) as conn:
         _set_aborted(conn, ex, by, upload, by.org_slug)
-    _store(ex.store.abort_upload, upload.store_key, upload.store_upload_id)
+    _forget(ex, upload)
 
 
 def sweep(ex: Exchange) -> int:
     """Abort uploads that nobody finished for a week, and remove staged files that no version waits for; returns how many.
 
-    A file is kept while a version that uses it is being ingested, waits for a placement, or may be retried.
+    A file is kept while a version that uses it is being ingested, and for `WAITING_DAYS` while one waits for a placement or to be retried.
     """
     before_ns = ex.now() - STALE_DAYS * DAY_NS
     return _abort_stale(ex, before_ns) + _remove_used(ex, before_ns)
@@ -229,7 +235,7 @@ def _abort_stale(ex: Exchange, before_ns: int) -> int:
         upload = _upload(line)
         with db.begin(ex) as conn:
             _set_aborted(conn, ex, None, upload, line["org"])
-        _store(ex.store.abort_upload, upload.store_key, upload.store_upload_id)
+        _forget(ex, upload)
     return len(found)
 
 
@@ -239,7 +245,8 @@ def _remove_used(ex: Exchange, before_ns: int) -> int:
         complete = conn.execute(
             select(upload.id, upload.store_key).where(upload.state == "complete", upload.completed_ns < before_ns)
         ).all()
-        waiting = conn.execute(select(version.request).where(version.state.in_(("ingesting", "unplaced", "failed")))).scalars()
+        is_waiting = and_(version.state.in_(("unplaced", "failed")), version.created_ns >= ex.now() - WAITING_DAYS * DAY_NS)
+        waiting = conn.execute(select(version.request).where(or_(version.state == "ingesting", is_waiting))).scalars()
         needed = {upload_id for request in waiting for upload_id in json.loads(request)["uploads"]}
     unneeded = [(upload_id, key) for upload_id, key in complete if upload_id not in needed]
     for upload_id, key in unneeded:
@@ -291,12 +298,29 @@ def _check_size(ex: Exchange, name: str, size: int) -> None:
         raise Invalid("upload.too_large", message, name=name, size=size, limit=ex.settings.max_upload_bytes)
 
 
+def _check_staged(conn: Connection, ex: Exchange, org_id: str, size: int) -> None:
+    """Pass when the organisation may have one more file of so many bytes staged."""
+    uploads = schema.upload.c
+    query = select(func.count(), func.coalesce(func.sum(uploads.size), 0))
+    files, staged = conn.execute(query.where(uploads.org_id == org_id, uploads.state.not_in(GONE))).one()
+    most = ex.settings.max_staged_bytes
+    if files >= MOST_STAGED or staged + size > most:
+        message = (
+            f"{files} files of {staged} bytes wait here already, of at most {MOST_STAGED} files and {most} bytes for one organisation. "
+            f"Make versions of them, or abort what is not needed; what nobody uses goes away after {STALE_DAYS} days."
+        )
+        raise Conflict("upload.quota", message, files=files, bytes=int(staged), limit=most)
+
+
+def _forget(ex: Exchange, upload: Upload) -> None:
+    """Remove whatever the store has of an upload: its parts, and the file that a call joined and died before it could answer."""
+    _store(ex.store.abort_upload, upload.store_key, upload.store_upload_id)
+    _store(ex.store.delete, Bucket.STAGING, upload.store_key)
+
+
 def _check_room(ex: Exchange, size: int) -> None:
-    if ex.settings.store != "directory":
-        return
-    disk = shutil.disk_usage(ex.settings.store_dir)
     # Parts are beside the joined file for a moment.
-    if disk.free - 2 * size < KEPT_FREE * disk.total:
+    if ex.settings.store == "directory" and not has_room(ex.settings.store_dir, 2 * size):
         raise Unavailable(
             "store.full", f"The disk of the store has no room for {size} bytes; nothing was changed. Ask the operator for room.", size=size
         )

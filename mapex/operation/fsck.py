@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mapex.database import db
 from mapex.exchange import Exchange
-from mapex.operation import invariants, objects
+from mapex.operation import invariants, objects, sources
 from mapex.operation.invariants import Offender
 
 EXAMPLES = 5
@@ -46,6 +46,7 @@ def check(ex: Exchange, *, deep: bool = False) -> list[Check]:
             "I7": ("no object is unreferenced for more than a day", compared.unnamed),
             "I10": ("no grant outside its permit, its period or its version's life", invariants.overdue(conn)),
             "I11": ("nothing is half done", invariants.halves(conn)),
+            "files": ("every file that was sent is in the manifest of its version", sources.missing(conn)),
             "pyramid": ("sums for estimates are those of the tiles", invariants.wrong_sums(conn)),
         }
     return [_check(name, sentence, offenders) for name, (sentence, offenders) in found.items()]

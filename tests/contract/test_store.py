@@ -431,6 +431,40 @@ def test_part_sent_again_with_other_bytes_replaces_the_first(shop: Shop) -> None
     assert b"".join(shop.store.read(Bucket.STAGING, "up/again")) == b"second one"
 
 
+def bytes_in(folder: Path) -> int:
+    """What is kept below a folder; MinIO empties its trash by itself, every five minutes."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and ".trash" not in path.parts)
+
+
+def test_a_part_sent_in_many_variants_is_kept_once(shop: Shop) -> None:
+    """A sender could fill the disk with variants of one part, of which the last one counts in the end."""
+    before, size = bytes_in(shop.files), 1 << 20
+    upload = shop.store.begin_upload("up/variants")
+    for number in range(12):
+        body = bytes([number]) * size
+        assert send(a_part(shop, "up/variants", upload, body), body=body).status == 200
+    assert bytes_in(shop.files) - before < 1.05 * size
+    shop.store.complete_upload("up/variants", upload)
+    assert bytes_in(shop.files) - before < 1.05 * size
+    assert b"".join(shop.store.read(Bucket.STAGING, "up/variants")) == bytes([11]) * size
+    shop.store.delete(Bucket.STAGING, "up/variants")
+    assert bytes_in(shop.files) - before < 0.05 * size
+
+
+def test_variants_that_come_at_once_leave_one(shop: Shop) -> None:
+    before, size = bytes_in(shop.files), 1 << 18
+    upload = shop.store.begin_upload("up/at-once")
+    bodies = [bytes([number]) * size for number in range(8)]
+    requests = [a_part(shop, "up/at-once", upload, body) for body in bodies]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda one: send(one[0], body=one[1]).status, zip(requests, bodies, strict=True)))
+    assert answers == [200] * len(bodies)
+    assert [part.size for part in shop.store.parts("up/at-once", upload)] == [size]
+    assert bytes_in(shop.files) - before < 1.2 * size
+    shop.store.abort_upload("up/at-once", upload)
+    assert bytes_in(shop.files) - before < 0.2 * size
+
+
 @pytest.mark.parametrize(
     "change", [{"partNumber": "2"}, {"uploadId": "00" * 16}, {"uploadId": None}, {"X_Amz_Expires": "9999"}, {"acl": ""}]
 )

@@ -30,6 +30,9 @@ MAX_CELLS = 1 << 16
 MAX_COPIES = 256 << 20
 """Most bytes that one feature may have in all its cells together."""
 
+MAX_CROSSINGS = 4 * MAX_CELLS
+"""How often the segments of one feature may go over an edge of a cell: each piece is measured."""
+
 LENGTHS = {Kind.LANE_CENTRE: "lane_mm", Kind.LANE_AREA: "lane_mm", Kind.SIDEWALK: "footway_mm", Kind.CYCLEWAY: "cycleway_mm"}
 COUNTS = {Kind.CROSSING: "crossings", Kind.SIGN: "signs", Kind.SIGNAL: "signals"}
 _BY_LINE = (Kind.LANE_CENTRE, Kind.SIDEWALK, Kind.CYCLEWAY)
@@ -52,14 +55,18 @@ class Assigned:
     bounds: Float64s
 
 
-def assign(table: pa.Table, z: int = ZOOM) -> Assigned:
-    """Cells of every feature of a table with `kind`, `geometry` and maybe `measure` (WKB in degrees WGS 84)."""
+def assign(table: pa.Table, z: int = ZOOM, *, most_crossings: int | None = None) -> Assigned:
+    """Cells of every feature of a table with `kind`, `geometry` and maybe `measure` (WKB in degrees WGS 84).
+
+    Args:
+        most_crossings: features that cross more edges of cells are too wide; None for tiles that are there already.
+    """
     n = table.num_rows
     shapes = wkb.decode(table.column("geometry"))
     by_line, by_measure, outline = _measured(table, shapes)
     bounds = shapes.bounds()
     box = _boxes(bounds, z)
-    shapes, bounds, box = _narrow(shapes, bounds, box, table, z)
+    shapes, bounds, box = _narrow(shapes, bounds, box, table, z, most_crossings)
     wide, high = box[:, 1] - box[:, 0] + 1, box[:, 3] - box[:, 2] + 1
     lines = by_line[shapes.rows]
     one_path = np.add.reduceat(shapes.path_end, shapes.start[:-1]) == 1 if len(shapes.rows) else np.zeros(0, np.bool_)
@@ -107,7 +114,9 @@ def _boxes(bounds: Float64s, z: int) -> Int64s:
     return np.clip(np.floor(np.stack([west, east, north, south], axis=1)), 0, last).astype(np.int64)
 
 
-def _narrow(shapes: wkb.Shapes, bounds: Float64s, box: Int64s, table: pa.Table, z: int) -> tuple[wkb.Shapes, Float64s, Int64s]:
+def _narrow(
+    shapes: wkb.Shapes, bounds: Float64s, box: Int64s, table: pa.Table, z: int, most_crossings: int | None
+) -> tuple[wkb.Shapes, Float64s, Int64s]:
     """Leave out features that would fill too many cells: stored whole in each, one hostile outline could fill the disk."""
     wide, high = box[:, 1] - box[:, 0] + 1, box[:, 3] - box[:, 2] + 1
     suspect = np.flatnonzero(wide * high > 64)
@@ -117,13 +126,14 @@ def _narrow(shapes: wkb.Shapes, bounds: Float64s, box: Int64s, table: pa.Table, 
     keep = np.ones(len(shapes.rows), np.bool_)
     for i in suspect.tolist():
         row, v = shapes.rows[i], slice(shapes.start[i], shapes.start[i + 1])
-        if shapes.area[row]:
-            cells = int(wide[i] * high[i])
-        else:
+        whole, crossings, inner = int(wide[i] * high[i]), 0, ~shapes.path_end[v][:-1]
+        if not shapes.area[row] or most_crossings is not None:
             x, y = (np.floor(c) for c in grid.tile_xy(shapes.lon[v], shapes.lat[v], z))
-            step = np.abs(np.diff(x)) + np.abs(np.diff(y)) + 1
-            cells = int(min(step[~shapes.path_end[v][:-1]].sum() + 1, wide[i] * high[i]))
+            step = np.abs(np.diff(x)) + np.abs(np.diff(y))
+            crossings = int(step[inner].sum())
+        cells = whole if shapes.area[row] else min(crossings + int(inner.sum()) + 1, whole)
         keep[i] = cells <= MAX_CELLS and cells * int(sizes[row]) <= MAX_COPIES
+        keep[i] &= most_crossings is None or crossings <= most_crossings
     shapes.status[shapes.rows[~keep]] = wkb.TOO_WIDE
     return shapes.pick(keep), bounds[keep], box[keep]
 

@@ -28,7 +28,8 @@ from tiles.batch import TILE_KEY, EncodedTile, Kind, Quantities
 from tiles.box import Box
 from tiles.errors import InvalidContent
 from tiles.features import wkb
-from tiles.features.assign import COUNTS, LENGTHS, assign
+from tiles.features.assign import COUNTS, LENGTHS
+from tiles.features.remembered import Remembered
 from tiles.footage.tables import TableProof
 from tiles.formats import GEOPARQUET, Doubting, Recounted
 from tiles.grid.grid import quadkeys
@@ -49,7 +50,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _COVERING = json.dumps({"bbox": {side: ["bbox", side] for side in _SIDES}}, separators=(",", ":"))
 _DIMENSIONS = ("", " Z", " M", " ZM")
 _LONGEST = 1 << 16  # rows of a row group
-_RECOUNTED_ROWS = 1 << 13
+_RECOUNTED_ROWS, _RECOUNTED_BYTES = 1 << 13, 32 << 20
 _SMALL = ("kind", "owner", "inside_mm", *(f"bbox.{side}" for side in _SIDES))
 _OPTIONS: dict[str, Any] = {
     "use_dictionary": ["kind"],
@@ -165,12 +166,13 @@ def read(path: Path) -> pa.Table:
 
 
 def recount_each(stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | None = None) -> Iterator[Recounted]:
-    """See `tiles.formats.Codec`: features are assigned and measured again, some thousand at a time, which costs a third.
+    """See `tiles.formats.Codec`: features are assigned and measured again, some thousand at a time, which costs a third; long ones once.
 
     Wrong are a file that cannot be read, and a record, owner flags or lengths that are not what the features give.
     """
     waiting: list[tuple[EncodedTile, pa.Table | InvalidContent]] = []
-    rows = 0
+    known = Remembered()
+    rows = size = 0
     for path, tile in stored:
         try:
             table = read(path)
@@ -180,11 +182,11 @@ def recount_each(stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | N
         if doubt is not None:
             _look(tile, table, doubt)
         waiting.append((tile, table if table.num_rows else InvalidContent(f"{tile.path} holds no feature.")))
-        rows += table.num_rows
-        if rows >= _RECOUNTED_ROWS:
-            yield from _recounted(waiting)
-            waiting, rows = [], 0
-    yield from _recounted(waiting)
+        rows, size = rows + table.num_rows, size + table.nbytes
+        if rows >= _RECOUNTED_ROWS or size >= _RECOUNTED_BYTES:
+            yield from _recounted(waiting, known)
+            waiting, rows, size = [], 0, 0
+    yield from _recounted(waiting, known)
 
 
 def _look(tile: EncodedTile, table: pa.Table, doubt: Doubting) -> None:
@@ -195,9 +197,9 @@ def _look(tile: EncodedTile, table: pa.Table, doubt: Doubting) -> None:
         doubt(tile, one)
 
 
-def _recounted(stored: list[tuple[EncodedTile, pa.Table | InvalidContent]]) -> Iterator[Recounted]:
+def _recounted(stored: list[tuple[EncodedTile, pa.Table | InvalidContent]], known: Remembered) -> Iterator[Recounted]:
     good = [(tile, table) for tile, table in stored if isinstance(table, pa.Table)]
-    faults = iter(_faults([tile for tile, _ in good], [table for _, table in good])) if good else iter(())
+    faults = iter(_faults([tile for tile, _ in good], [table for _, table in good], known)) if good else iter(())
     for tile, table in stored:
         if isinstance(table, InvalidContent):
             yield tile, table
@@ -206,7 +208,7 @@ def _recounted(stored: list[tuple[EncodedTile, pa.Table | InvalidContent]]) -> I
             yield tile, InvalidContent(f"{tile.path} {why}.", tile=tile.path) if why else None
 
 
-def _faults(tiles: list[EncodedTile], tables: list[pa.Table]) -> list[str]:
+def _faults(tiles: list[EncodedTile], tables: list[pa.Table], known: Remembered) -> list[str]:
     """What is wrong with each of some tiles that hold features, or nothing: their features assigned and measured again, all at once."""
     names = [*COLUMNS, "measure"]
     table = pa.concat_tables(
@@ -215,7 +217,7 @@ def _faults(tiles: list[EncodedTile], tables: list[pa.Table]) -> list[str]:
     n = table.num_rows
     starts = np.concatenate([[0], np.cumsum([t.num_rows for t in tables])[:-1]]).astype(np.int64)
     which = np.repeat(np.arange(len(tables)), np.diff(np.r_[starts, n]))
-    found = assign(table)
+    found = known.assign(table)
     here = np.array([tile.cell for tile in tiles], np.uint64)[which[found.row]] == found.cell
     owner, mm = np.zeros(n, np.bool_), np.full(n, -2, np.int64)  # -2: the feature does not touch this cell
     owner[found.row[here]], mm[found.row[here]] = found.owner[here], found.mm[here]

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from tiles.batch import PLACING, Batch, Content, EncodedTile
 from tiles.errors import InvalidContent
 from tiles.features import wkb
-from tiles.features.assign import assign
+from tiles.features.assign import MAX_CROSSINGS, Assigned, assign
 from tiles.features.codec import BOX, COLUMNS, write_tiles
 from tiles.features.runs import CELL, Collector, Run, RunWriter, boundaries
 from tiles.features.workers import Workers
@@ -38,6 +38,8 @@ _NEEDED = ("feature_id", "kind", "geometry", "properties")
 _GIVEN = [name for name in COLUMNS if name not in _NEEDED]  # the columns that we add
 _LAYER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _MOST_MISFITS = 1000
+FREE_COPIES, MOST_COPIES = 2 << 30, 20
+"""Most bytes that all features of a source may have in all their cells together: these, and so many times what was given."""
 _PIECE_ROWS = 1 << 13  # small enough that the arrays of a piece stay in the processor's cache
 _POLL = 50  # tiles
 _SPANS = 4  # pieces of work for each process when tiles are written: enough to even out, few enough to read each batch about once
@@ -235,13 +237,16 @@ class SplitWorker:
     part: int
     placing: str = ""
     runs: RunWriter = field(init=False)
+    given: int = 0
+    copied: int = 0
 
     def __post_init__(self) -> None:
         self.runs = RunWriter(self.folder, f"run-{self.number}")
 
     def take(self, table: pa.Table, first_row: int) -> list[tuple[int, str, int]]:
         """Sort rows by cell and write them out; `first_row` is the place of the first in the source. Returns rows without a cell."""
-        found = assign(table)
+        found = assign(table, most_crossings=MAX_CROSSINGS)
+        self._check_copies(table, found)
         geometry = wkb.to_iso(table.column("geometry").combine_chunks(), found.code)
         table = table.set_column(table.column_names.index("geometry"), "geometry", geometry)
         rows = table.take(pa.array(found.row))
@@ -260,6 +265,25 @@ class SplitWorker:
         bad = np.flatnonzero(found.status)
         ids = table.column("feature_id").take(pa.array(bad)).to_pylist()
         return [(first_row + row, name, int(found.status[row])) for row, name in zip(bad.tolist(), ids, strict=True)]
+
+    def _check_copies(self, table: pa.Table, found: Assigned) -> None:
+        """Pass while what is stored stays in proportion to what was given: a feature goes whole into each of its cells.
+
+        Raises: InvalidContent: `geometry.too_wide`, with the feature that is the largest in all its cells together.
+        """
+        names = ("geometry", "properties", *(name for name in ("measure",) if name in table.column_names))
+        length = sum(pc.fill_null(pc.binary_length(table.column(name)), 0).to_numpy().astype(np.int64) for name in names)
+        copies = np.bincount(found.row, minlength=table.num_rows) * length
+        self.given += int(np.sum(length))
+        self.copied += int(copies.sum())
+        if self.copied > FREE_COPIES + MOST_COPIES * self.given:
+            worst = int(copies.argmax())
+            name, cells = table.column("feature_id")[worst].as_py(), int((found.row == worst).sum())
+            text = (
+                f"The features of {self.layer} would take {self.copied >> 20} MiB in all their cells together, {self.given >> 20} MiB were "
+                f"given: {name!r} alone, of {int(length[worst])} bytes, is in {cells} cells. Cut long features into parts."
+            )
+            raise InvalidContent(text, code="geometry.too_wide", feature=name)
 
     def take_file(self, path: str, first_row: int) -> list[tuple[int, str, int]]:
         """`take` of an Arrow file, which is removed."""

@@ -1,7 +1,8 @@
 """The object store in a local directory: the default, safe enough to run a real exchange on one machine.
 
-Layout below `root`: `staging/<key>`, `data/<key>`, `.uploads/<upload id>/<number>.<sha256>` (parts received), `.incoming/` (being
-written). Objects appear whole or not at all: written to `.incoming`, fsynced, linked without overwriting, folder fsynced.
+Layout below `root`: `staging/<key>`, `data/<key>`, `.uploads/<upload id>/<number>.<sha256>` (parts received, one a number), `.incoming/`
+(being written). Objects appear whole or not at all: written to `.incoming`, fsynced, linked without overwriting, folder fsynced. Nothing is
+written that would take the reserve of the disk (`tiles.store.folder.KEPT_FREE`).
 Outsiders come in by the same signed URLs as on S3 (`answer`), below `url`, which the web application serves.
 """
 
@@ -61,6 +62,8 @@ class DirectoryStore:
         exists = self.stat(bucket, key) is not None
         digest = hashlib.sha256()
         with contextlib.ExitStack() as stack:
+            if not exists:
+                self._folder.check_room(len(body) if isinstance(body, bytes) else body.stat().st_size)
             stream, path = (None, None) if exists else stack.enter_context(self._folder.temporary())
             for piece in _pieces(body):
                 digest.update(piece)
@@ -174,12 +177,13 @@ class DirectoryStore:
         return upload_id
 
     def receive_part(self, key: str, upload_id: str, number: int, body: BinaryIO, *, size: int, sha256: str) -> UploadPart:
-        """Store one part that a signed request brings; the same number again replaces it.
+        """Store one part that a signed request brings; the same number again replaces it, whatever its bytes.
 
-        Raises: ObjectCorrupt: the body is not of this size and sha256 (hex); ObjectMissing: no such upload.
+        Raises: ObjectCorrupt: the body is not of this size and sha256 (hex); ObjectMissing: no such upload; StoreUnavailable: `store.full`.
         """
         _check_number(number)
         self._check_upload(key, upload_id)
+        self._folder.check_room(size)
         digest, left = hashlib.sha256(), size
         with self._folder.temporary() as (stream, path):
             while left and (piece := body.read(min(PIECE, left))):
@@ -190,7 +194,7 @@ class DirectoryStore:
                 raise ObjectCorrupt(f"Part {number} is not what was announced; nothing was stored. Send it again.", number=number)
             os.fsync(stream.fileno())
             try:
-                self._folder.replace(path, [UPLOADS, upload_id, f"{number:05d}.{sha256}"])
+                self._folder.replace_alike(path, [UPLOADS, upload_id, f"{number:05d}.{sha256}"], f"{number:05d}.")
             except FileNotFoundError as error:
                 raise ObjectMissing(f"Upload {upload_id} has ended.", upload_id=upload_id) from error
         return UploadPart(number, size, sha256)
@@ -218,6 +222,7 @@ class DirectoryStore:
             received = self.parts(key, upload_id)
             if not received:
                 raise RequestRefused("No part of this upload has been received yet.", upload_id=upload_id, reason="empty")
+            self._folder.check_room(sum(part.size for part in received))
             with self._folder.temporary() as (target, path):
                 for part in received:
                     with self._folder.open([UPLOADS, upload_id, f"{part.number:05d}.{part.etag}"]) as source:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +26,15 @@ INCOMING = ".incoming"
 STALE_S = 24 * 3600
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_FILE = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR}
+KEPT_FREE = 0.05
+"""Share of a disk that is left free, so that the database on it can go on."""
 _WALK = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def has_room(folder: Path, size: int = 0) -> bool:
+    """Whether the disk of a folder has its reserve left after so many more bytes."""
+    disk = shutil.disk_usage(folder)
+    return disk.free - size >= KEPT_FREE * disk.total
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +50,23 @@ class SafeFolder:
                 (self.root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
             for entry in os.scandir(self.root / INCOMING):
                 with contextlib.suppress(FileNotFoundError):
-                    if entry.stat(follow_symlinks=False).st_mtime < time.time() - STALE_S:
+                    if entry.is_dir(follow_symlinks=False):  # an upload that was being removed when its process died
+                        shutil.rmtree(entry.path, ignore_errors=True)
+                    elif entry.stat(follow_symlinks=False).st_mtime < time.time() - STALE_S:
                         os.unlink(entry.path)
+
+    def check_room(self, size: int) -> None:
+        """Pass when so many more bytes leave the disk its reserve.
+
+        Raises: StoreUnavailable: `store.full`.
+        """
+        with self.errors():
+            if not has_room(self.root, size):
+                sentence = (
+                    f"The disk of the object store ({self.root}) is full up to its reserve ({size} bytes more); nothing was stored. "
+                    "Free some space and try again."
+                )
+                raise StoreUnavailable(sentence, code="store.full")
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
@@ -122,6 +147,16 @@ class SafeFolder:
         """Like `link`, but what had the name goes; the folder must exist (FileNotFoundError)."""
         with self.folder(segments[:-1]) as at:
             os.rename(path, segments[-1], dst_dir_fd=at)
+            os.fsync(at)
+
+    def replace_alike(self, path: Path, segments: Sequence[str], prefix: str) -> None:
+        """Like `replace`, and every other file of the folder whose name begins with `prefix` goes: the last one to come stays alone."""
+        with self.folder(segments[:-1]) as at:
+            fcntl.flock(at, fcntl.LOCK_EX)  # two that come at once must not remove each other
+            os.rename(path, segments[-1], dst_dir_fd=at)
+            for name in os.listdir(at):
+                if name.startswith(prefix) and name != segments[-1]:
+                    os.unlink(name, dir_fd=at)
             os.fsync(at)
 
 

@@ -89,6 +89,7 @@ ERRORS = {
     "upload.incomplete": lazy_gettext("Parts are missing. Choose the same file again to send them."),
     "upload.lost": lazy_gettext("The upload is gone from the store. Send the file again."),
     "upload.closed": lazy_gettext("This upload is closed."),
+    "upload.quota": lazy_gettext("Too much waits here already. Make versions of it, or give up what is not needed."),
     "rates.value": lazy_gettext("A price is a whole number of won, from 0 to 1,000,000,000."),
     "rates.empty": lazy_gettext("Give at least one price."),
     "rates.unit": lazy_gettext("There is no such unit."),

@@ -102,6 +102,10 @@ def _about_index(index: Index, document: Document, file: str) -> Iterator[Findin
         yield info("height.mixed", text, "Give every node a height.", count=len(index.ids) - heights, **where)
 
 
+FREE_NODES, MOST_REPEATS = 500_000, 32
+"""Most nodes that the relations of a map may take from its ways: these, and each node of a way so often."""
+
+
 class _Maker:
     """Second pass: elements become rows."""
 
@@ -114,6 +118,7 @@ class _Maker:
         }
         self._found: list[Finding] = []
         self._odd: set[tuple[str, str]] = set()
+        self._borrowed_nodes = 0
 
     def run(self, document: Document) -> Iterator[Batch | Finding]:
         for element in document.elements():
@@ -269,8 +274,20 @@ class _Maker:
         return line if np.isfinite(line[:, 2]).all() else line[:, :2]
 
     def _way(self, ref: str) -> NDArray[np.float64] | None:
+        """Coordinates of a way that a relation takes.
+
+        Raises: Invalid: `relation.repeats`: all relations together take so many that a small file would become an enormous one.
+        """
         number = number_of(ref)
-        return self.index.way(number) if number is not None else None
+        line = self.index.way(number) if number is not None else None
+        self._borrowed_nodes += 0 if line is None else len(line)
+        if self._borrowed_nodes > FREE_NODES + MOST_REPEATS * len(self.index.way_refs):
+            text = (
+                f"The relations of {self.file} take the ways of the map over {MOST_REPEATS} times: way {ref} is one that is taken so "
+                "often. Draw each lanelet with bounds of its own."
+            )
+            raise Invalid("relation.repeats", text, file=self.file)
+        return line
 
     def _area(self, element: Element) -> bytes | None:
         sides: dict[str, list[tuple[list[int], NDArray[np.float64]]]] = {"outer": [], "inner": []}

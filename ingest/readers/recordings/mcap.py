@@ -79,13 +79,13 @@ class Mcap:
             first.track.add(0, *placed.origin)
         others = _others(source)
         for path in others:
-            first.proof.attachment(_name_beside(path, source.path), "", _beginning(path))
+            first.proof.attachment(source.label(path), "", _beginning(path))
         yield from first.findings()
         yield from first.unproven()
         rows = _Rows(first, self.layer)
         for path in _recordings(source):
             yield from rows.of(path)
-        yield from rows.of_others(others, source.path)
+        yield from rows.of_others(others, source)
         yield from rows.rest()
         yield from rows.findings(source.name)
 
@@ -99,10 +99,6 @@ def _recordings(source: Source) -> list[Path]:
 def _others(source: Source) -> list[Path]:
     """What is beside the recordings (rosbag2's metadata.yaml)."""
     return [path for path in source.files if not _begins(path, MAGIC)]
-
-
-def _name_beside(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path != root else path.name
 
 
 def _beginning(path: Path) -> bytes:
@@ -163,10 +159,10 @@ class _Rows:
                 if len(self.rows) >= BATCH_ROWS or self.bytes >= BATCH_BYTES:
                     yield self._batch()
 
-    def of_others(self, paths: Sequence[Path], root: Path) -> Iterator[Batch | Finding]:
+    def of_others(self, paths: Sequence[Path], source: Source) -> Iterator[Batch | Finding]:
         """What is beside the recordings goes along as an attachment, at the time of the first message."""
         for path in paths:
-            name = _name_beside(path, root)
+            name = source.label(path)
             body = _beginning(path)
             if len(body) > BATCH_BYTES:
                 text = f"{name} is beside the recording and has more than {BATCH_BYTES} bytes; it was left out."

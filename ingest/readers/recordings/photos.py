@@ -71,7 +71,7 @@ class Photos:
         rows: list[tuple[Any, ...]] = []
         size = 0
         for number, path in enumerate(source.files):
-            name = path.relative_to(source.path).as_posix() if path != source.path else Path(source.name).name
+            name = source.label(path)
             where = {"file": source.name, "layer": self.layer, "feature": name}
             found = _look(path, whole=True)
             if isinstance(found, str):

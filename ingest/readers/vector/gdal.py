@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -166,11 +166,11 @@ class Shapefile(GdalReader):
         shapes = [path for path in source.files if path.suffix.lower() == ".shp"]
         if not shapes:
             raise Invalid("file.no_records", f"{source.name} has no .shp file.", file=source.name)
-        stems = Counter(path.stem for path in shapes)
+        labels = {path: PurePosixPath(source.label(path)) for path in shapes}
+        stems = Counter(label.stem for label in labels.values())
         parts = []
-        for path in shapes:
-            inside = path.relative_to(source.path).as_posix() if source.path.is_dir() else Path(source.name).name
-            name = path.stem if stems[path.stem] == 1 else inside.rsplit(".", 1)[0]
+        for path, label in labels.items():
+            name = label.stem if stems[label.stem] == 1 else str(label).rsplit(".", 1)[0]
             parts.append(self._part(path, name, source.name))
         twice = sorted(stem for stem, count in stems.items() if count > 1 and is_ngii(stem))
         if twice:

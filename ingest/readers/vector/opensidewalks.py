@@ -84,7 +84,7 @@ def parts_of(source: Source) -> list[tuple[str, Path]]:
     """(part name, path) of each collection, nodes before edges. Raises: Invalid: `osw.no_parts`."""
     found = []
     for path in source.files:
-        inside = path.relative_to(source.path).as_posix() if source.path.is_dir() else Path(source.name).name
+        inside = source.label(path)
         match = None if is_junk(inside) else _PART.search(inside)
         if match is not None:
             found.append((match.group(1).lower(), path))

@@ -27,7 +27,7 @@ job = Table(
     "job",
     metadata,
     Column("id", String(40), primary_key=True),
-    Column("seq", BigInteger, nullable=False, unique=True),  # first come, first served
+    Column("seq", BigInteger, nullable=False, unique=True),  # within its organisation: first come, first served
     Column("kind", String(32), nullable=False),  # ingest
     ref("org_id", "organisation.id", index=True),
     ref("person_id", "person.id"),
@@ -44,7 +44,9 @@ job = Table(
     Column("error", Text),
     Column("created_ns", BigInteger, nullable=False),
     Column("finished_ns", BigInteger),
+    Column("claimed_ns", BigInteger),  # when a worker took it last
     Index("ix_job_queue", "state", "run_at_ns"),
+    Index("ix_job_claimed", "org_id", "claimed_ns"),
 )
 
 dataset = Table(

@@ -14,7 +14,7 @@ import geopandas
 import pytest
 
 from ingest.cage import launch
-from ingest.conversion import convert as conversion
+from ingest.conversion.answers import Answers
 from ingest.conversion.dry_run import inspect
 from ingest.conversion.local import tile_file
 from mapex.errors import Invalid
@@ -276,7 +276,7 @@ def test_the_files_of_a_national_map_are_read_in_one_cage_and_are_all_different(
 
 
 def test_names_from_a_zip_are_shown_in_one_line(tmp_path: Path) -> None:
-    answers = conversion.Answers({0: "all.zip"}, 1)
+    answers = Answers({0: "all.zip"}, 1)
     answers.take({"part": 0, "inside": "a\nb\x1b[31m.osm", "failed": {"code": "format.unknown", "message": "No."}})
     answers.take({"part": 1, "inside": "x" * 256, "failed": {"code": "format.unknown", "message": "No."}})
     (first,) = answers.ended()

@@ -37,6 +37,37 @@ def test_jobs_are_taken_in_the_order_of_their_coming(exchange: Exchange, seller:
     assert taken == queued
 
 
+def test_a_hundred_jobs_of_one_firm_delay_another_by_one_job_at_most(exchange: Exchange, seller: Actor) -> None:
+    flood = [queue(exchange, seller, f"d{n}").id for n in range(20)]
+    assert jobs.claim(exchange, "w1") is not None
+    late = queue(exchange, a_person(exchange, "dongil"))
+    assert (taken := jobs.claim(exchange, "w2")) is not None
+    assert taken.id == late.id
+    jobs.finish(exchange, taken)
+    again = queue(exchange, a_person(exchange, "dongil"), "again")
+    order = []
+    while job := jobs.claim(exchange, "w2"):
+        order.append(job.id)
+        jobs.finish(exchange, job)
+    assert order[0] == again.id, "who has fewer jobs in work comes first"
+    assert order[1:] == flood[1:]
+
+
+def test_a_firm_whose_jobs_fail_again_and_again_gets_no_more_turns_than_others(exchange: Exchange, seller: Actor) -> None:
+    """A job that is given back, or whose worker dies, has used its turn as much as one that ends."""
+    for n in range(5):
+        queue(exchange, seller, f"bad{n}")
+    other = a_person(exchange, "dongil")
+    good = [queue(exchange, other, f"good{n}").id for n in range(3)]
+    order = []
+    for _ in range(6):
+        job = jobs.claim(exchange, "w")
+        assert job is not None
+        order.append(job.id in good)
+        jobs.finish(exchange, job) if job.id in good else jobs.fail(exchange, job, "reader.crashed", "again", again_in_s=0)
+    assert order == [False, True] * 3
+
+
 def test_many_workers_do_each_job_once(exchange: Exchange, seller: Actor) -> None:
     queued = {queue(exchange, seller, f"d{n}").id for n in range(12)}
     taken: list[str] = []

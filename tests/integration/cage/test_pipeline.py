@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
+from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -237,6 +239,24 @@ def test_full_disk_makes_the_job_wait_and_says_so(ex: Exchange, monkeypatch: pyt
     assert waiting.error is not None
     assert waiting.error["code"] == "disk.full"
     assert "Free some space" in waiting.error["message"]
+    monkeypatch.undo()
+    ex.now.forward(seconds=400)  # type: ignore[attr-defined]
+    work(ex)
+    assert datasets.describe(ex, actor, "seoul", version.number).version.state == "draft"
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_the_reserve_of_the_disk_makes_a_job_wait(ex: Exchange, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    """It is kept for the database: a job that finds it used up, or uses it up, waits visibly and goes on later."""
+    actor, version, job = a_version(ex, {"walks.geojson": a_map(40)})
+    usage = namedtuple("usage", "total used free")
+    full = usage(10**12, 0.96 * 10**12, 0.04 * 10**12)
+    free = usage(10**12, 0, 10**12)
+    looks = iter([free] * (0 if when == "before" else 2))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: next(looks, full))
+    work(ex)
+    waiting = jobs.get(ex, actor, job.id)
+    assert (waiting.state, (waiting.error or {}).get("code")) == ("queued", "disk.full")
     monkeypatch.undo()
     ex.now.forward(seconds=400)  # type: ignore[attr-defined]
     work(ex)

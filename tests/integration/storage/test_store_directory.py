@@ -165,6 +165,15 @@ def test_full_disk_while_joining_keeps_the_parts(small_disk: Path) -> None:
     assert not list((small_disk / ".incoming").iterdir())
 
 
+def test_a_store_opens_although_an_upload_was_being_removed_when_its_process_died(tmp_path: Path) -> None:
+    store = a_store(tmp_path)
+    upload = store.begin_upload("up/dead")
+    (tmp_path / ".uploads" / upload).rename(tmp_path / ".incoming" / "dead-1")
+    os.utime(tmp_path / ".incoming" / "dead-1", (1, 1))
+    a_store(tmp_path)
+    assert not list((tmp_path / ".incoming").iterdir())
+
+
 def test_full_disk_answers_507(small_disk: Path) -> None:
     store, body = a_store(small_disk), b"x" * 4 * MIB
     upload = store.begin_upload("up/http")

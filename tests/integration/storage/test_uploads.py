@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 
 import pytest
 
@@ -195,6 +196,67 @@ def test_a_full_disk_is_refused_before_anything_is_sent(exchange: Exchange, sell
     with pytest.raises(Unavailable) as refused:
         uploads.stage(exchange, seller, "large.osm", 1_000_000)
     assert refused.value.code == "store.full"
+
+
+def test_the_reserve_of_the_disk_is_looked_at_with_each_part(exchange: Exchange, seller: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It used to be looked at only when an upload began."""
+    upload = staged(exchange, seller, numbers=(1, 2))
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100_000_000, 95_000_000, 5_000_000))
+    with pytest.raises(StoreUnavailable) as refused:
+        send_part(exchange, upload, 3, piece(upload, 3))
+    assert refused.value.code == "store.full"
+    assert [part.number for part in uploads.received(exchange, seller, upload.id)] == [1, 2]
+    with pytest.raises(StoreUnavailable):
+        exchange.store.put(Bucket.DATA, f"{seller.org_id}/{SHA256}", CONTENT, sha256=SHA256)
+    monkeypatch.undo()
+    send_part(exchange, upload, 3, piece(upload, 3))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100_000_000, 95_000_000, 5_000_000))
+    with pytest.raises(Unavailable):
+        uploads.complete(exchange, seller, upload.id)
+    monkeypatch.undo()
+    assert uploads.complete(exchange, seller, upload.id).state == "complete"
+
+
+def test_what_a_firm_has_staged_is_bounded_in_bytes_and_in_files(
+    exchange: Exchange, seller: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ex = replace(exchange, settings=replace(exchange.settings, max_staged_bytes=3 * len(CONTENT)))
+    first, *_ = [uploads.stage(ex, seller, f"{number}.osm", len(CONTENT)) for number in range(3)]
+    with pytest.raises(Conflict) as refused:
+        uploads.stage(ex, seller, "more.osm", 1)
+    assert refused.value.code == "upload.quota"
+    assert uploads.stage(ex, a_person(ex), "more.osm", 1).state == "open", "another firm has its own"
+    uploads.abort(ex, seller, first.id)
+    monkeypatch.setattr(uploads, "MOST_STAGED", 3)
+    assert uploads.stage(ex, seller, "more.osm", 1).state == "open"
+    with pytest.raises(Conflict, match="files"):
+        uploads.stage(ex, seller, "another.osm", 1)
+
+
+def test_nothing_is_left_of_an_upload_that_was_joined_and_never_answered(
+    exchange: Exchange, seller: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = staged(exchange, seller)
+    monkeypatch.setenv("MAPEX_FAILPOINT", "upload.after_join:raise")
+    monkeypatch.setattr(failpoints, "_passed", {})
+    with pytest.raises(failpoints.Failpoint):
+        uploads.complete(exchange, seller, upload.id)
+    monkeypatch.delenv("MAPEX_FAILPOINT")
+    exchange.now.forward(days=8)  # type: ignore[attr-defined]
+    assert uploads.sweep(exchange) == 1
+    assert exchange.store.stat(Bucket.STAGING, upload.store_key) is None
+
+
+def test_files_of_a_version_that_waits_for_ever_go_away_in_the_end(exchange: Exchange, seller: Actor) -> None:
+    waiting = a_claimed_job(exchange, seller, "waiting")
+    jobs.fail(exchange, waiting, "reader.crashed", "no use")
+    needed = requests.task_of(exchange, waiting).sources[0].store_key
+    exchange.now.forward(days=uploads.WAITING_DAYS - 1)  # type: ignore[attr-defined]
+    assert uploads.sweep(exchange) == 0
+    exchange.now.forward(days=2)  # type: ignore[attr-defined]
+    assert uploads.sweep(exchange) == 1
+    assert exchange.store.stat(Bucket.STAGING, needed) is None
 
 
 def test_a_store_that_is_away_is_reported_to_be_away(exchange: Exchange, seller: Actor, monkeypatch: pytest.MonkeyPatch) -> None:

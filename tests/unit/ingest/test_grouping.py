@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import stat
 import struct
+import unicodedata
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from ingest.conversion import layout
 from ingest.formats import is_junk
 from ingest.tasks import unpack
 from mapex.errors import Invalid
-from mapex.rules.parts import ASIDE, SHAPE_PARTS
+from mapex.rules.parts import ASIDE, SHAPE_PARTS, shape_stem
 
 
 def names(found: grouping.Grouping) -> list[tuple[str, int]]:
@@ -131,9 +133,62 @@ def test_every_source_is_in_one_bundle_and_large_ones_are_alone(sizes: list[int]
         assert len(bundle) == 1 or (sum(one.size for one in bundle) <= layout.MOST_BYTES and len(bundle) <= layout.MOST_SOURCES)
 
 
-def test_names_that_only_differ_in_what_is_not_safe_stay_two_files() -> None:
-    files = {name: Path(name) for name in ("d/a:1.jpg", "d/a?1.jpg", "d/a_1.jpg")}
-    assert sorted(map(str, layout.safe_members(files).values())) == sorted(files)
+NAMES = st.lists(
+    st.lists(
+        st.text(st.sampled_from("aAé가e\u0301 .~_-:?#\\1\x00") | st.characters(exclude_characters="/"), min_size=1, max_size=8)
+        | st.sampled_from(
+            ["x.jpg", "x", "x.shp", "x.dbf", "x.shp.xml", "CON", "가" * 85, "a" * 250 + ".shp", "a" * 250 + ".dbf", "~1", "x~1"]
+        ),
+        min_size=1,
+        max_size=4,
+    ).map("/".join),
+    unique=True,
+    max_size=12,
+)
+
+
+@given(NAMES)
+def test_every_name_has_a_place_of_its_own_that_any_disk_takes(names: list[str]) -> None:
+    inside = paths.inside_names(names)
+    assert list(sorted(inside)) == sorted(names)
+    places = list(inside.values())
+    assert len(set(places)) == len(places)
+    for place in places:
+        assert not any(other.startswith(f"{place}/") for other in places), "a file where another has its folder"
+        segments = place.split("/")
+        assert all(0 < len(one.encode()) <= 255 and one not in (".", "..") and one.isprintable() for one in segments)
+        assert len(place.encode()) < 1000
+
+
+@given(NAMES)
+def test_parts_of_one_shapefile_stay_together_and_those_of_two_apart(names: list[str]) -> None:
+    inside = paths.inside_names(names)
+
+    stems = {name: shape_stem(name) for name in names}
+    for one, other in itertools.combinations([name for name, stem in stems.items() if stem is not None], 2):
+        composed = [unicodedata.normalize("NFC", str(stems[name])) for name in (one, other)]
+        together = shape_stem(inside[one]) == shape_stem(inside[other])
+        assert together if stems[one] == stems[other] else not together or composed[0] == composed[1]
+
+
+def test_a_part_whose_accents_have_another_form_stays_with_its_shapefile() -> None:
+    inside = paths.inside_names(["e\u0301.dbf", "\u00e9.shp"])
+    assert sorted(inside.values()) == ["\u00e9.dbf", "\u00e9.shp"]
+
+
+def test_safe_names_stay_as_they_are() -> None:
+    names = ["d/a_1.jpg", "d/a:1.jpg", "d/a?1.jpg", "도로/A1_NODE.shp", "x.jpg"]
+    inside = paths.inside_names(names)
+    assert [inside[name] for name in (names[0], *names[3:])] == [names[0], *names[3:]]
+
+
+@given(st.lists(st.sampled_from(["a", "a.jpg", "2/a", "3/a", "2/2/a", "b"])))
+def test_files_of_one_name_become_files_of_several(names: list[str]) -> None:
+    found = layout.distinct_names(names)
+    assert len(set(found)) == len(names)
+    assert all(one.endswith(name) for name, one in zip(names, found, strict=True))
+    first = [found[names.index(name)] for name in names]
+    assert first == names
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ class SignedPartsOut(Answer):
 @policy("sell")
 @blueprint.input(UploadIn)
 @blueprint.output(UploadOut, status_code=201)
+@blueprint.doc(responses=[409])
 def stage(json_data: dict[str, Any]) -> dict[str, Any]:
     """Begin an upload; the same name, size and sha256 again find the upload that was begun."""
     return _shown(uploads.stage(exchange(), current_actor(), json_data["name"], json_data["size"], json_data.get("sha256")))
