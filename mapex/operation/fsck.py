@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from mapex.database import db
 from mapex.exchange import Exchange
-from mapex.operation import invariants, objects
-from mapex.operation.invariants import Offender
+from mapex.operation import objects
+from mapex.operation.invariants import access, deeds, halves, listing, money, orders, sums
+from mapex.operation.invariants.asking import Offender
 
 EXAMPLES = 5
 """How many offenders a message names."""
@@ -37,16 +38,16 @@ def check(ex: Exchange, *, deep: bool = False) -> list[Check]:
     with db.read(ex) as conn:
         compared = objects.compare(ex, conn, deep=deep)
         found = {
-            "I1": ("what was acknowledged in the log is stored", invariants.lost(conn)),
-            "I2": ("one key had one effect", invariants.repeated(conn)),
-            "I3": ("money sums to zero, balances are the sums of their entries, no wallet is negative", invariants.unbalanced(conn)),
-            "I4": ("orders, quotes, entitlements, money and log agree; grants and log agree", invariants.disagreeing(ex, conn)),
+            "I1": ("what was acknowledged in the log is stored", deeds.lost(conn)),
+            "I2": ("one key had one effect", deeds.repeated(conn)),
+            "I3": ("money sums to zero, balances are the sums of their entries, no wallet is negative", money.unbalanced(conn)),
+            "I4": ("orders, quotes, entitlements, money and log agree; grants and log agree", orders.disagreeing(ex, conn)),
             "I5": ("every published tile has its object" + (" with its sha256" if deep else ""), compared.wrong),
-            "I6": ("nothing unpublished is listed, sold or granted", invariants.leaked(conn)),
+            "I6": ("nothing unpublished is listed, sold or granted", listing.leaked(conn)),
             "I7": ("no object is unreferenced for more than a day", compared.unnamed),
-            "I10": ("no grant outside its permit, its period or its version's life", invariants.overdue(conn)),
-            "I11": ("nothing is half done", invariants.halves(conn)),
-            "pyramid": ("sums for estimates are those of the tiles", invariants.wrong_sums(conn)),
+            "I10": ("no grant outside its permit, its period or its version's life", access.overdue(conn)),
+            "I11": ("nothing is half done", halves.halves(conn)),
+            "pyramid": ("sums for estimates are those of the tiles", sums.wrong_sums(conn)),
         }
     return [_check(name, sentence, offenders) for name, (sentence, offenders) in found.items()]
 
@@ -56,6 +57,3 @@ def _check(name: str, sentence: str, offenders: Sequence[Offender]) -> Check:
         return Check(name, True, sentence, 0)
     shown = "; ".join(offenders[:EXAMPLES]) + (f"; and {len(offenders) - EXAMPLES} more" if len(offenders) > EXAMPLES else "")
     return Check(name, False, f"broken: {sentence}. {shown}", len(offenders))
-
-
-# ---- objects --------------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, case, collate, func, select, union_all
 
 from mapex.database import db, schema
 from mapex.exchange import Exchange
-from mapex.operation.invariants import RELEASED, Offender
+from mapex.operation.invariants.asking import RELEASED, Offender
 from mapex.times import DAY_NS
 from tiles.errors import ObjectMissing
 from tiles.store.protocol import Bucket, ObjectInfo
