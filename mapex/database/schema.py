@@ -32,6 +32,7 @@ from mapex.database.tables.oversight import (
     NIGHT_ACCESS,
     access_grant,
     audit_event,
+    log_checkpoint,
     permit,
     permit_recipient,
 )
@@ -53,8 +54,17 @@ from mapex.database.tables.trade import (
     quote,
 )
 
-APPEND_ONLY = ("ledger_transaction", "ledger_entry", "audit_event", "access_grant", "order_line")
-"""Tables whose rows a trigger protects from UPDATE and DELETE."""
+APPEND_ONLY = (
+    "access_grant",
+    "audit_event",
+    "ledger_entry",
+    "ledger_transaction",
+    "log_checkpoint",
+    "order_line",
+    "permit_recipient",
+    "purchase_order",
+)
+"""Tables whose rows triggers protect from being changed, removed and replaced (see `mapex.database.guards`)."""
 
 __all__ = [
     "APPEND_ONLY",
@@ -78,6 +88,7 @@ __all__ = [
     "ledger_account",
     "ledger_entry",
     "ledger_transaction",
+    "log_checkpoint",
     "offer",
     "order",
     "order_line",

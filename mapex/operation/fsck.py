@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mapex.database import db
+from mapex.database import db, guards
 from mapex.exchange import Exchange
 from mapex.operation import objects
 from mapex.operation.invariants import access, deeds, halves, listing, money, orders, sums
@@ -47,6 +47,7 @@ def check(ex: Exchange, *, deep: bool = False) -> list[Check]:
             "I7": ("no object is unreferenced for more than a day", compared.unnamed),
             "I10": ("no grant outside its permit, its period or its version's life", access.overdue(conn)),
             "I11": ("nothing is half done", halves.halves(conn)),
+            "schema": ("triggers, tables and views are those that are declared", guards.deviations(conn)),
             "pyramid": ("sums for estimates are those of the tiles", sums.wrong_sums(conn)),
         }
     return [_check(name, sentence, offenders) for name, (sentence, offenders) in found.items()]
