@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
 _TIDY_S = 6 * 3600.0
-_SEAL_S = 60.0
+_SEAL_S = 600.0
 _LONGEST_WAIT_S = 300.0
 
 

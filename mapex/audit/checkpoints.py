@@ -1,7 +1,7 @@
 """Checkpoints of the log: the Merkle root over the entries so far, signed with a key that is not in the database.
 
 Who can change every row but has no secret of the exchange cannot write history again before the newest checkpoint: `mapex fsck` builds
-the tree anew and compares. A worker makes one each minute in which the log grew.
+the tree anew and compares. A worker makes one every ten minutes, when the log grew.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import rfc8785
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, RowMapping, insert, select
 
 from mapex.audit.merkle import Tree
 from mapex.audit.proof import settled_head
@@ -23,6 +23,9 @@ from mapex.exchange import Exchange
 
 MOST = 100_000
 """Entries that one step takes; the database waits for no longer than these need."""
+
+FEW = 100
+"""How many of the newest checkpoints are looked at for one of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +69,25 @@ def keep(ex: Exchange) -> Checkpoint | None:
 
 
 def newest(ex: Exchange, conn: Connection) -> Checkpoint | None:
-    """The newest checkpoint whose signature is ours."""
-    for made, genuine in stored(ex, conn, newest_first=True):
-        if genuine:
-            return made
-    return None
+    """The newest checkpoint whose signature is ours, among the last few."""
+    rows = conn.execute(select(log_checkpoint).order_by(log_checkpoint.c.size.desc()).limit(FEW)).mappings()
+    return next((_checkpoint(row) for row in rows if _is_genuine(ex, row)), None)
 
 
-def stored(ex: Exchange, conn: Connection, *, newest_first: bool = False) -> list[tuple[Checkpoint, bool]]:
-    """The checkpoints by size, each with whether its signature is ours."""
-    size = log_checkpoint.c.size
-    rows = conn.execute(select(log_checkpoint).order_by(size.desc() if newest_first else size)).mappings()
-    return [
-        (Checkpoint(**{name: row[name] for name in Checkpoint.__dataclass_fields__}), _is_genuine(ex, dict(row.items()))) for row in rows
-    ]
+def stored(ex: Exchange, conn: Connection) -> list[tuple[Checkpoint, bool]]:
+    """The checkpoints by the number of their last entry, each with whether its signature is ours."""
+    rows = conn.execute(select(log_checkpoint).order_by(log_checkpoint.c.seq, log_checkpoint.c.size)).mappings()
+    return [(_checkpoint(row), _is_genuine(ex, row)) for row in rows]
 
 
-def _is_genuine(ex: Exchange, row: Mapping[str, Any]) -> bool:
+def _checkpoint(row: RowMapping) -> Checkpoint:
+    return Checkpoint(**{name: row[name] for name in Checkpoint.__dataclass_fields__})
+
+
+def _is_genuine(ex: Exchange, row: RowMapping) -> bool:
     return hmac.compare_digest(_signature(ex, row), str(row["signature"]))
 
 
-def _signature(ex: Exchange, values: Mapping[str, Any]) -> str:
+def _signature(ex: Exchange, values: Mapping[Any, Any]) -> str:
     signed = rfc8785.dumps({name: str(values[name]) for name in Checkpoint.__dataclass_fields__})
     return hmac.new(ex.settings.signing_key.encode(), b"mapex-log-checkpoint\n" + signed, hashlib.sha256).hexdigest()

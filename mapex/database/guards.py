@@ -105,7 +105,8 @@ def _strange_tables(conn: Connection) -> Iterator[str]:
         query = "SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     else:
         query = (
-            "SELECT c.relname, CASE c.relkind WHEN 'r' THEN 'table' ELSE 'view or table of kind ' || CAST(c.relkind AS text) END FROM pg_class c "
+            "SELECT c.relname, CASE c.relkind WHEN 'r' THEN 'table' ELSE 'view or table of kind ' || CAST(c.relkind AS text) END "
+            "FROM pg_class c "
             "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'v', 'm', 'p', 'f') "
             "AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
         )

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mapex.audit import checkpoints
 from mapex.database import db, guards
 from mapex.exchange import Exchange
 from mapex.operation import objects
-from mapex.operation.invariants import access, deeds, halves, listing, money, orders, sums
+from mapex.operation.invariants import access, deeds, halves, listing, manifests, money, orders, sums
 from mapex.operation.invariants.asking import Offender
+from mapex.operation.replay.history import replay
+from mapex.operation.replay.roots import Root, Roots
+from mapex.times import iso_from_ns
 
 EXAMPLES = 5
 """How many offenders a message names."""
@@ -29,13 +33,17 @@ class Check:
     count: int
 
 
-def check(ex: Exchange, *, deep: bool = False) -> list[Check]:
+def check(ex: Exchange, *, deep: bool = False, kept: Sequence[Root] = ()) -> list[Check]:
     """All invariants, in one consistent view of the database.
 
     Args:
         deep: read every object of a published version and compare its sha256; else sizes only.
+        kept: checkpoints of the log that somebody kept elsewhere.
     """
     with db.read(ex) as conn:
+        signed = checkpoints.stored(ex, conn)
+        forged = [f"checkpoint over {one.size} entries is not what was signed" for one, genuine in signed if not genuine]
+        history = replay(ex, conn, Roots([*(_root(one) for one, genuine in signed if genuine), *kept]))
         compared = objects.compare(ex, conn, deep=deep)
         found = {
             "I1": ("what was acknowledged in the log is stored", deeds.lost(conn)),
@@ -45,12 +53,19 @@ def check(ex: Exchange, *, deep: bool = False) -> list[Check]:
             "I5": ("every published tile has its object" + (" with its sha256" if deep else ""), compared.wrong),
             "I6": ("nothing unpublished is listed, sold or granted", listing.leaked(conn)),
             "I7": ("no object is unreferenced for more than a day", compared.unnamed),
+            "I8": ("each entry of the log is what was committed to, and every checkpoint holds", [*forged, *history.log]),
             "I10": ("no grant outside its permit, its period or its version's life", access.overdue(conn)),
             "I11": ("nothing is half done", halves.halves(conn)),
+            "replay": ("the log, read again, makes the present state", [*history.state, *manifests.different(conn)]),
             "schema": ("triggers, tables and views are those that are declared", guards.deviations(conn)),
             "pyramid": ("sums for estimates are those of the tiles", sums.wrong_sums(conn)),
         }
     return [_check(name, sentence, offenders) for name, (sentence, offenders) in found.items()]
+
+
+def _root(checkpoint: checkpoints.Checkpoint) -> Root:
+    kept = f"the checkpoint of {iso_from_ns(checkpoint.at_ns)}"
+    return Root(checkpoint.size, checkpoint.seq, checkpoint.root, kept)
 
 
 def _check(name: str, sentence: str, offenders: Sequence[Offender]) -> Check:

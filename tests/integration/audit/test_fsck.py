@@ -58,7 +58,7 @@ def behind(ex: Exchange, *statements: str, **values: object) -> None:
 
 def test_an_intact_exchange_breaks_nothing(market: Market) -> None:
     checks = fsck.check(market.ex, deep=True)
-    assert [check.name for check in checks] == ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I10", "I11", "schema", "pyramid"]
+    assert [check.name for check in checks] == ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I10", "I11", "replay", "schema", "pyramid"]
     assert [check.message for check in checks if not check.ok] == []
 
 
