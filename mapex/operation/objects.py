@@ -94,7 +94,7 @@ def _named(conn: Connection) -> Iterator[_Named]:
         .group_by(key)
         .order_by(key)
     )
-    for object_key, sha256, least, most, released in conn.execution_options(yield_per=10_000).execute(query):
+    for object_key, sha256, least, most, released in conn.execute(query, execution_options={"yield_per": 10_000}):
         yield _Named(object_key, sha256, least, most, bool(released))
 
 

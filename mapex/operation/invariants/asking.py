@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DataError, OperationalError
 
 from mapex.database import db
 
@@ -10,6 +13,23 @@ RELEASED = ("published", "superseded", "withdrawn", "recalled")
 """States of versions that were published once; written into a query, the tuple reads as a list of SQL."""
 
 Offender = str
+
+
+def asked(conn: Connection, question: Callable[[], Iterable[Offender]]) -> list[Offender]:
+    """What a question finds. Rows that it cannot even read (a text that is no JSON, a number that is none) are offenders too."""
+    try:
+        with conn.begin_nested():
+            return list(question())
+    except (DataError, ValueError, KeyError, TypeError) as why:
+        return [f"it cannot be asked, for a row cannot be read ({_first_line(why)})"]
+    except OperationalError as why:
+        if getattr(why.orig, "sqlite_errorname", "") != "SQLITE_ERROR":
+            raise
+        return [f"it cannot be asked, for a row cannot be read ({_first_line(why.orig)})"]
+
+
+def _first_line(why: object) -> str:
+    return str(why).partition("\n")[0][:200]
 
 
 def ask(conn: Connection, what: str, sql: str, **values: object) -> list[Offender]:

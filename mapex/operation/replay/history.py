@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -13,7 +14,7 @@ from mapex.audit.log import commitment
 from mapex.database import db
 from mapex.database.schema import audit_event
 from mapex.exchange import Exchange
-from mapex.operation.invariants.asking import Offender
+from mapex.operation.invariants.asking import Offender, asked
 from mapex.operation.replay.catalogue import Datasets, Offers, Versions
 from mapex.operation.replay.deeds import GRANT, QUOTE, Deeds
 from mapex.operation.replay.kind import Kind
@@ -54,10 +55,10 @@ def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
             for kind in by_action.get(str(said.get("action", "")), ()):
                 _take(kind, row.seq, said, found.state)
         for kind in kinds:
-            found.state.extend(kind.settle(conn))
+            found.state.extend(asked(conn, partial(kind.settle, conn)))
     found.log.extend(roots.end(is_dense=db.is_sqlite(conn)))
     for kind in kinds:
-        found.state.extend(kind.compare(conn))
+        found.state.extend(asked(conn, partial(kind.compare, conn)))
     return found
 
 

@@ -72,7 +72,7 @@ class Roots:
         elif missing < 0:
             yield f"{-missing} entries up to number {kept.seq} were put in: {kept.kept} has {kept.size}"
         elif kept.root != self._tree.root().hex():
-            yield f"entries {after} up to number {kept.seq} were changed or exchanged: {kept.kept} has another root"
+            yield f"entries {after} up to number {kept.seq} are not those that were signed: {kept.kept} has another root"
         else:
             self._met = kept.seq
             return

@@ -55,7 +55,7 @@ class Orders(State):
 def _digests(conn: Connection) -> Iterator[tuple[str, str]]:
     """Each order with the digest of the tiles that it entitles to, as quotes and the log have it."""
     query = text("SELECT order_id, layer_id, cell, part, sha256 FROM entitlement ORDER BY order_id")
-    rows = conn.execution_options(yield_per=10_000).execute(query)
+    rows = conn.execute(query, execution_options={"yield_per": 10_000})
     for order_id, of_order in groupby(rows, key=lambda row: str(row[0])):
         yield order_id, digest_of([(row[1], row[2], row[3], row[4]) for row in of_order])
 
@@ -120,7 +120,7 @@ def _transactions(conn: Connection) -> dict[str, dict[str, Any]]:
         "LEFT JOIN organisation g ON g.id = a.org_id ORDER BY t.id"
     )
     found: dict[str, dict[str, Any]] = {}
-    for row in conn.execution_options(yield_per=10_000).execute(text(query)):
+    for row in conn.execute(text(query), execution_options={"yield_per": 10_000}):
         key = f"payment of {row.order_id}" if row.kind == "order" else f"{row.kind} {row.id}"
         made = found.setdefault(key, {"reference": row.key, "lines": defaultdict(int)})
         if row.account is not None:
