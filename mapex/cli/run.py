@@ -41,9 +41,12 @@ def serve(host: str | None, port: int | None, threads: int, processes: int, serv
         os.environ["MAPEX_PORT"] = str(port)
     if access_log:
         os.environ["MAPEX_ACCESS_LOG"] = "true"
+    from mapex.database import roles
+
     guard.check()
     with the_exchange() as ex:
         log_to_stderr(ex.settings.log_level)
+        roles.check(ex)
         several = extras.load("mapex.cli.server.processes") if server == "granian" else None
         click.echo(f"mapex listens on http://{ex.settings.host}:{ex.settings.port}", err=True)
         if several is not None:
@@ -76,9 +79,12 @@ def worker(once: bool) -> None:
 
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
+    from mapex.database import roles
+
     guard.check()
     with the_exchange() as ex:
         log_to_stderr(ex.settings.log_level)
+        roles.check(ex)
         run(ex, stop, once=once)
 
 
