@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mapex.audit.merkle import Tree
+from mapex.errors import Invalid
 from mapex.operation.invariants.asking import Offender
 
 MOST_GAPS = 100
@@ -20,6 +22,20 @@ class Root:
     seq: int
     root: str
     kept: str
+
+
+def from_file(text: str, name: str) -> Root:
+    """The checkpoint that an auditor's browser saved as a file.
+
+    Raises: Invalid: `fsck.checkpoint`.
+    """
+    try:
+        saved = json.loads(text)
+        if saved["mapex"] != "checkpoint":
+            raise ValueError
+        return Root(int(saved["size"]), int(saved["seq"]), str(saved["root"]), f"the checkpoint of {str(saved['at'])[:40]} in {name}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise Invalid("fsck.checkpoint", f"{name} is no checkpoint of a log. Give a file that the page Verify the log saved.") from error
 
 
 class Roots:

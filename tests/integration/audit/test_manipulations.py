@@ -5,17 +5,25 @@ Each begins from the same exchange, whose log a worker has signed once, with the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
+from mapex.audit import checkpoints
+from mapex.audit.merkle import Tree
+from mapex.errors import Invalid
 from mapex.exchange import Exchange
-from tests.support.exchange import an_exchange, settings
+from mapex.operation import fsck
+from mapex.operation.replay.roots import from_file
+from tests.support.exchange import a_person, an_exchange, settings
 from tests.support.servers import Postgres
 from tests.support.tampering import LOG_COLUMNS, broken, governed, put_payload, rewrite, without_guards
 
@@ -291,3 +299,60 @@ def test_each_manipulation_of_the_database_is_named(original: Original, tmp_path
         ex.engine.dispose()
         if original.server:
             original.server.drop_database(url)
+
+
+def test_a_whole_history_that_was_written_again_is_named_by_a_checkpoint_kept_elsewhere_only(original: Original, tmp_path: Path) -> None:
+    """What fsck cannot find by itself: every entry fits again, and no signed checkpoint is left. Known gaps of the threat model name it."""
+    ex, url = original.copy(tmp_path / "copy")
+    with ex.engine.begin() as conn:
+        size, seq, root = conn.execute(text("SELECT size, seq, root FROM log_checkpoint")).one()
+        saved = json.dumps({"mapex": "checkpoint", "size": size, "seq": seq, "root": root, "at": "2026-11-01T00:00:00Z", "blocks": []})
+        without_guards(conn)
+        conn.execute(text("DELETE FROM log_checkpoint"))
+        rewrite(conn, "session.opened", lambda said: said.update(person="second@dongil.example"))
+    assert set(broken(ex)) == {"schema"}
+    found = {check.name: check.message for check in fsck.check(ex, kept=[from_file(saved, "mine.json")]) if not check.ok}
+    assert f"up to number {seq} are not those that were signed: the checkpoint of 2026-11-01T00:00:00Z in mine.json" in found["I8"]
+    ex.engine.dispose()
+    if original.server:
+        original.server.drop_database(url)
+
+
+@pytest.mark.parametrize(
+    "saved", ["", "{}", "[]", '{"mapex": "checkpoint"}', '{"mapex": "other", "size": 1, "seq": 1, "root": "", "at": ""}']
+)
+def test_a_file_that_is_no_checkpoint_is_refused(saved: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        from_file(saved, "mine.json")
+    assert refused.value.code == "fsck.checkpoint"
+
+
+def test_a_log_that_goes_on_after_a_checkpoint_meets_it_and_the_next_one(original: Original, tmp_path: Path) -> None:
+    ex, url = original.copy(tmp_path / "copy")
+    assert checkpoints.keep(ex) is None
+    for number in range(5):
+        a_person(ex, "dongil", email=f"more{number}@dongil.example")
+        assert checkpoints.keep(ex) is not None
+    assert broken(ex) == {}
+    ex.engine.dispose()
+    if original.server:
+        original.server.drop_database(url)
+
+
+@given(count=st.integers(0, 300), stop=st.integers(0, 300))
+def test_a_tree_that_grows_has_the_root_of_rfc_6962_and_goes_on_from_its_edge(count: int, stop: int) -> None:
+    leaves = [number.to_bytes(4, "big") for number in range(count)]
+    tree = Tree()
+    for number, leaf in enumerate(leaves):
+        if number == stop:
+            tree = Tree(tree.size, tree.edge)
+        tree.add(leaf)
+    assert (tree.size, tree.root()) == (count, _root(leaves))
+
+
+def _root(leaves: Sequence[bytes]) -> bytes:
+    """As RFC 6962, 2.1, writes it."""
+    if len(leaves) < 2:
+        return hashlib.sha256(b"\x00" + leaves[0] if leaves else b"").digest()
+    half = 1 << ((len(leaves) - 1).bit_length() - 1)
+    return hashlib.sha256(b"\x01" + _root(leaves[:half]) + _root(leaves[half:])).digest()
