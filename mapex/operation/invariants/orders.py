@@ -22,8 +22,8 @@ def disagreeing(ex: Exchange, conn: Connection) -> list[Offender]:
         *ask(
             conn,
             "order {0} of {1} KRW is not in the log with this total",
-            "SELECT o.id, o.total FROM purchase_order o LEFT JOIN audit_event a ON a.action = 'order.placed' "
-            f"AND {order} = o.id AND CAST({total} AS bigint) = o.total WHERE a.seq IS NULL",
+            f"SELECT o.id, o.total FROM purchase_order o WHERE (o.id, o.total) NOT IN (SELECT {order}, CAST({total} AS bigint) "
+            f"FROM audit_event a WHERE a.action = 'order.placed' AND {order} IS NOT NULL AND {total} IS NOT NULL)",
         ),
         *ask(
             conn,
@@ -44,8 +44,8 @@ def disagreeing(ex: Exchange, conn: Connection) -> list[Offender]:
         *ask(
             conn,
             "grant {0} is not in the log",
-            f"SELECT g.id FROM access_grant g LEFT JOIN (SELECT {grant} AS id FROM audit_event a WHERE a.action = 'access.granted') l "
-            "ON l.id = g.id WHERE l.id IS NULL",
+            f"SELECT g.id FROM access_grant g WHERE g.id NOT IN (SELECT {grant} FROM audit_event a "
+            f"WHERE a.action = 'access.granted' AND {grant} IS NOT NULL)",
         ),
         *ask(
             conn,

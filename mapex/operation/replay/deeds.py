@@ -102,8 +102,9 @@ class Deeds:
         if conn.execute(text(f"SELECT COUNT(*) FROM {table}")).scalar_one() == self._taken:
             return
         key = member(conn, self._deed.member)
-        logged = f"SELECT {key} AS id, COUNT(*) AS n FROM audit_event a WHERE a.action = '{self._deed.action}' GROUP BY {key}"
-        for found in conn.execute(text(f"SELECT t.id FROM {table} t LEFT JOIN ({logged}) l ON l.id = t.id WHERE l.id IS NULL")).scalars():
+        entries = f"FROM audit_event a WHERE a.action = '{self._deed.action}' AND {key} IS NOT NULL"
+        logged = f"SELECT {key} AS id, COUNT(*) AS n {entries} GROUP BY {key}"
+        for found in conn.execute(text(f"SELECT t.id FROM {table} t WHERE t.id NOT IN (SELECT {key} {entries})")).scalars():
             yield f"{self._deed.what} {found} is there and no entry of the log made it"
         for found, count in conn.execute(text(f"SELECT id, n FROM ({logged}) l WHERE n > 1")):
             yield f"{self._deed.what} {found} was logged {count} times"

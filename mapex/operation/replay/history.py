@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -65,7 +65,8 @@ def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
 def _batches(conn: Connection) -> Iterator[Sequence[Row[Any]]]:
     after = 0
     event = audit_event.c
-    query = select(audit_event).order_by(event.seq).limit(BATCH)
+    columns = (event.seq, event.at_ns, *(event[name] for name in PLAIN), event.payload, event.salt, event.commitment)
+    query = select(*columns).order_by(event.seq).limit(BATCH)
     while rows := conn.execute(query.where(event.seq > after) if after else query).all():
         yield rows
         after = rows[-1].seq
@@ -73,22 +74,27 @@ def _batches(conn: Connection) -> Iterator[Sequence[Row[Any]]]:
 
 def _checked(row: Row[Any], wrong: list[Offender]) -> Mapping[str, Any]:
     """The payload of an entry, which is what was committed to and what its columns say."""
+    seq, at_ns, *plain, payload, salt, committed = row
     try:
-        fits = commitment(row.salt, row.payload) == row.commitment
-        said = json.loads(row.payload)
+        fits = commitment(salt, payload) == committed
+        said = json.loads(payload)
     except ValueError:
         fits, said = False, {}
     if not fits:
-        wrong.append(f"entry {row.seq} is not what was committed to")
+        wrong.append(f"entry {seq} is not what was committed to")
     if not isinstance(said, dict):
         said = {}
-    differ = [name for name in PLAIN if said.get(name, "") != getattr(row, name)]
-    if said.get("at") != iso_from_ns(row.at_ns):
-        differ.append("at_ns")
-    for name in differ:
-        stands = said.get("at" if name == "at_ns" else name, "")
-        wrong.append(f"entry {row.seq}: its column {name} is {getattr(row, name)!r} and its payload says {stands!r}")
+    told = [said.get(name, "") for name in PLAIN]
+    if told != plain:
+        differ = [(name, value, word) for name, value, word in zip(PLAIN, plain, told, strict=True) if value != word]
+        wrong.extend(f"entry {seq}: its column {name} is {value!r} and its payload says {word!r}" for name, value, word in differ)
+    if said.get("at") != _iso(at_ns):
+        wrong.append(f"entry {seq}: its column at_ns is {at_ns!r} and its payload says {said.get('at')!r}")
     return said
+
+
+_iso = lru_cache(maxsize=16)(iso_from_ns)
+"""Entries of one transaction have one time."""
 
 
 def _take(kind: Kind, seq: int, said: Mapping[str, Any], wrong: list[Offender]) -> None:
