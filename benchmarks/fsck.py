@@ -49,14 +49,14 @@ def main() -> int:
             before = conn.execute(select(access_grant).where(access_grant.c.entitlement_id == row["id"]).limit(1)).mappings().first()
             before = before or conn.execute(select(access_grant).limit(1)).mappings().one()
             row = conn.execute(select(entitlement).where(entitlement.c.id == before["entitlement_id"])).mappings().one()
-            said = _said(conn, before["id"])
+            payload = _said(conn, before["id"])
         for _ in range(asked.n // 1000):
             made = [ids.new("gra") for _ in range(1000)]
             now = ex.now()
             rows = [{**before, "id": one, "issued_ns": now, "expires_ns": now + 10**9} for one in made]
             with db.begin(ex) as conn:
                 conn.execute(insert(access_grant), rows)
-                log.append_many(conn, ex, market.buyer, [replace(said, details={**said.details, "grant": one}) for one in made])
+                log.append_many(conn, ex, market.buyer, [replace(payload, details={**payload.details, "grant": one}) for one in made])
         start = time.perf_counter()
         while checkpoints.keep(ex):
             pass
@@ -76,13 +76,13 @@ def main() -> int:
 
 
 def _said(conn, grant_id: str) -> AuditEntry:
-    """The entry of a grant, to be said of others."""
+    """The entry of a grant, to be payload of others."""
     import json
 
     payload = next(
-        said
-        for said in map(json.loads, conn.exec_driver_sql("SELECT payload FROM audit_event WHERE action = 'access.granted'").scalars())
-        if said["grant"] == grant_id
+        payload
+        for payload in map(json.loads, conn.exec_driver_sql("SELECT payload FROM audit_event WHERE action = 'access.granted'").scalars())
+        if payload["grant"] == grant_id
     )
     named = {name: payload.get(name, "") for name in ("owner", "dataset", "layer", "tile", "purpose", "permit")}
     rest = {name: value for name, value in payload.items() if name not in (*named, "v", "at", "action", "person", "org")}

@@ -54,16 +54,21 @@ def disagreeing(ex: Exchange, conn: Connection) -> list[Offender]:
             "JOIN tile t ON t.layer_id = e.layer_id AND t.cell = e.cell AND t.part = e.part "
             "WHERE g.org_id <> e.org_id OR g.object_key <> t.object_key OR t.sha256 <> e.sha256",
         ),
-        *ask(
-            conn,
-            "entitlement {0} is not of its order's buyer and purpose, of its layer's dataset and version, or not active",
-            "SELECT e.id FROM entitlement e JOIN purchase_order o ON o.id = e.order_id JOIN layer l ON l.id = e.layer_id "
-            "JOIN dataset_version v ON v.id = l.version_id JOIN offer f ON f.id = e.offer_id WHERE e.org_id <> o.org_id "
-            "OR e.purpose <> o.purpose OR e.state <> 'active' OR e.layer_name <> l.name OR e.dataset_id <> v.dataset_id "
-            "OR f.version_id <> v.id",
-        ),
+        *_foreign_entitlements(conn),
         *[f"quote {row['id']} is not what was signed" for row in conn.execute(quote.select()).mappings() if not is_genuine(ex, row)],
     ]
+
+
+def _foreign_entitlements(conn: Connection) -> list[Offender]:
+    """Entitlements that are not those of their order and layer."""
+    return ask(
+        conn,
+        "entitlement {0} is not of its order's buyer and purpose, of its layer's dataset and version, or not active",
+        "SELECT e.id FROM entitlement e JOIN purchase_order o ON o.id = e.order_id JOIN layer l ON l.id = e.layer_id "
+        "JOIN dataset_version v ON v.id = l.version_id JOIN offer f ON f.id = e.offer_id WHERE e.org_id <> o.org_id "
+        "OR e.purpose <> o.purpose OR e.state <> 'active' OR e.layer_name <> l.name OR e.dataset_id <> v.dataset_id "
+        "OR f.version_id <> v.id",
+    )
 
 
 def _wrong_tiles(conn: Connection) -> Iterator[Offender]:

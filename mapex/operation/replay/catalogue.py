@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
-from mapex.operation.replay.kind import Said, State, differences, parsed
+from mapex.operation.replay.kind import Payload, State, differences, parsed
 
 
 class Datasets(State):
@@ -16,9 +16,9 @@ class Datasets(State):
 
     actions = frozenset({Action.DATASET_CREATED})
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """A dataset was made."""
-        self.made[f"{said['owner']}/{said['dataset']}"] = {"title": said["title"]}
+        self.made[f"{payload['owner']}/{payload['dataset']}"] = {"title": payload["title"]}
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
@@ -53,20 +53,20 @@ class Versions(State):
         super().__init__()
         self._on_sale: dict[str, str] = {}
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """A version, or the job that reads it, went on."""
-        action = Action(said["action"])
-        if action in _OF_JOBS and "version" not in said:
+        action = Action(payload["action"])
+        if action in _OF_JOBS and "version" not in payload:
             return  # a job that makes no version
-        dataset = f"{said['owner']}/{said['dataset']}"
-        key = f"{dataset} version {said['version']}"
+        dataset = f"{payload['owner']}/{payload['dataset']}"
+        key = f"{dataset} version {payload['version']}"
         made = self.made.setdefault(key, {"state": ""}) if action == Action.VERSION_STARTED else self.made[key]
         if action in _STATES:
             made["state"] = _STATES[action]
         elif action in _OF_JOBS and made["state"] in ("ingesting", "cancelled", "failed"):
             made["state"] = _OF_JOBS[action]
-        if "manifest_sha256" in said:
-            made["manifest"] = said["manifest_sha256"]
+        if "manifest_sha256" in payload:
+            made["manifest"] = payload["manifest_sha256"]
         if action == Action.VERSION_PUBLISHED:
             if before := self._on_sale.get(dataset):
                 self.made[before]["state"] = "superseded"
@@ -100,23 +100,22 @@ class Offers(State):
         super().__init__()
         self._live: dict[str, str] = {}
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """An offer went on sale, in the place of the one before, or off it."""
-        dataset = f"{said['owner']}/{said['dataset']}"
+        dataset = f"{payload['owner']}/{payload['dataset']}"
         if before := self._live.pop(dataset, ""):
             self.made[before]["state"] = "replaced"
-        if said["action"] == Action.OFFER_WITHDRAWN:
-            self.made[said["offer"]]["state"] = "withdrawn"
+        if payload["action"] == Action.OFFER_WITHDRAWN:
+            self.made[payload["offer"]]["state"] = "withdrawn"
             return
-        terms = {"licence": said["licence"], "rates": said["rates"]}
-        attribution = {"attribution": said["attribution"]} if "attribution" in said else {}
-        self.made[said["offer"]] = {"version": f"{dataset} version {said['version']}", **terms, **attribution, "state": "live"}
-        self._live[dataset] = said["offer"]
+        terms = {"licence": payload["licence"], "rates": payload["rates"]}
+        self.made[payload["offer"]] = {"version": f"{dataset} version {payload['version']}", **terms, "state": "live"}
+        self._live[dataset] = payload["offer"]
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
         query = (
-            "SELECT o.id, g.slug AS org, d.slug, v.number, o.licence, o.rate_card, o.attribution, o.state FROM offer o "
+            "SELECT o.id, g.slug AS org, d.slug, v.number, o.licence, o.rate_card, o.state FROM offer o "
             "JOIN dataset d ON d.id = o.dataset_id AND d.org_id = o.org_id JOIN organisation g ON g.id = d.org_id "
             "JOIN dataset_version v ON v.id = o.version_id AND v.dataset_id = d.id ORDER BY o.id"
         )
@@ -125,7 +124,6 @@ class Offers(State):
                 "version": f"{row.org}/{row.slug} version {row.number}",
                 "licence": row.licence,
                 "rates": parsed(row.rate_card),
-                "attribution": row.attribution,
                 "state": row.state,
             }
             for row in conn.execute(text(query))

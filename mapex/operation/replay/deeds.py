@@ -10,7 +10,7 @@ from sqlalchemy import Connection, String, bindparam, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender, member
-from mapex.operation.replay.kind import Fields, Said, differing
+from mapex.operation.replay.kind import Fields, Payload, differing
 
 CHUNK = 500
 """Rows that are looked up at once."""
@@ -78,9 +78,9 @@ class Deeds:
         query = f"SELECT t.id, {columns} FROM {deed.table} t {deed.joined} WHERE t.id IN :ids"
         self._query = text(query).bindparams(bindparam("ids", expanding=True, type_=String()))
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """One was made."""
-        self._waiting[said[self._deed.member]] = {name: said.get(named, "") for name, named, _ in self._deed.fields}
+        self._waiting[payload[self._deed.member]] = {name: payload.get(named, "") for name, named, _ in self._deed.fields}
         self._taken += 1
 
     def settle(self, conn: Connection) -> Iterator[Offender]:

@@ -17,7 +17,7 @@ from mapex.exchange import Exchange
 from mapex.operation.invariants.asking import Offender, asked
 from mapex.operation.replay.catalogue import Datasets, Offers, Versions
 from mapex.operation.replay.deeds import GRANT, QUOTE, Deeds
-from mapex.operation.replay.kind import Kind
+from mapex.operation.replay.kind import Subject
 from mapex.operation.replay.people import Invitations, Organisations, Persons, Tokens
 from mapex.operation.replay.permits import Permits
 from mapex.operation.replay.roots import Roots
@@ -42,18 +42,18 @@ class Findings:
 def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
     """Read the whole log once. `roots` holds the checkpoints that it must meet."""
     found = Findings()
-    kinds: list[Kind] = [Organisations(), Persons(), Tokens(), Invitations(), Permits(), Datasets(), Versions(), Offers()]
+    kinds: list[Subject] = [Organisations(), Persons(), Tokens(), Invitations(), Permits(), Datasets(), Versions(), Offers()]
     kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Deeds(GRANT)]
-    by_action: dict[str, list[Kind]] = {}
+    by_action: dict[str, list[Subject]] = {}
     for kind in kinds:
         for action in kind.actions:
             by_action.setdefault(action, []).append(kind)
     for batch in _batches(conn):
         for row in batch:
-            said = _checked(row, found.log)
+            payload = _checked(row, found.log)
             found.log.extend(roots.take(row.seq, row.commitment))
-            for kind in by_action.get(str(said.get("action", "")), ()):
-                _take(kind, row.seq, said, found.state)
+            for kind in by_action.get(str(payload.get("action", "")), ()):
+                _take(kind, row.seq, payload, found.state)
         for kind in kinds:
             found.state.extend(asked(conn, partial(kind.settle, conn)))
     found.log.extend(roots.end(is_dense=db.is_sqlite(conn)))
@@ -74,31 +74,31 @@ def _batches(conn: Connection) -> Iterator[Sequence[Row[Any]]]:
 
 def _checked(row: Row[Any], wrong: list[Offender]) -> Mapping[str, Any]:
     """The payload of an entry, which is what was committed to and what its columns say."""
-    seq, at_ns, *plain, payload, salt, committed = row
+    seq, at_ns, *plain, written, salt, committed = tuple(row)
     try:
-        fits = commitment(salt, payload) == committed
-        said = json.loads(payload)
+        fits = commitment(salt, written) == committed
+        payload = json.loads(written)
     except ValueError:
-        fits, said = False, {}
+        fits, payload = False, {}
     if not fits:
         wrong.append(f"entry {seq} is not what was committed to")
-    if not isinstance(said, dict):
-        said = {}
-    told = [said.get(name, "") for name in PLAIN]
-    if told != plain:
-        differ = [(name, value, word) for name, value, word in zip(PLAIN, plain, told, strict=True) if value != word]
+    if not isinstance(payload, dict):
+        payload = {}
+    words = [payload.get(name, "") for name in PLAIN]
+    if words != plain:
+        differ = [(name, value, word) for name, value, word in zip(PLAIN, plain, words, strict=True) if value != word]
         wrong.extend(f"entry {seq}: its column {name} is {value!r} and its payload says {word!r}" for name, value, word in differ)
-    if said.get("at") != _iso(at_ns):
-        wrong.append(f"entry {seq}: its column at_ns is {at_ns!r} and its payload says {said.get('at')!r}")
-    return said
+    if payload.get("at") != _iso(at_ns):
+        wrong.append(f"entry {seq}: its column at_ns is {at_ns!r} and its payload says {payload.get('at')!r}")
+    return payload
 
 
 _iso = lru_cache(maxsize=16)(iso_from_ns)
 """Entries of one transaction have one time."""
 
 
-def _take(kind: Kind, seq: int, said: Mapping[str, Any], wrong: list[Offender]) -> None:
+def _take(kind: Subject, seq: int, payload: Mapping[str, Any], wrong: list[Offender]) -> None:
     try:
-        kind.take(said)
+        kind.take(payload)
     except (KeyError, TypeError, ValueError, AttributeError) as why:
         wrong.append(f"entry {seq} does not follow from those before ({type(why).__name__}: {why})")

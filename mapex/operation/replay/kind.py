@@ -14,18 +14,18 @@ from mapex.operation.invariants.asking import Offender
 Fields = Mapping[str, Any]
 """What is known of one thing, by words that people read."""
 
-Said = Mapping[str, Any]
+Payload = Mapping[str, Any]
 """The payload of an entry."""
 
 LONGEST = 120
 
 
-class Kind(Protocol):
+class Subject(Protocol):
     """One kind of thing. An entry that lacks what `take` looks up (`KeyError`) or has it of another type is an offender itself."""
 
     actions: frozenset[Action]
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """An entry of one of the actions, in order."""
         ...
 

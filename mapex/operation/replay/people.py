@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
-from mapex.operation.replay.kind import Said, State, differences
+from mapex.operation.replay.kind import Payload, State, differences
 from mapex.times import iso_from_ns
 
 
@@ -17,12 +17,12 @@ class Organisations(State):
 
     actions = frozenset({Action.ORG_ADDED, Action.ORG_SUSPENDED, Action.ORG_RESUMED})
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """An organisation was added, suspended or resumed."""
-        if said["action"] == Action.ORG_ADDED:
-            self.made[said["owner"]] = {"name": said["name"], "state": "active"}
+        if payload["action"] == Action.ORG_ADDED:
+            self.made[payload["owner"]] = {"name": payload["name"], "state": "active"}
         else:
-            self.made[said["owner"]]["state"] = "active" if said["action"] == Action.ORG_RESUMED else "suspended"
+            self.made[payload["owner"]]["state"] = "active" if payload["action"] == Action.ORG_RESUMED else "suspended"
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
@@ -35,15 +35,15 @@ class Persons(State):
 
     actions = frozenset({Action.PERSON_ADDED, Action.PERSON_SUSPENDED, Action.PERSON_RESUMED, Action.PERSON_ROLE_CHANGED})
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """A person was added, suspended or resumed, or got another role."""
-        person, action = said["subject"], said["action"]
+        person, action = payload["subject"], payload["action"]
         if action == Action.PERSON_ADDED:
-            self.made[person] = {"role": said["role"], "organisation": said.get("owner", ""), "state": "active"}
+            self.made[person] = {"role": payload["role"], "organisation": payload.get("owner", ""), "state": "active"}
         elif action == Action.PERSON_ROLE_CHANGED:
             # Who leaves an organisation is logged with it as owner; of auditors and operators there is none.
-            of = said["owner"] if said["role"] == "member" else ""
-            self.made[person] |= {"role": said["role"], "organisation": of}
+            of = payload["owner"] if payload["role"] == "member" else ""
+            self.made[person] |= {"role": payload["role"], "organisation": of}
         else:
             self.made[person]["state"] = "active" if action == Action.PERSON_RESUMED else "suspended"
 
@@ -64,14 +64,14 @@ class Tokens(State):
         super().__init__()
         self._of: dict[str, list[str]] = {}
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """A token was made or revoked, or its person got another role, which revokes all."""
-        if said["action"] == Action.TOKEN_CREATED:
-            made = {"person": said["subject"], "scopes": " ".join(said["scopes"]), "revoked": False}
-            self.made[said["token"]] = made | ({"end": said["expires"]} if "expires" in said else {})
-            self._of.setdefault(said["subject"], []).append(said["token"])
+        if payload["action"] == Action.TOKEN_CREATED:
+            made = {"person": payload["subject"], "scopes": " ".join(payload["scopes"]), "revoked": False}
+            self.made[payload["token"]] = made | ({"end": payload["expires"]} if "expires" in payload else {})
+            self._of.setdefault(payload["subject"], []).append(payload["token"])
             return
-        revoked = [said["token"]] if said["action"] == Action.TOKEN_REVOKED else self._of.pop(said["subject"], [])
+        revoked = [payload["token"]] if payload["action"] == Action.TOKEN_REVOKED else self._of.pop(payload["subject"], [])
         for token in revoked:
             self.made[token]["revoked"] = True
 
@@ -97,12 +97,16 @@ class Invitations(State):
 
     actions = frozenset({Action.PERSON_INVITED, Action.INVITATION_REVOKED, Action.PERSON_ADDED})
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """An invitation was made, taken back or redeemed."""
-        if said["action"] == Action.PERSON_INVITED:
-            self.made[said["invitation"]] = {"person": said["subject"], "role": said["role"], "organisation": said.get("owner", "")}
-        elif "invitation" in said:
-            self.made[said["invitation"]]["ended"] = True
+        if payload["action"] == Action.PERSON_INVITED:
+            self.made[payload["invitation"]] = {
+                "person": payload["subject"],
+                "role": payload["role"],
+                "organisation": payload.get("owner", ""),
+            }
+        elif "invitation" in payload:
+            self.made[payload["invitation"]]["ended"] = True
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
-from mapex.operation.replay.kind import Said, State, differences, parsed
+from mapex.operation.replay.kind import Payload, State, differences, parsed
 from mapex.rights.permit import area_digest
 from mapex.times import iso_from_ns
 
@@ -21,16 +21,16 @@ class Permits(State):
 
     actions = frozenset({Action.PERMIT_ADDED, *_STATES})
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """A permit was entered, suspended, resumed or revoked."""
-        action = Action(said["action"])
+        action = Action(payload["action"])
         if action in _STATES:
-            self.made[said["permit"]]["state"] = _STATES[action]
+            self.made[payload["permit"]]["state"] = _STATES[action]
             return
-        plain = {name: said[name] for name in ("purposes", "classes", "recipients", "rule_set")}
-        period = {"begin": said["valid_from"], "end": said["valid_to"]}
-        area = {"area": said["area_sha256"]} if "area_sha256" in said else {}
-        self.made[said["permit"]] = {"holder": said["owner"], **plain, **period, **area, "state": "active"}
+        plain = {name: payload[name] for name in ("purposes", "classes", "recipients", "rule_set")}
+        period = {"begin": payload["valid_from"], "end": payload["valid_to"]}
+        area = {"area": payload["area_sha256"]} if "area_sha256" in payload else {}
+        self.made[payload["permit"]] = {"holder": payload["owner"], **plain, **period, **area, "state": "active"}
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the tables."""

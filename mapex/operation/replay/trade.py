@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
-from mapex.operation.replay.kind import Said, State, differences
+from mapex.operation.replay.kind import Payload, State, differences
 from mapex.orders import lines
 from mapex.orders.ledger import CREDIT_PREFIX
 from mapex.prices.quotes import digest_of
@@ -22,11 +22,11 @@ class Orders(State):
 
     actions = frozenset({Action.ORDER_PLACED})
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """An order was placed."""
-        money = {"subtotal": said["total"] - said["vat"], "vat": said["vat"], "total": said["total"]}
-        who = {"organisation": said["org"], "person": said["person"], "purpose": said["purpose"]}
-        self.made[said["order"]] = {**who, "quote": said["quote"], **money, "tiles": said["tiles_sha256"], "state": "paid"}
+        money = {"subtotal": payload["total"] - payload["vat"], "vat": payload["vat"], "total": payload["total"]}
+        who = {"organisation": payload["org"], "person": payload["person"], "purpose": payload["purpose"]}
+        self.made[payload["order"]] = {**who, "quote": payload["quote"], **money, "tiles": payload["tiles_sha256"], "state": "paid"}
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the tables."""
@@ -65,11 +65,11 @@ class NamedUsers(State):
 
     actions = frozenset({Action.ORDER_NAMED})
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """An order names others than before, or nobody."""
-        self.made.pop(said["order"], None)
-        if said["persons"]:
-            self.made[said["order"]] = {"persons": sorted(said["persons"])}
+        self.made.pop(payload["order"], None)
+        if payload["persons"]:
+            self.made[payload["order"]] = {"persons": sorted(payload["persons"])}
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
@@ -90,13 +90,13 @@ class Ledger(State):
         super().__init__()
         self._orders: dict[str, tuple[str, int, int]] = {}
 
-    def take(self, said: Said) -> None:
+    def take(self, payload: Payload) -> None:
         """Money was paid in, or an order was paid."""
-        if said["action"] == Action.ORDER_PLACED:
-            self._orders[said["order"]] = (said["org"], said["total"], said["vat"])
+        if payload["action"] == Action.ORDER_PLACED:
+            self._orders[payload["order"]] = (payload["org"], payload["total"], payload["vat"])
             return
-        amounts = {"bank": -said["amount"], f"wallet {said['owner']}": said["amount"]}
-        self.made[f"credit {said['transaction']}"] = {"reference": CREDIT_PREFIX + said["key"], "lines": amounts}
+        amounts = {"bank": -payload["amount"], f"wallet {payload['owner']}": payload["amount"]}
+        self.made[f"credit {payload['transaction']}"] = {"reference": CREDIT_PREFIX + payload["key"], "lines": amounts}
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the tables."""
