@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("vector", "points", "market", "audit", "pages")
+BENCHMARKS = ("vector", "points", "market", "audit", "fsck", "pages")
 
 
 def main(names: list[str]) -> int:

@@ -36,6 +36,9 @@ class Settings:
 
     dir: Path = _s(Path(), "folder of the exchange: settings file, SQLite database, directory store")
     database_url: str = _s("", "SQLAlchemy URL, sqlite or postgresql; default sqlite:///<dir>/mapex.db", secret=True)
+    database_owner_url: str = _s(
+        "", "PostgreSQL URL of the role that owns the tables; for `mapex init` alone, not for services", secret=True
+    )
     store: str = _s("directory", "object store: a local directory, or MinIO / any S3", choices=("directory", "minio"))
     store_dir: Path = _s(Path(), "folder of the directory store; default <dir>/objects")
     store_endpoint: str = _s("", "host:port of MinIO")
@@ -240,6 +243,12 @@ def _check(settings: Settings) -> None:
     if strange := set(settings.second_factor_roles.split()) - {"member", "auditor", "operator"}:
         message = f"`second_factor_roles` names member, auditor and operator, not {', '.join(sorted(strange))}."
         raise Invalid("config.value", message, key="second_factor_roles")
+    if settings.database_owner_url and not settings.database_owner_url.startswith(
+        ("postgresql://", "postgresql+psycopg://", "postgres://")
+    ):
+        scheme = settings.database_owner_url.partition(":")[0]
+        sentence = f"`database_owner_url` must begin with postgresql://, not {scheme}."
+        raise Invalid("config.value", sentence, key="database_owner_url")
     if settings.store == "minio":
         needed = ("store_endpoint", "store_access_key", "store_secret_key", "store_upload_access_key", "store_upload_secret_key")
         unset = [name for name in needed if not getattr(settings, name)]

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from ingest.cage import launch
 from ingest.conversion.convert import Stopped
 from ingest.worker import pipeline
+from mapex.audit import checkpoints
 from mapex.errors import MapexError, Unavailable
 from mapex.exchange import Exchange
 from mapex.intake import jobs, leftovers, uploads
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _IDLE_S = 0.5
 _TIDY_S = 6 * 3600.0
+_SEAL_S = 600.0
 _LONGEST_WAIT_S = 300.0
 
 
@@ -40,8 +42,11 @@ def run(ex: Exchange, stop: threading.Event, *, once: bool = False) -> None:
     name = f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(3)}"
     level = launch.level(ex.settings.cage)
     log.info("worker %s is ready; cage: %s", name, level)
-    tidied = -math.inf
+    tidied = sealed = -math.inf
     while not stop.is_set():
+        if time.monotonic() - sealed > _SEAL_S:
+            sealed = time.monotonic()
+            _seal(ex)
         try:
             job = jobs.claim(ex, name)
         except Unavailable as why:
@@ -58,6 +63,14 @@ def run(ex: Exchange, stop: threading.Event, *, once: bool = False) -> None:
         if once:
             return
         stop.wait(_IDLE_S)
+
+
+def _seal(ex: Exchange) -> None:
+    """Sign what the log has grown by, so that it cannot be written again by who has the database alone."""
+    try:
+        checkpoints.keep(ex)
+    except Unavailable as why:
+        log.warning("the log is not signed further for now: %s", why.message)
 
 
 def _tidy(ex: Exchange) -> None:

@@ -1,1 +1,1 @@
-"""The audit log: entries, figures, flags, proofs."""
+"""The audit log: entries, figures, flags, proofs, checkpoints."""

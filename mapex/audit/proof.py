@@ -61,7 +61,7 @@ def stretch(ex: Exchange, by: Actor, *, after: int = 0, head: int | None = None,
         raise Invalid("audit.limit", f"`limit` must be 1 to {MAX_PAGE}, not {limit}.", limit=limit)
     event = schema.audit_event.c
     with db.begin(ex) as conn:
-        end = _settled_head(conn) if head is None else head
+        end = settled_head(conn) if head is None else head
         query = select(schema.audit_event).where(event.seq > after, event.seq <= end).order_by(event.seq).limit(limit + 1)
         rows = conn.execute(query).mappings().all()
         if head is None:
@@ -89,7 +89,7 @@ def _see_all(by: Actor) -> None:
         raise Denied("role.inspect", "Only auditors and operators read the whole log; yours is under /account/log.")
 
 
-def _settled_head(conn: Connection) -> int:
+def settled_head(conn: Connection) -> int:
     """The newest seq when nobody is in the middle of writing.
 
     PostgreSQL hands out numbers before transactions commit, so an earlier entry could appear after a later one was read. The lock
@@ -97,7 +97,7 @@ def _settled_head(conn: Connection) -> int:
     """
     if not db.is_sqlite(conn):
         conn.execute(text("SET LOCAL lock_timeout = '10s'"))
-        conn.execute(text("LOCK TABLE audit_event IN SHARE ROW EXCLUSIVE MODE"))
+        return int(conn.execute(text("SELECT mapex_settled_head()")).scalar_one())  # locks with the rights of who owns the log
     return int(conn.execute(select(func.coalesce(func.max(schema.audit_event.c.seq), 0))).scalar_one())
 
 

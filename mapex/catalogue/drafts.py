@@ -74,7 +74,7 @@ def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
         sources = [{"name": s.name, "sha256": s.sha256, "size": s.size, "format": s.format} for s in draft.sources]
         summary = {severity: sum(f.count for f in findings if f.severity == severity) for severity in ("error", "warning", "info")}
         summary |= {"question": asked} if (asked := sum(f.count for f in findings if f.severity == "question")) else {}
-        digest = _write_manifest(conn, version, {"sources": sources, "findings": summary, "tools": dict(sorted(draft.tools.items()))})
+        digest = write_manifest(conn, version, {"sources": sources, "findings": summary, "tools": dict(sorted(draft.tools.items()))})
         conn.execute(update(schema.dataset_version).where(schema.dataset_version.c.id == version.id).values(state=state))
         about: dict[str, Any] = {"version": version.number, "job": job.id, "manifest_sha256": digest, "findings": summary}
         log.append(conn, ex, None, log.AuditEntry(_ACTIONS[state], owner=version.org, dataset=version.dataset, details=about))
@@ -347,7 +347,7 @@ def _storable(text: str) -> str:
     return str(text)[:MAX_TEXT].replace("\x00", "�").encode("utf-8", "replace").decode()
 
 
-def _write_manifest(conn: Connection, version: Version, given: Mapping[str, Any]) -> str:
+def write_manifest(conn: Connection, version: Version, given: Mapping[str, Any]) -> str:
     """Write the manifest of a version from its rows and what was `given`; nothing random, no time of day: made again, it is the same."""
     layers = [
         {
@@ -358,7 +358,7 @@ def _write_manifest(conn: Connection, version: Version, given: Mapping[str, Any]
             "about": layer.facts.as_json(),
             "cells": layer.cells,
             "quantities": dict(zip(QUANTITIES, _vector(layer.quantities), strict=True)),
-            "tiles_sha256": _tiles_digest(conn, layer.id),
+            "tiles_sha256": tiles_digest(conn, layer.id),
         }
         for layer in layers_of(conn, version.id)
     ]
@@ -374,13 +374,13 @@ def _rewrite_manifest(conn: Connection, version: Version) -> str:
     """Write the manifest of a draft again after its layers changed."""
     column = schema.dataset_version.c
     before = json.loads(conn.execute(select(column.manifest).where(column.id == version.id)).scalar_one())
-    return _write_manifest(conn, version, {name: before[name] for name in ("sources", "findings", "tools")})
+    return write_manifest(conn, version, {name: before[name] for name in ("sources", "findings", "tools")})
 
 
-def _tiles_digest(conn: Connection, layer_id: str) -> str:
+def tiles_digest(conn: Connection, layer_id: str, quantities: Sequence[str] = QUANTITIES) -> str:
     """sha256 over one line a tile, in order of cell and part: `cell part sha256 media_type quantities...`."""
     tile = schema.tile.c
-    columns = [tile.cell, tile.part, tile.sha256, tile.media_type, *(tile[name] for name in QUANTITIES)]
+    columns = [tile.cell, tile.part, tile.sha256, tile.media_type, *(tile[name] for name in quantities)]
     query = select(*columns).where(tile.layer_id == layer_id).order_by(tile.cell, tile.part)
     digest = hashlib.sha256()
     for row in conn.execute(query):

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,14 +15,23 @@ from mapex.cli.output import show, table
 from mapex.errors import Invalid
 from mapex.rights.permit import RULE_SET, RULE_SETS
 
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from mapex.config import Settings
+
 
 @click.command()
 @click.option("--dir", "folder", type=click.Path(path_type=Path, file_okay=False), help="Where the exchange lives. Default: MAPEX_DIR.")
 @click.option("--if-missing", is_flag=True, help="Do nothing when the exchange is there already.")
 @click.option("--compose", is_flag=True, help="Print a .env file with fresh secrets for docker-compose.yml instead; touches nothing.")
+@click.option("--roles", is_flag=True, help="Make a PostgreSQL role for the services of an exchange that has one role, and print it.")
 @as_json_option
-def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) -> None:
+def init(folder: Path | None, if_missing: bool, compose: bool, roles: bool, as_json: bool) -> None:
     """Make a new exchange: settings with fresh secrets (mode 0600), database, store.
+
+    On an exchange that is there, with --if-missing, it brings the database to the newest schema. With MAPEX_DATABASE_OWNER_URL the
+    tables belong to that role, and the role of MAPEX_DATABASE_URL, which web and workers use, is made and may not change the log.
 
     With MAPEX_SECRET_KEY and MAPEX_SIGNING_KEY in the environment no settings file is written; with MinIO the buckets and the
     write-only upload account are made.
@@ -31,14 +40,14 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
         show(compose_secrets(), as_json=as_json, text=compose_environment().rstrip("\n"))
         return
     from mapex import config
-    from mapex.database.opening import open_exchange
+    from mapex.database.opening import make_roles, open_exchange
 
     place = folder or Path(os.environ.get("MAPEX_DIR") or "")
     if not str(place) or place == Path():
         raise Invalid("init.where", "Name the folder of the new exchange: `mapex init --dir FOLDER`.")
     is_there = (place / config.FILE_NAME).exists()
     from_environment = any(f"MAPEX_SECRET_KEY{end}" in os.environ for end in ("", "_FILE"))
-    if from_environment or (is_there and if_missing):
+    if from_environment or (is_there and (if_missing or roles)):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = config.load(place)
     else:
@@ -56,15 +65,33 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
             region=settings.store_region,
             secure=settings.store_secure,
         )
+    made = make_roles(settings, fresh=roles)
+    if made is not None and roles:
+        _show_roles(settings, made, as_json=as_json)
+        return
     open_exchange(settings).engine.dispose()
     text = f"The exchange is in {settings.dir}. Next: export MAPEX_DIR={place}"
     show({"dir": str(settings.dir), "store": settings.store, "created": not is_there}, as_json=as_json, text=text)
+
+
+def _show_roles(settings: Settings, made: URL, *, as_json: bool) -> None:
+    """The two settings with which an exchange has two roles."""
+    services = made.set(drivername="postgresql").render_as_string(hide_password=False)
+    owner = settings.database_owner_url or settings.database_url
+    lines = [
+        "The services have a role of their own. Set this for web and workers, and restart them:",
+        f"MAPEX_DATABASE_URL={services}",
+        "Set this beside it for `mapex init` alone, which migrates:",
+        f"MAPEX_DATABASE_OWNER_URL={owner}",
+    ]
+    show({"database_url": services, "database_owner_url": owner}, as_json=as_json, text="\n".join(lines))
 
 
 def compose_secrets() -> dict[str, str]:
     """The variables of docker-compose.yml: every secret fresh, nothing stored."""
     return {
         "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
+        "POSTGRES_SERVICES_PASSWORD": secrets.token_urlsafe(24),
         "MINIO_ROOT_USER": "mapex-root",
         "MINIO_ROOT_PASSWORD": secrets.token_urlsafe(24),
         "MAPEX_STORE_UPLOAD_ACCESS_KEY": "mapex-upload",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 
@@ -41,9 +42,12 @@ def serve(host: str | None, port: int | None, threads: int, processes: int, serv
         os.environ["MAPEX_PORT"] = str(port)
     if access_log:
         os.environ["MAPEX_ACCESS_LOG"] = "true"
+    from mapex.database import roles
+
     guard.check()
     with the_exchange() as ex:
         log_to_stderr(ex.settings.log_level)
+        roles.check(ex)
         several = extras.load("mapex.cli.server.processes") if server == "granian" else None
         click.echo(f"mapex listens on http://{ex.settings.host}:{ex.settings.port}", err=True)
         if several is not None:
@@ -76,22 +80,37 @@ def worker(once: bool) -> None:
 
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
+    from mapex.database import roles
+
     guard.check()
     with the_exchange() as ex:
         log_to_stderr(ex.settings.log_level)
+        roles.check(ex)
         run(ex, stop, once=once)
 
 
 @click.command()
 @click.option("--deep", is_flag=True, help="Also read every object and compare its sha256.")
+@click.option(
+    "--checkpoint",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A checkpoint of the log that was kept elsewhere (saved on the page Verify the log). Repeat for each.",
+)
 @as_json_option
 @click.pass_context
-def fsck(context: click.Context, deep: bool, as_json: bool) -> None:
-    """Check every invariant; exit status 1 when one is broken."""
-    from mapex.operation import fsck as invariants
+def fsck(context: click.Context, deep: bool, files: tuple[Path, ...], as_json: bool) -> None:
+    """Check every invariant; exit status 1 when one is broken.
 
+    The log is read again from its first entry: each is what was committed to, and all of them make the present state.
+    """
+    from mapex.operation import fsck as invariants
+    from mapex.operation.replay.roots import from_file
+
+    kept = [from_file(file.read_text(encoding="utf-8", errors="replace"), file.name) for file in files]
     with the_exchange() as ex:
-        checks = invariants.check(ex, deep=deep)
+        checks = invariants.check(ex, deep=deep, kept=kept)
     ok = all(c.ok for c in checks)
     records = [{"name": c.name, "ok": c.ok, "count": c.count, "message": c.message} for c in checks]
     lines = [f"{'ok ' if c.ok else 'BAD'}  {c.name}: {c.message}" for c in checks]

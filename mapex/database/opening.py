@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+from sqlalchemy import URL, inspect, make_url, text
 
-from mapex.database import db, failpoints
+from mapex.config import database_url
+from mapex.database import db, failpoints, roles
 from mapex.database.migrations import HEAD
 from mapex.errors import Conflict
 from mapex.exchange import Exchange
@@ -37,6 +39,28 @@ def open_exchange(settings: Settings, now: Callable[[], int] = time.time_ns) -> 
     return ex
 
 
+def make_roles(settings: Settings, *, fresh: bool = False) -> URL | None:
+    """Bring the schema to the newest as the owner of the tables, and give the services a role of their own.
+
+    The owner is `database_owner_url`, and the role that of `database_url`. Without an owner there is one role, as there always was:
+    None, unless a `fresh` role is asked for; then the present one is the owner, and the address of the new one is answered.
+
+    Raises: Conflict: `database.role`, `schema.newer`. Invalid: `database.sqlite`.
+    """
+    services = make_url(database_url(settings))
+    owner = settings.database_owner_url or (settings.database_url if fresh else "")
+    if not owner or (not fresh and make_url(owner).username == services.username):
+        return None
+    as_owner = replace(settings, database_url=owner)
+    ex = open_exchange(as_owner)
+    try:
+        made = roles.new_role(ex) if fresh and not settings.database_owner_url else services
+        roles.prepare(ex, made)
+    finally:
+        ex.engine.dispose()
+    return made
+
+
 def revision(engine: Engine) -> str | None:
     """Schema revision of the database; None for an empty one."""
     with engine.connect() as conn:
@@ -53,6 +77,11 @@ def upgrade(ex: Exchange) -> None:
         found = _revision(conn)
         if found == HEAD:
             return
+        if found is not None and not db.is_sqlite(conn) and not roles.is_owner(conn):
+            sentence = (
+                f"The database has schema {found}, and this mapex needs {HEAD}. Run `mapex init --if-missing` as the owner of the tables."
+            )
+            raise Conflict("schema.older", sentence)
         _run_alembic(conn, found)
         failpoints.hit("migration.before_commit")
     log.info("database schema upgraded from %s to %s", found or "nothing", HEAD)

@@ -33,6 +33,7 @@ from mapex.database.tables.oversight import (
     access_grant,
     access_served,
     audit_event,
+    log_checkpoint,
     permit,
     permit_recipient,
 )
@@ -57,8 +58,17 @@ from mapex.database.tables.trade import (
     quote,
 )
 
-APPEND_ONLY = ("ledger_transaction", "ledger_entry", "audit_event", "access_grant", "order_line")
-"""Tables whose rows a trigger protects from UPDATE and DELETE."""
+APPEND_ONLY = (
+    "access_grant",
+    "audit_event",
+    "ledger_entry",
+    "ledger_transaction",
+    "log_checkpoint",
+    "order_line",
+    "permit_recipient",
+    "purchase_order",
+)
+"""Tables whose rows triggers protect from being changed, removed and replaced (see `mapex.database.guards`)."""
 
 __all__ = [
     "APPEND_ONLY",
@@ -83,6 +93,7 @@ __all__ = [
     "ledger_account",
     "ledger_entry",
     "ledger_transaction",
+    "log_checkpoint",
     "offer",
     "order",
     "order_line",

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, and_, or_, select
 from mapex.catalogue.versions import Layer, layer_from
 from mapex.database import db, schema
 from mapex.exchange import Exchange
-from mapex.operation.invariants import RELEASED
+from mapex.operation.invariants.asking import RELEASED
 from mapex.rules.licences import HandlingClass
 from tiles.batch import QUANTITIES, EncodedTile, Quantities
 from tiles.box import Box

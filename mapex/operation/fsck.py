@@ -6,13 +6,19 @@ docs/threats.md lists under Known gaps what it cannot find.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from mapex.database import db
+from mapex.audit import checkpoints
+from mapex.database import db, guards
 from mapex.exchange import Exchange
-from mapex.operation import invariants, objects, sources
-from mapex.operation.invariants import Offender
+from mapex.operation import objects
+from mapex.operation.invariants import access, deeds, halves, listing, manifests, money, orders, sources, sums
+from mapex.operation.invariants.asking import Offender, asked
+from mapex.operation.replay.history import replay
+from mapex.operation.replay.roots import Root, Roots
+from mapex.times import iso_from_ns
 
 EXAMPLES = 5
 """How many offenders a message names."""
@@ -20,43 +26,58 @@ EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One invariant: `count` offenders were found; the message names the first ones."""
+    """One invariant, and all that breaks it; the message names the first ones."""
 
     name: str
     ok: bool
     message: str
-    count: int
+    offenders: Sequence[Offender] = ()
+
+    @property
+    def count(self) -> int:
+        """How many offenders there are."""
+        return len(self.offenders)
 
 
-def check(ex: Exchange, *, deep: bool = False) -> list[Check]:
+def check(ex: Exchange, *, deep: bool = False, kept: Sequence[Root] = ()) -> list[Check]:
     """All invariants, in one consistent view of the database.
 
     Args:
         deep: read every object of a published version and compare its sha256; else sizes only.
+        kept: checkpoints of the log that somebody kept elsewhere.
     """
     with db.read(ex) as conn:
+        signed = checkpoints.stored(ex, conn)
+        forged = [f"checkpoint over {one.size} entries is not what was signed" for one, genuine in signed if not genuine]
+        history = replay(ex, conn, Roots([*(_root(one) for one, genuine in signed if genuine), *kept]))
         compared = objects.compare(ex, conn, deep=deep)
-        found = {
-            "I1": ("what was acknowledged in the log is stored", invariants.lost(conn)),
-            "I2": ("one key had one effect", invariants.repeated(conn)),
-            "I3": ("money sums to zero, balances are the sums of their entries, no wallet is negative", invariants.unbalanced(conn)),
-            "I4": ("orders, quotes, entitlements, money and log agree; grants and log agree", invariants.disagreeing(ex, conn)),
-            "I5": ("every published tile has its object" + (" with its sha256" if deep else ""), compared.wrong),
-            "I6": ("nothing unpublished is listed, sold or granted", invariants.leaked(conn)),
-            "I7": ("no object is unreferenced for more than a day", compared.unnamed),
-            "I10": ("no grant outside its permit, its period or its version's life", invariants.overdue(conn)),
-            "I11": ("nothing is half done", invariants.halves(conn)),
-            "files": ("every file that was sent is in the manifest of its version", sources.missing(conn)),
-            "pyramid": ("sums for estimates are those of the tiles", invariants.wrong_sums(conn)),
+        questions: dict[str, tuple[str, Callable[[], Iterable[Offender]]]] = {
+            "I1": ("what was acknowledged in the log is stored", partial(deeds.lost, conn)),
+            "I2": ("one key had one effect", partial(deeds.repeated, conn)),
+            "I3": ("money sums to zero, balances are the sums of their entries, no wallet is negative", partial(money.unbalanced, conn)),
+            "I4": ("orders, quotes, entitlements, money and log agree; grants and log agree", partial(orders.disagreeing, ex, conn)),
+            "I5": ("every published tile has its object" + (" with its sha256" if deep else ""), lambda: compared.wrong),
+            "I6": ("nothing unpublished is listed, sold or granted", partial(listing.leaked, conn)),
+            "I7": ("no object is unreferenced for more than a day", lambda: compared.unnamed),
+            "I8": ("each entry of the log is what was committed to, and every checkpoint holds", lambda: [*forged, *history.log]),
+            "I10": ("no grant outside its permit, its period or its version's life", partial(access.overdue, conn)),
+            "I11": ("nothing is half done", partial(halves.halves, conn)),
+            "replay": ("the log, read again, makes the present state", lambda: [*history.state, *manifests.different(conn)]),
+            "schema": ("triggers, tables and views are those that are declared", partial(guards.deviations, conn)),
+            "files": ("every file that was sent is in the manifest of its version", partial(sources.missing, conn)),
+            "pyramid": ("sums for estimates are those of the tiles", partial(sums.wrong_sums, conn)),
         }
+        found = {name: (sentence, asked(conn, question)) for name, (sentence, question) in questions.items()}
     return [_check(name, sentence, offenders) for name, (sentence, offenders) in found.items()]
+
+
+def _root(checkpoint: checkpoints.Checkpoint) -> Root:
+    kept = f"the checkpoint of {iso_from_ns(checkpoint.at_ns)}"
+    return Root(checkpoint.size, checkpoint.seq, checkpoint.root, kept)
 
 
 def _check(name: str, sentence: str, offenders: Sequence[Offender]) -> Check:
     if not offenders:
-        return Check(name, True, sentence, 0)
+        return Check(name, True, sentence)
     shown = "; ".join(offenders[:EXAMPLES]) + (f"; and {len(offenders) - EXAMPLES} more" if len(offenders) > EXAMPLES else "")
-    return Check(name, False, f"broken: {sentence}. {shown}", len(offenders))
-
-
-# ---- objects --------------------------------------------------------------------------------------------------------------------
+    return Check(name, False, f"broken: {sentence}. {shown}", offenders)

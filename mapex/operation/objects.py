@@ -10,7 +10,7 @@ from sqlalchemy import Connection, case, collate, func, select, union_all
 
 from mapex.database import db, schema
 from mapex.exchange import Exchange
-from mapex.operation.invariants import RELEASED, Offender
+from mapex.operation.invariants.asking import RELEASED, Offender
 from mapex.times import DAY_NS
 from tiles.errors import ObjectMissing
 from tiles.store.protocol import Bucket, ObjectInfo
@@ -94,7 +94,7 @@ def _named(conn: Connection) -> Iterator[_Named]:
         .group_by(key)
         .order_by(key)
     )
-    for object_key, sha256, least, most, released in conn.execution_options(yield_per=10_000).execute(query):
+    for object_key, sha256, least, most, released in conn.execute(query, execution_options={"yield_per": 10_000}):
         yield _Named(object_key, sha256, least, most, bool(released))
 
 

@@ -17,7 +17,7 @@ from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people.persons import Person, person_of, select_persons
 from mapex.texts import check_text
-from mapex.times import DAY_NS
+from mapex.times import DAY_NS, iso_from_ns
 
 SCOPES = ("*", "read", "sell", "buy", "audit", "operate")
 """What a token may be limited to: read = look at everything the person may see; `*` = all the person may do."""
@@ -71,12 +71,10 @@ def create(
         "created_ns": now,
         "expires_ns": now + days * DAY_NS,
     }
-    with db.begin(ex) as conn:
+    details = {"subject": person.email, "token": token_id, "scopes": list(chosen), "expires": iso_from_ns(now + days * DAY_NS)}
+    with db.in_turn(ex, f"person:{person.email}") as conn:  # a change of role revokes all tokens, also one that is made meanwhile
         conn.execute(insert(schema.api_token).values(**row))
-        entry = log.AuditEntry(
-            log.Action.TOKEN_CREATED, owner=person.org_slug, details={"subject": person.email, "token": token_id, "scopes": list(chosen)}
-        )
-        log.append(conn, ex, by, entry)
+        log.append(conn, ex, by, log.AuditEntry(log.Action.TOKEN_CREATED, owner=person.org_slug, details=details))
     return secret
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -79,6 +80,11 @@ class Permit:
         import shapely
 
         return Box(*shapely.bounds(self.ground).tolist())
+
+
+def area_digest(area: str) -> str:
+    """sha256 (hex) of an area as it is stored: what the log says of it."""
+    return hashlib.sha256(area.encode()).hexdigest()
 
 
 @lru_cache(maxsize=256)

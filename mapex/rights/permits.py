@@ -17,7 +17,7 @@ from mapex.database import db, schema
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people.orgs import find_org
-from mapex.rights.permit import RULE_SETS, STATES, NewPermit, Permit
+from mapex.rights.permit import RULE_SETS, STATES, NewPermit, Permit, area_digest
 from mapex.rules import licences
 from mapex.texts import check_text
 from mapex.times import iso_from_ns
@@ -46,6 +46,7 @@ def add(ex: Exchange, by: Actor | None, new: NewPermit) -> Permit:
         _insert(conn, ex, checked, geometry)
         about: dict[str, Any] = {name: list(getattr(checked, name)) for name in ("purposes", "classes", "recipients")}
         about |= {"valid_from": iso_from_ns(new.valid_from_ns), "valid_to": iso_from_ns(new.valid_to_ns), "rule_set": new.rule_set}
+        about["area_sha256"] = area_digest(json.dumps(geometry))
         log.append(conn, ex, by, log.AuditEntry(log.Action.PERMIT_ADDED, owner=new.org, permit=checked.number, details=about))
         return _find(conn, checked.number)
 

@@ -11,6 +11,9 @@ import numpy as np
 from sqlalchemy import insert, select
 
 from mapex import ids
+from mapex.audit import log
+from mapex.audit.log import Action, AuditEntry
+from mapex.catalogue import drafts, versions
 from mapex.database.schema import dataset, dataset_version, layer, tile
 from mapex.exchange import Actor, Exchange
 from mapex.intake.keys import object_key
@@ -69,6 +72,7 @@ def a_draft(ex: Exchange, seller: Actor, slug: str, layers: Sequence[Spec]) -> i
         if dataset_id is None:
             dataset_id = ids.new("dat")
             conn.execute(insert(dataset).values(id=dataset_id, org_id=seller.org_id, slug=slug, title=slug.title(), created_ns=DAY_ONE))
+            log.append(conn, ex, seller, AuditEntry(Action.DATASET_CREATED, dataset=slug, details={"title": slug.title()}))
         number = len(conn.execute(select(dataset_version.c.id).where(dataset_version.c.dataset_id == dataset_id)).all()) + 1
         version_id = ids.new("ver")
         request = {"uploads": [], "classes": {}, "placement": {"crs": None, "origin": None, "height_datum": None}}
@@ -79,13 +83,15 @@ def a_draft(ex: Exchange, seller: Actor, slug: str, layers: Sequence[Spec]) -> i
                 number=number,
                 state="draft",
                 request=json.dumps(request),
-                manifest="{}",
-                manifest_sha256=hashlib.sha256(b"{}").hexdigest(),
                 created_ns=DAY_ONE,
             )
         )
         for spec in layers:
             _add_layer(conn, ex, seller, version_id, spec)
+        version = versions.version_by(conn, dataset_version.c.id == version_id)
+        digest = drafts.write_manifest(conn, version, {"sources": [], "findings": {}, "tools": {}})
+        for action, more in ((Action.VERSION_STARTED, {}), (Action.VERSION_DRAFTED, {"manifest_sha256": digest})):
+            log.append(conn, ex, seller, AuditEntry(action, dataset=slug, details={"version": number, **more}))
     return number
 
 

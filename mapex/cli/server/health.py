@@ -9,10 +9,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiles import extras
 from tiles.errors import ExtraMissing
+
+if TYPE_CHECKING:
+    from mapex.exchange import Exchange
 
 _VERSIONED = ("python", "dask", "distributed", "msgpack", "cloudpickle")
 """What must be the same on both ends, for they unpickle what the other sent."""
@@ -110,7 +113,7 @@ def _exchange() -> list[Symptom]:
     except (MapexError, TilesError) as error:
         return [Symptom("database", "missing", error.message, "Is the server running, and are MAPEX_DATABASE_URL and MAPEX_STORE_* right?")]
     try:
-        found = [Symptom("database", "ok", ex.engine.dialect.name)]
+        found = [Symptom("database", "ok", ex.engine.dialect.name), *_role(ex)]
         try:
             from tiles.store.protocol import Bucket
 
@@ -126,6 +129,22 @@ def _exchange() -> list[Symptom]:
     state = "ok" if share >= LEAST_FREE else "warning"
     found.append(Symptom("disk", state, f"{share:.0%} free ({disk.free / 1e9:.1f} GB)", "" if state == "ok" else "Free some space."))
     return found
+
+
+def _role(ex: Exchange) -> list[Symptom]:
+    """In PostgreSQL: whether this is the owner of the tables, who can switch their guards off."""
+    from mapex.database import db, roles
+
+    with db.read(ex) as conn:
+        if db.is_sqlite(conn):
+            return []
+        if not roles.is_owner(conn):
+            return [Symptom("database role", "ok", "it can neither change the log nor switch a guard off.")]
+        if roles.has_services(conn):
+            text = "this role owns the tables; services with it do not start, for there is one for them."
+            return [Symptom("database role", "warning", text, "Set MAPEX_DATABASE_URL to the role of the services.")]
+    text = "the services own the tables: who takes over one can switch off what guards the log."
+    return [Symptom("database role", "warning", text, "mapex init --roles")]
 
 
 def _cluster(address: str) -> list[Symptom]:

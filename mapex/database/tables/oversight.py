@@ -1,4 +1,4 @@
-"""What is allowed and what was done: permits, grants and the audit log."""
+"""What is allowed and what was done: permits, grants, the audit log and its checkpoints."""
 
 from __future__ import annotations
 
@@ -78,4 +78,17 @@ audit_event = Table(
     Index("ix_audit_event_owner", "owner", "at_ns"),
     Index("ix_audit_event_tile", "tile", "at_ns"),
     Index("ix_audit_event_night", "action", "person", "at_ns", sqlite_where=NIGHT_ACCESS, postgresql_where=NIGHT_ACCESS),
+)
+
+# The Merkle root over the first `size` entries (up to number `seq`), signed with a key that is not in the database, so that who has SQL
+# and no secret cannot write history again before it (see `mapex.audit.checkpoints`).
+log_checkpoint = Table(
+    "log_checkpoint",
+    metadata,
+    Column("size", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("root", String(64), nullable=False),
+    Column("edge", Text, nullable=False),  # roots of the full subtrees, from which the tree goes on; hex, space separated
+    Column("at_ns", BigInteger, nullable=False),
+    Column("signature", String(64), nullable=False),
 )

@@ -8,57 +8,39 @@ import pytest
 from sqlalchemy import text
 
 from mapex.database.migrations import HEAD
-from mapex.database.schema import APPEND_ONLY
 from mapex.exchange import Exchange
 from mapex.offers import offers
 from mapex.operation import fsck
-from mapex.rights import entitlements, grants
 from tests.support.exchange import Clock
-from tests.support.market import Market, a_draft, a_layer, a_market, a_permit, block
-from tiles.batch import LayerKind
+from tests.support.market import Market, a_draft, a_layer, block
+from tests.support.tampering import behind, broken, traded
 from tiles.store.protocol import Bucket
 
 
 @pytest.fixture
 def market(exchange: Exchange) -> Market:
-    """A market with two versions, a withdrawn dataset, orders (one of footage), and grants."""
     assert HEAD
-    cells = block()
-    layers = [a_layer(cells), a_layer(cells, name="photos", handling_class="original", kind=LayerKind.PHOTOS)]
-    made = a_market(exchange, layers=layers)
-    a_permit(exchange)
-    for order in (made.buy(cells[:5]), made.buy()):
-        tiles = entitlements.of_order(exchange, made.buyer, order.id).tiles
-        grants.grant(exchange, made.buyer, order.id, [tile.id for tile in tiles[1:]], holder_token="mpx_a_b")
-    a_draft(exchange, made.seller, "streets", [a_layer(cells[:9]), a_layer(cells[9:], name="photos", handling_class="original", salt="2")])
-    offers.publish(exchange, made.seller, "streets", rate_card={"lane_km": 5}, licence="research")
-    a_draft(exchange, made.seller, "old", [a_layer(cells)])
-    offers.publish(exchange, made.seller, "old", rate_card={"lane_km": 5}, licence="research")
-    offers.withdraw(exchange, made.seller, "old")
-    return made
-
-
-def broken(ex: Exchange, *, deep: bool = False) -> dict[str, str]:
-    return {check.name: check.message for check in fsck.check(ex, deep=deep) if not check.ok}
-
-
-def behind(ex: Exchange, *statements: str, **values: object) -> None:
-    """Change rows with raw SQL, the triggers that forbid it switched off."""
-    with ex.engine.begin() as conn:
-        if conn.dialect.name == "sqlite":
-            triggers = conn.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
-            for name in triggers:
-                conn.execute(text(f"DROP TRIGGER {name}"))
-        else:
-            for table in APPEND_ONLY:
-                conn.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
-        for statement in statements:
-            assert conn.execute(text(statement), values).rowcount != 0, statement
+    return traded(exchange)
 
 
 def test_an_intact_exchange_breaks_nothing(market: Market) -> None:
     checks = fsck.check(market.ex, deep=True)
-    assert [check.name for check in checks] == ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I10", "I11", "files", "pyramid"]
+    assert [check.name for check in checks] == [
+        "I1",
+        "I2",
+        "I3",
+        "I4",
+        "I5",
+        "I6",
+        "I7",
+        "I8",
+        "I10",
+        "I11",
+        "replay",
+        "schema",
+        "files",
+        "pyramid",
+    ]
     assert [check.message for check in checks if not check.ok] == []
 
 

@@ -84,11 +84,11 @@ def test_audit_rows_cannot_be_changed_nor_removed_by_sql(exchange: Exchange, sta
 
 
 @pytest.mark.parametrize("table", schema.APPEND_ONLY)
-def test_each_append_only_table_has_triggers_for_update_and_delete(exchange: Exchange, table: str) -> None:
+def test_each_append_only_table_has_triggers_for_each_way_to_change_a_row(exchange: Exchange, table: str) -> None:
     with exchange.engine.connect() as conn:
         if db.is_sqlite(conn):
             found = conn.execute(text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :t"), {"t": table}).scalars()
-            assert sorted(sql.split()[4] for sql in found) == ["DELETE", "UPDATE"]
+            assert sorted(sql.split()[4] for sql in found) == ["DELETE", "INSERT", "UPDATE"]
         else:
             query = text("SELECT event_manipulation FROM information_schema.triggers WHERE event_object_table = :t")
             assert sorted(conn.execute(query, {"t": table}).scalars()) == ["DELETE", "UPDATE"]

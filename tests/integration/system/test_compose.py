@@ -136,8 +136,10 @@ def composed(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, minio
             connection.execute(f'CREATE DATABASE "{database}"'.encode())
         try:
             environ = {name: str(value) for name, value in there["web"]["environment"].items()} | {"MAPEX_DIR": str(folder)}
-            assert there["worker"]["environment"] == there["web"]["environment"] == there["init"]["environment"]
-            inits = [init(there["init"]["command"], environ) for _ in range(2)]
+            assert there["worker"]["environment"] == there["web"]["environment"]
+            owner = "MAPEX_DATABASE_OWNER_URL"
+            assert {k: v for k, v in there["init"]["environment"].items() if k != owner} == there["web"]["environment"]
+            inits = [init(there["init"]["command"], {**environ, owner: there["init"]["environment"][owner]}) for _ in range(2)]
             web = there["web"]["command"]
             assert (web[:4], there["worker"]["command"]) == (["mapex", "serve", "--server", "granian"], ["mapex", "worker"])
             with running_exchange(folder, environ, port=port, serve=web[1:]) as running:

@@ -1,9 +1,10 @@
-"""Whether what buyers own of what is on offer is what their entitlements say, purpose by purpose. A question of `invariants`."""
+"""Whether what buyers own of what is on offer is what their entitlements say, purpose by purpose."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
+from mapex.operation.invariants.asking import Offender
 from mapex.pyramid import owned
 from tiles.batch import QUANTITIES
 from tiles.grid.grid import ZOOM
@@ -28,7 +29,7 @@ _SUMMED = (
 )
 
 
-def wrong(conn: Connection) -> list[str]:
+def wrong(conn: Connection) -> list[Offender]:
     """Layers of which somebody's sums are not those of the entitlements, or are there without any."""
     differ = " OR ".join(f"a.c{i} <> b.c{i}" for i, _ in _NUMBERED)
     found = []

@@ -8,7 +8,7 @@ they were ordered; what has a word that is not known counts for nothing else. Th
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
+revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None

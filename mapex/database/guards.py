@@ -1,0 +1,119 @@
+"""The guards of the append-only tables as they are declared, and where a database differs: what fsck asks, for a guard can be dropped.
+
+SQLite: one trigger each for UPDATE, DELETE and for an INSERT that would take the place of a row (REPLACE deletes without a trigger).
+PostgreSQL: triggers for UPDATE and DELETE and for TRUNCATE, `ALWAYS`, so that `session_replication_role` does not switch them off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from sqlalchemy import Connection, Table, UniqueConstraint, text
+
+from mapex.database import db
+from mapex.database.schema import APPEND_ONLY, metadata
+
+FUNCTIONS: Mapping[str, str] = {
+    "mapex_append_only": "BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END",
+    "mapex_settled_head": (
+        "BEGIN LOCK TABLE audit_event IN SHARE ROW EXCLUSIVE MODE; RETURN (SELECT COALESCE(MAX(seq), 0) FROM audit_event); END"
+    ),
+}
+"""Body of each function in PostgreSQL."""
+
+
+def deviations(conn: Connection) -> list[str]:
+    """Where triggers, tables and views are not those that are declared."""
+    look = _on_sqlite if db.is_sqlite(conn) else _on_postgresql
+    return [*look(conn), *_strange_tables(conn)]
+
+
+def _on_sqlite(conn: Connection) -> Iterator[str]:
+    found = {row.name: row.sql for row in conn.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))}
+    yield from _compared({name: sql for table in APPEND_ONLY for name, sql in sqlite_triggers(metadata.tables[table])}, found)
+
+
+def _on_postgresql(conn: Connection) -> Iterator[str]:
+    rows = conn.execute(
+        text(
+            "SELECT t.tgname, t.tgenabled, pg_get_triggerdef(t.oid, true) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+            "WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace"
+        )
+    )
+    found = {name: definition if enabled == "A" else f"{definition} (enabled: {enabled})" for name, enabled, definition in rows}
+    yield from _compared(dict(trigger for table in APPEND_ONLY for trigger in _postgresql_triggers(table)), found)
+    functions = conn.execute(text("SELECT proname, btrim(prosrc) FROM pg_proc WHERE pronamespace = current_schema()::regnamespace"))
+    bodies: dict[str, str] = {name: body for name, body in functions}
+    for name, body in FUNCTIONS.items():
+        if bodies.get(name) != body:
+            yield f"function {name} is {'changed' if name in bodies else 'gone'}"
+    for question in _BYPASSES:
+        yield from conn.execute(text(question)).scalars()
+
+
+_BYPASSES = (
+    "SELECT 'rule ' || rulename || ' on ' || tablename || ' is not declared' FROM pg_rules WHERE schemaname = current_schema()",
+    "SELECT 'rows of ' || relname || ' are hidden by a policy' FROM pg_class "
+    "WHERE relnamespace = current_schema()::regnamespace AND relrowsecurity",
+    "SELECT 'the settings of a role or database switch triggers off (' || entry || ')' FROM pg_db_role_setting, unnest(setconfig) entry "
+    "WHERE entry LIKE 'session_replication_role=%' "
+    "AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
+)
+"""Other ways in PostgreSQL to change what a statement does without a trigger."""
+
+
+def sqlite_triggers(table: Table) -> Iterator[tuple[str, str]]:
+    """Name and SQL of the triggers of an append-only table in SQLite."""
+    refuse = f"SELECT RAISE(ABORT, '{table.name} is append-only')"
+    for verb in ("UPDATE", "DELETE"):
+        name = f"{table.name}_no_{verb.lower()}"
+        yield name, f"CREATE TRIGGER {name} BEFORE {verb} ON {table.name} BEGIN {refuse}; END"
+    there = " OR ".join(["(rowid = NEW.rowid)", *(f"({_same(key)})" for key in _keys(table))])
+    name, exists = f"{table.name}_no_replace", f"SELECT 1 FROM {table.name} WHERE {there}"
+    yield name, f"CREATE TRIGGER {name} BEFORE INSERT ON {table.name} WHEN EXISTS ({exists}) BEGIN {refuse}; END"
+
+
+def _keys(table: Table) -> list[tuple[str, ...]]:
+    """The columns of each key of a table, the primary one first."""
+    unique = sorted(tuple(column.name for column in one.columns) for one in table.constraints if isinstance(one, UniqueConstraint))
+    return [tuple(column.name for column in table.primary_key.columns), *unique]
+
+
+def _same(key: tuple[str, ...]) -> str:
+    return " AND ".join(f"{name} = NEW.{name}" for name in key)
+
+
+def _postgresql_triggers(table: str) -> Iterator[tuple[str, str]]:
+    for name, when in (("append_only", "DELETE OR UPDATE ON {} FOR EACH ROW"), ("no_truncate", "TRUNCATE ON {} FOR EACH STATEMENT")):
+        function = "EXECUTE FUNCTION mapex_append_only()"
+        yield f"{table}_{name}", f"CREATE TRIGGER {table}_{name} BEFORE {when.format(table)} {function}"
+
+
+def _compared(declared: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted(declared.keys() | found.keys()):
+        if name not in found:
+            yield f"trigger {name} is gone"
+        elif name not in declared:
+            yield f"trigger {name} is not declared"
+        elif found[name] != declared[name]:
+            yield f"trigger {name} is not as declared"
+
+
+def _strange_tables(conn: Connection) -> Iterator[str]:
+    """Tables and views that are missing, or that nobody declared; those of extensions are their own."""
+    if db.is_sqlite(conn):
+        query = "SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    else:
+        query = (
+            "SELECT c.relname, CASE c.relkind WHEN 'r' THEN 'table' ELSE 'view or table of kind ' || CAST(c.relkind AS text) END "
+            "FROM pg_class c "
+            "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'v', 'm', 'p', 'f') "
+            "AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
+        )
+    found: dict[str, str] = {name: kind for name, kind in conn.execute(text(query))}
+    declared = {*metadata.tables, "alembic_version"}
+    for name in sorted(declared - found.keys()):
+        yield f"table {name} is gone"
+    for name in sorted(found):
+        if name not in declared or found[name] != "table":
+            yield f"{found[name]} {name} is not declared"

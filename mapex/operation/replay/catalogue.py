@@ -1,0 +1,131 @@
+"""Datasets, versions and offers, as the log made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, text
+
+from mapex.audit.log import Action
+from mapex.operation.invariants.asking import Offender
+from mapex.operation.replay.kind import Payload, State, differences, parsed
+
+
+class Datasets(State):
+    """Title of each dataset, by organisation and slug."""
+
+    actions = frozenset({Action.DATASET_CREATED})
+
+    def take(self, payload: Payload) -> None:
+        """A dataset was made."""
+        self.made[f"{payload['owner']}/{payload['dataset']}"] = {"title": payload["title"]}
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the table."""
+        rows = conn.execute(
+            text("SELECT g.slug AS org, d.slug, d.title FROM dataset d JOIN organisation g ON g.id = d.org_id ORDER BY 1, 2")
+        )
+        yield from differences("dataset", self.made, {f"{row.org}/{row.slug}": {"title": row.title} for row in rows})
+
+
+_STATES = {
+    Action.VERSION_STARTED: "ingesting",
+    Action.VERSION_PLACED: "ingesting",
+    Action.VERSION_UNPLACED: "unplaced",
+    Action.VERSION_REJECTED: "rejected",
+    Action.VERSION_DRAFTED: "draft",
+    Action.VERSION_PUBLISHED: "published",
+    Action.VERSION_WITHDRAWN: "withdrawn",
+    Action.VERSION_RECALLED: "recalled",
+}
+"""What a version is after an entry."""
+
+_OF_JOBS = {Action.JOB_FAILED: "failed", Action.JOB_CANCELLED: "cancelled", Action.JOB_RETRIED: "ingesting"}
+"""What a version that is read is after an entry about its job."""
+
+
+class Versions(State):
+    """State and manifest of each version: its layers, classes and tiles are compared with the manifest elsewhere."""
+
+    actions = frozenset({*_STATES, *_OF_JOBS, Action.VERSION_CLASSIFIED, Action.FOOTAGE_CLEARED})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._on_sale: dict[str, str] = {}
+
+    def take(self, payload: Payload) -> None:
+        """A version, or the job that reads it, went on."""
+        action = Action(payload["action"])
+        if action in _OF_JOBS and "version" not in payload:
+            return  # a job that makes no version
+        dataset = f"{payload['owner']}/{payload['dataset']}"
+        key = f"{dataset} version {payload['version']}"
+        made = self.made.setdefault(key, {"state": ""}) if action == Action.VERSION_STARTED else self.made[key]
+        if action in _STATES:
+            made["state"] = _STATES[action]
+        elif action in _OF_JOBS and made["state"] in ("ingesting", "cancelled", "failed"):
+            made["state"] = _OF_JOBS[action]
+        if "manifest_sha256" in payload:
+            made["manifest"] = payload["manifest_sha256"]
+        if action == Action.VERSION_PUBLISHED:
+            if before := self._on_sale.get(dataset):
+                self.made[before]["state"] = "superseded"
+            self._on_sale[dataset] = key
+        elif self._on_sale.get(dataset) == key and made["state"] in ("withdrawn", "recalled"):
+            del self._on_sale[dataset]
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the table. A version whose job was cancelled is read until its worker notices, and has failed then."""
+        query = (
+            "SELECT g.slug AS org, d.slug, v.number, v.state, v.manifest_sha256 FROM dataset_version v "
+            "JOIN dataset d ON d.id = v.dataset_id JOIN organisation g ON g.id = d.org_id ORDER BY 1, 2, 3"
+        )
+        stored = {
+            f"{row.org}/{row.slug} version {row.number}": {"state": row.state, "manifest": row.manifest_sha256}
+            for row in conn.execute(text(query))
+        }
+        for key, made in self.made.items():
+            if made["state"] == "cancelled" and key in stored:
+                now = stored[key]["state"]
+                made["state"] = now if now in ("ingesting", "failed") else "failed"
+        yield from differences("version", self.made, stored)
+
+
+class Offers(State):
+    """What each offer sells, under which terms, and whether it is live, by id."""
+
+    actions = frozenset({Action.OFFER_PUBLISHED, Action.OFFER_WITHDRAWN})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._live: dict[str, str] = {}
+
+    def take(self, payload: Payload) -> None:
+        """An offer went on sale, in the place of the one before, or off it."""
+        dataset = f"{payload['owner']}/{payload['dataset']}"
+        if before := self._live.pop(dataset, ""):
+            self.made[before]["state"] = "replaced"
+        if payload["action"] == Action.OFFER_WITHDRAWN:
+            self.made[payload["offer"]]["state"] = "withdrawn"
+            return
+        terms = {"licence": payload["licence"], "rates": payload["rates"]}
+        self.made[payload["offer"]] = {"version": f"{dataset} version {payload['version']}", **terms, "state": "live"}
+        self._live[dataset] = payload["offer"]
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the table."""
+        query = (
+            "SELECT o.id, g.slug AS org, d.slug, v.number, o.licence, o.rate_card, o.state FROM offer o "
+            "JOIN dataset d ON d.id = o.dataset_id AND d.org_id = o.org_id JOIN organisation g ON g.id = d.org_id "
+            "JOIN dataset_version v ON v.id = o.version_id AND v.dataset_id = d.id ORDER BY o.id"
+        )
+        stored = {
+            row.id: {
+                "version": f"{row.org}/{row.slug} version {row.number}",
+                "licence": row.licence,
+                "rates": parsed(row.rate_card),
+                "state": row.state,
+            }
+            for row in conn.execute(text(query))
+        }
+        yield from differences("offer", self.made, stored)

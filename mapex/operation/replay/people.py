@@ -1,0 +1,120 @@
+"""Organisations, persons, invitations and tokens, as the log made them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, text
+
+from mapex.audit.log import Action
+from mapex.operation.invariants.asking import Offender
+from mapex.operation.replay.kind import Payload, State, differences
+from mapex.times import iso_from_ns
+
+
+class Organisations(State):
+    """Name and state of each organisation, by slug."""
+
+    actions = frozenset({Action.ORG_ADDED, Action.ORG_SUSPENDED, Action.ORG_RESUMED})
+
+    def take(self, payload: Payload) -> None:
+        """An organisation was added, suspended or resumed."""
+        if payload["action"] == Action.ORG_ADDED:
+            self.made[payload["owner"]] = {"name": payload["name"], "state": "active"}
+        else:
+            self.made[payload["owner"]]["state"] = "active" if payload["action"] == Action.ORG_RESUMED else "suspended"
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the table."""
+        rows = conn.execute(text("SELECT slug, name, state FROM organisation ORDER BY slug"))
+        yield from differences("organisation", self.made, {row.slug: {"name": row.name, "state": row.state} for row in rows})
+
+
+class Persons(State):
+    """Role, organisation and state of each person, by e-mail."""
+
+    actions = frozenset({Action.PERSON_ADDED, Action.PERSON_SUSPENDED, Action.PERSON_RESUMED, Action.PERSON_ROLE_CHANGED})
+
+    def take(self, payload: Payload) -> None:
+        """A person was added, suspended or resumed, or got another role."""
+        person, action = payload["subject"], payload["action"]
+        if action == Action.PERSON_ADDED:
+            self.made[person] = {"role": payload["role"], "organisation": payload.get("owner", ""), "state": "active"}
+        elif action == Action.PERSON_ROLE_CHANGED:
+            # Who leaves an organisation is logged with it as owner; of auditors and operators there is none.
+            of = payload["owner"] if payload["role"] == "member" else ""
+            self.made[person] |= {"role": payload["role"], "organisation": of}
+        else:
+            self.made[person]["state"] = "active" if action == Action.PERSON_RESUMED else "suspended"
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the table."""
+        query = "SELECT p.email, p.role, p.state, o.slug FROM person p LEFT JOIN organisation o ON o.id = p.org_id ORDER BY p.email"
+        rows = conn.execute(text(query))
+        stored = {row.email: {"role": row.role, "organisation": row.slug or "", "state": row.state} for row in rows}
+        yield from differences("person", self.made, stored)
+
+
+class Tokens(State):
+    """Whose each token is, what it may, when it ends (in entries that say so) and whether it was revoked, by id."""
+
+    actions = frozenset({Action.TOKEN_CREATED, Action.TOKEN_REVOKED, Action.PERSON_ROLE_CHANGED})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._of: dict[str, list[str]] = {}
+
+    def take(self, payload: Payload) -> None:
+        """A token was made or revoked, or its person got another role, which revokes all."""
+        if payload["action"] == Action.TOKEN_CREATED:
+            made = {"person": payload["subject"], "scopes": " ".join(payload["scopes"]), "revoked": False}
+            self.made[payload["token"]] = made | ({"end": payload["expires"]} if "expires" in payload else {})
+            self._of.setdefault(payload["subject"], []).append(payload["token"])
+            return
+        revoked = [payload["token"]] if payload["action"] == Action.TOKEN_REVOKED else self._of.pop(payload["subject"], [])
+        for token in revoked:
+            self.made[token]["revoked"] = True
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the table."""
+        query = (
+            "SELECT t.id, p.email, t.scopes, t.revoked_ns, t.expires_ns FROM api_token t JOIN person p ON p.id = t.person_id ORDER BY t.id"
+        )
+        stored = {
+            row.id: {
+                "person": row.email,
+                "scopes": row.scopes,
+                "revoked": row.revoked_ns is not None,
+                "end": iso_from_ns(row.expires_ns),
+            }
+            for row in conn.execute(text(query))
+        }
+        yield from differences("token", self.made, stored)
+
+
+class Invitations(State):
+    """Whom each invitation is for, as what, and that it ended where an entry says so, by id."""
+
+    actions = frozenset({Action.PERSON_INVITED, Action.INVITATION_REVOKED, Action.PERSON_ADDED})
+
+    def take(self, payload: Payload) -> None:
+        """An invitation was made, taken back or redeemed."""
+        if payload["action"] == Action.PERSON_INVITED:
+            self.made[payload["invitation"]] = {
+                "person": payload["subject"],
+                "role": payload["role"],
+                "organisation": payload.get("owner", ""),
+            }
+        elif "invitation" in payload:
+            self.made[payload["invitation"]]["ended"] = True
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the table."""
+        query = (
+            "SELECT i.id, i.email, i.role, i.ended_ns, o.slug FROM invitation i LEFT JOIN organisation o ON o.id = i.org_id ORDER BY i.id"
+        )
+        stored = {
+            row.id: {"person": row.email, "role": row.role, "organisation": row.slug or "", "ended": row.ended_ns is not None}
+            for row in conn.execute(text(query))
+        }
+        yield from differences("invitation", self.made, stored)

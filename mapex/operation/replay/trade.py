@@ -1,0 +1,128 @@
+"""Orders, their named users and the ledger, as the log made them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from mapex.audit.log import Action
+from mapex.operation.invariants.asking import Offender
+from mapex.operation.replay.kind import Payload, State, differences
+from mapex.orders import lines
+from mapex.orders.ledger import CREDIT_PREFIX
+from mapex.prices.quotes import digest_of
+
+
+class Orders(State):
+    """Who bought which quote for which purpose, at what price, and the digest of exactly the tiles that came with it, by id."""
+
+    actions = frozenset({Action.ORDER_PLACED})
+
+    def take(self, payload: Payload) -> None:
+        """An order was placed."""
+        money = {"subtotal": payload["total"] - payload["vat"], "vat": payload["vat"], "total": payload["total"]}
+        who = {"organisation": payload["org"], "person": payload["person"], "purpose": payload["purpose"]}
+        self.made[payload["order"]] = {**who, "quote": payload["quote"], **money, "tiles": payload["tiles_sha256"], "state": "paid"}
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the tables."""
+        tiles = dict(_digests(conn))
+        query = (
+            "SELECT o.*, g.slug, p.email FROM purchase_order o JOIN organisation g ON g.id = o.org_id "
+            "JOIN person p ON p.id = o.person_id ORDER BY o.id"
+        )
+        stored = {
+            row.id: {
+                "organisation": row.slug,
+                "person": row.email,
+                "purpose": row.purpose,
+                "quote": row.quote_id,
+                "subtotal": row.subtotal,
+                "vat": row.vat,
+                "total": row.total,
+                "tiles": tiles.get(row.id, ""),
+                "state": row.state,
+            }
+            for row in conn.execute(text(query))
+        }
+        yield from differences("order", self.made, stored)
+
+
+def _digests(conn: Connection) -> Iterator[tuple[str, str]]:
+    """Each order with the digest of the tiles that it entitles to, as quotes and the log have it."""
+    query = text("SELECT order_id, layer_id, cell, part, sha256 FROM entitlement ORDER BY order_id")
+    rows = conn.execute(query, execution_options={"yield_per": 10_000})
+    for order_id, of_order in groupby(rows, key=lambda row: str(row[0])):
+        yield order_id, digest_of([(row[1], row[2], row[3], row[4]) for row in of_order])
+
+
+class NamedUsers(State):
+    """Who may download an order that names somebody, by order."""
+
+    actions = frozenset({Action.ORDER_NAMED})
+
+    def take(self, payload: Payload) -> None:
+        """An order names others than before, or nobody."""
+        self.made.pop(payload["order"], None)
+        if payload["persons"]:
+            self.made[payload["order"]] = {"persons": sorted(payload["persons"])}
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the table."""
+        query = "SELECT n.order_id, p.email FROM order_person n JOIN person p ON p.id = n.person_id ORDER BY n.order_id, p.email"
+        named: dict[str, list[str]] = defaultdict(list)
+        for order_id, email in conn.execute(text(query)):
+            named[order_id].append(email)
+        stored = {order_id: {"persons": sorted(emails)} for order_id, emails in named.items()}
+        yield from differences("the list of named users of order", self.made, stored)
+
+
+class Ledger(State):
+    """Who paid what to whom: the lines of each credit, and of the payment of each order."""
+
+    actions = frozenset({Action.WALLET_CREDITED, Action.ORDER_PLACED})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._orders: dict[str, tuple[str, int, int]] = {}
+
+    def take(self, payload: Payload) -> None:
+        """Money was paid in, or an order was paid."""
+        if payload["action"] == Action.ORDER_PLACED:
+            self._orders[payload["order"]] = (payload["org"], payload["total"], payload["vat"])
+            return
+        amounts = {"bank": -payload["amount"], f"wallet {payload['owner']}": payload["amount"]}
+        self.made[f"credit {payload['transaction']}"] = {"reference": CREDIT_PREFIX + payload["key"], "lines": amounts}
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the tables."""
+        billed = lines.of_orders(conn)
+        for order_id, (buyer, total, vat) in self._orders.items():
+            amounts: dict[str, int] = defaultdict(int)
+            amounts[f"wallet {buyer}"] -= total
+            amounts["vat"] += vat
+            for line in billed.get(order_id, ()):
+                amounts[f"wallet {line.org}"] += line.amount
+            moved = {account: amount for account, amount in amounts.items() if amount}
+            self.made[f"payment of {order_id}"] = {"reference": None, "lines": moved}
+        yield from differences("ledger: the", self.made, _transactions(conn))
+
+
+def _transactions(conn: Connection) -> dict[str, dict[str, Any]]:
+    """The transactions that are stored, by what they are for, with their lines by account."""
+    query = (
+        "SELECT t.id, t.kind, t.order_id, t.key, a.kind AS account, g.slug, e.amount FROM ledger_transaction t "
+        "LEFT JOIN ledger_entry e ON e.transaction_id = t.id LEFT JOIN ledger_account a ON a.id = e.account_id "
+        "LEFT JOIN organisation g ON g.id = a.org_id ORDER BY t.id"
+    )
+    found: dict[str, dict[str, Any]] = {}
+    for row in conn.execute(text(query), execution_options={"yield_per": 10_000}):
+        key = f"payment of {row.order_id}" if row.kind == "order" else f"{row.kind} {row.id}"
+        made = found.setdefault(key, {"reference": row.key, "lines": defaultdict(int)})
+        if row.account is not None:
+            made["lines"][f"{row.account} {row.slug}" if row.slug else row.account] += row.amount
+    return found

@@ -1,0 +1,105 @@
+"""Somebody with the database: raw SQL behind the services' back, the triggers that forbid it switched off."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+
+import rfc8785
+from sqlalchemy import Connection, text
+
+from mapex.audit import checkpoints, log
+from mapex.audit.log import EventFilter
+from mapex.database.schema import APPEND_ONLY
+from mapex.exchange import Exchange
+from mapex.offers import offers
+from mapex.operation import fsck
+from mapex.orders import orders
+from mapex.people import invitations, orgs, persons, tokens
+from mapex.rights import entitlements, grants, permits
+from tests.support.exchange import a_person
+from tests.support.market import Market, a_draft, a_layer, a_market, a_permit, block
+from tiles.batch import LayerKind
+
+LOG_COLUMNS = "at_ns, action, person, org, owner, dataset, layer, tile, purpose, permit, payload, salt, commitment"
+
+
+def traded(ex: Exchange) -> Market:
+    """A market with two versions, a withdrawn dataset, orders (one of footage), and grants."""
+    cells = block()
+    layers = [a_layer(cells), a_layer(cells, name="photos", handling_class="original", kind=LayerKind.PHOTOS)]
+    made = a_market(ex, layers=layers)
+    a_permit(ex)
+    for order in (made.buy(cells[:5]), made.buy()):
+        tiles = entitlements.of_order(ex, made.buyer, order.id).tiles
+        grants.grant(ex, made.buyer, order.id, [tile.id for tile in tiles[1:]], holder_token="mpx_a_b")
+    a_draft(ex, made.seller, "streets", [a_layer(cells[:9]), a_layer(cells[9:], name="photos", handling_class="original", salt="2")])
+    offers.publish(ex, made.seller, "streets", rate_card={"lane_km": 5}, licence="research")
+    a_draft(ex, made.seller, "old", [a_layer(cells)])
+    offers.publish(ex, made.seller, "old", rate_card={"lane_km": 5}, licence="research")
+    offers.withdraw(ex, made.seller, "old")
+    return made
+
+
+def governed(ex: Exchange) -> Market:
+    """A traded market in which people were stopped, invited and given tokens, the log was read, and a checkpoint of it was signed."""
+    made = traded(ex)
+    auditor = a_person(ex, role="auditor", email="auditor@audit.example")
+    for name in ("kept", "gone"):
+        tokens.create(ex, made.buyer, name, ["read"], by=made.buyer)
+    tokens.revoke(ex, made.buyer, tokens.of(ex, made.buyer)[0].id)
+    a_person(ex, "dongil", email="second@dongil.example")
+    persons.note_session(ex, made.buyer, "opened")
+    invitations.invite(ex, made.buyer, "new@dongil.example", org="dongil")
+    orgs.add_org(ex, None, "stopped")
+    orgs.set_org_state(ex, None, "stopped", "suspended")
+    a_permit(ex, number="P-2")
+    permits.set_state(ex, None, "P-2", "suspended")
+    named = made.quote()
+    orders.place(ex, made.buyer, named.id, named.id, persons=[made.buyer.email])
+    log.events(ex, auditor, EventFilter(action="access.granted"))
+    assert checkpoints.keep(ex) is not None
+    return made
+
+
+def broken(ex: Exchange, *, deep: bool = False) -> dict[str, str]:
+    """What fsck names, by the check that finds it."""
+    return {check.name: "; ".join(check.offenders) for check in fsck.check(ex, deep=deep) if not check.ok}
+
+
+def without_guards(conn: Connection) -> None:
+    """Switch off what forbids to change rows."""
+    if conn.dialect.name == "sqlite":
+        for name in conn.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all():
+            conn.execute(text(f"DROP TRIGGER {name}"))
+    else:
+        for table in APPEND_ONLY:
+            conn.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+
+
+def behind(ex: Exchange, *statements: str, **values: object) -> None:
+    """Change rows with raw SQL, the triggers that forbid it switched off."""
+    with ex.engine.begin() as conn:
+        without_guards(conn)
+        for statement in statements:
+            assert conn.execute(text(statement), values).rowcount != 0, statement
+
+
+def rewrite(conn: Connection, action: str, change: Callable[[dict[str, object]], object]) -> None:
+    """Change the payload of the newest entry of an action, with a salt and a commitment that fit."""
+    query = text("SELECT seq, payload FROM audit_event WHERE action = :action ORDER BY seq DESC LIMIT 1")
+    seq, payload = conn.execute(query, {"action": action}).one()
+    said = json.loads(payload)
+    change(said)
+    put_payload(conn, seq, said)
+
+
+def put_payload(conn: Connection, seq: int, said: dict[str, object]) -> None:
+    """Let an entry say this, in payload, columns and commitment."""
+    payload, salt = rfc8785.dumps(said).decode(), secrets.token_hex(32)
+    plain = ("action", "person", "org", "owner", "dataset", "layer", "tile", "purpose", "permit")
+    values = {name: said.get(name, "") for name in plain} | {"payload": payload, "salt": salt, "seq": seq}
+    sets = ", ".join(f"{name} = :{name}" for name in values if name != "seq")
+    commitment = log.commitment(salt, payload)
+    conn.execute(text(f"UPDATE audit_event SET {sets}, commitment = :c WHERE seq = :seq"), {**values, "c": commitment})
