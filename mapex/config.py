@@ -46,6 +46,11 @@ class Settings:
     store_secret_key: str = _s("", "its secret", secret=True)
     store_upload_access_key: str = _s("", "MinIO identity that may only write staging; signs uploads")
     store_upload_secret_key: str = _s("", "its secret", secret=True)
+    store_download_access_key: str = _s(
+        "",
+        "identity that only reads data and signs downloads, for an S3 that is no MinIO; default: one for each firm",
+    )
+    store_download_secret_key: str = _s("", "its secret", secret=True)
     store_public_url: str = _s("", "store address that clients can reach; default: public_url (directory) or the endpoint (minio)")
     host: str = _s("127.0.0.1", "address that `mapex serve` listens on")
     port: int = _s(8080, "its port", least=1)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from apiflask import APIFlask
 
+from mapex.people import signers
 from tiles.store.directory import DirectoryStore
 from web.edge import access, auth, bodies, description, errors, headers, rate_limits, static_files, store_files, visitors
 from web.edge.policy import check_routes
@@ -99,7 +100,8 @@ def _register(app: APIFlask, ex: Exchange) -> None:
     for name in API:
         app.register_blueprint(importlib.import_module(f"web.api.{name}").blueprint)
     if ex.settings.store == "directory":
-        app.register_blueprint(store_files.blueprint(cast(DirectoryStore, ex.store)), enable_openapi=False)
+        files = store_files.blueprint(cast(DirectoryStore, ex.store), lambda signer: signers.is_current(ex, signer))
+        app.register_blueprint(files, enable_openapi=False)
     description.install(app)
 
 

@@ -39,6 +39,7 @@ from mapex.database.tables.people import (
     api_token,
     attempt,
     invitation,
+    org_domain,
     organisation,
     person,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "order",
     "order_line",
     "order_person",
+    "org_domain",
     "organisation",
     "owned_sum",
     "permit",

@@ -13,6 +13,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.people import signers
 from mapex.pyramid import shown
 from mapex.texts import check_text
 
@@ -71,16 +72,18 @@ def get_org(ex: Exchange, slug: str) -> Org:
 
 
 def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
-    """Suspend or resume an organisation with all its persons and tokens; effective on their next request."""
+    """Suspend or resume an organisation with all its persons and tokens; effective on their next request, and on addresses handed out."""
     authority.operator(by)
     action = state_action(state, log.Action.ORG_SUSPENDED, log.Action.ORG_RESUMED)
-    with db.in_turn(ex, f"organisation:{slug}") as conn:
+    with signers.retiring(ex) as retire, db.in_turn(ex, f"organisation:{slug}") as conn:
         org = find_org(conn, slug)
         if org.state == state:
             return org  # set before: nothing changes, nothing is logged
         conn.execute(update(schema.organisation).where(schema.organisation.c.slug == slug).values(state=state))
         shown.show_org(conn, org.id, active=state == "active")
         log.append(conn, ex, by, log.AuditEntry(action, owner=slug))
+        if state != "active":
+            retire(conn, [org.id])
         return find_org(conn, slug)
 
 

@@ -19,7 +19,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.people import passwords
+from mapex.people import passwords, signers
 from mapex.people.orgs import find_org
 from mapex.texts import check_text
 
@@ -145,7 +145,7 @@ def set_language(ex: Exchange, by: Actor, language: str) -> None:
 
 
 def set_password(ex: Exchange, by: Actor | None, email: str, password: str) -> None:
-    """Set a person's password (operator, or the person); all sessions of the person end.
+    """Set a person's password (operator, or the person); all sessions of the person and download addresses end.
 
     Raises: Denied, NotFound, Invalid (`password.short`, `password.long`).
     """
@@ -153,11 +153,12 @@ def set_password(ex: Exchange, by: Actor | None, email: str, password: str) -> N
     if by is None or by.email != email:
         authority.operator(by)
     hashed = passwords.hashed(password)
-    with db.begin(ex) as conn:
+    with signers.retiring(ex) as retire, db.begin(ex) as conn:
         person = _find_person(conn, schema.person.c.email == email)
         values = {"password_hash": hashed, "session_key": secrets.token_hex(32)}
         conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(**values))
         log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_PASSWORD_SET, owner=person.org_slug, details={"subject": email}))
+        retire(conn, [person.org_id])
 
 
 def verify_password(ex: Exchange, email: str, password: str) -> Person | None:

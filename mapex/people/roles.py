@@ -15,6 +15,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
+from mapex.people import signers
 from mapex.people.orgs import find_org, state_action
 from mapex.people.persons import Person, check_email, check_role, find_person
 
@@ -22,14 +23,15 @@ from mapex.people.persons import Person, check_email, check_role, find_person
 def set_role(ex: Exchange, by: Actor | None, email: str, role: str, *, org: str = "") -> Person:
     """Give a person another role, in the organisation with slug `org` if it is that of a member; effective on the next request.
 
-    All sessions of the person end and all API tokens are revoked. The same role given again changes nothing.
+    All sessions of the person end, all API tokens are revoked, and download addresses of the former organisation end. The same role
+    given again changes nothing.
 
     Raises: Denied, NotFound (`person.unknown`, `org.unknown`), Invalid (`person.role`, `person.org`), Conflict (`operator.last`).
     """
     authority.operator(by)
     check_role(role, org)
     email = check_email(email)
-    with db.in_turn(ex, f"person:{email}") as conn:
+    with signers.retiring(ex) as retire, db.in_turn(ex, f"person:{email}") as conn:
         person = find_person(conn, email)
         if (person.role, person.org_slug) == (role, org):
             return person
@@ -47,18 +49,19 @@ def set_role(ex: Exchange, by: Actor | None, email: str, role: str, *, org: str 
             details={"subject": email, "role": role, "before": person.role, "before_org": person.org_slug, "tokens_revoked": revoked},
         )
         log.append(conn, ex, by, entry)
+        retire(conn, [person.org_id])
         return find_person(conn, email)
 
 
 def set_state(ex: Exchange, by: Actor | None, email: str, state: str) -> Person:
-    """Suspend (all sessions end, tokens are refused) or resume a person; effective on the next request.
+    """Suspend (all sessions and download addresses end, tokens are refused) or resume a person; effective on the next request.
 
     Raises: Denied, NotFound (`person.unknown`), Invalid (`state.unknown`), Conflict (`operator.last`).
     """
     authority.operator(by)
     action = state_action(state, log.Action.PERSON_SUSPENDED, log.Action.PERSON_RESUMED)
     email = check_email(email)
-    with db.in_turn(ex, f"person:{email}") as conn:
+    with signers.retiring(ex) as retire, db.in_turn(ex, f"person:{email}") as conn:
         person = find_person(conn, email)
         if person.state == state:
             return person  # set before: nothing changes, nothing is logged
@@ -67,6 +70,8 @@ def set_state(ex: Exchange, by: Actor | None, email: str, state: str) -> Person:
         values = {"state": state, "session_key": secrets.token_hex(32)}
         conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(**values))
         log.append(conn, ex, by, log.AuditEntry(action, owner=person.org_slug, details={"subject": email}))
+        if state != "active":
+            retire(conn, [person.org_id])
         return find_person(conn, email)
 
 
