@@ -8,6 +8,7 @@ from flask import Blueprint, render_template
 
 from mapex.operation import overview
 from mapex.orders import ledger
+from mapex.people import domains as org_domains
 from mapex.people import invitations, orgs
 from mapex.people import persons as people
 from mapex.pyramid import coverage
@@ -32,6 +33,7 @@ def organisations() -> str:
         here="organisations",
         numbers=overview.overview(ex, by),
         orgs=orgs.all_orgs(ex),
+        domains=org_domains.all_domains(ex),
         balances=overview.balances(ex, by),
     )
 
