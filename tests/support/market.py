@@ -30,6 +30,9 @@ from tiles.store.protocol import Bucket
 SEOUL = grid.morton(55_885, 25_377)
 """A sale cell in the middle of Seoul."""
 
+MANIFEST = json.dumps({"sources": [], "findings": [], "tools": {}})
+"""Of a draft that no worker has made."""
+
 RATES: Mapping[str, object] = {"lane_km": 6300, "footway_km": 2900, "million_points": 4000, "frame": 20}
 
 EVERYWHERE = {"type": "Polygon", "coordinates": [[[120, 30], [135, 30], [135, 45], [120, 45], [120, 30]]]}
@@ -79,8 +82,8 @@ def a_draft(ex: Exchange, seller: Actor, slug: str, layers: Sequence[Spec]) -> i
                 number=number,
                 state="draft",
                 request=json.dumps(request),
-                manifest="{}",
-                manifest_sha256=hashlib.sha256(b"{}").hexdigest(),
+                manifest=MANIFEST,
+                manifest_sha256=hashlib.sha256(MANIFEST.encode()).hexdigest(),
                 created_ns=DAY_ONE,
             )
         )

@@ -9,7 +9,7 @@ from flask import Blueprint, render_template
 from mapex.operation import overview
 from mapex.orders import ledger
 from mapex.people import domains as org_domains
-from mapex.people import invitations, orgs
+from mapex.people import invitations, mail, orgs
 from mapex.people import persons as people
 from mapex.pyramid import coverage
 from mapex.rights import permits
@@ -50,6 +50,7 @@ def persons() -> str:
         orgs=orgs.all_orgs(ex),
         invitations=invitations.open_ones(ex, by),
         by=by,
+        sends_mail=mail.is_set_up(ex.settings),
     )
 
 
