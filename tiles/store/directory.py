@@ -170,9 +170,8 @@ class DirectoryStore:
         self, method: str, bucket: Bucket, key: str, expires_s: int, parameters: dict[str, str], headers: dict[str, str], signer: str = ""
     ) -> SignedRequest:
         path = f"{self.base}/{bucket}/{'/'.join(segments_of(key))}"
-        at = {"at_s": self.now() // 1_000_000_000, "expires_s": expires_s}
-        keys = self.credentials_of(signer)
-        url = presign(method, self.origin, path, credentials=keys, parameters=parameters, headers=headers, **at)
+        at_s, keys = self.now() // 1_000_000_000, self.credentials_of(signer)
+        url = presign(method, self.origin, path, credentials=keys, at_s=at_s, expires_s=expires_s, parameters=parameters, headers=headers)
         return SignedRequest(method, url, headers)
 
     # ---- multipart uploads -----------------------------------------------------------------------------------------------------
