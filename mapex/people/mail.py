@@ -45,7 +45,7 @@ def send(settings: Settings, to: str, subject: str, text: str) -> bool:
             with _server(settings) as server:
                 server.sendmail(settings.mail_from, [to], message.as_bytes())
     except (OSError, smtplib.SMTPException) as error:
-        log.error("mail was not sent, the server %s said: %s", settings.mail_host or "(folder)", type(error).__name__)
+        log.error("mail was not sent, the server %s answered: %s", settings.mail_host or "(folder)", type(error).__name__)
         return False
     return True
 

@@ -68,7 +68,7 @@ def retiring(ex: Exchange) -> Iterator[Retire]:
         try:
             ex.store.retire(signer)
         except TilesError as error:
-            log.error("addresses signed by %s live to their end, for the store could not be told: %s", signer, error)
+            log.error("addresses signed by %s live to their end, for the store did not take the change: %s", signer, error)
 
 
 def _renewed(conn: Connection, org_ids: Iterable[str | None]) -> Iterator[str]:
