@@ -69,7 +69,8 @@ def commands() -> str:
         assert command is not None
         if isinstance(command, click.Group):
             for sub, inner in command.commands.items():
-                write(f"{name} {sub}", inner)
+                for deeper, innermost in inner.commands.items() if isinstance(inner, click.Group) else [("", inner)]:
+                    write(f"{name} {sub} {deeper}".rstrip(), innermost)
         else:
             write(name, command)
     codes = "\n".join(f"| {status} | {kind} |" for kind, status in sorted(EXIT_CODES.items(), key=lambda pair: pair[1]))

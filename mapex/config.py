@@ -49,6 +49,11 @@ class Settings:
     store_secret_key: str = _s("", "its secret", secret=True)
     store_upload_access_key: str = _s("", "MinIO identity that may only write staging; signs uploads")
     store_upload_secret_key: str = _s("", "its secret", secret=True)
+    store_download_access_key: str = _s(
+        "",
+        "identity that only reads data and signs downloads, for an S3 that is no MinIO; default: one for each firm",
+    )
+    store_download_secret_key: str = _s("", "its secret", secret=True)
     store_public_url: str = _s("", "store address that clients can reach; default: public_url (directory) or the endpoint (minio)")
     host: str = _s("127.0.0.1", "address that `mapex serve` listens on")
     port: int = _s(8080, "its port", least=1)
@@ -79,6 +84,13 @@ class Settings:
     basemap: str = _s("", "URL or path of a MapLibre style or PMTiles file under the maps; empty = none, nothing is loaded from outside")
     places: str = _s("", "GeoJSON file of boundaries that buyers can choose by `name`, such as districts; empty = no list of places")
     public_prices: bool = _s(True, "visitors who are not signed in see prices; false = a closed exchange, they see only where data is")
+    mail_host: str = _s("", "mail server that takes invitations along; empty = no mail, the operator hands out links")
+    mail_port: int = _s(587, "its port", least=1)
+    mail_security: str = _s("starttls", "how the line to it is protected", choices=("starttls", "tls", "none"))
+    mail_user: str = _s("", "log-in at the mail server; empty = none is needed")
+    mail_password: str = _s("", "its password", secret=True)
+    mail_from: str = _s("", "address that mail comes from")
+    mail_folder: Path = _s(Path(), "folder for mail instead of a server, to try it out; within <dir>")
     log_level: str = _s("INFO", "what `serve` and `worker` log", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     access_log: bool = _s(False, "`serve` logs each request: id, method, path, status, bytes, ms; no query, token, signature or cookie")
     secure_cookies: str = _s("auto", "cookies only over https; auto = when public_url is https", choices=("auto", "yes", "no"))
@@ -249,6 +261,8 @@ def _check(settings: Settings) -> None:
         scheme = settings.database_owner_url.partition(":")[0]
         sentence = f"`database_owner_url` must begin with postgresql://, not {scheme}."
         raise Invalid("config.value", sentence, key="database_owner_url")
+    if (settings.mail_host or settings.mail_folder != Path()) and "@" not in settings.mail_from:
+        raise Invalid("config.missing", "Mail needs an address that it comes from; set `mail_from`.", missing=["mail_from"])
     if settings.store == "minio":
         needed = ("store_endpoint", "store_access_key", "store_secret_key", "store_upload_access_key", "store_upload_secret_key")
         unset = [name for name in needed if not getattr(settings, name)]

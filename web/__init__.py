@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from apiflask import APIFlask
 
+from mapex.people import signers
 from tiles.store.directory import DirectoryStore
 from web.edge import access, auth, bodies, description, errors, headers, static_files, store_files
 from web.edge.limits import calls, rate_limits, turns, visitors
@@ -103,7 +104,8 @@ def _register(app: APIFlask, ex: Exchange) -> None:
     for name in API:
         app.register_blueprint(importlib.import_module(f"web.api.{name}").blueprint)
     if ex.settings.store == "directory":
-        app.register_blueprint(store_files.blueprint(ex, cast(DirectoryStore, ex.store)), enable_openapi=False)
+        files = store_files.blueprint(ex, cast(DirectoryStore, ex.store), lambda signer: signers.is_current(ex, signer))
+        app.register_blueprint(files, enable_openapi=False)
     description.install(app)
 
 

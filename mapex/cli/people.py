@@ -12,6 +12,8 @@ from mapex.cli.output import show, table
 from mapex.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mapex.exchange import Exchange
 
 
@@ -68,16 +70,50 @@ def org_suspend(slug: str, resume: bool, as_json: bool) -> None:
     show({"slug": slug, "state": made.state}, as_json=as_json, text=f"{slug}: {made.state}")
 
 
+@org.group(name="domain")
+def org_domain() -> None:
+    """Mail domains that an organisation has proven to be its own; its members invite people under them."""
+
+
+@org_domain.command(name="add")
+@click.argument("slug")
+@click.argument("domain")
+@as_json_option
+def org_domain_add(slug: str, domain: str, as_json: bool) -> None:
+    """Enter a domain after you were shown that it is theirs; addresses of their members under it count as proven."""
+    from mapex.people import domains
+
+    with the_exchange() as ex:
+        _show_domains(slug, domains.add(ex, None, slug, domain), as_json)
+
+
+@org_domain.command(name="remove")
+@click.argument("slug")
+@click.argument("domain")
+@as_json_option
+def org_domain_remove(slug: str, domain: str, as_json: bool) -> None:
+    """Take a domain from an organisation: invitations of its members under it end, members stay."""
+    from mapex.people import domains
+
+    with the_exchange() as ex:
+        _show_domains(slug, domains.remove(ex, None, slug, domain), as_json)
+
+
+def _show_domains(slug: str, found: Sequence[str], as_json: bool) -> None:
+    show({"slug": slug, "domains": list(found)}, as_json=as_json, text=f"{slug}: {', '.join(found) or 'no domain'}")
+
+
 @org.command(name="list")
 @as_json_option
 def org_list(as_json: bool) -> None:
     """List organisations."""
-    from mapex.people import orgs
+    from mapex.people import domains, orgs
 
     with the_exchange() as ex:
-        found = orgs.all_orgs(ex)
-    records = [{"slug": o.slug, "name": o.name, "state": o.state} for o in found]
-    show({"organisations": records}, as_json=as_json, text=table(["slug", "name", "state"], [[o.slug, o.name, o.state] for o in found]))
+        found, owned = orgs.all_orgs(ex), domains.all_domains(ex)
+    records = [{"slug": o.slug, "name": o.name, "state": o.state, "domains": list(owned.get(o.id, []))} for o in found]
+    rows = [[o.slug, o.name, o.state, " ".join(owned.get(o.id, []))] for o in found]
+    show({"organisations": records}, as_json=as_json, text=table(["slug", "name", "state", "domains"], rows))
 
 
 @click.group()
@@ -120,6 +156,18 @@ def person_password(email: str, as_json: bool) -> None:
     with the_exchange() as ex:
         persons.set_password(ex, None, email, given)
     show({"email": email}, as_json=as_json, text=f"{email}: password set; all sessions ended.")
+
+
+@person.command(name="prove")
+@click.argument("email")
+@as_json_option
+def person_prove(email: str, as_json: bool) -> None:
+    """Vouch for the address of somebody who came in before addresses were proven. Unproven, it makes room for whoever proves it."""
+    from mapex.people import persons
+
+    with the_exchange() as ex:
+        made = persons.prove(ex, None, email)
+    show({"email": made.email, "proven": made.is_proven}, as_json=as_json, text=f"{made.email}: the address is proven")
 
 
 @person.command(name="suspend")
@@ -200,9 +248,9 @@ def person_list(as_json: bool) -> None:
 
     with the_exchange() as ex:
         found = persons.all_persons(ex)
-    rows = [[p.email, p.role, p.org_slug, p.state] for p in found]
-    records = [{"email": p.email, "role": p.role, "org": p.org_slug, "state": p.state} for p in found]
-    show({"persons": records}, as_json=as_json, text=table(["e-mail", "role", "organisation", "state"], rows))
+    rows = [[p.email, p.role, p.org_slug, p.state, "proven" if p.is_proven else "not proven"] for p in found]
+    records = [{"email": p.email, "role": p.role, "org": p.org_slug, "state": p.state, "proven": p.is_proven} for p in found]
+    show({"persons": records}, as_json=as_json, text=table(["e-mail", "role", "organisation", "state", "address"], rows))
 
 
 @click.group()

@@ -18,7 +18,7 @@ from mapex.client.selection import Selection
 from mapex.errors import Conflict, Invalid, Unavailable
 from mapex.rules.holder import HEADER, holder_of
 
-GRANT_GROUP = 100  # tiles asked for at once: few enough that each download starts well before its grant ends (120 s)
+GRANT_GROUP = 100  # tiles asked for at once: few enough that each download starts well before its grant ends (60 s for footage)
 GRANT_BYTES = 512 << 20
 PIECE = 1 << 20
 _ENDED = 403  # what a store answers to an address whose time is over

@@ -91,13 +91,16 @@ def open_store(settings: Settings, now: Callable[[], int] = time.time_ns) -> Obj
     """The object store that `settings` names; MinIO is not spoken to yet."""
     if settings.store == "minio":
         from tiles.store.minio import MinioStore
+        from tiles.store.signing import Credentials
 
+        fixed = Credentials(settings.store_download_access_key, settings.store_download_secret_key)
         return MinioStore(
             settings.store_endpoint,
             access_key=settings.store_access_key,
             secret_key=settings.store_secret_key,
             upload_access_key=settings.store_upload_access_key,
             upload_secret_key=settings.store_upload_secret_key,
+            download_keys=fixed if fixed.access_key else None,
             prefix=settings.store_bucket_prefix,
             region=settings.store_region,
             secure=settings.store_secure,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text, update
@@ -16,6 +17,7 @@ from mapex.database.schema import audit_event, dataset_version
 from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
 from mapex.offers import offers
+from mapex.people import signers
 
 RELEASED = ("published", "superseded", "withdrawn")
 """States from which a version can be recalled: those in which somebody may hold tiles of it."""
@@ -28,16 +30,17 @@ def holders(ex: Exchange, by: Actor, dataset: str, number: int) -> int:
     """
     authority.member(by)
     with db.read(ex) as conn:
-        return _holders(conn, versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number).id)
+        return len(_holders(conn, versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number).id))
 
 
 def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version, int]:
-    """Recall a version of an own dataset: it leaves the market, and from the commit on no grant is given for tiles of it.
+    """Recall a version of an own dataset: it leaves the market, and from the commit on no grant is given for tiles of it,
+    and no address opens one.
 
     Returns: the version, and the number of organisations that hold tiles of it.
     Raises: Denied, NotFound. Conflict: `version.not_released` (a draft is not on anybody's disk; a recalled version is recalled).
     """
-    with db.begin(ex) as conn:
+    with signers.retiring(ex) as retire, db.begin(ex) as conn:
         versions.own_dataset(conn, by, dataset)  # locked: not published, withdrawn or recalled twice at once
         version = versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number)
         if version.state not in RELEASED:
@@ -46,9 +49,12 @@ def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version,
         if version.state == "published":
             offers.end(conn, ex, by, version)
         conn.execute(update(dataset_version).where(dataset_version.c.id == version.id).values(state="recalled"))
-        count = _holders(conn, version.id)
-        append(conn, ex, by, AuditEntry(Action.VERSION_RECALLED, dataset=version.dataset, details={"version": number, "holders": count}))
-        return versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number), count
+        holders = _holders(conn, version.id)
+        append(
+            conn, ex, by, AuditEntry(Action.VERSION_RECALLED, dataset=version.dataset, details={"version": number, "holders": len(holders)})
+        )
+        retire(conn, holders)
+        return versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number), len(holders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ def _recalled_ns(conn: Connection, org: str, dataset: str, number: int) -> int:
     return next(int(one.at_ns) for one in conn.execute(query) if json.loads(one.payload)["version"] == number)
 
 
-def _holders(conn: Connection, version_id: str) -> int:
-    statement = text("SELECT COUNT(DISTINCT e.org_id) FROM entitlement e JOIN layer l ON l.id = e.layer_id WHERE l.version_id = :version")
-    return int(conn.execute(statement, {"version": version_id}).scalar_one())
+def _holders(conn: Connection, version_id: str) -> Sequence[str]:
+    """Ids of the organisations that hold tiles of a version."""
+    statement = text("SELECT DISTINCT e.org_id FROM entitlement e JOIN layer l ON l.id = e.layer_id WHERE l.version_id = :version")
+    return conn.execute(statement, {"version": version_id}).scalars().all()

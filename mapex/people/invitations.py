@@ -1,7 +1,9 @@
 """Invitations: a one-time link that makes its holder a person of the exchange, who chooses name and password.
 
-There is no mail server: whoever invites is shown the link once and passes it on. Stored is its sha256 only. A link ends when it is
-redeemed, taken back, seven days old, or when its inviter or organisation is suspended.
+The link proves the address, so it goes to the address only: by mail where that is set up, else the operator hands it out. Members ask
+for people under the domains of their own organisation and never see a link; what they are answered is the same whether the address is
+known here or not. Stored is the sha256 of a link only. It ends when it is redeemed, taken back, seven days old, or when its inviter or
+organisation is suspended.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
@@ -20,9 +22,9 @@ from mapex.audit.log import Action, AuditEntry
 from mapex.database import db, schema
 from mapex.errors import Conflict, Denied, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.people import passwords
+from mapex.people import domains, mail, passwords, signers
 from mapex.people.orgs import find_org
-from mapex.people.persons import NewPerson, Person, check_email, check_role, enter_person
+from mapex.people.persons import NewPerson, Person, check_email, check_role, enter_person, make_room
 from mapex.texts import check_text
 from mapex.times import DAY_NS
 
@@ -30,6 +32,15 @@ DAYS = 7
 """How long a link can be redeemed."""
 
 LONGEST_SECRET = 128
+
+SUBJECT = "mapex · {place}"
+TEXT = """{place}: mapex 초대입니다. 아래 주소를 열어 이름과 비밀번호를 정하세요. {days}일 동안, 한 번만 쓸 수 있습니다.
+You are invited to mapex ({place}). Open this address and choose your name and a password; it works once, for {days} days.
+
+{link}
+
+모르는 초대라면 이 메일을 지우세요. If you do not know what this is, delete this mail. {url}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +54,31 @@ class Invitation:
     inviter: str
     created_ns: int
     expires_ns: int
+    handed: str  # mail | operator | "": nobody has handed out the link yet, the operator can
 
 
 def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: str = "member") -> tuple[Invitation, str]:
-    """A new invitation and the secret of its link, which is not kept; an earlier open one for the same address and place ends.
+    """A new invitation; an earlier open one for the same address and place ends.
 
-    A member invites members into the own organisation; an operator (or the person at the machine) anybody.
+    A member invites members into the own organisation, under its domains; an operator (or the person at the machine) anybody.
+
+    Returns: the invitation, and the secret of its link where it is for the operator to hand out, else "".
 
     Raises:
-        Denied: `invitation.foreign`. Invalid: `person.*`. NotFound: `org.unknown`.
+        Denied: `invitation.foreign`, `invitation.domain`. Invalid: `person.*`. NotFound: `org.unknown`.
         Conflict: `person.exists`, only where the inviter may see that person.
     """
     authority.confirmed_by_factor(ex, by)
     email = check_email(email)
     check_role(role, org)
     _check_reach(by, org, role)
+    handed = "mail" if mail.is_set_up(ex.settings) else "operator" if _is_operator(by) else None
     secret = secrets.token_urlsafe(32)
     now = ex.now()
 
     with db.in_turn(ex, f"person:{email}") as conn:
         org_id = find_org(conn, org).id if org else None
-        known = conn.execute(select(schema.person.c.org_id).where(schema.person.c.email == email)).first()
-        if known is not None and (by is None or authority.sees_all(by) or known.org_id == org_id):
-            raise Conflict("person.exists", f"{email} exists already.", email=email)
+        _check_address(conn, by, email, org_id)
         invitation = schema.invitation.c
         same = invitation.org_id.is_(None) if org_id is None else invitation.org_id == org_id
         conn.execute(update(schema.invitation).where(invitation.email == email, same, invitation.ended_ns.is_(None)).values(ended_ns=now))
@@ -78,11 +91,46 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
             "inviter_id": by.person_id if by else None,
             "created_ns": now,
             "expires_ns": now + DAYS * DAY_NS,
+            "handed": handed,
         }
         conn.execute(insert(schema.invitation).values(**made))
         entry = AuditEntry(Action.PERSON_INVITED, owner=org, details={"subject": email, "role": role, "invitation": made["id"]})
         log.append(conn, ex, by, entry)
-        return _invitation(conn.execute(_rows().where(invitation.id == made["id"])).mappings().one()), secret
+        found = _invitation(conn.execute(_rows().where(invitation.id == made["id"])).mappings().one())
+    if handed == "mail":
+        return _mailed(ex, found, secret), ""
+    return found, secret if handed else ""
+
+
+def hand_out(ex: Exchange, by: Actor | None, invitation_id: str) -> tuple[Invitation, str]:
+    """The secret of a new link for an open invitation, for the operator to bring to its address; a link of before ends.
+
+    Raises: Denied, NotFound: absent or ended (`invitation.unknown`). Conflict: `person.exists`.
+    """
+    authority.operator(by)
+    secret = secrets.token_urlsafe(32)
+    invitation, person = schema.invitation.c, schema.person.c
+    with db.begin(ex) as conn:
+        row = conn.execute(_rows().where(invitation.id == invitation_id, *_open(ex))).mappings().first()
+        if row is None:
+            raise _unknown()
+        if conn.execute(select(person.id).where(person.email == row["email"], person.proven_ns.is_not(None))).first():
+            raise Conflict("person.exists", f"{row['email']} exists already.", email=row["email"])
+        conn.execute(update(schema.invitation).where(invitation.id == invitation_id).values(hash=_hash(secret), handed="operator"))
+        details = {"subject": row["email"], "invitation": invitation_id}
+        log.append(conn, ex, by, AuditEntry(Action.INVITATION_HANDED_OUT, owner=row["org"] or "", details=details))
+        return _invitation(conn.execute(_rows().where(invitation.id == invitation_id)).mappings().one()), secret
+
+
+def _mailed(ex: Exchange, found: Invitation, secret: str) -> Invitation:
+    """Send the link to its address, after everything is committed; what cannot be sent waits for the operator."""
+    place = found.org or found.role
+    text = TEXT.format(place=place, url=ex.settings.public_url, link=f"{ex.settings.public_url}/invite/{secret}", days=DAYS)
+    if mail.send(ex.settings, found.email, SUBJECT.format(place=place), text):
+        return found
+    with db.begin(ex) as conn:
+        conn.execute(update(schema.invitation).where(schema.invitation.c.id == found.id).values(handed=None))
+    return replace(found, handed="")
 
 
 def open_ones(ex: Exchange, by: Actor) -> Sequence[Invitation]:
@@ -129,7 +177,7 @@ def redeem(ex: Exchange, secret: str, *, name: str, password: str) -> Person:
     invited = look(ex, secret)  # hashing a password is dear; only who holds a link may cause it
     name, hashed = check_text(name, "name", 255), passwords.hashed(password)
 
-    with db.in_turn(ex, f"person:{invited.email}") as conn:
+    with signers.retiring(ex) as retire, db.in_turn(ex, f"person:{invited.email}") as conn:
         found = _find(conn, ex, secret)
         invitation = schema.invitation.c
         ended = update(schema.invitation).where(invitation.id == found.id, invitation.ended_ns.is_(None)).values(ended_ns=ex.now())
@@ -137,9 +185,14 @@ def redeem(ex: Exchange, secret: str, *, name: str, password: str) -> Person:
             raise _unknown()
         who = Actor("", found.email, found.role, None, found.org)  # who redeems is the one who acts
         details = {"invitation": found.id, "inviter": found.inviter}
+        retire(conn, [make_room(conn, ex, who, found.email)])
         person = enter_person(conn, ex, who, NewPerson(found.email, found.org, found.role, name, hashed, details))
         conn.execute(update(schema.invitation).where(invitation.id == found.id).values(person_id=person.id))
         return person
+
+
+def _is_operator(by: Actor | None) -> bool:
+    return by is None or by.role == "operator"
 
 
 def _check_reach(by: Actor | None, org: str, role: str) -> None:
@@ -150,10 +203,24 @@ def _check_reach(by: Actor | None, org: str, role: str) -> None:
         raise Denied("invitation.foreign", "Members invite members of their own organisation; ask the operator for anybody else.")
 
 
+def _check_address(conn: Connection, by: Actor | None, email: str, org_id: str | None) -> None:
+    """Pass when `by` may invite this address, and nobody whom `by` may see has it. First the domain: so nothing is learned of others."""
+    if not _is_operator(by) and not domains.is_of(conn, org_id or authority.NOBODY, email):
+        domain = email.rpartition("@")[2]
+        sentence = f"{domain} is not known to be a domain of your organisation; ask the operator to enter it, or to invite this person."
+        raise Denied("invitation.domain", sentence, domain=domain)
+    person = schema.person.c
+    known = conn.execute(select(person.org_id).where(person.email == email, person.proven_ns.is_not(None))).first()
+    if known is not None and (_is_operator(by) or known.org_id == org_id):
+        raise Conflict("person.exists", f"{email} exists already.", email=email)
+
+
 def _find(conn: Connection, ex: Exchange, secret: str) -> Invitation:
     if not 1 <= len(secret) <= LONGEST_SECRET or not secret.isascii():
         raise _unknown()
-    row = conn.execute(_rows().where(schema.invitation.c.hash == _hash(secret), *_open(ex))).mappings().first()
+    invitation = schema.invitation.c
+    known = (invitation.hash == _hash(secret), invitation.handed.is_not(None))
+    row = conn.execute(_rows().where(*known, *_open(ex))).mappings().first()
     if row is None:
         raise _unknown()
     return _invitation(row)
@@ -189,7 +256,8 @@ def _open(ex: Exchange) -> tuple[Any, ...]:
 
 def _invitation(row: RowMapping) -> Invitation:
     inviter = row["inviter"] or log.SYSTEM
-    return Invitation(row["id"], row["email"], row["org"] or "", row["role"], inviter, row["created_ns"], row["expires_ns"])
+    place = row["org"] or ""
+    return Invitation(row["id"], row["email"], place, row["role"], inviter, row["created_ns"], row["expires_ns"], row["handed"] or "")
 
 
 def _hash(secret: str) -> str:

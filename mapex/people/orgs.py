@@ -13,6 +13,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.people import signers
 from mapex.people.endings import end_sessions
 from mapex.pyramid import shown
 from mapex.texts import check_text
@@ -72,10 +73,10 @@ def get_org(ex: Exchange, slug: str) -> Org:
 
 
 def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
-    """Suspend (all sessions of its persons end, tokens are refused) or resume an organisation; effective on the next request."""
+    """Suspend (all sessions of its persons end, tokens and addresses handed out are refused) or resume an organisation."""
     authority.operator(by)
     action = state_action(state, log.Action.ORG_SUSPENDED, log.Action.ORG_RESUMED)
-    with db.in_turn(ex, f"organisation:{slug}") as conn:
+    with signers.retiring(ex) as retire, db.in_turn(ex, f"organisation:{slug}") as conn:
         org = find_org(conn, slug)
         if org.state == state:
             return org  # set before: nothing changes, nothing is logged
@@ -83,6 +84,8 @@ def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
         shown.show_org(conn, org.id, active=state == "active")
         ended = end_sessions(conn, ex, schema.person.c.org_id == org.id, "suspended")
         log.append(conn, ex, by, log.AuditEntry(action, owner=slug, details={"sessions_ended": ended}))
+        if state != "active":
+            retire(conn, [org.id])
         return find_org(conn, slug)
 
 

@@ -19,7 +19,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.people import passwords
+from mapex.people import passwords, signers
 from mapex.people.endings import end_sessions
 from mapex.people.orgs import find_org
 from mapex.texts import check_text
@@ -43,6 +43,8 @@ class Person:
     has_password: bool
     language: str
     created_ns: int
+    is_proven: bool
+    """Whether the address is known to be theirs; if not, it makes room for whoever proves it."""
 
     @property
     def is_active(self) -> bool:
@@ -78,17 +80,52 @@ def add_person(
     email = check_email(email)
     check_role(role, org)
     hashed = passwords.hashed(password) if password is not None else None
-    with db.in_turn(ex, f"person:{email}") as conn:
+    with signers.retiring(ex) as retire, db.in_turn(ex, f"person:{email}") as conn:
+        retire(conn, [make_room(conn, ex, by, email)])
         return enter_person(conn, ex, by, NewPerson(email, org, role, name, hashed))
 
 
-def enter_person(conn: Connection, ex: Exchange, by: Actor | None, new: NewPerson) -> Person:
-    """Write a new person in the caller's transaction, who has checked that `by` may and that role and organisation fit.
+def make_room(conn: Connection, ex: Exchange, by: Actor | None, email: str) -> str | None:
+    """Take an address from whoever has it without a proof, in the caller's transaction; answers the id of that person's organisation.
 
-    Raises: NotFound (`org.unknown`), Conflict (`person.exists`).
+    The person stays, suspended and under a name that is no address, because orders and the log refer to it.
+
+    Raises: Conflict: `person.exists`: the address is proven.
     """
-    if conn.execute(select(schema.person.c.id).where(schema.person.c.email == new.email)).first():
-        raise Conflict("person.exists", f"{new.email} exists already.", email=new.email)
+    known = conn.execute(select_persons().where(schema.person.c.email == email)).mappings().first()
+    if known is None:
+        return None
+    if known["proven_ns"] is not None:
+        raise Conflict("person.exists", f"{email} exists already.", email=email)
+    values = {"email": f"{known['id']}@displaced.invalid", "state": "suspended", "session_key": secrets.token_hex(32)}
+    conn.execute(update(schema.person).where(schema.person.c.id == known["id"]).values(**values))
+    token = schema.api_token.c
+    conn.execute(update(schema.api_token).where(token.person_id == known["id"], token.revoked_ns.is_(None)).values(revoked_ns=ex.now()))
+    details = {"subject": email, "now": values["email"]}
+    log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_DISPLACED, owner=known["org_slug"] or "", details=details))
+    org_id: str | None = known["org_id"]
+    return org_id
+
+
+def prove(ex: Exchange, by: Actor | None, email: str) -> Person:
+    """Vouch for the address of a person who was entered before addresses were proven. Raises: Denied, NotFound (`person.unknown`)."""
+    authority.operator(by)
+    email = check_email(email)
+    with db.in_turn(ex, f"person:{email}") as conn:
+        person = find_person(conn, email)
+        if not person.is_proven:
+            conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(proven_ns=ex.now()))
+            log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_PROVEN, owner=person.org_slug, details={"subject": email}))
+        return find_person(conn, email)
+
+
+def enter_person(conn: Connection, ex: Exchange, by: Actor | None, new: NewPerson) -> Person:
+    """Write a new person in the caller's transaction, who has checked that `by` may, that role and organisation fit, and `make_room`.
+
+    The address is proven: the operator gave it, or the link of an invitation was handed out by the operator or mailed there.
+
+    Raises: NotFound (`org.unknown`).
+    """
     row = {
         "id": ids.new("per"),
         "email": new.email,
@@ -99,6 +136,7 @@ def enter_person(conn: Connection, ex: Exchange, by: Actor | None, new: NewPerso
         "password_hash": new.password_hash,
         "session_key": secrets.token_hex(32),
         "created_ns": ex.now(),
+        "proven_ns": ex.now(),
     }
     conn.execute(insert(schema.person).values(**row))
     details = {"subject": new.email, "role": new.role, **new.details}
@@ -140,7 +178,7 @@ def set_language(ex: Exchange, by: Actor, language: str) -> None:
 
 
 def set_password(ex: Exchange, by: Actor | None, email: str, password: str) -> None:
-    """Set a person's password (operator, or the person); all sessions of the person end.
+    """Set a person's password (operator, or the person); all sessions of the person and download addresses end.
 
     Raises: Denied, NotFound, Invalid (`password.short`, `password.long`).
     """
@@ -148,8 +186,9 @@ def set_password(ex: Exchange, by: Actor | None, email: str, password: str) -> N
     if by is None or by.email != email:
         authority.operator(by)
     hashed = passwords.hashed(password)
-    with db.begin(ex) as conn:
-        _store_password(conn, ex, by, email, hashed)
+    with signers.retiring(ex) as retire, db.begin(ex) as conn:
+        person = _store_password(conn, ex, by, email, hashed)
+        retire(conn, [person.org_id])
 
 
 def change_password(ex: Exchange, by: Actor, old: str, new: str) -> None:
@@ -161,16 +200,18 @@ def change_password(ex: Exchange, by: Actor, old: str, new: str) -> None:
     if verify_password(ex, by.email, old) is None:
         raise Denied("password.wrong", "This is not your password; try again.")
     hashed = passwords.hashed(new)
-    with db.begin(ex) as conn:
-        _store_password(conn, ex, by, by.email, hashed, but=mine.session_id)
+    with signers.retiring(ex) as retire, db.begin(ex) as conn:
+        person = _store_password(conn, ex, by, by.email, hashed, but=mine.session_id)
+        retire(conn, [person.org_id])
 
 
-def _store_password(conn: Connection, ex: Exchange, by: Actor | None, email: str, hashed: str, *, but: str = "") -> None:
+def _store_password(conn: Connection, ex: Exchange, by: Actor | None, email: str, hashed: str, *, but: str = "") -> Person:
     person = find_person(conn, email)
     ended = end_sessions(conn, ex, schema.person.c.id == person.id, "password", but=but)
     conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(password_hash=hashed))
     details = {"subject": email, "sessions_ended": ended}
     log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_PASSWORD_SET, owner=person.org_slug, details=details))
+    return person
 
 
 def verify_password(ex: Exchange, email: str, password: str) -> Person | None:
@@ -254,4 +295,5 @@ def person_of(row: RowMapping) -> Person:
         has_password=row["password_hash"] is not None,
         language=row["language"],
         created_ns=row["created_ns"],
+        is_proven=row["proven_ns"] is not None,
     )

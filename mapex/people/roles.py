@@ -13,6 +13,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
+from mapex.people import signers
 from mapex.people.endings import end_sessions
 from mapex.people.orgs import find_org, state_action
 from mapex.people.persons import Person, check_email, check_role, find_person
@@ -21,14 +22,15 @@ from mapex.people.persons import Person, check_email, check_role, find_person
 def set_role(ex: Exchange, by: Actor | None, email: str, role: str, *, org: str = "") -> Person:
     """Give a person another role, in the organisation with slug `org` if it is that of a member; effective on the next request.
 
-    All sessions of the person end and all API tokens are revoked. The same role given again changes nothing.
+    All sessions of the person end, all API tokens are revoked, and download addresses of the former organisation end. The same role
+    given again changes nothing.
 
     Raises: Denied, NotFound (`person.unknown`, `org.unknown`), Invalid (`person.role`, `person.org`), Conflict (`operator.last`).
     """
     authority.operator(by)
     check_role(role, org)
     email = check_email(email)
-    with db.in_turn(ex, f"person:{email}") as conn:
+    with signers.retiring(ex) as retire, db.in_turn(ex, f"person:{email}") as conn:
         person = find_person(conn, email)
         if (person.role, person.org_slug) == (role, org):
             return person
@@ -36,25 +38,26 @@ def set_role(ex: Exchange, by: Actor | None, email: str, role: str, *, org: str 
             _keep_an_operator(conn, person)
         org_id = find_org(conn, org).id if org else None
         ended = end_sessions(conn, ex, schema.person.c.id == person.id, "role")
-        conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(role=role, org_id=org_id))
+        conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(role=role, org_id=org_id, proven_ns=ex.now()))
         token = schema.api_token.c
         mine = update(schema.api_token).where(token.person_id == person.id, token.revoked_ns.is_(None))
         revoked = conn.execute(mine.values(revoked_ns=ex.now())).rowcount
         before = {"before": person.role, "before_org": person.org_slug}
         details = {"subject": email, "role": role, **before, "tokens_revoked": revoked, "sessions_ended": ended}
         log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_ROLE_CHANGED, owner=org or person.org_slug, details=details))
+        retire(conn, [person.org_id])
         return find_person(conn, email)
 
 
 def set_state(ex: Exchange, by: Actor | None, email: str, state: str) -> Person:
-    """Suspend (all sessions end, tokens are refused) or resume a person; effective on the next request.
+    """Suspend (all sessions and download addresses end, tokens are refused) or resume a person; effective on the next request.
 
     Raises: Denied, NotFound (`person.unknown`), Invalid (`state.unknown`), Conflict (`operator.last`).
     """
     authority.operator(by)
     action = state_action(state, log.Action.PERSON_SUSPENDED, log.Action.PERSON_RESUMED)
     email = check_email(email)
-    with db.in_turn(ex, f"person:{email}") as conn:
+    with signers.retiring(ex) as retire, db.in_turn(ex, f"person:{email}") as conn:
         person = find_person(conn, email)
         if person.state == state:
             return person  # set before: nothing changes, nothing is logged
@@ -64,6 +67,8 @@ def set_state(ex: Exchange, by: Actor | None, email: str, state: str) -> Person:
         conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(state=state))
         details = {"subject": email, "sessions_ended": ended}
         log.append(conn, ex, by, log.AuditEntry(action, owner=person.org_slug, details=details))
+        if state != "active":
+            retire(conn, [person.org_id])
         return find_person(conn, email)
 
 

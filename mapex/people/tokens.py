@@ -15,6 +15,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.people import signers
 from mapex.people.persons import Person, person_of, select_persons
 from mapex.texts import check_text
 from mapex.times import DAY_NS, iso_from_ns
@@ -91,13 +92,13 @@ def of(ex: Exchange, by: Actor) -> Sequence[Token]:
 
 
 def revoke(ex: Exchange, by: Actor, token_id: str) -> None:
-    """Revoke a token of one's own (an operator: of anyone); effective on its next request.
+    """Revoke a token of one's own (an operator: of anyone); effective on its next request, and on addresses handed out.
 
     Raises: NotFound: absent, foreign, or revoked before.
     """
     token = schema.api_token.c
     whose = () if by.role == "operator" else (token.person_id == by.person_id,)
-    with db.begin(ex) as conn:
+    with signers.retiring(ex) as retire, db.begin(ex) as conn:
         these = update(schema.api_token).where(token.id == token_id, token.revoked_ns.is_(None), *whose)
         person_id = conn.execute(these.values(revoked_ns=ex.now()).returning(token.person_id)).scalar()
         if person_id is None:
@@ -105,6 +106,7 @@ def revoke(ex: Exchange, by: Actor, token_id: str) -> None:
         person = person_of(conn.execute(select_persons().where(schema.person.c.id == person_id)).mappings().one())
         entry = log.AuditEntry(log.Action.TOKEN_REVOKED, owner=person.org_slug, details={"subject": person.email, "token": token_id})
         log.append(conn, ex, by, entry)
+        retire(conn, [person.org_id])
 
 
 def actor_of(ex: Exchange, secret: str) -> Actor | None:

@@ -19,6 +19,7 @@ from mapex.database import attempts, db, failpoints
 from mapex.database.schema import access_grant, order
 from mapex.errors import Conflict, Denied, Invalid, Limited, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.people import signers
 from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.entitlements import OrderTile
 from mapex.rights.permit_check import Use
@@ -35,6 +36,9 @@ DAY_NS = 24 * 3600 * NS
 
 REFUSALS_LOGGED = 20
 """Refused calls of one person for one order that are logged tile by tile in an hour; then only how many there were, at each tenfold."""
+
+ORIGINAL_SECONDS = 60
+"""The longest life of an address of original footage, whatever the settings say."""
 
 MIN_NONCE = 32
 """Characters of a browser's nonce: 128 random bits in hex."""
@@ -60,6 +64,21 @@ class _Checked:
     tile: OrderTile
     permit_id: str | None
     permit: str
+    ends_ns: int | None
+    """When the permit ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Granted:
+    """What was decided and written for one tile, by whom it is to be signed, and who holds it."""
+
+    id: str
+    tile: OrderTile
+    permit_id: str | None
+    permit: str
+    signer: str
+    expires_ns: int
+    holder: str | None
 
 
 def grant(
@@ -94,19 +113,20 @@ def grant(
     try:
         with db.begin(ex) as conn:
             now = ex.now()  # after the wait for the lock: the permit must hold at the moment that the grant bears
+            signer = signers.of(conn, by)  # first of all: what ends while this is looked at, or after it, ends the signer too
             checked = _check(conn, by, Use(org_id, purpose, now), order_id, wanted, ex.settings.grants_per_tile)
             if any(one.tile.handling_class == HandlingClass.ORIGINAL for one in checked):
                 authority.confirmed_by_factor(ex, by)
-            expires_ns = now + ex.settings.grant_seconds * NS
-            granted = [(ids.new("gra"), one) for one in checked]
-            holders = {id_: _holder(id_, one.tile, holder_token, holder_nonce) for id_, one in granted}
-            _store(conn, ex, by, granted, now, expires_ns)
+            granted = [_granted(ex, one, signer, now, (holder_token, holder_nonce)) for one in checked]
+            _store(conn, ex, by, granted, now)
             failpoints.hit("grant.before_commit")
     except Denied as refusal:
         _log_refusal(ex, by, order_id, wanted, refusal)
         raise
     failpoints.hit("grant.after_commit")
-    return [_sign(ex, id_, one.tile, expires_ns, holders[id_]) for id_, one in granted]
+    if ex.store.admit(signer) and not signers.is_current(ex, signer):
+        ex.store.retire(signer)  # it was retired before the store knew it
+    return [_sign(ex, one) for one in granted]
 
 
 def _check_tiles(tiles: Sequence[str]) -> list[str]:
@@ -173,15 +193,15 @@ def _check_often(conn: Connection, at_ns: int, tiles: Sequence[OrderTile], most:
         )
 
 
-def _permitted(conn: Connection, use: Use, tiles: Sequence[OrderTile]) -> dict[str, tuple[str | None, str]]:
-    """Id and number of the permit for each tile, by entitlement; None and "" where none is needed.
+def _permitted(conn: Connection, use: Use, tiles: Sequence[OrderTile]) -> dict[str, tuple[str | None, str, int | None]]:
+    """Id, number and end of the permit for each tile, by entitlement; None, "" and None where none is needed.
 
     Raises: Denied: `permit.*`.
     """
     by_use: dict[tuple[str, str], list[OrderTile]] = defaultdict(list)
     for tile in tiles:
         by_use[tile.handling_class, tile.purpose].append(tile)
-    found: dict[str, tuple[str | None, str]] = {}
+    found: dict[str, tuple[str | None, str, int | None]] = {}
     for (handling_class, purpose), group in by_use.items():
         cells = Cover.from_cells(np.array([tile.cell for tile in group], dtype=np.uint64))
         decision = permit_check.check(conn, replace(use, purpose=purpose), handling_class, cells)
@@ -189,7 +209,8 @@ def _permitted(conn: Connection, use: Use, tiles: Sequence[OrderTile]) -> dict[s
             lacking = set(refusal.cells.cells().tolist())
             known = {"permit": refusal.values["number"]} if "number" in refusal.values else {}
             _refuse(refusal.code, refusal.sentence, [tile for tile in group if tile.cell in lacking], **known)
-        permit = (decision.permit.id, decision.permit.number) if decision.permit else (None, "")
+        named = decision.permit
+        permit = (named.id, named.number, named.valid_to_ns) if named else (None, "", None)
         found |= {tile.id: permit for tile in group}
     return found
 
@@ -240,10 +261,19 @@ def _holder(grant_id: str, tile: OrderTile, token: str | None, nonce: str | None
     return nonce
 
 
-def _store(conn: Connection, ex: Exchange, by: Actor, granted: Sequence[tuple[str, _Checked]], now: int, expires_ns: int) -> None:
+def _granted(ex: Exchange, one: _Checked, signer: str, now: int, holder: tuple[str | None, str | None]) -> _Granted:
+    """`holder`: the token of the call, the nonce of a browser."""
+    grant_id = ids.new("gra")
+    longest = ex.settings.grant_seconds
+    seconds = min(longest, ORIGINAL_SECONDS) if one.tile.handling_class == HandlingClass.ORIGINAL else longest
+    expires_ns = min(now + seconds * NS, one.ends_ns or now + seconds * NS)
+    return _Granted(grant_id, one.tile, one.permit_id, one.permit, signer, expires_ns, _holder(grant_id, one.tile, *holder))
+
+
+def _store(conn: Connection, ex: Exchange, by: Actor, granted: Sequence[_Granted], now: int) -> None:
     rows = [
         {
-            "id": id_,
+            "id": one.id,
             "org_id": by.org_id,
             "person_id": by.person_id,
             "entitlement_id": one.tile.id,
@@ -251,12 +281,12 @@ def _store(conn: Connection, ex: Exchange, by: Actor, granted: Sequence[tuple[st
             "purpose": one.tile.purpose,
             "permit_id": one.permit_id,
             "issued_ns": now,
-            "expires_ns": expires_ns,
+            "expires_ns": one.expires_ns,
         }
-        for id_, one in granted
+        for one in granted
     ]
     conn.execute(insert(access_grant), rows)
-    append_many(conn, ex, by, [_tile_entry(Action.ACCESS_GRANTED, one.tile, one.permit, {"grant": id_}) for id_, one in granted])
+    append_many(conn, ex, by, [_tile_entry(Action.ACCESS_GRANTED, one.tile, one.permit, {"grant": one.id}) for one in granted])
 
 
 def _tile_entry(action: Action, tile: OrderTile, permit: str, about: Mapping[str, object]) -> AuditEntry:
@@ -281,8 +311,10 @@ def _tile_entry(action: Action, tile: OrderTile, permit: str, about: Mapping[str
     )
 
 
-def _sign(ex: Exchange, grant_id: str, tile: OrderTile, expires_ns: int, holder: str | None) -> Grant:
+def _sign(ex: Exchange, one: _Granted) -> Grant:
+    tile = one.tile
     filename = "-".join((tile.dataset, tile.layer, tile.path.rpartition("/")[2]))
-    request = ex.store.presign_get(tile.object_key, expires_s=ex.settings.grant_seconds, grant=grant_id, filename=filename, holder=holder)
+    left_s = max(1, one.expires_ns // NS - ex.now() // NS)  # in whole seconds, as signatures count; never beyond the end
+    request = ex.store.presign_get(tile.object_key, expires_s=left_s, grant=one.id, filename=filename, holder=one.holder, signer=one.signer)
     shown = {name: value for name, value in request.headers.items() if name.lower() != HEADER}
-    return Grant(grant_id, tile, SignedRequest(request.method, request.url, shown), expires_ns, holder is not None)
+    return Grant(one.id, tile, SignedRequest(request.method, request.url, shown), one.expires_ns, one.holder is not None)

@@ -1,6 +1,6 @@
 """Named users: who of the buyer's organisation may download an order. An order that names nobody is open to all of them.
 
-The rule is asked at every grant; what was granted before stays granted until its addresses end.
+The rule is asked at every grant; addresses that are out end when somebody loses the right.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from mapex.database import db
 from mapex.database.schema import order, order_person, person
 from mapex.errors import Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.people import signers
 
 MOST = 200
 
@@ -37,7 +38,7 @@ def change(ex: Exchange, by: Actor, order_id: str, emails: Sequence[str]) -> Seq
     """
     org_id = authority.member(by)
     wanted = sorted({email.strip().lower() for email in emails})
-    with db.begin(ex) as conn:
+    with signers.retiring(ex) as retire, db.begin(ex) as conn:
         db.take_turns(conn, f"named:{order_id}")
         if _orderer(conn, org_id, order_id) != by.person_id:
             check(conn, order_id, by)
@@ -45,6 +46,8 @@ def change(ex: Exchange, by: Actor, order_id: str, emails: Sequence[str]) -> Seq
         if wanted != before:
             conn.execute(delete(order_person).where(order_person.c.order_id == order_id))
             put(conn, ex, by, order_id, wanted)
+            if wanted and (not before or not set(before) <= set(wanted)):
+                retire(conn, [org_id])
     return wanted
 
 

@@ -16,6 +16,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.people import signers
 from mapex.people.orgs import find_org
 from mapex.rights.permit import RULE_SETS, STATES, NewPermit, Permit, area_digest
 from mapex.rules import licences
@@ -101,13 +102,15 @@ def _insert(conn: Connection, ex: Exchange, new: NewPermit, geometry: Mapping[st
 def set_state(ex: Exchange, by: Actor | None, number: str, state: str) -> Permit:
     """Suspend, resume or revoke (for good) a permit; effective for the next estimate, quote, order and grant.
 
+    Download addresses of those whom a permit named end at once when it does.
+
     Raises: Denied, NotFound, Invalid (`permit.state`), Conflict (`permit.revoked`).
     """
     authority.operator(by)
     if state not in STATES:
         raise Invalid("permit.state", f"The state must be one of {', '.join(STATES)}, not {state!r}.", state=state)
     actions = {"active": log.Action.PERMIT_RESUMED, "suspended": log.Action.PERMIT_SUSPENDED, "revoked": log.Action.PERMIT_REVOKED}
-    with db.begin(ex) as conn:
+    with signers.retiring(ex) as retire, db.begin(ex) as conn:
         conn.execute(select(schema.permit.c.id).where(schema.permit.c.number == number).with_for_update(key_share=True))
         before = _find(conn, number)
         if before.state == "revoked" and state != "revoked":
@@ -115,6 +118,8 @@ def set_state(ex: Exchange, by: Actor | None, number: str, state: str) -> Permit
         if before.state != state:
             conn.execute(update(schema.permit).where(schema.permit.c.number == number).values(state=state))
             log.append(conn, ex, by, log.AuditEntry(actions[state], owner=before.org, permit=number))
+            if state != "active":
+                retire(conn, before.named_ids)
         return _find(conn, number)
 
 

@@ -51,11 +51,19 @@ def directory_shop(_: pytest.FixtureRequest, folder: Path) -> Iterator[Shop]:
     port = free_port()
     url, root = f"http://127.0.0.1:{port}/store", folder / "store"
 
+    retired: set[str] = set()
+
+    class Retiring(DirectoryStore):
+        """The exchange keeps in its database who was retired."""
+
+        def retire(self, signer: str) -> None:
+            retired.add(signer)
+
     def store(now: Callable[[], int] = time.time_ns, secret: str = "s3cret") -> DirectoryStore:
-        return DirectoryStore(root, url=url, secret_key=secret, now=now)
+        return Retiring(root, url=url, secret_key=secret, now=now)
 
     app = flask.Flask("store")
-    app.register_blueprint(blueprint(store()))
+    app.register_blueprint(blueprint(store(), lambda signer: signer not in retired))
     with serving(app, host="127.0.0.1", port=port):
         yield Shop("directory", store(), store, root, store(secret="other"))
 
@@ -106,6 +114,11 @@ def altered(url: str, **changes: str | None) -> str:
 
 def a_download(shop: Shop, key: str, holder: str | None = None, expires_s: int = 60) -> SignedRequest:
     return shop.store.presign_get(key, expires_s=expires_s, grant="0f" * 16, filename="판교 1.laz", holder=holder)
+
+
+def signed_by(shop: Shop, signer: str, key: str) -> SignedRequest:
+    shop.store.admit(signer)
+    return shop.store.presign_get(key, expires_s=60, grant="0f" * 16, filename="a.laz", signer=signer)
 
 
 def a_part(shop: Shop, key: str, upload: str, body: bytes, number: int = 1, expires_s: int = 60) -> SignedRequest:
@@ -354,6 +367,28 @@ def test_url_signed_with_another_key_is_403(shop: Shop) -> None:
     assert send(SignedRequest("GET", a_download(shop, "get/key").url.split("?")[0] + "?" + stranger.split("?")[1])).status == 403
 
 
+def test_what_a_retired_signer_signed_is_403_at_once_and_what_others_signed_is_not(shop: Shop) -> None:
+    put(shop, "signers/a", b"abc")
+    one, other = (signed_by(shop, f"org_{name}.1", "signers/a") for name in ("one", "other"))
+    assert [send(one).status, send(other).status] == [200, 200]
+    for _ in range(2):
+        shop.store.retire("org_one.1")
+        assert [send(one).status, send(one, method="HEAD").status, send(other).status] == [403, 403, 200]
+    assert send(signed_by(shop, "org_one.2", "signers/a")).status == 200
+    shop.store.retire("org_never.1")
+
+
+def test_a_signer_signs_under_its_own_name_only_and_nothing_but_downloads_of_tiles(shop: Shop) -> None:
+    put(shop, "signers/b", b"abc")
+    put(shop, "signers/b", b"secret", Bucket.STAGING)
+    one, other = (signed_by(shop, f"org_{name}.1", "signers/b") for name in ("b", "c"))
+    named = dict(parse_qsl(urlsplit(other.url).query))["X-Amz-Credential"]
+    assert send(one, url=altered(one.url, X_Amz_Credential=named)).status == 403
+    assert send(one, url=one.url.replace("data/signers", "staging/signers")).status == 403
+    assert all(send(one, method=method, body=b"x").status >= 400 for method in ("PUT", "DELETE", "POST"))
+    assert b"".join(shop.store.read(Bucket.DATA, "signers/b")) == b"abc"
+
+
 def test_expired_and_future_urls_are_403(shop: Shop) -> None:
     put(shop, "get/old", b"1")
     for shift_s in (-61, 3600):
@@ -578,3 +613,30 @@ def test_wrong_secret_is_refused_with_a_sentence(minio: Minio) -> None:
 def test_uploads_may_not_be_signed_with_the_key_that_reads() -> None:
     with pytest.raises(StoreUnavailable, match="cannot read"):
         MinioStore("127.0.0.1:9", access_key="same", secret_key="x" * 20, upload_access_key="same", upload_secret_key="x" * 20)
+
+
+def test_an_account_that_signs_downloads_may_read_tiles_and_nothing_else(minio: Minio) -> None:
+    keys = {"access_key": minio.access_key, "secret_key": minio.secret_key, "upload_access_key": "mapexup", "upload_secret_key": "u" * 24}
+    provision(minio.endpoint, **keys, prefix="narrow")
+    store, again = (MinioStore(minio.endpoint, **keys, prefix="narrow") for _ in range(2))
+    for bucket in Bucket:
+        store.put(bucket, "a", b"abc", sha256=sha256(b"abc"))
+    assert [store.admit("org_a.1"), store.admit("org_a.1"), again.admit("org_a.1")] == [True, False, False]
+    signing = store._signers.keys_of("org_a.1")
+
+    def status(method: str, path: str, **headers: str) -> int:
+        url = presign(method, minio.url, path, credentials=signing, at_s=int(time.time()), expires_s=60)
+        return int(urllib3.request(method, url, headers=headers, body=b"x" if method == "PUT" else None, retries=False).status)
+
+    assert status("GET", "/narrow-data/a") == 200
+    for method, path in (("GET", "/narrow-staging/a"), ("PUT", "/narrow-data/b"), ("DELETE", "/narrow-data/a"), ("GET", "/narrow-data")):
+        assert status(method, path) == 403, (method, path)
+
+
+def test_an_s3_without_such_accounts_signs_with_one_fixed_account() -> None:
+    keys = {"access_key": "nobody", "secret_key": "n" * 24, "upload_access_key": "mapexup", "upload_secret_key": "u" * 24}
+    store = MinioStore("127.0.0.1:9", **keys, download_keys=Credentials("mapexdl", "d" * 24))
+    assert not store.admit("org_a.1")  # nobody is asked
+    store.retire("org_a.1")
+    url = store.presign_get("a", expires_s=60, grant="0" * 32, filename="a", signer="org_a.1").url
+    assert "X-Amz-Credential=mapexdl%2F" in url

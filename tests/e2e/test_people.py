@@ -12,7 +12,7 @@ from mapex.audit import log
 from mapex.audit.log import EventFilter
 from mapex.errors import Conflict
 from mapex.orders import ledger, orders
-from mapex.people import orgs
+from mapex.people import domains, orgs
 from mapex.prices import quotes
 from mapex.prices.request import of_area
 from mapex.rights import permits
@@ -63,18 +63,30 @@ def test_roles(market: Market) -> None:
     assert "buyer@dongil.example" not in seller.locator("main").inner_text()
 
 
-def test_an_invitation_is_shown_once_and_makes_one_member(market: Market) -> None:
-    site = market.site
+def asked_for(site: Site, email: str) -> tuple[Page, str]:
+    """The account page of a buyer who asked for somebody, and the link that the operator then made."""
+    domains.add(site.ex, None, "dongil", email.rpartition("@")[2])
+    site.person(OPERATOR, role="operator")
     page = site.visit(BUYER)
     page.goto(f"{site.url}/account")
     ready(page)
-    page.fill("#invite [name=email]", "new@dongil.example")
+    page.fill("#invite [name=email]", email)
     page.click("#invite button")
-    link = page.locator("#invite [data-secret]")
+    expect(page.locator("#invitations")).to_contain_text(email)
+    operator = site.visit(OPERATOR)
+    operator.goto(f"{site.url}/operate/persons")
+    ready(operator)
+    operator.click("#invitations form button.link >> nth=0")
+    link = operator.locator("#invitations [data-secret]")
     expect(link).to_contain_text("/invite/")
-    url = str(link.text_content())
+    return page, str(link.text_content())
+
+
+def test_an_invitation_is_handed_out_by_the_operator_and_makes_one_member(market: Market) -> None:
+    site = market.site
+    page, url = asked_for(site, "new@dongil.example")
     page.reload()
-    assert url not in page.content()
+    assert "/invite/" not in page.content()
     expect(page.locator("#invitations")).to_contain_text("new@dongil.example")
     guest = site.visit(lang="ko")
     guest.goto(url)
@@ -93,18 +105,11 @@ def test_an_invitation_is_shown_once_and_makes_one_member(market: Market) -> Non
     expect(again.locator("h1")).to_contain_text("was used, taken back, or has expired")
     auditor = site.person(AUDITOR, role="auditor")
     logged = [event.action for event in log.events(site.ex, auditor).events if event.payload.get("subject") == "new@dongil.example"]
-    assert logged == ["person.added", "person.invited"]
+    assert logged == ["person.added", "invitation.handed_out", "person.invited"]
 
 
 def test_an_invitation_can_be_taken_back(market: Market) -> None:
-    site = market.site
-    page = site.visit(BUYER)
-    page.goto(f"{site.url}/account")
-    ready(page)
-    page.fill("#invite [name=email]", "new@dongil.example")
-    page.click("#invite button")
-    expect(page.locator("#invite [data-secret]")).to_contain_text("/invite/")
-    url = str(page.locator("#invite [data-secret]").text_content())
+    page, url = asked_for(market.site, "new@dongil.example")
     page.reload()
     ready(page)
     page.click("[data-delete]")

@@ -33,6 +33,8 @@ from tiles.store.protocol import Bucket
 SEOUL = grid.morton(55_885, 25_377)
 """A sale cell in the middle of Seoul."""
 
+"""Of a draft that no worker has made."""
+
 RATES: Mapping[str, object] = {"lane_km": 6300, "footway_km": 2900, "million_points": 4000, "frame": 20}
 
 EVERYWHERE = {"type": "Polygon", "coordinates": [[[120, 30], [135, 30], [135, 45], [120, 45], [120, 30]]]}

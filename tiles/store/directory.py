@@ -25,7 +25,7 @@ from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRe
 from tiles.store.folder import INCOMING, SafeFolder, copy_all, write_all
 from tiles.store.keys import PIECE, attachment, segments_of
 from tiles.store.protocol import Bucket, ObjectInfo, SignedRequest, UploadPart
-from tiles.store.signing import Credentials, presign
+from tiles.store.signing import Credentials, derived, presign
 
 UPLOADS = ".uploads"
 MOST_PARTS = 10_000
@@ -141,10 +141,25 @@ class DirectoryStore:
 
     # ---- signed requests -----------------------------------------------------------------------------------------------------
 
-    def presign_get(self, key: str, *, expires_s: int, grant: str, filename: str, holder: str | None = None) -> SignedRequest:
+    def presign_get(
+        self, key: str, *, expires_s: int, grant: str, filename: str, holder: str | None = None, signer: str = ""
+    ) -> SignedRequest:
         """See `ObjectStore.presign_get`."""
         parameters = {"x-mapex-grant": grant, "response-content-disposition": attachment(filename)}
-        return self._presign("GET", Bucket.DATA, key, expires_s, parameters, {"x-mapex-holder": holder} if holder is not None else {})
+        headers = {"x-mapex-holder": holder} if holder is not None else {}
+        return self._presign("GET", Bucket.DATA, key, expires_s, parameters, headers, signer)
+
+    def admit(self, signer: str) -> bool:
+        """See `ObjectStore.admit`. Whoever serves this store asks at each request whether the signer is still wanted."""
+        del signer
+        return False
+
+    def retire(self, signer: str) -> None:
+        """See `ObjectStore.retire` and `admit`: nothing is kept here."""
+
+    def credentials_of(self, signer: str) -> Credentials:
+        """What a signer signs with; the store's own for "" and its own name."""
+        return derived(self.credentials, signer) if signer not in ("", self.credentials.access_key) else self.credentials
 
     def presign_part(self, key: str, upload_id: str, number: int, *, size: int, sha256: str, expires_s: int) -> SignedRequest:
         """See `ObjectStore.presign_part`; the length is bound too, but clients send it anyway."""
@@ -155,13 +170,11 @@ class DirectoryStore:
         return SignedRequest(request.method, request.url, bound)
 
     def _presign(
-        self, method: str, bucket: Bucket, key: str, expires_s: int, parameters: dict[str, str], headers: dict[str, str]
+        self, method: str, bucket: Bucket, key: str, expires_s: int, parameters: dict[str, str], headers: dict[str, str], signer: str = ""
     ) -> SignedRequest:
         path = f"{self.base}/{bucket}/{'/'.join(segments_of(key))}"
-        at_s = self.now() // 1_000_000_000
-        url = presign(
-            method, self.origin, path, credentials=self.credentials, at_s=at_s, expires_s=expires_s, parameters=parameters, headers=headers
-        )
+        at_s, keys = self.now() // 1_000_000_000, self.credentials_of(signer)
+        url = presign(method, self.origin, path, credentials=keys, at_s=at_s, expires_s=expires_s, parameters=parameters, headers=headers)
         return SignedRequest(method, url, headers)
 
     # ---- multipart uploads -----------------------------------------------------------------------------------------------------

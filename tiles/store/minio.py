@@ -1,6 +1,7 @@
 """The object store in MinIO, or any S3, through the `minio` client; signed requests are our own (`tiles.store.signing`).
 
-Two keys: the main one reads and writes; the *upload* key belongs to a service account that may only put parts into staging. A
+Keys for each purpose: the main one reads and writes; accounts that may only read tiles sign downloads (`tiles.store.signers`); the
+*upload* key belongs to a service account that may only put parts into staging. A
 presigned upload is signed with it, because with a key that may read, an unsigned `x-amz-copy-source` header beside the URL would copy
 any object of any firm to the uploader (CVE-2026-97731, open in the MinIO that is built for the tests).
 
@@ -22,14 +23,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreError, StoreUnavailable
+from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreUnavailable
 from tiles.store.folder import SafeFolder
 from tiles.store.keys import PIECE, attachment, segments_of
+from tiles.store.minio_errors import AlreadyThereError, BeyondError, store_errors
 from tiles.store.protocol import Bucket, ObjectInfo, SignedRequest, UploadPart
+from tiles.store.signers import DownloadSigners
 from tiles.store.signing import REGION, Credentials, presign
 
 if TYPE_CHECKING:
     from minio import Minio
+    from minio.minioadmin import MinioAdmin
 
 ONE_PUT = 32 << 20
 """Bodies up to this size (bytes) go in one request; larger ones in parts of this size, so memory stays bounded."""
@@ -37,11 +41,7 @@ ONE_PUT = 32 << 20
 Headers = dict[str, str | list[str] | tuple[str]]
 """As minio-py types them."""
 
-_MISSING = {"NoSuchKey", "NoSuchUpload", "NoSuchBucket"}
 _UPLOAD_ID = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9_.=-]{0,300}", re.ASCII)
-_BUSY = re.compile(
-    r"SlowDown|InternalError|ServiceUnavailable|XMinio(?!InvalidObjectName)\w+|RequestTimeout|OperationTimedOut|InsufficientStorage"
-)
 
 
 class MinioStore:
@@ -51,6 +51,7 @@ class MinioStore:
         endpoint: host:port of the server, as the exchange reaches it.
         access_key, secret_key: read and write in both buckets.
         upload_access_key, upload_secret_key: may only put into staging; they sign uploads.
+        download_keys: of an account that may only read data, for an S3 that is no MinIO; None: each signer has one (`tiles.store.signers`).
         prefix: of the bucket names.
         region: of the server; fixed, so that signing asks nobody.
         secure: https to the endpoint.
@@ -67,6 +68,7 @@ class MinioStore:
         secret_key: str,
         upload_access_key: str,
         upload_secret_key: str,
+        download_keys: Credentials | None = None,
         prefix: str = "mapex",
         region: str = REGION,
         secure: bool = False,
@@ -82,6 +84,13 @@ class MinioStore:
         self.names = {bucket: f"{prefix}-{bucket}" for bucket in Bucket}
         self._keys, self._upload_keys = Credentials(access_key, secret_key), Credentials(upload_access_key, upload_secret_key)
         self._client = _client(endpoint, self._keys, region, secure, timeout_s)
+        self._signers = DownloadSigners(
+            self._keys,
+            self.names[Bucket.DATA],
+            admin=lambda: _admin(endpoint, self._keys, region, secure, self._client._http),
+            errors=self._errors,
+            fixed=download_keys,
+        )
 
     # ---- objects -----------------------------------------------------------------------------------------------------------
 
@@ -99,7 +108,7 @@ class MinioStore:
                     self._put_whole(bucket, key, stream.read(ONE_PUT + 1), sha256, media_type)
                 else:
                     self._put_parts(bucket, key, stream, media_type)
-        except _AlreadyThereError:
+        except AlreadyThereError:
             return False
         return True
 
@@ -143,7 +152,7 @@ class MinioStore:
         try:
             with self._errors(key):
                 response = self._client.get_object(self.names[bucket], key, offset, length or 0)
-        except _BeyondError:
+        except BeyondError:
             return iter(())
         return self._pieces_of(response, key)
 
@@ -198,11 +207,22 @@ class MinioStore:
 
     # ---- signed requests -----------------------------------------------------------------------------------------------------
 
-    def presign_get(self, key: str, *, expires_s: int, grant: str, filename: str, holder: str | None = None) -> SignedRequest:
+    def presign_get(
+        self, key: str, *, expires_s: int, grant: str, filename: str, holder: str | None = None, signer: str = ""
+    ) -> SignedRequest:
         """See `ObjectStore.presign_get`."""
         parameters = {"x-mapex-grant": grant, "response-content-disposition": attachment(filename)}
         headers = {"x-mapex-holder": holder} if holder is not None else {}
-        return SignedRequest("GET", self._presign("GET", Bucket.DATA, key, self._keys, expires_s, parameters, headers), headers)
+        keys = self._signers.keys_of(signer) if signer else self._keys
+        return SignedRequest("GET", self._presign("GET", Bucket.DATA, key, keys, expires_s, parameters, headers), headers)
+
+    def admit(self, signer: str) -> bool:
+        """See `ObjectStore.admit`."""
+        return self._signers.admit(signer)
+
+    def retire(self, signer: str) -> None:
+        """See `ObjectStore.retire`."""
+        self._signers.retire(signer)
 
     def presign_part(self, key: str, upload_id: str, number: int, *, size: int, sha256: str, expires_s: int) -> SignedRequest:
         """See `ObjectStore.presign_part`; the length is bound too, but clients send it anyway."""
@@ -271,47 +291,8 @@ class MinioStore:
     @contextlib.contextmanager
     def _errors(self, key: str) -> Iterator[None]:
         """Turn what the client raises into errors of the store; our own pass."""
-        with _store_errors(self.endpoint, key):
+        with store_errors(self.endpoint, key):
             yield
-
-
-class _AlreadyThereError(StoreError):
-    """The condition `If-None-Match: *` did not hold."""
-
-
-class _BeyondError(StoreError):
-    """The range begins after the last byte."""
-
-
-@contextlib.contextmanager
-def _store_errors(endpoint: str, key: str) -> Iterator[None]:
-    from minio.error import MinioAdminException, MinioException, S3Error
-    from urllib3.exceptions import HTTPError
-
-    try:
-        yield
-    except S3Error as error:
-        code = str(error.code)
-        if code in _MISSING:
-            raise ObjectMissing(f"The store has no {key} ({code}).", key=key) from error
-        if code == "PreconditionFailed":
-            raise _AlreadyThereError(f"{key} is there already.", key=key) from error
-        if code == "InvalidRange":
-            raise _BeyondError(f"{key} ends before this range.", key=key) from error
-        if code in ("XMinioStorageFull", "InsufficientStorage"):
-            raise StoreUnavailable(f"The disk of the object store at {endpoint} is full; nothing was stored.", code="store.full") from error
-        if code == "RequestTimeout" or (error.response is not None and error.response.status >= 500):
-            raise StoreUnavailable(f"The object store at {endpoint} cannot serve now ({code}); try again later.", key=key) from error
-        if code in ("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"):
-            raise ObjectCorrupt(f"What arrived in the store as {key} is not what was sent.", key=key) from error
-        raise RequestRefused(f"The object store at {endpoint} refused {key}: {error.message} ({code}).", key=key, reason=code) from error
-    except MinioAdminException as error:
-        sentence = f"The server at {endpoint} refused an administrator's request; is it a MinIO, and is this its root key? {error}"
-        raise StoreUnavailable(sentence, key=key) from error
-    except (MinioException, HTTPError, ConnectionError, TimeoutError) as error:
-        raise StoreUnavailable(
-            f"The object store at {endpoint} does not answer ({type(error).__name__}); try again later.", key=key
-        ) from error
 
 
 def _check(key: str) -> None:
@@ -350,6 +331,14 @@ def _client(endpoint: str, keys: Credentials, region: str, secure: bool, timeout
     return Minio(endpoint, keys.access_key, keys.secret_key, secure=secure, region=region, http_client=http)
 
 
+def _admin(endpoint: str, keys: Credentials, region: str, secure: bool, http: Any = None) -> MinioAdmin:
+    from minio.credentials.providers import StaticProvider
+    from minio.minioadmin import MinioAdmin
+
+    credentials = StaticProvider(keys.access_key, keys.secret_key)
+    return MinioAdmin(endpoint=endpoint, credentials=credentials, region=region, secure=secure, http_client=http)
+
+
 def upload_policy(prefix: str) -> dict[str, Any]:
     """What the upload account may do: put into staging and abort there; no reading, so nothing can be copied out."""
     actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
@@ -380,16 +369,14 @@ def provision(
         secure: https.
     Raises: StoreUnavailable: the server does not answer, or is no MinIO (then make the account by its own means, with `upload_policy`).
     """
-    from minio.credentials.providers import StaticProvider
     from minio.error import MinioAdminException
-    from minio.minioadmin import MinioAdmin
 
     client = _client(endpoint, Credentials(access_key, secret_key), region, secure)
-    with _store_errors(endpoint, "the buckets"):
+    with store_errors(endpoint, "the buckets"):
         for bucket in Bucket:
             if not client.bucket_exists(f"{prefix}-{bucket}"):
                 client.make_bucket(f"{prefix}-{bucket}", region)
-        admin = MinioAdmin(endpoint=endpoint, credentials=StaticProvider(access_key, secret_key), region=region, secure=secure)
+        admin = _admin(endpoint, Credentials(access_key, secret_key), region, secure)
         policy = upload_policy(prefix)
         try:
             admin.get_service_account(upload_access_key)

@@ -80,10 +80,25 @@ class ObjectStore(Protocol):
         """Remove an object; absent is fine."""
         ...
 
-    def presign_get(self, key: str, *, expires_s: int, grant: str, filename: str, holder: str | None = None) -> SignedRequest:
+    def presign_get(
+        self, key: str, *, expires_s: int, grant: str, filename: str, holder: str | None = None, signer: str = ""
+    ) -> SignedRequest:
         """A download of one `data` object: carries the signed parameter `x-mapex-grant`; with `holder` the request is worthless
         without the header `x-mapex-holder` of that value, which is not in the URL: a leaked one opens nothing.
+
+        With `signer` (letters, digits, `_` and `.`), which was admitted before, it ends when that signer is retired.
         """
+        ...
+
+    def admit(self, signer: str) -> bool:
+        """Let a signer sign downloads from now on; True when it was not known before.
+
+        Whoever retires it at the same moment may have come first: who gets True looks again whether it is still wanted.
+        """
+        ...
+
+    def retire(self, signer: str) -> None:
+        """What this signer has signed opens nothing any more; unknown is fine."""
         ...
 
     def begin_upload(self, key: str) -> str:

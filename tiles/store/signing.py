@@ -31,6 +31,17 @@ class Credentials:
     secret_key: str = field(repr=False)
 
 
+def derived(master: Credentials, signer: str) -> Credentials:
+    """The credentials of one of many signers: whoever has them can neither sign for another nor as the master."""
+    secret = hmac.digest(master.secret_key.encode(), f"mapex-signer {signer}".encode(), "sha256").hex()
+    return Credentials(signer, secret[:40])  # MinIO takes no longer secret
+
+
+def signer_of(query: str) -> str:
+    """The access key that the query of a presigned request names, genuine or not."""
+    return dict(parse_qsl(query, keep_blank_values=True)).get("X-Amz-Credential", "").partition("/")[0]
+
+
 @lru_cache(maxsize=32)
 def _signing_key(secret_key: str, date: str, region: str) -> bytes:
     key = b"AWS4" + secret_key.encode()

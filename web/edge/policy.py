@@ -22,6 +22,9 @@ MEMBERS = frozenset({"member"})
 OPERATORS = frozenset({"operator"})
 INSPECTORS = frozenset({"auditor", "operator"})
 ANY_SCOPE = frozenset({"read", "sell", "buy", "audit", "operate"})
+LOOKING = frozenset({"read", "audit"})
+"""Scopes with which nothing can be changed."""
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class NotSignedIn(MapexError):
@@ -38,6 +41,7 @@ class Policy:
     present: bool = False  # only persons at a browser: no token, whatever its scopes
     confirmed: bool = False  # a change asks for a fresh second factor, of persons at a browser who have one
     visitors: bool = False  # whether those who are not signed in may ask too, within the limits of `web.edge.limits.visitors`
+    only_asks: bool = False  # every route of it changes nothing, whatever its method: a question that is too long for an address
 
     @property
     def is_public(self) -> bool:
@@ -50,9 +54,9 @@ POLICIES: dict[str, Policy] = {
     for policy in (
         Policy("public", frozenset()),  # pages before sign-in; addresses that carry their own signature
         Policy("read", EVERYONE, ANY_SCOPE),  # what every signed-in person may see
-        Policy("browse", EVERYONE, ANY_SCOPE, visitors=True),  # what is on offer and what it costs: stores nothing
+        Policy("browse", EVERYONE, ANY_SCOPE, visitors=True, only_asks=True),  # what is on offer and what it costs: stores nothing
         Policy("own", MEMBERS, frozenset({"read", "sell", "buy"})),  # things of the own organisation
-        Policy("price", MEMBERS, frozenset({"read", "buy"})),  # quote: holds a price, commits to nothing
+        Policy("price", MEMBERS, frozenset({"buy"})),  # quotes and saved areas: made, changed, removed; commits to nothing
         Policy("sell", MEMBERS, frozenset({"sell"})),  # upload, convert, publish, withdraw
         Policy("buy", MEMBERS, frozenset({"buy"})),  # order, download
         Policy("audit", EVERYONE, frozenset({"audit", "read"})),  # the log; the service shows members their own part
@@ -106,10 +110,13 @@ def authorize(actor: Actor | None, wanted: Policy) -> None:
 
 
 def check_routes(app: Flask) -> None:
-    """Fail when a route has no policy.
+    """Fail when a route has no policy, or lets a token change something that may only look.
 
     Raises: RuntimeError: names each such route.
     """
-    bare = [str(rule) for rule in app.url_map.iter_rules() if policy_of(app.view_functions[rule.endpoint]) is None]
-    if bare:
+    declared = [(rule, policy_of(app.view_functions[rule.endpoint])) for rule in app.url_map.iter_rules()]
+    if bare := [str(rule) for rule, wanted in declared if wanted is None]:
         raise RuntimeError(f"routes without a policy: {', '.join(sorted(bare))}")
+    changing = [(str(rule), wanted) for rule, wanted in declared if wanted is not None and (rule.methods or set()) - SAFE]
+    if loose := [path for path, wanted in changing if wanted.scopes & LOOKING and not wanted.only_asks]:
+        raise RuntimeError(f"routes that a token may change with that may only look: {', '.join(sorted(loose))}")

@@ -29,7 +29,7 @@ from mapex.times import NS
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreUnavailable, TilesError
 from tiles.store.directory import DirectoryStore
 from tiles.store.protocol import Bucket, ObjectInfo
-from tiles.store.signing import verify
+from tiles.store.signing import signer_of, verify
 from web.edge.policy import policy
 
 log = logging.getLogger(__name__)
@@ -50,8 +50,12 @@ _ERRORS: tuple[tuple[type[TilesError], int, str], ...] = (
 """Status and the word of S3 for each kind of error."""
 
 
-def blueprint(ex: Exchange, store: DirectoryStore) -> flask.Blueprint:
-    """Routes that serve a directory store below `/store`; a MinIO store needs none. What was read to its end is written down."""
+def blueprint(ex: Exchange, store: DirectoryStore, is_wanted: Callable[[str], bool]) -> flask.Blueprint:
+    """Routes that serve a directory store below `/store`; a MinIO store needs none. What was read to its end is written down.
+
+    Args:
+        is_wanted: whether a signer that is not the store itself was not retired; asked at each request.
+    """
     routes = flask.Blueprint("store", __name__, url_prefix="/store")
 
     @routes.route("/<area>/<path:key>", methods=["GET", "HEAD", "PUT"])
@@ -59,12 +63,14 @@ def blueprint(ex: Exchange, store: DirectoryStore) -> flask.Blueprint:
     def serve(area: str, key: str) -> Response:
         """Answer one signed request."""
         flask.request.max_content_length = LONGEST_PART
-        return answer(store, flask.request, area, key, read=functools.partial(_note_read, ex))
+        return answer(store, flask.request, area, key, is_wanted=is_wanted, read=functools.partial(_note_read, ex))
 
     return routes
 
 
-def answer(store: DirectoryStore, request: Request, area: str, key: str, *, read: Callable[[str], None]) -> Response:
+def answer(
+    store: DirectoryStore, request: Request, area: str, key: str, *, is_wanted: Callable[[str], bool], read: Callable[[str], None]
+) -> Response:
     """The response to one request below the store's URL; never raises for what the request contains.
 
     Args:
@@ -72,10 +78,12 @@ def answer(store: DirectoryStore, request: Request, area: str, key: str, *, read
         request: its body is read only after the signature was found genuine, and no further than its length.
         area: first segment of the path below the store's URL.
         key: the rest of the path, decoded.
+        is_wanted: see `blueprint`.
         read: called with the grant once the last byte of its object went out.
     """
     try:
         parameters = _verified(store, request, f"{store.base}/{area}/{key}")
+        _refuse_retired(store, request, is_wanted)
         if request.method == "PUT" and area == Bucket.STAGING:
             return _put(store, request, key, parameters)
         if request.method in ("GET", "HEAD") and area == Bucket.DATA and "x-mapex-grant" in parameters:
@@ -94,12 +102,21 @@ def _verified(store: DirectoryStore, request: Request, path: str) -> dict[str, s
     # The host of the settings is checked, not the one received: a proxy that rewrites `Host` breaks nothing, and the key is ours alone.
     host, query, now_s = urlsplit(store.origin).netloc, request.query_string.decode("ascii", "replace"), store.now() / NS
     headers = dict(request.headers)
+    # Only downloads are signed by those that can be retired.
+    keys = store.credentials if request.method == "PUT" else store.credentials_of(signer_of(query))
     try:
-        return verify(request.method, host, path, query, headers, credentials=store.credentials, now_s=now_s)
+        return verify(request.method, host, path, query, headers, credentials=keys, now_s=now_s)
     except RequestRefused:
         if request.method != "HEAD":
             raise
-        return verify("GET", host, path, query, headers, credentials=store.credentials, now_s=now_s)
+        return verify("GET", host, path, query, headers, credentials=keys, now_s=now_s)
+
+
+def _refuse_retired(store: DirectoryStore, request: Request, is_wanted: Callable[[str], bool]) -> None:
+    """After the signature was found genuine: nobody makes us ask the database with an address of their own making."""
+    signer = signer_of(request.query_string.decode("ascii", "replace"))
+    if signer != store.credentials.access_key and not is_wanted(signer):
+        raise RequestRefused("What this address was given for has ended; ask for a new one.", reason="retired")
 
 
 def _put(store: DirectoryStore, request: Request, key: str, parameters: dict[str, str]) -> Response:

@@ -9,7 +9,7 @@ from mapex.audit import log as audit_log
 from mapex.audit.log import Action, EventFilter
 from mapex.errors import MapexError
 from mapex.orders import ledger
-from mapex.people import invitations, orgs, persons, tokens
+from mapex.people import domains, invitations, mail, orgs, persons, tokens
 from mapex.rights import permits
 from web.edge.auth import current_actor, current_person, exchange, sign_in
 from web.edge.policy import policy
@@ -40,6 +40,8 @@ def account() -> str:
         org=orgs.get_org(ex, by.org_slug) if member else None,
         members=persons.all_persons(ex, by) if member else [],
         invitations=invitations.open_ones(ex, by) if member else [],
+        domains=domains.all_domains(ex).get(by.org_id or "", []),
+        sends_mail=mail.is_set_up(ex.settings),
         tokens=tokens.of(ex, by),
         scopes=[scope for scope in tokens.SCOPES if scope != "*"],
         permits=[permit_words(one, ex.now()) for one in named],

@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response
 from mapex.login import factors, sessions
 from mapex.operation import overview
 from mapex.orders import ledger
-from mapex.people import invitations, orgs
+from mapex.people import domains as org_domains
+from mapex.people import invitations, mail, orgs
 from mapex.people import persons as people
 from mapex.pyramid import coverage
 from mapex.rights import permits
@@ -34,6 +35,7 @@ def organisations() -> str:
         here="organisations",
         numbers=overview.overview(ex, by),
         orgs=orgs.all_orgs(ex),
+        domains=org_domains.all_domains(ex),
         balances=overview.balances(ex, by),
     )
 
@@ -50,6 +52,7 @@ def persons() -> str:
         orgs=orgs.all_orgs(ex),
         invitations=invitations.open_ones(ex, by),
         by=by,
+        sends_mail=mail.is_set_up(ex.settings),
     )
 
 

@@ -121,12 +121,17 @@ ACTIONS: dict[str, Any] = {
     Action.ORG_ADDED: lazy_gettext("Organisation added"),
     Action.ORG_SUSPENDED: lazy_gettext("Organisation suspended"),
     Action.ORG_RESUMED: lazy_gettext("Organisation resumed"),
+    Action.DOMAIN_ADDED: lazy_gettext("Mail domain entered"),
+    Action.DOMAIN_REMOVED: lazy_gettext("Mail domain removed"),
     Action.PERSON_INVITED: lazy_gettext("Person invited"),
     Action.PERSON_ADDED: lazy_gettext("Person added"),
     Action.PERSON_SUSPENDED: lazy_gettext("Person suspended"),
     Action.PERSON_RESUMED: lazy_gettext("Person resumed"),
     Action.PERSON_ROLE_CHANGED: lazy_gettext("Role changed"),
     Action.PERSON_PASSWORD_SET: lazy_gettext("Password set"),
+    Action.PERSON_PROVEN: lazy_gettext("Address proven"),
+    Action.PERSON_DISPLACED: lazy_gettext("Unproven address taken away"),
+    Action.INVITATION_HANDED_OUT: lazy_gettext("Link of an invitation handed out"),
     Action.INVITATION_REVOKED: lazy_gettext("Invitation revoked"),
     Action.SESSION_OPENED: lazy_gettext("Signed in"),
     Action.SESSION_REFUSED: lazy_gettext("Sign-in refused"),
@@ -206,6 +211,11 @@ SCOPES = {
     "sell": lazy_gettext("upload and publish"),
     "audit": lazy_gettext("read the log"),
     "operate": lazy_gettext("run the exchange"),
+}
+HANDED = {
+    "mail": lazy_gettext("by mail"),
+    "operator": lazy_gettext("handed out by the operator"),
+    "": lazy_gettext("waits for the operator"),
 }
 THEMES = {"system": lazy_gettext("as the system"), "light": lazy_gettext("light"), "dark": lazy_gettext("dark")}
 STAGES = {

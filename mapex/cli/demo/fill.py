@@ -97,12 +97,13 @@ def fill(ex: Exchange, place: Path) -> str:
     Returns what was left out, because an extra is not installed, and how to get it; "" when nothing was.
     """
     from mapex.orders import ledger
-    from mapex.people import orgs, persons, tokens
+    from mapex.people import domains, orgs, persons, tokens
 
     password = secrets.token_urlsafe(9)
     for slug, name in FIRMS.items():
         orgs.add_org(ex, None, slug, name)
         ledger.credit(ex, None, slug, CREDIT, key=f"demo-{slug}")
+        domains.add(ex, None, slug, f"{slug}.example")
     clients: dict[str, Client] = {}
     for mail, (org, role, _) in PERSONS.items():
         person = persons.add_person(ex, None, mail, org=org, role=role, password=password)

@@ -1,4 +1,4 @@
-"""Who takes part: organisations, persons, what they sign in with, their sessions, tokens and invitations, attempts to log in."""
+"""Who takes part: organisations and their domains, persons, what they sign in with, sessions, tokens, invitations, attempts to log in."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ organisation = Table(
     Column("slug", String(64), nullable=False, unique=True),
     Column("name", String(255), nullable=False),
     Column("state", String(16), nullable=False),  # active | suspended
+    Column("created_ns", BigInteger, nullable=False),
+    Column("signer", Integer, nullable=False, server_default="1"),  # raising it ends the download addresses that are out
+)
+
+# Mail domains of which the operator was shown that they are the organisation's; each is of one only.
+org_domain = Table(
+    "org_domain",
+    metadata,
+    Column("domain", String(190), primary_key=True),
+    ref("org_id", "organisation.id", index=True),
     Column("created_ns", BigInteger, nullable=False),
 )
 
@@ -29,6 +39,7 @@ person = Table(
     Column("session_key", String(64), nullable=False, unique=True),  # changing it ends every log-in under way
     Column("language", String(8), nullable=False, server_default="ko"),
     Column("created_ns", BigInteger, nullable=False),
+    Column("proven_ns", BigInteger),  # since when the address is known to be theirs; null: it makes room for whoever proves it
 )
 
 # A person signed in at a browser; a row is ended, never revived, and forgotten some time after.
@@ -99,6 +110,7 @@ invitation = Table(
     Column("expires_ns", BigInteger, nullable=False),
     Column("ended_ns", BigInteger),  # redeemed or taken back
     ref("person_id", "person.id", nullable=True),  # who redeemed it
+    Column("handed", String(16)),  # how its link reaches the address: mail | operator; null: nobody has handed it out yet
 )
 
 # Attempts to log in, per minute and keyed hash of who tries (see `mapex.database.attempts`).

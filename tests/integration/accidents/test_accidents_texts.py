@@ -56,10 +56,12 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "POST /estimates/tiles": {"region": SQUARE, "purpose": "research", "dataset": "streets", "layers": ["hdmap"], "limit": 10},
     "POST /grants": {"order": "ord_x", "tiles": ["tile_x"], "holder": "h" * 40},
     "POST /invitations": {"email": "new@dongil.example", "org": "dongil", "role": "member"},
+    "POST /invitations/{invitation_id}/link": {},
     "POST /orders": {"quote": "quo_x", "persons": ["buyer@dongil.example"]},
     "PUT /orders/{order_id}/persons": {"persons": ["buyer@dongil.example"]},
     "POST /orders/{order_id}/updates/quote": {"added": True},
     "POST /organisations": {"slug": "newfirm", "name": "New firm"},
+    "POST /organisations/{slug}/domains": {"domain": "other.example"},
     "POST /organisations/{slug}/state": {"state": "active"},
     "POST /permits": {
         "area": SQUARE,

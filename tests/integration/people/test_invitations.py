@@ -8,8 +8,9 @@ from sqlalchemy import select
 from mapex.audit import log
 from mapex.database import schema
 from mapex.errors import Conflict, Denied, Invalid, NotFound
-from mapex.exchange import Exchange
-from mapex.people import invitations, orgs, persons, roles
+from mapex.exchange import Actor, Exchange
+from mapex.people import domains, invitations, orgs, persons, roles
+from mapex.people.invitations import Invitation
 from tests.support.exchange import Clock, a_person, an_org
 
 PASSWORD = "correct horse battery"
@@ -20,15 +21,23 @@ def actions(ex: Exchange, subject: str) -> list[str]:
     return [str(e.action) for e in log.events(ex, auditor, limit=1000).events if e.payload.get("subject") == subject][::-1]
 
 
+def asked(ex: Exchange, member: Actor, email: str) -> tuple[Invitation, str]:
+    """What a member asked for under a domain of the own organisation, and the link that the operator then handed out."""
+    domains.add(ex, None, member.org_slug, "hanbit.example")
+    made, shown = invitations.invite(ex, member, email, org=member.org_slug)
+    assert not shown
+    return invitations.hand_out(ex, None, made.id)
+
+
 def test_an_invited_person_chooses_name_and_password_and_can_log_in(exchange: Exchange) -> None:
     inviter = a_person(exchange, "hanbit")
-    made, secret = invitations.invite(exchange, inviter, " Kim@Hanbit.example ", org="hanbit")
+    made, secret = asked(exchange, inviter, " Kim@Hanbit.example ")
     assert (made.email, made.org, made.role, made.inviter) == ("kim@hanbit.example", "hanbit", "member", inviter.email)
     assert invitations.look(exchange, secret) == made
     person = invitations.redeem(exchange, secret, name="김하나", password=PASSWORD)
     assert (person.email, person.name, person.org_slug, person.role) == ("kim@hanbit.example", "김하나", "hanbit", "member")
     assert persons.verify_password(exchange, "kim@hanbit.example", PASSWORD) == person
-    assert actions(exchange, "kim@hanbit.example") == ["person.invited", "person.added"]
+    assert actions(exchange, "kim@hanbit.example") == ["person.invited", "invitation.handed_out", "person.added"]
 
 
 def test_a_link_makes_one_person_only(exchange: Exchange) -> None:
@@ -40,14 +49,14 @@ def test_a_link_makes_one_person_only(exchange: Exchange) -> None:
 
 
 def test_the_secret_is_not_stored(exchange: Exchange) -> None:
-    _, secret = invitations.invite(exchange, a_person(exchange, "hanbit"), "kim@hanbit.example", org="hanbit")
+    _, secret = asked(exchange, a_person(exchange, "hanbit"), "kim@hanbit.example")
     with exchange.engine.connect() as conn:
         rows = conn.execute(select(schema.invitation)).all() + conn.execute(select(schema.audit_event)).all()
     assert secret not in str(rows)
 
 
 def test_a_link_ends_after_seven_days(exchange: Exchange) -> None:
-    _, secret = invitations.invite(exchange, a_person(exchange, "hanbit"), "kim@hanbit.example", org="hanbit")
+    _, secret = asked(exchange, a_person(exchange, "hanbit"), "kim@hanbit.example")
     assert isinstance(exchange.now, Clock)
     exchange.now.forward(days=6.99)
     invitations.look(exchange, secret)
@@ -60,8 +69,8 @@ def test_a_link_ends_after_seven_days(exchange: Exchange) -> None:
 
 def test_a_newer_link_for_the_same_address_ends_the_older(exchange: Exchange) -> None:
     inviter = a_person(exchange, "hanbit")
-    _, first = invitations.invite(exchange, inviter, "kim@hanbit.example", org="hanbit")
-    _, second = invitations.invite(exchange, inviter, "kim@hanbit.example", org="hanbit")
+    _, first = asked(exchange, inviter, "kim@hanbit.example")
+    _, second = asked(exchange, inviter, "kim@hanbit.example")
     with pytest.raises(NotFound):
         invitations.look(exchange, first)
     invitations.look(exchange, second)
@@ -70,7 +79,7 @@ def test_a_newer_link_for_the_same_address_ends_the_older(exchange: Exchange) ->
 
 def test_a_link_that_was_taken_back_is_dead(exchange: Exchange) -> None:
     inviter = a_person(exchange, "hanbit")
-    made, secret = invitations.invite(exchange, inviter, "kim@hanbit.example", org="hanbit")
+    made, secret = asked(exchange, inviter, "kim@hanbit.example")
     with pytest.raises(NotFound):
         invitations.revoke(exchange, a_person(exchange, "nuri"), made.id)
     invitations.revoke(exchange, inviter, made.id)
@@ -78,13 +87,13 @@ def test_a_link_that_was_taken_back_is_dead(exchange: Exchange) -> None:
         invitations.look(exchange, secret)
     with pytest.raises(NotFound):
         invitations.revoke(exchange, inviter, made.id)
-    assert actions(exchange, "kim@hanbit.example") == ["person.invited", "invitation.revoked"]
+    assert actions(exchange, "kim@hanbit.example") == ["person.invited", "invitation.handed_out", "invitation.revoked"]
 
 
 @pytest.mark.parametrize("who", ["inviter", "organisation"])
 def test_a_suspended_inviter_or_organisation_lets_nobody_in(exchange: Exchange, who: str) -> None:
     inviter = a_person(exchange, "hanbit")
-    _, secret = invitations.invite(exchange, inviter, "kim@hanbit.example", org="hanbit")
+    _, secret = asked(exchange, inviter, "kim@hanbit.example")
     if who == "inviter":
         roles.set_state(exchange, None, inviter.email, "suspended")
     else:
@@ -124,18 +133,21 @@ def test_members_invite_members_of_their_own_organisation_only(exchange: Exchang
 
 
 def test_an_address_that_exists_is_reported_only_to_who_may_see_the_person(exchange: Exchange) -> None:
-    member, foreign = a_person(exchange, "hanbit"), a_person(exchange, "nuri")
-    for by in (a_person(exchange, role="operator"), foreign):
-        with pytest.raises(Conflict):
-            invitations.invite(exchange, by, foreign.email, org="nuri")
-    _, secret = invitations.invite(exchange, member, foreign.email, org="hanbit")
+    member, foreign = a_person(exchange, "hanbit"), a_person(exchange, "nuri", email="kim@hanbit.example")
+    operator = a_person(exchange, role="operator")
+    domains.add(exchange, None, "hanbit", "hanbit.example")
+    with pytest.raises(Conflict):
+        invitations.invite(exchange, operator, foreign.email, org="nuri")
+    with pytest.raises(Conflict):
+        invitations.invite(exchange, member, a_person(exchange, "hanbit", email="own@hanbit.example").email, org="hanbit")
+    made, _ = invitations.invite(exchange, member, foreign.email, org="hanbit")
     with pytest.raises(Conflict) as raised:
-        invitations.redeem(exchange, secret, name="X", password=PASSWORD)
+        invitations.hand_out(exchange, operator, made.id)
     assert raised.value.code == "person.exists"
 
 
 def test_a_bad_name_or_password_leaves_the_link_open(exchange: Exchange) -> None:
-    _, secret = invitations.invite(exchange, a_person(exchange, "hanbit"), "kim@hanbit.example", org="hanbit")
+    _, secret = asked(exchange, a_person(exchange, "hanbit"), "kim@hanbit.example")
     for name, password in (("Kim", "short"), ("", PASSWORD), ("a\x00b", PASSWORD)):
         with pytest.raises(Invalid):
             invitations.redeem(exchange, secret, name=name, password=password)

@@ -179,7 +179,7 @@ def test_full_disk_answers_507(small_disk: Path) -> None:
     upload = store.begin_upload("up/http")
     request = store.presign_part("up/http", upload, 1, size=len(body), sha256=sha256(body), expires_s=60)
     sent = a_request("PUT", request.url, io.BytesIO(body), **request.headers, content_length=str(len(body)))
-    given = answer(store, sent, "staging", "up/http", read=nobody_reads)
+    given = answer(store, sent, "staging", "up/http", is_wanted=bool, read=nobody_reads)
     assert given.status_code == 507
     assert b"full" in given.data
 
@@ -190,7 +190,7 @@ def test_unsigned_body_is_not_read(tmp_path: Path) -> None:
             raise AssertionError("read before the signature was checked")
 
     sent = a_request("PUT", "/store/staging/a?partNumber=1&uploadId=x", Untouched(b"12345"), content_length="5")
-    assert answer(a_store(tmp_path), sent, "staging", "a", read=nobody_reads).status_code == 403
+    assert answer(a_store(tmp_path), sent, "staging", "a", is_wanted=bool, read=nobody_reads).status_code == 403
 
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "..", "", "/etc/passwd", "a\x00b"])
@@ -201,7 +201,7 @@ def test_signed_url_of_a_path_that_is_no_key_answers_an_error(tmp_path: Path, ke
     store = a_store(tmp_path)
     at = {"credentials": store.credentials, "at_s": int(time.time()), "expires_s": 60, "parameters": {"x-mapex-grant": "1"}}
     url = presign("GET", store.origin, f"{store.base}/data/{key}", **at)  # type: ignore[arg-type]
-    assert answer(store, a_request("GET", f"/?{url.split('?')[1]}"), "data", key, read=nobody_reads).status_code == 400
+    assert answer(store, a_request("GET", f"/?{url.split('?')[1]}"), "data", key, is_wanted=bool, read=nobody_reads).status_code == 400
 
 
 def nobody_reads(grant: str) -> None:
@@ -213,7 +213,7 @@ def asked_for(store: DirectoryStore, method: str, read: Callable[[str], None], *
     """The answer to a signed request for `get/a`, which holds ten digits."""
     store.put(Bucket.DATA, "get/a", b"0123456789", sha256=sha256(b"0123456789"))
     signed = store.presign_get("get/a", expires_s=60, grant="0" * 32, filename="a")
-    return answer(store, a_request(method, signed.url, **headers), "data", "get/a", read=read)
+    return answer(store, a_request(method, signed.url, **headers), "data", "get/a", is_wanted=bool, read=read)
 
 
 def a_download(store: DirectoryStore, **headers: str) -> Response:

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from mapex.database import schema
 from mapex.exchange import Exchange
 from mapex.intake import uploads
-from mapex.people import invitations, tokens
+from mapex.people import domains, invitations, tokens
 from mapex.prices import saved_areas
 from mapex.rights import grants
 from tests.support.exchange import a_person, an_exchange
@@ -148,6 +148,7 @@ def a_filled_market(ex: Exchange) -> Market:
     order = market.buy().id
     market.quote()
     a_person(ex, role="auditor", email="second@audit.example")
+    domains.add(ex, None, "dongil", "dongil.example")
     invitations.invite(ex, market.buyer, "guest@dongil.example", org="dongil")
     tokens.create(ex, market.buyer, "spare", ("read",), 90)
     grants.grant(ex, market.buyer, order, first_tiles(ex, order, 2))
@@ -188,6 +189,7 @@ def known_values(ex: Exchange, market: Market) -> dict[str, list[Any]]:
         "area_id": column(ex, "SELECT id FROM saved_area"),
         "permit_id": ["P-1"],
         "email": [*people, "new@dongil.example"],
+        "domain": ["dongil.example", "new.example"],
         "persons": [[market.buyer.email]],
         "invitation_id": column(ex, "SELECT id FROM invitation"),
         "token_id": column(ex, "SELECT id FROM api_token WHERE name = 'spare'"),

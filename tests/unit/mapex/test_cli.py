@@ -300,6 +300,8 @@ def test_every_command_can_print_json() -> None:
     every = {name: command for name, command in top.items() if not isinstance(command, click.Group)}
     for name, group in top.items():
         if isinstance(group, click.Group):
-            every |= {f"{name} {sub}": command for sub, command in group.commands.items()}
+            every |= {f"{name} {sub}": command for sub, command in group.commands.items() if not isinstance(command, click.Group)}
+            inner = {sub: deeper for sub, deeper in group.commands.items() if isinstance(deeper, click.Group)}
+            every |= {f"{name} {sub} {last}": command for sub, deeper in inner.items() for last, command in deeper.commands.items()}
     able = {name for name, command in every.items() if command and any("--json" in parameter.opts for parameter in command.params)}
     assert every.keys() - able == SERVERS.keys()

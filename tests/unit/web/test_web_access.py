@@ -49,7 +49,7 @@ def test_each_request_is_one_line_with_the_id_of_its_answer(client: FlaskClient,
 def test_no_token_signature_cookie_or_invitation_is_in_the_log(ex: Exchange, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     by = a_person(ex, "hanbit")
     token = tokens.create(ex, by)
-    _, secret = invitations.invite(ex, by, "new@hanbit.example", org="hanbit")
+    _, secret = invitations.invite(ex, None, "new@hanbit.example", org="hanbit")
     with caplog.at_level(logging.INFO):
         client.get("/api/v1/me", headers={"Authorization": f"Bearer {token}", "Cookie": "mapex=a-cookie"})
         client.get("/store/data/a/b?X-Amz-Signature=a-signature&x-mapex-grant=gra_1")

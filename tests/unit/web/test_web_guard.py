@@ -90,6 +90,32 @@ def test_a_token_says_who_it_is(ex: Exchange, app: APIFlask) -> None:
     assert answer.json == {"person": by.person_id, "email": by.email, "role": "member", "org": "hanbit", "scopes": ["*"]}
 
 
+@pytest.mark.parametrize(("name", "method", "stops"), [("own", "POST", True), ("audit", "DELETE", True), ("browse", "POST", False)])
+def test_a_route_where_a_token_that_may_only_look_changes_something_stops_the_start(
+    app: APIFlask, name: str, method: str, stops: bool
+) -> None:
+    app.add_url_rule("/api/v1/loose", view_func=policy(name)(lambda: ""), endpoint="loose", methods=[method])
+    if not stops:
+        check_routes(app)
+        return
+    with pytest.raises(RuntimeError, match="/api/v1/loose"):
+        check_routes(app)
+
+
+@pytest.mark.parametrize("scope", ["read", "audit"])
+def test_a_token_that_may_only_look_removes_and_renames_nothing(ex: Exchange, app: APIFlask, scope: str) -> None:
+    headers = token_of(ex, a_person(ex, "hanbit").email, scope)
+    client = app.test_client()
+    for method, path in (
+        ("DELETE", "/areas/are_x"),
+        ("PATCH", "/areas/are_x"),
+        ("PATCH", "/quotes/quo_x"),
+        ("POST", "/quotes/quo_x/renew"),
+    ):
+        answer = client.open(f"/api/v1{path}", method=method, json={"name": "x"}, headers=headers)
+        assert (answer.status_code, answer.json["code"]) == (403, "token.scope"), path
+
+
 def test_a_wrong_token_is_refused_even_with_a_good_session(ex: Exchange, app: APIFlask) -> None:
     by = a_person(ex, "hanbit")
     persons.set_password(ex, None, by.email, PASSWORD)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from apiflask import APIBlueprint
 
+from mapex.people import domains as org_domains
 from mapex.people import invitations, orgs, roles
 from mapex.people import persons as people
 from mapex.people.invitations import Invitation
@@ -34,6 +36,19 @@ class OrgOut(Answer):
     name = fields.String()
     state = fields.String(metadata={"enum": ["active", "suspended"]})
     created_at = moment()
+    domains = fields.List(fields.String())
+
+
+class DomainIn(Body):
+    """A mail domain that an organisation has proven to be its own."""
+
+    domain = fields.String(required=True, validate=Length(1, 190))
+
+
+class DomainsOut(Answer):
+    """The mail domains of an organisation, sorted."""
+
+    domains = fields.List(fields.String())
 
 
 class OrgsOut(Answer):
@@ -59,6 +74,7 @@ class PersonOut(Answer):
     org = fields.String()
     role = word(ROLES)
     state = word(PARTICIPANT_STATES)
+    proven = fields.Boolean(metadata={"description": "whether the address is known to be theirs"})
 
 
 class PersonsOut(Answer):
@@ -68,7 +84,7 @@ class PersonsOut(Answer):
 
 
 class InvitationIn(Body):
-    """Who is invited: by a member into the own organisation, by an operator anybody."""
+    """Who is invited: by a member into the own organisation and under its domains, by an operator anybody."""
 
     email = fields.String(required=True, validate=Length(3, 255))
     org = fields.String(load_default="")
@@ -85,12 +101,17 @@ class InvitationOut(Answer):
     inviter = fields.String()
     created_at = moment()
     expires_at = moment()
+    handed = fields.String(metadata={"enum": ["mail", "operator", ""], "description": "who brings the link; empty = nobody yet"})
 
 
 class MadeInvitationOut(InvitationOut):
-    """The link, this once: whoever opens it chooses name and password."""
+    """For the operator to hand out, the link, this once: whoever opens it chooses name and password. Else null."""
 
-    url = address()
+    url = address(allow_none=True)
+
+
+class NothingIn(Body):
+    """No field."""
 
 
 class InvitationsOut(Answer):
@@ -117,7 +138,8 @@ class RoleIn(Body):
 @blueprint.output(OrgsOut)
 def organisations() -> dict[str, Any]:
     """All organisations."""
-    return {"organisations": [_org(org) for org in orgs.all_orgs(exchange())]}
+    domains = org_domains.all_domains(exchange())
+    return {"organisations": [_org(org, domains.get(org.id, [])) for org in orgs.all_orgs(exchange())]}
 
 
 @blueprint.post("/organisations")
@@ -136,7 +158,27 @@ def add_org(json_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output(OrgOut)
 def set_org_state(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Suspend or resume an organisation with all its persons and tokens."""
-    return _org(orgs.set_org_state(exchange(), current_actor(), slug, json_data["state"]))
+    org = orgs.set_org_state(exchange(), current_actor(), slug, json_data["state"])
+    return _org(org, org_domains.all_domains(exchange()).get(org.id, []))
+
+
+@blueprint.post("/organisations/<slug>/domains")
+@policy("operate")
+@blueprint.doc(responses=[409])
+@blueprint.input(DomainIn)
+@blueprint.output(DomainsOut, status_code=201)
+def add_domain(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Enter a mail domain that the organisation has proven: its members may then invite people under it."""
+    return {"domains": org_domains.add(exchange(), current_actor(), slug, json_data["domain"])}
+
+
+@blueprint.delete("/organisations/<slug>/domains/<domain>")
+@policy("operate")
+@blueprint.output({}, status_code=204)
+def remove_domain(slug: str, domain: str) -> str:
+    """Take a mail domain from an organisation; its members stay."""
+    org_domains.remove(exchange(), current_actor(), slug, domain)
+    return ""
 
 
 @blueprint.get("/persons")
@@ -192,9 +234,19 @@ def open_invitations() -> dict[str, Any]:
 @blueprint.input(InvitationIn)
 @blueprint.output(MadeInvitationOut, status_code=201)
 def invite(json_data: dict[str, Any]) -> dict[str, Any]:
-    """Invite somebody; the answer holds the link, which is shown this once and redeemed once within seven days."""
-    made, secret = invitations.invite(exchange(), current_actor(), json_data.pop("email"), **json_data)
-    return {**_invitation(made), "url": f"{exchange().settings.public_url}/invite/{secret}"}
+    """Invite somebody. The link, redeemed once within seven days, goes to the address by mail, or the operator hands it out."""
+    return _made(*invitations.invite(exchange(), current_actor(), json_data.pop("email"), **json_data))
+
+
+@blueprint.post("/invitations/<invitation_id>/link")
+@policy("operate")
+@blueprint.doc(responses=[409])
+@blueprint.input(NothingIn)
+@blueprint.output(MadeInvitationOut)
+def hand_out(invitation_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """A new link of an open invitation, for the operator to bring to its address; one of before ends."""
+    del json_data
+    return _made(*invitations.hand_out(exchange(), current_actor(), invitation_id))
 
 
 @blueprint.delete("/invitations/<invitation_id>")
@@ -206,14 +258,20 @@ def take_back(invitation_id: str) -> str:
     return ""
 
 
+def _made(made: Invitation, secret: str) -> dict[str, Any]:
+    return {**_invitation(made), "url": f"{exchange().settings.public_url}/invite/{secret}" if secret else None}
+
+
 def _invitation(found: Invitation) -> dict[str, Any]:
     times = {"created_at": iso_from_ns(found.created_ns), "expires_at": iso_from_ns(found.expires_ns)}
-    return {**{name: getattr(found, name) for name in ("id", "email", "org", "role", "inviter")}, **times}
+    return {**{name: getattr(found, name) for name in ("id", "email", "org", "role", "inviter", "handed")}, **times}
 
 
-def _org(org: Org) -> dict[str, Any]:
-    return {"slug": org.slug, "name": org.name, "state": org.state, "created_at": iso_from_ns(org.created_ns)}
+def _org(org: Org, domains: Sequence[str] = ()) -> dict[str, Any]:
+    about = {"slug": org.slug, "name": org.name, "state": org.state, "created_at": iso_from_ns(org.created_ns)}
+    return {**about, "domains": list(domains)}
 
 
 def _person(person: Person) -> dict[str, Any]:
-    return {"email": person.email, "name": person.name, "org": person.org_slug, "role": person.role, "state": person.state}
+    about = {"email": person.email, "name": person.name, "org": person.org_slug, "role": person.role, "state": person.state}
+    return {**about, "proven": person.is_proven}

@@ -101,7 +101,7 @@ async function send(form, button) {
     }
     button.setAttribute("aria-busy", "true");
     const made = await post(addressed(/** @type {string} */ (form.dataset.post), body), body);
-    if (!form.dataset.shown) {
+    if (!form.dataset.shown || !made[form.dataset.shown]) {
       location.reload();
       return true;
     }

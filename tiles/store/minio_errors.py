@@ -1,0 +1,50 @@
+"""What `minio` and urllib3 raise, as errors of the store."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from tiles.errors import ObjectCorrupt, ObjectMissing, RequestRefused, StoreError, StoreUnavailable
+
+MISSING = {"NoSuchKey", "NoSuchUpload", "NoSuchBucket"}
+
+
+class AlreadyThereError(StoreError):
+    """The condition `If-None-Match: *` did not hold."""
+
+
+class BeyondError(StoreError):
+    """The range begins after the last byte."""
+
+
+@contextlib.contextmanager
+def store_errors(endpoint: str, key: str) -> Iterator[None]:
+    """Turn what the client raises about `key` into errors of the store; those pass as they are."""
+    from minio.error import MinioAdminException, MinioException, S3Error
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except S3Error as error:
+        code = str(error.code)
+        if code in MISSING:
+            raise ObjectMissing(f"The store has no {key} ({code}).", key=key) from error
+        if code == "PreconditionFailed":
+            raise AlreadyThereError(f"{key} is there already.", key=key) from error
+        if code == "InvalidRange":
+            raise BeyondError(f"{key} ends before this range.", key=key) from error
+        if code in ("XMinioStorageFull", "InsufficientStorage"):
+            raise StoreUnavailable(f"The disk of the object store at {endpoint} is full; nothing was stored.", code="store.full") from error
+        if code == "RequestTimeout" or (error.response is not None and error.response.status >= 500):
+            raise StoreUnavailable(f"The object store at {endpoint} cannot serve now ({code}); try again later.", key=key) from error
+        if code in ("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"):
+            raise ObjectCorrupt(f"What arrived in the store as {key} is not what was sent.", key=key) from error
+        raise RequestRefused(f"The object store at {endpoint} refused {key}: {error.message} ({code}).", key=key, reason=code) from error
+    except MinioAdminException as error:
+        sentence = f"The server at {endpoint} refused an administrator's request; is it a MinIO, and is this its root key? {error}"
+        raise StoreUnavailable(sentence, key=key) from error
+    except (MinioException, HTTPError, ConnectionError, TimeoutError) as error:
+        raise StoreUnavailable(
+            f"The object store at {endpoint} does not answer ({type(error).__name__}); try again later.", key=key
+        ) from error
