@@ -48,9 +48,6 @@ API = (
 )
 """Modules of `web.api` with a `blueprint`, in the order of the API's description."""
 
-LONGEST_BODY = 8 << 20
-"""Bytes of a request; room for 400,000 quadkeys. Uploads go to the store, which has its own limit."""
-
 
 def create_app(ex: Exchange) -> APIFlask:
     """The web application of an open exchange.
@@ -79,8 +76,8 @@ def create_app(ex: Exchange) -> APIFlask:
 
 def _configuration(ex: Exchange) -> dict[str, Any]:
     return {
-        "MAX_CONTENT_LENGTH": LONGEST_BODY,
-        "MAX_FORM_MEMORY_SIZE": 1 << 20,
+        "MAX_CONTENT_LENGTH": bodies.LONGEST_BODY,
+        "MAX_FORM_MEMORY_SIZE": bodies.LONGEST_FORM,
         "TRUSTED_HOSTS": _hosts(ex),
         "OPENAPI_VERSION": "3.1.0",
         "AUTO_SERVERS": False,

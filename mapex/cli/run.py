@@ -49,13 +49,12 @@ def serve(host: str | None, port: int | None, threads: int, processes: int, serv
         if several is not None:
             several.serve(ex, processes=processes, threads=threads)
         else:
-            import waitress
-
+            from mapex.cli.server import built_in
             from web import create_app
 
-            where = {"host": ex.settings.host, "port": ex.settings.port}
             # With proxies in front, `create_app` reads their header; without, nobody may send one.
-            waitress.serve(create_app(ex), **where, threads=threads, ident=None, clear_untrusted_proxy_headers=not ex.settings.proxies)
+            where = {"host": ex.settings.host, "port": ex.settings.port}
+            built_in.serve(create_app(ex), **where, threads=threads, is_behind_proxy=bool(ex.settings.proxies))
 
 
 @click.command()

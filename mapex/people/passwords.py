@@ -10,13 +10,16 @@ from mapex.errors import Invalid, Unavailable
 
 LOGINS_AT_ONCE = 2
 """Passwords that are checked at the same time: one takes 64 MiB and a third of a second of four threads."""
-LOGIN_WAIT_SECONDS = 10
+LOGINS_WAITING = 2
+"""More that may wait for their turn; each holds a thread that would serve pages meanwhile."""
+LOGIN_WAIT_SECONDS = 5
 MIN_PASSWORD = 12
 MAX_PASSWORD = 256
 
 _NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$c29tZSBmaXhlZCBzYWx0IQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 """A hash that no password fits, at the cost of a real one."""
 _hashing = threading.BoundedSemaphore(LOGINS_AT_ONCE)
+_inside = threading.BoundedSemaphore(LOGINS_AT_ONCE + LOGINS_WAITING)
 
 
 def hashed(password: str) -> str:
@@ -36,13 +39,19 @@ def hashed(password: str) -> str:
 
 @contextmanager
 def _a_turn() -> Iterator[None]:
-    """One of the few places for password work; refuses after a while instead of piling up memory."""
-    if not _hashing.acquire(timeout=LOGIN_WAIT_SECONDS):
-        raise Unavailable("login.busy", "Too many log-ins at once; try again in a moment.")
+    """One of the few places for password work. Who finds all taken, and others waiting, is refused at once: pages need their threads."""
+    busy = Unavailable("login.busy", "Too many log-ins at once; try again in a moment.")
+    if not _inside.acquire(blocking=False):
+        raise busy
     try:
-        yield
+        if not _hashing.acquire(timeout=LOGIN_WAIT_SECONDS):
+            raise busy
+        try:
+            yield
+        finally:
+            _hashing.release()
     finally:
-        _hashing.release()
+        _inside.release()
 
 
 def fits(stored: str | None, password: str) -> bool:

@@ -22,6 +22,7 @@ from mapex.exchange import Actor, Exchange
 from mapex.people import persons, tokens
 from mapex.people.persons import Person
 from web.edge import visitors
+from web.edge.errors import retry_later
 from web.edge.policy import NotSignedIn, authorize, policy, policy_of
 
 log = logging.getLogger(__name__)
@@ -187,6 +188,7 @@ class LoginForm(Form):
             person = persons.verify_password(exchange(), self.email.data or "", self.password.data or "")
         except MapexError as busy:
             self.refusal = busy
+            retry_later(busy)
             return False
         if person is None:
             persons.note_session(exchange(), None, "refused", email=self.email.data or "")

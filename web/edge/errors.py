@@ -7,7 +7,7 @@ import logging
 from typing import Any, cast
 
 from apiflask import APIFlask, HTTPError
-from flask import Response, jsonify, redirect, render_template, request, url_for
+from flask import Response, after_this_request, jsonify, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from mapex import errors as mapex_errors
@@ -37,6 +37,9 @@ STATUS: dict[type[Exception], int] = {
 }
 """HTTP status of each kind of error; anything else is 500."""
 
+RETRY_AFTER = "5"
+"""Seconds."""
+
 CODES = {
     400: "request.malformed",
     401: "login.required",
@@ -44,6 +47,7 @@ CODES = {
     404: "not_found",
     405: "request.method",
     406: "request.accept",
+    411: "request.length",
     413: "request.too_large",
     415: "request.media_type",
     422: "request.invalid",
@@ -85,6 +89,17 @@ def answer(status: int, code: str, message: str, details: dict[str, Any], header
     return response
 
 
+def retry_later(refusal: MapexError) -> None:
+    """Give the page that shows this refusal the status of what is only away for a moment, where it is that."""
+    if isinstance(refusal, mapex_errors.Unavailable):
+
+        @after_this_request
+        def mark(response: Response) -> Response:
+            response.status_code = 503
+            response.headers["Retry-After"] = RETRY_AFTER
+            return response
+
+
 def _from_ours(error: Exception) -> Response:
     assert isinstance(error, MapexError | TilesError)
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
@@ -92,7 +107,7 @@ def _from_ours(error: Exception) -> Response:
         return _from_anything(error)
     if status == 503:  # noqa: PLR2004
         log.error("unavailable request=%s path=%s code=%s: %s", request_id(), path_for_logs(), error.code, error.message)
-        return answer(status, error.code, error.message, error.details, {"Retry-After": "5"})
+        return answer(status, error.code, error.message, error.details, {"Retry-After": RETRY_AFTER})
     return answer(status, error.code, error.message, error.details)
 
 

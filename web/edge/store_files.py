@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
@@ -29,6 +29,8 @@ from web.edge.policy import policy
 
 LONGEST_PART = 5 << 30
 """Bytes in one part, as on S3; the signature binds the true length."""
+
+ENDPOINT = "store.serve"
 
 RETRY_AFTER = "5"
 """Seconds after which a store that is away may be asked again."""
@@ -82,6 +84,16 @@ def answer(store: DirectoryStore, request: Request, area: str, key: str) -> Resp
         return _refusal(416, "InvalidRange", "The range asked for cannot be read, or is outside of the object.", dict(error.get_headers()))
 
 
+def longest_body(store: DirectoryStore, request: Request, area: str, key: str) -> int:
+    """Bytes that may follow the headers of a request: the length that its signature binds; none where it is not genuine."""
+    try:
+        _verified(store, request, f"{store.base}/{area}/{key}")
+    except TilesError:
+        return 0
+    is_part = request.method == "PUT" and area == Bucket.STAGING
+    return min(request.content_length or 0, LONGEST_PART) if is_part else 0
+
+
 def _verified(store: DirectoryStore, request: Request, path: str) -> dict[str, str]:
     # The host of the settings is checked, not the one received: a proxy that rewrites `Host` breaks nothing, and the key is ours alone.
     host, query, now_s = urlsplit(store.origin).netloc, request.query_string.decode("ascii", "replace"), store.now() / NS
@@ -122,8 +134,18 @@ def _get(store: DirectoryStore, request: Request, key: str, disposition: str) ->
             found.content_range = ContentRange("bytes", start, stop, info.size)
     found.content_length = stop - start
     if request.method == "GET":
-        found.response = store.read(Bucket.DATA, key, offset=start, length=stop - start)  # goes out as it is read: costs no memory
+        found.response = _sent(store, request, key, start, stop - start)
     return found
+
+
+def _sent(store: DirectoryStore, request: Request, key: str, start: int, length: int) -> Iterable[bytes]:
+    """Bytes of an object as they are read, which costs no memory; by the server itself, where it can send a file beside its threads."""
+    wrapper: Callable[[BinaryIO], Iterable[bytes]] | None = request.environ.get("wsgi.file_wrapper")
+    if wrapper is None or not length:
+        return store.read(Bucket.DATA, key, offset=start, length=length)
+    stream = store.open(Bucket.DATA, key)
+    stream.seek(start)
+    return wrapper(stream)  # no further than the length of the answer (PEP 3333)
 
 
 def _described(info: ObjectInfo, disposition: str) -> Response:

@@ -103,7 +103,7 @@ def _settings(place: Path, port: int) -> Settings:
 @contextmanager
 def _running(settings: Settings) -> Iterator[Exchange]:
     """The exchange with its web server (threads) and one worker (process) for the time of the block."""
-    from mapex.cli.server.in_thread import serving
+    from mapex.cli.server.built_in import serving
     from mapex.database.opening import open_exchange
     from web import create_app
 
