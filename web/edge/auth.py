@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
 from typing import Any, cast
 
 from flask import Flask, current_app, g, request, session
@@ -13,6 +15,7 @@ from flask_security.datastore import UserDatastore
 from flask_security.forms import Form
 from flask_security.utils import login_user, logout_user
 from flask_wtf.csrf import validate_csrf
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length, ValidationError
 
@@ -23,6 +26,7 @@ from mapex.people import persons, tokens
 from mapex.people.persons import Person
 from web.edge import visitors
 from web.edge.errors import retry_later
+from web.edge.headers import local_path
 from web.edge.policy import NotSignedIn, authorize, policy, policy_of
 
 log = logging.getLogger(__name__)
@@ -208,7 +212,7 @@ def install(app: Flask) -> None:
     # before anybody was allowed to send one.
     cast(Any, app).login_manager.request_loader(lambda _: None)
     for endpoint in ("security.login", "security.logout"):
-        app.view_functions[endpoint] = policy("public")(app.view_functions[endpoint])
+        app.view_functions[endpoint] = policy("public")(_staying_here(app.view_functions[endpoint]))
     user_logged_in.connect(_opened, app)
     user_logged_out.connect(_closed, app)
 
@@ -235,6 +239,20 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         SECURITY_I18N_DIRNAME=[],
         WTF_CSRF_TIME_LIMIT=SESSION_HOURS * 3600,
     )
+
+
+def _staying_here(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A view of the library that never hears of a `next` which is no path of ours: some it follows, on others it fails."""
+
+    @wraps(view)
+    def seen() -> Any:
+        for part in ("args", "form"):
+            given: MultiDict[str, str] = getattr(request, part)
+            kept = [(name, text) for name, text in given.items(multi=True) if name != "next" or local_path(text, "")]
+            setattr(request, part, ImmutableMultiDict(kept))
+        return view()
+
+    return seen
 
 
 def _opened(app: Flask, user: User, **_: Any) -> None:
