@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 
 from mapex.errors import Invalid, Unavailable
 
@@ -13,6 +17,8 @@ LOGINS_AT_ONCE = 2
 LOGINS_WAITING = 2
 """More that may wait for their turn; each holds a thread that would serve pages meanwhile."""
 LOGIN_WAIT_SECONDS = 5
+NICE = 15
+"""Priority of that work, as of `nice`: a page that waits for a processor gets it first."""
 MIN_PASSWORD = 12
 MAX_PASSWORD = 256
 
@@ -34,7 +40,18 @@ def hashed(password: str) -> str:
     from argon2 import PasswordHasher
 
     with _a_turn():
-        return PasswordHasher().hash(password)
+        return _lane().submit(PasswordHasher().hash, password).result()
+
+
+@cache
+def _lane() -> ThreadPoolExecutor:
+    """Threads that yield the processor to pages, and so do those that the library begins from them."""
+    return ThreadPoolExecutor(LOGINS_AT_ONCE, "passwords", initializer=_yield_to_others)
+
+
+def _yield_to_others() -> None:
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 @contextmanager
@@ -64,6 +81,6 @@ def fits(stored: str | None, password: str) -> bool:
 
     with _a_turn():
         try:
-            return PasswordHasher().verify(stored or _NOBODY, password[: MAX_PASSWORD + 1])
+            return _lane().submit(PasswordHasher().verify, stored or _NOBODY, password[: MAX_PASSWORD + 1]).result()
         except VerificationError:
             return False

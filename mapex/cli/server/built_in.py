@@ -64,27 +64,42 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
         is_log_in = getattr(task.requests[0], "has_password", False) and not self.log_ins.is_full()
         (self.log_ins if is_log_in else self.task_dispatcher).add_task(task)
 
-    def handle_accept(self) -> None:
-        """See waitress; then there are as many connections as there may be, of this address and in all."""
-        before = set(self.active_channels)
-        super().handle_accept()
-        for fd in set(self.active_channels) - before:
-            self._make_room(self.active_channels[fd])
-
     def maintenance(self, now: float) -> None:
-        """See waitress, which would wait until the caller moves: nothing is flushed to somebody who does not read."""
-        for channel in [*self.active_channels.values()]:
-            if channel.is_overdue(now):
-                channel.handle_close()
+        """See waitress; the door does that, and does not wait until somebody reads who does not."""
 
-    def _make_room(self, new: Channel) -> None:
-        there = [one for one in self._map.values() if isinstance(one, Channel)]
+
+class _Door:
+    """Who may stay. It looks between two turns of the loop: whoever is closed within one leaves a number there that the next gets."""
+
+    def __init__(self, opened: dict[int, Any], limits: Limits) -> None:
+        self._opened, self._limits = opened, limits
+        self._known: set[Channel] = set()
+        self._looked = 0.0
+
+    def look(self) -> None:
+        """Close what is too much, of an address and in all; and once a second what takes too long."""
+        there = {one for one in self._opened.values() if isinstance(one, Channel)}
+        for new in there - self._known:
+            self._make_room(there, new)
+        now = time.time()
+        if now - self._looked >= 1:
+            self._looked = now
+            for one in [one for one in there if one.is_overdue(now)]:
+                self._close(there, one)
+        self._known = there
+
+    def _make_room(self, there: set[Channel], new: Channel) -> None:
         mine = [one for one in there if one.key == new.key]
-        if len(mine) > self.limits.of_an_address:
-            _least_busy(mine, new).handle_close()
-        elif len(there) > self.limits.connections:
+        if len(mine) > self._limits.of_an_address:
+            self._close(there, _least_busy(mine, new))
+        elif len(there) > self._limits.connections:
             [(key, _)] = Counter(one.key for one in there).most_common(1)
-            _least_busy([one for one in there if one.key == key], new).handle_close()
+            self._close(there, _least_busy([one for one in there if one.key == key], new))
+
+    @staticmethod
+    def _close(there: set[Channel], one: Channel) -> None:
+        one.handle_close()
+        there.discard(one)
 
 
 def _least_busy(channels: list[Channel], new: Channel) -> Channel:
@@ -110,18 +125,19 @@ def serving(
     limits = _within_the_system(limits or Limits(), is_behind_proxy=is_behind_proxy)
     settings = Adjustments(
         **{"host": host, "port": port, "threads": threads, "ident": None, "clear_untrusted_proxy_headers": not is_behind_proxy},
-        **{"connection_limit": 1 << 20, "cleanup_interval": 1, "max_request_header_size": LONGEST_HEADERS},
+        **{"connection_limit": 1 << 20, "max_request_header_size": LONGEST_HEADERS},
         **{"max_request_body_size": 1 << 62, "outbuf_high_watermark": MOST_BUFFERED, "log_socket_errors": False},
     )
     opened: dict[int, Any] = {}
     pages, log_ins = _Lane(threads), _Lane(LOGINS_AT_ONCE)
     shared = {"judge": _judge_of(app), "limits": limits, "bodies": Bodies(limits), "log_ins": log_ins}
     servers = [_Server(app, map=opened, dispatcher=pages, adj=settings, sockinfo=one, **shared) for one in settings.listen]
-    stop = threading.Event()
+    stop, door = threading.Event(), _Door(opened, limits)
 
     def run() -> None:
         while not stop.is_set():
             wasyncore.loop(timeout=1, use_poll=True, map=opened, count=1)
+            door.look()
 
     thread = threading.Thread(target=run, name="web", daemon=True)
     thread.start()
