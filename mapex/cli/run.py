@@ -13,6 +13,11 @@ from mapex.cli.server.logs import log_to_stderr
 from tiles import extras
 
 
+OPEN_NET = """No proxy is in front (MAPEX_PROXIES=0): not for the open net, see "In front of it" in docs/operator.md.
+앞에 프록시가 없습니다. 이대로 인터넷에 공개하지 마세요."""
+"""What `serve` says where callers come directly."""
+
+
 @click.command()
 @click.option("--host", help="Address to listen on. Default: the setting (127.0.0.1).")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port. Default: the setting (8080).")
@@ -46,6 +51,8 @@ def serve(host: str | None, port: int | None, threads: int, processes: int, serv
         log_to_stderr(ex.settings.log_level)
         several = extras.load("mapex.cli.server.processes") if server == "granian" else None
         click.echo(f"mapex listens on http://{ex.settings.host}:{ex.settings.port}", err=True)
+        if not ex.settings.proxies:
+            click.echo(OPEN_NET, err=True)
         if several is not None:
             several.serve(ex, processes=processes, threads=threads)
         else:

@@ -38,9 +38,9 @@ class Limits:
     header_s: float = 10
     """From the first byte of a request to the end of its headers; as long for a new connection that says nothing."""
     grace_s: float = 20
-    """How long a body, or a reader of an answer, may be slower than `least_rate`."""
+    """Over which bodies, and readers of answers, are at least as fast as `least_rate`."""
     least_rate: int = 4096
-    """Bytes a second, on average after that."""
+    """Bytes a second."""
     drain_s: float = 5
     """How long what a refused caller still sends is thrown away, so that it can read why."""
     small_body: int = 64 << 10
@@ -191,7 +191,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         elif now - self._quiet_began > limits.idle_s + limits.header_s:  # empty lines, one by one, are no beginning of a request
             return True
         if name in ("body", "answer"):
-            return bool(spent > limits.grace_s and self._moved() - self._moved_before < (spent - limits.grace_s) * limits.least_rate)
+            if spent < limits.grace_s:
+                return False
+            is_slow = self._moved() - self._moved_before < spent * limits.least_rate
+            self._phase_began, self._moved_before = now, self._moved()  # the system takes megabytes of an answer at once, for whoever reads
+            return bool(is_slow)
         most = {"idle": limits.idle_s, "new": limits.header_s, "header": limits.header_s, "drain": limits.drain_s}
         return bool(spent > most.get(name, spent))
 
