@@ -46,7 +46,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     given = parser.parse_args()
     print(f"load of the machine before: {os.getloadavg()[0]:.1f}")
-    print(f"{'front':10} {'beside':22} {'pages':>6} {'alone: p50':>7} {'p99':>4} {'beside: p50':>9} {'p99':>5} {'ratio':>6}  ms, goal <= 1.5")
+    print(
+        f"{'front':10} {'beside':22} {'pages':>6} {'alone: p50':>7} {'p99':>4} {'beside: p50':>9} {'p99':>5} {'ratio':>6}  ms, goal <= 1.5"
+    )
     for front in given.front:
         with tempfile.TemporaryDirectory() as folder, FRONTS[front](Path(folder) / "ex") as port:
             asked(port, 3)  # warm

@@ -12,7 +12,6 @@ from mapex.cli.server import guard
 from mapex.cli.server.logs import log_to_stderr
 from tiles import extras
 
-
 OPEN_NET = """No proxy is in front (MAPEX_PROXIES=0): not for the open net, see "In front of it" in docs/operator.md.
 앞에 프록시가 없습니다. 이대로 인터넷에 공개하지 마세요."""
 """What `serve` says where callers come directly."""

@@ -1,6 +1,7 @@
 r"""Bodies: which are wanted, judged by their headers; and texts in them that no database can keep, refused at the door.
 
-Such texts hold a NUL, which PostgreSQL has no place for, or half of a character. Half a character is a surrogate without its partner: JSON can write it (`"\ud800"`, RFC 8259 section 8.2), UTF-8 cannot.
+Such texts hold a NUL, which PostgreSQL has no place for, or half of a character: a surrogate without its partner, which JSON can write
+(`"\ud800"`, RFC 8259 section 8.2) and UTF-8 cannot.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from flask import Flask, Response, g, request
 from mapex.exchange import Exchange
 from web.edge.access import request_id
 
-
 _LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
 
 

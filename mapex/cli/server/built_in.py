@@ -20,7 +20,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from mapex.cli.server.connection import Bodies, Channel, Judge, Limits
+from mapex.cli.server.connection import Bodies, Channel, Judge, CallerLimits
 from mapex.people.passwords import LOGINS_AT_ONCE
 from web.edge.bodies import Wanted
 
@@ -43,7 +43,7 @@ class _Lane(ThreadedTaskDispatcher):  # type: ignore[misc]
     def __init__(self, threads: int) -> None:
         super().__init__()
         self.queue_logger = logging.getLogger(f"{__name__}.queue")
-        self.queue_logger.setLevel(logging.ERROR)  # a queue is nothing to be told of
+        self.queue_logger.setLevel(logging.ERROR)  # that some wait is no news
         self.set_thread_count(threads)
 
     def is_full(self) -> bool:
@@ -55,7 +55,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
 
     channel_class = Channel
 
-    def __init__(self, app: Any, *, judge: Judge, limits: Limits, bodies: Bodies, log_ins: _Lane, **waitress: Any) -> None:
+    def __init__(self, app: Any, *, judge: Judge, limits: CallerLimits, bodies: Bodies, log_ins: _Lane, **waitress: Any) -> None:
         self.judge, self.limits, self.bodies, self.log_ins = judge, limits, bodies, log_ins
         super().__init__(app, **waitress)
 
@@ -71,7 +71,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
 class _Door:
     """Who may stay. It looks between two turns of the loop: whoever is closed within one leaves a number there that the next gets."""
 
-    def __init__(self, opened: dict[int, Any], limits: Limits) -> None:
+    def __init__(self, opened: dict[int, Any], limits: CallerLimits) -> None:
         self._opened, self._limits = opened, limits
         self._known: set[Channel] = set()
         self._looked = 0.0
@@ -110,7 +110,7 @@ def _least_busy(channels: list[Channel], new: Channel) -> Channel:
 
 @contextmanager
 def serving(
-    app: Any, *, host: str, port: int, threads: int = 8, is_behind_proxy: bool = False, limits: Limits | None = None
+    app: Any, *, host: str, port: int, threads: int = 8, is_behind_proxy: bool = False, limits: CallerLimits | None = None
 ) -> Iterator[threading.Thread]:
     """Answer requests to a WSGI application in a thread until the block ends; listens when the block begins.
 
@@ -122,7 +122,7 @@ def serving(
         is_behind_proxy: every connection is one of the proxy's then, and its header with the caller's address is left in.
         limits: what callers may hold.
     """
-    limits = _within_the_system(limits or Limits(), is_behind_proxy=is_behind_proxy)
+    limits = _within_the_system(limits or CallerLimits(), is_behind_proxy=is_behind_proxy)
     settings = Adjustments(
         **{"host": host, "port": port, "threads": threads, "ident": None, "clear_untrusted_proxy_headers": not is_behind_proxy},
         **{"connection_limit": 1 << 20, "max_request_header_size": LONGEST_HEADERS},
@@ -162,7 +162,7 @@ def serve(app: Any, *, host: str, port: int, threads: int, is_behind_proxy: bool
                 thread.join(1)
         except KeyboardInterrupt:
             return
-        raise RuntimeError("The web server ended by itself; its thread said why.")
+        raise RuntimeError("The web server ended by itself; look into the log, and start it again.")
 
 
 def _judge_of(app: Any) -> Judge:
@@ -170,7 +170,7 @@ def _judge_of(app: Any) -> Judge:
     return found or (lambda environ: Wanted(most=1 << 62, is_proven=True))
 
 
-def _within_the_system(limits: Limits, *, is_behind_proxy: bool) -> Limits:
+def _within_the_system(limits: CallerLimits, *, is_behind_proxy: bool) -> CallerLimits:
     """The limits, as far as the system lets this process open files; its own limit is raised as far as that goes."""
     wish = limits.connections * _FILES_OF_A_CONNECTION + _FILES_BESIDE
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -28,7 +28,7 @@ Judge = Callable[[dict[str, Any]], Wanted]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CallerLimits:
     """What callers may hold of a server."""
 
     connections: int = 500
@@ -53,7 +53,7 @@ class Limits:
 class Bodies:
     """How many bytes of bodies that prove nothing yet are on their way, by address and in all."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: CallerLimits) -> None:
         self._limits = limits
         self._of: Counter[str] = Counter()
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""The proxy of compose before several processes: what would stop these alone ends at it. A real nginx with the configuration that we ship."""
+"""The proxy of compose before several processes: what would stop these alone ends at it. A real nginx, set up as we ship it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ def test_the_address_that_counts_is_the_one_that_the_proxy_saw(proxy: int) -> No
     statuses = []
     for i in range(6):
         with connection(proxy, "127.0.0.9") as line:
-            line.sendall(head("POST", "/login", length=len(body), X_Forwarded_For=f"198.51.100.{i}", Forwarded="for=1.2.3.4", **FORM) + body)
+            line.sendall(
+                head("POST", "/login", length=len(body), X_Forwarded_For=f"198.51.100.{i}", Forwarded="for=1.2.3.4", **FORM) + body
+            )
             answer = reply(line)
             statuses.append(answer.status if answer else 0)
     assert statuses == [200] * 5 + [429]
@@ -95,7 +97,9 @@ def test_it_speaks_tls_where_there_is_a_certificate(web: int, tmp_path: Path) ->
     tls.mkdir()
     names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     files = ["-keyout", str(tls / "privkey.pem"), "-out", str(tls / "fullchain.pem")]
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files], check=True, capture_output=True)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files], check=True, capture_output=True
+    )
     example = (Path(__file__).parents[3] / "proxy" / "tls.conf.example").read_text(encoding="utf-8")
     (tls / "mapex.conf").write_text(example.replace("/etc/nginx/tls", str(tls)).replace("listen 443", f"listen 127.0.0.1:{port}"))
     with running_proxy(web, tls=tls):

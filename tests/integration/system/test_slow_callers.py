@@ -1,6 +1,6 @@
 """One address cannot stop the site: idle connections, bodies that nobody asked for, slow readers, floods of log-ins.
 
-Real server processes on 127.0.0.1; the attacker comes from another address than those who want a page. Limits of time are tried with
+Real server processes on 127.0.0.1; the attacker comes from another address than those who want a page. CallerLimits of time are tried with
 small ones, on the same server inside this process.
 """
 
@@ -21,7 +21,7 @@ from wsgiref.types import StartResponse
 import pytest
 
 from mapex.cli.server.built_in import serving
-from mapex.cli.server.connection import Limits
+from mapex.cli.server.connection import CallerLimits
 from tests.support.callers import ATTACKER, NEIGHBOUR, ask, connection, connections, ended, established, head, reply, until
 from tests.support.processes import Running, running_exchange
 from tests.support.servers import free_port
@@ -117,7 +117,13 @@ REFUSED = {
     "a long request of a visitor": ("POST", "/api/v1/estimates", 600 << 10, {"Content_Type": "application/json"}, 413),
     "a long request of a member": ("POST", "/api/v1/uploads", 9 << 20, {"Content_Type": "application/json"}, 413),
     "more than a gigabyte": ("POST", "/api/v1/uploads", 1 << 40, {"Content_Type": "application/json"}, 413),
-    "a body of no stated length": ("POST", "/api/v1/uploads", None, {"Content_Type": "application/json", "Transfer_Encoding": "chunked"}, 411),
+    "a body of no stated length": (
+        "POST",
+        "/api/v1/uploads",
+        None,
+        {"Content_Type": "application/json", "Transfer_Encoding": "chunked"},
+        411,
+    ),
 }
 
 
@@ -211,7 +217,9 @@ def test_bodies_of_one_address_that_prove_nothing_are_bounded_together(running: 
 
 def test_whoever_sends_too_much_at_once_is_told_to_come_again(running: Running) -> None:
     length = 510 << 10
-    with connections(port_of(running), 70, first=head("POST", "/api/v1/estimates", length=length, Content_Type="application/json")) as lines:
+    with connections(
+        port_of(running), 70, first=head("POST", "/api/v1/estimates", length=length, Content_Type="application/json")
+    ) as lines:
         answer = reply(lines[-1])
         assert answer is not None and answer.status == 503 and answer.headers["retry-after"]
         assert json.loads(answer.body)["code"] == "request.busy"
@@ -307,7 +315,7 @@ def large_object(running: Running) -> str:
 
 # ---- time --------------------------------------------------------------------------------------------------------------------------
 
-SHORT = Limits(idle_s=1, header_s=1, grace_s=1, drain_s=1)
+SHORT = CallerLimits(idle_s=1, header_s=1, grace_s=1, drain_s=1)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,9 @@ from web import create_app
 DIGITS = ("9" * 5000, "9" * 4300, "0" * 4301 + "1", "-1", "1e9", "\xb2", "\u0663".encode().decode("latin-1"), "", " ", "0x10", "1, 1")
 TEXTS = ("\xff\xfe", "x" * 8000)
 DATES = ("Thu, 99 Foo 99999 99:99:99 GMT", "Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 01 Jan 0001 00:00:00 +2359", "9" * 5000)
-RANGES = tuple(form.replace("#", digits) for digits in DIGITS[:4] for form in ("bytes=#-", "bytes=-#", "bytes=0-#", "bytes=0-1,#-", "x=#-#"))
+RANGES = tuple(
+    form.replace("#", digits) for digits in DIGITS[:4] for form in ("bytes=#-", "bytes=-#", "bytes=0-#", "bytes=0-1,#-", "x=#-#")
+)
 TYPES = ("multipart/form-data", 'multipart/form-data; boundary="\xff"', "text/html; charset=\xff", "application/json; charset=utf-99")
 QUALITIES = ("ko;q=nan", "ko;q=1e999", "ko;q=" + "9" * 5000, "*;q=-1", "en," * 2000, "ko-\xff;q=0.5")
 VALUES: dict[str, tuple[str, ...]] = {
