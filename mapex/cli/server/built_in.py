@@ -20,7 +20,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from mapex.cli.server.connection import Bodies, Channel, Judge, CallerLimits
+from mapex.cli.server.connection import Bodies, CallerLimits, Channel, Judge
 from mapex.people.passwords import LOGINS_AT_ONCE
 from web.edge.bodies import Wanted
 
@@ -130,7 +130,7 @@ def serving(
     )
     opened: dict[int, Any] = {}
     pages, log_ins = _Lane(threads), _Lane(LOGINS_AT_ONCE)
-    shared = {"judge": _judge_of(app), "limits": limits, "bodies": Bodies(limits), "log_ins": log_ins}
+    shared: dict[str, Any] = {"judge": _judge_of(app), "limits": limits, "bodies": Bodies(limits), "log_ins": log_ins}
     servers = [_Server(app, map=opened, dispatcher=pages, adj=settings, sockinfo=one, **shared) for one in settings.listen]
     stop, door = threading.Event(), _Door(opened, limits)
 

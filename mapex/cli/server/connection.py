@@ -78,6 +78,8 @@ class Bodies:
 class Request(HTTPRequestParser):  # type: ignore[misc]
     """One request, as it comes in."""
 
+    body_rcv: Any
+    completed: bool
     withheld = ""
     """Why its body is not taken; empty while it is."""
     has_password = False
@@ -149,6 +151,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     task_class = Task
     request: Any
+    close_when_flushed: bool
     sent = 0
     """Bytes that the caller took."""
     is_refused = False
