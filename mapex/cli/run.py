@@ -59,8 +59,8 @@ def serve(host: str | None, port: int | None, threads: int, processes: int, serv
             from web import create_app
 
             # With proxies in front, `create_app` reads their header; without, nobody may send one.
-            where = {"host": ex.settings.host, "port": ex.settings.port}
-            built_in.serve(create_app(ex), **where, threads=threads, is_behind_proxy=bool(ex.settings.proxies))
+            is_behind = bool(ex.settings.proxies)
+            built_in.serve(create_app(ex), host=ex.settings.host, port=ex.settings.port, threads=threads, is_behind_proxy=is_behind)
 
 
 @click.command()
