@@ -187,7 +187,7 @@ def prices() -> None:
     import shapely
 
     from benchmarks import market
-    from mapex.cli.server.in_thread import serving
+    from mapex.cli.server.built_in import serving
     from mapex.people import tokens
     from web import create_app
 

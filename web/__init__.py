@@ -11,7 +11,7 @@ from apiflask import APIFlask
 from mapex.people import signers
 from tiles.store.directory import DirectoryStore
 from web.edge import access, auth, bodies, description, errors, headers, static_files, store_files
-from web.edge.limits import calls, rate_limits, turns, visitors
+from web.edge.limits import calls, turns, visitors
 from web.edge.policy import check_routes
 from web.edge.schemas import Error, LongInteger, ShortInteger
 from web.pages import shared, theme
@@ -51,9 +51,6 @@ API = (
 )
 """Modules of `web.api` with a `blueprint`, in the order of the API's description."""
 
-LONGEST_BODY = 8 << 20
-"""Bytes of a request; room for 400,000 quadkeys. Uploads go to the store, which has its own limit."""
-
 
 def create_app(ex: Exchange) -> APIFlask:
     """The web application of an open exchange.
@@ -71,7 +68,6 @@ def create_app(ex: Exchange) -> APIFlask:
     for part in (bodies, static_files, shared):  # after the guard: nobody's body is looked through who may not ask
         part.install(app)
     _register(app, ex)
-    rate_limits.install(app)
     if ex.settings.proxies:
         from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -84,8 +80,8 @@ def create_app(ex: Exchange) -> APIFlask:
 
 def _configuration(ex: Exchange) -> dict[str, Any]:
     return {
-        "MAX_CONTENT_LENGTH": LONGEST_BODY,
-        "MAX_FORM_MEMORY_SIZE": 1 << 20,
+        "MAX_CONTENT_LENGTH": bodies.LONGEST_BODY,
+        "MAX_FORM_MEMORY_SIZE": bodies.LONGEST_FORM,
         "TRUSTED_HOSTS": _hosts(ex),
         "OPENAPI_VERSION": "3.1.0",
         "AUTO_SERVERS": False,

@@ -13,6 +13,10 @@ from mapex.cli.server import guard
 from mapex.cli.server.logs import log_to_stderr
 from tiles import extras
 
+OPEN_NET = """No proxy is in front (MAPEX_PROXIES=0): not for the open net, see "In front of it" in docs/operator.md.
+앞에 프록시가 없습니다. 이대로 인터넷에 공개하지 마세요."""
+"""What `serve` says where callers come directly."""
+
 
 @click.command()
 @click.option("--host", help="Address to listen on. Default: the setting (127.0.0.1).")
@@ -50,16 +54,17 @@ def serve(host: str | None, port: int | None, threads: int, processes: int, serv
         roles.check(ex)
         several = extras.load("mapex.cli.server.processes") if server == "granian" else None
         click.echo(f"mapex listens on http://{ex.settings.host}:{ex.settings.port}", err=True)
+        if not ex.settings.proxies:
+            click.echo(OPEN_NET, err=True)
         if several is not None:
             several.serve(ex, processes=processes, threads=threads)
         else:
-            import waitress
-
+            from mapex.cli.server import built_in
             from web import create_app
 
-            where = {"host": ex.settings.host, "port": ex.settings.port}
             # With proxies in front, `create_app` reads their header; without, nobody may send one.
-            waitress.serve(create_app(ex), **where, threads=threads, ident=None, clear_untrusted_proxy_headers=not ex.settings.proxies)
+            is_behind = bool(ex.settings.proxies)
+            built_in.serve(create_app(ex), host=ex.settings.host, port=ex.settings.port, threads=threads, is_behind_proxy=is_behind)
 
 
 @click.command()

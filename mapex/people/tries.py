@@ -37,7 +37,7 @@ class Caller:
 
 
 def check(ex: Exchange, caller: Caller, email: str) -> None:
-    """Whether one may try now; asked before a password is looked at.
+    """Whether one may try now; asked before a password is looked at. An empty `email`: a passkey, which names its account itself.
 
     Raises: Limited: `login.tries`; it is the same whether the account exists or not.
     """
@@ -81,10 +81,11 @@ def network_of(address: str) -> str:
 
 def _keys(ex: Exchange, caller: Caller, email: str) -> list[str]:
     account = email.strip().lower()
-    number = _known_device(ex, caller.device, account)
+    number = _known_device(ex, caller.device, account) if account else ""
     if number:
         return [f"device {number} {account}"]
-    return [f"account {account}", f"address {caller.address}", f"network {network_of(caller.address)}", "all"]
+    where = [f"address {caller.address}", f"network {network_of(caller.address)}", "all"]
+    return [f"account {account}", *where] if account else where
 
 
 def _known_device(ex: Exchange, device: str, account: str) -> str:

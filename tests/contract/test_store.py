@@ -45,7 +45,7 @@ class Shop:
 def directory_shop(_: pytest.FixtureRequest, folder: Path) -> Iterator[Shop]:
     import flask
 
-    from mapex.cli.server.in_thread import serving
+    from mapex.cli.server.built_in import serving
     from web.edge.store_files import blueprint
 
     port = free_port()

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from ingest.worker import loop
-from mapex.cli.server.in_thread import serving
+from mapex.cli.server.built_in import serving
 from mapex.offers import offers
 from mapex.orders import ledger
 from mapex.people import persons

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Request, expect
 
 from ingest.worker import loop
-from mapex.cli.server.in_thread import serving
+from mapex.cli.server.built_in import serving
 from mapex.database import opening
 from mapex.orders import ledger
 from tests.support.browser import Clock, Site, ready, won

@@ -1,6 +1,7 @@
-r"""Texts that no database can keep, refused at the door: NUL, which PostgreSQL has no place for, and half of a character.
+r"""Bodies: which are wanted, judged by their headers; and texts in them that no database can keep, refused at the door.
 
-Half a character is a surrogate without its partner: JSON can write it (`"\ud800"`, RFC 8259 section 8.2), UTF-8 cannot.
+Such texts hold a NUL, which PostgreSQL has no place for, or half of a character: a surrogate without its partner, which JSON can write
+(`"\ud800"`, RFC 8259 section 8.2) and UTF-8 cannot.
 """
 
 from __future__ import annotations
@@ -8,12 +9,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, request
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import HTTPException, LengthRequired, RequestEntityTooLarge, UnsupportedMediaType
 
-from mapex.errors import Invalid
+from mapex.errors import Invalid, Unavailable
+from web.edge import store_files
+from web.edge.limits import visitors
+
+WITHHELD = "mapex.withheld"
+"""Name in the WSGI environment: why the server left the body where it was (`length`, `size`, `busy`), else empty or absent."""
+LONGEST_BODY = 8 << 20
+"""Bytes of a request; room for 400,000 quadkeys. Uploads go to the store, which has its own limit."""
+LONGEST_FORM = 1 << 20
+PASSWORDS = frozenset({"security.login", "security.confirmed", "pages_security.change_password", "pages_account.redeem"})
+"""Endpoints that hash a password."""
 
 _UNKEPT = re.compile("[\x00\ud800-\udfff]")
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -28,17 +40,49 @@ _MOST_LOOKED_THROUGH = 1 << 16
 """Bytes of a body in which it is looked for where the text stands."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is known of a body before it is there."""
+
+    most: int
+    """Bytes that may come."""
+    is_proven: bool = False
+    """Whether its sender has proved to be asked for it, by a signature that covers its length."""
+    has_password: bool = False
+    """Whether it is one of the forms whose password is hashed, which takes long."""
+
+
 def install(app: Flask) -> None:
-    """Look at the texts of each request after the guard let it in."""
+    """Look at the texts of each request after the guard let it in, and tell servers what is wanted before they take it in."""
     app.before_request(check)
+    app.extensions["wanted"] = lambda environ: wanted(app, environ)
+
+
+def wanted(app: Flask, environ: dict[str, Any]) -> Wanted:
+    """What is wanted of the body behind these headers. Asks no database, so a server may ask while others wait."""
+    asked = app.request_class(environ)
+    try:
+        adapter = app.create_url_adapter(asked)
+        assert adapter is not None
+        endpoint, values = adapter.match()
+    except HTTPException:  # no such address, another method, a foreign host
+        return Wanted(most=0)
+    if endpoint == store_files.ENDPOINT:
+        most = store_files.longest_body(app.extensions["mapex"].store, asked, **values)
+        return Wanted(most, is_proven=True)
+    if asked.path.startswith("/api/"):
+        return Wanted(visitors.LONGEST_BODY if visitors.is_visitor(asked) else LONGEST_BODY)
+    return Wanted(LONGEST_FORM, has_password=endpoint in PASSWORDS)
 
 
 def check() -> None:
-    """Pass when every text of the request can be kept.
+    """Pass when the body is there, and every text of the request can be kept.
 
-    Raises: Invalid: `request.text`, with where it stands; `request.malformed`: JSON that is not UTF-8 (RFC 8259 section 8.1), which
-    Python would read all the same. UnsupportedMediaType: what is sent to the API is no JSON.
+    Raises: LengthRequired, RequestEntityTooLarge, Unavailable: the server did not take the body in. Invalid: `request.text`, with where it
+    stands; `request.malformed`: JSON that is not UTF-8 (RFC 8259 section 8.1), which Python would read all the same.
+    UnsupportedMediaType: what is sent to the API is no JSON.
     """
+    _check_withheld(request.environ.get(WITHHELD, ""))
     for where, text in _texts():
         if _UNKEPT.search(text):
             raise _refusal(where, text)
@@ -51,6 +95,16 @@ def check() -> None:
             raise Invalid("request.malformed", "The body is not UTF-8, in which JSON is written; send it so.")
         if _holds_unkept(raw):
             raise _refusal(*_found_in(raw))
+
+
+def _check_withheld(why: str) -> None:
+    if not why or request.routing_exception or request.endpoint == store_files.ENDPOINT:  # which have an answer of their own
+        return
+    if why == "length":
+        raise LengthRequired("Say how long the body is, with the header `Content-Length`.")
+    if why == "size":
+        raise RequestEntityTooLarge()
+    raise Unavailable("request.busy", "Too much is being sent from this address at once; try again in a moment.")
 
 
 def _refusal(where: str, text: str) -> Invalid:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from apiflask import APIFlask, HTTPError
-from flask import Response, jsonify, redirect, render_template, request, url_for
+from flask import Response, after_this_request, jsonify, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from mapex import errors as mapex_errors
@@ -39,6 +39,9 @@ STATUS: dict[type[Exception], int] = {
 }
 """HTTP status of each kind of error; anything else is 500."""
 
+RETRY_AFTER = "5"
+"""Seconds."""
+
 CODES = {
     400: "request.malformed",
     401: "login.required",
@@ -46,6 +49,7 @@ CODES = {
     404: "not_found",
     405: "request.method",
     406: "request.accept",
+    411: "request.length",
     413: "request.too_large",
     415: "request.media_type",
     422: "request.invalid",
@@ -102,6 +106,20 @@ def _page_of_the_person() -> str:
     return form.path if form.netloc == request.host else url_for("pages_security.security")
 
 
+def retry_later(refusal: MapexError) -> None:
+    """Give the page that shows this refusal the status of what is only so for a moment, where it is that."""
+    status = next(
+        (status for kind, status in ((mapex_errors.Unavailable, 503), (mapex_errors.Limited, 429)) if isinstance(refusal, kind)), 0
+    )
+    if status:
+
+        @after_this_request
+        def mark(response: Response) -> Response:
+            response.status_code = status
+            response.headers["Retry-After"] = str(refusal.details.get("retry_after_s", RETRY_AFTER))
+            return response
+
+
 def _from_ours(error: Exception) -> Response:
     assert isinstance(error, MapexError | TilesError)
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
@@ -109,7 +127,7 @@ def _from_ours(error: Exception) -> Response:
         return _from_anything(error)
     if status == 503:  # noqa: PLR2004
         log.error("unavailable request=%s path=%s code=%s: %s", request_id(), path_for_logs(), error.code, error.message)
-        return answer(status, error.code, error.message, error.details, {"Retry-After": "5"})
+        return answer(status, error.code, error.message, error.details, {"Retry-After": RETRY_AFTER})
     if status == 429:  # noqa: PLR2004
         return answer(status, error.code, error.message, error.details, {"Retry-After": str(error.details["retry_after_s"])})
     return answer(status, error.code, error.message, error.details)

@@ -1,14 +1,25 @@
-"""Security headers on every answer, with a strict content security policy from day one."""
+"""Security headers on every answer, with a strict content security policy from day one; and no answer leads to another site."""
 
 from __future__ import annotations
 
+import re
 import secrets
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 
 from mapex.exchange import Exchange
 from web.edge.access import request_id
+
+_LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
+
+
+def local_path(wish: str, otherwise: str = "/") -> str:
+    """A wish of where to go next when it is a path of this site, else the other one; nothing that a caller names is followed unasked.
+
+    Browsers take a backslash for a slash, and two slashes for another site; they leave out tabs and ends of lines before they look.
+    """
+    return wish if _LOCAL.fullmatch(wish) else otherwise
 
 
 def install(app: Flask) -> None:
@@ -17,6 +28,8 @@ def install(app: Flask) -> None:
     elsewhere = " ".join(sorted(_origins(ex)))
 
     def add(response: Response) -> Response:
+        if response.location is not None:  # an address of ours is whole where a router made it
+            response.headers["Location"] = local_path(response.location.removeprefix(request.host_url.rstrip("/")))
         response.headers.setdefault("Content-Security-Policy", _policy(elsewhere))
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Referrer-Policy", "same-origin")

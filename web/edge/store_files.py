@@ -10,7 +10,8 @@ import base64
 import binascii
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 LONGEST_PART = 5 << 30
 """Bytes in one part, as on S3; the signature binds the true length."""
 
+ENDPOINT = "store.serve"
+
 RETRY_AFTER = "5"
 """Seconds after which a store that is away may be asked again."""
 
@@ -57,19 +60,21 @@ def blueprint(ex: Exchange, store: DirectoryStore, is_wanted: Callable[[str], bo
         is_wanted: whether a signer that is not the store itself was not retired; asked at each request.
     """
     routes = flask.Blueprint("store", __name__, url_prefix="/store")
+    # A thread of its own: the one that sends files to everybody must not wait for the database.
+    notes = ThreadPoolExecutor(1, thread_name_prefix="served")
 
     @routes.route("/<area>/<path:key>", methods=["GET", "HEAD", "PUT"])
     @policy("public")
     def serve(area: str, key: str) -> Response:
         """Answer one signed request."""
         flask.request.max_content_length = LONGEST_PART
-        return answer(store, flask.request, area, key, is_wanted=is_wanted, read=functools.partial(_note_read, ex))
+        return answer(store, flask.request, area, key, is_wanted=is_wanted, read=lambda grant: notes.submit(_note_read, ex, grant))
 
     return routes
 
 
 def answer(
-    store: DirectoryStore, request: Request, area: str, key: str, *, is_wanted: Callable[[str], bool], read: Callable[[str], None]
+    store: DirectoryStore, request: Request, area: str, key: str, *, is_wanted: Callable[[str], bool], read: Callable[[str], object]
 ) -> Response:
     """The response to one request below the store's URL; never raises for what the request contains.
 
@@ -96,6 +101,16 @@ def answer(
         return _refusal(status, code, error.message, {"Retry-After": RETRY_AFTER} if status == 503 else {})  # noqa: PLR2004
     except RequestedRangeNotSatisfiable as error:
         return _refusal(416, "InvalidRange", "The range asked for cannot be read, or is outside of the object.", dict(error.get_headers()))
+
+
+def longest_body(store: DirectoryStore, request: Request, area: str, key: str) -> int:
+    """Bytes that may follow the headers of a request: the length that its signature binds; none where it is not genuine."""
+    try:
+        _verified(store, request, f"{store.base}/{area}/{key}")
+    except TilesError:
+        return 0
+    is_part = request.method == "PUT" and area == Bucket.STAGING
+    return min(request.content_length or 0, LONGEST_PART) if is_part else 0
 
 
 def _verified(store: DirectoryStore, request: Request, path: str) -> dict[str, str]:
@@ -131,7 +146,7 @@ def _put(store: DirectoryStore, request: Request, key: str, parameters: dict[str
     return taken
 
 
-def _get(store: DirectoryStore, request: Request, key: str, parameters: dict[str, str], read: Callable[[str], None]) -> Response:
+def _get(store: DirectoryStore, request: Request, key: str, parameters: dict[str, str], read: Callable[[str], object]) -> Response:
     info = store.stat(Bucket.DATA, key)
     if info is None:
         raise ObjectMissing(f"No object {key}.", key=key)
@@ -147,15 +162,46 @@ def _get(store: DirectoryStore, request: Request, key: str, parameters: dict[str
             found.content_range = ContentRange("bytes", start, stop, info.size)
     found.content_length = stop - start
     if request.method == "GET":
-        pieces = store.read(Bucket.DATA, key, offset=start, length=stop - start)  # goes out as it is read: costs no memory
-        found.response = _noted(pieces, functools.partial(read, parameters["x-mapex-grant"])) if stop == info.size else pieces
+        sent = functools.partial(read, parameters["x-mapex-grant"]) if stop == info.size else None
+        found.response = _sent(store, request, key, (start, stop), sent)
     return found
 
 
-def _noted(pieces: Iterator[bytes], sent: Callable[[], None]) -> Iterator[bytes]:
-    """The pieces; `sent` is called when the server came back for more after the last, so all of them are with the network."""
+def _sent(store: DirectoryStore, request: Request, key: str, part: tuple[int, int], sent: Callable[[], object] | None) -> Iterable[bytes]:
+    """Bytes of an object as they are read, which costs no memory; by the server itself, where it can send a file beside its threads.
+
+    `sent` is called when the last of them is with the network.
+    """
+    start, stop = part
+    wrapper: Callable[[BinaryIO], Iterable[bytes]] | None = request.environ.get("wsgi.file_wrapper")
+    if wrapper is None or start == stop:
+        pieces = store.read(Bucket.DATA, key, offset=start, length=stop - start)
+        return pieces if sent is None else _noted(pieces, sent)
+    stream = store.open(Bucket.DATA, key)
+    stream.seek(start)
+    return wrapper(stream if sent is None else cast(BinaryIO, _Noted(stream, stop, sent)))  # no further than the length (PEP 3333)
+
+
+def _noted(pieces: Iterator[bytes], sent: Callable[[], object]) -> Iterator[bytes]:
+    """The pieces; the server that comes back for more after the last has given all of them to the network."""
     yield from pieces
     sent()
+
+
+class _Noted:
+    """A file that a server sends: where it stands when it is closed tells whether all of it went out."""
+
+    def __init__(self, stream: BinaryIO, stop: int, sent: Callable[[], object]) -> None:
+        self._stream, self._stop, self._sent = stream, stop, sent
+        self.read, self.seek, self.tell = stream.read, stream.seek, stream.tell
+
+    def close(self) -> None:
+        """Close the file, once."""
+        if not self._stream.closed:
+            is_whole = self._stream.tell() >= self._stop
+            self._stream.close()
+            if is_whole:
+                self._sent()
 
 
 def _note_read(ex: Exchange, grant_id: str) -> None:

@@ -12,6 +12,7 @@ from mapex.orders import ledger
 from mapex.people import domains, invitations, mail, orgs, persons, tokens
 from mapex.rights import permits
 from web.edge.auth import current_actor, current_person, exchange, sign_in
+from web.edge.errors import retry_later
 from web.edge.policy import policy
 from web.edge.schemas import entry_number, when
 from web.pages.theme import THEMES
@@ -100,6 +101,7 @@ def redeem(secret: str) -> Response | tuple[str, int]:
     except MapexError as refusal:
         if refusal.code == "invitation.unknown":
             raise
+        retry_later(refusal)
         return render_template("public/invite.html", found=found, name=name, refusal=refusal), 422
     sign_in(person, "invitation")
     return redirect("/explore")

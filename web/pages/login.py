@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request
-from werkzeug.wrappers import Response
+from flask import Blueprint, Response, after_this_request, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
 
 from mapex.errors import Denied, MapexError
 from mapex.login import factors, passkeys, second_step
-from mapex.people import persons
+from mapex.people import persons, tries
 from mapex.people.persons import Person
 from web.edge.auth import MOST_CHARACTERS, check_forgery, confirm, current_actor, current_person, exchange, sign_in, sign_out
+from web.edge.errors import retry_later
+from web.edge.headers import local_path
 from web.edge.policy import policy
 
 blueprint = Blueprint("security", __name__)
+
+DEVICE = "mapex-device"
+"""Cookie of a browser on which somebody signed in; it opens nothing."""
 
 BEGIN = "/explore"
 """Where one is led after signing in without having wanted to be anywhere."""
@@ -27,19 +32,21 @@ def login_form() -> str:
 
 @blueprint.post("/login")
 @policy("public")
-def login() -> Response | str:
+def login() -> AnyResponse | str:
     """One answer for unknown, wrong and suspended, equally slow. Whoever has a second factor is asked for it next."""
     ex, email, password = exchange(), request.form.get("email", ""), request.form.get("password", "")
     try:
         check_forgery()
+        tries.check(ex, _caller(), email)
         long = len(email) > MOST_CHARACTERS or len(password) > MOST_CHARACTERS
         person = None if long or not email or not password else persons.verify_password(ex, email, password)
         if person is None:
-            persons.note_session(ex, None, "refused", email=email)
+            tries.failed(ex, _caller(), email[:MOST_CHARACTERS])
             raise Denied("login.refused", "E-mail or password is wrong; try again.")
         if factors.of(ex, person.id):
             return _second(person, second_step.ticket(ex, person))
         sign_in(person, "password")
+        _remember_device(person)
     except MapexError as refusal:
         return _form(refusal)
     return redirect(after_login(person))
@@ -47,14 +54,14 @@ def login() -> Response | str:
 
 @blueprint.get("/login/second")
 @policy("public")
-def second_form() -> Response:
+def second_form() -> AnyResponse:
     """Loaded again there is no second step: it begins with the password."""
     return redirect("/login")
 
 
 @blueprint.post("/login/second")
 @policy("public")
-def second() -> Response | str:
+def second() -> AnyResponse | str:
     """The second step: a code of an app, or a recovery code."""
     ex, ticket = exchange(), request.form.get("ticket", "")
     try:
@@ -63,7 +70,12 @@ def second() -> Response | str:
     except MapexError as refusal:
         return _form(refusal)
     try:
+        tries.check(ex, _caller(), person.email)
         sign_in(person, "password", second_step.check_code(ex, person.actor, request.form.get("code", "")))
+        _remember_device(person)
+    except Denied as refusal:
+        tries.failed(ex, _caller(), person.email)
+        return _second(person, ticket, refusal)
     except MapexError as refusal:
         return _second(person, ticket, refusal)
     return redirect(after_login(person))
@@ -78,7 +90,7 @@ def confirm_form() -> str:
 
 @blueprint.post("/confirm")
 @policy("security")
-def confirmed() -> Response | str:
+def confirmed() -> AnyResponse | str:
     """Confirm, and go on with what one was about to do."""
     try:
         confirm_by(request.form.get("code", ""), request.form.get("password", ""))
@@ -89,7 +101,7 @@ def confirmed() -> Response | str:
 
 @blueprint.get("/logout")
 @policy("public")
-def logout_form() -> Response | str:
+def logout_form() -> AnyResponse | str:
     """A link or a bookmark signs nobody out: it asks."""
     if current_person() is None:
         return redirect("/")
@@ -98,7 +110,7 @@ def logout_form() -> Response | str:
 
 @blueprint.post("/logout")
 @policy("public")
-def logout() -> Response | str:
+def logout() -> AnyResponse | str:
     """End the session."""
     if current_person() is not None:
         try:
@@ -125,20 +137,38 @@ def after_login(person: Person) -> str:
     return "/account/security" if ex.settings.needs_factor(person.role) and not factors.of(ex, person.id) else _next()
 
 
+def _caller() -> tries.Caller:
+    return tries.Caller(request.remote_addr or "local", request.cookies.get(DEVICE, ""))
+
+
+def _remember_device(person: Person) -> None:
+    """Mark the browser, so that others who guess the password do not keep the person out (`mapex.people.tries`)."""
+    ex = exchange()
+    mark, seconds = tries.device_of(ex, person.email), tries.DEVICE_DAYS * 24 * tries.HOUR
+
+    @after_this_request
+    def keep(response: Response) -> Response:
+        secure = ex.settings.uses_secure_cookies
+        response.set_cookie(DEVICE, mark, max_age=seconds, path="/login", secure=secure, httponly=True, samesite="Lax")
+        return response
+
+
 def _next() -> str:
     """Where one wanted to be, if that is a path of this site."""
-    wanted = request.form.get("next") or request.args.get("next", "")
-    own = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
-    return wanted if own else BEGIN
+    return local_path(request.form.get("next") or request.args.get("next", ""), BEGIN)
 
 
 def _form(refusal: MapexError | None = None) -> str:
+    if refusal is not None:
+        retry_later(refusal)
     email = request.form.get("email", "")[:MOST_CHARACTERS]
     page = {"next": _next()}
     return render_template("public/login.html", refusal=refusal, email=email, next=_next(), passkeys=passkeys.site(exchange()), page=page)
 
 
 def _second(person: Person, ticket: str, refusal: MapexError | None = None) -> str:
+    if refusal is not None:
+        retry_later(refusal)
     kinds = {one.kind for one in factors.of(exchange(), person.id)}
     page = {"next": _next(), "ticket": ticket}
     return render_template("public/second.html", refusal=refusal, ticket=ticket, next=_next(), kinds=kinds, page=page)

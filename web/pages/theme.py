@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Flask, current_app, redirect, request
 from werkzeug.wrappers import Response
 
+from web.edge.headers import local_path
 from web.edge.policy import policy
 
 blueprint = Blueprint("theme", __name__)
@@ -35,9 +36,7 @@ def next_theme() -> str:
 def choose() -> Response:
     """Remember a theme and go back; only where scripts do not run, which do the same without leaving the page."""
     wish = request.form.get("theme", "")
-    back = request.form.get("back", "/")
-    own = back.startswith("/") and not back.startswith(("//", "/\\"))
-    answer = redirect(back if own else "/")
+    answer = redirect(local_path(request.form.get("back", "/")))
     if wish in THEMES:
         secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
         # Not HttpOnly: the switch in the page writes it as well. It is worth nothing to a thief.

@@ -143,6 +143,8 @@ ERRORS = {
     "purpose.missing": lazy_gettext("Choose a purpose."),
     "request.malformed": lazy_gettext("This request cannot be read. Load the page again and repeat."),
     "request.text": lazy_gettext("A text holds a broken character. Write it once more."),
+    "request.busy": lazy_gettext("Too much is being sent from this address. Try again in a moment."),
+    "request.length": lazy_gettext("This request does not say how long it is. Load the page again and repeat."),
     "request.too_large": lazy_gettext("That was too much at once."),
     "store.full": lazy_gettext("The store is full."),
     "grant.tiles": lazy_gettext("Choose at least one file."),

@@ -45,9 +45,10 @@ def language() -> str:
 def other_language() -> tuple[str, str, str]:
     """Code, own name, and address of this page in the other language."""
     code = "en" if language() == "ko" else "ko"
-    # Behind a form that was sent there is no page to go back to; its address without the query is one.
+    # Behind a form that was sent there is no page to go back to; its address without the query is one. The path is left out: the browser
+    # knows it, and a path that begins with two slashes would be taken for another site.
     words = request.args.to_dict(flat=False) if request.method == "GET" else {}
-    return code, NAMES[code], f"{request.path}?{urlencode({**words, 'lang': [code]}, doseq=True)}"
+    return code, NAMES[code], f"?{urlencode({**words, 'lang': [code]}, doseq=True)}"
 
 
 def script_messages() -> dict[str, str]:

@@ -76,7 +76,8 @@ def welcome(url: str, logins: dict[str, str]) -> str:
     width = max(map(len, logins))
     lines = ["", f"  mapex is open:  {url}", "", "  Log in as (everybody has the same password, made for this demo):"]
     lines += [f"    {mail.ljust(width)}  {PERSONS[mail][2]}" for mail in logins]
-    return "\n".join([*lines, f"  Password: {next(iter(logins.values()))}", ""])
+    lines += [f"  Password: {next(iter(logins.values()))}", "", "  For this machine only: the open net needs a proxy (docs/operator.md)."]
+    return "\n".join([*lines, "  이 컴퓨터에서만 쓰세요. 인터넷에 공개하려면 프록시가 필요합니다.", ""])
 
 
 def _free_port(port: int) -> int:
@@ -103,7 +104,7 @@ def _settings(place: Path, port: int) -> Settings:
 @contextmanager
 def _running(settings: Settings) -> Iterator[Exchange]:
     """The exchange with its web server (threads) and one worker (process) for the time of the block."""
-    from mapex.cli.server.in_thread import serving
+    from mapex.cli.server.built_in import serving
     from mapex.database.opening import open_exchange
     from web import create_app
 

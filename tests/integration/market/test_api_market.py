@@ -16,6 +16,7 @@ from mapex.offers import offers
 from mapex.people import tokens as api_tokens
 from mapex.rules.holder import holder_of
 from tests.support.answers import without_id
+from tests.support.callers import until
 from tests.support.exchange import Clock, a_person
 from tests.support.market import Market, a_draft, a_layer, a_market, a_permit, block
 from tiles.batch import LayerKind
@@ -108,6 +109,7 @@ def test_search_quote_order_tiles_grants(api: Api) -> None:
         assert body.status_code == 200
         assert len(body.data) == tile["size"]
         assert api.client.open(grant["url"].partition("8080")[2], method=grant["method"], headers=grant["headers"]).data == body.data
+    until(lambda: (api.call("GET", progress).json or {})["reads"] == 16)  # it is written down beside the answers
     after = api.call("GET", progress).json or {}
     assert (after["granted"], after["grants"], after["read"], after["reads"]) == (16, 16, 16, 16)
     assert after["first_granted_at"] < after["first_read_at"] <= after["last_read_at"]

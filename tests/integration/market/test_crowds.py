@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from mapex.audit import log
 from mapex.catalogue import datasets
-from mapex.cli.server import in_thread
+from mapex.cli.server import built_in
 from mapex.database import db, schema
 from mapex.exchange import Actor, Exchange
 from mapex.intake import uploads
@@ -114,7 +114,7 @@ class Crowd:
 def crowd(exchange: Exchange) -> Iterator[Crowd]:
     port = free_port()
     ex = replace(exchange, settings=replace(exchange.settings, port=port, public_url=f"http://127.0.0.1:{port}"))
-    with in_thread.serving(create_app(ex), host="127.0.0.1", port=port, threads=CROWD):
+    with built_in.serving(create_app(ex), host="127.0.0.1", port=port, threads=CROWD):
         yield Crowd(ex, f"http://127.0.0.1:{port}", {})
 
 

@@ -57,7 +57,7 @@ def dotenv() -> dict[str, str]:
 
 def test_all_services_are_there_and_their_images_are_variables() -> None:
     raw = yaml.safe_load(TEXT)["services"]
-    assert set(raw) == {"init", "web", "worker", "postgres", "minio"}
+    assert set(raw) == {"init", "web", "proxy", "worker", "postgres", "minio"}
     assert all(VARIABLE.fullmatch(service["image"]) for service in raw.values())
 
 
@@ -93,15 +93,23 @@ def test_every_setting_is_known_and_secrets_reach_only_their_service(dotenv: Map
         assert set(there[name]["environment"]) <= known
         assert there[name]["command"][0] == "mapex"
     ours = {dotenv["MAPEX_SECRET_KEY"], dotenv["MAPEX_SIGNING_KEY"], dotenv["MAPEX_STORE_UPLOAD_SECRET_KEY"]}
-    for name in ("postgres", "minio"):
+    for name in ("postgres", "minio", "proxy"):
         assert not ours & set(there[name]["environment"].values())
 
 
 def test_ports_are_open_on_this_machine_only(dotenv: Mapping[str, str]) -> None:
     there = services({**dotenv, "MAPEX_PORT": "9876"})
     ports = {name: service["ports"] for name, service in there.items() if "ports" in service}
-    assert ports == {"web": ["127.0.0.1:9876:9876"], "minio": ["127.0.0.1:9000:9000"]}
-    assert there["web"]["environment"]["MAPEX_PORT"] == "9876"
+    assert ports == {"proxy": ["127.0.0.1:9876:9876", "127.0.0.1:8443:443"], "minio": ["127.0.0.1:9000:9000"]}
+    assert there["web"]["environment"]["MAPEX_PORT"] == there["proxy"]["environment"]["WEB_PORT"] == "9876"
+
+
+def test_nobody_reaches_the_web_service_but_through_the_proxy_which_alone_is_believed(dotenv: Mapping[str, str]) -> None:
+    there = services(dotenv)
+    assert "ports" not in there["web"] and there["web"]["environment"]["MAPEX_PROXIES"] == "1"
+    assert there["proxy"]["environment"]["WEB_HOST"] == "web"
+    [config, tls] = there["proxy"]["volumes"]
+    assert config == "./proxy/mapex.conf.template:/etc/nginx/templates/default.conf.template:ro" and tls.endswith(":/etc/nginx/tls:ro")
 
 
 def test_the_web_service_is_asked_for_its_health_at_its_own_port(dotenv: Mapping[str, str]) -> None:

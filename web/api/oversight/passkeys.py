@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from apiflask import APIBlueprint
+from flask import request
 
+from mapex.errors import Denied
 from mapex.login import passkeys as keys
 from mapex.login import second_step
 from mapex.login.passkeys import Challenge
+from mapex.people import tries
 from web.edge.auth import check_forgery, confirm, current_actor, exchange, sign_in
 from web.edge.policy import policy
 from web.edge.schemas import Body, Length, fields
@@ -67,8 +70,14 @@ def login(json_data: dict[str, Any]) -> dict[str, Any]:
     """Sign in by a passkey: alone, or after the password."""
     check_forgery()
     ex, ticket = exchange(), json_data["ticket"]
+    caller = tries.Caller(request.remote_addr or "local")
+    tries.check(ex, caller, "")
     first = second_step.person_of(ex, ticket) if ticket else None
-    person = keys.use(ex, json_data["challenge"], json_data["credential"], first.id if first else "")
+    try:
+        person = keys.use(ex, json_data["challenge"], json_data["credential"], first.id if first else "")
+    except Denied:
+        tries.failed(ex, caller, "")
+        raise
     sign_in(person, *(("password", "passkey") if first else ("passkey",)))
     return {}
 

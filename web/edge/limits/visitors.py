@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 
-from flask import Flask, current_app, g, request
+from flask import Flask, Request, current_app, g, request
 from werkzeug.exceptions import TooManyRequests
 
 SECONDS = 30.0
@@ -63,12 +63,13 @@ def install(app: Flask) -> None:
     app.teardown_request(_spend)
 
 
-def is_visitor() -> bool:
-    """Whether the request does not name who asks.
+def is_visitor(asked: Request | None = None) -> bool:
+    """Whether a request, or this one, does not name who asks.
 
     A session alone is no word of it: a page that was opened before signing in, or another site, sends that cookie too.
     """
-    return not request.headers.get("Authorization") and not request.headers.get("X-CSRF-Token")
+    headers = (asked or request).headers
+    return not headers.get("Authorization") and not headers.get("X-CSRF-Token")
 
 
 def admit() -> None:
