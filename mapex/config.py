@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from mapex.errors import Conflict, Invalid
+from tiles.store.folder import make_private
 
 FILE_NAME = "mapex.toml"
 MIB = 1024 * 1024
+CAGES = ("auto", "bubblewrap", "rlimits")
 MIN_S3_PART = 5 * MIB  # S3 refuses smaller parts, the last excepted
 
 NOT_SETTINGS = frozenset({"MAPEX_URL", "MAPEX_TOKEN", "MAPEX_PATIENCE", "MAPEX_FAILPOINT"})
@@ -63,7 +65,8 @@ class Settings:
     max_region_km2: int = _s(40_000, "size of an area that is asked for", least=1)
     processes: int = _s(0, "reader processes; 0 = one per core", least=0)
     scheduler: str = _s("", "address of a Dask scheduler; empty = local processes")
-    cage: str = _s("auto", "how uploads are opened; auto = bubblewrap where it works", choices=("auto", "bubblewrap", "rlimits"))
+    cage: str = _s("auto", "how uploads are opened; auto = bubblewrap, of which only the demo can do without", choices=CAGES)
+    cage_weak_for: str = _s("", "slug of the one firm whose maps, never footage, a worker without bubblewrap opens; empty = nobody's")
     basemap: str = _s("", "URL or path of a MapLibre style or PMTiles file under the maps; empty = none, nothing is loaded from outside")
     places: str = _s("", "GeoJSON file of boundaries that buyers can choose by `name`, such as districts; empty = no list of places")
     public_prices: bool = _s(True, "visitors who are not signed in see prices; false = a closed exchange, they see only where data is")
@@ -105,7 +108,7 @@ def initialise(folder: Path | str, environ: Mapping[str, str] | None = None) -> 
     directory = Path(folder).absolute()
     if (directory / FILE_NAME).exists() or (directory / "mapex.db").exists():
         raise Conflict("init.exists", f"{directory} already holds an exchange; choose another folder.")
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(directory)
     text = (
         "# Settings of this exchange; every key is listed in the README. Keep this file secret.\n"
         f'secret_key = "{secrets.token_urlsafe(32)}"\n'

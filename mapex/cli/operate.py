@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import stat
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ import click
 from mapex.cli.options import as_json_option, box_of, the_exchange
 from mapex.cli.output import show, table
 from mapex.errors import Invalid
+from mapex.modes import OTHERS
 from mapex.rights.permit import RULE_SET, RULE_SETS
 
 
@@ -27,9 +29,11 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
     write-only upload account are made.
     """
     if compose:
+        _close_output()
         show(compose_secrets(), as_json=as_json, text=compose_environment().rstrip("\n"))
         return
-    from mapex import config
+    from mapex import config, modes
+    from mapex.cli.server import surroundings
     from mapex.database.opening import open_exchange
 
     place = folder or Path(os.environ.get("MAPEX_DIR") or "")
@@ -37,8 +41,9 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
         raise Invalid("init.where", "Name the folder of the new exchange: `mapex init --dir FOLDER`.")
     is_there = (place / config.FILE_NAME).exists()
     from_environment = any(f"MAPEX_SECRET_KEY{end}" in os.environ for end in ("", "_FILE"))
+    surroundings.check_place(place)
+    modes.make_folder(place)
     if from_environment or (is_there and if_missing):
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = config.load(place)
     else:
         settings = config.initialise(place)
@@ -55,9 +60,18 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
             region=settings.store_region,
             secure=settings.store_secure,
         )
-    open_exchange(settings).engine.dispose()
+    with modes.only_ours():
+        open_exchange(settings).engine.dispose()
     text = f"The exchange is in {settings.dir}. Next: export MAPEX_DIR={place}"
     show({"dir": str(settings.dir), "store": settings.store, "created": not is_there}, as_json=as_json, text=text)
+
+
+def _close_output() -> None:
+    """Close the file that standard output goes to, if it is one that others can read: the shell made it, and secrets follow."""
+    output = os.fstat(1)
+    if stat.S_ISREG(output.st_mode) and output.st_mode & OTHERS and output.st_uid == os.getuid():
+        os.fchmod(1, 0o600)
+        click.echo("The file that this goes into was open to others; only you can read it now.", err=True)
 
 
 def compose_secrets() -> dict[str, str]:

@@ -27,14 +27,18 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 @contextmanager
 def the_exchange() -> Iterator[Exchange]:
     """The exchange that MAPEX_DIR and MAPEX_* describe, open for the block."""
-    from mapex import config
+    from mapex import config, modes
+    from mapex.cli.server import surroundings
     from mapex.database.opening import open_exchange
 
-    ex = open_exchange(config.load())
-    try:
-        yield ex
-    finally:
-        ex.engine.dispose()
+    settings = config.load()
+    surroundings.check(settings)
+    with modes.only_ours():
+        ex = open_exchange(settings)
+        try:
+            yield ex
+        finally:
+            ex.engine.dispose()
 
 
 _REGION = (

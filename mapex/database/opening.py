@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect, text
 
+from mapex import modes
 from mapex.database import db, failpoints
 from mapex.database.migrations import HEAD
 from mapex.errors import Conflict
@@ -26,8 +27,10 @@ log = logging.getLogger(__name__)
 def open_exchange(settings: Settings, now: Callable[[], int] = time.time_ns) -> Exchange:
     """The exchange of `settings`, ready for use: an empty database gets its tables, an older one is upgraded.
 
-    Raises: Conflict: the database is newer than this program. Unavailable: it does not answer.
+    Raises: Conflict: the database is newer than this program. Unavailable: it does not answer. Invalid: its folder is everybody's.
     """
+    modes.guard_folder(settings.dir)
+    modes.close_all(settings)
     ex = Exchange(settings, db.open_engine(settings), open_store(settings, now), now)
     try:
         upgrade(ex)

@@ -21,7 +21,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreUnavailable
-from tiles.store.folder import INCOMING, SafeFolder, copy_all, write_all
+from tiles.store.folder import INCOMING, SafeFolder, copy_all, private, write_all
 from tiles.store.keys import PIECE, attachment, segments_of
 from tiles.store.protocol import Bucket, ObjectInfo, SignedRequest, UploadPart
 from tiles.store.signing import Credentials, presign
@@ -102,7 +102,7 @@ class DirectoryStore:
         """See `ObjectStore.fetch`."""
         digest = hashlib.sha256()
         pieces = self.read(bucket, key)
-        with SafeFolder(path.parent).errors(), path.open("wb") as target:
+        with SafeFolder(path.parent).errors(), private(path) as target:
             for piece in pieces:
                 digest.update(piece)
                 target.write(piece)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreError, StoreUnavailable
-from tiles.store.folder import SafeFolder
+from tiles.store.folder import SafeFolder, private
 from tiles.store.keys import PIECE, attachment, segments_of
 from tiles.store.protocol import Bucket, ObjectInfo, SignedRequest, UploadPart
 from tiles.store.signing import REGION, Credentials, presign
@@ -159,7 +159,7 @@ class MinioStore:
         """See `ObjectStore.fetch`."""
         digest = hashlib.sha256()
         pieces = self.read(bucket, key)
-        with SafeFolder(path.parent).errors(), path.open("wb") as target:
+        with SafeFolder(path.parent).errors(), private(path) as target:
             for piece in pieces:
                 digest.update(piece)
                 target.write(piece)
