@@ -44,10 +44,18 @@ class Settings:
     store_secure: bool = _s(True, "speak TLS to MinIO")
     store_region: str = _s("us-east-1", "S3 region; given, signing needs no request")
     store_bucket_prefix: str = _s("mapex", "buckets are <prefix>-staging and <prefix>-data")
-    store_access_key: str = _s("", "MinIO identity that reads staging and data and writes data")
+    store_access_key: str = _s(
+        "", "main MinIO identity: `mapex init` makes the others with it; serve and worker do without once those are set"
+    )
     store_secret_key: str = _s("", "its secret", secret=True)
-    store_upload_access_key: str = _s("", "MinIO identity that may only write staging; signs uploads")
+    store_upload_access_key: str = _s("", "MinIO identity that may only write staging; signs uploads (serve)")
     store_upload_secret_key: str = _s("", "its secret", secret=True)
+    store_download_access_key: str = _s("", "MinIO identity that may only read data; signs downloads (serve)")
+    store_download_secret_key: str = _s("", "its secret", secret=True)
+    store_work_access_key: str = _s("", "MinIO identity that may only read staging and write data (worker)")
+    store_work_secret_key: str = _s("", "its secret", secret=True)
+    store_sweep_access_key: str = _s("", "MinIO identity that may only list and delete (worker)")
+    store_sweep_secret_key: str = _s("", "its secret", secret=True)
     store_public_url: str = _s("", "store address that clients can reach; default: public_url (directory) or the endpoint (minio)")
     host: str = _s("127.0.0.1", "address that `mapex serve` listens on")
     port: int = _s(8080, "its port", least=1)
@@ -224,14 +232,22 @@ def _check(settings: Settings) -> None:
         scheme = settings.database_url.partition(":")[0]
         raise Invalid("config.value", f"`database_url` must begin with sqlite:/// or postgresql://, not {scheme}.", key="database_url")
     if settings.store == "minio":
-        needed = ("store_endpoint", "store_access_key", "store_secret_key", "store_upload_access_key", "store_upload_secret_key")
-        unset = [name for name in needed if not getattr(settings, name)]
+        unset = [name for name in _needed_of_minio(settings) if not getattr(settings, name)]
         if unset:
             raise Invalid("config.missing", f"`store = minio` needs {', '.join(unset)}; set them.", missing=unset)
         if settings.part_size < MIN_S3_PART:
             raise Invalid(
                 "config.value", f"`part_size` must be at least {MIN_S3_PART} with minio, not {settings.part_size}.", key="part_size"
             )
+
+
+def _needed_of_minio(settings: Settings) -> list[str]:
+    """The main account and that of uploads, or else any account of a single purpose; none without its secret."""
+    pairs = {one: (f"store_{one}access_key", f"store_{one}secret_key") for one in ("", "upload_", "download_", "work_", "sweep_")}
+    given = [one for one, names in pairs.items() if any(getattr(settings, name) for name in names)]
+    alone = [one for one in given if one not in ("", "upload_")]
+    wanted = given if alone else ["", "upload_", *given]
+    return ["store_endpoint", *dict.fromkeys(name for one in wanted for name in pairs[one])]
 
 
 def _hint(key: str, known: Mapping[str, Any] | set[str]) -> str:

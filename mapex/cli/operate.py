@@ -25,8 +25,8 @@ from mapex.rights.permit import RULE_SET, RULE_SETS
 def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) -> None:
     """Make a new exchange: settings with fresh secrets (mode 0600), database, store.
 
-    With MAPEX_SECRET_KEY and MAPEX_SIGNING_KEY in the environment no settings file is written; with MinIO the buckets and the
-    write-only upload account are made.
+    With MAPEX_SECRET_KEY and MAPEX_SIGNING_KEY in the environment no settings file is written; with MinIO the buckets are made, and
+    the accounts of upload, download, worker and sweep, each for its purpose only.
     """
     if compose:
         _close_output()
@@ -34,7 +34,7 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
         return
     from mapex import config, modes
     from mapex.cli.server import surroundings
-    from mapex.database.opening import open_exchange
+    from mapex.database.opening import open_exchange, single_accounts
 
     place = folder or Path(os.environ.get("MAPEX_DIR") or "")
     if not str(place) or place == Path():
@@ -56,6 +56,7 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
             secret_key=settings.store_secret_key,
             upload_access_key=settings.store_upload_access_key,
             upload_secret_key=settings.store_upload_secret_key,
+            single=single_accounts(settings),
             prefix=settings.store_bucket_prefix,
             region=settings.store_region,
             secure=settings.store_secure,
@@ -80,12 +81,16 @@ def compose_secrets() -> dict[str, str]:
         "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
         "MINIO_ROOT_USER": "mapex-root",
         "MINIO_ROOT_PASSWORD": secrets.token_urlsafe(24),
-        "MAPEX_STORE_UPLOAD_ACCESS_KEY": "mapex-upload",
-        "MAPEX_STORE_UPLOAD_SECRET_KEY": secrets.token_urlsafe(24),
+        **{name: value for purpose in ("upload", "download", "work", "sweep") for name, value in _account(purpose)},
         "MAPEX_SECRET_KEY": secrets.token_urlsafe(32),
         "MAPEX_SIGNING_KEY": secrets.token_urlsafe(32),
         "MINIO_IMAGE": "",
     }
+
+
+def _account(purpose: str) -> list[tuple[str, str]]:
+    name = f"MAPEX_STORE_{purpose.upper()}"
+    return [(f"{name}_ACCESS_KEY", f"mapex-{purpose}"), (f"{name}_SECRET_KEY", secrets.token_urlsafe(24))]
 
 
 def compose_environment() -> str:

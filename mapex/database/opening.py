@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect, text
@@ -19,9 +19,16 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from mapex.config import Settings
+    from tiles.store.minio_accounts import Purpose
     from tiles.store.protocol import ObjectStore
+    from tiles.store.signing import Credentials
 
 log = logging.getLogger(__name__)
+
+ONE_KEY = (
+    "This process has one key of the store for everything. Set MAPEX_STORE_DOWNLOAD_*, _WORK_* and _SWEEP_* (a fresh `mapex init --compose` "
+    "prints them), run `mapex init --if-missing` once, and take MAPEX_STORE_ACCESS_KEY away from serve and worker."
+)
 
 
 def open_exchange(settings: Settings, now: Callable[[], int] = time.time_ns) -> Exchange:
@@ -66,12 +73,16 @@ def open_store(settings: Settings, now: Callable[[], int] = time.time_ns) -> Obj
     if settings.store == "minio":
         from tiles.store.minio import MinioStore
 
+        if settings.store_access_key and not single_accounts(settings):
+            log.warning(ONE_KEY)
+
         return MinioStore(
             settings.store_endpoint,
             access_key=settings.store_access_key,
             secret_key=settings.store_secret_key,
             upload_access_key=settings.store_upload_access_key,
             upload_secret_key=settings.store_upload_secret_key,
+            single=single_accounts(settings),
             prefix=settings.store_bucket_prefix,
             region=settings.store_region,
             secure=settings.store_secure,
@@ -81,6 +92,19 @@ def open_store(settings: Settings, now: Callable[[], int] = time.time_ns) -> Obj
     from tiles.store.directory import DirectoryStore
 
     return DirectoryStore(settings.store_dir, url=f"{settings.store_public_url}/store", secret_key=settings.signing_key, now=now)
+
+
+def single_accounts(settings: Settings) -> Mapping[Purpose, Credentials]:
+    """The accounts of MinIO for single purposes that this process was given, but for that of uploads."""
+    from tiles.store.minio_accounts import Purpose
+    from tiles.store.signing import Credentials
+
+    keys = {
+        Purpose.DOWNLOAD: Credentials(settings.store_download_access_key, settings.store_download_secret_key),
+        Purpose.WORK: Credentials(settings.store_work_access_key, settings.store_work_secret_key),
+        Purpose.SWEEP: Credentials(settings.store_sweep_access_key, settings.store_sweep_secret_key),
+    }
+    return {purpose: pair for purpose, pair in keys.items() if pair.access_key}
 
 
 def _revision(conn: Connection) -> str | None:

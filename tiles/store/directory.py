@@ -237,6 +237,11 @@ class DirectoryStore:
             raise ObjectMissing(f"Object {key} was removed while it was finished.", key=key)
         return info
 
+    def is_staged(self, key: str, size: int) -> bool:
+        """See `ObjectStore.is_staged`."""
+        found = self.stat(Bucket.STAGING, key)
+        return found is not None and found.size == size
+
     def abort_upload(self, key: str, upload_id: str) -> None:
         """See `ObjectStore.abort_upload`."""
         try:

@@ -97,6 +97,22 @@ def test_every_setting_is_known_and_secrets_reach_only_their_service(dotenv: Map
         assert not ours & set(there[name]["environment"].values())
 
 
+def test_each_service_has_the_keys_of_the_store_that_it_needs_and_the_root_key_is_for_init_alone(dotenv: Mapping[str, str]) -> None:
+    there = services(dotenv)
+    keys = {
+        name: {re.sub("^MAPEX_STORE_|_?ACCESS_KEY$", "", key) for key in there[name]["environment"] if re.search("STORE.*ACCESS_KEY$", key)}
+        for name in ("init", "web", "worker")
+    }
+    assert keys["web"] == {"UPLOAD", "DOWNLOAD"} and keys["worker"] == {"WORK", "SWEEP"}
+    assert keys["init"] == {"", *keys["web"], *keys["worker"]}
+    for name in ("web", "worker"):
+        assert dotenv["MINIO_ROOT_PASSWORD"] not in there[name]["environment"].values()
+
+
+def test_the_worker_does_not_start_without_bubblewrap(dotenv: Mapping[str, str]) -> None:
+    assert services(dotenv)["worker"]["environment"]["MAPEX_CAGE"] == "bubblewrap"
+
+
 def test_ports_are_open_on_this_machine_only(dotenv: Mapping[str, str]) -> None:
     there = services({**dotenv, "MAPEX_PORT": "9876"})
     ports = {name: service["ports"] for name, service in there.items() if "ports" in service}
@@ -135,12 +151,17 @@ def composed(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, minio
         with psycopg.connect(f"postgresql://mapex@127.0.0.1:{postgres.port}/postgres", autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{database}"'.encode())
         try:
-            environ = {name: str(value) for name, value in there["web"]["environment"].items()} | {"MAPEX_DIR": str(folder)}
-            assert there["worker"]["environment"] == there["web"]["environment"] == there["init"]["environment"]
+            given = {
+                name: {key: str(value) for key, value in there[name]["environment"].items()} | {"MAPEX_DIR": str(folder)}
+                for name in ("init", "web", "worker")
+            }
+            environ = given["init"]
             inits = [init(there["init"]["command"], environ) for _ in range(2)]
             web = there["web"]["command"]
             assert (web[:4], there["worker"]["command"]) == (["mapex", "serve", "--server", "granian"], ["mapex", "worker"])
-            with running_exchange(folder, environ, port=port, serve=web[1:]) as running:
+            with running_exchange(
+                folder, environ, port=port, serve=web[1:], only={"serve": given["web"], "worker": given["worker"]}
+            ) as running:
                 yield Composed(running, store, inits)
         finally:
             postgres.drop_database(postgres.url_of(database))
@@ -190,6 +211,7 @@ def test_the_tour_works_and_bytes_come_from_minio(composed: Composed, samples: P
     with urllib.request.urlopen(granted[0]["url"], timeout=30) as answer:
         assert answer.headers["Server"].startswith("MinIO")
         assert len(answer.read()) == granted[0]["size"]
+    assert "mapex-download" in granted[0]["url"]
     assert ex.cli("fsck", "--deep")["ok"]
 
 
@@ -209,6 +231,8 @@ def test_uploads_are_signed_for_minio_with_the_account_that_only_writes(composed
     assert urlsplit(part["url"]).netloc == composed.minio.endpoint
     assert dotenv["MAPEX_STORE_UPLOAD_ACCESS_KEY"] in part["url"]
     assert dotenv["MINIO_ROOT_USER"] not in part["url"]
+    for process in ("serve", "worker"):
+        assert "one key of the store" not in (ex.folder / f"{process}.log").read_text()
 
 
 def _call(ex: Running, token: str, path: str, body: Any = None) -> Any:
