@@ -13,7 +13,6 @@ from mapex.errors import Invalid
 from tiles.errors import StoreError
 from tiles.store.folder import SafeFolder
 
-
 _SPECIAL = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 
 

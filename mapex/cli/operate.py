@@ -43,10 +43,7 @@ def init(folder: Path | None, if_missing: bool, compose: bool, as_json: bool) ->
     from_environment = any(f"MAPEX_SECRET_KEY{end}" in os.environ for end in ("", "_FILE"))
     surroundings.check_place(place)
     modes.make_folder(place)
-    if from_environment or (is_there and if_missing):
-        settings = config.load(place)
-    else:
-        settings = config.initialise(place)
+    settings = config.load(place) if from_environment or (is_there and if_missing) else config.initialise(place)
     if settings.store == "minio":
         from tiles.store.minio import provision
 

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from mapex.config import Settings
-    from tiles.store.minio_accounts import Purpose
+    from tiles.store.minio_accounts import Duty
     from tiles.store.protocol import ObjectStore
     from tiles.store.signing import Credentials
 
 log = logging.getLogger(__name__)
 
 ONE_KEY = (
-    "This process has one key of the store for everything. Set MAPEX_STORE_DOWNLOAD_*, _WORK_* and _SWEEP_* (a fresh `mapex init --compose` "
-    "prints them), run `mapex init --if-missing` once, and take MAPEX_STORE_ACCESS_KEY away from serve and worker."
+    "This process has one key of the store for everything. Set MAPEX_STORE_DOWNLOAD_*, _WORK_* and _SWEEP_* (`mapex init --compose` prints "
+    "fresh ones), run `mapex init --if-missing` once, and take MAPEX_STORE_ACCESS_KEY away from serve and worker."
 )
 
 
@@ -94,15 +94,15 @@ def open_store(settings: Settings, now: Callable[[], int] = time.time_ns) -> Obj
     return DirectoryStore(settings.store_dir, url=f"{settings.store_public_url}/store", secret_key=settings.signing_key, now=now)
 
 
-def single_accounts(settings: Settings) -> Mapping[Purpose, Credentials]:
+def single_accounts(settings: Settings) -> Mapping[Duty, Credentials]:
     """The accounts of MinIO for single purposes that this process was given, but for that of uploads."""
-    from tiles.store.minio_accounts import Purpose
+    from tiles.store.minio_accounts import Duty
     from tiles.store.signing import Credentials
 
     keys = {
-        Purpose.DOWNLOAD: Credentials(settings.store_download_access_key, settings.store_download_secret_key),
-        Purpose.WORK: Credentials(settings.store_work_access_key, settings.store_work_secret_key),
-        Purpose.SWEEP: Credentials(settings.store_sweep_access_key, settings.store_sweep_secret_key),
+        Duty.DOWNLOAD: Credentials(settings.store_download_access_key, settings.store_download_secret_key),
+        Duty.WORK: Credentials(settings.store_work_access_key, settings.store_work_secret_key),
+        Duty.SWEEP: Credentials(settings.store_sweep_access_key, settings.store_sweep_secret_key),
     }
     return {purpose: pair for purpose, pair in keys.items() if pair.access_key}
 

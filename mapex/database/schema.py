@@ -32,6 +32,7 @@ from mapex.database.tables.oversight import (
     NIGHT_ACCESS,
     access_grant,
     audit_event,
+    examination,
     permit,
     permit_recipient,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "demand_day",
     "demand_seen",
     "entitlement",
+    "examination",
     "finding",
     "invitation",
     "job",

@@ -13,6 +13,7 @@ import numpy as np
 from sqlalchemy import Connection, insert, select
 
 from mapex import authority, ids
+from mapex.audit import examination
 from mapex.audit.log import Action, AuditEntry, append_many
 from mapex.database import db, failpoints
 from mapex.database.schema import access_grant, order
@@ -126,6 +127,9 @@ def _check(conn: Connection, by: Actor, use: Use, order_id: str, wanted: list[st
     _refuse("entitlement.suspended", "The right to read them is suspended; ask the operator.", [t for t in tiles if t.state != "active"])
     foreign = [t for t in tiles if not licences.allows(t.licence, t.purpose)]
     _refuse("licence.purpose", "The licence does not allow the purpose of the order.", foreign)
+    original = [t for t in tiles if t.handling_class == HandlingClass.ORIGINAL]
+    if original and examination.failing(conn):
+        _refuse(examination.STOPPED, examination.WHY, original)
     permitted = _permitted(conn, use, tiles)
     return [_Checked(tile, *permitted[tile.id]) for tile in tiles]
 

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreUnavailable
 from tiles.store.folder import SafeFolder, private
 from tiles.store.keys import PIECE, attachment, segments_of
-from tiles.store.minio_accounts import Accounts, Purpose, provision
+from tiles.store.minio_accounts import Accounts, Duty, provision
 from tiles.store.minio_server import AlreadyThereError, BeyondError, client_of, store_errors
 from tiles.store.protocol import Bucket, ObjectInfo, SignedRequest, UploadPart
 from tiles.store.signing import REGION, Credentials, presign
@@ -69,7 +69,7 @@ class MinioStore:
         secret_key: str = "",
         upload_access_key: str = "",
         upload_secret_key: str = "",
-        single: Mapping[Purpose, Credentials] | None = None,
+        single: Mapping[Duty, Credentials] | None = None,
         prefix: str = "mapex",
         region: str = REGION,
         secure: bool = False,
@@ -83,18 +83,18 @@ class MinioStore:
         public = urlsplit(public_url or f"{'https' if secure else 'http'}://{endpoint}")
         self.origin, self.base = f"{public.scheme}://{public.netloc}", public.path.rstrip("/")
         self.names = {bucket: f"{prefix}-{bucket}" for bucket in Bucket}
-        upload = {Purpose.UPLOAD: Credentials(upload_access_key, upload_secret_key)} if upload_access_key else {}
+        upload = {Duty.UPLOAD: Credentials(upload_access_key, upload_secret_key)} if upload_access_key else {}
         main = Credentials(access_key, secret_key) if access_key else None
         self.accounts = Accounts(main, {**upload, **(single or {})})
-        self._upload_keys = upload.get(Purpose.UPLOAD)
+        self._upload_keys = upload.get(Duty.UPLOAD)
         self._client_of = lru_cache(lambda keys: client_of(endpoint, keys, region, secure, timeout_s))
 
-    def _as(self, *purposes: Purpose) -> Minio:
+    def _as(self, *purposes: Duty) -> Minio:
         """The client of the account that does what these purposes allow."""
         return self._client_of(self.accounts.doing(*purposes))
 
     def _reader(self, bucket: Bucket) -> Minio:
-        return self._as(Purpose.WORK if bucket is Bucket.STAGING else Purpose.DOWNLOAD)
+        return self._as(Duty.WORK if bucket is Bucket.STAGING else Duty.DOWNLOAD)
 
     # ---- objects -----------------------------------------------------------------------------------------------------------
 
@@ -104,7 +104,7 @@ class MinioStore:
         size = len(body) if isinstance(body, bytes) else body.stat().st_size
         if _sha256(body) != sha256:
             raise ObjectCorrupt(f"The body for {key} does not have the sha256 {sha256}; nothing was stored.", key=key)
-        if size > ONE_PUT and self.accounts.has(Purpose.DOWNLOAD) and self.stat(bucket, key) is not None:
+        if size > ONE_PUT and self.accounts.has(Duty.DOWNLOAD) and self.stat(bucket, key) is not None:
             return False  # spares sending it; the condition below is what decides
         try:
             with self._errors(key), io.BytesIO(body) if isinstance(body, bytes) else body.open("rb") as stream:
@@ -120,10 +120,10 @@ class MinioStore:
         # The checksum header makes the server refuse a body that changed between our hashing and its arrival.
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         headers: Headers = {"If-None-Match": "*", "Content-Type": media_type, "x-amz-checksum-sha256": checksum}
-        self._as(Purpose.WORK)._put_object(self.names[bucket], key, body, headers)
+        self._as(Duty.WORK)._put_object(self.names[bucket], key, body, headers)
 
     def _put_parts(self, bucket: Bucket, key: str, stream: Any, media_type: str) -> None:
-        name, client = self.names[bucket], self._as(Purpose.WORK)
+        name, client = self.names[bucket], self._as(Duty.WORK)
         upload_id = client._create_multipart_upload(name, key, {"Content-Type": media_type})
         try:
             etags: list[str] = []
@@ -191,7 +191,7 @@ class MinioStore:
     def list(self, bucket: Bucket, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[ObjectInfo]:
         """See `ObjectStore.list`."""
         with self._errors(prefix):
-            client, name = self._as(Purpose.SWEEP), self.names[bucket]
+            client, name = self._as(Duty.SWEEP), self.names[bucket]
             found = client._list_objects(name, prefix=prefix, start_after=after or None, max_keys=min(limit, 1000))
             page = list(islice(found, limit))
         return [
@@ -202,7 +202,7 @@ class MinioStore:
         """See `ObjectStore.delete`."""
         _check(key)
         with contextlib.suppress(ObjectMissing), self._errors(key):
-            self._as(Purpose.SWEEP).remove_object(self.names[bucket], key)
+            self._as(Duty.SWEEP).remove_object(self.names[bucket], key)
 
     def _must_exist(self, bucket: Bucket, key: str) -> ObjectInfo:
         info = self.stat(bucket, key)
@@ -216,7 +216,7 @@ class MinioStore:
         """See `ObjectStore.presign_get`."""
         parameters = {"x-mapex-grant": grant, "response-content-disposition": attachment(filename)}
         headers = {"x-mapex-holder": holder} if holder is not None else {}
-        keys = self.accounts.signing(Purpose.DOWNLOAD)
+        keys = self.accounts.signing(Duty.DOWNLOAD)
         return SignedRequest("GET", self._presign("GET", Bucket.DATA, key, keys, expires_s, parameters, headers), headers)
 
     def presign_part(self, key: str, upload_id: str, number: int, *, size: int, sha256: str, expires_s: int) -> SignedRequest:
@@ -226,7 +226,7 @@ class MinioStore:
         bound = {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode()}
         parameters = {"partNumber": str(number), "uploadId": upload_id}
         headers = {**bound, "content-length": str(size)}
-        keys = self.accounts.signing(Purpose.UPLOAD)
+        keys = self.accounts.signing(Duty.UPLOAD)
         return SignedRequest("PUT", self._presign("PUT", Bucket.STAGING, key, keys, expires_s, parameters, headers), bound)
 
     def _presign(
@@ -242,7 +242,7 @@ class MinioStore:
         """See `ObjectStore.begin_upload`."""
         _check(key)
         with self._errors(key):
-            return str(self._as(Purpose.UPLOAD)._create_multipart_upload(self.names[Bucket.STAGING], key, {}))
+            return str(self._as(Duty.UPLOAD)._create_multipart_upload(self.names[Bucket.STAGING], key, {}))
 
     def parts(self, key: str, upload_id: str) -> Sequence[UploadPart]:
         """See `ObjectStore.parts`."""
@@ -252,7 +252,7 @@ class MinioStore:
         marker: str | None = None
         with self._errors(key):
             while True:
-                page = self._as(Purpose.UPLOAD)._list_parts(self.names[Bucket.STAGING], key, upload_id, part_number_marker=marker)
+                page = self._as(Duty.UPLOAD)._list_parts(self.names[Bucket.STAGING], key, upload_id, part_number_marker=marker)
                 found += [UploadPart(p.part_number, p.size or 0, p.etag.strip('"')) for p in page.parts]
                 if not page.is_truncated:
                     return found
@@ -267,10 +267,10 @@ class MinioStore:
             if not received:
                 raise RequestRefused("No part of this upload has been received yet.", upload_id=upload_id, reason="empty")
             with self._errors(key):
-                self._join(self._as(Purpose.UPLOAD), name, key, upload_id, received, {})
+                self._join(self._as(Duty.UPLOAD), name, key, upload_id, received, {})
         except ObjectMissing:
             # Finished before, or by another caller at this moment: the object is then there.
-            if not self.accounts.has(Purpose.WORK):
+            if not self.accounts.has(Duty.WORK):
                 if self._is_taken(key):
                     return ObjectInfo(key, 0, 0)
                 raise
@@ -278,13 +278,13 @@ class MinioStore:
             if done is None:
                 raise
             return done
-        if not self.accounts.has(Purpose.WORK):
+        if not self.accounts.has(Duty.WORK):
             return ObjectInfo(key, sum(part.size for part in parts), self.now())
         return self._must_exist(Bucket.STAGING, key)
 
     def is_staged(self, key: str, size: int) -> bool:
         """See `ObjectStore.is_staged`."""
-        if not self.accounts.has(Purpose.WORK):
+        if not self.accounts.has(Duty.WORK):
             return self._is_taken(key)
         found = self.stat(Bucket.STAGING, key)
         return found is not None and found.size == size
@@ -299,7 +299,7 @@ class MinioStore:
         try:
             with self._errors(key):
                 headers: Headers = {"If-None-Match": "*", "x-amz-checksum-sha256": checksum}
-                self._as(Purpose.UPLOAD)._put_object(self.names[Bucket.STAGING], key, b"", headers)
+                self._as(Duty.UPLOAD)._put_object(self.names[Bucket.STAGING], key, b"", headers)
         except AlreadyThereError:
             return True
         except ObjectCorrupt:
@@ -311,7 +311,7 @@ class MinioStore:
         _check(key)
         with contextlib.suppress(ObjectMissing), self._errors(key):
             _check_upload(upload_id)
-            self._as(Purpose.UPLOAD, Purpose.SWEEP)._abort_multipart_upload(self.names[Bucket.STAGING], key, upload_id)
+            self._as(Duty.UPLOAD, Duty.SWEEP)._abort_multipart_upload(self.names[Bucket.STAGING], key, upload_id)
 
     # ---- errors ----------------------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ class BeyondError(StoreError):
 
 @contextlib.contextmanager
 def store_errors(endpoint: str, key: str) -> Iterator[None]:
+    """Turn what the client raises into errors of the store; our own pass."""
     from minio.error import MinioAdminException, MinioException, S3Error
     from urllib3.exceptions import HTTPError
 
@@ -55,6 +56,7 @@ def store_errors(endpoint: str, key: str) -> Iterator[None]:
 
 
 def client_of(endpoint: str, keys: Credentials, region: str, secure: bool, timeout_s: float = 30) -> Minio:
+    """A client of the server for one account; speaks to nobody yet."""
     import certifi
     import urllib3
     from minio import Minio

@@ -6,6 +6,7 @@ import secrets
 
 from flask import Blueprint, render_template
 
+from mapex.audit import examination
 from mapex.operation import overview
 from mapex.orders import ledger
 from mapex.people import invitations, orgs
@@ -33,6 +34,7 @@ def organisations() -> str:
         numbers=overview.overview(ex, by),
         orgs=orgs.all_orgs(ex),
         balances=overview.balances(ex, by),
+        examined=examination.results(ex, by),
     )
 
 

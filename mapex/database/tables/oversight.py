@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from mapex.database.tables.columns import id_column, metadata, ref
 
@@ -70,4 +70,14 @@ audit_event = Table(
     Index("ix_audit_event_owner", "owner", "at_ns"),
     Index("ix_audit_event_tile", "tile", "at_ns"),
     Index("ix_audit_event_night", "action", "person", "at_ns", sqlite_where=NIGHT_ACCESS, postgresql_where=NIGHT_ACCESS),
+)
+
+# What `mapex doctor` found when it attacked the exchange, the newest of each thing (see `mapex.audit.examination`).
+examination = Table(
+    "examination",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("passed", Boolean, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
 )

@@ -216,7 +216,8 @@ def test_what_a_caged_child_leaves_is_plain_files_that_only_the_worker_can_use(t
     code = """
     import os
     out = request["writes"]
-    for name, mode in (("setuid", 0o4755), ("setgid", 0o2755), ("sticky", 0o1644), ("everybodys", 0o666), ("program", 0o777), ("plain", 0o600)):
+    modes = {"setuid": 0o4755, "setgid": 0o2755, "sticky": 0o1644, "everybodys": 0o666, "program": 0o777, "plain": 0o600}
+    for name, mode in modes.items():
         open(f"{out}/{name}", "wb").write(b"x")
         os.chmod(f"{out}/{name}", mode)
     os.mkfifo(f"{out}/pipe")

@@ -13,11 +13,11 @@ import pytest
 from tests.support.servers import Minio
 from tiles.errors import RequestRefused, StoreUnavailable
 from tiles.store.minio import MinioStore, provision
-from tiles.store.minio_accounts import Purpose
+from tiles.store.minio_accounts import Duty
 from tiles.store.protocol import Bucket, SignedRequest
 from tiles.store.signing import Credentials
 
-KEYS = {purpose: Credentials(f"acc-{purpose}", f"secret-of-{purpose}-{'x' * 16}") for purpose in Purpose}
+KEYS = {purpose: Credentials(f"acc-{purpose}", f"secret-of-{purpose}-{'x' * 16}") for purpose in Duty}
 DATA, STAGING = b"a tile", b"an upload"
 
 
@@ -28,10 +28,10 @@ def digest(body: bytes) -> str:
 @pytest.fixture(scope="module")
 def main(minio: Minio) -> MinioStore:
     """The store with its main account, holding `data/t` and `staging/u`."""
-    upload = KEYS[Purpose.UPLOAD]
+    upload = KEYS[Duty.UPLOAD]
     keys = {"access_key": minio.access_key, "secret_key": minio.secret_key}
     keys |= {"upload_access_key": upload.access_key, "upload_secret_key": upload.secret_key}
-    single = {purpose: KEYS[purpose] for purpose in Purpose if purpose is not Purpose.UPLOAD}
+    single = {purpose: KEYS[purpose] for purpose in Duty if purpose is not Duty.UPLOAD}
     for _ in range(2):  # again on what is there already
         provision(minio.endpoint, **keys, single=single, prefix="acc")
     store = MinioStore(minio.endpoint, **keys, prefix="acc")
@@ -40,36 +40,36 @@ def main(minio: Minio) -> MinioStore:
     return store
 
 
-def with_main_key(minio: Minio, purpose: Purpose) -> MinioStore:
+def with_main_key(minio: Minio, purpose: Duty) -> MinioStore:
     """A store that does everything with the account of one purpose, as somebody who took it over would."""
     keys = KEYS[purpose]
     return MinioStore(minio.endpoint, access_key=keys.access_key, secret_key=keys.secret_key, prefix="acc")
 
 
-def process(minio: Minio, *purposes: Purpose) -> MinioStore:
+def process(minio: Minio, *purposes: Duty) -> MinioStore:
     """The store as a process with these accounts has it."""
-    upload = KEYS[Purpose.UPLOAD] if Purpose.UPLOAD in purposes else Credentials("", "")
-    single = {purpose: KEYS[purpose] for purpose in purposes if purpose is not Purpose.UPLOAD}
+    upload = KEYS[Duty.UPLOAD] if Duty.UPLOAD in purposes else Credentials("", "")
+    single = {purpose: KEYS[purpose] for purpose in purposes if purpose is not Duty.UPLOAD}
     names = {"upload_access_key": upload.access_key, "upload_secret_key": upload.secret_key}
     return MinioStore(minio.endpoint, **names, single=single, prefix="acc")
 
 
-DEEDS: dict[str, tuple[Callable[[MinioStore], object], set[Purpose]]] = {
-    "read data": (lambda store: b"".join(store.read(Bucket.DATA, "t")), {Purpose.DOWNLOAD}),
-    "read staging": (lambda store: b"".join(store.read(Bucket.STAGING, "u")), {Purpose.WORK}),
-    "put data": (lambda store: store.put(Bucket.DATA, "t", DATA, sha256=digest(DATA)), {Purpose.WORK}),
-    "put staging": (lambda store: store.begin_upload("v"), {Purpose.UPLOAD}),
-    "list data": (lambda store: store.list(Bucket.DATA), {Purpose.SWEEP}),
-    "list staging": (lambda store: store.list(Bucket.STAGING), {Purpose.SWEEP}),
-    "delete data": (lambda store: store.delete(Bucket.DATA, "gone"), {Purpose.SWEEP}),
-    "delete staging": (lambda store: store.delete(Bucket.STAGING, "gone"), {Purpose.SWEEP}),
+DEEDS: dict[str, tuple[Callable[[MinioStore], object], set[Duty]]] = {
+    "read data": (lambda store: b"".join(store.read(Bucket.DATA, "t")), {Duty.DOWNLOAD}),
+    "read staging": (lambda store: b"".join(store.read(Bucket.STAGING, "u")), {Duty.WORK}),
+    "put data": (lambda store: store.put(Bucket.DATA, "t", DATA, sha256=digest(DATA)), {Duty.WORK}),
+    "put staging": (lambda store: store.begin_upload("v"), {Duty.UPLOAD}),
+    "list data": (lambda store: store.list(Bucket.DATA), {Duty.SWEEP}),
+    "list staging": (lambda store: store.list(Bucket.STAGING), {Duty.SWEEP}),
+    "delete data": (lambda store: store.delete(Bucket.DATA, "gone"), {Duty.SWEEP}),
+    "delete staging": (lambda store: store.delete(Bucket.STAGING, "gone"), {Duty.SWEEP}),
 }
 
 
-@pytest.mark.parametrize("purpose", list(Purpose))
+@pytest.mark.parametrize("purpose", list(Duty))
 @pytest.mark.parametrize("deed", list(DEEDS))
 @pytest.mark.usefixtures("main")
-def test_an_account_does_what_its_purpose_needs_and_nothing_else(minio: Minio, purpose: Purpose, deed: str) -> None:
+def test_an_account_does_what_its_purpose_needs_and_nothing_else(minio: Minio, purpose: Duty, deed: str) -> None:
     do, allowed = DEEDS[deed]
     store = with_main_key(minio, purpose)
     if purpose in allowed:
@@ -110,7 +110,7 @@ def send(request: SignedRequest, body: bytes | None = None) -> int:
 
 
 def test_a_web_process_takes_uploads_without_being_able_to_read_them(minio: Minio, main: MinioStore) -> None:
-    web = process(minio, Purpose.UPLOAD, Purpose.DOWNLOAD)
+    web = process(minio, Duty.UPLOAD, Duty.DOWNLOAD)
     key = "org/whole"
     assert not web.is_staged(key, len(STAGING))
     upload_id = web.begin_upload(key)
@@ -135,7 +135,7 @@ def test_a_web_process_takes_uploads_without_being_able_to_read_them(minio: Mini
 
 @pytest.mark.usefixtures("main")
 def test_a_worker_reads_uploads_and_puts_large_tiles(minio: Minio, main: MinioStore, tmp_path: Path) -> None:
-    worker = process(minio, Purpose.WORK, Purpose.SWEEP)
+    worker = process(minio, Duty.WORK, Duty.SWEEP)
     assert worker.fetch(Bucket.STAGING, "u", tmp_path / "u") == digest(STAGING)
     large = bytes(33 << 20)
     for _ in range(2):
@@ -151,9 +151,9 @@ def test_a_worker_reads_uploads_and_puts_large_tiles(minio: Minio, main: MinioSt
 
 @pytest.mark.usefixtures("main")
 def test_a_download_is_signed_by_an_account_that_can_only_read_tiles(minio: Minio, main: MinioStore) -> None:
-    web = process(minio, Purpose.UPLOAD, Purpose.DOWNLOAD)
+    web = process(minio, Duty.UPLOAD, Duty.DOWNLOAD)
     request = web.presign_get("t", expires_s=60, grant="gra", filename="t")
-    assert KEYS[Purpose.DOWNLOAD].access_key in request.url and main.accounts.main is not None
+    assert KEYS[Duty.DOWNLOAD].access_key in request.url and main.accounts.main is not None
     assert main.accounts.main.access_key not in request.url
     assert send(request) == 200
 

@@ -1,0 +1,20 @@
+"""What `mapex doctor` found when it attacked the exchange: while an attack works, footage is neither published nor granted."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0013"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "examination",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("passed", sa.Boolean(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("at_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_examination")),
+    )
