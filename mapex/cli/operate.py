@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import stat
@@ -15,6 +14,7 @@ from mapex.cli.output import show, table
 from mapex.errors import Invalid
 from mapex.modes import OTHERS
 from mapex.rights.permit import RULE_SET, RULE_SETS
+from tiles import plain_json
 
 
 @click.command()
@@ -123,7 +123,7 @@ def permit_add(
     from mapex.times import ns_from_iso
 
     try:
-        region = json.loads(area.read_text(encoding="utf-8-sig"))
+        region = plain_json.loads(area.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise Invalid("cli.region_json", f"{area} is not JSON ({error}). Give a GeoJSON file in WGS 84 longitude, latitude.") from error
     with the_exchange() as ex:

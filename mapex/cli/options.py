@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mapex.errors import Invalid
+from tiles import plain_json
 from tiles.box import Box
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def read_region(region: str | None, bbox: str | None) -> dict[str, Any]:
     assert region is not None
     text = sys.stdin.read() if region == "-" else Path(region).read_text(encoding="utf-8-sig")
     try:
-        value = json.loads(text)
+        value = plain_json.loads(text)
     except ValueError as error:
         raise Invalid("cli.region_json", f"{region} is not JSON ({error}). Give a GeoJSON file in WGS 84 longitude, latitude.") from error
     if not isinstance(value, dict):
