@@ -94,8 +94,9 @@ def compose_environment() -> str:
     """The same as a `.env` file."""
     *lines, image = (f"{name}={value}" for name, value in compose_secrets().items())
     head = "# Secrets of this exchange, made once. Keep this file secret (chmod 600)."
+    base = "# The base image with its digest, which `docker pull python:3.11-slim-bookworm` prints; no build without.\n# PYTHON_IMAGE="
     note = "# The MinIO image that you trust; see docs/operator.md."
-    return "\n".join([head, *lines, note, image, ""])
+    return "\n".join([head, *lines, base, note, image, ""])
 
 
 @click.group()

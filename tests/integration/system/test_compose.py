@@ -113,6 +113,32 @@ def test_the_worker_does_not_start_without_bubblewrap(dotenv: Mapping[str, str])
     assert services(dotenv)["worker"]["environment"]["MAPEX_CAGE"] == "bubblewrap"
 
 
+DOCKERFILE = (Path(__file__).parents[3] / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_everything_that_the_image_takes_from_outside_has_a_hash() -> None:
+    commands = re.findall(r"pip install[^&\n]*", DOCKERFILE)
+    assert len(commands) == 3
+    for command in commands:
+        assert "--require-hashes -r " in command or ("--no-deps" in command and "--no-build-isolation" in command), command
+    for name in re.findall(r"--require-hashes -r (\S+)", DOCKERFILE):
+        lock = (Path(__file__).parents[3] / name).read_text(encoding="utf-8")
+        assert len(re.findall(r"^\S+==", lock, re.MULTILINE)) <= lock.count("--hash=sha256:")
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2
+
+
+@pytest.mark.parametrize(
+    ("image", "status"),
+    [("python:3.11-slim-bookworm", 1), ("", 1), ("python@sha256:short", 1), (f"python:3.11@sha256:{'a' * 64}", 0), (f"x:{'a' * 71}", 1)],
+)
+def test_no_image_is_built_on_one_without_a_digest(image: str, status: int) -> None:
+    [check] = re.findall(r"^RUN (case .*?esac)$", DOCKERFILE, re.MULTILINE | re.DOTALL)
+    done = subprocess.run(
+        ["sh", "-c", check.replace("\\\n", "\n")], env={"PYTHON_IMAGE": image}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "docker pull" in done.stderr) == (status, bool(status))
+
+
 def test_ports_are_open_on_this_machine_only(dotenv: Mapping[str, str]) -> None:
     there = services({**dotenv, "MAPEX_PORT": "9876"})
     ports = {name: service["ports"] for name, service in there.items() if "ports" in service}

@@ -1,4 +1,4 @@
-"""What `mapex doctor` found when it attacked the exchange: while an attack works, footage is neither published nor granted."""
+"""What `mapex doctor` found when it attacked the exchange; and of unmet demand, how much of a count is organisations of a month."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,3 +18,4 @@ def upgrade() -> None:
         sa.Column("at_ns", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_examination")),
     )
+    op.add_column("demand", sa.Column("firms", sa.Integer(), nullable=False, server_default="0"))
