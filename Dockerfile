@@ -5,7 +5,7 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE} AS build
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 RUN case "$PYTHON_IMAGE" in *@sha256:????????????????????????????????????????????????????????????????) ;; *) \
-  echo "Name the base image with its digest: PYTHON_IMAGE=$PYTHON_IMAGE@sha256:... (docker pull $PYTHON_IMAGE prints it)." >&2; exit 1;; esac
+  echo "Name the base image with its digest, PYTHON_IMAGE=$PYTHON_IMAGE@sha256:... (docker pull prints it)." >&2; exit 1;; esac
 WORKDIR /src
 COPY requirements.lock build.lock pyproject.toml hatch_build.py README.md ./
 RUN python -m venv /opt/mapex \

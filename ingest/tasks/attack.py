@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ Emit = Callable[[Mapping[str, Any]], None]
 def attack(request: Mapping[str, Any], emit: Emit) -> None:
     """Try everything. `request`: `secrets` (paths to read), `port` (on 127.0.0.1, somebody listens), `writes`."""
     for path in request["secrets"]:
-        emit({"attack": f"read {path}", "worked": _works(lambda path=path: _read(path))})
+        emit({"attack": f"read {path}", "worked": _works(partial(_read, path))})
     out = Path(request["writes"])
     tries: dict[str, Callable[[], object]] = {
         "read the environment of the worker": _read_environments,

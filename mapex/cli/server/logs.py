@@ -9,7 +9,7 @@ from mapex.texts import shown
 
 
 class _Plain(logging.Formatter):
-    """Lines in which nothing steers the terminal that the log is read on: some hold names of files, or what a caged child said."""
+    """Lines in which nothing steers the terminal that the log is read on: some hold names of files, or what a caged child wrote."""
 
     def format(self, record: logging.LogRecord) -> str:
         return shown(super().format(record))

@@ -81,7 +81,8 @@ def crowd(market: Market, firms: int, cells: list[int], **wanted: object) -> Non
 
 def counted(market: Market) -> list[tuple[str, int, int]]:
     with market.ex.engine.connect() as conn:
-        return [tuple(row) for row in conn.execute(text("SELECT kind, count, firms FROM demand ORDER BY month, kind"))]  # type: ignore[misc]
+        rows = conn.execute(text("SELECT kind, count, firms FROM demand ORDER BY month, kind"))
+        return [(row.kind, row[1], row.firms) for row in rows]
 
 
 def test_what_nobody_offers_is_counted_once_a_month_for_an_asker(market: Market) -> None:
