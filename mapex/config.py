@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from mapex.errors import Conflict, Invalid
+from tiles.store.folder import make_private
 
 FILE_NAME = "mapex.toml"
 MIB = 1024 * 1024
+CAGES = ("auto", "bubblewrap", "rlimits")
 MIN_S3_PART = 5 * MIB  # S3 refuses smaller parts, the last excepted
 
 NOT_SETTINGS = frozenset({"MAPEX_URL", "MAPEX_TOKEN", "MAPEX_PATIENCE", "MAPEX_FAILPOINT"})
@@ -45,15 +47,21 @@ class Settings:
     store_secure: bool = _s(True, "speak TLS to MinIO")
     store_region: str = _s("us-east-1", "S3 region; given, signing needs no request")
     store_bucket_prefix: str = _s("mapex", "buckets are <prefix>-staging and <prefix>-data")
-    store_access_key: str = _s("", "MinIO identity that reads staging and data and writes data")
-    store_secret_key: str = _s("", "its secret", secret=True)
-    store_upload_access_key: str = _s("", "MinIO identity that may only write staging; signs uploads")
-    store_upload_secret_key: str = _s("", "its secret", secret=True)
-    store_download_access_key: str = _s(
-        "",
-        "identity that only reads data and signs downloads, for an S3 that is no MinIO; default: one for each firm",
+    store_access_key: str = _s(
+        "", "main MinIO identity: `mapex init` makes the others with it; serve and worker do without once those are set"
     )
+    store_secret_key: str = _s("", "its secret", secret=True)
+    store_upload_access_key: str = _s("", "MinIO identity that may only write staging; signs uploads (serve)")
+    store_upload_secret_key: str = _s("", "its secret", secret=True)
+    store_download_access_key: str = _s("", "MinIO identity that may only read data; signs downloads (serve)")
     store_download_secret_key: str = _s("", "its secret", secret=True)
+    store_fixed_signer: bool = _s(
+        False, "that identity signs downloads itself, for an S3 that is no MinIO; else it makes one for each firm"
+    )
+    store_work_access_key: str = _s("", "MinIO identity that may only read staging and write data (worker)")
+    store_work_secret_key: str = _s("", "its secret", secret=True)
+    store_sweep_access_key: str = _s("", "MinIO identity that may only list and delete (worker)")
+    store_sweep_secret_key: str = _s("", "its secret", secret=True)
     store_public_url: str = _s("", "store address that clients can reach; default: public_url (directory) or the endpoint (minio)")
     host: str = _s("127.0.0.1", "address that `mapex serve` listens on")
     port: int = _s(8080, "its port", least=1)
@@ -80,7 +88,8 @@ class Settings:
     max_region_km2: int = _s(40_000, "size of an area that is asked for", least=1)
     processes: int = _s(0, "reader processes; 0 = one per core", least=0)
     scheduler: str = _s("", "address of a Dask scheduler; empty = local processes")
-    cage: str = _s("auto", "how uploads are opened; auto = bubblewrap where it works", choices=("auto", "bubblewrap", "rlimits"))
+    cage: str = _s("auto", "how uploads are opened; auto = bubblewrap, of which only the demo can do without", choices=CAGES)
+    cage_weak_for: str = _s("", "slug of the one firm whose maps, never footage, a worker without bubblewrap opens; empty = nobody's")
     basemap: str = _s("", "URL or path of a MapLibre style or PMTiles file under the maps; empty = none, nothing is loaded from outside")
     places: str = _s("", "GeoJSON file of boundaries that buyers can choose by `name`, such as districts; empty = no list of places")
     public_prices: bool = _s(True, "visitors who are not signed in see prices; false = a closed exchange, they see only where data is")
@@ -137,7 +146,7 @@ def initialise(folder: Path | str, environ: Mapping[str, str] | None = None) -> 
     directory = Path(folder).absolute()
     if (directory / FILE_NAME).exists() or (directory / "mapex.db").exists():
         raise Conflict("init.exists", f"{directory} already holds an exchange; choose another folder.")
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(directory)
     text = (
         "# Settings of this exchange; every key is listed in the README. Keep this file secret.\n"
         f'secret_key = "{secrets.token_urlsafe(32)}"\n'
@@ -264,14 +273,22 @@ def _check(settings: Settings) -> None:
     if (settings.mail_host or settings.mail_folder != Path()) and "@" not in settings.mail_from:
         raise Invalid("config.missing", "Mail needs an address that it comes from; set `mail_from`.", missing=["mail_from"])
     if settings.store == "minio":
-        needed = ("store_endpoint", "store_access_key", "store_secret_key", "store_upload_access_key", "store_upload_secret_key")
-        unset = [name for name in needed if not getattr(settings, name)]
+        unset = [name for name in _needed_of_minio(settings) if not getattr(settings, name)]
         if unset:
             raise Invalid("config.missing", f"`store = minio` needs {', '.join(unset)}; set them.", missing=unset)
         if settings.part_size < MIN_S3_PART:
             raise Invalid(
                 "config.value", f"`part_size` must be at least {MIN_S3_PART} with minio, not {settings.part_size}.", key="part_size"
             )
+
+
+def _needed_of_minio(settings: Settings) -> list[str]:
+    """The main account and that of uploads, or else any account of a single purpose; none without its secret."""
+    pairs = {one: (f"store_{one}access_key", f"store_{one}secret_key") for one in ("", "upload_", "download_", "work_", "sweep_")}
+    given = [one for one, names in pairs.items() if any(getattr(settings, name) for name in names)]
+    alone = [one for one in given if one not in ("", "upload_")]
+    wanted = given if alone else ["", "upload_", *given]
+    return ["store_endpoint", *dict.fromkeys(name for one in wanted for name in pairs[one])]
 
 
 def _hint(key: str, known: Mapping[str, Any] | set[str]) -> str:

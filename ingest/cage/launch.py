@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.cage.child import MIB, Ending, Limits, attend, kill
-from ingest.cage.paths import safe_name
+from ingest.cage.paths import safe_name, settle
 from ingest.formats import FORMATS
 from mapex.errors import Unavailable
 
@@ -60,6 +60,13 @@ _ENVIRONMENT = {
 }
 
 
+_TOPS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+"""Folders beside /usr that programs are in, where they are not links into it."""
+
+
+INSTALL = "Install it (apt-get install bubblewrap); in a container it also needs the two lines of docs/operator.md."
+
+
 class Level(StrEnum):
     """How strong the cage is: walls, limits and filter, or limits and filter only."""
 
@@ -86,12 +93,11 @@ def level(choice: str = "auto") -> Level:
     if choice != "rlimits" and _bwrap() is not None:
         return Level.BUBBLEWRAP
     if choice == "bubblewrap":
-        raise Unavailable(
-            "cage.missing", "The setting `cage` demands bubblewrap, which does not work here. Install the package `bubblewrap`."
-        )
+        raise Unavailable("cage.missing", f"Uploads are opened in bubblewrap only, and it does not work here. {INSTALL}")
     log.warning(
-        "UPLOADS ARE OPENED WITHOUT A FULL CAGE: only resource limits and a system-call filter hold; a reader that is taken over can "
-        "read every file this user can. Install bubblewrap (apt-get install bubblewrap), and accept files of your own organisation only."
+        "FILES ARE OPENED WITHOUT A FULL CAGE: only resource limits and a system-call filter hold; a reader that is taken over can "
+        "read every file this user can. %s",
+        INSTALL,
     )
     return Level.RLIMITS
 
@@ -135,6 +141,8 @@ def run(
             return attend(child, json.dumps(full).encode(), limits, writes, on_line, stop)
         finally:
             kill(child)
+            if writes is not None and (removed := settle(writes)):
+                log.warning("a caged child left %d things that are no plain files; they were removed: %s", len(removed), removed[:5])
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str], folder: str) -> subprocess.Popen[bytes]:
@@ -148,6 +156,7 @@ def _start(command: Sequence[str], environment: Mapping[str, str], folder: str) 
         cwd=folder,
         start_new_session=True,
         close_fds=True,
+        umask=0o077,
     )
 
 
@@ -175,7 +184,7 @@ def _walls(shown: Sequence[tuple[Path, str]], writes: Path | None, limits: Limit
     """Arguments of bubblewrap: what the child sees, and that it sees nothing else."""
     walls = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", "--uid", "65534", "--gid", "65534"]
     walls += ["--hostname", "cage", "--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+    for name in _TOPS:
         top = Path("/") / name
         if top.is_symlink():
             walls += ["--symlink", os.readlink(top), str(top)]
@@ -193,6 +202,13 @@ def _walls(shown: Sequence[tuple[Path, str]], writes: Path | None, limits: Limit
     for name, value in environment.items():
         walls += ["--setenv", name, value]
     return walls
+
+
+@cache
+def visible() -> tuple[Path, ...]:
+    """The folders of this machine that every caged child can read; nothing secret may be in them."""
+    tops = (Path("/") / name for name in ("usr", *_TOPS))
+    return tuple(dict.fromkeys(path.resolve() for path in (*tops, *map(Path, _code())) if path.is_dir()))
 
 
 @cache

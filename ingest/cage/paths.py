@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
@@ -14,6 +15,8 @@ from mapex.errors import Invalid
 from mapex.rules.parts import shape_stem
 from tiles.errors import StoreError
 from tiles.store.folder import SafeFolder
+
+_SPECIAL = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 
 
 def safe_name(name: str) -> str:
@@ -127,3 +130,30 @@ def open_plain(folder: Path, *segments: str) -> BufferedReader:
         stream.close()
         raise FileNotFoundError("/".join(segments))
     return stream
+
+
+def settle(folder: Path) -> list[str]:
+    """Give what a caged child left in its folder plain modes, once it is dead; returns what was removed.
+
+    Removed is whatever is neither a plain file nor a folder (links, pipes, sockets, devices), has a special mode (setuid, setgid, sticky)
+    or a second name (a hard link): none of it is ever made by an honest reader.
+    """
+    removed, stack = [], [str(folder)]
+    while stack:
+        with os.scandir(stack.pop()) as entries:
+            for entry in entries:
+                found = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode):
+                    _give(entry.path, found, 0o700)
+                    stack.append(entry.path)
+                elif not stat.S_ISREG(found.st_mode) or found.st_mode & _SPECIAL or found.st_nlink != 1:
+                    os.unlink(entry.path)
+                    removed.append(os.path.relpath(entry.path, folder))
+                else:
+                    _give(entry.path, found, 0o600)
+    return removed
+
+
+def _give(path: str, found: os.stat_result, mode: int) -> None:
+    if stat.S_IMODE(found.st_mode) != mode:
+        os.chmod(path, mode)

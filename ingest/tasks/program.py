@@ -19,6 +19,7 @@ from typing import Any
 from ingest.cage.exits import EXIT_BUG, EXIT_FAILED, EXIT_MEMORY, EXIT_OUTPUT
 
 TASKS = {
+    "attack": "ingest.tasks.attack:attack",
     "convert": "ingest.tasks.convert:convert",
     "inspect": "ingest.tasks.convert:inspect",
     "preview": "ingest.previews.make:preview",

@@ -16,9 +16,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from ingest.cage import launch
 from ingest.conversion.convert import Stopped
-from ingest.worker import pipeline
+from ingest.worker import pipeline, trust
 from mapex.audit import checkpoints
 from mapex.errors import MapexError, Unavailable
 from mapex.exchange import Exchange
@@ -38,9 +37,10 @@ def run(ex: Exchange, stop: threading.Event, *, once: bool = False) -> None:
 
     Args:
         once: return when no job is waiting.
+    Raises: Unavailable: `cage.weak`, `cage.missing`: nobody's files may be opened here.
     """
     name = f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(3)}"
-    level = launch.level(ex.settings.cage)
+    level = trust.cage_of(ex.settings)
     log.info("worker %s is ready; cage: %s", name, level)
     tidied = sealed = -math.inf
     while not stop.is_set():

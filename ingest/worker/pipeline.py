@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ingest.conversion import previews
 from ingest.conversion.convert import Converted, tiles_of
+from ingest.worker import trust
 from ingest.worker.draft import DraftParts
 from ingest.worker.fetch import check_room, fetch, full_disk_is_unavailable, tasks_of
 from ingest.worker.lease import Lease
@@ -29,6 +30,7 @@ from mapex.exchange import Exchange
 from mapex.intake import jobs, keys
 from mapex.rules.licences import HandlingClass
 from tiles.batch import EncodedTile
+from tiles.store.folder import make_private
 from tiles.store.protocol import Bucket
 
 log = logging.getLogger(__name__)
@@ -72,7 +74,7 @@ def sweep(ex: Exchange) -> None:
 def _cleared(folder: Path) -> Iterator[None]:
     """An empty folder for one attempt; what earlier attempts of the job left goes away, and this one too in the end."""
     shutil.rmtree(folder.parent, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
+    make_private(folder)
     try:
         yield
     finally:
@@ -81,13 +83,17 @@ def _cleared(folder: Path) -> Iterator[None]:
 
 def _draft(ex: Exchange, job: jobs.Job, folder: Path, lease: Lease) -> Draft:
     wanted = requests.task_of(ex, job)
+    level = trust.cage_of(ex.settings)
+    trust.check_sender(ex.settings, level, wanted.org)
+    trust.check_files(ex.settings, level, [one.name for one in wanted.sources], wanted.version.classes)
     found: list[Finding] = []
     parts = DraftParts(fetch(ex, wanted.sources, folder, lease, found), findings=found)
     failpoints.hit("ingest.after_fetch")
-    tasks, grouping = tasks_of(parts.files, folder, wanted.version.placement, ex.settings.cage, found)
+    tasks, grouping = tasks_of(parts.files, folder, wanted.version.placement, str(level), found)
     done = read_all(ex.settings, tasks, lease) if tasks else []
     failpoints.hit("ingest.after_read")
     parts.take(done, grouping)
+    trust.check_read(ex.settings, level, [layer.name for layer in parts.layers if layer.facts.footage])
     if parts.is_usable:
         parts.tiles = sorted(
             (tile for folder in _folders(done) for tile in tiles_of(folder / "records.jsonl")),
@@ -119,7 +125,7 @@ def _previews(
     """Make the previews of all layers and put them into the store; what cannot be made is a finding that blocks nothing."""
     lease.report(jobs.JobProgress("preview"))
     out = previews.cleared(folder / "previews")
-    answer = previews.make(folder / "parts", out, wishes, stop=(folder / "stop").exists, cage=ex.settings.cage)
+    answer = previews.make(folder / "parts", out, wishes, stop=(folder / "stop").exists, cage=str(trust.cage_of(ex.settings)))
     lease.check()
     found += answer.findings
     for preview, path in answer.made:

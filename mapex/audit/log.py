@@ -90,6 +90,7 @@ class Action(StrEnum):
     WALLET_CREDITED = "wallet.credited"
     ACCESS_GRANTED = "access.granted"
     ACCESS_REFUSED = "access.refused"
+    EXCHANGE_EXAMINED = "exchange.examined"
     AUDIT_READ = "audit.read"
     AUDIT_VERIFIED = "audit.verified"
 

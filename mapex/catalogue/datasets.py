@@ -37,12 +37,16 @@ from mapex.texts import check_text
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A version with what is in it. Findings are for the owner, auditors and operators; others get none."""
+    """A version with what is in it. Findings and names of files are for the owner, auditors and operators; others get none.
+
+    `files`: of the sources of the manifest, in its order.
+    """
 
     version: Version
     layers: Sequence[Layer]
     findings: Sequence[Finding]
     job: jobs.Job | None
+    files: Sequence[str] = ()
 
 
 # ---- datasets ----------------------------------------------------------------------------------------------------------------------
@@ -118,11 +122,16 @@ def describe(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> De
         version = find_version(conn, by, ref, number)
         is_insider = authority.sees_all(by) or version.org_id == by.org_id
         found: Sequence[Finding] = []
+        files: Sequence[str] = []
         if is_insider:
+            upload = schema.upload.c
+            query = select(upload.id, upload.name).where(upload.id.in_(version.uploads))
+            names = {row.id: row.name for row in conn.execute(query)}
+            files = [names[upload_id] for upload_id in version.uploads if upload_id in names]
             finding = schema.finding.c
-            query = select(schema.finding).where(finding.version_id == version.id).order_by(finding.ordinal)
-            found = [_finding(line) for line in conn.execute(query).mappings()]
-        return Description(version, layers_of(conn, version.id), found, jobs.newest_of(conn, version.id) if is_insider else None)
+            findings = select(schema.finding).where(finding.version_id == version.id).order_by(finding.ordinal)
+            found = [_finding(line) for line in conn.execute(findings).mappings()]
+        return Description(version, layers_of(conn, version.id), found, jobs.newest_of(conn, version.id) if is_insider else None, files)
 
 
 def _finding(row: RowMapping) -> Finding:
@@ -131,7 +140,7 @@ def _finding(row: RowMapping) -> Finding:
 
 
 def manifest(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> str:
-    """Canonical JSON of a version: sources, layers, counts, tools, digest of the tiles.
+    """Canonical JSON of a version: sources by number, layers, counts, tools, digest of the tiles.
 
     Raises: NotFound: also while there is none yet.
     """

@@ -71,7 +71,8 @@ def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
             state = "rejected"
             findings += problems
         _insert_findings(conn, version.id, findings)
-        sources = [{"name": s.name, "sha256": s.sha256, "size": s.size, "format": s.format} for s in draft.sources]
+        # Strangers read the manifest too, so files have numbers there; the owner finds their names, in this order, in `Description.files`.
+        sources = [{"source": n, "sha256": s.sha256, "size": s.size, "format": s.format} for n, s in enumerate(draft.sources, 1)]
         summary = {severity: sum(f.count for f in findings if f.severity == severity) for severity in ("error", "warning", "info")}
         summary |= {"question": asked} if (asked := sum(f.count for f in findings if f.severity == "question")) else {}
         digest = write_manifest(conn, version, {"sources": sources, "findings": summary, "tools": dict(sorted(draft.tools.items()))})

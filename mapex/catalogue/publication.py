@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from mapex.audit import log
+from mapex.audit import examination, log
 from mapex.catalogue.versions import Dataset, Layer, Version, all_versions, layers_of, own_dataset, version_by, version_from
 from mapex.database import schema
 from mapex.errors import Conflict, NotFound
@@ -102,6 +102,8 @@ def _check_publishable(conn: Connection, version: Version, layers: Sequence[Laye
         raise Conflict("version.has_errors", message)
     if not any(layer.cells for layer in layers):
         raise Conflict("version.empty", f"Version {version.number} has no tiles; nothing could be sold.")
+    if any(layer.handling_class == licences.HandlingClass.ORIGINAL for layer in layers) and examination.failing(conn):
+        raise Conflict(examination.STOPPED, examination.WHY)
     unclassified = [layer.name for layer in layers if layer.handling_class is None]
     if unclassified:
         message = f"Give {', '.join(unclassified)} a handling class ({', '.join(licences.HandlingClass)}) before publishing."

@@ -38,10 +38,11 @@ class UploadedFile:
 
 @dataclass(frozen=True, slots=True)
 class IngestTask:
-    """What an ingest job is to do."""
+    """What an ingest job is to do, for the organisation `org` (its slug)."""
 
     version: Version
     sources: Sequence[UploadedFile]
+    org: str
 
 
 def start_version(
@@ -109,7 +110,8 @@ def task_of(ex: Exchange, job: jobs.Job) -> IngestTask:
         columns = (upload.id, upload.name, upload.size, upload.sha256, upload.store_key)
         rows = conn.execute(select(*columns).where(upload.id.in_(version.uploads)))
         found = {row.id: UploadedFile(*row) for row in rows}
-        return IngestTask(version, [found[upload_id] for upload_id in version.uploads])
+        org = conn.execute(select(schema.organisation.c.slug).where(schema.organisation.c.id == job.org_id)).scalar_one()
+        return IngestTask(version, [found[upload_id] for upload_id in version.uploads], org)
 
 
 def _request(upload_ids: Sequence[str], classes: Mapping[str, str] | str | None, placement: Placement) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from mapex.cli.options import as_json_option
 from mapex.cli.output import show, table
 from mapex.client.http import Client
+from mapex.texts import shown
 
 
 @click.group()
@@ -34,7 +36,8 @@ def list_events(limit: int, as_csv: bool, as_json: bool, start: str | None, end:
     client = Client.from_environment()
     query: dict[str, Any] = {**filters, "from": start, "to": end}
     if as_csv:
-        click.echo(client.text("/audit/events", query={**query, "limit": limit, "format": "csv"}), nl=False)
+        text = client.text("/audit/events", query={**query, "limit": limit, "format": "csv"})
+        click.echo(shown(text) if sys.stdout.isatty() else text, nl=False)
         return
     events = client.listed("/audit/events", "events", query=query, limit=limit)
     rows = [[e["at"], e["action"], e["person"], e["org"], e["dataset"], e["layer"], e["tile"], e["purpose"], e["permit"]] for e in events]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,9 @@ import click
 from mapex.cli.options import as_json_option, box_of, the_exchange
 from mapex.cli.output import show, table
 from mapex.errors import Invalid
+from mapex.modes import OTHERS
 from mapex.rights.permit import RULE_SET, RULE_SETS
+from tiles import plain_json
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -33,25 +35,25 @@ def init(folder: Path | None, if_missing: bool, compose: bool, roles: bool, as_j
     On an exchange that is there, with --if-missing, it brings the database to the newest schema. With MAPEX_DATABASE_OWNER_URL the
     tables belong to that role, and the role of MAPEX_DATABASE_URL, which web and workers use, is made and may not change the log.
 
-    With MAPEX_SECRET_KEY and MAPEX_SIGNING_KEY in the environment no settings file is written; with MinIO the buckets and the
-    write-only upload account are made.
+    With MAPEX_SECRET_KEY and MAPEX_SIGNING_KEY in the environment no settings file is written; with MinIO the buckets are made, and
+    the accounts of upload, download, worker and sweep, each for its purpose only.
     """
     if compose:
+        _close_output()
         show(compose_secrets(), as_json=as_json, text=compose_environment().rstrip("\n"))
         return
-    from mapex import config
-    from mapex.database.opening import make_roles, open_exchange
+    from mapex import config, modes
+    from mapex.cli.server import surroundings
+    from mapex.database.opening import make_roles, open_exchange, single_accounts
 
     place = folder or Path(os.environ.get("MAPEX_DIR") or "")
     if not str(place) or place == Path():
         raise Invalid("init.where", "Name the folder of the new exchange: `mapex init --dir FOLDER`.")
     is_there = (place / config.FILE_NAME).exists()
     from_environment = any(f"MAPEX_SECRET_KEY{end}" in os.environ for end in ("", "_FILE"))
-    if from_environment or (is_there and (if_missing or roles)):
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings = config.load(place)
-    else:
-        settings = config.initialise(place)
+    surroundings.check_place(place)
+    modes.make_folder(place)
+    settings = config.load(place) if from_environment or (is_there and (if_missing or roles)) else config.initialise(place)
     if settings.store == "minio":
         from tiles.store.minio import provision
 
@@ -61,6 +63,7 @@ def init(folder: Path | None, if_missing: bool, compose: bool, roles: bool, as_j
             secret_key=settings.store_secret_key,
             upload_access_key=settings.store_upload_access_key,
             upload_secret_key=settings.store_upload_secret_key,
+            single=single_accounts(settings),
             prefix=settings.store_bucket_prefix,
             region=settings.store_region,
             secure=settings.store_secure,
@@ -69,7 +72,8 @@ def init(folder: Path | None, if_missing: bool, compose: bool, roles: bool, as_j
     if made is not None and roles:
         _show_roles(settings, made, as_json=as_json)
         return
-    open_exchange(settings).engine.dispose()
+    with modes.only_ours():
+        open_exchange(settings).engine.dispose()
     text = f"The exchange is in {settings.dir}. Next: export MAPEX_DIR={place}"
     show({"dir": str(settings.dir), "store": settings.store, "created": not is_there}, as_json=as_json, text=text)
 
@@ -87,6 +91,14 @@ def _show_roles(settings: Settings, made: URL, *, as_json: bool) -> None:
     show({"database_url": services, "database_owner_url": owner}, as_json=as_json, text="\n".join(lines))
 
 
+def _close_output() -> None:
+    """Close the file that standard output goes to, if it is one that others can read: the shell made it, and secrets follow."""
+    output = os.fstat(1)
+    if stat.S_ISREG(output.st_mode) and output.st_mode & OTHERS and output.st_uid == os.getuid():
+        os.fchmod(1, 0o600)
+        click.echo("The file that this goes into was open to others; only you can read it now.", err=True)
+
+
 def compose_secrets() -> dict[str, str]:
     """The variables of docker-compose.yml: every secret fresh, nothing stored."""
     return {
@@ -94,20 +106,25 @@ def compose_secrets() -> dict[str, str]:
         "POSTGRES_SERVICES_PASSWORD": secrets.token_urlsafe(24),
         "MINIO_ROOT_USER": "mapex-root",
         "MINIO_ROOT_PASSWORD": secrets.token_urlsafe(24),
-        "MAPEX_STORE_UPLOAD_ACCESS_KEY": "mapex-upload",
-        "MAPEX_STORE_UPLOAD_SECRET_KEY": secrets.token_urlsafe(24),
+        **{name: value for purpose in ("upload", "download", "work", "sweep") for name, value in _account(purpose)},
         "MAPEX_SECRET_KEY": secrets.token_urlsafe(32),
         "MAPEX_SIGNING_KEY": secrets.token_urlsafe(32),
         "MINIO_IMAGE": "",
     }
 
 
+def _account(purpose: str) -> list[tuple[str, str]]:
+    name = f"MAPEX_STORE_{purpose.upper()}"
+    return [(f"{name}_ACCESS_KEY", f"mapex-{purpose}"), (f"{name}_SECRET_KEY", secrets.token_urlsafe(24))]
+
+
 def compose_environment() -> str:
     """The same as a `.env` file."""
     *lines, image = (f"{name}={value}" for name, value in compose_secrets().items())
     head = "# Secrets of this exchange, made once. Keep this file secret (chmod 600)."
+    base = "# The base image with its digest, which `docker pull python:3.11-slim-bookworm` prints; no build without.\n# PYTHON_IMAGE="
     note = "# The MinIO image that you trust; see docs/operator.md."
-    return "\n".join([head, *lines, note, image, ""])
+    return "\n".join([head, *lines, base, note, image, ""])
 
 
 @click.group()
@@ -135,7 +152,7 @@ def permit_add(
     from mapex.times import ns_from_iso
 
     try:
-        region = json.loads(area.read_text(encoding="utf-8-sig"))
+        region = plain_json.loads(area.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise Invalid("cli.region_json", f"{area} is not JSON ({error}). Give a GeoJSON file in WGS 84 longitude, latitude.") from error
     with the_exchange() as ex:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mapex.errors import Invalid
+from tiles import plain_json
 from tiles.box import Box
 
 if TYPE_CHECKING:
@@ -27,14 +28,18 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSO
 @contextmanager
 def the_exchange() -> Iterator[Exchange]:
     """The exchange that MAPEX_DIR and MAPEX_* describe, open for the block."""
-    from mapex import config
+    from mapex import config, modes
+    from mapex.cli.server import surroundings
     from mapex.database.opening import open_exchange
 
-    ex = open_exchange(config.load())
-    try:
-        yield ex
-    finally:
-        ex.engine.dispose()
+    settings = config.load()
+    surroundings.check(settings)
+    with modes.only_ours():
+        ex = open_exchange(settings)
+        try:
+            yield ex
+        finally:
+            ex.engine.dispose()
 
 
 _REGION = (
@@ -119,7 +124,7 @@ def read_region(region: str | None, bbox: str | None) -> dict[str, Any]:
     assert region is not None
     text = sys.stdin.read() if region == "-" else Path(region).read_text(encoding="utf-8-sig")
     try:
-        value = json.loads(text)
+        value = plain_json.loads(text)
     except ValueError as error:
         raise Invalid("cli.region_json", f"{region} is not JSON ({error}). Give a GeoJSON file in WGS 84 longitude, latitude.") from error
     if not isinstance(value, dict):

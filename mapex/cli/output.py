@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from mapex.texts import one_line, shown, shown_json
+
 EXIT_CODES = {
     "Invalid": 2,
     "NotFound": 3,
@@ -28,9 +30,9 @@ EXIT_CODES = {
 def show(value: Any, *, as_json: bool, text: str | None = None) -> None:
     """Print `value` as JSON, or `text` for people."""
     if as_json:
-        click.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+        click.echo(shown_json(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)))
     elif text is not None:
-        click.echo(text)
+        click.echo(shown(text))
 
 
 def fail(error: BaseException, *, as_json: bool) -> int:
@@ -77,13 +79,15 @@ def _collision() -> BaseException | None:
 
 def _report(code: str, message: str, status: int, *, as_json: bool, details: dict[str, Any]) -> int:
     if as_json:
-        click.echo(json.dumps({"error": {"code": code, "message": message, "details": details}}, ensure_ascii=False, default=str))
-    click.echo(message, err=True)
+        report = {"error": {"code": code, "message": message, "details": details}}
+        click.echo(shown_json(json.dumps(report, ensure_ascii=False, default=str)))
+    click.echo(shown(message), err=True)
     return status
 
 
 def table(headers: list[str], rows: list[list[str]], *, right: set[int] | None = None) -> str:
     """Rows as an aligned text table; columns in `right` are numbers."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max((len(row[i]) for row in [headers, *rows]), default=0) for i in range(len(headers))]
     numbers = right or set()
 
@@ -112,7 +116,8 @@ def findings_text(findings: list[dict[str, Any]]) -> str:
     order = ("error", "question", "warning", "info")
     lines = []
     for f in sorted(findings, key=lambda f: order.index(f["severity"])):
-        where = " ".join(str(f[k]) for k in ("file", "layer", "feature") if f.get(k))
+        where = one_line(" ".join(str(f[k]) for k in ("file", "layer", "feature") if f.get(k)))
+        message, fix = one_line(f["message"]), one_line(f.get("fix") or "")
         more = f" ({f['count']} times)" if f.get("count", 1) > 1 else ""
-        lines.append(f"{f['severity']:>8}  {f['code']}: {where}: {f['message']}{more}" + (f" -> {f['fix']}" if f.get("fix") else ""))
+        lines.append(f"{f['severity']:>8}  {f['code']}: {where}: {message}{more}" + (f" -> {fix}" if fix else ""))
     return "\n".join(lines)

@@ -130,13 +130,17 @@ def fsck(context: click.Context, deep: bool, files: tuple[Path, ...], as_json: b
 @as_json_option
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
-    """Show what is present, what is missing, and how to get it; exit status 1 when something needed is missing."""
+    """Show what is present and missing, and attack the exchange: its store, its cage, its files, its database.
+
+    Exit status 1 when something needed is missing, or an attack worked: the exchange then neither publishes nor grants footage until
+    doctor passes.
+    """
     from mapex.cli.server import health
 
     found = health.examine()
-    marks = {"ok": "ok      ", "warning": "WARNING ", "missing": "MISSING "}
+    marks = {"ok": "ok      ", "warning": "WARNING ", "missing": "MISSING ", "broken": "BROKEN  "}
     lines = [f"{marks[f.state]}{f.name}: {f.message}" + (f"\n        -> {f.fix}" if f.fix and f.state != "ok" else "") for f in found]
-    ok = all(f.state != "missing" for f in found)
+    ok = all(f.state not in ("missing", "broken") for f in found)
     records = [{"name": f.name, "state": f.state, "message": f.message, "fix": f.fix} for f in found]
     show({"ok": ok, "checks": records}, as_json=as_json, text="\n".join(lines))
     if not ok:

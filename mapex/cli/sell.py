@@ -15,6 +15,7 @@ from mapex.client.bar import bar
 from mapex.client.http import Client, segment
 from mapex.client.jobs import wait_for
 from mapex.errors import Conflict, Invalid
+from mapex.texts import one_line
 
 
 @click.command()
@@ -35,8 +36,8 @@ def inspect(file: Path, placed: dict[str, Any], picture: Path | None, as_json: b
         report = look(file, Placement.from_json(placed), picture=picture)
     counts = report["counts"]
     lines = [
-        f"{file.name}: {report['kind']}",
-        f"CRS    {_crs_name(report['crs'])} ({report['crs_source']})   heights {report.get('height_datum', 'unknown')}",
+        f"{one_line(file.name)}: {report['kind']}",
+        f"CRS    {one_line(_crs_name(report['crs']))} ({report['crs_source']})   heights {one_line(report.get('height_datum', 'unknown'))}",
         f"box    {', '.join(f'{v:.6f}' for v in report['box']) if report['box'] else 'unplaced'}",
         "counts " + ", ".join(f"{counts[k]:,} {k}" for k in ("read", "placed", "unplaced", "rejected")),
     ]

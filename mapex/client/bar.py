@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from mapex.texts import one_line, shown
+
 
 class Bar(Protocol):
     """Something that shows how far a long task is."""
@@ -23,9 +25,9 @@ _on_screen: list[Any] = []
 def tell(text: str) -> None:
     """One line on standard error, above the bar when there is one."""
     if _on_screen:
-        _on_screen[-1].console.print(text, markup=False, highlight=False)
+        _on_screen[-1].console.print(shown(text), markup=False, highlight=False)
     else:
-        print(text, file=sys.stderr, flush=True)
+        print(shown(text), file=sys.stderr, flush=True)
 
 
 class _Silent:
@@ -39,7 +41,7 @@ class _Rich:
 
     def update(self, done: float, total: float | None = None, text: str | None = None) -> None:
         if text is not None:
-            self._progress.update(self._task, description=text)
+            self._progress.update(self._task, description=one_line(text))
         self._progress.update(self._task, completed=done, total=total)
 
 
@@ -53,10 +55,10 @@ def bar(text: str, *, in_bytes: bool = False) -> Iterator[Bar]:
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     amount = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else (MofNCompleteColumn(),)
-    columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), *amount, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         _on_screen.append(progress)
         try:
-            yield _Rich(progress, progress.add_task(text, total=None))
+            yield _Rich(progress, progress.add_task(one_line(text), total=None))
         finally:
             _on_screen.remove(progress)

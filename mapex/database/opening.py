@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, inspect, make_url, text
 
+from mapex import modes
 from mapex.config import database_url
 from mapex.database import db, failpoints, roles
 from mapex.database.migrations import HEAD
@@ -20,16 +21,25 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from mapex.config import Settings
+    from tiles.store.minio_accounts import Duty
     from tiles.store.protocol import ObjectStore
+    from tiles.store.signing import Credentials
 
 log = logging.getLogger(__name__)
+
+ONE_KEY = (
+    "This process has one key of the store for everything. Set MAPEX_STORE_DOWNLOAD_*, _WORK_* and _SWEEP_* (`mapex init --compose` prints "
+    "fresh ones), run `mapex init --if-missing` once, and take MAPEX_STORE_ACCESS_KEY away from serve and worker."
+)
 
 
 def open_exchange(settings: Settings, now: Callable[[], int] = time.time_ns) -> Exchange:
     """The exchange of `settings`, ready for use: an empty database gets its tables, an older one is upgraded.
 
-    Raises: Conflict: the database is newer than this program. Unavailable: it does not answer.
+    Raises: Conflict: the database is newer than this program. Unavailable: it does not answer. Invalid: its folder is everybody's.
     """
+    modes.guard_folder(settings.dir)
+    modes.close_all(settings)
     ex = Exchange(settings, db.open_engine(settings), open_store(settings, now), now)
     try:
         upgrade(ex)
@@ -91,16 +101,18 @@ def open_store(settings: Settings, now: Callable[[], int] = time.time_ns) -> Obj
     """The object store that `settings` names; MinIO is not spoken to yet."""
     if settings.store == "minio":
         from tiles.store.minio import MinioStore
-        from tiles.store.signing import Credentials
 
-        fixed = Credentials(settings.store_download_access_key, settings.store_download_secret_key)
+        if settings.store_access_key and not single_accounts(settings):
+            log.warning(ONE_KEY)
+
         return MinioStore(
             settings.store_endpoint,
             access_key=settings.store_access_key,
             secret_key=settings.store_secret_key,
             upload_access_key=settings.store_upload_access_key,
             upload_secret_key=settings.store_upload_secret_key,
-            download_keys=fixed if fixed.access_key else None,
+            single=single_accounts(settings),
+            fixed_signer=settings.store_fixed_signer,
             prefix=settings.store_bucket_prefix,
             region=settings.store_region,
             secure=settings.store_secure,
@@ -110,6 +122,19 @@ def open_store(settings: Settings, now: Callable[[], int] = time.time_ns) -> Obj
     from tiles.store.directory import DirectoryStore
 
     return DirectoryStore(settings.store_dir, url=f"{settings.store_public_url}/store", secret_key=settings.signing_key, now=now)
+
+
+def single_accounts(settings: Settings) -> Mapping[Duty, Credentials]:
+    """The accounts of MinIO for single purposes that this process was given, but for that of uploads."""
+    from tiles.store.minio_accounts import Duty
+    from tiles.store.signing import Credentials
+
+    keys = {
+        Duty.DOWNLOAD: Credentials(settings.store_download_access_key, settings.store_download_secret_key),
+        Duty.WORK: Credentials(settings.store_work_access_key, settings.store_work_secret_key),
+        Duty.SWEEP: Credentials(settings.store_sweep_access_key, settings.store_sweep_secret_key),
+    }
+    return {purpose: pair for purpose, pair in keys.items() if pair.access_key}
 
 
 def _revision(conn: Connection) -> str | None:

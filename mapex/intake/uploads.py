@@ -175,8 +175,7 @@ def received(ex: Exchange, by: Actor, upload_id: str) -> Sequence[UploadPart]:
         arrived: Sequence[UploadPart] = _store(ex.store.parts, upload.store_key, upload.store_upload_id)
         return arrived
     except ObjectMissing:  # joined already by a call that died before it could answer: there is nothing to send, only to complete
-        info = _store(ex.store.stat, Bucket.STAGING, upload.store_key)
-        return everything if info is not None and info.size == upload.size else []
+        return everything if _store(ex.store.is_staged, upload.store_key, upload.size) else []
 
 
 def complete(ex: Exchange, by: Actor, upload_id: str) -> Upload:
@@ -284,8 +283,7 @@ def _known(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None) ->
             with suppress(ObjectMissing):
                 _store(ex.store.parts, upload.store_key, upload.store_upload_id)
                 return upload
-        info = _store(ex.store.stat, Bucket.STAGING, upload.store_key)
-        if info is not None and info.size == size:
+        if _store(ex.store.is_staged, upload.store_key, size):
             return upload
     return None
 
@@ -345,12 +343,9 @@ def _join(ex: Exchange, upload: Upload) -> None:
 
 
 def _check_joined(ex: Exchange, upload: Upload) -> None:
-    info = _store(ex.store.stat, Bucket.STAGING, upload.store_key)
-    if info is None or info.size != upload.size:
-        found = "nothing" if info is None else f"{info.size} bytes"
-        raise Conflict(
-            "upload.lost", f"The store holds {found} of {upload.name}, not {upload.size} bytes; upload it again.", upload=upload.id
-        )
+    if not _store(ex.store.is_staged, upload.store_key, upload.size):
+        message = f"The store does not hold {upload.name} with its {upload.size} bytes; upload it again."
+        raise Conflict("upload.lost", message, upload=upload.id)
 
 
 def _open(upload: Upload) -> Upload:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from mapex.database import db
 from mapex.errors import MapexError
 from mapex.exchange import Exchange
-from tiles.errors import TilesError
+from tiles.errors import StoreUnavailable, TilesError
 from tiles.store.protocol import Bucket
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,12 @@ def _database(ex: Exchange) -> None:
 
 
 def _store(ex: Exchange) -> None:
-    ex.store.list(Bucket.DATA, limit=1)
+    try:
+        ex.store.list(Bucket.DATA, limit=1)
+    except StoreUnavailable as error:
+        if error.code != "store.no_key":
+            raise
+        ex.store.stat(Bucket.DATA, "ready/nothing")  # a web process with accounts of single purposes may not list
 
 
 _NEEDED: Mapping[str, tuple[Callable[[Exchange], None], str]] = {

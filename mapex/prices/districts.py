@@ -11,6 +11,7 @@ from typing import Any
 
 from mapex.errors import NotFound, Unavailable
 from mapex.exchange import Exchange
+from tiles import plain_json
 
 _FIRST_STEP = 1e-5  # degrees, about a metre
 
@@ -57,7 +58,7 @@ def _read(path: Path, mtime_ns: int, most: int) -> Sequence[Place]:
 
     del mtime_ns
     parts: dict[str, list[Any]] = {}
-    for feature in json.loads(path.read_text(encoding="utf-8-sig"))["features"]:
+    for feature in plain_json.loads(path.read_text(encoding="utf-8-sig"))["features"]:
         parts.setdefault(str(feature["properties"]["name"]), []).append(shapely.from_geojson(json.dumps(feature["geometry"])))
     found = []
     for name in sorted(parts):

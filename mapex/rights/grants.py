@@ -14,6 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, func, insert, select
 
 from mapex import authority, ids
+from mapex.audit import examination
 from mapex.audit.log import Action, AuditEntry, append_many
 from mapex.database import attempts, db, failpoints
 from mapex.database.schema import access_grant, order
@@ -165,6 +166,9 @@ def _check(conn: Connection, by: Actor, use: Use, order_id: str, wanted: list[st
         tiles = [replace(tile, purpose=use.purpose) for tile in tiles]
     foreign = [t for t in tiles if not licences.allows(t.licence, t.purpose)]
     _refuse("licence.purpose", "The licence does not allow the purpose of the order.", foreign)
+    original = [t for t in tiles if t.handling_class == HandlingClass.ORIGINAL]
+    if original and examination.failing(conn):
+        _refuse(examination.STOPPED, examination.WHY, original)
     permitted = _permitted(conn, use, tiles)
     _check_often(conn, use.at_ns, tiles, most)
     return [_Checked(tile, *permitted[tile.id]) for tile in tiles]

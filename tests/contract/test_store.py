@@ -23,6 +23,7 @@ from tests.support.servers import Minio, free_port
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, StoreError, StoreUnavailable
 from tiles.store.directory import DirectoryStore
 from tiles.store.minio import MinioStore, provision
+from tiles.store.minio_accounts import Duty
 from tiles.store.protocol import Bucket, ObjectStore, SignedRequest
 from tiles.store.signing import Credentials, presign
 
@@ -635,7 +636,7 @@ def test_an_account_that_signs_downloads_may_read_tiles_and_nothing_else(minio: 
 
 def test_an_s3_without_such_accounts_signs_with_one_fixed_account() -> None:
     keys = {"access_key": "nobody", "secret_key": "n" * 24, "upload_access_key": "mapexup", "upload_secret_key": "u" * 24}
-    store = MinioStore("127.0.0.1:9", **keys, download_keys=Credentials("mapexdl", "d" * 24))
+    store = MinioStore("127.0.0.1:9", **keys, single={Duty.DOWNLOAD: Credentials("mapexdl", "d" * 24)}, fixed_signer=True)
     assert not store.admit("org_a.1")  # nobody is asked
     store.retire("org_a.1")
     url = store.presign_get("a", expires_s=60, grant="0" * 32, filename="a", signer="org_a.1").url

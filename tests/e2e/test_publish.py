@@ -180,6 +180,8 @@ def test_sales_visible(market: Market) -> None:
     elsewhere = block(2, grid.morton(56_900, 25_000))
     with pytest.raises(Invalid):
         quotes.quote(site.ex, market.buyer, of_area(area(elsewhere), purpose="research"))
+    with db.begin(site.ex) as conn:  # three firms did so a while ago: a single question, and one of this month, is not shown
+        conn.execute(update(schema.demand).values(month="2020-01", count=3, firms=3))
     page.reload()
     ready(page)
     earned = first.subtotal + second.subtotal

@@ -67,7 +67,9 @@ def arrived(site: Site, slug: str) -> dict[str, str]:
     """sha256 of the files of a version, by name, as the worker found them."""
     by = persons.get_person(site.ex, email=SELLER)
     assert by
-    return {one["name"]: one["sha256"] for one in json.loads(datasets.manifest(site.ex, by.actor, slug, 1))["sources"]}
+    sources = json.loads(datasets.manifest(site.ex, by.actor, slug, 1))["sources"]
+    names = datasets.describe(site.ex, by.actor, slug, 1).files
+    return {name: one["sha256"] for name, one in zip(names, sources, strict=True)}
 
 
 def digest(path: Path) -> str:

@@ -72,17 +72,29 @@ class Running:
 
 @contextlib.contextmanager
 def running_exchange(
-    folder: Path, environ: Mapping[str, str], *, port: int | None = None, serve: Sequence[str] = ("serve",)
+    folder: Path,
+    environ: Mapping[str, str],
+    *,
+    port: int | None = None,
+    serve: Sequence[str] = ("serve",),
+    only: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Running]:
-    """Init, `mapex SERVE` and one worker, with the settings of `environ` on top of a clean environment; stopped by pid at the end."""
+    """Init, `mapex SERVE` and one worker, with the settings of `environ` on top of a clean environment; stopped by pid at the end.
+
+    `only`: settings that the process `serve` or `worker` has instead of `environ`.
+    """
     port = port or free_port()
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")}
     own = {**clean, "MAPEX_DIR": str(folder), "MAPEX_PORT": str(port), "MAPEX_PUBLIC_URL": f"http://127.0.0.1:{port}", **environ}
+    theirs = {
+        name: {**clean, **{k: own[k] for k in ("MAPEX_DIR", "MAPEX_PORT", "MAPEX_PUBLIC_URL")}, **some}
+        for name, some in (only or {}).items()
+    }
     subprocess.run([*MAPEX, "init", "--dir", str(folder)], env=own, check=True, capture_output=True)
     with open(folder / "serve.log", "wb") as serve_log, open(folder / "worker.log", "wb") as worker_log:
         processes = [
-            subprocess.Popen([*MAPEX, *serve], env=own, stdout=serve_log, stderr=serve_log),
-            subprocess.Popen([*MAPEX, "worker"], env=own, stdout=worker_log, stderr=worker_log),
+            subprocess.Popen([*MAPEX, *serve], env=theirs.get("serve", own), stdout=serve_log, stderr=serve_log),
+            subprocess.Popen([*MAPEX, "worker"], env=theirs.get("worker", own), stdout=worker_log, stderr=worker_log),
         ]
         try:
             until_open(f"http://127.0.0.1:{port}/", processes[0], folder / "serve.log")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from tiles import plain_json
 from tiles.arrays import Int64s
 from tiles.box import Box
 from tiles.errors import InvalidRegion
@@ -160,7 +161,7 @@ def _load(text: str | bytes) -> Any:
         _refuse("malformed", f"The region contains {word}, which JSON does not have.")
 
     try:
-        return json.loads(text, parse_constant=not_a_number)
+        return plain_json.loads(text, parse_constant=not_a_number)
     except RecursionError:
         _refuse("malformed", "The region is nested too deep.")
     except ValueError as error:  # also bytes that are not UTF-8

@@ -22,7 +22,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreUnavailable
-from tiles.store.folder import INCOMING, SafeFolder, copy_all, write_all
+from tiles.store.folder import INCOMING, SafeFolder, copy_all, private, write_all
 from tiles.store.keys import PIECE, attachment, segments_of
 from tiles.store.protocol import Bucket, ObjectInfo, SignedRequest, UploadPart
 from tiles.store.signing import Credentials, derived, presign
@@ -105,7 +105,7 @@ class DirectoryStore:
         """See `ObjectStore.fetch`."""
         digest = hashlib.sha256()
         pieces = self.read(bucket, key)
-        with SafeFolder(path.parent).errors(), path.open("wb") as target:
+        with SafeFolder(path.parent).errors(), private(path) as target:
             for piece in pieces:
                 digest.update(piece)
                 target.write(piece)
@@ -254,6 +254,11 @@ class DirectoryStore:
         if info is None:
             raise ObjectMissing(f"Object {key} was removed while it was finished.", key=key)
         return info
+
+    def is_staged(self, key: str, size: int) -> bool:
+        """See `ObjectStore.is_staged`."""
+        found = self.stat(Bucket.STAGING, key)
+        return found is not None and found.size == size
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """See `ObjectStore.abort_upload`."""

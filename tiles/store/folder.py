@@ -47,7 +47,7 @@ class SafeFolder:
         """Make the folder and its first-level folders, and remove what killed writers left behind over a day ago."""
         with self.errors():
             for name in (INCOMING, *names):
-                (self.root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+                make_private(self.root / name)
             for entry in os.scandir(self.root / INCOMING):
                 with contextlib.suppress(FileNotFoundError):
                     if entry.is_dir(follow_symlinks=False):  # an upload that was being removed when its process died
@@ -158,6 +158,17 @@ class SafeFolder:
                 if name.startswith(prefix) and name != segments[-1]:
                     os.unlink(name, dir_fd=at)
             os.fsync(at)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are absent, for this account alone (`mkdir -p` closes only the last one)."""
+    for one in (*reversed(folder.parents), folder):
+        one.mkdir(mode=0o700, exist_ok=True)
+
+
+def private(path: Path) -> BinaryIO:
+    """The file `path`, empty and open for writing; a new one is for this account alone, whatever the umask."""
+    return open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def write_all(stream: BinaryIO, piece: bytes) -> None:

@@ -1,9 +1,10 @@
 """The object store in MinIO, or any S3, through the `minio` client; signed requests are our own (`tiles.store.signing`).
 
-Keys for each purpose: the main one reads and writes; accounts that may only read tiles sign downloads (`tiles.store.signers`); the
-*upload* key belongs to a service account that may only put parts into staging. A
-presigned upload is signed with it, because with a key that may read, an unsigned `x-amz-copy-source` header beside the URL would copy
-any object of any firm to the uploader (CVE-2026-97731, open in the MinIO that is built for the tests).
+Each purpose has an account of its own (`minio_accounts`). A presigned upload is signed with one that may only put parts into staging,
+because with a key that may read, an unsigned `x-amz-copy-source` header beside the URL would copy any object of any firm to the uploader
+(CVE-2026-97731, open in the MinIO that is built for the tests).
+
+Downloads are signed by accounts of firms, which the one for downloads makes for itself and removes (`tiles.store.signers`).
 
 The browser talks to the store directly, so the server must allow the exchange's origin, and keep unfinished uploads for a week:
 `MINIO_API_CORS_ALLOW_ORIGIN=https://exchange.example` and `MINIO_API_STALE_UPLOADS_EXPIRY=168h`.
@@ -17,23 +18,26 @@ import hashlib
 import io
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, RequestRefused, StoreUnavailable
-from tiles.store.folder import SafeFolder
+from tiles.store.folder import SafeFolder, private
 from tiles.store.keys import PIECE, attachment, segments_of
-from tiles.store.minio_errors import AlreadyThereError, BeyondError, store_errors
+from tiles.store.minio_accounts import Accounts, Duty, provision
+from tiles.store.minio_server import AlreadyThereError, BeyondError, admin_of, client_of, store_errors
 from tiles.store.protocol import Bucket, ObjectInfo, SignedRequest, UploadPart
 from tiles.store.signers import DownloadSigners
 from tiles.store.signing import REGION, Credentials, presign
 
 if TYPE_CHECKING:
     from minio import Minio
-    from minio.minioadmin import MinioAdmin
+
+__all__ = ["MinioStore", "provision"]
 
 ONE_PUT = 32 << 20
 """Bodies up to this size (bytes) go in one request; larger ones in parts of this size, so memory stays bounded."""
@@ -49,9 +53,10 @@ class MinioStore:
 
     Args:
         endpoint: host:port of the server, as the exchange reaches it.
-        access_key, secret_key: read and write in both buckets.
-        upload_access_key, upload_secret_key: may only put into staging; they sign uploads.
-        download_keys: of an account that may only read data, for an S3 that is no MinIO; None: each signer has one (`tiles.store.signers`).
+        access_key, secret_key: read and write in both buckets; "" where this process has only accounts of single purposes.
+        upload_access_key, upload_secret_key: may only put into staging; they sign uploads. "" where nothing is uploaded.
+        single: accounts of the other purposes.
+        fixed_signer: the account for downloads signs them itself, for an S3 that knows no accounts of accounts.
         prefix: of the bucket names.
         region: of the server; fixed, so that signing asks nobody.
         secure: https to the endpoint.
@@ -64,11 +69,12 @@ class MinioStore:
         self,
         endpoint: str,
         *,
-        access_key: str,
-        secret_key: str,
-        upload_access_key: str,
-        upload_secret_key: str,
-        download_keys: Credentials | None = None,
+        access_key: str = "",
+        secret_key: str = "",
+        upload_access_key: str = "",
+        upload_secret_key: str = "",
+        single: Mapping[Duty, Credentials] | None = None,
+        fixed_signer: bool = False,
         prefix: str = "mapex",
         region: str = REGION,
         secure: bool = False,
@@ -76,21 +82,31 @@ class MinioStore:
         timeout_s: float = 30,
         now: Callable[[], int] = time.time_ns,
     ) -> None:
-        if upload_access_key == access_key:
+        if upload_access_key and upload_access_key == access_key:
             raise StoreUnavailable("Uploads must be signed by an account of their own that cannot read; `mapex init` makes it.")
         self.endpoint, self.region, self.now = endpoint, region, now
         public = urlsplit(public_url or f"{'https' if secure else 'http'}://{endpoint}")
         self.origin, self.base = f"{public.scheme}://{public.netloc}", public.path.rstrip("/")
         self.names = {bucket: f"{prefix}-{bucket}" for bucket in Bucket}
-        self._keys, self._upload_keys = Credentials(access_key, secret_key), Credentials(upload_access_key, upload_secret_key)
-        self._client = _client(endpoint, self._keys, region, secure, timeout_s)
+        upload = {Duty.UPLOAD: Credentials(upload_access_key, upload_secret_key)} if upload_access_key else {}
+        main = Credentials(access_key, secret_key) if access_key else None
+        self.accounts = Accounts(main, {**upload, **(single or {})})
+        self._upload_keys = upload.get(Duty.UPLOAD)
+        self._client_of = lru_cache(lambda keys: client_of(endpoint, keys, region, secure, timeout_s))
         self._signers = DownloadSigners(
-            self._keys,
+            lambda: self.accounts.signing(Duty.DOWNLOAD),
             self.names[Bucket.DATA],
-            admin=lambda: _admin(endpoint, self._keys, region, secure, self._client._http),
+            admin=lambda: admin_of(endpoint, self.accounts.signing(Duty.DOWNLOAD), region, secure),
             errors=self._errors,
-            fixed=download_keys,
+            fixed=fixed_signer,
         )
+
+    def _as(self, *purposes: Duty) -> Minio:
+        """The client of the account that does what these purposes allow."""
+        return self._client_of(self.accounts.doing(*purposes))
+
+    def _reader(self, bucket: Bucket) -> Minio:
+        return self._as(Duty.WORK if bucket is Bucket.STAGING else Duty.DOWNLOAD)
 
     # ---- objects -----------------------------------------------------------------------------------------------------------
 
@@ -100,7 +116,7 @@ class MinioStore:
         size = len(body) if isinstance(body, bytes) else body.stat().st_size
         if _sha256(body) != sha256:
             raise ObjectCorrupt(f"The body for {key} does not have the sha256 {sha256}; nothing was stored.", key=key)
-        if size > ONE_PUT and self.stat(bucket, key) is not None:
+        if size > ONE_PUT and self.accounts.has(Duty.DOWNLOAD) and self.stat(bucket, key) is not None:
             return False  # spares sending it; the condition below is what decides
         try:
             with self._errors(key), io.BytesIO(body) if isinstance(body, bytes) else body.open("rb") as stream:
@@ -116,27 +132,27 @@ class MinioStore:
         # The checksum header makes the server refuse a body that changed between our hashing and its arrival.
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         headers: Headers = {"If-None-Match": "*", "Content-Type": media_type, "x-amz-checksum-sha256": checksum}
-        self._client._put_object(self.names[bucket], key, body, headers)
+        self._as(Duty.WORK)._put_object(self.names[bucket], key, body, headers)
 
     def _put_parts(self, bucket: Bucket, key: str, stream: Any, media_type: str) -> None:
-        name = self.names[bucket]
-        upload_id = self._client._create_multipart_upload(name, key, {"Content-Type": media_type})
+        name, client = self.names[bucket], self._as(Duty.WORK)
+        upload_id = client._create_multipart_upload(name, key, {"Content-Type": media_type})
         try:
             etags: list[str] = []
             while piece := stream.read(ONE_PUT):
-                etags.append(self._client._upload_part(name, key, piece, None, upload_id, len(etags) + 1))
-            self._join(name, key, upload_id, list(enumerate(etags, 1)), {"If-None-Match": "*"})
+                etags.append(client._upload_part(name, key, piece, None, upload_id, len(etags) + 1))
+            self._join(client, name, key, upload_id, list(enumerate(etags, 1)), {"If-None-Match": "*"})
         except BaseException:
             with contextlib.suppress(Exception):  # the error that is under way matters more than a failed clean-up
-                self._client._abort_multipart_upload(name, key, upload_id)
+                client._abort_multipart_upload(name, key, upload_id)
             raise
 
-    def _join(self, name: str, key: str, upload_id: str, parts: list[tuple[int, str]], headers: Headers) -> None:
+    def _join(self, client: Minio, name: str, key: str, upload_id: str, parts: list[tuple[int, str]], headers: Headers) -> None:
         """CompleteMultipartUpload with headers, which minio-py's own private call does not take."""
         items = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;{etag}&quot;</ETag></Part>" for number, etag in parts)
         body = f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>".encode()
         query: Headers = {"uploadId": upload_id}
-        answer = self._client._execute("POST", name, key, body, {"Content-Type": "application/xml", **headers}, query)
+        answer = client._execute("POST", name, key, body, {"Content-Type": "application/xml", **headers}, query)
         # S3 may answer 200 and put the error into the body, because joining can outlast the time to the first byte.
         if b"<Error>" in answer.data:
             raise StoreUnavailable(f"The store could not join the parts of {key}; try again.", key=key)
@@ -151,7 +167,7 @@ class MinioStore:
             return iter(())
         try:
             with self._errors(key):
-                response = self._client.get_object(self.names[bucket], key, offset, length or 0)
+                response = self._reader(bucket).get_object(self.names[bucket], key, offset, length or 0)
         except BeyondError:
             return iter(())
         return self._pieces_of(response, key)
@@ -168,7 +184,7 @@ class MinioStore:
         """See `ObjectStore.fetch`."""
         digest = hashlib.sha256()
         pieces = self.read(bucket, key)
-        with SafeFolder(path.parent).errors(), path.open("wb") as target:
+        with SafeFolder(path.parent).errors(), private(path) as target:
             for piece in pieces:
                 digest.update(piece)
                 target.write(piece)
@@ -179,7 +195,7 @@ class MinioStore:
         _check(key)
         try:
             with self._errors(key):
-                found = self._client.stat_object(self.names[bucket], key)
+                found = self._reader(bucket).stat_object(self.names[bucket], key)
         except ObjectMissing:
             return None
         return ObjectInfo(key, found.size or 0, int(found.last_modified.timestamp() * 1e9) if found.last_modified else 0)
@@ -187,7 +203,8 @@ class MinioStore:
     def list(self, bucket: Bucket, prefix: str = "", *, after: str = "", limit: int = 1000) -> Sequence[ObjectInfo]:
         """See `ObjectStore.list`."""
         with self._errors(prefix):
-            found = self._client._list_objects(self.names[bucket], prefix=prefix, start_after=after or None, max_keys=min(limit, 1000))
+            client, name = self._as(Duty.SWEEP), self.names[bucket]
+            found = client._list_objects(name, prefix=prefix, start_after=after or None, max_keys=min(limit, 1000))
             page = list(islice(found, limit))
         return [
             ObjectInfo(o.object_name or "", o.size or 0, int(o.last_modified.timestamp() * 1e9) if o.last_modified else 0) for o in page
@@ -197,7 +214,7 @@ class MinioStore:
         """See `ObjectStore.delete`."""
         _check(key)
         with contextlib.suppress(ObjectMissing), self._errors(key):
-            self._client.remove_object(self.names[bucket], key)
+            self._as(Duty.SWEEP).remove_object(self.names[bucket], key)
 
     def _must_exist(self, bucket: Bucket, key: str) -> ObjectInfo:
         info = self.stat(bucket, key)
@@ -213,7 +230,7 @@ class MinioStore:
         """See `ObjectStore.presign_get`."""
         parameters = {"x-mapex-grant": grant, "response-content-disposition": attachment(filename)}
         headers = {"x-mapex-holder": holder} if holder is not None else {}
-        keys = self._signers.keys_of(signer) if signer else self._keys
+        keys = self._signers.keys_of(signer) if signer else self.accounts.signing(Duty.DOWNLOAD)
         return SignedRequest("GET", self._presign("GET", Bucket.DATA, key, keys, expires_s, parameters, headers), headers)
 
     def admit(self, signer: str) -> bool:
@@ -231,7 +248,8 @@ class MinioStore:
         bound = {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode()}
         parameters = {"partNumber": str(number), "uploadId": upload_id}
         headers = {**bound, "content-length": str(size)}
-        return SignedRequest("PUT", self._presign("PUT", Bucket.STAGING, key, self._upload_keys, expires_s, parameters, headers), bound)
+        keys = self.accounts.signing(Duty.UPLOAD)
+        return SignedRequest("PUT", self._presign("PUT", Bucket.STAGING, key, keys, expires_s, parameters, headers), bound)
 
     def _presign(
         self, method: str, bucket: Bucket, key: str, keys: Credentials, expires_s: int, parameters: dict[str, str], headers: dict[str, str]
@@ -246,7 +264,7 @@ class MinioStore:
         """See `ObjectStore.begin_upload`."""
         _check(key)
         with self._errors(key):
-            return str(self._client._create_multipart_upload(self.names[Bucket.STAGING], key, {}))
+            return str(self._as(Duty.UPLOAD)._create_multipart_upload(self.names[Bucket.STAGING], key, {}))
 
     def parts(self, key: str, upload_id: str) -> Sequence[UploadPart]:
         """See `ObjectStore.parts`."""
@@ -256,7 +274,7 @@ class MinioStore:
         marker: str | None = None
         with self._errors(key):
             while True:
-                page = self._client._list_parts(self.names[Bucket.STAGING], key, upload_id, part_number_marker=marker)
+                page = self._as(Duty.UPLOAD)._list_parts(self.names[Bucket.STAGING], key, upload_id, part_number_marker=marker)
                 found += [UploadPart(p.part_number, p.size or 0, p.etag.strip('"')) for p in page.parts]
                 if not page.is_truncated:
                     return found
@@ -266,25 +284,56 @@ class MinioStore:
         """See `ObjectStore.complete_upload`. S3 wants at least 5 MiB in every part but the last."""
         name = self.names[Bucket.STAGING]
         try:
-            received = [(part.number, part.etag) for part in self.parts(key, upload_id)]
+            parts = self.parts(key, upload_id)
+            received = [(part.number, part.etag) for part in parts]
             if not received:
                 raise RequestRefused("No part of this upload has been received yet.", upload_id=upload_id, reason="empty")
             with self._errors(key):
-                self._join(name, key, upload_id, received, {})
+                self._join(self._as(Duty.UPLOAD), name, key, upload_id, received, {})
         except ObjectMissing:
             # Finished before, or by another caller at this moment: the object is then there.
+            if not self.accounts.has(Duty.WORK):
+                if self._is_taken(key):
+                    return ObjectInfo(key, 0, 0)
+                raise
             done = self.stat(Bucket.STAGING, key)
             if done is None:
                 raise
             return done
+        if not self.accounts.has(Duty.WORK):
+            return ObjectInfo(key, sum(part.size for part in parts), self.now())
         return self._must_exist(Bucket.STAGING, key)
+
+    def is_staged(self, key: str, size: int) -> bool:
+        """See `ObjectStore.is_staged`."""
+        if not self.accounts.has(Duty.WORK):
+            return self._is_taken(key)
+        found = self.stat(Bucket.STAGING, key)
+        return found is not None and found.size == size
+
+    def _is_taken(self, key: str) -> bool:
+        """Whether staging holds a key, asked by an account that may not look: it tries to put what the server must refuse anyway.
+
+        A key that is there fails the condition; else the body, which is none, does not have the checksum that is stated.
+        """
+        _check(key)
+        checksum = base64.b64encode(hashlib.sha256(b"something else").digest()).decode()
+        try:
+            with self._errors(key):
+                headers: Headers = {"If-None-Match": "*", "x-amz-checksum-sha256": checksum}
+                self._as(Duty.UPLOAD)._put_object(self.names[Bucket.STAGING], key, b"", headers)
+        except AlreadyThereError:
+            return True
+        except ObjectCorrupt:
+            return False
+        raise StoreUnavailable(f"The store at {self.endpoint} took a body with a wrong checksum; it cannot be used.", key=key)
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """See `ObjectStore.abort_upload`."""
         _check(key)
         with contextlib.suppress(ObjectMissing), self._errors(key):
             _check_upload(upload_id)
-            self._client._abort_multipart_upload(self.names[Bucket.STAGING], key, upload_id)
+            self._as(Duty.UPLOAD, Duty.SWEEP)._abort_multipart_upload(self.names[Bucket.STAGING], key, upload_id)
 
     # ---- errors ----------------------------------------------------------------------------------------------------------------
 
@@ -309,78 +358,3 @@ def _sha256(body: bytes | Path) -> str:
         return hashlib.sha256(body).hexdigest()
     with body.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _client(endpoint: str, keys: Credentials, region: str, secure: bool, timeout_s: float = 30) -> Minio:
-    import certifi
-    import urllib3
-    from minio import Minio
-
-    # minio-py alone waits five minutes and tries five times: a store that is away must show within seconds. MinIO asks to come back
-    # in 60 s also when an object is damaged, and that answer is wanted as it is.
-    again = urllib3.Retry(
-        total=2, read=1, backoff_factor=0.2, status_forcelist=[502, 503, 504], respect_retry_after_header=False, raise_on_status=False
-    )
-    http = urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=3, read=timeout_s),
-        maxsize=16,
-        retries=again,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=certifi.where(),
-    )
-    return Minio(endpoint, keys.access_key, keys.secret_key, secure=secure, region=region, http_client=http)
-
-
-def _admin(endpoint: str, keys: Credentials, region: str, secure: bool, http: Any = None) -> MinioAdmin:
-    from minio.credentials.providers import StaticProvider
-    from minio.minioadmin import MinioAdmin
-
-    credentials = StaticProvider(keys.access_key, keys.secret_key)
-    return MinioAdmin(endpoint=endpoint, credentials=credentials, region=region, secure=secure, http_client=http)
-
-
-def upload_policy(prefix: str) -> dict[str, Any]:
-    """What the upload account may do: put into staging and abort there; no reading, so nothing can be copied out."""
-    actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
-    statement = {"Effect": "Allow", "Action": actions, "Resource": [f"arn:aws:s3:::{prefix}-{Bucket.STAGING}/*"]}
-    return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-def provision(
-    endpoint: str,
-    *,
-    access_key: str,
-    secret_key: str,
-    upload_access_key: str,
-    upload_secret_key: str,
-    prefix: str = "mapex",
-    region: str = REGION,
-    secure: bool = False,
-) -> None:
-    """Make the two buckets and the upload account of MinIO; what is there already is brought to the same state.
-
-    Args:
-        endpoint: host:port of the server.
-        access_key, secret_key: of a user who may make buckets and service accounts.
-        upload_access_key: name of the account that will sign uploads; made when absent.
-        upload_secret_key: its secret, at least 8 characters.
-        prefix: of the bucket names.
-        region: of the server.
-        secure: https.
-    Raises: StoreUnavailable: the server does not answer, or is no MinIO (then make the account by its own means, with `upload_policy`).
-    """
-    from minio.error import MinioAdminException
-
-    client = _client(endpoint, Credentials(access_key, secret_key), region, secure)
-    with store_errors(endpoint, "the buckets"):
-        for bucket in Bucket:
-            if not client.bucket_exists(f"{prefix}-{bucket}"):
-                client.make_bucket(f"{prefix}-{bucket}", region)
-        admin = _admin(endpoint, Credentials(access_key, secret_key), region, secure)
-        policy = upload_policy(prefix)
-        try:
-            admin.get_service_account(upload_access_key)
-        except MinioAdminException:  # not there yet
-            admin.add_service_account(access_key=upload_access_key, secret_key=upload_secret_key, policy=policy)
-        else:
-            admin.update_service_account(access_key=upload_access_key, secret_key=upload_secret_key, policy=policy)

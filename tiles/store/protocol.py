@@ -114,7 +114,15 @@ class ObjectStore(Protocol):
         ...
 
     def complete_upload(self, key: str, upload_id: str) -> ObjectInfo:
-        """Join the parts received into the object. Called again after it worked, it answers the same."""
+        """Join the parts received into the object. Called again after it worked, it answers the same, but for the size (0) where this
+        account may not look.
+        """
+        ...
+
+    def is_staged(self, key: str, size: int) -> bool:
+        """Whether `staging` holds the whole upload of this size. An account that may not look learns only that the key is taken, which
+        it is by nothing but a complete upload.
+        """
         ...
 
     def abort_upload(self, key: str, upload_id: str) -> None:

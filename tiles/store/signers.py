@@ -1,8 +1,8 @@
 """Signers of downloads in MinIO: an account for each, which may read tiles and nothing else, and whose end ends all that it signed.
 
 A signature of S3 cannot be taken back, but the account behind it can. Accounts are made when they are first needed, with a secret that
-follows from the store's own, so that every process signs alike and nothing is kept. An S3 that knows no such accounts gets one fixed
-account instead (`fixed`); what it signed then lives to its own end.
+follows from the one for downloads, so that every process signs alike and nothing is kept. On an S3 that knows no such accounts that one
+signs itself (`fixed`); what it signed then lives to its own end.
 """
 
 from __future__ import annotations
@@ -33,21 +33,22 @@ class DownloadSigners:
     """The signers of one store.
 
     Args:
-        master: of whom the accounts are; it must be able to make accounts for itself, as every user of MinIO can.
+        master: of whom the accounts are; it must be able to make accounts for itself, as every user of MinIO can. What it may not do,
+            they may not either.
         bucket: that they may read.
         admin: how MinIO is spoken to about accounts; called when first needed.
         errors: turns what the client raises into errors of the store.
-        fixed: signs instead of all of them, and stays.
+        fixed: it signs itself, in place of all of them.
     """
 
     def __init__(
         self,
-        master: Credentials,
+        master: Callable[[], Credentials],
         bucket: str,
         *,
         admin: Callable[[], MinioAdmin],
         errors: Callable[[str], AbstractContextManager[None]],
-        fixed: Credentials | None = None,
+        fixed: bool = False,
     ) -> None:
         self._master, self._bucket, self._fixed = master, bucket, fixed
         self._admin, self._errors = admin, errors
@@ -55,15 +56,16 @@ class DownloadSigners:
 
     def keys_of(self, signer: str) -> Credentials:
         """What a signer signs with."""
-        if self._fixed is not None:
-            return self._fixed
+        master = self._master()
+        if self._fixed:
+            return master
         # MinIO takes names of at most 20 characters. Stores of other buckets on the same server have signers of their own.
         name = "dl" + hashlib.sha256(f"{self._bucket} {signer}".encode()).hexdigest()[:18]
-        return Credentials(name, derived(self._master, f"{self._bucket} {signer}").secret_key)
+        return Credentials(name, derived(master, f"{self._bucket} {signer}").secret_key)
 
     def admit(self, signer: str) -> bool:
         """See `ObjectStore.admit`."""
-        if self._fixed is not None or signer in self._admitted:
+        if self._fixed or signer in self._admitted:
             return False
         from minio.error import MinioAdminException
 
@@ -83,7 +85,7 @@ class DownloadSigners:
 
     def retire(self, signer: str) -> None:
         """See `ObjectStore.retire`."""
-        if self._fixed is not None:
+        if self._fixed:
             return
         from minio.error import MinioAdminException
 

@@ -16,6 +16,7 @@ from flask import Flask, request
 from werkzeug.exceptions import HTTPException, LengthRequired, RequestEntityTooLarge, UnsupportedMediaType
 
 from mapex.errors import Invalid, Unavailable
+from tiles import plain_json
 from web.edge import store_files
 from web.edge.limits import visitors
 
@@ -93,6 +94,7 @@ def check() -> None:
         raw = request.get_data()
         if not _is_utf8(raw):
             raise Invalid("request.malformed", "The body is not UTF-8, in which JSON is written; send it so.")
+        _check_keys(raw)
         if _holds_unkept(raw):
             raise _refusal(*_found_in(raw))
 
@@ -127,6 +129,16 @@ def _is_utf8(raw: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return b"\0" not in raw  # UTF-16 and UTF-32 have some in every text
+
+
+def _check_keys(raw: bytes) -> None:
+    """Refuse a body in which a key stands twice: what was checked and what is done could be two values. What is no JSON, others refuse."""
+    try:
+        plain_json.loads(raw)
+    except plain_json.DoubledKeyError as error:
+        raise Invalid("request.malformed", f"In the body {error}.") from error
+    except (ValueError, RecursionError):
+        return
 
 
 def _holds_unkept(raw: bytes) -> bool:

@@ -7,6 +7,7 @@ import secrets
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from mapex.audit import examination
 from mapex.login import factors, sessions
 from mapex.operation import overview
 from mapex.orders import ledger
@@ -37,6 +38,7 @@ def organisations() -> str:
         orgs=orgs.all_orgs(ex),
         domains=org_domains.all_domains(ex),
         balances=overview.balances(ex, by),
+        examined=examination.results(ex, by),
     )
 
 

@@ -175,6 +175,7 @@ ACTIONS: dict[str, Any] = {
     Action.WALLET_CREDITED: lazy_gettext("Wallet credited"),
     Action.ACCESS_GRANTED: lazy_gettext("Tile handed out"),
     Action.ACCESS_REFUSED: lazy_gettext("Tile refused"),
+    Action.EXCHANGE_EXAMINED: lazy_gettext("Exchange attacked by its doctor"),
     Action.AUDIT_READ: lazy_gettext("Log read"),
     Action.AUDIT_VERIFIED: lazy_gettext("Log verified"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ import shapely
 from ingest.checks.encodings import is_text, printable, without_halves
 from ingest.checks.text import distinct
 from ingest.findings import beside, error, info, warning
-from ingest.placing import resolve
+from ingest.placing import resolve, systems
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.vector import kinds as vector_kinds
 from ingest.readers.vector.geojson_shape import DEPTH, Shape, checked, wkb_of
-from ingest.readers.vector.json_stream import Broken, Stream, head_members, tail_members
+from ingest.readers.vector.json_stream import Broken, Stream, doubled_keys, head_members, tail_members
 from ingest.readers.vector.layer import LAYERS, id_column
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
@@ -39,13 +40,15 @@ class GeoJson:
 
     def survey(self, source: Source, given: Placement) -> Survey:
         """The collection's members, and the first features: are they degrees at all?"""
-        members = {**tail_members(source.path), **head_members(source.path)}
-        stated = crs_member(members)
-        box, number = _sample_box(source.path)
+        box, number, streamed = _sample(source.path)
+        stated, unclear = crs_of({**streamed, **tail_members(source.path)}, head_members(source.path))
+        members = {**tail_members(source.path), **streamed, **head_members(source.path)}
         if number == 0:
             raise Invalid("file.no_records", f"{source.name} holds no GeoJSON feature that can be read.", file=source.name)
         degrees = box is None or (max(abs(box[0]), abs(box[2])) <= 360 and max(abs(box[1]), abs(box[3])) <= 360)
-        if stated is None and not degrees:
+        if unclear:
+            placed = resolve.resolve(None, given, note=unclear)
+        elif stated is None and not degrees:
             note = f"GeoJSON is in degrees by RFC 7946, but its numbers are not ({box[0]:.1f}, {box[1]:.1f})." if box else ""
             placed = resolve.resolve(None, given, note=note)
         else:
@@ -60,15 +63,40 @@ class GeoJson:
         rows = Rows(Path(source.name).stem, placed.crs or "", source.name, meta)
         yield from rows.of(stream)
         yield from rows.findings()
+        late = crs_of(stream.members)
+        if late != (None, "") and late != crs_of(meta_of(source.path)):
+            text = f"{source.name} states its coordinate system after its features, where it was found only when they had been placed."
+            yield error("crs.late", text, "Write the member `crs` before `features`.", file=source.name)
         yield from beside(stated_beside(meta, Path(source.name).stem), file=source.name)
 
 
-def crs_member(members: Mapping[str, Any]) -> str | None:
-    """The CRS that the `crs` member of 2008 names (`urn:ogc:def:crs:EPSG::5179`); linked ones are not followed."""
-    crs = members.get("crs")
-    properties = crs.get("properties") if isinstance(crs, dict) else None
+def meta_of(path: Path) -> dict[str, Any]:
+    """The members of a collection that its survey knows."""
+    return {**tail_members(path), **_sample(path)[2], **head_members(path)}
+
+
+def crs_of(*members: Mapping[str, Any]) -> tuple[str | None, str]:
+    """The CRS that the `crs` member of 2008 names (`urn:ogc:def:crs:EPSG::5179`), and why it is unclear, if so.
+
+    None and "" where nothing is stated: then it is WGS 84 (RFC 7946). What is stated and cannot be used is never taken for that.
+    """
+    stated = [value for one in members for key, value in one.items() if re.fullmatch(r"crs(#\d+)?", key) and value is not None]
+    names = {_crs_name(one) for one in stated}
+    if len(names) > 1:
+        return None, "The member `crs` stands there more than once, with different systems."
+    name = next(iter(names), "")
+    if name is None:
+        kind = stated[0].get("type") if isinstance(stated[0], dict) else None
+        how = "only links to its system, and links are not followed" if kind == "link" else "names no system"
+        return None, f"The member `crs` {how}: {printable(str(stated[0]))[:80]}."
+    return name or None, ""
+
+
+def _crs_name(crs: Any) -> str | None:
+    """The name in a member `crs`; None when it holds none."""
+    properties = crs.get("properties") if isinstance(crs, dict) and not doubled_keys(crs) else None
     name = properties.get("name") if isinstance(properties, dict) else None
-    return name if isinstance(name, str) else None
+    return name if isinstance(name, str) and name.strip() else None
 
 
 def texts_of(members: Mapping[str, Any]) -> dict[str, str]:
@@ -117,6 +145,9 @@ class Rows:
         if self._stream is not None and self._stream.codec == "cp949":
             text = f"{self.name} is not UTF-8, as JSON has to be; it was read as cp949, in which all of it can be read."
             yield warning("text.encoding_guessed", text, "Save the file as UTF-8.", **self._where(""), value="cp949")
+        if self._stream is not None and (twice := [printable(key)[:80] for key in self._stream.repeated]):
+            text = f"The collection {self.name} has {', '.join(twice[:5])} twice."
+            yield warning("json.doubled_key", text, "Keep one of each.", **self._where(""), value=twice[0])
         if self.partly_high:
             text = (
                 f"{self.partly_high} features of {self.name} have a height at some vertices only: they are 2D, the heights are in @source."
@@ -129,11 +160,22 @@ class Rows:
     def _take(self, record: Any, number: int, osm: bool) -> Iterator[Finding]:
         if isinstance(record, dict) and (record.get("type") in DEPTH or record.get("type") == "GeometryCollection"):
             record = {"type": "Feature", "geometry": record, "properties": {}}
+        if ambiguous := [key for key in _twice(record) if key in _ONCE]:
+            text = f"Record {number} of {self.name} has {', '.join(ambiguous)} twice; nobody can say which is meant."
+            yield error("feature.ambiguous", text, "Keep one of them.", **self._where(str(number)), value=ambiguous[0], rejected=1)
+            return
         if not isinstance(record, dict) or record.get("type") != "Feature":
             text = f"Record {number} of {self.name} is not a GeoJSON feature."
             yield error("feature.not_one", text, "Give it type, geometry and properties.", **self._where(str(number)), rejected=1)
             return
         geometry = record.get("geometry")
+        if why := self._own_crs(record, geometry):
+            feature = printable(self._id(record, _tags(record), number))
+            text = f"Feature {feature} of {self.name} states a coordinate system of its own: {why}"
+            yield error(
+                "crs.of_feature", text, "Upload the features of each system in a file of their own.", **self._where(feature), rejected=1
+            )
+            return
         shape: Shape | None = None
         if geometry is not None:
             try:
@@ -153,6 +195,7 @@ class Rows:
             yield from found
             text = self._text(record, shape)
         tags = _tags(record)
+        yield from self._doubled(record, number)
         self.partly_high += shape is not None and bool(shape.z())
         self._append(self._id(record, tags, number), self._kind(tags, osm), text, shape)
 
@@ -176,6 +219,25 @@ class Rows:
             found.append(self._half_a_letter(printable(self._id(record, _tags(record), number)), record))
             record = {**_whole_letters({k: v for k, v in record.items() if k != "geometry"}), "geometry": record.get("geometry")}
         return record, found
+
+    def _own_crs(self, record: Mapping[str, Any], geometry: Any) -> str:
+        """What a feature or its geometry states against the system of the file; "" when it agrees or states nothing."""
+        own = [one for one in (record, geometry) if isinstance(one, dict) and one.get("crs") is not None]
+        if not own:
+            return ""
+        stated, unclear = crs_of(*({"crs": one["crs"]} for one in own))
+        crs = systems.crs_from(stated)
+        if crs is None or not self.crs:
+            return unclear or str(stated)[:80]
+        same = systems.horizontal(crs).equals(systems.horizontal(systems.parsed(self.crs)), ignore_axis_order=True)
+        return "" if same else crs.name
+
+    def _doubled(self, record: Mapping[str, Any], number: int) -> Iterator[Finding]:
+        """The finding about names that stand twice in a feature; each value is kept."""
+        if twice := [printable(key)[:80] for key in doubled_keys(record)]:
+            feature = printable(self._id(record, _tags(record), number))
+            text = f"Feature {feature} of {self.name} has {', '.join(twice[:5])} twice; both values are kept, the second as {twice[0]}#2."
+            yield warning("json.doubled_key", text, "Give each value its own name.", **self._where(feature), value=twice[0])
 
     def _half_a_letter(self, feature: str, record: Mapping[str, Any]) -> Finding:
         members = {**{key: value for key, value in record.items() if key not in ("geometry", "properties")}, **_tags(record)}
@@ -245,6 +307,18 @@ class Rows:
 """Members of a collection that are used, or follow from its features."""
 
 
+_ONCE = frozenset({"type", "geometry", "properties", "id", "coordinates", "geometries"})
+"""What a feature and its geometry consist of."""
+
+
+def _twice(record: Any) -> list[str]:
+    """Members of a record, and of its geometry, that came twice."""
+    if not isinstance(record, dict):
+        return []
+    own = {key: value for key, value in record.items() if key != "properties"}
+    return [key for key in doubled_keys(record) if f"{key}#2" in own or f"{key}#2" in (own.get("geometry") or {})]
+
+
 def _tags(record: Mapping[str, Any]) -> Mapping[str, Any]:
     properties = record.get("properties")
     return properties if isinstance(properties, dict) else {}
@@ -284,10 +358,10 @@ def _with_source(tags: Mapping[str, Any], source: Mapping[str, Any]) -> str:
     return json.dumps(own, ensure_ascii=False, allow_nan=False)
 
 
-def _sample_box(path: Path) -> tuple[tuple[float, float, float, float] | None, int]:
-    """Box of the first features in their own numbers, and how many records were seen."""
-    box, number = None, 0
-    for record in Stream(path).features():
+def _sample(path: Path) -> tuple[tuple[float, float, float, float] | None, int, dict[str, Any]]:
+    """Box of the first features in their own numbers, how many records were seen, and the collection's members before them."""
+    box, number, stream = None, 0, Stream(path)
+    for record in stream.features():
         if isinstance(record, Broken):
             continue
         geometry = record.get("geometry", record) if isinstance(record, dict) else None
@@ -301,4 +375,4 @@ def _sample_box(path: Path) -> tuple[tuple[float, float, float, float] | None, i
             box = (x0, y0, x1, y1) if box is None else (min(box[0], x0), min(box[1], y0), max(box[2], x1), max(box[3], y1))
         if number >= _SAMPLE:
             break
-    return box, number
+    return box, number, stream.members

@@ -19,6 +19,7 @@ from ingest.readers.vector.layer import BATCH_ROWS, LayerRows
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
+from tiles import plain_json
 from tiles.batch import TILE_KEY, Batch, Content, LayerKind
 
 _NATIVE = {"point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}
@@ -158,7 +159,9 @@ def _geo(schema: pa.Schema, name: str) -> Mapping[str, Any] | None:
     if raw is None:
         return None
     try:
-        geo = json.loads(raw)
+        geo = plain_json.loads(raw)
+    except plain_json.DoubledKeyError as why:
+        raise Invalid("file.damaged", f"{name}: in the geo metadata {why}.", file=name) from why
     except (ValueError, RecursionError) as why:
         raise Invalid("file.damaged", f"{name}: the geo metadata is not JSON.", file=name) from why
     if not isinstance(geo, dict):

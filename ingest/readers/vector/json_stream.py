@@ -28,7 +28,15 @@ _TAIL = 64 << 10
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object; a key that comes twice gets `#2`, so that no value is lost."""
     found = dict(pairs)
-    return found if len(found) == len(pairs) else dict(zip(distinct([key for key, _ in pairs]), (value for _, value in pairs), strict=True))
+    return (
+        found
+        if len(found) == len(pairs)
+        else _Doubled(zip(distinct([key for key, _ in pairs]), (value for _, value in pairs), strict=True))
+    )
+
+
+class _Doubled(dict[str, Any]):
+    """An object in which a key came twice."""
 
 
 def _whole(text: str) -> int | str:
@@ -76,6 +84,7 @@ class Stream:
     codec: str = "utf-8-sig"
     broken: int = 0
     """pieces of the file in which bytes mean no letter: each is a lone surrogate in what `features` gives"""
+    _lists: int = 0
     _last: tuple[int, int] = (0, 0)
     _buffer: str = ""
     _at: int = 0
@@ -135,6 +144,7 @@ class Stream:
             self._at += 1
             self._skip(_SPACE, more)
             if key == "features" and self._buffer.startswith("[", self._at):
+                self._lists += 1
                 self._at += 1
                 yield from self._records(more, end="]")
                 continue
@@ -142,7 +152,19 @@ class Stream:
             if isinstance(value, Broken):
                 yield Broken(self.number, value.text, f"member {key!r}: {value.why}", 0)
                 return
+            self._keep(key, value)
+
+    def _keep(self, key: str, value: Any) -> None:
+        """Keep a member of the collection; one that comes again gets `#2`."""
+        if key in self.members:
+            self.members = _object([*self.members.items(), (key, value)])
+        else:
             self.members[key] = value
+
+    @property
+    def repeated(self) -> list[str]:
+        """Members of the collection that stand twice."""
+        return [*(["features"] if self._lists > 1 else []), *doubled_keys(self.members)]
 
     def _records(self, more: Any, *, end: str) -> Iterator[Any]:
         while True:
@@ -245,6 +267,19 @@ def _is_complete(text: str, start: int) -> bool:
     return text[start : start + 1] in ("{", "[") and _closing(text, start) is not None
 
 
+def doubled_keys(value: Any) -> list[str]:
+    """The keys that came twice in an object or in one within it (`name` for `name` and `name#2`); looks no deeper than into objects."""
+    found: list[str] = []
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, _Doubled):
+            found += [key.rpartition("#")[0] for key in one if "#" in key and key.rpartition("#")[0] in one]
+        if isinstance(one, dict):
+            waiting += [inner for inner in one.values() if isinstance(inner, dict)]
+    return list(dict.fromkeys(found))
+
+
 def _outer(head: str, at: int) -> bool:
     """Whether position `at` is directly inside the outermost object."""
     depth = 0
@@ -289,7 +324,7 @@ def tail_members(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for match in list(re.finditer(r"\]\s*,", text))[-200:][::-1]:
         try:
-            members = json.loads("{" + text[match.end() :])
+            members = json.loads("{" + text[match.end() :], object_pairs_hook=_object)
         except (ValueError, RecursionError):
             continue
         if isinstance(members, dict) and "geometry" not in members:
@@ -305,7 +340,7 @@ def head_members(path: Path) -> dict[str, Any]:
     if start is None or not text.startswith("{"):
         return {}
     try:
-        members = json.loads(text[: start.start()].rstrip().rstrip(",") + "}")
+        members = json.loads(text[: start.start()].rstrip().rstrip(",") + "}", object_pairs_hook=_object)
     except (ValueError, RecursionError):
         return {}
     return members if isinstance(members, dict) else {}

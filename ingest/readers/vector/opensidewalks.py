@@ -19,7 +19,7 @@ from ingest.findings import beside, info, warning
 from ingest.formats import is_junk
 from ingest.placing import resolve
 from ingest.reader import Placed, Source, Survey
-from ingest.readers.vector.geojson import Rows, crs_member, stated_beside, texts_of
+from ingest.readers.vector.geojson import Rows, crs_of, stated_beside, texts_of
 from ingest.readers.vector.json_stream import Stream, head_members, tail_members
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
@@ -44,8 +44,8 @@ class OpenSidewalks:
         """Which parts there are, and what their collections state of themselves."""
         parts = parts_of(source)
         members = {name: {**tail_members(path), **head_members(path)} for name, path in parts}
-        stated = next((crs for one in members.values() if (crs := crs_member(one))), None)
-        placed = resolve.resolve(stated or "OGC:CRS84", given)
+        stated, unclear = crs_of(*members.values())
+        placed = resolve.resolve(None, given, note=unclear) if unclear else resolve.resolve(stated or "OGC:CRS84", given)
         found = resolve.findings(placed, file=source.name)
         versions = sorted({version for one in members.values() if (version := _version(one))})
         for version in versions:

@@ -93,10 +93,13 @@ def _free_port(port: int) -> int:
 
 
 def _settings(place: Path, port: int) -> Settings:
-    from mapex import config
+    from mapex import config, modes
+    from mapex.cli.server import surroundings
 
     url = f"http://127.0.0.1:{port}"
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")}
+    surroundings.check_place(place)
+    modes.make_folder(place)
     settings = config.load(place, clean) if (place / "mapex.toml").exists() else config.initialise(place, clean)
     return replace(settings, host="127.0.0.1", port=port, public_url=url, store_public_url=url, demo=True)
 
@@ -104,6 +107,7 @@ def _settings(place: Path, port: int) -> Settings:
 @contextmanager
 def _running(settings: Settings) -> Iterator[Exchange]:
     """The exchange with its web server (threads) and one worker (process) for the time of the block."""
+    from mapex import modes
     from mapex.cli.server.built_in import serving
     from mapex.database.opening import open_exchange
     from web import create_app
@@ -113,11 +117,11 @@ def _running(settings: Settings) -> Iterator[Exchange]:
     worker = subprocess.Popen(
         # -P: no folder of where the demo was started hides a package of ours.
         [sys.executable, "-P", "-c", "from mapex.cli import main; main(['worker'])"],
-        env=clean | {"MAPEX_DIR": str(settings.dir), "MAPEX_LOG_LEVEL": "WARNING"},
+        env=clean | {"MAPEX_DIR": str(settings.dir), "MAPEX_LOG_LEVEL": "WARNING", "MAPEX_DEMO": "true"},
         start_new_session=True,  # Ctrl+C reaches the demo only, which then stops the worker in order
     )
     try:
-        with serving(create_app(ex), host=settings.host, port=settings.port):
+        with modes.only_ours(), serving(create_app(ex), host=settings.host, port=settings.port):
             yield ex
     finally:
         worker.terminate()

@@ -7,10 +7,10 @@ import platform
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mapex.cli.server.symptoms import Symptom
 from tiles import extras
 from tiles.errors import ExtraMissing
 
@@ -23,16 +23,6 @@ _VERSIONED = ("python", "dask", "distributed", "msgpack", "cloudpickle")
 _ANSWER_S = 5
 
 LEAST_FREE = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Symptom:
-    """One thing looked at: `state` is ok, warning or missing; `fix` is what to do."""
-
-    name: str
-    state: str
-    message: str
-    fix: str = ""
 
 
 def examine() -> list[Symptom]:
@@ -75,15 +65,10 @@ def _extras() -> list[Symptom]:
 def _cage() -> Symptom:
     from ingest.cage import launch
 
-    level = launch.level()
-    if level == "bubblewrap":
+    if launch.level() == launch.Level.BUBBLEWRAP:
         return Symptom("cage", "ok", "uploads are opened by bubblewrap: no network, no secrets, no other files.")
-    return Symptom(
-        "cage",
-        "warning",
-        "uploads are opened with resource limits ONLY: a hostile file could read what the worker can read.",
-        "apt-get install bubblewrap (in Docker: see docs/operator.md)",
-    )
+    text = "bubblewrap does not work here: a worker opens nobody's uploads, for a hostile file could read what it can read."
+    return Symptom("cage", "warning", text, "apt-get install bubblewrap (in Docker: see docs/operator.md)")
 
 
 def _web_files() -> Symptom:
@@ -98,14 +83,20 @@ def _web_files() -> Symptom:
 
 def _exchange() -> list[Symptom]:
     from mapex import config
+    from mapex.cli.server import attacks, surroundings
     from mapex.database.opening import open_exchange
     from mapex.errors import MapexError
+    from mapex.operation import readiness
     from tiles.errors import TilesError
 
     try:
         settings = config.load()
     except MapexError as error:
         return [Symptom("exchange", "warning", f"none here: {error.message}", "mapex init --dir ex && export MAPEX_DIR=ex")]
+    try:
+        surroundings.check(settings)
+    except MapexError as error:
+        return [Symptom("exchange", "broken", error.message)]
     try:
         ex = open_exchange(settings)
     except ExtraMissing as error:
@@ -114,13 +105,11 @@ def _exchange() -> list[Symptom]:
         return [Symptom("database", "missing", error.message, "Is the server running, and are MAPEX_DATABASE_URL and MAPEX_STORE_* right?")]
     try:
         found = [Symptom("database", "ok", ex.engine.dialect.name), *_role(ex)]
-        try:
-            from tiles.store.protocol import Bucket
-
-            ex.store.list(Bucket.DATA, limit=1)
+        if "store" in readiness.lacking(ex):
+            found.append(Symptom("store", "missing", "it does not answer.", "Is the store running, and are MAPEX_STORE_* right?"))
+        else:
             found.append(Symptom("store", "ok", settings.store))
-        except TilesError as error:
-            found.append(Symptom("store", "missing", error.message, "Is the store running, and are MAPEX_STORE_* right?"))
+            found += attacks.attack(ex)
     finally:
         ex.engine.dispose()
     found += _cluster(settings.scheduler) if settings.scheduler else []

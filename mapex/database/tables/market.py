@@ -92,11 +92,12 @@ demand = Table(
     Column("cell", BigInteger, primary_key=True),
     Column("kind", String(16), primary_key=True),  # LayerKind, or any
     Column("month", String(7), primary_key=True),  # 2026-11, Korean time
-    Column("count", Integer, nullable=False),
+    Column("count", Integer, nullable=False),  # of it `firms` are organisations, each once; the rest is what versions before 0013 counted
+    Column("firms", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 
-# The secret under which today's `demand_seen` is hashed; both are thrown away the next day.
+# The secret under which this month's `demand_seen` is hashed; both are thrown away the next month. `day` holds the month.
 demand_day = Table("demand_day", metadata, Column("day", String(10), primary_key=True), Column("secret", String(64), nullable=False))
 
 demand_seen = Table("demand_seen", metadata, Column("token", String(64), primary_key=True), sqlite_with_rowid=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from mapex.database.tables.columns import id_column, metadata, ref
 
@@ -91,4 +91,14 @@ log_checkpoint = Table(
     Column("edge", Text, nullable=False),  # roots of the full subtrees, from which the tree goes on; hex, space separated
     Column("at_ns", BigInteger, nullable=False),
     Column("signature", String(64), nullable=False),
+)
+
+# What `mapex doctor` found when it attacked the exchange, the newest of each thing (see `mapex.audit.examination`).
+examination = Table(
+    "examination",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("passed", Boolean, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
 )

@@ -211,6 +211,35 @@ def test_caged_child_can_write_nowhere_but_its_output(tmp_path: Path, strong: st
 
 
 @pytest.mark.parametrize("choice", BOTH)
+def test_what_a_caged_child_leaves_is_plain_files_that_only_the_worker_can_use(tmp_path: Path, choice: str) -> None:
+    require(choice)
+    code = """
+    import os
+    out = request["writes"]
+    modes = {"setuid": 0o4755, "setgid": 0o2755, "sticky": 0o1644, "everybodys": 0o666, "program": 0o777, "plain": 0o600}
+    for name, mode in modes.items():
+        open(f"{out}/{name}", "wb").write(b"x")
+        os.chmod(f"{out}/{name}", mode)
+    os.mkfifo(f"{out}/pipe")
+    os.symlink("/etc/passwd", f"{out}/link")
+    os.link(f"{out}/plain", f"{out}/second")
+    os.mkdir(f"{out}/shut")
+    open(f"{out}/shut/inner", "wb").write(b"x")
+    os.chmod(f"{out}/shut", 0)
+    for name, kind in (("block", 0o060666), ("character", 0o020666)):
+        try:
+            os.mknod(f"{out}/{name}", kind, os.makedev(1, 3))
+        except OSError:
+            pass
+    """
+    _, ending = attack(tmp_path, code, choice)
+    assert ending.done, ending
+    left = {str(path.relative_to(tmp_path / "writes")): path.lstat().st_mode for path in (tmp_path / "writes").rglob("*")}
+    assert left.pop("plain", None) != left.pop("second", None)  # one of the two names is left
+    assert left == {"everybodys": 0o100600, "program": 0o100600, "shut": 0o040700, "shut/inner": 0o100600}
+
+
+@pytest.mark.parametrize("choice", BOTH)
 def test_crash_names_its_signal(tmp_path: Path, choice: str) -> None:
     require(choice)
     _, ending = attack(tmp_path, "import ctypes\nctypes.string_at(0)", choice)

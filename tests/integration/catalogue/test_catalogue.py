@@ -140,8 +140,19 @@ def test_manifest_is_canonical_and_its_hash_is_the_versions(exchange: Exchange, 
     text = datasets.manifest(exchange, seller, "seoul", 1)
     assert hashlib.sha256(text.encode()).hexdigest() == version.manifest_sha256
     read = json.loads(text)
-    assert read["sources"] == [{"name": "map.osm", "sha256": "0" * 64, "size": 6, "format": "lanelet2"}]
+    assert read["sources"] == [{"source": 1, "sha256": "0" * 64, "size": 6, "format": "lanelet2"}]
     assert read["tools"] == {"mapex": "1"}
+
+
+def test_names_of_files_are_for_their_owner_and_in_no_manifest(exchange: Exchange, seller: Actor) -> None:
+    a_drafted_version(exchange, seller)
+    with db.begin(exchange) as conn:
+        publication.publish(conn, exchange, seller, "seoul")
+    stranger, auditor = a_person(exchange, "others"), a_person(exchange, role="auditor")
+    [name] = datasets.describe(exchange, seller, "seoul", 1).files
+    assert name.endswith(".osm") and list(datasets.describe(exchange, auditor, "hanbit/seoul", 1).files) == [name]
+    assert list(datasets.describe(exchange, stranger, "hanbit/seoul", 1).files) == []
+    assert ".osm" not in datasets.manifest(exchange, stranger, "hanbit/seoul", 1)
 
 
 def test_killed_before_the_commit_nothing_is_there_and_the_next_attempt_gives_the_same_manifest(

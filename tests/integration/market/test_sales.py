@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from sqlalchemy import text
 
@@ -10,7 +12,7 @@ from mapex.exchange import Exchange
 from mapex.offers import offers, recalls, sales
 from mapex.operation import fsck
 from mapex.orders import ledger, orders
-from mapex.prices import demand, estimates
+from mapex.prices import demand, estimates, quotes
 from mapex.prices.request import of_area
 from mapex.rights import entitlements, grants
 from tests.support.exchange import a_person
@@ -68,30 +70,71 @@ def ask(market: Market, cells: list[int], **wanted: object) -> None:
     assert refused.value.code == "quote.empty"
 
 
-def test_what_nobody_offers_is_counted_once_a_day_for_an_asker(market: Market) -> None:
-    ask(market, elsewhere(market))
-    ask(market, elsewhere(market))
+def crowd(market: Market, firms: int, cells: list[int], **wanted: object) -> None:
+    """So many organisations ask for cells in vain, each twice."""
+    for number in range(firms):
+        by = a_person(market.ex, f"asker-{number}")
+        for _ in range(2):
+            with contextlib.suppress(Invalid):
+                quotes.quote(market.ex, by, of_area(area(cells), purpose="research", **wanted))  # type: ignore[arg-type]
+
+
+def counted(market: Market) -> list[tuple[str, int, int]]:
+    with market.ex.engine.connect() as conn:
+        rows = conn.execute(text("SELECT kind, count, firms FROM demand ORDER BY month, kind"))
+        return [(row.kind, row[1], row.firms) for row in rows]
+
+
+def test_what_nobody_offers_is_counted_once_a_month_for_an_asker(market: Market) -> None:
+    for days in (0, 0, 3, 40):
+        market.ex.now.forward(days=days)  # type: ignore[attr-defined]
+        ask(market, elsewhere(market))
+    assert counted(market) == [(demand.ANY, 1, 1)] * 2
+
+
+def test_no_question_is_seen_before_several_firms_asked_and_the_month_is_over(market: Market) -> None:
+    crowd(market, demand.FEWEST - 1, elsewhere(market))
+    assert demand.unmet(market.ex, market.seller) == []
+    market.ex.now.forward(days=40)  # type: ignore[attr-defined]
+    assert demand.unmet(market.ex, market.seller) == [], "two firms, however often they ask"
+    crowd(market, demand.FEWEST, elsewhere(market))
+    assert demand.unmet(market.ex, market.seller) == [], "each question would be seen when it is asked"
+    market.ex.now.forward(days=40)  # type: ignore[attr-defined]
     [found] = demand.unmet(market.ex, market.seller)
-    assert (found.cell, found.kind, found.count) == (int(elsewhere(market)[0]) >> 4, demand.ANY, 1)
-    market.ex.now.forward(days=1)  # type: ignore[attr-defined]
-    ask(market, elsewhere(market))
-    assert [one.count for one in demand.unmet(market.ex, market.seller)] == [2]
+    assert (found.cell, found.kind, found.count) == (int(elsewhere(market)[0]) >> 4, demand.ANY, demand.FEWEST)
+    crowd(market, 1, elsewhere(market))
+    assert [one.count for one in demand.unmet(market.ex, market.seller)] == [demand.FEWEST], "nor does a later one change what is shown"
     assert demand.unmet(market.ex, market.seller, since="2999-01") == []
 
 
+def test_one_firm_that_asks_every_month_stays_unseen(market: Market) -> None:
+    for _ in range(6):
+        ask(market, elsewhere(market))
+        market.ex.now.forward(days=31)  # type: ignore[attr-defined]
+    assert len(counted(market)) == 6 and demand.unmet(market.ex, market.seller) == []
+
+
+def test_what_a_version_before_counted_stays_shown_and_nothing_is_added_to_it_at_once(market: Market) -> None:
+    cell, month = int(elsewhere(market)[0]) >> 4, "2026-09"
+    with market.ex.engine.begin() as conn:
+        conn.execute(text(f"INSERT INTO demand (cell, kind, month, count) VALUES ({cell}, '{demand.ANY}', '{month}', 2)"))
+    assert [one.count for one in demand.unmet(market.ex, market.seller)] == [2]
+    ask(market, elsewhere(market))
+    assert [one.count for one in demand.unmet(market.ex, market.seller)] == [2]
+
+
 def test_a_kind_that_is_missing_is_asked_for_where_others_are_on_offer(market: Market) -> None:
-    market.quote(market.cells[:4])
-    assert demand.unmet(market.ex, market.seller) == []
-    market.quote(market.cells[:4], layers=["hdmap"])
-    assert demand.unmet(market.ex, market.seller) == []
-    market.quote(market.cells[:4], layers=["hdmap", "sidewalk"])
-    assert {(one.kind, one.count) for one in demand.unmet(market.ex, market.seller)} == {("sidewalk", 1)}
+    crowd(market, 3, market.cells[:4])
+    crowd(market, 3, market.cells[:4], layers=["hdmap"])
+    crowd(market, 3, market.cells[:4], layers=["hdmap", "sidewalk"])
+    market.ex.now.forward(days=40)  # type: ignore[attr-defined]
+    assert {(one.kind, one.count) for one in demand.unmet(market.ex, market.seller)} == {("sidewalk", 3)}
 
 
 def test_a_province_counts_for_nothing_and_an_estimate_stores_nothing(market: Market) -> None:
     ask(market, elsewhere(market, 70))
     estimates.estimate(market.ex, market.buyer, of_area(area(elsewhere(market))))
-    assert demand.unmet(market.ex, market.seller) == []
+    assert counted(market) == []
 
 
 def test_demand_stores_nobody(market: Market) -> None:
@@ -100,12 +143,12 @@ def test_demand_stores_nobody(market: Market) -> None:
         stored = str([conn.execute(text(f"SELECT * FROM {table}")).all() for table in ("demand", "demand_day", "demand_seen")])
         before = set(conn.execute(text("SELECT token FROM demand_seen")).scalars())
     assert market.buyer.org_id not in stored and market.buyer.person_id not in stored and "dongil" not in stored
-    market.ex.now.forward(days=1)  # type: ignore[attr-defined]
+    market.ex.now.forward(days=40)  # type: ignore[attr-defined]
     ask(market, elsewhere(market))
     with market.ex.engine.connect() as conn:
         after = set(conn.execute(text("SELECT token FROM demand_seen")).scalars())
         assert conn.execute(text("SELECT COUNT(*) FROM demand_day")).scalar() == 1
-    assert len(before) == len(after) == 1 and before != after  # yesterday's hash and its secret are gone
+    assert len(before) == len(after) == 1 and before != after  # last month's hash and its secret are gone
 
 
 def test_a_recalled_version_is_off_the_market_and_can_be_read_no_more(market: Market) -> None:

@@ -97,6 +97,48 @@ def test_every_setting_is_known_and_secrets_reach_only_their_service(dotenv: Map
         assert not ours & set(there[name]["environment"].values())
 
 
+def test_each_service_has_the_keys_of_the_store_that_it_needs_and_the_root_key_is_for_init_alone(dotenv: Mapping[str, str]) -> None:
+    there = services(dotenv)
+    keys = {
+        name: {re.sub("^MAPEX_STORE_|_?ACCESS_KEY$", "", key) for key in there[name]["environment"] if re.search("STORE.*ACCESS_KEY$", key)}
+        for name in ("init", "web", "worker")
+    }
+    assert keys["web"] == {"UPLOAD", "DOWNLOAD"} and keys["worker"] == {"WORK", "SWEEP"}
+    assert keys["init"] == {"", *keys["web"], *keys["worker"]}
+    for name in ("web", "worker"):
+        assert dotenv["MINIO_ROOT_PASSWORD"] not in there[name]["environment"].values()
+
+
+def test_the_worker_does_not_start_without_bubblewrap(dotenv: Mapping[str, str]) -> None:
+    assert services(dotenv)["worker"]["environment"]["MAPEX_CAGE"] == "bubblewrap"
+
+
+DOCKERFILE = (Path(__file__).parents[3] / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_everything_that_the_image_takes_from_outside_has_a_hash() -> None:
+    commands = re.findall(r"pip install[^&\n]*", DOCKERFILE)
+    assert len(commands) == 3
+    for command in commands:
+        assert "--require-hashes -r " in command or ("--no-deps" in command and "--no-build-isolation" in command), command
+    for name in re.findall(r"--require-hashes -r (\S+)", DOCKERFILE):
+        lock = (Path(__file__).parents[3] / name).read_text(encoding="utf-8")
+        assert len(re.findall(r"^\S+==", lock, re.MULTILINE)) <= lock.count("--hash=sha256:")
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2
+
+
+@pytest.mark.parametrize(
+    ("image", "status"),
+    [("python:3.11-slim-bookworm", 1), ("", 1), ("python@sha256:short", 1), (f"python:3.11@sha256:{'a' * 64}", 0), (f"x:{'a' * 71}", 1)],
+)
+def test_no_image_is_built_on_one_without_a_digest(image: str, status: int) -> None:
+    [check] = re.findall(r"^RUN (case .*?esac)$", DOCKERFILE, re.MULTILINE | re.DOTALL)
+    done = subprocess.run(
+        ["sh", "-c", check.replace("\\\n", "\n")], env={"PYTHON_IMAGE": image}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "docker pull" in done.stderr) == (status, bool(status))
+
+
 def test_ports_are_open_on_this_machine_only(dotenv: Mapping[str, str]) -> None:
     there = services({**dotenv, "MAPEX_PORT": "9876"})
     ports = {name: service["ports"] for name, service in there.items() if "ports" in service}
@@ -143,14 +185,16 @@ def composed(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, minio
         with psycopg.connect(f"postgresql://mapex@127.0.0.1:{postgres.port}/postgres", autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{database}"'.encode())
         try:
-            environ = {name: str(value) for name, value in there["web"]["environment"].items()} | {"MAPEX_DIR": str(folder)}
-            assert there["worker"]["environment"] == there["web"]["environment"]
-            owner = "MAPEX_DATABASE_OWNER_URL"
-            assert {k: v for k, v in there["init"]["environment"].items() if k != owner} == there["web"]["environment"]
-            inits = [init(there["init"]["command"], {**environ, owner: there["init"]["environment"][owner]}) for _ in range(2)]
+            given = {
+                name: {key: str(value) for key, value in there[name]["environment"].items()} | {"MAPEX_DIR": str(folder)}
+                for name in ("init", "web", "worker")
+            }
+            inits = [init(there["init"]["command"], given["init"]) for _ in range(2)]
             web = there["web"]["command"]
             assert (web[:4], there["worker"]["command"]) == (["mapex", "serve", "--server", "granian"], ["mapex", "worker"])
-            with running_exchange(folder, environ, port=port, serve=web[1:]) as running:
+            with running_exchange(
+                folder, given["init"], port=port, serve=web[1:], only={"serve": given["web"], "worker": given["worker"]}
+            ) as running:
                 yield Composed(running, store, inits)
         finally:
             postgres.drop_database(postgres.url_of(database))
@@ -200,6 +244,7 @@ def test_the_tour_works_and_bytes_come_from_minio(composed: Composed, samples: P
     with urllib.request.urlopen(granted[0]["url"], timeout=30) as answer:
         assert answer.headers["Server"].startswith("MinIO")
         assert len(answer.read()) == granted[0]["size"]
+    assert "mapex-download" in granted[0]["url"]
     assert ex.cli("fsck", "--deep")["ok"]
 
 
@@ -219,6 +264,8 @@ def test_uploads_are_signed_for_minio_with_the_account_that_only_writes(composed
     assert urlsplit(part["url"]).netloc == composed.minio.endpoint
     assert dotenv["MAPEX_STORE_UPLOAD_ACCESS_KEY"] in part["url"]
     assert dotenv["MINIO_ROOT_USER"] not in part["url"]
+    for process in ("serve", "worker"):
+        assert "one key of the store" not in (ex.folder / f"{process}.log").read_text()
 
 
 def _call(ex: Running, token: str, path: str, body: Any = None) -> Any:

@@ -127,11 +127,12 @@ class FindingOut(Answer):
 
 
 class VersionOut(VersionLineOut):
-    """A version with what is in it; findings and job are for the owner."""
+    """A version with what is in it; findings, job and names of files (in the order of the manifest's sources) are for the owner."""
 
     layers = fields.List(fields.Nested(LayerOut))
     findings = fields.List(fields.Nested(FindingOut))
     job = fields.String(allow_none=True)
+    files = fields.List(fields.String())
 
 
 class LayerChangesOut(Answer):
@@ -263,6 +264,7 @@ def described(found: Description) -> dict[str, Any]:
         "layers": [_layer(layer) for layer in found.layers],
         "findings": [_finding(finding) for finding in found.findings],
         "job": found.job.id if found.job else None,
+        "files": list(found.files),
     }
 
 

@@ -30,7 +30,7 @@ if (places.size && canDraw()) {
     type: "fill",
     source: "demand",
     paint: {
-      "fill-color": ["step", ["get", "count"], "#535a6c", 2, "#a59c74", 5, "#fde737"],
+      "fill-color": ["step", ["get", "count"], "#535a6c", 5, "#a59c74", 10, "#fde737"],
       "fill-opacity": 0.7,
       "fill-outline-color": "#e8edf4",
     },

@@ -1,13 +1,19 @@
-"""What `minio` and urllib3 raise, as errors of the store."""
+"""The connection to a MinIO, or any S3: its client, and what the server answers as errors of the store."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tiles.errors import ObjectCorrupt, ObjectMissing, RequestRefused, StoreError, StoreUnavailable
+from tiles.store.signing import Credentials
 
-MISSING = {"NoSuchKey", "NoSuchUpload", "NoSuchBucket"}
+if TYPE_CHECKING:
+    from minio import Minio
+    from minio.minioadmin import MinioAdmin
+
+_MISSING = {"NoSuchKey", "NoSuchUpload", "NoSuchBucket"}
 
 
 class AlreadyThereError(StoreError):
@@ -20,7 +26,7 @@ class BeyondError(StoreError):
 
 @contextlib.contextmanager
 def store_errors(endpoint: str, key: str) -> Iterator[None]:
-    """Turn what the client raises about `key` into errors of the store; those pass as they are."""
+    """Turn what the client raises into errors of the store; our own pass."""
     from minio.error import MinioAdminException, MinioException, S3Error
     from urllib3.exceptions import HTTPError
 
@@ -28,7 +34,7 @@ def store_errors(endpoint: str, key: str) -> Iterator[None]:
         yield
     except S3Error as error:
         code = str(error.code)
-        if code in MISSING:
+        if code in _MISSING:
             raise ObjectMissing(f"The store has no {key} ({code}).", key=key) from error
         if code == "PreconditionFailed":
             raise AlreadyThereError(f"{key} is there already.", key=key) from error
@@ -48,3 +54,32 @@ def store_errors(endpoint: str, key: str) -> Iterator[None]:
         raise StoreUnavailable(
             f"The object store at {endpoint} does not answer ({type(error).__name__}); try again later.", key=key
         ) from error
+
+
+def client_of(endpoint: str, keys: Credentials, region: str, secure: bool, timeout_s: float = 30) -> Minio:
+    """A client of the server for one account; speaks to nobody yet."""
+    import certifi
+    import urllib3
+    from minio import Minio
+
+    # minio-py alone waits five minutes and tries five times: a store that is away must show within seconds. MinIO asks to come back
+    # in 60 s also when an object is damaged, and that answer is wanted as it is.
+    again = urllib3.Retry(
+        total=2, read=1, backoff_factor=0.2, status_forcelist=[502, 503, 504], respect_retry_after_header=False, raise_on_status=False
+    )
+    http = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=3, read=timeout_s),
+        maxsize=16,
+        retries=again,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=certifi.where(),
+    )
+    return Minio(endpoint, keys.access_key, keys.secret_key, secure=secure, region=region, http_client=http)
+
+
+def admin_of(endpoint: str, keys: Credentials, region: str, secure: bool) -> MinioAdmin:
+    """A client for the accounts of a MinIO; speaks to nobody yet."""
+    from minio.credentials.providers import StaticProvider
+    from minio.minioadmin import MinioAdmin
+
+    return MinioAdmin(endpoint=endpoint, credentials=StaticProvider(keys.access_key, keys.secret_key), region=region, secure=secure)
