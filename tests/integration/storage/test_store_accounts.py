@@ -14,6 +14,7 @@ from tests.support.servers import Minio
 from tiles.errors import RequestRefused, StoreUnavailable
 from tiles.store.minio import MinioStore, provision
 from tiles.store.minio_accounts import Duty
+from tiles.store.minio_server import admin_of, client_of
 from tiles.store.protocol import Bucket, SignedRequest
 from tiles.store.signing import Credentials
 
@@ -165,3 +166,26 @@ def test_an_exchange_with_one_key_works_as_before(main: MinioStore) -> None:
     assert main.complete_upload(key, upload_id).size == 2 == main.complete_upload(key, upload_id).size
     assert main.is_staged(key, 2) and not main.is_staged(key, 3) and not main.is_staged("org/none", 2)
     assert send(main.presign_get("t", expires_s=60, grant="gra", filename="t")) == 200
+
+
+@pytest.mark.usefixtures("main")
+def test_what_the_account_for_downloads_makes_may_not_do_more_than_itself(minio: Minio) -> None:
+    from minio.error import MinioException
+
+    admin = admin_of(minio.endpoint, KEYS[Duty.DOWNLOAD], "us-east-1", False)
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::*"]}]}
+    admin.add_service_account(access_key="acc-evil", secret_key="e" * 24, policy=everything)
+    client = client_of(minio.endpoint, Credentials("acc-evil", "e" * 24), "us-east-1", False)
+    assert client.get_object("acc-data", "t").data == DATA
+    deeds: list[Callable[[], object]] = [
+        lambda: list(client.list_objects("acc-data")),
+        lambda: client.remove_object("acc-data", "t"),
+        lambda: client.get_object("acc-staging", "u"),
+        lambda: client.make_bucket("acc-mine"),
+        lambda: admin.user_add("acc-user", "o" * 20),
+        lambda: admin.policy_add("acc-policy", policy=everything),
+        lambda: admin.delete_service_account(KEYS[Duty.UPLOAD].access_key),
+    ]
+    for deed in deeds:
+        with pytest.raises(MinioException):
+            deed()
