@@ -29,14 +29,14 @@ DEVICE_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Asker:
     """Who tries: its address, and the mark of a device on which somebody signed in before, if there is one."""
 
     address: str
     device: str = ""
 
 
-def check(ex: Exchange, caller: Caller, email: str) -> None:
+def check(ex: Exchange, caller: Asker, email: str) -> None:
     """Whether one may try now; asked before a password is looked at. An empty `email`: a passkey, which names its account itself.
 
     Raises: Limited: `login.tries`; it is the same whether the account exists or not.
@@ -47,7 +47,7 @@ def check(ex: Exchange, caller: Caller, email: str) -> None:
         raise Limited("login.tries", f"Too many log-ins failed; wait {wait} s and try again.", retry_after_s=wait)
 
 
-def failed(ex: Exchange, caller: Caller, email: str) -> None:
+def failed(ex: Exchange, caller: Asker, email: str) -> None:
     """Count a try that failed, and log it: the first, the 10th, the 100th of an account (or of accounts that are none) in an hour."""
     for key in _keys(ex, caller, email):
         kind = key.partition(" ")[0]
@@ -79,7 +79,7 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network((known, 24 if known.version == 4 else 64), strict=False))  # noqa: PLR2004
 
 
-def _keys(ex: Exchange, caller: Caller, email: str) -> list[str]:
+def _keys(ex: Exchange, caller: Asker, email: str) -> list[str]:
     account = email.strip().lower()
     number = _known_device(ex, caller.device, account) if account else ""
     if number:

@@ -137,8 +137,8 @@ def after_login(person: Person) -> str:
     return "/account/security" if ex.settings.needs_factor(person.role) and not factors.of(ex, person.id) else _next()
 
 
-def _caller() -> tries.Caller:
-    return tries.Caller(request.remote_addr or "local", request.cookies.get(DEVICE, ""))
+def _caller() -> tries.Asker:
+    return tries.Asker(request.remote_addr or "local", request.cookies.get(DEVICE, ""))
 
 
 def _remember_device(person: Person) -> None:

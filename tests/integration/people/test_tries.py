@@ -11,11 +11,11 @@ from mapex.database import db, schema
 from mapex.errors import Limited
 from mapex.exchange import Exchange
 from mapex.people import tries
-from mapex.people.tries import FREE, LONGEST_PAUSE, Caller
+from mapex.people.tries import FREE, LONGEST_PAUSE, Asker
 from tests.support.exchange import a_person
 
 
-def heard(ex: Exchange, callers: list[Caller], emails: list[str]) -> int:
+def heard(ex: Exchange, callers: list[Asker], emails: list[str]) -> int:
     """How many of these tries are heard before somebody has to wait."""
     for n, (caller, email) in enumerate(zip(callers, emails, strict=True)):
         try:
@@ -46,24 +46,24 @@ def refusals(ex: Exchange) -> list[dict[str, object]]:
 def test_whoever_guesses_waits_by_account_address_and_network(
     exchange: Exchange, addresses: list[str], accounts: list[str], kind: str
 ) -> None:
-    assert heard(exchange, [Caller(address) for address in addresses], accounts) == FREE[kind]
+    assert heard(exchange, [Asker(address) for address in addresses], accounts) == FREE[kind]
 
 
 def test_guesses_from_everywhere_wait_together(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FREE, "all", 40)
-    callers = [Caller(f"203.{n}.113.7") for n in range(60)]
+    callers = [Asker(f"203.{n}.113.7") for n in range(60)]
     assert heard(exchange, callers, [f"{n}@x.example" for n in range(60)]) == 40
 
 
 @pytest.mark.parametrize("exists", [True, False])
 def test_an_account_that_exists_waits_like_one_that_does_not(exchange: Exchange, *, exists: bool) -> None:
     email = a_person(exchange).email if exists else "nobody@x.example"
-    assert heard(exchange, [Caller(f"203.0.{n}.7") for n in range(30)], [email] * 30) == FREE["account"]
-    assert heard(exchange, [Caller("198.51.100.1")], [f"  {email.upper()} "]) == 0, "however it is spelt"
+    assert heard(exchange, [Asker(f"203.0.{n}.7") for n in range(30)], [email] * 30) == FREE["account"]
+    assert heard(exchange, [Asker("198.51.100.1")], [f"  {email.upper()} "]) == 0, "however it is spelt"
 
 
 def test_pauses_double_up_to_a_quarter_of_an_hour_and_end(exchange: Exchange) -> None:
-    caller, pauses = Caller("203.0.113.7"), []
+    caller, pauses = Asker("203.0.113.7"), []
     for _ in range(FREE["account"] + 14):
         try:
             tries.check(exchange, caller, "a@x.example")
@@ -81,9 +81,9 @@ def test_pauses_double_up_to_a_quarter_of_an_hour_and_end(exchange: Exchange) ->
 def test_the_owner_signs_in_from_a_known_device_whatever_others_try(exchange: Exchange) -> None:
     owner = a_person(exchange).email
     device = tries.device_of(exchange, owner)
-    heard(exchange, [Caller("203.0.113.7")] * 30, [owner] * 30)
-    tries.check(exchange, Caller("203.0.113.7", device), owner)
-    assert heard(exchange, [Caller("203.0.113.7", device)] * 30, [owner] * 30) == FREE["device"], "the device has a count of its own"
+    heard(exchange, [Asker("203.0.113.7")] * 30, [owner] * 30)
+    tries.check(exchange, Asker("203.0.113.7", device), owner)
+    assert heard(exchange, [Asker("203.0.113.7", device)] * 30, [owner] * 30) == FREE["device"], "the device has a count of its own"
 
 
 @pytest.mark.parametrize("change", ["another account", "too old", "altered", "rubbish"])
@@ -96,16 +96,16 @@ def test_a_mark_of_another_device_is_none(exchange: Exchange, change: str) -> No
         device = device[:-1] + ("0" if device[-1] != "0" else "1")
     if change == "rubbish":
         device = "é.٣.x"
-    heard(exchange, [Caller("203.0.113.7")] * 30, [owner] * 30)
+    heard(exchange, [Asker("203.0.113.7")] * 30, [owner] * 30)
     with pytest.raises(Limited):
-        tries.check(exchange, Caller("203.0.113.7", device), owner)
+        tries.check(exchange, Asker("203.0.113.7", device), owner)
 
 
 def test_the_log_learns_that_an_account_was_tried_and_never_what_was_typed(exchange: Exchange) -> None:
     owner = a_person(exchange).email
     for n in range(100):
-        tries.failed(exchange, Caller(f"203.0.{n}.7"), owner)
-        tries.failed(exchange, Caller(f"198.51.{n}.7"), f"=cmd|' /C calc'!{n}\u202e <b>" + "x" * 200)
+        tries.failed(exchange, Asker(f"203.0.{n}.7"), owner)
+        tries.failed(exchange, Asker(f"198.51.{n}.7"), f"=cmd|' /C calc'!{n}\u202e <b>" + "x" * 200)
     found = refusals(exchange)
     assert [(one["subject"], one["tries"]) for one in found if one["subject"] == owner] == [(owner, 1), (owner, 10), (owner, 100)]
     assert [one["tries"] for one in found if one["subject"] == "unknown"] == [1, 10, 100]
@@ -113,7 +113,7 @@ def test_the_log_learns_that_an_account_was_tried_and_never_what_was_typed(excha
 
 
 def test_what_is_waited_for_is_what_is_told(exchange: Exchange) -> None:
-    caller = Caller("203.0.113.7")
+    caller = Asker("203.0.113.7")
     heard(exchange, [caller] * 30, ["a@x.example"] * 30)
     with pytest.raises(Limited) as refused:
         tries.check(exchange, caller, "a@x.example")

@@ -16,6 +16,7 @@ from mapex.database import db
 from mapex.errors import Conflict, Denied
 from mapex.exchange import Exchange
 from mapex.operation import database_attacks
+from mapex.people import signers
 from mapex.rights import entitlements, grants
 from tests.support.exchange import a_person, an_exchange
 from tests.support.market import a_draft, a_layer, a_market, a_permit, block
@@ -53,6 +54,7 @@ def test_a_store_that_checks_no_signature_is_found(tmp_path: Path, monkeypatch: 
         return {"x-mapex-grant": "any", **dict(parse_qsl(query))}
 
     monkeypatch.setattr(store_files, "verify", believed)
+    monkeypatch.setattr(signers, "is_current", lambda *_: True)
     (store,) = [one for one in attacks.attack(ex) if one.name == "store attacked"]
     assert store.state == "broken" and "footage" in store.message
     kept = {one.name: one.message for one in examination.results(ex, a_person(ex, role="operator"))}["store"]

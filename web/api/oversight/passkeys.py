@@ -70,7 +70,7 @@ def login(json_data: dict[str, Any]) -> dict[str, Any]:
     """Sign in by a passkey: alone, or after the password."""
     check_forgery()
     ex, ticket = exchange(), json_data["ticket"]
-    caller = tries.Caller(request.remote_addr or "local")
+    caller = tries.Asker(request.remote_addr or "local")
     tries.check(ex, caller, "")
     first = second_step.person_of(ex, ticket) if ticket else None
     try:
