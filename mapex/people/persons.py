@@ -97,11 +97,12 @@ def make_room(conn: Connection, ex: Exchange, by: Actor | None, email: str) -> s
         return None
     if known["proven_ns"] is not None:
         raise Conflict("person.exists", f"{email} exists already.", email=email)
-    values = {"email": f"{known['id']}@displaced.invalid", "state": "suspended", "session_key": secrets.token_hex(32)}
+    values = {"email": f"{known['id']}@displaced.invalid", "state": "suspended"}
+    ended = end_sessions(conn, ex, schema.person.c.id == known["id"], "suspended")
     conn.execute(update(schema.person).where(schema.person.c.id == known["id"]).values(**values))
     token = schema.api_token.c
     conn.execute(update(schema.api_token).where(token.person_id == known["id"], token.revoked_ns.is_(None)).values(revoked_ns=ex.now()))
-    details = {"subject": email, "now": values["email"]}
+    details = {"subject": email, "now": values["email"], "sessions_ended": ended}
     log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_DISPLACED, owner=known["org_slug"] or "", details=details))
     org_id: str | None = known["org_id"]
     return org_id
@@ -234,13 +235,6 @@ def actor_of(ex: Exchange, person_id: str) -> Actor | None:
     """The person as actor, or None when unknown or suspended."""
     person = get_person(ex, person_id=person_id)
     return person.actor if person and person.is_active else None
-
-
-def note_session(ex: Exchange, person: Actor | None, what: str, *, email: str = "") -> None:
-    """Log that a session was `opened`, `closed`, or `refused` (nobody: a wrong password for `email`)."""
-    action = {"opened": log.Action.SESSION_OPENED, "closed": log.Action.SESSION_CLOSED, "refused": log.Action.SESSION_REFUSED}[what]
-    with db.begin(ex) as conn:
-        log.append(conn, ex, person, log.AuditEntry(action, details={"subject": email[:255]} if email else {}))
 
 
 def check_email(email: str) -> str:

@@ -13,6 +13,7 @@ from mapex.audit import checkpoints, log
 from mapex.audit.log import EventFilter
 from mapex.database.schema import APPEND_ONLY
 from mapex.exchange import Exchange
+from mapex.login import sessions
 from mapex.offers import offers
 from mapex.operation import fsck
 from mapex.orders import orders
@@ -50,7 +51,9 @@ def governed(ex: Exchange) -> Market:
         tokens.create(ex, made.buyer, name, ["read"], by=made.buyer)
     tokens.revoke(ex, made.buyer, tokens.of(ex, made.buyer)[0].id)
     a_person(ex, "dongil", email="second@dongil.example")
-    persons.note_session(ex, made.buyer, "opened")
+    buyer = persons.get_person(ex, person_id=made.buyer.person_id)
+    assert buyer is not None
+    sessions.start(ex, buyer, sessions.Caller("203.0.113.0/24", "Firefox"), ["password"])
     invitations.invite(ex, made.buyer, "new@dongil.example", org="dongil")
     orgs.add_org(ex, None, "stopped")
     orgs.set_org_state(ex, None, "stopped", "suspended")

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
-from mapex.operation.replay.kind import Payload, State, differences
+from mapex.operation.replay.kind import Payload, State, differences, former_addresses
 from mapex.times import iso_from_ns
 
 
@@ -33,10 +33,12 @@ class Organisations(State):
 class Persons(State):
     """Role, organisation and state of each person, by e-mail."""
 
-    actions = frozenset({Action.PERSON_ADDED, Action.PERSON_SUSPENDED, Action.PERSON_RESUMED, Action.PERSON_ROLE_CHANGED})
+    actions = frozenset(
+        {Action.PERSON_ADDED, Action.PERSON_SUSPENDED, Action.PERSON_RESUMED, Action.PERSON_ROLE_CHANGED, Action.PERSON_DISPLACED}
+    )
 
     def take(self, payload: Payload) -> None:
-        """A person was added, suspended or resumed, or got another role."""
+        """A person was added, suspended or resumed, got another role, or made room for whoever proved the address."""
         person, action = payload["subject"], payload["action"]
         if action == Action.PERSON_ADDED:
             self.made[person] = {"role": payload["role"], "organisation": payload.get("owner", ""), "state": "active"}
@@ -44,6 +46,8 @@ class Persons(State):
             # Who leaves an organisation is logged with it as owner; of auditors and operators there is none.
             of = payload["owner"] if payload["role"] == "member" else ""
             self.made[person] |= {"role": payload["role"], "organisation": of}
+        elif action == Action.PERSON_DISPLACED:
+            self.made[payload["now"]] = self.made.pop(person) | {"state": "suspended"}
         else:
             self.made[person]["state"] = "active" if action == Action.PERSON_RESUMED else "suspended"
 
@@ -58,14 +62,14 @@ class Persons(State):
 class Tokens(State):
     """Whose each token is, what it may, when it ends (in entries that say so) and whether it was revoked, by id."""
 
-    actions = frozenset({Action.TOKEN_CREATED, Action.TOKEN_REVOKED, Action.PERSON_ROLE_CHANGED})
+    actions = frozenset({Action.TOKEN_CREATED, Action.TOKEN_REVOKED, Action.PERSON_ROLE_CHANGED, Action.PERSON_DISPLACED})
 
     def __init__(self) -> None:
         super().__init__()
         self._of: dict[str, list[str]] = {}
 
     def take(self, payload: Payload) -> None:
-        """A token was made or revoked, or its person got another role, which revokes all."""
+        """A token was made or revoked, or its person got another role or made room, which revokes all."""
         if payload["action"] == Action.TOKEN_CREATED:
             made = {"person": payload["subject"], "scopes": " ".join(payload["scopes"]), "revoked": False}
             self.made[payload["token"]] = made | ({"end": payload["expires"]} if "expires" in payload else {})
@@ -80,9 +84,10 @@ class Tokens(State):
         query = (
             "SELECT t.id, p.email, t.scopes, t.revoked_ns, t.expires_ns FROM api_token t JOIN person p ON p.id = t.person_id ORDER BY t.id"
         )
+        former = former_addresses(conn)
         stored = {
             row.id: {
-                "person": row.email,
+                "person": former.get(row.email, row.email),
                 "scopes": row.scopes,
                 "revoked": row.revoked_ns is not None,
                 "end": iso_from_ns(row.expires_ns),

@@ -13,7 +13,7 @@ from mapex.catalogue import drafts
 from mapex.catalogue.finding import Finding, Severity
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
-from mapex.people import persons, tokens
+from mapex.people import tokens
 from tests.support.answers import without_id
 from tests.support.exchange import a_draft, a_permit, a_person, a_tile, publish, square
 from tiles.grid import grid
@@ -264,7 +264,6 @@ def test_the_auditor_reads_filters_and_pages_the_log(exchange: Exchange, seller:
 
 
 def test_the_log_as_csv_runs_no_formula(exchange: Exchange, seller: Caller, auditor: Caller, client: FlaskClient) -> None:
-    persons.note_session(exchange, None, "refused", email="=cmd()")
     Caller(exchange, client, a_person(exchange, "nuri", email="=2+3@evil.example")).call("POST", "/datasets", {"slug": "x"}, status=201)
     text = auditor.call("GET", "/audit/events", format="csv", limit=5000).decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))

@@ -16,7 +16,7 @@ from mapex.exchange import Actor, Exchange
 from mapex.intake import uploads
 from mapex.offers import offers
 from mapex.orders import ledger, orders
-from mapex.people import domains, invitations, persons, roles, tokens
+from mapex.people import domains, invitations, persons, roles, tokens, tries
 from mapex.prices import quotes, saved_areas
 from mapex.prices.request import of_area
 from tests.support.exchange import Clock, a_person, an_exchange
@@ -137,8 +137,7 @@ def the_business_of_saebom(ex: Exchange) -> None:
     """Everything that a firm can have and others should not learn of."""
     by = a_person(ex, "saebom", email="quiet@saebom.example")
     persons.set_password(ex, None, by.email, "correct horse battery")
-    persons.note_session(ex, by, "opened")
-    persons.note_session(ex, None, "refused", email="quiet@saebom.example")
+    tries.failed(ex, tries.Asker("203.0.113.7"), "quiet@saebom.example")
     cells = block(2)
     a_draft(ex, by, "secret", [a_layer(cells, salt="secret"), a_layer(block(2, SEOUL), name="walks", salt="walks")])
     a_draft(ex, by, "withdrawn-roads", [a_layer(cells, salt="withdrawn")])
