@@ -16,7 +16,7 @@ from mapex.exchange import Exchange
 from mapex.offers import offers
 from mapex.operation import fsck
 from mapex.orders import orders
-from mapex.people import invitations, orgs, persons, tokens
+from mapex.people import domains, invitations, orgs, persons, tokens
 from mapex.rights import entitlements, grants, permits
 from tests.support.exchange import a_person
 from tests.support.market import Market, a_draft, a_layer, a_market, a_permit, block
@@ -51,6 +51,7 @@ def governed(ex: Exchange) -> Market:
     tokens.revoke(ex, made.buyer, tokens.of(ex, made.buyer)[0].id)
     a_person(ex, "dongil", email="second@dongil.example")
     persons.note_session(ex, made.buyer, "opened")
+    domains.add(ex, None, "dongil", "dongil.example")
     invitations.invite(ex, made.buyer, "new@dongil.example", org="dongil")
     orgs.add_org(ex, None, "stopped")
     orgs.set_org_state(ex, None, "stopped", "suspended")

@@ -25,7 +25,7 @@ from tests.support.uploads import a_map, a_version, an_upload
 from tiles.grid import grid
 from tiles.grid.region import Region
 from web import create_app
-from web.edge import visitors
+from web.edge.limits import visitors
 
 REGION = {"type": "Polygon", "coordinates": [[[126.9, 37.5], [127.1, 37.5], [127.1, 37.6], [126.9, 37.6], [126.9, 37.5]]]}
 FIRST = (

@@ -32,7 +32,7 @@ from tiles.batch import LayerKind
 from tiles.grid import grid
 from tiles.grid.region import Region
 from web import create_app
-from web.edge import visitors
+from web.edge.limits import visitors
 
 MATRIX: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "matrix.yaml").read_text(encoding="utf-8"))
 REGION = {"type": "Polygon", "coordinates": [[[126.98, 37.56], [127.01, 37.56], [127.01, 37.58], [126.98, 37.58], [126.98, 37.56]]]}
