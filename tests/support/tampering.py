@@ -17,7 +17,7 @@ from mapex.login import sessions
 from mapex.offers import offers
 from mapex.operation import fsck
 from mapex.orders import orders
-from mapex.people import invitations, orgs, persons, tokens
+from mapex.people import domains, invitations, orgs, persons, tokens
 from mapex.rights import entitlements, grants, permits
 from tests.support.exchange import a_person
 from tests.support.market import Market, a_draft, a_layer, a_market, a_permit, block
@@ -54,6 +54,7 @@ def governed(ex: Exchange) -> Market:
     buyer = persons.get_person(ex, person_id=made.buyer.person_id)
     assert buyer is not None
     sessions.start(ex, buyer, sessions.Caller("203.0.113.0/24", "Firefox"), ["password"])
+    domains.add(ex, None, "dongil", "dongil.example")
     invitations.invite(ex, made.buyer, "new@dongil.example", org="dongil")
     orgs.add_org(ex, None, "stopped")
     orgs.set_org_state(ex, None, "stopped", "suspended")
