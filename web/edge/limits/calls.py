@@ -36,7 +36,8 @@ BY_ROUTE = {
 }
 """Setting that limits a route; else that of its policy."""
 
-BY_POLICY = dict.fromkeys(("read", "browse", "own", "price", "sell", "buy", "account", "operate"), "writes_per_minute")
+CHANGING = ("read", "browse", "own", "price", "sell", "buy", "account", "security", "rescue", "operate")
+BY_POLICY = dict.fromkeys(CHANGING, "writes_per_minute")
 """Setting that limits what changes something, by policy."""
 
 LOG = frozenset({"audit", "inspect"})
