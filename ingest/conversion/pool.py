@@ -131,9 +131,10 @@ class ClusterPool:
                     raise  # the task's own
                 if client.status != "running" or future.status in ("cancelled", "lost"):
                     raise Interrupted(self._address) from why
-                if not isinstance(why, TimeoutError):
+                if not isinstance(why, OSError):  # a TimeoutError too
                     raise
-                self._look(client)
+                self._look(client)  # a connection broke; that the scheduler is away is noticed a moment later
+                time.sleep(_LOOK_S)
 
     def _connected(self) -> Any:
         """A client that the scheduler has answered; one that is away is waited for."""

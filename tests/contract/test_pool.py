@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ingest.conversion.pool import ClusterPool, LocalPool, Pool
+from ingest.conversion import pool as pools
+from ingest.conversion.pool import ClusterPool, Interrupted, LocalPool, Pool
 
 
 def squared(number: int) -> int:
@@ -84,3 +85,35 @@ def settled(folder: Path) -> int:
             count, since = now, time.monotonic()
         time.sleep(0.1)
     return count
+
+
+class Breaking:
+    """A client, its scheduler and a future in one, whose connection breaks once while the answer of a task is fetched."""
+
+    status, scheduler = "running", type("Scheduler", (), {"ncores": None})
+
+    def __init__(self, *, comes_back: bool) -> None:
+        self.comes_back, self.asked = comes_back, 0
+
+    def result(self, timeout: float) -> int:
+        from distributed.comm.core import CommClosedError
+
+        self.asked += 1
+        if self.asked == 1 or not self.comes_back:
+            raise CommClosedError("reset by peer")
+        return 7
+
+    def sync(self, *_: object, **__: object) -> dict[str, int]:
+        if self.comes_back:
+            return {"worker": 1}
+        self.status = "connecting"  # only now it is noticed
+        raise OSError("away")
+
+
+def test_a_connection_that_breaks_while_an_answer_is_fetched_is_no_fault_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "_LOOK_S", 0.0)
+    cluster = ClusterPool("tcp://127.0.0.1:9")
+    again, away = Breaking(comes_back=True), Breaking(comes_back=False)
+    assert cluster._result(again, again) == 7
+    with pytest.raises(Interrupted):
+        cluster._result(away, away)

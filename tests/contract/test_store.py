@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 import pytest
 import urllib3
 
+from tests.support.exchange import an_exchange
 from tests.support.servers import Minio, free_port
 from tiles.errors import InvalidContent, ObjectCorrupt, ObjectMissing, StoreError, StoreUnavailable
 from tiles.store.directory import DirectoryStore
@@ -64,7 +65,7 @@ def directory_shop(_: pytest.FixtureRequest, folder: Path) -> Iterator[Shop]:
         return Retiring(root, url=url, secret_key=secret, now=now)
 
     app = flask.Flask("store")
-    app.register_blueprint(blueprint(store(), lambda signer: signer not in retired))
+    app.register_blueprint(blueprint(an_exchange(folder / "exchange"), store(), lambda signer: signer not in retired))
     with serving(app, host="127.0.0.1", port=port):
         yield Shop("directory", store(), store, root, store(secret="other"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -88,3 +89,9 @@ def test_modules_import_in_one_direction() -> None:
         TopologicalSorter(imports).prepare()
     except CycleError as found:
         raise AssertionError(" -> ".join(found.args[1])) from found
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest imports them by it, and stops at the second."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

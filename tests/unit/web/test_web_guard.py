@@ -168,10 +168,9 @@ def test_wrong_password_and_unknown_person_look_the_same(ex: Exchange, app: APIF
 
 
 def test_log_in_is_limited(ex: Exchange, app: APIFlask) -> None:
-    by = a_person(ex, "hanbit")
-    client = app.test_client()
-    statuses = [client.post("/login", data={"email": by.email, "password": "x"}).status_code for _ in range(7)]
-    assert statuses[-1] == 429
+    by, client = a_person(ex, "hanbit"), app.test_client()
+    statuses = [sign_in(client, by.email, "wrong password 123") for _ in range(7)]
+    assert statuses[:5] == [200] * 5 and statuses[-1] == 429
 
 
 def test_log_in_without_the_form_secret_is_refused(ex: Exchange, app: APIFlask) -> None:
