@@ -97,7 +97,8 @@ def make_room(conn: Connection, ex: Exchange, by: Actor | None, email: str) -> s
         return None
     if known["proven_ns"] is not None:
         raise Conflict("person.exists", f"{email} exists already.", email=email)
-    values = {"email": f"{known['id']}@displaced.invalid", "state": "suspended", "session_key": secrets.token_hex(32)}
+    end_sessions(conn, ex, schema.person.c.id == known["id"], "suspended")
+    values = {"email": f"{known['id']}@displaced.invalid", "state": "suspended"}
     conn.execute(update(schema.person).where(schema.person.c.id == known["id"]).values(**values))
     token = schema.api_token.c
     conn.execute(update(schema.api_token).where(token.person_id == known["id"], token.revoked_ns.is_(None)).values(revoked_ns=ex.now()))
