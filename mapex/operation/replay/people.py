@@ -90,7 +90,10 @@ class Persons(State):
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
-        query = "SELECT p.email, p.role, p.state, p.proven_ns, o.slug FROM person p LEFT JOIN organisation o ON o.id = p.org_id ORDER BY p.email"
+        query = (
+            "SELECT p.email, p.role, p.state, p.proven_ns, o.slug FROM person p LEFT JOIN organisation o ON o.id = p.org_id "
+            "ORDER BY p.email"
+        )
         stored = {
             row.email: {
                 "role": row.role,
