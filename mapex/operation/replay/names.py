@@ -18,8 +18,8 @@ class Names:
         query = text("SELECT seq, payload FROM audit_event WHERE action = :action ORDER BY seq")
         self._lost: dict[str, list[tuple[int, str]]] = {}
         for seq, written in conn.execute(query, {"action": str(Action.PERSON_DISPLACED)}):
-            if (said := _said(written)) is not None:
-                self._lost.setdefault(said[0], []).append((seq, said[1]))
+            if (change := _change(written)) is not None:
+                self._lost.setdefault(change[0], []).append((seq, change[1]))
 
     def of_today(self, seq: int, payload: Payload) -> Payload:
         """An entry with the names that its persons have today; whom an invitation is for is an address, and no person yet."""
@@ -35,7 +35,7 @@ class Names:
         return next((name for at, name in lost if at >= seq), person)
 
 
-def _said(written: str) -> tuple[str, str] | None:
+def _change(written: str) -> tuple[str, str] | None:
     """The address that an entry takes away and the name that it gives; an entry that cannot be read is named where it is checked."""
     try:
         payload = json.loads(written)
