@@ -112,7 +112,7 @@ def grant(
     if purpose is not None:
         licences.check_purpose(purpose)
     try:
-        with db.begin(ex) as conn:
+        with db.in_turn(ex, f"grants:{org_id}:{order_id}") as conn:  # so that what was given of a tile today is counted
             now = ex.now()  # after the wait for the lock: the permit must hold at the moment that the grant bears
             signer = signers.of(conn, by)  # first of all: what ends while this is looked at, or after it, ends the signer too
             checked = _check(conn, by, Use(org_id, purpose, now), order_id, wanted, ex.settings.grants_per_tile)

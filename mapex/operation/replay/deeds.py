@@ -10,7 +10,7 @@ from sqlalchemy import Connection, String, bindparam, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender, member
-from mapex.operation.replay.kind import Fields, Payload, differing, former_addresses
+from mapex.operation.replay.kind import Fields, Payload, differing
 
 CHUNK = 500
 """Rows that are looked up at once."""
@@ -85,7 +85,7 @@ class Deeds:
 
     def settle(self, conn: Connection) -> Iterator[Offender]:
         """Those that were taken since, with their rows."""
-        names, former = [name for name, _, _ in self._deed.fields], former_addresses(conn)
+        names = [name for name, _, _ in self._deed.fields]
         waiting = iter(self._waiting)
         while ids := list(islice(waiting, CHUNK)):
             stored = {row[0]: dict(zip(names, row[1:], strict=True)) for row in conn.execute(self._query, {"ids": ids})}
@@ -93,8 +93,7 @@ class Deeds:
                 if key not in stored:
                     yield f"{self._deed.what} {key} is in the log and not there"
                 else:
-                    row = stored[key] | {"person": former.get(stored[key]["person"], stored[key]["person"])}
-                    yield from differing(f"{self._deed.what} {key}", self._waiting[key], row)
+                    yield from differing(f"{self._deed.what} {key}", self._waiting[key], stored[key])
         self._waiting.clear()
 
     def compare(self, conn: Connection) -> Iterator[Offender]:

@@ -18,7 +18,8 @@ from mapex.operation.invariants.asking import Offender, asked
 from mapex.operation.replay.catalogue import Datasets, Offers, Versions
 from mapex.operation.replay.deeds import GRANT, QUOTE, Deeds
 from mapex.operation.replay.kind import Subject
-from mapex.operation.replay.people import Invitations, Organisations, Persons, Tokens
+from mapex.operation.replay.names import Names
+from mapex.operation.replay.people import Domains, Invitations, Organisations, Persons, Tokens
 from mapex.operation.replay.permits import Permits
 from mapex.operation.replay.roots import Roots
 from mapex.operation.replay.trade import Ledger, NamedUsers, Orders
@@ -42,18 +43,20 @@ class Findings:
 def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
     """Read the whole log once. `roots` holds the checkpoints that it must meet."""
     found = Findings()
-    kinds: list[Subject] = [Organisations(), Persons(), Tokens(), Invitations(), Permits(), Datasets(), Versions(), Offers()]
+    kinds: list[Subject] = [Organisations(), Domains(), Persons(), Tokens(), Invitations(), Permits(), Datasets(), Versions(), Offers()]
     kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Deeds(GRANT)]
     by_action: dict[str, list[Subject]] = {}
     for kind in kinds:
         for action in kind.actions:
             by_action.setdefault(action, []).append(kind)
+    names = Names(conn)
     for batch in _batches(conn):
         for row in batch:
             payload = _checked(row, found.log)
             found.log.extend(roots.take(row.seq, row.commitment))
+            today = names.of_today(row.seq, payload)
             for kind in by_action.get(str(payload.get("action", "")), ()):
-                _take(kind, row.seq, payload, found.state)
+                _take(kind, row.seq, today, found.state)
         for kind in kinds:
             found.state.extend(asked(conn, partial(kind.settle, conn)))
     found.log.extend(roots.end(is_dense=db.is_sqlite(conn)))

@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from mapex.audit.log import Action
-from mapex.database.schema import audit_event
 from mapex.operation.invariants.asking import Offender
 
 Fields = Mapping[str, Any]
@@ -49,14 +48,6 @@ class State:
         """Nothing: what was taken may still change."""
         del conn
         yield from ()
-
-
-def former_addresses(conn: Connection) -> Mapping[str, str]:
-    """Of persons who had to make room for whoever proved their address: the address that entries name, by the one that they have now."""
-    written = conn.execute(select(audit_event.c.payload).where(audit_event.c.action == Action.PERSON_DISPLACED)).scalars()
-    return {
-        str(payload["now"]): str(payload["subject"]) for payload in map(parsed, written) if isinstance(payload, dict) and "now" in payload
-    }
 
 
 def differences(what: str, made: Mapping[str, Fields], stored: Mapping[str, Fields]) -> Iterator[Offender]:

@@ -1,4 +1,4 @@
-"""Organisations, persons, invitations and tokens, as the log made them."""
+"""Organisations and their domains, persons, invitations and tokens, as the log made them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
-from mapex.operation.replay.kind import Payload, State, differences, former_addresses
+from mapex.operation.replay.kind import Payload, State, differences
 from mapex.times import iso_from_ns
 
 
@@ -30,32 +30,79 @@ class Organisations(State):
         yield from differences("organisation", self.made, {row.slug: {"name": row.name, "state": row.state} for row in rows})
 
 
+class Domains(State):
+    """Whose each mail domain is."""
+
+    actions = frozenset({Action.DOMAIN_ADDED, Action.DOMAIN_REMOVED})
+
+    def take(self, payload: Payload) -> None:
+        """A domain was entered for an organisation, or taken from it."""
+        if payload["action"] == Action.DOMAIN_ADDED:
+            self.made[payload["domain"]] = {"organisation": payload["owner"]}
+        else:
+            del self.made[payload["domain"]]
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the table."""
+        rows = conn.execute(text("SELECT d.domain, o.slug FROM org_domain d JOIN organisation o ON o.id = d.org_id ORDER BY d.domain"))
+        yield from differences("domain", self.made, {row.domain: {"organisation": row.slug} for row in rows})
+
+
 class Persons(State):
-    """Role, organisation and state of each person, by e-mail."""
+    """Role, organisation and state of each person, and that the address is proven where an entry says so, by e-mail."""
 
     actions = frozenset(
-        {Action.PERSON_ADDED, Action.PERSON_SUSPENDED, Action.PERSON_RESUMED, Action.PERSON_ROLE_CHANGED, Action.PERSON_DISPLACED}
+        {
+            Action.PERSON_ADDED,
+            Action.PERSON_SUSPENDED,
+            Action.PERSON_RESUMED,
+            Action.PERSON_ROLE_CHANGED,
+            Action.PERSON_PROVEN,
+            Action.PERSON_DISPLACED,
+            Action.DOMAIN_ADDED,
+        }
     )
 
     def take(self, payload: Payload) -> None:
-        """A person was added, suspended or resumed, got another role, or made room for whoever proved the address."""
-        person, action = payload["subject"], payload["action"]
+        """A person was added, suspended, resumed or displaced, got another role, or the address was proven."""
+        action = payload["action"]
+        if action == Action.DOMAIN_ADDED:
+            self._prove_under(payload["domain"], payload["owner"])
+            return
+        person = payload["subject"]
         if action == Action.PERSON_ADDED:
             self.made[person] = {"role": payload["role"], "organisation": payload.get("owner", ""), "state": "active"}
+            if "invitation" not in payload:  # who was invited by a member before addresses were proven is not
+                self.made[person]["proven"] = True
+        elif action == Action.PERSON_PROVEN:
+            self.made[person]["proven"] = True
         elif action == Action.PERSON_ROLE_CHANGED:
             # Who leaves an organisation is logged with it as owner; of auditors and operators there is none.
             of = payload["owner"] if payload["role"] == "member" else ""
             self.made[person] |= {"role": payload["role"], "organisation": of}
-        elif action == Action.PERSON_DISPLACED:
-            self.made[payload["now"]] = self.made.pop(person) | {"state": "suspended"}
         else:
             self.made[person]["state"] = "active" if action == Action.PERSON_RESUMED else "suspended"
 
+    def _prove_under(self, domain: str, org: str) -> None:
+        for email, person in self.made.items():
+            if person["organisation"] == org and email.endswith(f"@{domain}"):
+                person["proven"] = True
+
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
-        query = "SELECT p.email, p.role, p.state, o.slug FROM person p LEFT JOIN organisation o ON o.id = p.org_id ORDER BY p.email"
-        rows = conn.execute(text(query))
-        stored = {row.email: {"role": row.role, "organisation": row.slug or "", "state": row.state} for row in rows}
+        query = (
+            "SELECT p.email, p.role, p.state, p.proven_ns, o.slug FROM person p LEFT JOIN organisation o ON o.id = p.org_id "
+            "ORDER BY p.email"
+        )
+        stored = {
+            row.email: {
+                "role": row.role,
+                "organisation": row.slug or "",
+                "state": row.state,
+                "proven": row.proven_ns is not None,
+            }
+            for row in conn.execute(text(query))
+        }
         yield from differences("person", self.made, stored)
 
 
@@ -69,7 +116,7 @@ class Tokens(State):
         self._of: dict[str, list[str]] = {}
 
     def take(self, payload: Payload) -> None:
-        """A token was made or revoked, or its person got another role or made room, which revokes all."""
+        """A token was made or revoked, or its person got another role or lost the address, which revokes all."""
         if payload["action"] == Action.TOKEN_CREATED:
             made = {"person": payload["subject"], "scopes": " ".join(payload["scopes"]), "revoked": False}
             self.made[payload["token"]] = made | ({"end": payload["expires"]} if "expires" in payload else {})
@@ -84,10 +131,9 @@ class Tokens(State):
         query = (
             "SELECT t.id, p.email, t.scopes, t.revoked_ns, t.expires_ns FROM api_token t JOIN person p ON p.id = t.person_id ORDER BY t.id"
         )
-        former = former_addresses(conn)
         stored = {
             row.id: {
-                "person": former.get(row.email, row.email),
+                "person": row.email,
                 "scopes": row.scopes,
                 "revoked": row.revoked_ns is not None,
                 "end": iso_from_ns(row.expires_ns),

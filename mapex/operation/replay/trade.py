@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
-from mapex.operation.replay.kind import Payload, State, differences, former_addresses
+from mapex.operation.replay.kind import Payload, State, differences
 from mapex.orders import lines
 from mapex.orders.ledger import CREDIT_PREFIX
 from mapex.prices.quotes import digest_of
@@ -30,7 +30,7 @@ class Orders(State):
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the tables."""
-        tiles, former = dict(_digests(conn)), former_addresses(conn)
+        tiles = dict(_digests(conn))
         query = (
             "SELECT o.*, g.slug, p.email FROM purchase_order o JOIN organisation g ON g.id = o.org_id "
             "JOIN person p ON p.id = o.person_id ORDER BY o.id"
@@ -38,7 +38,7 @@ class Orders(State):
         stored = {
             row.id: {
                 "organisation": row.slug,
-                "person": former.get(row.email, row.email),
+                "person": row.email,
                 "purpose": row.purpose,
                 "quote": row.quote_id,
                 "subtotal": row.subtotal,
@@ -74,9 +74,9 @@ class NamedUsers(State):
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
         query = "SELECT n.order_id, p.email FROM order_person n JOIN person p ON p.id = n.person_id ORDER BY n.order_id, p.email"
-        named, former = defaultdict[str, list[str]](list), former_addresses(conn)
+        named: dict[str, list[str]] = defaultdict(list)
         for order_id, email in conn.execute(text(query)):
-            named[order_id].append(former.get(email, email))
+            named[order_id].append(email)
         stored = {order_id: {"persons": sorted(emails)} for order_id, emails in named.items()}
         yield from differences("the list of named users of order", self.made, stored)
 

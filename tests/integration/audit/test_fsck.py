@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
+from mapex.audit import log
 from mapex.database.migrations import HEAD
 from mapex.exchange import Exchange
 from mapex.offers import offers
 from mapex.operation import fsck
+from mapex.people import invitations, persons, roles, tokens
+from mapex.rights import entitlements, grants, named_users
 from tests.support.exchange import Clock
 from tests.support.market import Market, a_draft, a_layer, block
 from tests.support.tampering import behind, broken, traded
@@ -42,6 +46,27 @@ def test_an_intact_exchange_breaks_nothing(market: Market) -> None:
         "pyramid",
     ]
     assert [check.message for check in checks if not check.ok] == []
+
+
+def test_who_made_room_for_the_owner_of_an_address_leaves_a_log_that_still_makes_what_is_stored(market: Market) -> None:
+    ex, address = market.ex, "kim@bank.example"
+    for key in ("first", "second"):  # twice: the log has three persons of one address
+        _, link = invitations.invite(ex, None, address, org="dongil")
+        came_in = replace(market, buyer=invitations.redeem(ex, link, name="Kim", password="correct horse battery").actor)
+        tokens.create(ex, came_in.buyer)
+        order = came_in.buy(key=key)
+        named_users.change(ex, came_in.buyer, order.id, [address])
+        tile = entitlements.of_order(ex, came_in.buyer, order.id).tiles[-1]
+        grants.grant(ex, came_in.buyer, order.id, [tile.id], holder_token="mpx_a_b")
+        with ex.engine.begin() as conn:  # as the version before addresses were proven left who was invited by a member
+            conn.execute(text("UPDATE person SET proven_ns = NULL WHERE email = :email"), {"email": address})
+    owner = persons.add_person(ex, None, address, role="auditor").actor
+    log.events(ex, owner)
+    assert broken(ex) == {}
+    roles.set_role(ex, None, address, "operator")
+    assert broken(ex) == {}
+    behind(ex, "UPDATE person SET state = 'active' WHERE email LIKE '%@displaced.invalid'")
+    assert "state is 'active', by the log 'suspended'" in broken(ex)["replay"]
 
 
 BREAKS: dict[str, tuple[str, str, str]] = {

@@ -225,6 +225,17 @@ MANIPULATIONS: Mapping[str, Tampering] = {
         "INSERT INTO person (id, email, name, role, state, session_key, language, created_ns) "
         "VALUES ('per_ghost', 'ghost@audit.example', 'Ghost', 'operator', 'active', 'x', 'ko', 1)",
     ),
+    "an address that is proven no more": ("replay", "proven is False, by the log True", "UPDATE person SET proven_ns = NULL"),
+    "a domain invented": (
+        "replay",
+        "domain ghost.example is there and no entry of the log made it",
+        "INSERT INTO org_domain (domain, org_id, created_ns) SELECT 'ghost.example', id, 1 FROM organisation WHERE slug = 'hanbit'",
+    ),
+    "a domain of another firm": (
+        "replay",
+        "domain dongil.example: organisation is 'hanbit', by the log 'dongil'",
+        "UPDATE org_domain SET org_id = (SELECT id FROM organisation WHERE slug = 'hanbit')",
+    ),
     "a suspended firm resumed": ("replay", "organisation stopped: state is 'active'", "UPDATE organisation SET state = 'active'"),
     "a token widened": ("replay", "scopes is '*'", "UPDATE api_token SET scopes = '*'"),
     "a token's life prolonged": ("replay", "end is", "UPDATE api_token SET expires_ns = expires_ns + 86400000000000"),

@@ -25,6 +25,7 @@ from mapex.rights import entitlements, grants, named_users
 from tests.support.exchange import a_person, an_org
 from tests.support.mail import MailServer, mail_server
 from tests.support.market import a_market
+from tests.support.signing_in import at_a_browser, is_open
 from web import create_app
 
 PASSWORD = "correct horse battery"
@@ -266,6 +267,7 @@ def test_an_unproven_person_blocks_nobody_and_keeps_nothing_but_the_past(exchang
     squatter = a_person(exchange, "hanbit", email=INSPECTOR)
     persons.set_password(exchange, None, INSPECTOR, PASSWORD)
     secret = tokens.create(exchange, squatter)
+    _, at_the_browser = at_a_browser(exchange, squatter)
     unproven(exchange, squatter)
     if way == "added":
         persons.add_person(exchange, None, INSPECTOR, role="auditor")
@@ -279,6 +281,8 @@ def test_an_unproven_person_blocks_nobody_and_keeps_nothing_but_the_past(exchang
     assert before and before.email == f"{squatter.person_id}@displaced.invalid" and not before.is_active
     assert tokens.actor_of(exchange, secret) is None
     assert persons.verify_password(exchange, INSPECTOR, PASSWORD) is None
+    roles.set_state(exchange, None, before.email, "active")
+    assert not is_open(exchange, at_the_browser), "what has ended is never open again"
     actions = [one.action for one in log.events(exchange, found.actor, limit=1000).events if one.payload.get("subject") == INSPECTOR]
     assert "person.displaced" in actions
 

@@ -37,6 +37,7 @@ from tests.support.signing_in import (
     with_app,
 )
 from web import create_app
+from web.pages.login import DEVICE
 
 
 def copy_of(app: APIFlask, client: FlaskClient) -> FlaskClient:
@@ -258,11 +259,11 @@ def test_the_cookie_is_bound_to_the_site_where_there_is_https(exchange: Exchange
     person, client = a_member(ex), create_app(ex).test_client()
     assert "Set-Cookie" not in client.get("/login").headers
     answer = send(client, "/login", email=person.email, password=PASSWORD)
-    [cookie] = answer.headers.getlist("Set-Cookie")
-    parts = [part.strip() for part in cookie.split(";")]
-    assert parts[0].startswith(f"{name}=") and len(parts[0]) == len(name) + 44
-    assert ("Secure" in parts) == secure
-    assert {"HttpOnly", "Path=/", "SameSite=Lax"} <= set(parts) and not any(part.startswith("Domain") for part in parts)
+    cookies = {cookie.partition("=")[0]: cookie.split("; ") for cookie in answer.headers.getlist("Set-Cookie")}
+    assert cookies.keys() == {name, DEVICE} and len(cookies[name][0]) == len(name) + 44
+    for parts, path in ((cookies[name], "/"), (cookies[DEVICE], "/login")):
+        assert ("Secure" in parts) == secure
+        assert {"HttpOnly", f"Path={path}", "SameSite=Lax"} <= set(parts) and not any(part.startswith("Domain") for part in parts)
     assert answer.headers["Cache-Control"] == "no-store"
     out = send(sign_in(create_app(ex), person.email) if not secure else client, "/logout")
     assert out.status_code == 302
