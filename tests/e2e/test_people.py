@@ -280,6 +280,7 @@ def test_people_pages_fit(site: Site) -> None:
     orgs.add_org(ex, None, "rtl", "شركة الخرائط الدقيقة (HD)")
     site.person(OPERATOR, role="operator")
     site.person("m@long.example", "long")
+    domains.add(ex, None, "long", "long.example")
     now = ex.now()
     a_permit(ex, "long", number="KR-1", valid_from_ns=now - 10**9, valid_to_ns=now + 86_400 * 10**9)
     for lang, scheme, width in (("ko", "dark", 390), ("en", "light", 720), ("ko", "light", 1440)):
@@ -306,10 +307,16 @@ def test_people_pages_fit(site: Site) -> None:
             page.goto(site.url + path)
             at_rest(page)
             assert page.evaluate(FITS), f"{path} overflows at {width}"
-        member.fill("#invite [name=email]", f"new-{width}@long.example")
+        asked = f"{'new-' * 12}{width}@long.example"
+        member.fill("#invite [name=email]", asked)
         member.click("#invite button")
-        expect(member.locator("#invite [data-secret]")).to_contain_text("/invite/")
-        assert member.evaluate(FITS), f"a link that was made overflows at {width}"
+        expect(member.locator("#invitations")).to_contain_text(asked)
+        assert member.evaluate(FITS), f"an invitation that was asked for overflows at {width}"
+        operator.goto(f"{site.url}/operate/persons")
+        ready(operator)
+        operator.click("#invitations form button.link >> nth=0")
+        expect(operator.locator("#invitations [data-secret]").first).to_contain_text("/invite/")
+        assert operator.evaluate(FITS), f"a link that was made overflows at {width}"
 
 
 def test_everything_of_a_filter_is_exported(market: Market) -> None:
