@@ -10,7 +10,6 @@ from sqlalchemy.exc import DBAPIError
 from mapex.database import db, schema
 from mapex.exchange import Exchange
 
-HELD = "the account of the services can neither drop nor go around the triggers."
 SQLITE = "SQLite has no accounts: whoever can write its file can change everything (docs/threats.md)."
 
 _TRIES: Mapping[str, str] = {

@@ -38,7 +38,8 @@ def test_a_sound_exchange_holds_and_says_so(tmp_path: Path) -> None:
     ex = an_exchange(tmp_path / "ex")
     assert set(states(ex).values()) == {"ok"}
     operator = a_person(ex, role="operator")
-    assert {one.name: one.passed for one in examination.results(ex, operator)} == {"modes": True, "store": True, "cage": True}
+    passed = {one.name: one.passed for one in examination.results(ex, operator)}
+    assert passed == dict.fromkeys(("modes", "store", "cage", "database"), True)
     from tiles.store.protocol import Bucket
 
     assert not ex.store.list(Bucket.DATA) and not ex.store.list(Bucket.STAGING), "nothing of the attacks is left"
@@ -132,6 +133,9 @@ def test_the_role_of_the_database_is_attacked_and_nothing_of_it_stays(exchange: 
     from sqlalchemy import inspect
 
     assert "doctor_was_here" not in {column["name"] for column in inspect(exchange.engine).get_columns("audit_event")}
+    assert states(exchange)["database attacked"] == "broken"
+    with db.read(exchange) as conn:
+        assert "database" in examination.failing(conn), "no footage leaves while one role owns everything"
 
 
 def minio_exchange(tmp_path: Path, minio: Minio, prefix: str, **changes: object) -> Exchange:
