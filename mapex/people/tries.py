@@ -23,7 +23,7 @@ from mapex.times import NS
 HOUR = 3600
 LONGEST_PAUSE = 900
 """Seconds."""
-FREE = {"device": 5, "account": 5, "address": 20, "network": 50, "all": 1000}
+FREE = {"device": 5, "account": 5, "address": 20, "network": 50, "site": 200, "all": 1000}
 """Failures within an hour before pauses begin."""
 DEVICE_DAYS = 90
 
@@ -84,8 +84,19 @@ def _keys(ex: Exchange, caller: Asker, email: str) -> list[str]:
     number = _known_device(ex, caller.device, account) if account else ""
     if number:
         return [f"device {number} {account}"]
-    where = [f"address {caller.address}", f"network {network_of(caller.address)}", "all"]
-    return [f"account {account}", *where] if account else where
+    where = [f"address {caller.address}", f"network {network_of(caller.address)}", *_site_of(caller.address)]
+    return [f"account {account}", *where, "all"] if account else where  # a passkey is not guessed: it waits for nobody's guesses
+
+
+def _site_of(address: str) -> list[str]:
+    """Of IPv6 the /48 that one customer may have: 65,536 networks, who could keep everybody waiting else."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return []
+    if isinstance(known, ipaddress.IPv4Address) or known.ipv4_mapped is not None:
+        return []
+    return [f"site {ipaddress.ip_network((known, 48), strict=False)}"]
 
 
 def _known_device(ex: Exchange, device: str, account: str) -> str:
