@@ -13,8 +13,10 @@ import math
 import secrets
 from dataclasses import dataclass
 
+from sqlalchemy import select
+
 from mapex.audit import log
-from mapex.database import attempts, db
+from mapex.database import attempts, db, schema
 from mapex.errors import Limited
 from mapex.exchange import Exchange
 from mapex.people import persons
@@ -106,10 +108,14 @@ def _known_device(ex: Exchange, device: str, account: str) -> str:
     if not (made.isascii() and made.isdigit() and len(made) < 12 and number.isascii()):  # noqa: PLR2004
         return ""
     age = ex.now() // NS - int(made)
-    is_ours = hmac.compare_digest(mark.encode(), _mark(ex, account, number, int(made)).encode())
+    is_ours = hmac.compare_digest(mark.encode("utf-8", "surrogatepass"), _mark(ex, account, number, int(made)).encode())
     return number if is_ours and 0 <= age <= DEVICE_DAYS * 24 * HOUR else ""
 
 
 def _mark(ex: Exchange, email: str, number: str, made_s: int) -> str:
-    text = f"device {number} {made_s} {email.strip().lower()}"
+    """It ends with the password: who knew that one could gather as many marks, and as many counts, as he likes."""
+    account = email.strip().lower()
+    with db.read(ex) as conn:
+        stored = conn.execute(select(schema.person.c.password_hash).where(schema.person.c.email == account)).scalar() or ""
+    text = f"device {number} {made_s} {account} {stored}"
     return hmac.new(ex.settings.secret_key.encode(), text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from mapex.database import db, schema
 from mapex.errors import Limited
 from mapex.exchange import Exchange
-from mapex.people import tries
+from mapex.people import persons, tries
 from mapex.people.tries import FREE, LONGEST_PAUSE, Asker
 from tests.support.exchange import a_person
 
@@ -133,3 +133,13 @@ def test_a_passkey_does_not_wait_for_what_others_guess(exchange: Exchange, monke
     heard(exchange, [Asker(f"203.{n}.113.7") for n in range(30)], [f"{n}@x.example" for n in range(30)])
     tries.check(exchange, Asker("198.51.100.7"), "")
     assert heard(exchange, [Asker("198.51.100.7")], ["owner@x.example"]) == 0
+
+
+def test_marks_end_with_the_password_under_which_they_were_made(exchange: Exchange) -> None:
+    """Whoever knew it signs in a thousand times, and would have a thousand free counts to guess the next one."""
+    owner = a_person(exchange).email
+    persons.set_password(exchange, None, owner, "correct horse battery")
+    gathered = [tries.device_of(exchange, owner) for _ in range(12)]
+    persons.set_password(exchange, None, owner, "another horse battery")
+    assert heard(exchange, [Asker("203.0.113.7", mark) for mark in gathered], [owner] * 12) == FREE["account"]
+    tries.check(exchange, Asker("203.0.113.7", tries.device_of(exchange, owner)), owner)
