@@ -106,7 +106,7 @@ class Settings:
     session_hours: int = _s(24, "a session at a browser ends so long after signing in", least=1)
     session_idle_minutes: int = _s(120, "and so long after its last request", least=5)
     second_factor_roles: str = _s("", "roles that need a second factor at a browser, such as `operator auditor`; empty = whoever wants one")
-    confirm_from_krw: int = _s(100_000, "an order from this amount on asks for a fresh second factor, of those who have one", least=0)
+    confirm_from_krw: int = _s(100_000, "orders that come to this amount since the last second factor ask for a fresh one", least=0)
     demo: bool = _s(False, "a demonstration: log-ins are printed and shown")
 
     def needs_factor(self, role: str) -> bool:

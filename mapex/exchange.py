@@ -27,7 +27,8 @@ class Presence:
 class Actor:
     """Who acts: a person of an organisation (or of none: auditors, operators), by session or token.
 
-    `scopes` limits what a token may do; `{"*"}` is everything the person may. `presence` is None for tokens and at the machine.
+    `scopes` limits what a token may do; `{"*"}` is everything the person may. `presence` is None for tokens and at the machine;
+    `until_ns` is when the token ends.
     """
 
     person_id: str
@@ -37,6 +38,7 @@ class Actor:
     org_slug: str
     scopes: frozenset[str] = frozenset({"*"})
     presence: Presence | None = field(default=None, compare=False)
+    until_ns: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.people.endings import end_sessions
+from mapex.people.endings import end_sessions, hold
 from mapex.people.persons import find_person
 from mapex.texts import check_text
 
@@ -73,10 +73,11 @@ def add(ex: Exchange, by: Actor, new: NewFactor) -> Factor:
     }
     factor = schema.second_factor.c
     with db.in_turn(ex, f"person:{by.email}") as conn:
+        hold(conn, by)
         if conn.execute(select(func.count()).where(factor.person_id == by.person_id)).scalar_one() >= MOST:
             raise Conflict("factor.many", f"You have {MOST} second factors, which is all that fit; remove one first.")
         if new.credential_hash and conn.execute(select(factor.id).where(factor.credential_hash == new.credential_hash)).first():
-            raise Conflict("factor.exists", "This passkey is known already.")
+            raise Conflict("factor.exists", "This app or passkey is known already.")
         conn.execute(insert(schema.second_factor).values(**row))
         _changed(conn, ex, by, log.Action.FACTOR_ADDED, {"factor": factor_id, "kind": new.kind}, mine.session_id)
     return Factor(factor_id, new.kind, name, now, now)
@@ -89,6 +90,7 @@ def remove(ex: Exchange, by: Actor, factor_id: str) -> None:
     """
     mine, factor = authority.confirmed(ex, by), schema.second_factor.c
     with db.in_turn(ex, f"person:{by.email}") as conn:
+        hold(conn, by)
         gone = conn.execute(
             delete(schema.second_factor).where(factor.id == factor_id, factor.person_id == by.person_id).returning(factor.kind)
         ).scalar()

@@ -46,8 +46,10 @@ def check_code(ex: Exchange, by: Actor, code: str) -> str:
             return "totp"
     elif recovery_codes.use(ex, by, code[:64]):
         return "recovery"
-    with db.begin(ex) as conn:
-        log.append(conn, ex, by, log.AuditEntry(log.Action.FACTOR_REFUSED, details={"subject": by.email}))
+    tries = attempts.count(ex, f"log factor {by.person_id}", TRIES_SECONDS).count
+    if attempts.is_logged(tries):
+        with db.begin(ex) as conn:
+            log.append(conn, ex, by, log.AuditEntry(log.Action.FACTOR_REFUSED, details={"subject": by.email, "tries": tries}))
     raise Denied("factor.refused", "This code is wrong, or was used before; wait for the next one.")
 
 

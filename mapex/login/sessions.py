@@ -20,7 +20,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Denied, NotFound
 from mapex.exchange import Actor, Exchange, Presence
-from mapex.people.endings import end_sessions
+from mapex.people.endings import end_sessions, hold
 from mapex.people.persons import Person, find_person, person_of, select_persons
 from mapex.times import DAY_NS, MINUTE_NS
 
@@ -190,6 +190,7 @@ def end_others(ex: Exchange, by: Actor) -> int:
     """
     mine = authority.present(by)
     with db.begin(ex) as conn:
+        hold(conn, by)
         ended = end_sessions(conn, ex, schema.person.c.id == by.person_id, "others", but=mine.session_id)
         details = {"subject": by.email, "sessions_ended": ended}
         log.append(conn, ex, by, log.AuditEntry(log.Action.SESSION_ENDED, details=details))

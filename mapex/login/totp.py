@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from dataclasses import dataclass
 
@@ -56,14 +57,16 @@ def again(ex: Exchange, by: Actor, ticket: str) -> Setup:
 def confirm(ex: Exchange, by: Actor, ticket: str, code: str, name: str = "") -> Factor:
     """Add the app of `ticket` as second factor, when `code` is its code now.
 
-    Raises: Denied: `session.only`, `session.stale`. Invalid: `factor.setup`: the ticket is too old, `factor.code`. Conflict: `factor.many`.
+    Raises: Denied: `session.only`, `session.stale`. Invalid: `factor.setup`: the ticket is too old, `factor.code`. Conflict: `factor.many`,
+    `factor.exists`.
     """
     authority.confirmed(ex, by)
     secret = _secret_of(ex, by, ticket)
     step = _step(ex, secret, code)
     if step is None:
         raise Invalid("factor.code", "This is not the code that the app shows now; type the newest one.")
-    return factors.add(ex, by, NewFactor("totp", name, seal(ex, "totp", {"secret": secret}), step))
+    known_by = hashlib.sha256(f"totp {secret}".encode()).hexdigest()  # 160 random bits: twice the same app, each code would be good twice
+    return factors.add(ex, by, NewFactor("totp", name, seal(ex, "totp", {"secret": secret}), step, credential_hash=known_by))
 
 
 def use(ex: Exchange, person_id: str, code: str) -> bool:

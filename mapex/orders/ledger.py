@@ -20,6 +20,7 @@ from mapex.database.schema import ledger_account, ledger_entry, ledger_transacti
 from mapex.errors import Conflict, Denied, Invalid, Unpaid
 from mapex.exchange import Actor, Exchange
 from mapex.people import orgs
+from mapex.people.endings import hold
 from mapex.rules.bounds import MAX_AMOUNT
 
 BANK = "acc_bank"
@@ -97,6 +98,7 @@ def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo
 
     def book(conn: Connection) -> Credit:
         db.take_turns(conn, stored_key)
+        hold(conn, by)
         found = orgs.find_org(conn, org)
         wallet = open_wallet(conn, found.id)
         before = conn.execute(select(ledger_transaction.c.id).where(ledger_transaction.c.key == stored_key)).scalar()
@@ -193,7 +195,8 @@ def _running(rows: Sequence[Any], org_id: str, now: int) -> list[WalletEntry]:
     entries, running = [], now
     for row in rows:
         own = row.order_id if row.buyer == org_id else None
-        entries.append(WalletEntry(row.id, row.kind, row.created_ns, row.memo, own, row.amount, running))
+        memo = row.memo if row.buyer in (None, org_id) else ""  # it counts the lines of all sellers
+        entries.append(WalletEntry(row.id, row.kind, row.created_ns, memo, own, row.amount, running))
         running -= row.amount
     return entries
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, text
+from sqlalchemy import Connection, RowMapping, func, insert, select, text
 
 from mapex import authority, ids
 from mapex.audit.log import Action, AuditEntry, append
@@ -17,6 +17,7 @@ from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.orders import ledger, lines, renewals, terms
 from mapex.people import orgs
+from mapex.people.endings import hold
 from mapex.prices import quotes
 from mapex.prices.estimate import Line, document
 from mapex.prices.estimates import reprice
@@ -78,7 +79,8 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         if before is not None:
             return _replayed(conn, before, asked)
         quote = quotes.load(conn, ex, org_id, quote_id)
-        if quote.estimate.total >= ex.settings.confirm_from_krw:
+        hold(conn, by)
+        if _spent(conn, by) + quote.estimate.total >= ex.settings.confirm_from_krw:
             authority.confirmed_by_factor(ex, by)
         now = ex.now()
         groups = _checked(conn, ex, quote, now)
@@ -93,6 +95,15 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         failpoints.hit("order.before_commit")
     failpoints.hit("order.after_commit")
     return made
+
+
+def _spent(conn: Connection, by: Actor) -> int:
+    """What the person of a session has ordered since it last showed who it is: many small orders are a large one."""
+    if by.presence is None:
+        return 0
+    placed = schema.order.c
+    since = select(func.sum(placed.total)).where(placed.person_id == by.person_id, placed.created_ns > by.presence.proven_ns)
+    return int(conn.execute(since.where(placed.org_id == by.org_id)).scalar() or 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,30 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from mapex.database import schema
-from mapex.exchange import Exchange
+from mapex.errors import Denied, NotFound
+from mapex.exchange import Actor, Exchange
+
+
+def hold(conn: Connection, by: Actor | None) -> None:
+    """Pass while what `by` acts by has not ended since the request came in, and keep it so until the commit.
+
+    For whatever gives something that lasts: what a person does to end a session must not be undone by what was under way in it.
+
+    Raises: Denied: `person.suspended`: suspended, or another role now. NotFound: `session.unknown`: the session has ended.
+    """
+    if by is None:
+        return
+    person, org, session = schema.person.c, schema.organisation.c, schema.session.c
+    query = select(person.state, person.role, person.org_id, org.state.label("org_state"))
+    query = query.select_from(schema.person.outerjoin(schema.organisation, org.id == person.org_id)).where(person.id == by.person_id)
+    found = conn.execute(query.with_for_update(key_share=True, of=schema.person)).first()
+    is_same = found is not None and (found.role, found.org_id) == (by.role, by.org_id)
+    if found is None or not is_same or found.state != "active" or found.org_state not in (None, "active"):
+        raise Denied("person.suspended", f"{by.email} may no longer do this; ask the operator.", org=by.org_slug)
+    if by.presence is not None:
+        mine = select(session.id).where(session.id == by.presence.session_id, session.ended_ns.is_(None))
+        if conn.execute(mine).first() is None:
+            raise NotFound("session.unknown", "There is no such session; it may have ended.")
 
 
 def end_sessions(conn: Connection, ex: Exchange, whose: Any, reason: str, *, but: str = "") -> int:

@@ -23,6 +23,7 @@ from mapex.database import db, schema
 from mapex.errors import Conflict, Denied, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import domains, mail, passwords, signers
+from mapex.people.endings import hold
 from mapex.people.orgs import find_org
 from mapex.people.persons import NewPerson, Person, check_email, check_role, enter_person, make_room
 from mapex.texts import check_text
@@ -77,6 +78,7 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
     now = ex.now()
 
     with db.in_turn(ex, f"person:{email}") as conn:
+        hold(conn, by)
         org_id = find_org(conn, org).id if org else None
         _check_address(conn, by, email, org_id)
         invitation = schema.invitation.c
@@ -185,7 +187,7 @@ def redeem(ex: Exchange, secret: str, *, name: str, password: str) -> Person:
             raise _unknown()
         who = Actor("", found.email, found.role, None, found.org)  # who redeems is the one who acts
         details = {"invitation": found.id, "inviter": found.inviter}
-        retire(conn, [make_room(conn, ex, who, found.email)])
+        retire(conn, [make_room(conn, ex, None, found.email)])  # whose firm reads of it must not learn where the address is now
         person = enter_person(conn, ex, who, NewPerson(found.email, found.org, found.role, name, hashed, details))
         conn.execute(update(schema.invitation).where(invitation.id == found.id).values(person_id=person.id))
         return person

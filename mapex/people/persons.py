@@ -20,7 +20,7 @@ from mapex.database import db, schema
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import passwords, signers
-from mapex.people.endings import end_sessions
+from mapex.people.endings import end_sessions, hold
 from mapex.people.orgs import find_org
 from mapex.texts import check_text
 
@@ -207,6 +207,7 @@ def change_password(ex: Exchange, by: Actor, old: str, new: str) -> None:
 
 
 def _store_password(conn: Connection, ex: Exchange, by: Actor | None, email: str, hashed: str, *, but: str = "") -> Person:
+    hold(conn, by)
     person = find_person(conn, email)
     ended = end_sessions(conn, ex, schema.person.c.id == person.id, "password", but=but)
     conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(password_hash=hashed))

@@ -16,6 +16,7 @@ from mapex.database import db, schema
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import signers
+from mapex.people.endings import hold
 from mapex.people.persons import Person, person_of, select_persons
 from mapex.texts import check_text
 from mapex.times import DAY_NS, iso_from_ns
@@ -44,6 +45,8 @@ def create(
 ) -> str:
     """A new API token of `person`: the secret `mpx_<id>_<secret>`, shown this once and stored as sha256 only.
 
+    One that is made with a token ends with that at the latest: else a short one would be as good as the longest.
+
     Args:
         by: who makes it: the person, an operator, or None at the machine.
     Raises: Invalid (`token.scope`, `token.days`), Denied.
@@ -63,6 +66,7 @@ def create(
     token_id = ids.new("tok")
     secret = f"mpx_{token_id.removeprefix('tok_')}_{secrets.token_urlsafe(32)}"
     now = ex.now()
+    ends_ns = min(now + days * DAY_NS, by.until_ns if by is not None and by.until_ns is not None else now + days * DAY_NS)
     row = {
         "id": token_id,
         "person_id": person_id,
@@ -70,10 +74,11 @@ def create(
         "name": check_text(name or "token", "name", 255),
         "scopes": " ".join(chosen),
         "created_ns": now,
-        "expires_ns": now + days * DAY_NS,
+        "expires_ns": ends_ns,
     }
-    details = {"subject": person.email, "token": token_id, "scopes": list(chosen), "expires": iso_from_ns(now + days * DAY_NS)}
+    details = {"subject": person.email, "token": token_id, "scopes": list(chosen), "expires": iso_from_ns(ends_ns)}
     with db.in_turn(ex, f"person:{person.email}") as conn:  # a change of role revokes all tokens, also one that is made meanwhile
+        hold(conn, by)
         conn.execute(insert(schema.api_token).values(**row))
         log.append(conn, ex, by, log.AuditEntry(log.Action.TOKEN_CREATED, owner=person.org_slug, details=details))
     return secret
@@ -125,7 +130,8 @@ def actor_of(ex: Exchange, secret: str) -> Actor | None:
     person = person_of(row)
     if row["revoked_ns"] is not None or row["expires_ns"] <= ex.now() or not person.is_active:
         return None
-    return Actor(person.id, person.email, person.role, person.org_id, person.org_slug, frozenset(row["scopes"].split()))
+    scopes = frozenset(row["scopes"].split())
+    return Actor(person.id, person.email, person.role, person.org_id, person.org_slug, scopes, until_ns=row["expires_ns"])
 
 
 def _token(row: RowMapping) -> Token:

@@ -32,7 +32,8 @@ def of_order(ex: Exchange, by: Actor, order_id: str) -> Sequence[str]:
 
 
 def change(ex: Exchange, by: Actor, order_id: str, emails: Sequence[str]) -> Sequence[str]:
-    """Name others instead, or nobody; answers who is named now. Only the one who ordered and those who are named may do it.
+    """Name others instead, or nobody; answers who is named now. Only the one who ordered and those who are named may do it;
+    anybody of the organisation when none of the named is left.
 
     Raises: NotFound: `order.unknown`. Denied: `order.not_named`. Invalid: `order.persons`.
     """
@@ -40,7 +41,7 @@ def change(ex: Exchange, by: Actor, order_id: str, emails: Sequence[str]) -> Seq
     wanted = sorted({email.strip().lower() for email in emails})
     with signers.retiring(ex) as retire, db.begin(ex) as conn:
         db.take_turns(conn, f"named:{order_id}")
-        if _orderer(conn, org_id, order_id) != by.person_id:
+        if _orderer(conn, org_id, order_id) != by.person_id and _somebody_is_left(conn, org_id, order_id):
             check(conn, order_id, by)
         before = _named(conn, order_id)
         if wanted != before:
@@ -88,6 +89,12 @@ def _orderer(conn: Connection, org_id: str, order_id: str) -> str:
     if found is None:
         raise NotFound("order.unknown", f"There is no order {order_id!r} of your organisation.", order=order_id)
     return found
+
+
+def _somebody_is_left(conn: Connection, org_id: str, order_id: str) -> bool:
+    """Whether one of those who are named still acts for the organisation; if not, nobody could ever name another one."""
+    named = select(person.c.id).join(order_person, order_person.c.person_id == person.c.id).where(order_person.c.order_id == order_id)
+    return conn.execute(named.where(person.c.org_id == org_id, person.c.state == "active")).first() is not None
 
 
 def _named(conn: Connection, order_id: str) -> list[str]:

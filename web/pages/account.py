@@ -11,7 +11,7 @@ from mapex.errors import MapexError
 from mapex.orders import ledger
 from mapex.people import domains, invitations, mail, orgs, persons, tokens
 from mapex.rights import permits
-from web.edge.auth import current_actor, current_person, exchange, sign_in
+from web.edge.auth import check_forgery, current_actor, current_person, exchange, sign_in
 from web.edge.errors import retry_later
 from web.edge.policy import policy
 from web.edge.schemas import entry_number, when
@@ -97,6 +97,7 @@ def redeem(secret: str) -> Response | tuple[str, int]:
     found = invitations.look(ex, secret)
     name = request.form.get("name", "")
     try:
+        check_forgery()
         person = invitations.redeem(ex, secret, name=name, password=request.form.get("password", ""))
     except MapexError as refusal:
         if refusal.code == "invitation.unknown":

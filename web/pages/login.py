@@ -46,7 +46,7 @@ def login() -> AnyResponse | str:
         if factors.of(ex, person.id):
             return _second(person, second_step.ticket(ex, person))
         sign_in(person, "password")
-        _remember_device(person)
+        remember_device(person)
     except MapexError as refusal:
         return _form(refusal)
     return redirect(after_login(person))
@@ -72,7 +72,7 @@ def second() -> AnyResponse | str:
     try:
         tries.check(ex, _caller(), person.email)
         sign_in(person, "password", second_step.check_code(ex, person.actor, request.form.get("code", "")))
-        _remember_device(person)
+        remember_device(person)
     except Denied as refusal:
         tries.failed(ex, _caller(), person.email)
         return _second(person, ticket, refusal)
@@ -141,7 +141,7 @@ def _caller() -> tries.Asker:
     return tries.Asker(request.remote_addr or "local", request.cookies.get(DEVICE, ""))
 
 
-def _remember_device(person: Person) -> None:
+def remember_device(person: Person) -> None:
     """Mark the browser, so that others who guess the password do not keep the person out (`mapex.people.tries`)."""
     ex = exchange()
     mark, seconds = tries.device_of(ex, person.email), tries.DEVICE_DAYS * 24 * tries.HOUR

@@ -13,6 +13,7 @@ from mapex.people import persons
 from mapex.times import MINUTE_NS
 from web.edge.auth import confirm, current_actor, current_person, exchange
 from web.edge.policy import policy
+from web.pages.login import remember_device
 
 blueprint = Blueprint("pages_security", __name__, url_prefix="/account/security")
 
@@ -55,8 +56,11 @@ def change_password() -> Response | tuple[str, int]:
     try:
         second_step.check_password(ex, by, old)
         persons.change_password(ex, by, old, new)
+        person = current_person()
+        assert person is not None
     except MapexError as refusal:
         return _page(password_refusal=refusal), 422
+    remember_device(person)
     return redirect(f"{HERE}?done=password")
 
 

@@ -30,7 +30,7 @@ ERRORS = {
     "factor.setup": lazy_gettext("This took too long. Begin once more with the new picture."),
     "factor.tries": lazy_gettext("Too many wrong ones. Wait an hour, or use a passkey or a recovery code."),
     "factor.many": lazy_gettext("You have as many second factors as fit. Remove one first."),
-    "factor.exists": lazy_gettext("This passkey is known already."),
+    "factor.exists": lazy_gettext("This app or passkey is known already."),
     "factor.none": lazy_gettext("Add an authenticator app or a passkey first."),
     "factor.unknown": lazy_gettext("There is no such second factor."),
     "passkey.refused": lazy_gettext("This passkey was not accepted. Try again, or use another way."),

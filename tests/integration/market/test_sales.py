@@ -59,6 +59,16 @@ def test_statement_adds_up_to_the_balance_and_names_no_foreign_order(market: Mar
     assert {entry.order_id for entry in ledger.statement(market.ex, market.seller).entries} == {None}
 
 
+def test_a_seller_does_not_learn_how_much_was_bought_of_others_in_the_same_order(market: Market) -> None:
+    other = a_person(market.ex, "nuri")
+    a_draft(market.ex, other, "roads", [a_layer(market.cells, name="lanes")])
+    offers.publish(market.ex, other, "roads", rate_card=RATES, licence="research")
+    market.buy()
+    [income] = ledger.statement(market.ex, market.seller).entries
+    assert income.memo == ""
+    assert ledger.statement(market.ex, market.buyer).entries[0].memo == "order of 2 lines"
+
+
 def elsewhere(market: Market, side: int = 2) -> list[int]:
     x, y = grid.xy(SEOUL)
     return block(side, int(grid.morton(x + 4000, y + 4000)))

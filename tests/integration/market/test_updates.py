@@ -12,6 +12,7 @@ from mapex.exchange import Exchange
 from mapex.offers import offers
 from mapex.operation import fsck
 from mapex.orders import orders, renewals, terms, updates
+from mapex.people import roles
 from mapex.prices import quotes
 from mapex.prices.request import of_area
 from mapex.rights import entitlements, grants, named_users, served
@@ -197,6 +198,23 @@ def test_only_named_users_may_download(exchange: Exchange) -> None:
     assert [event.payload["persons"] for event in log] == [[], [mate.email, third.email], [mate.email]]
     assert len(audit_log.events(exchange, market.buyer, audit_log.EventFilter(action="access.refused")).events) == 2
     assert [one for one in fsck.check(exchange) if not one.ok] == []
+
+
+@pytest.mark.parametrize("left", ["suspended", "moved"])
+def test_an_order_whose_named_users_have_left_is_not_lost(exchange: Exchange, left: str) -> None:
+    market, leaver = a_market(exchange), a_person(exchange, "dongil")
+    quote = quotes.quote(exchange, leaver, of_area(area(market.cells), purpose="research"))
+    order = orders.place(exchange, leaver, quote.id, "k", persons=[leaver.email])
+    refused("order.not_named", Denied, lambda: named_users.change(exchange, market.buyer, order.id, []))
+    if left == "moved":
+        a_person(exchange, "nuri")
+        roles.set_role(exchange, None, leaver.email, "member", org="nuri")
+    else:
+        roles.set_state(exchange, None, leaver.email, "suspended")
+    tile = entitlements.of_order(exchange, market.buyer, order.id, limit=1).tiles[0].id
+    refused("order.not_named", Denied, lambda: grants.grant(exchange, market.buyer, order.id, [tile]))
+    named_users.change(exchange, market.buyer, order.id, [market.buyer.email])
+    assert grants.grant(exchange, market.buyer, order.id, [tile])
 
 
 def test_progress_counts_files_and_the_addresses_given_out(exchange: Exchange) -> None:

@@ -363,3 +363,14 @@ def test_no_question_of_a_member_tells_whether_a_person_or_a_firm_is_here(exchan
         bodies = [asker.client.get(page.replace("{}", firm), headers=asker.headers).get_data(as_text=True) for firm in ("nuri", "void")]
         clean = [re.sub(r"[0-9a-f]{16}|nonce-\S+", "", one).replace("nuri", "void") for one in bodies]
         assert clean[0] == clean[1], page
+
+
+def test_the_firm_of_a_displaced_person_does_not_learn_where_the_address_is_now(exchange: Exchange) -> None:
+    colleague, squatter = a_person(exchange, "hanbit"), a_person(exchange, "hanbit", email=INSPECTOR)
+    unproven(exchange, squatter)
+    an_org(exchange, "saenuri")
+    _, link = invitations.invite(exchange, None, INSPECTOR, org="saenuri")
+    invitations.redeem(exchange, link, name="Inspector", password=PASSWORD)
+    seen = log.events(exchange, colleague, limit=1000).events
+    assert "person.displaced" in [one.action for one in seen]
+    assert "saenuri" not in repr(seen)

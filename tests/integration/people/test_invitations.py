@@ -12,6 +12,8 @@ from mapex.exchange import Actor, Exchange
 from mapex.people import domains, invitations, orgs, persons, roles
 from mapex.people.invitations import Invitation
 from tests.support.exchange import Clock, a_person, an_org
+from tests.support.signing_in import form_of, is_in
+from web import create_app
 
 PASSWORD = "correct horse battery"
 
@@ -152,3 +154,17 @@ def test_a_bad_name_or_password_leaves_the_link_open(exchange: Exchange) -> None
         with pytest.raises(Invalid):
             invitations.redeem(exchange, secret, name=name, password=password)
     invitations.redeem(exchange, secret, name="가" * 200, password=PASSWORD)
+
+
+def test_a_form_of_another_site_redeems_no_invitation(exchange: Exchange) -> None:
+    """Else whoever prepared it has a browser of somebody else work, unknowingly, in an account whose password it knows."""
+    a_person(exchange, "hanbit")
+    _, secret = invitations.invite(exchange, None, "friend@hanbit.example", org="hanbit")
+    client = create_app(exchange).test_client()
+    fields = {**form_of(client.get(f"/invite/{secret}").text), "name": "x", "password": PASSWORD}
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
+        assert client.post(f"/invite/{secret}", data=fields, headers=headers).status_code == 422
+        assert not is_in(client)
+    assert client.post(f"/invite/{secret}", data={**fields, "csrf_token": "x"}).status_code == 422
+    assert client.post(f"/invite/{secret}", data=fields).status_code == 302
+    assert is_in(client)

@@ -222,3 +222,14 @@ def test_each_change_is_logged_once(exchange: Exchange) -> None:
         ("person.password_set", person.email, "dongil"),
         ("org.suspended", operator.email, "dongil"),
     ]
+
+
+def test_a_token_that_was_made_with_a_token_ends_with_it(exchange: Exchange) -> None:
+    """Else whoever finds a token that lives a day has one for a year."""
+    short = tokens.actor_of(exchange, token_of(exchange, a_person(exchange).email, days=1))
+    assert short
+    longer = tokens.create(exchange, short, days=366, by=short)
+    assert tokens.actor_of(exchange, longer)
+    assert isinstance(exchange.now, Clock)
+    exchange.now.forward(seconds=86_400)
+    assert tokens.actor_of(exchange, longer) is None

@@ -345,3 +345,44 @@ def test_an_operator_invited_by_a_stolen_browser_is_none(exchange: Exchange) -> 
     with_app(exchange, by)
     clock(exchange).forward(seconds=STALE_SECONDS)
     refused(lambda: invitations.invite(exchange, present(exchange, secret), "x@nowhere.example", org="hanbit"), "session.stale")
+
+
+def test_the_same_app_is_added_once(exchange: Exchange) -> None:
+    """A form that is sent twice would make two factors of one secret, and each code good for two uses."""
+    by, _ = at_a_browser(exchange, a_member(exchange))
+    setup = totp.begin(exchange, by)
+    phone = pyotp.TOTP(setup.secret)
+    totp.confirm(exchange, by, setup.ticket, code_of(exchange, phone))
+    refused(lambda: totp.confirm(exchange, by, setup.ticket, next_code(exchange, phone)), "factor.exists", Conflict)
+    code = next_code(exchange, phone)
+    assert totp.use(exchange, by.person_id, code) and not totp.use(exchange, by.person_id, code)
+
+
+def test_many_small_orders_of_a_stale_session_are_one_large_one(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    by, secret = at_a_browser(exchange, market.buyer)
+    with_app(exchange, by)
+    each = market.quote(market.cells[:1]).estimate.total
+    strict = replace(exchange, settings=replace(exchange.settings, confirm_from_krw=3 * each))
+    clock(exchange).forward(seconds=STALE_SECONDS)
+
+    def order(cell: int, who: Actor) -> None:
+        quote = market.quote([cell])
+        orders.place(strict, who, quote.id, quote.id)
+
+    for cell in market.cells[:2]:
+        order(cell, present(exchange, secret))
+    refused(lambda: order(market.cells[2], present(exchange, secret)), "session.stale")
+    fresh = renewed(exchange, present(exchange, secret))
+    for cell in market.cells[2:6]:
+        order(cell, fresh)
+
+
+def test_refused_codes_do_not_fill_the_log(exchange: Exchange) -> None:
+    by, _ = at_a_browser(exchange, a_member(exchange))
+    with_app(exchange, by)
+    for n in range(30):
+        refused(lambda n=n: second_step.check_code(exchange, by, f"abcd-{n}"), "factor.refused")  # type: ignore[misc]
+    wanted = log.EventFilter(action="factor.refused")
+    found = log.events(exchange, a_person(exchange, role="auditor"), wanted).events
+    assert [one.payload["tries"] for one in found] == [10, 1]

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from mapex.database import db, schema
 from mapex.errors import Limited
 from mapex.exchange import Exchange
-from mapex.people import tries
+from mapex.people import persons, tries
 from mapex.people.tries import FREE, LONGEST_PAUSE, Asker
 from tests.support.exchange import a_person
 
@@ -119,3 +119,27 @@ def test_what_is_waited_for_is_what_is_told(exchange: Exchange) -> None:
         tries.check(exchange, caller, "a@x.example")
     exchange.now.forward(seconds=refused.value.details["retry_after_s"])  # type: ignore[attr-defined]
     tries.check(exchange, caller, "a@x.example")
+
+
+def test_one_customers_networks_keep_nobody_else_out(exchange: Exchange) -> None:
+    """A /48 has 65,536 networks, each with its own free tries."""
+    heard_ = heard(exchange, [Asker(f"2001:db8:1:{n:x}::1") for n in range(300)], [f"{n}@x.example" for n in range(300)])
+    assert heard_ == FREE["site"] < FREE["all"] / 4
+    tries.check(exchange, Asker("2001:db8:2::1"), "owner@x.example")
+
+
+def test_a_passkey_does_not_wait_for_what_others_guess(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FREE, "all", 10)
+    heard(exchange, [Asker(f"203.{n}.113.7") for n in range(30)], [f"{n}@x.example" for n in range(30)])
+    tries.check(exchange, Asker("198.51.100.7"), "")
+    assert heard(exchange, [Asker("198.51.100.7")], ["owner@x.example"]) == 0
+
+
+def test_marks_end_with_the_password_under_which_they_were_made(exchange: Exchange) -> None:
+    """Whoever knew it signs in a thousand times, and would have a thousand free counts to guess the next one."""
+    owner = a_person(exchange).email
+    persons.set_password(exchange, None, owner, "correct horse battery")
+    gathered = [tries.device_of(exchange, owner) for _ in range(12)]
+    persons.set_password(exchange, None, owner, "another horse battery")
+    assert heard(exchange, [Asker("203.0.113.7", mark) for mark in gathered], [owner] * 12) == FREE["account"]
+    tries.check(exchange, Asker("203.0.113.7", tries.device_of(exchange, owner)), owner)
