@@ -21,6 +21,7 @@ from mapex.operation.replay.kind import Subject
 from mapex.operation.replay.people import Invitations, Organisations, Persons, Tokens
 from mapex.operation.replay.permits import Permits
 from mapex.operation.replay.roots import Roots
+from mapex.operation.replay.signing_in import Domains, Examinations, Factors, RecoveryCodes, Sessions
 from mapex.operation.replay.trade import Ledger, NamedUsers, Orders
 from mapex.times import iso_from_ns
 
@@ -43,6 +44,7 @@ def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
     """Read the whole log once. `roots` holds the checkpoints that it must meet."""
     found = Findings()
     kinds: list[Subject] = [Organisations(), Persons(), Tokens(), Invitations(), Permits(), Datasets(), Versions(), Offers()]
+    kinds += [Domains(), Sessions(), Factors(), RecoveryCodes(), Examinations()]
     kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Deeds(GRANT)]
     by_action: dict[str, list[Subject]] = {}
     for kind in kinds:
