@@ -148,6 +148,7 @@ def settle(folder: Path) -> list[str]:
     or a second name (a hard link): none of it is ever made by an honest reader.
     """
     removed, stack = [], [str(folder)]
+    _give(str(folder), os.stat(folder, follow_symlinks=False), 0o700)
     while stack:
         with os.scandir(stack.pop()) as entries:
             for entry in entries:

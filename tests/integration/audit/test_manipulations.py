@@ -44,8 +44,8 @@ def put_in_between(conn: Connection) -> None:
     """An entry is put in, and those behind it get other numbers."""
     for seq in conn.execute(text("SELECT seq FROM audit_event WHERE seq > 4 ORDER BY seq DESC")).scalars().all():
         conn.execute(text("UPDATE audit_event SET seq = seq + 1 WHERE seq = :seq"), {"seq": seq})
-    copy = f"INSERT INTO audit_event (seq, {LOG_COLUMNS}) SELECT 5, {LOG_COLUMNS} FROM audit_event WHERE action = 'session.opened' ORDER BY seq LIMIT 1"
-    conn.execute(text(copy))
+    one = f"SELECT 5, {LOG_COLUMNS} FROM audit_event WHERE action = 'session.opened' ORDER BY seq LIMIT 1"
+    conn.execute(text(f"INSERT INTO audit_event (seq, {LOG_COLUMNS}) {one}"))
 
 
 def add_an_entry(conn: Connection) -> None:
