@@ -74,6 +74,19 @@ def lower_the_price(conn: Connection) -> None:
         assert conn.execute(text(statement), values).rowcount, statement
 
 
+def drop_the_check(conn: Connection) -> None:
+    """A wallet may be negative from now on."""
+    if conn.dialect.name != "sqlite":
+        conn.execute(text("ALTER TABLE ledger_account DROP CONSTRAINT ck_ledger_account_wallet_not_negative"))
+        return
+    rule = "CONSTRAINT ck_ledger_account_wallet_not_negative CHECK (kind <> 'wallet' OR balance >= 0)"
+    conn.execute(text("PRAGMA writable_schema = 1"))
+    sql = conn.execute(text("SELECT sql FROM sqlite_master WHERE name = 'ledger_account'")).scalar_one()
+    assert rule in sql
+    changed = sql.replace(rule, "CHECK (true)")
+    conn.execute(text("UPDATE sqlite_master SET sql = :sql WHERE name = 'ledger_account'"), {"sql": changed})
+
+
 FORGED_CREDIT = (
     "INSERT INTO ledger_transaction (id, kind, key, memo, created_ns) VALUES ('forged', 'credit', 'credit:slip-9', '', 1)",
     "INSERT INTO ledger_entry (id, transaction_id, account_id, amount) "
@@ -304,12 +317,13 @@ MANIPULATIONS: Mapping[str, Tampering] = {
         ": time is",
         "UPDATE purchase_order SET created_ns = created_ns - 86400000000000",
     ),
-    "a reading before its grant": (
+    "a reading of an earlier time": (
         "I10",
         "was read before it was given",
         "INSERT INTO access_served (grant_id, served_ns) SELECT MIN(id), 1 FROM access_grant",
     ),
     "a trigger dropped": ("schema", "trigger", ()),
+    "a rule of a table dropped": ("schema", "a check of ledger_account is gone", drop_the_check),
     "a view of our own": ("schema", "shadow is not declared", "CREATE VIEW shadow AS SELECT 1 AS one"),
     "a table of our own": ("schema", "table shadow is not declared", "CREATE TABLE shadow (one integer)"),
 }
