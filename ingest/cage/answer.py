@@ -7,9 +7,9 @@ Every number is a number in its range, every path is a plain file inside the fol
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -34,6 +34,7 @@ _LAYER = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CODE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _TEXT = 2000
+_LARGEST = sys.float_info.max
 _FARTHEST_M = 1e6
 MOST_FINDINGS = 5000
 
@@ -67,7 +68,7 @@ def _text(value: object, what: str, most: int = _TEXT) -> str:
 
 
 def _fraction(value: object, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:  # NaN is no smaller than anything
         _refuse(what)
     return float(value)
 

@@ -8,8 +8,10 @@ import os
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,8 +89,9 @@ def attend(
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ, answer.take)
         selector.register(child.stderr, selectors.EVENT_READ, answer.take_error)
-        while selector.get_map():
-            for key, _ in selector.select(timeout=0.1):
+        # Who closes its pipes is not done: the time and `stop` count until the process has ended.
+        while selector.get_map() or child.poll() is None:
+            for key, _ in selector.select(timeout=0.1) if selector.get_map() else _awaited(child, 0.1):
                 piece = os.read(key.fd, 1 << 16)
                 if not piece:
                     selector.unregister(key.fileobj)
@@ -110,6 +113,13 @@ def attend(
     if not limit and not stopped:
         limit = _limit_of(status, killed_by, answer.stderr)
     return Ending(status, killed_by, limit, stopped, time.monotonic() - started, answer.stderr)
+
+
+def _awaited(child: subprocess.Popen[bytes], seconds: float) -> tuple[()]:
+    """Nothing to read, when the child has ended or after so long."""
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(seconds)
+    return ()
 
 
 def _send(child: subprocess.Popen[bytes], request: bytes) -> None:
@@ -215,4 +225,6 @@ def _size_of(folder: Path) -> int:
                         total += entry.stat(follow_symlinks=False).st_blocks * 512
         except FileNotFoundError:
             continue
+        except PermissionError:
+            return sys.maxsize  # no honest reader closes its folder; what may be in there is too much
     return total

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from itertools import count
@@ -52,13 +53,16 @@ def inside_names(names: Iterable[str]) -> dict[str, str]:
     folders = _folders(sorted({name.rpartition("/")[0] for name in names}))
     occupied = {ancestor for folder in folders.values() for ancestor in _with_ancestors(folder)}
     found: dict[str, str] = {}
+    tried: Counter[tuple[str, str]] = Counter()  # numbers that are given already; thousands of names may become one
     # What is safe already comes first, so that it keeps its name.
     for (folder, stem), members in sorted(_alike(names).items(), key=lambda one: (_clean(one[0][1]) != one[0][1], one[0])):
-        for number in count():
-            own = _numbered(_clean(stem), number)
+        clean = _clean(stem)
+        for number in count(tried[folder, clean]):
+            own = _numbered(clean, number)
             places = [f"{folders[folder]}/{own}{ending}".lstrip("/") for _, ending in members]
             if f"{folders[folder]}/{own}/" not in occupied and len(set(places)) == len(places) and occupied.isdisjoint(places):
                 break
+        tried[folder, clean] = number + 1
         occupied |= {f"{folders[folder]}/{own}/", *places}  # the first stands for the stem; no path ends with a slash
         found |= dict(zip((name for name, _ in members), places, strict=True))
     return found
@@ -81,12 +85,17 @@ def _alike(names: Iterable[str]) -> dict[tuple[str, str], list[tuple[str, str]]]
 
 def _folders(given: Iterable[str]) -> dict[str, str]:
     """A folder of ours for each that is given, all different; "" stays."""
-    found = {"": ""}
+    found, taken = {"": ""}, {""}
+    tried: Counter[str] = Counter()
     for folder in given:
         clean = "/".join(part for part in map(_clean, folder.split("/")) if part) or "_"
         if len(clean.encode()) > _LONGEST_FOLDER:
             clean = "_"
-        found.setdefault(folder, next(one for one in (_numbered(clean, n) for n in count()) if one not in found.values()))
+        number = next(number for number in count(tried[clean]) if _numbered(clean, number) not in taken)
+        tried[clean] = number + 1
+        if folder:
+            found[folder] = _numbered(clean, number)
+            taken.add(found[folder])
     return found
 
 
@@ -139,6 +148,7 @@ def settle(folder: Path) -> list[str]:
     or a second name (a hard link): none of it is ever made by an honest reader.
     """
     removed, stack = [], [str(folder)]
+    _give(str(folder), os.stat(folder, follow_symlinks=False), 0o700)
     while stack:
         with os.scandir(stack.pop()) as entries:
             for entry in entries:

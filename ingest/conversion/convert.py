@@ -126,13 +126,21 @@ def leave_progress(folder: Path, progress: object) -> None:
     if not isinstance(progress, dict):
         return
     kept = {
-        "stage": str(progress.get("stage", ""))[:32],
-        "file": str(progress.get("file", ""))[:255],
-        **{name: progress[name] if isinstance(progress.get(name), int) else 0 for name in ("done", "total", "errors", "warnings")},
+        "stage": _word(progress.get("stage", ""), 32),
+        "file": _word(progress.get("file", ""), 255),
+        **{name: _count(progress.get(name)) for name in ("done", "total", "errors", "warnings")},
     }
     written = folder / "progress.new"
     written.write_text(json.dumps(kept), encoding="utf-8")
     written.replace(folder / "progress.json")
+
+
+def _word(value: object, most: int) -> str:
+    return str(value)[:most].replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and 0 <= value <= 2**53 else 0
 
 
 def convert(tasks: Sequence[SourceTask]) -> list[Converted]:

@@ -57,7 +57,8 @@ def distinct_names(names: Iterable[str]) -> list[str]:
         seen[name] += 1
         fresh = name
         if seen[name] > 1:
-            fresh = next(one for n in count(seen[name]) if (one := f"{n}/{name}") not in taken)
+            seen[name] = next(n for n in count(seen[name]) if f"{n}/{name}" not in taken)  # the next one goes on from here
+            fresh = f"{seen[name]}/{name}"
             taken.add(fresh)
         found.append(fresh)
     return found

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import os
 import re
 import shutil
@@ -96,7 +95,7 @@ class _PreviewAnswers:
 
     def _made(self, record: Mapping[str, Any]) -> None:
         layer, kind, ordinal = record.get("layer"), record.get("kind"), record.get("ordinal")
-        if layer not in self.layers or kind not in preview_forms.FORMS or not isinstance(ordinal, int):
+        if str(layer) not in self.layers or str(kind) not in preview_forms.FORMS or type(ordinal) is not int:
             raise preview_forms.refusal("what it is")
         form = preview_forms.FORMS[str(kind)]
         about = record.get("about")
@@ -129,7 +128,7 @@ class _PreviewAnswers:
 
     def _without(self, record: Mapping[str, Any]) -> None:
         layer, code, message = record.get("layer"), str(record.get("code")), str(record.get("message"))[:500]
-        if layer not in self.layers or not _CODE.fullmatch(code):
+        if str(layer) not in self.layers or not _CODE.fullmatch(code):
             raise preview_forms.refusal("a reason")
         text = message.encode("utf-8", "replace").decode().replace("\x00", "")
         self.found.findings.append(info(code, text, _FIX, layer=str(layer)))
@@ -144,7 +143,7 @@ def _is_plain(value: object, depth: int) -> bool:
         return depth > 0 and len(value) <= 40 and all(_is_plain(inner, depth - 1) for inner in value)
     if isinstance(value, str):
         return len(value) <= 120 and value.isprintable()
-    return value is None or isinstance(value, bool) or (isinstance(value, int | float) and math.isfinite(value) and abs(value) < 2**53)
+    return value is None or isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < 2**53)
 
 
 def cleared(folder: Path) -> Path:

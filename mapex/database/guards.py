@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sqlalchemy import Connection, Table, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Connection, Table, UniqueConstraint, inspect, text
 
 from mapex.database import db
 from mapex.database.schema import APPEND_ONLY, metadata
@@ -25,7 +25,7 @@ FUNCTIONS: Mapping[str, str] = {
 def deviations(conn: Connection) -> list[str]:
     """Where triggers, tables and views are not those that are declared."""
     look = _on_sqlite if db.is_sqlite(conn) else _on_postgresql
-    return [*look(conn), *_strange_tables(conn)]
+    return [*look(conn), *_strange_tables(conn), *_lost_rules(conn)]
 
 
 def _on_sqlite(conn: Connection) -> Iterator[str]:
@@ -55,6 +55,13 @@ _BYPASSES = (
     "SELECT 'rule ' || rulename || ' on ' || tablename || ' is not declared' FROM pg_rules WHERE schemaname = current_schema()",
     "SELECT 'rows of ' || relname || ' are hidden by a policy' FROM pg_class "
     "WHERE relnamespace = current_schema()::regnamespace AND relrowsecurity",
+    "SELECT 'table ' || i.inhrelid::regclass || ' adds rows to ' || c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent "
+    "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'",
+    "SELECT DISTINCT COALESCE(quote_ident(r.rolname), 'everybody') || ' may ' || a.privilege_type || ' ' || c.relname FROM pg_class c, "
+    "LATERAL (SELECT * FROM aclexplode(c.relacl) UNION ALL SELECT e.* FROM pg_attribute t, aclexplode(t.attacl) e "
+    "WHERE t.attrelid = c.oid) a "
+    "LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE c.relnamespace = current_schema()::regnamespace "
+    f"AND c.relname IN {APPEND_ONLY} AND a.grantee <> c.relowner AND a.privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')",
     "SELECT 'the settings of a role or database switch triggers off (' || entry || ')' FROM pg_db_role_setting, unnest(setconfig) entry "
     "WHERE entry LIKE 'session_replication_role=%' "
     "AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
@@ -97,6 +104,29 @@ def _compared(declared: Mapping[str, str], found: Mapping[str, str]) -> Iterator
             yield f"trigger {name} is not declared"
         elif found[name] != declared[name]:
             yield f"trigger {name} is not as declared"
+
+
+def _lost_rules(conn: Connection) -> Iterator[str]:
+    """Keys, references and checks that a table is declared to have and has no more."""
+    looked = inspect(conn)
+    there = set(looked.get_table_names())
+    for table in metadata.tables.values():
+        if table.name not in there:
+            continue
+        keys = [looked.get_pk_constraint(table.name), *looked.get_unique_constraints(table.name)]
+        unique = {frozenset(key.get("constrained_columns") or key.get("column_names") or ()) for key in keys}
+        unique |= {frozenset(one["column_names"]) for one in looked.get_indexes(table.name) if one["unique"]}
+        for key in _keys(table):
+            if frozenset(key) not in unique:
+                yield f"the key {', '.join(key)} of {table.name} is gone"
+        referred = {(*one["constrained_columns"], one["referred_table"]) for one in looked.get_foreign_keys(table.name)}
+        for column in table.columns:
+            for reference in column.foreign_keys:
+                if (column.name, reference.column.table.name) not in referred:
+                    yield f"the reference {column.name} of {table.name} is gone"
+        checks = sum(isinstance(one, CheckConstraint) for one in table.constraints)
+        if len({one["name"] for one in looked.get_check_constraints(table.name) if one["name"]}) < checks:
+            yield f"a check of {table.name} is gone"
 
 
 def _strange_tables(conn: Connection) -> Iterator[str]:

@@ -16,13 +16,16 @@ from sqlalchemy.exc import ProgrammingError
 
 from mapex.config import database_url
 from mapex.database import db
-from mapex.database.schema import APPEND_ONLY, metadata
+from mapex.database.schema import APPEND_ONLY, audit_event, metadata
 from mapex.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
     from mapex.exchange import Exchange
 
 log = logging.getLogger(__name__)
+
+ADDED = ("access_served",)
+"""Tables to which the services only add rows, although nothing else guards them."""
 
 CHANGING: Mapping[str, str] = {
     "api_token": "",
@@ -103,8 +106,9 @@ def is_owner(conn: Connection) -> bool:
 def has_services(conn: Connection) -> bool:
     """Whether another role than the owner may add to the log."""
     query = (
-        "SELECT EXISTS (SELECT 1 FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = 'audit_event'::regclass "
-        "AND a.grantee <> c.relowner AND a.privilege_type = 'INSERT')"
+        "SELECT EXISTS (SELECT 1 FROM pg_class c, LATERAL (SELECT * FROM aclexplode(c.relacl) UNION ALL SELECT e.* FROM pg_attribute t, "
+        "aclexplode(t.attacl) e WHERE t.attrelid = c.oid) a WHERE c.oid = 'audit_event'::regclass AND a.grantee <> c.relowner "
+        "AND a.privilege_type = 'INSERT')"
     )
     return bool(conn.execute(text(query)).scalar())
 
@@ -143,7 +147,10 @@ def _grants(role: str, schema: str) -> list[str]:
         f"GRANT EXECUTE ON FUNCTION mapex_settled_head() TO {role}",
     ]
     for table in metadata.tables:
-        if table in APPEND_ONLY:
+        if table == audit_event.name:
+            # Entries are numbered by the database: one of the highest number would leave no room behind it.
+            rights = f"INSERT ({', '.join(column.name for column in audit_event.columns if not column.primary_key)})"
+        elif table in APPEND_ONLY or table in ADDED:
             rights = "INSERT"
         elif table in CHANGING:
             rights = f"INSERT, UPDATE ({CHANGING[table]})" if CHANGING[table] else "INSERT, UPDATE"

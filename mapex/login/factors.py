@@ -12,6 +12,7 @@ from mapex.audit import log
 from mapex.database import db, schema
 from mapex.errors import Conflict, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.login.recovery_codes import digest_of
 from mapex.people.endings import end_sessions, hold
 from mapex.people.persons import find_person
 from mapex.texts import check_text
@@ -79,7 +80,8 @@ def add(ex: Exchange, by: Actor, new: NewFactor) -> Factor:
         if new.credential_hash and conn.execute(select(factor.id).where(factor.credential_hash == new.credential_hash)).first():
             raise Conflict("factor.exists", "This app or passkey is known already.")
         conn.execute(insert(schema.second_factor).values(**row))
-        _changed(conn, ex, by, log.Action.FACTOR_ADDED, {"factor": factor_id, "kind": new.kind}, mine.session_id)
+        about = {"factor": factor_id, "kind": new.kind, "key_sha256": digest_of([new.secret, new.credential or ""])}
+        _changed(conn, ex, by, log.Action.FACTOR_ADDED, about, mine.session_id)
     return Factor(factor_id, new.kind, name, now, now)
 
 
@@ -120,7 +122,7 @@ def reset(ex: Exchange, by: Actor | None, email: str) -> int:
 
 def _changed(conn: Connection, ex: Exchange, by: Actor, action: log.Action, details: dict[str, str], session_id: str) -> None:
     ended = end_sessions(conn, ex, schema.person.c.id == by.person_id, "factors", but=session_id)
-    log.append(conn, ex, by, log.AuditEntry(action, details={"subject": by.email, **details, "sessions_ended": ended}))
+    log.append(conn, ex, by, log.AuditEntry(action, details={"subject": by.email, **details, "sessions_ended": ended, "kept": session_id}))
 
 
 def _factor(row: RowMapping) -> Factor:

@@ -22,7 +22,7 @@ from mapex.errors import Denied, NotFound
 from mapex.exchange import Actor, Exchange, Presence
 from mapex.people.endings import end_sessions, hold
 from mapex.people.persons import Person, find_person, person_of, select_persons
-from mapex.times import DAY_NS, MINUTE_NS
+from mapex.times import DAY_NS, MINUTE_NS, iso_from_ns
 
 KEPT_DAYS = 90
 """Rows of ended sessions are forgotten so long after."""
@@ -101,7 +101,7 @@ def start(ex: Exchange, person: Person, caller: Caller, factors: Sequence[str]) 
             raise Denied("login.refused", "E-mail or password is wrong; try again.")
         conn.execute(delete(schema.session).where(schema.session.c.ends_ns < now - KEPT_DAYS * DAY_NS))
         conn.execute(insert(schema.session).values(**row))
-        details = {"session": row["id"], "factors": list(factors)}
+        details = {"session": row["id"], "factors": list(factors), "expires": iso_from_ns(row["ends_ns"])}
         log.append(conn, ex, person.actor, log.AuditEntry(log.Action.SESSION_OPENED, details=details))
     return secret
 
@@ -158,8 +158,9 @@ def prove(ex: Exchange, by: Actor, factor: str) -> str:
 def close(ex: Exchange, by: Actor) -> None:
     """Sign out: the session of `by` ends."""
     with db.begin(ex) as conn:
-        if _end(conn, ex, authority.present(by).session_id, by.person_id, "closed"):
-            log.append(conn, ex, by, log.AuditEntry(log.Action.SESSION_CLOSED))
+        mine = authority.present(by).session_id
+        if _end(conn, ex, mine, by.person_id, "closed"):
+            log.append(conn, ex, by, log.AuditEntry(log.Action.SESSION_CLOSED, details={"session": mine}))
 
 
 def of(ex: Exchange, person_id: str) -> Sequence[Session]:
@@ -192,7 +193,7 @@ def end_others(ex: Exchange, by: Actor) -> int:
     with db.begin(ex) as conn:
         hold(conn, by)
         ended = end_sessions(conn, ex, schema.person.c.id == by.person_id, "others", but=mine.session_id)
-        details = {"subject": by.email, "sessions_ended": ended}
+        details = {"subject": by.email, "sessions_ended": ended, "kept": mine.session_id}
         log.append(conn, ex, by, log.AuditEntry(log.Action.SESSION_ENDED, details=details))
     return ended
 

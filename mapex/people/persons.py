@@ -211,7 +211,7 @@ def _store_password(conn: Connection, ex: Exchange, by: Actor | None, email: str
     person = find_person(conn, email)
     ended = end_sessions(conn, ex, schema.person.c.id == person.id, "password", but=but)
     conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(password_hash=hashed))
-    details = {"subject": email, "sessions_ended": ended}
+    details = {"subject": email, "sessions_ended": ended, **({"kept": but} if but else {})}
     log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_PASSWORD_SET, owner=person.org_slug, details=details))
     return person
 

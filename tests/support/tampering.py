@@ -9,11 +9,11 @@ from collections.abc import Callable
 import rfc8785
 from sqlalchemy import Connection, text
 
-from mapex.audit import checkpoints, log
+from mapex.audit import checkpoints, examination, log
 from mapex.audit.log import EventFilter
 from mapex.database.schema import APPEND_ONLY
-from mapex.exchange import Exchange
-from mapex.login import sessions
+from mapex.exchange import Actor, Exchange
+from mapex.login import factors, recovery_codes, sessions
 from mapex.offers import offers
 from mapex.operation import fsck
 from mapex.orders import orders
@@ -63,8 +63,26 @@ def governed(ex: Exchange) -> Market:
     named = made.quote()
     orders.place(ex, made.buyer, named.id, named.id, persons=[made.buyer.email])
     log.events(ex, auditor, EventFilter(action="access.granted"))
+    _signed_in(ex, made.buyer.email)
+    examination.keep(ex, [examination.Examined("store", False, "an address was altered")])
     assert checkpoints.keep(ex) is not None
     return made
+
+
+def _signed_in(ex: Exchange, email: str) -> None:
+    """A person with a passkey and recovery codes, of which one is used; one session is open, one is over."""
+
+    def opened() -> Actor:
+        person = persons.get_person(ex, email=email)
+        assert person is not None
+        found = sessions.find(ex, sessions.start(ex, person, sessions.Caller("203.0.113.0/24", "Firefox"), ["password"]))
+        assert found is not None
+        return found.actor
+
+    by = opened()
+    factors.add(ex, by, factors.NewFactor("passkey", "key", "public", 0, "credential", "hash"))
+    assert recovery_codes.use(ex, by, recovery_codes.make(ex, by)[0])
+    sessions.close(ex, opened())
 
 
 def broken(ex: Exchange, *, deep: bool = False) -> dict[str, str]:

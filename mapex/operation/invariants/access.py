@@ -37,6 +37,11 @@ def _out_of_bounds(conn: Connection) -> list[Offender]:
             "SELECT id, expires_ns - issued_ns FROM access_grant WHERE expires_ns - issued_ns > :most OR expires_ns <= issued_ns",
             most=LONGEST_GRANT_NS,
         ),
+        *ask(
+            conn,
+            "grant {0} was read before it was given",
+            "SELECT g.id FROM access_served s JOIN access_grant g ON g.id = s.grant_id WHERE s.served_ns < g.issued_ns",
+        ),
     ]
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, String, bindparam, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender, member
-from mapex.operation.replay.kind import Fields, Payload, differing
+from mapex.operation.replay.kind import Fields, Payload, at_another_time, differing
 
 CHUNK = 500
 """Rows that are looked up at once."""
@@ -21,7 +21,7 @@ class Deed:
     """One action that writes one row: `member` of the payload is its id in `table`.
 
     `fields` are the words for what the log says of it, each with the member of the payload ("" where it is absent) and the SQL of what
-    is stored, in a query that joins `joined`.
+    is stored, in a query that joins `joined`; `at` is the column of its time.
     """
 
     what: str
@@ -30,6 +30,7 @@ class Deed:
     table: str
     joined: str
     fields: tuple[tuple[str, str, str], ...]
+    at: str
 
 
 QUOTE = Deed(
@@ -45,6 +46,7 @@ QUOTE = Deed(
         ("total", "total", "t.total"),
         ("tiles", "tiles_sha256", "t.tiles_sha256"),
     ),
+    "t.created_ns",
 )
 
 GRANT = Deed(
@@ -63,6 +65,7 @@ GRANT = Deed(
         ("order", "order", "e.order_id"),
         ("content", "sha256", "e.sha256"),
     ),
+    "t.issued_ns",
 )
 
 
@@ -72,15 +75,15 @@ class Deeds:
     def __init__(self, deed: Deed) -> None:
         self.actions = frozenset({deed.action})
         self._deed = deed
-        self._waiting: dict[str, Fields] = {}
+        self._waiting: dict[str, tuple[str, Fields]] = {}
         self._taken = 0
         columns = ", ".join(sql for _, _, sql in deed.fields)
-        query = f"SELECT t.id, {columns} FROM {deed.table} t {deed.joined} WHERE t.id IN :ids"
+        query = f"SELECT t.id, {deed.at}, {columns} FROM {deed.table} t {deed.joined} WHERE t.id IN :ids"
         self._query = text(query).bindparams(bindparam("ids", expanding=True, type_=String()))
 
     def take(self, payload: Payload) -> None:
         """One was made."""
-        self._waiting[payload[self._deed.member]] = {name: payload.get(named, "") for name, named, _ in self._deed.fields}
+        self._waiting[payload[self._deed.member]] = payload["at"], {name: payload.get(named, "") for name, named, _ in self._deed.fields}
         self._taken += 1
 
     def settle(self, conn: Connection) -> Iterator[Offender]:
@@ -88,12 +91,14 @@ class Deeds:
         names = [name for name, _, _ in self._deed.fields]
         waiting = iter(self._waiting)
         while ids := list(islice(waiting, CHUNK)):
-            stored = {row[0]: dict(zip(names, row[1:], strict=True)) for row in conn.execute(self._query, {"ids": ids})}
+            stored = {row[0]: (row[1], dict(zip(names, row[2:], strict=True))) for row in conn.execute(self._query, {"ids": ids})}
             for key in ids:
                 if key not in stored:
                     yield f"{self._deed.what} {key} is in the log and not there"
                 else:
-                    yield from differing(f"{self._deed.what} {key}", self._waiting[key], stored[key])
+                    (at, made), (at_ns, row) = self._waiting[key], stored[key]
+                    yield from differing(f"{self._deed.what} {key}", made, row)
+                    yield from at_another_time(f"{self._deed.what} {key}", at, at_ns)
         self._waiting.clear()
 
     def compare(self, conn: Connection) -> Iterator[Offender]:

@@ -22,6 +22,7 @@ from mapex.operation.replay.names import Names
 from mapex.operation.replay.people import Domains, Invitations, Organisations, Persons, Tokens
 from mapex.operation.replay.permits import Permits
 from mapex.operation.replay.roots import Roots
+from mapex.operation.replay.signing_in import Examinations, Factors, RecoveryCodes, Sessions
 from mapex.operation.replay.trade import Ledger, NamedUsers, Orders
 from mapex.times import iso_from_ns
 
@@ -44,6 +45,7 @@ def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
     """Read the whole log once. `roots` holds the checkpoints that it must meet."""
     found = Findings()
     kinds: list[Subject] = [Organisations(), Domains(), Persons(), Tokens(), Invitations(), Permits(), Datasets(), Versions(), Offers()]
+    kinds += [Sessions(), Factors(), RecoveryCodes(), Examinations()]
     kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Deeds(GRANT)]
     by_action: dict[str, list[Subject]] = {}
     for kind in kinds:

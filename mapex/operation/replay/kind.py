@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
+from mapex.times import NS, iso_from_ns, ns_from_iso
 
 Fields = Mapping[str, Any]
 """What is known of one thing, by words that people read."""
@@ -18,6 +20,8 @@ Payload = Mapping[str, Any]
 """The payload of an entry."""
 
 LONGEST = 120
+
+SAME_MOMENT_NS = 600 * NS
 
 
 class Subject(Protocol):
@@ -67,6 +71,16 @@ def differing(what: str, made: Fields, stored: Fields) -> Iterator[Offender]:
     for name, value in made.items():
         if stored[name] != value:
             yield f"{what}: {name} is {_short(stored[name])}, by the log {_short(value)}"
+
+
+def at_another_time(what: str, at: str, stored_ns: int) -> Iterator[Offender]:
+    """A row whose time is not that of its entry; the clock was looked at for each, and something may have been waited for between them."""
+    if abs(_ns(at) - stored_ns) > SAME_MOMENT_NS:
+        yield f"{what}: time is {iso_from_ns(stored_ns)}, by the log {at}"
+
+
+_ns = lru_cache(maxsize=16)(ns_from_iso)
+"""Entries of one transaction have one time."""
 
 
 def parsed(stored: str) -> Any:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
-from mapex.operation.replay.kind import Payload, State, differences
+from mapex.operation.replay.kind import Payload, State, at_another_time, differences
 from mapex.orders import lines
 from mapex.orders.ledger import CREDIT_PREFIX
 from mapex.prices.quotes import digest_of
@@ -22,10 +22,15 @@ class Orders(State):
 
     actions = frozenset({Action.ORDER_PLACED})
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._at: dict[str, str] = {}
+
     def take(self, payload: Payload) -> None:
         """An order was placed."""
         money = {"subtotal": payload["total"] - payload["vat"], "vat": payload["vat"], "total": payload["total"]}
         who = {"organisation": payload["org"], "person": payload["person"], "purpose": payload["purpose"]}
+        self._at[payload["order"]] = payload["at"]
         self.made[payload["order"]] = {**who, "quote": payload["quote"], **money, "tiles": payload["tiles_sha256"], "state": "paid"}
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
@@ -35,6 +40,10 @@ class Orders(State):
             "SELECT o.*, g.slug, p.email FROM purchase_order o JOIN organisation g ON g.id = o.org_id "
             "JOIN person p ON p.id = o.person_id ORDER BY o.id"
         )
+        rows = conn.execute(text(query)).all()
+        for row in rows:
+            if row.id in self._at:
+                yield from at_another_time(f"order {row.id}", self._at[row.id], row.created_ns)
         stored = {
             row.id: {
                 "organisation": row.slug,
@@ -47,7 +56,7 @@ class Orders(State):
                 "tiles": tiles.get(row.id, ""),
                 "state": row.state,
             }
-            for row in conn.execute(text(query))
+            for row in rows
         }
         yield from differences("order", self.made, stored)
 

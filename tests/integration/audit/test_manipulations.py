@@ -44,8 +44,8 @@ def put_in_between(conn: Connection) -> None:
     """An entry is put in, and those behind it get other numbers."""
     for seq in conn.execute(text("SELECT seq FROM audit_event WHERE seq > 4 ORDER BY seq DESC")).scalars().all():
         conn.execute(text("UPDATE audit_event SET seq = seq + 1 WHERE seq = :seq"), {"seq": seq})
-    copy = f"INSERT INTO audit_event (seq, {LOG_COLUMNS}) SELECT 5, {LOG_COLUMNS} FROM audit_event WHERE action = 'session.opened'"
-    conn.execute(text(copy))
+    one = f"SELECT 5, {LOG_COLUMNS} FROM audit_event WHERE action = 'session.opened' ORDER BY seq LIMIT 1"
+    conn.execute(text(f"INSERT INTO audit_event (seq, {LOG_COLUMNS}) {one}"))
 
 
 def add_an_entry(conn: Connection) -> None:
@@ -74,6 +74,19 @@ def lower_the_price(conn: Connection) -> None:
         assert conn.execute(text(statement), values).rowcount, statement
 
 
+def drop_the_check(conn: Connection) -> None:
+    """A wallet may be negative from now on."""
+    if conn.dialect.name != "sqlite":
+        conn.execute(text("ALTER TABLE ledger_account DROP CONSTRAINT ck_ledger_account_wallet_not_negative"))
+        return
+    rule = "CONSTRAINT ck_ledger_account_wallet_not_negative CHECK (kind <> 'wallet' OR balance >= 0)"
+    conn.execute(text("PRAGMA writable_schema = 1"))
+    sql = conn.execute(text("SELECT sql FROM sqlite_master WHERE name = 'ledger_account'")).scalar_one()
+    assert rule in sql
+    changed = sql.replace(rule, "CHECK (true)")
+    conn.execute(text("UPDATE sqlite_master SET sql = :sql WHERE name = 'ledger_account'"), {"sql": changed})
+
+
 FORGED_CREDIT = (
     "INSERT INTO ledger_transaction (id, kind, key, memo, created_ns) VALUES ('forged', 'credit', 'credit:slip-9', '', 1)",
     "INSERT INTO ledger_entry (id, transaction_id, account_id, amount) "
@@ -92,6 +105,8 @@ GRANT = (
     "INSERT INTO access_grant (id, org_id, person_id, entitlement_id, object_key, purpose, permit_id, issued_ns, expires_ns) "
     "SELECT 'gra_ghost', org_id, person_id, entitlement_id, object_key, purpose, permit_id, issued_ns, expires_ns FROM access_grant LIMIT 1"
 )
+
+AUDITOR = "(SELECT id FROM person WHERE email = 'auditor@audit.example')"
 
 HALF = "WHERE id IN (SELECT MIN(id) FROM access_grant)"
 
@@ -251,7 +266,75 @@ MANIPULATIONS: Mapping[str, Tampering] = {
     "a grant invented": ("replay", "grant gra_ghost is there and no entry of the log made it", GRANT),
     "a grant under no permit": ("replay", "permit is ''", "UPDATE access_grant SET permit_id = NULL"),
     "a quote of another total": ("replay", "total is", "UPDATE quote SET total = total + 1"),
+    "a session invented": (
+        "replay",
+        "session ses_ghost is there and no entry of the log made it",
+        "INSERT INTO session (id, person_id, hash, created_ns, seen_ns, ends_ns, proven_ns, network, agent, factors) "
+        f"SELECT 'ses_ghost', {AUDITOR}, 'h', created_ns, seen_ns, ends_ns, proven_ns, network, agent, factors FROM session LIMIT 1",
+    ),
+    "a session of another person": ("replay", "person is 'auditor@audit.example'", f"UPDATE session SET person_id = {AUDITOR}"),
+    "a session that is over opened again": (
+        "replay",
+        "is open, and was ended by the log at",
+        "UPDATE session SET ended_ns = NULL WHERE reason = 'closed'",
+    ),
+    "a session that a new factor ended opened again": (
+        "replay",
+        "is open, and was ended by the log at",
+        "UPDATE session SET ended_ns = NULL WHERE reason = 'factors'",
+    ),
+    "a session proven later": ("replay", ": proven is", "UPDATE session SET proven_ns = proven_ns + 3600000000000"),
+    "a session prolonged": ("replay", ": end is", "UPDATE session SET ends_ns = ends_ns + 86400000000000"),
+    "a session of more factors": ("replay", "factors is ['password', 'totp']", "UPDATE session SET factors = 'password totp'"),
+    "a second factor invented": (
+        "replay",
+        "second factor fac_ghost is there and no entry of the log made it",
+        "INSERT INTO second_factor (id, person_id, kind, name, secret, credential, credential_hash, counter, created_ns, used_ns) "
+        f"SELECT 'fac_ghost', {AUDITOR}, kind, name, secret, credential, 'h', counter, created_ns, used_ns FROM second_factor",
+    ),
+    "a second factor of another key": ("replay", ": key is", "UPDATE second_factor SET secret = 'mine'"),
+    "a second factor of another person": ("replay", "person is 'auditor@audit.example'", f"UPDATE second_factor SET person_id = {AUDITOR}"),
+    "a second factor taken away": ("replay", "second factor", "DELETE FROM second_factor"),
+    "a recovery code invented": (
+        "replay",
+        "codes is 11, by the log 10",
+        "INSERT INTO recovery_code (hash, person_id, created_ns) SELECT 'mine', MIN(person_id), 1 FROM recovery_code",
+    ),
+    "a recovery code exchanged": (
+        "replay",
+        ": digest is",
+        "UPDATE recovery_code SET hash = 'mine' WHERE hash = (SELECT MIN(hash) FROM recovery_code)",
+    ),
+    "a recovery code good again": ("replay", "used is 0, by the log 1", "UPDATE recovery_code SET used_ns = NULL"),
+    "a domain invented": (
+        "replay",
+        "domain mail.example is there and no entry of the log made it",
+        "INSERT INTO org_domain (domain, org_id, created_ns) SELECT 'mail.example', MIN(org_id), 1 FROM org_domain",
+    ),
+    "a domain of another firm": (
+        "replay",
+        "organisation is 'hanbit', by the log 'dongil'",
+        "UPDATE org_domain SET org_id = (SELECT id FROM organisation WHERE slug = 'hanbit')",
+    ),
+    "an attack that worked forgotten": ("replay", "failing is [], by the log ['store']", "UPDATE examination SET passed = NOT passed"),
+    "an examination taken away": ("replay", "failing is [], by the log ['store']", "DELETE FROM examination"),
+    "a grant of an earlier time": (
+        "replay",
+        ": time is",
+        "UPDATE access_grant SET issued_ns = issued_ns - 86400000000000, expires_ns = expires_ns - 86400000000000",
+    ),
+    "an order of an earlier time": (
+        "replay",
+        ": time is",
+        "UPDATE purchase_order SET created_ns = created_ns - 86400000000000",
+    ),
+    "a reading of an earlier time": (
+        "I10",
+        "was read before it was given",
+        "INSERT INTO access_served (grant_id, served_ns) SELECT MIN(id), 1 FROM access_grant",
+    ),
     "a trigger dropped": ("schema", "trigger", ()),
+    "a rule of a table dropped": ("schema", "a check of ledger_account is gone", drop_the_check),
     "a view of our own": ("schema", "shadow is not declared", "CREATE VIEW shadow AS SELECT 1 AS one"),
     "a table of our own": ("schema", "table shadow is not declared", "CREATE TABLE shadow (one integer)"),
 }
@@ -320,7 +403,7 @@ def test_a_whole_history_that_was_written_again_is_named_by_a_checkpoint_kept_el
         saved = json.dumps({"mapex": "checkpoint", "size": size, "seq": seq, "root": root, "at": "2026-11-01T00:00:00Z", "blocks": []})
         without_guards(conn)
         conn.execute(text("DELETE FROM log_checkpoint"))
-        rewrite(conn, "session.opened", lambda said: said.update(person="second@dongil.example"))
+        rewrite(conn, "audit.read", lambda said: said.update(person="second@dongil.example"))
     assert set(broken(ex)) == {"schema"}
     found = {check.name: check.message for check in fsck.check(ex, kept=[from_file(saved, "mine.json")]) if not check.ok}
     assert f"up to number {seq} are not those that were signed: the checkpoint of 2026-11-01T00:00:00Z in mine.json" in found["I8"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import subprocess
 import sys
 import textwrap
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ingest.cage import faults, launch
+from ingest.cage import child, faults, launch
 from ingest.cage.child import MIB, Ending, Limits
 from mapex.catalogue.finding import Severity
 from tests.support.needs import absent
@@ -103,6 +104,38 @@ def test_caged_child_sees_no_other_process(tmp_path: Path, strong: str) -> None:
     lines, _ = attack(tmp_path, "import os\nemit({'pids': [p for p in os.listdir('/proc') if p.isdigit()]})", strong)
     assert len(lines[0]["pids"]) <= 3
     assert str(os.getpid()) not in lines[0]["pids"] or os.getpid() <= 3
+
+
+@pytest.mark.parametrize("choice", BOTH)
+def test_a_child_that_closes_its_pipes_and_sleeps_ends_at_the_time_limit(tmp_path: Path, choice: str) -> None:
+    require(choice)
+    _, ending = attack(tmp_path, "import os, time\nos.closerange(0, 200)\ntime.sleep(60)", choice, replace(SMALL, wall_s=2))
+    assert ending.limit == "time"
+    assert ending.seconds < 30
+
+
+@pytest.mark.parametrize("choice", BOTH)
+def test_a_folder_that_the_child_closes_is_the_workers_again(tmp_path: Path, choice: str) -> None:
+    require(choice)
+    code = """
+    import os
+    out = request["writes"]
+    os.mkdir(f"{out}/layer")
+    open(f"{out}/layer/tile", "w").close()
+    for path, mode in ((f"{out}/layer/tile", 0), (f"{out}/layer", 0), (out, 0o777)):
+        os.chmod(path, mode)
+    """
+    attack(tmp_path, code, choice)
+    modes = [stat.S_IMODE((tmp_path / "writes" / name).stat().st_mode) for name in (".", "layer", "layer/tile")]
+    assert modes == [0o700, 0o700, 0o600]
+
+
+def test_a_folder_that_cannot_be_measured_holds_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: str) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert child._size_of(tmp_path) > Limits().output
 
 
 @pytest.mark.parametrize("choice", BOTH)

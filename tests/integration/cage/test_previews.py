@@ -295,6 +295,12 @@ def test_answers_of_a_cage_that_was_taken_over_are_not_believed(tmp_path: Path) 
     tell("points/plain.jpg", layer="other")
     tell("points/plain.jpg", kind="virus")
     tell("points/plain.jpg", ordinal=12)
+    for junk in ([], {}, True):
+        tell("points/plain.jpg", layer=junk)
+        tell("points/plain.jpg", kind=junk)
+        tell("points/plain.jpg", ordinal=junk)
+        answers.take({"without": {"layer": junk, "code": "a.b", "message": "m"}})
+    tell("points/plain.jpg", {"blurred": True, "x": 10**400})
     assert answers.found.made == []
     assert {finding.code for finding in answers.found.findings} == {"preview.broken"}
     tell("points/plain.jpg")

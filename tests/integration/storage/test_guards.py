@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from mapex.database import opening, roles, schema
+from mapex.database import guards, opening, roles, schema
 from mapex.errors import Conflict, Invalid
 from mapex.exchange import Exchange
 from tests.integration.audit.test_manipulations import MANIPULATIONS
@@ -128,6 +128,37 @@ def two_roles(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> I
 def test_the_services_work_with_a_role_that_owns_nothing(two_roles: Roles) -> None:
     roles.check(two_roles.services)
     assert broken(two_roles.services, deep=True) == {}
+
+
+def test_the_role_of_the_services_numbers_no_entry_itself(two_roles: Roles) -> None:
+    columns = ", ".join(column.name for column in schema.audit_event.columns if not column.primary_key)
+    statement = f"INSERT INTO audit_event (seq, {columns}) SELECT 9223372036854775807, {columns} FROM audit_event LIMIT 1"
+    with pytest.raises(DBAPIError, match="permission denied"), two_roles.services.engine.begin() as conn:
+        conn.execute(text(statement))
+
+
+@pytest.mark.parametrize("statement", ["UPDATE access_served SET served_ns = NULL", "DELETE FROM access_served"])
+def test_the_role_of_the_services_takes_back_no_reading(two_roles: Roles, statement: str) -> None:
+    with pytest.raises(DBAPIError, match="permission denied"), two_roles.services.engine.begin() as conn:
+        conn.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("GRANT UPDATE ON audit_event TO PUBLIC", "everybody may UPDATE audit_event"),
+        ("GRANT UPDATE (payload) ON audit_event TO PUBLIC", "everybody may UPDATE audit_event"),
+        ("GRANT TRIGGER ON ledger_entry TO PUBLIC", "everybody may TRIGGER ledger_entry"),
+        ("CREATE TABLE shadow () INHERITS (audit_event)", "table shadow adds rows to audit_event"),
+    ],
+)
+def test_a_wider_right_and_a_table_that_adds_rows_are_named(two_roles: Roles, statement: str, named: str) -> None:
+    with two_roles.owner.engine.connect() as conn:
+        conn.execute(text(statement))
+        found = guards.deviations(conn)
+        conn.rollback()
+        assert named in found
+        assert guards.deviations(conn) == []
 
 
 GUARDED = [name for name, (check, _, done) in MANIPULATIONS.items() if check in ("I8", "schema") or "credit" in name or "grant" in name]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ingest.cage import answer
-from ingest.conversion.convert import failure
+from ingest.conversion.convert import failure, leave_progress
 from mapex.errors import Invalid
 from tiles.batch import QUANTITIES
 from tiles.grid.grid import quadkey
@@ -202,6 +202,20 @@ def test_false_report_is_refused(report: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as caught:
         answer.report_from_json(report, "f")
     assert caught.value.code == "reader.bad_answer"
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), float("nan"), float("inf")])
+def test_a_number_that_no_float_holds_is_refused(number: float) -> None:
+    with pytest.raises(Invalid) as caught:
+        answer.finding_from_json({"severity": "info", "code": "a.b", "lon": number, "count": 1, "rejected": 0}, "a")
+    assert caught.value.code == "reader.bad_answer"
+
+
+@pytest.mark.parametrize("number", [10**300, -1, True, 1.5, "9", None, []])
+def test_progress_that_is_no_count_is_none_and_its_words_can_be_stored(tmp_path: Path, number: object) -> None:
+    leave_progress(tmp_path, {"stage": "\ud800\0read", "file": ["\ud800"], "done": number, "total": 2**53})
+    left = json.loads((tmp_path / "progress.json").read_text())
+    assert left == {"stage": "?read", "file": "['\\ud800']", "done": int(number is True), "total": 2**53, "errors": 0, "warnings": 0}
 
 
 def test_failure_of_a_child_is_a_finding_whatever_it_says() -> None:

@@ -182,6 +182,20 @@ def test_safe_names_stay_as_they_are() -> None:
     assert [inside[name] for name in (names[0], *names[3:])] == [names[0], *names[3:]]
 
 
+@pytest.mark.parametrize("form", ["{}.jpg", "{}/a.jpg", "{}"])
+def test_thousands_of_names_that_become_one_cost_a_few_numbers_each(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    numbered, numbers = paths._numbered, itertools.count()
+
+    def counted(name: str, number: int) -> str:
+        next(numbers)
+        return numbered(name, number)
+
+    monkeypatch.setattr(paths, "_numbered", counted)
+    names = [form.format(chr(one) + chr(other)) for one in range(0x2600, 0x2620) for other in range(0x2600, 0x2620)]
+    assert len(set(paths.inside_names(names).values())) == len(names)
+    assert next(numbers) <= 4 * len(names)
+
+
 @given(st.lists(st.sampled_from(["a", "a.jpg", "2/a", "3/a", "2/2/a", "b"])))
 def test_files_of_one_name_become_files_of_several(names: list[str]) -> None:
     found = layout.distinct_names(names)
