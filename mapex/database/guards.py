@@ -113,8 +113,8 @@ def _lost_rules(conn: Connection) -> Iterator[str]:
     for table in metadata.tables.values():
         if table.name not in there:
             continue
-        keys = [looked.get_pk_constraint(table.name), *looked.get_unique_constraints(table.name)]
-        unique = {frozenset(key.get("constrained_columns") or key.get("column_names") or ()) for key in keys}
+        unique = {frozenset(looked.get_pk_constraint(table.name)["constrained_columns"])}
+        unique |= {frozenset(one["column_names"]) for one in looked.get_unique_constraints(table.name)}
         unique |= {frozenset(one["column_names"]) for one in looked.get_indexes(table.name) if one["unique"]}
         for key in _keys(table):
             if frozenset(key) not in unique:

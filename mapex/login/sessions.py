@@ -82,13 +82,14 @@ def start(ex: Exchange, person: Person, caller: Caller, factors: Sequence[str]) 
     Raises: Denied: `login.refused`: suspended, or the password, role or factors changed meanwhile.
     """
     secret, now = secrets.token_urlsafe(32), ex.now()
+    ends_ns = now + ex.settings.session_hours * 60 * MINUTE_NS
     row = {
         "id": ids.new("ses"),
         "person_id": person.id,
         "hash": _hash(secret),
         "created_ns": now,
         "seen_ns": now,
-        "ends_ns": now + ex.settings.session_hours * 60 * MINUTE_NS,
+        "ends_ns": ends_ns,
         "proven_ns": now,
         "network": caller.network[:64],
         "agent": caller.agent[:64],
@@ -101,7 +102,7 @@ def start(ex: Exchange, person: Person, caller: Caller, factors: Sequence[str]) 
             raise Denied("login.refused", "E-mail or password is wrong; try again.")
         conn.execute(delete(schema.session).where(schema.session.c.ends_ns < now - KEPT_DAYS * DAY_NS))
         conn.execute(insert(schema.session).values(**row))
-        details = {"session": row["id"], "factors": list(factors), "expires": iso_from_ns(row["ends_ns"])}
+        details = {"session": row["id"], "factors": list(factors), "expires": iso_from_ns(ends_ns)}
         log.append(conn, ex, person.actor, log.AuditEntry(log.Action.SESSION_OPENED, details=details))
     return secret
 

@@ -306,16 +306,6 @@ MANIPULATIONS: Mapping[str, Tampering] = {
         "UPDATE recovery_code SET hash = 'mine' WHERE hash = (SELECT MIN(hash) FROM recovery_code)",
     ),
     "a recovery code good again": ("replay", "used is 0, by the log 1", "UPDATE recovery_code SET used_ns = NULL"),
-    "a domain invented": (
-        "replay",
-        "domain mail.example is there and no entry of the log made it",
-        "INSERT INTO org_domain (domain, org_id, created_ns) SELECT 'mail.example', MIN(org_id), 1 FROM org_domain",
-    ),
-    "a domain of another firm": (
-        "replay",
-        "organisation is 'hanbit', by the log 'dongil'",
-        "UPDATE org_domain SET org_id = (SELECT id FROM organisation WHERE slug = 'hanbit')",
-    ),
     "an attack that worked forgotten": ("replay", "failing is [], by the log ['store']", "UPDATE examination SET passed = NOT passed"),
     "an examination taken away": ("replay", "failing is [], by the log ['store']", "DELETE FROM examination"),
     "a grant of an earlier time": (
