@@ -113,7 +113,7 @@ def _lost_rules(conn: Connection) -> Iterator[str]:
     for table in metadata.tables.values():
         if table.name not in there:
             continue
-        unique = {frozenset(looked.get_pk_constraint(table.name)["constrained_columns"])}
+        unique: set[frozenset[str | None]] = {frozenset(looked.get_pk_constraint(table.name)["constrained_columns"])}
         unique |= {frozenset(one["column_names"]) for one in looked.get_unique_constraints(table.name)}
         unique |= {frozenset(one["column_names"]) for one in looked.get_indexes(table.name) if one["unique"]}
         for key in _keys(table):
