@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -208,10 +209,13 @@ def test_bodies_of_one_address_that_prove_nothing_are_bounded_together(running: 
             line.sendall(head("POST", "/api/v1/uploads", length=2, **json_body) + b"{}")
             answer = reply(line)
             assert answer is not None and answer.status == 401, "what is small is never in the way"
+        peak = 0
+        while any(sender.is_alive() for sender in senders):
+            with contextlib.suppress(FileNotFoundError):  # a thread of ours that ended while its children were looked up
+                peak = max(peak, spooled(running))
+            time.sleep(0.02)
         answers = [reply(line) for line in lines[-3:]]
-        for sender in senders:
-            sender.join()
-        assert 0 < spooled(running) <= 32 << 20
+        assert 0 < peak <= 32 << 20
         assert [answer.status for answer in answers if answer] == [401] * 3
 
 
@@ -250,13 +254,12 @@ def test_a_flood_of_log_ins_holds_no_page_up(running: Running) -> None:
 
     page = ask(port_of(running), "/login", ATTACKER)
     assert page is not None
-    cookie = page.headers["set-cookie"].partition(";")[0]
     secret = page.body.decode().partition('name="csrf_token"')[2].partition('value="')[2].partition('"')[0]
     assert secret
 
     def form(i: int) -> bytes:
         body = urlencode({"email": f"p{i}@dongil.example", "password": "wrong", "csrf_token": secret}).encode()
-        return head("POST", "/login", length=len(body), Cookie=cookie, **FORM) + body
+        return head("POST", "/login", length=len(body), **FORM) + body
 
     with contextlib.ExitStack() as stack:
         lines = []

@@ -123,7 +123,7 @@ def test_attempts_to_log_in_are_counted_by_all_processes_together(home: Mapping[
 def failed(ex: Exchange, email: str, *, times: int, address: str = "192.0.2.1") -> None:
     """So many tries to sign in that failed, as a web process counts them; the pause after them is longer than a test."""
     for _ in range(times):
-        tries.failed(ex, tries.Caller(address), email)
+        tries.failed(ex, tries.Asker(address), email)
 
 
 def test_the_callers_address_is_what_the_nearest_proxy_saw(home: Mapping[str, str], granian: Server) -> None:
@@ -210,7 +210,7 @@ def test_a_process_that_is_killed_is_replaced(granian: Server) -> None:
     while time.monotonic() < end and not (set(granian.children()) - before and len(granian.children()) == len(before)):
         time.sleep(0.2)
     assert len(granian.children()) == len(before) and set(granian.children()) != before
-    assert granian.log_in("d@dongil.example") == 200
+    assert granian.log_in("k@dongil.example") == 200
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
