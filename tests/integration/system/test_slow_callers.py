@@ -68,7 +68,7 @@ def signed_part(running: Running, token: str, content: bytes) -> tuple[str, dict
 
 def spooled(running: Running) -> int:
     """Bytes in temporary files without a name that the server has open."""
-    pid = next(pid for pid in _children() if b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    pid = next(pid for pid in _children() if b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
     total = 0
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
