@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import mimetypes
 from functools import lru_cache
@@ -12,6 +13,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, g, request, send_file
 from werkzeug.security import safe_join
+from werkzeug.wsgi import wrap_file
 
 from mapex.errors import NotFound
 from mapex.exchange import Exchange
@@ -25,6 +27,8 @@ VENDOR = FOLDER / "vendor"
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".css": "text/css"}
 _YEAR = 31_536_000
 _LEAST_COMPRESSED = 512
+_PIECE = 64 << 10
+"""Bytes that go out at a time where the web server has no way of its own to send a file."""
 
 
 def install(app: Flask) -> None:
@@ -72,7 +76,7 @@ def own(version: str, path: str) -> Response:
     found = safe_join(str(FOLDER if version != "vendor" else VENDOR), path)
     if found is None or not Path(found).is_file():
         raise NotFound("file.unknown", "There is no such file.")
-    return _sent(Path(found), is_immutable=version in ("vendor", _version()))
+    return _sent(Path(found), is_immutable=version == "vendor" or version == _version())  # which looks at each file of ours
 
 
 @blueprint.get("/favicon.ico")
@@ -99,16 +103,20 @@ def basemap_file(ex: Exchange) -> Path | None:
 
 
 def _sent(path: Path, *, is_immutable: bool) -> Response:
-    body, tag = _plain(path, path.stat().st_mtime_ns)
-    kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    answer = Response(body, mimetype=kind)
+    changed_ns = path.stat().st_mtime_ns
+    body, tag = _plain(path, changed_ns)
+    is_small = len(body) >= _LEAST_COMPRESSED and request.accept_encodings["gzip"] > 0
+    if is_small:
+        body, tag = _compressed(path, changed_ns), f"{tag}-gz"
+    # As a file, of which the server takes what its reader takes, and not as bytes, which it keeps a copy of for each reader.
+    answer = Response(wrap_file(request.environ, io.BytesIO(body), _PIECE), direct_passthrough=True)
+    answer.content_length = len(body)
+    answer.mimetype = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     answer.headers["Cache-Control"] = f"public, max-age={_YEAR}, immutable" if is_immutable else "no-cache"
     answer.headers["Vary"] = "Accept-Encoding"
-    answer.set_etag(tag)
-    if len(body) >= _LEAST_COMPRESSED and request.accept_encodings["gzip"]:
-        answer.set_data(_compressed(path, path.stat().st_mtime_ns))
+    if is_small:
         answer.headers["Content-Encoding"] = "gzip"
-        answer.set_etag(f"{tag}-gz")
+    answer.set_etag(tag)
     answer.make_conditional(request)
     return answer
 

@@ -18,9 +18,9 @@ from typing import Any
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
 
 from mapex.cli.server.connection import Bodies, CallerLimits, Channel, Judge
+from mapex.cli.server.lanes import Lane
 from mapex.people.passwords import LOGINS_AT_ONCE
 from web.edge.bodies import Wanted
 
@@ -31,23 +31,11 @@ LONGEST_HEADERS = 32 << 10
 MOST_BUFFERED = 128 << 20
 """Bytes of one answer that wait for a slow reader, in a temporary file from 1 MiB on; files of the store go out from where they are."""
 MOST_LOGINS_WAITING = 8
+ACCEPTED_AT_ONCE = 32
 _FILES_OF_A_CONNECTION = 3  # its socket, and two temporary files
 _FILES_BESIDE = 200
 _ORDER = ("idle", "drain", "new", "header", "body", "answer")
 """Who is closed for others: whoever does least first. Who is being served stays."""
-
-
-class _Lane(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """Threads for one kind of work."""
-
-    def __init__(self, threads: int) -> None:
-        super().__init__()
-        self.queue_logger = logging.getLogger(f"{__name__}.queue")
-        self.queue_logger.setLevel(logging.ERROR)  # that some wait is no news
-        self.set_thread_count(threads)
-
-    def is_full(self) -> bool:
-        return len(self.queue) >= MOST_LOGINS_WAITING
 
 
 class _Server(TcpWSGIServer):  # type: ignore[misc]
@@ -55,14 +43,19 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
 
     channel_class = Channel
 
-    def __init__(self, app: Any, *, judge: Judge, limits: CallerLimits, bodies: Bodies, log_ins: _Lane, **waitress: Any) -> None:
+    def __init__(self, app: Any, *, judge: Judge, limits: CallerLimits, bodies: Bodies, log_ins: Lane, **waitress: Any) -> None:
         self.judge, self.limits, self.bodies, self.log_ins = judge, limits, bodies, log_ins
         super().__init__(app, **waitress)
 
     def add_task(self, task: Any) -> None:
         """Work for a thread: log-ins wait for each other. What finds their lane full is answered so by the application, at once."""
-        is_log_in = getattr(task.requests[0], "has_password", False) and not self.log_ins.is_full()
+        is_log_in = getattr(task.requests[0], "has_password", False) and len(self.log_ins.queue) < MOST_LOGINS_WAITING
         (self.log_ins if is_log_in else self.task_dispatcher).add_task(task)
+
+    def handle_accept(self) -> None:
+        """See waitress, which lets in one caller for each look at all of them: many at once would hold up those behind them."""
+        for _ in range(ACCEPTED_AT_ONCE):
+            super().handle_accept()
 
     def maintenance(self, now: float) -> None:
         """See waitress; the door does that, and does not wait until somebody reads who does not."""
@@ -129,7 +122,8 @@ def serving(
         **{"max_request_body_size": 1 << 62, "outbuf_high_watermark": MOST_BUFFERED, "log_socket_errors": False},
     )
     opened: dict[int, Any] = {}
-    pages, log_ins = _Lane(threads), _Lane(LOGINS_AT_ONCE)
+    of_a_caller = threads if is_behind_proxy else max(2, threads // 2)
+    pages, log_ins = Lane(threads, of_a_caller), Lane(LOGINS_AT_ONCE, 1 << 20)
     shared: dict[str, Any] = {"judge": _judge_of(app), "limits": limits, "bodies": Bodies(limits), "log_ins": log_ins}
     servers = [_Server(app, map=opened, dispatcher=pages, adj=settings, sockinfo=one, **shared) for one in settings.listen]
     stop, door = threading.Event(), _Door(opened, limits)
