@@ -7,7 +7,6 @@ rested on (`mapex.people.endings`). What has ended is never open again.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import re
 import secrets
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from mapex.database.acts import act
 from mapex.errors import Denied, NotFound
 from mapex.exchange import Actor, Exchange, Presence
 from mapex.people.endings import end_sessions
+from mapex.people.networks import V6_SITE_BITS, around
 from mapex.people.persons import Person, find_person, person_of, select_persons
 from mapex.times import DAY_NS, MINUTE_NS, iso_from_ns
 
@@ -45,7 +45,7 @@ class Caller:
     def of(cls, address: str, agent: str) -> Caller:
         """What is kept of an address and of what a browser says of itself."""
         browser = _named(_BROWSERS, agent) or _named({"Safari": "Safari"}, agent)
-        return cls(_network(address), " · ".join(filter(None, (browser, _named(_SYSTEMS | {"Linux": "Linux"}, agent)))))
+        return cls(around(address, v6=V6_SITE_BITS), " · ".join(filter(None, (browser, _named(_SYSTEMS | {"Linux": "Linux"}, agent)))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,17 +236,6 @@ def _session(row: RowMapping, prefix: str = "") -> Session:
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _network(address: str) -> str:
-    """The network of 24 bits (IPv6: 48) that an address is in: enough to know one's own places again."""
-    try:
-        known = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped:
-        known = known.ipv4_mapped
-    return str(ipaddress.ip_network((known, 24 if known.version == 4 else 48), strict=False))  # noqa: PLR2004
 
 
 def _named(names: dict[str, str], agent: str) -> str:

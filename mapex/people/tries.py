@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import math
 import secrets
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from mapex.database import attempts, db, schema
 from mapex.errors import Limited
 from mapex.exchange import Exchange
 from mapex.people import persons
+from mapex.people.networks import around, site_around
 from mapex.times import NS
 
 HOUR = 3600
@@ -70,35 +70,15 @@ def device_of(ex: Exchange, email: str) -> str:
     return f"{number}.{ex.now() // NS}.{_mark(ex, email, number, ex.now() // NS)}"
 
 
-def network_of(address: str) -> str:
-    """The network that one household, firm or machine may have: /24 of IPv4, /64 of IPv6."""
-    try:
-        known = ipaddress.ip_address(address)
-    except ValueError:
-        return "local"
-    if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped is not None:
-        known = known.ipv4_mapped
-    return str(ipaddress.ip_network((known, 24 if known.version == 4 else 64), strict=False))  # noqa: PLR2004
-
-
 def _keys(ex: Exchange, caller: Asker, email: str) -> list[str]:
     account = email.strip().lower()
     number = _known_device(ex, caller.device, account) if account else ""
     if number:
         return [f"device {number} {account}"]
-    where = [f"address {caller.address}", f"network {network_of(caller.address)}", *_site_of(caller.address)]
+    where = [f"address {caller.address}", f"network {around(caller.address) or 'local'}"]
+    if site := site_around(caller.address):
+        where.append(f"site {site}")
     return [f"account {account}", *where, "all"] if account else where  # a passkey is not guessed: it waits for nobody's guesses
-
-
-def _site_of(address: str) -> list[str]:
-    """Of IPv6 the /48 that one customer may have: 65,536 networks, who could keep everybody waiting else."""
-    try:
-        known = ipaddress.ip_address(address)
-    except ValueError:
-        return []
-    if isinstance(known, ipaddress.IPv4Address) or known.ipv4_mapped is not None:
-        return []
-    return [f"site {ipaddress.ip_network((known, 48), strict=False)}"]
 
 
 def _known_device(ex: Exchange, device: str, account: str) -> str:
