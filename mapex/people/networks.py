@@ -12,7 +12,7 @@ V6_SITE_BITS = 48
 
 
 def around(address: str | None, *, v4: int = V4_BITS, v6: int = V6_BITS) -> str:
-    """The network of so many bits around an address, or "" where it is none. IPv4 in IPv6 is IPv4; with all bits it is the address itself."""
+    """The network of so many bits around an address, or "" where it is none; all bits are the address itself. IPv4 in IPv6 is IPv4."""
     known = _known(address)
     if known is None:
         return ""

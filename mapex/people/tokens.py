@@ -98,17 +98,25 @@ def of(ex: Exchange, by: Actor) -> Sequence[Token]:
         return [_token(found) for found in conn.execute(query).mappings()]
 
 
-def revoke(ex: Exchange, by: Actor, token_id: str) -> None:
+def revoke(ex: Exchange, by: Actor | None, token_id: str, *, whose: Person | None = None) -> None:
     """Revoke a token of one's own (an operator: of anyone), and what was made with it: tokens, those made with these, open invitations.
 
     Effective on the next request, and on addresses handed out.
 
+    Args:
+        by: who revokes it: the person, an operator, or None at the machine.
+        whose: it is of this person, or there is none.
+
     Raises: NotFound: absent, foreign, or revoked before.
     """
     token = schema.api_token.c
-    whose = () if by.role == "operator" else (token.person_id == by.person_id,)
+    this = [token.id == token_id]
+    if by is not None and by.role != "operator":
+        this.append(token.person_id == by.person_id)
+    if whose is not None:
+        this.append(token.person_id == whose.id)
     with signers.retiring(ex) as retire, act(ex, by) as conn:
-        revoked = end_tokens(conn, ex, and_(token.id == token_id, *whose))
+        revoked = end_tokens(conn, ex, and_(*this))
         if not revoked:
             raise NotFound("token.unknown", "There is no such token.")
         ended = {"tokens_revoked": len(revoked), "invitations_ended": end_invitations(conn, ex, false())}
