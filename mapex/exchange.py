@@ -28,7 +28,7 @@ class Actor:
     """Who acts: a person of an organisation (or of none: auditors, operators), by session or token.
 
     `scopes` limits what a token may do; `{"*"}` is everything the person may. `presence` is None for tokens and at the machine;
-    `until_ns` is when the token ends.
+    `until_ns` is when the token `token_id` ends.
     """
 
     person_id: str
@@ -39,6 +39,7 @@ class Actor:
     scopes: frozenset[str] = frozenset({"*"})
     presence: Presence | None = field(default=None, compare=False)
     until_ns: int | None = field(default=None, compare=False)
+    token_id: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

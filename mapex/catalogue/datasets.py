@@ -28,6 +28,7 @@ from mapex.catalogue.versions import (
     visible_datasets,
 )
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
@@ -67,7 +68,7 @@ def create_dataset(ex: Exchange, by: Actor, slug: str, title: str = "", descript
         "description": check_text(description, "description", 10_000) if description else "",
     }
 
-    with db.in_turn(ex, f"datasets:{org_id}") as conn:
+    with act(ex, by, f"datasets:{org_id}") as conn:
         dataset = schema.dataset.c
         if conn.execute(select(dataset.id).where(dataset.org_id == org_id, dataset.slug == slug)).first():
             return find_dataset(conn, by, f"{by.org_slug}/{slug}"), False

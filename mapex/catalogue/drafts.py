@@ -20,6 +20,7 @@ from mapex.catalogue.draft import Draft, DraftLayer, DraftPreview, LayerFacts
 from mapex.catalogue.finding import Finding, Severity
 from mapex.catalogue.versions import Layer, Version, find_version, layers_of, own_dataset, version_by
 from mapex.database import db, failpoints, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict, Invalid
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
@@ -93,7 +94,7 @@ def classify(ex: Exchange, by: Actor, dataset: str, number: int, classes: Mappin
     """
     for handling_class in classes.values():
         licences.check_class(handling_class)
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         found = own_dataset(conn, by, dataset)
         version = find_version(conn, by, f"{found.org}/{found.slug}", number)
         if version.state != "draft":
@@ -131,7 +132,7 @@ def clear_footage(ex: Exchange, by: Actor | None, ref: str, number: int, layer: 
     if not 10 <= len(evidence.strip()) <= 1000:
         raise Invalid("footage.evidence", "Write in 10 to 1,000 letters what was examined, how and by whom.", given=len(evidence.strip()))
     org, _, slug = ref.rpartition("/")
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         version = version_by(
             conn,
             (schema.organisation.c.slug == org) & (schema.dataset.c.slug == slug) & (schema.dataset_version.c.number == number),

@@ -14,6 +14,7 @@ from mapex.audit import log
 from mapex.catalogue.drafts import ALL_LAYERS
 from mapex.catalogue.versions import Dataset, Version, own_dataset, version_by
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs
@@ -61,7 +62,7 @@ def start_version(
     Raises: Denied, NotFound (`dataset.unknown`, `upload.unknown`), Conflict (`upload.open`), Invalid.
     """
     request = _request(upload_ids, classes, placement or Placement())
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         found = own_dataset(conn, by, dataset)
         _check_uploads(conn, found.org_id, upload_ids)
         running = _running(conn, found, request)
@@ -82,7 +83,7 @@ def answer_placement(ex: Exchange, by: Actor, dataset: str, number: int, placeme
     check_placement(placement)
     if placement == Placement():
         raise Invalid("placement.empty", "Give a crs, or an origin for data in local metres.")
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         found = own_dataset(conn, by, dataset)
         versions = schema.dataset_version.c
         version = version_by(conn, and_(versions.dataset_id == found.id, versions.number == number))

@@ -175,7 +175,7 @@ def person_prove(email: str, as_json: bool) -> None:
 @click.option("--resume", is_flag=True, help="Let the person act again.")
 @as_json_option
 def person_suspend(email: str, resume: bool, as_json: bool) -> None:
-    """Stop a person: sessions end, tokens are refused. The only operator stays."""
+    """Stop a person: sessions, tokens and invitations end. The only operator stays."""
     from mapex.people import roles
 
     with the_exchange() as ex:
@@ -189,7 +189,7 @@ def person_suspend(email: str, resume: bool, as_json: bool) -> None:
 @click.option("--org", "org_slug", default="", help="Organisation of a member.")
 @as_json_option
 def person_role(email: str, role: str, org_slug: str, as_json: bool) -> None:
-    """Give a person another role: sessions end, tokens are revoked. The only operator stays one."""
+    """Give a person another role: sessions, tokens and invitations end. The only operator stays one."""
     from mapex.people import roles
 
     with the_exchange() as ex:
@@ -293,11 +293,11 @@ def token_list(email: str, as_json: bool) -> None:
 @click.argument("token_id")
 @as_json_option
 def token_revoke(email: str, token_id: str, as_json: bool) -> None:
-    """Revoke a token, from its next request on."""
+    """Revoke a token and those made with it, from the next request on."""
     from mapex.people import tokens
 
     with the_exchange() as ex:
-        tokens.revoke(ex, _person(ex, email).actor, token_id)
+        tokens.revoke(ex, None, token_id, whose=_person(ex, email))
     show({"id": token_id, "state": "revoked"}, as_json=as_json, text=f"{token_id} is revoked.")
 
 

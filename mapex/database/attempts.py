@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import Connection, delete, func, select, text, update
 
 from mapex.database import db
 from mapex.database.schema import attempt
@@ -28,6 +28,15 @@ class Attempts:
 
 def count(ex: Exchange, key: str, seconds: int, amount: int = 1) -> Attempts:
     """Add to the attempts of `key`; the first one begins a window of so many seconds."""
+    with db.begin(ex) as conn:
+        counted = add(conn, ex, key, seconds, amount)
+    if counted.count == amount:
+        sweep(ex)
+    return counted
+
+
+def add(conn: Connection, ex: Exchange, key: str, seconds: int, amount: int = 1) -> Attempts:
+    """As `count`, in the caller's transaction, who holds the row until its end and sweeps after it."""
     now = ex.now()
     values = {"key": _hashed(ex, key), "now": now, "ends": now + seconds * NS, "amount": amount}
     # One statement: of two processes that count at the same moment, each sees the other.
@@ -36,31 +45,39 @@ def count(ex: Exchange, key: str, seconds: int, amount: int = 1) -> Attempts:
         "count = CASE WHEN attempt.ends_ns <= :now THEN :amount ELSE attempt.count + :amount END, "
         "ends_ns = CASE WHEN attempt.ends_ns <= :now THEN :ends ELSE attempt.ends_ns END RETURNING count, ends_ns"
     )
-    with db.begin(ex) as conn:
-        row = conn.execute(statement, values).one()
-    if row[0] == amount:
-        # A transaction of its own: it touches rows of others, and must not hold ours meanwhile.
-        with db.begin(ex) as conn:
-            conn.execute(delete(attempt).where(attempt.c.ends_ns <= now))
+    row = conn.execute(statement, values).one()
     return Attempts(int(row[0]), int(row[1]))
 
 
-def hold(ex: Exchange, key: str, seconds: int) -> None:
-    """Let `so_far` of `key` end in so many seconds from now, or later where it does already."""
+def sweep(ex: Exchange) -> None:
+    """Drop windows that are over. They are rows of others: one that somebody holds is left for the next time."""
+    over = select(attempt.c.key).where(attempt.c.ends_ns <= ex.now()).with_for_update(skip_locked=True)
+    with db.begin(ex) as conn:
+        conn.execute(delete(attempt).where(attempt.c.key.in_(over)))
+
+
+def hold(conn: Connection, ex: Exchange, key: str, seconds: int) -> int:
+    """Let `held_until` of `key` be in so many seconds from now, or later where it is already; returns when, in the caller's transaction."""
     values = {"key": _hashed(ex, key), "ends": ex.now() + seconds * NS}
     statement = text(
         "INSERT INTO attempt (key, count, ends_ns) VALUES (:key, 1, :ends) ON CONFLICT (key) DO UPDATE SET "
-        "ends_ns = CASE WHEN attempt.ends_ns < :ends THEN :ends ELSE attempt.ends_ns END"
+        "ends_ns = CASE WHEN attempt.ends_ns < :ends THEN :ends ELSE attempt.ends_ns END RETURNING ends_ns"
     )
-    with db.begin(ex) as conn:
-        conn.execute(statement, values)
+    return int(conn.execute(statement, values).scalar_one())
 
 
-def held_until(ex: Exchange, keys: Sequence[str]) -> int:
+def give_back(conn: Connection, ex: Exchange, counted: Sequence[str], held: Mapping[str, int]) -> None:
+    """Take back one attempt of each key, and what is held since it with these ends, in the caller's transaction."""
+    for key in counted:
+        conn.execute(update(attempt).where(attempt.c.key == _hashed(ex, key), attempt.c.count > 0).values(count=attempt.c.count - 1))
+    for key, ends_ns in held.items():
+        conn.execute(delete(attempt).where(attempt.c.key == _hashed(ex, key), attempt.c.ends_ns == ends_ns))
+
+
+def held_until(conn: Connection, ex: Exchange, keys: Sequence[str]) -> int:
     """When the last of the windows of `keys` ends, UTC ns; 0 when none is open."""
     query = select(func.max(attempt.c.ends_ns)).where(attempt.c.key.in_([_hashed(ex, key) for key in keys]), attempt.c.ends_ns > ex.now())
-    with db.read(ex) as conn:
-        return int(conn.execute(query).scalar() or 0)
+    return int(conn.execute(query).scalar() or 0)
 
 
 def is_logged(count: int) -> bool:

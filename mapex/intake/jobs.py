@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, 
 from mapex import authority, ids
 from mapex.audit import log
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.intake.turns import next_job
@@ -243,7 +244,7 @@ def cancel(ex: Exchange, by: Actor, job_id: str) -> Job:
 
     Raises: NotFound, Denied, Conflict (`job.ended`).
     """
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         job = _own(conn, by, job_id)
         if job.state == "cancelled" or job.is_cancelled:
             return job
@@ -261,7 +262,7 @@ def retry(ex: Exchange, by: Actor, job_id: str) -> Job:
 
     Raises: NotFound, Denied, Conflict (`job.not_ended`).
     """
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         job = _own(conn, by, job_id)
         if job.state == "queued":
             return job

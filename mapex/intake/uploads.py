@@ -18,6 +18,7 @@ from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, 
 from mapex import authority, ids
 from mapex.audit import log
 from mapex.database import db, failpoints, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
 from mapex.texts import check_text
@@ -119,8 +120,7 @@ def stage(ex: Exchange, by: Actor, name: str, size: int, sha256: str | None = No
         "state": "open",
         "created_ns": ex.now(),
     }
-    with db.begin(ex) as conn:
-        db.take_turns(conn, f"uploads:{org_id}")
+    with act(ex, by, f"uploads:{org_id}") as conn:
         _check_staged(conn, ex, org_id, size)
         conn.execute(insert(schema.upload).values(**row))
         entry = log.AuditEntry(log.Action.UPLOAD_STAGED, owner=by.org_slug, details={"upload": upload_id, "name": name, "size": size})
@@ -190,7 +190,7 @@ def complete(ex: Exchange, by: Actor, upload_id: str) -> Upload:
     _open(upload)
     _join(ex, upload)
     failpoints.hit("upload.after_join")
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         uploads = schema.upload.c
         mine = update(schema.upload).where(uploads.id == upload_id, uploads.state == "open")
         if conn.execute(mine.values(state="complete", completed_ns=ex.now())).rowcount == 1:
@@ -209,7 +209,7 @@ def abort(ex: Exchange, by: Actor, upload_id: str) -> None:
     if upload.state in GONE:
         return
     _open(upload)
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         _set_aborted(conn, ex, by, upload, by.org_slug)
     _forget(ex, upload)
 

@@ -10,10 +10,11 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select
 from mapex import authority, ids
 from mapex.audit import log
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.login.recovery_codes import digest_of
-from mapex.people.endings import end_sessions, hold
+from mapex.people.endings import end_sessions
 from mapex.people.persons import find_person
 from mapex.texts import check_text
 
@@ -73,8 +74,7 @@ def add(ex: Exchange, by: Actor, new: NewFactor) -> Factor:
         "used_ns": now,
     }
     factor = schema.second_factor.c
-    with db.in_turn(ex, f"person:{by.email}") as conn:
-        hold(conn, by)
+    with act(ex, by, f"person:{by.email}") as conn:
         if conn.execute(select(func.count()).where(factor.person_id == by.person_id)).scalar_one() >= MOST:
             raise Conflict("factor.many", f"You have {MOST} second factors, which is all that fit; remove one first.")
         if new.credential_hash and conn.execute(select(factor.id).where(factor.credential_hash == new.credential_hash)).first():
@@ -91,8 +91,7 @@ def remove(ex: Exchange, by: Actor, factor_id: str) -> None:
     Raises: Denied: `session.only`, `session.stale`. NotFound: `factor.unknown`.
     """
     mine, factor = authority.confirmed(ex, by), schema.second_factor.c
-    with db.in_turn(ex, f"person:{by.email}") as conn:
-        hold(conn, by)
+    with act(ex, by, f"person:{by.email}") as conn:
         gone = conn.execute(
             delete(schema.second_factor).where(factor.id == factor_id, factor.person_id == by.person_id).returning(factor.kind)
         ).scalar()
@@ -110,7 +109,7 @@ def reset(ex: Exchange, by: Actor | None, email: str) -> int:
     """
     authority.operator(by)
     email = email.strip().lower()
-    with db.in_turn(ex, f"person:{email}") as conn:
+    with act(ex, by, f"person:{email}") as conn:
         person = find_person(conn, email)
         gone = conn.execute(delete(schema.second_factor).where(schema.second_factor.c.person_id == person.id)).rowcount
         conn.execute(delete(schema.recovery_code).where(schema.recovery_code.c.person_id == person.id))

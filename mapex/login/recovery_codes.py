@@ -11,9 +11,9 @@ from sqlalchemy import delete, func, insert, select, update
 from mapex import authority
 from mapex.audit import log
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
-from mapex.people.endings import hold
 
 CODES = 10
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # 16 of them are 80 random bits
@@ -27,8 +27,7 @@ def make(ex: Exchange, by: Actor) -> Sequence[str]:
     authority.confirmed(ex, by)
     codes = ["-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4)) for _ in range(CODES)]
     factor, code = schema.second_factor.c, schema.recovery_code.c
-    with db.in_turn(ex, f"person:{by.email}") as conn:
-        hold(conn, by)
+    with act(ex, by, f"person:{by.email}") as conn:
         if not conn.execute(select(func.count()).where(factor.person_id == by.person_id)).scalar_one():
             raise Conflict("factor.none", "Add an authenticator app or a passkey first; recovery codes stand in for those.")
         conn.execute(delete(schema.recovery_code).where(code.person_id == by.person_id))

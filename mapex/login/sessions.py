@@ -7,7 +7,6 @@ rested on (`mapex.people.endings`). What has ended is never open again.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import re
 import secrets
 from collections.abc import Sequence
@@ -18,9 +17,11 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, delete, exists, in
 from mapex import authority, ids
 from mapex.audit import log
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import Denied, NotFound
 from mapex.exchange import Actor, Exchange, Presence
-from mapex.people.endings import end_sessions, hold
+from mapex.people.endings import end_sessions
+from mapex.people.networks import V6_SITE_BITS, around
 from mapex.people.persons import Person, find_person, person_of, select_persons
 from mapex.times import DAY_NS, MINUTE_NS, iso_from_ns
 
@@ -44,7 +45,7 @@ class Caller:
     def of(cls, address: str, agent: str) -> Caller:
         """What is kept of an address and of what a browser says of itself."""
         browser = _named(_BROWSERS, agent) or _named({"Safari": "Safari"}, agent)
-        return cls(_network(address), " · ".join(filter(None, (browser, _named(_SYSTEMS | {"Linux": "Linux"}, agent)))))
+        return cls(around(address, v6=V6_SITE_BITS), " · ".join(filter(None, (browser, _named(_SYSTEMS | {"Linux": "Linux"}, agent)))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def prove(ex: Exchange, by: Actor, factor: str) -> str:
     """
     mine, secret = authority.present(by), secrets.token_urlsafe(32)
     row = schema.session.c
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         now = ex.now()
         known = conn.execute(select(row.factors).where(row.id == mine.session_id, *_open(ex, now))).scalar()
         if known is None:
@@ -179,7 +180,7 @@ def end(ex: Exchange, by: Actor, session_id: str) -> None:
     Raises: Denied: `session.only`. NotFound: `session.unknown`: absent, foreign, or over.
     """
     authority.present(by)
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         if not _end(conn, ex, session_id, by.person_id, "ended"):
             raise _unknown()
         log.append(conn, ex, by, log.AuditEntry(log.Action.SESSION_ENDED, details={"subject": by.email, "session": session_id}))
@@ -191,8 +192,7 @@ def end_others(ex: Exchange, by: Actor) -> int:
     Raises: Denied: `session.only`.
     """
     mine = authority.present(by)
-    with db.begin(ex) as conn:
-        hold(conn, by)
+    with act(ex, by) as conn:
         ended = end_sessions(conn, ex, schema.person.c.id == by.person_id, "others", but=mine.session_id)
         details = {"subject": by.email, "sessions_ended": ended, "kept": mine.session_id}
         log.append(conn, ex, by, log.AuditEntry(log.Action.SESSION_ENDED, details=details))
@@ -205,7 +205,7 @@ def end_all(ex: Exchange, by: Actor | None, email: str) -> int:
     Raises: Denied. NotFound: `person.unknown`.
     """
     authority.operator(by)
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         person = find_person(conn, email.strip().lower())
         ended = end_sessions(conn, ex, schema.person.c.id == person.id, "operator")
         details = {"subject": person.email, "sessions_ended": ended}
@@ -236,17 +236,6 @@ def _session(row: RowMapping, prefix: str = "") -> Session:
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _network(address: str) -> str:
-    """The network of 24 bits (IPv6: 48) that an address is in: enough to know one's own places again."""
-    try:
-        known = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped:
-        known = known.ipv4_mapped
-    return str(ipaddress.ip_network((known, 24 if known.version == 4 else 48), strict=False))  # noqa: PLR2004
 
 
 def _named(names: dict[str, str], agent: str) -> str:

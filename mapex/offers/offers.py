@@ -14,6 +14,7 @@ from mapex.audit.log import Action, AuditEntry, append
 from mapex.catalogue import datasets, publication, versions
 from mapex.catalogue.versions import version_by
 from mapex.database import db, failpoints, schema
+from mapex.database.acts import act
 from mapex.errors import Invalid
 from mapex.exchange import Actor, Exchange
 from mapex.pyramid import cell_sums, owned
@@ -65,7 +66,7 @@ def publish(
     """
     terms = _checked_terms(rate_card, licence, attribution or by.org_slug)
     rates: dict[str, int] = json.loads(terms["rate_card"])
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         offer_id = ids.new("off")
         details = {"offer": offer_id, "rates": rates, "licence": licence, "attribution": terms["attribution"]}
         published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, details=details)
@@ -109,7 +110,7 @@ def withdraw(ex: Exchange, by: Actor, dataset: str) -> Offer:
 
     Raises: what `catalogue.withdraw` raises (`version.not_published` when nothing is on sale).
     """
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         version = publication.withdraw(conn, ex, by, dataset)
         row = conn.execute(select(schema.offer).where(schema.offer.c.id == end(conn, ex, by, version))).mappings().one()
         return _offer(row, version, versions.layers_of(conn, version.id))

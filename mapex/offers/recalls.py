@@ -13,6 +13,7 @@ from mapex.audit.log import Action, AuditEntry, append
 from mapex.catalogue import versions
 from mapex.catalogue.versions import Version
 from mapex.database import db
+from mapex.database.acts import act
 from mapex.database.schema import audit_event, dataset_version
 from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
@@ -40,7 +41,7 @@ def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version,
     Returns: the version, and the number of organisations that hold tiles of it.
     Raises: Denied, NotFound. Conflict: `version.not_released` (a draft is not on anybody's disk; a recalled version is recalled).
     """
-    with signers.retiring(ex) as retire, db.begin(ex) as conn:
+    with signers.retiring(ex) as retire, act(ex, by) as conn:
         versions.own_dataset(conn, by, dataset)  # locked: not published, withdrawn or recalled twice at once
         version = versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number)
         if version.state not in RELEASED:

@@ -16,11 +16,11 @@ from sqlalchemy import Connection, Select, func, insert, select, text, update
 from mapex import authority, ids, texts
 from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db
+from mapex.database.acts import act
 from mapex.database.schema import ledger_account, ledger_entry, ledger_transaction, order, organisation
 from mapex.errors import Conflict, Denied, Invalid, Unpaid
 from mapex.exchange import Actor, Exchange
 from mapex.people import orgs
-from mapex.people.endings import hold
 from mapex.rules.bounds import MAX_AMOUNT
 
 BANK = "acc_bank"
@@ -97,8 +97,6 @@ def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo
     stored_key = CREDIT_PREFIX + key
 
     def book(conn: Connection) -> Credit:
-        db.take_turns(conn, stored_key)
-        hold(conn, by)
         found = orgs.find_org(conn, org)
         wallet = open_wallet(conn, found.id)
         before = conn.execute(select(ledger_transaction.c.id).where(ledger_transaction.c.key == stored_key)).scalar()
@@ -115,7 +113,7 @@ def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo
                 raise Conflict("credit.key_reused", f"Key {key!r} booked another credit before; take a new key for a new payment.", key=key)
         return Credit(transaction, found.slug, amount, balance(conn, wallet))
 
-    with db.begin(ex) as conn:
+    with act(ex, by, stored_key) as conn:
         return book(conn)
 
 

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, text
 from mapex import authority, ids
 from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db, failpoints, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.orders import ledger, lines, renewals, terms
 from mapex.people import orgs
-from mapex.people.endings import hold
 from mapex.prices import quotes
 from mapex.prices.estimate import Line, document
 from mapex.prices.estimates import reprice
@@ -72,14 +72,12 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
     """
     org_id = authority.member(by)
     asked = _asked(quote_id, key, persons)
-    with db.begin(ex) as conn:
-        # One order at a time for each buyer: ownership and balance stay as they were read until the commit.
-        db.take_turns(conn, f"orders:{org_id}")
+    # One order at a time for each buyer: ownership and balance stay as they were read until the commit.
+    with act(ex, by, f"orders:{org_id}") as conn:
         before = conn.execute(_orders().where(schema.order.c.org_id == org_id, schema.order.c.key == key)).mappings().first()
         if before is not None:
             return _replayed(conn, before, asked)
         quote = quotes.load(conn, ex, org_id, quote_id)
-        hold(conn, by)
         if _spent(conn, by) + quote.estimate.total >= ex.settings.confirm_from_krw:
             authority.confirmed_by_factor(ex, by)
         now = ex.now()

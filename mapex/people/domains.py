@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from mapex import authority
 from mapex.audit import log
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people.orgs import find_org
@@ -29,7 +30,7 @@ def add(ex: Exchange, by: Actor | None, slug: str, domain: str) -> Sequence[str]
     """
     authority.operator(by)
     domain = _checked(domain)
-    with db.in_turn(ex, f"domain:{domain}") as conn:
+    with act(ex, by, f"domain:{domain}") as conn:
         org = find_org(conn, slug)
         owner = conn.execute(select(schema.org_domain.c.org_id).where(schema.org_domain.c.domain == domain)).scalar()
         if owner not in (None, org.id):
@@ -50,7 +51,7 @@ def remove(ex: Exchange, by: Actor | None, slug: str, domain: str) -> Sequence[s
     """
     authority.operator(by)
     domain = domain.strip().lower()
-    with db.in_turn(ex, f"domain:{domain}") as conn:
+    with act(ex, by, f"domain:{domain}") as conn:
         org = find_org(conn, slug)
         entry, invitation = schema.org_domain.c, schema.invitation.c
         if not conn.execute(delete(schema.org_domain).where(entry.domain == domain, entry.org_id == org.id)).rowcount:

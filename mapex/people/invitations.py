@@ -2,8 +2,8 @@
 
 The link proves the address, so it goes to the address only: by mail where that is set up, else the operator hands it out. Members ask
 for people under the domains of their own organisation and never see a link; what they are answered is the same whether the address is
-known here or not. Stored is the sha256 of a link only. It ends when it is redeemed, taken back, seven days old, or when its inviter or
-organisation is suspended.
+known here or not. Stored is the sha256 of a link only. It ends when it is redeemed, taken back, seven days old, when its inviter or
+organisation is suspended, its inviter gets another role, or the token with which it was made is revoked. What has ended stays so.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from mapex import authority, ids
 from mapex.audit import log
 from mapex.audit.log import Action, AuditEntry
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict, Denied, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import domains, mail, passwords, signers
-from mapex.people.endings import hold
 from mapex.people.orgs import find_org
 from mapex.people.persons import NewPerson, Person, check_email, check_role, enter_person, make_room
 from mapex.texts import check_text
@@ -77,8 +77,7 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
     secret = secrets.token_urlsafe(32)
     now = ex.now()
 
-    with db.in_turn(ex, f"person:{email}") as conn:
-        hold(conn, by)
+    with act(ex, by, f"person:{email}") as conn:
         org_id = find_org(conn, org).id if org else None
         _check_address(conn, by, email, org_id)
         invitation = schema.invitation.c
@@ -94,10 +93,11 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
             "created_ns": now,
             "expires_ns": now + DAYS * DAY_NS,
             "handed": handed,
+            "token_id": by.token_id if by else None,
         }
         conn.execute(insert(schema.invitation).values(**made))
-        entry = AuditEntry(Action.PERSON_INVITED, owner=org, details={"subject": email, "role": role, "invitation": made["id"]})
-        log.append(conn, ex, by, entry)
+        about = {"subject": email, "role": role, "invitation": made["id"], **({"token": by.token_id} if by and by.token_id else {})}
+        log.append(conn, ex, by, AuditEntry(Action.PERSON_INVITED, owner=org, details=about))
         found = _invitation(conn.execute(_rows().where(invitation.id == made["id"])).mappings().one())
     if handed == "mail":
         return _mailed(ex, found, secret), ""
@@ -112,7 +112,7 @@ def hand_out(ex: Exchange, by: Actor | None, invitation_id: str) -> tuple[Invita
     authority.operator(by)
     secret = secrets.token_urlsafe(32)
     invitation, person = schema.invitation.c, schema.person.c
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         row = conn.execute(_rows().where(invitation.id == invitation_id, *_open(ex))).mappings().first()
         if row is None:
             raise _unknown()
@@ -151,7 +151,7 @@ def revoke(ex: Exchange, by: Actor, invitation_id: str) -> None:
     """
     invitation = schema.invitation.c
     whose = () if by.role == "operator" else (invitation.org_id == authority.member(by),)
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         found = conn.execute(_rows().where(invitation.id == invitation_id, invitation.ended_ns.is_(None), *whose)).mappings().first()
         if found is None:
             raise _unknown()
@@ -187,7 +187,7 @@ def redeem(ex: Exchange, secret: str, *, name: str, password: str) -> Person:
             raise _unknown()
         who = Actor("", found.email, found.role, None, found.org)  # who redeems is the one who acts
         details = {"invitation": found.id, "inviter": found.inviter}
-        retire(conn, [make_room(conn, ex, None, found.email)])  # whose firm reads of it must not learn where the address is now
+        retire(conn, make_room(conn, ex, None, found.email))  # whose firm reads of it must not learn where the address is now
         person = enter_person(conn, ex, who, NewPerson(found.email, found.org, found.role, name, hashed, details))
         conn.execute(update(schema.invitation).where(invitation.id == found.id).values(person_id=person.id))
         return person

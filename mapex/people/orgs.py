@@ -11,10 +11,11 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 from mapex import authority, ids
 from mapex.audit import log
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import signers
-from mapex.people.endings import end_sessions
+from mapex.people.endings import end_standing
 from mapex.pyramid import shown
 from mapex.texts import check_text
 
@@ -41,7 +42,7 @@ def add_org(ex: Exchange, by: Actor | None, slug: str, name: str = "") -> Org:
     check_slug(slug)
     org = Org(ids.new("org"), slug, check_text(name or slug, "name", 255), "active", ex.now())
 
-    with db.in_turn(ex, f"organisation:{slug}") as conn:
+    with act(ex, by, f"organisation:{slug}") as conn:
         if conn.execute(select(schema.organisation.c.id).where(schema.organisation.c.slug == slug)).first():
             raise Conflict("org.exists", f"An organisation {slug!r} exists already.", slug=slug)
         conn.execute(insert(schema.organisation).values(id=org.id, slug=slug, name=org.name, state=org.state, created_ns=org.created_ns))
@@ -73,19 +74,22 @@ def get_org(ex: Exchange, slug: str) -> Org:
 
 
 def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
-    """Suspend (all sessions of its persons end, tokens and addresses handed out are refused) or resume an organisation."""
+    """Suspend or resume an organisation. Either ends the sessions, tokens, open invitations and download addresses of its persons: what
+    was there before is never open again, also where a version before this one suspended it.
+
+    Raises: Denied, NotFound (`org.unknown`), Invalid (`state.unknown`).
+    """
     authority.operator(by)
     action = state_action(state, log.Action.ORG_SUSPENDED, log.Action.ORG_RESUMED)
-    with signers.retiring(ex) as retire, db.in_turn(ex, f"organisation:{slug}") as conn:
+    with signers.retiring(ex) as retire, act(ex, by, f"organisation:{slug}") as conn:
         org = find_org(conn, slug)
         if org.state == state:
             return org  # set before: nothing changes, nothing is logged
         conn.execute(update(schema.organisation).where(schema.organisation.c.slug == slug).values(state=state))
         shown.show_org(conn, org.id, active=state == "active")
-        ended = end_sessions(conn, ex, schema.person.c.org_id == org.id, "suspended")
-        log.append(conn, ex, by, log.AuditEntry(action, owner=slug, details={"sessions_ended": ended}))
-        if state != "active":
-            retire(conn, [org.id])
+        ended = end_standing(conn, ex, schema.person.c.org_id == org.id, "suspended", org_id=org.id)
+        log.append(conn, ex, by, log.AuditEntry(action, owner=slug, details=ended.counts))
+        retire(conn, {org.id, *ended.org_ids})
         return find_org(conn, slug)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,11 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 from mapex import authority, ids
 from mapex.audit import log
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import passwords, signers
-from mapex.people.endings import end_sessions, hold
+from mapex.people.endings import end_sessions, end_standing
 from mapex.people.orgs import find_org
 from mapex.texts import check_text
 
@@ -80,13 +81,13 @@ def add_person(
     email = check_email(email)
     check_role(role, org)
     hashed = passwords.hashed(password) if password is not None else None
-    with signers.retiring(ex) as retire, db.in_turn(ex, f"person:{email}") as conn:
-        retire(conn, [make_room(conn, ex, by, email)])
+    with signers.retiring(ex) as retire, act(ex, by, f"person:{email}") as conn:
+        retire(conn, make_room(conn, ex, by, email))
         return enter_person(conn, ex, by, NewPerson(email, org, role, name, hashed))
 
 
-def make_room(conn: Connection, ex: Exchange, by: Actor | None, email: str) -> str | None:
-    """Take an address from whoever has it without a proof, in the caller's transaction; answers the id of that person's organisation.
+def make_room(conn: Connection, ex: Exchange, by: Actor | None, email: str) -> Iterable[str]:
+    """Take an address from whoever has it without a proof, in the caller's transaction; answers whose download addresses end with it.
 
     The person stays, suspended and under a name that is no address, because orders and the log refer to it.
 
@@ -94,25 +95,22 @@ def make_room(conn: Connection, ex: Exchange, by: Actor | None, email: str) -> s
     """
     known = conn.execute(select_persons().where(schema.person.c.email == email)).mappings().first()
     if known is None:
-        return None
+        return ()
     if known["proven_ns"] is not None:
         raise Conflict("person.exists", f"{email} exists already.", email=email)
     values = {"email": f"{known['id']}@displaced.invalid", "state": "suspended"}
-    ended = end_sessions(conn, ex, schema.person.c.id == known["id"], "suspended")
+    ended = end_standing(conn, ex, schema.person.c.id == known["id"], "suspended")
     conn.execute(update(schema.person).where(schema.person.c.id == known["id"]).values(**values))
-    token = schema.api_token.c
-    conn.execute(update(schema.api_token).where(token.person_id == known["id"], token.revoked_ns.is_(None)).values(revoked_ns=ex.now()))
-    details = {"subject": email, "now": values["email"], "sessions_ended": ended}
+    details = {"subject": email, "now": values["email"], **ended.counts}
     log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_DISPLACED, owner=known["org_slug"] or "", details=details))
-    org_id: str | None = known["org_id"]
-    return org_id
+    return ended.org_ids | ({known["org_id"]} - {None})
 
 
 def prove(ex: Exchange, by: Actor | None, email: str) -> Person:
     """Vouch for the address of a person who was entered before addresses were proven. Raises: Denied, NotFound (`person.unknown`)."""
     authority.operator(by)
     email = check_email(email)
-    with db.in_turn(ex, f"person:{email}") as conn:
+    with act(ex, by, f"person:{email}") as conn:
         person = find_person(conn, email)
         if not person.is_proven:
             conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(proven_ns=ex.now()))
@@ -174,7 +172,7 @@ def set_language(ex: Exchange, by: Actor, language: str) -> None:
     """Remember the language of the pages for a person (`ko` or `en`)."""
     if language not in ("ko", "en"):
         raise Invalid("person.language", f"`language` must be ko or en, not {language!r}.", language=language)
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         conn.execute(update(schema.person).where(schema.person.c.id == by.person_id).values(language=language))
 
 
@@ -187,7 +185,7 @@ def set_password(ex: Exchange, by: Actor | None, email: str, password: str) -> N
     if by is None or by.email != email:
         authority.operator(by)
     hashed = passwords.hashed(password)
-    with signers.retiring(ex) as retire, db.begin(ex) as conn:
+    with signers.retiring(ex) as retire, act(ex, by) as conn:
         person = _store_password(conn, ex, by, email, hashed)
         retire(conn, [person.org_id])
 
@@ -201,13 +199,12 @@ def change_password(ex: Exchange, by: Actor, old: str, new: str) -> None:
     if verify_password(ex, by.email, old) is None:
         raise Denied("password.wrong", "This is not your password; try again.")
     hashed = passwords.hashed(new)
-    with signers.retiring(ex) as retire, db.begin(ex) as conn:
+    with signers.retiring(ex) as retire, act(ex, by) as conn:
         person = _store_password(conn, ex, by, by.email, hashed, but=mine.session_id)
         retire(conn, [person.org_id])
 
 
 def _store_password(conn: Connection, ex: Exchange, by: Actor | None, email: str, hashed: str, *, but: str = "") -> Person:
-    hold(conn, by)
     person = find_person(conn, email)
     ended = end_sessions(conn, ex, schema.person.c.id == person.id, "password", but=but)
     conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(password_hash=hashed))

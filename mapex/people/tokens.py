@@ -8,15 +8,16 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, and_, false, insert, select
 
 from mapex import authority, ids
 from mapex.audit import log
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import signers
-from mapex.people.endings import hold
+from mapex.people.endings import end_invitations, end_tokens, orgs_of
 from mapex.people.persons import Person, person_of, select_persons
 from mapex.texts import check_text
 from mapex.times import DAY_NS, iso_from_ns
@@ -45,7 +46,7 @@ def create(
 ) -> str:
     """A new API token of `person`: the secret `mpx_<id>_<secret>`, shown this once and stored as sha256 only.
 
-    One that is made with a token ends with that at the latest: else a short one would be as good as the longest.
+    One that is made with a token ends with that, by its time or when it is revoked: else whoever stole one for a moment would keep another.
 
     Args:
         by: who makes it: the person, an operator, or None at the machine.
@@ -75,10 +76,11 @@ def create(
         "scopes": " ".join(chosen),
         "created_ns": now,
         "expires_ns": ends_ns,
+        "parent_id": by.token_id if by is not None else None,
     }
-    details = {"subject": person.email, "token": token_id, "scopes": list(chosen), "expires": iso_from_ns(ends_ns)}
-    with db.in_turn(ex, f"person:{person.email}") as conn:  # a change of role revokes all tokens, also one that is made meanwhile
-        hold(conn, by)
+    made_with = {"parent": row["parent_id"]} if row["parent_id"] else {}
+    details = {"subject": person.email, "token": token_id, "scopes": list(chosen), "expires": iso_from_ns(ends_ns), **made_with}
+    with act(ex, by, f"person:{person.email}") as conn:  # a change of role revokes all tokens, also one that is made meanwhile
         conn.execute(insert(schema.api_token).values(**row))
         log.append(conn, ex, by, log.AuditEntry(log.Action.TOKEN_CREATED, owner=person.org_slug, details=details))
     return secret
@@ -96,22 +98,32 @@ def of(ex: Exchange, by: Actor) -> Sequence[Token]:
         return [_token(found) for found in conn.execute(query).mappings()]
 
 
-def revoke(ex: Exchange, by: Actor, token_id: str) -> None:
-    """Revoke a token of one's own (an operator: of anyone); effective on its next request, and on addresses handed out.
+def revoke(ex: Exchange, by: Actor | None, token_id: str, *, whose: Person | None = None) -> None:
+    """Revoke a token of one's own (an operator: of anyone), and what was made with it: tokens, those made with these, open invitations.
+
+    Effective on the next request, and on addresses handed out.
+
+    Args:
+        by: who revokes it: the person, an operator, or None at the machine.
+        whose: it is of this person, or there is none.
 
     Raises: NotFound: absent, foreign, or revoked before.
     """
     token = schema.api_token.c
-    whose = () if by.role == "operator" else (token.person_id == by.person_id,)
-    with signers.retiring(ex) as retire, db.begin(ex) as conn:
-        these = update(schema.api_token).where(token.id == token_id, token.revoked_ns.is_(None), *whose)
-        person_id = conn.execute(these.values(revoked_ns=ex.now()).returning(token.person_id)).scalar()
-        if person_id is None:
+    this = [token.id == token_id]
+    if by is not None and by.role != "operator":
+        this.append(token.person_id == by.person_id)
+    if whose is not None:
+        this.append(token.person_id == whose.id)
+    with signers.retiring(ex) as retire, act(ex, by) as conn:
+        revoked = end_tokens(conn, ex, and_(*this))
+        if not revoked:
             raise NotFound("token.unknown", "There is no such token.")
-        person = person_of(conn.execute(select_persons().where(schema.person.c.id == person_id)).mappings().one())
-        entry = log.AuditEntry(log.Action.TOKEN_REVOKED, owner=person.org_slug, details={"subject": person.email, "token": token_id})
-        log.append(conn, ex, by, entry)
-        retire(conn, [person.org_id])
+        ended = {"tokens_revoked": len(revoked), "invitations_ended": end_invitations(conn, ex, false())}
+        person = person_of(conn.execute(select_persons().where(schema.person.c.id == revoked[0])).mappings().one())
+        details = {"subject": person.email, "token": token_id, **ended}
+        log.append(conn, ex, by, log.AuditEntry(log.Action.TOKEN_REVOKED, owner=person.org_slug, details=details))
+        retire(conn, orgs_of(conn, revoked))
 
 
 def actor_of(ex: Exchange, secret: str) -> Actor | None:
@@ -121,7 +133,7 @@ def actor_of(ex: Exchange, secret: str) -> Actor | None:
     if prefix != "mpx" or not token_id or not tail or len(secret) > 255:
         return None
     token = schema.api_token.c
-    query = select_persons().add_columns(token.hash, token.scopes, token.expires_ns, token.revoked_ns)
+    query = select_persons().add_columns(token.id.label("token_id"), token.hash, token.scopes, token.expires_ns, token.revoked_ns)
     query = query.join(schema.api_token, token.person_id == schema.person.c.id).where(token.id == f"tok_{token_id}")
     with db.read(ex) as conn:
         row = conn.execute(query).mappings().first()
@@ -131,7 +143,9 @@ def actor_of(ex: Exchange, secret: str) -> Actor | None:
     if row["revoked_ns"] is not None or row["expires_ns"] <= ex.now() or not person.is_active:
         return None
     scopes = frozenset(row["scopes"].split())
-    return Actor(person.id, person.email, person.role, person.org_id, person.org_slug, scopes, until_ns=row["expires_ns"])
+    return Actor(
+        person.id, person.email, person.role, person.org_id, person.org_slug, scopes, until_ns=row["expires_ns"], token_id=row["token_id"]
+    )
 
 
 def _token(row: RowMapping) -> Token:

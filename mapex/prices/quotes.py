@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping, String, bindparam, insert, select
 from mapex import authority, ids, texts
 from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
 from mapex.prices import demand
@@ -118,7 +119,7 @@ def hold(ex: Exchange, by: Actor, request: Mapping[str, Any], pricing: Pricing, 
         name=name,
     )
     values = _values(made, by.person_id)
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         conn.execute(insert(schema.quote).values(**values, name=name, signature=_signature(ex, values)))
         purpose = str(estimate.purpose)
         entry = AuditEntry(
@@ -139,7 +140,7 @@ def rename(ex: Exchange, by: Actor, quote_id: str, name: str) -> Quote:
     line = " ".join(name.split())
     checked = texts.check_text(line, "name", MAX_NAME) if line else ""
     found = get(ex, by, quote_id)
-    with db.begin(ex) as conn:
+    with act(ex, by) as conn:
         conn.execute(update(schema.quote).where(schema.quote.c.id == found.id).values(name=checked))
     return replace(found, name=checked)
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 
 from mapex import authority, ids
 from mapex.database import db
+from mapex.database.acts import act
 from mapex.database.schema import saved_area
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
@@ -45,7 +46,7 @@ def save(ex: Exchange, by: Actor, name: str, region: Region) -> SavedArea:
     if area_m2 <= 0:
         raise Invalid("area.flat", "Only an area can be saved, not lines or points. Draw a polygon.")
 
-    with db.in_turn(ex, f"areas:{org_id}") as conn:
+    with act(ex, by, f"areas:{org_id}") as conn:
         _check_free(conn, org_id, name)
         if conn.execute(select(func.count()).select_from(saved_area).where(saved_area.c.org_id == org_id)).scalar_one() >= MOST:
             raise Conflict("area.too_many", f"Your organisation has saved {MOST} areas already; delete one first.", limit=MOST)
@@ -73,7 +74,7 @@ def rename(ex: Exchange, by: Actor, area_id: str, name: str) -> SavedArea:
     org_id = authority.member(by)
     name = check_text(name, "name", LONGEST_NAME)
 
-    with db.in_turn(ex, f"areas:{org_id}") as conn:
+    with act(ex, by, f"areas:{org_id}") as conn:
         if _find(conn, org_id, area_id).name != name:
             _check_free(conn, org_id, name)
             conn.execute(update(saved_area).where(saved_area.c.id == area_id, saved_area.c.org_id == org_id).values(name=name))
@@ -86,7 +87,7 @@ def remove(ex: Exchange, by: Actor, area_id: str) -> None:
     Raises: NotFound: `area.unknown`.
     """
     org_id = authority.member(by)
-    with db.in_turn(ex, f"areas:{org_id}") as conn:
+    with act(ex, by, f"areas:{org_id}") as conn:
         _find(conn, org_id, area_id)
         conn.execute(delete(saved_area).where(saved_area.c.id == area_id, saved_area.c.org_id == org_id))
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select
 from mapex import authority
 from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db
+from mapex.database.acts import act
 from mapex.database.schema import order, order_person, person
 from mapex.errors import Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
@@ -39,8 +40,7 @@ def change(ex: Exchange, by: Actor, order_id: str, emails: Sequence[str]) -> Seq
     """
     org_id = authority.member(by)
     wanted = sorted({email.strip().lower() for email in emails})
-    with signers.retiring(ex) as retire, db.begin(ex) as conn:
-        db.take_turns(conn, f"named:{order_id}")
+    with signers.retiring(ex) as retire, act(ex, by, f"named:{order_id}") as conn:
         if _orderer(conn, org_id, order_id) != by.person_id and _somebody_is_left(conn, org_id, order_id):
             check(conn, order_id, by)
         before = _named(conn, order_id)

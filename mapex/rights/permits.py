@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, insert, or
 from mapex import authority, ids
 from mapex.audit import log
 from mapex.database import db, schema
+from mapex.database.acts import act
 from mapex.errors import Conflict, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import signers
@@ -43,7 +44,7 @@ def add(ex: Exchange, by: Actor | None, new: NewPermit) -> Permit:
     checked = _checked(new)
     geometry = _checked_area(new.area)
 
-    with db.in_turn(ex, f"permit:{checked.number}") as conn:
+    with act(ex, by, f"permit:{checked.number}") as conn:
         _insert(conn, ex, checked, geometry)
         about: dict[str, Any] = {name: list(getattr(checked, name)) for name in ("purposes", "classes", "recipients")}
         about |= {"valid_from": iso_from_ns(new.valid_from_ns), "valid_to": iso_from_ns(new.valid_to_ns), "rule_set": new.rule_set}
@@ -110,7 +111,7 @@ def set_state(ex: Exchange, by: Actor | None, number: str, state: str) -> Permit
     if state not in STATES:
         raise Invalid("permit.state", f"The state must be one of {', '.join(STATES)}, not {state!r}.", state=state)
     actions = {"active": log.Action.PERMIT_RESUMED, "suspended": log.Action.PERMIT_SUSPENDED, "revoked": log.Action.PERMIT_REVOKED}
-    with signers.retiring(ex) as retire, db.begin(ex) as conn:
+    with signers.retiring(ex) as retire, act(ex, by) as conn:
         conn.execute(select(schema.permit.c.id).where(schema.permit.c.number == number).with_for_update(key_share=True))
         before = _find(conn, number)
         if before.state == "revoked" and state != "revoked":

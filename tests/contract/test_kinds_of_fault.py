@@ -73,13 +73,13 @@ def _osm(path: Path, shapes: Sequence[BaseGeometry], values: Mapping[str, Sequen
     return path
 
 
-def converted(path: Path, given: Placement = Placement()) -> tuple[dict[str, Any], list[dict[str, Any]]]:  # noqa: B008
+def converted(path: Path, given: Placement | None = None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What the caged task reports of a source, and the rows of its tiles, each feature once, with its attributes."""
     lines: list[Mapping[str, Any]] = []
     out = path.parent / "out"
     out.mkdir()
     asked = {"do": "convert", "reads": [str(path)], "writes": str(out), "sources": [{"part": 0, "name": path.name}], "step": 1}
-    convert({**asked, "placement": given.as_json()}, lines.append)
+    convert({**asked, "placement": (given or Placement()).as_json()}, lines.append)
     (report,) = [line["report"] for line in lines if "report" in line]
     for layer in report["layers"].values():
         counts = layer["counts"]

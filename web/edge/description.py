@@ -22,6 +22,7 @@ REFUSALS = {
     403: "Known and not allowed: role, scope of the token, licence or permit.",
     404: "It does not exist, or not for you.",
     409: "The state has moved on since you looked, or what is named so is there already.",
+    411: "The body comes in pieces, without its length; send it with `Content-Length`.",
     413: "The body is larger than is taken.",
     415: "The body is not JSON.",
     422: "Not understood, or against a rule; `details` says where.",
@@ -116,7 +117,7 @@ def _statuses(path: str, method: str, declared: Policy) -> set[int]:
     if not declared.is_public:
         found |= {401, 403, 429}
     if method in _UNSAFE:
-        found |= {413, 415}
+        found |= {411, 413, 415}
     return found
 
 

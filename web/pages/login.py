@@ -37,12 +37,11 @@ def login() -> AnyResponse | str:
     ex, email, password = exchange(), request.form.get("email", ""), request.form.get("password", "")
     try:
         check_forgery()
-        tries.check(ex, _caller(), email)
         long = len(email) > MOST_CHARACTERS or len(password) > MOST_CHARACTERS
-        person = None if long or not email or not password else persons.verify_password(ex, email, password)
-        if person is None:
-            tries.failed(ex, _caller(), email[:MOST_CHARACTERS])
-            raise Denied("login.refused", "E-mail or password is wrong; try again.")
+        with tries.trying(ex, _caller(), email):
+            person = None if long or not email or not password else persons.verify_password(ex, email, password)
+            if person is None:
+                raise Denied("login.refused", "E-mail or password is wrong; try again.")
         if factors.of(ex, person.id):
             return _second(person, second_step.ticket(ex, person))
         sign_in(person, "password")
@@ -70,12 +69,9 @@ def second() -> AnyResponse | str:
     except MapexError as refusal:
         return _form(refusal)
     try:
-        tries.check(ex, _caller(), person.email)
-        sign_in(person, "password", second_step.check_code(ex, person.actor, request.form.get("code", "")))
+        with tries.trying(ex, _caller(), person.email):
+            sign_in(person, "password", second_step.check_code(ex, person.actor, request.form.get("code", "")))
         remember_device(person)
-    except Denied as refusal:
-        tries.failed(ex, _caller(), person.email)
-        return _second(person, ticket, refusal)
     except MapexError as refusal:
         return _second(person, ticket, refusal)
     return redirect(after_login(person))

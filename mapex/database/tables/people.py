@@ -95,6 +95,7 @@ api_token = Table(
     Column("created_ns", BigInteger, nullable=False),
     Column("expires_ns", BigInteger, nullable=False),
     Column("revoked_ns", BigInteger),
+    ref("parent_id", "api_token.id", nullable=True, index=True),  # with which token it was made, and ends; null: with none, or before 0015
 )
 
 invitation = Table(
@@ -108,9 +109,10 @@ invitation = Table(
     ref("inviter_id", "person.id", nullable=True),  # null: invited at the machine
     Column("created_ns", BigInteger, nullable=False),
     Column("expires_ns", BigInteger, nullable=False),
-    Column("ended_ns", BigInteger),  # redeemed or taken back
+    Column("ended_ns", BigInteger),  # redeemed, taken back, or ended with its inviter, organisation or token
     ref("person_id", "person.id", nullable=True),  # who redeemed it
     Column("handed", String(16)),  # how its link reaches the address: mail | operator; null: nobody has handed it out yet
+    ref("token_id", "api_token.id", nullable=True, index=True),  # with which token it was made, and ends; null as above
 )
 
 # Attempts to log in, per minute and keyed hash of who tries (see `mapex.database.attempts`).

@@ -44,7 +44,9 @@ class Findings:
 def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
     """Read the whole log once. `roots` holds the checkpoints that it must meet."""
     found = Findings()
-    kinds: list[Subject] = [Organisations(), Domains(), Persons(), Tokens(), Invitations(), Permits(), Datasets(), Versions(), Offers()]
+    tokens = Tokens()
+    kinds: list[Subject] = [Organisations(), Domains(), Persons(), tokens, Invitations(tokens), Permits()]
+    kinds += [Datasets(), Versions(), Offers()]
     kinds += [Sessions(), Factors(), RecoveryCodes(), Examinations()]
     kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Deeds(GRANT)]
     by_action: dict[str, list[Subject]] = {}

@@ -23,11 +23,12 @@ class Names:
 
     def of_today(self, seq: int, payload: Payload) -> Payload:
         """An entry with the names that its persons have today; whom an invitation is for is an address, and no person yet."""
-        if not self._lost or payload.get("action") == Action.PERSON_INVITED:
+        if not self._lost:
             return payload
-        named = {key: self._name(seq, payload[key]) for key in ("person", "subject") if key in payload}
-        if isinstance(persons := payload.get("persons"), list):
-            named["persons"] = [self._name(seq, person) for person in persons]
+        persons = ("person",) if payload.get("action") == Action.PERSON_INVITED else ("person", "subject")
+        named = {key: self._name(seq, payload[key]) for key in persons if key in payload}
+        if isinstance(users := payload.get("persons"), list):
+            named["persons"] = [self._name(seq, person) for person in users]
         return {**payload, **named}
 
     def _name(self, seq: int, person: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
 from mapex.operation.replay.kind import Payload, State, differences
+from mapex.operation.replay.members import Standing
 from mapex.times import iso_from_ns
 
 
@@ -107,34 +108,57 @@ class Persons(State):
 
 
 class Tokens(State):
-    """Whose each token is, what it may, when it ends (in entries that say so) and whether it was revoked, by id."""
+    """Whose each token is, what it may, with which it was made, when it ends (in entries that say so) and whether it was revoked, by id."""
 
-    actions = frozenset({Action.TOKEN_CREATED, Action.TOKEN_REVOKED, Action.PERSON_ROLE_CHANGED, Action.PERSON_DISPLACED})
+    actions = frozenset({Action.TOKEN_CREATED, Action.TOKEN_REVOKED, *Standing.actions})
 
     def __init__(self) -> None:
         super().__init__()
         self._of: dict[str, list[str]] = {}
+        self._made_with: dict[str, list[str]] = {}
+        self._standing = Standing()
 
     def take(self, payload: Payload) -> None:
-        """A token was made or revoked, or its person got another role or lost the address, which revokes all."""
-        if payload["action"] == Action.TOKEN_CREATED:
-            made = {"person": payload["subject"], "scopes": " ".join(payload["scopes"]), "revoked": False}
-            self.made[payload["token"]] = made | ({"end": payload["expires"]} if "expires" in payload else {})
-            self._of.setdefault(payload["subject"], []).append(payload["token"])
-            return
-        revoked = [payload["token"]] if payload["action"] == Action.TOKEN_REVOKED else self._of.pop(payload["subject"], [])
-        for token in revoked:
+        """A token was made or revoked, or the standing of persons changed, which revokes all of theirs."""
+        action = payload["action"]
+        self._standing.take(payload)
+        if action == Action.TOKEN_CREATED:
+            self._make(payload)
+        elif action == Action.TOKEN_REVOKED:
+            self._revoke([payload["token"]])
+        elif action in (Action.PERSON_ROLE_CHANGED, Action.PERSON_DISPLACED):  # these always did
+            self._revoke(self._of.pop(payload["subject"], []))
+        else:
+            for person in self._standing.ended(payload, "tokens_revoked"):
+                self._revoke(self._of.pop(person, []))
+
+    def _make(self, payload: Payload) -> None:
+        token, parent = payload["token"], payload.get("parent", "")
+        made = {"person": payload["subject"], "scopes": " ".join(payload["scopes"]), "parent": parent, "revoked": False}
+        self.made[token] = made | ({"end": payload["expires"]} if "expires" in payload else {})
+        self._of.setdefault(payload["subject"], []).append(token)
+        if parent:
+            self._made_with.setdefault(parent, []).append(token)
+
+    def _revoke(self, tokens: Iterable[str]) -> None:
+        """These, and what was made with them, and with that."""
+        waiting = list(tokens)
+        while waiting:
+            token = waiting.pop()
             self.made[token]["revoked"] = True
+            waiting += self._made_with.pop(token, [])
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
         query = (
-            "SELECT t.id, p.email, t.scopes, t.revoked_ns, t.expires_ns FROM api_token t JOIN person p ON p.id = t.person_id ORDER BY t.id"
+            "SELECT t.id, p.email, t.scopes, t.parent_id, t.revoked_ns, t.expires_ns FROM api_token t JOIN person p ON p.id = t.person_id "
+            "ORDER BY t.id"
         )
         stored = {
             row.id: {
                 "person": row.email,
                 "scopes": row.scopes,
+                "parent": row.parent_id or "",
                 "revoked": row.revoked_ns is not None,
                 "end": iso_from_ns(row.expires_ns),
             }
@@ -144,28 +168,56 @@ class Tokens(State):
 
 
 class Invitations(State):
-    """Whom each invitation is for, as what, and that it ended where an entry says so, by id."""
+    """Whom each invitation is for, as what, made with which token, and that it ended where an entry says so, by id."""
 
-    actions = frozenset({Action.PERSON_INVITED, Action.INVITATION_REVOKED, Action.PERSON_ADDED})
+    actions = frozenset({Action.PERSON_INVITED, Action.INVITATION_REVOKED, *Standing.actions})
+
+    def __init__(self, tokens: Tokens) -> None:
+        super().__init__()
+        self._tokens = tokens
+        self._inviter: dict[str, str] = {}
+        self._standing = Standing()
 
     def take(self, payload: Payload) -> None:
-        """An invitation was made, taken back or redeemed."""
+        """An invitation was made, taken back or redeemed, or the standing of who made it changed."""
+        self._standing.take(payload)
         if payload["action"] == Action.PERSON_INVITED:
             self.made[payload["invitation"]] = {
                 "person": payload["subject"],
                 "role": payload["role"],
                 "organisation": payload.get("owner", ""),
+                "token": payload.get("token", ""),
             }
+            self._inviter[payload["invitation"]] = payload["person"]
         elif "invitation" in payload:
             self.made[payload["invitation"]]["ended"] = True
+        else:
+            self._end(payload)
+
+    def _end(self, payload: Payload) -> None:
+        persons = set(self._standing.ended(payload, "invitations_ended"))
+        is_of_org = payload["action"] in (Action.ORG_SUSPENDED, Action.ORG_RESUMED) and "invitations_ended" in payload
+        for key, made in self.made.items():
+            if self._inviter[key] in persons or (is_of_org and made["organisation"] == payload["owner"]):
+                made["ended"] = True
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
-        """With the table."""
+        """With the table; what was made with a token that is revoked has ended."""
+        for made in self.made.values():
+            if self._tokens.made.get(made["token"], {}).get("revoked"):
+                made["ended"] = True
         query = (
-            "SELECT i.id, i.email, i.role, i.ended_ns, o.slug FROM invitation i LEFT JOIN organisation o ON o.id = i.org_id ORDER BY i.id"
+            "SELECT i.id, i.email, i.role, i.token_id, i.ended_ns, o.slug FROM invitation i LEFT JOIN organisation o ON o.id = i.org_id "
+            "ORDER BY i.id"
         )
         stored = {
-            row.id: {"person": row.email, "role": row.role, "organisation": row.slug or "", "ended": row.ended_ns is not None}
+            row.id: {
+                "person": row.email,
+                "role": row.role,
+                "organisation": row.slug or "",
+                "token": row.token_id or "",
+                "ended": row.ended_ns is not None,
+            }
             for row in conn.execute(text(query))
         }
         yield from differences("invitation", self.made, stored)

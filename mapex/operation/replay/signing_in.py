@@ -11,6 +11,7 @@ from mapex.audit.log import Action
 from mapex.login.recovery_codes import digest_of
 from mapex.operation.invariants.asking import Offender
 from mapex.operation.replay.kind import Payload, State, differences
+from mapex.operation.replay.members import Members
 from mapex.times import iso_from_ns, ns_from_iso
 
 
@@ -32,7 +33,7 @@ class Sessions(State):
     def __init__(self) -> None:
         super().__init__()
         self._open: dict[str, set[str]] = {}
-        self._org: dict[str, str] = {}
+        self._members = Members()
 
     def take(self, payload: Payload) -> None:
         """A session was opened or confirmed, or something ended one, those of a person, or those of an organisation."""
@@ -48,9 +49,9 @@ class Sessions(State):
             made = self.made[payload["session"]]
             made |= {"factors": list(dict.fromkeys((*made["factors"], payload["factor"]))), "proven_ns": at_ns}
         elif action == Action.PERSON_ADDED:
-            self._org[payload["subject"]] = payload.get("owner", "")
+            self._members.take(payload)
         elif action in (Action.ORG_SUSPENDED, Action.ORG_RESUMED):
-            for person in [person for person, org in self._org.items() if org == payload["owner"]]:
+            for person in self._members.of(payload["owner"]):
                 self._end(self._open.get(person, ()), at_ns)
         elif "session" in payload:
             self._end([payload["session"]], at_ns)
@@ -62,10 +63,8 @@ class Sessions(State):
         # Of what people changed themselves older entries do not say which session went on.
         if "kept" in payload or payload["person"] != person:
             self._end(self._open.get(person, set()) - {payload.get("kept")}, at_ns)
-        if action == Action.PERSON_ROLE_CHANGED:
-            self._org[person] = payload["owner"] if payload["role"] == "member" else ""
-        elif action == Action.PERSON_DISPLACED:
-            self._org[payload["now"]] = self._org.pop(person, "")
+        self._members.take(payload)
+        if action == Action.PERSON_DISPLACED:
             for session in self._open.pop(person, ()):
                 self.made[session]["person"] = payload["now"]
 

@@ -219,10 +219,11 @@ def test_the_operator_runs_the_exchange_over_http(operator: Caller, seller: Call
     assert operator.call("POST", f"{own}/role", {"role": "auditor"}, status=409)["code"] == "operator.last"
     assert operator.call("POST", f"{own}/state", {"state": "suspended"}, status=409)["code"] == "operator.last"
     assert seller.call("POST", "/persons/kim@nuri.example/role", {"role": "operator"}, status=403)["code"] == "role.operate"
+    assert seller.call("GET", "/organisations", status=403)["code"] == "role.operate"
     operator.call("POST", "/organisations/hanbit/state", {"state": "suspended"})
     seller.call("GET", "/me", status=401)
     operator.call("POST", "/organisations/hanbit/state", {"state": "active"})
-    assert seller.call("GET", "/organisations", status=403)["code"] == "role.operate"
+    seller.call("GET", "/me", status=401)  # what was there before is not open again
 
 
 def test_permits_over_http(exchange: Exchange, operator: Caller, seller: Caller, stranger: Caller) -> None:

@@ -137,7 +137,7 @@ def the_business_of_saebom(ex: Exchange) -> None:
     """Everything that a firm can have and others should not learn of."""
     by = a_person(ex, "saebom", email="quiet@saebom.example")
     persons.set_password(ex, None, by.email, "correct horse battery")
-    tries.failed(ex, tries.Asker("203.0.113.7"), "quiet@saebom.example")
+    tries.failed(ex, "quiet@saebom.example")
     cells = block(2)
     a_draft(ex, by, "secret", [a_layer(cells, salt="secret"), a_layer(block(2, SEOUL), name="walks", salt="walks")])
     a_draft(ex, by, "withdrawn-roads", [a_layer(cells, salt="withdrawn")])

@@ -92,6 +92,13 @@ def test_every_refusal_has_the_shape_of_an_error(spec: dict[str, Any]) -> None:
             assert shared["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}, (name, status)
 
 
+def test_every_route_with_a_body_says_what_becomes_of_one_without_its_length(spec: dict[str, Any]) -> None:
+    """A chunked one is answered with 411 (`test_slow_callers.py`), a long one with 413, one of another kind with 415."""
+    for name, operation in operations(spec):
+        if "requestBody" in operation:
+            assert {"411", "413", "415"} <= operation["responses"].keys(), name
+
+
 def test_times_are_times_and_closed_lists_are_closed(spec: dict[str, Any]) -> None:
     for name, shape in spec["components"]["schemas"].items():
         for name_of, about in shape.get("properties", {}).items():

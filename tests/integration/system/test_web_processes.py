@@ -25,6 +25,7 @@ from mapex.exchange import Exchange
 from mapex.operation import fsck
 from mapex.orders import orders
 from mapex.people import tokens, tries
+from mapex.people.networks import around
 from mapex.people.tries import FREE
 from tests.support.market import Market, a_market
 from tests.support.processes import MAPEX, Running, until_open
@@ -123,7 +124,10 @@ def test_attempts_to_log_in_are_counted_by_all_processes_together(home: Mapping[
 def failed(ex: Exchange, email: str, *, times: int, address: str = "192.0.2.1") -> None:
     """So many tries to sign in that failed, as a web process counts them; the pause after them is longer than a test."""
     for _ in range(times):
-        tries.failed(ex, tries.Asker(address), email)
+        attempts.forget(ex, f"pause account {email}")
+        for where in (f"address {address}", f"network {around(address)}"):
+            attempts.forget(ex, f"pause {where}")
+        tries.check(ex, tries.Asker(address), email)
 
 
 def test_the_callers_address_is_what_the_nearest_proxy_saw(home: Mapping[str, str], granian: Server) -> None:

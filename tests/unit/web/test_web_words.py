@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from babel.messages.catalog import Message
+from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po
 from flask import Flask
 from flask_babel import Babel
@@ -32,9 +32,13 @@ Sentence = str | tuple[str, ...]
 """A sentence, or the one for one and the one for many."""
 
 
-def catalogue() -> dict[Sentence, Message]:
+def korean() -> Catalog:
     with (WEB / "translations" / "ko" / "LC_MESSAGES" / "messages.po").open("rb") as file:
-        return {sentence(message): message for message in read_po(file) if message.id}
+        return read_po(file)
+
+
+def catalogue() -> dict[Sentence, Message]:
+    return {sentence(message): message for message in korean() if message.id}
 
 
 def sentence(message: Message) -> Sentence:
@@ -67,6 +71,10 @@ def extracted(tmp_path_factory: pytest.TempPathFactory) -> set[Sentence]:
 
 def test_korean_has_every_sentence_and_no_other(extracted: set[Sentence]) -> None:
     assert set(catalogue()) == extracted
+
+
+def test_no_sentence_is_at_fault_to_what_compiles_it() -> None:
+    assert [(message.id, str(fault)) for message, faults in korean().check() for fault in faults] == []
 
 
 def test_no_sentence_is_empty_or_fuzzy_and_placeholders_are_kept() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import request
 
-from mapex.errors import Denied
 from mapex.login import passkeys as keys
 from mapex.login import second_step
 from mapex.login.passkeys import Challenge
@@ -71,13 +70,9 @@ def login(json_data: dict[str, Any]) -> dict[str, Any]:
     check_forgery()
     ex, ticket = exchange(), json_data["ticket"]
     caller = tries.Asker(request.remote_addr or "local")
-    tries.check(ex, caller, "")
     first = second_step.person_of(ex, ticket) if ticket else None
-    try:
+    with tries.trying(ex, caller, ""):
         person = keys.use(ex, json_data["challenge"], json_data["credential"], first.id if first else "")
-    except Denied:
-        tries.failed(ex, caller, "")
-        raise
     sign_in(person, *(("password", "passkey") if first else ("passkey",)))
     return {}
 

@@ -6,7 +6,6 @@ meets the limit, however many small questions that takes, and a flood of large o
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import time
 from collections import OrderedDict
@@ -15,6 +14,8 @@ from threading import Lock
 
 from flask import Flask, Request, current_app, g, request
 from werkzeug.exceptions import TooManyRequests
+
+from mapex.people import networks
 
 SECONDS = 30.0
 """Time of answering that an address may use at once: some 1,000 prices of a city."""
@@ -89,14 +90,8 @@ def most_tiles(limit: int) -> int:
 
 
 def address_key(address: str | None) -> str:
-    """The address, or of IPv6 the network of 64 bits, all of which one household or machine may use."""
-    try:
-        known = ipaddress.ip_address(address or "")
-    except ValueError:
-        return "local"  # a socket of this machine has no address
-    if isinstance(known, ipaddress.IPv6Address):
-        return str(known.ipv4_mapped or ipaddress.ip_network((known, 64), strict=False))
-    return str(known)
+    """The address, or of IPv6 the network of 64 bits, all of which one household or machine may use; a socket of this machine has none."""
+    return networks.around(address, v4=32) or "local"
 
 
 def _keep_small() -> None:

@@ -70,7 +70,11 @@ function barely(found) {
   if (!found?.tiles) return null;
   const text = found.left_out
     ? n_("%(count)s tile barely touched is left out", "%(count)s tiles barely touched are left out", found.tiles)
-    : n_("%(count)s tile barely touched (less than 5 % inside)", "%(count)s tiles barely touched (less than 5 % inside)", found.tiles);
+    : n_(
+        "%(count)s tile barely touched (inside by less than 5 %)",
+        "%(count)s tiles barely touched (inside by less than 5 %)",
+        found.tiles,
+      );
   return make(
     "p.barely",
     { "data-barely": String(found.tiles) },

@@ -94,7 +94,7 @@ function show() {
   one("#dearest").textContent = won(dearest.total);
   one("#whole").textContent = won(whole.subtotal);
   one("#median-says").textContent = n_(
-    "The price of the one square of %(area)s km²; VAT included.",
+    "The price of %(count)s square of %(area)s km²; VAT included.",
     "The middle one by price of %(count)s squares of %(area)s km²; VAT included.",
     squares,
     { area: (median.area_m2 / 1e6).toFixed(2) },
