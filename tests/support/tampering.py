@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from mapex.audit import checkpoints, examination, log
 from mapex.audit.log import EventFilter
-from mapex.database.schema import APPEND_ONLY
+from mapex.database.guards import GUARDED
 from mapex.exchange import Actor, Exchange
 from mapex.login import factors, recovery_codes, sessions
 from mapex.offers import offers
@@ -96,7 +96,7 @@ def without_guards(conn: Connection) -> None:
         for name in conn.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all():
             conn.execute(text(f"DROP TRIGGER {name}"))
     else:
-        for table in APPEND_ONLY:
+        for table in GUARDED:
             conn.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
 
 

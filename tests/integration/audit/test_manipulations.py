@@ -153,6 +153,19 @@ MANIPULATIONS: Mapping[str, Tampering] = {
     ),
     "a checkpoint replaced": ("I8", "is not what was signed", "UPDATE log_checkpoint SET root = signature"),
     "a checkpoint for fewer entries": ("I8", "is not what was signed", "UPDATE log_checkpoint SET size = size - 1, seq = seq - 1"),
+    "a checkpoint removed": ("I8", "1 checkpoints were kept, and 0 are there", "DELETE FROM log_checkpoint"),
+    "the head of the log set back": (
+        "I8",
+        "put in: the head of the log is",
+        "UPDATE log_head SET newest = newest - 1 WHERE name = 'audit_event'",
+    ),
+    "the head of the log removed": ("I8", "the head of the log is gone", "DELETE FROM log_head WHERE name = 'audit_event'"),
+    "the count of checkpoints removed": ("I8", "the count of checkpoints is gone", "DELETE FROM log_head WHERE name = 'log_checkpoint'"),
+    "gaps that were never there": (
+        "I8",
+        "entries up to number 5 were put in",
+        "UPDATE log_head SET gaps = 1, gaps_until = 5 WHERE name = 'audit_event'",
+    ),
     "a forged, balanced credit": ("replay", "the credit forged is there and no entry of the log made it", FORGED_CREDIT),
     "a credit of another amount": (
         "replay",
@@ -386,13 +399,14 @@ def test_each_manipulation_of_the_database_is_named(original: Original, tmp_path
 
 
 def test_a_whole_history_that_was_written_again_is_named_by_a_checkpoint_kept_elsewhere_only(original: Original, tmp_path: Path) -> None:
-    """What fsck cannot find by itself: every entry fits again, and no signed checkpoint is left. Known gaps of the threat model name it."""
+    """What fsck cannot find by itself: every entry fits again, and no signed checkpoint is left, nor their count. Known gaps name it."""
     ex, url = original.copy(tmp_path / "copy")
     with ex.engine.begin() as conn:
         size, seq, root = conn.execute(text("SELECT size, seq, root FROM log_checkpoint")).one()
         saved = json.dumps({"mapex": "checkpoint", "size": size, "seq": seq, "root": root, "at": "2026-11-01T00:00:00Z", "blocks": []})
         without_guards(conn)
         conn.execute(text("DELETE FROM log_checkpoint"))
+        conn.execute(text("UPDATE log_head SET newest = 0 WHERE name = 'log_checkpoint'"))
         rewrite(conn, "audit.read", lambda said: said.update(person="second@dongil.example"))
     assert set(broken(ex)) == {"schema"}
     found = {check.name: check.message for check in fsck.check(ex, kept=[from_file(saved, "mine.json")]) if not check.ok}
