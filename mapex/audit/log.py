@@ -39,6 +39,7 @@ class Action(StrEnum):
     ORG_ADDED = "org.added"
     ORG_SUSPENDED = "org.suspended"
     ORG_RESUMED = "org.resumed"
+    SIGNER_RETIRED = "signer.retired"
     DOMAIN_ADDED = "domain.added"
     DOMAIN_REMOVED = "domain.removed"
     PERSON_INVITED = "person.invited"

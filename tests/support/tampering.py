@@ -56,6 +56,8 @@ def governed(ex: Exchange) -> Market:
     sessions.start(ex, buyer, sessions.Caller("203.0.113.0/24", "Firefox"), ["password"])
     domains.add(ex, None, "dongil", "dongil.example")
     invitations.invite(ex, made.buyer, "new@dongil.example", org="dongil")
+    _, link = invitations.invite(ex, None, "came@dongil.example", org="dongil")
+    invitations.redeem(ex, link, name="Came", password="correct horse battery")
     orgs.add_org(ex, None, "stopped")
     orgs.set_org_state(ex, None, "stopped", "suspended")
     a_permit(ex, number="P-2")

@@ -265,6 +265,32 @@ MANIPULATIONS: Mapping[str, Tampering] = {
         "UPDATE org_domain SET org_id = (SELECT id FROM organisation WHERE slug = 'hanbit')",
     ),
     "a suspended firm resumed": ("replay", "organisation stopped: state is 'active'", "UPDATE organisation SET state = 'active'"),
+    "an ended address that opens again": (
+        "replay",
+        "signer is 1, by the log 2",
+        "UPDATE organisation SET signer = 1 WHERE slug = 'stopped'",
+    ),
+    "an address of who was invited that is proven no more": (
+        "replay",
+        "person came@dongil.example: proven is False, by the log True",
+        "UPDATE person SET proven_ns = NULL WHERE email = 'came@dongil.example'",
+    ),
+    "facts of a layer changed": (
+        "replay",
+        "states other facts than its manifest",
+        """UPDATE layer SET about = '{"crs": "EPSG:5186"}' WHERE name = 'hdmap'""",
+    ),
+    "a tile of another box": ("replay", "has tiles of other boxes than its manifest", "UPDATE tile SET east = east + 1"),
+    "an entitlement marked as paid that was not": (
+        "I4",
+        "are marked as paid",
+        "UPDATE entitlement SET paid = 1 - paid WHERE id = (SELECT MIN(id) FROM entitlement)",
+    ),
+    "an entitlement under another permit": (
+        "I4",
+        "name another permit than its quote",
+        "UPDATE entitlement SET permit_id = (SELECT id FROM permit WHERE number = 'P-2') WHERE id = (SELECT MIN(id) FROM entitlement)",
+    ),
     "a token widened": ("replay", "scopes is '*'", "UPDATE api_token SET scopes = '*'"),
     "a token's life prolonged": ("replay", "end is", "UPDATE api_token SET expires_ns = expires_ns + 86400000000000"),
     "a revoked token back": ("replay", "revoked is False, by the log True", "UPDATE api_token SET revoked_ns = NULL"),
