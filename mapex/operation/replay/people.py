@@ -76,7 +76,7 @@ class Persons(State):
         person = payload["subject"]
         if action == Action.PERSON_ADDED:
             self.made[person] = {"role": payload["role"], "organisation": payload.get("owner", ""), "state": "active"}
-            # Who was invited by a member before addresses were proven is not, and entries said nothing of it.
+            # Who was invited by a member before addresses were proven is not, and no entry names that.
             if "proven" in payload or "invitation" not in payload:
                 self.made[person]["proven"] = True
         elif action == Action.PERSON_PROVEN:

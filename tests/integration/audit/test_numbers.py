@@ -12,19 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from mapex.audit import log
 from mapex.audit.log import Action, AuditEntry
-from mapex.database import db, guards, opening
+from mapex.database import db, opening
 from mapex.database.schema import audit_event, log_head
 from mapex.exchange import Exchange
 from mapex.operation import fsck
 from tests.integration.storage.test_kept_exchange import restore
 from tests.support.exchange import Clock, an_exchange, an_org, settings
 from tests.support.servers import Postgres
-from tests.support.tampering import broken, without_guards
+from tests.support.tampering import broken, unguarded, without_guards
 
 WITHOUT_EFFECT = AuditEntry(Action.AUDIT_READ, details={"rows": 0})
 
@@ -41,20 +41,6 @@ def logged(ex: Exchange, count: int = 1) -> None:
             log.append(conn, ex, None, WITHOUT_EFFECT)
 
 
-@contextlib.contextmanager
-def unguarded(ex: Exchange) -> Iterator[Connection]:
-    """Somebody who owns the database removes what is to stay, and leaves no trace in the schema."""
-    with ex.engine.begin() as conn:
-        if db.is_sqlite(conn):
-            conn.execute(text("DROP TRIGGER audit_event_no_delete"))
-            yield conn
-            conn.execute(text(dict(guards.sqlite_triggers(audit_event))["audit_event_no_delete"]))
-        else:
-            conn.execute(text("ALTER TABLE audit_event DISABLE TRIGGER audit_event_append_only"))
-            yield conn
-            conn.execute(text("ALTER TABLE audit_event ENABLE ALWAYS TRIGGER audit_event_append_only"))
-
-
 @pytest.mark.parametrize("later", [0, 1, 3])
 @pytest.mark.parametrize("number", [2, 4, 6])
 def test_an_entry_without_effect_that_is_removed_before_any_checkpoint_is_named(exchange: Exchange, number: int, later: int) -> None:
@@ -62,7 +48,7 @@ def test_an_entry_without_effect_that_is_removed_before_any_checkpoint_is_named(
     logged(exchange, 5)
     assert numbers(exchange) == [1, 2, 3, 4, 5, 6]
     assert broken(exchange) == {}
-    with unguarded(exchange) as conn:
+    with unguarded(exchange, "delete") as conn:
         conn.execute(text("DELETE FROM audit_event WHERE seq = :number"), {"number": number})
     logged(exchange, later)
     found = broken(exchange)
