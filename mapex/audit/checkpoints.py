@@ -49,10 +49,8 @@ def keep(ex: Exchange) -> Checkpoint | None:
 
     Raises: Unavailable.
     """
-    with db.begin(ex) as conn:
-        head = settled_head(conn)
     with db.in_turn(ex, "log_checkpoint") as conn:
-        before = newest(ex, conn)
+        before, head = newest(ex, conn), settled_head(conn)
         tree, seq = (before.tree, before.seq) if before else (Tree(), 0)
         event = audit_event.c
         new = select(event.seq, event.commitment).where(event.seq > seq, event.seq <= head).order_by(event.seq).limit(MOST)

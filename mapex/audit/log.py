@@ -2,6 +2,9 @@
 
 A row is canonical JSON (RFC 8785) with a random salt and the commitment sha256(salt || payload); triggers refuse to change or
 remove it. The plain columns beside it are for filtering only and repeat values of the payload.
+
+Numbers follow one another without a gap, in the order of commits: who logs takes turns from the entry to the commit, so entries are
+written last (`db.insert_last`). `log_head` keeps the newest number, which only ever grows by one.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 import rfc8785
-from sqlalchemy import Connection, RowMapping, insert, or_, select
+from sqlalchemy import Connection, RowMapping, or_, select
 
 from mapex.audit import flags
 from mapex.authority import sees_all
@@ -36,6 +39,7 @@ class Action(StrEnum):
     ORG_ADDED = "org.added"
     ORG_SUSPENDED = "org.suspended"
     ORG_RESUMED = "org.resumed"
+    SIGNER_RETIRED = "signer.retired"
     DOMAIN_ADDED = "domain.added"
     DOMAIN_REMOVED = "domain.removed"
     PERSON_INVITED = "person.invited"
@@ -182,7 +186,7 @@ def append_many(conn: Connection, ex: Exchange, actor: Actor | None, entries: It
     at_ns = ex.now()
     rows = [_row(actor, at_ns, entry) for entry in entries]
     if rows:
-        conn.execute(insert(schema.audit_event), rows)
+        db.insert_last(conn, schema.audit_event, rows)
 
 
 def events(ex: Exchange, by: Actor, wanted: EventFilter | None = None, *, after: int | None = None, limit: int = 100) -> Page:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select, text
+from sqlalchemy import Connection, RowMapping, func, select
 
 from mapex import authority
 from mapex.audit import log
@@ -53,7 +53,7 @@ def stretch(ex: Exchange, by: Actor, *, after: int = 0, head: int | None = None,
     """Entries after seq `after` up to seq `head`, oldest first. The first call of a walk is an event.
 
     Args:
-        head: where the walk ends; None = the newest entry, behind which no earlier one can still appear.
+        head: where the walk ends; None = the newest entry.
     Raises: Denied: `by` sees only a part of the log, which proves nothing. Invalid: `audit.limit`.
     """
     _see_all(by)
@@ -90,14 +90,7 @@ def _see_all(by: Actor) -> None:
 
 
 def settled_head(conn: Connection) -> int:
-    """The newest seq when nobody is in the middle of writing.
-
-    PostgreSQL hands out numbers before transactions commit, so an earlier entry could appear after a later one was read. The lock
-    waits for those who write; new writers wait for us, for this one statement. SQLite has one writer at a time anyway.
-    """
-    if not db.is_sqlite(conn):
-        conn.execute(text("SET LOCAL lock_timeout = '10s'"))
-        return int(conn.execute(text("SELECT mapex_settled_head()")).scalar_one())  # locks with the rights of who owns the log
+    """The newest seq, behind which no earlier one can still appear: entries get their numbers in the order of commits."""
     return int(conn.execute(select(func.coalesce(func.max(schema.audit_event.c.seq), 0))).scalar_one())
 
 

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any
 
 import rfc8785
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, delete, func, insert, select, update
 
 from mapex import authority, ids
 from mapex.audit import log
@@ -361,6 +361,7 @@ def write_manifest(conn: Connection, version: Version, given: Mapping[str, Any])
             "cells": layer.cells,
             "quantities": dict(zip(QUANTITIES, _vector(layer.quantities), strict=True)),
             "tiles_sha256": tiles_digest(conn, layer.id),
+            "boxes_sha256": boxes_digest(conn, layer.id),
         }
         for layer in layers_of(conn, version.id)
     ]
@@ -382,8 +383,18 @@ def _rewrite_manifest(conn: Connection, version: Version) -> str:
 def tiles_digest(conn: Connection, layer_id: str, quantities: Sequence[str] = QUANTITIES) -> str:
     """sha256 over one line a tile, in order of cell and part: `cell part sha256 media_type quantities...`."""
     tile = schema.tile.c
-    columns = [tile.cell, tile.part, tile.sha256, tile.media_type, *(tile[name] for name in quantities)]
-    query = select(*columns).where(tile.layer_id == layer_id).order_by(tile.cell, tile.part)
+    return _digest(conn, layer_id, [tile.sha256, tile.media_type, *(tile[name] for name in quantities)])
+
+
+def boxes_digest(conn: Connection, layer_id: str) -> str:
+    """sha256 over one line a tile, in order of cell and part: `cell part west south east north`."""
+    tile = schema.tile.c
+    return _digest(conn, layer_id, [tile.west, tile.south, tile.east, tile.north])
+
+
+def _digest(conn: Connection, layer_id: str, columns: Sequence[Column[Any]]) -> str:
+    tile = schema.tile.c
+    query = select(tile.cell, tile.part, *columns).where(tile.layer_id == layer_id).order_by(tile.cell, tile.part)
     digest = hashlib.sha256()
     for row in conn.execute(query):
         digest.update((" ".join(map(str, row)) + "\n").encode())

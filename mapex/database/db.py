@@ -9,11 +9,11 @@ two who hold something already would wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
@@ -60,8 +60,25 @@ def begin(ex: Exchange) -> Iterator[Connection]:
 
     Raises: Unavailable: the database is away, busy for too long, or its disk is full; nothing was changed.
     """
-    with _translated(), ex.engine.connect() as conn, conn.begin():
-        yield conn
+    last: list[tuple[Table, Sequence[Mapping[str, Any]]]] = []
+    with _translated(), ex.engine.connect() as conn:
+        conn.execution_options(mapex_last=last)
+        with conn.begin():
+            yield conn
+            for table, rows in last:
+                conn.execute(insert(table), rows)
+
+
+def insert_last(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows when all else of the transaction is done, just before its commit; at once where it is none of `begin`.
+
+    For what all writers take turns at: they wait for one another's commits, and for nothing else, so nobody waits in a circle either.
+    """
+    last = conn.get_execution_options().get("mapex_last")
+    if last is None:
+        conn.execute(insert(table), rows)
+    else:
+        last.append((table, rows))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 SQLite: one trigger each for UPDATE, DELETE and for an INSERT that would take the place of a row (REPLACE deletes without a trigger).
 PostgreSQL: triggers for UPDATE and DELETE and for TRUNCATE, `ALWAYS`, so that `session_replication_role` does not switch them off.
+The rows of `log_head` go on by one with each row that they count, and in no other way.
 """
 
 from __future__ import annotations
@@ -15,11 +16,23 @@ from mapex.database.schema import APPEND_ONLY, metadata
 
 FUNCTIONS: Mapping[str, str] = {
     "mapex_append_only": "BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END",
-    "mapex_settled_head": (
-        "BEGIN LOCK TABLE audit_event IN SHARE ROW EXCLUSIVE MODE; RETURN (SELECT COALESCE(MAX(seq), 0) FROM audit_event); END"
+    "mapex_count": "BEGIN UPDATE log_head SET newest = newest + 1 WHERE name = TG_TABLE_NAME; RETURN NEW; END",
+    "mapex_goes_on": (
+        "BEGIN IF TG_OP = 'UPDATE' AND NEW.newest = OLD.newest + 1 "
+        "AND (NEW.name, NEW.gaps, NEW.gaps_until) = (OLD.name, OLD.gaps, OLD.gaps_until) THEN RETURN NEW; END IF; "
+        "RAISE EXCEPTION 'log_head only goes on' USING ERRCODE = 'restrict_violation'; END"
+    ),
+    "mapex_number": (
+        "BEGIN UPDATE log_head SET newest = newest + 1 WHERE name = TG_TABLE_NAME RETURNING newest INTO NEW.seq; RETURN NEW; END"
     ),
 }
 """Body of each function in PostgreSQL."""
+
+COUNTED: Mapping[str, str] = {"audit_event": "mapex_number", "log_checkpoint": "mapex_count"}
+"""Tables that have a row in `log_head`, each with the function that raises it in PostgreSQL."""
+
+GUARDED = (*APPEND_ONLY, "log_head")
+"""Tables that nobody but their triggers changes."""
 
 
 def deviations(conn: Connection) -> list[str]:
@@ -30,7 +43,8 @@ def deviations(conn: Connection) -> list[str]:
 
 def _on_sqlite(conn: Connection) -> Iterator[str]:
     found = {row.name: row.sql for row in conn.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))}
-    yield from _compared({name: sql for table in APPEND_ONLY for name, sql in sqlite_triggers(metadata.tables[table])}, found)
+    declared = {name: sql for table in APPEND_ONLY for name, sql in sqlite_triggers(metadata.tables[table])}
+    yield from _compared({**declared, **dict(_sqlite_counts())}, found)
 
 
 def _on_postgresql(conn: Connection) -> Iterator[str]:
@@ -41,7 +55,8 @@ def _on_postgresql(conn: Connection) -> Iterator[str]:
         )
     )
     found = {name: definition if enabled == "A" else f"{definition} (enabled: {enabled})" for name, enabled, definition in rows}
-    yield from _compared(dict(trigger for table in APPEND_ONLY for trigger in _postgresql_triggers(table)), found)
+    declared = dict(trigger for table in APPEND_ONLY for trigger in _postgresql_triggers(table))
+    yield from _compared({**declared, **dict(_postgresql_counts())}, found)
     functions = conn.execute(text("SELECT proname, btrim(prosrc) FROM pg_proc WHERE pronamespace = current_schema()::regnamespace"))
     bodies: dict[str, str] = {name: body for name, body in functions}
     for name, body in FUNCTIONS.items():
@@ -61,7 +76,7 @@ _BYPASSES = (
     "LATERAL (SELECT * FROM aclexplode(c.relacl) UNION ALL SELECT e.* FROM pg_attribute t, aclexplode(t.attacl) e "
     "WHERE t.attrelid = c.oid) a "
     "LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE c.relnamespace = current_schema()::regnamespace "
-    f"AND c.relname IN {APPEND_ONLY} AND a.grantee <> c.relowner AND a.privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')",
+    f"AND c.relname IN {GUARDED} AND a.grantee <> c.relowner AND a.privilege_type IN ('UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER')",
     "SELECT 'the settings of a role or database switch triggers off (' || entry || ')' FROM pg_db_role_setting, unnest(setconfig) entry "
     "WHERE entry LIKE 'session_replication_role=%' "
     "AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
@@ -94,6 +109,29 @@ def _postgresql_triggers(table: str) -> Iterator[tuple[str, str]]:
     for name, when in (("append_only", "DELETE OR UPDATE ON {} FOR EACH ROW"), ("no_truncate", "TRUNCATE ON {} FOR EACH STATEMENT")):
         function = "EXECUTE FUNCTION mapex_append_only()"
         yield f"{table}_{name}", f"CREATE TRIGGER {table}_{name} BEFORE {when.format(table)} {function}"
+
+
+def _sqlite_counts() -> Iterator[tuple[str, str]]:
+    refuse = "SELECT RAISE(ABORT, 'log_head only goes on')"
+    same = "NEW.newest = OLD.newest + 1 AND NEW.name = OLD.name AND NEW.gaps = OLD.gaps AND NEW.gaps_until = OLD.gaps_until"
+    yield "log_head_goes_on", f"CREATE TRIGGER log_head_goes_on BEFORE UPDATE ON log_head WHEN NOT ({same}) BEGIN {refuse}; END"
+    for verb in ("DELETE", "INSERT"):
+        name = f"log_head_no_{verb.lower()}"
+        yield name, f"CREATE TRIGGER {name} BEFORE {verb} ON log_head BEGIN {refuse}; END"
+    for table in COUNTED:
+        count = f"UPDATE log_head SET newest = newest + 1 WHERE name = '{table}'"
+        yield f"{table}_counted", f"CREATE TRIGGER {table}_counted AFTER INSERT ON {table} BEGIN {count}; END"
+
+
+def _postgresql_counts() -> Iterator[tuple[str, str]]:
+    for name, when in (
+        ("goes_on", "INSERT OR DELETE OR UPDATE ON log_head FOR EACH ROW"),
+        ("no_truncate", "TRUNCATE ON log_head FOR EACH STATEMENT"),
+    ):
+        yield f"log_head_{name}", f"CREATE TRIGGER log_head_{name} BEFORE {when} EXECUTE FUNCTION mapex_goes_on()"
+    for table, function in COUNTED.items():
+        name = f"{table}_counted"
+        yield name, f"CREATE TRIGGER {name} BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()"
 
 
 def _compared(declared: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:

@@ -35,6 +35,7 @@ from mapex.database.tables.oversight import (
     audit_event,
     examination,
     log_checkpoint,
+    log_head,
     permit,
     permit_recipient,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "ledger_entry",
     "ledger_transaction",
     "log_checkpoint",
+    "log_head",
     "offer",
     "order",
     "order_line",

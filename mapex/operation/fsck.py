@@ -6,7 +6,7 @@ docs/threats.md lists under Known gaps what it cannot find.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +17,7 @@ from mapex.operation import objects
 from mapex.operation.invariants import access, deeds, halves, listing, manifests, money, orders, sources, sums
 from mapex.operation.invariants.asking import Offender, asked
 from mapex.operation.replay.history import replay
-from mapex.operation.replay.roots import Root, Roots
+from mapex.operation.replay.roots import Head, Root, Roots, heads
 from mapex.times import iso_from_ns
 
 EXAMPLES = 5
@@ -49,7 +49,9 @@ def check(ex: Exchange, *, deep: bool = False, kept: Sequence[Root] = ()) -> lis
     with db.read(ex) as conn:
         signed = checkpoints.stored(ex, conn)
         forged = [f"checkpoint over {one.size} entries is not what was signed" for one, genuine in signed if not genuine]
-        history = replay(ex, conn, Roots([*(_root(one) for one, genuine in signed if genuine), *kept]))
+        head = heads(conn)
+        forged += _unmatched(len(signed), head.get("log_checkpoint"))
+        history = replay(ex, conn, Roots([*(_root(one) for one, genuine in signed if genuine), *kept], head.get("audit_event")))
         compared = objects.compare(ex, conn, deep=deep)
         questions: dict[str, tuple[str, Callable[[], Iterable[Offender]]]] = {
             "I1": ("what was acknowledged in the log is stored", partial(deeds.lost, conn)),
@@ -59,7 +61,7 @@ def check(ex: Exchange, *, deep: bool = False, kept: Sequence[Root] = ()) -> lis
             "I5": ("every published tile has its object" + (" with its sha256" if deep else ""), lambda: compared.wrong),
             "I6": ("nothing unpublished is listed, sold or granted", partial(listing.leaked, conn)),
             "I7": ("no object is unreferenced for more than a day", lambda: compared.unnamed),
-            "I8": ("each entry of the log is what was committed to, and every checkpoint holds", lambda: [*forged, *history.log]),
+            "I8": (_log_sentence(head.get("audit_event")), lambda: [*forged, *history.log]),
             "I10": ("no grant outside its permit, its period or its version's life", partial(access.overdue, conn)),
             "I11": ("nothing is half done", partial(halves.halves, conn)),
             "replay": ("the log, read again, makes the present state", lambda: [*history.state, *manifests.different(conn)]),
@@ -69,6 +71,21 @@ def check(ex: Exchange, *, deep: bool = False, kept: Sequence[Root] = ()) -> lis
         }
         found = {name: (sentence, asked(conn, question)) for name, (sentence, question) in questions.items()}
     return [_check(name, sentence, offenders) for name, (sentence, offenders) in found.items()]
+
+
+def _unmatched(checkpoints_there: int, head: Head | None) -> Iterator[Offender]:
+    """Whether as many checkpoints are there as were kept."""
+    if head is None:
+        yield "the count of checkpoints is gone"
+    elif head.newest != checkpoints_there:
+        yield f"{head.newest} checkpoints were kept, and {checkpoints_there} are there"
+
+
+def _log_sentence(head: Head | None) -> str:
+    sentence = "each entry of the log is what was committed to, none is missing, and every checkpoint holds"
+    if head and head.gaps:
+        sentence += f" ({head.gaps} numbers up to {head.gaps_until} were never used: they came from a sequence then)"
+    return sentence
 
 
 def _root(checkpoint: checkpoints.Checkpoint) -> Root:

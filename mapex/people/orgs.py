@@ -46,7 +46,7 @@ def add_org(ex: Exchange, by: Actor | None, slug: str, name: str = "") -> Org:
         if conn.execute(select(schema.organisation.c.id).where(schema.organisation.c.slug == slug)).first():
             raise Conflict("org.exists", f"An organisation {slug!r} exists already.", slug=slug)
         conn.execute(insert(schema.organisation).values(id=org.id, slug=slug, name=org.name, state=org.state, created_ns=org.created_ns))
-        log.append(conn, ex, by, log.AuditEntry(log.Action.ORG_ADDED, owner=slug, details={"name": org.name}))
+        log.append(conn, ex, by, log.AuditEntry(log.Action.ORG_ADDED, owner=slug, details={"name": org.name, "signer": 1}))
         return org
 
 

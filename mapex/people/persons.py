@@ -138,7 +138,7 @@ def enter_person(conn: Connection, ex: Exchange, by: Actor | None, new: NewPerso
         "proven_ns": ex.now(),
     }
     conn.execute(insert(schema.person).values(**row))
-    details = {"subject": new.email, "role": new.role, **new.details}
+    details = {"subject": new.email, "role": new.role, "proven": True, **new.details}
     log.append(conn, ex, by, log.AuditEntry(log.Action.PERSON_ADDED, owner=new.org, details=details))
     return find_person(conn, new.email)
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, select, update
 
+from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db
 from mapex.database.schema import organisation, person
 from mapex.errors import Denied
@@ -61,7 +62,7 @@ def retiring(ex: Exchange) -> Iterator[Retire]:
     retired: list[str] = []
 
     def retire(conn: Connection, org_ids: Iterable[str | None]) -> None:
-        retired.extend(_renewed(conn, org_ids))
+        retired.extend(_renewed(conn, ex, org_ids))
 
     yield retire
     for signer in retired:
@@ -71,14 +72,15 @@ def retiring(ex: Exchange) -> Iterator[Retire]:
             log.error("addresses signed by %s live to their end, for the store did not take the change: %s", signer, error)
 
 
-def _renewed(conn: Connection, org_ids: Iterable[str | None]) -> Iterator[str]:
-    """The signers that these organisations had until now."""
+def _renewed(conn: Connection, ex: Exchange, org_ids: Iterable[str | None]) -> Iterator[str]:
+    """The signers that these organisations had until now. The log keeps the new ones: one that is set back is named by `mapex fsck`."""
     for org_id in sorted({org_id for org_id in org_ids if org_id}):  # in one order: two at the same time do not wait for each other
         row = organisation.c
-        raised = update(organisation).where(row.id == org_id).values(signer=row.signer + 1).returning(row.signer)
-        generation = conn.execute(raised).scalar()
-        if generation is not None:
-            yield _name(org_id, generation - 1)
+        raised = update(organisation).where(row.id == org_id).values(signer=row.signer + 1).returning(row.signer, row.slug)
+        renewed = conn.execute(raised).first()
+        if renewed is not None:
+            append(conn, ex, None, AuditEntry(Action.SIGNER_RETIRED, owner=renewed.slug, details={"signer": renewed.signer}))
+            yield _name(org_id, renewed.signer - 1)
 
 
 def _name(org_id: str, generation: int) -> str:

@@ -112,8 +112,8 @@ def _as_other_user() -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL on a free port of 127.0.0.1, without durability (it lives for one test run)."""
+def running_postgres(*, durable: bool = False) -> Iterator[Postgres]:
+    """A PostgreSQL on a free port of 127.0.0.1; only a `durable` one waits for the disk (it lives for one test run)."""
     bindir, who, port = _postgres_bindir(), _as_other_user(), free_port()
     folder = Path(tempfile.mkdtemp(prefix="mapex-postgres-"))
     environ = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder)}
@@ -124,8 +124,8 @@ def running_postgres() -> Iterator[Postgres]:
         made = subprocess.run(command, cwd="/", env=environ, capture_output=True, text=True, check=False, **who)
         if made.returncode:
             raise NotHere(f"initdb of {bindir} failed: {(made.stderr or made.stdout).strip()[-300:]}")
-        flags = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "fsync": "off", "max_connections": 60}
-        flags |= {"synchronous_commit": "off", "full_page_writes": "off"}
+        flags = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "max_connections": 60}
+        flags |= dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "on" if durable else "off")
         command = [bindir / "postgres", "-D", folder / "data", *(word for k, v in flags.items() for word in ("-c", f"{k}={v}"))]
         with open(folder / "log", "wb") as log:
             server = subprocess.Popen(command, cwd="/", env=environ, stdout=log, stderr=log, **who)  # type: ignore[call-overload]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import rfc8785
 from sqlalchemy import Connection, text
 
 from mapex.audit import checkpoints, examination, log
 from mapex.audit.log import EventFilter
-from mapex.database.schema import APPEND_ONLY
+from mapex.database import db
+from mapex.database.guards import GUARDED, sqlite_triggers
+from mapex.database.schema import audit_event
 from mapex.exchange import Actor, Exchange
 from mapex.login import factors, recovery_codes, sessions
 from mapex.offers import offers
@@ -56,6 +59,8 @@ def governed(ex: Exchange) -> Market:
     sessions.start(ex, buyer, sessions.Caller("203.0.113.0/24", "Firefox"), ["password"])
     domains.add(ex, None, "dongil", "dongil.example")
     invitations.invite(ex, made.buyer, "new@dongil.example", org="dongil")
+    _, link = invitations.invite(ex, None, "came@dongil.example", org="dongil")
+    invitations.redeem(ex, link, name="Came", password="correct horse battery")
     orgs.add_org(ex, None, "stopped")
     orgs.set_org_state(ex, None, "stopped", "suspended")
     a_permit(ex, number="P-2")
@@ -96,7 +101,7 @@ def without_guards(conn: Connection) -> None:
         for name in conn.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all():
             conn.execute(text(f"DROP TRIGGER {name}"))
     else:
-        for table in APPEND_ONLY:
+        for table in GUARDED:
             conn.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
 
 
@@ -106,6 +111,21 @@ def behind(ex: Exchange, *statements: str, **values: object) -> None:
         without_guards(conn)
         for statement in statements:
             assert conn.execute(text(statement), values).rowcount != 0, statement
+
+
+@contextmanager
+def unguarded(ex: Exchange, verb: str) -> Iterator[Connection]:
+    """Somebody who owns the database changes the log (`verb`: update or delete), and leaves no trace in the schema."""
+    with ex.engine.begin() as conn:
+        if db.is_sqlite(conn):
+            name = f"audit_event_no_{verb}"
+            conn.execute(text(f"DROP TRIGGER {name}"))
+            yield conn
+            conn.execute(text(dict(sqlite_triggers(audit_event))[name]))
+        else:
+            conn.execute(text("ALTER TABLE audit_event DISABLE TRIGGER audit_event_append_only"))
+            yield conn
+            conn.execute(text("ALTER TABLE audit_event ENABLE ALWAYS TRIGGER audit_event_append_only"))
 
 
 def rewrite(conn: Connection, action: str, change: Callable[[dict[str, object]], object]) -> None:

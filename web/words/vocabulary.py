@@ -121,6 +121,7 @@ ACTIONS: dict[str, Any] = {
     Action.ORG_ADDED: lazy_gettext("Organisation added"),
     Action.ORG_SUSPENDED: lazy_gettext("Organisation suspended"),
     Action.ORG_RESUMED: lazy_gettext("Organisation resumed"),
+    Action.SIGNER_RETIRED: lazy_gettext("Download addresses ended"),
     Action.DOMAIN_ADDED: lazy_gettext("Mail domain entered"),
     Action.DOMAIN_REMOVED: lazy_gettext("Mail domain removed"),
     Action.PERSON_INVITED: lazy_gettext("Person invited"),

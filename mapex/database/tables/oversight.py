@@ -80,6 +80,18 @@ audit_event = Table(
     Index("ix_audit_event_night", "action", "person", "at_ns", sqlite_where=NIGHT_ACCESS, postgresql_where=NIGHT_ACCESS),
 )
 
+# How far a table goes that only grows, a row for each: the newest number of `audit_event`, how many rows `log_checkpoint` has. Triggers
+# raise it by one with each row and refuse anything else, so that `mapex fsck` misses what was removed at the end, too. On PostgreSQL the
+# number of an entry is given here; up to `gaps_until` numbers came from a sequence, and `gaps` of them were never used.
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("newest", BigInteger, nullable=False),
+    Column("gaps", BigInteger, nullable=False),
+    Column("gaps_until", BigInteger, nullable=False),
+)
+
 # The Merkle root over the first `size` entries (up to number `seq`), signed with a key that is not in the database, so that who has SQL
 # and no secret cannot write history again before it (see `mapex.audit.checkpoints`).
 log_checkpoint = Table(

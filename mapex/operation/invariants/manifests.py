@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from mapex.catalogue.drafts import tiles_digest
+from mapex.catalogue.draft import LayerFacts
+from mapex.catalogue.drafts import boxes_digest, tiles_digest
 from mapex.operation.invariants.asking import Offender
 from tiles.batch import QUANTITIES
 
@@ -46,8 +47,17 @@ def _differing(conn: Connection, what: str, written: Mapping[str, Any], row: Map
     for name, value in plain.items():
         if written[name] != value:
             yield f"{what}: {name} is {value!r}, by the manifest {written[name]!r}"
+    if (about := written.get("about")) is not None and _facts(about) != _facts(json.loads(row["about"])):
+        yield f"{what} states other facts than its manifest"
     counted = [name for name in QUANTITIES if name in written["quantities"]]
     if any(written["quantities"][name] != row[name] for name in counted):
         yield f"{what} has other quantities than its manifest"
     if written["tiles_sha256"] != tiles_digest(conn, row["id"], counted):
         yield f"{what} has other tiles than its manifest"
+    if "boxes_sha256" in written and written["boxes_sha256"] != boxes_digest(conn, row["id"]):
+        yield f"{what} has tiles of other boxes than its manifest"
+
+
+def _facts(about: Mapping[str, Any]) -> LayerFacts:
+    """Manifest and row may be of different versions of mapex; what they mean is compared."""
+    return LayerFacts.from_json(about)

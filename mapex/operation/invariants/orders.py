@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
@@ -13,6 +14,7 @@ from mapex.operation.invariants.asking import Offender, ask, member
 from mapex.orders import lines
 from mapex.prices.estimate import Line
 from mapex.prices.quotes import is_genuine
+from mapex.rules.pricing import UNITS
 
 
 def disagreeing(ex: Exchange, conn: Connection) -> list[Offender]:
@@ -40,6 +42,7 @@ def disagreeing(ex: Exchange, conn: Connection) -> list[Offender]:
             "GROUP BY o.id, o.total HAVING o.total <> COALESCE(-SUM(e.amount), 0)",
         ),
         *_wrong_tiles(conn),
+        *_wrong_permits(conn),
         *_wrong_lines(conn),
         *ask(
             conn,
@@ -71,22 +74,39 @@ def _foreign_entitlements(conn: Connection) -> list[Offender]:
     )
 
 
+_COLUMNS = sorted({unit.column for unit in UNITS.values()})
+
+
 def _wrong_tiles(conn: Connection) -> Iterator[Offender]:
-    """Orders whose entitlements are not the tiles of their lines."""
-    entitled: dict[tuple[str, str, str], int] = {}
+    """Orders whose entitlements are not the tiles of their lines, or of which others are marked as paid than were charged."""
+    paid = ", ".join(f"CAST(SUM(e.paid * t.{column}) AS bigint) AS {column}" for column in _COLUMNS)
     rows = conn.execute(
         text(
-            "SELECT e.order_id, d.slug, e.layer_name, COUNT(DISTINCT e.cell), g.slug FROM entitlement e "
+            f"SELECT e.order_id, d.slug, e.layer_name, g.slug AS org, COUNT(DISTINCT e.cell) AS cells, {paid} FROM entitlement e "
+            "JOIN tile t ON t.layer_id = e.layer_id AND t.cell = e.cell AND t.part = e.part "
             "JOIN dataset d ON d.id = e.dataset_id JOIN organisation g ON g.id = d.org_id GROUP BY e.order_id, d.slug, e.layer_name, g.slug"
         )
     )
-    for order_id, dataset, layer, cells, org in rows:
-        entitled[order_id, f"{org}/{dataset}", layer] = cells
+    entitled = {(row.order_id, f"{row.org}/{row.slug}", row.layer_name): row for row in rows}
     for order_id, billed in lines.of_orders(conn).items():
         for line in billed:
-            cells = entitled.get((order_id, f"{line.org}/{line.dataset}", line.layer), 0)
-            if cells != line.tiles:
-                yield f"order {order_id} has {line.tiles} tiles of {line.dataset} {line.layer} and {cells} entitlements"
+            row = entitled.get((order_id, f"{line.org}/{line.dataset}", line.layer))
+            what = f"order {order_id} has {line.tiles} tiles of {line.dataset} {line.layer}"
+            if row is None or row.cells != line.tiles:
+                yield f"{what} and {row.cells if row else 0} entitlements"
+            elif (measured := getattr(row, UNITS[line.unit].column)) != line.small:
+                yield f"{what} and charges {line.small} of them, and entitlements of {measured} are marked as paid"
+
+
+def _wrong_permits(conn: Connection) -> Iterator[Offender]:
+    """Orders whose tiles name another permit than the quote that was signed."""
+    named: dict[str, set[tuple[str, str | None]]] = defaultdict(set)
+    for order_id, layer_id, permit_id in conn.execute(text("SELECT DISTINCT order_id, layer_id, permit_id FROM entitlement")):
+        named[order_id].add((layer_id, permit_id))
+    for order_id, body in conn.execute(text("SELECT p.id, q.body FROM purchase_order p JOIN quote q ON q.id = p.quote_id ORDER BY p.id")):
+        pinned = {(pin["layer_id"], pin["permit_id"]) for pin in json.loads(body)["pins"]}
+        if not named[order_id] <= pinned:
+            yield f"tiles of order {order_id} name another permit than its quote"
 
 
 def _wrong_lines(conn: Connection) -> Iterator[Offender]:

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from mapex.audit.log import commitment
-from mapex.database import db
 from mapex.database.schema import audit_event
 from mapex.exchange import Exchange
 from mapex.operation.invariants.asking import Offender, asked
@@ -63,7 +62,7 @@ def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
                 _take(kind, row.seq, today, found.state)
         for kind in kinds:
             found.state.extend(asked(conn, partial(kind.settle, conn)))
-    found.log.extend(roots.end(is_dense=db.is_sqlite(conn)))
+    found.log.extend(roots.end())
     for kind in kinds:
         found.state.extend(asked(conn, partial(kind.compare, conn)))
     return found

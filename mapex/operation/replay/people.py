@@ -14,21 +14,25 @@ from mapex.times import iso_from_ns
 
 
 class Organisations(State):
-    """Name and state of each organisation, by slug."""
+    """Name and state of each organisation, and who signs its addresses (in entries that say so), by slug."""
 
-    actions = frozenset({Action.ORG_ADDED, Action.ORG_SUSPENDED, Action.ORG_RESUMED})
+    actions = frozenset({Action.ORG_ADDED, Action.ORG_SUSPENDED, Action.ORG_RESUMED, Action.SIGNER_RETIRED})
 
     def take(self, payload: Payload) -> None:
-        """An organisation was added, suspended or resumed."""
+        """An organisation was added, suspended or resumed, or got another signer."""
+        signer = {"signer": payload["signer"]} if "signer" in payload else {}
         if payload["action"] == Action.ORG_ADDED:
-            self.made[payload["owner"]] = {"name": payload["name"], "state": "active"}
+            self.made[payload["owner"]] = {"name": payload["name"], "state": "active", **signer}
+        elif payload["action"] == Action.SIGNER_RETIRED:
+            self.made[payload["owner"]] |= signer
         else:
             self.made[payload["owner"]]["state"] = "active" if payload["action"] == Action.ORG_RESUMED else "suspended"
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
-        rows = conn.execute(text("SELECT slug, name, state FROM organisation ORDER BY slug"))
-        yield from differences("organisation", self.made, {row.slug: {"name": row.name, "state": row.state} for row in rows})
+        rows = conn.execute(text("SELECT slug, name, state, signer FROM organisation ORDER BY slug"))
+        stored = {row.slug: {"name": row.name, "state": row.state, "signer": row.signer} for row in rows}
+        yield from differences("organisation", self.made, stored)
 
 
 class Domains(State):
@@ -73,7 +77,8 @@ class Persons(State):
         person = payload["subject"]
         if action == Action.PERSON_ADDED:
             self.made[person] = {"role": payload["role"], "organisation": payload.get("owner", ""), "state": "active"}
-            if "invitation" not in payload:  # who was invited by a member before addresses were proven is not
+            # Who was invited by a member before addresses were proven is not, and no entry names that.
+            if "proven" in payload or "invitation" not in payload:
                 self.made[person]["proven"] = True
         elif action == Action.PERSON_PROVEN:
             self.made[person]["proven"] = True

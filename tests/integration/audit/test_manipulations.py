@@ -153,6 +153,19 @@ MANIPULATIONS: Mapping[str, Tampering] = {
     ),
     "a checkpoint replaced": ("I8", "is not what was signed", "UPDATE log_checkpoint SET root = signature"),
     "a checkpoint for fewer entries": ("I8", "is not what was signed", "UPDATE log_checkpoint SET size = size - 1, seq = seq - 1"),
+    "a checkpoint removed": ("I8", "1 checkpoints were kept, and 0 are there", "DELETE FROM log_checkpoint"),
+    "the head of the log set back": (
+        "I8",
+        "put in: the head of the log is",
+        "UPDATE log_head SET newest = newest - 1 WHERE name = 'audit_event'",
+    ),
+    "the head of the log removed": ("I8", "the head of the log is gone", "DELETE FROM log_head WHERE name = 'audit_event'"),
+    "the count of checkpoints removed": ("I8", "the count of checkpoints is gone", "DELETE FROM log_head WHERE name = 'log_checkpoint'"),
+    "gaps that were never there": (
+        "I8",
+        "entries up to number 5 were put in",
+        "UPDATE log_head SET gaps = 1, gaps_until = 5 WHERE name = 'audit_event'",
+    ),
     "a forged, balanced credit": ("replay", "the credit forged is there and no entry of the log made it", FORGED_CREDIT),
     "a credit of another amount": (
         "replay",
@@ -252,6 +265,32 @@ MANIPULATIONS: Mapping[str, Tampering] = {
         "UPDATE org_domain SET org_id = (SELECT id FROM organisation WHERE slug = 'hanbit')",
     ),
     "a suspended firm resumed": ("replay", "organisation stopped: state is 'active'", "UPDATE organisation SET state = 'active'"),
+    "an ended address that opens again": (
+        "replay",
+        "signer is 1, by the log 2",
+        "UPDATE organisation SET signer = 1 WHERE slug = 'stopped'",
+    ),
+    "an address of who was invited that is proven no more": (
+        "replay",
+        "person came@dongil.example: proven is False, by the log True",
+        "UPDATE person SET proven_ns = NULL WHERE email = 'came@dongil.example'",
+    ),
+    "facts of a layer changed": (
+        "replay",
+        "states other facts than its manifest",
+        """UPDATE layer SET about = '{"crs": "EPSG:5186"}' WHERE name = 'hdmap'""",
+    ),
+    "a tile of another box": ("replay", "has tiles of other boxes than its manifest", "UPDATE tile SET east = east + 1"),
+    "an entitlement marked as paid that was not": (
+        "I4",
+        "are marked as paid",
+        "UPDATE entitlement SET paid = 1 - paid WHERE id = (SELECT MIN(id) FROM entitlement)",
+    ),
+    "an entitlement under another permit": (
+        "I4",
+        "name another permit than its quote",
+        "UPDATE entitlement SET permit_id = (SELECT id FROM permit WHERE number = 'P-2') WHERE id = (SELECT MIN(id) FROM entitlement)",
+    ),
     "a token widened": ("replay", "scopes is '*'", "UPDATE api_token SET scopes = '*'"),
     "a token's life prolonged": ("replay", "end is", "UPDATE api_token SET expires_ns = expires_ns + 86400000000000"),
     "a revoked token back": ("replay", "revoked is False, by the log True", "UPDATE api_token SET revoked_ns = NULL"),
@@ -386,13 +425,14 @@ def test_each_manipulation_of_the_database_is_named(original: Original, tmp_path
 
 
 def test_a_whole_history_that_was_written_again_is_named_by_a_checkpoint_kept_elsewhere_only(original: Original, tmp_path: Path) -> None:
-    """What fsck cannot find by itself: every entry fits again, and no signed checkpoint is left. Known gaps of the threat model name it."""
+    """What fsck cannot find by itself: every entry fits again, and no signed checkpoint is left, nor their count. Known gaps name it."""
     ex, url = original.copy(tmp_path / "copy")
     with ex.engine.begin() as conn:
         size, seq, root = conn.execute(text("SELECT size, seq, root FROM log_checkpoint")).one()
         saved = json.dumps({"mapex": "checkpoint", "size": size, "seq": seq, "root": root, "at": "2026-11-01T00:00:00Z", "blocks": []})
         without_guards(conn)
         conn.execute(text("DELETE FROM log_checkpoint"))
+        conn.execute(text("UPDATE log_head SET newest = 0 WHERE name = 'log_checkpoint'"))
         rewrite(conn, "audit.read", lambda said: said.update(person="second@dongil.example"))
     assert set(broken(ex)) == {"schema"}
     found = {check.name: check.message for check in fsck.check(ex, kept=[from_file(saved, "mine.json")]) if not check.ok}
