@@ -61,7 +61,7 @@ def price(conn: Connection, org_id: str, request: PriceRequest, at_ns: int) -> E
     for handling_class in classes:
         permitted = _permitted(held, use, handling_class, request)
         sums = whole if permitted.is_all else sums_of(permitted.decision.allowed, permitted.edge)
-        _price_class([one for one in allowed if one.handling_class == handling_class], permitted, _Asked(sums, paid), parts, edge)
+        _price_class([one for one in allowed if one.handling_class == handling_class], permitted, _Buyable(sums, paid), parts, edge)
     found = parts.together(request.purpose, request.area_m2, cells=request.cover.count)
     return replace(found, edge=edge.price(found.total))
 
@@ -76,7 +76,7 @@ class _Permitted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Buyable:
     """What may be bought of one handling class, and what was paid before for any of it."""
 
     sums: AreaSums
@@ -125,7 +125,7 @@ def _permitted(held: Sequence[Permit], use: Use, handling_class: str, request: P
     return _Permitted(decision, edge, decision.is_allowed and edge.count == asked.cells.count)
 
 
-def _price_class(offers: Sequence[LiveLayer], permitted: _Permitted, asked: _Asked, parts: Parts, edge: _Edge) -> None:
+def _price_class(offers: Sequence[LiveLayer], permitted: _Permitted, asked: _Buyable, parts: Parts, edge: _Edge) -> None:
     """Add the layers of one handling class."""
     decision, sums = permitted.decision, asked.sums
     if decision.refusal:

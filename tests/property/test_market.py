@@ -35,7 +35,8 @@ CELLS = block(3)
 EACH = 1_234_567
 FIRMS = ("hanbit", "dongil")
 LICENCE = st.sampled_from(sorted(licences.LICENCES))
-PURPOSE = st.sampled_from(["research", "simulation", "map_production", "localisation"])
+PURPOSES = ["research", "simulation", "map_production", "localisation"]
+PURPOSE = st.sampled_from(PURPOSES)
 
 
 @dataclass(slots=True)
@@ -85,7 +86,8 @@ class Trade(RuleBasedStateMachine):
         self.held: list[Held] = []
         self.bought: dict[tuple[str, str], tuple[str, str]] = {}  # (buyer, key) -> (quote, order)
         for slug in FIRMS:
-            self._publish(slug, "0", 1000, "commercial", credits_earlier=False)
+            self._publish(slug, "0", 1000, "commercial", credits_earlier=True)
+            self.credit(slug, 60_000, 0)
 
     def teardown(self) -> None:
         """Every run ends with an exchange in which all invariants hold."""
@@ -191,10 +193,21 @@ class Trade(RuleBasedStateMachine):
         assert sum(line.earlier for line in made.estimate.lines) == paid
         self.held.append(Held(made.id, buyer, seller, frozenset(cells), rate, purpose, self.epoch[seller], fresh, subtotal + vat, paid))
 
+    @rule(buyer=st.sampled_from(FIRMS), cells=st.sets(st.sampled_from(CELLS), min_size=1), purposes=st.permutations(PURPOSES))
+    def buy(self, buyer: str, cells: set[int], purposes: list[str]) -> None:
+        """The same tiles for one purpose after the other."""
+        for purpose in purposes[:3]:
+            before = len(self.held)
+            self.quote(buyer, cells, purpose)
+            if len(self.held) > before:
+                self._order(self.held[-1], f"at once {before}")
+
     @precondition(lambda self: self.held)
     @rule(data=st.data(), key=st.sampled_from(["a", "b", "c", "d", "e", "f", "g", "h"]))
     def order(self, data: st.DataObject, key: str) -> None:
-        held = data.draw(st.sampled_from(self.held))
+        self._order(data.draw(st.sampled_from(self.held)), key)
+
+    def _order(self, held: Held, key: str) -> None:
         expected = self._expected(held, key)
         try:
             made = orders.place(self.ex, self.actors[held.buyer], held.id, key)

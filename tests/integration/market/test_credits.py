@@ -16,6 +16,7 @@ from mapex.orders import terms as terms_of
 from mapex.prices import cell_prices, estimates, quotes
 from mapex.prices.request import of_area
 from mapex.rules import terms
+from tests.integration.market.test_offers import corner_region
 from tests.support.exchange import a_person
 from tests.support.market import Market, a_draft, a_layer, a_market, area
 from tests.support.tampering import behind, broken
@@ -208,6 +209,34 @@ def test_tiles_of_the_map_cost_the_difference_too(exchange: Exchange) -> None:
 def test_without_a_purpose_whatever_was_paid_for_any_is_credited(exchange: Exchange) -> None:
     market, before = narrow_then_wide(exchange)
     assert subtotal(market, None) == newcomer(market, "map_production") - before.subtotal
+
+
+def test_tiles_barely_touched_cost_the_difference_too(exchange: Exchange) -> None:
+    """They were bought for research, or what they lie beside was: what they add to the price is what the prices differ by."""
+    market = a_market(exchange, credit=10**9)
+    sell(market, "research", CHEAP)
+    market.buy(market.cells[:5])
+    sell(market, "commercial")
+    whole, less = (
+        estimates.estimate(exchange, market.buyer, of_area(corner_region(), purpose="map_production", leave_edge=leave))
+        for leave in (False, True)
+    )
+    assert whole.edge is not None and less.edge is not None
+    assert whole.total - less.total == whole.edge.amount == less.edge.amount
+    assert sum(line.earlier for line in whole.lines) > sum(line.earlier for line in less.lines) > 0
+
+
+def test_what_was_paid_for_tiles_that_are_owned_now_is_not_credited_to_others(exchange: Exchange) -> None:
+    """Two tiles were bought for research, one of them in full for everything since: only the other one is credited."""
+    market = a_market(exchange, credit=10**9)
+    sell(market, "research", CHEAP)
+    study = market.buy(market.cells[:2])
+    sell(market, "commercial", credits_earlier=False)
+    market.buy(market.cells[:1], purpose="map_production")
+    sell(market, "commercial")
+    made = market.buy(market.cells[:2], purpose="map_production")
+    assert made.lines[0].earlier == study.subtotal // 2
+    assert is_sound(exchange)
 
 
 # ---- a quote and what happens before it is ordered -----------------------------------------------------------------------------------
