@@ -33,10 +33,11 @@ def _won(amount: int) -> str:
 
 def quote_text(quote: dict[str, Any]) -> str:
     """A quote as a table for people."""
-    rows = [
-        [y["dataset"], y["layer"], f"{y['quantity']:,}", y["unit"], _won(y["rate"]), str(y["tiles"]), _won(y["amount"])]
-        for y in quote["lines"]
-    ]
+    rows = []
+    for y in quote["lines"]:
+        rows.append([y["dataset"], y["layer"], f"{y['quantity']:,}", y["unit"], _won(y["rate"]), str(y["tiles"]), _won(y["price"])])
+        if y["credit"]:
+            rows.append([y["dataset"], y["layer"], "", "paid earlier", "", "", _won(-y["credit"])])
     lines = [table(["dataset", "layer", "quantity", "unit", "rate", "tiles", "KRW"], rows, right={2, 4, 5, 6})] if rows else []
     lines += [f"Not included: {r['message']}" for r in quote.get("refusals", [])]
     lines.append(

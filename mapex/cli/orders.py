@@ -38,10 +38,12 @@ def order_list(limit: int, as_json: bool, start: str | None, end: str | None, **
 def order_show(order_id: str, as_json: bool) -> None:
     """What an order holds, line by line, and what was paid."""
     found = Client.from_environment().call("GET", f"/orders/{segment(order_id)}")
-    rows = [
-        [y["dataset"], str(y["version"]), y["layer"], y["licence"], f"{y['quantity']:,}", y["unit"], str(y["tiles"]), f"{y['amount']:,}"]
-        for y in found["lines"]
-    ]
+    rows = []
+    for y in found["lines"]:
+        what = [y["dataset"], str(y["version"]), y["layer"], y["licence"]]
+        rows.append([*what, f"{y['quantity']:,}", y["unit"], str(y["tiles"]), f"{y['price']:,}"])
+        if y["credit"]:
+            rows.append([*what, "", "paid earlier", "", f"{-y['credit']:,}"])
     lines = [
         f"Order {found['id']}: {found['state']} on {found['created_at']} by {found['person']}, for {found['purpose']}",
         table(["dataset", "version", "layer", "licence", "quantity", "unit", "tiles", "KRW"], rows, right={1, 4, 6, 7}),

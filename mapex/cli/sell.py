@@ -157,6 +157,9 @@ def _first(findings: list[dict[str, Any]]) -> str:
 @click.option("--rate", "rates", multiple=True, metavar="UNIT=KRW", help="Price per unit, for example lane_km=6300. Repeat for each unit.")
 @click.option("--licence", required=True, help="research, commercial or share_alike.")
 @click.option("--attribution", default="", help="Names that buyers must show.")
+@click.option(
+    "--credits-earlier", is_flag=True, help="Who bought the same tiles under narrower terms pays the price less what was paid then."
+)
 @click.option("--version", type=int, help="Version to publish. Default: the newest draft.")
 @click.option(
     "--confirm",
@@ -171,6 +174,7 @@ def publish(
     rates: tuple[str, ...],
     licence: str,
     attribution: str,
+    credits_earlier: bool,
     version: int | None,
     confirmed: tuple[str, ...],
     as_json: bool,
@@ -182,6 +186,8 @@ def publish(
             raise Invalid("cli.rate", f"`--rate {unit}={price}`: a rate is a whole number of KRW, 0 or more.")
         card[unit] = int(price)
     body: dict[str, Any] = {"rates": card, "licence": licence, "attribution": attribution, "confirmed": list(confirmed)}
+    if credits_earlier:
+        body["credits_earlier"] = True
     if version is not None:
         body["version"] = version
     answer = Client.from_environment().call("POST", f"/datasets/{segment(dataset)}/publish", body, repeatable=True)

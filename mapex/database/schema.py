@@ -51,6 +51,7 @@ from mapex.database.tables.people import (
     session,
 )
 from mapex.database.tables.trade import (
+    credited_tile,
     entitlement,
     ledger_account,
     ledger_entry,
@@ -64,6 +65,7 @@ from mapex.database.tables.trade import (
 APPEND_ONLY = (
     "access_grant",
     "audit_event",
+    "credited_tile",
     "ledger_entry",
     "ledger_transaction",
     "log_checkpoint",
@@ -82,6 +84,7 @@ __all__ = [
     "api_token",
     "attempt",
     "audit_event",
+    "credited_tile",
     "dataset",
     "dataset_version",
     "demand",

@@ -35,6 +35,7 @@ class Offer:
     state: str  # live | replaced | withdrawn
     licence: str
     attribution: str
+    credits_earlier: bool
     rates: Mapping[str, int]
     created_ns: int
     unpriced: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ def publish(
     licence: str,
     version: int | None = None,
     attribution: str = "",
+    credits_earlier: bool = False,
     confirmed: Collection[str] = (),
 ) -> Offer:
     """Publish a version of an own dataset and put it on sale, in one transaction; the dataset's earlier offer ends.
@@ -59,16 +61,18 @@ def publish(
         version: None = the newest draft, or else the version on sale.
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
+        credits_earlier: whoever bought the same tiles for a narrower use pays the price less what was paid then.
         confirmed: codes of findings that ask something, and that the seller has looked at: it is right.
     Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`; `rates.unpriced`: no rate is made for a layer;
         `rates.too_large`: all of it would cost more than can be paid), and what
         `catalogue.publish` raises.
     """
-    terms = _checked_terms(rate_card, licence, attribution or by.org_slug)
+    terms = {**_checked_terms(rate_card, licence, attribution or by.org_slug), "credits_earlier": credits_earlier}
     rates: dict[str, int] = json.loads(terms["rate_card"])
     with act(ex, by) as conn:
         offer_id = ids.new("off")
-        details = {"offer": offer_id, "rates": rates, "licence": licence, "attribution": terms["attribution"]}
+        details = {"offer": offer_id, **terms, "rates": rates}
+        del details["rate_card"]
         published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, details=details)
         on_sale = published.version
         before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update(key_share=True)).mappings().first()
@@ -87,7 +91,7 @@ def publish(
     return made
 
 
-def _checked_terms(rate_card: Mapping[str, object], licence: str, attribution: str) -> dict[str, str]:
+def _checked_terms(rate_card: Mapping[str, object], licence: str, attribution: str) -> dict[str, Any]:
     """The terms of an offer as they are stored."""
     rates = read_rates(rate_card)
     licences.check_licence(licence)
@@ -96,7 +100,7 @@ def _checked_terms(rate_card: Mapping[str, object], licence: str, attribution: s
     return {"rate_card": json.dumps(rates, sort_keys=True, separators=(",", ":")), "licence": licence, "attribution": attribution}
 
 
-def _replace(conn: Connection, ex: Exchange, before: RowMapping | None, on_sale: versions.Version, offer: Mapping[str, str]) -> None:
+def _replace(conn: Connection, ex: Exchange, before: RowMapping | None, on_sale: versions.Version, offer: Mapping[str, Any]) -> None:
     """Put an offer (its id and terms) of the version on sale in the place of the one before."""
     if before is not None:
         _end(conn, ex, before, "replaced")
@@ -194,6 +198,7 @@ def _offer(row: RowMapping, version: versions.Version, layers: Sequence[versions
         state=row["state"],
         licence=row["licence"],
         attribution=row["attribution"],
+        credits_earlier=bool(row["credits_earlier"]),
         rates=rates,
         created_ns=row["created_ns"],
         unpriced=unpriced,

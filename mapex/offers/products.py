@@ -68,6 +68,7 @@ class Product:
     findings: Sequence[FindingCount]
     licence: str
     attribution: str
+    credits_earlier: bool
     rates: Mapping[str, int]
     priced_ns: int
     box: Box | None
@@ -96,6 +97,7 @@ def get(ex: Exchange, org: str, slug: str) -> Product:
             findings=_findings(conn, row["version_id"]),
             licence=row["licence"],
             attribution=row["attribution"],
+            credits_earlier=bool(row["credits_earlier"]),
             rates=json.loads(row["rate_card"]),
             priced_ns=row["priced_ns"],
             box=_box(conn, on_sale),
@@ -143,6 +145,7 @@ def _on_offer(conn: Connection, org: str, slug: str) -> RowMapping:
             live_offers.c.version_id,
             live_offers.c.licence,
             live_offers.c.attribution,
+            live_offers.c.credits_earlier,
             live_offers.c.rate_card,
             live_offers.c.created_ns.label("priced_ns"),
         )

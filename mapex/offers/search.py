@@ -42,6 +42,7 @@ class Listing:
     version: int
     licence: str
     attribution: str
+    credits_earlier: bool
     rates: Mapping[str, int]
     published_ns: int
     is_own: bool
@@ -87,6 +88,7 @@ def _listing(terms: RowMapping, group: Sequence[LiveLayer], about: Mapping[str, 
         version=first.version,
         licence=terms["licence"],
         attribution=terms["attribution"],
+        credits_earlier=first.credits_earlier,
         rates=first.rates,
         published_ns=terms["published_ns"],
         is_own=first.seller_id == org_id,

@@ -19,9 +19,11 @@ from mapex.exchange import Actor, Exchange
 from mapex.orders import ledger, lines, renewals, terms
 from mapex.people import orgs
 from mapex.prices import quotes
+from mapex.prices.earlier import Earlier
 from mapex.prices.estimate import Line, document
 from mapex.prices.estimates import reprice
 from mapex.prices.quotes import Quote
+from mapex.pyramid.area_sums import Owner
 from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.permit_check import Use
 from mapex.rules.pricing import UNITS
@@ -83,7 +85,9 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         now = ex.now()
         groups = _checked(conn, ex, quote, now)
         made = _insert(conn, by, quote, asked, now)
+        earlier = Earlier(conn, Owner(org_id, made.purpose))
         for group in groups:
+            earlier.take(made.id, group.layer_ids, group.ranges)
             entitlements.add(conn, org_id, made.id, made.purpose, group)
         _check_tiles(conn, made, quote)
         _settle(conn, ex, made)
@@ -344,6 +348,7 @@ def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote) -
             "quote": made.quote_id,
             "total": made.total,
             "vat": made.vat,
+            "credited": sum(line.earlier for line in made.lines),
             "tile_count": quote.estimate.tiles,
             "tiles_sha256": quote.tiles_sha256,
             "datasets": [f"{org}/{dataset}" for org, dataset in datasets],

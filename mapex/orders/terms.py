@@ -1,6 +1,7 @@
 """Terms of a quote: against those on sale now, which must be the same, and against those of the buyer's last order of each dataset.
 
-Terms are licence and attribution; rates are compared for who looks. Offers never change them: other terms are another offer.
+Terms are licence, attribution and whether earlier purchases are credited; rates are compared for who looks. Offers never change them:
+other terms are another offer.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ class Terms:
     version: int
     licence: str
     attribution: str
+    credits_earlier: bool
     rates: Mapping[str, int]
+
+    @property
+    def agreed(self) -> tuple[str, str, bool]:
+        """What a quote pins of it."""
+        return self.licence, self.attribution, self.credits_earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,11 @@ class Change:
     @property
     def is_same(self) -> bool:
         """Whether nothing but the version differs."""
-        return not self.rates and (self.old.licence, self.old.attribution) == (self.new.licence, self.new.attribution)
+        return not self.rates and self.old.agreed == self.new.agreed
+
+
+_AGREED = ("licence", "attribution", "credits_earlier")
+"""The columns of an offer that are its terms."""
 
 
 def check_same(conn: Connection, quote: Quote) -> None:
@@ -63,9 +74,10 @@ def check_same(conn: Connection, quote: Quote) -> None:
     Raises: Conflict: `quote.terms_changed`, with old and new terms of each dataset where they differ; `offer.withdrawn`.
     """
     old, new = offer.alias("old"), offer.alias("new")
-    names = [old.c.id, dataset.c.slug.label("dataset"), organisation.c.slug.label("org"), old.c.licence, old.c.attribution]
+    names = [old.c.id, dataset.c.slug.label("dataset"), organisation.c.slug.label("org")]
+    before = [old.c[name].label(f"old_{name}") for name in _AGREED]
     query = (
-        select(*names, new.c.licence.label("new_licence"), new.c.attribution.label("new_attribution"))
+        select(*names, *before, *(new.c[name].label(f"new_{name}") for name in _AGREED))
         .select_from(old.join(dataset, dataset.c.id == old.c.dataset_id).join(organisation, organisation.c.id == dataset.c.org_id))
         .join(new, and_(new.c.dataset_id == old.c.dataset_id, new.c.state == "live"))
         .where(old.c.id.in_(sorted({pin.offer_id for pin in quote.estimate.pins})))
@@ -78,9 +90,9 @@ def check_same(conn: Connection, quote: Quote) -> None:
     if len(rows) < len(pinned):
         raise Conflict("offer.withdrawn", "A seller has taken back an offer of this quote; ask for a new quote.", quote=quote.id)
     for row in rows:
-        before, now = _stated(row["licence"], row["attribution"]), _stated(row["new_licence"], row["new_attribution"])
-        if (pinned[row["id"]] or before["sha256"]) != now["sha256"]:
-            changed.append({"dataset": row["dataset"], "org": row["org"], "old": before, "new": now})
+        then, now = (_stated(*(row[f"{which}_{name}"] for name in _AGREED)) for which in ("old", "new"))
+        if (pinned[row["id"]] or then["sha256"]) != now["sha256"]:
+            changed.append({"dataset": row["dataset"], "org": row["org"], "old": then, "new": now})
     if changed:
         which = ", ".join(f"{one['org']}/{one['dataset']}" for one in changed)
         message = f"The terms of {which} are not those of quote {quote.id} any more; read the new ones and ask for a new quote."
@@ -98,9 +110,10 @@ def stated(conn: Connection, quote: Quote) -> Iterator[Line]:
             yield replace(line, attribution=attribution, terms=digest(line.licence, attribution))
 
 
-def _stated(licence: str, attribution: str) -> dict[str, Any]:
+def _stated(licence: str, attribution: str, credits_earlier: bool) -> dict[str, Any]:
     """Terms as JSON values."""
-    return {"licence": licence, "attribution": attribution, "sha256": digest(licence, attribution)}
+    agreed = {"licence": licence, "attribution": attribution, "credits_earlier": credits_earlier}
+    return {**agreed, "sha256": digest(licence, attribution, credits_earlier)}
 
 
 def since_last(ex: Exchange, by: Actor, quote: Quote) -> list[Change]:
@@ -137,7 +150,8 @@ def _change(conn: Connection, org_id: str, now: RowMapping, before_ns: int) -> C
 
 def _offers(conn: Connection, offer_ids: Sequence[str]) -> Sequence[RowMapping]:
     statement = text(
-        "SELECT o.id, o.dataset_id, o.licence, o.attribution, o.rate_card, v.number, d.slug AS dataset, g.slug AS org FROM offer o "
+        "SELECT o.id, o.dataset_id, o.licence, o.attribution, o.credits_earlier, o.rate_card, v.number, d.slug AS dataset, "
+        "g.slug AS org FROM offer o "
         "JOIN dataset_version v ON v.id = o.version_id JOIN dataset d ON d.id = o.dataset_id JOIN organisation g ON g.id = d.org_id "
         "WHERE o.id IN :offers ORDER BY o.id"
     ).bindparams(bindparam("offers", expanding=True, type_=String()))
@@ -145,4 +159,4 @@ def _offers(conn: Connection, offer_ids: Sequence[str]) -> Sequence[RowMapping]:
 
 
 def _terms(row: RowMapping) -> Terms:
-    return Terms(row["number"], row["licence"], row["attribution"], json.loads(row["rate_card"]))
+    return Terms(row["number"], row["licence"], row["attribution"], bool(row["credits_earlier"]), json.loads(row["rate_card"]))

@@ -21,9 +21,11 @@ from mapex.database.schema import dataset_version, entitlement, layer, owned_sum
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.prices import quotes
+from mapex.prices.earlier import Earlier
 from mapex.prices.estimate import Estimate, Parts
 from mapex.prices.estimates import licence_refusal, lines_of, permit_refusal, pin_of
 from mapex.pyramid import cell_sums, owned
+from mapex.pyramid.area_sums import Owner
 from mapex.pyramid.cell_sums import NOTHING
 from mapex.pyramid.live_layers import offers_in
 from mapex.rights import permit_check
@@ -243,7 +245,10 @@ def _price_layer(conn: Connection, use: Use, layer_id: str, cover: Cover, parts:
             continue
         pieces = decision.allowed.pyramid(cell_sums.ZMIN)
         total = cell_sums.sums(conn, pieces)[layer_id]
-        lines = lines_of(offer, total, owned.sums(conn, use.org_id, str(use.purpose), pieces).get(layer_id, NOTHING))
+        owner = Owner(use.org_id, str(use.purpose))
+        own = owned.sums(conn, owner.org_id, owner.purpose, pieces).get(layer_id, NOTHING)
+        earlier = Earlier(conn, owner).of_layers([offer], decision.allowed.ranges).get(layer_id, 0)
+        lines = lines_of(offer, total, own, earlier)
         parts.areas.append(decision.allowed.ranges)
         parts.layers.append((lines, pin_of(offer, len(parts.areas) - 1, decision.permit)))
 

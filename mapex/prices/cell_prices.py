@@ -11,8 +11,10 @@ from sqlalchemy import Connection, text
 from mapex import authority
 from mapex.database import db
 from mapex.exchange import Actor, Exchange
+from mapex.prices.earlier import Earlier
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
+from mapex.pyramid.area_sums import Owner
 from mapex.pyramid.cell_sums import Sum
 from mapex.pyramid.live_layers import LiveLayer, offers_in
 from mapex.rights import permit_check
@@ -56,12 +58,15 @@ def tiles(ex: Exchange, by: Actor | None, request: PriceRequest, *, limit: int) 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What each cell has on offer (layers by id), what of it is owned, and by handling class the decision on the whole area."""
+    """What each cell has on offer (layers by id), what of it is owned, what was paid for it before, and by handling
+    class the decision on the whole area.
+    """
 
     purpose: str | None
     offered: Mapping[str, LiveLayer]
     sums: Mapping[int, Mapping[str, Sum]]
     owned: Mapping[tuple[int, str], Sum]
+    earlier: Mapping[tuple[int, str], int]
     decisions: Mapping[str, Decision]
 
     def priced(self, cell: int, *, is_edge: bool) -> CellPrice:
@@ -78,7 +83,8 @@ class _Found:
             is_owned = is_owned and mine.cells > 0
             if not code:
                 charges = charges_of(LayerKind(one.kind), one.rates, total.quantities, mine.quantities)
-                prices[one.layer_id] = sum(charge.amount for charge in charges)
+                earlier = self.earlier.get((cell, layer_id), 0)
+                prices[one.layer_id] = max(0, sum(charge.amount for charge in charges) - earlier)
         fits = bounds.fitting(list(prices.values()))
         return CellPrice(cell, kinds, sum(price for price, fit in zip(prices.values(), fits, strict=True) if fit), is_owned, is_edge)
 
@@ -107,7 +113,8 @@ def _found(conn: Connection, use: Use, request: PriceRequest, listed: Cover) -> 
     for (cell, layer_id), total in each.items():
         if layer_id in offered:
             by_cell.setdefault(cell, {})[layer_id] = total
-    return _Found(use.purpose, offered, by_cell, owned, decisions)
+    paid = Earlier(conn, Owner(use.org_id, use.purpose or terms.ANY_PURPOSE))
+    return _Found(use.purpose, offered, by_cell, owned, paid.of_cells(offered.values(), listed.ranges), decisions)
 
 
 def _each(conn: Connection, cells: Cover, table: str, condition: str, **values: str) -> dict[tuple[int, str], Sum]:

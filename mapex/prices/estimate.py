@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mapex.rules import bounds, terms
-from mapex.rules.pricing import CURRENCY, UNITS, quantity_of, vat_of
+from mapex.rules.pricing import CURRENCY, UNITS, amount_of, quantity_of, vat_of
 from tiles.arrays import UInt64s
 
 
@@ -17,7 +17,8 @@ class Line:
 
     `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content for this use already,
     `bytes` the size of all of them. `as_of` is when the newest of it was captured, or else when the version was published. `terms` is the
-    digest of licence and `attribution` (`mapex.rules.terms`).
+    digest of licence, `attribution` and what else is agreed (`mapex.rules.terms`). `earlier` is what the buyer paid for these tiles
+    before, under narrower terms, where the offer credits it: the `amount` is what is left of the `price`, never less than 0.
     """
 
     dataset: str
@@ -38,6 +39,17 @@ class Line:
     bytes: int = field(default=0, compare=False)
     attribution: str = field(default="", compare=False)
     terms: str = field(default="", compare=False)
+    earlier: int = 0
+
+    @property
+    def price(self) -> int:
+        """What it costs whoever paid nothing for it before, in KRW before VAT."""
+        return amount_of(UNITS[self.unit], self.small, self.rate)
+
+    @property
+    def credit(self) -> int:
+        """By how much less it costs this buyer."""
+        return self.price - self.amount
 
     @property
     def quantity(self) -> float:
@@ -200,6 +212,8 @@ def line_document(line: Line) -> dict[str, Any]:
         "quantity_small": line.small,
         "small_unit": UNITS[line.unit].small,
         "rate": line.rate,
+        "price": line.price,
+        "credit": line.credit,
         "amount": line.amount,
         "tiles": line.tiles,
         "owned_tiles": line.owned_tiles,

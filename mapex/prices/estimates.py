@@ -1,13 +1,13 @@
 """What tiles cost: live offers x region x what is owned x permits, line by line. Computing stores nothing.
 
 The region becomes cells; the pyramid answers sums per layer; each layer is priced by its offer's rate card after the tiles that
-the buyer owns with the same content were taken off. Layers that need a permit or a licence term that the buyer lacks come back
-as refusals instead of lines.
+the buyer owns with the same content were taken off, less what was paid for narrower uses where the offer credits it (`earlier`).
+Layers that need a permit or a licence term that the buyer lacks come back as refusals instead of lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from mapex import authority
 from mapex.database import db, schema
 from mapex.exchange import Actor, Exchange
+from mapex.prices.earlier import Earlier
 from mapex.prices.estimate import EdgePrice, Estimate, LayerRefusal, Line, Parts, Pin
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums, owned
@@ -26,7 +27,7 @@ from mapex.rights import permit_check
 from mapex.rights.permit import Permit
 from mapex.rights.permit_check import Decision, PermitRefusal, Use
 from mapex.rules import bounds, licences, terms
-from mapex.rules.pricing import charges_of, columns_of, parsed_rates
+from mapex.rules.pricing import charges_of, columns_of, credited, parsed_rates
 from tiles.batch import LayerKind
 from tiles.grid.cover import Cover
 
@@ -54,13 +55,13 @@ def price(conn: Connection, org_id: str, request: PriceRequest, at_ns: int) -> E
         licence_refusal(one, request.purpose) for one in offered if one.sums.cells and not licences.allows(one.licence, request.purpose)
     ]
     parts, edge = Parts([request.cover.ranges], refusals=refused), _Edge(request.edge.left_out)
-    use = Use(org_id, request.purpose, at_ns)
+    use, paid = Use(org_id, request.purpose, at_ns), Earlier(conn, owner)
     classes = sorted({one.handling_class for one in allowed})
     held = permit_check.held(conn, use, classes)
     for handling_class in classes:
         permitted = _permitted(held, use, handling_class, request)
         sums = whole if permitted.is_all else sums_of(permitted.decision.allowed, permitted.edge)
-        _price_class([one for one in allowed if one.handling_class == handling_class], permitted.decision, sums, parts, edge)
+        _price_class([one for one in allowed if one.handling_class == handling_class], permitted, _Buyable(sums, paid), parts, edge)
     found = parts.together(request.purpose, request.area_m2, cells=request.cover.count)
     return replace(found, edge=edge.price(found.total))
 
@@ -72,6 +73,14 @@ class _Permitted:
     decision: Decision
     edge: Cover
     is_all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Buyable:
+    """What may be bought of one handling class, and what was paid before for any of it."""
+
+    sums: AreaSums
+    paid: Earlier
 
 
 @dataclass(slots=True)
@@ -116,34 +125,43 @@ def _permitted(held: Sequence[Permit], use: Use, handling_class: str, request: P
     return _Permitted(decision, edge, decision.is_allowed and edge.count == asked.cells.count)
 
 
-def _price_class(offers: Iterable[LiveLayer], decision: Decision, sums: AreaSums, parts: Parts, edge: _Edge) -> None:
-    """Add the layers of one handling class, of which `sums` holds what may be bought."""
+def _price_class(offers: Sequence[LiveLayer], permitted: _Permitted, asked: _Buyable, parts: Parts, edge: _Edge) -> None:
+    """Add the layers of one handling class."""
+    decision, sums = permitted.decision, asked.sums
     if decision.refusal:
         parts.areas.append(decision.allowed.ranges)
     index = len(parts.areas) - 1 if decision.refusal else 0
+    earlier = asked.paid.of_layers(offers, decision.allowed.ranges)
+    at_edge = [offer for offer in offers if offer.layer_id in sums.edge]
+    other = decision.allowed.union(permitted.edge) if edge.left_out else decision.allowed.difference(permitted.edge)
+    otherwise = asked.paid.of_layers(at_edge, other.ranges)
     for offer in offers:
         total = sums.total.get(offer.layer_id, NOTHING)
         if decision.refusal and (refused := offer.sums.cells - total.cells):
             parts.refusals.append(permit_refusal(offer, decision.refusal, refused))
-        lines = lines_of(offer, total, sums.own.get(offer.layer_id, NOTHING)) if total.cells else []
+        own = sums.own.get(offer.layer_id, NOTHING)
+        lines = lines_of(offer, total, own, earlier.get(offer.layer_id, 0)) if total.cells else []
         if lines:
             parts.layers.append((lines, pin_of(offer, index, decision.permit)))
         edge.cells |= sums.edge_cells.get(offer.layer_id, frozenset())
-        amount = sum(line.amount for line in lines)
-        edge.otherwise += _otherwise(offer, sums, edge.left_out) if offer.layer_id in sums.edge else amount
+        if offer.layer_id in sums.edge:
+            edge.otherwise += _otherwise(offer, sums, otherwise.get(offer.layer_id, 0), left_out=edge.left_out)
+        else:
+            edge.otherwise += sum(line.amount for line in lines)
 
 
-def _otherwise(offer: LiveLayer, sums: AreaSums, left_out: bool) -> int:
+def _otherwise(offer: LiveLayer, sums: AreaSums, earlier: int, *, left_out: bool) -> int:
     """What a layer costs with its edge tiles when they are left out, and without them when they are not."""
     total, own, edge, own_edge = (each.get(offer.layer_id, NOTHING) for each in (sums.total, sums.own, sums.edge, sums.own_edge))
     total, own = (total + edge, own + own_edge) if left_out else (total - edge, own - own_edge)
     charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, own.quantities) if total.cells else []
-    return sum(charge.amount for charge in charges)
+    return max(0, sum(charge.amount for charge in charges) - earlier)
 
 
-def lines_of(offer: LiveLayer, total: Sum, own: Sum) -> list[Line]:
-    """The lines of one layer: `total` is what it has, `own` what the buyer has of that already."""
+def lines_of(offer: LiveLayer, total: Sum, own: Sum, earlier: int) -> list[Line]:
+    """The lines of one layer: `total` is what it has, `own` what the buyer has of that already, `earlier` what was paid (`Earlier`)."""
     charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, own.quantities)
+    shares = credited([charge.amount for charge in charges], earlier)
     return [
         Line(
             dataset=offer.dataset,
@@ -156,23 +174,23 @@ def lines_of(offer: LiveLayer, total: Sum, own: Sum) -> list[Line]:
             unit=str(charge.unit),
             small=charge.small,
             rate=charge.rate,
-            amount=charge.amount,
+            amount=max(0, charge.amount - share),
             tiles=total.cells,
             owned_tiles=own.cells,
             as_of=offer.as_of,
             bytes=total.quantities.bytes,
             attribution=offer.attribution,
-            terms=terms.digest(offer.licence, offer.attribution),
+            terms=offer.terms,
+            earlier=share,
         )
-        for charge in charges
+        for charge, share in zip(charges, shares, strict=True)
     ]
 
 
 def pin_of(offer: LiveLayer, area: int, permit: Permit | None) -> Pin:
     """The layer as it is offered now, in the area of this index, under this permit."""
     permit_id, number = (permit.id, permit.number) if permit else (None, "")
-    digest = terms.digest(offer.licence, offer.attribution)
-    return Pin(offer.layer_id, offer.offer_id, offer.seller_id, area, permit_id, number, digest)
+    return Pin(offer.layer_id, offer.offer_id, offer.seller_id, area, permit_id, number, offer.terms)
 
 
 def licence_refusal(offer: LiveLayer, purpose: str | None) -> LayerRefusal:
@@ -201,7 +219,10 @@ def reprice(conn: Connection, org_id: str, held: Estimate) -> tuple[Line, ...]:
             continue
         pieces = Cover(ranges).pyramid(cell_sums.ZMIN)
         sums = {layer_id: found for layer_id, found in cell_sums.sums(conn, pieces).items() if layer_id in pinned}
-        own = owned.sums(conn, org_id, held.purpose or terms.ANY_PURPOSE, pieces)
-        for offer in offers_in(conn, sums):
-            lines += lines_of(offer, offer.sums, own.get(offer.layer_id, NOTHING))
+        owner = Owner(org_id, held.purpose or terms.ANY_PURPOSE)
+        own = owned.sums(conn, owner.org_id, owner.purpose, pieces)
+        offers = offers_in(conn, sums)
+        earlier = Earlier(conn, owner).of_layers(offers, ranges)
+        for offer in offers:
+            lines += lines_of(offer, offer.sums, own.get(offer.layer_id, NOTHING), earlier.get(offer.layer_id, 0))
     return tuple(sorted(lines, key=lambda line: line.place))

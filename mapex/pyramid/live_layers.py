@@ -14,6 +14,7 @@ from mapex.database.schema import dataset_version, layer
 from mapex.errors import NotFound
 from mapex.pyramid.cell_sums import Sum
 from mapex.rules.pricing import parsed_rates
+from mapex.rules.terms import digest
 from mapex.times import iso_from_ns
 from tiles.batch import LayerKind
 
@@ -31,11 +32,17 @@ class LiveLayer:
     seller_id: str
     licence: str
     attribution: str
+    credits_earlier: bool
     rates: Mapping[str, int]
     dataset: str
     org: str
     as_of: str
     sums: Sum
+
+    @property
+    def terms(self) -> str:
+        """Digest of the terms of the offer."""
+        return digest(self.licence, self.attribution, self.credits_earlier)
 
 
 _LAYERS = (
@@ -49,6 +56,7 @@ _LAYERS = (
         live_offers.c.seller_id,
         live_offers.c.licence,
         live_offers.c.attribution,
+        live_offers.c.credits_earlier,
         live_offers.c.rate_card.label("rates"),
         live_offers.c.dataset,
         live_offers.c.org,

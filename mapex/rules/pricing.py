@@ -6,7 +6,7 @@ A rate card is `{unit: KRW per unit}`; a tile's price vector (`tiles.batch.Quant
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -132,6 +132,25 @@ def charges_of(kind: LayerKind, rates: Mapping[str, int], total: Quantities, own
     small = getattr(total, unit.column) - getattr(owned, unit.column)
     rate = rates.get(unit, 0)
     return [Charge(unit, small, rate, amount_of(unit, small, rate))]
+
+
+def credited(prices: Sequence[int], earlier: int) -> list[int]:
+    """What of `earlier`, the KRW that were paid before, is credited on each of the lines of a layer at these prices.
+
+    All of it is, in the order of the bill, the last line that costs anything taking the rest, be it more than its price: what was paid is
+    neither lost nor paid back, and is what a still wider use may credit. Where nothing is to be paid nothing is credited.
+    """
+    shares, left = [0] * len(prices), earlier
+    paying = [at for at, price in enumerate(prices) if price]
+    for at in paying:
+        shares[at] = left if at == paying[-1] else min(left, prices[at])
+        left -= shares[at]
+    return shares
+
+
+def part_of(paid: int, small: int, whole: int) -> int:
+    """The KRW of `paid`, for `whole` small units, that `small` of them were: rounded down, so that no parts are more than the whole."""
+    return paid * small // whole
 
 
 def columns_of(cards: Iterable[Mapping[str, int]]) -> frozenset[str]:

@@ -7,13 +7,15 @@ A right to tiles is bought for a *use*: a purpose, under a licence. It counts fo
   a study is for that study.
 
 Both are partial orders, so that no chain of purchases leads to a wider use than the widest that was paid for. The attribution is a
-duty and makes no use wider: it is part of the terms that a quote pins and an order states, not of what is owned.
+duty and makes no use wider: it is part of the terms that a quote pins and an order states, not of what is owned. So is whether an offer
+credits what was paid for narrower uses (`mapex.prices.earlier`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
+from typing import Any
 
 import rfc8785
 
@@ -49,15 +51,23 @@ def covering(purpose: str) -> list[str]:
     return [str(held) for held in Purpose if purpose == ANY_PURPOSE or covers_purpose(held, purpose)]
 
 
+def covered(purpose: str) -> list[str]:
+    """The purposes for which a right to this one would count; all of them where none is named yet."""
+    return [str(wanted) for wanted in Purpose if purpose == ANY_PURPOSE or covers_purpose(purpose, wanted)]
+
+
 @lru_cache(maxsize=4096)
-def digest(licence: str, attribution: str) -> str:
-    """sha256 (hex) of the terms of an offer: the code and the full text of its licence, its purposes, its attribution."""
+def digest(licence: str, attribution: str, credits_earlier: bool = False) -> str:
+    """sha256 (hex) of the terms of an offer: the code and the full text of its licence, its purposes, its attribution, and whether it
+    credits what was paid for narrower uses: terms that do not are as they were before there was the choice.
+    """
     known = LICENCES.get(licence)
-    document = {
+    document: dict[str, Any] = {
         "licence": licence,
         "purposes": sorted(known.purposes) if known else [],
         "clauses": [list(clause) for clause in TEXTS.get(licence, ())],
         "attribution": attribution,
+        **({"credits_earlier": True} if credits_earlier else {}),
     }
     return hashlib.sha256(rfc8785.dumps(document)).hexdigest()
 

@@ -1,6 +1,7 @@
 """Ledger, orders and ownership against a simple model: random credits, prices, licences, purposes, quotes, orders, repeats, withdrawals.
 
-Ownership in the model is what was bought, use by use: so a run shows that nobody gets a wider use for less than a newcomer pays for it.
+Ownership in the model is what was bought, use by use, and what offers credit is what was paid and not credited yet: so a run shows that
+nobody gets a wider use for less than a newcomer pays for it, and that nothing is credited twice.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ CELLS = block(3)
 EACH = 1_234_567
 FIRMS = ("hanbit", "dongil")
 LICENCE = st.sampled_from(sorted(licences.LICENCES))
-PURPOSE = st.sampled_from(["research", "simulation", "map_production", "localisation"])
+PURPOSES = ["research", "simulation", "map_production", "localisation"]
+PURPOSE = st.sampled_from(PURPOSES)
 
 
 @dataclass(slots=True)
@@ -50,6 +52,18 @@ class Held:
     epoch: int
     fresh: int
     total: int
+    credit: int
+
+
+@dataclass(slots=True)
+class Bought:
+    """An order as the model remembers it: cells that were paid for, what for all of them together, and those credited since."""
+
+    whose: tuple[str, str, str]  # buyer, seller, content
+    use: tuple[str, str]
+    paid: int
+    cells: frozenset[int]
+    credited: set[int]
 
 
 class Trade(RuleBasedStateMachine):
@@ -64,13 +78,16 @@ class Trade(RuleBasedStateMachine):
         self.tax = 0
         self.owned: dict[tuple[str, str, str], set[tuple[int, str, str]]] = {}  # buyer, seller, content: cell, purpose, licence
         self.licences = dict.fromkeys(FIRMS, "commercial")
+        self.credits = dict.fromkeys(FIRMS, False)
+        self.orders: list[Bought] = []
         self.rates: dict[str, int | None] = {}
         self.epoch = dict.fromkeys(FIRMS, 0)  # changes with each offer
         self.salt = dict.fromkeys(FIRMS, "0")
         self.held: list[Held] = []
         self.bought: dict[tuple[str, str], tuple[str, str]] = {}  # (buyer, key) -> (quote, order)
         for slug in FIRMS:
-            self._publish(slug, "0", 1000, "commercial")
+            self._publish(slug, "0", 1000, "commercial", credits_earlier=True)
+            self.credit(slug, 60_000, 0)
 
     def teardown(self) -> None:
         """Every run ends with an exchange in which all invariants hold."""
@@ -80,10 +97,15 @@ class Trade(RuleBasedStateMachine):
             self.ex.engine.dispose()
             shutil.rmtree(self.folder)
 
-    def _publish(self, slug: str, salt: str, rate: int, licence: str) -> None:
+    def _publish(self, slug: str, salt: str, rate: int, licence: str, *, credits_earlier: bool) -> None:
         a_draft(self.ex, self.actors[slug], slug, [a_layer(CELLS, salt=salt, each=Quantities(lane_mm=EACH))])
-        offers.publish(self.ex, self.actors[slug], slug, rate_card={"lane_km": rate}, licence=licence)
-        self.salt[slug], self.rates[slug], self.licences[slug] = salt, rate, licence
+        self.salt[slug] = salt
+        self._offer(slug, rate, licence, credits_earlier)
+
+    def _offer(self, slug: str, rate: int, licence: str, credits_earlier: bool) -> None:
+        card = {"lane_km": rate}
+        offers.publish(self.ex, self.actors[slug], slug, rate_card=card, licence=licence, credits_earlier=credits_earlier)
+        self.rates[slug], self.licences[slug], self.credits[slug] = rate, licence, credits_earlier
         self.epoch[slug] += 1
 
     def _held(self, buyer: str, seller: str) -> set[tuple[int, str, str]]:
@@ -94,9 +116,26 @@ class Trade(RuleBasedStateMachine):
         wanted = purpose, self.licences[seller]
         return {cell for cell, held_for, licence in self._held(buyer, seller) if terms.covers((held_for, licence), wanted)}
 
+    def _earlier(self, buyer: str, seller: str, cells: frozenset[int], purpose: str) -> dict[int, set[int]]:
+        """Which cells of which earlier orders count as a credit, by the number of the order."""
+        fresh, wanted = cells - self._mine(buyer, seller, purpose), (purpose, self.licences[seller])
+        return {
+            at: counted
+            for at, one in enumerate(self.orders)
+            if self.credits[seller] and one.whose == (buyer, seller, self.salt[seller]) and terms.covers(wanted, one.use)
+            if (counted := (one.cells & fresh) - one.credited)
+        }
+
+    def _price(self, buyer: str, seller: str, cells: frozenset[int], rate: int, purpose: str) -> tuple[int, int]:
+        """What the cells cost whoever paid nothing before, and what this buyer paid."""
+        price = amount_of(Unit.LANE_KM, len(cells - self._mine(buyer, seller, purpose)) * EACH, rate)
+        earlier = self._earlier(buyer, seller, cells, purpose)
+        paid = sum(self.orders[at].paid * len(counted) // len(self.orders[at].cells) for at, counted in earlier.items())
+        return price, paid if price else 0
+
     def _total(self, buyer: str, seller: str, cells: frozenset[int], rate: int, purpose: str) -> tuple[int, int]:
-        fresh = len(cells - self._mine(buyer, seller, purpose))
-        subtotal = amount_of(Unit.LANE_KM, fresh * EACH, rate)
+        price, paid = self._price(buyer, seller, cells, rate, purpose)
+        subtotal = max(0, price - paid)
         return subtotal, vat_of(subtotal)
 
     @rule(slug=st.sampled_from(FIRMS), amount=st.integers(1, 9000), key=st.integers(0, 30))
@@ -107,18 +146,21 @@ class Trade(RuleBasedStateMachine):
         ledger.credit(self.ex, None, slug, amount, key=name)
         self.money[slug] += 0 if known else amount
 
-    @rule(slug=st.sampled_from(FIRMS), rate=st.sampled_from([0, 1, 700, 1000]), salt=st.sampled_from(["0", "1"]), licence=LICENCE)
-    def publish(self, slug: str, rate: int, salt: str, licence: str) -> None:
-        self._publish(slug, salt, rate, licence)
+    @rule(
+        slug=st.sampled_from(FIRMS),
+        rate=st.sampled_from([0, 1, 700, 1000]),
+        salt=st.sampled_from(["0", "1"]),
+        licence=LICENCE,
+        credits_earlier=st.booleans(),
+    )
+    def publish(self, slug: str, rate: int, salt: str, licence: str, credits_earlier: bool) -> None:
+        self._publish(slug, salt, rate, licence, credits_earlier=credits_earlier)
 
-    @rule(slug=st.sampled_from(FIRMS), licence=LICENCE)
-    def change_terms(self, slug: str, licence: str) -> None:
+    @rule(slug=st.sampled_from(FIRMS), licence=LICENCE, credits_earlier=st.booleans())
+    def change_terms(self, slug: str, licence: str, credits_earlier: bool) -> None:
         rate = self.rates[slug]
-        if rate is None or licence == self.licences[slug]:
-            return
-        offers.publish(self.ex, self.actors[slug], slug, rate_card={"lane_km": rate}, licence=licence)
-        self.licences[slug] = licence
-        self.epoch[slug] += 1
+        if rate is not None and (licence, credits_earlier) != (self.licences[slug], self.credits[slug]):
+            self._offer(slug, rate, licence, credits_earlier)
 
     @rule(slug=st.sampled_from(FIRMS))
     def withdraw(self, slug: str) -> None:
@@ -147,12 +189,25 @@ class Trade(RuleBasedStateMachine):
         assert (made.estimate.subtotal, made.estimate.vat) == (subtotal, vat)
         assert made.estimate.lines[0].owned_tiles == len(cells & self._mine(buyer, seller, purpose))
         fresh = len(cells - self._mine(buyer, seller, purpose))
-        self.held.append(Held(made.id, buyer, seller, frozenset(cells), rate, purpose, self.epoch[seller], fresh, subtotal + vat))
+        _, paid = self._price(buyer, seller, frozenset(cells), rate, purpose)
+        assert sum(line.earlier for line in made.estimate.lines) == paid
+        self.held.append(Held(made.id, buyer, seller, frozenset(cells), rate, purpose, self.epoch[seller], fresh, subtotal + vat, paid))
+
+    @rule(buyer=st.sampled_from(FIRMS), cells=st.sets(st.sampled_from(CELLS), min_size=1), purposes=st.permutations(PURPOSES))
+    def buy(self, buyer: str, cells: set[int], purposes: list[str]) -> None:
+        """The same tiles for one purpose after the other."""
+        for purpose in purposes[:3]:
+            before = len(self.held)
+            self.quote(buyer, cells, purpose)
+            if len(self.held) > before:
+                self._order(self.held[-1], f"at once {before}")
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), key=st.sampled_from(["a", "b", "c", "d", "e", "f", "g", "h"]))
     def order(self, data: st.DataObject, key: str) -> None:
-        held = data.draw(st.sampled_from(self.held))
+        self._order(data.draw(st.sampled_from(self.held)), key)
+
+    def _order(self, held: Held, key: str) -> None:
         expected = self._expected(held, key)
         try:
             made = orders.place(self.ex, self.actors[held.buyer], held.id, key)
@@ -166,9 +221,21 @@ class Trade(RuleBasedStateMachine):
             self.money[held.buyer] -= subtotal + vat
             self.money[held.seller] += subtotal
             self.tax += vat
+            self._remember(held)
             bought = {(cell, held.purpose, self.licences[held.seller]) for cell in held.cells}
             self._held(held.buyer, held.seller).update(bought)
             self.bought[held.buyer, key] = held.id, made.id
+
+    def _remember(self, held: Held) -> None:
+        """What was paid moves on to the order that it was credited to."""
+        price, paid = self._price(held.buyer, held.seller, held.cells, held.rate, held.purpose)
+        if paid:
+            for at, counted in self._earlier(held.buyer, held.seller, held.cells, held.purpose).items():
+                self.orders[at].credited |= counted
+        whose, use = (held.buyer, held.seller, self.salt[held.seller]), (held.purpose, self.licences[held.seller])
+        fresh = held.cells - self._mine(held.buyer, held.seller, held.purpose)
+        if fresh:
+            self.orders.append(Bought(whose, use, max(price, paid), fresh, set()))
 
     def _expected(self, held: Held, key: str) -> Sequence[str]:
         before = self.bought.get((held.buyer, key))
@@ -178,9 +245,9 @@ class Trade(RuleBasedStateMachine):
             return ("quote.bought",)
         if held.epoch != self.epoch[held.seller]:
             return ("offer.withdrawn", "quote.price_changed", "quote.terms_changed")
-        if (
-            len(held.cells - self._mine(held.buyer, held.seller, held.purpose)) != held.fresh
-        ):  # some were bought meanwhile: at a price of 0 too
+        fresh = len(held.cells - self._mine(held.buyer, held.seller, held.purpose))
+        _, paid = self._price(held.buyer, held.seller, held.cells, held.rate, held.purpose)
+        if (fresh, paid) != (held.fresh, held.credit):  # some were bought or credited meanwhile: at a price of 0 too
             return ("quote.price_changed",)
         if self.money[held.buyer] < held.total:
             return ("wallet.insufficient",)

@@ -90,7 +90,7 @@ def order_table() -> Response:
     rows = (
         (one.id, iso_from_ns(one.created_ns), one.name, one.person, one.purpose, one.state)
         + (line.org, line.dataset, line.version, line.layer, line.licence, line.tiles)
-        + (line.quantity, line.unit, line.rate, line.amount, one.vat, one.total)
+        + (line.quantity, line.unit, line.rate, line.amount, one.vat, one.total, line.price, line.credit)
         for one in _all_orders()
         for line in one.lines
     )
@@ -156,7 +156,7 @@ def manifest(order_id: str) -> Response:
 FILTERS = ("purpose", "dataset", "from", "to")
 COLUMNS = (
     *("order", "at", "area", "person", "purpose", "state", "seller", "dataset", "version", "layer", "licence", "tiles"),
-    *("quantity", "unit", "rate", "amount", "order_vat", "order_total"),
+    *("quantity", "unit", "rate", "amount", "order_vat", "order_total", "price", "credit"),
 )
 FILE_FIELDS = ("path", "sha256", "size", "dataset", "org", "version", "layer", "tile", "part", "media_type", "licence", "attribution")
 

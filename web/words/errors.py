@@ -74,7 +74,7 @@ ERRORS = {
     "file.unknown": lazy_gettext("There is no such file."),
     "quote.unknown": lazy_gettext("There is no such quote."),
     "quote.price_changed": lazy_gettext("The price has changed since. Look at the new one."),
-    "quote.terms_changed": lazy_gettext("Licence or attribution have changed since. Read the new terms."),
+    "quote.terms_changed": lazy_gettext("Licence, attribution or the credit for earlier purchases have changed since. Read the new terms."),
     "price.too_large": lazy_gettext("The price is more than can be charged at once. Choose a smaller area."),
     "offer.withdrawn": lazy_gettext("The seller withdrew this offer."),
     "order.current": lazy_gettext("Nothing newer is on sale: these tiles are up to date."),

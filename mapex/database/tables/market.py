@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, false
 
 from mapex.database.tables.columns import id_column, metadata, quantities, ref
 
@@ -17,6 +17,7 @@ offer = Table(
     Column("licence", String(32), nullable=False),
     Column("attribution", Text, nullable=False, server_default=""),
     Column("rate_card", Text, nullable=False),  # JSON {unit: integer KRW}
+    Column("credits_earlier", Boolean, nullable=False, server_default=false()),  # takes off what was paid for narrower uses
     Column("created_ns", BigInteger, nullable=False),
     Column("ended_ns", BigInteger),
 )

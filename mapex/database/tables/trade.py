@@ -63,6 +63,7 @@ order_line = Table(
     Column("bytes", BigInteger, nullable=False),  # 0 in orders from before it was noted
     Column("attribution", Text, nullable=False, server_default=""),
     Column("terms", String(64), nullable=False, server_default=""),  # digest; "" in orders from before it was noted
+    Column("earlier", BigInteger, nullable=False, server_default="0"),  # KRW paid for these tiles before, under narrower terms, credited
 )
 
 # Who of the buyer's organisation may download an order; an order without a row is open to all of them.
@@ -92,6 +93,14 @@ entitlement = Table(
     Column("state", String(16), nullable=False),  # active | suspended | recalled
     UniqueConstraint("order_id", "layer_id", "cell", "part"),
     Index("ix_entitlement_owned", "org_id", "dataset_id", "cell"),
+)
+
+# Tiles of which what was paid was credited to a later order of the same buyer, under wider terms; each can be once.
+credited_tile = Table(
+    "credited_tile",
+    metadata,
+    Column("entitlement_id", String(40), ForeignKey("entitlement.id"), primary_key=True),
+    ref("order_id", "purchase_order.id", index=True),
 )
 
 ledger_account = Table(

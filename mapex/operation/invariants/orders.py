@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from mapex.database.schema import quote
 from mapex.exchange import Exchange
+from mapex.operation.invariants import earlier
 from mapex.operation.invariants.asking import Offender, ask, member
 from mapex.orders import lines
 from mapex.prices.estimate import Line
@@ -44,6 +45,7 @@ def disagreeing(ex: Exchange, conn: Connection) -> list[Offender]:
         *_wrong_tiles(conn),
         *_wrong_permits(conn),
         *_wrong_lines(conn),
+        *earlier.wrong(conn),
         *ask(
             conn,
             "grant {0} is not in the log",
@@ -115,6 +117,9 @@ def _wrong_lines(conn: Connection) -> Iterator[Offender]:
     signed = text("SELECT p.id, p.subtotal, q.body FROM purchase_order p JOIN quote q ON q.id = p.quote_id ORDER BY p.id")
     for order_id, subtotal, body in conn.execute(signed):
         of_order = billed.get(order_id, ())
+        for line in of_order:
+            if line.unit in UNITS and line.amount != max(0, line.price - line.earlier):
+                yield f"order {order_id} charges {line.amount} KRW for {line.layer} and not its price less what was paid before"
         if of_order != tuple(Line(**line) for line in json.loads(body)["lines"]):
             yield f"order {order_id} has other lines than its quote"
         if (total := sum(line.amount for line in of_order)) != subtotal:

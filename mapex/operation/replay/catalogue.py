@@ -108,14 +108,15 @@ class Offers(State):
         if payload["action"] == Action.OFFER_WITHDRAWN:
             self.made[payload["offer"]]["state"] = "withdrawn"
             return
-        terms = {"licence": payload["licence"], "rates": payload["rates"]}
+        credits_earlier = payload.get("credits_earlier", False)  # entries from before there was the choice
+        terms = {"licence": payload["licence"], "rates": payload["rates"], "credits_earlier": credits_earlier}
         self.made[payload["offer"]] = {"version": f"{dataset} version {payload['version']}", **terms, "state": "live"}
         self._live[dataset] = payload["offer"]
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
         query = (
-            "SELECT o.id, g.slug AS org, d.slug, v.number, o.licence, o.rate_card, o.state FROM offer o "
+            "SELECT o.id, g.slug AS org, d.slug, v.number, o.licence, o.rate_card, o.credits_earlier, o.state FROM offer o "
             "JOIN dataset d ON d.id = o.dataset_id AND d.org_id = o.org_id JOIN organisation g ON g.id = d.org_id "
             "JOIN dataset_version v ON v.id = o.version_id AND v.dataset_id = d.id ORDER BY o.id"
         )
@@ -124,6 +125,7 @@ class Offers(State):
                 "version": f"{row.org}/{row.slug} version {row.number}",
                 "licence": row.licence,
                 "rates": parsed(row.rate_card),
+                "credits_earlier": bool(row.credits_earlier),
                 "state": row.state,
             }
             for row in conn.execute(text(query))

@@ -31,13 +31,15 @@ class Orders(State):
         money = {"subtotal": payload["total"] - payload["vat"], "vat": payload["vat"], "total": payload["total"]}
         who = {"organisation": payload["org"], "person": payload["person"], "purpose": payload["purpose"]}
         self._at[payload["order"]] = payload["at"]
+        money["credited"] = payload.get("credited", 0)  # entries from before anything was
         self.made[payload["order"]] = {**who, "quote": payload["quote"], **money, "tiles": payload["tiles_sha256"], "state": "paid"}
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the tables."""
         tiles = dict(_digests(conn))
         query = (
-            "SELECT o.*, g.slug, p.email FROM purchase_order o JOIN organisation g ON g.id = o.org_id "
+            "SELECT o.*, g.slug, p.email, (SELECT CAST(COALESCE(SUM(n.earlier), 0) AS bigint) FROM order_line n WHERE n.order_id = o.id) "
+            "AS credited FROM purchase_order o JOIN organisation g ON g.id = o.org_id "
             "JOIN person p ON p.id = o.person_id ORDER BY o.id"
         )
         rows = conn.execute(text(query)).all()
@@ -53,6 +55,7 @@ class Orders(State):
                 "subtotal": row.subtotal,
                 "vat": row.vat,
                 "total": row.total,
+                "credited": row.credited,
                 "tiles": tiles.get(row.id, ""),
                 "state": row.state,
             }

@@ -231,6 +231,7 @@ MANIPULATIONS: Mapping[str, Tampering] = {
         "UPDATE dataset_version SET state = 'published' WHERE state = 'withdrawn'",
     ),
     "a price changed": ("replay", "rates is", "UPDATE offer SET rate_card = REPLACE(rate_card, '5', '1') WHERE state = 'live'"),
+    "a credit that no offer gave": ("replay", "credits_earlier is", "UPDATE offer SET credits_earlier = (1 = 1) WHERE state = 'live'"),
     "a licence widened": ("replay", "licence is", "UPDATE offer SET licence = 'commercial'"),
     "a replaced offer back": (
         "replay",

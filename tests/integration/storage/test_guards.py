@@ -33,6 +33,7 @@ def traded_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     governed(ex)
     with ex.engine.begin() as conn:
         conn.execute(text("INSERT INTO permit_recipient SELECT p.id, o.id, 0 FROM permit p, organisation o LIMIT 1"))
+        conn.execute(text("INSERT INTO credited_tile SELECT e.id, e.order_id FROM entitlement e LIMIT 1"))
     ex.engine.dispose()
     return folder / "mapex.db"
 

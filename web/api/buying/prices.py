@@ -89,6 +89,7 @@ class ListingOut(Answer):
     version = fields.Integer()
     licence = word(LICENCE_CODES)
     attribution = fields.String()
+    credits_earlier = fields.Boolean(metadata={"description": "what was paid for narrower uses of the same tiles is credited"})
     rates = fields.Dict(keys=fields.String(), values=fields.Integer())
     published_at = moment()
     age_days = fields.Integer()
@@ -102,6 +103,9 @@ class SearchOut(Answer):
     datasets = fields.List(fields.Nested(ListingOut))
 
 
+TERMS = "of the licence's full text, its purposes, the attribution, and whether what was paid for narrower uses is credited"
+
+
 class LineOut(Answer):
     """One unit of one layer; `quantity_small` is exact, in `small_unit`."""
 
@@ -113,13 +117,15 @@ class LineOut(Answer):
     class_ = word(CLASSES, data_key="class", attribute="class")
     licence = word(LICENCE_CODES)
     attribution = fields.String()
-    terms_sha256 = digest(metadata={"description": "of the licence's full text, its purposes and the attribution"})
+    terms_sha256 = digest(metadata={"description": TERMS})
     unit = fields.String()
     quantity = fields.Float()
     quantity_small = fields.Integer()
     small_unit = fields.String()
     rate = fields.Integer()
-    amount = fields.Integer()
+    price = fields.Integer(metadata={"description": "KRW before VAT for whoever bought none of it before"})
+    credit = fields.Integer(metadata={"description": "KRW paid before for narrower uses of these tiles, as far as they lower the price"})
+    amount = fields.Integer(metadata={"description": "price less credit"})
     tiles = fields.Integer()
     owned_tiles = fields.Integer()
     bytes = fields.Integer(metadata={"description": "size of the tiles"})
@@ -136,7 +142,7 @@ class SoldLayerOut(Answer):
     kind = word(LAYER_KINDS)
     licence = word(LICENCE_CODES)
     attribution = fields.String()
-    terms_sha256 = digest(metadata={"description": "of the licence's full text, its purposes and the attribution"})
+    terms_sha256 = digest(metadata={"description": TERMS})
     crs = fields.String(allow_none=True, metadata={"description": "what the coordinates in the tiles are in"})
     source_crs = fields.String(allow_none=True, metadata={"description": "what the seller's files were in"})
     source_crs_known = word(KNOWN, metadata={"description": "how source_crs is known"})
@@ -258,6 +264,7 @@ def _listing(one: Listing, now: int) -> dict[str, Any]:
         "version": one.version,
         "licence": one.licence,
         "attribution": one.attribution,
+        "credits_earlier": one.credits_earlier,
         "rates": dict(one.rates),
         "published_at": iso_from_ns(one.published_ns),
         "age_days": (now - one.published_ns) // (24 * 3600 * 10**9),

@@ -16,6 +16,8 @@ from web.edge.schemas import NUMBERED, Answer, Body, Length, fields
 
 blueprint = APIBlueprint("offers", __name__, url_prefix="/api/v1", tag="Market")
 
+CREDITS = "whoever bought the same tiles for a narrower use pays the price less what was paid then"
+
 
 class PublishIn(Body):
     """Terms of sale."""
@@ -24,6 +26,7 @@ class PublishIn(Body):
     rates = fields.Dict(keys=fields.String(), values=fields.Raw(), required=True, metadata={"description": "KRW per unit"})
     licence = fields.String(required=True, validate=Length(1, 32))
     attribution = fields.String(load_default="")
+    credits_earlier = fields.Boolean(load_default=False, metadata={"description": CREDITS})
     confirmed = fields.List(
         fields.String(validate=Length(1, 64)),
         load_default=list,
@@ -41,6 +44,7 @@ class OfferOut(Answer):
     state = word(OFFER_STATES)
     licence = word(LICENCE_CODES)
     attribution = fields.String()
+    credits_earlier = fields.Boolean(metadata={"description": CREDITS})
     rates = fields.Dict(keys=fields.String(), values=fields.Integer())
     created_at = moment()
     unpriced = fields.List(fields.String(), metadata={"description": "layers of which the rate card charges nothing"})
@@ -61,6 +65,7 @@ def publish(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
         rate_card=json_data["rates"],
         licence=json_data["licence"],
         attribution=json_data["attribution"],
+        credits_earlier=json_data["credits_earlier"],
         confirmed=json_data["confirmed"],
     )
     return _offer(made)

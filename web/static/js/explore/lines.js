@@ -122,13 +122,20 @@ function layerItem(layer, refused, cells) {
       ),
       make("span", word("licences", layer.licence)),
     ),
-    layer.lines.map((/** @type {any} */ line) =>
+    layer.lines.flatMap((/** @type {any} */ line) => [
       make(
         "span.sub",
         make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`),
-        make("span", won(line.amount)),
+        make("span", won(line.price)),
       ),
-    ),
+      line.credit > 0 &&
+        make(
+          "span.sub",
+          { "data-credit": "" },
+          make("span.good", _("Credit: paid earlier for these tiles")),
+          make("span", `−${won(line.credit)}`),
+        ),
+    ]),
     owned && make("span.sub", make("span.good", owned)),
     refused.map(refusal),
   );

@@ -146,6 +146,7 @@ form?.addEventListener("submit", (/** @type {any} */ event) => {
     rates: rates(),
     licence: given.get("licence"),
     attribution: String(given.get("attribution")).trim(),
+    credits_earlier: given.has("credits_earlier"),
     confirmed: confirmed(form),
   };
   submit(one("button.primary", form), () => post(`/datasets/${page.dataset}/publish`, terms));
