@@ -219,8 +219,11 @@ def test_each_change_is_logged_once(exchange: Exchange) -> None:
         ("person.added", "system", "dongil"),
         ("token.created", "system", "dongil"),
         ("token.revoked", person.email, "dongil"),
+        ("signer.retired", "system", "dongil"),
         ("person.password_set", person.email, "dongil"),
+        ("signer.retired", "system", "dongil"),
         ("org.suspended", operator.email, "dongil"),
+        ("signer.retired", "system", "dongil"),
     ]
 
 
