@@ -226,6 +226,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "zip.bomb": (lazy_gettext("The archive grows too much when it is unpacked."), "zip"),
     "zip.damaged": (lazy_gettext("The archive is damaged."), "zip"),
     "zip.encrypted": (lazy_gettext("The archive is encrypted."), "zip"),
+    "zip.folders": (lazy_gettext("The archive holds too many folders, or they are too deep."), "zip"),
     "zip.link": (lazy_gettext("The archive holds a link, which is never followed."), "zip"),
     "zip.too_large": (lazy_gettext("The archive is too large when it is unpacked."), "split"),
     "zip.too_many": (lazy_gettext("The archive holds too many files."), "split"),
