@@ -25,10 +25,10 @@ _PACKING = ("laszip encoded", 22204)
 
 
 class LasProof:
-    """Takes the header and then the points of one file in."""
+    """Takes the header and then the points of one file in. `cloud`: of the files that one was cut into, what their columns hold together."""
 
-    def __init__(self, header: Header) -> None:
-        self._doubts, self._cloud = Doubts(), CloudProof()
+    def __init__(self, header: Header, cloud: CloudProof | None = None) -> None:
+        self._doubts, self._cloud = Doubts(), cloud or CloudProof()
         for doubt in of_header(header):
             self._doubts.add(*doubt)
         self._form = None
