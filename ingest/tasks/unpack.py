@@ -18,7 +18,10 @@ from ingest.reader import Source
 from mapex.errors import Invalid
 
 MAX_ENTRIES = 20_000  # a zip of one day's photos has some thousands, and each entry is checked alone
-MAX_DEPTH, MAX_FOLDERS = 32, 10_000  # folders within one another, and all of them: each is made on the disk, and none is in the file's bytes
+MAX_DEPTH, MAX_FOLDERS = (
+    32,
+    10_000,
+)  # folders within one another, and all of them: each is made on the disk, and none is in the file's bytes
 MAX_RATIO = 100
 MAX_UNPACKED = 20 << 30
 _UTF8, _UNICODE_PATH = 0x800, 0x7075
@@ -38,7 +41,8 @@ def unpack(path: Path, name: str, folder: Path) -> Source:
     """The source inside a zip: its files written below `folder`, under safe names. Runs in the cage.
 
     Refused before anything is written: more than `MAX_ENTRIES` entries or `MAX_FOLDERS` folders, folders deeper than `MAX_DEPTH`, more than
-    `MAX_UNPACKED` bytes, a ratio over `MAX_RATIO`, entries that share bytes (overlap bombs), links, encryption. Desktop junk and folders are left out.
+    `MAX_UNPACKED` bytes, a ratio over `MAX_RATIO`, entries that share bytes (overlap bombs), links, encryption.
+    Desktop junk and folders are left out.
 
     Raises: Invalid: `zip.damaged`, `zip.too_many`, `zip.folders`, `zip.too_large`, `zip.bomb`, `zip.link`, `zip.encrypted`.
     """
@@ -75,13 +79,17 @@ def _check_folders(names: Iterable[str], name: str) -> None:
     folders: set[str] = set()
     for own in names:
         if (deep := own.count("/")) > MAX_DEPTH:
-            raise Invalid("zip.folders", f"{name} has {deep} folders within one another; at most {MAX_DEPTH} are read. {_FLATTER}", file=name)
+            raise Invalid(
+                "zip.folders", f"{name} has {deep} folders within one another; at most {MAX_DEPTH} are read. {_FLATTER}", file=name
+            )
         folder = own.rpartition("/")[0]
         while folder and folder not in folders:
             folders.add(folder)
             folder = folder.rpartition("/")[0]
         if len(folders) > MAX_FOLDERS:
-            raise Invalid("zip.folders", f"{name} has more than {MAX_FOLDERS} folders, which is the most that is read. {_FLATTER}", file=name)
+            raise Invalid(
+                "zip.folders", f"{name} has more than {MAX_FOLDERS} folders, which is the most that is read. {_FLATTER}", file=name
+            )
 
 
 def _only_child(source: Source) -> Source:

@@ -13,7 +13,8 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from tiles.footage import signatures
+from tiles.footage import letters, signatures
+from tiles.footage.numbers import is_random
 from tiles.footage.shapes import is_shape
 
 PACKED_LETTERS = 512
@@ -86,8 +87,10 @@ class TextProof:
 
     @staticmethod
     def _of_length(text: str) -> str | None:
-        if len(text) < LONG:
+        if len(text) < letters.LEAST:
             return None
+        if letters.is_drawn_evenly(text) and not _is_shape_text(text):
+            return "it is long and its letters are as even as packed bytes"
         body = text.encode()
         for begin in range(0, len(body), 1 << 16):
             piece = body[begin : begin + (1 << 16)]
@@ -143,8 +146,11 @@ def _of_lists(text: str) -> str | None:
     """Bytes that were written as numbers, in decimals or in hex."""
     for match in _LIST.finditer(text):
         numbers = [int(word) for word in re.findall(r"\d+", match[0])]
-        if max(numbers) < 256 and (found := signatures.found_in(bytes(numbers))) is not None:
-            return f"it holds {found} as a list of numbers"
+        if max(numbers) < 256:
+            if (found := signatures.found_in(bytes(numbers))) is not None:
+                return f"it holds {found} as a list of numbers"
+            if is_random(bytes(numbers)):
+                return "it is a list of numbers that are as random as packed bytes"
     for match in _ESCAPES.finditer(text):
         body = bytes.fromhex("".join(re.findall(r"(?:0x|\\?x|%)?([0-9A-Fa-f]{2})", match[0])))
         if (found := signatures.found_in(body)) is not None:

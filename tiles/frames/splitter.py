@@ -165,8 +165,9 @@ class FrameSplitter:
         self._copied += self._each + self._latched.size
         if self._copied > FREE_COPIES + MOST_COPIES * self._given:
             text = (
-                f"The recording goes through more than {len(self._slices)} cells, and each slice repeats {self._each + self._latched.size} bytes "
-                f"(metadata, definitions, latched messages): {self._copied >> 20} MiB for {self._given >> 20} MiB of messages. Leave out what no slice needs."
+                f"The recording goes through more than {len(self._slices)} cells, and each slice repeats "
+                f"{self._each + self._latched.size} bytes (metadata, definitions, latched messages): {self._copied >> 20} MiB for "
+                f"{self._given >> 20} MiB of messages. Leave out what no slice needs."
             )
             raise InvalidContent(text, code="recording.repeats")
 

@@ -25,7 +25,7 @@ from tiles.frames.repeated import Latched, LatchedMessage, Repeat, SmallAttachme
 from tiles.frames.track import NAME
 
 MOST_CHANNELS, MOST_DESCRIBED = 10_000, 32 << 20
-"""Channels of one file, and bytes that describe them: a definition counts for each channel that names it, since it is looked at for each."""
+"""Channels of one file, and bytes that describe them: a definition counts for each channel that names it, as it is looked at for each."""
 CLOCKS_AGREE_NS = 10 * 1_000_000_000
 """A header time further from the log time is of another clock (boot time, zero) and not used."""
 
@@ -238,7 +238,8 @@ def _described(channel: Channel, schema: Schema | None) -> int:
 
 def _too_many(name: str, described: int) -> InvalidContent:
     most = f"at most {MOST_CHANNELS} channels and {MOST_DESCRIBED >> 20} MiB of what describes them are read"
-    text = f"{name} has more channels, or longer definitions for them ({described >> 20} MiB), than any recorder writes; {most}. Split it by topics."
+    has = f"{name} has more channels, or longer definitions for them ({described >> 20} MiB), than any recorder writes"
+    text = f"{has}; {most}. Split it by topics."
     return InvalidContent(text, code="mcap.channels")
 
 
