@@ -62,7 +62,9 @@ def of_header(header: Header) -> Iterator[Unproven]:
     left = MOST_RECORD
     records = (*header.vlrs, *header.evlrs)
     for where, words in (("names", [one.user for one in records]), ("descriptions", [one.text.decode("latin-1") for one in records])):
-        if (why := TextProof().doubt(" ".join(word for word in words if word))) is not None:
+        # Some programs leave what was in memory behind the end of a name: a few such bytes are no reason, thousands are.
+        shown = "".join(letter if letter.isprintable() else " " for letter in " ".join(word for word in words if word))
+        if (why := TextProof().doubt(shown)) is not None:
             yield Unproven(f"{where} of records", why)
     for record in records:
         if (record.user, record.record) == _PACKING:
