@@ -40,6 +40,7 @@ def safe_name(name: str) -> str:
 
 
 _LONGEST_SEGMENT, _LONGEST_FOLDER, _LONGEST_ENDING = 200, 400, 16  # bytes; a disk takes 255 in a name, and 4,096 in a path
+_DEEPEST = 32  # each folder is made on the disk: two hundred within one another, for each of some thousand files, take minutes
 _UNSAFE = re.compile(r"[^\w. ()+@=,-]")
 
 
@@ -89,7 +90,7 @@ def _folders(given: Iterable[str]) -> dict[str, str]:
     tried: Counter[str] = Counter()
     for folder in given:
         clean = "/".join(part for part in map(_clean, folder.split("/")) if part) or "_"
-        if len(clean.encode()) > _LONGEST_FOLDER:
+        if len(clean.encode()) > _LONGEST_FOLDER or clean.count("/") >= _DEEPEST:
             clean = "_"
         number = next(number for number in count(tried[clean]) if _numbered(clean, number) not in taken)
         tried[clean] = number + 1

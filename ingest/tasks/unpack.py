@@ -7,6 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,15 +18,14 @@ from ingest.reader import Source
 from mapex.errors import Invalid
 
 MAX_ENTRIES = 20_000  # a zip of one day's photos has some thousands, and each entry is checked alone
-
-
+MAX_DEPTH, MAX_FOLDERS = (
+    32,
+    10_000,
+)  # folders within one another, and all of them: each is made on the disk, and none is in the file's bytes
 MAX_RATIO = 100
-
-
 MAX_UNPACKED = 20 << 30
-
-
 _UTF8, _UNICODE_PATH = 0x800, 0x7075
+_FLATTER = "Pack its files into fewer folders."
 _FREE_BYTES = 1 << 20  # small files may compress well: a ratio means nothing below this
 
 
@@ -40,10 +40,11 @@ def is_zip(path: Path) -> bool:
 def unpack(path: Path, name: str, folder: Path) -> Source:
     """The source inside a zip: its files written below `folder`, under safe names. Runs in the cage.
 
-    Refused: more than `MAX_ENTRIES` entries, more than `MAX_UNPACKED` bytes, a ratio over `MAX_RATIO`, entries that share bytes
-    (overlap bombs), links, encryption. Desktop junk and folders are left out.
+    Refused before anything is written: more than `MAX_ENTRIES` entries or `MAX_FOLDERS` folders, folders deeper than `MAX_DEPTH`, more than
+    `MAX_UNPACKED` bytes, a ratio over `MAX_RATIO`, entries that share bytes (overlap bombs), links, encryption.
+    Desktop junk and folders are left out.
 
-    Raises: Invalid: `zip.damaged`, `zip.too_many`, `zip.too_large`, `zip.bomb`, `zip.link`, `zip.encrypted`.
+    Raises: Invalid: `zip.damaged`, `zip.too_many`, `zip.folders`, `zip.too_large`, `zip.bomb`, `zip.link`, `zip.encrypted`.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -52,6 +53,7 @@ def unpack(path: Path, name: str, folder: Path) -> Source:
             if not entries:
                 raise Invalid("format.empty", f"{name} holds no file that can be read. Pack it again with its files.", file=name)
             given = [_relative(names[entry.header_offset]) for entry in entries]
+            _check_folders(given, name)
             if twice := next((one for one, many in Counter(given).items() if many > 1), None):
                 text = f"{name} holds two files of the same name ({twice}). Rename one and pack it again."
                 raise Invalid("zip.damaged", text, file=name)
@@ -70,6 +72,24 @@ def _relative(name: str) -> str:
     """The name of an entry as a plain relative path in one line: what it may be called in findings and tiles."""
     segments = [segment for segment in name.replace("\\", "/").split("/") if segment not in ("", ".", "..")]
     return "".join(letter if letter.isprintable() else "_" for letter in "/".join(segments)) or "_"
+
+
+def _check_folders(names: Iterable[str], name: str) -> None:
+    """Pass for files in folders that are neither too deep nor too many; what is counted is bounded by what was counted before."""
+    folders: set[str] = set()
+    for own in names:
+        if (deep := own.count("/")) > MAX_DEPTH:
+            raise Invalid(
+                "zip.folders", f"{name} has {deep} folders within one another; at most {MAX_DEPTH} are read. {_FLATTER}", file=name
+            )
+        folder = own.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+        if len(folders) > MAX_FOLDERS:
+            raise Invalid(
+                "zip.folders", f"{name} has more than {MAX_FOLDERS} folders, which is the most that is read. {_FLATTER}", file=name
+            )
 
 
 def _only_child(source: Source) -> Source:

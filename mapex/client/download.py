@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,7 @@ from mapex.client.http import Client, segment
 from mapex.client.patience import STORE_AWAY, retry_after
 from mapex.client.selection import Selection
 from mapex.errors import Conflict, Invalid, Unavailable
+from mapex.rules.file_names import portable
 from mapex.rules.holder import HEADER, holder_of
 
 GRANT_GROUP = 100  # tiles asked for at once: few enough that each download starts well before its grant ends (60 s for footage)
@@ -58,6 +60,7 @@ class Download:
         tiles, others = self.only.split(whole_order)
         self._progress, self._total = progress, sum(t["size"] for t in tiles)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._take_over(whole_order)
         with ThreadPoolExecutor(streams) as pool:
             wanted = [t for t, whole in zip(tiles, pool.map(self._is_whole, tiles), strict=True) if not whole]
             while wanted:
@@ -94,7 +97,27 @@ class Download:
             raise Invalid(
                 "download.path", f"The exchange named the file {tile['path']!r}, which is outside the folder. Nothing was written."
             )
-        return self.folder.joinpath(*relative.parts)
+        return self.folder / portable(tile["path"])
+
+    def _take_over(self, tiles: list[dict[str, Any]]) -> None:
+        """Give files that an earlier run left under another name the name that they have now; the manifest says which they are.
+
+        Raises: Invalid: `download.path`.
+        """
+        names = [self._path(tile) for tile in tiles]
+        if twice := next((path for path, many in Counter(names).items() if many > 1), None):
+            raise Invalid("download.path", f"The exchange named the file {twice.name!r} twice. Nothing was written.")
+        there, wanted = manifest.earlier(self.folder), set(names)
+        for tile, path in zip(tiles, names, strict=True):
+            before = self._earlier(there.get(manifest.known(tile), ""))
+            if before is not None and before not in wanted and not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                before.replace(path)
+
+    def _earlier(self, path: str) -> Path | None:
+        """A file of an earlier run, if it is a plain one inside the folder."""
+        here, folder = self.folder / path, self.folder.resolve()
+        return here if path and not here.is_symlink() and here.is_file() and here.resolve().is_relative_to(folder) else None
 
     def _is_whole(self, tile: dict[str, Any]) -> bool:
         if not self._is_there(tile):

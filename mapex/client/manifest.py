@@ -6,15 +6,39 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mapex.rules.file_names import portable
 from tiles.formats import MANIFEST, OLD_MANIFEST
 
 KEYS = ("path", "sha256", "size", "dataset", "version", "layer", "tile", "part", "media_type", "licence", "attribution")
 """What the manifest says of each file."""
 _LAYER = ("dataset", "version", "layer")
+_SAME = ("sha256", "size", "dataset", "version", "layer", "tile", "part")
+
+Known = tuple[object, ...]
+"""What makes a file the same one in two manifests."""
+
+
+def known(tile: dict[str, Any]) -> Known:
+    """What a file is, whatever it is called."""
+    return tuple(tile.get(name) for name in _SAME)
+
+
+def earlier(folder: Path) -> dict[Known, str]:
+    """Where the manifest that is in a folder, of this version or of one before, says that each file is; empty where there is none."""
+    for name in (MANIFEST, OLD_MANIFEST):
+        try:
+            files = json.loads((folder / name).read_bytes())["files"]
+            return {known(file): str(file["path"]) for file in files}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # none, or a file of another program
+    return {}
 
 
 def write(folder: Path, order: dict[str, Any], tiles: list[dict[str, Any]], left_out: dict[str, int]) -> None:
-    """Write the manifest of these tiles; `left_out` counts files and bytes of the order that are not in the folder."""
+    """Write the manifest of these tiles; `left_out` counts files and bytes of the order that are not in the folder.
+
+    A file that has another name here than in the exchange is under the name that it has here, and `sold_as` is the other one.
+    """
     there = {tuple(tile.get(name) for name in _LAYER) for tile in tiles}
     manifest = {
         "order": order["id"],
@@ -23,7 +47,7 @@ def write(folder: Path, order: dict[str, Any], tiles: list[dict[str, Any]], left
         "attribution": sorted({t["attribution"] for t in tiles if t["attribution"]}),
         **({"left_out": left_out} if left_out["files"] else {}),
         "layers": [layer for layer in order.get("layers", []) if tuple(layer.get(name) for name in _LAYER) in there],
-        "files": [{k: t.get(k) for k in KEYS} for t in tiles],
+        "files": [_file(tile) for tile in tiles],
     }
     path = folder / MANIFEST
     fresh = path.with_name(f"{MANIFEST}.part")
@@ -32,3 +56,8 @@ def write(folder: Path, order: dict[str, Any], tiles: list[dict[str, Any]], left
     old = folder / OLD_MANIFEST
     if old.is_file() and order["id"] in old.read_text(encoding="utf-8", errors="replace"):
         old.unlink()
+
+
+def _file(tile: dict[str, Any]) -> dict[str, Any]:
+    here = portable(tile["path"])
+    return {**{name: tile.get(name) for name in KEYS}, "path": here} | ({"sold_as": tile["path"]} if here != tile["path"] else {})

@@ -16,6 +16,7 @@ from mapex.pyramid import cell_sums, owned
 from mapex.rights import served
 from mapex.rights.served import Served
 from mapex.rules import terms
+from mapex.rules.file_names import is_reserved
 from tiles.arrays import UInt64s
 from tiles.formats import of_media_type
 from tiles.grid import grid
@@ -211,10 +212,13 @@ _SELECT = (
 
 def _tile(row: RowMapping, clashing: frozenset[str]) -> OrderTile:
     quadkey = grid.quadkey(row["cell"])
-    folder = f"{row['org']}-{row['dataset']}" if row["dataset"] in clashing else row["dataset"]
+    # No slug has a line below, and no layer a hyphen: nothing else is called so.
+    is_alone = row["dataset"] not in clashing and not is_reserved(row["dataset"])
+    folder = row["dataset"] if is_alone else f"{row['org']}_{row['dataset']}"
+    layer = f"layer-{row['layer']}" if is_reserved(row["layer"]) else row["layer"]
     form = of_media_type(row["media_type"])
     same = {name: row[name] for name in OrderTile.__dataclass_fields__ if name not in ("tile", "path", "paid")}
-    path = f"{folder}/{row['layer']}/{quadkey}-{row['part']}.{form.ending if form is not None else 'bin'}"
+    path = f"{folder}/{layer}/{quadkey}-{row['part']}.{form.ending if form is not None else 'bin'}"
     return OrderTile(**same, tile=quadkey, path=path, paid=bool(row["paid"]))
 
 

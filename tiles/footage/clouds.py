@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tiles.footage import signatures
 from tiles.footage.messages import Sweep, WrongMessage
-from tiles.footage.numbers import NumberProof, is_random
+from tiles.footage.numbers import LEAST, NumberProof, is_random
 
 Column = NDArray[Any]
 
@@ -19,15 +19,17 @@ MOST_BYTE_COLUMNS = 16
 MOST_ROWS = 256
 """Rows of a sweep: no lidar has so many lasers, every camera has more lines."""
 _LEAST = 1024
+_WIDE = 4
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 _COLOURS = frozenset({"rgb", "rgba", "r", "g", "b", "red", "green", "blue", "bgr"})
 
 
 class CloudProof:
-    """The columns of one layer or channel of points, in pieces of any size."""
+    """The columns of one layer or channel of points, in pieces of any size: what is cut over small ones is looked at when it is enough."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, NumberProof] = {}
+        self._octets: dict[str, bytearray] = {}
 
     def doubts(self, columns: Mapping[str, Column]) -> Mapping[str, str]:
         """What cannot be proven of some points, by column; `columns` has x, y, z, which are only looked at as a raster."""
@@ -60,7 +62,17 @@ class CloudProof:
         for piece in pieces:
             if (what := signatures.found_in(piece.data, packed=is_bytes)) is not None:
                 return f"its values are {what}"
-        return "its bytes are as random as packed ones" if is_bytes and is_random(pieces[0].data) else None
+        return self._of_octets(name, pieces[0]) if is_bytes or column.dtype.kind in "iu" and column.dtype.itemsize >= _WIDE else None
+
+    def _of_octets(self, name: str, octets: Column) -> str | None:
+        """Single bytes, and whole numbers so wide that nothing fills them evenly; with those of the pieces before while they are few."""
+        waiting = self._octets.setdefault(name, bytearray())
+        waiting += octets.data
+        if len(waiting) < LEAST:
+            return None
+        why = "its bytes are as random as packed ones" if is_random(waiting) else None
+        waiting.clear()
+        return why
 
 
 def _varies(column: Column) -> bool:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 MOST_WILD = 32
 """Different numbers beyond what is measured that a column or a channel may hold: marks such as 1e308 for "unknown" are a few."""
-_LEAST, _PIECE, _PACKS_TO = 4096, 1 << 16, 0.97
+LEAST = 4096
+"""Bytes from which on randomness can be seen."""
+_PIECE, _PACKS_TO = 1 << 16, 0.97
 _REACH = {8: 1e100, 4: 1e30}
 
 
@@ -33,10 +35,10 @@ def wild(values: NDArray[Any]) -> NDArray[Any]:
     return found
 
 
-def is_random(octets: bytes | memoryview) -> bool:
-    """Whether single bytes, at least `_LEAST` of them, are as random as packed ones: what is measured or counted packs."""
+def is_random(octets: bytes | bytearray | memoryview) -> bool:
+    """Whether single bytes, at least `LEAST` of them, are as random as packed ones: what is measured or counted packs."""
     piece = octets[:_PIECE]
-    return len(piece) >= _LEAST and len(zlib.compress(piece, 1)) > _PACKS_TO * len(piece)
+    return len(piece) >= LEAST and len(zlib.compress(piece, 1)) > _PACKS_TO * len(piece)
 
 
 class NumberProof:

@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tiles.footage import signatures
+from tiles.footage import letters, signatures
 from tiles.footage.doubts import Doubts, Unproven
 from tiles.footage.shapes import is_shape
-from tiles.footage.text import CANDIDATE, LONG, TextProof
+from tiles.footage.text import CANDIDATE, TextProof
 
 _SHAPES = ("geometry", "measure")
 _PROPERTIES = "properties"
@@ -48,7 +48,7 @@ class TableProof:
     def _of_texts(self, name: str, column: Any) -> None:
         """Most rows are passed by in one look of Arrow's; the rest is taken apart."""
         plain = pc.cast(column, pa.string()) if pa.types.is_dictionary(column.type) else column
-        odd = pc.or_(pc.match_substring_regex(plain, CANDIDATE), pc.greater(pc.utf8_length(plain), LONG))
+        odd = pc.or_(pc.match_substring_regex(plain, CANDIDATE), pc.greater_equal(pc.utf8_length(plain), letters.LEAST))
         for text in plain.filter(pc.fill_null(odd, False)).to_pylist():
             if name != _PROPERTIES:
                 self._of_text(f"column {name}", text)

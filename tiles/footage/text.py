@@ -11,21 +11,26 @@ import base64
 import binascii
 import re
 import zlib
+from collections.abc import Iterator
 
-from tiles.footage import signatures
+from tiles.footage import letters, signatures
+from tiles.footage.numbers import is_random
 from tiles.footage.shapes import is_shape
 
 PACKED_LETTERS = 512
 """Letters of packed bytes that a column, a channel or a document may hold: keys and checksums have so many, a picture has more."""
 LONG = 4096
 """From this length on text has to pack to less than two thirds, as all words and numbers do; base64 packs to three quarters."""
+MOST = 16 << 20
+"""Letters of one text that are looked at, other than whole documents; whoever writes more in one place writes no text."""
 _PACKS_TO = 0.66
 _SHORTEST = 40
 
 _RUN = re.compile(r"[A-Za-z0-9+/\-_]{24,}={0,2}")
-_HEX = re.compile(r"(?:[0-9a-f]{2}){16,}|(?:[0-9A-F]{2}){16,}")
-_LIST = re.compile(r"(?:\d{1,3}[\s,;|]+){24,}\d{1,3}")
-_ESCAPES = re.compile(r"(?:\\?[x%][0-9A-Fa-f]{2}[\s,]?){16,}|(?:(?:0x)?[0-9A-Fa-f]{2}[\s,:]+){24,}")
+_HEX = re.compile(r"[0-9a-f]{32,}|[0-9A-F]{32,}")
+# Nothing is given back (+): of a text of millions of numbers the places to go back to would be gigabytes.
+_LIST = re.compile(r"(?:\d{1,3}[\s,;|]+){24,}+(?:\d{1,3})?")
+_ESCAPES = re.compile(r"(?:\\?[x%][0-9A-Fa-f]{2}[\s,]?){16,}+|(?:(?:0x)?[0-9A-Fa-f]{2}[\s,:]+){24,}+")
 _ESCAPED = re.compile(rb"\\x([0-9A-Fa-f]{2})|\\u00([0-9A-Fa-f]{2})|[%=]([0-9A-Fa-f]{2})|\\([0-3][0-7]{2})")
 _MANY_ESCAPES = 16
 _DRAWN = re.compile(
@@ -46,15 +51,17 @@ class TextProof:
     def __init__(self) -> None:
         self.packed = 0
 
-    def doubt(self, text: str) -> str | None:
+    def doubt(self, text: str, *, most: int = MOST) -> str | None:
         """Why a text cannot be proven to be one, None when it can."""
         if not text:
             return None
+        if len(text) > most:
+            return f"it has {len(text)} letters; {most} are looked at"
         if _CONTROL.search(text):
             return self._of_bytes(text) or "it holds bytes that are no text"
         if (drawn := _DRAWN.search(text)) is not None:
             return f"it holds a picture as text ({drawn[0].strip()[:20]})"
-        if ord(max(text)) > 0x7F and (found := self._of_bytes(text)) is not None:
+        if not text.isascii() and (found := self._of_bytes(text)) is not None:
             return found
         return _of_escapes(text) or self._of_runs(text) or _of_lists(text) or self._of_length(text)
 
@@ -73,21 +80,28 @@ class TextProof:
             for piece in (body, _from_hex(run)):
                 if piece is not None and (found := signatures.found_in(piece)) is not None:
                     return f"it holds {found} in letters"
-            self.packed += len(run) if _looks_packed(run) else 0
+            self.packed += sum(len(piece) for piece in _pieces(run) if _looks_packed(piece))
         if self.packed >= PACKED_LETTERS:
             return f"it holds {self.packed} letters that look like packed bytes"
         return None
 
     @staticmethod
     def _of_length(text: str) -> str | None:
-        if len(text) < LONG:
+        if len(text) < letters.LEAST:
             return None
+        if letters.is_drawn_evenly(text) and not _is_shape_text(text):
+            return "it is long and its letters are as even as packed bytes"
         body = text.encode()
         for begin in range(0, len(body), 1 << 16):
             piece = body[begin : begin + (1 << 16)]
             if len(piece) >= LONG and len(zlib.compress(piece, 6)) > _PACKS_TO * len(piece) and not _is_shape_text(text):
                 return "it is long and as random as packed bytes"
         return None
+
+
+def _pieces(run: str) -> Iterator[str]:
+    """A run in pieces that are looked at one by one: of millions of letters a list would be gigabytes."""
+    return (run[begin : begin + LONG] for begin in range(0, len(run), LONG))
 
 
 def _decoded(run: str) -> bytes | None:
@@ -103,7 +117,11 @@ def _decoded(run: str) -> bytes | None:
 
 
 def _from_hex(run: str) -> bytes | None:
-    return bytes.fromhex(run) if _HEX.fullmatch(run) else None
+    return bytes.fromhex(run) if _is_hex(run) else None
+
+
+def _is_hex(run: str) -> bool:
+    return len(run) % 2 == 0 and _HEX.fullmatch(run) is not None
 
 
 def _is_shape_text(text: str) -> bool:
@@ -119,7 +137,7 @@ def _looks_packed(run: str) -> bool:
         return False
     kinds = [0 if c.isdigit() else 1 if c.isupper() else 2 if c.islower() else 3 for c in run]
     changes = sum(a != b for a, b in zip(kinds, kinds[1:], strict=False))
-    if _HEX.fullmatch(run):  # four of its sixteen digits are letters, and checksums have up to 128
+    if _is_hex(run):  # four of its sixteen digits are letters, and checksums have up to 128
         return len(run) > 128 and changes >= len(run) / 4
     return {0, 1, 2} <= set(kinds) and changes >= len(run) / 2
 
@@ -128,8 +146,11 @@ def _of_lists(text: str) -> str | None:
     """Bytes that were written as numbers, in decimals or in hex."""
     for match in _LIST.finditer(text):
         numbers = [int(word) for word in re.findall(r"\d+", match[0])]
-        if max(numbers) < 256 and (found := signatures.found_in(bytes(numbers))) is not None:
-            return f"it holds {found} as a list of numbers"
+        if max(numbers) < 256:
+            if (found := signatures.found_in(bytes(numbers))) is not None:
+                return f"it holds {found} as a list of numbers"
+            if is_random(bytes(numbers)):
+                return "it is a list of numbers that are as random as packed bytes"
     for match in _ESCAPES.finditer(text):
         body = bytes.fromhex("".join(re.findall(r"(?:0x|\\?x|%)?([0-9A-Fa-f]{2})", match[0])))
         if (found := signatures.found_in(body)) is not None:
@@ -165,6 +186,6 @@ def of_document(body: bytes, *, most: int = 64 << 20) -> str | None:
     if len(body) > most:
         return f"it has {len(body)} bytes; {most} are looked at"
     try:
-        return TextProof().doubt(body.decode())
+        return TextProof().doubt(body.decode(), most=most)
     except UnicodeDecodeError:
         return "its bytes are no text"

@@ -106,11 +106,13 @@ class McapScan:
     def _data(self, opcode: int, body: bytes, offset: int) -> Iterator[Item]:
         if opcode == Opcode.CHUNK:
             try:
-                records = list(_chunk_records(body, self.other))
+                data = _chunk_data(body, self.other)
+                for _ in _records(data):  # to its end first: of a chunk that is damaged nothing is given out, and a list takes gigabytes
+                    pass
             except (_DamageError, struct.error) as error:
                 self.damaged.append(f"chunk at byte {offset}: {error}")
                 return
-            for inner, view in records:
+            for inner, view in _records(data):
                 yield from self._leaf(inner, view, offset)
         else:
             yield from self._leaf(opcode, memoryview(body), offset)
@@ -199,8 +201,8 @@ def _parse(opcode: int, view: memoryview) -> Any:
     return item
 
 
-def _chunk_records(body: bytes, other: Callable[[int, bytes], None]) -> Iterator[tuple[int, memoryview]]:
-    """Opcode and content of each record in a chunk, after its size and checksum were found right."""
+def _chunk_data(body: bytes, other: Callable[[int, bytes], None]) -> memoryview:
+    """The records of a chunk, unpacked, after its size and checksum were found right."""
     _, _, size, crc, name_length = _CHUNK.unpack_from(body)
     at = _CHUNK.size + name_length + 8
     compression = body[_CHUNK.size : _CHUNK.size + name_length].decode("ascii", "replace")
@@ -214,6 +216,11 @@ def _chunk_records(body: bytes, other: Callable[[int, bytes], None]) -> Iterator
         raise _DamageError(f"unpacks to another size than its {size} bytes")
     if crc and zlib.crc32(data) != crc:
         raise _DamageError("its checksum does not fit")
+    return data
+
+
+def _records(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Opcode and content of each record."""
     at, end = 0, len(data)
     while at < end:
         if at + _RECORD.size > end:

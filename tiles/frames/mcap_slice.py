@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ class Slice:
         self._begin: int | None = None
         self._own: set[tuple[int | str, bytes]] = set()
         self._repeated: Counter[str] = Counter()
+        self._file.flush()  # many are opened before the first gets a row
 
     def add(self, table: pa.Table) -> None:
         """Append rows (columns of `ingest.readers.mcap`) in their order."""
@@ -137,13 +138,19 @@ class _Appended(io.BytesIO):
         self.truncate()
 
 
+@lru_cache(maxsize=1024)
+def _definition(data: str) -> bytes:
+    """The bytes of a definition: one copy for all slices, which keep it until they are finished."""
+    return base64.b64decode(data)
+
+
 class _Channels:
     """Channels and schemas of a slice, registered when they are first needed."""
 
     def __init__(self, writer: Writer, records: Sequence[Mapping[str, Any]]) -> None:
         self.writer, self.records = writer, records
         self.known: dict[int, int] = {}
-        self.schemas: dict[str, int] = {}
+        self.schemas: dict[tuple[str, str, str], int] = {}
 
     def of(self, number: int) -> int:
         """The slice's own id of a channel of the recording."""
@@ -156,9 +163,9 @@ class _Channels:
         return self.known[number]
 
     def _schema(self, schema: Mapping[str, str]) -> int:
-        key = json.dumps(schema)
+        key = schema["name"], schema["encoding"], schema["data"]
         if key not in self.schemas:
-            self.schemas[key] = self.writer.register_schema(schema["name"], schema["encoding"], base64.b64decode(schema["data"]))
+            self.schemas[key] = self.writer.register_schema(schema["name"], schema["encoding"], _definition(schema["data"]))
         return self.schemas[key]
 
 

@@ -97,6 +97,11 @@ class Latched:
         """The channels of which all is repeated."""
         return frozenset(number for number, kind in self._kinds.items() if kind is Repeat.ALL)
 
+    @property
+    def size(self) -> int:
+        """Bytes that a slice gets which begins now."""
+        return self._message_bytes + self._attachment_bytes
+
     def see(self, message: LatchedMessage) -> bool:
         """Take a message of one of `channels` in; False when it is too large, or too much is kept already."""
         is_static = self._kinds[message.channel] is Repeat.ALL

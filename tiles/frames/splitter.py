@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,9 @@ from tiles.grid import grid
 
 if TYPE_CHECKING:
     from tiles.frames import mcap_slice
+
+FREE_COPIES, MOST_COPIES = 512 << 20, 20
+"""Most bytes that all slices of a recording may have of what each of them repeats: these, and so many times what was recorded."""
 
 
 @dataclass(slots=True)
@@ -84,11 +87,12 @@ class FrameSplitter:
         self._first: int | None = None
         self._slices: dict[int, mcap_slice.Slice] = {}
         self._latched = Latched({})
+        self._each = self._copied = self._given = 0
 
     def add(self, batch: Batch) -> None:
         """Take frames in, in the order of the recording.
 
-        Raises: InvalidContent: not frames, or of another kind than before. InvalidTile: a position that no cell has.
+        Raises: InvalidContent: not frames, or of another kind than before; `recording.repeats`. InvalidTile: a position that no cell has.
         """
         if batch.content is not Content.FRAMES or self._kind not in (None, batch.kind):
             raise InvalidContent(f"A layer of frames cannot take {batch.content} of kind {batch.kind}.", code="frames.kind")
@@ -96,6 +100,7 @@ class FrameSplitter:
         if not self._about and "mcap" in batch.meta:
             self._about = json.loads(batch.meta["mcap"])
             self._latched = Latched.of(self._about.get("channels", ()))
+            self._each = len(json.dumps(self._about.get("metadata", ()))) + _definitions(self._about.get("channels", ()))
         if not self._placing and PLACING in batch.meta:
             self._placing = json.loads(batch.meta[PLACING])
         table = batch.table.combine_chunks()
@@ -136,6 +141,7 @@ class FrameSplitter:
     def _open_slices(self, table: pa.Table, firsts: dict[int, int]) -> None:
         """Open the slices of new cells, each with what was recorded before its first row. `firsts`: cell -> its first row."""
         channel = table.column("channel").to_numpy(zero_copy_only=False)
+        self._given += table.column("payload").nbytes
         wanted = np.flatnonzero(np.isin(channel, [-1, *self._latched.channels])).tolist()
         new = [(row, cell) for cell, row in firsts.items() if cell not in self._slices]
         for row, cell in sorted(
@@ -146,9 +152,24 @@ class FrameSplitter:
             else:
                 with extras.needed():
                     from tiles.frames import mcap_slice
+                self._count_copies()
                 path = self._path(cell, MCAP)
                 silent = cell == self._first
                 self._slices[cell] = mcap_slice.Slice(path, self._about, self._latched, with_silent=silent, placing=self._placing)
+
+    def _count_copies(self) -> None:
+        """Pass while what slices repeat is no multiple of what was recorded.
+
+        Raises: InvalidContent: `recording.repeats`.
+        """
+        self._copied += self._each + self._latched.size
+        if self._copied > FREE_COPIES + MOST_COPIES * self._given:
+            text = (
+                f"The recording goes through more than {len(self._slices)} cells, and each slice repeats "
+                f"{self._each + self._latched.size} bytes (metadata, definitions, latched messages): {self._copied >> 20} MiB for "
+                f"{self._given >> 20} MiB of messages. Leave out what no slice needs."
+            )
+            raise InvalidContent(text, code="recording.repeats")
 
     def _see(self, table: pa.Table, row: int) -> None:
         names = ("channel", "seq", "publish_ns", "payload", "name", "media_type", "create_ns", "t_ns")
@@ -193,6 +214,12 @@ class FrameSplitter:
         (west, south), (east, north) = stay.low.tolist(), stay.high.tolist()
         relative = path.relative_to(self.out_dir).as_posix()
         return EncodedTile(self.layer, cell, self.part, relative, digest, size, form.media_type, quantities, Box(west, south, east, north))
+
+
+def _definitions(channels: Sequence[Mapping[str, Any]]) -> int:
+    """Bytes of the different definitions of channels."""
+    different = {(schema["name"], schema["data"]) for one in channels if (schema := one["schema"]) is not None}
+    return sum(len(data) * 3 // 4 for _, data in different)
 
 
 def _columns(table: pa.Table) -> _FrameColumns:

@@ -15,6 +15,7 @@ import numpy as np
 from tiles.arrays import Float64s
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
+from tiles.footage.clouds import CloudProof
 from tiles.footage.doubts import Unproven
 from tiles.formats import Doubting, Recounted, one_by_one
 from tiles.grid import grid
@@ -32,18 +33,25 @@ _GROUP = 8
 
 def recount_each(stored: Iterable[tuple[Path, EncodedTile]], doubt: Doubting | None = None) -> Iterator[Recounted]:
     """See `tiles.formats.Codec`."""
-    return one_by_one(recount, stored, doubt)
+    clouds: dict[tuple[int, str], CloudProof] = {}
+
+    def one(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -> None:
+        recount(path, tile, doubts, clouds.setdefault((tile.part, tile.layer), CloudProof()))
+
+    return one_by_one(one, stored, doubt)
 
 
-def recount(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -> None:
+def recount(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None, cloud: CloudProof | None = None) -> None:
     """Open a LAZ tile again, unpack all of it and compare it with its record; `doubts` as in `tiles.formats.Codec`.
+
+    `cloud`: what the columns of the tiles of one source hold together, so that nothing hides by being cut over them.
 
     Raises: InvalidContent: `tile.count`, `tile.cell`, `tile.crs`, or the fault of the file itself (`las.*`, `laz.*`).
     """
     with path.open("rb") as stream:
         header = read_header(stream)
         finder = _finder(header)
-        proof = LasProof(header) if doubts is not None else None
+        proof = LasProof(header, cloud) if doubts is not None else None
         points = 0
         for records in _unpacked(stream, header):
             points += len(records)

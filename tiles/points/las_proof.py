@@ -11,24 +11,26 @@ from tiles.errors import InvalidContent
 from tiles.footage import signatures
 from tiles.footage.clouds import CloudProof
 from tiles.footage.doubts import Doubts, Unproven
-from tiles.footage.text import of_document
+from tiles.footage.numbers import NumberProof
+from tiles.footage.text import TextProof, of_document
 from tiles.points.fields import UNDESCRIBED, point_format
 from tiles.points.header import Header, Vlr
 from tiles.points.laz import Records
 
 MOST_RECORD = 4096
 """Bytes of records that are neither text nor defined by LAS: settings of a scanner have some hundred, a picture has more."""
-_DEFINED = frozenset({("LASF_Projection", n) for n in (34735, 34736)} | {("LASF_Spec", n) for n in (0, 4, *range(100, 355))})
+_DEFINED = frozenset({("LASF_Projection", 34735), ("LASF_Spec", 4)})
 """Records of numbers whose form LAS defines; what of LAS is text is looked at like all text."""
+_DOUBLES = ("LASF_Projection", 34736)
 _LONGEST = 20_000
 _PACKING = ("laszip encoded", 22204)
 
 
 class LasProof:
-    """Takes the header and then the points of one file in."""
+    """Takes the header and then the points of one file in. `cloud`: what the columns of all tiles of a source hold together."""
 
-    def __init__(self, header: Header) -> None:
-        self._doubts, self._cloud = Doubts(), CloudProof()
+    def __init__(self, header: Header, cloud: CloudProof | None = None) -> None:
+        self._doubts, self._cloud = Doubts(), cloud or CloudProof()
         for doubt in of_header(header):
             self._doubts.add(*doubt)
         self._form = None
@@ -58,7 +60,13 @@ class LasProof:
 def of_header(header: Header) -> Iterator[Unproven]:
     """What of a header and its records cannot be proven."""
     left = MOST_RECORD
-    for record in (*header.vlrs, *header.evlrs):
+    records = (*header.vlrs, *header.evlrs)
+    for where, words in (("names", [one.user for one in records]), ("descriptions", [one.text.decode("latin-1") for one in records])):
+        # Some programs leave what was in memory behind the end of a name: a few such bytes are no reason, thousands are.
+        shown = "".join(letter if letter.isprintable() else " " for letter in " ".join(word for word in words if word))
+        if (why := TextProof().doubt(shown)) is not None:
+            yield Unproven(f"{where} of records", why)
+    for record in records:
         if (record.user, record.record) == _PACKING:
             continue
         where = f"record {record.user[:16]} {record.record}"
@@ -66,6 +74,9 @@ def of_header(header: Header) -> Iterator[Unproven]:
             yield Unproven(where, f"it holds {found}")
         elif _is_text(record):
             if (why := of_document(record.data.rstrip(b"\0"))) is not None:
+                yield Unproven(where, why)
+        elif (record.user, record.record) == _DOUBLES and len(record.data) <= _LONGEST:
+            if (why := NumberProof().doubt(np.frombuffer(record.data[: len(record.data) // 8 * 8], "<f8"))) is not None:
                 yield Unproven(where, why)
         elif (record.user, record.record) not in _DEFINED or len(record.data) > _LONGEST:
             left -= len(record.data)

@@ -24,6 +24,8 @@ from tiles.frames.mcap_scan import McapScan, Message
 from tiles.frames.repeated import Latched, LatchedMessage, Repeat, SmallAttachment, repeat_of
 from tiles.frames.track import NAME
 
+MOST_CHANNELS, MOST_DESCRIBED = 10_000, 32 << 20
+"""Channels of one file, and bytes that describe them: a definition counts for each channel that names it, as it is looked at for each."""
 CLOCKS_AGREE_NS = 10 * 1_000_000_000
 """A header time further from the log time is of another clock (boot time, zero) and not used."""
 
@@ -86,14 +88,21 @@ class Inventory:
         return not len(self.track)
 
     def take(self, path: Path) -> None:
-        """Read one file through."""
+        """Read one file through.
+
+        Raises: InvalidContent: `mcap.unreadable`, `mcap.channels`.
+        """
         with path.open("rb") as stream:
             scan = McapScan(stream)
             local: dict[int, KnownChannel] = {}
+            described = 0
             for item in scan.items():
                 if isinstance(item, Message):
                     self._message(item, local[item.channel_id])
                 elif isinstance(item, Channel):
+                    described += _described(item, scan.schema_of(item))
+                    if len(local) >= MOST_CHANNELS or described > MOST_DESCRIBED:
+                        raise _too_many(path.name, described)
                     local[item.id] = self.channel(item, scan.schema_of(item))
                 elif isinstance(item, Metadata):
                     self.proof.metadata(item.name, item.metadata)
@@ -219,6 +228,19 @@ class Inventory:
             },
             ensure_ascii=False,
         )
+
+
+def _described(channel: Channel, schema: Schema | None) -> int:
+    """Bytes that describe a channel."""
+    about = sum(len(name) + len(value) for name, value in channel.metadata.items())
+    return len(channel.topic) + about + (0 if schema is None else len(schema.name) + len(schema.data))
+
+
+def _too_many(name: str, described: int) -> InvalidContent:
+    most = f"at most {MOST_CHANNELS} channels and {MOST_DESCRIBED >> 20} MiB of what describes them are read"
+    has = f"{name} has more channels, or longer definitions for them ({described >> 20} MiB), than any recorder writes"
+    text = f"{has}; {most}. Split it by topics."
+    return InvalidContent(text, code="mcap.channels")
 
 
 def measured_ns(message: Message, channel: KnownChannel) -> int:

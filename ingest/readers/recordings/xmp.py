@@ -38,7 +38,9 @@ def position(xmp: bytes, doubts: list[str]) -> tuple[float, float] | None:
 
 def stated(xmp: bytes, name: str) -> str | None:
     """The text of a property in the exif namespace, as an attribute or as an element; None when it is not there."""
-    named = re.search(rb"""exif:%s(?:\s*=\s*(?:"([^"<]*)"|'([^'<]*)')|(?:\s[^<>]*)?>([^<]*))""" % name.encode(), xmp)
+    # What is looked at behind a name is bounded: thousands of names, each looked at to the end of the packet, took seconds a photo.
+    pattern = rb"""exif:%s(?:\s{0,99}=\s{0,99}(?:"([^"<]{0,999})"|'([^'<]{0,999})')|(?:\s[^<>]{0,999})?>([^<]{0,999}))"""
+    named = re.search(pattern % name.encode(), xmp)
     if named is None:
         return None
     return _ENTITY.sub(" ", next(text for text in named.groups() if text is not None).decode("utf-8", "replace")).strip()

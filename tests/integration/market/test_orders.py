@@ -20,6 +20,7 @@ from mapex.people import orgs
 from mapex.prices import estimates, quotes
 from mapex.prices.request import of_area
 from mapex.rights import entitlements, permits
+from mapex.rules.file_names import portable
 from tests.support.exchange import Clock, a_person
 from tests.support.market import RATES, SEOUL, Market, a_draft, a_layer, a_market, a_permit, area, block
 from tiles.batch import LayerKind, Quantities
@@ -71,6 +72,22 @@ def test_every_tile_of_the_quote_is_entitled(exchange: Exchange) -> None:
     assert {tile.cell for tile in tiles} == set(market.cells[:7])
     assert len({tile.path for tile in tiles}) == 7
     assert all(tile.paid and tile.licence == "research" and tile.attribution == "hanbit" for tile in tiles)
+
+
+def test_each_file_of_an_order_has_a_name_of_its_own_that_every_disk_keeps(exchange: Exchange) -> None:
+    """`a/b-c` and `a-b/c` were both in the folder `a-b-c`, and `con` is a device of Windows."""
+    market = a_market(exchange)
+    sold = [("a", "b-c"), ("x", "b-c"), ("a-b", "c"), ("y", "c"), ("a", "con"), ("a", "a-b-c")]
+    sellers = {org: a_person(exchange, org) for org, _ in sold}
+    for org, slug in sold:
+        name = "nul" if slug == "a-b-c" else "hdmap"
+        a_draft(exchange, sellers[org], slug, [a_layer(market.cells[:1], name=name, salt=f"{org}/{slug}")])
+        offers.publish(exchange, sellers[org], slug, rate_card=RATES, licence="research")
+    paths = [tile.path for tile in entitlements.of_order(exchange, market.buyer, market.buy(market.cells[:1]).id).tiles]
+    assert sorted(path.rpartition("/")[0] for path in paths) == [
+        "a-b-c/layer-nul", "a-b_c/hdmap", "a_b-c/hdmap", "a_con/hdmap", "streets/hdmap", "x_b-c/hdmap", "y_c/hdmap",
+    ]  # fmt: skip
+    assert [portable(path) for path in paths] == paths
 
 
 def test_the_same_key_again_answers_the_same_order(exchange: Exchange) -> None:

@@ -277,6 +277,27 @@ def link(path: Path) -> Path:
     return path
 
 
+def test_folders_of_a_zip_are_bounded_before_any_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two megabytes of names became four million folders."""
+    made: list[Path] = []
+    monkeypatch.setattr(Path, "mkdir", lambda self, *args, **given: made.append(self))
+    deep = pack(tmp_path / "d.zip", {f"{n}/" + "a/" * unpack.MAX_DEPTH + "x.osm": b"" for n in range(3)})
+    monkeypatch.setattr(unpack, "MAX_FOLDERS", 50)
+    many = pack(tmp_path / "m.zip", {f"{n}/a/x.osm": b"" for n in range(30)})
+    for packed, limit in ((deep, unpack.MAX_DEPTH), (many, 50)):
+        with pytest.raises(Invalid, match=rf"\b{limit}\b") as caught:
+            unpack.unpack(packed, packed.name, tmp_path / "out")
+        assert caught.value.code == "zip.folders"
+    assert made == []
+
+
+def test_folders_on_the_disk_are_few_however_deep_names_are(tmp_path: Path) -> None:
+    names = [f"{n}/" + "a/" * 190 + "x.jpg" for n in range(100)]
+    inside = paths.inside_names(names)
+    assert len(set(inside.values())) == 100
+    assert len({parent for there in inside.values() for parent in Path(there).parents}) <= 101
+
+
 def test_zip_tricks_are_refused_by_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def code(path: Path) -> str:
         with pytest.raises(Invalid) as caught:

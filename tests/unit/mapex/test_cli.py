@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -220,6 +221,40 @@ def test_a_path_out_of_the_download_folder_is_refused(tmp_path: Path) -> None:
         with pytest.raises(Invalid) as refused:
             download._path({"path": path})
         assert refused.value.code == "download.path"
+
+
+def a_file(path: str, sha256: str = "aa", **more: Any) -> dict[str, Any]:
+    about = {"id": path, "size": 3, "dataset": "roads", "version": 1, "layer": "hdmap", "tile": "0123", "part": 0}
+    return {**about, "path": path, "sha256": sha256, "licence": "research", "attribution": "", **more}
+
+
+def test_a_name_that_no_disk_of_windows_takes_is_in_the_manifest_with_the_one_it_was_sold_as(tmp_path: Path) -> None:
+    files = [a_file("con/hdmap/0123-0.parquet"), a_file("roads/hdmap/0123-0.parquet")]
+    manifest.write(tmp_path, {"id": "ord_1"}, files, {"files": 0, "bytes": 0})
+    first, second = json.loads((tmp_path / "_manifest.json").read_text())["files"]
+    assert first["sold_as"] == "con/hdmap/0123-0.parquet"
+    assert re.fullmatch(r"con~[0-9a-f]{16}/hdmap/0123-0.parquet", first["path"])
+    assert second["path"] == "roads/hdmap/0123-0.parquet" and "sold_as" not in second
+
+
+@pytest.mark.parametrize("name", ["_manifest.json", "manifest.json"])
+def test_a_download_of_the_version_before_is_gone_on_with_under_its_new_names(tmp_path: Path, name: str) -> None:
+    before, now = "hanbit-roads/hdmap/0123-0.parquet", "hanbit_roads/hdmap/0123-0.parquet"
+    (tmp_path / before).parent.mkdir(parents=True)
+    (tmp_path / before).write_bytes(b"abc")
+    listed = [a_file(before), a_file("../elsewhere", sha256="bb"), a_file("gone/hdmap/0123-0.parquet", sha256="cc")]
+    (tmp_path / name).write_text(json.dumps({"order": "ord_1", "files": listed}))
+    download = Download(None, "ord_1", tmp_path)  # type: ignore[arg-type]
+    (tmp_path.parent / "elsewhere").write_bytes(b"abc")
+    download._take_over([a_file(now), a_file("b/hdmap/0123-0.parquet", sha256="bb"), a_file("c/hdmap/0123-0.parquet", sha256="cc")])
+    assert (tmp_path / now).read_bytes() == b"abc" and not (tmp_path / before).exists()
+    assert (tmp_path.parent / "elsewhere").exists(), "what is outside of the folder is nobody's download"
+
+
+def test_an_exchange_that_names_one_file_twice_overwrites_nothing(tmp_path: Path) -> None:
+    download = Download(None, "ord_1", tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(Invalid, match="twice"):
+        download._take_over([a_file("a/b/c.laz"), a_file("a/b/c.laz", sha256="bb")])
 
 
 def test_the_manifest_has_a_name_that_parquet_libraries_pass_over_and_replaces_that_of_old(tmp_path: Path) -> None:
