@@ -85,9 +85,11 @@ def set_org_state(ex: Exchange, by: Actor | None, slug: str, state: str) -> Org:
         org = find_org(conn, slug)
         if org.state == state:
             return org  # set before: nothing changes, nothing is logged
+        # Persons, what is shown, organisations: as who publishes and who recalls lock them, so that nobody waits in a circle.
+        ended = end_standing(conn, ex, schema.person.c.org_id == org.id, "suspended", org_id=org.id)
+        shown.take_turns(conn)
         conn.execute(update(schema.organisation).where(schema.organisation.c.slug == slug).values(state=state))
         shown.show_org(conn, org.id, active=state == "active")
-        ended = end_standing(conn, ex, schema.person.c.org_id == org.id, "suspended", org_id=org.id)
         log.append(conn, ex, by, log.AuditEntry(action, owner=slug, details=ended.counts))
         retire(conn, {org.id, *ended.org_ids})
         return find_org(conn, slug)

@@ -22,7 +22,7 @@ _NEWER = "CASE WHEN excluded.{0} > kind_sum.{0} THEN excluded.{0} ELSE kind_sum.
 
 def show(conn: Connection, layer_id: str) -> None:
     """Show a layer whose sums are in `tile_sum`; one that is shown already, or of a suspended organisation, stays as it is."""
-    _take_turns(conn)
+    take_turns(conn)
     found = conn.execute(
         text(
             "SELECT l.kind, l.name, l.about, l.version_id, v.published_ns, v.created_ns FROM layer l "
@@ -54,7 +54,7 @@ def show(conn: Connection, layer_id: str) -> None:
 
 def hide(conn: Connection, layer_ids: Sequence[str]) -> None:
     """Stop showing layers; to be called while their sums are still in `tile_sum`."""
-    _take_turns(conn)
+    take_turns(conn)
     values = {"layers": list(layer_ids)}
     where = "SELECT s.z, s.cell, k.kind FROM shown_layer k JOIN tile_sum s ON s.layer_id = k.layer_id WHERE k.layer_id IN :layers"
     conn.execute(_of_layers(f"DELETE FROM kind_sum WHERE (z, cell, kind) IN ({where})"), values)
@@ -74,7 +74,7 @@ def hide(conn: Connection, layer_ids: Sequence[str]) -> None:
 
 def show_org(conn: Connection, org_id: str, *, active: bool) -> None:
     """Show or hide everything that an organisation has on offer."""
-    _take_turns(conn)
+    take_turns(conn)
     on_offer = text(
         "SELECT l.id FROM offer o JOIN layer l ON l.version_id = o.version_id WHERE o.org_id = :org AND o.state = 'live' ORDER BY l.id"
     )
@@ -86,7 +86,7 @@ def show_org(conn: Connection, org_id: str, *, active: bool) -> None:
         show(conn, layer_id)
 
 
-def _take_turns(conn: Connection) -> None:
+def take_turns(conn: Connection) -> None:
     """One at a time until the commit: sellers share the rows of a cell, which would be taken in any order and summed half changed."""
     db.take_turns(conn, "shown")
 
