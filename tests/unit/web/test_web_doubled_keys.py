@@ -23,7 +23,14 @@ def ex(tmp_path: Path) -> Exchange:
     return an_exchange(tmp_path / "ex")
 
 
-@pytest.mark.parametrize("body", ['{"slug": "a", "slug": "b"}', '{"slug": "a", "title": {"x": 1, "x": 2}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"slug": "a", "slug": "b"}',
+        '{"slug": "a", "title": {"x": 1, "x": 2}}',
+        f'{{"region": {json.dumps(BOX)}, "region": {json.dumps(BOX)}}}',
+    ],
+)
 def test_a_body_that_says_two_things_is_refused(ex: Exchange, body: str) -> None:
     client = create_app(ex).test_client()
     answer = client.post("/api/v1/estimates", data=body, content_type="application/json")
