@@ -110,9 +110,11 @@ def _running(settings: Settings) -> Iterator[Exchange]:
     from mapex import modes
     from mapex.cli.server.built_in import serving
     from mapex.database.opening import open_exchange
+    from mapex.prices import districts
     from web import create_app
 
     ex = open_exchange(settings)
+    districts.read_ahead(ex)
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")}
     worker = subprocess.Popen(
         # -P: no folder of where the demo was started hides a package of ours.

@@ -51,8 +51,11 @@ def _application() -> Any:
     from mapex import config
     from mapex.cli.server.logs import log_to_stderr
     from mapex.database.opening import open_exchange
+    from mapex.prices import districts
     from web import create_app
 
     settings = config.load()
     log_to_stderr(settings.log_level)
-    return create_app(open_exchange(settings))
+    ex = open_exchange(settings)
+    districts.read_ahead(ex)
+    return create_app(ex)

@@ -2,8 +2,9 @@
 // The auditor's page: one filter moves numbers, timeline, map and list together; htmx brings them, this draws them.
 import { all, one, showText } from "../base/dom.js";
 import { square } from "../map/grid.js";
-import { n_, number, page } from "../base/i18n.js";
+import { _, n_, number, page } from "../base/i18n.js";
 import { boxOf, canDraw, collection, createMap } from "../map/map.js";
+import { placeSearch } from "../map/places.js";
 import { timeline, written } from "./timeline.js";
 import { install } from "./verify.js";
 
@@ -27,7 +28,12 @@ function brush(from, to) {
 async function drawMap(figures) {
   const container = one("#map");
   if (!container) return;
-  if (!canDraw()) return void container.parentElement.remove();
+  placeSearch(one("[data-places]"), () => map, {
+    label: _("What happened here"),
+    fits: (place) => !place.box,
+    act: (place) => (location.href = `/audit/tiles/${place.tile}`),
+  });
+  if (!canDraw()) return void (container.hidden = true);
   const most = Math.max(1, ...figures.heat.map((/** @type {any[]} */ heat) => heat[1]));
   const squares = figures.heat.map((/** @type {[string, number, number]} */ [tile, accesses, flagged]) => ({
     ...square(tile),

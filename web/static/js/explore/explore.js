@@ -5,6 +5,7 @@ import { wireAreas } from "./areas.js";
 import { all, make, one, showText } from "../base/dom.js";
 import { _, page, sentence } from "../base/i18n.js";
 import { wireKeys } from "../base/keys.js";
+import { hasOutline, outlineOf, placeSearch } from "../map/places.js";
 import { addMarks, areaTiles, hatchRefused, light } from "./marks.js";
 import { follow, price, refuseArea, wanted } from "./price.js";
 import { change, closed, keep, listen, setArea, state, undo } from "./state.js";
@@ -159,6 +160,8 @@ function wireControls() {
   purpose.value = state.purpose;
   purpose.addEventListener("change", () => change({ purpose: purpose.value }));
   wireAreas({ outline: useOutline, region: useRegion }, refuseArea);
+  const usePlace = (/** @type {any} */ place) => outlineOf(place).then(useRegion).catch(refuseArea);
+  placeSearch(one("[data-places]"), () => map, { label: _("Use as area"), fits: hasOutline, act: usePlace });
   wireKeys({ choose, undo: undoLast, pan: (step) => map?.panBy(step), cancel: () => tools?.tool() && choose(tools.tool()) });
   one("#undo").addEventListener("click", undoLast);
   for (const link of all("header [data-login]")) link.href = LOGIN;

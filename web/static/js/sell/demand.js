@@ -5,6 +5,7 @@ import { make, one } from "../base/dom.js";
 import { square } from "../map/grid.js";
 import { _, number, word } from "../base/i18n.js";
 import { boxOf, canDraw, collection, createMap } from "../map/map.js";
+import { placeSearch } from "../map/places.js";
 
 /** @type {{cells: {tile: string, kind: string, count: number}[]}} */
 const found = await get("/demand");
@@ -35,6 +36,7 @@ if (places.size && canDraw()) {
       "fill-outline-color": "#e8edf4",
     },
   });
-} else one(".minimap", section).hidden = true;
+  placeSearch(one("[data-places]", section), () => map);
+} else one(".minimap", section).hidden = one("[data-places]", section).hidden = true;
 section.dataset.state = "shown";
 document.documentElement.dataset.ready = "yes";
