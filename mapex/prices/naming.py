@@ -5,6 +5,7 @@ Where there is neither, on the sea and abroad, a place has no name but its degre
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _SIGUNGU = 2  # names down to city, county or district
 _KEPT = 200_000
+_STEPS = 12  # points of an outline are a grid of so many rows and columns
 
 Names = tuple[str, ...]
 
@@ -56,6 +58,23 @@ def of_cells(ex: Exchange, cells: Sequence[int], z: int = grid.ZOOM) -> Named | 
     inside = [at for at in names if names[at][:_SIGUNGU] == largest]
     middles = sorted(_middle(*at) for at in inside)
     return Named(_shared(names[at] for at in inside), len(groups) - 1, *middles[len(middles) // 2])
+
+
+def of_region(ex: Exchange, geometry: Mapping[str, Any]) -> Named | None:
+    """One name for an outline, by points that are spread over it."""
+    import numpy as np
+    import shapely
+
+    shape = shapely.from_geojson(json.dumps(geometry))
+    if shape.is_empty:
+        return None
+    w, s, e, n = shape.bounds
+    steps = (np.arange(_STEPS) + 0.5) / _STEPS
+    lons, lats = (one.ravel() for one in np.meshgrid(w + steps * (e - w), s + steps * (n - s)))
+    inside = shapely.contains_xy(shape, lons, lats)
+    middle = shape.representative_point()
+    cells = grid.cells_at([middle.x, *lons[inside]], [middle.y, *lats[inside]])
+    return of_cells(ex, [int(cell) for cell in np.unique(cells)])
 
 
 def _shared(several: Iterable[Names]) -> Names:

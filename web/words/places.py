@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from mapex.orders.grounds import Ground
 from mapex.places.index import short_names
 from mapex.places.romanisation import romanised
 from mapex.prices.districts import Found
 from mapex.prices.naming import Named
 from web.words.language import language
-from web.words.numbers import number
+from web.words.numbers import n_, number
 
 CITIES = ("특별시", "광역시")
 """Divisions of the first level whose name stands before those of their districts, which several cities have (중구)."""
@@ -60,6 +61,11 @@ def area(named: Named | None) -> str:
             count=number(named.others),
         )
     )
+
+
+def ground(one: Ground | None) -> str:
+    """A bought or quoted ground: "분당구 백현동, 4 tiles"; empty for none."""
+    return n_("%(place)s, %(count)s tile", "%(place)s, %(count)s tiles", one.squares, place=area(one.named)) if one else ""
 
 
 def found_words(found: Found) -> tuple[str, str]:

@@ -35,9 +35,9 @@ async function drawMap(figures) {
   });
   if (!canDraw()) return void (container.hidden = true);
   const most = Math.max(1, ...figures.heat.map((/** @type {any[]} */ heat) => heat[1]));
-  const squares = figures.heat.map((/** @type {[string, number, number]} */ [tile, accesses, flagged]) => ({
+  const squares = figures.heat.map((/** @type {[string, number, number, string]} */ [tile, accesses, flagged, place]) => ({
     ...square(tile),
-    properties: { tile, accesses, flagged, step: Math.min(4, Math.floor((Math.log1p(accesses) / Math.log1p(most)) * 5)) },
+    properties: { tile, place, accesses, flagged, step: Math.min(4, Math.floor((Math.log1p(accesses) / Math.log1p(most)) * 5)) },
   }));
   const points = squares.map((/** @type {any} */ one) => ({
     type: "Feature",
@@ -83,12 +83,12 @@ async function drawMap(figures) {
   });
   map.on("click", "heat", (/** @type {any} */ event) => (location.href = `/audit/tiles/${event.features[0].properties.tile}`));
   map.on("mousemove", "heat", (/** @type {any} */ event) => {
-    const { tile, accesses, flagged } = event.features[0].properties;
+    const { place, accesses, flagged } = event.features[0].properties;
     map.getCanvas().style.cursor = "pointer";
     showText(
       one("#mapnote"),
-      n_("Tile %(tile)s: %(count)s access, %(flagged)s flagged", "Tile %(tile)s: %(count)s accesses, %(flagged)s flagged", accesses, {
-        tile,
+      n_("%(place)s: %(count)s access, %(flagged)s flagged", "%(place)s: %(count)s accesses, %(flagged)s flagged", accesses, {
+        place,
         flagged: number(flagged),
       }),
     );

@@ -1,6 +1,6 @@
 // @ts-check
 // What buyers asked for in vain: squares on a map, and the same as a list.
-import { get } from "../base/api.js";
+import { get, post } from "../base/api.js";
 import { make, one } from "../base/dom.js";
 import { square } from "../map/grid.js";
 import { _, number, word } from "../base/i18n.js";
@@ -17,8 +17,15 @@ one("#no-demand").hidden = Boolean(found.cells.length);
 const places = new Map();
 for (const { tile, count } of found.cells) places.set(tile, (places.get(tile) ?? 0) + count);
 
+const names = places.size ? (await post("/places/names", { tiles: [...places.keys()] })).names : [];
+const nameOf = new Map(names.map((/** @type {any} */ one_) => [one_.tile, one_.name]));
 const rows = found.cells.map(({ tile, kind, count }) =>
-  make("tr", make("td", make("code", tile)), make("td", kind === "any" ? _("any data") : word("kinds", kind)), make("td.n", number(count))),
+  make(
+    "tr",
+    make("td", nameOf.get(tile), make("br"), make("code.muted.small", tile)),
+    make("td", kind === "any" ? _("any data") : word("kinds", kind)),
+    make("td.n", number(count)),
+  ),
 );
 one("tbody", section).replaceChildren(...rows);
 
