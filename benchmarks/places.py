@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from mapex import config
+from mapex.atlas import lookup, naming
 from mapex.database import opening
 from mapex.places import divisions
 from mapex.places.romanisation import romanised, romanised_road
 from mapex.places.spelling import initials
-from mapex.prices import districts, naming
 from tiles.grid import grid
 
 LIMIT_MS = 50
@@ -43,7 +43,7 @@ def main() -> int:
         ex = replace(opening.open_exchange(config.load(Path(folder), {})))
         ex = replace(ex, settings=replace(ex.settings, places=str(file)))
         begun = time.perf_counter()
-        districts.find(ex, "서울")
+        lookup.find(ex, "서울")
         size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(f"read and indexed: {time.perf_counter() - begun:.1f} s, {size:.0f} MB of the process at most")
         worst = max(_measured(kind, ex, asked) for kind, asked in _questions(sure, roads).items())
@@ -80,11 +80,11 @@ def _questions(sure, roads):
 
 
 def _measured(kind, ex, questions):
-    districts.find(ex, questions[0])  # libraries that a kind of question loads are loaded once for all
+    lookup.find(ex, questions[0])  # libraries that a kind of question loads are loaded once for all
     taken, worked = [], []
     for asked in questions:
         begun, working = time.perf_counter(), time.process_time()
-        districts.find(ex, asked, limit=8)
+        lookup.find(ex, asked, limit=8)
         taken.append((time.perf_counter() - begun) * 1000)
         worked.append((time.process_time() - working) * 1000)
     slowest = statistics.quantiles(taken, n=100)[-1]

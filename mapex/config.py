@@ -94,6 +94,7 @@ class Settings:
     places: str = _s(
         "", "file or folder of places that people search for: GeoJSON (`name`), or tables of addresses; empty = only divisions of Korea"
     )
+    home: str = _s("", "where maps open: a place as in the search, coordinates, or `W,S,E,N`; empty = where most is on offer")
     public_prices: bool = _s(True, "visitors who are not signed in see prices; false = a closed exchange, they see only where data is")
     mail_host: str = _s("", "mail server that takes invitations along; empty = no mail, the operator hands out links")
     mail_port: int = _s(587, "its port", least=1)

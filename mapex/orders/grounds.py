@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import String, bindparam, text
 
 from mapex import authority
+from mapex.atlas import naming
+from mapex.atlas.naming import Named
 from mapex.database import db
 from mapex.exchange import Actor, Exchange
-from mapex.prices import naming
-from mapex.prices.naming import Named
 from mapex.prices.quotes import Quote
 
 MOST_LOOKED_AT = 100

@@ -31,7 +31,7 @@ Box = tuple[float, float, float, float]
 class Place:
     """A named place: its Korean names from the largest division down to its own, or the only names that it has.
 
-    `key` is what `mapex.prices.districts.place` finds its outline by; empty for a point.
+    `key` is what `mapex.prices.lookup.place` finds its outline by; empty for a point.
     """
 
     kind: str

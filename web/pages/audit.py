@@ -6,11 +6,11 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
+from mapex.atlas import naming
 from mapex.audit import figures, proof
 from mapex.audit.figures import View
 from mapex.audit.log import Action
 from mapex.errors import Invalid, MapexError
-from mapex.prices import naming
 from mapex.rights import permits
 from mapex.rules.licences import HandlingClass
 from mapex.times import NS

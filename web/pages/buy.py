@@ -7,10 +7,11 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
+from mapex.atlas import naming
 from mapex.offers import recalls
 from mapex.orders import grounds, ledger, orders, renewals, terms, updates
 from mapex.people import orgs, persons
-from mapex.prices import estimate, naming, quotes, sold_layers
+from mapex.prices import estimate, quotes, sold_layers
 from mapex.rights import entitlements, named_users
 from mapex.rules import licences
 from mapex.times import DAY_NS, NS, iso_from_ns

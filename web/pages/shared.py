@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from flask import Flask
 
-from mapex.prices import naming
+from mapex.atlas import naming
 from web.edge import static_files
 from web.edge.auth import current_person, exchange, form_secret
 from web.pages.navigation import navigation

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from mapex.atlas.lookup import Found
+from mapex.atlas.naming import Named
 from mapex.orders.grounds import Ground
 from mapex.places.index import short_names
 from mapex.places.romanisation import romanised
-from mapex.prices.districts import Found
-from mapex.prices.naming import Named
 from web.words.language import language
 from web.words.numbers import n_, number
 

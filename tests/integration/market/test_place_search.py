@@ -10,8 +10,8 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
+from mapex.atlas import lookup, naming
 from mapex.exchange import Exchange
-from mapex.prices import districts, naming
 from tests.support.market import SEOUL
 from tiles.grid import grid
 from web import create_app
@@ -71,7 +71,7 @@ def test_an_address_is_its_road_and_its_number(exchange: Exchange, tmp_path: Pat
     rows = ["경기도,성남시 분당구,판교역로,146,20,127.112,37.392", "경기도,성남시 분당구,판교역로,4,0,127.1,37.38"]
     file.write_text("\n".join(["시도명,시군구명,도로명,건물본번,건물부번,경도,위도", *rows]), encoding="utf-8")
     ex = dataclasses.replace(exchange, settings=dataclasses.replace(exchange.settings, places=str(file)))
-    (found,) = districts.find(ex, asked)
+    (found,) = lookup.find(ex, asked)
     assert (found.place.kind, found.place.name, found.place.lon) == ("address", "판교역로 146-20", 127.112)
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
+from mapex.atlas import naming
 from mapex.errors import Invalid
 from mapex.orders import grounds, orders
-from mapex.prices import estimate, naming, sold_layers
+from mapex.prices import estimate, sold_layers
 from mapex.rights import entitlements, named_users
 from mapex.times import iso_from_ns
 from web.api.buying.prices import LineOut, SoldLayerOut

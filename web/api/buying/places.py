@@ -6,8 +6,8 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from mapex.prices import districts, naming
-from mapex.prices.districts import Found
+from mapex.atlas import lookup, naming
+from mapex.atlas.lookup import Found
 from tiles.grid import grid
 from web.edge.auth import exchange
 from web.edge.kinds import quadkey, word
@@ -27,12 +27,12 @@ class PlacesQuery(Query):
 
     q = fields.String(
         load_default="",
-        validate=Length(0, districts.LONGEST_QUESTION),
+        validate=Length(0, lookup.LONGEST_QUESTION),
         metadata={
             "description": "name (Korean, in Latin letters, first consonants), coordinates or quadkey; empty = only the list of names"
         },
     )
-    limit = fields.Integer(load_default=10, validate=Range(1, districts.MOST_FOUND))
+    limit = fields.Integer(load_default=10, validate=Range(1, lookup.MOST_FOUND))
 
 
 class FoundOut(Answer):
@@ -92,8 +92,8 @@ def list_places(query_data: dict[str, Any]) -> dict[str, Any]:
     Coordinates that can be read in more than one way are answered in all of these ways.
     """
     ex, asked = exchange(), query_data["q"]
-    found = districts.find(ex, asked, limit=query_data["limit"]) if asked.strip() else []
-    return {"places": list(districts.supplied(ex).areas), "found": list(map(_found, found))}
+    found = lookup.find(ex, asked, limit=query_data["limit"]) if asked.strip() else []
+    return {"places": list(lookup.supplied(ex).areas), "found": list(map(_found, found))}
 
 
 @blueprint.get("/places/<path:name>")
@@ -101,7 +101,7 @@ def list_places(query_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output(PlaceOut)
 def get_place(name: str) -> dict[str, Any]:
     """The outline of a boundary of the operator's by its name, or of a division of Korea by its code. Needs no token."""
-    one = districts.place(exchange(), name)
+    one = lookup.place(exchange(), name)
     return {"name": one.name, "region": one.region}
 
 

@@ -1,6 +1,6 @@
 // @ts-check
 // The explore page: one state (state.js), kept in the address (address.js); tools, map, price and list follow it.
-import { LOGIN, remember, remembered } from "./address.js";
+import { keepView, LOGIN, ownView, remember, remembered } from "./address.js";
 import { wireAreas } from "./areas.js";
 import { all, make, one, showText } from "../base/dom.js";
 import { _, page, sentence } from "../base/i18n.js";
@@ -175,7 +175,8 @@ function wireControls() {
     if (event.target.id === "leave-barely") change({ leave: !state.leave });
   });
   one("#tile-list").addEventListener("toggle", (/** @type {any} */ event) => event.target.open && price());
-  one("#show-coverage").addEventListener("click", () => (map && page.everywhere ? map.fitBounds(page.everywhere, { padding: 40 }) : null));
+  for (const button of all("[data-box]"))
+    button.addEventListener("click", () => map?.fitBounds(button.dataset.box.split(",").map(Number), { padding: 60, maxZoom: 15 }));
 }
 
 /** What is half drawn goes into the address (the other language and signing in are other pages), without the corner that follows the
@@ -192,8 +193,9 @@ function keepUnfinished() {
 async function openMap(view) {
   maps = await import("../map/map.js");
   if (!maps.canDraw()) throw new Error("no WebGL 2");
-  const options = view
-    ? { zoom: view[0], center: [view[2], view[1]] }
+  const last = view ?? (page.named ? null : ownView());
+  const options = last
+    ? { zoom: last[0], center: [last[2], last[1]] }
     : page.bounds
       ? { bounds: page.bounds, fitBoundsOptions: { padding: 40, maxZoom: 14 } }
       : {};
@@ -212,7 +214,7 @@ async function openMap(view) {
     onTile: toggleTile,
     onTool: showTool,
   });
-  made.on("moveend", () => remember(map));
+  made.on("moveend", () => (remember(map), keepView(map)));
 }
 
 async function start() {

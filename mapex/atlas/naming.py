@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mapex.atlas import lookup
 from mapex.exchange import Exchange
 from mapex.places import divisions
-from mapex.prices import districts
 from tiles.grid import grid
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ def of_cells(ex: Exchange, cells: Sequence[int], z: int = grid.ZOOM) -> Named | 
     inside = [at for at in names if names[at][:_SIGUNGU] == largest]
     middles = sorted(_middle(*at) for at in inside)
     return Named(_shared(names[at] for at in inside), len(groups) - 1, *middles[len(middles) // 2])
+
+
+def divisions_of(ex: Exchange, cells: Sequence[int], z: int = grid.ZOOM) -> dict[int, Names]:
+    """The names of the city, county or district, or of the operator's area, that each cell is in; empty for none."""
+    return {cell: names[:_SIGUNGU] for (cell, _), names in _names(ex, [(cell, z) for cell in cells]).items()}
 
 
 def of_region(ex: Exchange, geometry: Mapping[str, Any]) -> Named | None:
@@ -108,7 +113,7 @@ def _own(ex: Exchange, cells: Sequence[tuple[int, int]]) -> Mapping[tuple[int, i
     """Names of cells that are in an area of the operator's, of several the smallest."""
     import shapely
 
-    areas = districts.supplied(ex).areas
+    areas = lookup.supplied(ex).areas
     ordered = tuple(sorted(areas, key=lambda name: areas[name].area))
     tree = _tree(tuple(areas[name] for name in ordered))
     points, found = tree.query(shapely.points([_middle(*at) for at in cells]), predicate="intersects")
