@@ -28,6 +28,9 @@ EXACT = 20_000
 SUMMED = 14
 NEAR = 9
 """Zoom whose neighbouring cells (some 60 km wide) are one region abroad."""
+TOGETHER = 12
+"""Zoom whose neighbouring cells (some 8 km wide) are seen in one view."""
+WIDEST = 1.0  # degrees of a view in which single squares are still seen
 _AROUND = 0.01  # degrees around a home that is a point
 
 _State = tuple[tuple[object, ...], ...]
@@ -46,22 +49,14 @@ class OnOffer:
 
 def regions(ex: Exchange) -> Sequence[OnOffer]:
     """All regions with something on offer, the most squares first."""
-    with db.read(ex) as conn:
-        state = _state(conn)
-        known = _known.get(str(ex.engine.url))
-        if known and known[0] == state:
-            return known[1]
-        z, squares = _squares(conn)
-    found = sorted((_region(ex, z, cells, squares) for cells in _groups(ex, z, squares)), key=lambda one: (-one.squares, one.box))
-    _known[str(ex.engine.url)] = state, found
-    return found
+    return _seen(ex)[0]
 
 
 def home(ex: Exchange) -> Box | None:
-    """Where a map opens that nothing else aims: the configured home, else the region with the most squares, else nowhere."""
+    """Where a map opens that nothing else aims: the configured home, else where most squares lie together, else nowhere."""
     if ex.settings.home and (box := _home(ex)):
         return box
-    return next((one.box for one in regions(ex)), None)
+    return _seen(ex)[1]
 
 
 def example(ex: Exchange) -> Box | None:
@@ -78,8 +73,34 @@ def example(ex: Exchange) -> Box | None:
     return grid.bounds(grid.parent(cell, z, ZOOM - 1), ZOOM - 1)
 
 
-_known: dict[str, tuple[_State, Sequence[OnOffer]]] = {}
+_Seen = tuple[Sequence[OnOffer], Box | None]
+_known: dict[str, tuple[_State, _Seen]] = {}
 """What was found last in each database, and in which state of what is on offer."""
+
+
+def _seen(ex: Exchange) -> _Seen:
+    """The regions, and where most squares lie together."""
+    with db.read(ex) as conn:
+        state = _state(conn)
+        known = _known.get(str(ex.engine.url))
+        if known and known[0] == state:
+            return known[1]
+        z, squares = _squares(conn)
+    found = sorted((_region(ex, z, cells, squares) for cells in _groups(ex, z, squares)), key=lambda one: (-one.squares, one.box))
+    _known[str(ex.engine.url)] = state, (found, _densest(z, squares, found))
+    return _known[str(ex.engine.url)][1]
+
+
+def _densest(z: int, squares: Mapping[int, int], found: Sequence[OnOffer]) -> Box | None:
+    """Around the most squares that lie together; of a province or more of them, around the largest region."""
+    near: dict[int, list[int]] = defaultdict(list)
+    for cell in squares:
+        near[grid.parent(cell, z, TOGETHER)].append(cell)
+    groups = sorted(_joined(near, TOGETHER), key=lambda cells: (-sum(squares[cell] for cell in cells), min(cells)))
+    if not groups:
+        return None
+    box = Box.around(grid.bounds(cell, z) for cell in groups[0])
+    return box if box and max(box.width, box.height) <= WIDEST else found[0].box
 
 
 def _state(conn: Connection) -> _State:
@@ -112,18 +133,18 @@ def _groups(ex: Exchange, z: int, squares: Mapping[int, int]) -> Iterable[list[i
         else:
             abroad[grid.parent(cell, z, NEAR)].append(cell)
     yield from korean.values()
-    yield from _joined(abroad)
+    yield from _joined(abroad, NEAR)
 
 
-def _joined(cells: Mapping[int, list[int]]) -> Iterable[list[int]]:
-    """Cells of coarse cells that touch each other, together."""
+def _joined(cells: Mapping[int, list[int]], z: int) -> Iterable[list[int]]:
+    """Cells of coarse cells (of zoom `z`) that touch each other, together."""
     left = set(cells)
     while left:
         todo, found = [left.pop()], []
         while todo:
             at = todo.pop()
             found += cells[at]
-            near = left & set(grid.neighbours(at, NEAR))
+            near = left & set(grid.neighbours(at, z))
             left -= near
             todo += near
         yield found
@@ -163,8 +184,6 @@ def _placed(ex: Exchange, home: str) -> Box | None:
         return Box(*numbers)
     found = lookup.find(ex, home, limit=1)
     if not found:
-        raise Unavailable(
-            "home.unknown", f"`home` is {home!r}, which is no known place. Write it as the search shows it."
-        )
+        raise Unavailable("home.unknown", f"`home` is {home!r}, which is no known place. Write it as the search shows it.")
     place = found[0].place
     return Box(*place.box) if place.box else Box(place.lon - _AROUND, place.lat - _AROUND, place.lon + _AROUND, place.lat + _AROUND)

@@ -41,12 +41,12 @@ def outline(code: str) -> BaseGeometry | None:
 
 
 def names_at(lon: Sequence[float], lat: Sequence[float]) -> list[tuple[str, ...] | None]:
-    """Names of the smallest division (ri, else eup, myeon or dong) that each point is in; None for the sea and abroad."""
+    """Names of the smallest division (ri, else eup, myeon or dong, else city or county) that each point is in; None at sea and abroad."""
     import shapely
 
     points = np.asarray(shapely.points(np.asarray(lon, dtype=float), np.asarray(lat, dtype=float)))
     found: list[tuple[str, ...] | None] = [None] * len(points)
-    for level in ("emd", "ri"):
+    for level in ("sigungu", "emd", "ri"):
         for point, division in _within(level, points):
             found[point] = level_of(level)[division].names
     return found
@@ -71,7 +71,7 @@ def _within(level: str, points: NDArray[Any]) -> list[tuple[int, int]]:
     return list(first.items())
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _tree(level: str) -> Any:
     import shapely
 
