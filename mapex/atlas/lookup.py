@@ -6,12 +6,13 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
+from mapex.atlas import published
 from mapex.errors import NotFound, Unavailable
 from mapex.exchange import Exchange
 from mapex.places import coordinates, divisions, gazetteer
@@ -82,7 +83,14 @@ def find(ex: Exchange, text: str, *, limit: int = MOST_FOUND) -> list[Found]:
         if numbered := supplied(ex).addresses(roads, f"{address[2] or ''}{address[3]}"):
             return [Found(one) for one in numbered[:limit]]
     found = [*_divisions().search(asked, limit=limit), *(index.search(asked, limit=limit) if index else ())]
+    found += map(_located_name, published.search(ex, asked, limit=limit))
     return [Found(one) for one in sorted(found, key=lambda one: likeliness(one, folded))[:limit]]
+
+
+def _located_name(one: Place) -> Place:
+    """A name in the data on offer, with the divisions that it is in."""
+    (names,) = divisions.names_at([one.lon], [one.lat])
+    return replace(one, names=(*(names or ()), one.name))
 
 
 def supplied(ex: Exchange) -> Gazetteer:

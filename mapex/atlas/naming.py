@@ -1,6 +1,6 @@
 """Names that people can say for tiles and areas: the division of Korea that holds the middle of a cell, or an area of the operator's.
 
-Where there is neither, on the sea and abroad, a place has no name but its degrees.
+Where there is neither, on the sea and abroad, a tile is called by a road on offer in it, and else has no name but its degrees.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mapex.atlas import lookup
+from mapex.atlas import lookup, published
 from mapex.exchange import Exchange
 from mapex.places import divisions
 from tiles.grid import grid
@@ -41,6 +41,8 @@ def of_tiles(ex: Exchange, quadkeys: Iterable[str]) -> dict[str, Named]:
     """Each tile with its name."""
     known = {key: grid.cell_from_quadkey(key) for key in dict.fromkeys(quadkeys)}
     names = _names(ex, list(known.values()))
+    if nameless := [cell for (cell, z), own in names.items() if not own and z == grid.ZOOM]:
+        names |= {(cell, grid.ZOOM): (name,) for cell, name in published.names_in(ex, nameless).items()}
     return {key: Named(names[at], 0, *_middle(*at)) for key, at in known.items()}
 
 
