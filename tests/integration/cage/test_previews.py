@@ -309,7 +309,7 @@ def test_answers_of_a_cage_that_was_taken_over_are_not_believed(tmp_path: Path) 
     assert {finding.code for finding in answers.found.findings} == {"preview.broken"}
     tell("points/plain.jpg")
     ((made, _),) = answers.found.made
-    tell("", {"rows": [["a", 1, 1.5]]}, kind="names")
+    tell("", {"rows": [["a", 1, 1.5]]}, kind="names", ordinal=1)
     assert len(answers.found.made) == 2
     assert made.sha256 == hashlib.sha256(plain.getvalue()).hexdigest()
     for kind in preview_forms.FORMS:
