@@ -78,5 +78,5 @@ def name_of(properties: str | None) -> str:
 
 
 def _middle(places: list[tuple[float, float]]) -> tuple[float, float]:
-    """The place that half of the others lie west of: one that is on the road."""
+    """The place in the middle from west to east: one that is on the road."""
     return sorted(places)[len(places) // 2]

@@ -16,9 +16,9 @@ from mapex.atlas import published
 from mapex.errors import NotFound, Unavailable
 from mapex.exchange import Exchange
 from mapex.places import coordinates, divisions, gazetteer
-from mapex.places.coordinates import Reading
+from mapex.places.coordinates import PlaceReading
 from mapex.places.gazetteer import Gazetteer
-from mapex.places.index import Index, Place, likeliness
+from mapex.places.index import Place, PlaceIndex, likeliness
 from mapex.places.spelling import words
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Found:
     """What a question may mean: a place, or a reading of it as coordinates; `names` are of the division that it is in."""
 
     place: Place
-    reading: Reading | None = None
+    reading: PlaceReading | None = None
 
 
 def places(ex: Exchange) -> Sequence[Area]:
@@ -115,7 +115,7 @@ def _read_all(ex: Exchange) -> None:
         logging.getLogger("mapex").warning("%s", error)
 
 
-def _located(read: Sequence[Reading]) -> list[Found]:
+def _located(read: Sequence[PlaceReading]) -> list[Found]:
     """Readings with the division that each is in. Of metres without a place on land those are dropped, when others are on land."""
     names = divisions.names_at([one.lon for one in read], [one.lat for one in read])
     on_land = [one for one, known in zip(read, names, strict=True) if known or not one.system.startswith("EPSG")]
@@ -124,11 +124,11 @@ def _located(read: Sequence[Reading]) -> list[Found]:
 
 
 @lru_cache(maxsize=1)
-def _all_divisions() -> Index:
-    return Index(divisions.places())
+def _all_divisions() -> PlaceIndex:
+    return PlaceIndex(divisions.places())
 
 
-def _divisions() -> Index:
+def _divisions() -> PlaceIndex:
     with _lock:  # asked twice at once, it is read once
         return _all_divisions()
 
@@ -161,14 +161,14 @@ def _read(state: State) -> Gazetteer:
     return gazetteer.read(path for path, _ in state)
 
 
-def _index(state: State) -> Index | None:
+def _index(state: State) -> PlaceIndex | None:
     with _lock:
         return _indexed(state) if _supplied(state).places else None
 
 
 @lru_cache(maxsize=4)
-def _indexed(state: State) -> Index:
-    return Index(_read(state).places)
+def _indexed(state: State) -> PlaceIndex:
+    return PlaceIndex(_read(state).places)
 
 
 @lru_cache(maxsize=256)

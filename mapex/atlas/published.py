@@ -16,7 +16,7 @@ from sqlalchemy import String, bindparam, text
 
 from mapex.database import db
 from mapex.exchange import Exchange
-from mapex.places.index import Index, Place
+from mapex.places.index import Place, PlaceIndex
 from tiles.grid import grid
 
 MOST_NAMES = 100_000
@@ -27,7 +27,7 @@ _lock = RLock()
 class _Names:
     """Names to be searched, and one for each sale cell that has some."""
 
-    index: Index
+    index: PlaceIndex
     by_cell: dict[int, str]
 
 
@@ -68,5 +68,5 @@ def _names(ex: Exchange) -> _Names:
 @lru_cache(maxsize=4)
 def _of(rows: tuple[tuple[str, float, float], ...]) -> _Names:
     cells = grid.cells_at([lon for _, lon, _ in rows], [lat for _, _, lat in rows]).tolist() if rows else []
-    index = Index([Place("road", (name,), lon, lat) for name, lon, lat in rows])
+    index = PlaceIndex([Place("road", (name,), lon, lat) for name, lon, lat in rows])
     return _Names(index, {cell: name for cell, (name, _, _) in reversed(list(zip(cells, rows, strict=True)))})

@@ -1,6 +1,6 @@
 """The regions in which something is on offer, the largest first, and where a map opens.
 
-A region is a city, county or district of Korea; elsewhere what lies near each other. Only what the map shows is counted
+A region is a city, county or district of Korea; elsewhere what is near each other. Only what the map shows is counted
 (`mapex.pyramid.shown`), so that nothing here tells of what is withdrawn, suspended or masked.
 """
 
@@ -53,7 +53,7 @@ def regions(ex: Exchange) -> Sequence[OnOffer]:
 
 
 def home(ex: Exchange) -> Box | None:
-    """Where a map opens that nothing else aims: the configured home, else where most squares lie together, else nowhere."""
+    """Where a map opens that nothing else aims: the configured home, else where most squares are together, else nowhere."""
     if ex.settings.home and (box := _home(ex)):
         return box
     return _seen(ex)[1]
@@ -79,7 +79,7 @@ _known: dict[str, tuple[_State, _Seen]] = {}
 
 
 def _seen(ex: Exchange) -> _Seen:
-    """The regions, and where most squares lie together."""
+    """The regions, and where most squares are together."""
     with db.read(ex) as conn:
         state = _state(conn)
         known = _known.get(str(ex.engine.url))
@@ -92,7 +92,7 @@ def _seen(ex: Exchange) -> _Seen:
 
 
 def _densest(z: int, squares: Mapping[int, int], found: Sequence[OnOffer]) -> Box | None:
-    """Around the most squares that lie together; of a province or more of them, around the largest region."""
+    """Around the most squares that are together; of a province or more of them, around the largest region."""
     near: dict[int, list[int]] = defaultdict(list)
     for cell in squares:
         near[grid.parent(cell, z, TOGETHER)].append(cell)
@@ -159,7 +159,7 @@ def _region(ex: Exchange, z: int, cells: Sequence[int], squares: Mapping[int, in
 
 
 def _central(cells: Sequence[int], z: int, box: Box) -> int:
-    """The cell next to the middle of all, so that an example lies where there is most around it."""
+    """The cell next to the middle of all, so that an example has most around it."""
     lon, lat = (box.west + box.east) / 2, (box.south + box.north) / 2
 
     def distance(cell: int) -> float:

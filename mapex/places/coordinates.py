@@ -17,7 +17,7 @@ METRES = (5186, 5179, 32652, 32651, 5187, 5185, 5188)
 """Systems in metres that two large numbers without a name may be in, the usual first."""
 
 KOREA = (124.0, 32.9, 132.1, 38.7)
-"""Where numbers without a named system must lie to be believed."""
+"""Where numbers without a named system must be to be believed."""
 
 _LAT_LIMIT = 85.05
 _DEEPEST = 24  # zoom of a tile that is written as a number
@@ -43,7 +43,7 @@ _ANGLE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PlaceReading:
     """A point, or with `cell` a tile, that a text may mean; `system` names what its numbers were taken as."""
 
     lon: float
@@ -52,14 +52,14 @@ class Reading:
     tile: str = ""
 
 
-def readings(text: str) -> list[Reading]:
+def readings(text: str) -> list[PlaceReading]:
     """All that a text may mean as coordinates or as a tile; none when it is neither."""
     plain = text.strip().removeprefix("geo:").strip("()[] ")
     found = _tile(plain) or _in_named_system(plain) or _degrees(plain) or _metres(plain)
     return list(dict.fromkeys(found))
 
 
-def _tile(text: str) -> list[Reading]:
+def _tile(text: str) -> list[PlaceReading]:
     if _QUADKEY.fullmatch(text):
         return [_of_tile(text)]
     if (match := _SLASHED.fullmatch(text)) and int(match[1]) <= _DEEPEST:
@@ -69,12 +69,12 @@ def _tile(text: str) -> list[Reading]:
     return []
 
 
-def _of_tile(quadkey: str) -> Reading:
+def _of_tile(quadkey: str) -> PlaceReading:
     box = grid.bounds(*grid.cell_from_quadkey(quadkey))
-    return Reading((box.west + box.east) / 2, (box.south + box.north) / 2, tile=quadkey)
+    return PlaceReading((box.west + box.east) / 2, (box.south + box.north) / 2, tile=quadkey)
 
 
-def _in_named_system(text: str) -> list[Reading]:
+def _in_named_system(text: str) -> list[PlaceReading]:
     match = _NAMED.search(text)
     if match is None:
         return []
@@ -96,8 +96,8 @@ def _utm(zone: int, letter: str, *, is_band: bool) -> int | None:
     return (32700 if south else 32600) + zone
 
 
-def _metres(text: str) -> list[Reading]:
-    """Two numbers that are no degrees: the readings that lie in Korea."""
+def _metres(text: str) -> list[PlaceReading]:
+    """Two numbers that are no degrees: the readings that are in Korea."""
     numbers = _numbers(text)
     if len(numbers) != 2 or re.search(r"[^\d\s.,;+\-mM]", text) or min(map(abs, numbers)) < 1000:
         return []
@@ -105,7 +105,7 @@ def _metres(text: str) -> list[Reading]:
     return found[:_CROWD]
 
 
-def _degrees(text: str) -> list[Reading]:
+def _degrees(text: str) -> list[PlaceReading]:
     """Two angles: latitude and longitude as far as their letters or sizes show, else both orders."""
     signed = _SPACED.sub(r"\1°\2'\3″", text)
     angles, left = list(_ANGLE.finditer(signed)), _ANGLE.sub("", signed)
@@ -120,7 +120,7 @@ def _degrees(text: str) -> list[Reading]:
         orders = [(b, a)]
     if first and first == second:
         return []
-    return [Reading(lon, lat, "WGS 84") for lat, lon in orders if abs(lat) <= _LAT_LIMIT and abs(lon) <= 180]
+    return [PlaceReading(lon, lat, "WGS 84") for lat, lon in orders if abs(lat) <= _LAT_LIMIT and abs(lon) <= 180]
 
 
 def _angle(match: re.Match[str]) -> tuple[str, float]:
@@ -144,18 +144,18 @@ def _numbers(text: str) -> list[float]:
     return [float(one) for one in _NUMBER.findall(_THOUSANDS.sub("", text) if _WITH_THOUSANDS.fullmatch(text.strip()) else text)]
 
 
-def _inside(one: Reading, box: tuple[float, float, float, float]) -> bool:
+def _inside(one: PlaceReading, box: tuple[float, float, float, float]) -> bool:
     return box[0] <= one.lon <= box[2] and box[1] <= one.lat <= box[3]
 
 
-def _point(epsg: int, east: float, north: float) -> Reading | None:
+def _point(epsg: int, east: float, north: float) -> PlaceReading | None:
     to_degrees = _transformer(epsg)
     if to_degrees is None:
         return None
     lon, lat = to_degrees.transform(east, north)
     if not (abs(lon) <= 180 and abs(lat) <= _LAT_LIMIT):
         return None
-    return Reading(round(lon, 7), round(lat, 7), f"EPSG:{epsg}")
+    return PlaceReading(round(lon, 7), round(lat, 7), f"EPSG:{epsg}")
 
 
 @lru_cache(maxsize=64)

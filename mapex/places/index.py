@@ -53,7 +53,7 @@ class Place:
         return (*map(_romanised, self.names[:-1]), own(self.name))
 
 
-class Index:
+class PlaceIndex:
     """All names of places, sorted by their folded words."""
 
     def __init__(self, places: Sequence[Place]) -> None:

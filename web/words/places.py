@@ -19,7 +19,7 @@ CITIES = ("특별시", "광역시")
 """Divisions of the first level whose name stands before those of their districts, which several cities have (중구)."""
 
 
-def said(names: Sequence[str], lon: float, lat: float) -> str:
+def called(names: Sequence[str], lon: float, lat: float) -> str:
     """The name of a place as people say it."""
     if not names:
         return degrees(lon, lat)
@@ -28,7 +28,7 @@ def said(names: Sequence[str], lon: float, lat: float) -> str:
 
 
 def spoken(names: Sequence[str]) -> list[str]:
-    """The Korean names that are said: without the province, without the city before its district where more follows."""
+    """The Korean names that people say: without the province, without the city before its district where more follows."""
     first, *rest = names
     if not rest:
         return [first]
@@ -49,7 +49,7 @@ def area(named: Named | None) -> str:
     """A set of tiles: its name, and that there are more places; empty for no tiles."""
     if named is None:
         return ""
-    place = said(named.names, named.lon, named.lat)
+    place = called(named.names, named.lon, named.lat)
     if not named.others:
         return place
     return str(
@@ -72,7 +72,7 @@ def found_words(found: Found) -> tuple[str, str]:
     """The name of what was found, and the divisions around it, in the language of the reader."""
     place, reading = found.place, found.reading
     if reading is not None:
-        return reading.tile or f"{reading.lat:.5f}, {reading.lon:.5f}", said(place.names, place.lon, place.lat) if place.names else ""
+        return reading.tile or f"{reading.lat:.5f}, {reading.lon:.5f}", called(place.names, place.lon, place.lat) if place.names else ""
     around = [word for name in place.names[:-1] for word in name.split()]
     if place.kind == "sigungu":
         *cities, own = place.name.split()

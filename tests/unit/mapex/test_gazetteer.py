@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mapex.places import gazetteer
-from mapex.places.index import Index
+from mapex.places.index import PlaceIndex
 
 SUMMARY = (
     "41135|0000000001|4113511000|경기도|성남시 분당구|백현동|411353179001|판교역로|0|00146|00020|현대백화점 판교점|13529|판매|0|4113567000|"
@@ -50,11 +50,11 @@ def test_geojson_gives_areas_roads_and_points(tmp_path: Path) -> None:
         ("place", "Schloss", ""),
     ]
     assert list(read.areas) == ["Karlsruhe"]
-    assert Index(read.places).search("kaiserstrasse")[0].name == "Kaiserstraße"
+    assert PlaceIndex(read.places).search("kaiserstrasse")[0].name == "Kaiserstraße"
 
 
 def test_a_folder_is_all_its_tables_and_maps(tmp_path: Path) -> None:
-    for name in ("b.csv", "a.geojson", "notes.md"):
+    for name in ("b.csv", "a.geojson", "notes.pdf"):
         (tmp_path / name).write_text("")
     assert [one.name for one in gazetteer.files_of(tmp_path)] == ["a.geojson", "b.csv"]
 

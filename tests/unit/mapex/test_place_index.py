@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapex.places import divisions
-from mapex.places.index import Index, Place
+from mapex.places.index import Place, PlaceIndex
 from mapex.places.romanisation import romanised
 from mapex.places.spelling import folded, initials, words
 
 
 @pytest.fixture(scope="module")
-def korea() -> Index:
-    return Index(divisions.places())
+def korea() -> PlaceIndex:
+    return PlaceIndex(divisions.places())
 
 
 @pytest.mark.parametrize(
@@ -43,24 +43,24 @@ def korea() -> Index:
         ("양서면 양수리", "경기도 양평군 양서면 양수리"),
     ],
 )
-def test_the_likeliest_division_comes_first(korea: Index, asked: str, first: str) -> None:
+def test_the_likeliest_division_comes_first(korea: PlaceIndex, asked: str, first: str) -> None:
     assert " ".join(korea.search(asked)[0].names) == first
 
 
-def test_every_division_is_found_by_its_full_name_and_in_latin_letters(korea: Index) -> None:
+def test_every_division_is_found_by_its_full_name_and_in_latin_letters(korea: PlaceIndex) -> None:
     some = random.Random(1).sample(divisions.places(), 150)
     for place in some:
         for asked in (" ".join(place.names), " ".join(map(romanised, place.names))):
             assert place.names in [one.names for one in korea.search(asked, limit=20)], asked
 
 
-def test_what_is_nowhere_is_not_found(korea: Index) -> None:
+def test_what_is_nowhere_is_not_found(korea: PlaceIndex) -> None:
     for asked in ("Karlsruhe", "없는동네이름", "", " , ", "!!!"):
         assert korea.search(asked) == []
 
 
 def test_a_word_within_a_name_is_found_after_those_that_begin_with_it() -> None:
-    index = Index([Place("place", ("현대백화점 판교점",), 127.1, 37.39), Place("place", ("백화점",), 127.0, 37.5)])
+    index = PlaceIndex([Place("place", ("현대백화점 판교점",), 127.1, 37.39), Place("place", ("백화점",), 127.0, 37.5)])
     assert [one.name for one in index.search("백화점")] == ["백화점", "현대백화점 판교점"]
     assert [one.name for one in index.search("판교점")] == ["현대백화점 판교점"]
 
@@ -86,4 +86,4 @@ def test_any_text_can_be_asked(text: str) -> None:
 
 @given(st.text(alphabet="가각간갇갈갉감값강개과궈희흙ㄱㅎㅏㄳ 1a", max_size=12))
 def test_any_mixture_of_syllables_and_letters_can_be_asked(text: str) -> None:
-    Index([Place("emd", ("경기도", "각과동"), 127.0, 37.0)]).search(text)
+    PlaceIndex([Place("emd", ("경기도", "각과동"), 127.0, 37.0)]).search(text)

@@ -87,9 +87,9 @@ class NamesOut(Answer):
 @blueprint.input(PlacesQuery, location="query", unknown=None)
 @blueprint.output(PlacesOut)
 def list_places(query_data: dict[str, Any]) -> dict[str, Any]:
-    """What a name, coordinates or a tile may mean, the likeliest first; and the operator's boundaries. Needs no token.
+    """What a name, coordinates or a tile may mean, the likeliest first; and the operator's boundaries.
 
-    Coordinates that can be read in more than one way are answered in all of these ways.
+    Needs no token. Coordinates that can be read in more than one way are answered in all of these ways.
     """
     ex, asked = exchange(), query_data["q"]
     found = lookup.find(ex, asked, limit=query_data["limit"]) if asked.strip() else []
@@ -100,7 +100,10 @@ def list_places(query_data: dict[str, Any]) -> dict[str, Any]:
 @policy("browse")
 @blueprint.output(PlaceOut)
 def get_place(name: str) -> dict[str, Any]:
-    """The outline of a boundary of the operator's by its name, or of a division of Korea by its code. Needs no token."""
+    """The outline of a boundary of the operator's by its name, or of a division of Korea by its code.
+
+    Needs no token.
+    """
     one = lookup.place(exchange(), name)
     return {"name": one.name, "region": one.region}
 
@@ -110,7 +113,10 @@ def get_place(name: str) -> dict[str, Any]:
 @blueprint.input(TilesIn)
 @blueprint.output(NamesOut)
 def name_tiles(json_data: dict[str, Any]) -> dict[str, Any]:
-    """What tiles are called: the division that holds the middle of each, or its degrees. Needs no token; then 1,000 at most."""
+    """What tiles are called: the division that holds the middle of each, or its degrees.
+
+    Needs no token: without one it names at most 1,000 tiles.
+    """
     asked = json_data["tiles"][: most_tiles(MOST_NAMED)]
     named = naming.of_tiles(exchange(), asked)
     return {"names": [{"tile": key, "name": places.area(named[key])} for key in asked]}

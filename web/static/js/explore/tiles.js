@@ -78,7 +78,7 @@ function line(row, dropped, toggle) {
     type: "checkbox",
     checked: !dropped.has(row.tile) && !row.left,
     disabled: row.left,
-    "aria-label": `${row.place} ${_("Tile %(tile)s", { tile: row.tile })}`,
+    "aria-label": [row.place, _("Tile %(tile)s", { tile: row.tile })].join(" "),
   });
   box.addEventListener("change", () => toggle(row.tile, box.checked));
   const kinds = page.kinds.filter((/** @type {string} */ kind) => kind in row.kinds);

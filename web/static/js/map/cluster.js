@@ -1,5 +1,5 @@
 // @ts-check
-// Squares that lie far apart: a map opens on where most of them are, and from afar each keeps a smallest size.
+// Squares that are far apart: a map opens on where most of them are, and from afar each keeps a smallest size.
 import { xOf, yOf } from "./grid.js";
 
 /** Zoom whose cells (some 60 km wide in Korea) belong together when they touch. */
@@ -7,7 +7,7 @@ const NEAR = 9;
 /** Below this zoom a sale tile is smaller than a dot. */
 const FAR = 10.5;
 
-/** West, south, east, north of the squares that lie together and are the most, or null.
+/** West, south, east, north of the most squares that are together, or null.
  * @param {any[]} features polygons @returns {[number, number, number, number] | null} */
 export function densestBox(features) {
   /** @type {Map<string, [number, number][]>} */
