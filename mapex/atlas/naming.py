@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mapex.atlas import lookup, published
+from mapex.errors import Unavailable
 from mapex.exchange import Exchange
 from mapex.places import divisions
 from tiles.grid import grid
@@ -115,7 +116,10 @@ def _own(ex: Exchange, cells: Sequence[tuple[int, int]]) -> Mapping[tuple[int, i
     """Names of cells that are in an area of the operator's, of several the smallest."""
     import shapely
 
-    areas = lookup.supplied(ex).areas
+    try:
+        areas = lookup.supplied(ex).areas
+    except Unavailable:  # the search reports it; lists and receipts go on without these names
+        return {}
     ordered = tuple(sorted(areas, key=lambda name: areas[name].area))
     tree = _tree(tuple(areas[name] for name in ordered))
     points, found = tree.query(shapely.points([_middle(*at) for at in cells]), predicate="intersects")

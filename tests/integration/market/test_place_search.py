@@ -88,3 +88,4 @@ def test_the_operators_areas_are_found_and_name_tiles_abroad(exchange: Exchange,
     assert naming.of_tiles(ex, [KARLSRUHE])[KARLSRUHE].names == ("Karlsruhe",)
     file.write_text("no json")
     assert app.test_client().get("/api/v1/places", query_string={"q": "karls"}).json["code"] == "places.unreadable"
+    assert naming.of_tiles(ex, [KARLSRUHE])[KARLSRUHE].names == ()  # what lists tiles goes on
