@@ -27,7 +27,9 @@ def order_list(limit: int, as_json: bool, start: str | None, end: str | None, **
     """List orders, newest first."""
     query = {**filters, "from": start, "to": end}
     found = Client.from_environment().listed("/orders", "orders", query=query, limit=limit)
-    rows = [[o["id"], o["created_at"], o["name"], o["person"], o["purpose"], o["state"], f"{o['total']:,}"] for o in found]
+    rows = [
+        [o["id"], o["created_at"], o["name"] or o.get("place", ""), o["person"], o["purpose"], o["state"], f"{o['total']:,}"] for o in found
+    ]
     text = table(["order", "when (UTC)", "area", "who", "purpose", "state", "KRW"], rows, right={6}) if rows else "No orders."
     show({"orders": found}, as_json=as_json, text=text)
 
@@ -46,6 +48,7 @@ def order_show(order_id: str, as_json: bool) -> None:
             rows.append([*what, "", "paid earlier", "", f"{-y['credit']:,}"])
     lines = [
         f"Order {found['id']}: {found['state']} on {found['created_at']} by {found['person']}, for {found['purpose']}",
+        *([found["place"]] if found.get("place") else []),
         table(["dataset", "version", "layer", "licence", "quantity", "unit", "tiles", "KRW"], rows, right={1, 4, 6, 7}),
         f"VAT {found['vat']:,}   Total {found['total']:,} KRW",
     ]

@@ -84,7 +84,7 @@ def _numbers(page: Page) -> dict[str, int]:
 
 def _heat(page: Page) -> dict[str, int]:
     figures = json.loads(str(page.locator("#figures").text_content()))
-    return {tile: accesses for tile, accesses, _ in figures["heat"]}
+    return {tile: accesses for tile, accesses, *_ in figures["heat"]}
 
 
 def test_audit_filter_brush_map_agree(log: Market) -> None:
@@ -397,7 +397,9 @@ def test_one_entry_one_permit_one_tile(log: Market) -> None:
     page = site.visit(AUDITOR)
     seq, tile = _sql(site.ex, "SELECT seq, tile FROM audit_event WHERE action = 'access.granted' ORDER BY seq LIMIT 1")[0]
     page.goto(f"{site.url}/audit/events/{seq}")
-    expect(page.locator("#summary")).to_contain_text(f"buyer@dongil.example of dongil was given tile {tile} of drive")
+    expect(page.locator("#summary")).to_contain_text(
+        f"buyer@dongil.example of dongil was given tile Nagwon-dong, Jongno-gu, Seoul ({tile}) of drive"
+    )
     expect(page.locator("#summary")).to_contain_text("+09:00, for the purpose Research. It was given under permit KR-SB-1.")
     expect(page.locator("#recomputed")).to_contain_text("✓")
     page.click("main dd a:has-text('KR-SB-1')")

@@ -18,6 +18,7 @@ from web.edge.policy import policy_of
 
 BOX = {"type": "Polygon", "coordinates": [[[126.97, 37.55], [126.98, 37.55], [126.98, 37.56], [126.97, 37.56], [126.97, 37.55]]]}
 OPEN = {"/api/v1/search", "/api/v1/estimates", "/api/v1/estimates/tiles", "/api/v1/coverage"}
+OPEN_PLACES = {"GET /api/v1/places", "GET /api/v1/places/<path:name>", "POST /api/v1/places/names"}
 
 
 @pytest.fixture
@@ -35,21 +36,26 @@ def test_these_routes_of_the_api_answer_visitors_and_no_others(app: APIFlask) ->
     answers = {}
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/api/"):
-            path = re.sub(r"<int:\w+>", "1", re.sub(r"<\w+>", "x", rule.rule))
+            path = re.sub(r"<int:\w+>", "1", re.sub(r"<(path:)?\w+>", "x", rule.rule))
             for method in (rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}:
                 answers[f"{method} {rule.rule}"] = client.open(path, method=method, json={"region": BOX}).status_code
     signing_in = {"POST /api/passkeys/login", "POST /api/passkeys/login/challenge"}
     assert {answers.pop(route) for route in signing_in} == {422}  # they read the form before they say no
-    assert {route for route, status in answers.items() if status != 401} == {f"POST {path}" for path in OPEN}
+    assert {route for route, status in answers.items() if status != 401} == {f"POST {path}" for path in OPEN} | OPEN_PLACES
     assert {answers[f"POST {path}"] for path in OPEN} == {200}
 
 
 def test_the_description_says_which_routes_need_no_token(app: APIFlask) -> None:
     paths = (app.test_client().get("/openapi.json").json or {})["paths"]
-    report = {path for path, methods in paths.items() for one in methods.values() if "Needs no token" in one.get("description", "")}
+    report = {
+        path.replace("{name}", "<path:name>")
+        for path, methods in paths.items()
+        for one in methods.values()
+        if "Needs no token" in one.get("description", "")
+    }
     assert (
         report
-        == OPEN
+        == OPEN | {route.split()[1] for route in OPEN_PLACES}
         == {str(r) for r in app.url_map.iter_rules() if (found := policy_of(app.view_functions[r.endpoint])) and found.visitors}
     )
 
