@@ -2,21 +2,22 @@
 
 The region becomes cells; the pyramid answers sums per layer; each layer is priced by its offer's rate card after the tiles that
 the buyer owns with the same content were taken off. Layers that need a permit or a licence term that the buyer lacks come back
-as refusals instead of lines.
+as refusals instead of lines. Of those that sell the same, and of original footage, what is chosen has lines (`mapex.rules.choice`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 
 from sqlalchemy import Connection, select
 
 from mapex import authority
 from mapex.database import db, schema
 from mapex.exchange import Actor, Exchange
-from mapex.prices.estimate import EdgePrice, Estimate, LayerRefusal, Line, Parts, Pin
+from mapex.prices import alternatives
+from mapex.prices.estimate import EdgePrice, Estimate, LayerRefusal, Line, Parts, Pin, is_payable, too_large
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums, owned
 from mapex.pyramid.area_sums import AreaSums, Owner, area_sums
@@ -25,8 +26,9 @@ from mapex.pyramid.live_layers import LiveLayer, offers_in
 from mapex.rights import permit_check
 from mapex.rights.permit import Permit
 from mapex.rights.permit_check import Decision, PermitRefusal, Use
-from mapex.rules import bounds, licences, terms
+from mapex.rules import bounds, choice, licences, terms
 from mapex.rules.pricing import charges_of, columns_of, parsed_rates
+from mapex.rules.usual_rates import usual_on
 from tiles.batch import LayerKind
 from tiles.grid.cover import Cover
 
@@ -36,33 +38,68 @@ def estimate(ex: Exchange, by: Actor | None, request: PriceRequest) -> Estimate:
 
     Args:
         by: None = a visitor, for whom it is the price of whoever owns nothing yet; so it is for auditors and operators.
-    Raises: NotFound: `dataset.unknown`, `layer.unknown`.
+    Raises: NotFound: `dataset.unknown`, `layer.unknown`, `offer.unknown`.
     """
     org_id = authority.buyer(by)
     with db.read(ex) as conn:
+        alternatives.check_named(conn, request.choice)
         return price(conn, org_id, request, ex.now())
 
 
 def price(conn: Connection, org_id: str, request: PriceRequest, at_ns: int) -> Estimate:
     """The price of what is asked for, for an organisation or for `authority.NOBODY`, in the caller's transaction."""
+    cards = frozenset(conn.execute(_RATE_CARDS).scalars())
     owner = Owner(org_id, request.purpose or terms.ANY_PURPOSE)
-    sums_of = partial(area_sums, conn, owner, left_out=request.edge.left_out, columns=_charged_columns(conn))
+    sums_of = partial(area_sums, conn, owner, left_out=request.edge.left_out, columns=_charged_columns(cards))
     whole = sums_of(request.cover, request.edge.cells)
     offered = _offered(conn, org_id, request, whole)
     allowed = [one for one in offered if licences.allows(one.licence, request.purpose)]
-    refused = [
+    parts = Parts([request.cover.ranges])
+    parts.refusals += [
         licence_refusal(one, request.purpose) for one in offered if one.sums.cells and not licences.allows(one.licence, request.purpose)
     ]
-    parts, edge = Parts([request.cover.ranges], refusals=refused), _Edge(request.edge.left_out)
     use = Use(org_id, request.purpose, at_ns)
     classes = sorted({one.handling_class for one in allowed})
     held = permit_check.held(conn, use, classes)
+    priced: list[_Priced] = []
     for handling_class in classes:
         permitted = _permitted(held, use, handling_class, request)
         sums = whole if permitted.is_all else sums_of(permitted.decision.allowed, permitted.edge)
-        _price_class([one for one in allowed if one.handling_class == handling_class], permitted.decision, sums, parts, edge)
+        of_class = [one for one in allowed if one.handling_class == handling_class]
+        priced += _price_class(of_class, permitted.decision, sums, parts)
+    return _chosen(conn, request, priced, parts, usual_on(cards))
+
+
+def _chosen(conn: Connection, request: PriceRequest, priced: Sequence[_Priced], parts: Parts, medians: Mapping[str, int]) -> Estimate:
+    """The estimate of what is chosen, beside all that could be."""
+    for_sale = [one for one in priced if one.lines]
+    candidates = alternatives.candidates(conn, request.cover, [(one.offer, one.lines) for one in for_sale], medians)
+    names = choice.chosen(candidates, request.choice)
+    edge = _Edge(request.edge.left_out)
+    for one in for_sale:
+        if one.offer.name in names:
+            parts.layers.append((one.lines, one.pin))
+            parts.refusals += one.refused
+            edge.add(one)
+    for one in _edge_alone(conn, request, priced, medians):
+        edge.add(one)
     found = parts.together(request.purpose, request.area_m2, cells=request.cover.count)
-    return replace(found, edge=edge.price(found.total))
+    bought = {pin.layer_id for pin in found.pins}
+    rows = alternatives.rows(candidates, [(one.offer, one.lines, one.permit) for one in for_sale], bought, medians)
+    return replace(found, edge=edge.price(found.total), offers=rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """A layer that may be bought: its lines (none where all it has are edge tiles that are left out) and what part of it is refused."""
+
+    offer: LiveLayer
+    lines: tuple[Line, ...]
+    pin: Pin
+    permit: Permit | None
+    refused: tuple[LayerRefusal, ...]
+    edge_cells: frozenset[int]
+    sums: AreaSums
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +119,10 @@ class _Edge:
     cells: set[int] = field(default_factory=set)
     otherwise: int = 0
 
+    def add(self, one: _Priced) -> None:
+        self.cells |= one.edge_cells
+        self.otherwise += _otherwise(one.offer, one.sums, self.left_out) if one.edge_cells else sum(line.amount for line in one.lines)
+
     def price(self, total: int) -> EdgePrice | None:
         if not self.cells:
             return None
@@ -93,9 +134,10 @@ class _Edge:
 _RATE_CARDS = select(schema.offer.c.rate_card).distinct().where(schema.offer.c.state == "live")
 
 
-def _charged_columns(conn: Connection) -> frozenset[str]:
+@lru_cache(maxsize=16)
+def _charged_columns(cards: frozenset[str]) -> frozenset[str]:
     """The quantities that anything on sale is charged by, and the size."""
-    return columns_of(parsed_rates(card) for card in conn.execute(_RATE_CARDS).scalars()) | {"bytes"}
+    return columns_of(parsed_rates(card) for card in cards) | {"bytes"}
 
 
 def _offered(conn: Connection, org_id: str, request: PriceRequest, whole: AreaSums) -> list[LiveLayer]:
@@ -116,21 +158,30 @@ def _permitted(held: Sequence[Permit], use: Use, handling_class: str, request: P
     return _Permitted(decision, edge, decision.is_allowed and edge.count == asked.cells.count)
 
 
-def _price_class(offers: Iterable[LiveLayer], decision: Decision, sums: AreaSums, parts: Parts, edge: _Edge) -> None:
-    """Add the layers of one handling class, of which `sums` holds what may be bought."""
+def _price_class(offers: Iterable[LiveLayer], decision: Decision, sums: AreaSums, parts: Parts) -> Iterator[_Priced]:
+    """The layers of one handling class, of which `sums` holds what may be bought; what of them may not at all is refused in `parts`."""
     if decision.refusal:
         parts.areas.append(decision.allowed.ranges)
     index = len(parts.areas) - 1 if decision.refusal else 0
     for offer in offers:
         total = sums.total.get(offer.layer_id, NOTHING)
-        if decision.refusal and (refused := offer.sums.cells - total.cells):
-            parts.refusals.append(permit_refusal(offer, decision.refusal, refused))
-        lines = lines_of(offer, total, sums.own.get(offer.layer_id, NOTHING)) if total.cells else []
-        if lines:
-            parts.layers.append((lines, pin_of(offer, index, decision.permit)))
-        edge.cells |= sums.edge_cells.get(offer.layer_id, frozenset())
-        amount = sum(line.amount for line in lines)
-        edge.otherwise += _otherwise(offer, sums, edge.left_out) if offer.layer_id in sums.edge else amount
+        lines = tuple(lines_of(offer, total, sums.own.get(offer.layer_id, NOTHING))) if total.cells else ()
+        edge_cells = sums.edge_cells.get(offer.layer_id, frozenset())
+        missing = offer.sums.cells - total.cells
+        refused = (permit_refusal(offer, decision.refusal, missing),) if decision.refusal and missing else ()
+        if lines and not is_payable(lines):
+            refused, lines, edge_cells = (*refused, too_large(lines[0])), (), frozenset()
+        if not lines:
+            parts.refusals += refused
+        yield _Priced(offer, lines, pin_of(offer, index, decision.permit), decision.permit, refused, edge_cells, sums)
+
+
+def _edge_alone(conn: Connection, request: PriceRequest, priced: Iterable[_Priced], medians: Mapping[str, int]) -> Iterable[_Priced]:
+    """Layers of which the area has nothing but edge tiles that are left out: those that would be taken with these."""
+    alone = [one for one in priced if not one.lines and one.edge_cells]
+    lines = [(one.offer, lines_of(one.offer, NOTHING, NOTHING)) for one in alone]
+    names = choice.chosen(alternatives.candidates(conn, request.edge.cells, lines, medians), request.choice) if alone else ()
+    return [one for one in alone if one.offer.name in names]
 
 
 def _otherwise(offer: LiveLayer, sums: AreaSums, left_out: bool) -> int:
