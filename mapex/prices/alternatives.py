@@ -26,7 +26,7 @@ MOST_NAMED = 200
 def candidates(
     conn: Connection, cover: Cover, priced: Sequence[tuple[LiveLayer, Sequence[Line]]], medians: Mapping[str, int]
 ) -> list[Candidate]:
-    """The layers of an area with their groups, in the order in which they come. Only where several sell one kind is their ground compared."""
+    """The layers of an area with their groups, in the order in which they come; ground is compared where several sell one kind."""
     sellers: dict[tuple[str, str], set[str]] = defaultdict(set)
     for offer, _ in priced:
         sellers[offer.kind, offer.handling_class].add(offer.offer_id)

@@ -59,7 +59,7 @@ def tiles(ex: Exchange, by: Actor | None, request: PriceRequest, *, limit: int) 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What each cell has on offer (layers by id), what of it is owned, by handling class the decision on the whole area, and what is chosen."""
+    """What each cell has on offer (layers by id), what of it is owned and what chosen, and by handling class the decision on the area."""
 
     purpose: str | None
     offered: Mapping[str, LiveLayer]

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from mapex import authority
-from mapex.database import db, schema
+from mapex.database import db
 from mapex.exchange import Actor, Exchange
-from mapex.prices import alternatives
+from mapex.prices import alternatives, rates_on_sale
 from mapex.prices.estimate import EdgePrice, Estimate, LayerRefusal, Line, Parts, Pin, is_payable, too_large
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums, owned
@@ -48,7 +48,7 @@ def estimate(ex: Exchange, by: Actor | None, request: PriceRequest) -> Estimate:
 
 def price(conn: Connection, org_id: str, request: PriceRequest, at_ns: int) -> Estimate:
     """The price of what is asked for, for an organisation or for `authority.NOBODY`, in the caller's transaction."""
-    cards = frozenset(conn.execute(_RATE_CARDS).scalars())
+    cards = rates_on_sale.cards(conn)
     owner = Owner(org_id, request.purpose or terms.ANY_PURPOSE)
     sums_of = partial(area_sums, conn, owner, left_out=request.edge.left_out, columns=_charged_columns(cards))
     whole = sums_of(request.cover, request.edge.cells)
@@ -128,10 +128,6 @@ class _Edge:
             return None
         # Without a bound it is no number of JSON: what is left out may cost what nobody can pay.
         return EdgePrice(len(self.cells), min(abs(bounds.with_vat(self.otherwise) - total), bounds.MAX_AMOUNT), self.left_out)
-
-
-# Those of suspended sellers too: a quantity more costs nothing, and their state would be looked up for each offer at each estimate.
-_RATE_CARDS = select(schema.offer.c.rate_card).distinct().where(schema.offer.c.state == "live")
 
 
 @lru_cache(maxsize=16)

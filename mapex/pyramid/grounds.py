@@ -1,4 +1,4 @@
-"""The cells of layers on offer, as ranges in memory: a layer never changes, and which layers share ground is asked while the mouse draws."""
+"""The cells of layers on offer, as ranges in memory: a layer never changes, and who shares ground is asked while the mouse draws."""
 
 from __future__ import annotations
 

@@ -122,5 +122,5 @@ def _rank(layers: Sequence[Candidate], prefer: Preference) -> tuple[object, ...]
     quality = -min(one.quality for one in layers)
     age = -min(one.day for one in layers)
     price = Fraction(sum(one.amount for one in layers), max(1, sum(one.tiles for one in layers)))
-    parts = {Preference.QUALITY: (quality, age, price), Preference.NEWEST: (age, quality, price), Preference.CHEAPEST: (price, quality, age)}
-    return (any(one.is_unusual for one in layers), *parts[prefer], layers[0].dataset)
+    first = {Preference.QUALITY: quality, Preference.NEWEST: age, Preference.CHEAPEST: price}[prefer]
+    return (any(one.is_unusual for one in layers), first, quality, age, price, layers[0].dataset)

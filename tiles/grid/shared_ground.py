@@ -36,7 +36,7 @@ def groups(covers: Sequence[Cover], area: Cover) -> list[int]:
 def _inside(covers: Sequence[Cover], area: Cover) -> tuple[UInt64s, Int64s]:
     """The ranges of the covers inside the area, and whose each is."""
     begin, end = area.ranges[0, 0], area.ranges[-1, 1]
-    near = [cover.ranges[np.searchsorted(cover.ranges[:, 1], begin, "right") : np.searchsorted(cover.ranges[:, 0], end)] for cover in covers]
+    near = [one.ranges[np.searchsorted(one.ranges[:, 1], begin, "right") : np.searchsorted(one.ranges[:, 0], end)] for one in covers]
     ranges = np.concatenate([np.zeros((0, 2), np.uint64), *near])
     owners = np.repeat(np.arange(len(covers)), [len(one) for one in near])
     low = np.searchsorted(area.ranges[:, 1], ranges[:, 0], side="right")

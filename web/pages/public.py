@@ -55,7 +55,16 @@ def dataset(org: str, slug: str) -> str:
         "tiles": f"/map/coverage/{org}/{slug}/{{z}}/{{x}}/{{y}}.mvt",
         "hasVendor": static_files.has_vendor(),
     }
-    return render_template("buy/dataset.html", product=found, kinds=kinds, page=page, licence=licence_words(found.licence))
+    about = licence_words(found.licence)
+    return render_template("buy/dataset.html", product=found, kinds=kinds, page=page, licence=about, outline=_outline(found))
+
+
+def _outline(product: products.Product) -> str:
+    """The box of a dataset, as the address of the map has an outline; empty when it has none."""
+    if product.box is None:
+        return ""
+    west, south, east, north = product.box
+    return ";".join(f"{lon:.6f},{lat:.6f}" for lon, lat in ((west, south), (east, south), (east, north), (west, north)))
 
 
 @blueprint.get("/docs")

@@ -157,7 +157,11 @@ function wireControls() {
   }
   const purpose = one("#purpose");
   purpose.value = state.purpose;
-  purpose.addEventListener("change", () => change({ purpose: purpose.value }));
+  purpose.addEventListener("change", () => {
+    purpose.removeAttribute("aria-invalid");
+    showText(one("#purpose-problem"), "");
+    change({ purpose: purpose.value });
+  });
   wireAreas({ outline: useOutline, region: useRegion }, refuseArea);
   wireKeys({ choose, undo: undoLast, pan: (step) => map?.panBy(step), cancel: () => tools?.tool() && choose(tools.tool()) });
   one("#undo").addEventListener("click", undoLast);
