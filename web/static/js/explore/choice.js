@@ -22,12 +22,14 @@ export function forget(names) {
   change({ taken: rest(state.taken), left: rest(state.left) });
 }
 
-/** @param {any} row @param {any[]} rows @param {(one: any) => boolean} isChosen */
+/** The rows are marked at once: who ticks two boxes does not wait for an answer between them.
+ * @param {any} row @param {any[]} rows @param {(one: any) => boolean} isChosen */
 function settle(row, rows, isChosen) {
   const group = rows.filter((one) => one.group === row.group),
     names = group.map((one) => one.offer),
-    others = (/** @type {string[]} */ list) => list.filter((name) => !names.includes(name)),
-    chosen = group.filter(isChosen).map((one) => one.offer);
+    others = (/** @type {string[]} */ list) => list.filter((name) => !names.includes(name));
+  for (const one of group) one.chosen = isChosen(one);
+  const chosen = group.filter((one) => one.chosen).map((one) => one.offer);
   // Original footage that is not named is not bought anyway.
   const left = chosen.length || row.class === "original" ? [] : names;
   change({ taken: [...others(state.taken), ...chosen], left: [...others(state.left), ...left] });

@@ -24,6 +24,12 @@ export function offerList(offered) {
 /** @param {any[]} group */
 const sellers = (group) => new Set(group.map((row) => `${row.org}/${row.dataset}`)).size;
 
+/** What is taken while nobody chooses, in the words of docs/buyer.md. */
+const RULE = () =>
+  _(
+    "They sell the same on the same ground. Taken is, unless you choose, the best quality, then the newest, then the cheapest for each tile.",
+  );
+
 /** Offers that sell the same: one is taken unless the buyer wants more. @param {any[]} group @param {Offered} offered */
 function alternatives(group, offered) {
   const count = sellers(group),
@@ -33,7 +39,7 @@ function alternatives(group, offered) {
   return make(
     "li.alternatives",
     { "data-group": String(group[0].group), role: "group", "aria-label": `${word("kinds", group[0].kind)}: ${title}` },
-    make("div.choose", make("b", title), make("span.muted.small", several ? "" : _("They sell the same kind on the same ground."))),
+    make("div.choose", make("b", title), make("span.muted.small", RULE())),
     several && make("p.warn.small", { role: "status" }, _("More than one is chosen: all of them are paid.")),
     make(
       "ul.lines",
