@@ -80,8 +80,6 @@ def publish(
         if before is not None and before["version_id"] == on_sale.id and all(before[name] == value for name, value in terms.items()):
             offer_id = before["id"]
         else:
-            if CONFIRM_UNUSUAL not in confirmed:
-                _ask_unusual(rates, usual)
             _replace(conn, ex, before, on_sale, {"id": offer_id, **terms})
             entry = AuditEntry(Action.OFFER_PUBLISHED, dataset=on_sale.dataset, details={"version": on_sale.number, **details})
             append(conn, ex, by, entry)
@@ -89,6 +87,8 @@ def publish(
         made = _offer(row, on_sale, published.layers)
         _refuse_unpriced(made, published.layers)
         bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in published.layers), rates)
+        if (before is None or offer_id != before["id"]) and CONFIRM_UNUSUAL not in confirmed:
+            _ask_unusual(rates, usual)
         failpoints.hit("publish.before_commit")
     failpoints.hit("publish.after_commit")
     return made

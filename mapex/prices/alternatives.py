@@ -61,9 +61,7 @@ def rows(
     for one, (offer, lines, permit) in sorted(zip(found, priced, strict=True), key=lambda each: each[0].name):
         number = numbers.setdefault(one.group, len(numbers) + 1)
         made.append(
-            OfferRow(
-                one.name, lines, number, offer.layer_id in bought, offer.quality, offer.accuracy_m, _marks(lines, medians), permit
-            )
+            OfferRow(one.name, lines, number, offer.layer_id in bought, offer.quality, offer.accuracy_m, _marks(lines, medians), permit)
         )
     return tuple(sorted(made, key=lambda row: (row.group, row.name)))
 

@@ -14,7 +14,7 @@ from mapex.orders import orders
 from mapex.prices import quotes
 from mapex.prices.request import of_area
 from tests.support.browser import Market
-from tests.support.market import SEOUL, a_draft, a_layer, a_permit, area, block
+from tests.support.market import SEOUL, a_draft, a_layer, a_permit, area, block, named_for, with_originals
 from tiles.grid import grid
 from web import create_app
 from web.edge.policy import policy_of
@@ -85,8 +85,10 @@ def stock(market: Market) -> Stock:
     market.site.person(OPERATOR, role="operator")
     a_permit(ex)
     a_draft(ex, market.seller, "roads", [a_layer(block(2), handling_class=None)])
-    held = quotes.quote(ex, market.buyer, of_area(area(block(2)), purpose="research"))
-    bought = orders.place(ex, market.buyer, quotes.quote(ex, market.buyer, of_area(area([SEOUL]), purpose="research")).id, "key")
+    named = with_originals(ex, market.buyer, area(block(2)))
+    held = quotes.quote(ex, market.buyer, of_area(area(block(2)), purpose="research", choice=named))
+    one = quotes.quote(ex, market.buyer, of_area(area([SEOUL]), purpose="research", choice=named))
+    bought = orders.place(ex, market.buyer, one.id, "key", persons=named_for(one, market.buyer))
     return Stock(market, held.id, bought.id)
 
 
