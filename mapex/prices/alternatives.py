@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
 from mapex.database.live_offers import live_layers, live_offers
 from mapex.database.schema import layer
 from mapex.errors import NotFound
-from mapex.prices.estimate import Line, OfferRow
+from mapex.prices.estimate import LayerRefusal, Line, OfferRow, Pin
 from mapex.pyramid import grounds
+from mapex.pyramid.area_sums import AreaSums
 from mapex.pyramid.live_layers import LiveLayer
 from mapex.rights.permit import Permit
 from mapex.rules.choice import Candidate, Choice
@@ -23,45 +25,62 @@ MOST_NAMED = 200
 """Offers that one request may name."""
 
 
-def candidates(
-    conn: Connection, cover: Cover, priced: Sequence[tuple[LiveLayer, Sequence[Line]]], medians: Mapping[str, int]
-) -> list[Candidate]:
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A layer that may be bought: its lines (none where all it has are edge tiles that are left out) and what part of it is refused."""
+
+    offer: LiveLayer
+    lines: tuple[Line, ...]
+    pin: Pin
+    permit: Permit | None
+    refused: tuple[LayerRefusal, ...]
+    edge_cells: frozenset[int]
+    sums: AreaSums
+
+
+def candidates(conn: Connection, cover: Cover, priced: Sequence[Priced], medians: Mapping[str, int]) -> list[Candidate]:
     """The layers of an area with their groups, in the order in which they come; ground is compared where several sell one kind."""
     sellers: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for offer, _ in priced:
-        sellers[offer.kind, offer.handling_class].add(offer.offer_id)
-    kinds = {offer.layer_id: (offer.kind, offer.handling_class) for offer, _ in priced}
+    kinds = {one.offer.layer_id: (one.offer.kind, one.offer.handling_class) for one in priced}
+    for one in priced:
+        sellers[kinds[one.offer.layer_id]].add(one.offer.offer_id)
     contested = {layer_id: kind for layer_id, kind in kinds.items() if len(sellers[kind]) > 1}
     group = grounds.groups(conn, cover, contested) if contested else {}
-    return [
-        Candidate(
-            name=offer.name,
-            dataset=f"{offer.org}/{offer.dataset}",
-            handling_class=offer.handling_class,
-            group=group.get(offer.layer_id, offer.layer_id),
-            quality=offer.quality,
-            day=offer.seen_ns // DAY_NS,
-            amount=sum(line.amount for line in lines),
-            tiles=lines[0].tiles,
-            is_unusual=bool(_marks(lines, medians)),
-        )
-        for offer, lines in priced
-    ]
+    return [_candidate(one, group.get(one.offer.layer_id, one.offer.layer_id), medians) for one in priced]
 
 
-def rows(
-    found: Sequence[Candidate],
-    priced: Sequence[tuple[LiveLayer, tuple[Line, ...], Permit | None]],
-    bought: Collection[str],
-    medians: Mapping[str, int],
-) -> tuple[OfferRow, ...]:
+def _candidate(one: Priced, group: str, medians: Mapping[str, int]) -> Candidate:
+    offer = one.offer
+    return Candidate(
+        name=offer.name,
+        dataset=f"{offer.org}/{offer.dataset}",
+        handling_class=offer.handling_class,
+        group=group,
+        quality=offer.quality,
+        day=offer.seen_ns // DAY_NS,
+        amount=sum(line.amount for line in one.lines),
+        tiles=one.lines[0].tiles,
+        is_unusual=bool(_marks(one.lines, medians)),
+    )
+
+
+def rows(found: Sequence[Candidate], priced: Sequence[Priced], bought: Collection[str], medians: Mapping[str, int]) -> tuple[OfferRow, ...]:
     """The rows of the candidates, alternatives one below the other; `bought` are ids of layers."""
     numbers: dict[str, int] = {}
     made = []
-    for one, (offer, lines, permit) in sorted(zip(found, priced, strict=True), key=lambda each: each[0].name):
-        number = numbers.setdefault(one.group, len(numbers) + 1)
+    for candidate, one in sorted(zip(found, priced, strict=True), key=lambda each: each[0].name):
         made.append(
-            OfferRow(one.name, lines, number, offer.layer_id in bought, offer.quality, offer.accuracy_m, _marks(lines, medians), permit)
+            OfferRow(
+                name=candidate.name,
+                lines=one.lines,
+                group=numbers.setdefault(candidate.group, len(numbers) + 1),
+                is_chosen=one.offer.layer_id in bought,
+                quality=one.offer.quality,
+                accuracy_m=one.offer.accuracy_m,
+                unusual=_marks(one.lines, medians),
+                permit=one.permit,
+                refused=one.refused,
+            )
         )
     return tuple(sorted(made, key=lambda row: (row.group, row.name)))
 

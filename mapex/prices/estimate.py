@@ -85,7 +85,7 @@ class OfferRow:
     """A layer that could be bought in the region, chosen or not: `name` is `ORG/DATASET/LAYER`, `lines` what it costs this buyer.
 
     Rows of the same `group` sell the same kind over the same ground. `unusual` are units at a rate far from the usual
-    (`mapex.rules.usual_rates`), `permit` is the one under which it may be bought, where one is needed.
+    (`mapex.rules.usual_rates`), `permit` is the one under which it may be bought, where one is needed, and `refused` what it leaves out.
     """
 
     name: str
@@ -96,6 +96,7 @@ class OfferRow:
     accuracy_m: float | None = None
     unusual: tuple[str, ...] = ()
     permit: Permit | None = None
+    refused: tuple[LayerRefusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +270,7 @@ def _offer_document(row: OfferRow) -> dict[str, Any]:
         "quality": None if row.quality == quality.UNKNOWN else row.quality,
         "accuracy_m": row.accuracy_m,
         "permit": row.permit.terms if row.permit else None,
+        "refusals": [_refusal_document(refusal) for refusal in row.refused],
     }
 
 

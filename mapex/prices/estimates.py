@@ -17,6 +17,7 @@ from mapex import authority
 from mapex.database import db
 from mapex.exchange import Actor, Exchange
 from mapex.prices import alternatives, rates_on_sale
+from mapex.prices.alternatives import Priced
 from mapex.prices.estimate import EdgePrice, Estimate, LayerRefusal, Line, Parts, Pin, is_payable, too_large
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums, owned
@@ -61,7 +62,7 @@ def price(conn: Connection, org_id: str, request: PriceRequest, at_ns: int) -> E
     use = Use(org_id, request.purpose, at_ns)
     classes = sorted({one.handling_class for one in allowed})
     held = permit_check.held(conn, use, classes)
-    priced: list[_Priced] = []
+    priced: list[Priced] = []
     for handling_class in classes:
         permitted = _permitted(held, use, handling_class, request)
         sums = whole if permitted.is_all else sums_of(permitted.decision.allowed, permitted.edge)
@@ -70,10 +71,10 @@ def price(conn: Connection, org_id: str, request: PriceRequest, at_ns: int) -> E
     return _chosen(conn, request, priced, parts, usual_on(cards))
 
 
-def _chosen(conn: Connection, request: PriceRequest, priced: Sequence[_Priced], parts: Parts, medians: Mapping[str, int]) -> Estimate:
+def _chosen(conn: Connection, request: PriceRequest, priced: Sequence[Priced], parts: Parts, medians: Mapping[str, int]) -> Estimate:
     """The estimate of what is chosen, beside all that could be."""
     for_sale = [one for one in priced if one.lines]
-    candidates = alternatives.candidates(conn, request.cover, [(one.offer, one.lines) for one in for_sale], medians)
+    candidates = alternatives.candidates(conn, request.cover, for_sale, medians)
     names = choice.chosen(candidates, request.choice)
     edge = _Edge(request.edge.left_out)
     for one in for_sale:
@@ -85,21 +86,8 @@ def _chosen(conn: Connection, request: PriceRequest, priced: Sequence[_Priced], 
         edge.add(one)
     found = parts.together(request.purpose, request.area_m2, cells=request.cover.count)
     bought = {pin.layer_id for pin in found.pins}
-    rows = alternatives.rows(candidates, [(one.offer, one.lines, one.permit) for one in for_sale], bought, medians)
+    rows = alternatives.rows(candidates, for_sale, bought, medians)
     return replace(found, edge=edge.price(found.total), offers=rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _Priced:
-    """A layer that may be bought: its lines (none where all it has are edge tiles that are left out) and what part of it is refused."""
-
-    offer: LiveLayer
-    lines: tuple[Line, ...]
-    pin: Pin
-    permit: Permit | None
-    refused: tuple[LayerRefusal, ...]
-    edge_cells: frozenset[int]
-    sums: AreaSums
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +107,7 @@ class _Edge:
     cells: set[int] = field(default_factory=set)
     otherwise: int = 0
 
-    def add(self, one: _Priced) -> None:
+    def add(self, one: Priced) -> None:
         self.cells |= one.edge_cells
         self.otherwise += _otherwise(one.offer, one.sums, self.left_out) if one.edge_cells else sum(line.amount for line in one.lines)
 
@@ -154,7 +142,7 @@ def _permitted(held: Sequence[Permit], use: Use, handling_class: str, request: P
     return _Permitted(decision, edge, decision.is_allowed and edge.count == asked.cells.count)
 
 
-def _price_class(offers: Iterable[LiveLayer], decision: Decision, sums: AreaSums, parts: Parts) -> Iterator[_Priced]:
+def _price_class(offers: Iterable[LiveLayer], decision: Decision, sums: AreaSums, parts: Parts) -> Iterator[Priced]:
     """The layers of one handling class, of which `sums` holds what may be bought; what of them may not at all is refused in `parts`."""
     if decision.refusal:
         parts.areas.append(decision.allowed.ranges)
@@ -169,14 +157,14 @@ def _price_class(offers: Iterable[LiveLayer], decision: Decision, sums: AreaSums
             refused, lines, edge_cells = (*refused, too_large(lines[0])), (), frozenset()
         if not lines:
             parts.refusals += refused
-        yield _Priced(offer, lines, pin_of(offer, index, decision.permit), decision.permit, refused, edge_cells, sums)
+        yield Priced(offer, lines, pin_of(offer, index, decision.permit), decision.permit, refused, edge_cells, sums)
 
 
-def _edge_alone(conn: Connection, request: PriceRequest, priced: Iterable[_Priced], medians: Mapping[str, int]) -> Iterable[_Priced]:
+def _edge_alone(conn: Connection, request: PriceRequest, priced: Iterable[Priced], medians: Mapping[str, int]) -> Iterable[Priced]:
     """Layers of which the area has nothing but edge tiles that are left out: those that would be taken with these."""
     alone = [one for one in priced if not one.lines and one.edge_cells]
-    lines = [(one.offer, lines_of(one.offer, NOTHING, NOTHING)) for one in alone]
-    names = choice.chosen(alternatives.candidates(conn, request.edge.cells, lines, medians), request.choice) if alone else ()
+    lined = [replace(one, lines=tuple(lines_of(one.offer, NOTHING, NOTHING))) for one in alone]
+    names = choice.chosen(alternatives.candidates(conn, request.edge.cells, lined, medians), request.choice) if alone else ()
     return [one for one in alone if one.offer.name in names]
 
 

@@ -26,6 +26,7 @@ from mapex.prices.estimates import price
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
 from mapex.rules import choice
+from mapex.rules.licences import HandlingClass
 from mapex.times import MINUTE_NS
 from tiles.arrays import UInt64s
 from tiles.grid.cover import Cover
@@ -213,7 +214,8 @@ def digest_of(rows: Sequence[tuple[str, int, int, str]]) -> str:
 def _refuse_empty(estimate: Estimate) -> None:
     if estimate.lines:
         return
-    if names := [row.name for row in estimate.offers]:
+    # Original footage first: it is what a buyer means who named nothing else, and did not know that its layer has to be named.
+    if names := [row.name for row in sorted(estimate.offers, key=lambda row: row.lines[0].handling_class != HandlingClass.ORIGINAL)]:
         which = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
         message = f"Nothing of what is on offer in this area is chosen ({which}). Original footage has to be named. Name what is wanted."
         raise Invalid("quote.unchosen", message, offers=names)

@@ -177,9 +177,7 @@ def test_an_absurd_rate_is_asked_about_marked_and_never_the_default(market: Mark
     seller = a_person(market.ex, "nuri")
     a_draft(market.ex, seller, "east", [a_layer(block(), salt="east", about=counted(100))])
     card = {"lane_km": MAX_RATE}
-    asked = refused(
-        "rates.unusual", Conflict, lambda: offers.publish(market.ex, seller, "east", rate_card=card, licence="commercial")
-    )
+    asked = refused("rates.unusual", Conflict, lambda: offers.publish(market.ex, seller, "east", rate_card=card, licence="commercial"))
     assert (asked.details["unit"], asked.details["rate"]) == ("lane_km", MAX_RATE)
     assert appraisals.appraise(market.ex, seller, "east", 1, card).unusual == {"lane_km": asked.details["usual"]}
     assert priced(market, cells=block()).offers[0].name != EAST, "what is asked about is not on sale yet"

@@ -55,6 +55,20 @@ class OfferLineOut(Answer):
     unusual = fields.Boolean(metadata={"description": "1,000 times the usual rate of this unit, or more"})
 
 
+class RefusalOut(Answer):
+    """Tiles that are on offer, but not to this buyer for this purpose."""
+
+    code = fields.String()
+    message = fields.String()
+    dataset = fields.String()
+    org = fields.String()
+    layer = fields.String()
+    kind = word(LAYER_KINDS)
+    class_ = word(CLASSES, data_key="class", attribute="class")
+    permit = fields.String(metadata={"description": "number of the permit that comes nearest, or empty"})
+    tiles = fields.Integer()
+
+
 class OfferRowOut(Answer):
     """A layer that could be bought in the area; `amount` is before VAT."""
 
@@ -77,6 +91,7 @@ class OfferRowOut(Answer):
     quality = fields.Integer(allow_none=True, metadata={"description": "0 to 100; null: nothing was counted"})
     accuracy_m = fields.Float(allow_none=True, metadata={"description": "metres that the way to WGS 84 may be off; null: not known"})
     permit = fields.Nested(PermitTermsOut, allow_none=True, metadata={"description": "under which it may be bought, where one is needed"})
+    refusals = fields.List(fields.Nested(RefusalOut), metadata={"description": "what of it may not be bought, so that `tiles` lack it"})
 
 
 def choice_of(json_data: dict[str, Any]) -> Choice:

@@ -15,7 +15,7 @@ from mapex.prices.estimate import document, offers_document
 from mapex.prices.request import PriceRequest, of_area
 from mapex.times import iso_from_ns
 from tiles.grid import grid
-from web.api.buying.choices import ChoiceIn, OfferRowOut, choice_of
+from web.api.buying.choices import ChoiceIn, OfferRowOut, RefusalOut, choice_of
 from web.edge.auth import exchange, maybe_actor
 from web.edge.kinds import CLASSES, KNOWN, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, word
 from web.edge.limits.visitors import most_tiles
@@ -146,20 +146,6 @@ class SoldLayerOut(Answer):
     height_datum = fields.String(metadata={"description": "above what heights count; unknown: nobody stated it"})
     height_source = word(KNOWN, metadata={"description": "how height_datum is known"})
     captured = fields.List(moment(), allow_none=True, metadata={"description": "first and last moment of capture"})
-
-
-class RefusalOut(Answer):
-    """Tiles that are on offer, but not to this buyer for this purpose."""
-
-    code = fields.String()
-    message = fields.String()
-    dataset = fields.String()
-    org = fields.String()
-    layer = fields.String()
-    kind = word(LAYER_KINDS)
-    class_ = word(CLASSES, data_key="class", attribute="class")
-    permit = fields.String(metadata={"description": "number of the permit that comes nearest, or empty"})
-    tiles = fields.Integer()
 
 
 class BarelyOut(Answer):

@@ -9,11 +9,10 @@ import { keepRows, missing, offerList } from "./offers.js";
 export function priceList(answer) {
   const refusals = answer.refusals ?? [],
     rest = refusals.filter((/** @type {any} */ one) => !answer.offers.some((/** @type {any} */ row) => same(one, row)));
-  const refused = (/** @type {any} */ row) => refusals.filter((/** @type {any} */ one) => same(one, row)).map(refusal);
   const list = make(
     "ul.lines",
     { "data-offers": "" },
-    offerList({ rows: answer.offers, refused, cells: answer.cells }).flat(),
+    offerList({ rows: answer.offers, refused: (row) => row.refusals.map(refusal), cells: answer.cells }).flat(),
     rest.map(refusedItem),
     missing([...answer.offers, ...refusals]),
   );
