@@ -68,8 +68,11 @@ def test_another_one_is_taken_instead_and_both_only_on_purpose(rivals: Market) -
     expect(page.locator("[data-offer='nuri/fine/hdmap']")).to_have_attribute("data-chosen", "yes")
     assert chosen(page) == ["nuri/fine/hdmap", "hanbit/walks/sidewalks"]
     expect(table).to_be_visible()  # it stays open while the price follows
-    page.check("[data-offer='hanbit/lanes/hdmap'] input")
+    expect(page.locator("[data-offer='nuri/fine/hdmap'] input")).to_be_focused()  # who chooses with the keyboard goes on from there
+    page.locator("[data-offer='hanbit/lanes/hdmap'] input").focus()
+    page.keyboard.press("Space")
     expect(page.locator("[data-group]")).to_contain_text("More than one is chosen")
+    expect(page.locator("[data-offer='hanbit/lanes/hdmap'] input")).to_be_focused()
     assert subtotal(page) == sum(amount(page, offer) for offer in chosen(page))
     assert len(chosen(page)) == 3
 

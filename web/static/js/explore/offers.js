@@ -1,6 +1,6 @@
 // @ts-check
 // The offers of an area as rows, each with its own check box; those that sell the same stand together, one beside the other.
-import { make } from "../base/dom.js";
+import { all, make } from "../base/dom.js";
 import { _, bytes, n_, number, page, won, word } from "../base/i18n.js";
 import { previewButton } from "../preview/preview.js";
 import { takeInstead, tick } from "./choice.js";
@@ -27,25 +27,27 @@ const sellers = (group) => new Set(group.map((row) => `${row.org}/${row.dataset}
 /** What is taken while nobody chooses, in the words of docs/buyer.md. */
 const RULE = () =>
   _(
-    "They sell the same on the same ground. Taken is, unless you choose, the best quality, then the newest, then the cheapest for each tile.",
+    "They sell the same on the same ground. Unless you choose, the best quality is taken, then the newest, then the cheapest for each tile.",
   );
 
 /** Offers that sell the same: one is taken unless the buyer wants more. @param {any[]} group @param {Offered} offered */
 function alternatives(group, offered) {
-  const count = sellers(group),
-    taken = group.filter((row) => row.chosen),
-    title = n_("Choose one of %(count)s", "Choose one of %(count)s", count);
-  const several = sellers(taken) > 1;
+  const title = `${word("kinds", group[0].kind)}: ${n_("Choose one of %(count)s", "Choose one of %(count)s", sellers(group))}`,
+    several = sellers(group.filter((row) => row.chosen)) > 1;
   return make(
     "li.alternatives",
-    { "data-group": String(group[0].group), role: "group", "aria-label": `${word("kinds", group[0].kind)}: ${title}` },
-    make("div.choose", make("b", title), make("span.muted.small", RULE())),
-    several && make("p.warn.small", { role: "status" }, _("More than one is chosen: all of them are paid.")),
+    { "data-group": String(group[0].group) },
     make(
-      "ul.lines",
-      group.map((row) => item(row, offered)),
+      "div",
+      { role: "group", "aria-label": title },
+      make("div.choose", make("b", title), make("span.muted.small", RULE())),
+      several && make("p.warn.small", { role: "status" }, _("More than one is chosen: all of them are paid.")),
+      make(
+        "ul.lines",
+        group.map((row) => item(row, offered)),
+      ),
+      comparison(group),
     ),
-    comparison(group),
   );
 }
 
@@ -87,6 +89,17 @@ const shown = new WeakMap();
 export const keepRows = (list, rows) => void shown.set(list, rows);
 /** @param {Element} inside */
 const rowsOf = (inside) => shown.get(/** @type {Element} */ (inside.closest("[data-offers]"))) ?? [];
+
+/** Show other rows; who ticks with the keyboard stays at the row. @param {() => void} replace */
+export function keepingFocus(replace) {
+  const at = /** @type {any} */ (document.activeElement),
+    name = at?.name === "offer" ? at.value : at?.dataset.instead;
+  replace();
+  if (name && !document.contains(at))
+    all("input[name=offer]")
+      .find((box_) => box_.value === name)
+      ?.focus();
+}
 
 /** @param {any} row @param {Offered} offered */
 function facts(row, offered) {

@@ -5,6 +5,7 @@ import { make, one, showText } from "../base/dom.js";
 import { _, n_, page, sentence, won } from "../base/i18n.js";
 import { priceList, priceProblem, signIn } from "./lines.js";
 import { choice, forget } from "./choice.js";
+import { keepingFocus } from "./offers.js";
 import { asked, state } from "./state.js";
 
 const PAUSE_MS = 90;
@@ -47,15 +48,18 @@ function show(answer, error) {
     );
   if (!answer.offers.length && !answer.refusals.length)
     return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
+  keepingFocus(() => showPrice(answer));
+}
+
+/** @param {any} answer an estimate with something on offer */
+function showPrice(answer) {
   const problem = make("p.error", { role: "alert", id: "review-error", hidden: true });
   // What is pressed stays where it is while the price above it follows: else a press at that moment, and the focus, would be lost.
   const foot = answer.lines.length ? panel.querySelector(":scope > .sticky") : null;
   if (!foot)
     return panel.replaceChildren(
       ...priceList(answer),
-      answer.lines.length
-        ? make("div.sticky", make("span.due", make("b", won(answer.total)), make("span.small.muted", _("VAT included"))), ...onward())
-        : "",
+      answer.lines.length ? make("div.sticky", due(answer.total), ...onward()) : "",
       problem,
     );
   one("b", foot).textContent = won(answer.total);
@@ -63,6 +67,9 @@ function show(answer, error) {
   foot.before(...priceList(answer));
   showText(one("#review-error"), "");
 }
+
+/** @param {number} total */
+const due = (total) => make("span.due", make("b", won(total)), " ", make("span.small", _("VAT included")));
 
 /** What comes after the price: members hold it, visitors sign in, and auditors and operators only look. @returns {any[]} */
 function onward() {
