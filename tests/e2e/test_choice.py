@@ -77,6 +77,24 @@ def test_another_one_is_taken_instead_and_both_only_on_purpose(rivals: Market) -
     assert len(chosen(page)) == 3
 
 
+def test_an_odd_rate_is_marked_wherever_a_buyer_meets_it(rivals: Market) -> None:
+    page = explore(rivals, more="&p=research")
+    page.check("[data-offer='nuri/slip/hdmap'] input")
+    expect(page.locator("[data-offer='nuri/slip/hdmap']")).to_have_attribute("data-chosen", "yes")
+    page.click("#review")
+    page.wait_for_url("**/quotes/*")
+    ready(page)
+    expect(page.locator("[data-unusual=lane_km]")).to_have_count(1)
+    rivals.site.open(page, "/datasets/nuri/slip")
+    expect(page.locator("[data-unusual=lane_km]")).to_be_visible()
+    page.click("#use-area")
+    ready(page)
+    expect(page.locator("[data-offer='nuri/slip/hdmap']")).to_have_attribute("data-chosen", "yes")
+    expect(page.locator("html")).not_to_have_attribute("data-tiles", "0")
+    rivals.site.open(page, "/datasets/nuri/fine")
+    expect(page.locator("[data-unusual]")).to_have_count(0)
+
+
 def test_the_choice_is_in_the_address_in_the_quote_and_in_the_order(rivals: Market) -> None:
     page = explore(rivals)
     page.uncheck("[data-offer='hanbit/walks/sidewalks'] input")

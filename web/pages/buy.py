@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, render_template, request
 from mapex.offers import recalls
 from mapex.orders import ledger, orders, renewals, terms, updates
 from mapex.people import orgs, persons
-from mapex.prices import estimate, permitted, quotes, sold_layers
+from mapex.prices import estimate, permitted, quotes, rates_on_sale, sold_layers
 from mapex.rights import entitlements, named_users
 from mapex.rules import licences
 from mapex.times import DAY_NS, NS, iso_from_ns
@@ -54,6 +54,7 @@ def quote(quote_id: str) -> str:
         quote=document,
         layers=by_layer(document["lines"], sold_layers.documents(ex, found.estimate.lines), permitted.of_quote(ex, found)),
         is_for_named=named_users.is_for_named(line.handling_class for line in found.estimate.lines),
+        odd=rates_on_sale.unusual_of(ex, {(line.unit, line.rate) for line in found.estimate.lines}),
         before=before,
         pairs=renewals.compare(before.estimate, found.estimate) if before else [],
         balance=balance,

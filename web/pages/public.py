@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, redirect, render_template, request
 
 from mapex.offers import products
+from mapex.prices import rates_on_sale
 from mapex.pyramid import coverage
 from mapex.rules.licences import LICENCES
 from tiles.batch import LayerKind
@@ -55,8 +56,15 @@ def dataset(org: str, slug: str) -> str:
         "tiles": f"/map/coverage/{org}/{slug}/{{z}}/{{x}}/{{y}}.mvt",
         "hasVendor": static_files.has_vendor(),
     }
-    about = licence_words(found.licence)
-    return render_template("buy/dataset.html", product=found, kinds=kinds, page=page, licence=about, outline=_outline(found))
+    return render_template(
+        "buy/dataset.html",
+        product=found,
+        kinds=kinds,
+        page=page,
+        licence=licence_words(found.licence),
+        outline=_outline(found),
+        odd=rates_on_sale.unusual_of(exchange(), found.rates.items()),
+    )
 
 
 def _outline(product: products.Product) -> str:
