@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 from threading import Lock
 
@@ -63,14 +63,10 @@ def groups(conn: Connection, cover: Cover, kinds: Mapping[str, Hashable]) -> dic
     Args:
         kinds: what may be compared, by layer id; layers of different kinds never share a group.
     """
-    of_kind: dict[Hashable, list[str]] = defaultdict(list)
-    for layer_id, kind in sorted(kinds.items()):
-        of_kind[kind].append(layer_id)
-    found: dict[str, str] = {}
-    for layer_ids in of_kind.values():
-        first = shared_ground.groups(_GROUNDS.covers(conn, layer_ids), cover)
-        found |= {layer_id: layer_ids[at] for layer_id, at in zip(layer_ids, first, strict=True)}
-    return found
+    layer_ids = sorted(kinds)
+    numbers = {kind: number for number, kind in enumerate(dict.fromkeys(kinds.values()))}
+    first = shared_ground.groups(_GROUNDS.covers(conn, layer_ids), [numbers[kinds[layer_id]] for layer_id in layer_ids], cover)
+    return {layer_id: layer_ids[at] for layer_id, at in zip(layer_ids, first, strict=True)}
 
 
 def _read(conn: Connection, layer_ids: Sequence[str]) -> dict[str, Cover]:

@@ -114,6 +114,8 @@ def _by_rule(group: Sequence[Candidate], prefer: Preference) -> Sequence[Candida
     for one in group:
         if not one.is_original:
             datasets.setdefault(one.dataset, []).append(one)
+    if len(datasets) == 1:
+        return next(iter(datasets.values()))
     return min(datasets.values(), key=lambda layers: _rank(layers, prefer), default=[])
 
 

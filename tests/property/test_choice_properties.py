@@ -94,14 +94,15 @@ def test_a_choice_comes_back_from_what_a_quote_keeps(taken: set[str], left: set[
 CELLS = st.sets(st.integers(0, 40), max_size=12)
 
 
-@given(st.lists(CELLS, max_size=6), st.sets(st.integers(0, 40), max_size=40))
-def test_groups_are_those_that_meet_inside_the_area_directly_or_through_others(sets: list[set[int]], area: set[int]) -> None:
+@given(st.lists(st.tuples(CELLS, st.integers(0, 1)), max_size=7), st.sets(st.integers(0, 40), max_size=40))
+def test_groups_are_those_that_meet_inside_the_area_directly_or_through_others(made: list[tuple[set[int], int]], area: set[int]) -> None:
+    sets, kinds = [cells for cells, _ in made], [kind for _, kind in made]
     covers = [Cover.from_cells(np.array(sorted(cells), np.uint64)) for cells in sets]
-    found = shared_ground.groups(covers, Cover.from_cells(np.array(sorted(area), np.uint64)))
+    found = shared_ground.groups(covers, kinds, Cover.from_cells(np.array(sorted(area), np.uint64)))
     first = list(range(len(sets)))
     for _ in sets:  # by brute force, until nothing changes any more
         for i, one in enumerate(sets):
             for j, other in enumerate(sets):
-                if one & other & area:
+                if kinds[i] == kinds[j] and one & other & area:
                     first[i] = first[j] = min(first[i], first[j])
     assert found == first

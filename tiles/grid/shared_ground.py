@@ -10,8 +10,9 @@ from tiles.arrays import Int64s, UInt64s, repeat_ranges
 from tiles.grid.cover import Cover
 
 
-def groups(covers: Sequence[Cover], area: Cover) -> list[int]:
-    """For each cover (all of one zoom) the first one of its group: those that it shares ground of the area with, or that such a one does.
+def groups(covers: Sequence[Cover], kinds: Sequence[int], area: Cover) -> list[int]:
+    """For each cover (all of one zoom) the first one of its group: those of its kind that it shares ground of the area with, or that
+    such a one does.
 
     A sweep over all ranges by where they begin: one that begins before the furthest end so far meets the range that ends there.
     """
@@ -19,6 +20,7 @@ def groups(covers: Sequence[Cover], area: Cover) -> list[int]:
     if not len(area.ranges):
         return first
     ranges, owners = _inside(covers, area)
+    ranges += (np.array(kinds, np.uint64)[owners] << np.uint64(2 * area.z + 1))[:, None]  # each kind on ground of its own
     order = np.argsort(ranges[:, 0], kind="stable")
     ranges, owners = ranges[order], owners[order]
     ends = np.maximum.accumulate(ranges[:, 1])
@@ -27,7 +29,8 @@ def groups(covers: Sequence[Cover], area: Cover) -> list[int]:
     grew[1:] = ends[1:] > ends[:-1]
     furthest = owners[np.maximum.accumulate(np.where(grew, np.arange(len(ends)), 0))]
     meets = ranges[1:, 0] < ends[:-1]
-    for one, other in np.unique(np.stack([owners[1:][meets], furthest[:-1][meets]], axis=1), axis=0).tolist():
+    pairs = np.unique(owners[1:][meets] * len(covers) + furthest[:-1][meets])
+    for one, other in zip((pairs // len(covers)).tolist(), (pairs % len(covers)).tolist(), strict=True):
         low, high = sorted((_root(first, one), _root(first, other)))
         first[high] = low
     return [_root(first, one) for one in range(len(covers))]
