@@ -12,9 +12,12 @@ from mapex.rules.pricing import UNITS, parsed_rates
 TIMES = 1000
 """A rate of so many times the median of its unit, or more, is unusual."""
 
+ENOUGH = 3
+"""Rates of a unit that make a median."""
+
 
 def usual(cards: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """By unit: the median of the rates on these cards and of the unit's example, so that one absurd rate alone is no measure.
+    """By unit: the median of the rates on these cards, or its example where there are too few: one absurd rate alone is no measure.
 
     What is free is no price.
     """
@@ -23,7 +26,7 @@ def usual(cards: Iterable[Mapping[str, int]]) -> dict[str, int]:
         for unit, rate in card.items():
             if rate > 0:
                 rates[unit].append(rate)
-    return {code: median_low([unit.example, *rates[code]]) for code, unit in UNITS.items()}
+    return {code: median_low(rates[code]) if len(rates[code]) >= ENOUGH else unit.example for code, unit in UNITS.items()}
 
 
 def unusual(rates: Mapping[str, int], medians: Mapping[str, int]) -> tuple[str, ...]:
