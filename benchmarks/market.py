@@ -37,6 +37,7 @@ from mapex.prices.estimate import document
 from mapex.prices.request import of_area
 from mapex.pyramid import cell_sums
 from mapex.rights import entitlements, grants
+from mapex.rules.choice import Choice
 from tiles.grid import grid
 from tiles.grid.cover import Cover
 from tiles.grid.region import Region
@@ -265,7 +266,9 @@ def _buy_much(ex: Exchange, owner: Actor) -> None:
     x, y = grid.tile_xy(np.array([126.98]), np.array([37.56]))
     gx, gy = np.meshgrid(np.arange(int(x[0]) - 35, int(x[0]) + 35), np.arange(int(y[0]) - 35, int(y[0]) + 35))
     started = time.perf_counter()
-    made = quotes.quote(ex, owner, of_area(Cover.from_cells(grid.morton(gx.ravel(), gy.ravel())), purpose="research"))
+    ground = Cover.from_cells(grid.morton(gx.ravel(), gy.ravel()))
+    everything = Choice(frozenset(row.name for row in estimates.estimate(ex, owner, of_area(ground)).offers))
+    made = quotes.quote(ex, owner, of_area(ground, purpose="research", choice=everything))
     quoted = time.perf_counter()
     orders.place(ex, owner, made.id, "much")
     done = time.perf_counter()

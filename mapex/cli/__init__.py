@@ -38,6 +38,7 @@ COMMANDS = {
     "dataset": ("mapex.cli.catalogue:dataset", "Datasets that you may see: list."),
     "version": ("mapex.cli.catalogue:version", "Versions of a dataset, their state and findings: list, show."),
     "search": ("mapex.cli.buy:search", "What is offered in a region."),
+    "estimate": ("mapex.cli.buy:estimate", "What a region costs now, and the offers to choose from."),
     "quote": ("mapex.cli.buy:quote", "The exact price of a region, held for 15 minutes."),
     "buy": ("mapex.cli.buy:buy", "Order what a quote offers."),
     "get": ("mapex.cli.buy:get", "Download an order; run again to go on."),

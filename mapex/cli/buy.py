@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mapex.cli.choice import Chosen, with_choice
 from mapex.cli.options import Where, as_json_option, with_region, words
 from mapex.cli.output import counted, show, size, table
 from mapex.client.bar import bar
@@ -50,18 +51,57 @@ def quote_text(quote: dict[str, Any]) -> str:
 
 @click.command()
 @with_region
+@with_choice
+@click.option("--purpose", help="What the data is for, for example research. Without: whatever allows the most.")
+@as_json_option
+def estimate(where: Where, chosen: Chosen, purpose: str | None, as_json: bool) -> None:
+    """What a region costs now, and every offer there is to choose from. Nothing is held. Needs no MAPEX_TOKEN, as `search`."""
+    body = {**where.as_json(), **chosen.as_json(), **({"purpose": purpose} if purpose else {})}
+    found = Client.from_environment(visitor=True).call("POST", "/estimates", body, repeatable=True)
+    show(found, as_json=as_json, text=estimate_text(found))
+
+
+def estimate_text(found: dict[str, Any]) -> str:
+    """An estimate as a table for people: a row for each offer, alternatives under the same number."""
+    rows = [
+        [
+            "x" if row["chosen"] else "",
+            str(row["group"]),
+            row["offer"],
+            row["class"],
+            row["licence"],
+            "-" if row["quality"] is None else str(row["quality"]),
+            (row["as_of"] or "-")[:10],
+            str(row["tiles"]),
+            size(row["bytes"]),
+            _won(row["amount"]) + (" !" if any(line["unusual"] for line in row["lines"]) else ""),
+        ]
+        for row in found["offers"]
+    ]
+    head = ["", "group", "offer", "class", "licence", "quality", "as of", "tiles", "size", "KRW"]
+    lines = [table(head, rows, right={1, 5, 7, 8, 9})] if rows else ["Nothing is offered in this area."]
+    if len({row["group"] for row in found["offers"]}) < len(rows):
+        lines.append("Offers of one group sell the same kind on the same ground; the one marked x is taken. Name others with --offer.")
+    if any(line["unusual"] for row in found["offers"] for line in row["lines"]):
+        lines.append("! A rate of it is 1,000 times the usual one or more.")
+    lines += [f"Not included: {r['message']}" for r in found["refusals"]]
+    return "\n".join([*lines, f"VAT {_won(found['vat'])}   Total {_won(found['total'])} KRW for {counted(found['tiles'], 'tile')}"])
+
+
+@click.command()
+@with_region
 @as_json_option
 @click.option("--purpose", help="What the data is for, for example research; not with --updates.")
-@click.option("--dataset", help="Only this dataset (SLUG or FIRM/SLUG).")
+@with_choice
 @click.option("--updates", metavar="ORDER_ID", help="Instead of a region: exactly the tiles of this order that have a newer version.")
 @click.option("--added", is_flag=True, help="With --updates: also tiles that are new in the area of the order.")
-def quote(where: Where, purpose: str | None, dataset: str | None, updates: str | None, added: bool, as_json: bool) -> None:
-    """The exact price of a region, held for 15 minutes."""
+def quote(where: Where, chosen: Chosen, purpose: str | None, updates: str | None, added: bool, as_json: bool) -> None:
+    """The exact price of a region, held for 15 minutes. Where several sell the same, one is taken; original footage has to be named."""
     if updates is None:
         if purpose is None or added:
             raise Invalid("cli.purpose", "Give the purpose of the data, for example --purpose research; --added goes with --updates only.")
-        path, body = "/quotes", {**where.as_json(), "purpose": purpose, **({"dataset": dataset} if dataset else {})}
-    elif where.is_given or purpose or dataset:
+        path, body = "/quotes", {**where.as_json(), **chosen.as_json(), "purpose": purpose}
+    elif where.is_given or purpose or chosen.is_given:
         raise Invalid("cli.updates", "`--updates` takes area, layers and purpose from the order; leave those options out.")
     else:
         path, body = f"/orders/{segment(updates)}/updates/quote", {"added": added}

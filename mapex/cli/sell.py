@@ -166,7 +166,7 @@ def _first(findings: list[dict[str, Any]]) -> str:
     "confirmed",
     multiple=True,
     metavar="CODE",
-    help="A question among the findings that you have looked at and that is right, for example geometry.jump. Repeat for each.",
+    help="A question that you have looked at and that is right: of the findings, for example geometry.jump, or rates.unusual. Repeat.",
 )
 @as_json_option
 def publish(

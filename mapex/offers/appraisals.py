@@ -17,7 +17,8 @@ from mapex.catalogue.versions import Layer, find_version, layers_of
 from mapex.database import db
 from mapex.errors import NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.rules import bounds
+from mapex.prices import rates_on_sale
+from mapex.rules import bounds, usual_rates
 from mapex.rules.pricing import Charge, charges_of, read_rates, vat_of
 from tiles.batch import QUANTITIES, LayerKind, Quantities
 from tiles.grid import grid
@@ -55,7 +56,10 @@ class BilledSquare:
 
 @dataclass(frozen=True, slots=True)
 class Appraisal:
-    """What the rates ask: of all of it, of the square in the middle by price, and of the dearest one. `squares` counts them."""
+    """What the rates ask: of all of it, of the square in the middle by price, and of the dearest one. `squares` counts them.
+
+    `unusual` are the rates that are far from the usual, with what the unit usually costs.
+    """
 
     version: int
     rates: Mapping[str, int]
@@ -63,6 +67,7 @@ class Appraisal:
     whole: Bill
     median: BilledSquare
     dearest: BilledSquare
+    unusual: Mapping[str, int]
 
 
 def appraise(ex: Exchange, by: Actor, dataset: str, number: int, rates: Mapping[str, object]) -> Appraisal:
@@ -75,6 +80,7 @@ def appraise(ex: Exchange, by: Actor, dataset: str, number: int, rates: Mapping[
         version = find_version(conn, by, f"{by.org_slug}/{dataset}", number)
         layers = {layer.id: layer for layer in layers_of(conn, version.id) if layer.cells}
         squares = _squares(conn, version.id)
+        usual = rates_on_sale.usual(conn)
     if not squares:
         raise NotFound("version.no_tiles", f"Version {number} of {dataset} has no tiles yet. Wait until it is a draft.")
     bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in layers.values()), card)
@@ -87,6 +93,7 @@ def appraise(ex: Exchange, by: Actor, dataset: str, number: int, rates: Mapping[
         whole=_bill(layers, {layer.id: layer.quantities for layer in layers.values()}, card),
         median=_square(layers, median, squares[median], card),
         dearest=_square(layers, dearest, squares[dearest], card),
+        unusual={unit: usual[unit] for unit in usual_rates.unusual(card, usual)},
     )
 
 

@@ -15,13 +15,18 @@ from mapex.catalogue import datasets, publication, versions
 from mapex.catalogue.versions import version_by
 from mapex.database import db, failpoints, schema
 from mapex.database.acts import act
-from mapex.errors import Invalid
+from mapex.errors import Conflict, Invalid
 from mapex.exchange import Actor, Exchange
+from mapex.prices import rates_on_sale
 from mapex.pyramid import cell_sums, owned
 from mapex.rules import bounds, licences
 from mapex.rules.pricing import MAIN_UNIT, UNITS, read_rates
+from mapex.rules.usual_rates import TIMES, unusual
 
 MAX_ATTRIBUTION = 500
+
+CONFIRM_UNUSUAL = "rates.unusual"
+"""What a seller confirms whose rate is far from the usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +67,15 @@ def publish(
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
         credits_earlier: whoever bought the same tiles for a narrower use pays the price less what was paid then.
-        confirmed: codes of findings that ask something, and that the seller has looked at: it is right.
+        confirmed: codes of what asks something (findings, `rates.unusual`), and that the seller has looked at: it is right.
     Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`; `rates.unpriced`: no rate is made for a layer;
-        `rates.too_large`: all of it would cost more than can be paid), and what
-        `catalogue.publish` raises.
+        `rates.too_large`: all of it would cost more than can be paid), Conflict (`rates.unusual`: a rate is far from the usual, and
+        not confirmed), and what `catalogue.publish` raises.
     """
     terms = {**_checked_terms(rate_card, licence, attribution or by.org_slug), "credits_earlier": credits_earlier}
     rates: dict[str, int] = json.loads(terms["rate_card"])
     with act(ex, by) as conn:
+        usual = rates_on_sale.usual(conn)
         offer_id = ids.new("off")
         details = {"offer": offer_id, **terms, "rates": rates}
         del details["rate_card"]
@@ -86,6 +92,8 @@ def publish(
         made = _offer(row, on_sale, published.layers)
         _refuse_unpriced(made, published.layers)
         bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in published.layers), rates)
+        if (before is None or offer_id != before["id"]) and CONFIRM_UNUSUAL not in confirmed:
+            _ask_unusual(rates, usual)
         failpoints.hit("publish.before_commit")
     failpoints.hit("publish.after_commit")
     return made
@@ -158,6 +166,16 @@ def latest(ex: Exchange, by: Actor, dataset: str) -> Offer | None:
             return None
         version = version_by(conn, schema.dataset_version.c.id == row["version_id"])
         return _offer(row, version, versions.layers_of(conn, version.id))
+
+
+def _ask_unusual(rates: Mapping[str, int], usual: Mapping[str, int]) -> None:
+    """A rate that is far from what others ask may be a slip: the seller says that it is not."""
+    for unit in unusual(rates, usual):
+        message = (
+            f"{rates[unit]:,} KRW per {unit} is {TIMES:,} times what it usually costs ({usual[unit]:,} KRW), or more. Mend it, or confirm "
+            f"{CONFIRM_UNUSUAL} if it is right; buyers see it marked."
+        )
+        raise Conflict(CONFIRM_UNUSUAL, message, unit=unit, rate=rates[unit], usual=usual[unit])
 
 
 def _live(condition: ColumnElement[bool]) -> Select[Any]:

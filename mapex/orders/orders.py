@@ -62,10 +62,10 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
     """Buy a quote. The same `key` again answers the same order and changes nothing.
 
     Args:
-        persons: e-mails of those of the organisation who may download it; none named = all of them.
+        persons: e-mails of those of the organisation who may download it; none named = all of them, which original footage forbids.
 
     Raises:
-        Invalid: `order.key`, `order.persons`. NotFound: `quote.unknown`.
+        Invalid: `order.key`, `order.persons`, `order.persons_needed`. NotFound: `quote.unknown`.
         Conflict: `order.key_reused` (the key bought another quote), `quote.bought` (under another key), `quote.expired`,
         `offer.withdrawn`, `quote.terms_changed` (licence or attribution; old and new are in the details), `quote.price_changed` (the
         new estimate is in the details).
@@ -80,6 +80,7 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         if before is not None:
             return _replayed(conn, before, asked)
         quote = quotes.load(conn, ex, org_id, quote_id)
+        named_users.check_enough(asked.persons, (line.handling_class for line in quote.estimate.lines))
         if _spent(conn, by) + quote.estimate.total >= ex.settings.confirm_from_krw:
             authority.confirmed_by_factor(ex, by)
         now = ex.now()

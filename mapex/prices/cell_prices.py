@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from mapex import authority
 from mapex.database import db
 from mapex.exchange import Actor, Exchange
+from mapex.prices import alternatives, estimates
 from mapex.prices.earlier import Earlier
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
@@ -31,7 +32,7 @@ class CellPrice:
     """A sale cell of an area.
 
     `kinds` has an entry for each kind of layer that is on offer: empty when it can be bought, else the code of why not. `amount` is KRW
-    before VAT for what can be bought and is not owned; rounded tile by tile, the sum of many is not exactly the price of the area.
+    before VAT for what is chosen and is not owned; rounded tile by tile, the sum of many is not exactly the price of the area.
     """
 
     cell: int
@@ -51,15 +52,17 @@ def tiles(ex: Exchange, by: Actor | None, request: PriceRequest, *, limit: int) 
     org_id = authority.buyer(by)
     cells = request.cover.cells()[:limit]
     with db.read(ex) as conn:
-        found = _found(conn, Use(org_id, request.purpose, ex.now()), request, Cover.from_cells(cells))
+        alternatives.check_named(conn, request.choice)
+        chosen = frozenset(pin.layer_id for pin in estimates.price(conn, org_id, request, ex.now()).pins)
+        found = _found(conn, Use(org_id, request.purpose, ex.now()), request, Cover.from_cells(cells), chosen)
     edge = dict(zip(cells.tolist(), request.edge.cells.contains(cells).tolist(), strict=True))
     return [found.priced(cell, is_edge=edge[cell]) for cell in cells.tolist()]
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What each cell has on offer (layers by id), what of it is owned, what was paid for it before, and by handling
-    class the decision on the whole area.
+    """What each cell has on offer (layers by id), what of it is owned, chosen, and was paid for before, and by handling class the
+    decision on the whole area.
     """
 
     purpose: str | None
@@ -68,17 +71,20 @@ class _Found:
     owned: Mapping[tuple[int, str], Sum]
     earlier: Mapping[tuple[int, str], int]
     decisions: Mapping[str, Decision]
+    chosen: frozenset[str]
 
     def priced(self, cell: int, *, is_edge: bool) -> CellPrice:
         """The price of one cell."""
         kinds: dict[str, str] = {}
         here = self.sums.get(cell, {})
         prices: dict[str, int] = {}
-        is_owned = bool(here)
+        is_owned = any(layer_id in self.chosen for layer_id in here)
         for layer_id, total in here.items():
             one = self.offered[layer_id]
             code = self.code_of(one, cell)
             kinds[one.kind] = min(code, kinds.get(one.kind, code))  # the empty code wins: one seller is enough
+            if layer_id not in self.chosen:
+                continue
             mine = self.owned.get((cell, layer_id), cell_sums.NOTHING)
             is_owned = is_owned and mine.cells > 0
             if not code:
@@ -98,7 +104,7 @@ class _Found:
         return decision.refusal.code
 
 
-def _found(conn: Connection, use: Use, request: PriceRequest, listed: Cover) -> _Found:
+def _found(conn: Connection, use: Use, request: PriceRequest, listed: Cover, chosen: frozenset[str]) -> _Found:
     each = _each(conn, listed, "tile_sum", "")
     owned = _each(
         conn, listed, "owned_sum", "s.org_id = :org AND s.purpose = :purpose", org=use.org_id, purpose=use.purpose or terms.ANY_PURPOSE
@@ -114,7 +120,8 @@ def _found(conn: Connection, use: Use, request: PriceRequest, listed: Cover) -> 
         if layer_id in offered:
             by_cell.setdefault(cell, {})[layer_id] = total
     paid = Earlier(conn, Owner(use.org_id, use.purpose or terms.ANY_PURPOSE))
-    return _Found(use.purpose, offered, by_cell, owned, paid.of_cells(offered.values(), listed.ranges), decisions)
+    earlier = paid.of_cells(offered.values(), listed.ranges)
+    return _Found(use.purpose, offered, by_cell, owned, earlier, decisions, chosen)
 
 
 def _each(conn: Connection, cells: Cover, table: str, condition: str, **values: str) -> dict[tuple[int, str], Sum]:

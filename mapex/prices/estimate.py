@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mapex.rules import bounds, terms
+from mapex.rights.permit import Permit
+from mapex.rules import bounds, quality, terms
 from mapex.rules.pricing import CURRENCY, UNITS, amount_of, quantity_of, vat_of
 from tiles.arrays import UInt64s
 
@@ -57,6 +58,11 @@ class Line:
         return float(quantity_of(UNITS[self.unit], self.small))
 
     @property
+    def offer(self) -> str:
+        """By which buyers name the layer: `ORG/DATASET/LAYER`."""
+        return f"{self.org}/{self.dataset}/{self.layer}"
+
+    @property
     def place(self) -> tuple[str, str, str]:
         """By what lines are sorted; those of one layer are at the same place."""
         return self.dataset, self.org, self.layer
@@ -87,6 +93,25 @@ class EdgePrice:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferRow:
+    """A layer that could be bought in the region, chosen or not: `name` is `ORG/DATASET/LAYER`, `lines` what it costs this buyer.
+
+    Rows of the same `group` sell the same kind over the same ground. `unusual` are units at a rate far from the usual
+    (`mapex.rules.usual_rates`), `permit` is the one under which it may be bought, where one is needed, and `refused` what it leaves out.
+    """
+
+    name: str
+    lines: tuple[Line, ...]
+    group: int
+    is_chosen: bool
+    quality: int
+    accuracy_m: float | None = None
+    unusual: tuple[str, ...] = ()
+    permit: Permit | None = None
+    refused: tuple[LayerRefusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pin:
     """A layer as it is offered now; `area` is the index of its cells in `Estimate.areas`.
 
@@ -106,7 +131,8 @@ class Pin:
 class Estimate:
     """The price of a region now, in whole KRW. `tiles` counts the cells of each priced layer, `cells` those of the area.
 
-    `pins` and `areas` (half-open Morton ranges at the sale zoom) name exactly what was priced.
+    `pins` and `areas` (half-open Morton ranges at the sale zoom) name exactly what was priced. `offers` is what there was to choose from;
+    quotes do not keep it.
     """
 
     purpose: str | None
@@ -122,6 +148,7 @@ class Estimate:
     areas: tuple[UInt64s, ...]
     cells: int = 0
     edge: EdgePrice | None = None
+    offers: tuple[OfferRow, ...] = ()
 
 
 @dataclass(slots=True)
@@ -139,10 +166,10 @@ class Parts:
         """
         sold, refusals = [], list(self.refusals)
         for (lines_of_one, pin), fits in zip(self.layers, bounds.fitting([_subtotal(lines) for lines, _ in self.layers]), strict=True):
-            if fits and all(line.small <= bounds.MAX_QUANTITY for line in lines_of_one):
+            if fits and is_payable(lines_of_one):
                 sold.append((lines_of_one, pin))
             else:
-                refusals.append(_too_large(lines_of_one[0]))
+                refusals.append(too_large(lines_of_one[0]))
         lines = tuple(sorted((line for each, _ in sold for line in each), key=lambda line: line.place))
         subtotal = _subtotal(lines)
         vat = vat_of(subtotal)
@@ -166,7 +193,12 @@ def _subtotal(lines: Sequence[Line]) -> int:
     return sum(line.amount for line in lines)
 
 
-def _too_large(line: Line) -> LayerRefusal:
+def is_payable(lines: Sequence[Line]) -> bool:
+    """Whether a layer can be charged at all."""
+    return bounds.with_vat(_subtotal(lines)) <= bounds.MAX_AMOUNT and all(line.small <= bounds.MAX_QUANTITY for line in lines)
+
+
+def too_large(line: Line) -> LayerRefusal:
     """Why a layer is not sold whose price nobody could pay."""
     message = (
         f"The price of {line.layer} of {line.org}/{line.dataset} in this area, with what is sold beside it, is more than the "
@@ -219,6 +251,43 @@ def line_document(line: Line) -> dict[str, Any]:
         "owned_tiles": line.owned_tiles,
         "bytes": line.bytes,
         "as_of": line.as_of or None,
+    }
+
+
+def offers_document(estimate: Estimate) -> list[dict[str, Any]]:
+    """What there is to choose from, as JSON values."""
+    return [_offer_document(row) for row in estimate.offers]
+
+
+def _offer_document(row: OfferRow) -> dict[str, Any]:
+    first = row.lines[0]
+    return {
+        "offer": row.name,
+        "org": first.org,
+        "dataset": first.dataset,
+        "version": first.version,
+        "layer": first.layer,
+        "kind": first.kind,
+        "class": first.handling_class,
+        "licence": first.licence,
+        "group": row.group,
+        "chosen": row.is_chosen,
+        "amount": _subtotal(row.lines),
+        "lines": [
+            {
+                **{"unit": line.unit, "quantity": line.quantity, "rate": line.rate, "price": line.price, "credit": line.credit},
+                **{"amount": line.amount, "unusual": line.unit in row.unusual},
+            }
+            for line in row.lines
+        ],
+        "tiles": first.tiles,
+        "owned_tiles": first.owned_tiles,
+        "bytes": first.bytes,
+        "as_of": first.as_of or None,
+        "quality": None if row.quality == quality.UNKNOWN else row.quality,
+        "accuracy_m": row.accuracy_m,
+        "permit": row.permit.terms if row.permit else None,
+        "refusals": [_refusal_document(refusal) for refusal in row.refused],
     }
 
 

@@ -2,22 +2,25 @@
 
 The region becomes cells; the pyramid answers sums per layer; each layer is priced by its offer's rate card after the tiles that
 the buyer owns with the same content were taken off, less what was paid for narrower uses where the offer credits it (`earlier`).
-Layers that need a permit or a licence term that the buyer lacks come back as refusals instead of lines.
+Layers that need a permit or a licence term that the buyer lacks come back as refusals instead of lines. Of those that sell the same,
+and of original footage, what is chosen has lines (`mapex.rules.choice`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from mapex import authority
-from mapex.database import db, schema
+from mapex.database import db
 from mapex.exchange import Actor, Exchange
+from mapex.prices import alternatives, rates_on_sale
+from mapex.prices.alternatives import Priced
 from mapex.prices.earlier import Earlier
-from mapex.prices.estimate import EdgePrice, Estimate, LayerRefusal, Line, Parts, Pin
+from mapex.prices.estimate import EdgePrice, Estimate, LayerRefusal, Line, Parts, Pin, is_payable, too_large
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums, owned
 from mapex.pyramid.area_sums import AreaSums, Owner, area_sums
@@ -26,8 +29,9 @@ from mapex.pyramid.live_layers import LiveLayer, offers_in
 from mapex.rights import permit_check
 from mapex.rights.permit import Permit
 from mapex.rights.permit_check import Decision, PermitRefusal, Use
-from mapex.rules import bounds, licences, terms
+from mapex.rules import bounds, choice, licences, terms
 from mapex.rules.pricing import charges_of, columns_of, credited, parsed_rates
+from mapex.rules.usual_rates import usual_on
 from tiles.batch import LayerKind
 from tiles.grid.cover import Cover
 
@@ -37,33 +41,55 @@ def estimate(ex: Exchange, by: Actor | None, request: PriceRequest) -> Estimate:
 
     Args:
         by: None = a visitor, for whom it is the price of whoever owns nothing yet; so it is for auditors and operators.
-    Raises: NotFound: `dataset.unknown`, `layer.unknown`.
+    Raises: NotFound: `dataset.unknown`, `layer.unknown`, `offer.unknown`.
     """
     org_id = authority.buyer(by)
     with db.read(ex) as conn:
+        alternatives.check_named(conn, request.choice)
         return price(conn, org_id, request, ex.now())
 
 
 def price(conn: Connection, org_id: str, request: PriceRequest, at_ns: int) -> Estimate:
     """The price of what is asked for, for an organisation or for `authority.NOBODY`, in the caller's transaction."""
+    cards = rates_on_sale.cards(conn)
     owner = Owner(org_id, request.purpose or terms.ANY_PURPOSE)
-    sums_of = partial(area_sums, conn, owner, left_out=request.edge.left_out, columns=_charged_columns(conn))
+    sums_of = partial(area_sums, conn, owner, left_out=request.edge.left_out, columns=_charged_columns(cards))
     whole = sums_of(request.cover, request.edge.cells)
     offered = _offered(conn, org_id, request, whole)
     allowed = [one for one in offered if licences.allows(one.licence, request.purpose)]
-    refused = [
+    parts = Parts([request.cover.ranges])
+    parts.refusals += [
         licence_refusal(one, request.purpose) for one in offered if one.sums.cells and not licences.allows(one.licence, request.purpose)
     ]
-    parts, edge = Parts([request.cover.ranges], refusals=refused), _Edge(request.edge.left_out)
     use, paid = Use(org_id, request.purpose, at_ns), Earlier(conn, owner)
     classes = sorted({one.handling_class for one in allowed})
     held = permit_check.held(conn, use, classes)
+    priced: list[Priced] = []
     for handling_class in classes:
         permitted = _permitted(held, use, handling_class, request)
         sums = whole if permitted.is_all else sums_of(permitted.decision.allowed, permitted.edge)
-        _price_class([one for one in allowed if one.handling_class == handling_class], permitted, _Buyable(sums, paid), parts, edge)
+        of_class = [one for one in allowed if one.handling_class == handling_class]
+        priced += _price_class(of_class, permitted, _Buyable(sums, paid, request.edge.left_out), parts)
+    return _chosen(conn, request, priced, parts, usual_on(cards))
+
+
+def _chosen(conn: Connection, request: PriceRequest, priced: Sequence[Priced], parts: Parts, medians: Mapping[str, int]) -> Estimate:
+    """The estimate of what is chosen, beside all that could be."""
+    for_sale = [one for one in priced if one.lines]
+    candidates = alternatives.candidates(conn, request.cover, for_sale, medians)
+    names = choice.chosen(candidates, request.choice)
+    edge = _Edge(request.edge.left_out)
+    for one in for_sale:
+        if one.offer.name in names:
+            parts.layers.append((one.lines, one.pin))
+            parts.refusals += one.refused
+            edge.add(one)
+    for one in _edge_alone(conn, request, priced, medians):
+        edge.add(one)
     found = parts.together(request.purpose, request.area_m2, cells=request.cover.count)
-    return replace(found, edge=edge.price(found.total))
+    bought = {pin.layer_id for pin in found.pins}
+    rows = alternatives.rows(candidates, for_sale, bought, medians)
+    return replace(found, edge=edge.price(found.total), offers=rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +103,11 @@ class _Permitted:
 
 @dataclass(frozen=True, slots=True)
 class _Buyable:
-    """What may be bought of one handling class, and what was paid before for any of it."""
+    """What may be bought of one handling class, what was paid before for any of it, and whether edge tiles are left out of it."""
 
     sums: AreaSums
     paid: Earlier
+    left_out: bool
 
 
 @dataclass(slots=True)
@@ -91,6 +118,10 @@ class _Edge:
     cells: set[int] = field(default_factory=set)
     otherwise: int = 0
 
+    def add(self, one: Priced) -> None:
+        self.cells |= one.edge_cells
+        self.otherwise += _otherwise(one, left_out=self.left_out) if one.edge_cells else sum(line.amount for line in one.lines)
+
     def price(self, total: int) -> EdgePrice | None:
         if not self.cells:
             return None
@@ -98,13 +129,10 @@ class _Edge:
         return EdgePrice(len(self.cells), min(abs(bounds.with_vat(self.otherwise) - total), bounds.MAX_AMOUNT), self.left_out)
 
 
-# Those of suspended sellers too: a quantity more costs nothing, and their state would be looked up for each offer at each estimate.
-_RATE_CARDS = select(schema.offer.c.rate_card).distinct().where(schema.offer.c.state == "live")
-
-
-def _charged_columns(conn: Connection) -> frozenset[str]:
+@lru_cache(maxsize=16)
+def _charged_columns(cards: frozenset[str]) -> frozenset[str]:
     """The quantities that anything on sale is charged by, and the size."""
-    return columns_of(parsed_rates(card) for card in conn.execute(_RATE_CARDS).scalars()) | {"bytes"}
+    return columns_of(parsed_rates(card) for card in cards) | {"bytes"}
 
 
 def _offered(conn: Connection, org_id: str, request: PriceRequest, whole: AreaSums) -> list[LiveLayer]:
@@ -125,37 +153,46 @@ def _permitted(held: Sequence[Permit], use: Use, handling_class: str, request: P
     return _Permitted(decision, edge, decision.is_allowed and edge.count == asked.cells.count)
 
 
-def _price_class(offers: Sequence[LiveLayer], permitted: _Permitted, asked: _Buyable, parts: Parts, edge: _Edge) -> None:
-    """Add the layers of one handling class."""
+def _price_class(offers: Sequence[LiveLayer], permitted: _Permitted, asked: _Buyable, parts: Parts) -> Iterator[Priced]:
+    """The layers of one handling class, of which `asked` holds what may be bought; what of them may not at all is refused in `parts`."""
     decision, sums = permitted.decision, asked.sums
     if decision.refusal:
         parts.areas.append(decision.allowed.ranges)
     index = len(parts.areas) - 1 if decision.refusal else 0
     earlier = asked.paid.of_layers(offers, decision.allowed.ranges)
     at_edge = [offer for offer in offers if offer.layer_id in sums.edge]
-    other = decision.allowed.union(permitted.edge) if edge.left_out else decision.allowed.difference(permitted.edge)
+    other = decision.allowed.union(permitted.edge) if asked.left_out else decision.allowed.difference(permitted.edge)
     otherwise = asked.paid.of_layers(at_edge, other.ranges)
     for offer in offers:
         total = sums.total.get(offer.layer_id, NOTHING)
-        if decision.refusal and (refused := offer.sums.cells - total.cells):
-            parts.refusals.append(permit_refusal(offer, decision.refusal, refused))
-        own = sums.own.get(offer.layer_id, NOTHING)
-        lines = lines_of(offer, total, own, earlier.get(offer.layer_id, 0)) if total.cells else []
-        if lines:
-            parts.layers.append((lines, pin_of(offer, index, decision.permit)))
-        edge.cells |= sums.edge_cells.get(offer.layer_id, frozenset())
-        if offer.layer_id in sums.edge:
-            edge.otherwise += _otherwise(offer, sums, otherwise.get(offer.layer_id, 0), left_out=edge.left_out)
-        else:
-            edge.otherwise += sum(line.amount for line in lines)
+        own, paid = sums.own.get(offer.layer_id, NOTHING), earlier.get(offer.layer_id, 0)
+        lines = tuple(lines_of(offer, total, own, paid)) if total.cells else ()
+        edge_cells = sums.edge_cells.get(offer.layer_id, frozenset())
+        missing = offer.sums.cells - total.cells
+        refused = (permit_refusal(offer, decision.refusal, missing),) if decision.refusal and missing else ()
+        if lines and not is_payable(lines):
+            refused, lines, edge_cells = (*refused, too_large(lines[0])), (), frozenset()
+        if not lines:
+            parts.refusals += refused
+        pin = pin_of(offer, index, decision.permit)
+        yield Priced(offer, lines, pin, decision.permit, refused, edge_cells, sums, otherwise.get(offer.layer_id, 0))
 
 
-def _otherwise(offer: LiveLayer, sums: AreaSums, earlier: int, *, left_out: bool) -> int:
+def _edge_alone(conn: Connection, request: PriceRequest, priced: Iterable[Priced], medians: Mapping[str, int]) -> Iterable[Priced]:
+    """Layers of which the area has nothing but edge tiles that are left out: those that would be taken with these."""
+    alone = [one for one in priced if not one.lines and one.edge_cells]
+    lined = [replace(one, lines=tuple(lines_of(one.offer, NOTHING, NOTHING, 0))) for one in alone]
+    names = choice.chosen(alternatives.candidates(conn, request.edge.cells, lined, medians), request.choice) if alone else ()
+    return [one for one in alone if one.offer.name in names]
+
+
+def _otherwise(one: Priced, *, left_out: bool) -> int:
     """What a layer costs with its edge tiles when they are left out, and without them when they are not."""
+    offer, sums = one.offer, one.sums
     total, own, edge, own_edge = (each.get(offer.layer_id, NOTHING) for each in (sums.total, sums.own, sums.edge, sums.own_edge))
     total, own = (total + edge, own + own_edge) if left_out else (total - edge, own - own_edge)
     charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, own.quantities) if total.cells else []
-    return max(0, sum(charge.amount for charge in charges) - earlier)
+    return max(0, sum(charge.amount for charge in charges) - one.otherwise_paid)
 
 
 def lines_of(offer: LiveLayer, total: Sum, own: Sum, earlier: int) -> list[Line]:

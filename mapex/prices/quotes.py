@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,13 @@ from mapex.database import db, schema
 from mapex.database.acts import act
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
-from mapex.prices import demand
+from mapex.prices import alternatives, demand
 from mapex.prices.estimate import Estimate, LayerRefusal, Line, Pin
 from mapex.prices.estimates import price
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
+from mapex.rules import choice
+from mapex.rules.licences import HandlingClass
 from mapex.times import MINUTE_NS
 from tiles.arrays import UInt64s
 from tiles.grid.cover import Cover
@@ -53,14 +56,16 @@ class Quote:
 
     @property
     def price_request(self) -> PriceRequest:
-        """What was asked for again, to price it anew."""
+        """What was asked for again, to price it anew: of several offers those that are in it, whatever the rule would take by now."""
         layers = self.request["layers"]
+        asked = choice.of_document(self.request.get("choice", {}))
         return PriceRequest(
             Cover(self.estimate.areas[0]),
             self.estimate.area_m2,
             None if layers is None else frozenset(layers),
             self.request["dataset"],
             self.estimate.purpose,
+            choice=replace(asked, taken=asked.taken | {line.offer for line in self.estimate.lines}),
         )
 
 
@@ -69,18 +74,24 @@ def quote(ex: Exchange, by: Actor, request: PriceRequest) -> Quote:
 
     Raises:
         Invalid: `purpose.missing`, `quote.empty` (nothing is on offer there).
+            `quote.unchosen` (all that is on offer there was left out, or is original footage that nobody named).
         Denied: `role.member`, or everything in the region needs a permit or licence term that the buyer lacks (`permit.*`,
-        `licence.purpose`; all refusals in the details). NotFound: `dataset.unknown`, `layer.unknown`.
+        `licence.purpose`; all refusals in the details). NotFound: `dataset.unknown`, `layer.unknown`, `offer.unknown`.
     """
     if request.purpose is None:
         raise Invalid("purpose.missing", "A quote needs the purpose of use; it is part of the licence that is bought. Choose one.")
     try:
-        made = hold(ex, by, request.document, lambda conn, org_id, now: price(conn, org_id, request, now))
+        made = hold(ex, by, request.document, partial(_named_price, request))
     except (Invalid, Denied):
         _count(ex, by, request)  # nothing is on offer there, and no quote comes of it
         raise
     _count(ex, by, request)
     return made
+
+
+def _named_price(request: PriceRequest, conn: Connection, org_id: str, now: int) -> Estimate:
+    alternatives.check_named(conn, request.choice)
+    return price(conn, org_id, request, now)
 
 
 def _count(ex: Exchange, by: Actor, request: PriceRequest) -> None:
@@ -204,6 +215,11 @@ def digest_of(rows: Sequence[tuple[str, int, int, str]]) -> str:
 def _refuse_empty(estimate: Estimate) -> None:
     if estimate.lines:
         return
+    # Original footage first: it is what a buyer means who named nothing else, and did not know that its layer has to be named.
+    if names := [row.name for row in sorted(estimate.offers, key=lambda row: row.lines[0].handling_class != HandlingClass.ORIGINAL)]:
+        which = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+        message = f"Nothing of what is on offer in this area is chosen ({which}). Original footage has to be named. Name what is wanted."
+        raise Invalid("quote.unchosen", message, offers=names)
     if estimate.refusals:
         first = estimate.refusals[0]
         refusals = [{"code": r.code, "message": r.message, "dataset": r.dataset, "layer": r.layer} for r in estimate.refusals]

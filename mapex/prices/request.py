@@ -10,6 +10,7 @@ import numpy as np
 
 from mapex.errors import Invalid
 from mapex.rules import licences
+from mapex.rules.choice import BY_RULE, Choice
 from tiles.arrays import Float64s, UInt64s
 from tiles.grid import grid
 from tiles.grid.cover import Cover
@@ -41,7 +42,7 @@ class PriceRequest:
     """A checked request; None means all layers, all datasets, no purpose named yet.
 
     `cover` are the tiles to be sold, the `edge` tiles among them unless they are left out. `region` is the area as it was drawn
-    (GeoJSON, WGS 84); None where cells were named.
+    (GeoJSON, WGS 84); None where cells were named. `choice` is what is bought of several that sell the same.
     """
 
     cover: Cover
@@ -51,11 +52,13 @@ class PriceRequest:
     purpose: str | None = None
     edge: EdgeTiles = field(default_factory=EdgeTiles)
     region: Mapping[str, Any] | None = None
+    choice: Choice = BY_RULE
 
     @property
     def document(self) -> dict[str, Any]:
         """What a quote keeps of it, as JSON values."""
-        return {"region": self.region, "layers": sorted(self.layers) if self.layers else None, "dataset": self.dataset}
+        kept: dict[str, Any] = {"region": self.region, "layers": sorted(self.layers) if self.layers else None, "dataset": self.dataset}
+        return kept if self.choice == BY_RULE else {**kept, "choice": self.choice.document}
 
 
 def of_area(
@@ -66,6 +69,7 @@ def of_area(
     purpose: str | None = None,
     without: UInt64s | None = None,
     leave_edge: bool = False,
+    choice: Choice = BY_RULE,
 ) -> PriceRequest:
     """The request for an area.
 
@@ -75,6 +79,7 @@ def of_area(
         purpose: None = any: permits and licences are then judged for the best purpose that the buyer could name.
         without: sale cells that are not wanted.
         leave_edge: nor the edge tiles. Of an area that is small in every tile it touches, no tile is one.
+        choice: what is bought of several that sell the same.
     Raises: Invalid: `purpose.unknown`, `region.too_large`.
     """
     if purpose is not None:
@@ -95,6 +100,7 @@ def of_area(
         purpose=purpose,
         edge=EdgeTiles(edge, leave_edge),
         region=area.geojson if isinstance(area, Region) else None,
+        choice=choice,
     )
 
 

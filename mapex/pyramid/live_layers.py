@@ -10,7 +10,7 @@ from functools import lru_cache
 from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, select
 
 from mapex.database.live_offers import live_layers, live_offers
-from mapex.database.schema import dataset_version, layer
+from mapex.database.schema import dataset_version, layer, shown_layer
 from mapex.errors import NotFound
 from mapex.pyramid.cell_sums import Sum
 from mapex.rules.pricing import parsed_rates
@@ -21,7 +21,7 @@ from tiles.batch import LayerKind
 
 @dataclass(frozen=True, slots=True)
 class LiveLayer:
-    """A layer of a live offer."""
+    """A layer of a live offer. `quality`, `seen_ns`: see `mapex.rules.quality`; `accuracy_m`: None where nobody knows it."""
 
     layer_id: str
     layer: str
@@ -37,12 +37,20 @@ class LiveLayer:
     dataset: str
     org: str
     as_of: str
+    seen_ns: int
+    quality: int
+    accuracy_m: float | None
     sums: Sum
 
     @property
     def terms(self) -> str:
         """Digest of the terms of the offer."""
         return digest(self.licence, self.attribution, self.credits_earlier)
+
+    @property
+    def name(self) -> str:
+        """By which buyers name it: `ORG/DATASET/LAYER`."""
+        return f"{self.org}/{self.dataset}/{self.layer}"
 
 
 _LAYERS = (
@@ -62,8 +70,14 @@ _LAYERS = (
         live_offers.c.org,
         layer.c.about,
         dataset_version.c.published_ns,
+        shown_layer.c.seen_ns,
+        shown_layer.c.quality,
     )
-    .select_from(live_layers.join(dataset_version, dataset_version.c.id == layer.c.version_id))
+    .select_from(
+        live_layers.join(dataset_version, dataset_version.c.id == layer.c.version_id).join(
+            shown_layer, shown_layer.c.layer_id == layer.c.id
+        )
+    )
     .where(layer.c.id.in_(bindparam("layers", expanding=True)))
 )
 """The layers on offer among `layers` (ids): made once, since every estimate asks it."""
@@ -90,13 +104,20 @@ def offers_in(
 
 def _offered(row: RowMapping, sums: Sum) -> LiveLayer:
     values = dict(row)
-    as_of = _as_of(values.pop("about"), values.pop("published_ns"))
-    return LiveLayer(**{**values, "rates": parsed_rates(row["rates"])}, as_of=as_of, sums=sums)
+    about = values.pop("about")
+    as_of = _as_of(about, values.pop("published_ns"))
+    return LiveLayer(**{**values, "rates": parsed_rates(row["rates"])}, as_of=as_of, accuracy_m=_accuracy_m(about), sums=sums)
 
 
 @lru_cache(maxsize=4096)
 def _as_of(about: str, published_ns: int | None) -> str:
     return captured_to(about) or (iso_from_ns(published_ns) if published_ns else "")
+
+
+@lru_cache(maxsize=4096)
+def _accuracy_m(about: str) -> float | None:
+    found = json.loads(about).get("accuracy_m")
+    return None if found is None else float(found)
 
 
 @lru_cache(maxsize=4096)

@@ -1,11 +1,12 @@
-"""Named users: who of the buyer's organisation may download an order. An order that names nobody is open to all of them.
+"""Named users: who of the buyer's organisation may download an order. An order that names nobody is open to all of them; one with
+original footage names somebody.
 
 The rule is asked at every grant; addresses that are out end when somebody loses the right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -13,10 +14,11 @@ from mapex import authority
 from mapex.audit.log import Action, AuditEntry, append
 from mapex.database import db
 from mapex.database.acts import act
-from mapex.database.schema import order, order_person, person
+from mapex.database.schema import order, order_line, order_person, person
 from mapex.errors import Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.people import signers
+from mapex.rules.licences import HandlingClass
 
 MOST = 200
 
@@ -36,7 +38,7 @@ def change(ex: Exchange, by: Actor, order_id: str, emails: Sequence[str]) -> Seq
     """Name others instead, or nobody; answers who is named now. Only the one who ordered and those who are named may do it;
     anybody of the organisation when none of the named is left.
 
-    Raises: NotFound: `order.unknown`. Denied: `order.not_named`. Invalid: `order.persons`.
+    Raises: NotFound: `order.unknown`. Denied: `order.not_named`. Invalid: `order.persons`, `order.persons_needed`.
     """
     org_id = authority.member(by)
     wanted = sorted({email.strip().lower() for email in emails})
@@ -44,6 +46,7 @@ def change(ex: Exchange, by: Actor, order_id: str, emails: Sequence[str]) -> Seq
         if _orderer(conn, org_id, order_id) != by.person_id and _somebody_is_left(conn, org_id, order_id):
             check(conn, order_id, by)
         before = _named(conn, order_id)
+        check_enough(wanted, conn.execute(select(order_line.c.handling_class).where(order_line.c.order_id == order_id)).scalars())
         if wanted != before:
             conn.execute(delete(order_person).where(order_person.c.order_id == order_id))
             put(conn, ex, by, order_id, wanted)
@@ -63,6 +66,23 @@ def check(conn: Connection, order_id: str, by: Actor) -> None:
             "order.not_named",
             f"Order {order_id} names who may use it, and {by.email} is not among them. Ask one of them to name you.",
             order=order_id,
+        )
+
+
+def is_for_named(classes: Iterable[str]) -> bool:
+    """Whether anything of these handling classes may be downloaded by named persons alone."""
+    return HandlingClass.ORIGINAL in set(classes)
+
+
+def check_enough(emails: Sequence[str], classes: Iterable[str]) -> None:
+    """Pass when somebody is named, or nothing of an order is of a class that is for named persons.
+
+    Raises: Invalid: `order.persons_needed`.
+    """
+    if not emails and is_for_named(classes):
+        raise Invalid(
+            "order.persons_needed",
+            "Original footage is for named persons. Name by e-mail who of your organisation may download it.",
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mapex.times import iso_from_ns
 from tiles.box import Box
 
 if TYPE_CHECKING:
@@ -68,6 +69,17 @@ class Permit:
         """The GeoJSON geometry of the area."""
         geometry: Mapping[str, Any] = json.loads(self.area_text)
         return geometry
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What whoever buys under it must know, as JSON values."""
+        return {
+            "number": self.number,
+            "rule_set": self.rule_set,
+            "purposes": list(self.purposes),
+            "valid_from": iso_from_ns(self.valid_from_ns),
+            "valid_to": iso_from_ns(self.valid_to_ns),
+        }
 
     @property
     def ground(self) -> Geometry:

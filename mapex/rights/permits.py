@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -168,6 +168,11 @@ def naming(conn: Connection, org_id: str) -> list[Permit]:
     if org_id == authority.NOBODY:
         return []
     return sorted(_found(conn, _names(org_id)), key=lambda permit: -permit.valid_to_ns)
+
+
+def by_ids(conn: Connection, permit_ids: Iterable[str]) -> list[Permit]:
+    """These permits, by number, in the caller's transaction; for whoever may see what rests on them."""
+    return _found(conn, schema.permit.c.id.in_(sorted(permit_ids)))
 
 
 def _checked_area(area: Mapping[str, Any] | str) -> Mapping[str, Any]:

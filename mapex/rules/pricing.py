@@ -120,9 +120,9 @@ def amount_of(unit: Unit, small: int, rate: int) -> int:
 def charges_of(kind: LayerKind, rates: Mapping[str, int], total: Quantities, owned: Quantities) -> list[Charge]:
     """What a layer costs: one charge for each unit of the rate card that the layer has any of, priced without what is owned."""
     charges = []
-    for unit in UNITS.values():
-        rate, whole = rates.get(unit), getattr(total, unit.column)
-        if rate is None or whole == 0:
+    for unit in _in_order(tuple(rates)):
+        rate, whole = rates[unit], getattr(total, unit.column)
+        if whole == 0:
             continue
         small = whole - getattr(owned, unit.column)
         charges.append(Charge(unit, small, rate, amount_of(unit, small, rate)))
@@ -132,6 +132,12 @@ def charges_of(kind: LayerKind, rates: Mapping[str, int], total: Quantities, own
     small = getattr(total, unit.column) - getattr(owned, unit.column)
     rate = rates.get(unit, 0)
     return [Charge(unit, small, rate, amount_of(unit, small, rate))]
+
+
+@lru_cache(maxsize=4096)
+def _in_order(units: tuple[str, ...]) -> tuple[Unit, ...]:
+    """These units in the order of a bill."""
+    return tuple(unit for unit in UNITS.values() if unit in units)
 
 
 def credited(prices: Sequence[int], earlier: int) -> list[int]:

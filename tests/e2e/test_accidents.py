@@ -54,6 +54,7 @@ def test_zoom_of_200_percent_hides_nothing(market: Market) -> None:
     expect(page.locator("#total")).to_be_visible()
     assert page.evaluate(COVERED) == []
     expect(page.locator("#price")).not_to_have_class("stale")
+    page.select_option("#purpose", "research")
     page.click("#review")
     page.wait_for_url("**/quotes/*")
     ready(page)

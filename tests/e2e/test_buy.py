@@ -21,7 +21,7 @@ from mapex.prices import quotes
 from mapex.prices.request import of_area
 from mapex.rights import named_users
 from tests.support.browser import Market, ready, until, won
-from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_permit, area
+from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_permit, area, with_originals
 from tiles.grid import grid
 
 BUYER = "buyer@dongil.example"
@@ -30,7 +30,8 @@ BUYER = "buyer@dongil.example"
 def review(market: Market, tiles: int = 2) -> Page:
     """The review page of some tiles in a row. Its quote is held beside the browser: drawing the map costs more than most tests."""
     x, y = grid.xy(SEOUL)
-    wanted = of_area(area([int(grid.morton(x + i, y)) for i in range(tiles)]), purpose="research")
+    ground = area([int(grid.morton(x + i, y)) for i in range(tiles)])
+    wanted = of_area(ground, purpose="research", choice=with_originals(market.site.ex, market.buyer, ground))
     held = quotes.quote(market.site.ex, market.buyer, wanted)
     page = market.site.visit(BUYER)
     market.site.open(page, f"/quotes/{held.id}")
@@ -42,6 +43,7 @@ def review_on_the_map(market: Market) -> Page:
     x, y = grid.xy(SEOUL)
     page = market.site.visit(BUYER)
     market.site.open(page, f"/explore#t={grid.quadkey(SEOUL)},{grid.quadkey(int(grid.morton(x + 1, y)))}")
+    page.select_option("#purpose", "research")
     page.click("#review")
     page.wait_for_url("**/quotes/*")
     ready(page)
@@ -126,6 +128,7 @@ def test_one_tile_and_one_file_are_not_plural(market: Market) -> None:
     page.uncheck("[name=kind][value=sidewalk]")
     expect(page.locator("#price .facts")).to_contain_text(re.compile(r"1\s*tile(?!s)"))
     printed = [page.inner_text("body")]
+    page.select_option("#purpose", "research")
     page.click("#review")
     page.wait_for_url("**/quotes/*")
     ready(page)
@@ -522,6 +525,7 @@ def test_one_file_downloads_as_itself(market: Market) -> None:
 def test_original_footage_is_bound_to_a_secret_of_the_page(market: Market) -> None:
     a_permit(market.site.ex, "dongil")
     page = review(market, tiles=1)
+    page.check(f"[name=person][value='{BUYER}']")
     page.click("#pay")
     page.wait_for_url("**/orders/*")
     ready(page)
@@ -541,6 +545,7 @@ def test_too_small_a_balance_is_reported_and_nothing_is_sold(market: Market) -> 
     page.goto("about:blank")
     page.goto(f"{market.site.url}/explore#t={grid.quadkey(SEOUL)}")
     ready(page)
+    page.select_option("#purpose", "research")
     page.click("#review")
     page.wait_for_url("**/quotes/*")
     ready(page)

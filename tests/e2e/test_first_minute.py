@@ -58,7 +58,7 @@ def page(demonstration: str, chromium: Browser) -> Iterator[Page]:
 
 
 def test_sixty_seconds(page: Page, tmp_path: Path) -> None:
-    """Six clicks and not one key from the first page to an archive whose tiles open in geopandas."""
+    """Six clicks, a purpose and not one key from the first page to an archive whose tiles open in geopandas."""
     import geopandas
 
     page.click("text=Be the buyer")
@@ -66,6 +66,7 @@ def test_sixty_seconds(page: Page, tmp_path: Path) -> None:
     page.click("#example")
     expect(page.locator("#total")).to_be_visible()
     assert won(page.locator("#total").text_content()) > 0
+    page.select_option("#purpose", "research")
     page.click("#review")
     page.wait_for_url("**/quotes/*")
     ready(page)

@@ -51,14 +51,17 @@ def upload(site: Site, files: list[Path], slug: str, *, folder: bool = False) ->
     return page
 
 
-def buy(page: Page) -> int:
-    """From a priced area to the paid order."""
+def buy(page: Page, *, named: str = "") -> int:
+    """From a priced area to the paid order, which only `named` may use."""
     expect(page.locator("#price")).not_to_have_class("stale")  # the price of what was drawn last
     total = won(page.locator("#total").text_content())
+    page.select_option("#purpose", "research")
     page.click("#review")
     page.wait_for_url("**/quotes/*")
     ready(page)
     assert won(page.locator("#total").text_content()) == total
+    if named:
+        page.check(f"[name=person][value='{named}']")
     page.click("#pay")
     page.wait_for_url("**/orders/*")
     ready(page)
@@ -158,8 +161,9 @@ def test_other_formats_go_the_same_way(
         around = [[west - 0.1, south - 0.1], [east + 0.1, south - 0.1], [east + 0.1, north + 0.1], [west - 0.1, north + 0.1]]
         a_permit(site.ex, "dongil", area={"type": "Polygon", "coordinates": [[*around, around[0]]]})
         buyer.click("#pasted button")
+        buyer.locator("[data-offer]:has(.chip.original) input").check()
     expect(buyer.locator("#review")).to_be_visible()
-    buy(buyer)
+    buy(buyer, named=BUYER if is_footage else "")
     files = download(buyer, tmp_path / "order.zip")
     log = audit_log.events(site.ex, actor(site, AUDITOR), audit_log.EventFilter(action="access.granted", org="dongil"), limit=1000)
     assert len(log.events) == len(files) > 0

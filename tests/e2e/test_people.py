@@ -202,9 +202,14 @@ def test_a_permit_is_drawn_on_the_map_and_holds(market: Market) -> None:
     drawn = json.loads(page.input_value("#new-permit [name=area]"))
     (west, south), (east, north) = json.loads(str(page.get_attribute("#map", "data-view")))
     page.click("#new-permit button.primary")
+    expect(page.locator("#new-permit [data-problem]")).to_have_text(
+        "Choose at least one purpose and one class."
+    )  # none is ticked in advance
+    page.check("#new-permit [name=classes][value=original]")
+    page.click("#new-permit button.primary")
     expect(page.locator("[data-permit='KR-SB-2026-900']")).to_be_visible()
     made = permits.get(site.ex, by, "KR-SB-2026-900")
-    assert (made.org, made.purposes, set(made.classes)) == ("dongil", ("research",), {"original", "restricted"})
+    assert (made.org, made.purposes, set(made.classes)) == ("dongil", ("research",), {"original"})
     assert west < made.box[0] < made.box[2] < east
     assert south < made.box[1] < made.box[3] < north
     lons, lats = zip(*drawn["coordinates"][0], strict=True)

@@ -78,6 +78,7 @@ def test_a_visitor_draws_sees_the_price_signs_in_and_is_where_it_was(market: Mar
     assert outline_in(page.url) == outline
     expect(page.locator("html")).to_have_attribute("data-tiles", "9")
     expect(page.locator("#price [data-code='permit.missing']")).to_be_visible()
+    page.select_option("#purpose", "research")
     page.click("#review")
     expect(page).to_have_url(re.compile("/quotes/"))
 

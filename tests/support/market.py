@@ -19,10 +19,11 @@ from mapex.exchange import Actor, Exchange
 from mapex.intake.keys import object_key
 from mapex.offers import offers
 from mapex.orders import ledger, orders
-from mapex.prices import quotes
+from mapex.prices import estimates, quotes
 from mapex.prices.request import of_area
 from mapex.rights import permits
 from mapex.rights.permit import NewPermit, Permit
+from mapex.rules.choice import Choice
 from mapex.times import DAY_NS
 from tests.support.exchange import DAY_ONE, a_person
 from tiles.batch import QUANTITIES, LayerKind, Quantities
@@ -153,14 +154,28 @@ class Market:
     cells: list[int]
 
     def quote(self, cells: Sequence[int] | None = None, purpose: str | None = "research", **wanted: object) -> quotes.Quote:
-        return quotes.quote(self.ex, self.buyer, of_area(area(self.cells if cells is None else cells), purpose=purpose, **wanted))
+        """A quote of what the rule takes, and of all original footage unless a `choice` is made."""
+        ground = area(self.cells if cells is None else cells)
+        made = {"choice": with_originals(self.ex, self.buyer, ground), **wanted}
+        return quotes.quote(self.ex, self.buyer, of_area(ground, purpose=purpose, **made))
 
     def buy(self, cells: Sequence[int] | None = None, key: str = "", purpose: str = "research") -> orders.Order:
         made = self.quote(cells, purpose)
-        return orders.place(self.ex, self.buyer, made.id, key or made.id)
+        return orders.place(self.ex, self.buyer, made.id, key or made.id, persons=named_for(made, self.buyer))
 
     def balance(self, who: Actor | None = None) -> int:
         return ledger.wallet(self.ex, who or self.buyer).balance
+
+
+def with_originals(ex: Exchange, buyer: Actor, ground: Cover) -> Choice:
+    """A choice that names all original footage of an area."""
+    offered = estimates.estimate(ex, buyer, of_area(ground)).offers
+    return Choice(frozenset(row.name for row in offered if row.lines[0].handling_class == "original"))
+
+
+def named_for(quote: quotes.Quote, buyer: Actor) -> Sequence[str]:
+    """Whom an order of a quote has to name: the buyer when there is original footage in it."""
+    return [buyer.email] if any(line.handling_class == "original" for line in quote.estimate.lines) else []
 
 
 def a_market(ex: Exchange, *, layers: Sequence[Spec] | None = None, credit: int = 10_000_000, side: int = 4) -> Market:

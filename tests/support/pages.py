@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
+from mapex.offers import offers
 from mapex.orders import orders
 from mapex.prices import quotes
 from mapex.prices.request import of_area
 from tests.support.browser import Market
-from tests.support.market import SEOUL, a_draft, a_layer, a_permit, area, block
+from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_permit, area, block, named_for, with_originals
 from tiles.grid import grid
 from web import create_app
 from web.edge.policy import policy_of
@@ -79,14 +80,18 @@ MORE: tuple[tuple[str, Fill], ...] = (
 
 
 def stock(market: Market) -> Stock:
-    """Fill the market: people of every role, a permit, a quote, an order, a draft that waits."""
+    """Fill the market: people of every role, a permit, two offers of the same ground, a quote, an order, a draft that waits."""
     ex = market.site.ex
     market.site.person(AUDITOR, role="auditor")
     market.site.person(OPERATOR, role="operator")
     a_permit(ex)
     a_draft(ex, market.seller, "roads", [a_layer(block(2), handling_class=None)])
-    held = quotes.quote(ex, market.buyer, of_area(area(block(2)), purpose="research"))
-    bought = orders.place(ex, market.buyer, quotes.quote(ex, market.buyer, of_area(area([SEOUL]), purpose="research")).id, "key")
+    a_draft(ex, market.seller, "lanes2", [a_layer(block(2), salt="2")])
+    offers.publish(ex, market.seller, "lanes2", rate_card=RATES, licence="commercial")
+    named = with_originals(ex, market.buyer, area(block(2)))
+    held = quotes.quote(ex, market.buyer, of_area(area(block(2)), purpose="research", choice=named))
+    one = quotes.quote(ex, market.buyer, of_area(area([SEOUL]), purpose="research", choice=named))
+    bought = orders.place(ex, market.buyer, one.id, "key", persons=named_for(one, market.buyer))
     return Stock(market, held.id, bought.id)
 
 

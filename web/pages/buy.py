@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
@@ -11,7 +11,7 @@ from mapex.atlas import naming
 from mapex.offers import recalls
 from mapex.orders import grounds, ledger, orders, renewals, terms, updates
 from mapex.people import orgs, persons
-from mapex.prices import estimate, quotes, sold_layers
+from mapex.prices import estimate, permitted, quotes, rates_on_sale, sold_layers
 from mapex.rights import entitlements, named_users
 from mapex.rules import licences
 from mapex.times import DAY_NS, NS, iso_from_ns
@@ -55,7 +55,9 @@ def quote(quote_id: str) -> str:
         held=found,
         place=places.ground(grounds.of_quote(ex, found)),
         quote=document,
-        layers=by_layer(document["lines"], sold_layers.documents(ex, found.estimate.lines)),
+        layers=by_layer(document["lines"], sold_layers.documents(ex, found.estimate.lines), permitted.of_quote(ex, found)),
+        is_for_named=named_users.is_for_named(line.handling_class for line in found.estimate.lines),
+        odd=rates_on_sale.unusual_of(ex, {(line.unit, line.rate) for line in found.estimate.lines}),
         before=before,
         pairs=renewals.compare(before.estimate, found.estimate) if before else [],
         balance=balance,
@@ -118,7 +120,8 @@ def order(order_id: str) -> str:
         page={"order": found.id, "purpose": found.purpose, "layers": sold},
         order=found,
         place=_place(order_id),
-        layers=by_layer(document, sold),
+        layers=by_layer(document, sold, permitted.of_order(ex, order_id)),
+        is_for_named=named_users.is_for_named(line.handling_class for line in found.lines),
         progress=entitlements.progress(ex, by, order_id),
         updates=newer,
         recalled=recalls.of_order(ex, by, order_id),
@@ -139,7 +142,14 @@ def receipt(order_id: str) -> str:
     document = [estimate.line_document(line) for line in found.lines]
     names = {slug: orgs.get_org(ex, slug).name for slug in sorted({by.org_slug, *(line.org for line in found.lines)})}
     return render_template(
-        "buy/receipt.html", order=found, place=_place(order_id), layers=by_layer(document), names=names, buyer=by.org_slug
+        "buy/receipt.html",
+        order=found,
+        place=_place(order_id),
+        layers=by_layer(document),
+        permits=permitted.of_order(ex, order_id),
+        named=named_users.of_order(ex, by, order_id),
+        names=names,
+        buyer=by.org_slug,
     )
 
 
@@ -173,13 +183,16 @@ COLUMNS = (
 FILE_FIELDS = ("path", "sha256", "size", "dataset", "org", "version", "layer", "tile", "part", "media_type", "licence", "attribution")
 
 
-def by_layer(lines: list[dict[str, Any]], sold: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
-    """The lines of each layer together, with their sum, and as `sold` what must be known of it (`sold_layers.documents`)."""
+def by_layer(
+    lines: list[dict[str, Any]], sold: list[dict[str, Any]] | None = None, under: Sequence[permitted.Permitted] = ()
+) -> list[dict[str, Any]]:
+    """The lines of each layer together, with their sum, as `sold` what must be known of it, and the `permit` that it is sold `under`."""
     known = {(one["org"], one["dataset"], one["layer"]): one for one in sold or ()}
+    permits = {offer: one.permit for one in under for offer in one.offers}
     found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for line in lines:
         key = (line["org"], line["dataset"], line["layer"])
-        layer = found.setdefault(key, {**line, "amount": 0, "lines": [], "sold": known.get(key)})
+        layer = found.setdefault(key, {**line, "amount": 0, "lines": [], "sold": known.get(key), "permit": permits.get("/".join(key))})
         layer["amount"] += line["amount"]
         layer["lines"].append(line)
     return list(found.values())

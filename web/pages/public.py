@@ -7,6 +7,7 @@ from flask import Blueprint, Response, redirect, render_template, request
 from mapex.atlas import regions
 from mapex.exchange import Actor, Exchange
 from mapex.offers import products
+from mapex.prices import rates_on_sale
 from mapex.pyramid import coverage
 from mapex.rights import permits
 from mapex.rules.licences import LICENCES
@@ -76,7 +77,23 @@ def dataset(org: str, slug: str) -> str:
         "tiles": f"/map/coverage/{org}/{slug}/{{z}}/{{x}}/{{y}}.mvt",
         "hasVendor": static_files.has_vendor(),
     }
-    return render_template("buy/dataset.html", product=found, kinds=kinds, page=page, licence=licence_words(found.licence))
+    return render_template(
+        "buy/dataset.html",
+        product=found,
+        kinds=kinds,
+        page=page,
+        licence=licence_words(found.licence),
+        outline=_outline(found),
+        odd=rates_on_sale.unusual_of(exchange(), found.rates.items()),
+    )
+
+
+def _outline(product: products.Product) -> str:
+    """The box of a dataset, as the address of the map has an outline; empty when it has none."""
+    if product.box is None:
+        return ""
+    west, south, east, north = product.box
+    return ";".join(f"{lon:.6f},{lat:.6f}" for lon, lat in ((west, south), (east, south), (east, north), (west, north)))
 
 
 @blueprint.get("/docs")

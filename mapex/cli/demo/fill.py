@@ -205,7 +205,10 @@ def _buy(client: Client, folder: Path) -> None:
     lon, lat = CENTRE
     corners = [(-0.002, -0.001), (0.002, -0.001), (0.002, 0.001), (-0.002, 0.001), (-0.002, -0.001)]
     region = {"type": "Polygon", "coordinates": [[[lon + dx, lat + dy] for dx, dy in corners]]}
-    quote = client.call("POST", "/quotes", {"region": region, "purpose": "research"})
-    order = client.call("POST", "/orders", {"quote": quote["id"]}, headers={"Idempotency-Key": "demo-first"})
+    offered = client.call("POST", "/estimates", {"region": region})["offers"]
+    choice = {"take": [row["offer"] for row in offered if row["class"] == "original"]}
+    quote = client.call("POST", "/quotes", {"region": region, "purpose": "research", "choice": choice})
+    bought = {"quote": quote["id"], "persons": ["buyer@dongil.example"]}
+    order = client.call("POST", "/orders", bought, headers={"Idempotency-Key": "demo-first"})
     with bar("Downloading", in_bytes=True) as progress:
         Download(client, order["id"], folder).run(streams=2, progress=progress)

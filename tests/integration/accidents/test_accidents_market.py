@@ -65,8 +65,8 @@ def area(tmp_path: Path, geometry: Any = HERE) -> Path:
     return path
 
 
-def quoted(there: Served, token: str, tmp_path: Path) -> dict[str, Any]:
-    made: dict[str, Any] = there.running.cli("quote", "--region", area(tmp_path), "--purpose", "research", token=token)
+def quoted(there: Served, token: str, tmp_path: Path, *more: str) -> dict[str, Any]:
+    made: dict[str, Any] = there.running.cli("quote", "--region", area(tmp_path), "--purpose", "research", *more, token=token)
     return made
 
 
@@ -173,6 +173,10 @@ def test_a_balance_that_does_not_cover_is_refused_and_names_both_amounts(there: 
     assert market.balance() == 1000
 
 
+FOOTAGE = ("--offer", "hanbit/streets/hdmap")
+"""What names the original footage that `footage` sells."""
+
+
 def footage(there: Served) -> tuple[Market, str, Permit]:
     """A market of original footage, and a permit of the buyer for an hour."""
     market, buyer = shop(there, layers=[a_layer(block(2), handling_class="original")])
@@ -181,9 +185,9 @@ def footage(there: Served) -> tuple[Market, str, Permit]:
 
 
 def test_a_permit_that_expired_stops_the_quote_the_order_and_the_download(there: Served, tmp_path: Path) -> None:
-    _, buyer, _ = footage(there)
-    quote = quoted(there, buyer, tmp_path)
-    order = there.running.cli("buy", quote["id"], "--key", "k1", token=buyer)
+    market, buyer, _ = footage(there)
+    quote = quoted(there, buyer, tmp_path, *FOOTAGE)
+    order = there.running.cli("buy", quote["id"], "--key", "k1", "--for", market.buyer.email, token=buyer)
     to = tmp_path / "got"
     there.clock.forward(seconds=3600)
     report = refused(there, buyer, "get", order["id"], "--to", to)
@@ -198,9 +202,9 @@ def test_a_permit_that_expired_stops_the_quote_the_order_and_the_download(there:
 def test_a_permit_that_expires_between_quote_and_order_stops_the_order(there: Served, tmp_path: Path) -> None:
     market, buyer, _ = footage(there)
     there.clock.forward(seconds=3600 - 60)
-    quote = quoted(there, buyer, tmp_path)
+    quote = quoted(there, buyer, tmp_path, *FOOTAGE)
     there.clock.forward(seconds=61)
-    report = refused(there, buyer, "buy", quote["id"], "--key", "k1")
+    report = refused(there, buyer, "buy", quote["id"], "--key", "k1", "--for", market.buyer.email)
     assert (report.status, report.error["code"]) == (4, "permit.expired")
     assert market.balance() == 10_000_000
 

@@ -45,8 +45,8 @@ class Api:
         assert answer.status_code == 201, answer.json
         return dict(answer.json or {})
 
-    def order(self, quote: str, key: str = "k", by: str = "dongil") -> TestResponse:
-        return self.call("POST", "/orders", {"quote": quote}, headers={"Idempotency-Key": key}, by=by)
+    def order(self, quote: str, key: str = "k", by: str = "dongil", **more: object) -> TestResponse:
+        return self.call("POST", "/orders", {"quote": quote, **more}, headers={"Idempotency-Key": key}, by=by)
 
 
 @pytest.fixture
@@ -129,7 +129,8 @@ def test_footage_over_http_needs_the_header_that_is_in_no_answer(exchange: Excha
     answer = api.call("POST", "/quotes", {"region": SEOUL_BOX, "purpose": "research"})
     assert (answer.status_code, (answer.json or {})["code"]) == (403, "permit.missing")
     a_permit(exchange)
-    order = api.order(api.quote()["id"]).json or {}
+    quote = api.quote(choice={"take": ["hanbit/streets/photos"]})
+    order = api.order(quote["id"], persons=[api.market.buyer.email]).json or {}
     tile = (api.call("GET", f"/orders/{order['id']}/tiles").json or {})["tiles"][0]
     answer = api.call("POST", "/grants", {"order": order["id"], "tiles": [tile["id"]]})
     [grant] = (answer.json or {})["grants"]

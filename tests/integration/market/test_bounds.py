@@ -123,11 +123,12 @@ def test_a_price_that_nobody_could_pay_is_refused_at_publication_and_names_one_t
     for rate in (1, MAX_RATE):
         card = {"lane_km": 1, "sign": rate}
         if signs * rate * 11 // 10 <= MAX_AMOUNT:
-            assert offers.publish(exchange, market.seller, "streets", rate_card=card, licence="research").rates == card
+            sure = ("rates.unusual",)
+            assert offers.publish(exchange, market.seller, "streets", rate_card=card, licence="research", confirmed=sure).rates == card
             continue
 
         def publish(card: dict[str, int] = card) -> object:
-            return offers.publish(exchange, market.seller, "streets", rate_card=card, licence="research")
+            return offers.publish(exchange, market.seller, "streets", rate_card=card, licence="research", confirmed=("rates.unusual",))
 
         error = refused("rates.too_large", Invalid, publish)
         assert (error.details["layer"], error.details["unit"]) == ("hdmap", "sign")

@@ -18,6 +18,7 @@ from mapex.prices import estimates, quotes
 from mapex.prices.estimate import document
 from mapex.prices.request import of_area
 from mapex.rights import entitlements
+from mapex.rules.choice import Choice
 from mapex.rules.pricing import Unit, amount_of
 from tests.support.exchange import a_person
 from tests.support.market import EVERYWHERE, RATES, SEOUL, a_draft, a_layer, a_market, a_permit, area, block
@@ -93,7 +94,7 @@ def test_layers_and_dataset_narrow_what_is_priced(exchange: Exchange) -> None:
     def lines(**wanted: object) -> set[tuple[str, str]]:
         return {(line.dataset, line.layer) for line in estimates.estimate(exchange, market.buyer, of_area(area(cells), **wanted)).lines}
 
-    assert lines() == {("streets", "hdmap"), ("streets", "points"), ("other", "hdmap")}
+    assert lines() == {("other", "hdmap"), ("streets", "points")}  # of two that sell the same lanes, the cheaper one
     assert lines(layers=["points"]) == lines(layers=["pointcloud"]) == {("streets", "points")}
     assert lines(dataset="other") == lines(dataset="hanbit/other") == {("other", "hdmap")}
     with pytest.raises(NotFound) as caught:
@@ -135,7 +136,8 @@ def test_original_footage_without_permit_is_a_refusal(exchange: Exchange) -> Non
     assert {line.layer for line in found.lines} == {"hdmap"}
     assert [(r.code, r.layer, r.tiles) for r in found.refusals] == [("permit.missing", "photos", 16)]
     a_permit(exchange)
-    found = estimates.estimate(exchange, market.buyer, of_area(area(cells)))
+    named = Choice(frozenset({"hanbit/streets/photos"}))
+    found = estimates.estimate(exchange, market.buyer, of_area(area(cells), choice=named))
     assert {line.layer for line in found.lines} == {"hdmap", "photos"}
     assert found.refusals == ()
 
@@ -148,7 +150,11 @@ def test_a_permit_for_half_of_the_area_prices_half_and_refuses_half(exchange: Ex
 
     inside = int(cover(west).contains(area(cells).cells()).sum())
     a_permit(exchange, area=west.geojson)
-    found = estimates.estimate(exchange, market.buyer, of_area(area(cells), purpose="research"))
+    [row] = estimates.estimate(exchange, market.buyer, of_area(area(cells), purpose="research")).offers
+    assert (row.is_chosen, row.lines[0].tiles + row.refused[0].tiles) == (False, 16)
+    named = Choice(frozenset({"hanbit/streets"}), only=True), Choice(frozenset({row.name}))
+    nothing, found = (estimates.estimate(exchange, market.buyer, of_area(area(cells), purpose="research", choice=one)) for one in named)
+    assert (nothing.lines, nothing.refusals) == ((), ())
     priced, refused = sum(line.tiles for line in found.lines), sum(r.tiles for r in found.refusals)
     assert priced + refused == 16
     assert priced <= inside

@@ -307,12 +307,13 @@ def test_the_permit_is_checked_again_at_the_order(exchange: Exchange) -> None:
     market = a_market(exchange, layers=[photos])
     a_permit(exchange)
     suspended, in_time = market.quote(cells[:8]), market.quote(cells[8:])
-    made = orders.place(exchange, market.buyer, in_time.id, "k")
+    named = [market.buyer.email]
+    made = orders.place(exchange, market.buyer, in_time.id, "k", persons=named)
     assert numbers(exchange, "SELECT COUNT(*) FROM entitlement WHERE permit_id IS NOT NULL") == [8]
     assert made.total > 0
     permits.set_state(exchange, None, "P-1", "suspended")
     before = counts(exchange)
-    refused(Denied, "permit.suspended", lambda: orders.place(exchange, market.buyer, suspended.id, "k2"))
+    refused(Denied, "permit.suspended", lambda: orders.place(exchange, market.buyer, suspended.id, "k2", persons=named))
     assert counts(exchange) == before
 
 

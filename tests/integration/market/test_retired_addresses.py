@@ -20,7 +20,7 @@ from mapex.prices.request import of_area
 from mapex.rights import entitlements, grants, named_users, permits
 from mapex.rights.grants import Grant
 from tests.support.exchange import Clock, a_person, an_exchange
-from tests.support.market import Market, a_layer, a_market, a_permit, area, block
+from tests.support.market import Market, a_layer, a_market, a_permit, area, block, named_for, with_originals
 from tests.support.servers import Minio, Postgres
 from tiles.batch import LayerKind
 from tiles.store import minio as minio_store
@@ -75,8 +75,8 @@ def depot(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Depot]:
     ledger.credit(ex, None, "nuri", 10_000_000, key="second")
     bought = {}
     for by in (market.buyer, other):
-        made = quotes.quote(ex, by, of_area(area(cells), purpose="research"))
-        bought[by.email] = orders.place(ex, by, made.id, made.id).id
+        made = quotes.quote(ex, by, of_area(area(cells), purpose="research", choice=with_originals(ex, by, area(cells))))
+        bought[by.email] = orders.place(ex, by, made.id, made.id, persons=named_for(made, by)).id
     yield Depot(market, other, bought, ask)
     ex.engine.dispose()
 

@@ -61,7 +61,7 @@ def test_statement_adds_up_to_the_balance_and_names_no_foreign_order(market: Mar
 
 def test_a_seller_does_not_learn_how_much_was_bought_of_others_in_the_same_order(market: Market) -> None:
     other = a_person(market.ex, "nuri")
-    a_draft(market.ex, other, "roads", [a_layer(market.cells, name="lanes")])
+    a_draft(market.ex, other, "roads", [a_layer(market.cells, name="walks", kind=LayerKind.SIDEWALK)])
     offers.publish(market.ex, other, "roads", rate_card=RATES, licence="research")
     market.buy()
     [income] = ledger.statement(market.ex, market.seller).entries

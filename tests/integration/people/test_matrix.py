@@ -26,7 +26,7 @@ from mapex.prices import quotes, saved_areas
 from mapex.prices.request import of_area
 from mapex.rights import entitlements
 from tests.support.exchange import Clock, a_person, an_exchange
-from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_market, a_permit, area, block
+from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_market, a_permit, area, block, named_for, with_originals
 from tests.support.uploads import a_map, a_version, an_upload
 from tiles.batch import LayerKind
 from tiles.grid import grid
@@ -120,8 +120,9 @@ def furnished(ex: Exchange) -> tuple[list[Asker], dict[str, Any]]:
         by = {"dongil": buyer, **people}[firm]
         if firm != "dongil":
             ledger.credit(ex, None, firm, 10_000_000, key=firm)
-        made = quotes.quote(ex, by, of_area(area(cells), purpose=purpose, dataset=dataset))
-        order = orders.place(ex, by, made.id, made.id).id
+        named = with_originals(ex, by, area(cells))
+        made = quotes.quote(ex, by, of_area(area(cells), purpose=purpose, dataset=dataset, choice=named))
+        order = orders.place(ex, by, made.id, made.id, persons=named_for(made, by)).id
         suffix = "" if firm == "dongil" else f"_{firm}"
         bought = entitlements.of_order(ex, by, order).tiles
         values |= {f"order{suffix}": order, f"tile{suffix}": next((one.id for one in bought if one.layer == "photos"), bought[0].id)}

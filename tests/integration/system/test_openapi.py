@@ -201,6 +201,7 @@ def known_values(ex: Exchange, market: Market) -> dict[str, list[Any]]:
         "invitation_id": column(ex, "SELECT id FROM invitation"),
         "token_id": column(ex, "SELECT id FROM api_token WHERE name = 'spare'"),
         "purpose": ["research", "simulation"],
+        "choice": [{"take": ["hanbit/streets/photos"]}, {"prefer": "cheapest", "leave": ["hanbit/streets"]}],
         "region": [SEOUL],
         "area": [SEOUL],
         "quadkeys": quadkeys,

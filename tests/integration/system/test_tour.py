@@ -95,9 +95,10 @@ def bought(exchange: Running, samples: Path, seller: str, buyer: str) -> dict[st
         rates = [word for rate in RATES for word in ("--rate", rate)]
         step["publish"] = exchange.cli("publish", slug, *rates, "--licence", "research", token=seller)
         step["region"] = around(step["inspect"]["box"], exchange.folder, slug)
-        quote = ("quote", "--region", step["region"], "--purpose", "research", "--dataset", slug)
+        offers = [word for layer in step["push"]["layers"] for word in ("--offer", f"hanbit/{slug}/{layer['name']}")]
+        quote = ("quote", "--region", step["region"], "--purpose", "research", *offers)
         step["quote"] = exchange.cli(*quote, token=buyer)
-        step["buy"] = exchange.cli("buy", step["quote"]["id"], "--key", f"key-{slug}", token=buyer)
+        step["buy"] = exchange.cli("buy", step["quote"]["id"], "--key", f"key-{slug}", "--for", "buyer@dongil.example", token=buyer)
         step["to"] = exchange.folder / "got" / slug
         step["get"] = exchange.cli("get", step["buy"]["id"], "--to", step["to"], token=buyer)
         report[slug] = step

@@ -12,9 +12,10 @@ from flask import Response, jsonify, request
 from mapex.atlas import naming
 from mapex.errors import Invalid
 from mapex.orders import grounds, orders
-from mapex.prices import estimate, sold_layers
+from mapex.prices import estimate, permitted, sold_layers
 from mapex.rights import entitlements, named_users
 from mapex.times import iso_from_ns
+from web.api.buying.choices import PermittedOut
 from web.api.buying.prices import LineOut, SoldLayerOut
 from web.edge.auth import current_actor, exchange
 from web.edge.kinds import CLASSES, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, word
@@ -92,6 +93,7 @@ class OneOrderOut(OrderOut):
     """What was bought, and what must be known of its layers."""
 
     layers = fields.List(fields.Nested(SoldLayerOut))
+    permits = fields.List(fields.Nested(PermittedOut), metadata={"description": "under which it was sold"})
 
 
 class OrdersQuery(PageQuery):
@@ -224,7 +226,9 @@ def change_persons(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _whole(made: orders.Order) -> dict[str, Any]:
-    return {**_orders([made])[0], "layers": sold_layers.documents(exchange(), made.lines)}
+    ex = exchange()
+    permits = [permitted.document(one) for one in permitted.of_order(ex, made.id)]
+    return {**_orders([made])[0], "layers": sold_layers.documents(ex, made.lines), "permits": permits}
 
 
 def _orders(found: Sequence[orders.Order]) -> list[dict[str, Any]]:

@@ -11,10 +11,11 @@ from flask import Response, jsonify
 from mapex.exchange import Exchange
 from mapex.offers.search import Listing, listings
 from mapex.prices import cell_prices, estimates
-from mapex.prices.estimate import document
+from mapex.prices.estimate import document, offers_document
 from mapex.prices.request import PriceRequest, of_area
 from mapex.times import iso_from_ns
 from tiles.grid import grid
+from web.api.buying.choices import ChoiceIn, OfferRowOut, RefusalOut, choice_of
 from web.edge.auth import exchange, maybe_actor
 from web.edge.kinds import CLASSES, KNOWN, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, word
 from web.edge.limits.visitors import most_tiles
@@ -33,7 +34,7 @@ class SearchIn(AreaIn):
 
 
 class EstimateIn(SearchIn):
-    """What is to be priced."""
+    """What is to be priced; `dataset` leaves out all others, `choice` says what is taken of several that sell the same."""
 
     dataset = fields.String(validate=Length(1, 129), metadata={"description": "slug, or org/slug"})
     purpose = fields.String(validate=Length(1, 32))
@@ -42,6 +43,7 @@ class EstimateIn(SearchIn):
         validate=Length(0, MOST_QUADKEYS),
         metadata={"description": "sale cells (quadkeys, zoom 16) of the area that are not wanted"},
     )
+    choice = fields.Nested(ChoiceIn)
     leave_barely = fields.Boolean(
         load_default=False, metadata={"description": "leave out the tiles of which less than 5 % is in the region"}
     )
@@ -152,20 +154,6 @@ class SoldLayerOut(Answer):
     captured = fields.List(moment(), allow_none=True, metadata={"description": "first and last moment of capture"})
 
 
-class RefusalOut(Answer):
-    """Tiles that are on offer, but not to this buyer for this purpose."""
-
-    code = fields.String()
-    message = fields.String()
-    dataset = fields.String()
-    org = fields.String()
-    layer = fields.String()
-    kind = word(LAYER_KINDS)
-    class_ = word(CLASSES, data_key="class", attribute="class")
-    permit = fields.String(metadata={"description": "number of the permit that comes nearest, or empty"})
-    tiles = fields.Integer()
-
-
 class BarelyOut(Answer):
     """Tiles of which less than 5 % is in the region, and what they change in the total."""
 
@@ -174,7 +162,7 @@ class BarelyOut(Answer):
     left_out = fields.Boolean()
 
 
-class EstimateOut(Answer):
+class PriceOut(Answer):
     """An itemised price in whole KRW."""
 
     currency = fields.String()
@@ -190,6 +178,12 @@ class EstimateOut(Answer):
     total = fields.Integer()
     licences = fields.List(word(LICENCE_CODES))
     barely = fields.Nested(BarelyOut, allow_none=True)
+
+
+class EstimateOut(PriceOut):
+    """A price, and all that there is to choose from."""
+
+    offers = fields.List(fields.Nested(OfferRowOut))
 
 
 @blueprint.post("/search")
@@ -220,7 +214,8 @@ def estimate(json_data: dict[str, Any]) -> Response:
     """
     ex = exchange()
     # Asked while the mouse still draws: the document is JSON already, so that no schema walks through it once more.
-    return jsonify(document(estimates.estimate(ex, maybe_actor(), price_request(ex, json_data))))
+    found = estimates.estimate(ex, maybe_actor(), price_request(ex, json_data))
+    return jsonify({**document(found), "offers": offers_document(found)})
 
 
 @blueprint.post("/estimates/tiles")
@@ -235,8 +230,7 @@ def tiles(json_data: dict[str, Any]) -> dict[str, Any]:
     """
     ex = exchange()
     limit = most_tiles(json_data.pop("limit"))
-    wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "purpose")}
-    found = cell_prices.tiles(ex, maybe_actor(), of_area(area_of(ex, json_data), **wanted), limit=limit + 1)
+    found = cell_prices.tiles(ex, maybe_actor(), of_area(area_of(ex, json_data), **_wanted(json_data)), limit=limit + 1)
     rows = [
         {
             "tile": grid.quadkey(one.cell),
@@ -252,8 +246,11 @@ def tiles(json_data: dict[str, Any]) -> dict[str, Any]:
 
 def price_request(ex: Exchange, json_data: dict[str, Any]) -> PriceRequest:
     """What the fields of `EstimateIn` ask for."""
-    wanted: dict[str, Any] = {name: json_data.get(name) for name in ("layers", "dataset", "purpose")}
-    return of_area(area_of(ex, json_data), **wanted, without=without_of(json_data), leave_edge=json_data["leave_barely"])
+    return of_area(area_of(ex, json_data), **_wanted(json_data), without=without_of(json_data), leave_edge=json_data["leave_barely"])
+
+
+def _wanted(json_data: dict[str, Any]) -> dict[str, Any]:
+    return {name: json_data.get(name) for name in ("layers", "dataset", "purpose")} | {"choice": choice_of(json_data)}
 
 
 def _listing(one: Listing, now: int) -> dict[str, Any]:

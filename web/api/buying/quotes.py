@@ -7,10 +7,11 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from mapex.orders import renewals
-from mapex.prices import quotes, sold_layers
+from mapex.prices import permitted, quotes, sold_layers
 from mapex.prices.estimate import document
 from mapex.times import iso_from_ns
-from web.api.buying.prices import EstimateIn, EstimateOut, SoldLayerOut, price_request
+from web.api.buying.choices import PermittedOut
+from web.api.buying.prices import EstimateIn, PriceOut, SoldLayerOut, price_request
 from web.edge.auth import current_actor, exchange
 from web.edge.kinds import digest, moment
 from web.edge.policy import policy
@@ -25,11 +26,12 @@ class QuoteIn(EstimateIn):
     purpose = fields.String(required=True, validate=Length(1, 32))
 
 
-class QuoteOut(EstimateOut):
+class QuoteOut(PriceOut):
     """A price that is held until `expires_at`."""
 
     id = fields.String()
     layers = fields.List(fields.Nested(SoldLayerOut))
+    permits = fields.List(fields.Nested(PermittedOut), metadata={"description": "under which permits it rests"})
     tiles_sha256 = digest()
     created_at = moment()
     expires_at = moment()
@@ -99,6 +101,7 @@ def quote_document(made: quotes.Quote) -> dict[str, Any]:
         **document(made.estimate),
         "tiles_sha256": made.tiles_sha256,
         "layers": sold_layers.documents(exchange(), made.estimate.lines),
+        "permits": [permitted.document(one) for one in permitted.of_quote(exchange(), made)],
         "created_at": iso_from_ns(made.created_ns),
         "expires_at": iso_from_ns(made.expires_ns),
         "order": made.order_id,

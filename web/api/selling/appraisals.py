@@ -59,6 +59,11 @@ class AppraisalOut(Answer):
     whole = fields.Nested(BillOut)
     median = fields.Nested(SquareOut)
     dearest = fields.Nested(SquareOut)
+    unusual = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata={"description": "by unit whose rate is 1,000 times the usual one or more: the usual one; to be confirmed at publication"},
+    )
 
 
 @blueprint.post("/datasets/<slug>/versions/<int:number>/appraisal")
@@ -76,6 +81,7 @@ def appraise(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any
         "whole": appraisals.document(found.whole),
         "median": _square(found.median),
         "dearest": _square(found.dearest),
+        "unusual": dict(found.unusual),
     }
 
 

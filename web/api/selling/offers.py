@@ -30,7 +30,7 @@ class PublishIn(Body):
     confirmed = fields.List(
         fields.String(validate=Length(1, 64)),
         load_default=list,
-        metadata={"description": "codes of the questions among the findings whose answer is: it is right"},
+        metadata={"description": "codes of the questions whose answer is: it is right (those of findings, rates.unusual)"},
     )
 
 

@@ -1,6 +1,6 @@
 // @ts-check
 // The state in the address: `m` view, `d` layers, `p` purpose, `by` colours, the area as outline `a`, tiles `t` or any shape `g`, `x`
-// dropped tiles, `b=0` without tiles barely touched.
+// dropped tiles, `b=0` without tiles barely touched, `o` offers that are taken, `n` offers that are not wanted.
 import { page } from "../base/i18n.js";
 import { state } from "./state.js";
 
@@ -19,7 +19,9 @@ export function remember(map) {
     words.set("m", [map.getZoom().toFixed(2), at.lat.toFixed(5), at.lng.toFixed(5)].join("/"));
   }
   if (state.kinds.length !== page.kinds.length) words.set("d", state.kinds.join(","));
-  if (state.purpose !== "research") words.set("p", state.purpose);
+  if (state.purpose) words.set("p", state.purpose);
+  if (state.taken.length) words.set("o", listed(state.taken));
+  if (state.left.length) words.set("n", listed(state.left));
   if (state.by !== "available") words.set("by", state.by);
   const area = state.done ? state.area : null; // a half-drawn outline is not worth an address
   if (area?.type === "outline") words.set("a", area.ring.map((at) => at.map((value) => value.toFixed(6)).join(",")).join(";"));
@@ -59,9 +61,23 @@ export function remembered() {
     ?.split(",")
     .filter((kind) => page.kinds.includes(kind));
   if (chosen?.length) state.kinds = chosen;
-  if (page.words.purposes[words.get("p") ?? ""]) state.purpose = words.get("p") ?? "research";
+  if (page.words.purposes[words.get("p") ?? ""]) state.purpose = words.get("p") ?? "";
+  state.taken = namesOf(words.get("o"));
+  state.left = namesOf(words.get("n"));
   if (/^[a-z]{1,20}$/.test(words.get("by") ?? "")) state.by = words.get("by") ?? "available";
   return { view: viewOf(words.get("m")), area: areaOf(words), dropped: keysOf(words.get("x")) };
+}
+
+/** Names of offers as one word. @param {string[]} names */
+const listed = (names) => names.map(encodeURIComponent).join(",").replaceAll("%2F", "/");
+
+/** @param {string | null} text @returns {string[]} */
+function namesOf(text) {
+  try {
+    return (text ?? "").split(",").filter(Boolean).map(decodeURIComponent);
+  } catch {
+    return []; // an address that somebody cut
+  }
 }
 
 /** @param {URLSearchParams} words @returns {Area | null} */

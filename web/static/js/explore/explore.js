@@ -158,7 +158,11 @@ function wireControls() {
   }
   const purpose = one("#purpose");
   purpose.value = state.purpose;
-  purpose.addEventListener("change", () => change({ purpose: purpose.value }));
+  purpose.addEventListener("change", () => {
+    purpose.removeAttribute("aria-invalid");
+    showText(one("#purpose-problem"), "");
+    change({ purpose: purpose.value });
+  });
   wireAreas({ outline: useOutline, region: useRegion }, refuseArea);
   const usePlace = (/** @type {any} */ place) => outlineOf(place).then(useRegion).catch(refuseArea);
   placeSearch(one("[data-places]"), () => map, { label: _("Use as area"), fits: hasOutline, act: usePlace });

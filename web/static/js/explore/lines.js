@@ -3,35 +3,20 @@
 import { LOGIN } from "./address.js";
 import { make } from "../base/dom.js";
 import { _, area, bytes, n_, number, page, sentence, won, word } from "../base/i18n.js";
-import { previewButton } from "../preview/preview.js";
-import { state } from "./state.js";
-
-/** Lines of one layer together, layers in the order of the answer. @param {any[]} lines */
-export function byLayer(lines) {
-  /** @type {Map<string, any>} */
-  const layers = new Map();
-  for (const line of lines) {
-    const key = `${line.org}/${line.dataset}/${line.layer}`;
-    const found = layers.get(key) ?? { ...line, amount: 0, lines: [] };
-    found.amount += line.amount;
-    found.lines.push(line);
-    layers.set(key, found);
-  }
-  return [...layers.values()];
-}
+import { keepRows, missing, offerList } from "./offers.js";
 
 /** @param {any} answer an estimate @returns {any[]} elements */
 export function priceList(answer) {
-  const refused = answer.refusals ?? [];
-  const known = byLayer(answer.lines);
-  const shown = known.map((layer) =>
-    layerItem(
-      layer,
-      refused.filter((/** @type {any} */ one) => same(one, layer)),
-      answer.cells,
-    ),
+  const refusals = answer.refusals ?? [],
+    rest = refusals.filter((/** @type {any} */ one) => !answer.offers.some((/** @type {any} */ row) => same(one, row)));
+  const list = make(
+    "ul.lines",
+    { "data-offers": "" },
+    offerList({ rows: answer.offers, refused: (row) => row.refusals.map(refusal), cells: answer.cells }).flat(),
+    rest.map(refusedItem),
+    missing([...answer.offers, ...refusals]),
   );
-  const rest = refused.filter((/** @type {any} */ one) => !known.some((layer) => same(one, layer)));
+  keepRows(list, answer.offers);
   return [
     make(
       "div.facts",
@@ -39,7 +24,8 @@ export function priceList(answer) {
       fact(number(answer.tiles), n_("tile", "tiles", answer.tiles)),
       fact(...measured(answer.bytes)),
     ),
-    make("ul.lines", shown, rest.map(refusedItem), missing(answer)),
+    list,
+    answer.offers.length && !answer.lines.length ? make("p.muted", _("Nothing is chosen. Tick what you want.")) : null,
     barely(answer.barely),
     make(
       "div.totals",
@@ -48,21 +34,6 @@ export function priceList(answer) {
       make("div.total", make("span", _("Total")), make("span", { id: "total" }, won(answer.total))),
     ),
   ].filter(Boolean);
-}
-
-/** Chosen kinds of which nothing is on offer in the area. @param {any} answer */
-function missing(answer) {
-  const there = new Set([...answer.lines, ...answer.refusals].map((one) => one.kind));
-  const absent = state.kinds.filter((kind) => !there.has(kind));
-  return absent.map((kind) =>
-    make(
-      "li",
-      { "data-missing": kind },
-      make(`span.swatch.${kind}`, { "aria-hidden": "true" }),
-      make("span.what", word("kinds", kind)),
-      make("span.sub", _("No data on offer in this area.")),
-    ),
-  );
 }
 
 /** @param {any} found tiles of which less than 5 % is in the area */
@@ -93,60 +64,6 @@ const measured = (count) => /** @type {[string, string]} */ (bytes(count).split(
 /** @param {string} name @param {string} value */
 const row = (name, value) => make("div", make("span", name), make("span", value));
 
-/** @param {any} layer @param {any[]} refused @param {number} cells tiles of the area */
-function layerItem(layer, refused, cells) {
-  const preview = previewButton(`${layer.org}/${layer.dataset}//${layer.layer}`);
-  const owned = layer.owned_tiles ? _("already yours: %(count)s", { count: number(layer.owned_tiles) }) : "";
-  return make(
-    "li",
-    { "data-layer": layer.layer, "data-dataset": layer.dataset },
-    make(`span.swatch.${layer.kind}`, { "aria-hidden": "true" }),
-    make("span.what", word("kinds", layer.kind)),
-    make("span.sum", won(layer.amount)),
-    make(
-      "span.sub",
-      make("a", { href: `/datasets/${layer.org}/${layer.dataset}` }, `${layer.dataset} · ${layer.org}`),
-      make("span", n_("%(count)s tile", "%(count)s tiles", layer.tiles), preview && " · ", preview),
-    ),
-    make(
-      "span.sub",
-      make(
-        "span",
-        [
-          `${word("formats", layer.kind)} ${bytes(layer.bytes)}`,
-          layer.as_of ? _("as of %(date)s", { date: layer.as_of.slice(0, 10) }) : "",
-          noData(layer, refused, cells),
-        ]
-          .filter(Boolean)
-          .flatMap((fact, at) => [at ? " · " : "", make("span.nowrap", fact)]),
-      ),
-      make("span", word("licences", layer.licence)),
-    ),
-    layer.lines.flatMap((/** @type {any} */ line) => [
-      make(
-        "span.sub",
-        make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`),
-        make("span", won(line.price)),
-      ),
-      line.credit > 0 &&
-        make(
-          "span.sub",
-          { "data-credit": "" },
-          make("span.good", _("Credit: paid earlier for these tiles")),
-          make("span", `−${won(line.credit)}`),
-        ),
-    ]),
-    owned && make("span.sub", make("span.good", owned)),
-    refused.map(refusal),
-  );
-}
-
-/** @param {any} layer @param {any[]} refused @param {number} cells */
-function noData(layer, refused, cells) {
-  const without = cells - layer.tiles - refused.reduce((sum, one) => sum + one.tiles, 0);
-  return without > 0 ? n_("no data in %(count)s tile", "no data in %(count)s tiles", without) : "";
-}
-
 /** @param {any} one */
 const refusedItem = (one) =>
   make(
@@ -161,7 +78,7 @@ const refusedItem = (one) =>
 const refusal = (one) =>
   make(
     "span.refused",
-    { "data-code": one.code },
+    { "data-code": one.code, "data-tiles": String(one.tiles) },
     `${sentence(one)} `,
     one.permit ? make("span.nowrap", `(${one.permit}) `) : null,
     make("span.nowrap", n_("%(count)s tile left out", "%(count)s tiles left out", one.tiles)),

@@ -4,16 +4,20 @@ import { ApiError, post } from "../base/api.js";
 import { make, one, showText } from "../base/dom.js";
 import { _, n_, page, sentence, won } from "../base/i18n.js";
 import { priceList, priceProblem, signIn } from "./lines.js";
+import { choice, forget } from "./choice.js";
+import { keepingFocus } from "./offers.js";
 import { asked, state } from "./state.js";
 
 const PAUSE_MS = 90;
 const panel = one("#price");
 const ask = pricing(show, (busy) => panel.classList.toggle("stale", busy));
 
-/** What the API is asked: area, layers, purpose; null while there is nothing to ask. */
+/** What the API is asked: area, layers, purpose, choice; null while there is nothing to ask. */
 export function wanted() {
   const area = asked();
-  return area && state.kinds.length ? { ...area, layers: state.kinds, purpose: state.purpose } : null;
+  if (!area || !state.kinds.length) return null;
+  const chosen = choice();
+  return { ...area, layers: state.kinds, ...(state.purpose ? { purpose: state.purpose } : {}), ...(chosen ? { choice: chosen } : {}) };
 }
 
 /** Ask for the price of the state. */
@@ -28,6 +32,7 @@ function show(answer, error) {
   if (error) {
     // A half-drawn outline crosses itself for a moment: that is no news.
     if (!state.done && String(error.code).startsWith("region.")) return;
+    if (error.code === "offer.unknown") return forget(error.details.unknown);
     notifyFollowers(null);
     return showProblem(error);
   }
@@ -41,15 +46,20 @@ function show(answer, error) {
         page.example ? make("p", make("button", { type: "button", id: "example" }, _("Try an example area"))) : null,
       ),
     );
-  if (!answer.lines.length && !answer.refusals.length)
+  if (!answer.offers.length && !answer.refusals.length)
     return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
+  keepingFocus(() => showPrice(answer));
+}
+
+/** @param {any} answer an estimate with something on offer */
+function showPrice(answer) {
   const problem = make("p.error", { role: "alert", id: "review-error", hidden: true });
   // What is pressed stays where it is while the price above it follows: else a press at that moment, and the focus, would be lost.
   const foot = answer.lines.length ? panel.querySelector(":scope > .sticky") : null;
   if (!foot)
     return panel.replaceChildren(
       ...priceList(answer),
-      answer.lines.length ? make("div.sticky", make("b.only-small", won(answer.total)), ...onward()) : "",
+      answer.lines.length ? make("div.sticky", due(answer.total), ...onward()) : "",
       problem,
     );
   one("b", foot).textContent = won(answer.total);
@@ -57,6 +67,9 @@ function show(answer, error) {
   foot.before(...priceList(answer));
   showText(one("#review-error"), "");
 }
+
+/** @param {number} total */
+const due = (total) => make("span.due", make("b", won(total)), " ", make("span.small", _("VAT included")));
 
 /** What comes after the price: members hold it, visitors sign in, and auditors and operators only look. @returns {any[]} */
 function onward() {
@@ -102,6 +115,7 @@ const notifyFollowers = (answer) => followers.forEach((follower) => follower(ans
 /** Hold the price and go to the page where it is bought. */
 async function review() {
   const button = one("#review");
+  if (!state.purpose) return askPurpose();
   button.setAttribute("aria-busy", "true");
   button.disabled = true;
   try {
@@ -113,6 +127,13 @@ async function review() {
     if (/** @type {any} */ (error).status === 401) return showProblem(error);
     showText(one("#review-error"), sentence(error));
   }
+}
+
+/** The purpose is a part of the licence: nobody chooses it for the buyer. */
+function askPurpose() {
+  showText(one("#purpose-problem"), _("Choose what the data is for; it is part of the licence."));
+  one("#purpose").setAttribute("aria-invalid", "true");
+  one("#purpose").focus();
 }
 
 /** Prices of what is asked last. `show` gets (answer, error); both null while nothing is asked.

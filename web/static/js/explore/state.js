@@ -6,13 +6,16 @@ import { page } from "../base/i18n.js";
 /** @typedef {{type: "outline", ring: Ring} | {type: "tiles", keys: string[]} | {type: "region", geo: any}} Area */
 
 /** `done` is false while the user still draws; `dropped` are tiles of the area that the user
- * left out, `leave` leaves out those barely touched; `by` is what colours the map. */
+ * left out, `leave` leaves out those barely touched; `taken` and `left` are offers (choice.js); `purpose` is empty until one is chosen;
+ * `by` is what colours the map. */
 export const state = {
   /** @type {Area | null} */ area: null,
   /** @type {string[]} */ dropped: [],
   leave: false,
   /** @type {string[]} */ kinds: page.kinds ?? [],
-  purpose: "research",
+  purpose: "",
+  /** @type {string[]} */ taken: [],
+  /** @type {string[]} */ left: [],
   by: "available",
   done: true,
 };

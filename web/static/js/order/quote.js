@@ -64,7 +64,7 @@ async function buy() {
     const { code, details } = /** @type {any} */ (error);
     if (details?.order && ["quote.bought", "order.key_reused"].includes(code)) return location.assign(`/orders/${details.order}`);
     if (OUTDATED.includes(code)) await renew(problem);
-    else if (code === "order.persons") showError(one("#users-problem"), error);
+    else if (code.startsWith("order.persons")) showError(one("#users-problem"), error);
     else if (code === "network")
       showError(problem, {
         code: "pay.unknown",

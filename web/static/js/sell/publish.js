@@ -86,9 +86,25 @@ function appraise() {
   }, 200);
 }
 
+/** Ask about rates that are far from the usual. @param {Record<string, number>} unusual by unit the usual rate */
+function ask(unusual) {
+  const units = Object.keys(unusual);
+  one("#unusual").hidden = !units.length;
+  if (!units.length) one("#unusual input").checked = false;
+  one("#unusual-says").textContent = units
+    .map((unit) =>
+      _("%(unit)s usually costs about %(usual)s. What you ask is 1,000 times that or more.", {
+        unit: word("units", unit),
+        usual: won(unusual[unit]),
+      }),
+    )
+    .join(" ");
+}
+
 /** The bill of the typical square, line by line. */
 function show() {
   const { median, dearest, whole, squares } = appraisal;
+  ask(appraisal.unusual);
   one("#bill-full").hidden = false;
   one("#median").textContent = won(median.total);
   one("#dearest").textContent = won(dearest.total);

@@ -1,0 +1,56 @@
+"""Which of several sets of cells share some, directly or through others between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tiles.arrays import Int64s, UInt64s, repeat_ranges
+from tiles.grid.cover import Cover
+
+
+def groups(covers: Sequence[Cover], kinds: Sequence[int], area: Cover) -> list[int]:
+    """For each cover (all of one zoom) the first one of its group: those of its kind that it shares ground of the area with, or that
+    such a one does.
+
+    A sweep over all ranges by where they begin: one that begins before the furthest end so far meets the range that ends there.
+    """
+    first = list(range(len(covers)))
+    if not len(area.ranges):
+        return first
+    ranges, owners = _inside(covers, area)
+    ranges += (np.array(kinds, np.uint64)[owners] << np.uint64(2 * area.z + 1))[:, None]  # each kind on ground of its own
+    order = np.argsort(ranges[:, 0], kind="stable")
+    ranges, owners = ranges[order], owners[order]
+    ends = np.maximum.accumulate(ranges[:, 1])
+    # Whose range ends furthest, up to each place: the last at which the furthest end grew.
+    grew = np.ones(len(ends), np.bool_)
+    grew[1:] = ends[1:] > ends[:-1]
+    furthest = owners[np.maximum.accumulate(np.where(grew, np.arange(len(ends)), 0))]
+    meets = ranges[1:, 0] < ends[:-1]
+    pairs = np.unique(owners[1:][meets] * len(covers) + furthest[:-1][meets])
+    for one, other in zip((pairs // len(covers)).tolist(), (pairs % len(covers)).tolist(), strict=True):
+        low, high = sorted((_root(first, one), _root(first, other)))
+        first[high] = low
+    return [_root(first, one) for one in range(len(covers))]
+
+
+def _inside(covers: Sequence[Cover], area: Cover) -> tuple[UInt64s, Int64s]:
+    """The ranges of the covers inside the area, and whose each is."""
+    begin, end = area.ranges[0, 0], area.ranges[-1, 1]
+    near = [one.ranges[np.searchsorted(one.ranges[:, 1], begin, "right") : np.searchsorted(one.ranges[:, 0], end)] for one in covers]
+    ranges = np.concatenate([np.zeros((0, 2), np.uint64), *near])
+    owners = np.repeat(np.arange(len(covers)), [len(one) for one in near])
+    low = np.searchsorted(area.ranges[:, 1], ranges[:, 0], side="right")
+    count = np.maximum(np.searchsorted(area.ranges[:, 0], ranges[:, 1], side="left") - low, 0)
+    which, part = np.repeat(np.arange(len(ranges)), count), repeat_ranges(low, count)
+    cut = np.stack([np.maximum(ranges[which, 0], area.ranges[part, 0]), np.minimum(ranges[which, 1], area.ranges[part, 1])], axis=1)
+    return cut, owners[which]
+
+
+def _root(first: list[int], one: int) -> int:
+    while first[one] != one:
+        first[one] = first[first[one]]
+        one = first[one]
+    return one
