@@ -16,6 +16,7 @@ from mapex import authority, ids
 from mapex.audit import log
 from mapex.catalogue import omissions
 from mapex.catalogue.finding import Finding, Severity
+from mapex.catalogue.twins import twins_of
 from mapex.catalogue.versions import (
     Dataset,
     Layer,
@@ -43,6 +44,7 @@ class Description:
     """A version with what is in it. Findings and names of files are for the owner, auditors and operators; others get none.
 
     `files`: of the sources of the manifest, in its order. `at_fault`: those of them without which it can go on (`requests.leave_out`).
+    `same_as`: other versions of the organisation with the same content.
     """
 
     version: Version
@@ -51,6 +53,7 @@ class Description:
     job: jobs.Job | None
     files: Sequence[str] = ()
     at_fault: Sequence[str] = ()
+    same_as: Sequence[Version] = ()
 
 
 # ---- datasets ----------------------------------------------------------------------------------------------------------------------
@@ -144,7 +147,8 @@ def describe(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> De
             if version.state == "rejected" and all(one.state == "complete" for one in sent.values()):
                 at_fault = omissions.at_fault(files, found)
         job = jobs.newest_of(conn, version.id) if is_insider else None
-        return Description(version, layers_of(conn, version.id), found, job, files, at_fault)
+        same_as = twins_of(conn, version) if is_insider else ()
+        return Description(version, layers_of(conn, version.id), found, job, files, at_fault, same_as)
 
 
 def _finding(row: RowMapping) -> Finding:

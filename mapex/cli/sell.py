@@ -175,7 +175,11 @@ def _classes(given: tuple[str, ...]) -> dict[str, Any]:
 def _show_version(version: dict[str, Any], *, as_json: bool) -> None:
     """Print what became of a version that was pushed. Raises Invalid or Conflict when it cannot be sold as it is."""
     name, findings = f"Version {version['version']} of {version['dataset']}", version["findings"]
-    record = {key: version[key] for key in ("dataset", "version", "state", "layers", "findings", "at_fault", "left_out") if key in version}
+    record = {
+        key: version[key]
+        for key in ("dataset", "version", "state", "layers", "findings", "at_fault", "left_out", "same_as")
+        if key in version
+    }
     if version["state"] == "rejected":
         errors = [finding for finding in findings if finding["severity"] == "error"]
         many = "an error" if len(errors) == 1 else f"{len(errors)} errors"

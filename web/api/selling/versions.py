@@ -152,6 +152,14 @@ class FindingOut(Answer):
     count = fields.Integer()
 
 
+class TwinOut(Answer):
+    """A version of the same organisation with the same content."""
+
+    dataset = fields.String()
+    version = fields.Integer()
+    state = word(VERSION_STATES)
+
+
 class VersionOut(VersionLineOut):
     """A version with what is in it; findings, job and names of files (in the order of the manifest's sources) are for the owner."""
 
@@ -161,6 +169,7 @@ class VersionOut(VersionLineOut):
     files = fields.List(fields.String())
     at_fault = fields.List(fields.String(), metadata={"description": "files without which it can go on; see `leave-out`"})
     left_out = fields.List(fields.String(), metadata={"description": "files that were sent with it and left out"})
+    same_as = fields.List(fields.Nested(TwinOut), metadata={"description": "what else the owner has with the same content"})
 
 
 class LayerChangesOut(Answer):
@@ -317,6 +326,7 @@ def described(found: Description) -> dict[str, Any]:
         "files": list(found.files),
         "at_fault": list(found.at_fault),
         "left_out": list(found.version.left_out) if found.job else [],
+        "same_as": [{"dataset": one.dataset, "version": one.number, "state": one.state} for one in found.same_as],
     }
 
 
