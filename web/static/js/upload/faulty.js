@@ -38,7 +38,7 @@ export function offerToLeaveOut(items, leaveOut) {
   const name = names[0].split("/").at(-1) ?? "";
   const others = items.length - out.length;
   place.replaceChildren(
-    make("p.warn", n_("%(names)s cannot be read here.", "%(count)s files cannot be read here: %(names)s", out.length, { names: shown })),
+    make("p.warn", _("Cannot be read here: %(names)s", { names: shown })),
     make("p.small", others ? _("Sent with them, the other files would be rejected too.") : _("Choose other files.")),
     make(
       "p.actions",
