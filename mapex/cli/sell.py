@@ -183,8 +183,8 @@ def _show_version(version: dict[str, Any], *, as_json: bool) -> None:
     if version["state"] == "rejected":
         errors = [finding for finding in findings if finding["severity"] == "error"]
         many = "an error" if len(errors) == 1 else f"{len(errors)} errors"
-        why = f"{name} has {many} and cannot be sold. {_first(errors)}"
-        raise Invalid("version.rejected", f"{why} {_without(version)}".strip(), **record)
+        text = f"{name} has {many} and cannot be sold. {_first(errors)} {_without(version)}"
+        raise Invalid("version.rejected", text.strip(), **record)
     if version["state"] == "unplaced":
         why = [finding for finding in findings if finding["code"].startswith(("crs.", "place.", "unplaced"))] or findings
         raise Conflict("version.unplaced", f"{name} waits to be placed. {_first(why)}", **record)

@@ -67,7 +67,7 @@ def totals(ex: Exchange, by: Actor) -> Sequence[MonthTotal]:
     return [MonthTotal(month, len(orders[month]), *sums[month]) for month in sorted(orders, reverse=True)]
 
 
-def _sold(ex: Exchange, org_id: str) -> Iterator[Row[Any]]:
+def _sold(ex: Exchange, org_id: str) -> Iterator[Row[Any, Any, Any, Any, Any]]:
     """What was paid for each dataset of an organisation in each order."""
     amounts = (
         select(order_line.c.order_id, order_line.c.dataset_id, func.sum(order_line.c.amount).label("amount"))

@@ -39,7 +39,7 @@ export function offerToLeaveOut(items, leaveOut) {
   const others = items.length - out.length;
   place.replaceChildren(
     make("p.warn", _("Cannot be read here: %(names)s", { names: shown })),
-    make("p.small", others ? _("Sent with them, the other files would be rejected too.") : _("Choose other files.")),
+    make("p.small", others ? _("Sent together, the other files would be rejected too.") : _("Choose other files.")),
     make(
       "p.actions",
       make(
