@@ -1,7 +1,8 @@
 """Datasets and their immutable versions: from a request to ingest, over the draft, to publication.
 
-A version is `ingesting`, then `unplaced` (waits for an answer), `rejected` (errors), `failed` (its job did) or `draft`; a draft is
-`published` as a whole and later `superseded`, `withdrawn` or `recalled`. What a stranger may not see does not exist for him.
+A version is `ingesting`, then `unplaced` (waits for an answer), `rejected` (errors), `failed` or `cancelled` (its job was) or `draft`.
+A draft is `published` as a whole and later `superseded`, `withdrawn` or `recalled`; what was never on sale can be removed. What a
+stranger may not see does not exist for him.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, insert, select
+from sqlalchemy import RowMapping, insert, select, update
 
 from mapex import authority, ids
 from mapex.audit import log
+from mapex.catalogue import omissions
 from mapex.catalogue.finding import Finding, Severity
+from mapex.catalogue.twins import twins_of
 from mapex.catalogue.versions import (
     Dataset,
     Layer,
@@ -40,7 +43,8 @@ from mapex.texts import check_text
 class Description:
     """A version with what is in it. Findings and names of files are for the owner, auditors and operators; others get none.
 
-    `files`: of the sources of the manifest, in its order.
+    `files`: of the sources of the manifest, in its order. `at_fault`: those of them without which it can go on (`requests.leave_out`).
+    `same_as`: other versions of the organisation with the same content.
     """
 
     version: Version
@@ -48,6 +52,8 @@ class Description:
     findings: Sequence[Finding]
     job: jobs.Job | None
     files: Sequence[str] = ()
+    at_fault: Sequence[str] = ()
+    same_as: Sequence[Version] = ()
 
 
 # ---- datasets ----------------------------------------------------------------------------------------------------------------------
@@ -70,9 +76,14 @@ def create_dataset(ex: Exchange, by: Actor, slug: str, title: str = "", descript
 
     with act(ex, by, f"datasets:{org_id}") as conn:
         dataset = schema.dataset.c
-        if conn.execute(select(dataset.id).where(dataset.org_id == org_id, dataset.slug == slug)).first():
+        known = conn.execute(select(dataset.id, dataset.removed_ns).where(dataset.org_id == org_id, dataset.slug == slug)).first()
+        if known is not None and known.removed_ns is None:
             return find_dataset(conn, by, f"{by.org_slug}/{slug}"), False
-        conn.execute(insert(schema.dataset).values(**values, created_ns=ex.now()))
+        if known is not None:  # its versions of before were removed; their numbers stay used up
+            fresh = {"title": values["title"], "description": values["description"], "created_ns": ex.now(), "removed_ns": None}
+            conn.execute(update(schema.dataset).where(dataset.id == known.id).values(**fresh))
+        else:
+            conn.execute(insert(schema.dataset).values(**values, created_ns=ex.now()))
         log.append(conn, ex, by, log.AuditEntry(log.Action.DATASET_CREATED, dataset=slug, details={"title": values["title"]}))
         return find_dataset(conn, by, f"{by.org_slug}/{slug}"), True
 
@@ -124,15 +135,20 @@ def describe(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> De
         is_insider = authority.sees_all(by) or version.org_id == by.org_id
         found: Sequence[Finding] = []
         files: Sequence[str] = []
+        at_fault: Sequence[str] = ()
         if is_insider:
             upload = schema.upload.c
-            query = select(upload.id, upload.name).where(upload.id.in_(version.uploads))
-            names = {row.id: row.name for row in conn.execute(query)}
-            files = [names[upload_id] for upload_id in version.uploads if upload_id in names]
+            query = select(upload.id, upload.name, upload.state).where(upload.id.in_(version.uploads))
+            sent = {row.id: row for row in conn.execute(query)}
+            files = [sent[upload_id].name for upload_id in version.uploads if upload_id in sent]
             finding = schema.finding.c
             findings = select(schema.finding).where(finding.version_id == version.id).order_by(finding.ordinal)
             found = [_finding(line) for line in conn.execute(findings).mappings()]
-        return Description(version, layers_of(conn, version.id), found, jobs.newest_of(conn, version.id) if is_insider else None, files)
+            if version.state == "rejected" and all(one.state == "complete" for one in sent.values()):
+                at_fault = omissions.at_fault(files, found)
+        job = jobs.newest_of(conn, version.id) if is_insider else None
+        same_as = twins_of(conn, version) if is_insider else ()
+        return Description(version, layers_of(conn, version.id), found, job, files, at_fault, same_as)
 
 
 def _finding(row: RowMapping) -> Finding:

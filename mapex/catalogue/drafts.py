@@ -65,7 +65,7 @@ def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
                 state=version.state,
             )
         findings = [*draft.findings, *_class_findings(version.classes, draft.layers)]
-        _clear(conn, version.id)
+        clear(conn, version.id)
         layer_ids = _insert_layers(conn, version, draft.layers)
         state = _state(draft, findings)
         if state == "draft" and (problems := _insert_content(conn, version, layer_ids, draft)):
@@ -189,8 +189,8 @@ def _class_findings(classes: Mapping[str, str], layers: Sequence[DraftLayer]) ->
         )
 
 
-def _clear(conn: Connection, version_id: str) -> None:
-    """Remove what an earlier, unplaced or failed ingest of the version left."""
+def clear(conn: Connection, version_id: str) -> None:
+    """Remove what an earlier ingest of a version that was never on sale left."""
     layer = schema.layer.c
     of_it = select(layer.id).where(layer.version_id == version_id)
     _clear_tiles(conn, version_id)

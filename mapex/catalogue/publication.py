@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, and_, func, select, update
 
 from mapex.audit import examination, log
-from mapex.catalogue.versions import Dataset, Layer, Version, all_versions, layers_of, own_dataset, version_by, version_from
+from mapex.catalogue.versions import REMOVED, Dataset, Layer, Version, all_versions, layers_of, own_dataset, version_by, version_from
 from mapex.database import schema
 from mapex.errors import Conflict, NotFound
 from mapex.exchange import Actor, Exchange
@@ -81,7 +81,7 @@ def withdraw(conn: Connection, ex: Exchange, by: Actor, dataset: str) -> Version
 def _chosen(conn: Connection, dataset: Dataset, number: int | None) -> Version:
     """The draft to publish, or the version that is published already."""
     version = schema.dataset_version.c
-    which = version.number == number if number is not None else version.state.in_(("draft", "published"))
+    which = and_(version.number == number, version.state != REMOVED) if number is not None else version.state.in_(("draft", "published"))
     query = all_versions().where(version.dataset_id == dataset.id, which).order_by(version.number.desc()).limit(1)
     row = conn.execute(query).mappings().first()
     if row is None:

@@ -1,4 +1,4 @@
-"""Requests to ingest: a new version of a dataset from uploads, and the answer to where an unplaced one is."""
+"""Requests to ingest: a new version of a dataset from uploads, the answer to where an unplaced one is, going on without some files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from mapex import ids
 from mapex.audit import log
+from mapex.catalogue import drafts, omissions
 from mapex.catalogue.drafts import ALL_LAYERS
-from mapex.catalogue.versions import Dataset, Version, own_dataset, version_by
+from mapex.catalogue.versions import Dataset, Version, find_version, own_dataset, version_by
 from mapex.database import db, schema
 from mapex.database.acts import act
 from mapex.errors import Conflict, Invalid, NotFound
@@ -22,6 +23,9 @@ from mapex.intake.placement import Placement, check_placement
 from mapex.rules import licences
 
 MAX_UPLOADS = 5000
+
+OPEN = ("rejected", "unplaced", "failed", "cancelled")
+"""States of a version that cannot be sold as it is, and that its seller can still have read again."""
 
 _LAYER = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
@@ -85,8 +89,7 @@ def answer_placement(ex: Exchange, by: Actor, dataset: str, number: int, placeme
         raise Invalid("placement.empty", "Give a crs, or an origin for data in local metres.")
     with act(ex, by) as conn:
         found = own_dataset(conn, by, dataset)
-        versions = schema.dataset_version.c
-        version = version_by(conn, and_(versions.dataset_id == found.id, versions.number == number))
+        version = find_version(conn, by, f"{found.org}/{found.slug}", number)
         if version.state != "unplaced":
             message = f"Version {number} of {dataset} is {version.state}; only an unplaced one waits for a placement."
             raise Conflict("version.not_unplaced", message, state=version.state)
@@ -95,12 +98,43 @@ def answer_placement(ex: Exchange, by: Actor, dataset: str, number: int, placeme
             placement.origin or version.placement.origin,
             placement.height_datum or version.placement.height_datum,
         )
-        request = _request(version.uploads, version.classes, stated)
-        conn.execute(update(schema.dataset_version).where(versions.id == version.id).values(request=request, state="ingesting"))
+        request = _request(version.uploads, version.classes, stated, version.left_out)
+        _set(conn, version, request=request, state="ingesting")
         job = jobs.enqueue(conn, ex, by, "ingest", version_id=version.id)
         details = {"version": number, "job": job.id, "placement": stated.as_json()}
         log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_PLACED, dataset=found.slug, details=details))
         return job
+
+
+def leave_out(ex: Exchange, by: Actor, dataset: str, number: int, names: Sequence[str]) -> tuple[jobs.Job, Sequence[str]]:
+    """Ingest a version that cannot be sold as it is again, without some of its files; nothing is sent again.
+
+    Returns: the job, and the names of what is left out with them: of a shapefile all parts.
+    Raises: Denied, NotFound, Invalid (`version.no_such_file`, `version.nothing_left`), Conflict (`version.not_open`, `version.files_gone`).
+    """
+    with act(ex, by) as conn:
+        found = own_dataset(conn, by, dataset)
+        version = find_version(conn, by, f"{found.org}/{found.slug}", number)
+        if version.state not in OPEN:
+            message = f"Version {number} of {dataset} is {version.state}; files can be left out of one that is {', '.join(OPEN)}."
+            raise Conflict("version.not_open", message, state=version.state)
+        upload = schema.upload.c
+        sent = {row.id: row for row in conn.execute(select(upload.id, upload.name, upload.state).where(upload.id.in_(version.uploads)))}
+        out = omissions.together([sent[upload_id].name for upload_id in version.uploads], names)
+        kept = [upload_id for upload_id in version.uploads if sent[upload_id].name not in out]
+        if any(sent[upload_id].state != "complete" for upload_id in kept):
+            raise Conflict("version.files_gone", f"The files of version {number} are not kept here any more. Upload them as a new version.")
+        request = _request(kept, version.classes, version.placement, (*version.left_out, *out))
+        drafts.clear(conn, version.id)
+        _set(conn, version, request=request, state="ingesting", manifest=None, manifest_sha256=None)
+        job = jobs.enqueue(conn, ex, by, "ingest", version_id=version.id)
+        details = {"version": number, "job": job.id, "left_out": list(out)[:100], "files": len(kept)}
+        log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_REDUCED, dataset=found.slug, details=details))
+        return job, out
+
+
+def _set(conn: Connection, version: Version, **values: str | None) -> None:
+    conn.execute(update(schema.dataset_version).where(schema.dataset_version.c.id == version.id).values(**values))
 
 
 def task_of(ex: Exchange, job: jobs.Job) -> IngestTask:
@@ -115,7 +149,7 @@ def task_of(ex: Exchange, job: jobs.Job) -> IngestTask:
         return IngestTask(version, [found[upload_id] for upload_id in version.uploads], org)
 
 
-def _request(upload_ids: Sequence[str], classes: Mapping[str, str] | str | None, placement: Placement) -> str:
+def _request(upload_ids: Sequence[str], classes: Mapping[str, str] | str | None, placement: Placement, left_out: Sequence[str] = ()) -> str:
     """The request as it is stored: JSON, equal for equal requests."""
     if not 1 <= len(upload_ids) <= MAX_UPLOADS or len(set(upload_ids)) != len(upload_ids):
         raise Invalid("version.uploads", f"Name 1 to {MAX_UPLOADS} different uploads, not {len(upload_ids)}.", uploads=len(upload_ids))
@@ -126,7 +160,8 @@ def _request(upload_ids: Sequence[str], classes: Mapping[str, str] | str | None,
             message = f"{name[:80]!r} cannot be the name of a layer; use small letters, digits and underscores."
             raise Invalid("layer.malformed", message, layer=name[:80])
     check_placement(placement)
-    return json.dumps({"uploads": list(upload_ids), "classes": asked, "placement": placement.as_json()}, sort_keys=True)
+    request = {"uploads": list(upload_ids), "classes": asked, "placement": placement.as_json()}
+    return json.dumps(request | ({"left_out": list(left_out)} if left_out else {}), sort_keys=True)
 
 
 def _check_uploads(conn: Connection, org_id: str, upload_ids: Sequence[str]) -> None:

@@ -17,6 +17,9 @@ from mapex.exchange import Actor
 from mapex.intake.placement import Placement
 from tiles.batch import QUANTITIES, Content, LayerKind, Quantities
 
+REMOVED = "removed"
+"""State of a version that its seller removed: it is there for nobody."""
+
 VISIBLE = ("published", "superseded")
 """States of a version that other organisations may see."""
 
@@ -38,7 +41,10 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """An immutable version of a dataset (its state apart). `classes` are as asked for, by layer name or `*`."""
+    """An immutable version of a dataset (its state apart). `classes` are as asked for, by layer name or `*`.
+
+    `left_out`: names of files that were sent with it, and that its seller left out.
+    """
 
     id: str
     dataset_id: str
@@ -54,6 +60,7 @@ class Version:
     manifest_sha256: str | None
     created_ns: int
     published_ns: int | None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,8 @@ def own_dataset(conn: Connection, by: Actor, slug: str) -> Dataset:
     """
     org_id = authority.member(by)
     dataset = schema.dataset.c
-    locked = conn.execute(select(dataset.id).where(dataset.org_id == org_id, dataset.slug == slug).with_for_update(key_share=True)).first()
+    own = (dataset.org_id == org_id, dataset.slug == slug, dataset.removed_ns.is_(None))
+    locked = conn.execute(select(dataset.id).where(*own).with_for_update(key_share=True)).first()
     if locked is None:
         raise NotFound("dataset.unknown", "There is no such dataset.")
     return find_dataset(conn, by, f"{by.org_slug}/{slug}")
@@ -125,18 +133,19 @@ def layers_of(conn: Connection, version_id: str) -> Sequence[Layer]:
 
 def may_see(by: Actor, org_id: str, state: str) -> bool:
     """Whether `by` may see a version in this state of this organisation."""
-    return authority.sees_all(by) or org_id == by.org_id or state in VISIBLE
+    return state != REMOVED and (authority.sees_all(by) or org_id == by.org_id or state in VISIBLE)
 
 
 def visible_datasets(by: Actor) -> Any:
     """Query of the datasets that `by` may see: own ones, and those of active organisations with a visible version."""
     version = schema.dataset_version
-    of_it = version.c.dataset_id == schema.dataset.c.id
+    of_it = and_(version.c.dataset_id == schema.dataset.c.id, version.c.state != REMOVED)
     newest = select(func.max(version.c.number)).where(of_it).scalar_subquery()
     published = select(func.max(version.c.number)).where(of_it, version.c.state == "published").scalar_subquery()
     query = select(schema.dataset, schema.organisation.c.slug.label("org"), newest.label("newest"), published.label("published")).join(
         schema.organisation, schema.organisation.c.id == schema.dataset.c.org_id
     )
+    query = query.where(schema.dataset.c.removed_ns.is_(None))
     if authority.sees_all(by):
         return query
     shown = select(version.c.id).where(of_it, version.c.state.in_(VISIBLE)).exists()
@@ -192,6 +201,7 @@ def version_from(row: RowMapping) -> Version:
         uploads=tuple(request["uploads"]),
         classes=request["classes"],
         placement=Placement.from_json(request["placement"]),
+        left_out=tuple(request.get("left_out", ())),
     )
 
 

@@ -32,6 +32,8 @@ COMMANDS = {
     "inspect": ("mapex.cli.sell:inspect", "Dry run: what a file is, where it lands, what is wrong with it."),
     "tile": ("mapex.cli.sell:tile", "Cut a file into tiles in a folder, without an exchange."),
     "push": ("mapex.cli.sell:push", "Upload files as a new version of a dataset."),
+    "leave-out": ("mapex.cli.sell:leave_out", "Go on with a version without its bad files."),
+    "remove": ("mapex.cli.sell:remove", "Remove a version that was never on sale."),
     "publish": ("mapex.cli.sell:publish", "Put the newest version on sale."),
     "withdraw": ("mapex.cli.sell:withdraw", "Take a dataset off the market."),
     "recall": ("mapex.cli.sell:recall", "Take a version back for good."),

@@ -9,6 +9,7 @@ import click
 from mapex.cli.options import as_json_option
 from mapex.cli.output import findings_text, show, table
 from mapex.client.http import Client, segment
+from mapex.texts import one_line
 
 
 @click.group()
@@ -61,7 +62,11 @@ def version_text(found: dict[str, Any]) -> str:
     """A version as people read it: its state, a table of its layers, its findings."""
     rows = [[y["name"], y["kind"], y["class"] or "-", str(y["tiles"]), f"{y['counts'].get('placed', 0):,}"] for y in found["layers"]]
     layers = [table(["layer", "kind", "class", "tiles", "placed"], rows, right={3, 4})] if rows else []
-    lines = [f"Version {found['version']} of {found['dataset']}: {found['state']}", *layers, findings_text(found["findings"])]
+    lines = [f"Version {found['version']} of {found['dataset']}: {found['state']}", *layers]
+    if out := found.get("left_out"):
+        lines.append(f"Left out: {one_line(', '.join(out))}")
+    lines += [f"The same content as version {one['version']} of {one['dataset']} ({one['state']})" for one in found.get("same_as", ())]
+    lines.append(findings_text(found["findings"]))
     return "\n".join(lines).rstrip()
 
 

@@ -1,4 +1,4 @@
-"""The seller's commands: inspect, tile, push, publish, withdraw, recall."""
+"""The seller's commands: inspect, tile, push, leave-out, remove, publish, withdraw, recall."""
 
 from __future__ import annotations
 
@@ -91,6 +91,9 @@ def tile(file: Path, out: Path, placed: dict[str, Any], zoom: int, recount: bool
     help="Handling class: open, restricted, pseudonymised or original; one for all layers, or one per layer.",
 )
 @with_placement
+@click.option(
+    "--leave-out", "without", multiple=True, metavar="NAME", help="A file of these folders that is not to be sent. Repeat for each."
+)
 @click.option("--wait", is_flag=True, help="Wait until the version is checked and tiled.")
 @click.option("--streams", default=4, show_default=True, type=click.IntRange(1, 16), help="Parts sent at the same time.")
 @as_json_option
@@ -100,6 +103,7 @@ def push(
     title: str | None,
     classes: tuple[str, ...],
     placed: dict[str, Any],
+    without: tuple[str, ...],
     wait: bool,
     streams: int,
     as_json: bool,
@@ -108,7 +112,7 @@ def push(
     from mapex.client.upload import Sending, files_of
 
     client = Client.from_environment()
-    files = files_of(paths)
+    files = files_of(paths, without)
     total = sum(file.size for file in files)
     request = {**placed, **_classes(classes)}
     client.call("POST", "/datasets", {"slug": dataset, "title": title or dataset}, repeatable=True)
@@ -116,12 +120,47 @@ def push(
         sending = Sending(client, progress, total, streams=streams)
         request["uploads"] = [sending.send(file) for file in files]
     started = client.call("POST", f"/datasets/{segment(dataset)}/versions", request, repeatable=True)
+    text = f"{len(files)} files, {size(total)}, are version {started['version']} of {dataset}; job {started['job']}."
+    _show_started(client, started, text, wait=wait, as_json=as_json)
+
+
+def _show_started(client: Client, started: dict[str, Any], text: str, *, wait: bool, as_json: bool) -> None:
+    """Print that a version is on its way, or, waiting for it, what became of it."""
     if wait:
         wait_for(client, started["job"])
-        _show_version(client.call("GET", f"/datasets/{segment(dataset)}/versions/{started['version']}"), as_json=as_json)
-        return
-    text = f"{len(files)} files, {size(total)}, are version {started['version']} of {dataset}; job {started['job']}."
-    show({**started, "layers": [], "findings": []}, as_json=as_json, text=text)
+        path = f"/datasets/{segment(started['dataset'])}/versions/{started['version']}"
+        return _show_version(client.call("GET", path), as_json=as_json)
+    return show({**started, "layers": [], "findings": []}, as_json=as_json, text=text)
+
+
+@click.command(name="leave-out")
+@click.argument("dataset")
+@click.argument("version", type=click.IntRange(1))
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--wait", is_flag=True, help="Wait until the rest is checked and tiled.")
+@as_json_option
+def leave_out(dataset: str, version: int, names: tuple[str, ...], wait: bool, as_json: bool) -> None:
+    """Go on with a version without some of its files: those called NAME, or else those at fault. Nothing is sent again."""
+    client = Client.from_environment()
+    path = f"/datasets/{segment(dataset)}/versions/{version}"
+    files = list(names) or client.call("GET", path)["at_fault"]
+    if not files:
+        raise Invalid("cli.leave_out", f"No file of version {version} of {dataset} stands in the way alone. Name the files to leave out.")
+    started = client.call("POST", f"{path}/leave-out", {"files": files})
+    read, out = len(started["files"]), started["left_out"]
+    text = f"Left out: {one_line(', '.join(out))}. {read} of {read + len(out)} files are read again; job {started['job']}."
+    _show_started(client, started, text, wait=wait, as_json=as_json)
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("version", type=click.IntRange(1))
+@as_json_option
+def remove(dataset: str, version: int, as_json: bool) -> None:
+    """Remove a version that was never on sale, and its dataset when it has no other. The log keeps what happened."""
+    answer = Client.from_environment().call("DELETE", f"/datasets/{segment(dataset)}/versions/{version}")
+    what = f"The dataset {dataset} is removed with it." if answer["dataset_removed"] else "Other versions stay."
+    show(answer, as_json=as_json, text=f"Version {version} of {dataset} is removed. {what}")
 
 
 def _classes(given: tuple[str, ...]) -> dict[str, Any]:
@@ -136,15 +175,27 @@ def _classes(given: tuple[str, ...]) -> dict[str, Any]:
 def _show_version(version: dict[str, Any], *, as_json: bool) -> None:
     """Print what became of a version that was pushed. Raises Invalid or Conflict when it cannot be sold as it is."""
     name, findings = f"Version {version['version']} of {version['dataset']}", version["findings"]
-    record = {key: version[key] for key in ("dataset", "version", "state", "layers", "findings")}
+    record = {
+        key: version[key]
+        for key in ("dataset", "version", "state", "layers", "findings", "at_fault", "left_out", "same_as")
+        if key in version
+    }
     if version["state"] == "rejected":
         errors = [finding for finding in findings if finding["severity"] == "error"]
         many = "an error" if len(errors) == 1 else f"{len(errors)} errors"
-        raise Invalid("version.rejected", f"{name} has {many} and cannot be sold. {_first(errors)}", **record)
+        text = f"{name} has {many} and cannot be sold. {_first(errors)} {_without(version)}"
+        raise Invalid("version.rejected", text.strip(), **record)
     if version["state"] == "unplaced":
         why = [finding for finding in findings if finding["code"].startswith(("crs.", "place.", "unplaced"))] or findings
         raise Conflict("version.unplaced", f"{name} waits to be placed. {_first(why)}", **record)
     show(record, as_json=as_json, text=version_text(version))
+
+
+def _without(version: dict[str, Any]) -> str:
+    """The command that goes on without the files at fault, where that helps; an exchange of before does not know."""
+    at_fault = version.get("at_fault", [])
+    them = one_line(at_fault[0]) if len(at_fault) == 1 else f"the {len(at_fault)} files at fault"
+    return f"To go on without {them}: mapex leave-out {version['dataset']} {version['version']}" if at_fault else ""
 
 
 def _first(findings: list[dict[str, Any]]) -> str:

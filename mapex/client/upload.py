@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from mapex.client.bar import Bar
 from mapex.client.http import Client
 from mapex.client.patience import STORE_AWAY, retry_after
 from mapex.errors import Conflict, Invalid, Unavailable
-from mapex.rules.parts import aside, is_part, with_parts
+from mapex.rules.parts import aside, is_part, shapefiles, with_parts
 
 SIGN_GROUP = 16  # parts signed at once: their URLs must still be valid when their turn comes
 _FULL = 507
@@ -29,23 +30,42 @@ class File:
     size: int
 
 
-def files_of(paths: tuple[Path, ...]) -> list[File]:
+def files_of(paths: tuple[Path, ...], without: tuple[str, ...] = ()) -> list[File]:
     """The files named, each once: folders are gone through, and a `.shp` takes its parts along.
 
     Names of a folder's files are relative to the folder's parent. Parts and files beside the data in which nothing is are left out.
 
-    Raises: Invalid: a path does not exist, a folder is empty, or two files would have the same name.
+    Args:
+        without: files that are not wanted, by their name or its last part; a `.shp` takes its parts along.
+    Raises: Invalid: a path does not exist, a folder is empty, two files would have the same name, or one is not there to be left out.
     """
     found: dict[Path, File] = {}
     for path in paths:
         for file in _inside(path) if path.is_dir() else _alone(path):
             found.setdefault(file.path.resolve(), file)
+    for path in _left_out(found.values(), without):
+        del found[path]
     names = Counter(file.name for file in found.values())
     for name, count in names.items():
         if count > 1:
             raise Invalid("push.same_name", f"Two files are called {name}. Put them in one folder and push the folder.")
     beside = aside(names)
     return [file for file in found.values() if file.size or not (file.name in beside or is_part(file.name))]
+
+
+def _left_out(files: Iterable[File], without: tuple[str, ...]) -> set[Path]:
+    """The resolved paths of files that are not wanted."""
+    by_name = {file.name: file.path.resolve() for file in files}
+    sets = {part: parts for parts in shapefiles(by_name).values() for part in parts}
+    out: set[Path] = set()
+    for name in without:
+        meant = [known for known in by_name if known == name or known.endswith(f"/{name}")]
+        if not meant:
+            raise Invalid("push.no_file", f"No file {name} is among those to be sent, so it cannot be left out. Check the name.")
+        out |= {by_name[part] for known in meant for part in sets.get(known, (known,))}
+    if out >= {*by_name.values()}:
+        raise Invalid("push.nothing_left", "Nothing is left to send. Leave fewer files out.")
+    return out
 
 
 def _inside(folder: Path) -> list[File]:

@@ -29,7 +29,7 @@ ADDED = ("access_served",)
 
 CHANGING: Mapping[str, str] = {
     "api_token": "",
-    "dataset": "description",  # nobody changes it; who may change nothing may not lock a row either
+    "dataset": "title, description, created_ns, removed_ns",
     "dataset_version": "",
     "entitlement": "state",
     "invitation": "",

@@ -260,7 +260,7 @@ def cancel(ex: Exchange, by: Actor, job_id: str) -> Job:
 def retry(ex: Exchange, by: Actor, job_id: str) -> Job:
     """Queue a failed or cancelled job again, with as many attempts as a new one has. Queued already, nothing changes.
 
-    Raises: NotFound, Denied, Conflict (`job.not_ended`).
+    Raises: NotFound, Denied, Conflict (`job.not_ended`; `job.outdated`: its version went on without it, or was removed).
     """
     with act(ex, by) as conn:
         job = _own(conn, by, job_id)
@@ -268,6 +268,8 @@ def retry(ex: Exchange, by: Actor, job_id: str) -> Job:
             return job
         if job.state not in ("failed", "cancelled"):
             raise Conflict("job.not_ended", f"Job {job_id} is {job.state}; only a failed or cancelled one can be retried.", state=job.state)
+        if not _set_version(conn, job.version_id, job.state, "ingesting"):
+            raise Conflict("job.outdated", f"What job {job_id} was to read was removed, or another job reads it. Load the page again.")
         jobs = schema.job.c
         values = {
             "state": "queued",
@@ -281,7 +283,6 @@ def retry(ex: Exchange, by: Actor, job_id: str) -> Job:
             "progress": "{}",
         }
         conn.execute(update(schema.job).where(jobs.id == job_id).values(**values))
-        _set_version(conn, job.version_id, "failed", "ingesting")
         log.append(conn, ex, by, _entry(conn, job, log.Action.JOB_RETRIED))
         return _find(conn, job_id)
 
@@ -323,13 +324,14 @@ def _end_failed(conn: Connection, ex: Exchange, job_id: str, code: str, message:
 
 def _end_cancelled(conn: Connection, ex: Exchange, job_id: str) -> None:
     _end(conn, ex, job_id, "cancelled", _error("job.cancelled", "The job was cancelled."))
-    _set_version(conn, _find(conn, job_id).version_id, "ingesting", "failed")
+    _set_version(conn, _find(conn, job_id).version_id, "ingesting", "cancelled")
 
 
-def _set_version(conn: Connection, version_id: str | None, before: str, after: str) -> None:
-    if version_id is not None:
-        version = schema.dataset_version.c
-        conn.execute(update(schema.dataset_version).where(version.id == version_id, version.state == before).values(state=after))
+def _set_version(conn: Connection, version_id: str | None, before: str, after: str) -> bool:
+    """Whether the version was as it was before; a job that makes none has nothing that could be otherwise."""
+    version = schema.dataset_version.c
+    changed = update(schema.dataset_version).where(version.id == version_id, version.state == before).values(state=after)
+    return version_id is None or conn.execute(changed).rowcount == 1
 
 
 def is_done(conn: Connection, job: Job) -> bool:

@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from mapex.database import db, schema
 from mapex.exchange import Exchange
@@ -29,8 +29,8 @@ def sweep(ex: Exchange) -> int:
     """Remove from the store what ended jobs left there; returns how many objects.
 
     An object is removed when no tile and no preview refers to it, it is older than `KEPT_NS`, it was written during the life of a job of
-    its organisation that was cancelled or failed, and none is at work now. Whatever else is there without a reference stays, and
-    `mapex fsck` names it: it may belong to a newer state of the database than the one that was restored.
+    its organisation that was cancelled or failed, or whose version was removed, and none is at work now. Whatever else is there without
+    a reference stays, and `mapex fsck` names it: it may belong to a newer state of the database than the one that was restored.
 
     Raises: Unavailable; StoreUnavailable.
     """
@@ -68,10 +68,12 @@ def _unreferenced(conn: Connection, keys: Sequence[str]) -> list[str]:
 
 
 def _spans(conn: Connection, org_ids: Collection[str]) -> Mapping[str, Sequence[_Span]]:
-    """From when to when each job of the organisations lived that stored no draft."""
-    job = schema.job.c
-    columns = (job.org_id, job.created_ns, job.finished_ns)
-    query = select(*columns).where(job.org_id.in_(org_ids), job.state.in_(("cancelled", "failed")))
+    """From when to when each job of the organisations lived that stored no draft, or one that was removed."""
+    job, version = schema.job.c, schema.dataset_version.c
+    query = select(job.org_id, job.created_ns, job.finished_ns).outerjoin_from(
+        schema.job, schema.dataset_version, version.id == job.version_id
+    )
+    query = query.where(job.org_id.in_(org_ids), job.state.in_(jobs.ENDED), or_(job.state != "done", version.state == "removed"))
     spans = defaultdict(list)
     for org_id, created_ns, finished_ns in conn.execute(query):
         spans[org_id].append((created_ns - _SKEW_NS, finished_ns + _SKEW_NS))

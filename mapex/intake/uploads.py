@@ -6,14 +6,13 @@ The sha256 of the whole is what the worker finds; what the client promised is co
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from mapex import authority, ids
 from mapex.audit import log
@@ -21,6 +20,7 @@ from mapex.database import db, failpoints, schema
 from mapex.database.acts import act
 from mapex.errors import Conflict, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
+from mapex.intake.staged import remove_unneeded
 from mapex.texts import check_text
 from mapex.times import DAY_NS
 from tiles.errors import ObjectMissing, StoreUnavailable
@@ -35,8 +35,6 @@ PART_SECONDS = 3600
 """Life of a part's address: long enough for 64 MiB over a slow line."""
 
 STALE_DAYS = 7
-WAITING_DAYS = 90
-"""How long files are kept for a version that waits for its seller: for a place, or to be tried again."""
 MOST_STAGED = 100_000
 """Files that one organisation may have staged at a time; a version takes 5,000."""
 
@@ -217,10 +215,10 @@ def abort(ex: Exchange, by: Actor, upload_id: str) -> None:
 def sweep(ex: Exchange) -> int:
     """Abort uploads that nobody finished for a week, and remove staged files that no version waits for; returns how many.
 
-    A file is kept while a version that uses it is being ingested, and for `WAITING_DAYS` while one waits for a placement or to be retried.
+    A file is kept while a version that uses it is being ingested, and for `staged.WAITING_DAYS` while one waits for its seller.
     """
     before_ns = ex.now() - STALE_DAYS * DAY_NS
-    return _abort_stale(ex, before_ns) + _remove_used(ex, before_ns)
+    return _abort_stale(ex, before_ns) + remove_unneeded(ex, schema.upload.c.completed_ns < before_ns)
 
 
 def _abort_stale(ex: Exchange, before_ns: int) -> int:
@@ -236,23 +234,6 @@ def _abort_stale(ex: Exchange, before_ns: int) -> int:
             _set_aborted(conn, ex, None, upload, line["org"])
         _forget(ex, upload)
     return len(found)
-
-
-def _remove_used(ex: Exchange, before_ns: int) -> int:
-    upload, version = schema.upload.c, schema.dataset_version.c
-    with db.read(ex) as conn:
-        complete = conn.execute(
-            select(upload.id, upload.store_key).where(upload.state == "complete", upload.completed_ns < before_ns)
-        ).all()
-        is_waiting = and_(version.state.in_(("unplaced", "failed")), version.created_ns >= ex.now() - WAITING_DAYS * DAY_NS)
-        waiting = conn.execute(select(version.request).where(or_(version.state == "ingesting", is_waiting))).scalars()
-        needed = {upload_id for request in waiting for upload_id in json.loads(request)["uploads"]}
-    unneeded = [(upload_id, key) for upload_id, key in complete if upload_id not in needed]
-    for upload_id, key in unneeded:
-        with db.begin(ex) as conn:
-            conn.execute(update(schema.upload).where(upload.id == upload_id).values(state="removed"))
-        _store(ex.store.delete, Bucket.STAGING, key)
-    return len(unneeded)
 
 
 def check_name(name: str) -> str:

@@ -1,7 +1,8 @@
 """What a rate card would ask of buyers, for the seller who is still writing it: all of a version, and squares of about 1 km2.
 
 A square is a z15 tile, four sale cells (0.94 km2 in Seoul). The price is exactly the one that an estimate of those four cells
-gives a buyer who owns nothing: the same rounding, line by line, in whole KRW. Nothing is stored.
+gives a buyer who owns nothing: the same rounding, line by line, in whole KRW; `per_km2` is that of 1 km2 with as much in it. Nothing
+is stored.
 """
 
 from __future__ import annotations
@@ -47,16 +48,17 @@ class Bill:
 
 @dataclass(frozen=True, slots=True)
 class BilledSquare:
-    """A z15 tile of the version (quadkey), its size, and its bill."""
+    """A z15 tile of the version (quadkey), its size, its bill, and that of 1 km2 that is as dense."""
 
     tile: str
     area_m2: int
     bill: Bill
+    per_km2: Bill
 
 
 @dataclass(frozen=True, slots=True)
 class Appraisal:
-    """What the rates ask: of all of it, of the square in the middle by price, and of the dearest one. `squares` counts them.
+    """What the rates ask: of all of it, of the square in the middle by price per km2, and of the dearest one. `squares` counts them.
 
     `unusual` are the rates that are far from the usual, with what the unit usually costs.
     """
@@ -84,7 +86,7 @@ def appraise(ex: Exchange, by: Actor, dataset: str, number: int, rates: Mapping[
     if not squares:
         raise NotFound("version.no_tiles", f"Version {number} of {dataset} has no tiles yet. Wait until it is a draft.")
     bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in layers.values()), card)
-    priced = sorted((_subtotal(layers, square, card), cell) for cell, square in squares.items())
+    priced = sorted((_subtotal(layers, square, card) / _area_m2(cell), cell) for cell, square in squares.items())
     median, dearest = priced[(len(priced) - 1) // 2][1], priced[-1][1]
     return Appraisal(
         version=number,
@@ -132,8 +134,18 @@ def _bill(layers: Mapping[str, Layer], vectors: Mapping[str, Quantities], rates:
 
 
 def _square(layers: Mapping[str, Layer], cell: int, vectors: Mapping[str, Quantities], rates: Mapping[str, int]) -> BilledSquare:
-    area_m2 = float(grid.area_m2(np.array([cell], np.uint64), SQUARE_ZOOM)[0])
-    return BilledSquare(grid.quadkey(cell, SQUARE_ZOOM), round(area_m2), _bill(layers, vectors, rates))
+    area_m2 = _area_m2(cell)
+    dense = {layer_id: _per_km2(vector, area_m2) for layer_id, vector in vectors.items()}
+    return BilledSquare(grid.quadkey(cell, SQUARE_ZOOM), area_m2, _bill(layers, vectors, rates), _bill(layers, dense, rates))
+
+
+def _area_m2(cell: int) -> int:
+    return round(float(grid.area_m2(np.array([cell], np.uint64), SQUARE_ZOOM)[0]))
+
+
+def _per_km2(vector: Quantities, area_m2: int) -> Quantities:
+    """What 1 km2 has when so many m2 have this, rounded half up."""
+    return Quantities(**{name: (2 * getattr(vector, name) * 1_000_000 + area_m2) // (2 * area_m2) for name in QUANTITIES})
 
 
 def document(bill: Bill) -> dict[str, object]:

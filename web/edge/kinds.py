@@ -18,7 +18,7 @@ LAYER_KINDS = tuple(map(str, LayerKind))
 KNOWN = tuple(map(str, Known))
 ROLES = ("member", "auditor", "operator")
 PARTICIPANT_STATES = ("active", "suspended")
-VERSION_STATES = ("ingesting", "failed", "unplaced", "rejected", "draft", "published", "superseded", "withdrawn", "recalled")
+VERSION_STATES = ("ingesting", "failed", "cancelled", "unplaced", "rejected", "draft", "published", "superseded", "withdrawn", "recalled")
 OFFER_STATES = ("live", "replaced", "withdrawn")
 ENTITLEMENT_STATES = ("active", "suspended", "recalled")
 

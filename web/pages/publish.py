@@ -13,7 +13,7 @@ from mapex.catalogue.finding import Finding
 from mapex.catalogue.versions import Layer
 from mapex.offers import offers, recalls
 from mapex.rules.licences import LICENCES
-from mapex.rules.pricing import MAIN_UNIT, UNITS, Unit, quantity_of
+from mapex.rules.pricing import MAIN_UNIT, MAX_RATE, UNITS, Unit, quantity_of
 from tiles.box import Box
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
@@ -33,11 +33,12 @@ def publish(slug: str, number: int) -> str:
     before = offers.latest(ex, by, slug)
     return render_template(
         "sell/publish.html",
-        page={"dataset": slug, "version": number},
+        page={"dataset": slug, "version": number, "most": MAX_RATE},
         dataset=dataset,
         version=found.version,
         layers=found.layers,
         questions=_questions(found.findings, found.layers) if found.version.state == "draft" else [],
+        same_as=found.same_as,
         errors=sum(one.count for one in found.findings if one.severity == "error"),
         offer=before if before is not None and before.state == "live" and before.version == number else None,
         before=before,

@@ -6,10 +6,10 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
-from mapex.catalogue import datasets
+from mapex.catalogue import datasets, removals
 from mapex.catalogue.finding import Severity
 from mapex.intake.jobs import Job
-from mapex.offers import sales
+from mapex.offers import offers, sales
 from mapex.orders import ledger
 from mapex.rules.licences import HandlingClass
 from mapex.times import kst_month
@@ -30,16 +30,17 @@ def sell() -> str:
     ex, by = exchange(), current_actor()
     own = [one for one in datasets.datasets(ex, by) if one.org == by.org_slug]
     newest = {one.slug: datasets.get_version(ex, by, f"{one.org}/{one.slug}", one.newest) for one in own if one.newest is not None}
-    months = sales.by_month(ex, by)
     this_month = kst_month(ex.now())
-    current = [one for one in months if one.month == this_month]
+    current = next((one for one in sales.totals(ex, by) if one.month == this_month), sales.MonthTotal(this_month, 0, 0, 0))
     return render_template(
         "sell/sell.html",
         datasets=own,
         newest=newest,
+        on_sale={one.slug: offers.live(ex, by, f"{one.org}/{one.slug}") for one in own if one.published is not None},
+        removable=removals.REMOVABLE,
         wallet=ledger.wallet(ex, by, limit=10),
-        months=months,
-        current={name: sum(getattr(one, name) for one in current) for name in ("amount", "orders", "tiles")},
+        months=sales.by_month(ex, by),
+        current=current,
         titles={one.slug: one.title for one in own},
         page={},
     )
@@ -87,6 +88,11 @@ def _version(slug: str, number: int) -> dict[str, Any]:
         "is_busy": is_busy,
         "steps": _steps(found.job) if found.job is not None else [],
         "layers": found.layers,
+        "files": found.files,
+        "at_fault": found.at_fault,
+        "same_as": found.same_as,
+        "is_removable": version_.state in removals.REMOVABLE,
+        "is_only": (dataset.newest == number and len(datasets.versions(ex, by, ref)) == 1),
         "findings": findings[:MOST_FINDINGS],
         "more_findings": max(0, len(findings) - MOST_FINDINGS),
         "counted": counted,

@@ -58,6 +58,7 @@ dataset = Table(
     Column("title", Text, nullable=False),
     Column("description", Text, nullable=False, server_default=""),
     Column("created_ns", BigInteger, nullable=False),
+    Column("removed_ns", BigInteger),  # by its seller, while no version was ever on sale; made again, it is there again
     UniqueConstraint("org_id", "slug"),
 )
 
@@ -67,11 +68,11 @@ dataset_version = Table(
     id_column(),
     ref("dataset_id", "dataset.id"),
     Column("number", Integer, nullable=False),
-    # ingesting, failed (its job did; retry), unplaced (waits for an answer), rejected (errors block it), draft (ready),
-    # published, superseded, withdrawn, recalled
+    # ingesting, failed (its job did; retry), cancelled (its job was), unplaced (waits for an answer), rejected (errors block it),
+    # draft (ready), published, superseded, withdrawn, recalled; removed (by its seller, never on sale: only its number is left)
     Column("state", String(16), nullable=False),
     Column("parent_id", String(40)),
-    Column("request", Text, nullable=False),  # JSON: uploads, classes, placement given
+    Column("request", Text, nullable=False),  # JSON: uploads, classes, placement given, names of files left out
     Column("manifest", Text),  # canonical JSON: sources, layers, counts, tool versions; tiles by digest
     Column("manifest_sha256", String(64)),
     Column("created_ns", BigInteger, nullable=False),

@@ -12,18 +12,25 @@ from mapex.operation.replay.kind import Payload, State, differences, parsed
 
 
 class Datasets(State):
-    """Title of each dataset, by organisation and slug."""
+    """Title of each dataset that is there, by organisation and slug."""
 
-    actions = frozenset({Action.DATASET_CREATED})
+    actions = frozenset({Action.DATASET_CREATED, Action.DATASET_REMOVED})
 
     def take(self, payload: Payload) -> None:
-        """A dataset was made."""
-        self.made[f"{payload['owner']}/{payload['dataset']}"] = {"title": payload["title"]}
+        """A dataset was made, or removed with the last of its versions."""
+        key = f"{payload['owner']}/{payload['dataset']}"
+        if payload["action"] == Action.DATASET_REMOVED:
+            del self.made[key]
+        else:
+            self.made[key] = {"title": payload["title"]}
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
         rows = conn.execute(
-            text("SELECT g.slug AS org, d.slug, d.title FROM dataset d JOIN organisation g ON g.id = d.org_id ORDER BY 1, 2")
+            text(
+                "SELECT g.slug AS org, d.slug, d.title FROM dataset d JOIN organisation g ON g.id = d.org_id WHERE d.removed_ns IS NULL "
+                "ORDER BY 1, 2"
+            )
         )
         yield from differences("dataset", self.made, {f"{row.org}/{row.slug}": {"title": row.title} for row in rows})
 
@@ -31,12 +38,14 @@ class Datasets(State):
 _STATES = {
     Action.VERSION_STARTED: "ingesting",
     Action.VERSION_PLACED: "ingesting",
+    Action.VERSION_REDUCED: "ingesting",
     Action.VERSION_UNPLACED: "unplaced",
     Action.VERSION_REJECTED: "rejected",
     Action.VERSION_DRAFTED: "draft",
     Action.VERSION_PUBLISHED: "published",
     Action.VERSION_WITHDRAWN: "withdrawn",
     Action.VERSION_RECALLED: "recalled",
+    Action.VERSION_REMOVED: "removed",
 }
 """What a version is after an entry."""
 
@@ -65,6 +74,8 @@ class Versions(State):
             made["state"] = _STATES[action]
         elif action in _OF_JOBS and made["state"] in ("ingesting", "cancelled", "failed"):
             made["state"] = _OF_JOBS[action]
+        if action in (Action.VERSION_REDUCED, Action.VERSION_REMOVED):
+            made["manifest"] = None
         if "manifest_sha256" in payload:
             made["manifest"] = payload["manifest_sha256"]
         if action == Action.VERSION_PUBLISHED:
@@ -75,7 +86,7 @@ class Versions(State):
             del self._on_sale[dataset]
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
-        """With the table. A version whose job was cancelled is read until its worker notices, and has failed then."""
+        """With the table. A version whose job was cancelled is read until its worker notices, and is cancelled then."""
         query = (
             "SELECT g.slug AS org, d.slug, v.number, v.state, v.manifest_sha256 FROM dataset_version v "
             "JOIN dataset d ON d.id = v.dataset_id JOIN organisation g ON g.id = d.org_id ORDER BY 1, 2, 3"
@@ -87,7 +98,7 @@ class Versions(State):
         for key, made in self.made.items():
             if made["state"] == "cancelled" and key in stored:
                 now = stored[key]["state"]
-                made["state"] = now if now in ("ingesting", "failed") else "failed"
+                made["state"] = now if now == "ingesting" else "cancelled"
         yield from differences("version", self.made, stored)
 
 

@@ -184,7 +184,7 @@ def test_a_waiting_job_is_cancelled_at_once(exchange: Exchange, seller: Actor) -
     assert jobs.cancel(exchange, seller, job.id).state == "cancelled"
     assert jobs.cancel(exchange, seller, job.id).state == "cancelled"
     assert jobs.claim(exchange, "w") is None
-    assert datasets.get_version(exchange, seller, "seoul").state == "failed"
+    assert datasets.get_version(exchange, seller, "seoul").state == "cancelled"
     auditor = a_person(exchange, role="auditor")
     assert len(log.events(exchange, auditor, log.EventFilter(action="job.cancelled")).events) == 1
 
@@ -199,7 +199,7 @@ def test_a_running_job_hears_of_its_cancellation_and_stores_nothing(exchange: Ex
     jobs.stopped(exchange, job)
     assert jobs.get(exchange, seller, job.id).state == "cancelled"
     found = datasets.describe(exchange, seller, "seoul")
-    assert (found.version.state, found.layers) == ("failed", [])
+    assert (found.version.state, found.layers) == ("cancelled", [])
 
 
 def test_a_cancelled_job_whose_worker_died_ends_as_cancelled(exchange: Exchange, seller: Actor) -> None:

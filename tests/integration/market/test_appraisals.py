@@ -40,6 +40,19 @@ def test_the_draft_costs_what_a_buyer_is_asked_after_publication(exchange: Excha
     assert (found.median.bill.total, found.dearest.bill.total) == (totals[(len(totals) - 1) // 2], totals[-1])
 
 
+def test_a_typical_km2_is_a_km2(exchange: Exchange) -> None:
+    """Of a square of less than 1 km2, quantities and prices are those of 1 km2 that is as dense; each line is its quantity at its rate."""
+    seller = a_person(exchange, "hanbit")
+    number = a_draft(exchange, seller, "streets", [a_layer(block(4), each=Quantities(lane_mm=123_456_789))])
+    found = appraisals.appraise(exchange, seller, "streets", number, {"lane_km": 6300})
+    for square in (found.median, found.dearest):
+        ((line,), (dense,)) = (square.bill.lines, square.per_km2.lines)
+        assert dense.charge.small == round(line.charge.small * 1_000_000 / square.area_m2)
+        assert dense.charge.amount == (dense.charge.small * 6300 + 500_000) // 1_000_000 == square.per_km2.subtotal
+        assert square.per_km2.subtotal == pytest.approx(square.bill.subtotal * 1e6 / square.area_m2, abs=1)
+        assert square.per_km2.total == square.per_km2.subtotal + square.per_km2.vat
+
+
 @pytest.mark.parametrize(
     ("rate", "is_fine"), [(0, True), (10**9, True), (10**9 + 1, False), (12.5, False), (-1, False), ("7,000", False), (True, False)]
 )

@@ -48,6 +48,19 @@ def test_an_order_from_two_sellers_gives_each_its_own_lines(market: Market) -> N
     assert [ledger.wallet(market.ex, who).balance for who in (market.seller, other)] == amounts
 
 
+def test_an_order_of_two_datasets_of_one_seller_counts_once(market: Market) -> None:
+    a_draft(market.ex, market.seller, "walks", [a_layer(market.cells, name="sidewalks", kind=LayerKind.SIDEWALK)])
+    offers.publish(market.ex, market.seller, "walks", rate_card={"crossing": 100, "footway_km": 5}, licence="research")
+    assert sales.totals(market.ex, market.seller) == []
+    both = [market.buy(market.cells[:3]), market.buy(market.cells[:5])]
+    months = sales.by_month(market.ex, market.seller)
+    assert [one.orders for one in months] == [2, 2]
+    [total] = sales.totals(market.ex, market.seller)
+    assert (total.month, total.orders) == (months[0].month, 2)
+    assert total.tiles == sum(one.tiles for one in months)
+    assert total.amount == sum(one.amount for one in months) == sum(one.subtotal for one in both)
+
+
 def test_statement_adds_up_to_the_balance_and_names_no_foreign_order(market: Market) -> None:
     for count in (1, 2, 3):
         market.buy(market.cells[:count])

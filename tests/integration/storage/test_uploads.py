@@ -13,6 +13,7 @@ from mapex.database import failpoints
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
 from mapex.intake import jobs, uploads
+from mapex.intake.staged import WAITING_DAYS
 from mapex.intake.uploads import PartRequest
 from tests.support.exchange import a_claimed_job, a_drafted_version, a_person, an_upload, send_part
 from tiles.errors import StoreUnavailable
@@ -252,7 +253,7 @@ def test_files_of_a_version_that_waits_for_ever_go_away_in_the_end(exchange: Exc
     waiting = a_claimed_job(exchange, seller, "waiting")
     jobs.fail(exchange, waiting, "reader.crashed", "no use")
     needed = requests.task_of(exchange, waiting).sources[0].store_key
-    exchange.now.forward(days=uploads.WAITING_DAYS - 1)  # type: ignore[attr-defined]
+    exchange.now.forward(days=WAITING_DAYS - 1)  # type: ignore[attr-defined]
     assert uploads.sweep(exchange) == 0
     exchange.now.forward(days=2)  # type: ignore[attr-defined]
     assert uploads.sweep(exchange) == 1

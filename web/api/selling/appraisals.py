@@ -48,6 +48,7 @@ class SquareOut(BillOut):
 
     tile = quadkey()
     area_m2 = fields.Integer()
+    per_km2 = fields.Nested(BillOut, metadata={"description": "what 1 km2 costs that is as dense"})
 
 
 class AppraisalOut(Answer):
@@ -86,4 +87,4 @@ def appraise(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any
 
 
 def _square(one: appraisals.BilledSquare) -> dict[str, Any]:
-    return {"tile": one.tile, "area_m2": one.area_m2, **appraisals.document(one.bill)}
+    return {"tile": one.tile, "area_m2": one.area_m2, "per_km2": appraisals.document(one.per_km2), **appraisals.document(one.bill)}

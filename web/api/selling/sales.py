@@ -32,10 +32,20 @@ class MonthOut(Answer):
     amount = fields.Integer()
 
 
+class MonthTotalOut(Answer):
+    """Sales of all datasets in a month; an order of several of them counts once."""
+
+    month = fields.String()
+    orders = fields.Integer()
+    tiles = fields.Integer()
+    amount = fields.Integer()
+
+
 class SalesOut(Answer):
     """The newest month first."""
 
     months = fields.List(fields.Nested(MonthOut))
+    totals = fields.List(fields.Nested(MonthTotalOut))
 
 
 class DemandQuery(Query):
@@ -72,7 +82,8 @@ class HoldersOut(Answer):
 @blueprint.output(SalesOut)
 def months() -> dict[str, Any]:
     """What the own organisation sold, by month and dataset; never to whom."""
-    return {"months": sales.by_month(exchange(), current_actor())}
+    ex, by = exchange(), current_actor()
+    return {"months": sales.by_month(ex, by), "totals": sales.totals(ex, by)}
 
 
 @blueprint.get("/wallet/statement.csv")

@@ -1,4 +1,4 @@
-"""Versions of a dataset: start, place, classify, look. (Publishing is trade: `web.api.selling.offers`.)"""
+"""Versions of a dataset: start, place, go on without files, classify, remove, look. (Publishing is trade: `web.api.selling.offers`.)"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from mapex.catalogue import datasets as catalogue
-from mapex.catalogue import differences, drafts, requests
+from mapex.catalogue import differences, drafts, removals, requests
 from mapex.catalogue.datasets import Description
 from mapex.catalogue.finding import Finding, Severity
 from mapex.catalogue.versions import Layer, Version
@@ -52,6 +52,17 @@ class ClassesIn(Body):
     classes = fields.Dict(keys=fields.String(), values=fields.String(), required=True, validate=Length(1, 100))
 
 
+class LeaveOutIn(Body):
+    """Files that are not to be read again."""
+
+    files = fields.List(
+        fields.String(validate=Length(1, 1000)),
+        required=True,
+        validate=Length(1, requests.MAX_UPLOADS),
+        metadata={"description": "their names as they were sent; the other parts of a shapefile go with each of them"},
+    )
+
+
 class GeoJsonOut(Answer):
     """A FeatureCollection: one square a cell, with its quadkey (`tile`) and its layers."""
 
@@ -69,6 +80,21 @@ class StartedOut(Answer):
     version = fields.Integer()
     state = word(VERSION_STATES)
     job = fields.String()
+
+
+class ReducedOut(StartedOut):
+    """A version on its way without some of its files; `files` are the names of those that are read."""
+
+    left_out = fields.List(fields.String())
+    files = fields.List(fields.String())
+
+
+class RemovedOut(Answer):
+    """A version that was removed, and whether its dataset went with it."""
+
+    dataset = fields.String()
+    version = fields.Integer()
+    dataset_removed = fields.Boolean()
 
 
 class VersionLineOut(Answer):
@@ -126,6 +152,14 @@ class FindingOut(Answer):
     count = fields.Integer()
 
 
+class TwinOut(Answer):
+    """A version of the same organisation with the same content."""
+
+    dataset = fields.String()
+    version = fields.Integer()
+    state = word(VERSION_STATES)
+
+
 class VersionOut(VersionLineOut):
     """A version with what is in it; findings, job and names of files (in the order of the manifest's sources) are for the owner."""
 
@@ -133,6 +167,9 @@ class VersionOut(VersionLineOut):
     findings = fields.List(fields.Nested(FindingOut))
     job = fields.String(allow_none=True)
     files = fields.List(fields.String())
+    at_fault = fields.List(fields.String(), metadata={"description": "files without which it can go on; see `leave-out`"})
+    left_out = fields.List(fields.String(), metadata={"description": "files that were sent with it and left out"})
+    same_as = fields.List(fields.Nested(TwinOut), metadata={"description": "what else the owner has with the same content"})
 
 
 class LayerChangesOut(Answer):
@@ -201,6 +238,28 @@ def place(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any]:
     return _started(slug, number, "ingesting", job.id)
 
 
+@blueprint.post("/datasets/<slug>/versions/<int:number>/leave-out")
+@policy("sell")
+@blueprint.doc(responses=[409])
+@blueprint.input(LeaveOutIn)
+@blueprint.output(ReducedOut, status_code=202)
+def leave_out(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Go on without some files of a version that cannot be sold with them; what is left is read again, and nothing is sent again."""
+    ex, by = exchange(), current_actor()
+    job, out = requests.leave_out(ex, by, slug, number, json_data["files"])
+    files = catalogue.describe(ex, by, f"{by.org_slug}/{slug}", number).files
+    return {**_started(slug, number, "ingesting", job.id), "left_out": list(out), "files": list(files)}
+
+
+@blueprint.delete("/datasets/<slug>/versions/<int:number>")
+@policy("sell")
+@blueprint.doc(responses=[409])
+@blueprint.output(RemovedOut)
+def remove(slug: str, number: int) -> dict[str, Any]:
+    """Remove a version that was never on sale, and its dataset when it has no other; the log keeps its entries."""
+    return {"dataset": slug, "version": number, "dataset_removed": removals.remove(exchange(), current_actor(), slug, number)}
+
+
 @blueprint.post("/datasets/<slug>/versions/<int:number>/classes")
 @policy("sell")
 @blueprint.doc(responses=[409])
@@ -265,6 +324,9 @@ def described(found: Description) -> dict[str, Any]:
         "findings": [_finding(finding) for finding in found.findings],
         "job": found.job.id if found.job else None,
         "files": list(found.files),
+        "at_fault": list(found.at_fault),
+        "left_out": list(found.version.left_out) if found.job else [],
+        "same_as": [{"dataset": one.dataset, "version": one.number, "state": one.state} for one in found.same_as],
     }
 
 

@@ -120,13 +120,14 @@ const separated = (texts) => texts.flatMap((text, at) => [at ? " · " : "", make
 
 /** @param {any} line */
 const lineOf = (line) => [
-  make(
-    "span.sub",
-    make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`),
-    make("span", won(line.price)),
-  ),
+  make("span.sub", make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`), make("span", won(line.price))),
   line.credit > 0 &&
-    make("span.sub", { "data-credit": "" }, make("span.good", _("Credit: paid earlier for these tiles")), make("span", `−${won(line.credit)}`)),
+    make(
+      "span.sub",
+      { "data-credit": "" },
+      make("span.good", _("Credit: paid earlier for these tiles")),
+      make("span", `−${won(line.credit)}`),
+    ),
   line.unusual &&
     make("span.refused", { "data-unusual": line.unit }, _("This rate is 1,000 times the usual one or more. Look at it before you buy.")),
 ];

@@ -63,6 +63,14 @@ function forgive(only) {
   for (const field of all("[aria-invalid]", form)) if (!only || field.name === only) field.removeAttribute("aria-invalid");
 }
 
+/** Show at once what is wrong with a rate, before the server is asked. @param {any} input @returns {boolean} whether something is */
+function isWrong(input) {
+  const rate = rates()[input.name];
+  if (rate === undefined || (Number.isInteger(rate) && rate >= 0 && rate <= page.most)) return false;
+  complain({ code: "rates.value", details: { unit: input.name } });
+  return true;
+}
+
 /** Ask what the rates would cost, a moment after the last key. */
 function appraise() {
   clearTimeout(timer);
@@ -72,8 +80,10 @@ function appraise() {
     const card = rates();
     showPrices(card);
     const any = Object.keys(card).length > 0;
+    const wrong = all("[data-rate]", form).filter(isWrong).length > 0;
     one("#bill-empty").hidden = any;
-    if (!any) return void (one("#bill-full").hidden = true);
+    one("#bill-wrong").hidden = !wrong;
+    if (!any || wrong) return void (one("#bill-full").hidden = true);
     try {
       appraisal = await call("POST", `${base}/appraisal`, { rates: card }, { signal: asking.signal });
       forgive();
@@ -81,6 +91,7 @@ function appraise() {
     } catch (error) {
       if (/** @type {any} */ (error).name === "AbortError") return;
       one("#bill-full").hidden = true;
+      one("#bill-wrong").hidden = !(/** @type {any} */ (error).code?.startsWith("rates."));
       complain(error);
     }
   }, 200);
@@ -101,19 +112,19 @@ function ask(unusual) {
     .join(" ");
 }
 
-/** The bill of the typical square, line by line. */
+/** The bill of 1 km2 as the typical square is, line by line. */
 function show() {
   const { median, dearest, whole, squares } = appraisal;
+  const typical = median.per_km2;
   ask(appraisal.unusual);
   one("#bill-full").hidden = false;
-  one("#median").textContent = won(median.total);
-  one("#dearest").textContent = won(dearest.total);
-  one("#whole").textContent = won(whole.subtotal);
+  one("#median").textContent = won(typical.total);
+  one("#dearest").textContent = won(dearest.per_km2.total);
+  one("#whole").textContent = won(whole.total);
   one("#median-says").textContent = n_(
-    "The price of %(count)s square of %(area)s km²; VAT included.",
-    "The middle one by price of %(count)s squares of %(area)s km²; VAT included.",
+    "1 km² with as much data as the only square of the map; VAT included.",
+    "1 km² with as much data as the middle one by price of %(count)s squares; VAT included.",
     squares,
-    { area: (median.area_m2 / 1e6).toFixed(2) },
   );
   const line = (/** @type {any} */ one) =>
     make(
@@ -123,8 +134,8 @@ function show() {
       make("td.n", won(one.amount)),
     );
   one("#median-lines").replaceChildren(
-    ...median.lines.map(line),
-    make("tr", make("td", `${_("VAT")} 10%`), make("td"), make("td.n", won(median.vat))),
+    ...typical.lines.map(line),
+    make("tr", make("td", `${_("VAT")} 10%`), make("td"), make("td.n", won(typical.vat))),
   );
 }
 
@@ -168,7 +179,7 @@ form?.addEventListener("submit", (/** @type {any} */ event) => {
   submit(one("button.primary", form), () => post(`/datasets/${page.dataset}/publish`, terms));
 });
 form?.addEventListener("input", (/** @type {any} */ event) => {
-  if ("rate" in event.target.dataset) (forgive(event.target.name), appraise());
+  if ("rate" in event.target.dataset) (forgive(event.target.name), isWrong(event.target), appraise());
 });
 form?.addEventListener("change", (/** @type {any} */ event) => {
   const field = event.target;

@@ -1,6 +1,6 @@
 // @ts-check
 // A version's page: the map of its cells and findings, forms that answer through the API; htmx brings the state while it is checked.
-import { get, post } from "../base/api.js";
+import { call, get, post } from "../base/api.js";
 import { all, one, showText } from "../base/dom.js";
 import { _, n_, page, sentence } from "../base/i18n.js";
 import { boxOf, canDraw, createMap, addMarks, collection, maplibregl } from "../map/map.js";
@@ -14,14 +14,15 @@ let map = null;
 let marker = null;
 let drawn = "";
 
-/** Send a form or a button's request; load the page again when it worked. @param {any} element @param {() => Promise<any>} request */
-async function submit(element, request) {
-  const problem = one("[data-problem]", element.closest("form") ?? document) ?? one("[data-problem]");
+/** Send a form or a button's request; load the page again, or another, when it worked.
+ * @param {any} element @param {() => Promise<any>} request @param {string} [then] */
+async function submit(element, request, then) {
+  const problem = one("[data-problem]", element.closest("form, .card") ?? document) ?? one("[data-problem]");
   const button = element.matches("button") ? element : one("button", element);
   button.disabled = true;
   try {
     await request();
-    location.reload();
+    then ? location.assign(then) : location.reload();
   } catch (error) {
     button.disabled = false;
     if (problem) (showText(problem, sentence(error)), (problem.dataset.code = /** @type {any} */ (error).code));
@@ -46,6 +47,8 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("click", (event) => {
   const button = /** @type {any} */ (event.target).closest("button");
   if (button?.dataset.post && (!button.dataset.confirm || confirm(button.dataset.confirm))) submit(button, () => post(button.dataset.post));
+  if (button?.dataset.leaveOut) submit(button, () => post(`${base}/leave-out`, { files: JSON.parse(button.dataset.leaveOut) }));
+  if (button?.matches("[data-remove]")) submit(button, () => call("DELETE", base), "/sell");
   if (button?.dataset.lon) showFinding(button);
 });
 
@@ -124,4 +127,5 @@ if (canDraw()) {
 } else one(".minimap").hidden = true;
 new MutationObserver(refresh).observe(one("#state"), { childList: true }); // not deeper: what refresh itself writes is inside
 await refresh();
+if (location.hash === "#remove" && one("#remove")) one("#remove").open = true;
 document.documentElement.dataset.ready = "yes";

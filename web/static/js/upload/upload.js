@@ -3,6 +3,7 @@
 import { call, get, post } from "../base/api.js";
 import { make, one, showText } from "../base/dom.js";
 import { takeFiles } from "./drop.js";
+import { offerToLeaveOut, stem } from "./faulty.js";
 import { FileRow } from "./row.js";
 import { _, page, sentence } from "../base/i18n.js";
 import { PlaceMap, countOf } from "./places.js";
@@ -11,7 +12,7 @@ import { begunNames, forget, recall } from "./remember.js";
 import { Transfer } from "./send.js";
 import { sniff } from "./sniff/sniff.js";
 
-/** @typedef {{transfer: Transfer, row: FileRow, sniffed: import("./sniff/bytes.js").Sniffed | null}} Item */
+/** @typedef {{transfer: Transfer, row: FileRow, sniffed: import("./sniff/bytes.js").Sniffed | null}} Item one file of the list */
 /** @type {Item[]} */
 const items = [];
 const FILES_AT_ONCE = 3;
@@ -54,13 +55,6 @@ function add(file, name) {
   ready();
 }
 
-/** @param {string} name */
-const stem = (name) =>
-  name
-    .replace(/(\.shp)?\.[^./]+$/i, "")
-    .normalize("NFC")
-    .toLowerCase();
-
 /** A file of the same name was chosen again. @param {Item} item @param {File} file */
 function replace(item, file) {
   const wasChanged = item.transfer.state === "changed";
@@ -87,6 +81,7 @@ async function look(item) {
   }
   if (item.sniffed) item.row.describe(item.sniffed);
   showPlaces();
+  ready();
 }
 
 function showPlaces() {
@@ -99,10 +94,12 @@ function showPlaces() {
   if (isAsked) one("#placing-box").open = true;
 }
 
-/** @param {Item} item */
-function remove(item) {
-  items.splice(items.indexOf(item), 1);
-  item.row.element.remove();
+/** @param {Item[]} gone */
+function remove(...gone) {
+  for (const item of gone) {
+    items.splice(items.indexOf(item), 1);
+    item.row.element.remove();
+  }
   showPlaces();
   ready();
 }
@@ -112,6 +109,7 @@ function ready() {
   button.disabled = !items.length || isBusy || items.some((item) => item.transfer.file.size > page.limit);
   button.textContent = isBusy ? _("Sending …") : isStarted ? _("Go on") : _("Upload and check");
   pauseAll.hidden = !isBusy;
+  offerToLeaveOut(isBusy ? [] : items, (out) => (remove(...out), one("#send").focus()));
   showText(
     one("#safe"),
     isBusy ? _("You may close this tab. Open this page again and choose the same files: only what is missing is sent.") : "",
