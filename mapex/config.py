@@ -91,7 +91,10 @@ class Settings:
     cage: str = _s("auto", "how uploads are opened; auto = bubblewrap, of which only the demo can do without", choices=CAGES)
     cage_weak_for: str = _s("", "slug of the one firm whose maps, never footage, a worker without bubblewrap opens; empty = nobody's")
     basemap: str = _s("", "URL or path of a MapLibre style or PMTiles file under the maps; empty = none, nothing is loaded from outside")
-    places: str = _s("", "GeoJSON file of boundaries that buyers can choose by `name`, such as districts; empty = no list of places")
+    places: str = _s(
+        "", "file or folder of places that people search for: GeoJSON (`name`), or tables of addresses; empty = only divisions of Korea"
+    )
+    home: str = _s("", "where maps open: a place as in the search, coordinates, or `W,S,E,N`; empty = where most is on offer")
     public_prices: bool = _s(True, "visitors who are not signed in see prices; false = a closed exchange, they see only where data is")
     mail_host: str = _s("", "mail server that takes invitations along; empty = no mail, the operator hands out links")
     mail_port: int = _s(587, "its port", least=1)

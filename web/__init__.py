@@ -38,6 +38,7 @@ API = (
     "buying.prices",
     "buying.quotes",
     "buying.areas",
+    "buying.places",
     "selling.offers",
     "selling.appraisals",
     "buying.orders",

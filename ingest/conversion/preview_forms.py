@@ -31,6 +31,7 @@ class Form:
 
 FORMS: Mapping[str, Form] = {
     "facts": Form("", 1, 0),
+    "names": Form("", 50, 0),
     "teaser": Form("application/x-mapex-teaser", 1, 4 << 20),
     "cloud": Form("application/x-mapex-cloud", 1, 14 << 20),
     "still": Form("image/png", 1, 2 << 20),
@@ -42,6 +43,23 @@ FORMS: Mapping[str, Form] = {
 def refusal(what: str) -> Invalid:
     """A preview that is not what it should be."""
     return Invalid("preview.broken", f"A preview was not kept, because the caged program answered something impossible ({what}).")
+
+
+def check_about(kind: str, about: Mapping[str, Any]) -> None:
+    """Pass for a description that is a whole preview: of names each is a text with a place on earth.
+
+    Raises: Invalid: `preview.broken`.
+    """
+    rows = about.get("rows")
+    if kind == "names" and not (about.keys() == {"rows"} and isinstance(rows, list) and rows and all(map(_is_name, rows))):
+        raise refusal("names")
+
+
+def _is_name(row: object) -> bool:
+    if not isinstance(row, list) or len(row) != 3 or not isinstance(row[0], str) or not row[0].strip():
+        return False
+    places = [one for one in row[1:] if isinstance(one, int | float) and not isinstance(one, bool)]
+    return len(places) == 2 and abs(places[0]) <= 180 and abs(places[1]) <= 85
 
 
 def check(kind: str, body: bytes, about: Mapping[str, Any]) -> None:

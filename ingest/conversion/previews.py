@@ -104,6 +104,7 @@ class _PreviewAnswers:
             raise preview_forms.refusal("its description")
         self.seen.add(key)
         if not form.media_type:
+            preview_forms.check_about(key[1], about)
             self.found.made.append((DraftPreview(*key, "", 0, "application/json", about), None))
             return
         path, body = self._file(record.get("path"), form.most_bytes)

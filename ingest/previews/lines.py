@@ -1,4 +1,4 @@
-"""The preview of a vector layer: its teaser lines (`tiles.features.teaser`)."""
+"""The preview of a vector layer: its teaser lines (`tiles.features.teaser`), and the names on them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 
 from ingest.previews.make import LayerTiles, Made, Without
+from ingest.previews.names import NameList
 from tiles.batch import Kind
 from tiles.features import codec as features_codec
 from tiles.features import teaser
@@ -21,12 +22,14 @@ _MERGED_AT = 400_000
 def make(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
     """The teaser, and nothing where no lines are."""
     by_kind: dict[str, list[teaser.Teaser]] = {}
+    names = NameList()
     for stored in layer.tiles:
-        for kind, piece in _pieces(stored.path):
+        for kind, piece in _pieces(stored.path, names):
             waiting = by_kind.setdefault(kind, [])
             waiting.append(piece)
             if sum(len(one.segments) for one in waiting) > _MERGED_AT:
                 by_kind[kind] = [teaser.merge(waiting)]
+    yield from (Made("names", {"rows": rows}, ordinal=ordinal) for ordinal, rows in enumerate(names.rows()))
     lane = next((kind for kind in _LANES if kind in by_kind), None)
     shown = [piece for kind, pieces in sorted(by_kind.items()) if kind not in _LANES or kind == lane for piece in pieces]
     merged = teaser.merge(shown)
@@ -38,13 +41,14 @@ def make(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
     yield Made("teaser", {"segments": len(merged.segments), "zoom": merged.zoom}, path)
 
 
-def _pieces(path: Path) -> Iterator[tuple[str, teaser.Teaser]]:
-    """Teaser lines of a tile by kind; a feature counts in the cell that owns it only."""
+def _pieces(path: Path, names: NameList) -> Iterator[tuple[str, teaser.Teaser]]:
+    """Teaser lines of a tile by kind, and their names into `names`; a feature counts in the cell that owns it only."""
     table = features_codec.read(path)
     kinds = np.asarray(table.column("kind").to_pylist(), dtype=object)
     owned = table.column("owner").fill_null(False).to_numpy(zero_copy_only=False)
     for kind in sorted(set(kinds.tolist()) & set(teaser.CLASS_OF)):
         rows = np.flatnonzero((kinds == kind) & owned)
+        names.add(table, rows)
         geometry = shapely.from_wkb(table.column("geometry").take(rows).to_numpy(zero_copy_only=False), on_invalid="ignore")
         code = teaser.CLASSES.index(teaser.CLASS_OF[kind])
         yield kind, teaser.generalise(geometry, np.full(len(geometry), code, np.uint8))

@@ -28,6 +28,8 @@ from tiles.grid import grid
 from tiles.store.protocol import Bucket, ObjectStore
 
 FACTS = "facts"
+NAMES = "names"
+"""Names of roads and crossings, for the search (`mapex.atlas.published`): they are not looked at one by one."""
 MOST_LISTED = 200
 PICTURES = ("strip", "clip")
 """Kinds that show what a camera saw."""
@@ -171,7 +173,7 @@ def _version(conn: Connection, by: Actor, ref: str, number: int | None) -> Versi
 
 def _of_layer(conn: Connection, layer: Layer) -> LayerPreviews:
     preview = schema.preview.c
-    query = select(schema.preview).where(preview.layer_id == layer.id).order_by(preview.kind, preview.ordinal)
+    query = select(schema.preview).where(preview.layer_id == layer.id, preview.kind != NAMES).order_by(preview.kind, preview.ordinal)
     made = [
         Preview(found["kind"], found["ordinal"], found["media_type"], found["bytes"], found["sha256"], json.loads(found["about"]))
         for found in conn.execute(query).mappings()

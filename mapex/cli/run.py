@@ -59,11 +59,13 @@ def serve(host: str | None, port: int | None, threads: int, processes: int, serv
         if several is not None:
             several.serve(ex, processes=processes, threads=threads)
         else:
+            from mapex.atlas import lookup
             from mapex.cli.server import built_in
             from web import create_app
 
             # With proxies in front, `create_app` reads their header; without, nobody may send one.
             is_behind = bool(ex.settings.proxies)
+            lookup.read_ahead(ex)
             built_in.serve(create_app(ex), host=ex.settings.host, port=ex.settings.port, threads=threads, is_behind_proxy=is_behind)
 
 

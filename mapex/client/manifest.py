@@ -9,7 +9,7 @@ from typing import Any
 from mapex.rules.file_names import portable
 from tiles.formats import MANIFEST, OLD_MANIFEST
 
-KEYS = ("path", "sha256", "size", "dataset", "version", "layer", "tile", "part", "media_type", "licence", "attribution")
+KEYS = ("path", "sha256", "size", "dataset", "version", "layer", "tile", "place", "part", "media_type", "licence", "attribution")
 """What the manifest says of each file."""
 _LAYER = ("dataset", "version", "layer")
 _SAME = ("sha256", "size", "dataset", "version", "layer", "tile", "part")

@@ -5,7 +5,6 @@ A withdrawn, a masked, a foreign draft and an absent cell are all the same here:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,17 +12,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select, text
 
 from mapex.database import db
-from mapex.database.live_offers import live_layers, live_offers
-from mapex.database.schema import layer, tile
+from mapex.database.live_offers import live_layers
+from mapex.database.schema import layer
 from mapex.exchange import Exchange
 from mapex.pyramid import cell_sums
 from mapex.rules import quality
-from tiles.box import Box
-from tiles.grid import grid
 from tiles.grid.cover import Cover
 from tiles.grid.grid import ZOOM
-
-MOST_CELLS = 2000
 
 
 class Shown(NamedTuple):
@@ -71,44 +66,6 @@ def kinds(ex: Exchange) -> Sequence[str]:
     query = select(layer.c.kind).distinct().select_from(live_layers).where(layer.c.cells > 0)
     with db.read(ex) as conn:
         return sorted(str(kind) for kind in conn.execute(query).scalars())
-
-
-def bounds(ex: Exchange) -> Box | None:
-    """Where the cells of the newest offer are, in degrees; None when nothing is on offer."""
-    newest = select(live_offers.c.version_id).order_by(live_offers.c.created_ns.desc(), live_offers.c.id).limit(1).scalar_subquery()
-    query = select(layer.c.about).where(layer.c.cells > 0, layer.c.version_id == newest)
-    with db.read(ex) as conn:
-        boxes = [grid.around(box) for about in conn.execute(query).scalars() if (box := json.loads(about).get("box"))]
-    return Box.around(boxes) or everywhere(ex)
-
-
-def example(ex: Exchange) -> Box | None:
-    """An area of up to four sale cells in the middle of the newest offer; None when nothing is on offer."""
-    largest = (
-        select(layer.c.id, layer.c.cells)
-        .select_from(live_layers)
-        .where(layer.c.cells > 0)
-        .order_by(live_offers.c.created_ns.desc(), layer.c.cells.desc(), layer.c.id)
-        .limit(1)
-    )
-    middle = select(tile.c.cell).order_by(tile.c.cell).limit(1)
-    with db.read(ex) as conn:
-        found = conn.execute(largest).first()
-        if found is None:
-            return None
-        cell = conn.execute(middle.where(tile.c.layer_id == found.id).offset(found.cells // 2)).scalar_one()
-    return grid.bounds(grid.parent(int(cell), ZOOM, ZOOM - 1), ZOOM - 1)
-
-
-def everywhere(ex: Exchange) -> Box | None:
-    """Where anything is on offer, to the next cell of the coarsest zooms; None when nothing is."""
-    statement = text("SELECT DISTINCT cell FROM kind_sum WHERE z = :z")
-    with db.read(ex) as conn:
-        for z in (cell_sums.ZMIN + 4, cell_sums.ZMIN):
-            found = [int(row[0]) for row in conn.execute(statement, {"z": z})]
-            if len(found) <= MOST_CELLS:
-                break
-    return Box.around(grid.bounds(cell, z) for cell in found)
 
 
 def _grouped(ex: Exchange, conn: Connection, statement: Any, values: dict[str, Any]) -> list[Covered]:

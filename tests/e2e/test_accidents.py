@@ -71,7 +71,7 @@ def test_reduced_motion(market: Market, motion: str) -> None:
     page = market.site.visit(BUYER, reduced_motion=motion)
     go_to(page, market.site, *at(40, 40), 11)
     before = page.evaluate("location.hash")
-    soon = page.evaluate("() => (document.querySelector('#show-coverage').click(), location.hash)")
+    soon = page.evaluate("() => (document.querySelector('#regions button').click(), location.hash)")
     assert (soon != before) == (motion == "reduce"), "the address follows when the map has arrived"
     page.wait_for_function("(before) => location.hash !== before", arg=before)
     map_idle(page)

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
+from mapex.atlas import naming
 from mapex.audit import figures, proof
 from mapex.audit.figures import View
 from mapex.audit.log import Action
@@ -19,6 +20,7 @@ from web.edge.policy import policy
 from web.edge.schemas import entry_number
 from web.pages import audit_filter
 from web.pages.audit_filter import FIELDS, Asked
+from web.words import places
 from web.words.licences import class_line
 from web.words.permits import permit_words
 
@@ -132,10 +134,11 @@ def _view(asked: Asked, fixed: dict[str, str], after: str) -> View:
 def _figures(seen: View, asked: Asked) -> dict[str, Any]:
     """What the script draws: seconds instead of nanoseconds, which JavaScript's numbers cannot hold."""
     chosen = {name: value for name, value in asked.words if name in ("from", "to")}
+    named = naming.of_tiles(exchange(), [heat.tile for heat in seen.heat])
     return {
         "width": seen.timeline.width_ns // NS,
         "bars": [[bar.start_ns // NS, bar.entries, bar.flagged] for bar in seen.timeline.bars],
-        "heat": [[heat.tile, heat.accesses, heat.flagged] for heat in seen.heat],
+        "heat": [[heat.tile, heat.accesses, heat.flagged, places.area(named[heat.tile])] for heat in seen.heat],
         "from": audit_filter.ns_from_text(chosen["from"]) // NS if "from" in chosen else None,
         "to": audit_filter.ns_from_text(chosen["to"]) // NS if "to" in chosen else None,
     }

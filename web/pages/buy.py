@@ -7,8 +7,9 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
+from mapex.atlas import naming
 from mapex.offers import recalls
-from mapex.orders import ledger, orders, renewals, terms, updates
+from mapex.orders import grounds, ledger, orders, renewals, terms, updates
 from mapex.people import orgs, persons
 from mapex.prices import estimate, quotes, sold_layers
 from mapex.rights import entitlements, named_users
@@ -18,6 +19,7 @@ from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.edge.schemas import when
 from web.edge.tables import csv_answer
+from web.words import places
 from web.words.licences import licence_words
 
 blueprint = Blueprint("pages_buy", __name__)
@@ -51,6 +53,7 @@ def quote(quote_id: str) -> str:
         "buy/quote.html",
         page=page,
         held=found,
+        place=places.ground(grounds.of_quote(ex, found)),
         quote=document,
         layers=by_layer(document["lines"], sold_layers.documents(ex, found.estimate.lines)),
         before=before,
@@ -75,6 +78,7 @@ def order_list() -> str:
         "buy/orders.html",
         page={"outdated": list(outdated)},
         orders=page.orders,
+        places=grounds.of_orders(ex, by, [one.id for one in page.orders]),
         tiles={one.id: tiles_of(one) for one in page.orders},
         outdated=outdated,
         next=page.next,
@@ -87,11 +91,13 @@ def order_list() -> str:
 @policy("own")
 def order_table() -> Response:
     """The orders that the filter in the address chooses, as a table: a row for each line."""
+    found = list(_all_orders())
+    where = {id_: places.ground(one) for id_, one in grounds.of_orders(exchange(), current_actor(), [one.id for one in found]).items()}
     rows = (
         (one.id, iso_from_ns(one.created_ns), one.name, one.person, one.purpose, one.state)
         + (line.org, line.dataset, line.version, line.layer, line.licence, line.tiles)
-        + (line.quantity, line.unit, line.rate, line.amount, one.vat, one.total, line.price, line.credit)
-        for one in _all_orders()
+        + (line.quantity, line.unit, line.rate, line.amount, one.vat, one.total, line.price, line.credit, where.get(one.id, ""))
+        for one in found
         for line in one.lines
     )
     return csv_answer("mapex-orders.csv", COLUMNS, rows)
@@ -111,6 +117,7 @@ def order(order_id: str) -> str:
         "buy/order.html",
         page={"order": found.id, "purpose": found.purpose, "layers": sold},
         order=found,
+        place=_place(order_id),
         layers=by_layer(document, sold),
         progress=entitlements.progress(ex, by, order_id),
         updates=newer,
@@ -131,7 +138,9 @@ def receipt(order_id: str) -> str:
     found = orders.get(ex, by, order_id)
     document = [estimate.line_document(line) for line in found.lines]
     names = {slug: orgs.get_org(ex, slug).name for slug in sorted({by.org_slug, *(line.org for line in found.lines)})}
-    return render_template("buy/receipt.html", order=found, layers=by_layer(document), names=names, buyer=by.org_slug)
+    return render_template(
+        "buy/receipt.html", order=found, place=_place(order_id), layers=by_layer(document), names=names, buyer=by.org_slug
+    )
 
 
 @blueprint.get("/orders/<order_id>/manifest.json")
@@ -140,9 +149,12 @@ def manifest(order_id: str) -> Response:
     """All files of an order with licence, attribution and checksums, as a download has them beside it."""
     ex, by = exchange(), current_actor()
     found = orders.get(ex, by, order_id)
-    files = [{name: getattr(tile, name) for name in FILE_FIELDS} for tile in _tiles(order_id)]
+    bought = list(_tiles(order_id))
+    named = naming.of_tiles(ex, [tile.tile for tile in bought])
+    files = [{**{name: getattr(tile, name) for name in FILE_FIELDS}, "place": places.area(named[tile.tile])} for tile in bought]
     answer = jsonify(
         order=found.id,
+        place=_place(order_id),
         purpose=found.purpose,
         licence=sorted({file["licence"] for file in files}),
         attribution=sorted({file["attribution"] for file in files if file["attribution"]}),
@@ -156,7 +168,7 @@ def manifest(order_id: str) -> Response:
 FILTERS = ("purpose", "dataset", "from", "to")
 COLUMNS = (
     *("order", "at", "area", "person", "purpose", "state", "seller", "dataset", "version", "layer", "licence", "tiles"),
-    *("quantity", "unit", "rate", "amount", "order_vat", "order_total", "price", "credit"),
+    *("quantity", "unit", "rate", "amount", "order_vat", "order_total", "price", "credit", "place"),
 )
 FILE_FIELDS = ("path", "sha256", "size", "dataset", "org", "version", "layer", "tile", "part", "media_type", "licence", "attribution")
 
@@ -176,6 +188,11 @@ def by_layer(lines: list[dict[str, Any]], sold: list[dict[str, Any]] | None = No
 def tiles_of(one: orders.Order) -> int:
     """The cells of each layer of an order."""
     return sum({(line.org, line.dataset, line.layer): line.tiles for line in one.lines}.values())
+
+
+def _place(order_id: str) -> str:
+    """Where an order is, in words."""
+    return places.ground(grounds.of_orders(exchange(), current_actor(), [order_id]).get(order_id))
 
 
 def _filter() -> orders.OrderFilter:

@@ -7,6 +7,7 @@ import secrets
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from mapex.atlas import regions
 from mapex.audit import examination
 from mapex.login import factors, sessions
 from mapex.operation import overview
@@ -99,7 +100,7 @@ def permit_list() -> str:
         purposes=vocabulary.PURPOSES,
         classes=[code for code in HandlingClass if code.needs_permit],
         page={
-            "bounds": coverage.bounds(ex),
+            "bounds": regions.home(ex),
             "kinds": sorted(coverage.kinds(ex)),
             "hasVendor": static_files.has_vendor(),
             "permits": [{"number": one.number, "area": one.area} for one in found],

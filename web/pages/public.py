@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, redirect, render_template, request
 
+from mapex.atlas import regions
+from mapex.exchange import Actor, Exchange
 from mapex.offers import products
 from mapex.pyramid import coverage
+from mapex.rights import permits
 from mapex.rules.licences import LICENCES
 from tiles.batch import LayerKind
+from tiles.box import Box
 from web.edge import static_files
-from web.edge.auth import current_person, exchange
+from web.edge.auth import current_actor, current_person, exchange
 from web.edge.policy import policy
+from web.words import places
 from web.words.licences import licence_words
 
 blueprint = Blueprint("pages", __name__)
+
+MOST_REGIONS = 100
+"""Regions of the list on the map page, the largest."""
 
 
 @blueprint.get("/")
@@ -33,13 +41,26 @@ def explore() -> str:
     offered = coverage.kinds(ex)
     kinds = [kind.value for kind in LayerKind if kind.value in offered]
     page = {
-        "bounds": products.box_of(ex, request.args.get("dataset", "")) or coverage.bounds(ex),
-        "everywhere": coverage.everywhere(ex),
-        "example": coverage.example(ex),
+        "bounds": products.box_of(ex, request.args.get("dataset", "")) or permitted(ex, _reader()) or regions.home(ex),
+        "named": bool(request.args.get("dataset")),
+        "regions": [{"name": places.area(one.named), "squares": one.squares, "box": one.box} for one in regions.regions(ex)[:MOST_REGIONS]],
+        "example": regions.example(ex),
         "kinds": kinds,
         "hasVendor": static_files.has_vendor(),
     }
     return render_template("buy/explore.html", kinds=kinds, page=page)
+
+
+def _reader() -> Actor | None:
+    return current_actor() if current_person() is not None else None
+
+
+def permitted(ex: Exchange, by: Actor | None) -> Box | None:
+    """The area of the newest permit that names the organisation of `by` and is valid now."""
+    if by is None or by.org_id is None:
+        return None
+    valid = [one for one in permits.all_permits(ex, by) if one.state == "active" and one.valid_from_ns <= ex.now() < one.valid_to_ns]
+    return max(valid, key=lambda one: one.valid_from_ns).box if valid else None
 
 
 @blueprint.get("/datasets/<org>/<slug>")

@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 
 from flask import Flask
 
+from mapex.atlas import naming
 from web.edge import static_files
 from web.edge.auth import current_person, exchange, form_secret
 from web.pages.navigation import navigation
-from web.words import errors, findings, numbers, vocabulary
+from web.words import errors, findings, numbers, places, vocabulary
 from web.words.language import language, script_messages
 from web.words.licences import class_line, licence_difference, licence_words
 
@@ -35,6 +36,7 @@ def install(app: Flask) -> None:
         label=vocabulary.label,
         crs_name=vocabulary.crs_name,
         sentence=errors.sentence,
+        ground=places.ground,
     )
     app.jinja_env.filters.update(
         won=numbers.won,
@@ -46,7 +48,19 @@ def install(app: Flask) -> None:
         plain=numbers.plain,
         kst=numbers.kst,
         query=urlencode,
+        place=place,
+        region_place=region_place,
     )
+
+
+def place(quadkey: str) -> str:
+    """What a tile is called."""
+    return places.area(naming.of_tiles(exchange(), [quadkey])[quadkey])
+
+
+def region_place(geometry: dict[str, Any]) -> str:
+    """What the ground of an outline is called."""
+    return places.area(naming.of_region(exchange(), geometry))
 
 
 def shows_prices() -> bool:

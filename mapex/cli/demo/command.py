@@ -108,11 +108,13 @@ def _settings(place: Path, port: int) -> Settings:
 def _running(settings: Settings) -> Iterator[Exchange]:
     """The exchange with its web server (threads) and one worker (process) for the time of the block."""
     from mapex import modes
+    from mapex.atlas import lookup
     from mapex.cli.server.built_in import serving
     from mapex.database.opening import open_exchange
     from web import create_app
 
     ex = open_exchange(settings)
+    lookup.read_ahead(ex)
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")}
     worker = subprocess.Popen(
         # -P: no folder of where the demo was started hides a package of ours.

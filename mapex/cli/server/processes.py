@@ -49,10 +49,13 @@ def serve(ex: Exchange, *, processes: int, threads: int) -> None:
 def _application() -> Any:
     """The WSGI application of one child."""
     from mapex import config
+    from mapex.atlas import lookup
     from mapex.cli.server.logs import log_to_stderr
     from mapex.database.opening import open_exchange
     from web import create_app
 
     settings = config.load()
     log_to_stderr(settings.log_level)
-    return create_app(open_exchange(settings))
+    ex = open_exchange(settings)
+    lookup.read_ahead(ex)
+    return create_app(ex)

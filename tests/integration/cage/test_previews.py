@@ -301,13 +301,19 @@ def test_answers_of_a_cage_that_was_taken_over_are_not_believed(tmp_path: Path) 
         tell("points/plain.jpg", ordinal=junk)
         answers.take({"without": {"layer": junk, "code": "a.b", "message": "m"}})
     tell("points/plain.jpg", {"blurred": True, "x": 10**400})
+    for rows in (None, [], {}, [7], [["a"]], [["", 1, 1]], [["a", "1", 1]], [["a", 181, 1]], [["a", 1, 86]], [["a", True, 1]], [[1, 1, 1]]):
+        tell("points/plain.jpg", {"rows": rows}, kind="names")
+        answers.seen.clear()
+    tell("points/plain.jpg", {"rows": [["a", 1, 1]], "more": 1}, kind="names")
     assert answers.found.made == []
     assert {finding.code for finding in answers.found.findings} == {"preview.broken"}
     tell("points/plain.jpg")
     ((made, _),) = answers.found.made
+    tell("", {"rows": [["a", 1, 1.5]]}, kind="names", ordinal=1)
+    assert len(answers.found.made) == 2
     assert made.sha256 == hashlib.sha256(plain.getvalue()).hexdigest()
     for kind in preview_forms.FORMS:
-        with pytest.raises(Invalid) if kind != "facts" else pytest.raises(AssertionError):
+        with pytest.raises(Invalid) if preview_forms.FORMS[kind].media_type else pytest.raises(AssertionError):
             preview_forms.check(kind, b"\0" * 64, {"blurred": True})
             raise AssertionError
 

@@ -8,6 +8,7 @@ from apiflask import APIFlask
 from sqlalchemy import insert, select, text
 
 from mapex import ids
+from mapex.atlas import regions
 from mapex.database import db, migrations, schema
 from mapex.exchange import Actor, Exchange
 from mapex.offers import offers
@@ -49,17 +50,6 @@ def test_sale_cells_of_an_area_in_order_and_cut(exchange: Exchange) -> None:
     assert [one.cell for one in coverage.sale_cells(exchange, area(block(6)), limit=5)] == sorted(block(4))[:5]
 
 
-def test_example_and_bounds_are_in_the_offer(exchange: Exchange) -> None:
-    assert coverage.example(exchange) is None and coverage.bounds(exchange) is None and coverage.everywhere(exchange) is None
-    a_market(exchange, side=4)
-    example = coverage.example(exchange)
-    assert example
-    middle = grid.cells_at([(example[0] + example[2]) / 2], [(example[1] + example[3]) / 2])
-    assert int(middle[0]) in block(6)
-    box = coverage.bounds(exchange)
-    assert box and box[0] <= grid.bounds(SEOUL)[0] and box[3] >= grid.bounds(SEOUL)[3]
-
-
 @pytest.mark.parametrize("how", ["withdrawn", "suspended"])
 def test_what_is_gone_equals_what_never_was(exchange: Exchange, how: str) -> None:
     market = a_market(exchange, side=2)
@@ -72,7 +62,7 @@ def test_what_is_gone_equals_what_never_was(exchange: Exchange, how: str) -> Non
     else:
         orgs.set_org_state(exchange, None, "hanbit", "suspended")
     assert tile(app, here) == tile(app, nowhere) == b""
-    assert coverage.kinds(exchange) == [] and coverage.example(exchange) is None
+    assert coverage.kinds(exchange) == [] and regions.regions(exchange) == []
 
 
 def tile(app: APIFlask, path: str) -> bytes:

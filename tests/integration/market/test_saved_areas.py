@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mapex.atlas import lookup
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from mapex.exchange import Exchange
-from mapex.prices import districts, saved_areas
+from mapex.prices import saved_areas
 from tests.support.exchange import a_person
 from tiles.grid.region import Region
 
@@ -81,16 +82,16 @@ def feature(name: str, west: float, corners: int = 0) -> object:
 
 
 def test_places_come_from_the_operators_file(exchange: Exchange, tmp_path: Path) -> None:
-    assert districts.places(exchange) == ()
+    assert lookup.places(exchange) == ()
     file = tmp_path / "places.geojson"
     a_file(file, [feature("종로구", 126.97), feature("강남구", 127.04), feature("강남구", 127.06), feature("Round", 127.2, 8000)])
     ex = dataclasses.replace(exchange, settings=dataclasses.replace(exchange.settings, places=str(file)))
-    assert [one.name for one in districts.places(ex)] == ["Round", "강남구", "종로구"]
-    assert districts.place(ex, "강남구").region["type"] == "MultiPolygon"
+    assert [one.name for one in lookup.places(ex)] == ["Round", "강남구", "종로구"]
+    assert lookup.place(ex, "강남구").region["type"] == "MultiPolygon"
     limit = ex.settings.max_region_vertices
-    assert Region.from_geojson(districts.place(ex, "Round").region, max_vertices=limit).area_m2 > 1e6
+    assert Region.from_geojson(lookup.place(ex, "Round").region, max_vertices=limit).area_m2 > 1e6
     with pytest.raises(NotFound):
-        districts.place(ex, "없는 곳")
+        lookup.place(ex, "없는 곳")
     file.write_text("no json")
     with pytest.raises(Unavailable):
-        districts.places(ex)
+        lookup.places(ex)

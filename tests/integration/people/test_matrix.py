@@ -190,8 +190,9 @@ class Question:
         gate = MATRIX["gates"][self.about["gate"]]
         if gate:
             if not self.by.role:
-                return None if gate.get("visitors") and self.by.name == "visitor" else 401
-            if self.by.role not in gate["roles"] or (self.by.scope != "*" and self.by.scope not in gate["scopes"]):
+                if not gate.get("visitors") or self.by.name != "visitor":
+                    return 401
+            elif self.by.role not in gate["roles"] or (self.by.scope != "*" and self.by.scope not in gate["scopes"]):
                 return 403
         but = {status for group, status in self.about.get("but", {}).items() if group in self.by.groups}
         if but and not (self.is_foreign and self.by.org):

@@ -1,4 +1,4 @@
-"""Saved areas of the own organisation, and the places that the operator supplied."""
+"""Saved areas of the own organisation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from mapex.prices import districts, saved_areas
+from mapex.prices import saved_areas
 from mapex.prices.saved_areas import SavedArea
 from mapex.times import iso_from_ns
 from tiles.grid.region import Region
@@ -46,36 +46,6 @@ class SavedAreasOut(Answer):
     """Saved areas by name."""
 
     areas = fields.List(fields.Nested(SavedAreaOut))
-
-
-class PlaceOut(Answer):
-    """A boundary."""
-
-    name = fields.String()
-    region = fields.Dict()
-
-
-class PlacesOut(Answer):
-    """Names of boundaries."""
-
-    places = fields.List(fields.String())
-
-
-@blueprint.get("/places")
-@policy("read")
-@blueprint.output(PlacesOut)
-def list_places() -> dict[str, Any]:
-    """Names of the boundaries that can be chosen as areas."""
-    return {"places": [one.name for one in districts.places(exchange())]}
-
-
-@blueprint.get("/places/<path:name>")
-@policy("read")
-@blueprint.output(PlaceOut)
-def get_place(name: str) -> dict[str, Any]:
-    """A boundary by its name."""
-    one = districts.place(exchange(), name)
-    return {"name": one.name, "region": one.region}
 
 
 @blueprint.get("/areas")

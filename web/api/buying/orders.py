@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
+from mapex.atlas import naming
 from mapex.errors import Invalid
-from mapex.orders import orders
+from mapex.orders import grounds, orders
 from mapex.prices import estimate, sold_layers
 from mapex.rights import entitlements, named_users
 from mapex.times import iso_from_ns
@@ -18,6 +20,7 @@ from web.edge.auth import current_actor, exchange
 from web.edge.kinds import CLASSES, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, PageQuery, Range, fields, when
+from web.words import places
 
 blueprint = APIBlueprint("orders", __name__, url_prefix="/api/v1", tag="Orders")
 
@@ -82,6 +85,7 @@ class OrderOut(Answer):
     created_at = moment()
     name = fields.String(metadata={"description": "what your organisation calls the area"})
     person = fields.String(metadata={"description": "who ordered"})
+    place = fields.String(metadata={"description": "what the ground is called and its squares, in the language of the request"})
 
 
 class OneOrderOut(OrderOut):
@@ -123,6 +127,7 @@ class TileOut(Answer):
     kind = word(LAYER_KINDS)
     class_ = word(CLASSES, data_key="class", attribute="class")
     tile = quadkey()
+    place = fields.String(metadata={"description": "what the tile is called, in the language of the request"})
     part = fields.Integer()
     sha256 = digest()
     size = fields.Integer()
@@ -165,7 +170,7 @@ def list_orders(query_data: dict[str, Any]) -> dict[str, Any]:
     """Orders of the own organisation, newest first."""
     wanted = orders.OrderFilter(query_data["purpose"], query_data["dataset"], when(query_data["from_time"]), when(query_data["to_time"]))
     page = orders.of(exchange(), current_actor(), after=query_data["after"], limit=query_data["limit"], wanted=wanted)
-    return {"orders": [_order(one) for one in page.orders], "next": page.next}
+    return {"orders": _orders(page.orders), "next": page.next}
 
 
 @blueprint.get("/orders/<order_id>")
@@ -183,7 +188,8 @@ def get_order(order_id: str) -> dict[str, Any]:
 def list_tiles(order_id: str, query_data: dict[str, Any]) -> Response:
     """The files that an order gives the right to, in a fixed order."""
     page = entitlements.of_order(exchange(), current_actor(), order_id, after=query_data["after"], limit=query_data["limit"])
-    return jsonify(tiles=[_tile(one) for one in page.tiles], next=page.next)
+    named = naming.of_tiles(exchange(), [one.tile for one in page.tiles])
+    return jsonify(tiles=[_tile(one, places.area(named[one.tile])) for one in page.tiles], next=page.next)
 
 
 @blueprint.get("/orders/<order_id>/progress")
@@ -218,10 +224,15 @@ def change_persons(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _whole(made: orders.Order) -> dict[str, Any]:
-    return {**_order(made), "layers": sold_layers.documents(exchange(), made.lines)}
+    return {**_orders([made])[0], "layers": sold_layers.documents(exchange(), made.lines)}
 
 
-def _order(made: orders.Order) -> dict[str, Any]:
+def _orders(found: Sequence[orders.Order]) -> list[dict[str, Any]]:
+    named = grounds.of_orders(exchange(), current_actor(), [one.id for one in found])
+    return [_order(one, places.ground(named.get(one.id))) for one in found]
+
+
+def _order(made: orders.Order, place: str) -> dict[str, Any]:
     return {
         "id": made.id,
         "state": made.state,
@@ -236,11 +247,12 @@ def _order(made: orders.Order) -> dict[str, Any]:
         "created_at": iso_from_ns(made.created_ns),
         "name": made.name,
         "person": made.person,
+        "place": place,
     }
 
 
-def _tile(one: entitlements.OrderTile) -> dict[str, Any]:
-    values = asdict(one)
+def _tile(one: entitlements.OrderTile, place: str) -> dict[str, Any]:
+    values = {**asdict(one), "place": place}
     for name in ("order_id", "object_key", "version_state", "cell"):
         del values[name]
     values["class"] = values.pop("handling_class")

@@ -3,8 +3,9 @@
 import { all, one } from "../base/dom.js";
 import { areaOf } from "../base/form.js";
 import { polygonsOf } from "../map/grid.js";
-import { n_, page } from "../base/i18n.js";
+import { _, n_, page, sentence } from "../base/i18n.js";
 import { boxOf, canDraw, collection, createMap, showOn } from "../map/map.js";
+import { hasOutline, outlineOf, placeSearch } from "../map/places.js";
 
 const ONE_PERMIT = { padding: 30, maxZoom: 14, duration: 0 };
 
@@ -28,13 +29,21 @@ async function drawInto(container) {
   const field = one("textarea[name=area]"),
     corners = one("#drawn"),
     tools = all("[data-tool]");
+  /** @type {any} */
+  let map = null;
+  const write = (/** @type {any} */ geo) => ((field.value = JSON.stringify(geo)), field.dispatchEvent(new Event("input")));
+  const usePlace = (/** @type {any} */ place) =>
+    outlineOf(place)
+      .then(write)
+      .catch((error) => (corners.textContent = sentence(error)));
+  placeSearch(one("[data-places]"), () => map, { label: _("Use as area"), fits: hasOutline, act: usePlace });
   if (!canDraw()) {
     container.parentElement?.remove();
     for (const button of [...tools, one("#clear")]) button.hidden = true;
     return;
   }
   const [{ drawing }, { WAYS, coverage }] = await Promise.all([import("../map/draw.js"), import("../map/coverage.js")]);
-  const map = await createMap(container, page.bounds ? { bounds: page.bounds, fitBoundsOptions: { padding: 60, maxZoom: 13 } } : {});
+  map = await createMap(container, page.bounds ? { bounds: page.bounds, fitBoundsOptions: { padding: 60, maxZoom: 13 } } : {});
   coverage(map, { kinds: page.kinds, by: WAYS[0], busy: () => Boolean(tool.tool()) }); // where there is something to be permitted
   map.addSource("pasted", { type: "geojson", data: collection([]) });
   map.addLayer({ id: "pasted", type: "line", source: "pasted", paint: { "line-color": "#ffffff", "line-width": 2 } });

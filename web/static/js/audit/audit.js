@@ -1,13 +1,16 @@
 // @ts-check
 // The auditor's page: one filter moves numbers, timeline, map and list together; htmx brings them, this draws them.
 import { all, one, showText } from "../base/dom.js";
+import { densestBox, dots } from "../map/cluster.js";
 import { square } from "../map/grid.js";
-import { n_, number, page } from "../base/i18n.js";
+import { _, n_, number, page } from "../base/i18n.js";
 import { boxOf, canDraw, collection, createMap } from "../map/map.js";
+import { placeSearch } from "../map/places.js";
 import { timeline, written } from "./timeline.js";
 import { install } from "./verify.js";
 
 const STEPS = ["#535a6c", "#7d7c78", "#a59c74", "#d0be67", "#fde737"];
+const SHADE = ["match", ["get", "step"], ...STEPS.flatMap((colour, i) => (i < 4 ? [i, colour] : [])), STEPS[4]];
 const FIT = { padding: 40, maxZoom: 15, duration: 0 };
 /** @type {any} */
 let map = null;
@@ -27,11 +30,16 @@ function brush(from, to) {
 async function drawMap(figures) {
   const container = one("#map");
   if (!container) return;
-  if (!canDraw()) return void container.parentElement.remove();
+  placeSearch(one("[data-places]"), () => map, {
+    label: _("What happened here"),
+    fits: (place) => !place.box,
+    act: (place) => (location.href = `/audit/tiles/${place.tile}`),
+  });
+  if (!canDraw()) return void (container.hidden = true);
   const most = Math.max(1, ...figures.heat.map((/** @type {any[]} */ heat) => heat[1]));
-  const squares = figures.heat.map((/** @type {[string, number, number]} */ [tile, accesses, flagged]) => ({
+  const squares = figures.heat.map((/** @type {[string, number, number, string]} */ [tile, accesses, flagged, place]) => ({
     ...square(tile),
-    properties: { tile, accesses, flagged, step: Math.min(4, Math.floor((Math.log1p(accesses) / Math.log1p(most)) * 5)) },
+    properties: { tile, place, accesses, flagged, step: Math.min(4, Math.floor((Math.log1p(accesses) / Math.log1p(most)) * 5)) },
   }));
   const points = squares.map((/** @type {any} */ one) => ({
     type: "Feature",
@@ -39,7 +47,7 @@ async function drawMap(figures) {
     geometry: { type: "Point", coordinates: middle(boxOf(one)) },
   }));
   const area = page.area ? [{ type: "Feature", properties: {}, geometry: page.area }] : [];
-  const box = boxOf(collection(squares.length ? squares : area)) ?? page.box;
+  const box = densestBox(squares) ?? boxOf(collection(area)) ?? page.box;
   map?.remove();
   map = await createMap(container, box ? { bounds: box, fitBoundsOptions: FIT } : {});
   map.addSource("area", { type: "geojson", data: collection(area) });
@@ -56,7 +64,7 @@ async function drawMap(figures) {
     type: "fill",
     source: "heat",
     paint: {
-      "fill-color": ["match", ["get", "step"], ...STEPS.flatMap((colour, i) => (i < 4 ? [i, colour] : [])), STEPS[4]],
+      "fill-color": SHADE,
       "fill-opacity": 0.8,
     },
   });
@@ -75,14 +83,15 @@ async function drawMap(figures) {
     layout: { "text-field": ["to-string", ["get", "accesses"]], "text-size": 13 },
     paint: { "text-color": "#ffffff", "text-halo-color": "#0a1420", "text-halo-width": 1.5 },
   });
+  dots(map, "heat", squares, { colour: ["case", [">", ["get", "flagged"], 0], "#ff6b5e", SHADE] });
   map.on("click", "heat", (/** @type {any} */ event) => (location.href = `/audit/tiles/${event.features[0].properties.tile}`));
   map.on("mousemove", "heat", (/** @type {any} */ event) => {
-    const { tile, accesses, flagged } = event.features[0].properties;
+    const { place, accesses, flagged } = event.features[0].properties;
     map.getCanvas().style.cursor = "pointer";
     showText(
       one("#mapnote"),
-      n_("Tile %(tile)s: %(count)s access, %(flagged)s flagged", "Tile %(tile)s: %(count)s accesses, %(flagged)s flagged", accesses, {
-        tile,
+      n_("%(place)s: %(count)s access, %(flagged)s flagged", "%(place)s: %(count)s accesses, %(flagged)s flagged", accesses, {
+        place,
         flagged: number(flagged),
       }),
     );

@@ -32,6 +32,23 @@ export function remember(map) {
   history.replaceState(null, "", hash);
 }
 
+const VIEW = "explore-view";
+
+/** Keep where this browser looked last: the next visit begins there. @param {any} map */
+export function keepView(map) {
+  const at = map.getCenter();
+  localStorage.setItem(VIEW, [map.getZoom().toFixed(2), at.lat.toFixed(5), at.lng.toFixed(5)].join("/"));
+}
+
+/** Zoom, latitude and longitude of the last visit, or null. @returns {number[] | null} */
+export const ownView = () => viewOf(localStorage.getItem(VIEW));
+
+/** @param {string | null} text @returns {number[] | null} */
+function viewOf(text) {
+  const view = text?.split("/").map(Number) ?? null;
+  return view?.length === 3 && view.every(Number.isFinite) ? view : null;
+}
+
 /** Take the state from the address, as far as it makes sense. @returns {{view: number[] | null, area: Area | null, dropped: string[]}} */
 export function remembered() {
   const hash = location.hash === "#back" ? (sessionStorage.getItem("explore") ?? "") : location.hash;
@@ -44,8 +61,7 @@ export function remembered() {
   if (chosen?.length) state.kinds = chosen;
   if (page.words.purposes[words.get("p") ?? ""]) state.purpose = words.get("p") ?? "research";
   if (/^[a-z]{1,20}$/.test(words.get("by") ?? "")) state.by = words.get("by") ?? "available";
-  const view = words.get("m")?.split("/").map(Number) ?? null;
-  return { view: view?.length === 3 && view.every(Number.isFinite) ? view : null, area: areaOf(words), dropped: keysOf(words.get("x")) };
+  return { view: viewOf(words.get("m")), area: areaOf(words), dropped: keysOf(words.get("x")) };
 }
 
 /** @param {URLSearchParams} words @returns {Area | null} */

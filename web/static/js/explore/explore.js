@@ -1,10 +1,11 @@
 // @ts-check
 // The explore page: one state (state.js), kept in the address (address.js); tools, map, price and list follow it.
-import { LOGIN, remember, remembered } from "./address.js";
+import { keepView, LOGIN, ownView, remember, remembered } from "./address.js";
 import { wireAreas } from "./areas.js";
 import { all, make, one, showText } from "../base/dom.js";
 import { _, page, sentence } from "../base/i18n.js";
 import { wireKeys } from "../base/keys.js";
+import { hasOutline, outlineOf, placeSearch } from "../map/places.js";
 import { addMarks, areaTiles, hatchRefused, light } from "./marks.js";
 import { follow, price, refuseArea, wanted } from "./price.js";
 import { change, closed, keep, listen, setArea, state, undo } from "./state.js";
@@ -159,6 +160,8 @@ function wireControls() {
   purpose.value = state.purpose;
   purpose.addEventListener("change", () => change({ purpose: purpose.value }));
   wireAreas({ outline: useOutline, region: useRegion }, refuseArea);
+  const usePlace = (/** @type {any} */ place) => outlineOf(place).then(useRegion).catch(refuseArea);
+  placeSearch(one("[data-places]"), () => map, { label: _("Use as area"), fits: hasOutline, act: usePlace });
   wireKeys({ choose, undo: undoLast, pan: (step) => map?.panBy(step), cancel: () => tools?.tool() && choose(tools.tool()) });
   one("#undo").addEventListener("click", undoLast);
   for (const link of all("header [data-login]")) link.href = LOGIN;
@@ -172,7 +175,8 @@ function wireControls() {
     if (event.target.id === "leave-barely") change({ leave: !state.leave });
   });
   one("#tile-list").addEventListener("toggle", (/** @type {any} */ event) => event.target.open && price());
-  one("#show-coverage").addEventListener("click", () => (map && page.everywhere ? map.fitBounds(page.everywhere, { padding: 40 }) : null));
+  for (const button of all("[data-box]"))
+    button.addEventListener("click", () => map?.fitBounds(button.dataset.box.split(",").map(Number), { padding: 60, maxZoom: 15 }));
 }
 
 /** What is half drawn goes into the address (the other language and signing in are other pages), without the corner that follows the
@@ -189,8 +193,9 @@ function keepUnfinished() {
 async function openMap(view) {
   maps = await import("../map/map.js");
   if (!maps.canDraw()) throw new Error("no WebGL 2");
-  const options = view
-    ? { zoom: view[0], center: [view[2], view[1]] }
+  const last = view ?? (page.named ? null : ownView());
+  const options = last
+    ? { zoom: last[0], center: [last[2], last[1]] }
     : page.bounds
       ? { bounds: page.bounds, fitBoundsOptions: { padding: 40, maxZoom: 14 } }
       : {};
@@ -209,7 +214,7 @@ async function openMap(view) {
     onTile: toggleTile,
     onTool: showTool,
   });
-  made.on("moveend", () => remember(map));
+  made.on("moveend", () => (remember(map), keepView(map)));
 }
 
 async function start() {

@@ -15,9 +15,13 @@ export async function tilesOf(body) {
     post("/estimates/tiles", { ...whole, limit: MOST }),
     post("/coverage", { ...areaOnly(whole), limit: MOST }),
   ]);
+  const keys = answer.tiles.map((/** @type {any} */ tile) => tile.tile);
+  const { names } = keys.length ? await post("/places/names", { tiles: keys }) : { names: [] };
+  const named = new Map(names.map((/** @type {any} */ one) => [one.tile, one.name]));
   const seen = new Map(covered.tiles.map((/** @type {any} */ tile) => [tile.tile, tile]));
   const rows = answer.tiles.map((/** @type {any} */ tile) => ({
     ...tile,
+    place: named.get(tile.tile) ?? "",
     left: Boolean(leave_barely && tile.barely),
     seen: seen.get(tile.tile),
   }));
@@ -74,7 +78,7 @@ function line(row, dropped, toggle) {
     type: "checkbox",
     checked: !dropped.has(row.tile) && !row.left,
     disabled: row.left,
-    "aria-label": _("Tile %(tile)s", { tile: row.tile }),
+    "aria-label": `${row.place} ${_("Tile %(tile)s", { tile: row.tile })}`,
   });
   box.addEventListener("change", () => toggle(row.tile, box.checked));
   const kinds = page.kinds.filter((/** @type {string} */ kind) => kind in row.kinds);
@@ -97,7 +101,7 @@ function line(row, dropped, toggle) {
     "tr",
     { "data-tile": row.tile },
     make("td", make("label.hit", box)),
-    make("td", make("code", { title: row.tile }, `…${row.tile.slice(-7)}`)),
+    make("td", row.place, make("br"), make("code.muted.small", { title: row.tile }, `…${row.tile.slice(-7)}`)),
     make("td", data, notes),
     make("td.n", row.amount ? won(row.amount) : "–"),
   );

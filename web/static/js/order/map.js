@@ -1,5 +1,6 @@
 // @ts-check
 // The small map of an order: owned tiles, and what a newer version changed, added or removed; sign and colour say the same.
+import { densestBox, dots } from "../map/cluster.js";
 import { square } from "../map/grid.js";
 
 const MOST = 5000;
@@ -8,11 +9,12 @@ export const CHANGES = { changed: ["#ffcf70", "↻"], added: ["#6fdba4", "+"], r
 
 /** @param {any[]} tiles @param {any} updates null = none @returns {Promise<any>} null without WebGL */
 export async function showOrder(tiles, updates) {
-  const { boxOf, canDraw, collection, showOn } = await import("../map/map.js");
+  const { canDraw, collection, showOn } = await import("../map/map.js");
   const box = document.getElementById("map");
   if (!canDraw() || !box) return null;
   const cells = collection([...new Set(tiles.map((tile) => tile.tile))].slice(0, MOST).map(square));
-  const map = await showOn(box, cells, boxOf(cells));
+  const map = await showOn(box, cells, densestBox(cells.features));
+  dots(map, "shown", cells.features, { colour: "#ffffff" });
   for (const [kind, [colour, sign]] of Object.entries(CHANGES)) {
     /** @type {string[]} */
     const keys = [...new Set((updates?.layers ?? []).flatMap((/** @type {any} */ layer) => layer[kind]))].slice(0, MOST);

@@ -99,7 +99,7 @@ function showMore() {
           onchange: (/** @type {any} */ event) => choose([tile], event.target.checked),
         }),
       ),
-      make("td", make("button.link", { type: "button", onclick: () => start([tile], true) }, tile.path)),
+      make("td", tile.place, make("br"), make("button.link.small", { type: "button", onclick: () => start([tile], true) }, tile.path)),
       make("td", make(`span.chip.${tile.class}`, word("classes", tile.class))),
       make("td.n", bytes(tile.size)),
     ),

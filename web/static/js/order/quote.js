@@ -2,6 +2,7 @@
 // Review and buy: the area's name, how long the price is held, another purpose, and paying once however often one clicks.
 import { call, post } from "../base/api.js";
 import { one, showText } from "../base/dom.js";
+import { densestBox, dots } from "../map/cluster.js";
 import { square } from "../map/grid.js";
 import { _, page, sentence } from "../base/i18n.js";
 import { named, restoreUsers, watchUsers } from "./users.js";
@@ -122,6 +123,9 @@ if (pay) {
 
 const { boxOf, canDraw, showOn } = await import("../map/map.js");
 const shape = page.region ?? { type: "FeatureCollection", features: page.cells.map(square) };
-if (canDraw() && boxOf(shape)) await showOn(one("#map"), shape, boxOf(shape));
-else one(".minimap").hidden = true;
+const around = page.region ? boxOf(shape) : densestBox(shape.features);
+if (canDraw() && around) {
+  const map = await showOn(one("#map"), shape, around);
+  if (!page.region) dots(map, "shown", shape.features, { colour: "#ffffff" });
+} else one(".minimap").hidden = true;
 document.documentElement.dataset.ready = "yes";
