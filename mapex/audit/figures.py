@@ -84,8 +84,8 @@ def view(ex: Exchange, by: Actor, wanted: EventFilter | None = None, *, after: i
     with db.begin(ex) as conn:
         # All four look at the same rows, also when others write meanwhile.
         newest = int(conn.execute(select(func.coalesce(func.max(schema.audit_event.c.seq), 0))).scalar_one())
-        seen = [*log.conditions(by, wanted), schema.audit_event.c.seq <= newest]
-        ever = [*log.conditions(by, replace(wanted, from_ns=None, to_ns=None)), schema.audit_event.c.seq <= newest]
+        seen = [*log.conditions(ex, by, wanted), schema.audit_event.c.seq <= newest]
+        ever = [*log.conditions(ex, by, replace(wanted, from_ns=None, to_ns=None)), schema.audit_event.c.seq <= newest]
         page = log.read_page(conn, ex, by, wanted, after=newest + 1 if after is None else after, limit=limit)
         return View(page, _numbers(conn, seen), _timeline(conn, ever), _heat(conn, seen))
 
