@@ -32,6 +32,9 @@ SYSTEM = "system"
 
 MAX_PAGE = 1000
 
+LONGEST_LOGGED = 1000
+"""Characters of a region that an entry about a reading repeats; each page that is read is an entry."""
+
 
 class Action(StrEnum):
     """Everything that is logged, as `noun.what_happened`."""
@@ -216,16 +219,23 @@ def events(ex: Exchange, by: Actor, wanted: EventFilter | None = None, *, after:
         return read_page(conn, ex, by, wanted or EventFilter(), after=after, limit=limit)
 
 
-def read_page(conn: Connection, ex: Exchange, by: Actor, wanted: EventFilter, *, after: int | None = None, limit: int = 100) -> Page:
-    """As `events`, in the caller's transaction, which may count the same events beside."""
+def read_page(
+    conn: Connection,
+    ex: Exchange,
+    by: Actor,
+    wanted: EventFilter,
+    *,
+    after: int | None = None,
+    limit: int = 100,
+    only: Sequence[Any] = (),
+) -> Page:
+    """As `events`, in the caller's transaction, which may count the same events beside; `only` must hold of each, too."""
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid("audit.limit", f"`limit` must be 1 to {MAX_PAGE}, not {limit}.", limit=limit)
     event = schema.audit_event.c
-    query = select(schema.audit_event).where(*conditions(ex, by, wanted), *(() if after is None else (event.seq < after,)))
+    query = select(schema.audit_event).where(*conditions(ex, by, wanted), *only, *(() if after is None else (event.seq < after,)))
     rows = conn.execute(query.order_by(event.seq.desc()).limit(limit + 1)).mappings().all()
-    asked = {name: value for name, value in _filter_values(wanted).items() if value not in ("", None)}
-    asked |= {name: iso_from_ns(asked[name]) for name in ("from_ns", "to_ns") if name in asked}
-    details = {"filter": asked, "after": after, "rows": min(len(rows), limit)}
+    details = {"filter": _asked(wanted), "after": after, "rows": min(len(rows), limit)}
     append(conn, ex, by, AuditEntry(Action.AUDIT_READ, details=details))
     found = [_event(line, by) for line in rows[:limit]]
     return Page(found, found[-1].seq if len(rows) > limit else None)
@@ -286,6 +296,16 @@ def _row(actor: Actor | None, at_ns: int, entry: AuditEntry) -> dict[str, Any]:
     payload = rfc8785.dumps({"v": 1, "at": iso_from_ns(at_ns), **named, **where, **entry.details}).decode()
     salt = secrets.token_hex(32)
     return {**plain, "at_ns": at_ns, "payload": payload, "salt": salt, "commitment": commitment(salt, payload)}
+
+
+def _asked(wanted: EventFilter) -> dict[str, Any]:
+    """The filter as the log names it; of a long region its digest."""
+    columns = {field: column for column, field in FIELDS.items()}
+    asked = {columns.get(name, name): value for name, value in _filter_values(wanted).items() if value not in ("", None)}
+    asked |= {name: iso_from_ns(asked[name]) for name in ("from_ns", "to_ns") if name in asked}
+    if len(wanted.region) > LONGEST_LOGGED:
+        asked["region"] = f"sha256:{hashlib.sha256(wanted.region.encode()).hexdigest()}"
+    return asked
 
 
 def _filter_values(wanted: EventFilter) -> dict[str, Any]:

@@ -23,7 +23,9 @@ def audit() -> None:
 
 @audit.command(name="list")
 @click.option("--action", help="Only this action, for example access.granted; access stands for all accesses, refused ones too.")
-@click.option("--class", "handling_class", type=click.Choice([str(one) for one in HandlingClass]), help="Only accesses to data of this class.")
+@click.option(
+    "--class", "handling_class", type=click.Choice([str(one) for one in HandlingClass]), help="Only accesses to data of this class."
+)
 @click.option("--region", metavar="FILE", help="Only tiles in this area: a GeoJSON file (WGS 84); - reads standard input.")
 @click.option("--bbox", metavar="W,S,E,N", help="A box in degrees, instead of --region.")
 @click.option("--place", metavar="NAME", help="A place by its name, address or coordinates, instead of --region.")
@@ -51,8 +53,13 @@ def list_events(limit: int, as_csv: bool, as_json: bool, **filters: str | None) 
         click.echo(shown(text) if sys.stdout.isatty() else text, nl=False)
         return
     events = client.listed("/audit/events", "events", query=query, limit=limit)
-    rows = [[e["at"], e["action"], e["person"], e["org"], e["dataset"], e["layer"], e["tile"], e["class"], e["purpose"], e["permit"]] for e in events]
-    text = table(["when (UTC)", "did", "who", "of", "dataset", "layer", "tile", "class", "purpose", "permit"], rows) if rows else "No events."
+    rows = [
+        [e["at"], e["action"], e["person"], e["org"], e["dataset"], e["layer"], e["tile"], e["class"], e["purpose"], e["permit"]]
+        for e in events
+    ]
+    text = (
+        table(["when (UTC)", "did", "who", "of", "dataset", "layer", "tile", "class", "purpose", "permit"], rows) if rows else "No events."
+    )
     show({"events": events}, as_json=as_json, text=text)
 
 

@@ -45,7 +45,10 @@ class EventsQuery(Query):
     region = fields.String(
         load_default="",
         validate=Length(0, ground.LONGEST),
-        metadata={"description": "only on this ground: `lon,lat` and 150 m around it, `west,south,east,north`, `lon,lat;lon,lat;lon,lat`, GeoJSON, or the `key` of a place"},
+        metadata={
+            "description": "only on this ground: `lon,lat` and 150 m around it, `west,south,east,north`, `lon,lat;lon,lat;lon,lat`, "
+            "GeoJSON, or the `key` of a place"
+        },
     )
     flag = fields.String(load_default="", validate=OneOf(["", *flags.FLAGS, flags.ANY]))
     from_time = fields.String(data_key="from", load_default="")

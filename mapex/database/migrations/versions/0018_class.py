@@ -9,9 +9,7 @@ branch_labels = None
 depends_on = None
 
 FILL = "UPDATE audit_event SET class = {} WHERE action IN ('access.granted', 'access.refused')"
-REFUSE = (
-    "CREATE TRIGGER audit_event_no_update BEFORE UPDATE ON audit_event BEGIN SELECT RAISE(ABORT, 'audit_event is append-only'); END"
-)
+REFUSE = "CREATE TRIGGER audit_event_no_update BEFORE UPDATE ON audit_event BEGIN SELECT RAISE(ABORT, 'audit_event is append-only'); END"
 
 
 def upgrade() -> None:
