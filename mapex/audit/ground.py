@@ -23,6 +23,9 @@ LONGEST = 16_000
 MOST_PIECES = 10_000
 """Cells of mixed zoom that a region may take: a province takes some thousand."""
 
+MOST_VERTICES = 1_000_000
+"""Of a boundary that the exchange itself knows."""
+
 AROUND_M = 150
 """Ground around a point that belongs to it: a crossing may be at the corner of four tiles."""
 
@@ -35,12 +38,14 @@ def region_of(ex: Exchange, text: str) -> Region:
 
     Raises: Invalid: `audit.region`. NotFound: `place.unknown`. InvalidRegion. Unavailable.
     """
+    import shapely
+
     if len(text) > LONGEST:
         raise Invalid("audit.region", f"The region takes {len(text):,} characters; simplify it to at most {LONGEST:,}.")
     if text.startswith("{"):
         return Region.from_geojson(text)
     if not _NUMBERS.fullmatch(text):
-        return Region.from_geojson(lookup.place(ex, text).region)
+        return Region.from_geojson(shapely.to_geojson(lookup.outline(ex, text)), max_vertices=MOST_VERTICES)
     try:
         corners = [[float(number) for number in corner.split(",")] for corner in text.strip("; ").split(";")]
     except ValueError:

@@ -112,6 +112,7 @@ def test_an_outline_drawn_on_the_map_narrows_the_log(asked: Market) -> None:
     map_idle(page)
     page.click("[data-tool=rectangle]")
     expect(page.locator("[data-tool=rectangle]")).to_have_attribute("aria-pressed", "true")
+    page.locator("#map").scroll_into_view_if_needed()
     box = page.locator("#map").bounding_box()
     assert box
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
