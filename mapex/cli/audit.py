@@ -76,7 +76,7 @@ def _query(
 ) -> dict[str, Any]:
     """The filter as the API takes it. Raises: Invalid: more than one area, or none that can be read."""
     if sum(one is not None for one in (region, bbox, place)) > 1:
-        raise Invalid("cli.region", "Name one area: --region FILE (GeoJSON), --bbox W,S,E,N or --place NAME.")
+        raise Invalid("cli.one_region", "Name one area: --region FILE (GeoJSON), --bbox W,S,E,N or --place NAME.")
     ground = bbox and ",".join(map(str, box_of(bbox)))
     if region is not None:
         ground = json.dumps(read_region(region, None), separators=(",", ":"))

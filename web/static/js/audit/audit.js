@@ -35,15 +35,21 @@ function ask(region) {
 /** A place as the filter names its ground. @param {import("../map/places.js").Found} place */
 const groundOf = (place) => place.key || (place.box ?? [place.lon, place.lat]).join(",");
 
-/** Tools that draw the ground; what they need is fetched when one is first taken. @param {any} map */
+/** Tools that draw the ground; what they need is fetched when one is first taken. Returns whether a click on the map is a corner.
+ * @param {any} map */
 function wireTools(map) {
   const buttons = all("[data-tool]");
   /** @type {Promise<any> | null} */
   let tools = null;
+  let isDone = false; // the click that ends an outline comes after its end
   const start = async () => {
     const { drawing } = await import("../map/draw.js");
     return drawing(map, {
-      onOutline: (ring, done) => done && ask(ring.slice(0, -1).map(written5).join(";")),
+      onOutline: (ring, done) => {
+        if (!done || isDone) return;
+        isDone = true;
+        ask(ring.slice(0, -1).map(written5).join(";"));
+      },
       onTile: () => {},
       onTool: (tool) => buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.tool === tool))),
     });
@@ -53,6 +59,7 @@ function wireTools(map) {
       const drawn = await (tools ??= start());
       drawn.choose(drawn.tool() === button.dataset.tool ? "" : button.dataset.tool);
     });
+  return () => isDone || Boolean(one("[data-tool][aria-pressed=true]"));
 }
 /** @param {[number, number]} at */
 const written5 = ([lon, lat]) => `${lon.toFixed(5)},${lat.toFixed(5)}`;
@@ -121,9 +128,9 @@ async function drawMap(figures) {
     paint: { "text-color": "#ffffff", "text-halo-color": "#0a1420", "text-halo-width": 1.5 },
   });
   dots(map, "heat", squares, { colour: ["case", [">", ["get", "flagged"], 0], "#ff6b5e", SHADE] });
-  wireTools(map);
+  const isDrawing = wireTools(map);
   map.on("click", "heat", (/** @type {any} */ event) => {
-    if (!one("[data-tool][aria-pressed=true]")) location.href = `/audit/tiles/${event.features[0].properties.tile}`;
+    if (!isDrawing()) location.href = `/audit/tiles/${event.features[0].properties.tile}`;
   });
   map.on("mousemove", "heat", (/** @type {any} */ event) => {
     const { place, originals, others, flagged } = event.features[0].properties;
