@@ -54,7 +54,7 @@ def list_events(limit: int, as_csv: bool, as_json: bool, **filters: str | None) 
         return
     events = client.listed("/audit/events", "events", query=query, limit=limit)
     rows = [
-        [e["at"], e["action"], e["person"], e["org"], e["dataset"], e["layer"], e["tile"], e["class"], e["purpose"], e["permit"]]
+        [e["at"], e["action"], e["person"], e["org"], e["dataset"], e["layer"], e["tile"], e.get("class", ""), e["purpose"], e["permit"]]
         for e in events
     ]
     text = (

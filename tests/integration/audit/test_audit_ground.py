@@ -81,7 +81,7 @@ def test_a_crossing_at_a_corner_of_tiles_has_all_four(read: Exchange) -> None:
         ("500,2", "audit.region"),
         ("no such place", "place.unknown"),
         ("2,2,1,1", "region.out_of_range"),
-        ("-170,-80,170,80", "region.too_large"),
+        ("-170,-80,170,80", "region.too_winding"),
         ("{}", "region.malformed"),
         (";".join(["127.1,37.4"] * 2000), "audit.region"),
     ],
