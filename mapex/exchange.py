@@ -28,7 +28,8 @@ class Actor:
     """Who acts: a person of an organisation (or of none: auditors, operators), by session or token.
 
     `scopes` limits what a token may do; `{"*"}` is everything the person may. `presence` is None for tokens and at the machine;
-    `until_ns` is when the token `token_id` ends.
+    `until_ns` is when the token `token_id` ends. `network` is the one that the request came from (`mapex.people.networks`), "" at the
+    machine.
     """
 
     person_id: str
@@ -40,6 +41,7 @@ class Actor:
     presence: Presence | None = field(default=None, compare=False)
     until_ns: int | None = field(default=None, compare=False)
     token_id: str | None = field(default=None, compare=False)
+    network: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

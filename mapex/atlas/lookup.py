@@ -22,6 +22,7 @@ from mapex.places.index import Place, PlaceIndex, likeliness
 from mapex.places.spelling import words
 
 if TYPE_CHECKING:
+    from shapely import Polygon
     from shapely.geometry.base import BaseGeometry
 
 LONGEST_QUESTION = 200
@@ -63,10 +64,18 @@ def place(ex: Exchange, name: str) -> Area:
 
     Raises: NotFound (`place.unknown`), Unavailable.
     """
+    return Area(name, _region(outline(ex, name), ex.settings.max_region_vertices))
+
+
+def outline(ex: Exchange, name: str) -> BaseGeometry:
+    """The boundary of such an area to its last vertex.
+
+    Raises: NotFound (`place.unknown`), Unavailable.
+    """
     shape = supplied(ex).areas.get(name) or divisions.outline(name)
     if shape is None:
         raise NotFound("place.unknown", f"There is no place {name!r}. Take one of the list of places.", name=name)
-    return Area(name, _region(shape, ex.settings.max_region_vertices))
+    return shape
 
 
 def find(ex: Exchange, text: str, *, limit: int = MOST_FOUND) -> list[Found]:
@@ -171,12 +180,21 @@ def _indexed(state: State) -> PlaceIndex:
     return PlaceIndex(_read(state).places)
 
 
+def _filled(polygon: Polygon, least: float) -> Polygon:
+    """The polygon with the holes that are larger than `least`."""
+    import shapely
+
+    return shapely.Polygon(polygon.exterior, [hole for hole in polygon.interiors if shapely.Polygon(hole).area > least])
+
+
 @lru_cache(maxsize=256)
 def _region(shape: BaseGeometry, most: int) -> Mapping[str, Any]:
     import shapely
 
     step, plain = _FIRST_STEP, shape
     while shapely.get_num_coordinates(plain) > most:
-        plain, step = shapely.simplify(shape, step), step * 2
-    region: dict[str, Any] = json.loads(shapely.to_geojson(plain))
+        # Islands and holes keep four corners, however coarse it is: those that are smaller than a step go.
+        large = [_filled(part, step * step) for part in shapely.get_parts(shape) if part.area > step * step]
+        plain, step = shapely.multipolygons(shapely.simplify(large, step)), step * 2
+    region: dict[str, Any] = json.loads(shapely.to_geojson(plain if plain is shape else shapely.unary_union(shapely.get_parts(plain))))
     return region

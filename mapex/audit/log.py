@@ -32,6 +32,9 @@ SYSTEM = "system"
 
 MAX_PAGE = 1000
 
+LONGEST_LOGGED = 1000
+"""Characters of a region that an entry about a reading repeats; each page that is read is an entry."""
+
 
 class Action(StrEnum):
     """Everything that is logged, as `noun.what_happened`."""
@@ -102,8 +105,17 @@ class Action(StrEnum):
     AUDIT_VERIFIED = "audit.verified"
 
 
-_OWN_KEYS = frozenset({"v", "at", "action", "person", "org", "owner", "dataset", "layer", "tile", "purpose", "permit"})
+COLUMNS = ("action", "person", "org", "owner", "dataset", "layer", "tile", "purpose", "permit", "class")
+"""Keys of the payload that are columns too."""
+
+_OWN_KEYS = frozenset({"v", "at", "network", *COLUMNS})
 """Keys of the payload that the log itself writes."""
+
+ACCESSES = frozenset({Action.ACCESS_GRANTED, Action.ACCESS_REFUSED})
+"""Who reads, or asks to, does so from somewhere: the entry names the network (24 bits of an address, of IPv6 48), never the address."""
+
+FIELDS = {"class": "handling_class"}
+"""What a column is called where Python has its name for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +126,7 @@ class AuditEntry:
         owner: slug of whose data it is; None = the actor's organisation when a dataset is named, else nobody.
         dataset, layer, purpose, permit: what it was done to and under which permit number; empty = none.
         tile: quadkey.
+        handling_class: of what was read; `class` in the payload.
         details: whatever else belongs to the event: JSON values, integers within ±2^53.
     Raises: ValueError: `details` names again what the log writes itself; the columns and the payload would differ.
     """
@@ -125,6 +138,7 @@ class AuditEntry:
     tile: str = ""
     purpose: str = ""
     permit: str = ""
+    handling_class: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -147,6 +161,7 @@ class Event:
     tile: str
     purpose: str
     permit: str
+    handling_class: str
     payload: Mapping[str, Any]
 
 
@@ -162,7 +177,8 @@ class Page:
 class EventFilter:
     """Which events are asked for; empty text and None mean all. Times are UTC nanoseconds, half open.
 
-    `tile` is a quadkey; a shorter one stands for all tiles below it. `flag` is a name of `flags.FLAGS`, or "any".
+    `action` without a dot stands for all of that noun: `access` is granted and refused. `tile` is a quadkey; a shorter one stands for
+    all tiles below it. `region` is ground as `ground.region_of` reads it. `flag` is a name of `flags.FLAGS`, or "any".
     """
 
     action: str = ""
@@ -174,6 +190,8 @@ class EventFilter:
     tile: str = ""
     purpose: str = ""
     permit: str = ""
+    handling_class: str = ""
+    region: str = ""
     flag: str = ""
     from_ns: int | None = None
     to_ns: int | None = None
@@ -204,32 +222,45 @@ def events(ex: Exchange, by: Actor, wanted: EventFilter | None = None, *, after:
         return read_page(conn, ex, by, wanted or EventFilter(), after=after, limit=limit)
 
 
-def read_page(conn: Connection, ex: Exchange, by: Actor, wanted: EventFilter, *, after: int | None = None, limit: int = 100) -> Page:
-    """As `events`, in the caller's transaction, which may count the same events beside."""
+def read_page(
+    conn: Connection,
+    ex: Exchange,
+    by: Actor,
+    wanted: EventFilter,
+    *,
+    after: int | None = None,
+    limit: int = 100,
+    only: Sequence[Any] = (),
+) -> Page:
+    """As `events`, in the caller's transaction, which may count the same events beside; `only` must hold of each, too."""
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid("audit.limit", f"`limit` must be 1 to {MAX_PAGE}, not {limit}.", limit=limit)
     event = schema.audit_event.c
-    query = select(schema.audit_event).where(*conditions(by, wanted), *(() if after is None else (event.seq < after,)))
+    query = select(schema.audit_event).where(*conditions(ex, by, wanted), *only, *(() if after is None else (event.seq < after,)))
     rows = conn.execute(query.order_by(event.seq.desc()).limit(limit + 1)).mappings().all()
-    asked = {name: value for name, value in _filter_values(wanted).items() if value not in ("", None)}
-    asked |= {name: iso_from_ns(asked[name]) for name in ("from_ns", "to_ns") if name in asked}
-    details = {"filter": asked, "after": after, "rows": min(len(rows), limit)}
+    details = {"filter": _asked(wanted), "after": after, "rows": min(len(rows), limit)}
     append(conn, ex, by, AuditEntry(Action.AUDIT_READ, details=details))
     found = [_event(line, by) for line in rows[:limit]]
     return Page(found, found[-1].seq if len(rows) > limit else None)
 
 
-def conditions(by: Actor, wanted: EventFilter) -> list[Any]:
+def conditions(ex: Exchange, by: Actor, wanted: EventFilter) -> list[Any]:
     """What must hold of a row of `audit_event` that `by` may see and that fits the filter.
 
-    Raises: Invalid: `audit.flag`.
+    Raises: Invalid: `audit.flag`, `audit.region`; NotFound: `place.unknown`; InvalidRegion.
     """
     event = schema.audit_event.c
-    plain = {name: value for name, value in _filter_values(wanted).items() if name in event and name != "tile" and value not in ("", None)}
-    found = [event[name] == value for name, value in plain.items()]
+    plain = {name: getattr(wanted, FIELDS.get(name, name)) for name in COLUMNS if name not in ("action", "tile")}
+    found = [event[name] == value for name, value in plain.items() if value]
+    if wanted.action:
+        found.append(event.action == wanted.action if "." in wanted.action else event.action.in_(_of_noun(wanted.action)))
     if wanted.tile:
         # A half-open range uses the index, which LIKE does not on every database; quadkeys hold the digits 0 to 3 only.
         found += [event.tile >= wanted.tile, event.tile < wanted.tile + "4"]
+    if wanted.region:
+        from mapex.audit import ground
+
+        found += ground.conditions(ex, wanted.region)
     if wanted.from_ns is not None:
         found.append(event.at_ns >= wanted.from_ns)
     if wanted.to_ns is not None:
@@ -245,6 +276,10 @@ def conditions(by: Actor, wanted: EventFilter) -> list[Any]:
     return found
 
 
+def _of_noun(noun: str) -> list[str]:
+    return [str(action) for action in Action if action.startswith(f"{noun}.")]
+
+
 def commitment(salt: str, payload: str) -> str:
     """sha256(salt || payload) in hex; `salt` is hex, `payload` the canonical JSON text."""
     return hashlib.sha256(bytes.fromhex(salt) + payload.encode()).hexdigest()
@@ -256,13 +291,24 @@ def _row(actor: Actor | None, at_ns: int, entry: AuditEntry) -> dict[str, Any]:
         "action": str(entry.action),
         "person": actor.email if actor else SYSTEM,
         "org": own,
-        **{name: getattr(entry, name) for name in ("dataset", "layer", "tile", "purpose", "permit")},
+        **{name: getattr(entry, FIELDS.get(name, name)) for name in ("dataset", "layer", "tile", "purpose", "permit", "class")},
         "owner": entry.owner if entry.owner is not None else own if entry.dataset else "",
     }
     named = {name: value for name, value in plain.items() if value}
-    payload = rfc8785.dumps({"v": 1, "at": iso_from_ns(at_ns), **named, **entry.details}).decode()
+    where = {"network": actor.network} if actor and actor.network and entry.action in ACCESSES else {}
+    payload = rfc8785.dumps({"v": 1, "at": iso_from_ns(at_ns), **named, **where, **entry.details}).decode()
     salt = secrets.token_hex(32)
     return {**plain, "at_ns": at_ns, "payload": payload, "salt": salt, "commitment": commitment(salt, payload)}
+
+
+def _asked(wanted: EventFilter) -> dict[str, Any]:
+    """The filter as the log names it; of a long region its digest."""
+    columns = {field: column for column, field in FIELDS.items()}
+    asked = {columns.get(name, name): value for name, value in _filter_values(wanted).items() if value not in ("", None)}
+    asked |= {name: iso_from_ns(asked[name]) for name in ("from_ns", "to_ns") if name in asked}
+    if len(wanted.region) > LONGEST_LOGGED:
+        asked["region"] = f"sha256:{hashlib.sha256(wanted.region.encode()).hexdigest()}"
+    return asked
 
 
 def _filter_values(wanted: EventFilter) -> dict[str, Any]:
@@ -274,6 +320,6 @@ def _event(row: RowMapping, by: Actor) -> Event:
     person = row["person"]
     if not sees_all(by) and row["org"] != by.org_slug and person != SYSTEM:
         person = ""
-        payload = {name: value for name, value in payload.items() if name != "person"}
-    columns = {name: row[name] for name in ("seq", "at_ns", "action", "org", "owner", "dataset", "layer", "tile", "purpose", "permit")}
-    return Event(**columns, person=person, payload=payload)
+        payload = {name: value for name, value in payload.items() if name not in ("person", "network")}
+    columns = {FIELDS.get(name, name): row[name] for name in ("seq", "at_ns", *COLUMNS)}
+    return Event(**{**columns, "person": person}, payload=payload)

@@ -21,7 +21,7 @@ from mapex.database.acts import act
 from mapex.errors import Denied, NotFound
 from mapex.exchange import Actor, Exchange, Presence
 from mapex.people.endings import end_sessions
-from mapex.people.networks import V6_SITE_BITS, around
+from mapex.people.networks import coarse
 from mapex.people.persons import Person, find_person, person_of, select_persons
 from mapex.times import DAY_NS, MINUTE_NS, iso_from_ns
 
@@ -45,7 +45,7 @@ class Caller:
     def of(cls, address: str, agent: str) -> Caller:
         """What is kept of an address and of what a browser says of itself."""
         browser = _named(_BROWSERS, agent) or _named({"Safari": "Safari"}, agent)
-        return cls(around(address, v6=V6_SITE_BITS), " · ".join(filter(None, (browser, _named(_SYSTEMS | {"Linux": "Linux"}, agent)))))
+        return cls(coarse(address), " · ".join(filter(None, (browser, _named(_SYSTEMS | {"Linux": "Linux"}, agent)))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,11 @@ def around(address: str | None, *, v4: int = V4_BITS, v6: int = V6_BITS) -> str:
     return str(known) if bits == known.max_prefixlen else str(ipaddress.ip_network((known, bits), strict=False))
 
 
+def coarse(address: str | None) -> str:
+    """What is kept of where somebody was: the network of 24 bits, of IPv6 that of one customer; "" where it is no address."""
+    return around(address, v6=V6_SITE_BITS)
+
+
 def site_around(address: str) -> str:
     """Of IPv6 the network of one customer, else ""."""
     return around(address, v6=V6_SITE_BITS) if isinstance(_known(address), ipaddress.IPv6Address) else ""

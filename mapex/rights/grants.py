@@ -303,13 +303,13 @@ def _tile_entry(action: Action, tile: OrderTile, permit: str, about: Mapping[str
         tile=tile.tile,
         purpose=tile.purpose,
         permit=permit,
+        handling_class=tile.handling_class,
         details={
             **about,
             "order": tile.order_id,
             "entitlement": tile.id,
             "version": tile.version,
             "part": tile.part,
-            "class": tile.handling_class,
             "sha256": tile.sha256,
         },
     )

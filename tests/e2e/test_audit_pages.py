@@ -66,7 +66,7 @@ def _read(market: Market, cells: list[int], permit: str) -> None:
         layer="recording",
         permit=permit,
         purpose="research",
-        details={"class": "original"},
+        handling_class="original",
     )
     with db.begin(ex) as conn:
         audit_log.append_many(conn, ex, market.buyer, [replace(entry, tile=grid.quadkey(cell)) for cell in cells])
@@ -84,7 +84,7 @@ def _numbers(page: Page) -> dict[str, int]:
 
 def _heat(page: Page) -> dict[str, int]:
     figures = json.loads(str(page.locator("#figures").text_content()))
-    return {tile: accesses for tile, accesses, *_ in figures["heat"]}
+    return {tile: originals for tile, originals, *_ in figures["heat"]}
 
 
 def test_audit_filter_brush_map_agree(log: Market) -> None:
@@ -159,7 +159,7 @@ def _agrees(page: Page, ex: Exchange, where: str, **values: object) -> int:
     rows = _sql(ex, f"SELECT seq, tile, person FROM audit_event WHERE {where} ORDER BY seq DESC", **values)
     expect(page.locator("[data-number=entries]")).to_have_text(f"{len(rows):,}")
     numbers = _numbers(page)
-    assert numbers["accesses"] == len(rows)
+    assert (numbers["originals"], numbers["others"]) == (len(rows), 0)
     assert numbers["tiles"] == len({tile for _, tile, _ in rows})
     assert numbers["persons"] == len({person for *_, person in rows})
     assert _heat(page) == dict(Counter(tile for _, tile, _ in rows))

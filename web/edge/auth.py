@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import cast
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from mapex.errors import Denied, Unavailable
 from mapex.exchange import Actor, Exchange
 from mapex.login import sealed, sessions
 from mapex.login.sessions import Caller, Session, SignedIn
-from mapex.people import tokens
+from mapex.people import networks, tokens
 from mapex.people.persons import Person
 from web.edge.limits import calls, visitors
 from web.edge.policy import NotSignedIn, Policy, authorize, policy_of
@@ -48,7 +49,8 @@ def maybe_actor() -> Actor | None:
     Raises: NotSignedIn: a token was sent and is not valid (a wrong token is never taken for a visitor).
     """
     if "actor" not in g:
-        g.actor = _identified()
+        actor = _identified()
+        g.actor = replace(actor, network=networks.coarse(request.remote_addr)) if actor is not None else None
     return cast("Actor | None", g.actor)
 
 

@@ -13,10 +13,17 @@ from urllib.parse import urlencode
 
 from mapex.audit.log import EventFilter
 from mapex.errors import Invalid
-from mapex.times import KST, NS, ns_from_iso
+from mapex.times import DAY_NS, KST, NS, ns_from_iso
 
-FIELDS = ("actor", "person", "org", "owner", "action", "dataset", "layer", "tile", "purpose", "permit", "flag", "from", "to")
-LONGEST = 1000
+FIELDS = (
+    *("actor", "person", "org", "owner", "action", "class", "dataset", "layer", "tile", "region", "purpose", "permit", "flag"),
+    *("from", "to"),
+)
+LONGEST = 6000
+"""Characters of a line: the outline of an area is the longest word of one."""
+
+_FIELD = {"class": "handling_class", "from": "from_ns", "to": "to_ns"}
+"""Where the service has another word."""
 
 _WORD = re.compile(r'([a-z]+):(?:"([^"]*)"|(\S+))|(\S+)')
 
@@ -42,15 +49,22 @@ class Asked:
         for name, value in self.words:
             if name in ("from", "to"):
                 plain[f"{name}_ns"] = ns_from_text(value)
+            elif name == "actor":
+                plain["person" if "@" in value else "org"] = value
             else:
-                plain[("person" if "@" in value else "org") if name == "actor" else name] = value
+                plain[_FIELD.get(name, name)] = value
         return EventFilter(**plain)
 
     @property
     def api(self) -> str:
         """The same as a query string of the API."""
-        plain = {"from" if n == "from_ns" else "to" if n == "to_ns" else n: v for n, v in _plain(self.filter).items()}
+        words = {theirs: ours for ours, theirs in _FIELD.items()}
+        plain = {words.get(name, name): value for name, value in _plain(self.filter).items()}
         return urlencode({name: iso_kst(int(value)) if name in ("from", "to") else value for name, value in plain.items()})
+
+    def same_as(self, other: Asked) -> bool:
+        """Whether both ask for the same, in whatever order."""
+        return dict(self.words) == dict(other.words)
 
     def without(self, name: str) -> Asked:
         """Without one field."""
@@ -62,8 +76,12 @@ class Asked:
 
     @property
     def query(self) -> str:
-        """Address query of a page with this filter, `?` included; empty for no filter."""
-        return f"?{urlencode({'q': self.text})}" if self.words else ""
+        """Address query of a page with this filter, `?` included; of no filter too, for without one the page begins with originals."""
+        return f"?{urlencode({'q': self.text})}"
+
+
+ORIGINALS = Asked((("class", "original"), ("action", "access")))
+"""What the page begins with: accesses to original footage, refused ones too."""
 
 
 def read(text: str) -> Asked:
@@ -84,6 +102,24 @@ def read(text: str) -> Asked:
             found.pop(name, None)
             found[name] = value
     return Asked(tuple(found.items()))
+
+
+def after_day(text: str) -> str:
+    """The day after a day, which a half-open time ends with: a form asks for the last day. Raises: Invalid: `time.malformed`."""
+    return day_of(ns_from_text(text[:10]) + DAY_NS)
+
+
+def day_of(at_ns: int) -> str:
+    """The Korean day of a moment."""
+    return iso_kst(at_ns)[:10]
+
+
+def last_day(to: str) -> str:
+    """The last day before a half-open end, for the form; a day that it ends within is whole there.
+
+    Raises: Invalid: `time.malformed`.
+    """
+    return day_of(ns_from_text(to) - 1)
 
 
 def ns_from_text(text: str) -> int:

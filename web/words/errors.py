@@ -191,6 +191,7 @@ ERRORS = {
     "permit.area_missing": lazy_gettext("The area of a permit must be an area, not a line or a point."),
     "audit.query": lazy_gettext("This word of the filter is not understood:"),
     "audit.flag": lazy_gettext("There is no such flag; there are refused, night and any."),
+    "audit.region": lazy_gettext("This ground is not understood, or its outline is too long; draw it on the map, or search for a place."),
     "audit.unknown": lazy_gettext("The log has no such entry."),
     "time.range": lazy_gettext("Write a year from 1678 to 2261."),
     "time.malformed": lazy_gettext("A time is written like 2026-11-23 or 2026-11-23T18:00."),

@@ -71,12 +71,14 @@ audit_event = Table(
     Column("tile", String(32), nullable=False),  # quadkey
     Column("purpose", String(32), nullable=False),
     Column("permit", String(128), nullable=False),  # number
+    Column("class", String(32), nullable=False, server_default=""),  # handling class of what was read; "" where the entry names none
     Column("payload", Text, nullable=False),  # canonical JSON (RFC 8785) of the whole event
     Column("salt", String(64), nullable=False),
     Column("commitment", String(64), nullable=False),  # sha256(salt || payload), hex
     Index("ix_audit_event_org", "org", "at_ns"),
     Index("ix_audit_event_owner", "owner", "at_ns"),
     Index("ix_audit_event_tile", "tile", "at_ns"),
+    Index("ix_audit_event_class", "class", "seq"),
     Index("ix_audit_event_night", "action", "person", "at_ns", sqlite_where=NIGHT_ACCESS, postgresql_where=NIGHT_ACCESS),
 )
 

@@ -28,7 +28,7 @@ from mapex.times import iso_from_ns
 BATCH = 5000
 """Entries in memory at a time."""
 
-PLAIN = ("action", "person", "org", "owner", "dataset", "layer", "tile", "purpose", "permit")
+PLAIN = ("action", "person", "org", "owner", "dataset", "layer", "tile", "purpose", "permit", "class")
 """Columns of the log that repeat a member of the payload; an absent member is empty text."""
 
 

@@ -10,22 +10,20 @@ from sqlalchemy import Connection, text
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
 from mapex.operation.replay.kind import Payload, State, differences, parsed
+from mapex.rights.past import STATES
 from mapex.rights.permit import area_digest
 from mapex.times import iso_from_ns
-
-_STATES = {Action.PERMIT_SUSPENDED: "suspended", Action.PERMIT_RESUMED: "active", Action.PERMIT_REVOKED: "revoked"}
 
 
 class Permits(State):
     """Whom each permit names, what it allows, where (in entries that say so), from when to when, and its state, by number."""
 
-    actions = frozenset({Action.PERMIT_ADDED, *_STATES})
+    actions = frozenset({Action.PERMIT_ADDED, *map(Action, STATES)})
 
     def take(self, payload: Payload) -> None:
         """A permit was entered, suspended, resumed or revoked."""
-        action = Action(payload["action"])
-        if action in _STATES:
-            self.made[payload["permit"]]["state"] = _STATES[action]
+        if payload["action"] in STATES:
+            self.made[payload["permit"]]["state"] = STATES[payload["action"]]
             return
         plain = {name: payload[name] for name in ("purposes", "classes", "recipients", "rule_set")}
         period = {"begin": payload["valid_from"], "end": payload["valid_to"]}

@@ -32,7 +32,8 @@ def log(ex: Exchange, actor: Actor | None, *entries: AuditEntry) -> None:
                 tile="1321220",
                 purpose="research",
                 permit="KR-1",
-                details={"sha256": "ab", "grant": "gra_1", "part": 0, "class": "original"},
+                handling_class="original",
+                details={"sha256": "ab", "grant": "gra_1", "part": 0},
             ),
             '{"action":"access.granted","at":"2025-10-09T08:53:20.123456Z","class":"original","dataset":"drive","grant":"gra_1",'
             '"layer":"recording","org":"dongil","owner":"hanbit","part":0,"permit":"KR-1","person":"kim@dongil.example",'
@@ -67,10 +68,10 @@ def test_the_payload_is_the_same_bytes_for_ever(exchange: Exchange, by_a_person:
     assert row["payload"] == payload
     assert row["at_ns"] == 1_760_000_000_123_456_789
     answer = json.loads(payload)
-    assert all(row[name] == answer.get(name, "") for name in ("action", "person", "org", "owner", "dataset", "layer", "tile", "permit"))
+    assert all(row[name] == answer.get(name, "") for name in audit_log.COLUMNS)
 
 
-@pytest.mark.parametrize("key", ["tile", "person", "at", "v"])
+@pytest.mark.parametrize("key", ["tile", "person", "at", "v", "class", "network"])
 def test_details_cannot_contradict_the_columns(key: str) -> None:
     with pytest.raises(ValueError, match=key):
         AuditEntry(Action.AUDIT_READ, details={key: "x"})
@@ -134,12 +135,37 @@ def test_a_foreign_person_is_not_found_by_name(exchange: Exchange) -> None:
         (EventFilter(org="dongil", action="access.granted"), 3),
         (EventFilter(owner="hanbit", purpose="research", permit="P-1"), 3),
         (EventFilter(layer="photos"), 3),
+        (EventFilter(handling_class="original"), 0),
+        (EventFilter(handling_class="open", action="access"), 3),
+        (EventFilter(action="acc"), 0),
     ],
 )
 def test_filters_narrow(exchange: Exchange, wanted: EventFilter, count: int) -> None:
-    entry = AuditEntry(Action.ACCESS_GRANTED, dataset="seoul", layer="photos", owner="hanbit", purpose="research", permit="P-1")
+    entry = AuditEntry(
+        Action.ACCESS_GRANTED,
+        owner="hanbit",
+        dataset="seoul",
+        layer="photos",
+        purpose="research",
+        permit="P-1",
+        handling_class="open",
+    )
     log(exchange, a_person(exchange, "dongil"), *(replace(entry, tile=tile) for tile in ("01", "02", "03")))
     assert len(audit_log.events(exchange, a_person(exchange, role="auditor"), wanted).events) == count
+
+
+def test_an_access_names_the_network_it_came_from_and_nothing_else_does(exchange: Exchange) -> None:
+    auditor, buyer = a_person(exchange, role="auditor"), replace(a_person(exchange, "dongil"), network="203.0.113.0/24")
+    entries = (Action.ACCESS_GRANTED, Action.ACCESS_REFUSED, Action.ORDER_PLACED)
+    log(exchange, buyer, *(AuditEntry(action, owner="hanbit", dataset="seoul") for action in entries))
+    log(exchange, replace(buyer, network=""), AuditEntry(Action.ACCESS_GRANTED))
+
+    def networks(by: Actor) -> list[str | None]:
+        found = audit_log.events(exchange, by, EventFilter()).events
+        return [event.payload.get("network") for event in reversed(found) if event.action in entries]
+
+    assert networks(auditor) == ["203.0.113.0/24", "203.0.113.0/24", None, None]
+    assert networks(a_person(exchange, "hanbit"))[:2] == [None, None]  # whose person it was is not named to the seller either
 
 
 def test_times_are_half_open(exchange: Exchange) -> None:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from mapex.audit import figures, flags, log, proof
+from mapex.audit.figures import Reads
 from mapex.audit.log import Action, AuditEntry, Event, EventFilter
 from mapex.database import db, schema
 from mapex.errors import Denied, Invalid, NotFound
@@ -28,7 +29,10 @@ def at(ex: Exchange, text: str) -> None:
 
 
 def read(ex: Exchange, who: Actor, tiles: list[str], permit: str = "KR-1") -> None:
-    entry = AuditEntry(Action.ACCESS_GRANTED, owner="hanbit", dataset="drive", permit=permit, purpose="research")
+    handling_class = "original" if permit else "open"
+    entry = AuditEntry(
+        Action.ACCESS_GRANTED, owner="hanbit", dataset="drive", permit=permit, purpose="research", handling_class=handling_class
+    )
     with db.begin(ex) as conn:
         log.append_many(conn, ex, who, [replace(entry, tile=tile) for tile in tiles])
 
@@ -59,6 +63,8 @@ FILTERS = (
     EventFilter(flag="night"),
     EventFilter(flag="refused"),
     EventFilter(flag="any"),
+    EventFilter(handling_class="original", action="access"),
+    EventFilter(handling_class="open"),
     EventFilter(org="nuri", purpose="research"),
     EventFilter(from_ns=1_795_000_000 * 10**9),
     EventFilter(to_ns=1_794_900_000 * 10**9),
@@ -73,10 +79,13 @@ def test_numbers_timeline_and_heat_agree_with_the_rows(busy: Exchange, wanted: E
     rows = seen.page.events
     accesses = [event for event in rows if event.action == "access.granted"]
     assert seen.numbers.entries == len(rows)
-    assert seen.numbers.accesses == len(accesses) == sum(heat.accesses for heat in seen.heat)
-    assert seen.numbers.persons == len({event.person for event in accesses})
-    assert seen.numbers.tiles == len({event.tile for event in accesses}) == len(seen.heat)
-    assert {heat.tile: heat.accesses for heat in seen.heat} == Counter(event.tile for event in accesses)
+    originals = [event for event in accesses if event.handling_class == "original"]
+    others = [event for event in accesses if event.handling_class != "original"]
+    for reads, of in ((seen.numbers.originals, originals), (seen.numbers.others, others)):
+        assert reads == Reads(len(of), len({event.person for event in of}), len({event.tile for event in of}))
+    assert {heat.tile: heat.originals for heat in seen.heat if heat.originals} == Counter(event.tile for event in originals)
+    assert {heat.tile: heat.others for heat in seen.heat if heat.others} == Counter(event.tile for event in others)
+    assert len(seen.heat) == len({event.tile for event in accesses})
     inside = [
         bar
         for bar in seen.timeline.bars
@@ -93,6 +102,22 @@ def is_flagged(event: Event) -> bool:
     """The rules again, in Python, for what `busy` holds."""
     night = event.person == "one@dongil.example" and event.at_ns < 1_794_870_000 * 10**9
     return event.action == "access.refused" or (event.action == "access.granted" and night)
+
+
+def test_own_readings_of_the_log_are_counted_apart(busy: Exchange) -> None:
+    auditor, other = (a_person(busy, role="auditor", email=f"{name}@audit.example") for name in ("own", "other"))
+    for by in (auditor, auditor, other):
+        figures.view(busy, by)
+    seen = figures.view(busy, auditor, limit=1000)
+    readings = [event.person for event in seen.page.events if event.action == "audit.read"]
+    assert readings == [other.email]
+    assert seen.own is not None
+    assert seen.own.count == 2
+    assert seen.numbers.entries == len(seen.page.events) == sum(bar.entries for bar in seen.timeline.bars)
+    asked = figures.view(busy, auditor, EventFilter(action="audit.read"))
+    assert [event.person for event in asked.page.events] == [auditor.email, other.email, auditor.email, auditor.email]
+    assert asked.own is None
+    assert figures.view(busy, auditor, EventFilter(permit="KR-1")).own is None
 
 
 def test_night_needs_many_accesses_of_one_person_under_a_permit(busy: Exchange) -> None:
@@ -119,7 +144,7 @@ def test_the_nights_are_looked_up_in_their_index(busy: Exchange) -> None:
 def test_a_member_sees_figures_of_the_own_part_only(busy: Exchange) -> None:
     member = a_person(busy, "nuri")
     seen = figures.view(busy, member, limit=1000)
-    assert seen.numbers.accesses == 205
+    assert seen.numbers.originals.accesses + seen.numbers.others.accesses == 205
     assert all(event.org == "nuri" or event.owner == "nuri" for event in seen.page.events)
 
 
@@ -129,7 +154,7 @@ def test_too_many_tiles_for_a_map_become_their_parents(busy: Exchange, monkeypat
     monkeypatch.setattr(figures, "MOST_TILES", 50)
     coarse = figures.view(busy, auditor).heat
     assert len(coarse) <= 50
-    assert sum(heat.accesses for heat in coarse) == sum(heat.accesses for heat in fine)
+    assert sum(heat.originals for heat in coarse) == sum(heat.originals for heat in fine)
 
 
 def test_stretches_give_every_entry_once_in_order_and_each_commitment_is_right(busy: Exchange) -> None:

@@ -261,6 +261,8 @@ def test_the_auditor_reads_filters_and_pages_the_log(exchange: Exchange, seller:
     following = auditor.call("GET", "/audit/events", limit=2, org="hanbit", after=page["next"])
     assert page["events"][-1]["seq"] > following["events"][0]["seq"]
     assert auditor.call("GET", "/audit/events", **{"from": "2100-01-01"})["events"] == []
+    assert auditor.call("GET", "/audit/events", **{"class": "original"}, action="access", region="127.1,37.4")["events"] == []
+    assert auditor.call("GET", "/audit/events", region="1,2,3", status=422)["code"] == "audit.region"
     assert auditor.call("GET", "/audit/events", colour="red", status=422)["code"] == "request.unknown_field"
 
 

@@ -212,6 +212,50 @@ def test_events_are_listed_newest_first_over_all_pages(capsys: pytest.CaptureFix
     assert (status, [event["seq"] for event in json.loads(out)["events"]]) == (0, [9, 8, 7, 6, 5])
 
 
+POINT = {"name": "Some crossing", "within": "Jongno-gu", "system": "", "key": "", "box": None, "lon": 127.1, "lat": 37.4}
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "region"),
+    [
+        (["--bbox", "127,37,128,38"], [], "127.0,37.0,128.0,38.0"),
+        (["--place", "Some crossing"], [POINT], "127.1,37.4"),
+        (["--place", "Some road"], [{**POINT, "box": [1.0, 2.0, 3.0, 4.0]}], "1.0,2.0,3.0,4.0"),
+        (["--place", "Seoul"], [{**POINT, "name": "Seoul", "key": "11"}, {**POINT, "name": "Seoul-ro"}], "11"),
+        (["--place", "Jung-gu"], [{**POINT, "name": "Jung-gu"}, {**POINT, "name": "Jung-gu"}], None),
+        (["--place", "nowhere"], [], None),
+        (["--place", "Seoul", "--bbox", "1,2,3,4"], [], None),
+    ],
+)
+def test_the_log_is_asked_for_a_class_on_a_ground(
+    words: list[str],
+    found: list[dict[str, Any]],
+    region: str | None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Log(Client):
+        def __init__(self) -> None:
+            super().__init__("http://127.0.0.1:1", "mpx_a_b")
+
+        def call(self, method: str, path: str, *, query: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+            if path == "/places":
+                return {"found": found}
+            asked.append(query)
+            return {"events": [], "next": None}
+
+    monkeypatch.setattr("mapex.client.http.Client.from_environment", Log)
+    status, _, _ = run(["audit", "list", "--class", "original", "--from", "2026-10-01", "--to", "2026-11-01", *words], capsys)
+    if region is None:
+        assert (status != 0, asked) == (True, [])
+        return
+    [query] = asked
+    expected = {"class": "original", "region": region, "from": "2026-10-01", "to": "2026-11-01"}
+    assert {name: query[name] for name in expected} == expected
+
+
 def test_a_path_out_of_the_download_folder_is_refused(tmp_path: Path) -> None:
     class Nobody:
         token = "mpx_a_b"

@@ -31,12 +31,13 @@ def test_times_without_a_zone_are_korean() -> None:
 def test_the_last_of_a_field_counts_and_an_empty_value_is_no_filter() -> None:
     assert read("tile:1 tile:13").text == "tile:13"
     assert read('tile:"" flag:any').text == "flag:any"
-    assert read("").query == ""
+    assert read("").query == "?q="
     assert read("flag:any").query == "?q=flag%3Aany"
 
 
 def test_the_same_filter_as_a_query_of_the_api() -> None:
     assert read("actor:dongil from:2026-11-17").api == "org=dongil&from=2026-11-17T00%3A00%3A00%2B09%3A00"
+    assert read("class:original region:127.1,37.4").api == "class=original&region=127.1%2C37.4"
 
 
 @pytest.mark.parametrize(("text", "code"), [("hello", "audit.query"), ("colour:red", "audit.query"), ("from:soon", "time.malformed")])

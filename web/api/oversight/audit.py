@@ -9,8 +9,9 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from mapex.audit import flags, log, proof
+from mapex.audit import flags, ground, log, proof
 from mapex.audit.log import Event, EventFilter
+from mapex.rules.licences import HandlingClass
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
 from web.edge.kinds import content, moment
@@ -21,13 +22,15 @@ from web.edge.tables import csv_answer
 blueprint = APIBlueprint("audit", __name__, url_prefix="/api/v1", tag="Audit")
 
 MOST_CSV_ROWS = 100_000
-COLUMNS = ("seq", "at", "action", "person", "org", "owner", "dataset", "layer", "tile", "purpose", "permit")
+COLUMNS = ("seq", "at", "action", "person", "org", "owner", "dataset", "layer", "tile", "purpose", "permit", "class")
 
 
 class EventsQuery(Query):
     """Which events; all that are given must fit. `tile` is a quadkey, a shorter one stands for all tiles below it."""
 
-    action = fields.String(load_default="", validate=Length(0, 64))
+    action = fields.String(
+        load_default="", validate=Length(0, 64), metadata={"description": "an action, or the noun of several: `access` is all accesses"}
+    )
     org = fields.String(load_default="", validate=Length(0, 64))
     owner = fields.String(load_default="", validate=Length(0, 64))
     person = fields.String(load_default="", validate=Length(0, 255))
@@ -36,6 +39,17 @@ class EventsQuery(Query):
     tile = fields.String(load_default="", validate=Length(0, 32))
     purpose = fields.String(load_default="", validate=Length(0, 32))
     permit = fields.String(load_default="", validate=Length(0, 128))
+    handling_class = fields.String(
+        data_key="class", load_default="", validate=OneOf(["", *HandlingClass]), metadata={"description": "class of what was read"}
+    )
+    region = fields.String(
+        load_default="",
+        validate=Length(0, ground.LONGEST),
+        metadata={
+            "description": "only on this ground: `lon,lat` and 150 m around it, `west,south,east,north`, `lon,lat;lon,lat;lon,lat`, "
+            "GeoJSON, or the `key` of a place"
+        },
+    )
     flag = fields.String(load_default="", validate=OneOf(["", *flags.FLAGS, flags.ANY]))
     from_time = fields.String(data_key="from", load_default="")
     to_time = fields.String(data_key="to", load_default="")
@@ -58,6 +72,9 @@ class EventOut(Answer):
     tile = fields.String()
     purpose = fields.String()
     permit = fields.String()
+    class_ = fields.String(
+        data_key="class", attribute="class", metadata={"description": "class of what was read; empty where the entry names none"}
+    )
     details = fields.Dict()
 
 
@@ -91,7 +108,7 @@ class EntriesOut(Answer):
 @blueprint.doc(responses={200: content("events, or a table of them", "text/csv", schema={"type": "string"})})
 def events(query_data: dict[str, Any]) -> dict[str, Any] | Response:
     """Events that you may see, newest first, up to 100,000 at once; `format=csv` gives a table."""
-    words = ("action", "org", "owner", "person", "dataset", "layer", "tile", "purpose", "permit", "flag")
+    words = ("action", "org", "owner", "person", "dataset", "layer", "tile", "purpose", "permit", "handling_class", "region", "flag")
     wanted = EventFilter(
         **{name: query_data[name] for name in words}, from_ns=when(query_data["from_time"]), to_ns=when(query_data["to_time"])
     )
@@ -117,7 +134,7 @@ def entries(query_data: dict[str, Any]) -> dict[str, Any]:
 
 def shown(event: Event) -> dict[str, Any]:
     """The event as JSON."""
-    plain = {name: getattr(event, name) for name in COLUMNS if name != "at"}
+    plain = {name: getattr(event, log.FIELDS.get(name, name)) for name in COLUMNS if name != "at"}
     rest = {name: value for name, value in event.payload.items() if name not in (*COLUMNS, "v")}
     return {**plain, "at": iso_from_ns(event.at_ns), "details": rest}
 

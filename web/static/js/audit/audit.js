@@ -26,28 +26,71 @@ function brush(from, to) {
   one("#filter").requestSubmit();
 }
 
+/** Only this ground: the form with it, sent. @param {string} region */
+function ask(region) {
+  one("#form [name=region]").value = region;
+  one("#form").requestSubmit();
+}
+
+/** A place as the filter names its ground. @param {import("../map/places.js").Found} place */
+const groundOf = (place) => place.key || (place.box ?? [place.lon, place.lat]).join(",");
+
+/** Tools that draw the ground; what they need is fetched when one is first taken. Returns whether a click on the map is a corner.
+ * @param {any} map */
+function wireTools(map) {
+  const buttons = all("[data-tool]");
+  /** @type {Promise<any> | null} */
+  let tools = null;
+  let isDone = false; // the click that ends an outline comes after its end
+  const start = async () => {
+    const { drawing } = await import("../map/draw.js");
+    return drawing(map, {
+      onOutline: (ring, done) => {
+        if (!done || isDone) return;
+        isDone = true;
+        ask(ring.slice(0, -1).map(written5).join(";"));
+      },
+      onTile: () => {},
+      onTool: (tool) => buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.tool === tool))),
+    });
+  };
+  for (const button of buttons)
+    button.addEventListener("click", async () => {
+      const drawn = await (tools ??= start());
+      drawn.choose(drawn.tool() === button.dataset.tool ? "" : button.dataset.tool);
+    });
+  return () => isDone || Boolean(one("[data-tool][aria-pressed=true]"));
+}
+/** @param {[number, number]} at */
+const written5 = ([lon, lat]) => `${lon.toFixed(5)},${lat.toFixed(5)}`;
+
 /** @param {any} figures */
 async function drawMap(figures) {
   const container = one("#map");
   if (!container) return;
   placeSearch(one("[data-places]"), () => map, {
-    label: _("What happened here"),
-    fits: (place) => !place.box,
-    act: (place) => (location.href = `/audit/tiles/${place.tile}`),
+    label: _("Who read here"),
+    fits: () => true,
+    act: (place) => (place.kind === "tile" ? (location.href = `/audit/tiles/${place.tile}`) : ask(groundOf(place))),
   });
-  if (!canDraw()) return void (container.hidden = true);
-  const most = Math.max(1, ...figures.heat.map((/** @type {any[]} */ heat) => heat[1]));
-  const squares = figures.heat.map((/** @type {[string, number, number, string]} */ [tile, accesses, flagged, place]) => ({
-    ...square(tile),
-    properties: { tile, place, accesses, flagged, step: Math.min(4, Math.floor((Math.log1p(accesses) / Math.log1p(most)) * 5)) },
-  }));
+  if (!canDraw()) return void (container.hidden = one("#tools").hidden = true);
+  const which = figures.heat.some((/** @type {any[]} */ heat) => heat[1]) ? 1 : 2; // originals never mix with what anybody may read
+  const most = Math.max(1, ...figures.heat.map((/** @type {any[]} */ heat) => heat[which]));
+  const squares = figures.heat.map((/** @type {[string, number, number, number, string]} */ heat) => {
+    const [tile, originals, others, flagged, place] = heat;
+    const accesses = /** @type {number} */ (heat[which]);
+    const step = Math.min(4, Math.floor((Math.log1p(accesses) / Math.log1p(most)) * 5));
+    return { ...square(tile), properties: { tile, place, accesses, originals, others, flagged, step } };
+  });
   const points = squares.map((/** @type {any} */ one) => ({
     type: "Feature",
     properties: one.properties,
     geometry: { type: "Point", coordinates: middle(boxOf(one)) },
   }));
-  const area = page.area ? [{ type: "Feature", properties: {}, geometry: page.area }] : [];
-  const box = densestBox(squares) ?? boxOf(collection(area)) ?? page.box;
+  const area = [page.area, figures.region]
+    .filter(Boolean)
+    .map((/** @type {any} */ geometry) => ({ type: "Feature", properties: {}, geometry }));
+  const box = (figures.region && boxOf(figures.region)) ?? densestBox(squares) ?? boxOf(collection(area)) ?? page.box;
   map?.remove();
   map = await createMap(container, box ? { bounds: box, fitBoundsOptions: FIT } : {});
   map.addSource("area", { type: "geojson", data: collection(area) });
@@ -65,7 +108,7 @@ async function drawMap(figures) {
     source: "heat",
     paint: {
       "fill-color": SHADE,
-      "fill-opacity": 0.8,
+      "fill-opacity": ["case", [">", ["get", "accesses"], 0], 0.8, 0.25],
     },
   });
   map.addLayer({
@@ -80,20 +123,26 @@ async function drawMap(figures) {
     type: "symbol",
     source: "counts",
     minzoom: 13.4,
+    filter: [">", ["get", "accesses"], 0],
     layout: { "text-field": ["to-string", ["get", "accesses"]], "text-size": 13 },
     paint: { "text-color": "#ffffff", "text-halo-color": "#0a1420", "text-halo-width": 1.5 },
   });
   dots(map, "heat", squares, { colour: ["case", [">", ["get", "flagged"], 0], "#ff6b5e", SHADE] });
-  map.on("click", "heat", (/** @type {any} */ event) => (location.href = `/audit/tiles/${event.features[0].properties.tile}`));
+  const isDrawing = wireTools(map);
+  map.on("click", "heat", (/** @type {any} */ event) => {
+    if (!isDrawing()) location.href = `/audit/tiles/${event.features[0].properties.tile}`;
+  });
   map.on("mousemove", "heat", (/** @type {any} */ event) => {
-    const { place, accesses, flagged } = event.features[0].properties;
+    const { place, originals, others, flagged } = event.features[0].properties;
     map.getCanvas().style.cursor = "pointer";
     showText(
       one("#mapnote"),
-      n_("%(place)s: %(count)s access, %(flagged)s flagged", "%(place)s: %(count)s accesses, %(flagged)s flagged", accesses, {
-        place,
-        flagged: number(flagged),
-      }),
+      n_(
+        "%(place)s: %(count)s read of originals, %(others)s of others, %(flagged)s flagged",
+        "%(place)s: %(count)s reads of originals, %(others)s of others, %(flagged)s flagged",
+        originals,
+        { place, others: number(others), flagged: number(flagged) },
+      ),
     );
   });
   map.on("mouseleave", "heat", () => {
