@@ -99,6 +99,8 @@ def basemap_file(ex: Exchange) -> Path | None:
 
 
 def _sent(path: Path, *, is_immutable: bool) -> Response:
+    if path.suffix == ".pmtiles":
+        return send_file(path, mimetype="application/octet-stream", conditional=True, max_age=_YEAR)
     body, tag = _plain(path, path.stat().st_mtime_ns)
     kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     answer = Response(body, mimetype=kind)

@@ -19,7 +19,7 @@ from tiles.batch import LayerKind
 from tiles.grid import grid
 from tiles.grid.region import Region
 from tiles.grid.scan import cover
-from web.api.buying.vector_tile import EXTENT, VERSION_2, field, line_layer, packed, varint
+from mapex.basemap.vector_tile import EXTENT, VERSION_2, field, line_layer, packed, varint
 from web.edge.auth import current_actor, exchange
 from web.edge.kinds import quadkey
 from web.edge.limits.visitors import most_tiles
