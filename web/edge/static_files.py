@@ -22,7 +22,7 @@ blueprint = Blueprint("static_files", __name__)
 
 FOLDER = Path(__file__).parents[1] / "static"
 VENDOR = FOLDER / "vendor"
-TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".css": "text/css"}
+TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".css": "text/css", ".woff2": "font/woff2"}
 _YEAR = 31_536_000
 _LEAST_COMPRESSED = 512
 

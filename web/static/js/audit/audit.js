@@ -3,7 +3,8 @@
 import { all, one, showText } from "../base/dom.js";
 import { square } from "../map/grid.js";
 import { n_, number, page } from "../base/i18n.js";
-import { boxOf, canDraw, collection, createMap } from "../map/map.js";
+import { belowLines } from "../map/lines.js";
+import { boxOf, canDraw, collection, createMap, ink } from "../map/map.js";
 import { timeline, written } from "./timeline.js";
 import { install } from "./verify.js";
 
@@ -49,17 +50,10 @@ async function drawMap(figures) {
     id: "area",
     type: "line",
     source: "area",
-    paint: { "line-color": "#ffffff", "line-width": 1.5, "line-dasharray": [3, 2] },
+    paint: { "line-color": ink("mark"), "line-width": 1.5, "line-dasharray": [3, 2] },
   });
-  map.addLayer({
-    id: "heat",
-    type: "fill",
-    source: "heat",
-    paint: {
-      "fill-color": ["match", ["get", "step"], ...STEPS.flatMap((colour, i) => (i < 4 ? [i, colour] : [])), STEPS[4]],
-      "fill-opacity": 0.8,
-    },
-  });
+  const colour = ["match", ["get", "step"], ...STEPS.flatMap((colour, i) => (i < 4 ? [i, colour] : [])), STEPS[4]];
+  map.addLayer({ id: "heat", type: "fill", source: "heat", paint: { "fill-color": colour, "fill-opacity": 0.7 } }, belowLines(map));
   map.addLayer({
     id: "flagged",
     type: "line",
@@ -73,7 +67,7 @@ async function drawMap(figures) {
     source: "counts",
     minzoom: 13.4,
     layout: { "text-field": ["to-string", ["get", "accesses"]], "text-size": 13 },
-    paint: { "text-color": "#ffffff", "text-halo-color": "#0a1420", "text-halo-width": 1.5 },
+    paint: { "text-color": ink("mark"), "text-halo-color": ink("halo"), "text-halo-width": 1.5 },
   });
   map.on("click", "heat", (/** @type {any} */ event) => (location.href = `/audit/tiles/${event.features[0].properties.tile}`));
   map.on("mousemove", "heat", (/** @type {any} */ event) => {
