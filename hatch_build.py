@@ -184,7 +184,7 @@ def _fill(fresh: Path, modules: Path) -> None:
             shutil.copy(text, target / "LICENCE.txt")
         licences.append({"name": name, "version": about["version"], "licence": str(about.get("license", "see LICENCE.txt"))})
         if name in IMPORTS:
-            imports[name] = f"{target.name}/{IMPORTS[name]}"
+            imports[name] = f"{target.relative_to(fresh).as_posix()}/{IMPORTS[name]}"
     known = VENDOR / f"basemap@{map_digest()}"
     if known.is_dir():
         shutil.copytree(known, fresh / known.name)

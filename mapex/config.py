@@ -90,7 +90,9 @@ class Settings:
     scheduler: str = _s("", "address of a Dask scheduler; empty = local processes")
     cage: str = _s("auto", "how uploads are opened; auto = bubblewrap, of which only the demo can do without", choices=CAGES)
     cage_weak_for: str = _s("", "slug of the one firm whose maps, never footage, a worker without bubblewrap opens; empty = nobody's")
-    basemap: str = _s("", "URL or path of a MapLibre style or PMTiles file under the maps; empty = none, nothing is loaded from outside")
+    basemap: str = _s(
+        "", "PMTiles file of streets under the maps, such as an extract of OpenStreetMap; or the URL of one or of a MapLibre style"
+    )
     places: str = _s("", "GeoJSON file of boundaries that buyers can choose by `name`, such as districts; empty = no list of places")
     public_prices: bool = _s(True, "visitors who are not signed in see prices; false = a closed exchange, they see only where data is")
     mail_host: str = _s("", "mail server that takes invitations along; empty = no mail, the operator hands out links")

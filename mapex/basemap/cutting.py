@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mapex.basemap.vector_tile import EXTENT, Value, layer
 from tiles.arrays import Float64s
-
-if TYPE_CHECKING:
-    from shapely.geometry.base import BaseGeometry
 
 BUFFER = 64 / EXTENT
 """Part of a tile's side by which its lines and areas reach beyond it, so that no seam shows."""
@@ -35,22 +32,23 @@ class Features:
     """A layer: geometries in degrees (all points, all lines or all areas), and what is known of each."""
 
     layer: str
-    geometries: Sequence[BaseGeometry]
+    geometries: Any
     values: Sequence[Mapping[str, Value]]
 
 
 def cut(features: Sequence[Features], zoom: int) -> Iterator[tuple[Tile, bytes]]:
-    """The tiles of a zoom that hold something, each as a vector tile."""
+    """The tiles of a zoom that hold something, each as a vector tile; what bears the name of one layer is one layer."""
     import shapely
 
-    layers: dict[Tile, list[bytes]] = {}
+    found: dict[Tile, dict[str, tuple[list[Any], list[Mapping[str, Value]]]]] = {}
     for one in features:
         geometries = shapely.transform(np.asarray(one.geometries, dtype=object), mercator)
-        for tile, found, rows in _pieces(geometries, zoom):
-            body = layer(one.layer, _on_tile(found, tile), [one.values[row] for row in rows])
-            layers.setdefault(tile, []).append(body)
-    for tile in sorted(layers):
-        if body := b"".join(layers[tile]):
+        for tile, pieces, rows in _pieces(geometries, zoom):
+            shapes, values = found.setdefault(tile, {}).setdefault(one.layer, ([], []))
+            shapes += [*_on_tile(pieces, tile)]
+            values += [one.values[row] for row in rows]
+    for tile in sorted(found):
+        if body := b"".join(layer(name, shapes, values) for name, (shapes, values) in found[tile].items()):
             yield tile, body
 
 
@@ -87,8 +85,8 @@ def _clipped(geometries: Any, box: tuple[float, float, float, float], kind: int)
     bounds = shapely.bounds(geometries)
     is_off = (bounds[:, 0] > box[2]) | (bounds[:, 2] < box[0]) | (bounds[:, 1] > box[3]) | (bounds[:, 3] < box[1])
     is_over = ((bounds[:, :2] < box[:2]) | (bounds[:, 2:] > box[2:])).any(axis=1) & ~is_off
-    found = np.where(is_off, shapely.Point(), geometries)
-    over = geometries[is_over]
+    found, over = geometries.copy(), geometries[is_over]
+    found[is_off] = shapely.Point()
     found[is_over] = shapely.intersection(over, shapely.box(*box)) if kind == 2 else shapely.clip_by_rect(over, *box)
     return found
 

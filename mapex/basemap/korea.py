@@ -28,6 +28,11 @@ _PIXEL = 360 / 512
 """Degrees of a pixel at zoom 0."""
 _METRES = 111_000
 """Of a degree, about."""
+_LAYERS = [
+    {"id": "land", "fields": {}},
+    {"id": "lines", "fields": {"level": "Number"}},
+    {"id": "names", "fields": {"level": "Number", "ko": "String", "en": "String", "size": "Number"}},
+]
 
 
 def make(folder: Path, topology: Path) -> None:
@@ -86,5 +91,4 @@ def _words(name: str, level: int, radius: float) -> dict[str, Value]:
 
 
 def _write(path: Path, tiles: Iterator[tuple[Tile, bytes]], source: str, box: archive.Box) -> None:
-    layers = [{"id": name, "fields": {}} for name in ("land", "lines", "names")]
-    archive.write(path, tiles, {"attribution": source, "vector_layers": layers}, box)
+    archive.write(path, tiles, {"attribution": source, "vector_layers": _LAYERS}, box)

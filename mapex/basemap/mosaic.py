@@ -67,7 +67,7 @@ class Mosaic:
         is_pair = np.append(start[1:], len(edges)) - start > 1
         sides = owners[start], owners[np.where(is_pair, start + 1, start)]
         level = np.where(is_pair, self._level(*sides), COAST)
-        lines = shapely.linestrings(edges[start].reshape(-1, 2, 2))
+        lines: Any = shapely.linestrings(edges[start].reshape(-1, 2, 2))
         return {int(one): shapely.line_merge(shapely.multilinestrings(lines[level == one])) for one in np.unique(level)}
 
     def _edges(self) -> tuple[Float64s, Int64s]:
@@ -122,4 +122,4 @@ def _close(parts: Any, codes: Any) -> None:
         _, group = np.unique([code[:digits] for code in codes], return_inverse=True)
         for here in range(int(group.max()) + 1):
             mine = is_near & (group == here)
-            parts[mine] = shapely.coverage_clean(parts[mine], gap_width=GAP, snapping_distance=SNAP)
+            parts[mine] = shapely.coverage_clean(parts[mine], gap_width=GAP, snapping_distance=SNAP)  # type: ignore[attr-defined]

@@ -53,6 +53,7 @@ def read(topology: Mapping[str, Any]) -> World:
 def split(ring: Float64s) -> Iterator[BaseGeometry]:
     """The polygons between -180 and 180 degrees that a ring encloses; one that never comes back encloses the South Pole."""
     import shapely
+    from shapely import affinity
 
     steps = np.diff(ring[:, 0], prepend=ring[0, 0])
     ring = np.column_stack([ring[:, 0] - 360 * np.cumsum(np.round(steps / 360)), ring[:, 1]])
@@ -60,13 +61,13 @@ def split(ring: Float64s) -> Iterator[BaseGeometry]:
         ring = np.vstack([ring, [ring[-1, 0], -90], [ring[0, 0], -90], ring[:1]])
     if len(ring) < 4:  # an islet that the rounding of the source left as a line
         return
-    whole = shapely.polygons(ring)
+    whole: Any = shapely.polygons(ring)
     if not whole.is_valid:
         whole = shapely.make_valid(whole, method="structure", keep_collapsed=False)
     for turn in (-360, 0, 360):
-        part = shapely.clip_by_rect(whole, turn - 180, -90, turn + 180, 90)
+        part: Any = shapely.clip_by_rect(whole, turn - 180, -90, turn + 180, 90)
         if not part.is_empty:
-            yield shapely.transform(part, lambda at, turn=turn: at - [turn, 0])
+            yield affinity.translate(part, -turn)
 
 
 def _areas(country: Mapping[str, Any], arcs: Sequence[Float64s]) -> Iterator[BaseGeometry]:

@@ -22,7 +22,14 @@ blueprint = Blueprint("static_files", __name__)
 
 FOLDER = Path(__file__).parents[1] / "static"
 VENDOR = FOLDER / "vendor"
-TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".css": "text/css", ".woff2": "font/woff2"}
+TYPES = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".css": "text/css",
+    ".woff2": "font/woff2",
+}
 _YEAR = 31_536_000
 _LEAST_COMPRESSED = 512
 
@@ -95,7 +102,8 @@ def basemap() -> Response:
 def basemap_file(ex: Exchange) -> Path | None:
     """The basemap when it is a local file."""
     text = ex.settings.basemap
-    return Path(text) if text and "://" not in text and Path(text).is_file() else None
+    path = ex.settings.dir / text
+    return path if text and "://" not in text and path.is_file() else None
 
 
 def _sent(path: Path, *, is_immutable: bool) -> Response:

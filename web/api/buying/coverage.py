@@ -10,6 +10,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, request
 
+from mapex.basemap.vector_tile import EXTENT, VERSION_2, field, line_layer, packed, varint
 from mapex.catalogue import previews
 from mapex.errors import NotFound
 from mapex.offers import products
@@ -19,7 +20,6 @@ from tiles.batch import LayerKind
 from tiles.grid import grid
 from tiles.grid.region import Region
 from tiles.grid.scan import cover
-from mapex.basemap.vector_tile import EXTENT, VERSION_2, field, line_layer, packed, varint
 from web.edge.auth import exchange, maybe_actor
 from web.edge.kinds import quadkey
 from web.edge.limits.visitors import most_tiles

@@ -7,11 +7,15 @@ import { page } from "../base/i18n.js";
 /** Colours in the dark and in the light; a layer of ours takes one by `ink`, and changes with the theme. */
 const PALETTE = {
   sea: ["#0a1420", "#cddfee"],
-  land: ["#1a2636", "#f7f8f6"],
+  land: ["#1a2636", "#f0f2ef"],
   coast: ["#3f5f82", "#8fa9c2"],
   border: ["#5b7390", "#8a8f99"],
   name: ["#a9bbd0", "#4a5a6e"],
   halo: ["#0a1420", "#ffffff"],
+  street: ["#35475e", "#ffffff"],
+  avenue: ["#506883", "#ffffff"],
+  casing: ["#121b27", "#c3ccd6"],
+  house: ["#2b3b51", "#d8dce0"],
   mark: ["#ffffff", "#142031"],
   edge: ["#8fb2d6", "#2a5f96"],
   hdmap: ["#4d9bff", "#1667c9"],
@@ -29,6 +33,17 @@ const NAMES = [
 /** A line of a level is seen from this zoom on. */
 const LINES = [0, 7, 10, 12.5];
 const FONT = "Nanum Gothic";
+/** What of a flavour of `@protomaps/basemaps` takes which of our colours. @type {[RegExp, Colour][]} */
+const STREETS = [
+  [/label.*_halo$/, "halo"],
+  [/^roads_label/, "name"],
+  [/_casing/, "casing"],
+  [/(^|_)(minor|link|other)/, "street"],
+  [/(^|_)(major|highway)$/, "avenue"],
+  [/^buildings$/, "house"],
+  [/^earth$/, "land"],
+  [/^water$/, "sea"],
+];
 
 /** @typedef {keyof typeof PALETTE} Colour */
 
@@ -40,6 +55,9 @@ export const inkNow = (name) => PALETTE[name][Number(isLight())];
 
 /** Where a layer belongs that names are to stand above. @param {any} map @returns {string | undefined} */
 export const belowNames = (map) => NAMES.find(({ id }) => map.getLayer(id))?.id;
+
+/** Layers of the operator's file; the style has more of them than an extract needs to hold. @type {Set<string> | null} */
+let inFile = null;
 
 const light = matchMedia("(prefers-color-scheme: light)");
 
@@ -55,8 +73,15 @@ export async function ground() {
     const given = await fetch(base).then((answer) => answer.json());
     return { ...given, state: { ...given.state, ...palette() }, layers: [...given.layers] };
   }
-  const { Protocol } = await import("pmtiles");
-  maplibregl.addProtocol("pmtiles", new Protocol({ metadata: true }).tile);
+  const { PMTiles, Protocol } = await import("pmtiles");
+  const protocol = new Protocol({ metadata: true });
+  maplibregl.addProtocol("pmtiles", protocol.tile);
+  if (base && !inFile) {
+    const file = new PMTiles(String(new URL(base, location.href)));
+    protocol.add(file);
+    const about = /** @type {any} */ (await file.getMetadata());
+    inFile = new Set(about.vector_layers.map((/** @type {{id: string}} */ one) => one.id));
+  }
   const streets = base ? await streetLayers() : [];
   return {
     version: 8,
@@ -157,10 +182,13 @@ const names = ({ id, from, to, size }, level) => ({
 async function streetLayers() {
   const { layers, namedFlavor } = await import("@protomaps/basemaps");
   const flavor = { ...namedFlavor(isLight() ? "light" : "dark"), regular: FONT, bold: FONT, italic: FONT };
-  const ours = { background: inkNow("sea"), earth: inkNow("land"), water: inkNow("sea") };
-  const drawn = /** @type {any[]} */ (layers("base", { ...flavor, ...ours }, { lang: page.language }));
+  const ours = Object.keys(flavor).flatMap((key) => {
+    const found = STREETS.find(([pattern]) => pattern.test(key));
+    return found ? [[key, inkNow(found[1])]] : [];
+  });
+  const drawn = /** @type {any[]} */ (layers("base", { ...flavor, ...Object.fromEntries(ours) }, { lang: page.language }));
   return drawn
-    .filter((layer) => layer.type !== "background" && layer["source-layer"] !== "boundaries")
+    .filter((layer) => layer["source-layer"] !== "boundaries" && inFile?.has(layer["source-layer"]))
     .map(({ layout: { "icon-image": icon, ...layout } = /** @type {any} */ ({}), ...layer }) => ({
       ...layer,
       id: `base-${layer.id}`,

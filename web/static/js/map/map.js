@@ -34,7 +34,7 @@ export async function createMap(container, options = {}) {
   Object.assign(container, { map }); // for whoever looks at the page from outside: tests, the console
   map.touchZoomRotate.disableRotation();
   map.addControl(new maplibregl.NavigationControl({ showCompass: false }), "top-right");
-  map.addControl(new maplibregl.ScaleControl({ maxWidth: 90 }), "bottom-left");
+  map.addControl(new maplibregl.ScaleControl({ maxWidth: 90 }), "top-left");
   map.addControl(new maplibregl.AttributionControl({ compact: false }), "bottom-right");
   map.on("idle", () => (root.dataset.map = "idle"));
   map.on("movestart", () => (root.dataset.map = "busy"));
