@@ -100,7 +100,7 @@ def basemap() -> Response:
 
 
 def basemap_file(ex: Exchange) -> Path | None:
-    """The basemap when it is a local file."""
+    """The operator's file of streets when it is here; its path is taken from the folder of the exchange."""
     text = ex.settings.basemap
     path = ex.settings.dir / text
     return path if text and "://" not in text and path.is_file() else None
