@@ -1,4 +1,4 @@
-"""Features cut into the tiles of the web map, zoom by zoom.
+"""MapLayer cut into the tiles of the web map, zoom by zoom.
 
 Positions are those of Web Mercator as parts of the world's side: (0, 0) is its north-western corner, (1, 1) its south-eastern.
 """
@@ -28,7 +28,7 @@ class Tile(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
+class MapLayer:
     """A layer: geometries in degrees (all points, all lines or all areas), and what is known of each."""
 
     layer: str
@@ -36,7 +36,7 @@ class Features:
     values: Sequence[Mapping[str, Value]]
 
 
-def cut(features: Sequence[Features], zoom: int) -> Iterator[tuple[Tile, bytes]]:
+def cut(features: Sequence[MapLayer], zoom: int) -> Iterator[tuple[Tile, bytes]]:
     """The tiles of a zoom that hold something, each as a vector tile; what bears the name of one layer is one layer."""
     import shapely
 
@@ -59,7 +59,7 @@ def mercator(degrees: Float64s) -> Float64s:
 
 
 def _pieces(geometries: Any, zoom: int) -> Iterator[tuple[Tile, Any, Any]]:
-    """What lies on each tile of a zoom, and the rows it is of: the world is quartered, and each quarter holds what its parent held."""
+    """What is on each tile of a zoom, and the rows it is of: the world is quartered, and each quarter holds what its parent held."""
     import shapely
 
     kind = int(shapely.get_dimensions(geometries).max(initial=0))

@@ -1,4 +1,4 @@
-"""The map of Korea and of the world around it, as it lies below every other map: two files that set-up makes from free data."""
+"""The map of Korea and of the world around it, as it is below every other map: two files that set-up makes from free data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mapex.basemap import archive, mosaic, world
-from mapex.basemap.cutting import Features, Tile, cut
+from mapex.basemap.cutting import MapLayer, Tile, cut
 from mapex.basemap.mosaic import COAST
 from mapex.basemap.vector_tile import Value
 from mapex.places import boundaries
@@ -54,8 +54,8 @@ def world_tiles(topology: Any) -> Iterator[tuple[Tile, bytes]]:
         pixel = _PIXEL / 2**zoom
         ground = shapely.simplify(whole.ground[shapely.area(whole.ground) > pixel**2], pixel / 4)
         coast = shapely.simplify(whole.coast[shapely.length(whole.coast) > 4 * pixel], pixel / 4)
-        lines = Features("lines", [shapely.multilinestrings(coast)], [{"level": COAST}])
-        yield from cut([Features("land", ground, [{}] * len(ground)), lines], zoom)
+        lines = MapLayer("lines", [shapely.multilinestrings(coast)], [{"level": COAST}])
+        yield from cut([MapLayer("land", ground, [{}] * len(ground)), lines], zoom)
 
 
 def korea_tiles() -> Iterator[tuple[Tile, bytes]]:
@@ -66,11 +66,11 @@ def korea_tiles() -> Iterator[tuple[Tile, bytes]]:
         depth = max(level for level, least in enumerate(_FROM) if zoom >= least)
         shown = whole if zoom == KOREA_ZOOM else whole.dissolved(depth).simplified(_PIXEL / 2 / 2**zoom)
         lines = shown.lines()
-        land = Features("land", [shown.land()], [{}])
-        yield from cut([land, Features("lines", [*lines.values()], [{"level": level} for level in lines]), *names[: depth + 1]], zoom)
+        land = MapLayer("land", [shown.land()], [{}])
+        yield from cut([land, MapLayer("lines", [*lines.values()], [{"level": level} for level in lines]), *names[: depth + 1]], zoom)
 
 
-def _names(level: int) -> Features:
+def _names(level: int) -> MapLayer:
     """The names of the divisions of a level, in Hangul and in Latin letters, each in the middle of its largest part.
 
     `size` is the radius of the largest circle in it, in metres: a name is shown from where it has room.
@@ -83,7 +83,7 @@ def _names(level: int) -> Features:
     largest = parts[by_size[np.append(np.diff(row) > 0, True)]]
     radii = shapely.maximum_inscribed_circle(shapely.simplify(largest, _STEPS[level] / 4), tolerance=_STEPS[level])
     words = [_words(one.names[-1], level, radius) for one, radius in zip(rows, shapely.length(radii), strict=True)]
-    return Features("names", shapely.get_point(radii, 0), words)
+    return MapLayer("names", shapely.get_point(radii, 0), words)
 
 
 def _words(name: str, level: int, radius: float) -> dict[str, Value]:

@@ -1,6 +1,6 @@
 """The divisions of Korea as one mosaic: no gap, no overlap, so that a line between two neighbours is one line and not two.
 
-The boundaries as they come were simplified one by one: neighbours are up to 20 m apart, or lie over each other.
+The boundaries as they come were simplified one by one: neighbours are up to 20 m apart, or overlap.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Land of the world but South Korea, from the countries of Natural Earth, with no outline that runs round the world.
 
 Natural Earth comes as TopoJSON whose rings cross the 180th meridian by a jump from 180 to -180; drawn flat, that is a line through
-Fiji and bands across Siberia. Each ring is therefore unrolled, and what then lies beyond a meridian is cut off and put where it is.
+Fiji and bands across Siberia. Each ring is therefore unrolled, and what is then beyond a meridian is cut off and put where it is.
 """
 
 from __future__ import annotations

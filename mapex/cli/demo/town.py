@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mapex.basemap import archive
-from mapex.basemap.cutting import Features, cut
+from mapex.basemap.cutting import MapLayer, cut
 from mapex.basemap.vector_tile import Value
 from mapex.cli.demo.district import HALF, STEP, WALK, Metres, Segment, bend, lonlat, outline, segments
 from mapex.places.romanisation import romanised_road
@@ -47,7 +47,7 @@ def write(path: Path) -> None:
     archive.write(path, tiles, about, (west, south, east, north))
 
 
-def _drawn() -> Iterator[Features]:
+def _drawn() -> Iterator[MapLayer]:
     """The layers of the town."""
     yield _layer("landuse", [(_block(*_PARK, 12), {"kind": "park"}), (_block(*_SCHOOL, 12), {"kind": "school"})])
     yield _layer("water", [(_stream(9.0), {"kind": "water"})])
@@ -135,5 +135,5 @@ def _line_of(corners: Metres) -> Any:
     return shapely.linestrings(lonlat(bend(corners)))
 
 
-def _layer(name: str, rows: list[tuple[Any, Named]]) -> Features:
-    return Features(name, [shape for shape, _ in rows], [about for _, about in rows])
+def _layer(name: str, rows: list[tuple[Any, Named]]) -> MapLayer:
+    return MapLayer(name, [shape for shape, _ in rows], [about for _, about in rows])

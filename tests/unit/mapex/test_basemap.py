@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapex.basemap import archive, mosaic, world
-from mapex.basemap.cutting import Features, Tile, cut
+from mapex.basemap.cutting import MapLayer, Tile, cut
 from mapex.basemap.mosaic import COAST, Mosaic
 from mapex.cli.demo import town
 from mapex.cli.demo.district import outline
@@ -23,7 +23,7 @@ BOX = (126.0, 36.0, 128.0, 38.0)
 SEOUL = shapely.box(126.9, 37.4, 127.1, 37.6)
 
 
-def file_of(folder: Path, features: Iterable[Features], zooms: Iterable[int]) -> Path:
+def file_of(folder: Path, features: Iterable[MapLayer], zooms: Iterable[int]) -> Path:
     path = folder / "map.pmtiles"
     rows = [*features]
     kinds = {str: "String", int: "Number"}
@@ -48,9 +48,9 @@ def read(path: Path, layer: str, zoom: int) -> tuple[np.ndarray, dict[str, np.nd
 @pytest.mark.parametrize("zoom", [0, 3, 9, 12])
 def test_areas_lines_and_names_are_read_back_where_they_were(tmp_path: Path, zoom: int) -> None:
     features = [
-        Features("land", [SEOUL], [{"kind": "city"}]),
-        Features("lines", [SEOUL.boundary], [{"level": 2}]),
-        Features("names", [shapely.Point(127.0, 37.5)], [{"ko": "서울", "size": 9}]),
+        MapLayer("land", [SEOUL], [{"kind": "city"}]),
+        MapLayer("lines", [SEOUL.boundary], [{"level": 2}]),
+        MapLayer("names", [shapely.Point(127.0, 37.5)], [{"ko": "서울", "size": 9}]),
     ]
     path = file_of(tmp_path, features, [zoom])
     unit = 360 / 2**zoom / 4096
@@ -67,7 +67,7 @@ def test_areas_lines_and_names_are_read_back_where_they_were(tmp_path: Path, zoo
 
 
 def test_what_bears_the_name_of_one_layer_is_one_layer(tmp_path: Path) -> None:
-    points = [Features("names", [shapely.Point(127 + i / 10, 37.5)], [{"ko": str(i)}]) for i in range(3)]
+    points = [MapLayer("names", [shapely.Point(127 + i / 10, 37.5)], [{"ko": str(i)}]) for i in range(3)]
     _, values = read(file_of(tmp_path, points, [4]), "names", 4)
     assert sorted(values["ko"]) == ["0", "1", "2"]
 
@@ -75,7 +75,7 @@ def test_what_bears_the_name_of_one_layer_is_one_layer(tmp_path: Path) -> None:
 def test_the_same_features_give_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    features = [Features("land", [SEOUL], [{"kind": "city"}])]
+    features = [MapLayer("land", [SEOUL], [{"kind": "city"}])]
     assert file_of(tmp_path / "one", features, range(8)).read_bytes() == file_of(tmp_path / "two", features, range(8)).read_bytes()
 
 
@@ -83,7 +83,7 @@ def test_a_file_of_more_tiles_than_one_directory_holds_is_read(tmp_path: Path) -
     rng = np.random.default_rng(1)
     spots = shapely.points(rng.uniform(120, 135, 9000), rng.uniform(30, 45, 9000))
     names = [{"n": number} for number in range(9000)]
-    path = file_of(tmp_path, [Features("names", spots, names)], [11])
+    path = file_of(tmp_path, [MapLayer("names", spots, names)], [11])
     assert path.read_bytes()[:7] == b"PMTiles"
     _, values = read(path, "names", 11)
     assert sorted(values["n"]) == [*range(9000)]

@@ -1,5 +1,5 @@
 // @ts-check
-// What lies below every map: sea, land, the divisions of Korea with their names, and streets where the operator has a file of them.
+// What is below every map: sea, land, the divisions of Korea with their names, and streets where the operator has a file of them.
 // Light or dark as the page is, at once when that changes. Everything comes from this exchange, fonts too.
 import * as maplibregl from "maplibre-gl";
 import { page } from "../base/i18n.js";
