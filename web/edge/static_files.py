@@ -24,7 +24,14 @@ blueprint = Blueprint("static_files", __name__)
 
 FOLDER = Path(__file__).parents[1] / "static"
 VENDOR = FOLDER / "vendor"
-TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".json": "application/json", ".svg": "image/svg+xml", ".css": "text/css"}
+TYPES = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".css": "text/css",
+    ".woff2": "font/woff2",
+}
 _YEAR = 31_536_000
 _LEAST_COMPRESSED = 512
 _PIECE = 64 << 10
@@ -97,12 +104,15 @@ def basemap() -> Response:
 
 
 def basemap_file(ex: Exchange) -> Path | None:
-    """The basemap when it is a local file."""
+    """The operator's file of streets when it is here; its path is taken from the folder of the exchange."""
     text = ex.settings.basemap
-    return Path(text) if text and "://" not in text and Path(text).is_file() else None
+    path = ex.settings.dir / text
+    return path if text and "://" not in text and path.is_file() else None
 
 
 def _sent(path: Path, *, is_immutable: bool) -> Response:
+    if path.suffix == ".pmtiles":
+        return send_file(path, mimetype="application/octet-stream", conditional=True, max_age=_YEAR)
     changed_ns = path.stat().st_mtime_ns
     body, tag = _plain(path, changed_ns)
     is_small = len(body) >= _LEAST_COMPRESSED and request.accept_encodings["gzip"] > 0

@@ -88,7 +88,9 @@ def page_data(page: dict[str, Any]) -> dict[str, Any]:
 def _map_data() -> dict[str, Any]:
     ex = exchange()
     basemap = ex.settings.basemap
-    return {
-        "land": static_files.vendor_url("world-atlas", "land.json") if static_files.has_vendor() else "",
-        "basemap": "/map/basemap.pmtiles" if static_files.basemap_file(ex) else basemap if "://" in basemap else "",
-    }
+    shown = "/map/basemap.pmtiles" if static_files.basemap_file(ex) else basemap if "://" in basemap else ""
+    if not static_files.has_vendor():
+        return {"basemap": shown}
+    fonts = {script: static_files.vendor_url("@fontsource/nanum-gothic", f"{script}.woff2") for script in ("korean", "latin")}
+    ground = {name: static_files.vendor_url("basemap", f"{name}.pmtiles") for name in ("world", "korea")}
+    return {"basemap": shown, "fonts": fonts, **ground}

@@ -76,7 +76,7 @@ def _web_files() -> Symptom:
     assert spec is not None and spec.origin is not None
     manifest = Path(spec.origin).parent / "static" / "vendor" / "manifest.json"
     if manifest.exists():
-        return Symptom("browser libraries", "ok", "present")
+        return Symptom("browser libraries", "ok", "present, with the map of Korea")
     fix = "python hatch_build.py (needs npm), or make demo"
     return Symptom("browser libraries", "missing", "the map cannot be drawn without them.", fix)
 
@@ -112,12 +112,26 @@ def _exchange() -> list[Symptom]:
             found += attacks.attack(ex)
     finally:
         ex.engine.dispose()
-    found += _cluster(settings.scheduler) if settings.scheduler else []
+    found += basemap_of(settings.dir, settings.basemap) + (_cluster(settings.scheduler) if settings.scheduler else [])
     disk = shutil.disk_usage(settings.dir)
     share = disk.free / disk.total
     state = "ok" if share >= LEAST_FREE else "warning"
     found.append(Symptom("disk", state, f"{share:.0%} free ({disk.free / 1e9:.1f} GB)", "" if state == "ok" else "Free some space."))
     return found
+
+
+def basemap_of(folder: Path, named: str) -> list[Symptom]:
+    """Whether the operator's file of streets is there, and is one; an address is for browsers to ask, and left alone."""
+    if not named or "://" in named:
+        return []
+    try:
+        with (folder / named).open("rb") as file:
+            is_tiles = file.read(7) == b"PMTiles"
+    except OSError as error:
+        return [Symptom("basemap", "missing", f"{named} cannot be read: {error.strerror}.", "Set MAPEX_BASEMAP to a PMTiles file.")]
+    if is_tiles:
+        return [Symptom("basemap", "ok", named)]
+    return [Symptom("basemap", "broken", f"{named} is no PMTiles file.", "Set MAPEX_BASEMAP to a PMTiles file.")]
 
 
 def _role(ex: Exchange) -> list[Symptom]:

@@ -110,3 +110,13 @@ def test_what_was_withdrawn_or_replaced_draws_no_line(exchange: Exchange) -> Non
     assert previews.teaser_in_tile(exchange, seller, ZOOM, x, y)
     offers.withdraw(exchange, seller, "here")
     assert previews.teaser_in_tile(exchange, seller, ZOOM, x, y) == []
+
+
+def test_a_visitor_sees_the_lines_that_take_no_permit(exchange: Exchange) -> None:
+    seller = a_person(exchange, "hanbit")
+    for slug, handling_class in (("streets", "open"), ("tunnels", "restricted")):
+        a_draft(exchange, seller, slug, [a_layer([SEOUL], name=f"at-{SEOUL}", handling_class=handling_class)])
+        give_teasers(exchange, seller)
+        offers.publish(exchange, seller, slug, rate_card=RATES, licence="research")
+    seen = {by: {one.dataset for one in previews.teaser_in_tile(exchange, by, ZOOM, X, Y)} for by in (None, seller)}
+    assert seen == {None: {"streets"}, seller: {"streets", "tunnels"}}

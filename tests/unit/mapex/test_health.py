@@ -88,3 +88,13 @@ def test_a_job_that_waited_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatc
     answers = iter([{"state": "running", "progress": {"stage": "workers"}}, {"state": "done", "progress": {"stage": "draft"}}])
     monkeypatch.setattr(jobs.time, "sleep", lambda seconds: None)
     jobs.wait_for(SimpleNamespace(call=lambda *given, **more: next(answers)), "job_1")  # type: ignore[arg-type]
+
+
+STREETS = {"": [], "https://tiles.example/korea.pmtiles": [], "town.pmtiles": ["ok"], "gone.pmtiles": ["missing"], "style.json": ["broken"]}
+
+
+@pytest.mark.parametrize(("named", "states"), STREETS.items())
+def test_a_basemap_that_is_absent_or_no_map_is_named(named: str, states: list[str], tmp_path: Path) -> None:
+    (tmp_path / "town.pmtiles").write_bytes(b"PMTiles\x03")
+    (tmp_path / "style.json").write_text("{}")
+    assert [one.state for one in health.basemap_of(tmp_path, named)] == states

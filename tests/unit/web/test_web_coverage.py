@@ -9,10 +9,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mapex.basemap.vector_tile import EXTENT, line_layer, packed, packed_array
 from mapex.pyramid.coverage import Covered, Shown
 from tiles.grid import grid
 from web.api.buying.coverage import KINDS, encode
-from web.api.buying.vector_tile import EXTENT, line_layer, packed, packed_array
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:

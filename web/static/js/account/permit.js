@@ -4,7 +4,7 @@ import { all, one } from "../base/dom.js";
 import { areaOf } from "../base/form.js";
 import { polygonsOf } from "../map/grid.js";
 import { _, n_, page, sentence } from "../base/i18n.js";
-import { boxOf, canDraw, collection, createMap, showOn } from "../map/map.js";
+import { boxOf, canDraw, collection, createMap, ink, showOn } from "../map/map.js";
 import { hasOutline, outlineOf, placeSearch } from "../map/places.js";
 
 const ONE_PERMIT = { padding: 30, maxZoom: 14, duration: 0 };
@@ -46,7 +46,7 @@ async function drawInto(container) {
   map = await createMap(container, page.bounds ? { bounds: page.bounds, fitBoundsOptions: { padding: 60, maxZoom: 13 } } : {});
   coverage(map, { kinds: page.kinds, by: WAYS[0], busy: () => Boolean(tool.tool()) }); // where there is something to be permitted
   map.addSource("pasted", { type: "geojson", data: collection([]) });
-  map.addLayer({ id: "pasted", type: "line", source: "pasted", paint: { "line-color": "#ffffff", "line-width": 2 } });
+  map.addLayer({ id: "pasted", type: "line", source: "pasted", paint: { "line-color": ink("mark"), "line-width": 2 } });
   /** @param {any} geometry */
   const paste = (geometry) => map.getSource("pasted").setData(geometry ? { type: "Feature", properties: {}, geometry } : collection([]));
   const tool = drawing(map, {

@@ -4,7 +4,8 @@ import { all, one, showText } from "../base/dom.js";
 import { densestBox, dots } from "../map/cluster.js";
 import { square } from "../map/grid.js";
 import { _, n_, number, page } from "../base/i18n.js";
-import { boxOf, canDraw, collection, createMap } from "../map/map.js";
+import { belowLines } from "../map/lines.js";
+import { boxOf, canDraw, collection, createMap, ink } from "../map/map.js";
 import { placeSearch } from "../map/places.js";
 import { timeline, written } from "./timeline.js";
 import { install } from "./verify.js";
@@ -100,17 +101,10 @@ async function drawMap(figures) {
     id: "area",
     type: "line",
     source: "area",
-    paint: { "line-color": "#ffffff", "line-width": 1.5, "line-dasharray": [3, 2] },
+    paint: { "line-color": ink("mark"), "line-width": 1.5, "line-dasharray": [3, 2] },
   });
-  map.addLayer({
-    id: "heat",
-    type: "fill",
-    source: "heat",
-    paint: {
-      "fill-color": SHADE,
-      "fill-opacity": ["case", [">", ["get", "accesses"], 0], 0.8, 0.25],
-    },
-  });
+  const opacity = ["case", [">", ["get", "accesses"], 0], 0.8, 0.25];
+  map.addLayer({ id: "heat", type: "fill", source: "heat", paint: { "fill-color": SHADE, "fill-opacity": opacity } }, belowLines(map));
   map.addLayer({
     id: "flagged",
     type: "line",
@@ -125,7 +119,7 @@ async function drawMap(figures) {
     minzoom: 13.4,
     filter: [">", ["get", "accesses"], 0],
     layout: { "text-field": ["to-string", ["get", "accesses"]], "text-size": 13 },
-    paint: { "text-color": "#ffffff", "text-halo-color": "#0a1420", "text-halo-width": 1.5 },
+    paint: { "text-color": ink("mark"), "text-halo-color": ink("halo"), "text-halo-width": 1.5 },
   });
   dots(map, "heat", squares, { colour: ["case", [">", ["get", "flagged"], 0], "#ff6b5e", SHADE] });
   const isDrawing = wireTools(map);

@@ -3,7 +3,7 @@
 import { one } from "../base/dom.js";
 import { _, page } from "../base/i18n.js";
 import { square } from "../map/grid.js";
-import { boxOf, canDraw, collection, createMap } from "../map/map.js";
+import { boxOf, canDraw, collection, createMap, ink } from "../map/map.js";
 import { holds } from "./merkle.js";
 
 const { seq, payload, salt, commitment } = page.entry;
@@ -30,7 +30,7 @@ async function drawGround(container, { tile, area }) {
     id: "area",
     type: "line",
     source: "area",
-    paint: { "line-color": "#ffffff", "line-width": 1.5, "line-dasharray": [3, 2] },
+    paint: { "line-color": ink("mark"), "line-width": 1.5, "line-dasharray": [3, 2] },
   });
   map.addLayer({ id: "tile", type: "fill", source: "tile", paint: { "fill-color": "#fde737", "fill-opacity": 0.6 } });
 }

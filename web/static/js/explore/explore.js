@@ -208,8 +208,9 @@ async function openMap(view) {
   if (!WAYS.includes(state.by)) state.by = WAYS[0];
   colourControl(one("#by"), one("#legend"), state.by, (by) => change({ by }));
   const squares = coverage(made, { kinds: state.kinds, by: state.by, busy: () => Boolean(tools?.tool()) });
-  const lines = page.signedIn ? (await import("../map/lines.js")).teaser(made, state.kinds) : null;
-  recolour = (kinds, by) => (squares(kinds, by), lines?.(kinds));
+  const { showKinds } = await import("../map/lines.js");
+  showKinds(made, state.kinds);
+  recolour = (kinds, by) => (squares(kinds, by), showKinds(made, kinds));
   addMarks(maps, made);
   map = made;
   const { drawing } = await import("../map/draw.js");

@@ -2,7 +2,8 @@
 // Coverage squares: coloured by what is there, how fresh or how good it is; numbers when near; what each layer is on hover or touch.
 import { make } from "../base/dom.js";
 import { _, n_, word, worth } from "../base/i18n.js";
-import { maplibregl } from "./map.js";
+import { belowLines } from "./lines.js";
+import { ink, maplibregl } from "./map.js";
 
 /** What the map can be coloured by; the first is the usual one. */
 export const WAYS = ["available", "fresh", "quality"];
@@ -28,13 +29,10 @@ const NEAR = 14.4,
 export function coverage(map, { kinds, by, tiles = "/map/coverage/{z}/{x}/{y}.mvt", busy = () => false }) {
   map.addSource("coverage", { type: "vector", tiles: [location.origin + tiles], minzoom: 0, maxzoom: FINEST });
   const from = { source: "coverage", "source-layer": "coverage" };
-  map.addLayer({ id: "coverage", type: "fill", ...from, paint: { "fill-antialias": false } });
-  map.addLayer({
-    id: "coverage-edge",
-    type: "line",
-    ...from,
-    paint: { "line-color": "#8fb2d6", "line-opacity": ["interpolate", ["linear"], ["zoom"], 8, 0.1, 13, 0.55], "line-width": 0.7 },
-  });
+  map.addLayer({ id: "coverage", type: "fill", ...from, paint: { "fill-antialias": false } }, belowLines(map));
+  const faint = ["interpolate", ["linear"], ["zoom"], 8, 0.1, 13, 0.55];
+  const edge = { "line-color": ink("edge"), "line-opacity": faint, "line-width": 0.7 };
+  map.addLayer({ id: "coverage-edge", type: "line", ...from, paint: edge }, belowLines(map));
   const label = { "text-size": ["interpolate", ["linear"], ["zoom"], NEAR, 13, FAINT, 18], "text-allow-overlap": true, "text-padding": 0 };
   map.addLayer({
     id: "coverage-number",
@@ -42,7 +40,7 @@ export function coverage(map, { kinds, by, tiles = "/map/coverage/{z}/{x}/{y}.mv
     minzoom: NEAR,
     ...from,
     layout: label,
-    paint: { "text-color": "#ffffff", "text-halo-color": "#0a1420", "text-halo-width": 1.6 },
+    paint: { "text-color": ink("mark"), "text-halo-color": ink("halo"), "text-halo-width": 1.6 },
   });
   let chosen = kinds;
   /** @param {string[]} kinds @param {string} by */

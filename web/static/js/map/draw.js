@@ -3,23 +3,25 @@
 import { TerraDraw, TerraDrawModeUndoRedo, TerraDrawPolygonMode, TerraDrawRectangleMode, TerraDrawSelectMode } from "terra-draw";
 import { TerraDrawMapLibreGLAdapter } from "terra-draw-maplibre-gl-adapter";
 import { quadkey, xOf, yOf } from "./grid.js";
+import { inkNow } from "./ground.js";
 
-const WHITE = /** @type {const} */ ("#ffffff"),
-  DOT = /** @type {const} */ ("#4cc2ff"),
-  SEA = /** @type {const} */ ("#0a1420");
-const LINE = { fillColor: WHITE, fillOpacity: 0.05, outlineColor: WHITE, outlineWidth: 2 };
+/** @typedef {`#${string}`} Hex */
+const DOT = /** @type {const} */ ("#4cc2ff");
+const MARK = () => /** @type {Hex} */ (inkNow("mark"));
+const HALO = () => /** @type {Hex} */ (inkNow("halo"));
+const LINE = { fillColor: MARK, fillOpacity: 0.05, outlineColor: MARK, outlineWidth: 2 };
 const CORNERS = {
-  selectedPolygonColor: WHITE,
+  selectedPolygonColor: MARK,
   selectedPolygonFillOpacity: 0.05,
-  selectedPolygonOutlineColor: WHITE,
+  selectedPolygonOutlineColor: MARK,
   selectedPolygonOutlineWidth: 2,
   selectionPointColor: DOT,
   selectionPointWidth: 6,
-  selectionPointOutlineColor: WHITE,
+  selectionPointOutlineColor: MARK,
   selectionPointOutlineWidth: 2,
-  midPointColor: SEA,
+  midPointColor: HALO,
   midPointWidth: 4,
-  midPointOutlineColor: WHITE,
+  midPointOutlineColor: MARK,
   midPointOutlineWidth: 1,
 };
 
@@ -36,7 +38,7 @@ export function drawing(map, events) {
     adapter: new TerraDrawMapLibreGLAdapter({ map, prefixId: "draw" }),
     undoRedo: { modeLevel: new TerraDrawModeUndoRedo() },
     modes: [
-      new TerraDrawPolygonMode({ styles: { ...LINE, closingPointColor: DOT, closingPointOutlineColor: WHITE } }),
+      new TerraDrawPolygonMode({ styles: { ...LINE, closingPointColor: DOT, closingPointOutlineColor: MARK } }),
       new TerraDrawRectangleMode({ styles: LINE }),
       new TerraDrawSelectMode({ flags: { polygon: edit, rectangle: edit }, styles: CORNERS }),
     ],

@@ -9,12 +9,12 @@ export const CHANGES = { changed: ["#ffcf70", "↻"], added: ["#6fdba4", "+"], r
 
 /** @param {any[]} tiles @param {any} updates null = none @returns {Promise<any>} null without WebGL */
 export async function showOrder(tiles, updates) {
-  const { canDraw, collection, showOn } = await import("../map/map.js");
+  const { canDraw, collection, ink, showOn } = await import("../map/map.js");
   const box = document.getElementById("map");
   if (!canDraw() || !box) return null;
   const cells = collection([...new Set(tiles.map((tile) => tile.tile))].slice(0, MOST).map(square));
   const map = await showOn(box, cells, densestBox(cells.features));
-  dots(map, "shown", cells.features, { colour: "#ffffff" });
+  dots(map, "shown", cells.features, { colour: ink("mark") });
   for (const [kind, [colour, sign]] of Object.entries(CHANGES)) {
     /** @type {string[]} */
     const keys = [...new Set((updates?.layers ?? []).flatMap((/** @type {any} */ layer) => layer[kind]))].slice(0, MOST);
@@ -29,7 +29,7 @@ export async function showOrder(tiles, updates) {
       type: "symbol",
       source: `${kind}-sign`,
       layout: { "text-field": sign, "text-size": 15 },
-      paint: { "text-color": "#ffffff" },
+      paint: { "text-color": ink("mark"), "text-halo-color": ink("halo"), "text-halo-width": 1.5 },
     });
   }
   return map;

@@ -121,11 +121,11 @@ if (pay) {
   clock();
 }
 
-const { boxOf, canDraw, showOn } = await import("../map/map.js");
+const { boxOf, canDraw, ink, showOn } = await import("../map/map.js");
 const shape = page.region ?? { type: "FeatureCollection", features: page.cells.map(square) };
 const around = page.region ? boxOf(shape) : densestBox(shape.features);
 if (canDraw() && around) {
   const map = await showOn(one("#map"), shape, around);
-  if (!page.region) dots(map, "shown", shape.features, { colour: "#ffffff" });
+  if (!page.region) dots(map, "shown", shape.features, { colour: ink("mark") });
 } else one(".minimap").hidden = true;
 document.documentElement.dataset.ready = "yes";

@@ -3,7 +3,7 @@
 import { call, get, post } from "../base/api.js";
 import { all, one, showText } from "../base/dom.js";
 import { _, n_, page, sentence } from "../base/i18n.js";
-import { boxOf, canDraw, createMap, addMarks, collection, maplibregl } from "../map/map.js";
+import { boxOf, canDraw, createMap, addMarks, collection, ink, maplibregl } from "../map/map.js";
 import { PlaceMap, addPlaces } from "../upload/places.js";
 import { placementOf, placing } from "../upload/placing.js";
 
@@ -111,7 +111,7 @@ async function refresh() {
 if (canDraw()) {
   map = await createMap(one("#map"));
   addMarks(map, "cells", 0.14);
-  addPlaces(map);
+  addPlaces(map, ink);
   map.addSource("found", { type: "geojson", data: collection([]) });
   map.addLayer({
     id: "found",

@@ -24,7 +24,7 @@ export class PlaceMap {
     const maps = await import("../map/map.js");
     if (!maps.canDraw()) return null;
     const map = await maps.createMap(this.container);
-    addPlaces(map);
+    addPlaces(map, maps.ink);
     map.on("click", (/** @type {any} */ event) => this.onPick?.(event.lngLat.lng, event.lngLat.lat));
     return map;
   }
@@ -65,8 +65,8 @@ export class PlaceMap {
   }
 }
 
-/** The source and layers of places. @param {any} map */
-export function addPlaces(map) {
+/** The source and layers of places. @param {any} map @param {typeof import("../map/map.js").ink} ink */
+export function addPlaces(map, ink) {
   map.addSource("places", { type: "geojson", data: { type: "FeatureCollection", features: [] } });
   const at = (/** @type {string} */ type) => ["==", ["geometry-type"], type];
   map.addLayer({
@@ -74,21 +74,21 @@ export function addPlaces(map) {
     type: "fill",
     source: "places",
     filter: at("Polygon"),
-    paint: { "fill-color": "#ffffff", "fill-opacity": 0.18 },
+    paint: { "fill-color": ink("mark"), "fill-opacity": 0.18 },
   });
   map.addLayer({
     id: "places-line",
     type: "line",
     source: "places",
     filter: at("Polygon"),
-    paint: { "line-color": "#ffffff", "line-width": 1.6 },
+    paint: { "line-color": ink("mark"), "line-width": 1.6 },
   });
   map.addLayer({
     id: "places-dot",
     type: "circle",
     source: "places",
     filter: at("Point"),
-    paint: { "circle-radius": 4, "circle-color": "#ffffff", "circle-stroke-color": "#0a1420", "circle-stroke-width": 1.5 },
+    paint: { "circle-radius": 4, "circle-color": ink("mark"), "circle-stroke-color": ink("halo"), "circle-stroke-width": 1.5 },
   });
 }
 
