@@ -114,7 +114,7 @@ def test_legend_and_address_follow_the_colours(site: Site, streets: Actor) -> No
 
 
 def test_numbers_are_in_the_cells_when_near(site: Site, streets: Actor) -> None:
-    page = site.visit(device_scale_factor=SHARP)
+    page = site.visit(device_scale_factor=SHARP, color_scheme="dark")
     for zoom, bright in ((14.0, False), (15.2, True)):
         go_to(page, site, *at(1.5, 1.5), zoom)
         page.get_by_label("Fresh").check()

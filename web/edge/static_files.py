@@ -100,7 +100,7 @@ def basemap() -> Response:
     path = basemap_file(exchange())
     if path is None:
         raise NotFound("basemap.none", "This exchange has no basemap file; `MAPEX_BASEMAP` names one.")
-    return send_file(path, mimetype="application/octet-stream", conditional=True, max_age=3600)
+    return _in_ranges(path)
 
 
 def basemap_file(ex: Exchange) -> Path | None:
@@ -112,7 +112,7 @@ def basemap_file(ex: Exchange) -> Path | None:
 
 def _sent(path: Path, *, is_immutable: bool) -> Response:
     if path.suffix == ".pmtiles":
-        return send_file(path, mimetype="application/octet-stream", conditional=True, max_age=_YEAR)
+        return _in_ranges(path)
     changed_ns = path.stat().st_mtime_ns
     body, tag = _plain(path, changed_ns)
     is_small = len(body) >= _LEAST_COMPRESSED and request.accept_encodings["gzip"] > 0
@@ -128,6 +128,13 @@ def _sent(path: Path, *, is_immutable: bool) -> Response:
         answer.headers["Content-Encoding"] = "gzip"
     answer.set_etag(tag)
     answer.make_conditional(request)
+    return answer
+
+
+def _in_ranges(path: Path) -> Response:
+    """A PMTiles file. Not to be kept: in the cache of Chromium ranges of one file that are asked for at once break one another."""
+    answer = send_file(path, mimetype="application/octet-stream", conditional=True)
+    answer.headers["Cache-Control"] = "no-store"
     return answer
 
 
