@@ -155,6 +155,19 @@ def test_folder_files_keep_their_relative_names_and_junk_stays_out(tmp_path: Pat
     assert [f.name for f in files_of((folder,))] == ["구간/inner/a.shp"]
 
 
+def test_a_file_of_a_folder_is_left_out_by_its_name_and_a_shapefile_with_its_parts(tmp_path: Path) -> None:
+    folder = tmp_path / "drive"
+    for name in ("good.osm", "bad.laz", "deep/roads.shp", "deep/roads.dbf"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    assert [f.name for f in files_of((folder,), ("bad.laz",))] == ["drive/deep/roads.dbf", "drive/deep/roads.shp", "drive/good.osm"]
+    assert [f.name for f in files_of((folder,), ("roads.shp", "drive/bad.laz"))] == ["drive/good.osm"]
+    for strange, code in ((("worse.laz",), "push.no_file"), (("good.osm", "bad.laz", "roads.shp"), "push.nothing_left")):
+        with pytest.raises(Invalid) as refused:
+            files_of((folder,), strange)
+        assert refused.value.code == code
+
+
 def test_two_files_of_one_name_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
