@@ -90,7 +90,7 @@ def teaser(x: int, y: int) -> Response:
     if x >= 1 << TEASER_ZOOM or y >= 1 << TEASER_ZOOM:
         raise NotFound("tile.unknown", "There is no such map tile; zoom, column and row are those of the web map tiles.")
     session = signed_in()  # by the cookie alone: a public address looks at no token
-    found = previews.teaser_in_tile(exchange(), session and session.actor, TEASER_ZOOM, x, y, extent=TEASER_EXTENT)
+    found = previews.teaser_in_tile(exchange(), session.actor if session else None, TEASER_ZOOM, x, y, extent=TEASER_EXTENT)
     return _answer(line_layer("teaser", [(str(one.kind), one.lines) for one in found], TEASER_EXTENT))
 
 
