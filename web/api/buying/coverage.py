@@ -20,7 +20,7 @@ from tiles.batch import LayerKind
 from tiles.grid import grid
 from tiles.grid.region import Region
 from tiles.grid.scan import cover
-from web.edge.auth import exchange, maybe_actor
+from web.edge.auth import exchange, signed_in
 from web.edge.kinds import quadkey
 from web.edge.limits.visitors import most_tiles
 from web.edge.policy import policy
@@ -89,7 +89,8 @@ def teaser(x: int, y: int) -> Response:
     """Generalised lines of one map tile: that there are lanes or footways, and no more. Visitors see those that need no permit."""
     if x >= 1 << TEASER_ZOOM or y >= 1 << TEASER_ZOOM:
         raise NotFound("tile.unknown", "There is no such map tile; zoom, column and row are those of the web map tiles.")
-    found = previews.teaser_in_tile(exchange(), maybe_actor(), TEASER_ZOOM, x, y, extent=TEASER_EXTENT)
+    session = signed_in()  # by the cookie alone: a public address looks at no token
+    found = previews.teaser_in_tile(exchange(), session.actor if session else None, TEASER_ZOOM, x, y, extent=TEASER_EXTENT)
     return _answer(line_layer("teaser", [(str(one.kind), one.lines) for one in found], TEASER_EXTENT))
 
 
