@@ -50,7 +50,9 @@ def test_squares_are_counted_once_however_many_sell_them(exchange: Exchange, exa
     offered(exchange, "again", cells[:8])
     assert sum(one.squares for one in regions.regions(exchange)) == 16
     example = regions.example(exchange)
-    assert example and {int(cell) for cell in cells} & set(grid.cells_at([example.west + 1e-4], [example.north - 1e-4]).tolist())
+    assert example
+    first, end = grid.children(int(grid.cells_at([example.centre[0]], [example.centre[1]], 15)[0]), 15, 16)
+    assert any(first <= cell < end for cell in cells)
 
 
 def test_what_is_withdrawn_leaves_no_region(exchange: Exchange) -> None:
