@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mapex.atlas.grounds import read as ground_of
+from mapex.atlas.grounds import region_of
 from mapex.audit import log
-from mapex.audit.ground import region_of
 from mapex.audit.log import Action, AuditEntry, EventFilter
 from mapex.database import db
 from mapex.errors import Invalid, NotFound
@@ -33,7 +34,7 @@ def read(exchange: Exchange) -> Exchange:
 
 
 def found(ex: Exchange, region: str) -> set[str]:
-    wanted = EventFilter(action="access", region=region)
+    wanted = EventFilter(action="access", ground=ground_of(ex, region))
     return {event.tile for event in log.events(ex, a_person(ex, role="auditor"), wanted, limit=1000).events}
 
 
