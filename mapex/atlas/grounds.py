@@ -6,7 +6,7 @@ import math
 import re
 
 from mapex.atlas import lookup
-from mapex.audit.ground import Ground
+from mapex.audit.ground import AskedGround
 from mapex.errors import Invalid
 from mapex.exchange import Exchange
 from tiles.grid import scan
@@ -60,9 +60,9 @@ def _around(lon: float, lat: float) -> Region:
     return Region.from_bbox(lon - dx, max(lat - dy, -MAX_LATITUDE), lon + dx, min(lat + dy, MAX_LATITUDE))
 
 
-def read(ex: Exchange, text: str) -> Ground:
+def read(ex: Exchange, text: str) -> AskedGround:
     """The ground of a filter.
 
     Raises: as `region_of`.
     """
-    return Ground(text, scan.cover(region_of(ex, text)))
+    return AskedGround(text, scan.cover(region_of(ex, text)))

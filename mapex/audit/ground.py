@@ -1,4 +1,4 @@
-"""Ground in a filter of the log: what lies on it are the entries whose tiles do. What people write becomes one in `mapex.atlas.grounds`."""
+"""Ground in a filter of the log: an entry is on it when its tile is. What people write becomes one in `mapex.atlas.grounds`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ MOST_PIECES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class AskedGround:
     """The sale cells of a ground, and the text that it was written as."""
 
     text: str
     cover: Cover
 
 
-def conditions(ground: Ground) -> list[Any]:
-    """What holds of a row of `audit_event` whose tile lies on the ground.
+def conditions(ground: AskedGround) -> list[Any]:
+    """What holds of a row of `audit_event` whose tile is on the ground.
 
     Raises: Invalid: `audit.region`.
     """

@@ -21,7 +21,7 @@ import rfc8785
 from sqlalchemy import Connection, RowMapping, or_, select
 
 from mapex.audit import flags, ground
-from mapex.audit.ground import Ground
+from mapex.audit.ground import AskedGround
 from mapex.authority import sees_all
 from mapex.database import db, schema
 from mapex.errors import Invalid
@@ -176,7 +176,7 @@ class EventFilter:
     """Which events are asked for; empty text and None mean all. Times are UTC nanoseconds, half open.
 
     `action` without a dot stands for all of that noun: `access` is granted and refused. `tile` is a quadkey; a shorter one stands for
-    all tiles below it. `ground` is where these lie (`mapex.atlas.grounds`). `flag` is a name of `flags.FLAGS`, or "any".
+    all tiles below it. `ground` is where these are (`mapex.atlas.grounds`). `flag` is a name of `flags.FLAGS`, or "any".
     """
 
     action: str = ""
@@ -189,7 +189,7 @@ class EventFilter:
     purpose: str = ""
     permit: str = ""
     handling_class: str = ""
-    ground: Ground | None = None
+    ground: AskedGround | None = None
     flag: str = ""
     from_ns: int | None = None
     to_ns: int | None = None
