@@ -15,7 +15,7 @@ from mapex.audit.log import Event, EventFilter
 from mapex.rules.licences import HandlingClass
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
-from web.edge.kinds import content, moment
+from web.edge.kinds import content, moment, word
 from web.edge.policy import policy
 from web.edge.schemas import WHOLE, Answer, Length, OneOf, Query, Range, fields, when
 from web.edge.tables import csv_answer
@@ -73,8 +73,11 @@ class EventOut(Answer):
     tile = fields.String()
     purpose = fields.String()
     permit = fields.String()
-    class_ = fields.String(
-        data_key="class", attribute="class", metadata={"description": "class of what was read; empty where the entry names none"}
+    class_ = word(
+        ("", *HandlingClass),
+        data_key="class",
+        attribute="class",
+        metadata={"description": "class of what was read; empty where the entry names none"},
     )
     details = fields.Dict()
 
