@@ -192,9 +192,10 @@ def _region(shape: BaseGeometry, most: int) -> Mapping[str, Any]:
     import shapely
 
     step, plain = _FIRST_STEP, shape
+    parts = list(shapely.get_parts(shape))
     while shapely.get_num_coordinates(plain) > most:
         # Islands and holes keep four corners, however coarse it is: those that are smaller than a step go.
-        large = [_filled(part, step * step) for part in shapely.get_parts(shape) if part.area > step * step]
-        plain, step = shapely.MultiPolygon(shapely.simplify(large, step)), step * 2
+        large = [_filled(part, step * step) for part in parts if part.area > step * step]
+        plain, step = shapely.MultiPolygon(list(shapely.simplify(large, step))), step * 2
     region: dict[str, Any] = json.loads(shapely.to_geojson(plain if plain is shape else shapely.unary_union(shapely.get_parts(plain))))
     return region

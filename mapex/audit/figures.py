@@ -105,10 +105,10 @@ def view(ex: Exchange, by: Actor, wanted: EventFilter | None = None, *, after: i
     with db.begin(ex) as conn:
         # All four look at the same rows, also when others write meanwhile.
         newest = int(conn.execute(select(func.coalesce(func.max(schema.audit_event.c.seq), 0))).scalar_one())
-        fits, listed = [*log.conditions(ex, by, wanted), schema.audit_event.c.seq <= newest], _listed(by, wanted)
+        fits, listed = [*log.conditions(by, wanted), schema.audit_event.c.seq <= newest], _listed(by, wanted)
         own = _own_reads(conn, [*fits, *map(not_, listed)]) if listed else None
         seen = [*fits, *listed]
-        ever = [*log.conditions(ex, by, replace(wanted, from_ns=None, to_ns=None)), schema.audit_event.c.seq <= newest, *listed]
+        ever = [*log.conditions(by, replace(wanted, from_ns=None, to_ns=None)), schema.audit_event.c.seq <= newest, *listed]
         page = log.read_page(conn, ex, by, wanted, after=newest + 1 if after is None else after, limit=limit, only=listed)
         return View(page, _numbers(conn, seen), _timeline(conn, ever), _heat(conn, seen), own)
 

@@ -1,81 +1,45 @@
-"""The ground that a filter names: a point, a box, an outline, GeoJSON or a place by its key, as the tiles of entries that lie on it."""
+"""Ground in a filter of the log: an entry is on it when its tile is. What people write becomes one in `mapex.atlas.grounds`."""
 
 from __future__ import annotations
 
-import math
-import re
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from sqlalchemy import false, func, literal_column, or_
 
-from mapex.atlas import lookup
 from mapex.database import schema
 from mapex.errors import Invalid
-from mapex.exchange import Exchange
-from tiles.grid import grid, scan
-from tiles.grid.grid import MAX_LATITUDE, ZOOM
-from tiles.grid.region import Region
 
-LONGEST = 16_000
-"""Characters of a region in a filter; it stands in addresses and in the log."""
+if TYPE_CHECKING:
+    from tiles.grid.cover import Cover
 
 MOST_PIECES = 10_000
-"""Cells of mixed zoom that a region may take: a province takes some thousand."""
-
-MOST_VERTICES = 1_000_000
-"""Of a boundary that the exchange itself knows."""
-
-AROUND_M = 150
-"""Ground around a point that belongs to it: a crossing may be at the corner of four tiles."""
-
-_METRES_A_DEGREE = 111_320
-_NUMBERS = re.compile(r"[-+\d.,; ]*,[-+\d.,; ]*")
+"""Cells of mixed zoom that a ground may take: a province takes some thousand."""
 
 
-def region_of(ex: Exchange, text: str) -> Region:
-    """`lon,lat` in degrees and the ground around it, `W,S,E,N`, `lon,lat;lon,lat;...` around an area, GeoJSON, or the key of a place.
+@dataclass(frozen=True, slots=True)
+class AskedGround:
+    """The sale cells of a ground, and the text that it was written as."""
 
-    Raises: Invalid: `audit.region`. NotFound: `place.unknown`. InvalidRegion. Unavailable.
+    text: str
+    cover: Cover
+
+
+def conditions(ground: AskedGround) -> list[Any]:
+    """What holds of a row of `audit_event` whose tile is on the ground.
+
+    Raises: Invalid: `audit.region`.
     """
-    import shapely
+    import numpy as np
 
-    if len(text) > LONGEST:
-        raise Invalid("audit.region", f"The region takes {len(text):,} characters; simplify it to at most {LONGEST:,}.")
-    if text.startswith("{"):
-        return Region.from_geojson(text)
-    if not _NUMBERS.fullmatch(text):
-        return Region.from_geojson(shapely.to_geojson(lookup.outline(ex, text)), max_vertices=MOST_VERTICES)
-    try:
-        corners = [[float(number) for number in corner.split(",")] for corner in text.strip("; ").split(";")]
-    except ValueError:
-        corners = []
-    if len(corners) == 1 and len(corners[0]) == 2:
-        return _around(*corners[0])
-    if len(corners) == 1 and len(corners[0]) == 4:
-        return Region.from_bbox(*corners[0])
-    if len(corners) >= 3 and all(len(corner) == 2 for corner in corners):
-        return Region.from_geojson({"type": "Polygon", "coordinates": [[*corners, corners[0]]]})
-    raise Invalid("audit.region", f"{text[:80]!r} is no region; give lon,lat or W,S,E,N or three or more corners lon,lat;lon,lat;lon,lat.")
+    from tiles.grid import grid
 
-
-def _around(lon: float, lat: float) -> Region:
-    if not (abs(lon) < 180 and abs(lat) < MAX_LATITUDE):
-        raise Invalid("audit.region", f"{lon},{lat} is no place in degrees; give the longitude first.")
-    dy = AROUND_M / _METRES_A_DEGREE
-    dx = min(dy / math.cos(math.radians(lat)), 180 - abs(lon))
-    return Region.from_bbox(lon - dx, max(lat - dy, -MAX_LATITUDE), lon + dx, min(lat + dy, MAX_LATITUDE))
-
-
-def conditions(ex: Exchange, text: str) -> list[Any]:
-    """What holds of a row of `audit_event` whose tile lies on the region.
-
-    Raises: as `region_of`.
-    """
-    pieces = scan.cover(region_of(ex, text)).pyramid()
+    pieces = ground.cover.pyramid()
     if sum(int((ranges[:, 1] - ranges[:, 0]).sum()) for _, ranges in pieces) > MOST_PIECES:
         raise Invalid("audit.region", "The outline of the region is too long for a filter; draw a simpler or smaller one.")
-    tile, beginnings, keys = schema.audit_event.c.tile, [], []
+    tile = schema.audit_event.c.tile
+    keys: list[str] = []
+    beginnings: list[Any] = []
     for z, ranges in pieces:
         cells = np.concatenate([np.arange(low, high, dtype=np.uint64) for low, high in ranges])
         keys += (found := grid.quadkeys(cells, z))
@@ -83,4 +47,4 @@ def conditions(ex: Exchange, text: str) -> list[Any]:
     if not keys:
         return [false()]
     # The index of tiles serves a range: from the first key to behind the last, whose digits are 0 to 3.
-    return [tile >= min(keys), tile < max(keys) + "4", func.length(tile) >= ZOOM, or_(*beginnings)]
+    return [tile >= min(keys), tile < max(keys) + "4", func.length(tile) >= grid.ZOOM, or_(*beginnings)]

@@ -20,7 +20,8 @@ from typing import Any
 import rfc8785
 from sqlalchemy import Connection, RowMapping, or_, select
 
-from mapex.audit import flags
+from mapex.audit import flags, ground
+from mapex.audit.ground import AskedGround
 from mapex.authority import sees_all
 from mapex.database import db, schema
 from mapex.errors import Invalid
@@ -178,7 +179,7 @@ class EventFilter:
     """Which events are asked for; empty text and None mean all. Times are UTC nanoseconds, half open.
 
     `action` without a dot stands for all of that noun: `access` is granted and refused. `tile` is a quadkey; a shorter one stands for
-    all tiles below it. `region` is ground as `ground.region_of` reads it. `flag` is a name of `flags.FLAGS`, or "any".
+    all tiles below it. `ground` is where these are (`mapex.atlas.grounds`). `flag` is a name of `flags.FLAGS`, or "any".
     """
 
     action: str = ""
@@ -191,7 +192,7 @@ class EventFilter:
     purpose: str = ""
     permit: str = ""
     handling_class: str = ""
-    region: str = ""
+    ground: AskedGround | None = None
     flag: str = ""
     from_ns: int | None = None
     to_ns: int | None = None
@@ -236,7 +237,7 @@ def read_page(
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid("audit.limit", f"`limit` must be 1 to {MAX_PAGE}, not {limit}.", limit=limit)
     event = schema.audit_event.c
-    query = select(schema.audit_event).where(*conditions(ex, by, wanted), *only, *(() if after is None else (event.seq < after,)))
+    query = select(schema.audit_event).where(*conditions(by, wanted), *only, *(() if after is None else (event.seq < after,)))
     rows = conn.execute(query.order_by(event.seq.desc()).limit(limit + 1)).mappings().all()
     details = {"filter": _asked(wanted), "after": after, "rows": min(len(rows), limit)}
     append(conn, ex, by, AuditEntry(Action.AUDIT_READ, details=details))
@@ -244,10 +245,10 @@ def read_page(
     return Page(found, found[-1].seq if len(rows) > limit else None)
 
 
-def conditions(ex: Exchange, by: Actor, wanted: EventFilter) -> list[Any]:
+def conditions(by: Actor, wanted: EventFilter) -> list[Any]:
     """What must hold of a row of `audit_event` that `by` may see and that fits the filter.
 
-    Raises: Invalid: `audit.flag`, `audit.region`; NotFound: `place.unknown`; InvalidRegion.
+    Raises: Invalid: `audit.flag`, `audit.region`.
     """
     event = schema.audit_event.c
     plain = {name: getattr(wanted, FIELDS.get(name, name)) for name in COLUMNS if name not in ("action", "tile")}
@@ -257,10 +258,8 @@ def conditions(ex: Exchange, by: Actor, wanted: EventFilter) -> list[Any]:
     if wanted.tile:
         # A half-open range uses the index, which LIKE does not on every database; quadkeys hold the digits 0 to 3 only.
         found += [event.tile >= wanted.tile, event.tile < wanted.tile + "4"]
-    if wanted.region:
-        from mapex.audit import ground
-
-        found += ground.conditions(ex, wanted.region)
+    if wanted.ground:
+        found += ground.conditions(wanted.ground)
     if wanted.from_ns is not None:
         found.append(event.at_ns >= wanted.from_ns)
     if wanted.to_ns is not None:
@@ -306,8 +305,9 @@ def _asked(wanted: EventFilter) -> dict[str, Any]:
     columns = {field: column for column, field in FIELDS.items()}
     asked = {columns.get(name, name): value for name, value in _filter_values(wanted).items() if value not in ("", None)}
     asked |= {name: iso_from_ns(asked[name]) for name in ("from_ns", "to_ns") if name in asked}
-    if len(wanted.region) > LONGEST_LOGGED:
-        asked["region"] = f"sha256:{hashlib.sha256(wanted.region.encode()).hexdigest()}"
+    if ground_ := asked.pop("ground", None):
+        text = ground_.text
+        asked["region"] = text if len(text) <= LONGEST_LOGGED else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     return asked
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
@@ -67,7 +69,8 @@ def set_language() -> Response:
 def log() -> str:
     """What the own organisation did and what was done with its data, newest first, with a filter in the address."""
     given = {name: request.args.get(name, "").strip() for name in (*WORDS, *TIMES)}
-    wanted = EventFilter(**{name: given[name] for name in WORDS}, from_ns=when(given["from"]), to_ns=when(given["to"]))
+    words: dict[str, Any] = {name: given[name] for name in WORDS}
+    wanted = EventFilter(**words, from_ns=when(given["from"]), to_ns=when(given["to"]))
     after = request.args.get("after", "")
     page = audit_log.events(exchange(), current_actor(), wanted, after=entry_number(after), limit=PAGE)
     chosen = {name: value for name, value in given.items() if value}

@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
-from mapex.atlas import naming
-from mapex.audit import figures, ground, proof
+from mapex.atlas import grounds, naming
+from mapex.audit import figures, proof
 from mapex.audit.figures import View
 from mapex.audit.log import Action
 from mapex.errors import Invalid, MapexError, NotFound
@@ -171,7 +171,7 @@ def _figures(seen: View, asked: Asked) -> dict[str, Any]:
         "width": seen.timeline.width_ns // NS,
         "bars": [[bar.start_ns // NS, bar.entries, bar.flagged] for bar in seen.timeline.bars],
         "heat": [[heat.tile, heat.originals, heat.others, heat.flagged, places.area(named[heat.tile])] for heat in seen.heat],
-        "region": ground.region_of(exchange(), chosen["region"]).geojson if "region" in chosen else None,
+        "region": grounds.region_of(exchange(), chosen["region"]).geojson if "region" in chosen else None,
         "from": audit_filter.ns_from_text(chosen["from"]) // NS if "from" in chosen else None,
         "to": audit_filter.ns_from_text(chosen["to"]) // NS if "to" in chosen else None,
     }

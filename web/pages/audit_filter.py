@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from mapex.atlas import grounds
 from mapex.audit.log import EventFilter
 from mapex.errors import Invalid
 from mapex.times import DAY_NS, KST, NS, ns_from_iso
+from web.edge.auth import exchange
 
 FIELDS = (
     *("actor", "person", "org", "owner", "action", "class", "dataset", "layer", "tile", "region", "purpose", "permit", "flag"),
@@ -22,8 +24,6 @@ FIELDS = (
 LONGEST = 6000
 """Characters of a line: the outline of an area is the longest word of one."""
 
-_FIELD = {"class": "handling_class", "from": "from_ns", "to": "to_ns"}
-"""Where the service has another word."""
 
 _WORD = re.compile(r'([a-z]+):(?:"([^"]*)"|(\S+))|(\S+)')
 
@@ -43,7 +43,7 @@ class Asked:
     def filter(self) -> EventFilter:
         """What the service understands.
 
-        Raises: Invalid: `time.malformed`.
+        Raises: Invalid: `time.malformed`, `audit.region`; NotFound, InvalidRegion, Unavailable: as `mapex.atlas.grounds.read`.
         """
         plain: dict[str, Any] = {}
         for name, value in self.words:
@@ -51,16 +51,20 @@ class Asked:
                 plain[f"{name}_ns"] = ns_from_text(value)
             elif name == "actor":
                 plain["person" if "@" in value else "org"] = value
+            elif name == "region":
+                plain["ground"] = grounds.read(exchange(), value)
             else:
-                plain[_FIELD.get(name, name)] = value
+                plain["handling_class" if name == "class" else name] = value
         return EventFilter(**plain)
 
     @property
     def api(self) -> str:
         """The same as a query string of the API."""
-        words = {theirs: ours for ours, theirs in _FIELD.items()}
-        plain = {words.get(name, name): value for name, value in _plain(self.filter).items()}
-        return urlencode({name: iso_kst(int(value)) if name in ("from", "to") else value for name, value in plain.items()})
+        plain: dict[str, str] = {}
+        for name, value in self.words:
+            key = ("person" if "@" in value else "org") if name == "actor" else name
+            plain[key] = iso_kst(ns_from_text(value)) if name in ("from", "to") else value
+        return urlencode(plain)
 
     def same_as(self, other: Asked) -> bool:
         """Whether both ask for the same, in whatever order."""
@@ -134,8 +138,3 @@ def iso_kst(at_ns: int) -> str:
     """`2026-11-17T04:30:00+09:00`; microseconds when there are any."""
     seconds, rest = divmod(at_ns, NS)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000).astimezone(KST).isoformat()
-
-
-def _plain(wanted: EventFilter) -> dict[str, str | int]:
-    values = {name: getattr(wanted, name) for name in EventFilter.__dataclass_fields__}
-    return {name: value for name, value in values.items() if value not in ("", None)}

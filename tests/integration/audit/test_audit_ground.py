@@ -1,4 +1,4 @@
-"""A filter by ground finds exactly the entries whose tiles lie on it, however the ground is named."""
+"""A filter by ground finds exactly the entries whose tiles are on it, however the ground is named."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mapex.atlas.grounds import read as ground_of
+from mapex.atlas.grounds import region_of
 from mapex.audit import log
-from mapex.audit.ground import region_of
 from mapex.audit.log import Action, AuditEntry, EventFilter
 from mapex.database import db
-from mapex.errors import Invalid, NotFound
+from mapex.errors import MapexError
 from mapex.exchange import Exchange
 from tests.support.exchange import a_person
 from tests.support.market import block
-from tiles.errors import InvalidRegion
+from tiles.errors import TilesError
 from tiles.grid import grid, scan
 
 CELLS = block(6)
@@ -33,7 +34,7 @@ def read(exchange: Exchange) -> Exchange:
 
 
 def found(ex: Exchange, region: str) -> set[str]:
-    wanted = EventFilter(action="access", region=region)
+    wanted = EventFilter(action="access", ground=ground_of(ex, region))
     return {event.tile for event in log.events(ex, a_person(ex, role="auditor"), wanted, limit=1000).events}
 
 
@@ -59,7 +60,7 @@ OUTLINE = [(W, S), (MIDDLE[0], S), (W, MIDDLE[1])]
         "41",  # the division of Korea of this code
     ],
 )
-def test_the_entries_of_a_region_are_those_whose_tiles_lie_on_it(read: Exchange, region: str) -> None:
+def test_the_entries_of_a_region_are_those_whose_tiles_are_on_it(read: Exchange, region: str) -> None:
     inside = scan.cover(region_of(read, region)).contains(np.array(CELLS, np.uint64)).tolist()
     assert found(read, region) == {grid.quadkey(cell) for cell, holds in zip(CELLS, inside, strict=True) if holds}
 
@@ -87,6 +88,7 @@ def test_a_crossing_at_a_corner_of_tiles_has_all_four(read: Exchange) -> None:
     ],
 )
 def test_a_region_that_cannot_be_read_is_refused_with_what_to_do(exchange: Exchange, region: str, code: str) -> None:
-    with pytest.raises((Invalid, NotFound, InvalidRegion)) as refused:
+    with pytest.raises((MapexError, TilesError)) as refused:
         found(exchange, region)
+    assert isinstance(refused.value, MapexError | TilesError)
     assert refused.value.code == code

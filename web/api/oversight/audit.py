@@ -9,12 +9,13 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from mapex.audit import flags, ground, log, proof
+from mapex.atlas import grounds
+from mapex.audit import flags, log, proof
 from mapex.audit.log import Event, EventFilter
 from mapex.rules.licences import HandlingClass
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
-from web.edge.kinds import content, moment
+from web.edge.kinds import content, moment, word
 from web.edge.policy import policy
 from web.edge.schemas import WHOLE, Answer, Length, OneOf, Query, Range, fields, when
 from web.edge.tables import csv_answer
@@ -44,7 +45,7 @@ class EventsQuery(Query):
     )
     region = fields.String(
         load_default="",
-        validate=Length(0, ground.LONGEST),
+        validate=Length(0, grounds.LONGEST),
         metadata={
             "description": "only on this ground: `lon,lat` and 150 m around it, `west,south,east,north`, `lon,lat;lon,lat;lon,lat`, "
             "GeoJSON, or the `key` of a place"
@@ -72,8 +73,11 @@ class EventOut(Answer):
     tile = fields.String()
     purpose = fields.String()
     permit = fields.String()
-    class_ = fields.String(
-        data_key="class", attribute="class", metadata={"description": "class of what was read; empty where the entry names none"}
+    class_ = word(
+        ("", *HandlingClass),
+        data_key="class",
+        attribute="class",
+        metadata={"description": "class of what was read; empty where the entry names none"},
     )
     details = fields.Dict()
 
@@ -108,9 +112,12 @@ class EntriesOut(Answer):
 @blueprint.doc(responses={200: content("events, or a table of them", "text/csv", schema={"type": "string"})})
 def events(query_data: dict[str, Any]) -> dict[str, Any] | Response:
     """Events that you may see, newest first, up to 100,000 at once; `format=csv` gives a table."""
-    words = ("action", "org", "owner", "person", "dataset", "layer", "tile", "purpose", "permit", "handling_class", "region", "flag")
+    words = ("action", "org", "owner", "person", "dataset", "layer", "tile", "purpose", "permit", "handling_class", "flag")
     wanted = EventFilter(
-        **{name: query_data[name] for name in words}, from_ns=when(query_data["from_time"]), to_ns=when(query_data["to_time"])
+        **{name: query_data[name] for name in words},
+        ground=grounds.read(exchange(), query_data["region"]) if query_data["region"] else None,
+        from_ns=when(query_data["from_time"]),
+        to_ns=when(query_data["to_time"]),
     )
     if query_data["format"] == "csv":
         return _table(islice(_pages(wanted, query_data["after"], query_data["limit"]), query_data["limit"]))
