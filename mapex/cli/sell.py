@@ -158,9 +158,8 @@ def leave_out(dataset: str, version: int, names: tuple[str, ...], wait: bool, as
 @as_json_option
 def remove(dataset: str, version: int, as_json: bool) -> None:
     """Remove a version that was never on sale, and its dataset when it has no other. The log keeps what happened."""
-    answer = Client.from_environment().call("DELETE", f"/datasets/{segment(dataset)}/versions/{version}")
-    what = f"The dataset {dataset} is removed with it." if answer["dataset_removed"] else "Other versions stay."
-    show(answer, as_json=as_json, text=f"Version {version} of {dataset} is removed. {what}")
+    Client.from_environment().call("DELETE", f"/datasets/{segment(dataset)}/versions/{version}")
+    show({"dataset": dataset, "version": version, "state": "removed"}, as_json=as_json, text=f"Version {version} of {dataset} is removed.")
 
 
 def _classes(given: tuple[str, ...]) -> dict[str, Any]:

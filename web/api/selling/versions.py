@@ -89,14 +89,6 @@ class ReducedOut(StartedOut):
     files = fields.List(fields.String())
 
 
-class RemovedOut(Answer):
-    """A version that was removed, and whether its dataset went with it."""
-
-    dataset = fields.String()
-    version = fields.Integer()
-    dataset_removed = fields.Boolean()
-
-
 class VersionLineOut(Answer):
     """A version in a list."""
 
@@ -254,10 +246,11 @@ def leave_out(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, An
 @blueprint.delete("/datasets/<slug>/versions/<int:number>")
 @policy("sell")
 @blueprint.doc(responses=[409])
-@blueprint.output(RemovedOut)
-def remove(slug: str, number: int) -> dict[str, Any]:
+@blueprint.output({}, status_code=204)
+def remove(slug: str, number: int) -> str:
     """Remove a version that was never on sale, and its dataset when it has no other; the log keeps its entries."""
-    return {"dataset": slug, "version": number, "dataset_removed": removals.remove(exchange(), current_actor(), slug, number)}
+    removals.remove(exchange(), current_actor(), slug, number)
+    return ""
 
 
 @blueprint.post("/datasets/<slug>/versions/<int:number>/classes")

@@ -1,5 +1,5 @@
 // @ts-check
-// Files that cannot be read: they would have all others rejected with them. Said beside the button, and left out by one click.
+// Files that cannot be read would have all others rejected with them: they are named beside the button, and left out by one click.
 import { make, one } from "../base/dom.js";
 import { _, n_, page } from "../base/i18n.js";
 
