@@ -77,8 +77,7 @@ def publish(
     with act(ex, by) as conn:
         usual = rates_on_sale.usual(conn)
         offer_id = ids.new("off")
-        details = {"offer": offer_id, **terms, "rates": rates}
-        del details["rate_card"]
+        details = {"offer": offer_id, "rates": rates} | {name: value for name, value in terms.items() if name != "rate_card"}
         published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, details=details)
         on_sale = published.version
         before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update(key_share=True)).mappings().first()
@@ -86,13 +85,12 @@ def publish(
             offer_id = before["id"]
         else:
             _replace(conn, ex, before, on_sale, {"id": offer_id, **terms})
-            entry = AuditEntry(Action.OFFER_PUBLISHED, dataset=on_sale.dataset, details={"version": on_sale.number, **details})
-            append(conn, ex, by, entry)
-        row = conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one()
-        made = _offer(row, on_sale, published.layers)
+            details["version"] = on_sale.number
+            append(conn, ex, by, AuditEntry(Action.OFFER_PUBLISHED, dataset=on_sale.dataset, details=details))
+        made = _offer(conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one(), on_sale, published.layers)
         _refuse_unpriced(made, published.layers)
         bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in published.layers), rates)
-        if (before is None or offer_id != before["id"]) and CONFIRM_UNUSUAL not in confirmed:
+        if offer_id == details["offer"] and CONFIRM_UNUSUAL not in confirmed:
             _ask_unusual(rates, usual)
         failpoints.hit("publish.before_commit")
     failpoints.hit("publish.after_commit")
