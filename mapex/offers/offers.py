@@ -75,8 +75,7 @@ def publish(
     terms = {**_checked_terms(rate_card, licence, attribution or by.org_slug), "credits_earlier": credits_earlier}
     rates: dict[str, int] = json.loads(terms["rate_card"])
     with act(ex, by) as conn:
-        usual = rates_on_sale.usual(conn)
-        offer_id = ids.new("off")
+        usual, offer_id = rates_on_sale.usual(conn), ids.new("off")
         details = {"offer": offer_id, "rates": rates} | {name: value for name, value in terms.items() if name != "rate_card"}
         published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, details=details)
         on_sale = published.version
