@@ -116,8 +116,8 @@ def test_a_lanelet2_map_from_the_seller_to_the_auditor(working: Site, samples: P
 
     auditor = site.visit(AUDITOR)
     auditor.goto(f"{site.url}/audit")
-    auditor.fill("[name=q]", "action:access.granted")
-    auditor.press("[name=q]", "Enter")
+    auditor.fill("#q", "action:access.granted")
+    auditor.press("#q", "Enter")
     rows = auditor.locator("#events tbody tr")
     expect(rows).to_have_count(min(50, len(files)))
     expect(rows.first).to_contain_text(BUYER)

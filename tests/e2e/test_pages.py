@@ -86,13 +86,13 @@ def test_the_audit_page_filters_without_loading_anew(market: Market) -> None:
     ready(page)
     rows = page.locator("#events tbody tr")
     for text, count in (("action:offer.published", 3), ("action:offer.published dataset:lanes", 1)):
-        page.fill("[name=q]", text)
-        page.press("[name=q]", "Enter")
+        page.fill("#q", text)
+        page.press("#q", "Enter")
         expect(rows).to_have_count(count)
         expect(page.locator("[data-number=entries]")).to_have_text(str(count))
     expect(page).to_have_url(re.compile("q=action%3Aoffer.published"))
-    page.fill("[name=q]", "dataset:nothing")
-    page.press("[name=q]", "Enter")
+    page.fill("#q", "dataset:nothing")
+    page.press("#q", "Enter")
     expect(page.locator("#events .empty")).to_be_visible()
 
 
