@@ -26,9 +26,7 @@ const sellers = (group) => new Set(group.map((row) => `${row.org}/${row.dataset}
 
 /** What is taken while nobody chooses, in the words of docs/buyer.md. */
 const RULE = () =>
-  _(
-    "They sell the same on the same ground. Unless you choose, the best quality is taken, then the newest, then the cheapest a tile.",
-  );
+  _("They sell the same on the same ground. Unless you choose, the best quality is taken, then the newest, then the cheapest a tile.");
 
 /** Offers that sell the same: one is taken unless the buyer wants more. @param {any[]} group @param {Offered} offered */
 function alternatives(group, offered) {
