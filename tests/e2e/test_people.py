@@ -262,8 +262,10 @@ def test_the_theme_is_chosen_kept_and_painted_first(market: Market) -> None:
     assert page.evaluate(background) == light
     page.goto(f"{site.url}/explore")
     map_idle(page)
-    sea = page.evaluate("() => getComputedStyle(document.querySelector('.mapbox')).backgroundColor")
-    assert sea == "rgb(10, 20, 32)"  # the map is dark in every theme
+    sea = "() => getComputedStyle(document.querySelector('.mapbox')).backgroundColor"
+    by_day = page.evaluate(sea)
+    page.emulate_media(color_scheme="dark")
+    assert (by_day, page.evaluate(sea)) == ("rgb(205, 223, 238)", "rgb(10, 20, 32)"), "the map follows the theme"
 
 
 def test_the_language_switch_keeps_page_query_and_hash(market: Market) -> None:
