@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -93,13 +94,23 @@ def test_the_area_of_a_permit_is_a_division(market: Market) -> None:
     assert page.url.endswith("/operate/permits")  # Enter in the box sends no form
 
 
-def test_an_auditor_goes_from_coordinates_to_the_records_of_the_tile(market: Market) -> None:
+def test_an_auditor_goes_from_coordinates_to_who_read_there(market: Market) -> None:
     market.site.person(AUDITOR, role="auditor")
     page = market.site.visit(AUDITOR)
     market.site.open(page, "/audit")
     search(page, f"{MIDDLE[1]:.6f} {MIDDLE[0]:.6f}")
     page.locator("[data-places] input").press("Enter")
-    page.get_by_role("button", name="What happened here").click()
+    page.get_by_role("button", name="Who read here").click()
+    expect(page.locator("#q")).to_have_value(re.compile(rf"class:original region:{str(MIDDLE[0])[:7]}\d*,{str(MIDDLE[1])[:6]}"))
+
+
+def test_an_auditor_goes_from_a_tile_number_to_its_records(market: Market) -> None:
+    market.site.person(AUDITOR, role="auditor")
+    page = market.site.visit(AUDITOR)
+    market.site.open(page, "/audit")
+    search(page, grid.quadkey(SEOUL))
+    page.locator("[data-places] input").press("Enter")
+    page.get_by_role("button", name="Who read here").click()
     page.wait_for_url(f"**/audit/tiles/{grid.quadkey(SEOUL)}")
 
 
@@ -111,4 +122,3 @@ def test_the_box_stays_within_the_screen(market: Market, size: tuple[int, int]) 
     assert options(page)[0] == "백현동 경기도 성남시 분당구"
     found = page.locator("[data-places] [role=listbox]").bounding_box()
     assert found and found["x"] >= 0 and found["x"] + found["width"] <= size[0]
-    page.screenshot(path=f"/tmp/u3-search-{size[0]}.png")
