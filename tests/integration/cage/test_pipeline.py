@@ -154,7 +154,7 @@ def test_cancelled_job_stops_and_leaves_nothing(ex: Exchange, monkeypatch: pytes
     monkeypatch.setattr(reading, "convert", slow)
     work(ex)
     assert jobs.get(ex, actor, job.id).state == "cancelled"
-    assert datasets.describe(ex, actor, "seoul", version.number).version.state == "failed"
+    assert datasets.describe(ex, actor, "seoul", version.number).version.state == "cancelled"
     assert objects(ex) == []
     assert leftovers(ex.settings.dir) == []
 
