@@ -20,6 +20,7 @@ from mapex.people import orgs
 from mapex.prices import estimates, quotes
 from mapex.prices.request import of_area
 from mapex.rights import entitlements, permits
+from mapex.rules.choice import Choice
 from mapex.rules.file_names import portable
 from tests.support.exchange import Clock, a_person
 from tests.support.market import RATES, SEOUL, Market, a_draft, a_layer, a_market, a_permit, area, block
@@ -83,7 +84,9 @@ def test_each_file_of_an_order_has_a_name_of_its_own_that_every_disk_keeps(excha
         name = "nul" if slug == "a-b-c" else "hdmap"
         a_draft(exchange, sellers[org], slug, [a_layer(market.cells[:1], name=name, salt=f"{org}/{slug}")])
         offers.publish(exchange, sellers[org], slug, rate_card=RATES, licence="research")
-    paths = [tile.path for tile in entitlements.of_order(exchange, market.buyer, market.buy(market.cells[:1]).id).tiles]
+    every = Choice(frozenset({"hanbit/streets", *(f"{org}/{slug}" for org, slug in sold)}))
+    made = orders.place(exchange, market.buyer, market.quote(market.cells[:1], choice=every).id, "k")
+    paths = [tile.path for tile in entitlements.of_order(exchange, market.buyer, made.id).tiles]
     assert sorted(path.rpartition("/")[0] for path in paths) == [
         "a-b-c/layer-nul", "a-b_c/hdmap", "a_b-c/hdmap", "a_con/hdmap", "streets/hdmap", "x_b-c/hdmap", "y_c/hdmap",
     ]  # fmt: skip

@@ -99,6 +99,8 @@ def test_suspended_persons_and_organisations_are_refused_until_they_are_resumed(
     orgs.set_org_state(exchange, None, "dongil", "suspended")
     assert not is_let_in()
     orgs.set_org_state(exchange, None, "dongil", "active")
+    assert tokens.actor_of(exchange, secret) is None, "what ended with the suspension stays ended"
+    secret = token_of(exchange, person.email)
     assert is_let_in()
     roles.set_state(exchange, None, person.email, "suspended")
     assert not is_let_in()
