@@ -187,11 +187,13 @@ WRITES_NOTHING = {
     "POST /api/v1/datasets/<slug>/versions/<int:number>/appraisal",
     "POST /api/v1/estimates",
     "POST /api/v1/estimates/tiles",
+    "POST /api/v1/places/names",
     "POST /api/v1/search",
     "POST /api/v1/systems/box",
     "POST /api/v1/uploads/<upload_id>/parts",
     # These do, but not what the matrix asks: `tests/unit/mapex/test_acts.py` shows that their services look again.
     "POST /account/language",  # of a session; a deed above
+    "POST /api/v1/datasets/<slug>/versions/<int:number>/leave-out",
     "POST /api/v1/datasets/<slug>/versions/<int:number>/placement",
     "POST /api/v1/jobs/<job_id>/retry",
     "POST /api/v1/orders/<order_id>/updates/quote",

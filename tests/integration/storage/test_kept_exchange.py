@@ -289,12 +289,18 @@ def market_of(there: Served, facts: Facts) -> dict[str, Any]:
         token = facts["tokens"][who] if who else ""
         found[f"search {who}"] = ask(there, "/search", token, {"region": region})
         for purpose in ("research", "route_planning"):
-            found[f"estimate {who} {purpose}"] = ask(there, "/estimates", token, {"region": region, "purpose": purpose})
+            found[f"estimate {who} {purpose}"] = everything(there, token, {"region": region, "purpose": purpose})
     for ref, rates in facts["appraised"].items():
         org, slug, number = ref.split("/")
         path = f"/datasets/{slug}/versions/{number}/appraisal"
         found[f"appraisal {ref}"] = ask(there, path, facts["tokens"][facts["speaks_for"][org]], {"rates": rates})
     return found
+
+
+def everything(there: Served, token: str, asked: dict[str, Any]) -> Any:
+    """An estimate of all that is on offer, as 0.1 answered: without a choice, one of each kind on the same ground is priced now."""
+    offered = [one["offer"] for one in ask(there, "/estimates", token, asked)["offers"]]
+    return ask(there, "/estimates", token, {**asked, "choice": {"take": offered}})
 
 
 def downloads_of(there: Served, facts: Facts, folder: Path) -> dict[str, Any]:
