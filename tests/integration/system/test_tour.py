@@ -267,7 +267,8 @@ def test_getting_again_fetches_nothing(exchange: Running, bought: dict[str, dict
 
 def test_same_key_buys_once(exchange: Running, bought: dict[str, dict[str, Any]], buyer: str) -> None:
     step = bought["karlsruhe"]
-    assert exchange.cli("buy", step["quote"]["id"], "--key", "key-karlsruhe", token=buyer)["id"] == step["buy"]["id"]
+    again = exchange.cli("buy", step["quote"]["id"], "--key", "key-karlsruhe", "--for", "buyer@dongil.example", token=buyer)
+    assert again["id"] == step["buy"]["id"]
 
 
 def test_tiles_owned_already_cost_nothing(exchange: Running, bought: dict[str, dict[str, Any]], buyer: str) -> None:

@@ -109,7 +109,7 @@ class EntriesOut(Answer):
 @policy("audit")
 @blueprint.input(EventsQuery, location="query", unknown=None)
 @blueprint.output(EventsOut)
-@blueprint.doc(responses={200: content("events, or a table of them", "text/csv", schema={"type": "string"})})
+@blueprint.doc(responses={200: content("events, or a table of them", "text/csv", schema={"type": "string"}), 404: "No such place."})
 def events(query_data: dict[str, Any]) -> dict[str, Any] | Response:
     """Events that you may see, newest first, up to 100,000 at once; `format=csv` gives a table."""
     words = ("action", "org", "owner", "person", "dataset", "layer", "tile", "purpose", "permit", "handling_class", "flag")
