@@ -200,7 +200,7 @@ def test_a_grant_that_ended_while_the_store_was_away_is_asked_for_anew(tmp_path:
     """The store is away for longer than the grant lives: nothing came, and that is no refusal."""
     time = Time()
     body, granted = b"abc", []
-    tile = {"id": "t1", "path": "t", "size": 3, "sha256": hashlib.sha256(body).hexdigest(), "licence": "research", "attribution": ""}
+    tile = {"id": "t1", "path": "t.las", "size": 3, "sha256": hashlib.sha256(body).hexdigest(), "licence": "research", "attribution": ""}
 
     class Exchange:
         token, patience = "mpx_a_b", time.patience()
@@ -214,4 +214,4 @@ def test_a_grant_that_ended_while_the_store_was_away_is_asked_for_anew(tmp_path:
 
     report = Download(Exchange(), "ord_1", tmp_path).run(streams=1, progress=bar._Silent())  # type: ignore[arg-type]
     assert (report["fetched"], len(granted)) == (1, 2)
-    assert (tmp_path / "t").read_bytes() == body
+    assert (tmp_path / "t.las").read_bytes() == body
