@@ -85,8 +85,8 @@ def _said(conn, grant_id: str) -> AuditEntry:
         if payload["grant"] == grant_id
     )
     named = {name: payload.get(name, "") for name in ("owner", "dataset", "layer", "tile", "purpose", "permit")}
-    rest = {name: value for name, value in payload.items() if name not in (*named, "v", "at", "action", "person", "org")}
-    return AuditEntry(Action.ACCESS_GRANTED, **named, details=rest)
+    rest = {name: value for name, value in payload.items() if name not in (*named, "v", "at", "action", "person", "org", "class")}
+    return AuditEntry(Action.ACCESS_GRANTED, **named, handling_class=payload.get("class", ""), details=rest)
 
 
 if __name__ == "__main__":
