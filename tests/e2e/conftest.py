@@ -47,9 +47,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.e2e)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests."""
+    """One browser for all tests of this folder; it ends with the last of them, because a browser that stands idle still takes its share."""
     path = os.environ.get("MAPEX_CHROMIUM") or shutil.which("chromium")
     if path is None:
         absent("there is no chromium")
