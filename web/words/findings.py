@@ -237,6 +237,9 @@ FINDINGS: dict[str, tuple[Any, str]] = {
 }
 """Sentence and key of `FIXES` by code."""
 
+NOTED = ("crs.note", "crs.guessed", "place.local_frame", "crs.none", "crs.contradicts")
+"""The codes of what a layer notes about its place."""
+
 
 def what(code: str, message: str) -> str:
     """What a finding means: the message of the service, or in another language that sentence, else the one of its code, if it has one."""
@@ -260,6 +263,13 @@ def fix(code: str, message: str) -> str:
     if found is None or (found[1] == "none" and message):  # never the contrary of what is known
         return remedy(language(), message) or ""
     return remedy(language(), message) or str(FIXES[found[1]])
+
+
+def note(text: str) -> str:
+    """What a reader remarked about the place of a layer; empty in another language that has no sentence for it."""
+    if language() == "en" or not text:
+        return text
+    return next((found for code in NOTED if (found := translated(language(), code, text))), "")
 
 
 def counted(severity: str, count: int) -> str:
