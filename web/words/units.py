@@ -28,7 +28,7 @@ def measured(quantity: float, unit: str) -> str:
     """So much of a unit: "1.2 lane-km"; Korean counts points, "25.6만 점", and not millions of them."""
     if unit == Unit.MILLION_POINTS and language() == "ko":
         return str(gettext("%(count)s of the points", count=number(round(quantity * 10**6))))
-    return f"{number(quantity)} {UNITS[Unit(unit)]}"
+    return f"{number(quantity)} {UNITS[unit]}"
 
 
 def charged(quantity: float, unit: str, rate: int) -> str:
