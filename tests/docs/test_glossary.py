@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from babel.messages.pofile import read_po
@@ -92,6 +93,7 @@ def in_pages() -> Iterator[tuple[str, str]]:
                     yield f"{path.relative_to(ROOT)}:{number}", line
 
 
+@lru_cache(maxsize=1)
 def texts() -> list[tuple[str, str]]:
     return [*catalogue().items(), *of_findings().items(), *in_code(), *in_pages()]
 
