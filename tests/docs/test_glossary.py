@@ -67,7 +67,7 @@ def not_words(cell: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 def catalogue() -> dict[str, str]:
     with (KO / "LC_MESSAGES" / "messages.po").open("rb") as file:
         pairs = [(one.id, one.string) for one in read_po(file) if one.id]
-    return {(one if isinstance(one, str) else one[-1]): (text if isinstance(text, str) else text[0]) for one, text in pairs}
+    return {(one if isinstance(one, str) else one[-1]): (text if isinstance(text, str) else tuple(text or ())[0]) for one, text in pairs}
 
 
 def of_findings() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -28,7 +29,7 @@ const { charged, digits, number } = await import(at);
 console.log(JSON.stringify([counts.map(number), counts.map(digits), lines.map(charged)]));
 """
 COUNTS = [0, 7, 9_999, 10_000, 12_345, 25_000, 256_000, 100_001, 10**8 - 1, 10**8, 123_456_789, 1.5e8, 10**12 + 1, -256_000, 12_345.5, 0.25]
-LINES = [
+LINES: list[dict[str, Any]] = [
     {"quantity": quantity, "unit": unit, "rate": 4000}
     for quantity in (0.000007, 0.256, 12.3, 1500)
     for unit in ("million_points", "lane_km")
