@@ -247,13 +247,13 @@ def test_the_language_switched_in_the_middle_keeps_quote_clock_and_choices(marke
     page.click(".who a[hreflang=ko]")
     ready(page)
     expect(page.locator("html")).to_have_attribute("lang", "ko")
-    expect(page.locator("h1")).to_have_text("확인하고 구매")
+    expect(page.locator("h1")).to_have_text("주문 확인")
     assert (page.locator("#total").text_content(), page.locator("#held b").text_content()) == (total, held)
     expect(page.locator(f"[name=person][value='{mate.email}']")).to_be_checked()
     order = pay(page)
     assert list(named_users.of_order(market.site.ex, market.buyer, order)) == [mate.email]
     page.click("#download")
-    expect(page.locator("#problem")).to_contain_text("지정된 이용자만")
+    expect(page.locator("#problem")).to_contain_text("지정된 사용자만")
 
 
 def test_another_purpose_is_another_quote(market: Market) -> None:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
+from flask import has_request_context
 from flask_babel import ngettext
 
 from mapex.times import KST, NS, ns_from_iso
+from web.words.language import language
+
+MYRIADS = ((10**12, "조"), (10**8, "억"), (10**4, "만"))
+"""What Korean counts large numbers in."""
 
 
 def won(amount: int) -> str:
@@ -60,7 +66,27 @@ def n_(one: str, many: str, count: int, **values: object) -> str:
 
 
 def number(value: float) -> str:
-    """A count with thousands, or up to three digits after the point (more for very small amounts)."""
+    """A count: from 10,000 on in 만 and 억 in Korean, else as `digits`. No digit is lost, so that sums can be followed."""
+    if has_request_context() and language() == "ko" and float(value).is_integer() and abs(value) >= 10**4:
+        return ("-" if value < 0 else "") + _in_myriads(abs(int(value)))
+    return digits(value)
+
+
+def digits(value: float) -> str:
+    """A number with thousands, or up to three digits after the point; of very small amounts the first two digits."""
     if float(value).is_integer():
         return f"{value:,.0f}"
-    return f"{value:,.3f}".rstrip("0").rstrip(".") if abs(value) >= 0.001 else f"{value:.2g}"
+    return f"{value:,.3f}".rstrip("0").rstrip(".") if abs(value) >= 0.001 else f"{Decimal(f'{value:.2g}'):f}"
+
+
+def _in_myriads(count: int) -> str:
+    """256,000 is 25.6만, 12,345 is 1만 2,345: a tenth of the largest unit after the point where nothing else follows."""
+    unit, name = next((one, name) for one, name in MYRIADS if count >= one)
+    if count % (unit // 10) == 0:
+        return f"{digits(count / unit)}{name}"
+    parts = []
+    for unit, name in (*MYRIADS, (1, "")):
+        part, count = divmod(count, unit)
+        if part:
+            parts.append(f"{part:,}{name}")
+    return " ".join(parts)

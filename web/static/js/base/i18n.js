@@ -7,6 +7,7 @@ export const page = JSON.parse(document.getElementById("page-data")?.textContent
 const locale = page.language === "ko" ? "ko-KR" : "en-GB";
 const plural = new Intl.PluralRules(locale);
 const plain = new Intl.NumberFormat(locale, { maximumFractionDigits: 3 });
+const small = new Intl.NumberFormat(locale, { maximumSignificantDigits: 2 });
 const krw = new Intl.NumberFormat("ko-KR", { maximumFractionDigits: 0 });
 
 /** The sentence in the page's language; `%(name)s` is replaced by `values.name`.
@@ -29,8 +30,46 @@ export function n_(one, many, count, values = {}) {
 /** The word of a vocabulary (`kinds`, `units`, ...) for a code. @param {string} table @param {string} code */
 export const word = (table, code) => page.words[table]?.[code] ?? code;
 
-/** @param {number} value */
-export const number = (value) => plain.format(value);
+/** A number with thousands, as `web.words.numbers.digits` writes it. @param {number} value */
+export const digits = (value) => (value && Math.abs(value) < 0.001 ? small : plain).format(value);
+
+const MYRIADS = /** @type {const} */ ([
+  [1e12, "조"],
+  [1e8, "억"],
+  [1e4, "만"],
+]);
+
+/** A count: from 10,000 on in 만 and 억 in Korean, without losing a digit, as `web.words.numbers.number` does. @param {number} value */
+export function number(value) {
+  if (page.language !== "ko" || !Number.isInteger(value) || Math.abs(value) < 1e4) return digits(value);
+  return (value < 0 ? "-" : "") + inMyriads(Math.abs(value));
+}
+
+/** 256,000 is 25.6만, 12,345 is 1만 2,345. @param {number} count */
+function inMyriads(count) {
+  const [unit, name] = MYRIADS.find(([one]) => count >= one) ?? [1, ""];
+  if (count % (unit / 10) === 0) return `${digits(count / unit)}${name}`;
+  let rest = count;
+  const parts = [];
+  for (const [one, called] of [...MYRIADS, /** @type {const} */ ([1, ""])]) {
+    const part = Math.floor(rest / one);
+    if (part) parts.push(`${digits(part)}${called}`);
+    rest %= one;
+  }
+  return parts.join(" ");
+}
+
+/** So much of a unit: "1.2 lane-km"; Korean counts points, and not millions of them. @param {number} quantity @param {string} unit */
+export const measured = (quantity, unit) =>
+  unit === "million_points" && page.language === "ko"
+    ? _("%(count)s of the points", { count: number(Math.round(quantity * 1e6)) })
+    : `${number(quantity)} ${word("units", unit)}`;
+
+/** What a line of a price is made of. @param {{ quantity: number, unit: string, rate: number }} line */
+export const charged = ({ quantity, unit, rate }) =>
+  unit === "million_points" && page.language === "ko"
+    ? _("%(count)s (%(rate)s for each million points)", { count: measured(quantity, unit), rate: won(rate) })
+    : `${measured(quantity, unit)} × ${won(rate)}`;
 
 /** Whole KRW. @param {number} value */
 export const won = (value) => `${value < 0 ? "-" : ""}₩${krw.format(Math.abs(value))}`;

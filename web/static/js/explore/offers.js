@@ -1,7 +1,7 @@
 // @ts-check
 // The offers of an area as rows, each with its own check box; those that sell the same stand together, one beside the other.
 import { all, make } from "../base/dom.js";
-import { _, bytes, n_, number, page, won, word } from "../base/i18n.js";
+import { _, bytes, charged, n_, number, page, won, word } from "../base/i18n.js";
 import { previewButton } from "../preview/preview.js";
 import { takeInstead, tick } from "./choice.js";
 import { state } from "./state.js";
@@ -118,7 +118,7 @@ const separated = (texts) => texts.flatMap((text, at) => [at ? " · " : "", make
 
 /** @param {any} line */
 const lineOf = (line) => [
-  make("span.sub", make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`), make("span", won(line.price))),
+  make("span.sub", make("span", charged(line)), make("span", won(line.price))),
   line.credit > 0 &&
     make(
       "span.sub",
