@@ -45,6 +45,7 @@ def install(app: Flask) -> None:
         day=numbers.day,
         bytes=numbers.size,
         number=numbers.number,
+        m2=numbers.ground,
         plain=numbers.plain,
         kst=numbers.kst,
         query=urlencode,
