@@ -34,9 +34,9 @@ def _won(amount: int) -> str:
 
 def total_text(price: dict[str, Any]) -> list[str]:
     """What is bought for how much, beside what was drawn; a quote and an estimate in the same words."""
-    files = f"{counted(price['files'], 'file')}, {size(price['bytes'])}"
+    files = f"{counted(price.get('files', price['tiles']), 'file')}, {size(price['bytes'])}"
     lines = [f"VAT {_won(price['vat'])}   Total {_won(price['total'])} KRW for {files}"]
-    if price["squares"]:
+    if price.get("squares"):  # not of an exchange before 0.3
         bought = f"{counted(price['squares'], 'square')} = {ground(price['squares_m2'])}"
         each = (_won(round(1e6 * price["total"] / max(m2, 0.01))) for m2 in (price["drawn_m2"], price["squares_m2"]))
         lines.append(f"You drew {ground(price['drawn_m2'])}, you buy {bought}.")

@@ -17,8 +17,13 @@ export function bought(answer) {
       " ",
       !isSquares && make("button.link.nowrap", { type: "button", id: "snap" }, _("Snap to squares")),
     ),
-    make("p.small.muted", { id: "rates" }, rates(answer)),
-    make("p.small.muted", { id: "files" }, [n_("%(count)s file", "%(count)s files", answer.files), bytes(answer.bytes)].join(" · ")),
+    make(
+      "p.small.muted",
+      make("span", { id: "rates" }, rates(answer)),
+      " · ",
+      make("span.nowrap", { id: "files" }, n_("%(count)s file", "%(count)s files", answer.files)),
+      ` · ${bytes(answer.bytes)}`,
+    ),
   ];
 }
 

@@ -100,7 +100,7 @@ function clock() {
 
 /** Nothing can be paid any more; a new price can be had. */
 function expire() {
-  for (const part of all("#pay, #short, #still")) part.hidden = true;
+  for (const part of all("#pay, #short, #held")) part.hidden = true;
   one("#expired").hidden = again.hidden = false;
 }
 
