@@ -75,7 +75,10 @@ function colour(kinds, by) {
 
 /** The number in a cell. @param {string[]} kinds @param {string} by */
 function text(kinds, by) {
-  if (by === "fresh") return around(_("%(days)s days"), ["to-string", ageOf(kinds)]);
+  if (by === "fresh") {
+    const days = (/** @type {number} */ count, /** @type {any} */ written) => n_("%(count)s day", "%(count)s days", count, written);
+    return ["case", ["==", ageOf(kinds), 1], days(1, {}), around(days(2, { count: "%(count)s" }), ["to-string", ageOf(kinds)])];
+  }
   if (by === "quality")
     return ["case", ["<", qualityOf(kinds), 0], _("unknown"), around(_("%(quality)s of 100"), ["to-string", qualityOf(kinds)])];
   return ["concat", ["to-string", countOf(kinds)], ` / ${kinds.length}`];
