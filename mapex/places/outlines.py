@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -26,11 +26,11 @@ _MOST_SYSTEMS = 3
 Position = tuple[float, float]
 
 
-def region_of(given: Any, *, max_vertices: int, max_area_km2: float, known: Sequence[Box] = ()) -> Region:
+def region_of(given: Any, *, max_vertices: int, max_area_km2: float, known: Callable[[], Sequence[Box]]) -> Region:
     """The region of a GeoJSON object; one that names a system in metres (the old member `crs`) is read in that.
 
     Args:
-        known: where something is on offer: what lies there with latitude and longitude exchanged was meant so.
+        known: gives where something is on offer: what lies there with latitude and longitude exchanged was meant so.
     Raises: InvalidRegion: as `Region.from_geojson`, and in the place of `region.out_of_range` what it comes of: `region.swapped`,
         `region.metres` (`systems` in the details), `region.over_180`.
     """
@@ -40,7 +40,7 @@ def region_of(given: Any, *, max_vertices: int, max_area_km2: float, known: Sequ
     except InvalidRegion as error:
         if error.code not in ("region.out_of_range", "region.too_large") or system:
             raise
-        raise _meant(positions_of(given, max_vertices=max_vertices), known) or error from error
+        raise _meant(positions_of(given, max_vertices=max_vertices), known()) or error from error
 
 
 def _meant(positions: Sequence[Position], known: Sequence[Box]) -> InvalidRegion | None:

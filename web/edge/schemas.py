@@ -162,8 +162,12 @@ def region_of(ex: Exchange, given: Any) -> Region:
 
     Raises: InvalidRegion.
     """
-    settings, known = ex.settings, [one.box for one in regions.regions(ex)]
-    return outlines.region_of(given, max_vertices=settings.max_region_vertices, max_area_km2=settings.max_region_km2, known=known)
+    return outlines.region_of(
+        given,
+        max_vertices=ex.settings.max_region_vertices,
+        max_area_km2=ex.settings.max_region_km2,
+        known=lambda: [one.box for one in regions.regions(ex)],
+    )
 
 
 def when(text: str) -> int | None:

@@ -34,7 +34,7 @@ def named(geo: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def read(given: Any) -> Region:
-    return outlines.region_of(given, max_vertices=5000, max_area_km2=40_000, known=[KARLSRUHE])
+    return outlines.region_of(given, max_vertices=5000, max_area_km2=40_000, known=lambda: [KARLSRUHE])
 
 
 SEOUL, BUSAN = (126.98, 37.57), (129.07, 35.18)
@@ -105,5 +105,5 @@ def test_a_system_that_is_not_read_is_named(name: str) -> None:
 def test_what_is_exchanged_where_something_is_on_offer_is_known_abroad_too() -> None:
     far = Box(170.0, -45.0, 175.0, -40.0)
     with pytest.raises(InvalidRegion) as refused:
-        outlines.region_of(around(-43.0, 172.0), max_vertices=5000, max_area_km2=40_000, known=[far])
+        outlines.region_of(around(-43.0, 172.0), max_vertices=5000, max_area_km2=40_000, known=lambda: [far])
     assert refused.value.code == "region.swapped"
