@@ -103,13 +103,8 @@ export function legend(by, kinds) {
       .concat(entry("unknown", _("unknown")));
   }
   if (kinds.length < 2) return [shade(ALL, _("data on offer"))];
-  return kinds.map((_kind, i) => {
-    const count = kinds.length - i;
-    return shade(
-      mixed((count - 1) / (kinds.length - 1)),
-      i ? _("%(count)s of %(all)s kinds", { count, all: kinds.length }) : _("all %(count)s kinds", { count }),
-    );
-  });
+  const all = kinds.length;
+  return kinds.map((_kind, i) => shade(mixed((all - 1 - i) / (all - 1)), _("kinds: %(count)s of %(all)s", { count: all - i, all })));
 }
 
 /** The colour between `SOME` and `ALL`, as the map mixes it. @param {number} part */
