@@ -27,7 +27,7 @@ Position = tuple[float, float]
 
 
 def region_of(given: Any, *, max_vertices: int, max_area_km2: float, known: Callable[[], Sequence[Box]]) -> Region:
-    """The region of a GeoJSON object; one that names a system in metres (the old member `crs`) is read in that.
+    """The region of a GeoJSON object, whose numbers are in the system in metres that its old member `crs` names, or in degrees.
 
     Args:
         known: gives where something is on offer: what lies there with latitude and longitude exchanged was meant so.
