@@ -27,10 +27,10 @@ Position = tuple[float, float]
 
 
 def region_of(given: Any, *, max_vertices: int, max_area_km2: float, known: Callable[[], Sequence[Box]]) -> Region:
-    """The region of a GeoJSON object, whose numbers are in the system in metres that its old member `crs` names, or in degrees.
+    """The region of a GeoJSON object, in degrees or in the system in metres of its `crs`.
 
     Args:
-        known: gives where something is on offer: what lies there with latitude and longitude exchanged was meant so.
+        known: gives where something is on offer: what falls there with latitude and longitude exchanged was meant so.
     Raises: InvalidRegion: as `Region.from_geojson`, and in the place of `region.out_of_range` what it comes of: `region.swapped`,
         `region.metres` (`systems` in the details), `region.over_180`.
     """

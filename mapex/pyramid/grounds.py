@@ -29,7 +29,7 @@ _SEVERAL = text(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ground:
+class LayerGround:
     """The cells of a layer, and those among them of which it has `more` files than one."""
 
     cover: Cover
@@ -46,11 +46,11 @@ class Grounds:
 
     def __init__(self, most: int = MOST_RANGES) -> None:
         self._most = most
-        self._held: OrderedDict[str, Ground] = OrderedDict()
+        self._held: OrderedDict[str, LayerGround] = OrderedDict()
         self._count = 0
         self._lock = Lock()
 
-    def of(self, conn: Connection, layer_ids: Sequence[str]) -> list[Ground]:
+    def of(self, conn: Connection, layer_ids: Sequence[str]) -> list[LayerGround]:
         """The ground of each layer; what is not remembered is read at once, with one question."""
         with self._lock:
             known = {layer_id: self._held[layer_id] for layer_id in layer_ids if layer_id in self._held}
@@ -64,7 +64,7 @@ class Grounds:
         found = {**known, **read}
         return [found[layer_id] for layer_id in layer_ids]
 
-    def _remember(self, layer_id: str, ground: Ground) -> None:
+    def _remember(self, layer_id: str, ground: LayerGround) -> None:
         if layer_id in self._held:
             return
         self._held[layer_id] = ground
@@ -76,7 +76,7 @@ class Grounds:
 _GROUNDS = Grounds()
 
 
-def of(conn: Connection, layer_ids: Sequence[str]) -> Mapping[str, Ground]:
+def of(conn: Connection, layer_ids: Sequence[str]) -> Mapping[str, LayerGround]:
     """The ground of each layer, by its id."""
     return dict(zip(layer_ids, _GROUNDS.of(conn, layer_ids), strict=True))
 
@@ -94,11 +94,11 @@ def groups(conn: Connection, cover: Cover, kinds: Mapping[str, Hashable]) -> dic
     return {layer_id: layer_ids[at] for layer_id, at in zip(layer_ids, first, strict=True)}
 
 
-def _size(ground: Ground) -> int:
+def _size(ground: LayerGround) -> int:
     return len(ground.cover.ranges) + len(ground.several)
 
 
-def _read(conn: Connection, layer_ids: Sequence[str]) -> dict[str, Ground]:
+def _read(conn: Connection, layer_ids: Sequence[str]) -> dict[str, LayerGround]:
     ranges: dict[str, list[tuple[int, int]]] = {layer_id: [] for layer_id in layer_ids}
     several: dict[str, list[tuple[int, int]]] = {layer_id: [] for layer_id in layer_ids}
     for layer_id, low, high in conn.execute(_RANGES, {"layers": list(layer_ids)}):
@@ -108,6 +108,6 @@ def _read(conn: Connection, layer_ids: Sequence[str]) -> dict[str, Ground]:
     return {layer_id: _ground(ranges[layer_id], several[layer_id]) for layer_id in layer_ids}
 
 
-def _ground(ranges: Sequence[tuple[int, int]], several: Sequence[tuple[int, int]]) -> Ground:
+def _ground(ranges: Sequence[tuple[int, int]], several: Sequence[tuple[int, int]]) -> LayerGround:
     cover = Cover(np.array(ranges, np.uint64).reshape(-1, 2))
-    return Ground(cover, np.array([cell for cell, _ in several], np.uint64), np.array([more for _, more in several], np.int64))
+    return LayerGround(cover, np.array([cell for cell, _ in several], np.uint64), np.array([more for _, more in several], np.int64))

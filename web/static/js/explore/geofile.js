@@ -29,7 +29,7 @@ export function regionOf(text) {
   return crs ? inSystem(geo, crs) : geo;
 }
 
-/** The same numbers, said to be of a system. @param {any} geo @param {string} crs such as EPSG:5186 */
+/** The same numbers, marked as those of a system. @param {any} geo @param {string} crs such as EPSG:5186 */
 export const inSystem = (geo, crs) => ({ ...geo, crs: { type: "name", properties: { name: crs } } });
 
 /** The same places with the two numbers of each exchanged. @param {any} geo a Polygon or MultiPolygon */

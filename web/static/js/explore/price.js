@@ -87,7 +87,7 @@ function onward() {
 
 let speaking = 0;
 
-/** Say the total to screen readers, once it has come to rest; what was said before is not true any more. @param {any} answer */
+/** Say the total to screen readers, once it has come to rest; the one before is not true any more. @param {any} answer */
 function speak(answer) {
   clearTimeout(speaking);
   if (!answer?.lines.length) return void (one("#spoken").textContent = "");
