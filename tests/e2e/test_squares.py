@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mapex.offers import offers
-from tests.e2e.test_area import BUYER, at, draw, go_to, paste, total
-from tests.support.browser import Market, click_at, map_idle, point, ready
+from tests.e2e.test_area import BUYER, at, paste, total
+from tests.support.browser import Market, click_at, draw, go_to, map_idle, point, ready
 from tests.support.market import a_draft, a_layer, block
 from tiles.batch import LayerKind, Quantities
 
@@ -35,7 +35,7 @@ def add_three_kinds(market: Market) -> None:
 
 
 def in_sight(page: Page, selector: str) -> None:
-    """All of it is on the screen, and nothing lies over its middle."""
+    """All of it is on the screen, and nothing covers its middle."""
     is_seen = """(found) => {
       const box = found.getBoundingClientRect(), top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
       return box.width > 0 && box.top >= 0 && box.bottom <= innerHeight && (found.contains(top) || top.contains(found));

@@ -1,4 +1,4 @@
-"""Areas as people bring them: which one thing is wrong is decided from the numbers, and said in both languages."""
+"""Areas as people bring them: which one thing is wrong is decided from the numbers, with a sentence in both languages."""
 
 from __future__ import annotations
 
