@@ -48,6 +48,7 @@ def install(app: Flask) -> None:
         bytes=numbers.size,
         number=numbers.number,
         digits=numbers.digits,
+        m2=numbers.ground,
         plain=numbers.plain,
         kst=numbers.kst,
         query=urlencode,

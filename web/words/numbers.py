@@ -55,6 +55,18 @@ def size(count: int) -> str:
     return f"{amount:.1f} TB"
 
 
+SMALL_M2 = 10_000
+"""Less ground than this is given in square metres."""
+
+
+def ground(m2: float) -> str:
+    """Ground with digits that mean something: a small one in square metres, and never as nothing."""
+    if m2 < SMALL_M2:
+        return f"{number(float(f'{max(m2, 0.01):.2g}')) if m2 < 10 else number(round(m2))} m²"
+    km2 = m2 / 1e6
+    return f"{number(float(f'{km2:.2g}') if km2 < 1 else round(km2, 2 if km2 < 100 else 0))} km²"
+
+
 def plain(value: float) -> str:
     """A coordinate as a file writes it, to the centimetre."""
     return f"{value:.2f}" if abs(value) > 360 else f"{value:.6f}"

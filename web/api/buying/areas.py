@@ -9,11 +9,11 @@ from apiflask import APIBlueprint
 from mapex.prices import saved_areas
 from mapex.prices.saved_areas import SavedArea
 from mapex.times import iso_from_ns
-from tiles.grid.region import Region
 from web.edge.auth import current_actor, exchange
 from web.edge.kinds import moment
+from web.edge.limits.turns import take_turn
 from web.edge.policy import policy
-from web.edge.schemas import Answer, Body, Length, fields
+from web.edge.schemas import Answer, Body, Length, fields, region_of
 
 blueprint = APIBlueprint("areas", __name__, url_prefix="/api/v1", tag="Market")
 
@@ -42,6 +42,19 @@ class SavedAreaOut(Answer):
     created_at = moment()
 
 
+class OutlineIn(Body):
+    """An area as somebody brings it."""
+
+    region = fields.Raw(required=True, metadata={"type": "object", "description": "GeoJSON, WGS 84 or what its member `crs` names"})
+
+
+class OutlineOut(Answer):
+    """The same area as others understand it."""
+
+    region = fields.Dict(metadata={"description": "GeoJSON geometry, WGS 84"})
+    area_km2 = fields.Float()
+
+
 class SavedAreasOut(Answer):
     """Saved areas by name."""
 
@@ -63,9 +76,23 @@ def list_areas() -> dict[str, Any]:
 @blueprint.output(SavedAreaOut, status_code=201)
 def save_area(json_data: dict[str, Any]) -> dict[str, Any]:
     """Save an area for the own organisation."""
-    settings = exchange().settings
-    region = Region.from_geojson(json_data["region"], max_vertices=settings.max_region_vertices, max_area_km2=settings.max_region_km2)
-    return _out(saved_areas.save(exchange(), current_actor(), json_data["name"], region))
+    ex = exchange()
+    return _out(saved_areas.save(ex, current_actor(), json_data["name"], region_of(ex, json_data["region"])))
+
+
+@blueprint.post("/outlines")
+@policy("browse")
+@blueprint.input(OutlineIn)
+@blueprint.output(OutlineOut)
+def outline(json_data: dict[str, Any]) -> dict[str, Any]:
+    """What area a GeoJSON object is, in WGS 84; nothing is stored.
+
+    Needs no token. Of an object in metres whose member `crs` names the system it gives the degrees; of one that is no area, why.
+    """
+    ex = exchange()
+    take_turn()
+    region = region_of(ex, json_data["region"])
+    return {"region": region.geojson, "area_km2": round(region.area_m2 / 1e6, 6)}
 
 
 @blueprint.patch("/areas/<area_id>")

@@ -77,6 +77,18 @@ export const won = (value) => `${value < 0 ? "-" : ""}₩${krw.format(Math.abs(v
 /** Square kilometres with digits that mean something. @param {number} km2 */
 export const area = (km2) => new Intl.NumberFormat(locale, { maximumSignificantDigits: 4 }).format(km2);
 
+/** Ground with digits that mean something: a small one in square metres, and never as nothing. @param {number} m2 */
+export function ground(m2) {
+  if (m2 < SMALL_M2) return `${m2 < 10 ? digits(Math.max(m2, 0.01), 2) : number(Math.round(m2))} m²`;
+  const km2 = m2 / 1e6;
+  return `${km2 < 1 ? digits(km2, 2) : number(Number(km2.toFixed(km2 < 100 ? 2 : 0)))} km²`;
+}
+
+/** Less ground than this is given in square metres. */
+export const SMALL_M2 = 10_000;
+/** @param {number} value @param {number} count of digits that count */
+const digits = (value, count) => new Intl.NumberFormat(locale, { maximumSignificantDigits: count }).format(value);
+
 /** Bytes, decimal units. @param {number} count */
 export function bytes(count) {
   const units = ["B", "kB", "MB", "GB", "TB"];
@@ -92,8 +104,8 @@ export const sentence = (error) => page.words.errors[error?.code] ?? error?.mess
  * @param {number | undefined} age @param {number | undefined} quality */
 export function worth(age, quality) {
   const parts = [
-    age === undefined ? "" : _("%(days)s d", { days: number(age) }),
-    quality === undefined ? "" : _("Q%(quality)s", { quality }),
+    age === undefined ? "" : age < 1 ? _("from today") : n_("%(count)s day old", "%(count)s days old", age),
+    quality === undefined ? "" : _("quality %(quality)s of 100", { quality }),
   ];
   return parts.filter(Boolean).join(" · ");
 }
