@@ -79,15 +79,15 @@ export const area = (km2) => new Intl.NumberFormat(locale, { maximumSignificantD
 
 /** Ground with digits that mean something: a small one in square metres, and never as nothing. @param {number} m2 */
 export function ground(m2) {
-  if (m2 < SMALL_M2) return `${m2 < 10 ? digits(Math.max(m2, 0.01), 2) : number(Math.round(m2))} m²`;
+  if (m2 < SMALL_M2) return `${m2 < 10 ? significant(Math.max(m2, 0.01), 2) : number(Math.round(m2))} m²`;
   const km2 = m2 / 1e6;
-  return `${km2 < 1 ? digits(km2, 2) : number(Number(km2.toFixed(km2 < 100 ? 2 : 0)))} km²`;
+  return `${km2 < 1 ? significant(km2, 2) : number(Number(km2.toFixed(km2 < 100 ? 2 : 0)))} km²`;
 }
 
 /** Less ground than this is given in square metres. */
 export const SMALL_M2 = 10_000;
 /** @param {number} value @param {number} count of digits that count */
-const digits = (value, count) => new Intl.NumberFormat(locale, { maximumSignificantDigits: count }).format(value);
+const significant = (value, count) => new Intl.NumberFormat(locale, { maximumSignificantDigits: count }).format(value);
 
 /** Bytes, decimal units. @param {number} count */
 export function bytes(count) {
