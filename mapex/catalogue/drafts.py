@@ -16,6 +16,7 @@ from sqlalchemy import Column, Connection, delete, func, insert, select, update
 
 from mapex import authority, ids
 from mapex.audit import log
+from mapex.catalogue import comparisons
 from mapex.catalogue.draft import Draft, DraftLayer, DraftPreview, LayerFacts
 from mapex.catalogue.finding import Finding, Severity
 from mapex.catalogue.versions import Layer, Version, find_version, layers_of, own_dataset, version_by
@@ -79,6 +80,7 @@ def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
         digest = write_manifest(conn, version, {"sources": sources, "findings": summary, "tools": dict(sorted(draft.tools.items()))})
         conn.execute(update(schema.dataset_version).where(schema.dataset_version.c.id == version.id).values(state=state))
         about: dict[str, Any] = {"version": version.number, "job": job.id, "manifest_sha256": digest, "findings": summary}
+        about |= {"changes_sha256": changes} if (changes := comparisons.digest(conn, version.id)) else {}
         log.append(conn, ex, None, log.AuditEntry(_ACTIONS[state], owner=version.org, dataset=version.dataset, details=about))
         jobs.finish_in(conn, ex, job)
         failpoints.hit("draft.before_commit")
@@ -194,6 +196,7 @@ def clear(conn: Connection, version_id: str) -> None:
     layer = schema.layer.c
     of_it = select(layer.id).where(layer.version_id == version_id)
     _clear_tiles(conn, version_id)
+    comparisons.clear(conn, version_id)
     conn.execute(delete(schema.preview).where(schema.preview.c.layer_id.in_(of_it)))
     conn.execute(delete(schema.layer).where(layer.version_id == version_id))
     conn.execute(delete(schema.finding).where(schema.finding.c.version_id == version_id))
@@ -239,6 +242,7 @@ def _insert_content(conn: Connection, version: Version, layer_ids: Mapping[str, 
         return [_immense(*one) for one in immense]
     _sum_up(conn, draft.layers, layer_ids)
     _insert_previews(conn, version, layer_ids, draft.previews)
+    comparisons.store(conn, layer_ids, draft.changes)
     if any(layer.cells for layer in layers_of(conn, version.id)):
         return []
     return [Finding(Severity.ERROR, "version.empty", "Nothing in the files has a place.", "Upload files with content.")]

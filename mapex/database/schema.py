@@ -16,6 +16,7 @@ from mapex.database.tables.catalogue import (
     tile,
     upload,
 )
+from mapex.database.tables.changes import layer_change, same_tile, tile_change
 from mapex.database.tables.columns import metadata
 from mapex.database.tables.market import (
     demand,
@@ -97,6 +98,7 @@ __all__ = [
     "job",
     "kind_sum",
     "layer",
+    "layer_change",
     "ledger_account",
     "ledger_entry",
     "ledger_transaction",
@@ -115,11 +117,13 @@ __all__ = [
     "preview",
     "quote",
     "recovery_code",
+    "same_tile",
     "saved_area",
     "second_factor",
     "session",
     "shown_layer",
     "tile",
+    "tile_change",
     "tile_sum",
     "upload",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, insert, select, update
@@ -20,6 +21,7 @@ from mapex.exchange import Actor, Exchange
 from mapex.prices import rates_on_sale
 from mapex.pyramid import cell_sums, owned
 from mapex.rules import bounds, licences
+from mapex.rules.accuracy import read_accuracies
 from mapex.rules.pricing import MAIN_UNIT, UNITS, read_rates
 from mapex.rules.usual_rates import TIMES, unusual
 
@@ -57,6 +59,7 @@ def publish(
     attribution: str = "",
     credits_earlier: bool = False,
     confirmed: Collection[str] = (),
+    accuracies: Mapping[str, object] = MappingProxyType({}),
 ) -> Offer:
     """Publish a version of an own dataset and put it on sale, in one transaction; the dataset's earlier offer ends.
 
@@ -67,8 +70,10 @@ def publish(
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
         credits_earlier: whoever bought the same tiles for a narrower use pays the price less what was paid then.
+        accuracies: metres by layer, `*` for all others (`mapex.rules.accuracy`): a shift below it is no change of a tile. Stated when
+            the version is published; layers that are not named keep what the version before stated.
         confirmed: codes of what asks something (findings, `rates.unusual`), and that the seller has looked at: it is right.
-    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`; `rates.unpriced`: no rate is made for a layer;
+    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`, `accuracy.value`; `rates.unpriced`: no rate is made for a layer;
         `rates.too_large`: all of it would cost more than can be paid), Conflict (`rates.unusual`: a rate is far from the usual, and
         not confirmed), and what `catalogue.publish` raises.
     """
@@ -77,7 +82,8 @@ def publish(
     with act(ex, by) as conn:
         usual, offer_id = rates_on_sale.usual(conn), ids.new("off")
         details = {"offer": offer_id, "rates": rates} | {name: value for name, value in terms.items() if name != "rate_card"}
-        published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, details=details)
+        stated = read_accuracies(accuracies)
+        published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, accuracies=stated, details=details)
         on_sale = published.version
         before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update(key_share=True)).mappings().first()
         if before is not None and before["version_id"] == on_sale.id and all(before[name] == value for name, value in terms.items()):
