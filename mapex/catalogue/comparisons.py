@@ -28,10 +28,12 @@ _MOST_STEPS = 50
 class LayerChanges:
     """What a version changes of a layer by an accuracy: the one that was stated, or would be if nobody states another.
 
-    `cells` counts those that are a change, by accuracy (`STEPS_MM`); `within` are the cells that differ and are none.
+    `against` is the number of the version before. `cells` counts those that are a change, by accuracy (`STEPS_MM`); `within` are the cells
+    that differ and are none.
     """
 
     kind: str
+    against: int
     accuracy_mm: int
     comparison: LayerComparison
     cells: Mapping[int, int]
@@ -184,9 +186,13 @@ def _line(conn: Connection, layer_id: str) -> Iterator[tuple[str, str]]:
 
 def of_version(conn: Connection, version_id: str) -> dict[str, LayerChanges]:
     """What a version changes, by layer, as far as it was compared."""
+    older = layer.alias("older")
     query = (
         select(layer.c.id, layer.c.name, layer.c.kind, layer.c.accuracy_mm, layer_change.c.against_id, layer_change.c.counts)
+        .add_columns(dataset_version.c.number.label("against"))
         .join_from(layer_change, layer, layer.c.id == layer_change.c.layer_id)
+        .join(older, older.c.id == layer_change.c.against_id)
+        .join(dataset_version, dataset_version.c.id == older.c.version_id)
         .where(layer.c.version_id == version_id)
         .order_by(layer.c.name)
     )
@@ -201,7 +207,7 @@ def of_version(conn: Connection, version_id: str) -> dict[str, LayerChanges]:
         }
         cells = {limit: sum(is_change(shift, limit) for shift in shifts.values()) for limit in STEPS_MM}
         within = frozenset(cell for cell, shift in shifts.items() if not is_change(shift, stated))
-        found[row.name] = LayerChanges(row.kind, stated, _comparison(row.name, row.against_id, row.counts), cells, within)
+        found[row.name] = LayerChanges(row.kind, row.against, stated, _comparison(row.name, row.against_id, row.counts), cells, within)
     return found
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, and_, except_, func, or_, select, uni
 
 from mapex.catalogue import comparisons
 from mapex.catalogue.comparisons import LayerChanges
-from mapex.catalogue.versions import Version, find_version
+from mapex.catalogue.versions import Version, find_version, layers_of
 from mapex.database import db, schema
 from mapex.exchange import Actor, Exchange
 
@@ -55,6 +55,17 @@ def of(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> Differen
         features = _features(conn, version, before[0] if before else "")
         layers = _layers(conn, version.id, before[0] if before else "", features)
     return Differences(version, before[1] if before else None, layers, features)
+
+
+def accuracies(ex: Exchange, by: Actor, ref: str, number: int) -> dict[str, int]:
+    """How accurate each layer of a version is (mm): as stated, or as it is taken to be when nobody states it.
+
+    Raises: NotFound.
+    """
+    with db.read(ex) as conn:
+        version = find_version(conn, by, ref, number)
+        stated = comparisons.accuracies(conn, version.id)
+        return {one.name: stated.get(one.name) or comparisons.usual(conn, one.id) for one in layers_of(conn, version.id)}
 
 
 def _features(conn: Connection, version: Version, before_id: str) -> dict[str, LayerChanges]:

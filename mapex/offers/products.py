@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, bindparam, select, text
 
+from mapex.catalogue import comparisons
+from mapex.catalogue.comparisons import LayerChanges
 from mapex.catalogue.versions import VISIBLE, Layer, layers_of
 from mapex.database import db
 from mapex.database.live_offers import live_offers
@@ -72,6 +74,7 @@ class Product:
     rates: Mapping[str, int]
     priced_ns: int
     box: Box | None
+    changes: Mapping[str, LayerChanges]
 
 
 def get(ex: Exchange, org: str, slug: str) -> Product:
@@ -101,6 +104,7 @@ def get(ex: Exchange, org: str, slug: str) -> Product:
             rates=json.loads(row["rate_card"]),
             priced_ns=row["priced_ns"],
             box=_box(conn, on_sale),
+            changes=comparisons.of_version(conn, row["version_id"]),
         )
 
 

@@ -40,6 +40,7 @@ def install(app: Flask) -> None:
     )
     app.jinja_env.filters.update(
         won=numbers.won,
+        metres=numbers.metres,
         moment=numbers.moment,
         clock=numbers.clock,
         day=numbers.day,

@@ -98,6 +98,8 @@ ERRORS = {
     "rates.unit": lazy_gettext("There is no such unit."),
     "rates.unpriced": lazy_gettext("A layer would go out unpriced. Give it a price, or 0 if it shall be free."),
     "offer.attribution": lazy_gettext("One line of at most 500 characters."),
+    "accuracy.value": lazy_gettext("Choose one of the accuracies that are offered."),
+    "accuracy.published": lazy_gettext("The accuracy was stated when this version was published; the next version can state another."),
     "licence.unknown": lazy_gettext("Choose a licence."),
     "version.no_tiles": lazy_gettext("This version has no tiles yet."),
     "version.unanswered": lazy_gettext("Look at the places in question; confirm that they are right, or mend the files."),
