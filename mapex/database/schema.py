@@ -51,6 +51,7 @@ from mapex.database.tables.people import (
     second_factor,
     session,
 )
+from mapex.database.tables.reviews import footage_review, footage_review_step
 from mapex.database.tables.trade import (
     credited_tile,
     entitlement,
@@ -67,6 +68,8 @@ APPEND_ONLY = (
     "access_grant",
     "audit_event",
     "credited_tile",
+    "footage_review",
+    "footage_review_step",
     "ledger_entry",
     "ledger_transaction",
     "log_checkpoint",
@@ -94,6 +97,8 @@ __all__ = [
     "entitlement",
     "examination",
     "finding",
+    "footage_review",
+    "footage_review_step",
     "invitation",
     "job",
     "kind_sum",

@@ -18,6 +18,7 @@ from mapex.database import db, failpoints, schema
 from mapex.database.acts import act
 from mapex.errors import Conflict, Invalid
 from mapex.exchange import Actor, Exchange
+from mapex.offers import reviews
 from mapex.prices import rates_on_sale
 from mapex.pyramid import cell_sums, owned
 from mapex.rules import bounds, licences
@@ -94,6 +95,7 @@ def publish(
             append(conn, ex, by, AuditEntry(Action.OFFER_PUBLISHED, dataset=on_sale.dataset, details=details))
         made = _offer(conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one(), on_sale, published.layers)
         _refuse_unpriced(made, published.layers)
+        reviews.check_valid(conn, on_sale.id, published.layers, ex.now())
         bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in published.layers), rates)
         if offer_id == details["offer"] and CONFIRM_UNUSUAL not in confirmed:
             _ask_unusual(rates, usual)

@@ -20,6 +20,8 @@ from mapex.database.live_offers import live_offers
 from mapex.database.schema import dataset
 from mapex.errors import NotFound
 from mapex.exchange import Exchange
+from mapex.offers import reviews
+from mapex.offers.review import Reviewed
 from mapex.pyramid.coverage import Covered, Shown
 from mapex.rules import quality
 from tiles.box import Box
@@ -75,6 +77,7 @@ class Product:
     priced_ns: int
     box: Box | None
     changes: Mapping[str, LayerChanges]
+    reviews: Mapping[str, Reviewed]
 
 
 def get(ex: Exchange, org: str, slug: str) -> Product:
@@ -105,6 +108,7 @@ def get(ex: Exchange, org: str, slug: str) -> Product:
             priced_ns=row["priced_ns"],
             box=_box(conn, on_sale),
             changes=comparisons.of_version(conn, row["version_id"]),
+            reviews=reviews.accepted(conn, row["version_id"]),
         )
 
 
