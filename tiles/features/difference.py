@@ -181,12 +181,12 @@ def _content(features: Features, row: int) -> tuple[object, ...]:
 
 
 def _by_place(before: Features, old: Sequence[int], after: Features, new: Sequence[int]) -> list[_Pair]:
-    """The nearest of the same kind, the nearest of all first; of two that are as near, the one with the same attributes."""
+    """The nearest of the same kind: first those with the same attributes, the nearest of all first; then the others."""
     here, there = np.array(old, np.int64), np.array(new, np.int64)
-    candidates: list[tuple[int, bool, int, int]] = []
+    candidates: list[tuple[bool, int, int, int]] = []
     for was, now, um in near_pairs(before.shapes[here], after.shapes[there]):
         rows = zip(here[was].tolist(), there[now].tolist(), um.tolist(), strict=True)
-        candidates += [(far, before.texts[a] != after.texts[b], a, b) for a, b, far in rows if before.kinds[a] == after.kinds[b]]
+        candidates += [(before.texts[a] != after.texts[b], far, a, b) for a, b, far in rows if before.kinds[a] == after.kinds[b]]
     taken: list[tuple[int, int]] = []
     gone: tuple[set[int], set[int]] = set(), set()
     for _, _, a, b in sorted(candidates):
