@@ -20,7 +20,7 @@ from web.words import language
 if TYPE_CHECKING:
     from mapex.exchange import Exchange
 
-PAGES = ("public", "login", "buy", "sell", "publish", "audit", "reviews", "account", "security", "operate", "theme")
+PAGES = ("public", "login", "buy", "sell", "publish", "audit", "account", "security", "operate", "theme")
 """Modules of `web.pages` with a `blueprint`; the menu is `web.pages.navigation`."""
 
 API = (

@@ -145,6 +145,24 @@ def accuracies(conn: Connection, version_id: str) -> dict[str, int]:
     return {name: stated for name, stated in conn.execute(query)}
 
 
+def all_accuracies(conn: Connection) -> dict[str, dict[str, int]]:
+    """What was stated of each layer (mm) of each version, by id."""
+    found: dict[str, dict[str, int]] = {}
+    query = select(layer.c.version_id, layer.c.name, layer.c.accuracy_mm).where(layer.c.accuracy_mm.is_not(None))
+    for version_id, name, stated in conn.execute(query):
+        found.setdefault(version_id, {})[name] = stated
+    return found
+
+
+def compared(conn: Connection) -> set[str]:
+    """Ids of the versions of which anything is stored about what they change."""
+    found: set[str] = set()
+    for table in (layer_change, tile_change, same_tile):
+        query = select(layer.c.version_id).join_from(table, layer, layer.c.id == table.c.layer_id).distinct()
+        found.update(conn.execute(query).scalars())
+    return found
+
+
 def is_unsettled(conn: Connection, version_id: str) -> bool:
     """Whether other old tiles count as the same than what is stored of the changes makes the same."""
     for layer_id, stated in conn.execute(select(layer.c.id, layer.c.accuracy_mm).where(layer.c.version_id == version_id)).all():

@@ -71,8 +71,7 @@ def publish(
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
         credits_earlier: whoever bought the same tiles for a narrower use pays the price less what was paid then.
-        accuracies: metres by layer, `*` for all others (`mapex.rules.accuracy`): a shift below it is no change of a tile. Stated when
-            the version is published; layers that are not named keep what the version before stated.
+        accuracies: metres by layer, `*` for all others: what moved by less is no change. Else what the version before stated.
         confirmed: codes of what asks something (findings, `rates.unusual`), and that the seller has looked at: it is right.
     Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`, `accuracy.value`; `rates.unpriced`: no rate is made for a layer;
         `rates.too_large`: all of it would cost more than can be paid), Conflict (`rates.unusual`: a rate is far from the usual, and
@@ -83,8 +82,8 @@ def publish(
     with act(ex, by) as conn:
         usual, offer_id = rates_on_sale.usual(conn), ids.new("off")
         details = {"offer": offer_id, "rates": rates} | {name: value for name, value in terms.items() if name != "rate_card"}
-        stated = read_accuracies(accuracies)
-        published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, accuracies=stated, details=details)
+        chosen: dict[str, Any] = {"number": version, "confirmed": confirmed, "accuracies": read_accuracies(accuracies), "details": details}
+        published = publication.publish(conn, ex, by, dataset, **chosen)
         on_sale = published.version
         before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update(key_share=True)).mappings().first()
         if before is not None and before["version_id"] == on_sale.id and all(before[name] == value for name, value in terms.items()):
@@ -94,9 +93,7 @@ def publish(
             details["version"] = on_sale.number
             append(conn, ex, by, AuditEntry(Action.OFFER_PUBLISHED, dataset=on_sale.dataset, details=details))
         made = _offer(conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one(), on_sale, published.layers)
-        _refuse_unpriced(made, published.layers)
-        reviews.check_valid(conn, on_sale.id, published.layers, ex.now())
-        bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in published.layers), rates)
+        _check_sold(conn, made, published, ex.now())
         if offer_id == details["offer"] and CONFIRM_UNUSUAL not in confirmed:
             _ask_unusual(rates, usual)
         failpoints.hit("publish.before_commit")
@@ -226,6 +223,13 @@ def _offer(row: RowMapping, version: versions.Version, layers: Sequence[versions
         created_ns=row["created_ns"],
         unpriced=unpriced,
     )
+
+
+def _check_sold(conn: Connection, offer: Offer, published: publication.Publication, now_ns: int) -> None:
+    """Refuse what cannot be sold as it is: layers without a price, footage whose review has ended, sums that nobody can pay."""
+    _refuse_unpriced(offer, published.layers)
+    reviews.check_valid(conn, published.version.id, published.layers, now_ns)
+    bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in published.layers), offer.rates)
 
 
 def _refuse_unpriced(offer: Offer, layers: Sequence[versions.Layer]) -> None:

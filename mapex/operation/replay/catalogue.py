@@ -103,7 +103,7 @@ class Versions(State):
         yield from differences("version", self.made, stored)
 
 
-class Changes(State):
+class VersionChanges(State):
     """What each version changes against the one before, and the accuracies that its seller stated."""
 
     actions = frozenset({Action.VERSION_DRAFTED, Action.VERSION_PUBLISHED, Action.VERSION_REMOVED})
@@ -126,13 +126,14 @@ class Changes(State):
             "JOIN organisation g ON g.id = d.org_id ORDER BY 2, 3, 4"
         )
         stored = {}
+        accuracies, compared = comparisons.all_accuracies(conn), comparisons.compared(conn)
         for version_id, org, slug, number in conn.execute(text(query)).all():
             key = f"{org}/{slug} version {number}"
-            accuracies = comparisons.accuracies(conn, version_id)
-            stored[key] = {"accuracies": accuracies, "changes": comparisons.digest(conn, version_id)}
+            changes = comparisons.digest(conn, version_id) if version_id in compared else None
+            stored[key] = {"accuracies": accuracies.get(version_id, {}), "changes": changes}
             if key not in self.made and any(stored[key].values()):
                 yield f"what {key} changes was not logged"
-            if comparisons.is_unsettled(conn, version_id):
+            if version_id in compared and comparisons.is_unsettled(conn, version_id):
                 yield f"tiles of versions before {key} count as the same that are not, or do not that are"
         yield from differences("what changes in", self.made, {key: stored[key] for key in self.made if key in stored})
 

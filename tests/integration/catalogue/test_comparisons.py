@@ -140,10 +140,13 @@ def test_only_cells_in_which_features_changed_are_outdated(shop: Shop) -> None:
 
 def test_the_accuracy_of_a_published_version_stays_what_it_was(shop: Shop) -> None:
     shop.publish(shifted(0.5), accuracies={LAYER: 1})
-    same = {"rate_card": RATES, "licence": "research"}
-    refused("accuracy.published", Conflict, lambda: offers.publish(shop.ex, shop.seller, "seoul", **same, accuracies={"*": 10}))  # type: ignore[arg-type]
-    refused("accuracy.value", Invalid, lambda: offers.publish(shop.ex, shop.seller, "seoul", **same, accuracies={"*": 0.3}))  # type: ignore[arg-type]
-    offers.publish(shop.ex, shop.seller, "seoul", **same, accuracies={LAYER: 1})  # type: ignore[arg-type]
+
+    def again(**accuracies: float) -> None:
+        offers.publish(shop.ex, shop.seller, "seoul", rate_card=RATES, licence="research", accuracies=accuracies)
+
+    refused("accuracy.published", Conflict, lambda: again(**{"*": 10}))
+    refused("accuracy.value", Invalid, lambda: again(**{"*": 0.3}))
+    again(sidewalks=1)
     with pytest.raises(Invalid):
         shop.publish(shifted(0.1), accuracies={"roads": 1})
 
