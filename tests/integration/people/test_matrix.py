@@ -98,7 +98,7 @@ def reviewed(ex: Exchange, seller: Actor, cells: list[int]) -> dict[str, str]:
     """Two requests for a review of footage, of which one was begun."""
     layers = [
         a_layer(cells, name=name, handling_class="original", kind=LayerKind.RECORDING, about={"footage": True})
-        for name in ("front", "rear")
+        for name in ("front", "rear", "side")
     ]
     a_draft(ex, seller, "drives", layers)
     document = Document("report.pdf", b"%PDF")

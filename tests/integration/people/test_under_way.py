@@ -195,7 +195,6 @@ WRITES_NOTHING = {
     "POST /account/language",  # of a session; a deed above
     "POST /api/v1/datasets/<slug>/versions/<int:number>/leave-out",
     "POST /api/v1/datasets/<slug>/versions/<int:number>/placement",
-    "POST /api/v1/datasets/<slug>/versions/<int:number>/review",
     "POST /api/v1/jobs/<job_id>/retry",
     "POST /api/v1/orders/<order_id>/updates/quote",
     "POST /api/v1/uploads/<upload_id>/complete",

@@ -59,6 +59,10 @@ class DecisionIn(Body):
     valid_to = fields.String(load_default=None, allow_none=True)
 
 
+class BeginIn(Body):
+    """Nothing is to be given."""
+
+
 class LookIn(Body):
     """Which tile of the layer is to be looked at, counted from 0; a browser names the random `holder` that it will send."""
 
@@ -177,9 +181,11 @@ def document(review_id: str) -> Response:
 @blueprint.post("/reviews/<review_id>/begin")
 @policy("operate")
 @blueprint.doc(responses=[409])
+@blueprint.input(BeginIn)
 @blueprint.output(ReviewOut)
-def begin(review_id: str) -> dict[str, Any]:
+def begin(review_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Take a request up."""
+    del json_data
     return shown(reviews.begin(exchange(), current_actor(), review_id))
 
 
