@@ -15,7 +15,7 @@ from typing import Any
 from mapex.rules import accuracy
 from mapex.rules.accuracy import STEPS_MM, UNKNOWN_SHIFT
 from tiles.arrays import gained
-from tiles.features.difference import CellDifference, Features, difference, features_of
+from tiles.features.difference import CellDifference, CellFeatures, difference, features_of
 from tiles.features.nearness import UNMEASURED
 from tiles.formats import GEOPARQUET, LAZ
 from tiles.grid import grid
@@ -24,7 +24,7 @@ _EXAMPLES = 5
 _MOST_NAMES = 200
 
 
-class _Side:
+class _TileFolder:
     """The tiles of one of the two versions."""
 
     def __init__(self, folder: Path) -> None:
@@ -43,7 +43,7 @@ class _Side:
         """Of the tiles of a cell, "" without any."""
         return next((media_type for media_type, _ in self._paths.get((layer, cell), ())), "")
 
-    def features(self, layer: str, cells: Sequence[int], centre: tuple[float, float]) -> Features:
+    def features(self, layer: str, cells: Sequence[int], centre: tuple[float, float]) -> CellFeatures:
         """The features of some cells, in metres from a place."""
         from tiles.features import codec
 
@@ -52,7 +52,7 @@ class _Side:
 
 def compare(request: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]) -> None:
     """Answer `{"cell": ...}` for each of the `cells` (layer and number) of the request, and `{"compared": n}` at the end."""
-    before, after = (_Side(Path(folder)) for folder in request["reads"])
+    before, after = (_TileFolder(Path(folder)) for folder in request["reads"])
     for layer, cell in request["cells"]:
         kind = after.media_type(layer, cell) or before.media_type(layer, cell)
         if kind == GEOPARQUET.media_type:
@@ -65,10 +65,10 @@ def compare(request: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None
     emit({"compared": len(request["cells"])})
 
 
-def _of_features(before: _Side, after: _Side, layer: str, cell: int) -> dict[str, Any]:
+def _of_features(before: _TileFolder, after: _TileFolder, layer: str, cell: int) -> dict[str, Any]:
     centre = grid.bounds(cell).centre
 
-    def around() -> tuple[Features, Features]:
+    def around() -> tuple[CellFeatures, CellFeatures]:
         near = grid.neighbours(cell)
         return before.features(layer, near, centre), after.features(layer, near, centre)
 

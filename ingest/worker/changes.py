@@ -31,7 +31,7 @@ _MOST_CELLS, _MOST_BYTES = 256, 256 << 20
 
 
 @dataclass(slots=True)
-class _Side:
+class _VersionTiles:
     """The tiles of one version by layer and cell, each with where it is: a key of the store, or a file of this job."""
 
     tiles: dict[Place, list[tuple[str | Path, EncodedTile]]] = field(default_factory=dict)
@@ -79,7 +79,7 @@ def find(ex: Exchange, version: Version, made: NewTiles, folder: Path, lease: Le
 def _of_layer(
     ex: Exchange, old: Layer, layer: DraftLayer, made: NewTiles, folder: Path, lease: Lease
 ) -> tuple[list[CellChange], Finding | None]:
-    sides = _Side(), _Side()
+    sides = _VersionTiles(), _VersionTiles()
     for key, tile in tiles_of(ex, old):
         sides[0].add(layer.name, key, tile)
     for tile in made.tiles:
@@ -104,7 +104,7 @@ def _of_layer(
     return cells, None
 
 
-def _pieces(places: Sequence[Place], sides: tuple[_Side, _Side]) -> Iterator[list[Place]]:
+def _pieces(places: Sequence[Place], sides: tuple[_VersionTiles, _VersionTiles]) -> Iterator[list[Place]]:
     some: list[Place] = []
     size = 0
     for place in places:
@@ -122,7 +122,7 @@ def _with_neighbours(places: Sequence[Place]) -> list[Place]:
     return sorted({(layer, cell) for layer, one in places for cell in (one, *grid.neighbours(one))})
 
 
-def _lay_out(ex: Exchange, side: _Side, places: Iterable[Place], folder: Path) -> int:
+def _lay_out(ex: Exchange, side: _VersionTiles, places: Iterable[Place], folder: Path) -> int:
     """Bring the tiles of some cells into a folder with their list; returns their bytes."""
     size = 0
     (folder / "tiles").mkdir(parents=True)

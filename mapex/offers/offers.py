@@ -71,19 +71,17 @@ def publish(
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
         credits_earlier: whoever bought the same tiles for a narrower use pays the price less what was paid then.
-        accuracies: metres by layer, `*` for all others: what moved by less is no change. Else what the version before stated.
+        accuracies: metres by layer, `*` for all others (else as before): what moved by less is no change.
         confirmed: codes of what asks something (findings, `rates.unusual`), and that the seller has looked at: it is right.
-    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`, `accuracy.value`; `rates.unpriced`: no rate is made for a layer;
-        `rates.too_large`: all of it would cost more than can be paid), Conflict (`rates.unusual`: a rate is far from the usual, and
-        not confirmed), and what `catalogue.publish` raises.
+    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`, `accuracy.value`), Conflict (`rates.unusual`: a rate is far
+        from the usual, and not confirmed; `review.ended`), and what `catalogue.publish` raises.
     """
     terms = {**_checked_terms(rate_card, licence, attribution or by.org_slug), "credits_earlier": credits_earlier}
     rates: dict[str, int] = json.loads(terms["rate_card"])
     with act(ex, by) as conn:
-        usual, offer_id = rates_on_sale.usual(conn), ids.new("off")
+        stated, usual, offer_id = read_accuracies(accuracies), rates_on_sale.usual(conn), ids.new("off")
         details = {"offer": offer_id, "rates": rates} | {name: value for name, value in terms.items() if name != "rate_card"}
-        chosen: dict[str, Any] = {"number": version, "confirmed": confirmed, "accuracies": read_accuracies(accuracies), "details": details}
-        published = publication.publish(conn, ex, by, dataset, **chosen)
+        published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, accuracies=stated, details=details)
         on_sale = published.version
         before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update(key_share=True)).mappings().first()
         if before is not None and before["version_id"] == on_sale.id and all(before[name] == value for name, value in terms.items()):

@@ -44,7 +44,7 @@ class Reviewer:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class ReviewDocument:
     """What the seller added: a file by its name, and its bytes."""
 
     name: str
@@ -60,11 +60,11 @@ class ReviewRequest:
     tool: str
     sample: int
     statement: str
-    document: Document | None = None
+    document: ReviewDocument | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ReviewDecision:
     """What the reviewers decided. `valid_to_ns`: until when it holds; None: without an end."""
 
     accepted: bool
@@ -86,9 +86,9 @@ class Decision:
         }
 
     @staticmethod
-    def from_json(record: Mapping[str, Any]) -> Decision:
+    def from_json(record: Mapping[str, Any]) -> ReviewDecision:
         """Of a stored record."""
-        return Decision(
+        return ReviewDecision(
             accepted=record["accepted"],
             reviewers=tuple(Reviewer(one["name"], one["organisation"]) for one in record["reviewers"]),
             criteria=tuple(Criterion(one) for one in record["criteria"]),
@@ -120,7 +120,7 @@ class Review:
     document_name: str
     document_sha256: str
     steps: Sequence[Step]
-    decision: Decision | None = None
+    decision: ReviewDecision | None = None
 
     @property
     def state(self) -> str:
@@ -154,12 +154,12 @@ def checked_request(asked: ReviewRequest) -> ReviewRequest:
             raise Invalid(
                 "review.document", f"A document has 1 byte to {MOST_DOCUMENT >> 20} MiB; send a shorter one.", bytes=len(document.body)
             )
-        document = Document(check_text(document.name, "document", 200), document.body)
+        document = ReviewDocument(check_text(document.name, "document", 200), document.body)
     texts = (check_text(asked.method, "method", 200), check_text(asked.tool, "tool", 200))
     return ReviewRequest(asked.layer, *texts, asked.sample, check_text(asked.statement, "statement", 2000), document)
 
 
-def checked_decision(made: Decision, now_ns: int) -> Decision:
+def checked_decision(made: ReviewDecision, now_ns: int) -> ReviewDecision:
     """The decision with its texts in form; what is accepted meets every criterion and ends one day, what is refused has reasons.
 
     Raises: Invalid: `text.malformed`, `review.reviewers`, `review.criteria`, `review.reasons`, `review.valid_to`.
@@ -178,4 +178,4 @@ def checked_decision(made: Decision, now_ns: int) -> Decision:
         raise Invalid("review.valid_to", "Give the day until which the review holds; it must be to come.")
     reasons = check_text(made.reasons, "reasons", 2000) if made.reasons.strip() else ""
     risk = check_text(made.residual_risk, "residual_risk", 2000)
-    return Decision(made.accepted, reviewers, met, risk, reasons, made.valid_to_ns if made.accepted else None)
+    return ReviewDecision(made.accepted, reviewers, met, risk, reasons, made.valid_to_ns if made.accepted else None)

@@ -26,8 +26,8 @@ from mapex.intake.keys import review_key
 from mapex.offers.review import (
     BY_OPERATOR,
     Criterion,
-    Decision,
     Review,
+    ReviewDecision,
     Reviewed,
     Reviewer,
     ReviewRequest,
@@ -70,7 +70,7 @@ def begin(ex: Exchange, by: Actor | None, review_id: str) -> Review:
         return find(conn, review_id)
 
 
-def decide(ex: Exchange, by: Actor | None, review_id: str, decision: Decision) -> Review:
+def decide(ex: Exchange, by: Actor | None, review_id: str, decision: ReviewDecision) -> Review:
     """An operator enters what the reviewers decided; what is accepted can be sold as pseudonymised.
 
     Raises: Denied, NotFound (`review.unknown`), Conflict (`review.state`, `version.not_draft`), Invalid (`review.*`, `text.malformed`).
@@ -107,7 +107,7 @@ def clear(ex: Exchange, by: Actor | None, ref: str, number: int, layer: str, evi
         _add_step(conn, ex, by, find(conn, review_id), "under_review", {})
         append(conn, ex, by, _entry(Action.REVIEW_BEGUN, find(conn, review_id)))
         reviewer = Reviewer(by.email if by else "operator", "operator")
-        _settle(conn, ex, by, find(conn, review_id), Decision(True, (reviewer,), tuple(Criterion), evidence.strip()))
+        _settle(conn, ex, by, find(conn, review_id), ReviewDecision(True, (reviewer,), tuple(Criterion), evidence.strip()))
         return next(one for one in layers_of(conn, version.id) if one.name == layer)
 
 
@@ -230,7 +230,7 @@ def _insert(conn: Connection, ex: Exchange, by: Actor | None, version: Version, 
     return found.id
 
 
-def _settle(conn: Connection, ex: Exchange, by: Actor | None, found: Review, decision: Decision) -> None:
+def _settle(conn: Connection, ex: Exchange, by: Actor | None, found: Review, decision: ReviewDecision) -> None:
     state, record = "accepted" if decision.accepted else "refused", decision.as_json()
     _add_step(conn, ex, by, found, state, record)
     if not decision.accepted:
@@ -297,5 +297,5 @@ def _review(row: RowMapping, steps: Sequence[RowMapping]) -> Review:
         document_name=row["document_name"],
         document_sha256=row["sha256"],
         steps=[Step(one["state"], one["at_ns"], one["email"] or "system") for one in steps],
-        decision=Decision.from_json(record) if record else None,
+        decision=ReviewDecision.from_json(record) if record else None,
     )

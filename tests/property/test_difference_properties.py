@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mapex.rules import accuracy
 from mapex.rules.accuracy import STEPS_MM, Shift, Way
-from tiles.features.difference import CellDifference, Features, difference, features_of
+from tiles.features.difference import CellDifference, CellFeatures, difference, features_of
 
 CENTRE = (127.1, 37.4)
 DEGREE_M = 111_000
@@ -35,7 +35,7 @@ class One:
         return bytes(shapely.to_wkb(shape, flavor="iso"))
 
 
-def cell(ones: list[One]) -> Features:
+def cell(ones: list[One]) -> CellFeatures:
     table = pa.table(
         {
             "feature_id": pa.array([one.id for one in ones], pa.string()),
@@ -57,7 +57,7 @@ def compared(before: list[One], after: list[One]) -> CellDifference:
 
 @st.composite
 def maps(draw: st.DrawFn) -> list[One]:
-    """Features with names of their own or numbers of rows, 40 m apart, so that none is taken for another."""
+    """CellFeatures with names of their own or numbers of rows, 40 m apart, so that none is taken for another."""
     count, counted = draw(st.integers(1, 8)), draw(st.booleans())
     made = []
     for at in range(count):

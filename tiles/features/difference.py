@@ -30,7 +30,7 @@ _Pair = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
+class CellFeatures:
     """The features of one cell, of all its parts, in an order of their own; `measures` are the lines measured in place of `shapes`."""
 
     ids: Sequence[str]
@@ -59,7 +59,7 @@ class CellDifference:
     farthest: int = 0
 
 
-def features_of(tables: Iterable[pa.Table], centre: tuple[float, float]) -> Features:
+def features_of(tables: Iterable[pa.Table], centre: tuple[float, float]) -> CellFeatures:
     """The rows of the tiles of a cell; `centre` (longitude, latitude) is about where it is."""
     rows: list[tuple[str, str, str, bytes, bytes | None, bool]] = []
     for table in tables:
@@ -69,7 +69,7 @@ def features_of(tables: Iterable[pa.Table], centre: tuple[float, float]) -> Feat
         rows += zip(*columns, measures, table.column("owner").to_pylist(), strict=True)
     rows.sort(key=lambda row: (row[0], row[1], row[2], row[3], row[4] or b""))
     ids, kinds, texts, shapes, lines, owner = zip(*rows, strict=True) if rows else ((), (), (), (), (), ())
-    return Features(ids, kinds, texts, owner, local(shapes, centre), local(lines, centre))
+    return CellFeatures(ids, kinds, texts, owner, local(shapes, centre), local(lines, centre))
 
 
 def is_counted(feature_id: str) -> bool:
@@ -77,7 +77,7 @@ def is_counted(feature_id: str) -> bool:
     return _COUNTED.fullmatch(feature_id) is not None
 
 
-def difference(before: Features, after: Features, around: Callable[[], tuple[Features, Features]]) -> CellDifference:
+def difference(before: CellFeatures, after: CellFeatures, around: Callable[[], tuple[CellFeatures, CellFeatures]]) -> CellDifference:
     """What became of the features of a cell.
 
     Args:
@@ -109,7 +109,7 @@ def _without(rows: Iterable[int], some: Iterable[int]) -> list[int]:
     return [row for row in rows if row not in gone]
 
 
-def _alone(near: Features, *others: Features) -> list[int]:
+def _alone(near: CellFeatures, *others: CellFeatures) -> list[int]:
     """Rows that are as they are in none of the others: what stayed around a cell neither came into it nor left it."""
     known = {_content(other, row) for other in others for row in range(len(other))}
     return [row for row in range(len(near)) if _content(near, row) not in known]
@@ -120,7 +120,7 @@ def _near(pairs: Iterable[_Pair]) -> list[_Pair]:
     return [pair for pair in pairs if 0 <= pair[2] <= FARTHEST_M * 1e6]
 
 
-def _note(found: CellDifference, old: tuple[Features, int], new: tuple[Features, int], um: int, *, owned: bool = True) -> None:
+def _note(found: CellDifference, old: tuple[CellFeatures, int], new: tuple[CellFeatures, int], um: int, *, owned: bool = True) -> None:
     """Take in a feature that is there before and after."""
     (before, was), (after, now) = old, new
     names = altered(before.texts[was], after.texts[now])
@@ -151,7 +151,7 @@ def _attributes(text: str) -> dict[str, Any]:
     return {name: json.dumps(value, sort_keys=True) for name, value in found.items() if value is not None and value != {}}
 
 
-def _matched(before: Features, old: Sequence[int], after: Features, new: Sequence[int]) -> list[_Pair]:
+def _matched(before: CellFeatures, old: Sequence[int], after: CellFeatures, new: Sequence[int]) -> list[_Pair]:
     """Rows among `old` and `new` that are the same feature: by their names, then what is alike in all, then by kind and place."""
     named = _by_name(before, old, after, new)
     old, new = _without(old, (pair[0] for pair in named)), _without(new, (pair[1] for pair in named))
@@ -160,7 +160,7 @@ def _matched(before: Features, old: Sequence[int], after: Features, new: Sequenc
     return [*_measured(before, after, [*named, *alike]), *_by_place(before, old, after, new)]
 
 
-def _by_name(before: Features, old: Sequence[int], after: Features, new: Sequence[int]) -> list[tuple[int, int]]:
+def _by_name(before: CellFeatures, old: Sequence[int], after: CellFeatures, new: Sequence[int]) -> list[tuple[int, int]]:
     """Names that are there once before and once after."""
     asked = ((before, old), (after, new))
     once = [{name for name, count in Counter(some.ids[row] for row in rows).items() if count == 1} for some, rows in asked]
@@ -168,7 +168,7 @@ def _by_name(before: Features, old: Sequence[int], after: Features, new: Sequenc
     return [(there[after.ids[row]], row) for row in new if after.ids[row] in there and after.ids[row] in once[1]]
 
 
-def _by_content(before: Features, old: Sequence[int], after: Features, new: Sequence[int]) -> list[tuple[int, int]]:
+def _by_content(before: CellFeatures, old: Sequence[int], after: CellFeatures, new: Sequence[int]) -> list[tuple[int, int]]:
     """Rows that differ in nothing but the number that they have as a name, each with one."""
     there: dict[tuple[object, ...], list[int]] = {}
     for row in reversed(old):
@@ -176,11 +176,11 @@ def _by_content(before: Features, old: Sequence[int], after: Features, new: Sequ
     return [(rows.pop(), row) for row in new if (rows := there.get(_content(after, row)))]
 
 
-def _content(features: Features, row: int) -> tuple[object, ...]:
+def _content(features: CellFeatures, row: int) -> tuple[object, ...]:
     return features.kinds[row], features.texts[row], features.shapes[row], features.measures[row]
 
 
-def _by_place(before: Features, old: Sequence[int], after: Features, new: Sequence[int]) -> list[_Pair]:
+def _by_place(before: CellFeatures, old: Sequence[int], after: CellFeatures, new: Sequence[int]) -> list[_Pair]:
     """The nearest of the same kind: first those with the same attributes, the nearest of all first; then the others."""
     here, there = np.array(old, np.int64), np.array(new, np.int64)
     candidates: list[tuple[bool, int, int, int]] = []
@@ -197,7 +197,7 @@ def _by_place(before: Features, old: Sequence[int], after: Features, new: Sequen
     return _measured(before, after, taken)
 
 
-def _measured(before: Features, after: Features, pairs: Sequence[tuple[int, int]]) -> list[_Pair]:
+def _measured(before: CellFeatures, after: CellFeatures, pairs: Sequence[tuple[int, int]]) -> list[_Pair]:
     """How far each pair is apart: the farther of what it is, and of the line that is measured for it."""
     if not pairs:
         return []

@@ -15,7 +15,7 @@ from mapex.database import db
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.offers import looks, offers, products, reviews
-from mapex.offers.review import Criterion, Decision, Document, Review, Reviewer, ReviewRequest
+from mapex.offers.review import Criterion, Review, ReviewDecision, ReviewDocument, Reviewer, ReviewRequest
 from mapex.operation import fsck
 from mapex.times import DAY_NS
 from tests.support.exchange import a_person, an_exchange
@@ -40,13 +40,15 @@ def a_recording(ex: Exchange, seller: Actor) -> int:
     return a_draft(ex, seller, "drives", [layer])
 
 
-def decided(ex: Exchange, *, accepted: bool = True) -> Decision:
+def decided(ex: Exchange, *, accepted: bool = True) -> ReviewDecision:
     criteria = tuple(Criterion) if accepted else (Criterion.FACES,)
-    return Decision(accepted, REVIEWERS, criteria, "Gait may be recognised.", "Plates are readable.", ex.now() + 365 * DAY_NS)
+    return ReviewDecision(accepted, REVIEWERS, criteria, "Gait may be recognised.", "Plates are readable.", ex.now() + 365 * DAY_NS)
 
 
 def under_review(ex: Exchange, seller: Actor, operator: Actor) -> Review:
-    made = reviews.request(ex, seller, "drives", a_recording(ex, seller), replace(ASKED, document=Document("report.pdf", b"%PDF report")))
+    made = reviews.request(
+        ex, seller, "drives", a_recording(ex, seller), replace(ASKED, document=ReviewDocument("report.pdf", b"%PDF report"))
+    )
     return reviews.begin(ex, operator, made.id)
 
 

@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 from mapex.exchange import Actor, Exchange
 from mapex.intake import uploads
 from mapex.offers import offers, recalls, reviews
-from mapex.offers.review import Document, ReviewRequest
+from mapex.offers.review import ReviewDocument, ReviewRequest
 from mapex.orders import ledger, orders
 from mapex.people import domains, invitations, orgs, roles, tokens
 from mapex.prices import quotes, saved_areas
@@ -101,7 +101,7 @@ def reviewed(ex: Exchange, seller: Actor, cells: list[int]) -> dict[str, str]:
         for name in ("front", "rear", "side")
     ]
     a_draft(ex, seller, "drives", layers)
-    document = Document("report.pdf", b"%PDF")
+    document = ReviewDocument("report.pdf", b"%PDF")
     asked = [
         reviews.request(ex, seller, "drives", 1, ReviewRequest(layer, "blurred", "blur 2", 9, "Nobody is seen.", document)).id
         for layer in ("front", "rear")

@@ -12,7 +12,7 @@ from flask import Response
 
 from mapex.errors import Invalid
 from mapex.offers import looks, reviews
-from mapex.offers.review import MOST_DOCUMENT, STATES, Criterion, Decision, Document, Review, Reviewer, ReviewRequest
+from mapex.offers.review import MOST_DOCUMENT, STATES, Criterion, Review, ReviewDecision, ReviewDocument, Reviewer, ReviewRequest
 from mapex.rights.grants import MIN_NONCE
 from mapex.times import iso_from_ns, ns_from_iso
 from web.edge.auth import bearer, current_actor, exchange
@@ -210,7 +210,7 @@ def look(review_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output(ReviewOut)
 def decide(review_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Enter what the reviewers decided; what is accepted can be sold as pseudonymised."""
-    made = Decision(
+    made = ReviewDecision(
         accepted=json_data["accepted"],
         reviewers=tuple(Reviewer(one["name"], one["organisation"]) for one in json_data["reviewers"]),
         criteria=tuple(Criterion(one) for one in json_data["criteria"]),
@@ -224,7 +224,7 @@ def decide(review_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
 def _asked(given: Mapping[str, Any]) -> ReviewRequest:
     file = given["document"]
     try:
-        added = Document(file["name"], base64.b64decode(file["base64"], validate=True)) if file else None
+        added = ReviewDocument(file["name"], base64.b64decode(file["base64"], validate=True)) if file else None
     except (binascii.Error, ValueError) as why:
         raise Invalid("review.document", "The document is not base64; send its bytes in that form.") from why
     return ReviewRequest(**{name: given[name] for name in ("layer", "method", "tool", "sample", "statement")}, document=added)
