@@ -28,3 +28,11 @@ def first_of_runs(breaks: Bools) -> Bools:
     first[0] = True
     first[1:] = breaks
     return first
+
+
+def gained(before: UInt64s, after: UInt64s) -> tuple[int, int]:
+    """How many numbers are there after and not before, and before and not after; what is there twice counts twice."""
+    known, inverse = np.unique(np.concatenate([before, after]), return_inverse=True)
+    counts = [np.bincount(part, minlength=len(known)) for part in (inverse[: len(before)], inverse[len(before) :])]
+    more = counts[1] - counts[0]
+    return int(more[more > 0].sum()), int(-more[more < 0].sum())

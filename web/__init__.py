@@ -46,6 +46,7 @@ API = (
     "buying.grants",
     "buying.wallet",
     "oversight.permits",
+    "oversight.reviews",
     "oversight.audit",
     "selling.sales",
     "buying.coverage",

@@ -20,6 +20,7 @@ from ingest.cage.exits import EXIT_BUG, EXIT_FAILED, EXIT_MEMORY, EXIT_OUTPUT
 
 TASKS = {
     "attack": "ingest.tasks.attack:attack",
+    "compare": "ingest.tasks.compare:compare",
     "convert": "ingest.tasks.convert:convert",
     "inspect": "ingest.tasks.convert:inspect",
     "preview": "ingest.previews.make:preview",

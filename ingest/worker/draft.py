@@ -11,6 +11,7 @@ from ingest.conversion.merged import Merged
 from ingest.findings import FindingLog
 from ingest.grouping import Grouping
 from ingest.worker.fetch import Fetched
+from mapex.catalogue.comparison import LayerComparison
 from mapex.catalogue.draft import Draft, DraftLayer, DraftPreview, DraftSource
 from mapex.catalogue.finding import Finding, Severity
 from tiles.batch import EncodedTile
@@ -50,6 +51,7 @@ class DraftParts:
     unplaced: bool = False
     tiles: Sequence[EncodedTile] = ()
     previews: Sequence[DraftPreview] = ()
+    changes: Sequence[LayerComparison] = ()
 
     def take(self, done: Sequence[Converted], grouping: Grouping) -> None:
         """Take in what became of the sources: layers, findings, and the format of each file (of a zip that of the first in it)."""
@@ -73,7 +75,7 @@ class DraftParts:
     def as_draft(self) -> Draft:
         """The draft, its findings in bounded number."""
         sources = [DraftSource(f.name, f.sha256, f.size, self.formats.get(f.name, "unknown")) for f in self.files]
-        return Draft(sources, self.layers, self.tiles, _bounded(self.findings), self.unplaced, _tools(), self.previews)
+        return Draft(sources, self.layers, self.tiles, _bounded(self.findings), self.unplaced, _tools(), self.previews, self.changes)
 
 
 def _is_unplaced(converted: Converted) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ingest.conversion import previews
 from ingest.conversion.convert import Converted, tiles_of
-from ingest.worker import trust
+from ingest.worker import changes, trust
 from ingest.worker.draft import DraftParts
 from ingest.worker.fetch import check_room, fetch, full_disk_is_unavailable, tasks_of
 from ingest.worker.lease import Lease
@@ -99,6 +99,10 @@ def _draft(ex: Exchange, job: jobs.Job, folder: Path, lease: Lease) -> Draft:
             (tile for folder in _folders(done) for tile in tiles_of(folder / "records.jsonl")),
             key=lambda tile: (tile.layer, tile.cell, tile.part),
         )
+        folders = {converted.part: converted.done / "tiles" for converted in done if converted.done is not None}
+        made = changes.NewTiles(parts.layers, parts.tiles, folders)
+        parts.changes, unknown = changes.find(ex, wanted.version, made, folder, lease)
+        found += unknown
         parts.previews = _previews(ex, job.org_id, folder, _wishes(parts.layers, wanted.version.classes), lease, found)
         _put(ex, job.org_id, done, parts.tiles, lease)
     return parts.as_draft()

@@ -85,6 +85,11 @@ class Action(StrEnum):
     VERSION_REJECTED = "version.rejected"
     VERSION_DRAFTED = "version.drafted"
     VERSION_CLASSIFIED = "version.classified"
+    REVIEW_REQUESTED = "review.requested"
+    REVIEW_BEGUN = "review.begun"
+    REVIEW_REFUSED = "review.refused"
+    REVIEW_READ = "review.read"
+    FOOTAGE_LOOKED_AT = "footage.looked_at"
     FOOTAGE_CLEARED = "footage.cleared"
     VERSION_PUBLISHED = "version.published"
     VERSION_WITHDRAWN = "version.withdrawn"
@@ -112,7 +117,7 @@ COLUMNS = ("action", "person", "org", "owner", "dataset", "layer", "tile", "purp
 _OWN_KEYS = frozenset({"v", "at", "network", *COLUMNS})
 """Keys of the payload that the log itself writes."""
 
-ACCESSES = frozenset({Action.ACCESS_GRANTED, Action.ACCESS_REFUSED})
+ACCESSES = frozenset({Action.ACCESS_GRANTED, Action.ACCESS_REFUSED, Action.FOOTAGE_LOOKED_AT, Action.REVIEW_READ})
 """Who reads, or asks to, does so from somewhere: the entry names the network (24 bits of an address, of IPv6 48), never the address."""
 
 FIELDS = {"class": "handling_class"}

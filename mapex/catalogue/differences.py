@@ -1,39 +1,47 @@
 """What a version changes on the map: cells added, changed and removed against what was published last, layer by layer.
 
-A cell is changed when the contents of its objects differ; the order of files and their part numbers do not matter.
+The contents of a changed cell differ (the order of files and their part numbers do not matter), and its features do by more than the
+stated accuracy, as far as they were compared when the version was read (`comparisons`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, except_, func, or_, select, union
 
-from mapex.catalogue.versions import Version, find_version
+from mapex.catalogue import comparisons
+from mapex.catalogue.comparisons import LayerChanges
+from mapex.catalogue.versions import Version, find_version, layers_of
 from mapex.database import db, schema
 from mapex.exchange import Actor, Exchange
 
 
 @dataclass(frozen=True, slots=True)
 class LayerDifference:
-    """Cells (z16 Morton numbers, sorted) of one layer that differ, and how many do not."""
+    """Cells (z16 Morton numbers, sorted) of one layer that differ, and how many do not; `within`: by less than the stated accuracy."""
 
     kind: str
     added: tuple[int, ...]
     changed: tuple[int, ...]
     removed: tuple[int, ...]
     unchanged: int
+    within: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """A version against the one published before it (`against`: its number; None: there is none, so all is added)."""
+    """A version against the one published before it (`against`: its number; None: there is none, so all is added).
+
+    `features`: what it changes feature by feature, of the layers that were compared with that version.
+    """
 
     version: Version
     against: int | None
     layers: Mapping[str, LayerDifference]
+    features: Mapping[str, LayerChanges]
 
 
 def of(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> Differences:
@@ -44,8 +52,26 @@ def of(ex: Exchange, by: Actor, ref: str, number: int | None = None) -> Differen
     with db.read(ex) as conn:
         version = find_version(conn, by, ref, number)
         before = _published_before(conn, version)
-        layers = _layers(conn, version.id, before[0] if before else "")
-    return Differences(version, before[1] if before else None, layers)
+        features = _features(conn, version, before[0] if before else "")
+        layers = _layers(conn, version.id, before[0] if before else "", features)
+    return Differences(version, before[1] if before else None, layers, features)
+
+
+def accuracies(ex: Exchange, by: Actor, ref: str, number: int) -> dict[str, int]:
+    """How accurate each layer of a version is (mm): as stated, or as it is taken to be when nobody states it.
+
+    Raises: NotFound.
+    """
+    with db.read(ex) as conn:
+        version = find_version(conn, by, ref, number)
+        stated = comparisons.accuracies(conn, version.id)
+        return {one.name: stated.get(one.name) or comparisons.usual(conn, one.id) for one in layers_of(conn, version.id)}
+
+
+def _features(conn: Connection, version: Version, before_id: str) -> dict[str, LayerChanges]:
+    """What was found when the version was read, where that was against the same version as is published before it now."""
+    of_it = set(conn.execute(select(schema.layer.c.id).where(schema.layer.c.version_id == before_id)).scalars())
+    return {name: one for name, one in comparisons.of_version(conn, version.id).items() if one.comparison.against_id in of_it}
 
 
 def _published_before(conn: Connection, version: Version) -> tuple[str, int] | None:
@@ -87,17 +113,20 @@ def _differing(after_id: str, before_id: str) -> Select[Any]:
     return query.order_by(cells.name, cells.cell)
 
 
-def _layers(conn: Connection, after_id: str, before_id: str) -> dict[str, LayerDifference]:
+def _layers(conn: Connection, after_id: str, before_id: str, features: Mapping[str, LayerChanges]) -> dict[str, LayerDifference]:
     layer = schema.layer.c
     known = conn.execute(
         select(layer.version_id, layer.name, layer.kind, layer.cells).where(layer.version_id.in_([after_id, before_id]))
     ).all()
     kinds = {one.name: one.kind for one in sorted(known, key=lambda one: bool(one.version_id == after_id))}
     whole = {one.name: one.cells for one in known if one.version_id == after_id}
-    cells: dict[str, tuple[list[int], list[int], list[int]]] = {name: ([], [], []) for name in sorted(kinds)}
+    cells: dict[str, list[list[int]]] = {name: [[], [], [], []] for name in sorted(kinds)}
     for name, cell, is_after, is_before in conn.execute(_differing(after_id, before_id)):
-        cells[name][0 if not is_before else 1 if is_after else 2].append(cell)
-    return {
-        name: LayerDifference(kinds[name], tuple(added), tuple(changed), tuple(removed), whole.get(name, 0) - len(added) - len(changed))
-        for name, (added, changed, removed) in cells.items()
-    }
+        is_none = is_before and is_after and name in features and cell in features[name].within
+        cells[name][3 if is_none else 0 if not is_before else 1 if is_after else 2].append(cell)
+    return {name: _difference(kinds[name], whole.get(name, 0), found) for name, found in cells.items()}
+
+
+def _difference(kind: str, whole: int, cells: Sequence[Sequence[int]]) -> LayerDifference:
+    added, changed, removed, within = map(tuple, cells)
+    return LayerDifference(kind, added, changed, removed, whole - len(added) - len(changed) - len(within), within)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from mapex.catalogue.comparison import LayerComparison
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known
 from mapex.times import NS, iso_from_ns
@@ -193,3 +194,4 @@ class Draft:
     unplaced: bool = False
     tools: Mapping[str, str] = field(default_factory=dict)
     previews: Sequence[DraftPreview] = ()
+    changes: Sequence[LayerComparison] = ()

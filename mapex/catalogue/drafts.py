@@ -14,8 +14,9 @@ from typing import Any
 import rfc8785
 from sqlalchemy import Column, Connection, delete, func, insert, select, update
 
-from mapex import authority, ids
+from mapex import ids
 from mapex.audit import log
+from mapex.catalogue import comparisons
 from mapex.catalogue.draft import Draft, DraftLayer, DraftPreview, LayerFacts
 from mapex.catalogue.finding import Finding, Severity
 from mapex.catalogue.versions import Layer, Version, find_version, layers_of, own_dataset, version_by
@@ -79,6 +80,7 @@ def store_draft(ex: Exchange, job: jobs.Job, draft: Draft) -> Version:
         digest = write_manifest(conn, version, {"sources": sources, "findings": summary, "tools": dict(sorted(draft.tools.items()))})
         conn.execute(update(schema.dataset_version).where(schema.dataset_version.c.id == version.id).values(state=state))
         about: dict[str, Any] = {"version": version.number, "job": job.id, "manifest_sha256": digest, "findings": summary}
+        about |= {"changes_sha256": changes} if (changes := comparisons.digest(conn, version.id)) else {}
         log.append(conn, ex, None, log.AuditEntry(_ACTIONS[state], owner=version.org, dataset=version.dataset, details=about))
         jobs.finish_in(conn, ex, job)
         failpoints.hit("draft.before_commit")
@@ -115,41 +117,34 @@ def classify(ex: Exchange, by: Actor, dataset: str, number: int, classes: Mappin
         return layers_of(conn, version.id)
 
 
-def clear_footage(ex: Exchange, by: Actor | None, ref: str, number: int, layer: str, evidence: str) -> Layer:
-    """The operator states that footage was proven free of people and plates, and by what; its class becomes `pseudonymised`.
+def clear_footage(
+    conn: Connection, ex: Exchange, by: Actor | None, version: Version, layer: str, evidence: str, details: Mapping[str, Any]
+) -> None:
+    """Note that the footage of a draft was proven free of people and plates, in the caller's transaction: it becomes `pseudonymised`.
 
-    Until then, footage is `original` whatever its seller asks for; after it, it can be `pseudonymised` or `original`, never less.
+    Until then, footage is `original` whatever its seller asks for; after it, it can be `pseudonymised` or `original`, never less. It is a
+    review that proves it (`mapex.offers.reviews`).
 
     Args:
-        by: an operator; None: the person at the machine.
-        ref: ORG/DATASET.
-        number: version, which must be a draft.
         layer: its name.
         evidence: what was examined and by whom; goes into the log and the manifest.
-    Raises: Denied, NotFound, Conflict (`version.not_draft`), Invalid (`footage.none`, `footage.evidence`).
+        details: what else goes into the log.
+    Raises: Conflict (`version.not_draft`), Invalid (`footage.none`).
     """
-    authority.operator(by)
-    if not 10 <= len(evidence.strip()) <= 1000:
-        raise Invalid("footage.evidence", "Write in 10 to 1,000 letters what was examined, how and by whom.", given=len(evidence.strip()))
-    org, _, slug = ref.rpartition("/")
-    with act(ex, by) as conn:
-        version = version_by(
-            conn,
-            (schema.organisation.c.slug == org) & (schema.dataset.c.slug == slug) & (schema.dataset_version.c.number == number),
-        )
-        if version.state != "draft":
-            raise Conflict("version.not_draft", f"Version {number} of {ref} is {version.state}; only a draft changes.", state=version.state)
-        found = next((one for one in layers_of(conn, version.id) if one.name == layer), None)
-        if found is None or not found.facts.footage:
-            raise Invalid("footage.none", f"Version {number} of {ref} has no layer {layer!r} with footage.", layer=layer)
-        about = _about(replace(found.facts, cleared=evidence.strip()))
-        values = {"about": about, "handling_class": str(HandlingClass.PSEUDONYMISED)}
-        conn.execute(update(schema.layer).where(schema.layer.c.id == found.id).values(**values))
-        digest = _rewrite_manifest(conn, version)
-        details: dict[str, Any] = {"version": number, "evidence": evidence.strip(), "manifest_sha256": digest}
-        entry = log.AuditEntry(log.Action.FOOTAGE_CLEARED, owner=version.org, dataset=version.dataset, layer=layer, details=details)
-        log.append(conn, ex, by, entry)
-        return next(one for one in layers_of(conn, version.id) if one.name == layer)
+    version = version_by(conn, schema.dataset_version.c.id == version.id)
+    if version.state != "draft":
+        message = f"Version {version.number} of {version.dataset} is {version.state}; only a draft changes."
+        raise Conflict("version.not_draft", message, state=version.state)
+    found = next((one for one in layers_of(conn, version.id) if one.name == layer), None)
+    if found is None or not found.facts.footage:
+        raise Invalid("footage.none", f"Version {version.number} of {version.dataset} has no layer {layer!r} with footage.", layer=layer)
+    about = _about(replace(found.facts, cleared=evidence))
+    values = {"about": about, "handling_class": str(HandlingClass.PSEUDONYMISED)}
+    conn.execute(update(schema.layer).where(schema.layer.c.id == found.id).values(**values))
+    digest = _rewrite_manifest(conn, version)
+    stated: dict[str, Any] = {"version": version.number, "evidence": evidence, "manifest_sha256": digest, **details}
+    entry = log.AuditEntry(log.Action.FOOTAGE_CLEARED, owner=version.org, dataset=version.dataset, layer=layer, details=stated)
+    log.append(conn, ex, by, entry)
 
 
 def _state(draft: Draft, findings: Sequence[Finding]) -> str:
@@ -194,6 +189,7 @@ def clear(conn: Connection, version_id: str) -> None:
     layer = schema.layer.c
     of_it = select(layer.id).where(layer.version_id == version_id)
     _clear_tiles(conn, version_id)
+    comparisons.clear(conn, version_id)
     conn.execute(delete(schema.preview).where(schema.preview.c.layer_id.in_(of_it)))
     conn.execute(delete(schema.layer).where(layer.version_id == version_id))
     conn.execute(delete(schema.finding).where(schema.finding.c.version_id == version_id))
@@ -239,6 +235,7 @@ def _insert_content(conn: Connection, version: Version, layer_ids: Mapping[str, 
         return [_immense(*one) for one in immense]
     _sum_up(conn, draft.layers, layer_ids)
     _insert_previews(conn, version, layer_ids, draft.previews)
+    comparisons.store(conn, layer_ids, draft.changes)
     if any(layer.cells for layer in layers_of(conn, version.id)):
         return []
     return [Finding(Severity.ERROR, "version.empty", "Nothing in the files has a place.", "Upload files with content.")]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, select, update
 
 from mapex.audit import examination, log
+from mapex.catalogue import comparisons
 from mapex.catalogue.versions import REMOVED, Dataset, Layer, Version, all_versions, layers_of, own_dataset, version_by, version_from
 from mapex.database import schema
 from mapex.errors import Conflict, NotFound
@@ -34,6 +36,7 @@ def publish(
     *,
     number: int | None = None,
     confirmed: Collection[str] = (),
+    accuracies: Mapping[str, int] = MappingProxyType({}),
     details: Mapping[str, Any] | None = None,
 ) -> Publication:
     """Publish a draft of an own dataset, all layers or none, in the caller's transaction; the version on sale is superseded.
@@ -41,14 +44,16 @@ def publish(
     Args:
         number: None = the newest draft, or else the version that is published already.
         confirmed: codes of the questions among the findings that the seller answers: what they ask about is right.
+        accuracies: millimetres by layer, `*` for all others: a shift below it is no change of a tile.
         details: what else goes into the audit row `version.published`, which is written exactly once a version.
     Raises: Denied, NotFound, Conflict (`version.not_draft`, `version.empty`, `class.missing`, `version.has_errors`,
-        `version.unanswered`).
+        `version.unanswered`, `accuracy.published`), Invalid (`layer.unknown`).
     """
     found = own_dataset(conn, by, dataset)
     version = _chosen(conn, found, number)
     layers = layers_of(conn, version.id)
     if version.state == "published":
+        comparisons.check_stated(conn, version, accuracies)
         return Publication(version, layers, None, is_new=False)
     _check_publishable(conn, version, layers)
     answered = _answered(conn, version, confirmed)
@@ -56,7 +61,8 @@ def publish(
     superseded = conn.execute(select(versions.id).where(versions.dataset_id == found.id, versions.state == "published")).scalar()
     conn.execute(update(schema.dataset_version).where(versions.id == superseded).values(state="superseded"))
     conn.execute(update(schema.dataset_version).where(versions.id == version.id).values(state="published", published_ns=ex.now()))
-    about = {"version": version.number, "manifest_sha256": version.manifest_sha256, **(details or {})}
+    stated = comparisons.state_accuracy(conn, version, accuracies)
+    about = {"version": version.number, "accuracies_mm": stated, "manifest_sha256": version.manifest_sha256, **(details or {})}
     about |= {"confirmed": answered} if answered else {}
     log.append(conn, ex, by, log.AuditEntry(log.Action.VERSION_PUBLISHED, dataset=found.slug, details=about))
     return Publication(version_by(conn, versions.id == version.id), layers, superseded, is_new=True)

@@ -22,7 +22,7 @@ COMMANDS = {
     "person": ("mapex.cli.people:person", "Persons: add, list, password, role, suspend, sessions, factors."),
     "token": ("mapex.cli.people:token", "API tokens: create, list, revoke."),
     "permit": ("mapex.cli.operate:permit", "Permits of the regulator: add, list, suspend."),
-    "footage": ("mapex.cli.operate:footage", "Footage that was proven to show nobody: clear."),
+    "footage": ("mapex.cli.footage:footage", "Reviews of footage, and a second look at what was released."),
     "serve": ("mapex.cli.run:serve", "Serve pages and API over HTTP."),
     "worker": ("mapex.cli.run:worker", "Turn uploads into tiles until stopped."),
     "fsck": ("mapex.cli.run:fsck", "Check every invariant of the exchange."),

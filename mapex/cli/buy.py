@@ -9,6 +9,7 @@ import click
 
 from mapex.cli.choice import Chosen, with_choice
 from mapex.cli.options import Where, as_json_option, with_region, words
+from mapex.cli.orders import newer
 from mapex.cli.output import counted, ground, show, size, table
 from mapex.client.bar import bar
 from mapex.client.http import Client, segment
@@ -141,8 +142,9 @@ def buy(quote_id: str, key: str | None, persons: tuple[str, ...], as_json: bool)
 @click.option("--dataset", default="", help="Only files of this dataset (SLUG or FIRM/SLUG).")
 @click.option("--tiles", default="", metavar="Q,Q", help="Only these tiles (quadkeys; a prefix selects all tiles below it).")
 @click.option("--streams", default=4, show_default=True, type=click.IntRange(1, 16), help="Downloads at the same time.")
+@click.option("--update", is_flag=True, help="Also look which of its tiles have a newer version on sale.")
 @as_json_option
-def get(order_id: str, folder: Path, layers: str, dataset: str, tiles: str, streams: int, as_json: bool) -> None:
+def get(order_id: str, folder: Path, layers: str, dataset: str, tiles: str, streams: int, update: bool, as_json: bool) -> None:
     """Download an order, or a part of it. Every file is checked against its sha256; what is already there is not fetched again."""
     from mapex.client.download import Download
     from mapex.client.selection import Selection
@@ -156,4 +158,7 @@ def get(order_id: str, folder: Path, layers: str, dataset: str, tiles: str, stre
     text = f"{counts}. See {folder / '_manifest.json'}"
     if left := outcome["left_out"]["files"]:
         text += f"\nLeft out: {counted(left, 'file')} of the order, {size(outcome['left_out']['bytes'])}. Name less to fetch them too."
+    if update:
+        outcome["updates"] = Client.from_environment().call("GET", f"/orders/{segment(order_id)}/updates")
+        text += "\n" + newer(outcome["updates"])
     show(outcome, as_json=as_json, text=text)

@@ -1,4 +1,4 @@
-"""The operator's commands on the exchange itself: init, permit, footage. They act on MAPEX_DIR or MAPEX_* settings."""
+"""The operator's commands on the exchange itself: init, permit. They act on MAPEX_DIR or MAPEX_* settings."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -189,53 +189,3 @@ def permit_suspend(number: str, resume: bool, as_json: bool) -> None:
     with the_exchange() as ex:
         made = permits.set_state(ex, None, number, "active" if resume else "suspended")
     show({"number": number, "state": made.state}, as_json=as_json, text=f"Permit {number} is {made.state}.")
-
-
-@click.group()
-def footage() -> None:
-    """Footage: what was proven to show nobody."""
-
-
-@footage.command(name="clear")
-@click.argument("dataset")
-@click.argument("version", type=int)
-@click.argument("layer")
-@click.option("--evidence", required=True, help="What was examined, how and by whom; goes into the log.")
-@as_json_option
-def footage_clear(dataset: str, version: int, layer: str, evidence: str, as_json: bool) -> None:
-    """Let LAYER of a draft (DATASET as ORG/SLUG) be pseudonymised: it was proven to show no recognisable person or plate."""
-    from mapex.catalogue import drafts
-
-    with the_exchange() as ex:
-        made = drafts.clear_footage(ex, None, dataset, version, layer, evidence)
-    record = {"dataset": dataset, "version": version, "layer": layer, "class": made.handling_class}
-    show(record, as_json=as_json, text=f"Layer {layer} of {dataset} version {version} is {made.handling_class}.")
-
-
-@footage.command(name="check")
-@click.argument("dataset", required=False)
-@as_json_option
-@click.pass_context
-def footage_check(context: click.Context, dataset: str | None, as_json: bool) -> None:
-    """Look again at layers that were released as less than original, of all datasets or of DATASET (ORG/SLUG).
-
-    The exit status is 1 when one may show pictures. Every tile is opened in a cage, so that it takes as long as reading did. Nothing is
-    changed: ask the seller to recall what is named.
-    """
-    from ingest.worker import second_look
-
-    records = []
-    with the_exchange() as ex:
-        for released, doubts in second_look.look(ex, dataset):
-            found = [{"where": one.finding.feature, "why": one.finding.value or one.finding.message} for one in doubts]
-            about = {"dataset": released.dataset, "version": released.version, "layer": released.layer.name}
-            records.append({**about, "class": released.layer.handling_class, "ok": not found, "doubts": found})
-    lines = [f"{'ok ' if r['ok'] else 'LOW'}  {r['dataset']} {r['version']} {r['layer']} ({r['class']})" + _why(r) for r in records]
-    ok = all(record["ok"] for record in records)
-    show({"ok": ok, "layers": records}, as_json=as_json, text="\n".join([*lines, "No class is too low." if ok else "See LOW above."]))
-    if not ok:
-        context.exit(1)
-
-
-def _why(record: dict[str, Any]) -> str:
-    return "".join(f"\n     {doubt['where']}: {doubt['why']}" for doubt in record["doubts"][:5])

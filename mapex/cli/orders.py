@@ -71,6 +71,39 @@ def order_progress(order_id: str, as_json: bool) -> None:
     show(found, as_json=as_json, text="\n".join(lines))
 
 
+@order.command(name="updates")
+@click.argument("order_id")
+@as_json_option
+def order_updates(order_id: str, as_json: bool) -> None:
+    """Which tiles of an order have a newer version on sale, and what became of the features in them."""
+    found = Client.from_environment().call("GET", f"/orders/{segment(order_id)}/updates")
+    show(found, as_json=as_json, text=newer(found))
+
+
+def newer(found: dict[str, Any]) -> str:
+    """What is newer than an order, as a text; `found` is the answer of the API."""
+    lines = []
+    if found["layers"]:
+        rows = [[y["dataset"], y["layer"], f"{y['bought_version']} -> {y['version']}", *_changed(y)] for y in found["layers"]]
+        heads = ["dataset", "layer", "version", "tiles", "added", "removed", "moved", "altered"]
+        lines.append(table(heads, rows, right=set(range(3, 8))))
+    if found["changed"]:
+        total = f", {found['total']:,} KRW" if found["total"] is not None else ""
+        lines.append(f"{counted(found['changed'], 'tile')} newer{total}: mapex quote --updates {found['order']}")
+    elif not found["layers"]:
+        lines.append("Nothing newer is on sale.")
+    if found["within"]:
+        verb = "differs" if found["within"] == 1 else "differ"
+        lines.append(f"{counted(found['within'], 'tile')} {verb} below the stated accuracy, not offered.")
+    return "\n".join(lines)
+
+
+def _changed(layer: dict[str, Any]) -> list[str]:
+    features = layer["features"] or {}
+    counts = [f"{features[name]:,}" if name in features else "" for name in ("added", "removed", "moved", "altered")]
+    return [f"{len(layer['changed']):,}", *counts]
+
+
 @click.group()
 def wallet() -> None:
     """Prepaid money of your organisation."""

@@ -218,6 +218,13 @@ def _first(findings: list[dict[str, Any]]) -> str:
     metavar="CODE",
     help="A question that you have looked at and that is right: of the findings, for example geometry.jump, or rates.unusual. Repeat.",
 )
+@click.option(
+    "--accuracy",
+    "accuracies",
+    multiple=True,
+    metavar="METRES|LAYER=METRES",
+    help="How accurate the features are: what moved by less is no change for buyers. Repeat for layers. Default: as before, else 0.1.",
+)
 @as_json_option
 def publish(
     dataset: str,
@@ -227,6 +234,7 @@ def publish(
     credits_earlier: bool,
     version: int | None,
     confirmed: tuple[str, ...],
+    accuracies: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Put a version on sale, all layers or none. It replaces the version that is on sale now."""
@@ -236,12 +244,26 @@ def publish(
             raise Invalid("cli.rate", f"`--rate {unit}={price}`: a rate is a whole number of KRW, 0 or more.")
         card[unit] = int(price)
     body: dict[str, Any] = {"rates": card, "licence": licence, "attribution": attribution, "confirmed": list(confirmed)}
+    if accuracies:
+        body["accuracies"] = {layer: _metres(metres) for layer, metres in (_of_layer(one) for one in accuracies)}
     if credits_earlier:
         body["credits_earlier"] = True
     if version is not None:
         body["version"] = version
     answer = Client.from_environment().call("POST", f"/datasets/{segment(dataset)}/publish", body, repeatable=True)
     show(answer, as_json=as_json, text=f"Version {answer['version']} of {answer['dataset']} is {answer['state']}.")
+
+
+def _of_layer(text: str) -> tuple[str, str]:
+    layer, equals, metres = text.rpartition("=")
+    return (layer if equals else "*"), metres
+
+
+def _metres(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise Invalid("cli.accuracy", f"`--accuracy {text[:40]}`: an accuracy is a number of metres, for example 0.1.") from None
 
 
 @click.command()

@@ -16,6 +16,7 @@ from mapex.database.tables.catalogue import (
     tile,
     upload,
 )
+from mapex.database.tables.changes import layer_change, same_tile, tile_change
 from mapex.database.tables.columns import metadata
 from mapex.database.tables.market import (
     demand,
@@ -50,6 +51,7 @@ from mapex.database.tables.people import (
     second_factor,
     session,
 )
+from mapex.database.tables.reviews import footage_review, footage_review_step
 from mapex.database.tables.trade import (
     credited_tile,
     entitlement,
@@ -66,6 +68,8 @@ APPEND_ONLY = (
     "access_grant",
     "audit_event",
     "credited_tile",
+    "footage_review",
+    "footage_review_step",
     "ledger_entry",
     "ledger_transaction",
     "log_checkpoint",
@@ -93,10 +97,13 @@ __all__ = [
     "entitlement",
     "examination",
     "finding",
+    "footage_review",
+    "footage_review_step",
     "invitation",
     "job",
     "kind_sum",
     "layer",
+    "layer_change",
     "ledger_account",
     "ledger_entry",
     "ledger_transaction",
@@ -115,11 +122,13 @@ __all__ = [
     "preview",
     "quote",
     "recovery_code",
+    "same_tile",
     "saved_area",
     "second_factor",
     "session",
     "shown_layer",
     "tile",
+    "tile_change",
     "tile_sum",
     "upload",
 ]

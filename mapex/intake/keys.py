@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+REVIEWS = "reviews/"
+"""How the keys of documents of reviews begin."""
+
 
 def object_key(org_id: str, sha256: str) -> str:
     """Key in the `data` area of content of an organisation: equal content is one object, and never another organisation's."""
@@ -13,6 +16,11 @@ def preview_key(org_id: str, sha256: str) -> str:
     return f"previews/{org_id}/{sha256}"
 
 
+def review_key(org_id: str, sha256: str) -> str:
+    """Key in the `data` area of the document of a review of footage."""
+    return f"{REVIEWS}{org_id}/{sha256}"
+
+
 def org_of_key(key: str) -> str:
-    """Whose an `object_key` or `preview_key` is; empty for what is neither."""
+    """Whose an `object_key`, `preview_key` or `review_key` is; empty for what is neither."""
     return key.split("/")[-2] if "/" in key else ""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, or_, select
 from mapex.database import db, schema
 from mapex.exchange import Exchange
 from mapex.intake import jobs
-from mapex.intake.keys import org_of_key
+from mapex.intake.keys import REVIEWS, org_of_key
 from mapex.times import DAY_NS
 from tiles.store.protocol import Bucket, ObjectInfo
 
@@ -28,9 +28,10 @@ _Span = tuple[int, int]
 def sweep(ex: Exchange) -> int:
     """Remove from the store what ended jobs left there; returns how many objects.
 
-    An object is removed when no tile and no preview refers to it, it is older than `KEPT_NS`, it was written during the life of a job of
-    its organisation that was cancelled or failed, or whose version was removed, and none is at work now. Whatever else is there without
-    a reference stays, and `mapex fsck` names it: it may belong to a newer state of the database than the one that was restored.
+    An object is removed when no tile, no preview and no review refers to it, it is older than `KEPT_NS`, it was written during the life of
+    a job of its organisation that was cancelled or failed, or whose version was removed, and none is at work now; or it is a document
+    whose review was never stored. Whatever else is there without a reference stays, and `mapex fsck` names it: it may belong to a newer
+    state of the database than the one that was restored.
 
     Raises: Unavailable; StoreUnavailable.
     """
@@ -62,7 +63,7 @@ def _remove(ex: Exchange, keys: Sequence[str]) -> int:
 
 def _unreferenced(conn: Connection, keys: Sequence[str]) -> list[str]:
     used: set[str] = set()
-    for table in (schema.tile, schema.preview):
+    for table in (schema.tile, schema.preview, schema.footage_review):
         used.update(conn.execute(select(table.c.object_key).where(table.c.object_key.in_(keys))).scalars())
     return [key for key in keys if key not in used]
 
@@ -81,4 +82,6 @@ def _spans(conn: Connection, org_ids: Collection[str]) -> Mapping[str, Sequence[
 
 
 def _is_left(found: ObjectInfo, spans: Mapping[str, Sequence[_Span]]) -> bool:
+    if found.key.startswith(REVIEWS):  # its request was never stored
+        return True
     return any(begun <= found.modified_ns <= ended for begun, ended in spans.get(org_of_key(found.key), ()))

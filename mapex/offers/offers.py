@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, insert, select, update
@@ -17,9 +18,11 @@ from mapex.database import db, failpoints, schema
 from mapex.database.acts import act
 from mapex.errors import Conflict, Invalid
 from mapex.exchange import Actor, Exchange
+from mapex.offers import reviews
 from mapex.prices import rates_on_sale
 from mapex.pyramid import cell_sums, owned
 from mapex.rules import bounds, licences
+from mapex.rules.accuracy import read_accuracies
 from mapex.rules.pricing import MAIN_UNIT, UNITS, read_rates
 from mapex.rules.usual_rates import TIMES, unusual
 
@@ -57,6 +60,7 @@ def publish(
     attribution: str = "",
     credits_earlier: bool = False,
     confirmed: Collection[str] = (),
+    accuracies: Mapping[str, object] = MappingProxyType({}),
 ) -> Offer:
     """Publish a version of an own dataset and put it on sale, in one transaction; the dataset's earlier offer ends.
 
@@ -67,17 +71,17 @@ def publish(
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
         credits_earlier: whoever bought the same tiles for a narrower use pays the price less what was paid then.
+        accuracies: metres by layer, `*` for all others (else as before): what moved by less is no change.
         confirmed: codes of what asks something (findings, `rates.unusual`), and that the seller has looked at: it is right.
-    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`; `rates.unpriced`: no rate is made for a layer;
-        `rates.too_large`: all of it would cost more than can be paid), Conflict (`rates.unusual`: a rate is far from the usual, and
-        not confirmed), and what `catalogue.publish` raises.
+    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`, `accuracy.value`), Conflict (`rates.unusual`: a rate is far
+        from the usual, and not confirmed; `review.ended`), and what `catalogue.publish` raises.
     """
     terms = {**_checked_terms(rate_card, licence, attribution or by.org_slug), "credits_earlier": credits_earlier}
     rates: dict[str, int] = json.loads(terms["rate_card"])
     with act(ex, by) as conn:
-        usual, offer_id = rates_on_sale.usual(conn), ids.new("off")
+        stated, usual, offer_id = read_accuracies(accuracies), rates_on_sale.usual(conn), ids.new("off")
         details = {"offer": offer_id, "rates": rates} | {name: value for name, value in terms.items() if name != "rate_card"}
-        published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, details=details)
+        published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, accuracies=stated, details=details)
         on_sale = published.version
         before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update(key_share=True)).mappings().first()
         if before is not None and before["version_id"] == on_sale.id and all(before[name] == value for name, value in terms.items()):
@@ -87,8 +91,7 @@ def publish(
             details["version"] = on_sale.number
             append(conn, ex, by, AuditEntry(Action.OFFER_PUBLISHED, dataset=on_sale.dataset, details=details))
         made = _offer(conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one(), on_sale, published.layers)
-        _refuse_unpriced(made, published.layers)
-        bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in published.layers), rates)
+        _check_sold(conn, made, published, ex.now())
         if offer_id == details["offer"] and CONFIRM_UNUSUAL not in confirmed:
             _ask_unusual(rates, usual)
         failpoints.hit("publish.before_commit")
@@ -218,6 +221,13 @@ def _offer(row: RowMapping, version: versions.Version, layers: Sequence[versions
         created_ns=row["created_ns"],
         unpriced=unpriced,
     )
+
+
+def _check_sold(conn: Connection, offer: Offer, published: publication.Publication, now_ns: int) -> None:
+    """Refuse what cannot be sold as it is: layers without a price, footage whose review has ended, sums that nobody can pay."""
+    _refuse_unpriced(offer, published.layers)
+    reviews.check_valid(conn, published.version.id, published.layers, now_ns)
+    bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in published.layers), offer.rates)
 
 
 def _refuse_unpriced(offer: Offer, layers: Sequence[versions.Layer]) -> None:

@@ -12,12 +12,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, bindparam, select, text
 
+from mapex.catalogue import comparisons
+from mapex.catalogue.comparisons import LayerChanges
 from mapex.catalogue.versions import VISIBLE, Layer, layers_of
 from mapex.database import db
 from mapex.database.live_offers import live_offers
 from mapex.database.schema import dataset
 from mapex.errors import NotFound
 from mapex.exchange import Exchange
+from mapex.offers import reviews
+from mapex.offers.review import Reviewed
 from mapex.pyramid.coverage import Covered, Shown
 from mapex.rules import quality
 from tiles.box import Box
@@ -72,6 +76,8 @@ class Product:
     rates: Mapping[str, int]
     priced_ns: int
     box: Box | None
+    changes: Mapping[str, LayerChanges]
+    reviews: Mapping[str, Reviewed]
 
 
 def get(ex: Exchange, org: str, slug: str) -> Product:
@@ -101,6 +107,8 @@ def get(ex: Exchange, org: str, slug: str) -> Product:
             rates=json.loads(row["rate_card"]),
             priced_ns=row["priced_ns"],
             box=_box(conn, on_sale),
+            changes=comparisons.of_version(conn, row["version_id"]),
+            reviews=reviews.accepted(conn, row["version_id"]),
         )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, case, collate, func, select, union_all
 
 from mapex.database import db, schema
 from mapex.exchange import Exchange
+from mapex.intake.keys import REVIEWS
 from mapex.operation.invariants.asking import RELEASED, Offender
 from mapex.times import DAY_NS
 from tiles.errors import ObjectMissing
@@ -26,7 +27,7 @@ class ObjectCheck:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """An object as the rows of tiles and previews name it; `is_released` when one of them was published once."""
+    """An object as the rows of tiles, previews and reviews name it; `is_released` when one of them was published once."""
 
     key: str
     sha256: str
@@ -36,7 +37,7 @@ class _Named:
 
 
 def compare(ex: Exchange, conn: Connection, *, deep: bool) -> ObjectCheck:
-    """Compare the rows of tiles and previews with the objects of the store, side by side in the order of the keys.
+    """Compare the rows of tiles, previews and reviews with the objects of the store, side by side in the order of the keys.
 
     Args:
         deep: also read the objects of published versions and compare their sha256; else their sizes only.
@@ -70,7 +71,7 @@ def _side_by_side(named: Iterator[_Named], stored: Iterator[ObjectInfo]) -> Iter
 
 def _fault(ex: Exchange, named: _Named, stored: ObjectInfo | None, *, deep: bool) -> Offender | None:
     """What is wrong with the object of a published row, or None."""
-    kind = "preview" if named.key.startswith("previews/") else "tile"
+    kind = "preview" if named.key.startswith("previews/") else "document" if named.key.startswith(REVIEWS) else "tile"
     if stored is None:
         return f"object {named.key} of a published {kind} is missing"
     if not named.least_bytes == named.most_bytes == stored.size:
@@ -83,14 +84,22 @@ def _fault(ex: Exchange, named: _Named, stored: ObjectInfo | None, *, deep: bool
 def _named(conn: Connection) -> Iterator[_Named]:
     """The objects that rows name, by key in the order of its bytes, which is the order of every store."""
     tile, preview, layer, version = (table.c for table in (schema.tile, schema.preview, schema.layer, schema.dataset_version))
-    of_previews = select(preview.layer_id, preview.object_key, preview.sha256, preview.bytes).where(preview.object_key.is_not(None))
-    rows = union_all(select(tile.layer_id, tile.object_key, tile.sha256, tile.bytes), of_previews).subquery()
+    review = schema.footage_review.c
+    of_tiles = select(layer.version_id, tile.object_key, tile.sha256, tile.bytes).join_from(
+        schema.tile, schema.layer, layer.id == tile.layer_id
+    )
+    of_previews = (
+        select(layer.version_id, preview.object_key, preview.sha256, preview.bytes)
+        .join_from(schema.preview, schema.layer, layer.id == preview.layer_id)
+        .where(preview.object_key.is_not(None))
+    )
+    of_reviews = select(review.version_id, review.object_key, review.sha256, review.bytes).where(review.object_key.is_not(None))
+    rows = union_all(of_tiles, of_previews, of_reviews).subquery()
     key = rows.c.object_key if db.is_sqlite(conn) else collate(rows.c.object_key, "C")
     is_released = func.max(case((version.state.in_(RELEASED), 1), else_=0))
     query = (
         select(key, func.min(rows.c.sha256), func.min(rows.c.bytes), func.max(rows.c.bytes), is_released)
-        .join_from(rows, schema.layer, layer.id == rows.c.layer_id)
-        .join(schema.dataset_version, version.id == layer.version_id)
+        .join_from(rows, schema.dataset_version, version.id == rows.c.version_id)
         .group_by(key)
         .order_by(key)
     )

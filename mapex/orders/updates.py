@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, Select, String, and_, bindparam, func, literal, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, String, and_, bindparam, func, literal, select, text, tuple_
 
 from mapex import authority
+from mapex.catalogue import comparisons
+from mapex.catalogue.comparison import ChangeCounts
 from mapex.database import db
 from mapex.database.live_offers import live_offers
-from mapex.database.schema import dataset_version, entitlement, layer, owned_sum, tile, tile_sum
+from mapex.database.schema import dataset_version, entitlement, layer, owned_sum, same_tile, tile, tile_sum
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.prices import quotes, squares
@@ -40,7 +42,11 @@ from tiles.grid.grid import ZOOM
 
 @dataclass(frozen=True, slots=True)
 class LayerChange:
-    """What happened to one layer of an order since: cells (n,) at the sale zoom, sorted. `layer_id` is the layer on sale now."""
+    """What happened to one layer of an order since: cells (n,) at the sale zoom, sorted. `layer_id` is the layer on sale now.
+
+    `within` are cells that differ by less than the stated accuracy (`accuracy_mm`): they are not offered. `counts`: what became of the
+    features of the changed cells since the version that was bought; None where that is not known.
+    """
 
     dataset: str
     org: str
@@ -49,9 +55,12 @@ class LayerChange:
     version: int
     bought_version: int
     layer_id: str | None
+    accuracy_mm: int | None
     changed: UInt64s
     added: UInt64s
     removed: UInt64s
+    within: UInt64s
+    counts: ChangeCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,11 @@ class Updates:
     def added(self) -> int:
         """Tiles that are new in the area."""
         return sum(len(layer.added) for layer in self.layers)
+
+    @property
+    def within(self) -> int:
+        """Tiles that differ below the stated accuracy, and are not offered."""
+        return sum(len(layer.within) for layer in self.layers)
 
     @property
     def removed(self) -> int:
@@ -107,8 +121,11 @@ def counts(ex: Exchange, by: Actor, order_ids: Sequence[str]) -> Mapping[str, in
         return {order_id: count for order_id, count in conn.execute(query)}
 
 
-def _newer_cells(org_id: str, purpose: ColumnElement[str] = entitlement.c.purpose) -> Select[Any]:
-    """Each cell of an organisation's orders of which the layer on sale now is another one, and not held in whole for the purpose."""
+def _newer_cells(org_id: str, purpose: ColumnElement[str] = entitlement.c.purpose, *, within: bool = False) -> Select[Any]:
+    """Each cell of an organisation's orders of which the layer on sale now is another one, and not held in whole for the purpose.
+
+    Left out are cells that differ by less than the accuracy that the seller stated; `within`: those alone.
+    """
     newer = (
         entitlement.join(live_offers, live_offers.c.dataset_id == entitlement.c.dataset_id)
         .join(
@@ -132,7 +149,30 @@ def _newer_cells(org_id: str, purpose: ColumnElement[str] = entitlement.c.purpos
         )
     )
     mine = (entitlement.c.org_id == org_id, entitlement.c.state == "active", func.coalesce(owned_sum.c.cells, 0) == 0)
-    return select(entitlement.c.order_id, entitlement.c.cell, layer.c.id).distinct().select_from(newer).where(*mine, _has_new_part(purpose))
+    query = select(entitlement.c.order_id, entitlement.c.cell, layer.c.id).distinct().select_from(newer)
+    same = _is_same(purpose)
+    return query.where(*mine, _has_new_part(purpose), same if within else ~same)
+
+
+def _is_same(purpose: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a cell is held from a version of which it differs by less than the stated accuracy (`mapex.catalogue.comparisons`)."""
+    held = entitlement.alias("current")
+    of_cell = (same_tile.c.layer_id == layer.c.id, same_tile.c.cell == entitlement.c.cell, held.c.layer_id == same_tile.c.held_id)
+    query = select(held.c.id).join_from(held, same_tile, and_(*of_cell)).where(_counts_as_held(held, purpose))
+    return query.correlate(entitlement, layer).exists()
+
+
+def _counts_as_held(held: FromClause, purpose: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether an entitlement is one of the same buyer for the same cell of the same layer, and counts for the purpose."""
+    counts_for = [(one, str(wanted)) for wanted in Purpose for one in terms.covering(wanted)]
+    return and_(
+        held.c.org_id == entitlement.c.org_id,
+        held.c.dataset_id == entitlement.c.dataset_id,
+        held.c.cell == entitlement.c.cell,
+        held.c.layer_name == entitlement.c.layer_name,
+        held.c.state == "active",
+        tuple_(held.c.purpose, purpose).in_(counts_for),
+    )
 
 
 def _has_new_part(purpose: ColumnElement[str]) -> ColumnElement[bool]:
@@ -141,17 +181,7 @@ def _has_new_part(purpose: ColumnElement[str]) -> ColumnElement[bool]:
     What is not owned may be held all the same, under narrower terms: that is no reason to buy it as an update.
     """
     held = entitlement.alias("held")
-    counts_for = [(one, str(wanted)) for wanted in Purpose for one in terms.covering(wanted)]
-    same = and_(
-        held.c.org_id == entitlement.c.org_id,
-        held.c.dataset_id == entitlement.c.dataset_id,
-        held.c.cell == tile.c.cell,
-        held.c.layer_name == entitlement.c.layer_name,
-        held.c.part == tile.c.part,
-        held.c.sha256 == tile.c.sha256,
-        held.c.state == "active",
-        tuple_(held.c.purpose, purpose).in_(counts_for),
-    )
+    same = and_(_counts_as_held(held, purpose), held.c.cell == tile.c.cell, held.c.part == tile.c.part, held.c.sha256 == tile.c.sha256)
     of_cell = (tile.c.layer_id == layer.c.id, tile.c.cell == entitlement.c.cell)
     is_held = select(held.c.id).where(same).correlate(entitlement, tile).exists()
     return select(tile.c.cell).where(*of_cell, ~is_held).correlate(entitlement, layer).exists()
@@ -185,7 +215,10 @@ def pricing(order_id: str, bought: quotes.Quote, purpose: str, *, added: bool) -
 def changes(conn: Connection, use: Use, order_id: str, bought: quotes.Quote) -> list[LayerChange]:
     """The layers of an order of which another version is on sale now and something differs, for a use; `bought` is the order's quote."""
     found = []
-    newer = _newer_cells(use.org_id, literal(str(use.purpose))).where(entitlement.c.order_id == order_id)
+    newer, alike = (
+        _newer_cells(use.org_id, literal(str(use.purpose)), within=within).where(entitlement.c.order_id == order_id)
+        for within in (False, True)
+    )
     areas = {pin.layer_id: bought.estimate.areas[pin.area] for pin in bought.estimate.pins}
     for row in _live_layers(conn, list(areas)):
         values = {"order": order_id, "org": use.org_id, "purpose": str(use.purpose), "old": row.old_id, "new": row.new_id}
@@ -195,6 +228,7 @@ def changes(conn: Connection, use: Use, order_id: str, bought: quotes.Quote) -> 
         mine = "e.order_id = :order AND e.layer_id = :old AND e.state = 'active'"
         on_sale = f"s.z = {ZOOM} AND s.cell = e.cell AND s.layer_id = :new"
         changed = newer.where(entitlement.c.layer_id == row.old_id, layer.c.id == row.new_id)
+        within = alike.where(entitlement.c.layer_id == row.old_id, layer.c.id == row.new_id)
         removed = f"SELECT DISTINCT e.cell FROM entitlement e WHERE {mine} AND NOT EXISTS (SELECT 1 FROM tile_sum s WHERE {on_sale})"
         head, more = cell_sums.with_ranges(conn, [(ZOOM, areas[row.old_id])])
         added = (
@@ -202,6 +236,7 @@ def changes(conn: Connection, use: Use, order_id: str, bought: quotes.Quote) -> 
             "WHERE COALESCE(w.cells, 0) = 0 AND NOT EXISTS (SELECT 1 FROM entitlement e WHERE e.order_id = :order "
             "AND e.layer_id = :old AND e.cell = s.cell)"
         )
+        outdated = _sorted(one.cell for one in conn.execute(changed))
         made = LayerChange(
             dataset=row.dataset,
             org=row.org,
@@ -210,11 +245,14 @@ def changes(conn: Connection, use: Use, order_id: str, bought: quotes.Quote) -> 
             version=row.version,
             bought_version=row.bought_version,
             layer_id=row.new_id,
-            changed=_sorted(one.cell for one in conn.execute(changed)),
+            accuracy_mm=row.accuracy_mm,
+            changed=outdated,
             added=_cells(conn, added, {**values, **more}),
             removed=_cells(conn, removed, values),
+            within=_sorted(one.cell for one in conn.execute(within)),
+            counts=comparisons.of_cells(conn, row.new_id, row.old_id, outdated.tolist()) if len(outdated) else None,
         )
-        if len(made.changed) or len(made.added) or len(made.removed):
+        if len(made.changed) or len(made.added) or len(made.removed) or len(made.within):
             found.append(made)
     return sorted(found, key=lambda one: (one.dataset, one.org, one.layer))
 
@@ -281,6 +319,7 @@ def _live_layers(conn: Connection, layer_ids: Sequence[str]) -> Sequence[Row[*tu
         live_offers.c.dataset,
         live_offers.c.org,
         new.c.number.label("version"),
+        new_layer.c.accuracy_mm,
         old.c.number.label("bought_version"),
     ).select_from(joined)
     return conn.execute(query.where(old_layer.c.id.in_(layer_ids))).all()

@@ -41,6 +41,18 @@ def of(conn: Connection, by: Actor) -> str:
     return _name(found.id, found.signer)
 
 
+def of_owner(conn: Connection, slug: str) -> str:
+    """The signer of an active organisation, for who looks at what is its own by right of office.
+
+    Raises: Denied: `org.suspended`.
+    """
+    query = select(organisation.c.id, organisation.c.signer).where(organisation.c.slug == slug, organisation.c.state == "active")
+    found = conn.execute(query).first()
+    if found is None:
+        raise Denied("org.suspended", f"The organisation {slug} is suspended; nothing of it is given out.", org=slug)
+    return _name(found.id, found.signer)
+
+
 def is_current(ex: Exchange, signer: str) -> bool:
     """Whether what this signer signed still holds."""
     org_id, _, generation = signer.rpartition(".")

@@ -252,8 +252,12 @@ def _refusals(conn: Connection, org_id: str, order_id: str, wanted: Sequence[str
     return entries or [AuditEntry(Action.ACCESS_REFUSED, details=asked)]
 
 
-def _holder(grant_id: str, tile: OrderTile, token: str | None, nonce: str | None) -> str | None:
-    if tile.handling_class != HandlingClass.ORIGINAL:
+def holder_for(grant_id: str, handling_class: str, token: str | None, nonce: str | None) -> str | None:
+    """What the client of a grant sends as its holder: from its token, or the nonce that it chose; None where nothing binds it.
+
+    Raises: Invalid: `grant.holder_missing`.
+    """
+    if handling_class != HandlingClass.ORIGINAL:
         return None
     if token is not None:
         return holder_of(token, grant_id)
@@ -271,7 +275,9 @@ def _granted(ex: Exchange, one: _Checked, signer: str, now: int, holder: tuple[s
     longest = ex.settings.grant_seconds
     seconds = min(longest, ORIGINAL_SECONDS) if one.tile.handling_class == HandlingClass.ORIGINAL else longest
     expires_ns = min(now + seconds * NS, one.ends_ns or now + seconds * NS)
-    return _Granted(grant_id, one.tile, one.permit_id, one.permit, signer, expires_ns, _holder(grant_id, one.tile, *holder))
+    return _Granted(
+        grant_id, one.tile, one.permit_id, one.permit, signer, expires_ns, holder_for(grant_id, one.tile.handling_class, *holder)
+    )
 
 
 def _store(conn: Connection, ex: Exchange, by: Actor, granted: Sequence[_Granted], now: int) -> None:

@@ -11,9 +11,9 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from ingest.previews import blur
-from mapex.catalogue import datasets, drafts
+from mapex.catalogue import datasets
 from mapex.exchange import Actor
-from mapex.offers import offers
+from mapex.offers import offers, reviews
 from tests.support.browser import SHARP, WAIT_MS, Site, go_to
 from tests.support.clouds import a_street_cloud
 from tests.support.needs import absent
@@ -29,7 +29,7 @@ def sells(site: Site, slug: str, name: str, body: bytes, *, handling: str = "ope
     work(site.ex)
     layers = datasets.describe(site.ex, seller, slug, version.number).layers
     if handling == "pseudonymised":
-        drafts.clear_footage(site.ex, None, f"{slug}/{slug}", version.number, layers[0].name, "Drawn by a program of the tests.")
+        reviews.clear(site.ex, None, f"{slug}/{slug}", version.number, layers[0].name, "Drawn by a program of the tests.")
     offers.publish(site.ex, seller, slug, rate_card=rates or {"million_points": 100}, licence="research")
     return seller
 

@@ -53,7 +53,7 @@ def recount(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None,
         finder = _finder(header)
         proof = LasProof(header, cloud) if doubts is not None else None
         points = 0
-        for records in _unpacked(stream, header):
+        for records in unpacked(stream, header):
             points += len(records)
             if proof is not None:
                 proof.take(records)
@@ -66,7 +66,8 @@ def recount(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None,
             raise InvalidContent(f"The tile has {found} {where}, its record states {tile.quantities.points}.", code="tile.count")
 
 
-def _unpacked(stream: BinaryIO, header: Header) -> Iterator[Records]:
+def unpacked(stream: BinaryIO, header: Header) -> Iterator[Records]:
+    """The points of a tile, some chunks at a time. Raises: InvalidContent: `laz.chunks`, or it cannot be unpacked."""
     packing = Packing(header)
     chunks = packing.chunks(stream, header)
     if chunks is None:

@@ -10,7 +10,11 @@ from mapex.atlas import grounds, naming
 from mapex.audit import figures, proof
 from mapex.audit.figures import View
 from mapex.audit.log import Action
+from mapex.catalogue import datasets
+from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid, MapexError, NotFound
+from mapex.offers import reviews
+from mapex.offers.review import Review
 from mapex.rights import past, permits
 from mapex.rules.licences import HandlingClass
 from mapex.times import NS
@@ -29,6 +33,7 @@ blueprint = Blueprint("pages_audit", __name__)
 
 PAGE = 50
 MOST_LISTED_TILES = 50
+MOST_REVIEWS = 200
 
 Answer = str | tuple[str, int] | tuple[str, int, dict[str, str]]
 
@@ -175,3 +180,19 @@ def _figures(seen: View, asked: Asked) -> dict[str, Any]:
         "from": audit_filter.ns_from_text(chosen["from"]) // NS if "from" in chosen else None,
         "to": audit_filter.ns_from_text(chosen["to"]) // NS if "to" in chosen else None,
     }
+
+
+@blueprint.get("/audit/reviews")
+@policy("inspect")
+def review_list() -> str:
+    """What was asked, what the checks found in it, and what was decided; the open ones first."""
+    ex, by = exchange(), current_actor()
+    found = sorted(reviews.all_reviews(ex, by), key=lambda one: not one.is_open)[:MOST_REVIEWS]
+    findings = {one.id: _findings_of(one) for one in found if one.is_open}
+    return render_template("audit/reviews.html", reviews=found, findings=findings, page={})
+
+
+def _findings_of(review: Review) -> list[Finding]:
+    """What the checks found in the layer under review, and in the version as a whole."""
+    described = datasets.describe(exchange(), current_actor(), f"{review.org}/{review.dataset}", review.version)
+    return [one for one in described.findings if one.layer in ("", review.request.layer)]

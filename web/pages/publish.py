@@ -9,9 +9,11 @@ from typing import Any
 from flask import Blueprint, render_template
 
 from mapex.catalogue import datasets, differences
+from mapex.catalogue.differences import Differences, accuracies
 from mapex.catalogue.finding import Finding
 from mapex.catalogue.versions import Layer
 from mapex.offers import offers, recalls
+from mapex.rules.accuracy import STEPS_MM
 from mapex.rules.licences import LICENCES
 from mapex.rules.pricing import MAIN_UNIT, MAX_RATE, UNITS, Unit, quantity_of
 from tiles.box import Box
@@ -30,10 +32,10 @@ def publish(slug: str, number: int) -> str:
     ref = f"{by.org_slug}/{slug}"
     found = datasets.describe(ex, by, ref, number)
     dataset = datasets.get_dataset(ex, by, ref)
-    before = offers.latest(ex, by, slug)
+    before, changes = offers.latest(ex, by, slug), differences.of(ex, by, ref, number)
     return render_template(
         "sell/publish.html",
-        page={"dataset": slug, "version": number, "most": MAX_RATE},
+        page={"dataset": slug, "version": number, "most": MAX_RATE, "steps": STEPS_MM, "changes": _steps(changes)},
         dataset=dataset,
         version=found.version,
         layers=found.layers,
@@ -45,10 +47,24 @@ def publish(slug: str, number: int) -> str:
         units=_units(found.layers),
         licences=[licence_words(code) for code in LICENCES],
         classes=class_choices(),
-        changes=differences.of(ex, by, ref, number),
+        changes=changes,
+        accuracies=STEPS_MM,
+        stated=accuracies(ex, by, ref, number),
         view=_view(found.layers),
         holders=recalls.holders(ex, by, slug, number) if found.version.state in recalls.RELEASED else None,
     )
+
+
+def _steps(found: Differences) -> dict[str, dict[str, Any]]:
+    """What the script needs to show what an accuracy makes of the changes: counts by `STEPS_MM`, and tiles that stay a change."""
+    return {
+        name: {
+            "after": one.comparison.after,
+            "cells": list(one.cells.values()),
+            **{way: getattr(one.comparison.counts, way) for way in ("added", "altered", "moved", "moved_only")},
+        }
+        for name, one in found.features.items()
+    }
 
 
 def _units(layers: Any) -> list[dict[str, Any]]:

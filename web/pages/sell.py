@@ -9,7 +9,7 @@ from flask import Blueprint, render_template, request
 from mapex.catalogue import datasets, removals
 from mapex.catalogue.finding import Severity
 from mapex.intake.jobs import Job
-from mapex.offers import offers, sales
+from mapex.offers import offers, reviews, sales
 from mapex.orders import ledger
 from mapex.rules.licences import HandlingClass
 from mapex.times import kst_month
@@ -85,6 +85,7 @@ def _version(slug: str, number: int) -> dict[str, Any]:
         "dataset": dataset,
         "version": version_,
         "job": found.job,
+        "reviews": reviews.of_version(ex, by, version_),
         "is_busy": is_busy,
         "steps": _steps(found.job) if found.job is not None else [],
         "layers": found.layers,

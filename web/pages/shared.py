@@ -11,7 +11,7 @@ from mapex.atlas import naming
 from web.edge import static_files
 from web.edge.auth import current_person, exchange, form_secret
 from web.pages.navigation import navigation
-from web.words import errors, findings, numbers, places, units, vocabulary
+from web.words import errors, findings, numbers, places, reviews, units, vocabulary
 from web.words.language import language, script_messages
 from web.words.licences import class_line, licence_difference, licence_words
 
@@ -32,6 +32,8 @@ def install(app: Flask) -> None:
         licence_difference=licence_difference,
         class_line=class_line,
         error_words=errors,
+        review_states=reviews.STATES,
+        review_criteria=reviews.CRITERIA,
         finding_words=findings,
         label=vocabulary.label,
         crs_name=vocabulary.crs_name,
@@ -42,6 +44,7 @@ def install(app: Flask) -> None:
     )
     app.jinja_env.filters.update(
         won=numbers.won,
+        metres=numbers.metres,
         moment=numbers.moment,
         clock=numbers.clock,
         day=numbers.day,

@@ -45,6 +45,10 @@ FIXES: dict[str, Any] = {
 
 FINDINGS: dict[str, tuple[Any, str]] = {
     "area.open": (lazy_gettext("The outline of an area is not closed."), "geometry"),
+    "changes.unknown": (
+        lazy_gettext("What this version changes could not be found out; buyers are offered each tile that differs."),
+        "none",
+    ),
     "class.layer_unknown": (lazy_gettext("A class was given for a layer that does not exist."), "class"),
     "class.raised": (lazy_gettext("The layer may show people and plates, so it is handled as original."), "class"),
     "coordinate.not_finite": (lazy_gettext("A coordinate is not a number; the feature was left out."), "geometry"),

@@ -20,6 +20,11 @@ def won(amount: int) -> str:
     return f"{'-' if amount < 0 else ''}₩{abs(amount):,}"
 
 
+def metres(mm: int) -> str:
+    """A length of whole millimetres, in the unit in which it is short."""
+    return f"{mm / 1000:g} m" if mm >= 1000 else f"{mm / 10:g} cm"
+
+
 def day(at: int | str | None) -> str:
     """A date for people, in Korean time, of nanoseconds or of ISO 8601 text."""
     at_ns = ns_from_iso(at) if isinstance(at, str) else at

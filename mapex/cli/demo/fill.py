@@ -196,9 +196,9 @@ def _sell(ex: Exchange, client: Client, dataset: DemoDataset, files: Path) -> No
 
 def _clear_drawn_footage(ex: Exchange, dataset: DemoDataset) -> None:
     """What an operator does who was shown a proof: only then may footage be less than `original`."""
-    from mapex.catalogue import drafts
+    from mapex.offers import reviews
 
-    drafts.clear_footage(ex, None, f"{PERSONS[dataset.seller][0]}/{dataset.slug}", 1, "recording", DRAWN)
+    reviews.clear(ex, None, f"{PERSONS[dataset.seller][0]}/{dataset.slug}", 1, "recording", DRAWN)
 
 
 def _buy(client: Client, folder: Path) -> None:

@@ -94,6 +94,7 @@ layer = Table(
     ),  # JSON: crs, crs_source, height_datum, box, counts {read, placed, unplaced, rejected}, captured_from/to_ns, quality
     Column("cells", Integer, nullable=False, server_default="0"),
     *quantities(),
+    Column("accuracy_mm", Integer),  # as stated when it was published; null: nobody did (mapex.rules.accuracy)
     UniqueConstraint("version_id", "name"),
 )
 

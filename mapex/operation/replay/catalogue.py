@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, text
 
 from mapex.audit.log import Action
+from mapex.catalogue import comparisons
 from mapex.operation.invariants.asking import Offender
 from mapex.operation.replay.kind import Payload, State, differences, parsed
 
@@ -100,6 +101,41 @@ class Versions(State):
                 now = stored[key]["state"]
                 made["state"] = now if now == "ingesting" else "cancelled"
         yield from differences("version", self.made, stored)
+
+
+class VersionChanges(State):
+    """What each version changes against the one before, and the accuracies that its seller stated."""
+
+    actions = frozenset({Action.VERSION_DRAFTED, Action.VERSION_PUBLISHED, Action.VERSION_REMOVED})
+
+    def take(self, payload: Payload) -> None:
+        """A version was compared when it was read, was published, or is gone."""
+        key = f"{payload['owner']}/{payload['dataset']} version {payload['version']}"
+        action = Action(payload["action"])
+        if action == Action.VERSION_PUBLISHED and "accuracies_mm" in payload:
+            self.made.setdefault(key, {})["accuracies"] = payload["accuracies_mm"]
+        elif action == Action.VERSION_DRAFTED and "changes_sha256" in payload:
+            self.made[key] = {"changes": payload["changes_sha256"]}
+        elif action != Action.VERSION_PUBLISHED:
+            self.made.pop(key, None)
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the tables; which older tiles are the same follows from both."""
+        query = (
+            "SELECT v.id, g.slug AS org, d.slug, v.number FROM dataset_version v JOIN dataset d ON d.id = v.dataset_id "
+            "JOIN organisation g ON g.id = d.org_id ORDER BY 2, 3, 4"
+        )
+        stored = {}
+        accuracies, compared = comparisons.all_accuracies(conn), comparisons.compared(conn)
+        for version_id, org, slug, number in conn.execute(text(query)).all():
+            key = f"{org}/{slug} version {number}"
+            changes = comparisons.digest(conn, version_id) if version_id in compared else None
+            stored[key] = {"accuracies": accuracies.get(version_id, {}), "changes": changes}
+            if key not in self.made and any(stored[key].values()):
+                yield f"what {key} changes was not logged"
+            if version_id in compared and comparisons.is_unsettled(conn, version_id):
+                yield f"tiles of versions before {key} count as the same that are not, or do not that are"
+        yield from differences("what changes in", self.made, {key: stored[key] for key in self.made if key in stored})
 
 
 class Offers(State):

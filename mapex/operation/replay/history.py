@@ -14,12 +14,13 @@ from mapex.audit.log import commitment
 from mapex.database.schema import audit_event
 from mapex.exchange import Exchange
 from mapex.operation.invariants.asking import Offender, asked
-from mapex.operation.replay.catalogue import Datasets, Offers, Versions
+from mapex.operation.replay.catalogue import Datasets, Offers, VersionChanges, Versions
 from mapex.operation.replay.deeds import GRANT, QUOTE, Deeds
 from mapex.operation.replay.kind import Subject
 from mapex.operation.replay.names import Names
 from mapex.operation.replay.people import Domains, Invitations, Organisations, Persons, Tokens
 from mapex.operation.replay.permits import Permits
+from mapex.operation.replay.reviews import Reviews
 from mapex.operation.replay.roots import Roots
 from mapex.operation.replay.signing_in import Examinations, Factors, RecoveryCodes, Sessions
 from mapex.operation.replay.trade import Ledger, NamedUsers, Orders
@@ -45,7 +46,7 @@ def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
     found = Findings()
     tokens = Tokens()
     kinds: list[Subject] = [Organisations(), Domains(), Persons(), tokens, Invitations(tokens), Permits()]
-    kinds += [Datasets(), Versions(), Offers()]
+    kinds += [Datasets(), Versions(), VersionChanges(), Reviews(), Offers()]
     kinds += [Sessions(), Factors(), RecoveryCodes(), Examinations()]
     kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Deeds(GRANT)]
     by_action: dict[str, list[Subject]] = {}

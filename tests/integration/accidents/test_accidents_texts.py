@@ -47,11 +47,27 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "PATCH /areas/{area_id}": {"name": "home"},
     "POST /coverage": {"region": SQUARE, "limit": 10},
     "POST /datasets": {"slug": "other", "title": "Other", "description": "words"},
-    "POST /datasets/{slug}/publish": {"licence": "research", "rates": {"lane_km": 6300}, "attribution": "Hanbit", "version": 1},
+    "POST /datasets/{slug}/publish": {
+        "licence": "research",
+        "rates": {"lane_km": 6300},
+        "attribution": "Hanbit",
+        "version": 1,
+        "accuracies": {"*": 0.1},
+    },
     "POST /datasets/{slug}/versions": {"uploads": ["upl_x"], "classes": {"hdmap": "open"}, "crs": "EPSG:4326", "height_datum": "EPSG:5773"},
     "POST /datasets/{slug}/versions/{number}/appraisal": {"rates": {"lane_km": 6300}},
     "POST /datasets/{slug}/versions/{number}/classes": {"classes": {"hdmap": "open"}},
     "POST /datasets/{slug}/versions/{number}/leave-out": {"files": ["map.osm"]},
+    "POST /datasets/{slug}/versions/{number}/review": {
+        **{"layer": "recording", "method": "blurred", "tool": "blur 2", "sample": 100, "statement": "Nobody is seen."},
+        "document": {"name": "report.pdf", "base64": "JVBERg=="},
+    },
+    "POST /reviews/{review_id}/begin": {},
+    "POST /reviews/{review_id}/look": {"tile": 0, "holder": "h" * 40},
+    "POST /reviews/{review_id}/decision": {
+        **{"accepted": True, "residual_risk": "small", "reasons": "none", "valid_to": "2027-01-01", "criteria": ["faces"]},
+        "reviewers": [{"name": "Lee", "organisation": "Institute"}],
+    },
     "POST /datasets/{slug}/versions/{number}/placement": {"crs": "EPSG:4326", "height_datum": "EPSG:5773", "origin": [127, 37]},
     "POST /outlines": {"region": SQUARE},
     "POST /estimates": {

@@ -25,11 +25,11 @@ from ingest.conversion import convert as conversion
 from ingest.conversion.local import tile_file
 from ingest.worker import second_look
 from mapex.catalogue import drafts
-from mapex.cli import operate
+from mapex.cli import footage
 from mapex.errors import Denied
 from mapex.exchange import Actor, Exchange
 from mapex.intake.placement import Placement
-from mapex.offers import offers
+from mapex.offers import offers, reviews
 from mapex.people.persons import actor_of
 from mapex.prices import quotes
 from mapex.prices.request import of_area
@@ -134,7 +134,7 @@ def test_the_operator_may_clear_what_is_doubted_on_a_proof(exchange: Exchange, f
     with exchange.engine.connect() as conn:
         org = conn.execute(text("SELECT slug FROM organisation")).scalar_one()
         layer = conn.execute(text("SELECT name FROM layer")).scalar_one()
-    made = drafts.clear_footage(exchange, None, f"{org}/seoul", 1, layer, "The column holds the drawn sign, seen by J. Kim.")
+    made = reviews.clear(exchange, None, f"{org}/seoul", 1, layer, "The column holds the drawn sign, seen by J. Kim.")
     assert made.handling_class == HandlingClass.PSEUDONYMISED
 
 
@@ -192,8 +192,8 @@ def test_the_command_names_what_is_too_low_and_lets_the_rest_be(
     assert done.job is not None
     offers.publish(ex, actor_of(ex, done.job.person_id), "seoul", rate_card={"footway_km": 1000}, licence="research")
     as_it_was_before(ex)
-    monkeypatch.setattr(operate, "the_exchange", lambda: _given(ex))
-    answer = CliRunner().invoke(operate.footage, ["check", "--json"])
+    monkeypatch.setattr(footage, "the_exchange", lambda: _given(ex))
+    answer = CliRunner().invoke(footage.footage, ["check", "--json"])
     layers = json.loads(answer.output)["layers"]
     assert answer.exit_code == 1
     assert sorted(layer["ok"] for layer in layers) == [False, True]

@@ -22,7 +22,7 @@ from mapex.catalogue import datasets, drafts, previews
 from mapex.database import db, failpoints
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.offers import offers
+from mapex.offers import offers, reviews
 from mapex.operation import fsck
 from mapex.people import tokens
 from mapex.people.persons import actor_of
@@ -200,11 +200,11 @@ def test_footage_is_shown_blurred_only_after_the_operator_saw_a_proof(exchange: 
     with pytest.raises(NotFound):
         previews.open_one(ex, by, ref, 1, "recording", "clip")
     with pytest.raises(Denied):
-        drafts.clear_footage(ex, by, ref, 1, "recording", CLEARED)
+        reviews.clear(ex, by, ref, 1, "recording", CLEARED)
     with pytest.raises(Invalid):
-        drafts.clear_footage(ex, None, ref, 1, "recording", "trust me")
+        reviews.clear(ex, None, ref, 1, "recording", "trust me")
     before = datasets.get_version(ex, by, ref, 1).manifest_sha256
-    assert drafts.clear_footage(ex, None, ref, 1, "recording", CLEARED).handling_class == "pseudonymised"
+    assert reviews.clear(ex, None, ref, 1, "recording", CLEARED).handling_class == "pseudonymised"
     assert datasets.get_version(ex, by, ref, 1).manifest_sha256 != before
     auditor = a_person(ex, role="auditor")
     assert len(log.events(ex, auditor, log.EventFilter(action=str(log.Action.FOOTAGE_CLEARED))).events) == 1
@@ -223,7 +223,7 @@ def test_footage_is_shown_blurred_only_after_the_operator_saw_a_proof(exchange: 
     assert set(shown(ex, by, ref)) == {"facts", "strip"}
     offers.publish(ex, by, "seoul", rate_card={"frame": 10}, licence="research")
     with pytest.raises(Conflict):
-        drafts.clear_footage(ex, None, ref, 1, "recording", CLEARED)
+        reviews.clear(ex, None, ref, 1, "recording", CLEARED)
 
 
 def test_pictures_of_photos_have_no_exif_and_no_position(ex: Exchange) -> None:
@@ -241,7 +241,7 @@ def test_pictures_of_photos_have_no_exif_and_no_position(ex: Exchange) -> None:
     done = ingest(ex, {"photo.jpg": stream.getvalue()}, classes="pseudonymised")
     assert done.version.state == "draft", done.findings
     by, ref = owner(ex, done), f"{done.version.org}/seoul"
-    drafts.clear_footage(ex, None, ref, 1, "photos", CLEARED)
+    reviews.clear(ex, None, ref, 1, "photos", CLEARED)
     body = body_of(ex, by, ref, "photos", "strip")
     assert b"Exif" not in body
     assert b"http://ns.adobe.com" not in body

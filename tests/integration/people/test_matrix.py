@@ -19,7 +19,8 @@ from werkzeug.test import TestResponse
 
 from mapex.exchange import Actor, Exchange
 from mapex.intake import uploads
-from mapex.offers import offers, recalls
+from mapex.offers import offers, recalls, reviews
+from mapex.offers.review import ReviewDocument, ReviewRequest
 from mapex.orders import ledger, orders
 from mapex.people import domains, invitations, orgs, roles, tokens
 from mapex.prices import quotes, saved_areas
@@ -93,6 +94,21 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     patch.undo()
 
 
+def reviewed(ex: Exchange, seller: Actor, cells: list[int]) -> dict[str, str]:
+    """Two requests for a review of footage, of which one was begun."""
+    layers = [
+        a_layer(cells, name=name, handling_class="original", kind=LayerKind.RECORDING, about={"footage": True})
+        for name in ("front", "rear", "side")
+    ]
+    a_draft(ex, seller, "drives", layers)
+    document = ReviewDocument("report.pdf", b"%PDF")
+    asked = [
+        reviews.request(ex, seller, "drives", 1, ReviewRequest(layer, "blurred", "blur 2", 9, "Nobody is seen.", document)).id
+        for layer in ("front", "rear")
+    ]
+    return {"review": asked[0], "review_begun": reviews.begin(ex, None, asked[1]).id}
+
+
 def furnished(ex: Exchange) -> tuple[list[Asker], dict[str, Any]]:
     """One of everything, and who may ask for it."""
     cells = block(2)
@@ -109,6 +125,7 @@ def furnished(ex: Exchange) -> tuple[list[Asker], dict[str, Any]]:
     a_permit(ex)
     a_permit(ex, "gaon", "P-2", days=1)
     values: dict[str, Any] = {"region": REGION, "sha256": "0" * 64, "quadkey": grid.quadkey(SEOUL)}
+    values |= reviewed(ex, seller, cells)
     a_draft(ex, seller, "roads", [a_layer(cells, salt="roads")])
     offers.publish(ex, seller, "roads", rate_card=RATES, licence="commercial")
     for firm, dataset, purpose in (

@@ -34,6 +34,9 @@ def traded_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with ex.engine.begin() as conn:
         conn.execute(text("INSERT INTO permit_recipient SELECT p.id, o.id, 0 FROM permit p, organisation o LIMIT 1"))
         conn.execute(text("INSERT INTO credited_tile SELECT e.id, e.order_id FROM entitlement e LIMIT 1"))
+        stated = "'front', 'blurred', 'blur 2', 9, 'seen', '', NULL, '', 0"
+        conn.execute(text(f"INSERT INTO footage_review SELECT 'rev_a', v.id, {stated} FROM dataset_version v LIMIT 1"))
+        conn.execute(text("INSERT INTO footage_review_step VALUES ('rev_a', 0, 'requested', 1, NULL, '{}')"))
     ex.engine.dispose()
     return folder / "mapex.db"
 

@@ -8,6 +8,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 
 from mapex.orders import updates
+from mapex.rules.accuracy import DEFAULT_MM
 from tiles.grid import grid
 from web.api.buying.quotes import QuoteOut, quote_document
 from web.edge.auth import current_actor, exchange
@@ -24,6 +25,15 @@ class UpdateQuoteIn(Body):
     added = fields.Boolean(load_default=False)
 
 
+class ChangedFeaturesOut(Answer):
+    """What became of the features (points, frames) of the changed tiles since the version that was bought."""
+
+    added = fields.Integer()
+    removed = fields.Integer()
+    moved = fields.Integer(metadata={"description": "by more than the stated accuracy"})
+    altered = fields.Integer(metadata={"description": "with other attributes"})
+
+
 class ChangeOut(Answer):
     """What happened to one layer since: quadkeys."""
 
@@ -36,6 +46,9 @@ class ChangeOut(Answer):
     changed = fields.List(quadkey())
     added = fields.List(quadkey())
     removed = fields.List(quadkey())
+    within = fields.List(quadkey(), metadata={"description": "differ below the stated accuracy, and are not offered"})
+    accuracy_m = fields.Float(allow_none=True)
+    features = fields.Nested(ChangedFeaturesOut, allow_none=True)
 
 
 class UpdatesOut(Answer):
@@ -46,6 +59,7 @@ class UpdatesOut(Answer):
     changed = fields.Integer()
     added = fields.Integer()
     removed = fields.Integer()
+    within = fields.Integer()
     layers = fields.List(fields.Nested(ChangeOut))
     total = fields.Integer(allow_none=True, metadata={"description": "KRW with VAT for the changed tiles"})
     total_with_added = fields.Integer(allow_none=True)
@@ -64,6 +78,7 @@ def list_updates(order_id: str) -> Response:
         changed=found.changed,
         added=found.added,
         removed=found.removed,
+        within=found.within,
         layers=[_change(one) for one in found.layers],
         total=found.price.total if found.price else None,
         total_with_added=found.price_with_added.total if found.price_with_added else None,
@@ -82,4 +97,9 @@ def quote_updates(order_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
 
 def _change(one: updates.LayerChange) -> dict[str, Any]:
     about = {name: getattr(one, name) for name in ("dataset", "org", "layer", "kind", "version", "bought_version")}
-    return {**about, **{name: grid.quadkeys(getattr(one, name)) for name in ("changed", "added", "removed")}}
+    features: dict[str, int] | None = None
+    if one.counts:
+        features = {name: getattr(one.counts, name) for name in ("added", "removed", "altered")}
+        features["moved"] = one.counts.moved_by(one.accuracy_mm or DEFAULT_MM)
+    cells = {name: grid.quadkeys(getattr(one, name)) for name in ("changed", "added", "removed", "within")}
+    return {**about, **cells, "accuracy_m": one.accuracy_mm / 1000 if one.accuracy_mm else None, "features": features}

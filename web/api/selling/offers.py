@@ -27,6 +27,12 @@ class PublishIn(Body):
     licence = fields.String(required=True, validate=Length(1, 32))
     attribution = fields.String(load_default="")
     credits_earlier = fields.Boolean(load_default=False, metadata={"description": CREDITS})
+    accuracies = fields.Dict(
+        keys=fields.String(),
+        values=fields.Raw(),
+        load_default=dict,
+        metadata={"description": "metres by layer (`*` = all others): a shift below it is no change of a tile, and no update for buyers"},
+    )
     confirmed = fields.List(
         fields.String(validate=Length(1, 64)),
         load_default=list,
@@ -67,6 +73,7 @@ def publish(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
         attribution=json_data["attribution"],
         credits_earlier=json_data["credits_earlier"],
         confirmed=json_data["confirmed"],
+        accuracies=json_data["accuracies"],
     )
     return _offer(made)
 

@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 
 from mapex.catalogue import datasets as catalogue
 from mapex.catalogue import differences, drafts, removals, requests
+from mapex.catalogue.comparisons import LayerChanges
 from mapex.catalogue.datasets import Description
 from mapex.catalogue.finding import Finding, Severity
 from mapex.catalogue.versions import Layer, Version
@@ -164,14 +165,35 @@ class VersionOut(VersionLineOut):
     same_as = fields.List(fields.Nested(TwinOut), metadata={"description": "what else the owner has with the same content"})
 
 
+class FeatureChangesOut(Answer):
+    """Features (points, frames) of a layer that changed; `moved` by more than the accuracy. Examples (ids) are for the owner."""
+
+    accuracy_m = fields.Float()
+    added = fields.Integer()
+    removed = fields.Integer()
+    moved = fields.Integer()
+    altered = fields.Integer(metadata={"description": "with other attributes"})
+    unchanged = fields.Integer()
+    attributes = fields.Dict(keys=fields.String(), values=fields.Integer(), metadata={"description": "features by name of what differs"})
+    examples = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
+    outdated = fields.Dict(
+        keys=fields.String(), values=fields.Integer(), metadata={"description": "tiles that are a change, by accuracy in metres"}
+    )
+
+
 class LayerChangesOut(Answer):
-    """Quadkeys of a layer that differ from the version published before, and how many tiles do not."""
+    """Quadkeys of a layer that differ from the version published before, and how many tiles do not.
+
+    `within`: tiles that differ by less than the stated accuracy; `features`: null where it was not compared feature by feature.
+    """
 
     kind = word(LAYER_KINDS)
     added = fields.List(quadkey())
     changed = fields.List(quadkey())
     removed = fields.List(quadkey())
+    within = fields.List(quadkey())
     unchanged = fields.Integer()
+    features = fields.Nested(FeatureChangesOut, allow_none=True)
 
 
 class ChangesOut(Answer):
@@ -272,12 +294,14 @@ def classify(slug: str, number: int, json_data: dict[str, Any]) -> dict[str, Any
 @blueprint.output(ChangesOut)
 def changes(slug: str, number: int, query_data: dict[str, Any]) -> dict[str, Any]:
     """Cells added, changed and removed against the version that was published before, by layer."""
-    found = differences.of(exchange(), current_actor(), ref_of(slug, query_data), number)
+    by = current_actor()
+    found = differences.of(exchange(), by, ref_of(slug, query_data), number)
     layers = {
         name: {
             "kind": one.kind,
-            **{what: [grid.quadkey(cell) for cell in getattr(one, what)] for what in ("added", "changed", "removed")},
+            **{what: [grid.quadkey(cell) for cell in getattr(one, what)] for what in ("added", "changed", "removed", "within")},
             "unchanged": one.unchanged,
+            "features": _features(found.features[name], is_owner=found.version.org == by.org_slug) if name in found.features else None,
         }
         for name, one in found.layers.items()
     }
@@ -307,6 +331,19 @@ def manifest(slug: str, number: int, query_data: dict[str, Any]) -> tuple[str, i
     """What the version was made of, byte for byte as it was hashed."""
     text = catalogue.manifest(exchange(), current_actor(), ref_of(slug, query_data), number)
     return text, 200, {"Content-Type": "application/json"}
+
+
+def _features(one: LayerChanges, *, is_owner: bool) -> dict[str, Any]:
+    counts = one.comparison.counts
+    return {
+        "accuracy_m": one.accuracy_mm / 1000,
+        **{name: getattr(counts, name) for name in ("added", "removed", "altered")},
+        "moved": one.moved,
+        "unchanged": one.unchanged,
+        "attributes": dict(one.comparison.attributes),
+        "examples": dict(one.comparison.examples) if is_owner else {},
+        "outdated": {f"{limit / 1000:g}": count for limit, count in one.cells.items()},
+    }
 
 
 def described(found: Description) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 // @ts-check
 // Price and publication: the rate card with its live price of 1 km2, classes, publish and withdraw; errors stand beside their fields.
 import { call, get, post } from "../base/api.js";
+import { accuracies, showAccuracies } from "./accuracy.js";
 import { showDifferences } from "./differences.js";
 import { confirmed, showPlace, showPrices } from "./questions.js";
 import { all, make, one, showText } from "../base/dom.js";
@@ -170,6 +171,7 @@ form?.addEventListener("submit", (/** @type {any} */ event) => {
     attribution: String(given.get("attribution")).trim(),
     credits_earlier: given.has("credits_earlier"),
     confirmed: confirmed(form),
+    accuracies: accuracies(form),
   };
   submit(one("button.primary", form), () => post(`/datasets/${page.dataset}/publish`, terms));
 });
@@ -202,7 +204,7 @@ document.addEventListener("click", (event) => {
   if (place && map) showPlace(map.map, place);
 });
 
-if (form) appraise();
+if (form) (appraise(), showAccuracies(form));
 const [found, cells] = await Promise.all([get(`${base}/changes`), get(`${base}/coverage`)]);
 map = await showDifferences(one("#map"), found.layers, cells);
 if (!map) one(".minimap").hidden = true;

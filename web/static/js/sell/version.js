@@ -31,12 +31,30 @@ async function submit(element, request, then) {
   }
 }
 
+/** What is stated of footage, with the file that was chosen. @param {any} form */
+async function reviewOf(form) {
+  const given = new FormData(form);
+  const file = /** @type {File} */ (given.get("document"));
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
+  const [method, tool, statement] = ["method", "tool", "statement"].map((name) => given.get(name));
+  return {
+    ...{ layer: form.dataset.layer, method, tool, statement, sample: Number(given.get("sample")) },
+    document: bytes.length ? { name: file.name, base64: btoa(text) } : null,
+  };
+}
+
 document.addEventListener("submit", (event) => {
   const form = /** @type {any} */ (event.target);
   const given = new FormData(form);
   if (form.id === "placement") {
     event.preventDefault();
     submit(form, () => post(`${base}/placement`, placementOf(form)));
+  }
+  if (form.matches("[data-asks-review]")) {
+    event.preventDefault();
+    submit(form, async () => post(`${base}/review`, await reviewOf(form)));
   }
   if (form.id === "classes") {
     event.preventDefault();
