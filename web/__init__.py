@@ -32,6 +32,7 @@ API = (
     "selling.uploads",
     "selling.systems",
     "selling.datasets",
+    "selling.descriptions",
     "selling.versions",
     "selling.previews",
     "selling.jobs",

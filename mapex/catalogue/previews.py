@@ -28,8 +28,8 @@ from tiles.grid import grid
 from tiles.store.protocol import Bucket, ObjectStore
 
 FACTS = "facts"
-NAMES = "names"
-"""Names of roads and crossings, for the search (`mapex.atlas.published`): they are not looked at one by one."""
+TABLES = ("names", "attributes")
+"""Names for the search (`mapex.atlas.published`) and attributes (`mapex.showroom.attributes`): they are not looked at one by one."""
 MOST_LISTED = 200
 PICTURES = ("strip", "clip")
 """Kinds that show what a camera saw."""
@@ -144,7 +144,7 @@ def teaser_in_tile(ex: Exchange, by: Actor | None, z: int, x: int, y: int, *, ex
     found = []
     store: Any = ex.store  # a protocol does not promise that its implementations can be keys of a cache
     for row in rows:
-        lines = _teaser(store, row["object_key"]).in_tile(z, x, y, extent)
+        lines = teaser_of(store, row["object_key"]).in_tile(z, x, y, extent)
         for code, name in enumerate(teaser.CLASSES):
             mine = lines.segments[lines.classes == code]
             if len(mine):
@@ -153,7 +153,7 @@ def teaser_in_tile(ex: Exchange, by: Actor | None, z: int, x: int, y: int, *, ex
 
 
 @lru_cache(maxsize=128)
-def _teaser(store: Any, key: str) -> teaser.Teaser:
+def teaser_of(store: Any, key: str) -> teaser.Teaser:
     """A decoded teaser; its key is made from its content, so it never becomes stale."""
     return teaser.decode(b"".join(store.read(Bucket.DATA, key)))
 
@@ -173,7 +173,7 @@ def _version(conn: Connection, by: Actor, ref: str, number: int | None) -> Versi
 
 def _of_layer(conn: Connection, layer: Layer) -> LayerPreviews:
     preview = schema.preview.c
-    query = select(schema.preview).where(preview.layer_id == layer.id, preview.kind != NAMES).order_by(preview.kind, preview.ordinal)
+    query = select(schema.preview).where(preview.layer_id == layer.id, preview.kind.not_in(TABLES)).order_by(preview.kind, preview.ordinal)
     made = [
         Preview(found["kind"], found["ordinal"], found["media_type"], found["bytes"], found["sha256"], json.loads(found["about"]))
         for found in conn.execute(query).mappings()

@@ -37,7 +37,7 @@ COMMANDS = {
     "publish": ("mapex.cli.sell:publish", "Put the newest version on sale."),
     "withdraw": ("mapex.cli.sell:withdraw", "Take a dataset off the market."),
     "recall": ("mapex.cli.sell:recall", "Take a version back for good."),
-    "dataset": ("mapex.cli.catalogue:dataset", "Datasets that you may see: list."),
+    "dataset": ("mapex.cli.catalogue:dataset", "Datasets that you may see: list, describe."),
     "version": ("mapex.cli.catalogue:version", "Versions of a dataset, their state and findings: list, show."),
     "search": ("mapex.cli.buy:search", "What is offered in a region."),
     "estimate": ("mapex.cli.buy:estimate", "What a region costs now, and the offers to choose from."),

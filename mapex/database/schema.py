@@ -50,6 +50,7 @@ from mapex.database.tables.people import (
     second_factor,
     session,
 )
+from mapex.database.tables.showroom import dataset_description, question, question_message, seller_description
 from mapex.database.tables.trade import (
     credited_tile,
     entitlement,
@@ -86,6 +87,7 @@ __all__ = [
     "audit_event",
     "credited_tile",
     "dataset",
+    "dataset_description",
     "dataset_version",
     "demand",
     "demand_day",
@@ -113,10 +115,13 @@ __all__ = [
     "permit_recipient",
     "person",
     "preview",
+    "question",
+    "question_message",
     "quote",
     "recovery_code",
     "saved_area",
     "second_factor",
+    "seller_description",
     "session",
     "shown_layer",
     "tile",

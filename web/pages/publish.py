@@ -11,9 +11,11 @@ from flask import Blueprint, render_template
 from mapex.catalogue import datasets, differences
 from mapex.catalogue.finding import Finding
 from mapex.catalogue.versions import Layer
+from mapex.errors import NotFound
 from mapex.offers import offers, recalls
 from mapex.rules.licences import LICENCES
 from mapex.rules.pricing import MAIN_UNIT, MAX_RATE, UNITS, Unit, quantity_of
+from mapex.showroom import descriptions
 from tiles.box import Box
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
@@ -45,10 +47,23 @@ def publish(slug: str, number: int) -> str:
         units=_units(found.layers),
         licences=[licence_words(code) for code in LICENCES],
         classes=class_choices(),
+        said=descriptions.get(ex, by, ref),
         changes=differences.of(ex, by, ref, number),
         view=_view(found.layers),
         holders=recalls.holders(ex, by, slug, number) if found.version.state in recalls.RELEASED else None,
     )
+
+
+@blueprint.get("/sell/<slug>/describe")
+@policy("own")
+def describe(slug: str) -> str:
+    """What buyers read about a dataset: text, stated accuracy, method, sample."""
+    ex, by = exchange(), current_actor()
+    ref = f"{by.org_slug}/{slug}"
+    dataset = datasets.get_dataset(ex, by, ref)
+    if dataset.org != by.org_slug:
+        raise NotFound("dataset.unknown", "There is no such dataset.")
+    return render_template("sell/describe.html", page={}, dataset=dataset, said=descriptions.get(ex, by, ref))
 
 
 def _units(layers: Any) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@ from flask_babel import lazy_gettext
 from web.words import findings
 
 ERRORS = {
+    "description.accuracy": lazy_gettext("A stated accuracy is between 0.001 and 1,000 metres. Give that number, or none."),
+    "sample.none": lazy_gettext("There is no free sample of this."),
     "preview.unknown": lazy_gettext("This preview is not there any more, or may not be shown."),
     "permit.missing": lazy_gettext("You hold no permit for this class of data."),
     "permit.visitor": lazy_gettext("This needs a permit. Sign in to use yours."),
