@@ -20,7 +20,20 @@ from web.words import language
 if TYPE_CHECKING:
     from mapex.exchange import Exchange
 
-PAGES = ("public", "login", "buy", "sell", "publish", "audit", "account", "security", "operate", "theme")
+PAGES = (
+    "public",
+    "showroom.datasets",
+    "showroom.sellers",
+    "login",
+    "buy",
+    "sell",
+    "publish",
+    "audit",
+    "account",
+    "security",
+    "operate",
+    "theme",
+)
 """Modules of `web.pages` with a `blueprint`; the menu is `web.pages.navigation`."""
 
 API = (
@@ -50,6 +63,8 @@ API = (
     "oversight.audit",
     "selling.sales",
     "buying.coverage",
+    "buying.catalogue",
+    "buying.samples",
 )
 """Modules of `web.api` with a `blueprint`, in the order of the API's description."""
 

@@ -128,7 +128,9 @@ def open_one(ex: Exchange, by: Actor, ref: str, number: int, layer: str, kind: s
     raise NotFound("preview.unknown", "There is no such preview.")
 
 
-def teaser_in_tile(ex: Exchange, by: Actor | None, z: int, x: int, y: int, *, extent: int = 4096) -> Sequence[TeaserLines]:
+def teaser_in_tile(
+    ex: Exchange, by: Actor | None, z: int, x: int, y: int, *, extent: int = 4096, of: tuple[str, str] | None = None
+) -> Sequence[TeaserLines]:
     """Teaser lines of everything on sale on a map tile, by layer and class of line; for the map.
 
     Only teasers of layers that have a tile there are read: the pyramid of what is on offer is their index.
@@ -137,10 +139,11 @@ def teaser_in_tile(ex: Exchange, by: Actor | None, z: int, x: int, y: int, *, ex
         by: who asks; None is a visitor, who sees no line of a class that needs a permit.
         z, x, y: the map tile.
         extent: units on its side.
+        of: organisation and slug of the one dataset that is meant; None = all.
     """
     with db.read(ex) as conn:
         here = cell_sums.layers_in(conn, z, int(grid.morton(x, y)))
-        rows = conn.execute(_teasers_on_sale(here, by)).mappings().all() if here else []
+        rows = conn.execute(_teasers_on_sale(here, by, of)).mappings().all() if here else []
     found = []
     store: Any = ex.store  # a protocol does not promise that its implementations can be keys of a cache
     for row in rows:
@@ -194,13 +197,14 @@ def may_show(handling_class: str | None, preview: Preview) -> bool:
     return preview.kind not in PICTURES or (handling_class is not None and preview.about.get("blurred") is True)
 
 
-def _teasers_on_sale(layer_ids: Sequence[str], by: Actor | None) -> Any:
+def _teasers_on_sale(layer_ids: Sequence[str], by: Actor | None, of: tuple[str, str] | None) -> Any:
     layer, preview = schema.layer.c, schema.preview
     hidden = [one for one in HandlingClass if (one.needs_permit if by is None else one == HandlingClass.ORIGINAL)]
-    return (
+    query = (
         select(layer.kind, preview.c.object_key, live_offers.c.dataset, live_offers.c.org)
         .select_from(live_layers)
         .join(preview, and_(preview.c.layer_id == layer.id, preview.c.kind == "teaser"))
         .where(layer.id.in_(layer_ids), layer.handling_class.not_in([str(one) for one in hidden]))
         .order_by(layer.id)
     )
+    return query if of is None else query.where(live_offers.c.org == of[0], live_offers.c.dataset == of[1])

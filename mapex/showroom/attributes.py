@@ -14,6 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 
 from mapex.catalogue.versions import Layer
+from mapex.database import db
+from mapex.exchange import Exchange
+from mapex.offers.products import Product
 from mapex.rules.licences import HandlingClass
 from tiles.batch import LayerKind
 
@@ -58,6 +61,14 @@ def of_layers(conn: Connection, layers: Sequence[Layer]) -> dict[str, LayerTable
         stored.setdefault(layer_id, []).append(json.loads(about))
     facts = {layer_id: json.loads(about) for layer_id, about in conn.execute(_ABOUT, {"kind": "facts", "layers": ids})}
     return {one.id: _table(one, stored.get(one.id, ()), facts.get(one.id, {})) for one in layers}
+
+
+def of_product(ex: Exchange, product: Product) -> dict[str, LayerTable]:
+    """The table of each layer on sale of a dataset, by the name of the layer."""
+    layers = [one.layer for one in product.layers]
+    with db.read(ex) as conn:
+        tables = of_layers(conn, layers)
+    return {one.name: tables[one.id] for one in layers}
 
 
 def _table(layer: Layer, pieces: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> LayerTable:

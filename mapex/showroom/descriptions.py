@@ -20,6 +20,7 @@ from mapex.database import db, schema
 from mapex.database.acts import act
 from mapex.errors import Invalid
 from mapex.exchange import Actor, Exchange
+from mapex.offers.products import Product
 from mapex.texts import check_text
 
 LONGEST = {"ko": 10_000, "en": 10_000, "accuracy_basis": 100, "method": 2000, "sensors": 500}
@@ -74,6 +75,12 @@ def get(ex: Exchange, by: Actor, ref: str) -> Description:
     """
     with db.read(ex) as conn:
         return of_dataset(conn, find_dataset(conn, by, ref).id)
+
+
+def of_product(ex: Exchange, product: Product) -> Description:
+    """What is said about a dataset on sale."""
+    with db.read(ex) as conn:
+        return of_dataset(conn, product.id)
 
 
 def of_dataset(conn: Connection, dataset_id: str) -> Description:

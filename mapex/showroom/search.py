@@ -96,6 +96,12 @@ def find(ex: Exchange, asked: CatalogueQuery) -> CataloguePage:
     return CataloguePage(found[first : first + PAGE], len(found), pages, {name: _counted(name, meant, wanted) for name in _VALUES})
 
 
+def refs(ex: Exchange, q: str) -> list[str]:
+    """`ORG/SLUG` of all datasets on sale that the words mean, the best first."""
+    scored = [(-score, -one.published_ns, one.ref) for one in listings.on_sale(ex) if (score := _score(one, q[:LONGEST_QUESTION]))]
+    return [ref for _, _, ref in sorted(scored)]
+
+
 def _counted(name: str, all_: Iterable[OnSale], wanted: Mapping[str, Any]) -> dict[str, int]:
     others = {other: value for other, value in wanted.items() if other != name}
     return dict(Counter(value for one in all_ if _passes(one, others) for value in _VALUES[name](one)))

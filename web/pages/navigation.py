@@ -22,6 +22,7 @@ class MenuLine:
 
 MENU = (
     MenuLine("/explore", lazy_gettext("Explore")),
+    MenuLine("/datasets", lazy_gettext("Catalogue")),
     MenuLine("/orders", lazy_gettext("Orders"), MEMBERS),
     MenuLine("/sell", lazy_gettext("Sell"), MEMBERS),
     MenuLine("/operate", lazy_gettext("Operate"), OPERATORS),

@@ -37,6 +37,8 @@ def install(app: Flask) -> None:
         crs_name=vocabulary.crs_name,
         sentence=errors.sentence,
         ground=places.ground,
+        ground_of=places.area,
+        share=numbers.share,
     )
     app.jinja_env.filters.update(
         won=numbers.won,

@@ -64,3 +64,11 @@ def number(value: float) -> str:
     if float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:,.3f}".rstrip("0").rstrip(".") if abs(value) >= 0.001 else f"{value:.2g}"
+
+
+def share(part: int, whole: int) -> str:
+    """A part of a whole in percent; what is neither nothing nor all is never written as such."""
+    percent = 100 * part / whole
+    if 0 < part < whole and not 1 <= percent <= 99:
+        return "< 1 %" if percent < 1 else "> 99 %"
+    return f"{percent:.0f} %"
