@@ -77,6 +77,16 @@ def get(ex: Exchange, by: Actor, ref: str) -> Description:
         return of_dataset(conn, find_dataset(conn, by, ref).id)
 
 
+def get_seller(ex: Exchange, by: Actor) -> SellerText:
+    """What the own organisation says about itself.
+
+    Raises: Denied.
+    """
+    org_id = authority.member(by)
+    with db.read(ex) as conn:
+        return of_seller(conn, org_id)
+
+
 def of_product(ex: Exchange, product: Product) -> Description:
     """What is said about a dataset on sale."""
     with db.read(ex) as conn:

@@ -12,6 +12,7 @@ from mapex.intake.jobs import Job
 from mapex.offers import offers, sales
 from mapex.orders import ledger
 from mapex.rules.licences import HandlingClass
+from mapex.showroom import descriptions
 from mapex.times import kst_month
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
@@ -41,6 +42,7 @@ def sell() -> str:
         wallet=ledger.wallet(ex, by, limit=10),
         months=sales.by_month(ex, by),
         current=current,
+        said=descriptions.get_seller(ex, by),
         titles={one.slug: one.title for one in own},
         page={},
     )

@@ -148,4 +148,7 @@ for (const button of all("[data-act], [data-delete]")) {
   });
 }
 offerCopies();
-document.documentElement.dataset.forms = document.documentElement.dataset.ready = "";
+document.documentElement.dataset.forms = "";
+// Where a page has a script of its own beside the forms, that one says when it is ready.
+const others = all("script[type=module][src]").filter((one) => !/\/(header|permit|form)\.js/.test(one.src));
+if (!others.length) document.documentElement.dataset.ready = "";

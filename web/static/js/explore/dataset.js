@@ -5,6 +5,12 @@ import { all, make, one, showText } from "../base/dom.js";
 import { _, page } from "../base/i18n.js";
 import { areaOf } from "./outline.js";
 
+/** Zoom from which lines can be seen: a page that opens further out shows squares only. */
+const NEAR = 14.4;
+
+/** @param {number[]} box */
+const centreOf = ([west, south, east, north]) => [(west + east) / 2, (south + north) / 2];
+
 async function start() {
   const box = one("#map");
   if (!box) return;
@@ -20,9 +26,10 @@ async function start() {
   const own = areaOf(location.hash);
   const bounds = own ? maps.boxOf(own) : page.bounds;
   const map = await maps.createMap(box, { bounds, fitBoundsOptions: { padding: 24, maxZoom: 16 }, lines: page.lines });
+  if (!own && map.getZoom() < NEAR) map.jumpTo({ center: centreOf(page.samples[0]?.box ?? bounds), zoom: NEAR });
   if (own) maps.addMarks(map, "own", 0.1);
   if (own) map.getSource("own").setData(own);
-  const recolour = coverage(map, { kinds: page.kinds, by: WAYS[0], tiles: page.tiles });
+  const recolour = coverage(map, { kinds: page.kinds, by: WAYS[0], tiles: page.tiles, faint: 0.5 });
   colourControl(one("#by"), one("#legend"), WAYS[0], (by) => recolour(page.kinds, by));
   if (!page.samples.length) return;
   const { showSamples } = await import("./sample.js");
