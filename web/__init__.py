@@ -24,6 +24,7 @@ PAGES = (
     "public",
     "showroom.datasets",
     "showroom.sellers",
+    "showroom.questions",
     "login",
     "buy",
     "sell",
@@ -65,6 +66,7 @@ API = (
     "buying.coverage",
     "buying.catalogue",
     "buying.samples",
+    "buying.questions",
 )
 """Modules of `web.api` with a `blueprint`, in the order of the API's description."""
 

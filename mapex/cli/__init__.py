@@ -39,6 +39,7 @@ COMMANDS = {
     "recall": ("mapex.cli.sell:recall", "Take a version back for good."),
     "dataset": ("mapex.cli.catalogue:dataset", "Datasets that you may see: list, describe."),
     "version": ("mapex.cli.catalogue:version", "Versions of a dataset, their state and findings: list, show."),
+    "question": ("mapex.cli.catalogue:question", "Questions to sellers: list, show, ask, answer."),
     "search": ("mapex.cli.buy:search", "What is on sale: by words and filters, or in a region."),
     "sample": ("mapex.cli.buy:sample", "Download the free sample tiles of a dataset."),
     "estimate": ("mapex.cli.buy:estimate", "What a region costs now, and the offers to choose from."),

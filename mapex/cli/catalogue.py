@@ -97,3 +97,52 @@ def version_text(found: dict[str, Any]) -> str:
 
 def _number(number: int | None) -> str:
     return "-" if number is None else str(number)
+
+
+@click.group()
+def question() -> None:
+    """Questions to sellers, and those that were put to you."""
+
+
+@question.command(name="list")
+@as_json_option
+def question_list(as_json: bool) -> None:
+    """List the questions of your organisation, those with something new first."""
+    found = Client.from_environment().call("GET", "/questions")
+    rows = [["new" if q["unread"] else "", q["id"], q["dataset"], q["asker"], q["newest_at"]] for q in found["questions"]]
+    show(found, as_json=as_json, text=table(["", "question", "dataset", "asked by", "newest (UTC)"], rows) if rows else "No questions.")
+
+
+@question.command(name="show")
+@click.argument("number", metavar="QUESTION")
+@as_json_option
+def question_show(number: str, as_json: bool) -> None:
+    """Show a question with its messages; it is then nothing new."""
+    found = Client.from_environment().call("GET", f"/questions/{segment(number)}")
+    show(found, as_json=as_json, text=_question_text(found))
+
+
+@question.command(name="ask")
+@click.argument("of", metavar="FIRM/DATASET")
+@click.argument("text")
+@as_json_option
+def question_ask(of: str, text: str, as_json: bool) -> None:
+    """Ask the seller of a dataset. It sees the name of your organisation, not yours."""
+    org, _, slug = of.partition("/")
+    found = Client.from_environment().call("POST", f"/datasets/{segment(org)}/{segment(slug)}/questions", {"text": text})
+    show(found, as_json=as_json, text=_question_text(found))
+
+
+@question.command(name="answer")
+@click.argument("number", metavar="QUESTION")
+@click.argument("text")
+@as_json_option
+def question_answer(number: str, text: str, as_json: bool) -> None:
+    """Write on in a question."""
+    found = Client.from_environment().call("POST", f"/questions/{segment(number)}/messages", {"text": text})
+    show(found, as_json=as_json, text=_question_text(found))
+
+
+def _question_text(found: dict[str, Any]) -> str:
+    said = [f"\n{message['org']}, {message['at']}:\n{shown(message['text'])}" for message in found["messages"]]
+    return "\n".join([f"{found['id']}  {found['dataset']}, asked by {found['asker']}", *said])

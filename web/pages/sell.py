@@ -12,7 +12,7 @@ from mapex.intake.jobs import Job
 from mapex.offers import offers, sales
 from mapex.orders import ledger
 from mapex.rules.licences import HandlingClass
-from mapex.showroom import descriptions
+from mapex.showroom import descriptions, questions
 from mapex.times import kst_month
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
@@ -43,6 +43,7 @@ def sell() -> str:
         months=sales.by_month(ex, by),
         current=current,
         said=descriptions.get_seller(ex, by),
+        asked=questions.unread(ex, by),
         titles={one.slug: one.title for one in own},
         page={},
     )

@@ -41,9 +41,9 @@ function follow() {
   const own = areaOf(location.hash);
   if (!own) return;
   const ring = own.coordinates[0].map((/** @type {number[]} */ at) => at.map((value) => Number(value.toFixed(6))));
-  const [west, south, east, north] = [0, 1].flatMap((i) => Math.min(...ring.map((/** @type {number[]} */ at) => at[i]))).concat(
-    [0, 1].flatMap((i) => Math.max(...ring.map((/** @type {number[]} */ at) => at[i]))),
-  );
+  const [west, south, east, north] = [0, 1]
+    .flatMap((i) => Math.min(...ring.map((/** @type {number[]} */ at) => at[i])))
+    .concat([0, 1].flatMap((i) => Math.max(...ring.map((/** @type {number[]} */ at) => at[i]))));
   for (const place of all("[data-bbox]")) place.textContent = [west, south, east, north].map((side) => side.toFixed(5)).join(",");
   for (const place of all("[data-ring]")) place.textContent = JSON.stringify(ring);
   const use = one("#use-area");

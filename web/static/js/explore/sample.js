@@ -74,7 +74,13 @@ function draw(map, features) {
   const line = { "line-color": colour, "line-width": ["interpolate", ["linear"], ["zoom"], 14, 1, 18, 3] };
   const isArea = ["==", ["geometry-type"], "Polygon"];
   const isPoint = ["==", ["geometry-type"], "Point"];
-  map.addLayer({ id: "sample-area", type: "fill", source: "sample", filter: isArea, paint: { "fill-color": colour, "fill-opacity": 0.25 } });
+  map.addLayer({
+    id: "sample-area",
+    type: "fill",
+    source: "sample",
+    filter: isArea,
+    paint: { "fill-color": colour, "fill-opacity": 0.25 },
+  });
   map.addLayer({ id: "sample-line", type: "line", source: "sample", paint: line });
   const dot = { "circle-color": colour, "circle-radius": ["interpolate", ["linear"], ["zoom"], 14, 1.5, 18, 5] };
   map.addLayer({ id: "sample-point", type: "circle", source: "sample", filter: isPoint, paint: dot });
@@ -103,7 +109,9 @@ function draw(map, features) {
 function list(map, features) {
   const choice = one("#feature-choice");
   const listed = features.slice(0, MOST_LISTED);
-  choice.append(...listed.map((one) => make("option", { value: one.id }, `${word("features", one.properties.kind)} · ${one.properties.id}`)));
+  choice.append(
+    ...listed.map((one) => make("option", { value: one.id }, `${word("features", one.properties.kind)} · ${one.properties.id}`)),
+  );
   choice.addEventListener("change", () => {
     const feature = features[Number(choice.value) - 1];
     if (feature) choose(map, feature);
