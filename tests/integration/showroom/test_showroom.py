@@ -45,7 +45,7 @@ def ex(tmp_path_factory: pytest.TempPathFactory) -> Exchange:
 
 
 def is_sound(ex: Exchange) -> bool:
-    return not [one for one in fsck.check(ex) if one.offenders]
+    return all(check.ok for check in fsck.check(ex))
 
 
 # ---- what sellers say ---------------------------------------------------------------------------------------------------------------

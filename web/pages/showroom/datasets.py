@@ -52,6 +52,7 @@ def dataset(org: str, slug: str) -> str:
         licence=licence_words(found.licence),
         outline=_outline(found.box),
         box=",".join(f"{side:.5f}" for side in own or found.box or ()),
+        ring=_ring(own or found.box),
         is_own_area=own is not None,
         odd=rates_on_sale.unusual_of(ex, found.rates.items()),
         url=ex.settings.public_url,
@@ -94,6 +95,15 @@ def _sample(one: samples.Sample) -> dict[str, Any]:
         "box": grid.bounds(*grid.cell_from_quadkey(one.quadkey)),
         "features": f"/datasets/{one.dataset}/samples/{one.layer.name}/features" if is_drawn else "",
     }
+
+
+def _ring(box: Box | None) -> str:
+    """A box as the ring of a polygon in GeoJSON, for the examples; five digits, as their `--bbox` has."""
+    if box is None:
+        return ""
+    west, south, east, north = (f"{side:.5f}" for side in box)
+    corners = ((west, south), (east, south), (east, north), (west, north), (west, south))
+    return "[" + ", ".join(f"[{lon}, {lat}]" for lon, lat in corners) + "]"
 
 
 def _outline(box: Box | None) -> str:
