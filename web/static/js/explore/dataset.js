@@ -1,7 +1,7 @@
 // @ts-check
 // The page of a dataset: its public lines over the squares where it is, and the features of its free samples, which can be looked into.
 import { offerCopies } from "../base/copy.js";
-import { all, make, one, showText } from "../base/dom.js";
+import { all, one, showText } from "../base/dom.js";
 import { _, page } from "../base/i18n.js";
 import { areaOf } from "./outline.js";
 

@@ -5,6 +5,7 @@ import { get } from "../base/api.js";
 import { make, one, showText } from "../base/dom.js";
 import { _, n_, page, sentence, word } from "../base/i18n.js";
 import { collection, ink } from "../map/map.js";
+import { squareOf } from "./outline.js";
 
 /** Features in the list: more are no list. */
 const MOST_LISTED = 300;
@@ -41,22 +42,7 @@ const fly = (map, [west, south, east, north]) =>
 
 /** The edges of the sample tiles. @param {any} map @param {any[]} samples */
 function outline(map, samples) {
-  const squares = samples.map(({ box: [w, s, e, n] }) => ({
-    type: "Feature",
-    properties: {},
-    geometry: {
-      type: "Polygon",
-      coordinates: [
-        [
-          [w, s],
-          [e, s],
-          [e, n],
-          [w, n],
-          [w, s],
-        ],
-      ],
-    },
-  }));
+  const squares = samples.map((sample) => squareOf(sample.box));
   map.addSource("sample-tile", { type: "geojson", data: collection(squares) });
   map.addLayer({
     id: "sample-tile",
