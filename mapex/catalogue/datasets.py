@@ -91,7 +91,7 @@ def create_dataset(ex: Exchange, by: Actor, slug: str, title: str = "", descript
 
 
 def _allow_sample(conn: Connection, ex: Exchange, dataset_id: str) -> None:
-    """A new dataset gives a sample tile unless its seller says otherwise; whatever was said about one of before goes with it."""
+    """A new dataset gives a sample tile unless its seller says otherwise; the description of one of before goes with it."""
     conn.execute(delete(schema.dataset_description).where(schema.dataset_description.c.dataset_id == dataset_id))
     conn.execute(insert(schema.dataset_description).values(dataset_id=dataset_id, sample=True, described_ns=ex.now()))
 

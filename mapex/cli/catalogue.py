@@ -37,9 +37,9 @@ def dataset_list(as_json: bool) -> None:
 @click.option("--sensors", metavar="TEXT", help="With what.")
 @click.option("--sample/--no-sample", default=None, help="Whether a tile of each layer that may be shown is free to look at.")
 @as_json_option
-def dataset_describe(slug: str, as_json: bool, **said: Any) -> None:
+def dataset_describe(slug: str, as_json: bool, **described: Any) -> None:
     """What buyers read about your dataset. What no option names stays; without options it is shown."""
-    changes = {name: value.read() if name in ("ko", "en") else value for name, value in said.items() if value is not None}
+    changes = {name: value.read() if name in ("ko", "en") else value for name, value in described.items() if value is not None}
     path = f"/datasets/{segment(slug)}/description"
     found = Client.from_environment().call("PATCH" if changes else "GET", path, changes or None)
     show(found, as_json=as_json, text=_description_text(found))
@@ -144,5 +144,5 @@ def question_answer(number: str, text: str, as_json: bool) -> None:
 
 
 def _question_text(found: dict[str, Any]) -> str:
-    said = [f"\n{message['org']}, {message['at']}:\n{shown(message['text'])}" for message in found["messages"]]
-    return "\n".join([f"{found['id']}  {found['dataset']}, asked by {found['asker']}", *said])
+    messages = [f"\n{message['org']}, {message['at']}:\n{shown(message['text'])}" for message in found["messages"]]
+    return "\n".join([f"{found['id']}  {found['dataset']}, asked by {found['asker']}", *messages])

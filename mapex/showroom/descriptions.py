@@ -30,7 +30,7 @@ MOST_ACCURACY_MM = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class DatasetDescription:
     """What a seller says about a dataset. `accuracy_mm` is None where none is stated; `sample`: one tile a layer is free to look at."""
 
     ko: str = ""
@@ -47,7 +47,7 @@ class Description:
 
     @property
     def sha256(self) -> str:
-        """The digest that the log holds: what is shown is what was said."""
+        """The digest that the log holds: what is shown is what was described."""
         return _digest(asdict(self))
 
 
@@ -59,17 +59,17 @@ class SellerText:
     en: str = ""
 
     def text(self, language: str) -> str:
-        """As `Description.text`."""
+        """As `DatasetDescription.text`."""
         return (self.ko or self.en) if language == "ko" else (self.en or self.ko)
 
     @property
     def sha256(self) -> str:
-        """As `Description.sha256`."""
+        """As `DatasetDescription.sha256`."""
         return _digest(asdict(self))
 
 
-def get(ex: Exchange, by: Actor, ref: str) -> Description:
-    """What is said about a dataset (`SLUG` or `ORG/SLUG`) that `by` may see.
+def get(ex: Exchange, by: Actor, ref: str) -> DatasetDescription:
+    """The description of a dataset (`SLUG` or `ORG/SLUG`) that `by` may see.
 
     Raises: NotFound, Conflict (`dataset.ambiguous`).
     """
@@ -87,17 +87,17 @@ def get_seller(ex: Exchange, by: Actor) -> SellerText:
         return of_seller(conn, org_id)
 
 
-def of_product(ex: Exchange, product: Product) -> Description:
-    """What is said about a dataset on sale."""
+def of_product(ex: Exchange, product: Product) -> DatasetDescription:
+    """The description of a dataset on sale."""
     with db.read(ex) as conn:
         return of_dataset(conn, product.id)
 
 
-def of_dataset(conn: Connection, dataset_id: str) -> Description:
-    """What is said about a dataset; an empty one where nothing is."""
+def of_dataset(conn: Connection, dataset_id: str) -> DatasetDescription:
+    """The description of a dataset; an empty one where there is none."""
     table = schema.dataset_description
     row = conn.execute(select(table).where(table.c.dataset_id == dataset_id)).mappings().first()
-    return description_from(row) if row is not None else Description()
+    return description_from(row) if row is not None else DatasetDescription()
 
 
 def of_seller(conn: Connection, org_id: str) -> SellerText:
@@ -107,13 +107,13 @@ def of_seller(conn: Connection, org_id: str) -> SellerText:
     return SellerText(row["ko"], row["en"]) if row is not None else SellerText()
 
 
-def description_from(row: RowMapping) -> Description:
+def description_from(row: RowMapping) -> DatasetDescription:
     """The description of a row."""
-    named = {one.name: row[one.name] for one in fields(Description)}
-    return Description(**{**named, "sample": bool(named["sample"])})
+    named = {one.name: row[one.name] for one in fields(DatasetDescription)}
+    return DatasetDescription(**{**named, "sample": bool(named["sample"])})
 
 
-def describe(ex: Exchange, by: Actor, dataset: str, changes: Mapping[str, Any]) -> Description:
+def describe(ex: Exchange, by: Actor, dataset: str, changes: Mapping[str, Any]) -> DatasetDescription:
     """Say something about an own dataset: the fields that are named change, the others stay; None takes the stated accuracy away.
 
     Raises: Denied, NotFound (`dataset.unknown`), Invalid (`text.malformed`, `description.accuracy`).

@@ -19,7 +19,7 @@ from mapex.database import db, schema
 from mapex.database.live_offers import live_offers
 from mapex.exchange import Exchange
 from mapex.rules import quality
-from mapex.showroom.descriptions import Description, description_from
+from mapex.showroom.descriptions import DatasetDescription, description_from
 
 _PLACE_ZOOM = 13
 _MOST_CELLS = 2000
@@ -49,7 +49,7 @@ class OnSale:
     slug: str
     title: str
     description: str
-    said: Description
+    described: DatasetDescription
     version: int
     versions: int
     published_ns: int
@@ -96,9 +96,11 @@ def on_sale(ex: Exchange, *, org: str | None = None) -> list[OnSale]:
     with db.read(ex) as conn:
         rows = conn.execute(_offers(org)).mappings().all()
         layers = _layers(conn, ex.now())
-        said = {row["dataset_id"]: description_from(row) for row in conn.execute(select(schema.dataset_description)).mappings()}
+        described = {row["dataset_id"]: description_from(row) for row in conn.execute(select(schema.dataset_description)).mappings()}
         contents = {row["version_id"]: _content(ex, conn, row["version_id"]) for row in rows}
-    return [_listed(row, layers.get(row["version_id"], ()), said.get(row["dataset_id"], Description()), contents) for row in rows]
+    return [
+        _listed(row, layers.get(row["version_id"], ()), described.get(row["dataset_id"], DatasetDescription()), contents) for row in rows
+    ]
 
 
 def _offers(org: str | None) -> Any:
@@ -131,13 +133,13 @@ def _layers(conn: Connection, now: int) -> dict[str, tuple[ListedLayer, ...]]:
     return {version: tuple(layers) for version, layers in found.items()}
 
 
-def _listed(row: RowMapping, layers: Sequence[ListedLayer], said: Description, contents: Mapping[str, _Content]) -> OnSale:
+def _listed(row: RowMapping, layers: Sequence[ListedLayer], described: DatasetDescription, contents: Mapping[str, _Content]) -> OnSale:
     content = contents[row["version_id"]]
     same = ("dataset_id", "version_id", "org", "org_name", "title", "description", "published_ns", "licence", "attribution", "versions")
     return OnSale(
         **{name: row[name] for name in same},
         slug=row["dataset"],
-        said=said,
+        described=described,
         version=row["number"],
         rates=json.loads(row["rate_card"]),
         layers=tuple(layers),

@@ -54,7 +54,7 @@ class SampleFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleTile:
     """The sample of a layer: its tile (`quadkey`) and the files of it."""
 
     dataset: str
@@ -64,7 +64,7 @@ class Sample:
     files: Sequence[SampleFile]
 
 
-def of(ex: Exchange, ref: str) -> Sequence[Sample]:
+def of(ex: Exchange, ref: str) -> Sequence[SampleTile]:
     """The samples of a dataset on offer (`ORG/SLUG`); none when its seller gives none.
 
     Raises: NotFound (`dataset.unknown`).
@@ -114,7 +114,7 @@ def _count(ex: Exchange, by: Actor) -> None:
         raise Limited("sample.too_many", message, retry_after_s=wait)
 
 
-def _log(conn: Connection, ex: Exchange, by: Actor, found: Sample, details: Mapping[str, Any]) -> None:
+def _log(conn: Connection, ex: Exchange, by: Actor, found: SampleTile, details: Mapping[str, Any]) -> None:
     org, _, dataset = found.dataset.partition("/")
     append(
         conn,
@@ -133,7 +133,7 @@ def _log(conn: Connection, ex: Exchange, by: Actor, found: Sample, details: Mapp
     )
 
 
-def _one(found: Sequence[Sample], layer: str) -> Sample:
+def _one(found: Sequence[SampleTile], layer: str) -> SampleTile:
     for one in found:
         if one.layer.name == layer:
             return one
@@ -144,13 +144,15 @@ def _none() -> NotFound:
     return NotFound("sample.none", "There is no free sample of this.")
 
 
-def _of(ex: Exchange, conn: Connection, ref: str) -> list[Sample]:
+def _of(ex: Exchange, conn: Connection, ref: str) -> list[SampleTile]:
     org, _, slug = ref.partition("/")
     row = products.on_offer(conn, org, slug)
     if not descriptions.of_dataset(conn, row["dataset_id"]).sample:
         return []
     layers = [one for one in layers_of(conn, row["version_id"]) if one.handling_class in CLASSES and one.cells >= FEWEST_TILES]
-    return [Sample(ref, row["number"], one, grid.quadkey(cell), _files(conn, one, cell)) for one in layers for cell in [_middle(conn, one)]]
+    return [
+        SampleTile(ref, row["number"], one, grid.quadkey(cell), _files(conn, one, cell)) for one in layers for cell in [_middle(conn, one)]
+    ]
 
 
 def _middle(conn: Connection, layer: Layer) -> int:

@@ -128,14 +128,14 @@ def _score(one: OnSale, q: str) -> int:
 def _texts(one: OnSale) -> tuple[tuple[int, frozenset[str]], ...]:
     """Where words are looked for, each with its weight."""
     kinds = " ".join(_KINDS.get(layer.kind, "") for layer in one.layers)
-    said = (one.description, one.said.ko, one.said.en, one.said.method, one.said.sensors, one.attribution)
+    described = (one.description, one.described.ko, one.described.en, one.described.method, one.described.sensors, one.attribution)
     return (
         (8, _keys(f"{one.title} {one.slug}")),
         (5, _keys(f"{one.org_name} {one.org}")),
         (5, _place_words(one.places)),
         (4, _keys(kinds)),
         (3, _keys(" ".join(one.attributes).replace("_", " ") + " " + " ".join(one.attributes))),
-        (2, _keys(" ".join(said))),
+        (2, _keys(" ".join(described))),
     )
 
 

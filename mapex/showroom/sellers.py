@@ -26,7 +26,7 @@ class Seller:
 
     org: str
     name: str
-    said: SellerText
+    described: SellerText
     since_ns: int
     versions: int
     datasets: Sequence[OnSale]
@@ -44,8 +44,8 @@ def get(ex: Exchange, org: str) -> Seller:
     with db.read(ex) as conn:
         row = conn.execute(select(schema.organisation.c.id, schema.organisation.c.name).where(schema.organisation.c.slug == org)).one()
         since, versions = conn.execute(_SINCE, {"org": row.id}).one()
-        said = descriptions.of_seller(conn, row.id)
-        return Seller(org, row.name, said, int(since), int(versions), sold, _squares(conn, row.id))
+        described = descriptions.of_seller(conn, row.id)
+        return Seller(org, row.name, described, int(since), int(versions), sold, _squares(conn, row.id))
 
 
 def _squares(conn: Connection, org_id: str) -> list[Box]:

@@ -29,7 +29,7 @@ def test_a_newcomer_searches_looks_into_the_sample_and_asks(site: Site) -> None:
     page.locator(".shelf a", has_text="Walks").click()
     map_idle(page)
     expect(page.locator(".description").first).to_contain_text("Measured on foot.")
-    expect(page.locator(".said")).to_contain_text("0.1 m")
+    expect(page.locator(".stated")).to_contain_text("0.1 m")
     expect(page.locator(".attributes-of")).to_contain_text("width")
     # The list beside the map is the way of whoever uses no mouse.
     page.locator("#feature-choice").focus()

@@ -47,7 +47,7 @@ def publish(slug: str, number: int) -> str:
         units=_units(found.layers),
         licences=[licence_words(code) for code in LICENCES],
         classes=class_choices(),
-        said=descriptions.get(ex, by, ref),
+        described=descriptions.get(ex, by, ref),
         changes=differences.of(ex, by, ref, number),
         view=_view(found.layers),
         holders=recalls.holders(ex, by, slug, number) if found.version.state in recalls.RELEASED else None,
@@ -63,7 +63,7 @@ def describe(slug: str) -> str:
     dataset = datasets.get_dataset(ex, by, ref)
     if dataset.org != by.org_slug:
         raise NotFound("dataset.unknown", "There is no such dataset.")
-    return render_template("sell/describe.html", page={}, dataset=dataset, said=descriptions.get(ex, by, ref))
+    return render_template("sell/describe.html", page={}, dataset=dataset, described=descriptions.get(ex, by, ref))
 
 
 def _units(layers: Any) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def sell() -> str:
         wallet=ledger.wallet(ex, by, limit=10),
         months=sales.by_month(ex, by),
         current=current,
-        said=descriptions.get_seller(ex, by),
+        described=descriptions.get_seller(ex, by),
         asked=questions.unread(ex, by),
         titles={one.slug: one.title for one in own},
         page={},

@@ -88,7 +88,7 @@ DATASETS = (
 )
 
 
-SAID: dict[str, dict[str, object]] = {
+DESCRIBED: dict[str, dict[str, object]] = {
     "pangyo-hd": {
         "ko": "판교 업무지구의 차로를 모두 담은 정밀도로지도입니다. 차로 경계, 정지선, 횡단보도, 신호등, 제한 속도가 들어 있습니다.\n\n"
         "시연용으로 프로그램이 그린 가상의 거리이며 실제 도로와 다릅니다.",
@@ -206,8 +206,8 @@ def _sell(ex: Exchange, client: Client, dataset: DemoDataset, files: Path) -> No
     wait_for(client, started["job"])
     if dataset.handling == "pseudonymised":
         _clear_drawn_footage(ex, dataset)
-    if said := SAID.get(dataset.slug):
-        client.call("PATCH", f"/datasets/{dataset.slug}/description", said)
+    if described := DESCRIBED.get(dataset.slug):
+        client.call("PATCH", f"/datasets/{dataset.slug}/description", described)
     client.call("POST", f"/datasets/{dataset.slug}/publish", {"rates": dataset.rates, "licence": dataset.licence, "attribution": ""})
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, String, Table, T
 
 from mapex.database.tables.columns import id_column, metadata, ref
 
-# A dataset without a row is from before there were any: nothing is said about it, and it gives no sample.
+# A dataset without a row is from before there were any: it has no description and gives no sample.
 dataset_description = Table(
     "dataset_description",
     metadata,

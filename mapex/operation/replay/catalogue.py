@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
 from mapex.operation.replay.kind import Payload, State, differences, parsed
-from mapex.showroom.descriptions import Description, SellerText, description_from
+from mapex.showroom.descriptions import DatasetDescription, SellerText, description_from
 
 
 class Datasets(State):
@@ -37,18 +37,18 @@ class Datasets(State):
 
 
 class Descriptions(State):
-    """What is said about each dataset that is there, by the digest of all of it."""
+    """The description of each dataset that is there, by its digest."""
 
     actions = frozenset({Action.DATASET_CREATED, Action.DATASET_DESCRIBED, Action.DATASET_REMOVED})
 
     def take(self, payload: Payload) -> None:
-        """A dataset was made, with nothing said about it yet, or was described."""
+        """A dataset was made, without a description yet, or was described."""
         key = f"{payload['owner']}/{payload['dataset']}"
         self.made.pop(key, None)
         if payload["action"] == Action.DATASET_DESCRIBED:
             self.made[key] = {"words": payload["description_sha256"]}
         elif payload["action"] == Action.DATASET_CREATED and payload.get("sample"):  # entries of before had no description
-            self.made[key] = {"words": Description(sample=True).sha256}
+            self.made[key] = {"words": DatasetDescription(sample=True).sha256}
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
@@ -66,7 +66,7 @@ class SellerTexts(State):
     actions = frozenset({Action.SELLER_DESCRIBED})
 
     def take(self, payload: Payload) -> None:
-        """An organisation said something about itself."""
+        """An organisation described itself."""
         self.made[payload["owner"]] = {"words": payload["description_sha256"]}
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
@@ -76,8 +76,8 @@ class SellerTexts(State):
         yield from differences("description of the seller", self.made, stored)
 
 
-def _words(said: Description | SellerText) -> dict[str, str]:
-    return {"words": said.sha256}
+def _words(described: DatasetDescription | SellerText) -> dict[str, str]:
+    return {"words": described.sha256}
 
 
 _STATES = {

@@ -54,12 +54,12 @@ def is_sound(ex: Exchange) -> bool:
 def test_what_is_said_stays_until_something_else_is_said_and_the_log_holds_its_digest(exchange: Exchange) -> None:
     seller = a_person(exchange, "hanbit")
     datasets.create_dataset(exchange, seller, "walks", "Walks")
-    assert descriptions.get(exchange, seller, "walks") == descriptions.Description(sample=True)
+    assert descriptions.get(exchange, seller, "walks") == descriptions.DatasetDescription(sample=True)
     descriptions.describe(exchange, seller, "walks", {"ko": "첫 문단\r\n\r\n둘째 문단", "accuracy_mm": 100})
     descriptions.describe(exchange, seller, "walks", {"method": "drawn"})
-    said = descriptions.get(exchange, seller, "walks")
-    assert (said.ko, said.accuracy_mm, said.method, said.sample) == ("첫 문단\n\n둘째 문단", 100, "drawn", True)
-    assert (said.text("en"), said.text("ko")) == (said.ko, said.ko), "a reader without the one language reads the other"
+    described = descriptions.get(exchange, seller, "walks")
+    assert (described.ko, described.accuracy_mm, described.method, described.sample) == ("첫 문단\n\n둘째 문단", 100, "drawn", True)
+    assert (described.text("en"), described.text("ko")) == (described.ko, described.ko), "a reader without the one language reads the other"
     descriptions.describe_seller(exchange, seller, {"en": "We drive."})
     assert is_sound(exchange)
     with db.begin(exchange) as conn:

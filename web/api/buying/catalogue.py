@@ -36,7 +36,7 @@ class CatalogueIn(Query):
     page = fields.Integer(load_default=1, validate=Range(1, 100_000))
 
 
-class ListedLayerOut(Answer):
+class CatalogueLayerOut(Answer):
     """A layer on sale."""
 
     name = fields.String()
@@ -62,7 +62,7 @@ class OnSaleDatasetOut(Answer):
     attribution = fields.String()
     rates = fields.Dict(keys=fields.String(), values=fields.Integer())
     places = fields.List(fields.String())
-    layers = fields.List(fields.Nested(ListedLayerOut))
+    layers = fields.List(fields.Nested(CatalogueLayerOut))
 
 
 class CatalogueOut(Answer):
@@ -148,8 +148,8 @@ def attributes_of(org: str, slug: str) -> dict[str, Any]:
 def seller(org: str) -> dict[str, Any]:
     """A seller: what it says about itself, since when and what it sells."""
     one = sellers.get(exchange(), org)
-    said = {"ko": one.said.ko, "en": one.said.en, "versions": one.versions, "since": iso_from_ns(one.since_ns)}
-    return {"org": one.org, "name": one.name, **said, "datasets": [listed(each) for each in one.datasets]}
+    described = {"ko": one.described.ko, "en": one.described.en, "versions": one.versions, "since": iso_from_ns(one.since_ns)}
+    return {"org": one.org, "name": one.name, **described, "datasets": [listed(each) for each in one.datasets]}
 
 
 def found(asked: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def listed(one: OnSale) -> dict[str, Any]:
     return {
         **{name: getattr(one, name) for name in same},
         "seller": one.org_name,
-        "description": one.said.ko or one.said.en or one.description,
+        "description": one.described.ko or one.described.en or one.description,
         "published_at": iso_from_ns(one.published_ns),
         "rates": dict(one.rates),
         "places": list(one.places),

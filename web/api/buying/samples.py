@@ -77,7 +77,7 @@ def features(org: str, slug: str, layer: str) -> Response:
     return answer
 
 
-def _sample(one: samples.Sample) -> dict[str, Any]:
+def _sample(one: samples.SampleTile) -> dict[str, Any]:
     base = f"/api/v1/datasets/{one.dataset}/samples/{one.layer.name}"
     return {
         "layer": one.layer.name,

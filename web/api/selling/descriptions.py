@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from mapex.showroom import descriptions
-from mapex.showroom.descriptions import LONGEST, MOST_ACCURACY_MM, Description
+from mapex.showroom.descriptions import LONGEST, MOST_ACCURACY_MM, DatasetDescription
 from web.api.selling.datasets import OrgQuery, ref_of
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
@@ -66,7 +66,7 @@ class SellerTextOut(Answer):
 @blueprint.output(DescriptionOut)
 def description(slug: str, query_data: dict[str, Any]) -> dict[str, Any]:
     """What the seller says about a dataset."""
-    return described(descriptions.get(exchange(), current_actor(), ref_of(slug, query_data)))
+    return as_json(descriptions.get(exchange(), current_actor(), ref_of(slug, query_data)))
 
 
 @blueprint.patch("/datasets/<slug>/description")
@@ -78,7 +78,7 @@ def describe(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
     if "accuracy_m" in json_data:
         metres = json_data.pop("accuracy_m")
         json_data["accuracy_mm"] = None if metres is None else round(metres * 1000)
-    return described(descriptions.describe(exchange(), current_actor(), slug, json_data))
+    return as_json(descriptions.describe(exchange(), current_actor(), slug, json_data))
 
 
 @blueprint.patch("/seller")
@@ -87,11 +87,11 @@ def describe(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.output(SellerTextOut)
 def describe_seller(json_data: dict[str, Any]) -> dict[str, Any]:
     """Say something about the own organisation, for its page as a seller."""
-    said = descriptions.describe_seller(exchange(), current_actor(), json_data)
-    return {"ko": said.ko, "en": said.en}
+    found = descriptions.describe_seller(exchange(), current_actor(), json_data)
+    return {"ko": found.ko, "en": found.en}
 
 
-def described(said: Description) -> dict[str, Any]:
+def as_json(found: DatasetDescription) -> dict[str, Any]:
     """A description as the API has it."""
-    same = {name: getattr(said, name) for name in ("ko", "en", "accuracy_basis", "method", "sensors", "sample")}
-    return {**same, "accuracy_m": None if said.accuracy_mm is None else said.accuracy_mm / 1000}
+    same = {name: getattr(found, name) for name in ("ko", "en", "accuracy_basis", "method", "sensors", "sample")}
+    return {**same, "accuracy_m": None if found.accuracy_mm is None else found.accuracy_mm / 1000}

@@ -29,7 +29,7 @@ def dataset(org: str, slug: str) -> str:
     """What it is, versions, where, how fresh and good, what it costs, under which licence."""
     ex = exchange()
     found = products.get(ex, org, slug)
-    said = descriptions.of_product(ex, found)
+    described = descriptions.of_product(ex, found)
     given = samples.of(ex, f"{org}/{slug}")
     own = own_area(ex, found.box)
     page = {
@@ -43,8 +43,8 @@ def dataset(org: str, slug: str) -> str:
     return render_template(
         "buy/dataset.html",
         product=found,
-        said=said,
-        text=said.text(language()) or found.description,
+        described=described,
+        text=described.text(language()) or found.description,
         tables=attributes.of_product(ex, found),
         samples=given,
         kinds=page["kinds"],
@@ -86,7 +86,7 @@ def _kinds(found: products.Product) -> list[str]:
     return [kind.value for kind in LayerKind if kind.value in offered]
 
 
-def _sample(one: samples.Sample) -> dict[str, Any]:
+def _sample(one: samples.SampleTile) -> dict[str, Any]:
     """What the map needs of a sample."""
     is_drawn = one.layer.content == Content.FEATURES
     return {

@@ -40,7 +40,7 @@ def catalogue() -> str:
         filters=_filters(page),
         days=DAYS,
         sorts=SORTS,
-        text_of=lambda one: one.said.text(language()) or one.description,
+        text_of=lambda one: one.described.text(language()) or one.description,
     )
 
 
@@ -59,8 +59,8 @@ def seller(org: str) -> str:
         "buy/seller.html",
         seller=found,
         page=page,
-        said=found.said.text(language()),
-        text_of=lambda one: one.said.text(language()) or one.description,
+        described=found.described.text(language()),
+        text_of=lambda one: one.described.text(language()) or one.description,
     )
 
 

@@ -23,8 +23,8 @@ const NEAR = 14.4,
   FAINT = 17;
 
 /** Coverage on a map.
- * @param {any} map @param {{kinds: string[], by: string, tiles?: string, faint?: number, busy?: () => boolean}} options `tiles`: address of the tiles;
- *   `faint`: how strong its colours are beside the usual, from 0 to 1;
+ * @param {any} map @param {{kinds: string[], by: string, tiles?: string, faint?: number, busy?: () => boolean}} options
+ *   `tiles`: address of the tiles; `faint`: how strong its colours are beside the usual, from 0 to 1;
  *   `busy`: whether a touch means something else just now
  * @returns {(kinds: string[], by: string) => void} shows other kinds or colours */
 export function coverage(map, { kinds, by, tiles = "/map/coverage/{z}/{x}/{y}.mvt", faint: part = 1, busy = () => false }) {
