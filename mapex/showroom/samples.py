@@ -27,6 +27,7 @@ from mapex.rules.licences import HandlingClass
 from mapex.showroom import descriptions
 from mapex.times import NS
 from tiles.batch import Content
+from tiles.errors import TilesError
 from tiles.formats import of_media_type
 from tiles.grid import grid
 from tiles.store.protocol import Bucket
@@ -103,7 +104,11 @@ def features(ex: Exchange, by: Actor, ref: str, layer: str) -> Mapping[str, Any]
         if counted.count == 1:
             _log(conn, ex, by, found, {"sha256": found.files[0].sha256, "drawn": True})
     store: Any = ex.store  # a protocol does not promise that its implementations can be keys of a cache
-    return {"type": "FeatureCollection", "features": [one for file in found.files for one in _drawn(store, file.key)][:MOST_FEATURES]}
+    try:
+        drawn = [one for file in found.files for one in _drawn(store, file.key)]
+    except TilesError as why:  # a tile of a version from before what is read today
+        raise _none() from why
+    return {"type": "FeatureCollection", "features": drawn[:MOST_FEATURES]}
 
 
 def _count(ex: Exchange, by: Actor) -> None:
