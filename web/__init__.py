@@ -20,7 +20,21 @@ from web.words import language
 if TYPE_CHECKING:
     from mapex.exchange import Exchange
 
-PAGES = ("public", "login", "buy", "sell", "publish", "audit", "account", "security", "operate", "theme")
+PAGES = (
+    "public",
+    "showroom.datasets",
+    "showroom.sellers",
+    "showroom.questions",
+    "login",
+    "buy",
+    "sell",
+    "publish",
+    "audit",
+    "account",
+    "security",
+    "operate",
+    "theme",
+)
 """Modules of `web.pages` with a `blueprint`; the menu is `web.pages.navigation`."""
 
 API = (
@@ -32,6 +46,7 @@ API = (
     "selling.uploads",
     "selling.systems",
     "selling.datasets",
+    "selling.descriptions",
     "selling.versions",
     "selling.previews",
     "selling.jobs",
@@ -50,6 +65,9 @@ API = (
     "oversight.audit",
     "selling.sales",
     "buying.coverage",
+    "buying.catalogue",
+    "buying.samples",
+    "buying.questions",
 )
 """Modules of `web.api` with a `blueprint`, in the order of the API's description."""
 

@@ -32,6 +32,7 @@ class Form:
 FORMS: Mapping[str, Form] = {
     "facts": Form("", 1, 0),
     "names": Form("", 50, 0),
+    "attributes": Form("", 5, 0),
     "teaser": Form("application/x-mapex-teaser", 1, 4 << 20),
     "cloud": Form("application/x-mapex-cloud", 1, 14 << 20),
     "still": Form("image/png", 1, 2 << 20),
@@ -46,13 +47,19 @@ def refusal(what: str) -> Invalid:
 
 
 def check_about(kind: str, about: Mapping[str, Any]) -> None:
-    """Pass for a description that is a whole preview: of names each is a text with a place on earth.
+    """Pass for a description that is a whole preview: of names each is a text with a place on earth, attributes are rows of a table.
 
     Raises: Invalid: `preview.broken`.
     """
     rows = about.get("rows")
+    if kind == "attributes" and not (about.keys() == {"of", "kinds", "rows"} and isinstance(rows, list) and all(map(_is_attribute, rows))):
+        raise refusal("attributes")
     if kind == "names" and not (about.keys() == {"rows"} and isinstance(rows, list) and rows and all(map(_is_name, rows))):
         raise refusal("names")
+
+
+def _is_attribute(row: object) -> bool:
+    return isinstance(row, list) and len(row) >= 4 and all(isinstance(row[at], str) for at in (0, 1, 3)) and type(row[2]) is int
 
 
 def _is_name(row: object) -> bool:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ingest.previews import still
+from ingest.previews import attributes, still
 from ingest.previews.make import LayerTiles, Made, Stored, Without
 from tiles.points import sample
 from tiles.points.cell_finder import CellFinder
@@ -42,6 +42,7 @@ class _Sampled:
 def make(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
     """Facts, sample and still picture."""
     total = sum(stored.record.quantities.points for stored in layer.tiles)
+    yield attributes.of_points(total, {_format_of(stored) for stored in layer.tiles})
     wanted = min(sample.MOST_POINTS, total // sample.SHARE)
     if wanted < FEWEST:
         yield Without("preview.too_few", f"The cloud has {total} points, too few to show a part of them.")
@@ -66,6 +67,11 @@ def make(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
     picture = out / "still.png"
     still.draw(xyz, colours if coloured else None, picture)
     yield Made("still", {}, picture)
+
+
+def _format_of(stored: Stored) -> int:
+    with stored.path.open("rb") as stream:
+        return read_header(stream).point_format
 
 
 class _Frame:

@@ -1,4 +1,4 @@
-"""The preview of a vector layer: its teaser lines (`tiles.features.teaser`), and the names on them."""
+"""The preview of a vector layer: its teaser lines (`tiles.features.teaser`), the names on them, the table of its attributes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
+from ingest.previews.attributes import AttributeTable
 from ingest.previews.make import LayerTiles, Made, Without
 from ingest.previews.names import NameList
 from tiles.batch import Kind
@@ -22,13 +23,14 @@ _MERGED_AT = 400_000
 def make(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
     """The teaser, and nothing where no lines are."""
     by_kind: dict[str, list[teaser.Teaser]] = {}
-    names = NameList()
+    names, attributes = NameList(), AttributeTable()
     for stored in layer.tiles:
-        for kind, piece in _pieces(stored.path, names):
+        for kind, piece in _pieces(stored.path, names, attributes):
             waiting = by_kind.setdefault(kind, [])
             waiting.append(piece)
             if sum(len(one.segments) for one in waiting) > _MERGED_AT:
                 by_kind[kind] = [teaser.merge(waiting)]
+    yield from attributes.previews()
     yield from (Made("names", {"rows": rows}, ordinal=ordinal) for ordinal, rows in enumerate(names.rows()))
     lane = next((kind for kind in _LANES if kind in by_kind), None)
     shown = [piece for kind, pieces in sorted(by_kind.items()) if kind not in _LANES or kind == lane for piece in pieces]
@@ -41,11 +43,13 @@ def make(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
     yield Made("teaser", {"segments": len(merged.segments), "zoom": merged.zoom}, path)
 
 
-def _pieces(path: Path, names: NameList) -> Iterator[tuple[str, teaser.Teaser]]:
-    """Teaser lines of a tile by kind, and their names into `names`; a feature counts in the cell that owns it only."""
+def _pieces(path: Path, names: NameList, attributes: AttributeTable) -> Iterator[tuple[str, teaser.Teaser]]:
+    """Teaser lines of a tile by kind, names and attributes into their lists; a feature counts in the cell that owns it only."""
     table = features_codec.read(path)
     kinds = np.asarray(table.column("kind").to_pylist(), dtype=object)
     owned = table.column("owner").fill_null(False).to_numpy(zero_copy_only=False)
+    mine = np.flatnonzero(owned)
+    attributes.add(kinds[mine].tolist(), table.column("properties").take(mine).to_pylist())
     for kind in sorted(set(kinds.tolist()) & set(teaser.CLASS_OF)):
         rows = np.flatnonzero((kinds == kind) & owned)
         names.add(table, rows)

@@ -68,6 +68,11 @@ def divisions_of(ex: Exchange, cells: Sequence[int], z: int = grid.ZOOM) -> dict
     return {cell: names[:_SIGUNGU] for (cell, _), names in _names(ex, [(cell, z) for cell in cells]).items()}
 
 
+def all_names(ex: Exchange, cells: Sequence[int], z: int) -> list[Names]:
+    """What the cells are called down to the smallest division, each once; those without a name are left out."""
+    return sorted({names for names in _names(ex, [(cell, z) for cell in cells]).values() if names})
+
+
 def of_region(ex: Exchange, geometry: Mapping[str, Any]) -> Named | None:
     """One name for an outline, by points that are spread over it."""
     import numpy as np

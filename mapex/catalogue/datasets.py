@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from mapex import authority, ids
 from mapex.audit import log
@@ -84,8 +84,16 @@ def create_dataset(ex: Exchange, by: Actor, slug: str, title: str = "", descript
             conn.execute(update(schema.dataset).where(dataset.id == known.id).values(**fresh))
         else:
             conn.execute(insert(schema.dataset).values(**values, created_ns=ex.now()))
-        log.append(conn, ex, by, log.AuditEntry(log.Action.DATASET_CREATED, dataset=slug, details={"title": values["title"]}))
+        _allow_sample(conn, ex, known.id if known is not None else values["id"])
+        made = {"title": values["title"], "gives_sample": True}
+        log.append(conn, ex, by, log.AuditEntry(log.Action.DATASET_CREATED, dataset=slug, details=made))
         return find_dataset(conn, by, f"{by.org_slug}/{slug}"), True
+
+
+def _allow_sample(conn: Connection, ex: Exchange, dataset_id: str) -> None:
+    """A new dataset gives a sample tile unless its seller says otherwise; the description of one of before goes with it."""
+    conn.execute(delete(schema.dataset_description).where(schema.dataset_description.c.dataset_id == dataset_id))
+    conn.execute(insert(schema.dataset_description).values(dataset_id=dataset_id, sample=True, described_ns=ex.now()))
 
 
 def datasets(ex: Exchange, by: Actor) -> Sequence[Dataset]:

@@ -165,7 +165,7 @@ class DraftLayer:
 
 @dataclass(frozen=True, slots=True)
 class DraftPreview:
-    """One preview of a layer: `kind` is facts, names, teaser, cloud, still, strip or clip; `ordinal` counts the pictures of a strip.
+    """One preview of a layer: `kind` is facts, names, attributes, teaser, cloud, still, strip or clip; `ordinal` counts those of a kind.
 
     `sha256` is "" and `size` 0 when all of it is in `about` (facts); else it names the object, which is in the store already.
     """

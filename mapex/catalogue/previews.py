@@ -28,8 +28,8 @@ from tiles.grid import grid
 from tiles.store.protocol import Bucket, ObjectStore
 
 FACTS = "facts"
-NAMES = "names"
-"""Names of roads and crossings, for the search (`mapex.atlas.published`): they are not looked at one by one."""
+TABLES = ("names", "attributes")
+"""Names for the search (`mapex.atlas.published`) and attributes (`mapex.showroom.attributes`): they are not looked at one by one."""
 MOST_LISTED = 200
 PICTURES = ("strip", "clip")
 """Kinds that show what a camera saw."""
@@ -128,7 +128,9 @@ def open_one(ex: Exchange, by: Actor, ref: str, number: int, layer: str, kind: s
     raise NotFound("preview.unknown", "There is no such preview.")
 
 
-def teaser_in_tile(ex: Exchange, by: Actor | None, z: int, x: int, y: int, *, extent: int = 4096) -> Sequence[TeaserLines]:
+def teaser_in_tile(
+    ex: Exchange, by: Actor | None, z: int, x: int, y: int, *, extent: int = 4096, of: tuple[str, str] | None = None
+) -> Sequence[TeaserLines]:
     """Teaser lines of everything on sale on a map tile, by layer and class of line; for the map.
 
     Only teasers of layers that have a tile there are read: the pyramid of what is on offer is their index.
@@ -137,14 +139,15 @@ def teaser_in_tile(ex: Exchange, by: Actor | None, z: int, x: int, y: int, *, ex
         by: who asks; None is a visitor, who sees no line of a class that needs a permit.
         z, x, y: the map tile.
         extent: units on its side.
+        of: organisation and slug of the one dataset that is meant; None = all.
     """
     with db.read(ex) as conn:
         here = cell_sums.layers_in(conn, z, int(grid.morton(x, y)))
-        rows = conn.execute(_teasers_on_sale(here, by)).mappings().all() if here else []
+        rows = conn.execute(_teasers_on_sale(here, by, of)).mappings().all() if here else []
     found = []
     store: Any = ex.store  # a protocol does not promise that its implementations can be keys of a cache
     for row in rows:
-        lines = _teaser(store, row["object_key"]).in_tile(z, x, y, extent)
+        lines = teaser_of(store, row["object_key"]).in_tile(z, x, y, extent)
         for code, name in enumerate(teaser.CLASSES):
             mine = lines.segments[lines.classes == code]
             if len(mine):
@@ -153,7 +156,7 @@ def teaser_in_tile(ex: Exchange, by: Actor | None, z: int, x: int, y: int, *, ex
 
 
 @lru_cache(maxsize=128)
-def _teaser(store: Any, key: str) -> teaser.Teaser:
+def teaser_of(store: Any, key: str) -> teaser.Teaser:
     """A decoded teaser; its key is made from its content, so it never becomes stale."""
     return teaser.decode(b"".join(store.read(Bucket.DATA, key)))
 
@@ -173,7 +176,7 @@ def _version(conn: Connection, by: Actor, ref: str, number: int | None) -> Versi
 
 def _of_layer(conn: Connection, layer: Layer) -> LayerPreviews:
     preview = schema.preview.c
-    query = select(schema.preview).where(preview.layer_id == layer.id, preview.kind != NAMES).order_by(preview.kind, preview.ordinal)
+    query = select(schema.preview).where(preview.layer_id == layer.id, preview.kind.not_in(TABLES)).order_by(preview.kind, preview.ordinal)
     made = [
         Preview(found["kind"], found["ordinal"], found["media_type"], found["bytes"], found["sha256"], json.loads(found["about"]))
         for found in conn.execute(query).mappings()
@@ -194,13 +197,14 @@ def may_show(handling_class: str | None, preview: Preview) -> bool:
     return preview.kind not in PICTURES or (handling_class is not None and preview.about.get("blurred") is True)
 
 
-def _teasers_on_sale(layer_ids: Sequence[str], by: Actor | None) -> Any:
+def _teasers_on_sale(layer_ids: Sequence[str], by: Actor | None, of: tuple[str, str] | None) -> Any:
     layer, preview = schema.layer.c, schema.preview
     hidden = [one for one in HandlingClass if (one.needs_permit if by is None else one == HandlingClass.ORIGINAL)]
-    return (
+    query = (
         select(layer.kind, preview.c.object_key, live_offers.c.dataset, live_offers.c.org)
         .select_from(live_layers)
         .join(preview, and_(preview.c.layer_id == layer.id, preview.c.kind == "teaser"))
         .where(layer.id.in_(layer_ids), layer.handling_class.not_in([str(one) for one in hidden]))
         .order_by(layer.id)
     )
+    return query if of is None else query.where(live_offers.c.org == of[0], live_offers.c.dataset == of[1])

@@ -8,25 +8,66 @@ from typing import Any
 import click
 
 from mapex.cli.choice import Chosen, with_choice
-from mapex.cli.options import Where, as_json_option, with_region, words
+from mapex.cli.options import Where, as_json_option, with_filters, with_region, words
 from mapex.cli.orders import newer
 from mapex.cli.output import counted, ground, show, size, table
 from mapex.client.bar import bar
 from mapex.client.http import Client, segment
 from mapex.errors import Invalid
+from mapex.rules.file_names import portable
+from mapex.texts import one_line
 
 
 @click.command()
+@click.argument("text", nargs=-1)
 @with_region
+@with_filters
 @as_json_option
-def search(where: Where, as_json: bool) -> None:
-    """What is offered in a region: datasets, layers, tiles, rates. Needs no MAPEX_TOKEN where the exchange shows prices to everybody."""
+def search(text: tuple[str, ...], where: Where, wanted: dict[str, Any], as_json: bool) -> None:
+    """What is on sale: by words and filters in the catalogue, or in a region with its layers and tiles.
+
+    In a region it needs no MAPEX_TOKEN where the exchange shows prices to everybody.
+    """
+    if not where.is_given:
+        _search_catalogue({"q": " ".join(text), **wanted}, as_json)
+        return
+    if text or wanted:
+        raise Invalid("cli.search", "Words and filters search the catalogue. Name either them or a region.")
     found = Client.from_environment(visitor=True).call("POST", "/search", where.as_json(), repeatable=True)
     rows = [
         [d["dataset"], d.get("org", ""), y["name"], y["kind"], y["class"], str(y["tiles"])] for d in found["datasets"] for y in d["layers"]
     ]
-    text = table(["dataset", "firm", "layer", "kind", "class", "tiles"], rows, right={5}) if rows else "Nothing is offered in this area."
+    head = ["dataset", "firm", "layer", "kind", "class", "tiles"]
+    show(found, as_json=as_json, text=table(head, rows, right={5}) if rows else "Nothing is offered in this area.")
+
+
+def _search_catalogue(wanted: dict[str, Any], as_json: bool) -> None:
+    found = Client.from_environment().call("GET", "/catalogue", query=wanted)
+    rows = [
+        [f"{d['org']}/{d['slug']}", one_line(d["title"]), ", ".join(sorted({y["kind"] for y in d["layers"]})), d["licence"]]
+        for d in found["datasets"]
+    ]
+    text = table(["dataset", "title", "kinds", "licence"], rows) if rows else "Nothing on sale fits this."
+    if found["pages"] > 1:
+        text += f"\n{found['total']} in all, page {wanted.get('page', 1)} of {found['pages']}."
     show(found, as_json=as_json, text=text)
+
+
+@click.command()
+@click.argument("dataset", metavar="FIRM/DATASET")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder of the files. Default: this one.")
+@as_json_option
+def sample(dataset: str, out: Path, as_json: bool) -> None:
+    """Download the free sample tiles of a dataset: one of each layer that needs no permit."""
+    org, _, slug = dataset.partition("/")
+    client = Client.from_environment()
+    found = client.call("GET", f"/datasets/{segment(org)}/{segment(slug)}/samples")
+    files = [file for one in found["samples"] for file in one["files"]]
+    out.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        client.save(file["url"].removeprefix("/api/v1"), out / portable(file["name"]), sha256=file["sha256"])
+    lines = [f"{out / portable(file['name'])}  {size(file['size'])}" for file in files]
+    show(found, as_json=as_json, text="\n".join(lines) if lines else "The seller gives no sample of this.")
 
 
 def _won(amount: int) -> str:

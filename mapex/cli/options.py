@@ -95,6 +95,32 @@ def with_region(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with_options(run, _REGION)
 
 
+_FILTERS = (
+    click.option("--kind", help="Only this kind of data: hdmap, sidewalk, pointcloud, recording, photos."),
+    click.option("--class", "handling_class", help="Only with a layer of this handling class."),
+    click.option("--licence", help="Only under this licence."),
+    click.option("--purpose", help="Only what its licence allows for this purpose."),
+    click.option("--place", help="Only what is there, by the name of a place."),
+    click.option("--unit", help="Only what is charged by this unit."),
+    click.option("--seller", metavar="FIRM", help="Only of this seller."),
+    click.option("--fresh", type=click.IntRange(1), metavar="DAYS", help="Only what was seen within so many days."),
+    click.option("--sort", help="best, newest, freshest, quality, title or tiles."),
+    click.option("--page", type=click.IntRange(1), help="Which page of what was found."),
+)
+
+
+def with_filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with the filters of the catalogue; it takes those that were given as one argument, `wanted`, as the API does."""
+    names = ("kind", "handling_class", "licence", "purpose", "place", "unit", "seller", "fresh", "sort", "page")
+
+    @wraps(command)
+    def run(**rest: Any) -> Any:
+        given = {"class" if name == "handling_class" else name: value for name in names if (value := rest.pop(name)) is not None}
+        return command(wanted=given, **rest)
+
+    return _with_options(run, _FILTERS)
+
+
 def with_placement(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command with the options of a placement; it takes them as one argument, `placed`, as the API does.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -105,6 +107,16 @@ class Client:
     def text(self, path: str, *, query: Mapping[str, Any] | None = None) -> str:
         """The text answer of a GET, for CSV."""
         return self._request("GET", path, None, query=query, headers=None, repeatable=True).data.decode()
+
+    def save(self, path: str, file: Path, *, sha256: str) -> None:
+        """The body of a GET as a file, when it is what it should be.
+
+        Raises: Unavailable (`download.corrupt`): the bytes are others; nothing is left.
+        """
+        body = self._request("GET", path, None, query=None, headers={"Accept": "*/*"}, repeatable=True).data
+        if hashlib.sha256(body).hexdigest() != sha256:
+            raise Unavailable("download.corrupt", f"{file.name} did not arrive as it was sent. Try again.", file=file.name)
+        file.write_bytes(body)
 
     def _request(
         self, method: str, path: str, body: Any, *, query: Mapping[str, Any] | None, headers: Mapping[str, str] | None, repeatable: bool

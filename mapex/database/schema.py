@@ -52,6 +52,7 @@ from mapex.database.tables.people import (
     session,
 )
 from mapex.database.tables.reviews import footage_review, footage_review_step
+from mapex.database.tables.showroom import dataset_description, question, question_message, seller_description
 from mapex.database.tables.trade import (
     credited_tile,
     entitlement,
@@ -90,6 +91,7 @@ __all__ = [
     "audit_event",
     "credited_tile",
     "dataset",
+    "dataset_description",
     "dataset_version",
     "demand",
     "demand_day",
@@ -120,11 +122,14 @@ __all__ = [
     "permit_recipient",
     "person",
     "preview",
+    "question",
+    "question_message",
     "quote",
     "recovery_code",
     "same_tile",
     "saved_area",
     "second_factor",
+    "seller_description",
     "session",
     "shown_layer",
     "tile",

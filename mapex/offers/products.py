@@ -17,7 +17,7 @@ from mapex.catalogue.comparisons import LayerChanges
 from mapex.catalogue.versions import VISIBLE, Layer, layers_of
 from mapex.database import db
 from mapex.database.live_offers import live_offers
-from mapex.database.schema import dataset
+from mapex.database.schema import dataset, dataset_version
 from mapex.errors import NotFound
 from mapex.exchange import Exchange
 from mapex.offers import reviews
@@ -62,6 +62,8 @@ class LayerOnSale:
 class Product:
     """A dataset on offer."""
 
+    id: str
+    version: int
     org: str
     org_name: str
     slug: str
@@ -87,12 +89,14 @@ def get(ex: Exchange, org: str, slug: str) -> Product:
     """
     now = ex.now()
     with db.read(ex) as conn:
-        row = _on_offer(conn, org, slug)
+        row = on_offer(conn, org, slug)
         layers = layers_of(conn, row["version_id"])
         facts = text(f"SELECT layer_id, seen_ns, quality FROM shown_layer WHERE layer_id IN ({_OF_VERSION})")
         shown = {one.layer_id: (quality.age_days(one.seen_ns, now), one.quality) for one in conn.execute(facts, dict(row))}
         on_sale = [LayerOnSale(layer, *shown[layer.id]) for layer in layers if layer.id in shown]
         return Product(
+            id=row["dataset_id"],
+            version=row["number"],
             org=org,
             org_name=row["org_name"],
             slug=slug,
@@ -134,7 +138,7 @@ def cells(ex: Exchange, org: str, slug: str, z: int, lo: int, hi: int) -> Sequen
     )
     found: dict[int, dict[str, Shown]] = {}
     with db.read(ex) as conn:
-        row = _on_offer(conn, org, slug)
+        row = on_offer(conn, org, slug)
         for cell, kind, count, seen, score in conn.execute(statement, {**row, "z": z, "lo": lo, "hi": hi}):
             found.setdefault(cell, {})[kind] = Shown(int(count), quality.age_days(seen, now), score)
     return [Covered(cell, kinds) for cell, kinds in found.items()]
@@ -143,7 +147,11 @@ def cells(ex: Exchange, org: str, slug: str, z: int, lo: int, hi: int) -> Sequen
 _OF_VERSION = "SELECT id FROM layer WHERE version_id = :version_id"
 
 
-def _on_offer(conn: Connection, org: str, slug: str) -> RowMapping:
+def on_offer(conn: Connection, org: str, slug: str) -> RowMapping:
+    """The dataset, its version on sale and the terms of its live offer.
+
+    Raises: NotFound (`dataset.unknown`).
+    """
     query = (
         select(
             dataset.c.id.label("dataset_id"),
@@ -151,6 +159,8 @@ def _on_offer(conn: Connection, org: str, slug: str) -> RowMapping:
             dataset.c.description,
             live_offers.c.org_name,
             live_offers.c.version_id,
+            live_offers.c.seller_id,
+            dataset_version.c.number,
             live_offers.c.licence,
             live_offers.c.attribution,
             live_offers.c.credits_earlier,
@@ -158,6 +168,7 @@ def _on_offer(conn: Connection, org: str, slug: str) -> RowMapping:
             live_offers.c.created_ns.label("priced_ns"),
         )
         .join_from(dataset, live_offers, live_offers.c.dataset_id == dataset.c.id)
+        .join(dataset_version, dataset_version.c.id == live_offers.c.version_id)
         .where(live_offers.c.org == org, live_offers.c.dataset == slug)
     )
     row = conn.execute(query).mappings().first()

@@ -14,6 +14,7 @@ from mapex.offers import offers
 from mapex.orders import orders
 from mapex.prices import quotes
 from mapex.prices.request import of_area
+from mapex.showroom import questions
 from tests.support.browser import Market
 from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_permit, area, block, named_for, with_originals
 from tiles.grid import grid
@@ -52,6 +53,7 @@ class Stock:
     market: Market
     quote: str
     order: str
+    question: str
 
 
 Fill = Callable[[Stock], str]
@@ -60,6 +62,9 @@ FILLED: dict[str, tuple[str, Fill]] = {
     "/audit/permits/<permit_id>": (AUDITOR, lambda stock: "/audit/permits/P-1"),
     "/audit/tiles/<quadkey>": (AUDITOR, lambda stock: f"/audit/tiles/{grid.quadkey(SEOUL)}"),
     "/datasets/<org>/<slug>": (BUYER, lambda stock: "/datasets/hanbit/lanes"),
+    "/sell/<slug>/describe": (SELLER, lambda stock: "/sell/lanes/describe"),
+    "/sellers/<org>": (BUYER, lambda stock: "/sellers/hanbit"),
+    "/questions/<question_id>": (BUYER, lambda stock: f"/questions/{stock.question}"),
     "/invite/<secret>": (NOBODY, lambda stock: "/invite/of-nobody"),
     "/orders/<order_id>": (BUYER, lambda stock: f"/orders/{stock.order}"),
     "/orders/<order_id>/receipt": (BUYER, lambda stock: f"/orders/{stock.order}/receipt"),
@@ -70,6 +75,8 @@ FILLED: dict[str, tuple[str, Fill]] = {
 MORE: tuple[tuple[str, Fill], ...] = (
     (BUYER, lambda stock: f"/explore#t={grid.quadkey(SEOUL)}"),
     (NOBODY, lambda stock: "/explore"),
+    (NOBODY, lambda stock: "/datasets?q=roads&kind=hdmap&fresh=90"),
+    (NOBODY, lambda stock: "/datasets?q=%E3%85%8B%E3%85%8B"),
     (NOBODY, lambda stock: f"/explore#t={grid.quadkey(SEOUL)}"),
     (BUYER, lambda stock: "/nowhere"),
     (AUDITOR, lambda stock: "/account"),
@@ -92,7 +99,8 @@ def stock(market: Market) -> Stock:
     held = quotes.quote(ex, market.buyer, of_area(area(block(2)), purpose="research", choice=named))
     one = quotes.quote(ex, market.buyer, of_area(area([SEOUL]), purpose="research", choice=named))
     bought = orders.place(ex, market.buyer, one.id, "key", persons=named_for(one, market.buyer))
-    return Stock(market, held.id, bought.id)
+    asked = questions.ask(ex, market.buyer, "hanbit/lanes", "How wide are the lanes?")
+    return Stock(market, held.id, bought.id, asked.id)
 
 
 def addresses(found: Stock) -> list[tuple[str, str]]:

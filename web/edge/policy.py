@@ -57,6 +57,7 @@ POLICIES: dict[str, Policy] = {
         Policy("browse", EVERYONE, ANY_SCOPE, visitors=True, only_asks=True),  # what is on offer and what it costs: stores nothing
         Policy("own", MEMBERS, frozenset({"read", "sell", "buy"})),  # things of the own organisation
         Policy("price", MEMBERS, frozenset({"buy"})),  # quotes and saved areas: made, changed, removed; commits to nothing
+        Policy("talk", MEMBERS, frozenset({"sell", "buy"})),  # messages between buyers and sellers
         Policy("sell", MEMBERS, frozenset({"sell"})),  # upload, convert, publish, withdraw
         Policy("buy", MEMBERS, frozenset({"buy"})),  # order, download
         Policy("audit", EVERYONE, frozenset({"audit", "read"})),  # the log; the service shows members their own part

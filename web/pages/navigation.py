@@ -7,7 +7,8 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
-from web.edge.auth import current_person
+from mapex.showroom import questions
+from web.edge.auth import current_actor, current_person, exchange
 from web.edge.policy import INSPECTORS, MEMBERS, OPERATORS
 
 
@@ -22,8 +23,10 @@ class MenuLine:
 
 MENU = (
     MenuLine("/explore", lazy_gettext("Explore")),
+    MenuLine("/datasets", lazy_gettext("Catalogue")),
     MenuLine("/orders", lazy_gettext("Orders"), MEMBERS),
     MenuLine("/sell", lazy_gettext("Sell"), MEMBERS),
+    MenuLine("/questions", lazy_gettext("Questions"), MEMBERS),
     MenuLine("/operate", lazy_gettext("Operate"), OPERATORS),
     MenuLine("/audit", lazy_gettext("Audit"), INSPECTORS),
 )
@@ -35,4 +38,10 @@ def navigation(at: str) -> list[tuple[str, str, bool]]:
     role = person.role if person else ""
     lines = [line for line in MENU if not line.roles or role in line.roles]
     here = max((line.path for line in lines if f"{at}/".startswith(f"{line.path}/")), key=len, default=None)
-    return [(line.path, str(line.name), line.path == here) for line in lines]
+    return [(line.path, _name(line), line.path == here) for line in lines]
+
+
+def _name(line: MenuLine) -> str:
+    """The name of a page; of the questions with how many hold something new."""
+    new = questions.unread(exchange(), current_actor()) if line.path == "/questions" else 0
+    return f"{line.name} ({new})" if new else str(line.name)

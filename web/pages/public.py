@@ -7,7 +7,6 @@ from flask import Blueprint, Response, redirect, render_template, request
 from mapex.atlas import regions
 from mapex.exchange import Actor, Exchange
 from mapex.offers import products
-from mapex.prices import rates_on_sale
 from mapex.pyramid import coverage
 from mapex.rights import permits
 from mapex.rules.licences import LICENCES
@@ -71,38 +70,6 @@ def permitted(ex: Exchange, by: Actor | None) -> Box | None:
         return None
     valid = [one for one in permits.all_permits(ex, by) if one.state == "active" and one.valid_from_ns <= ex.now() < one.valid_to_ns]
     return max(valid, key=lambda one: one.valid_from_ns).box if valid else None
-
-
-@blueprint.get("/datasets/<org>/<slug>")
-@policy("public")
-def dataset(org: str, slug: str) -> str:
-    """What it is, versions, where, how fresh and good, what it costs, under which licence."""
-    found = products.get(exchange(), org, slug)
-    offered = {str(one.layer.kind) for one in found.layers if one.layer.cells}
-    kinds = [kind.value for kind in LayerKind if kind.value in offered]
-    page = {
-        "kinds": kinds,
-        "bounds": found.box,
-        "tiles": f"/map/coverage/{org}/{slug}/{{z}}/{{x}}/{{y}}.mvt",
-        "hasVendor": static_files.has_vendor(),
-    }
-    return render_template(
-        "buy/dataset.html",
-        product=found,
-        kinds=kinds,
-        page=page,
-        licence=licence_words(found.licence),
-        outline=_outline(found),
-        odd=rates_on_sale.unusual_of(exchange(), found.rates.items()),
-    )
-
-
-def _outline(product: products.Product) -> str:
-    """The box of a dataset, as the address of the map has an outline; empty when it has none."""
-    if product.box is None:
-        return ""
-    west, south, east, north = product.box
-    return ";".join(f"{lon:.6f},{lat:.6f}" for lon, lat in ((west, south), (east, south), (east, north), (west, north)))
 
 
 @blueprint.get("/docs")

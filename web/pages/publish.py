@@ -12,10 +12,12 @@ from mapex.catalogue import datasets, differences
 from mapex.catalogue.differences import Differences, accuracies
 from mapex.catalogue.finding import Finding
 from mapex.catalogue.versions import Layer
+from mapex.errors import NotFound
 from mapex.offers import offers, recalls
 from mapex.rules.accuracy import STEPS_MM
 from mapex.rules.licences import LICENCES
 from mapex.rules.pricing import MAIN_UNIT, MAX_RATE, UNITS, Unit, quantity_of
+from mapex.showroom import descriptions
 from tiles.box import Box
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
@@ -50,9 +52,22 @@ def publish(slug: str, number: int) -> str:
         changes=changes,
         accuracies=STEPS_MM,
         stated=accuracies(ex, by, ref, number),
+        described=descriptions.get(ex, by, ref),
         view=_view(found.layers),
         holders=recalls.holders(ex, by, slug, number) if found.version.state in recalls.RELEASED else None,
     )
+
+
+@blueprint.get("/sell/<slug>/describe")
+@policy("own")
+def describe(slug: str) -> str:
+    """What buyers read about a dataset: text, stated accuracy, method, sample."""
+    ex, by = exchange(), current_actor()
+    ref = f"{by.org_slug}/{slug}"
+    dataset = datasets.get_dataset(ex, by, ref)
+    if dataset.org != by.org_slug:
+        raise NotFound("dataset.unknown", "There is no such dataset.")
+    return render_template("sell/describe.html", page={}, dataset=dataset, described=descriptions.get(ex, by, ref))
 
 
 def _steps(found: Differences) -> dict[str, dict[str, Any]]:

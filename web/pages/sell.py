@@ -12,6 +12,7 @@ from mapex.intake.jobs import Job
 from mapex.offers import offers, reviews, sales
 from mapex.orders import ledger
 from mapex.rules.licences import HandlingClass
+from mapex.showroom import descriptions, questions
 from mapex.times import kst_month
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
@@ -41,6 +42,8 @@ def sell() -> str:
         wallet=ledger.wallet(ex, by, limit=10),
         months=sales.by_month(ex, by),
         current=current,
+        described=descriptions.get_seller(ex, by),
+        asked=questions.unread(ex, by),
         titles={one.slug: one.title for one in own},
         page={},
     )

@@ -41,6 +41,8 @@ def install(app: Flask) -> None:
         charged=units.charged,
         sentence=errors.sentence,
         ground=places.ground,
+        ground_of=places.area,
+        share=numbers.share,
     )
     app.jinja_env.filters.update(
         won=numbers.won,

@@ -9,6 +9,14 @@ from flask_babel import lazy_gettext
 from web.words import findings
 
 ERRORS = {
+    "description.accuracy": lazy_gettext("A stated accuracy is between 0.001 and 1,000 metres. Give that number, or none."),
+    "question.own": lazy_gettext("This dataset is your own; questions go to other sellers."),
+    "question.full": lazy_gettext("This question has as many messages as fit. Ask a new one."),
+    "question.unknown": lazy_gettext("There is no such question."),
+    "question.too_many": lazy_gettext("That was a lot of messages for one day. Go on tomorrow."),
+    "sample.too_many": lazy_gettext("You took many samples. Go on in an hour."),
+    "seller.unknown": lazy_gettext("There is no such seller."),
+    "sample.none": lazy_gettext("There is no free sample of this."),
     "preview.unknown": lazy_gettext("This preview is not there any more, or may not be shown."),
     "permit.missing": lazy_gettext("You hold no permit for this class of data."),
     "permit.visitor": lazy_gettext("This needs a permit. Sign in to use yours."),

@@ -107,3 +107,11 @@ def _in_myriads(count: int) -> str:
         if part:
             parts.append(f"{part:,}{name}")
     return " ".join(parts)
+
+
+def share(part: int, whole: int) -> str:
+    """A part of a whole in percent; what is neither nothing nor all is never written as such."""
+    percent = 100 * part / whole
+    if 0 < part < whole and not 1 <= percent <= 99:
+        return "< 1 %" if percent < 1 else "> 99 %"
+    return f"{percent:.0f} %"

@@ -13,7 +13,7 @@ from flask_babel import gettext, lazy_gettext
 
 from mapex.audit.log import Action
 from mapex.rules.licences import LICENCES, HandlingClass, Purpose
-from tiles.batch import LayerKind
+from tiles.batch import Kind, LayerKind
 from tiles.formats import of_kind
 from web.words.errors import ERRORS
 from web.words.language import language
@@ -30,6 +30,43 @@ FORMAT_NAMES = {"geoparquet": "GeoParquet", "laz": "LAZ", "mcap": "MCAP", "photo
 """Names of the tile formats (`tiles.formats`): the same in every language."""
 FORMATS: dict[str, str] = {kind: FORMAT_NAMES[of_kind(kind).name] for kind in LayerKind}
 """In what the tiles of each kind come."""
+FEATURES: dict[str, Any] = {
+    Kind.LANE_CENTRE: lazy_gettext("lane centre lines"),
+    Kind.LANE_BORDER: lazy_gettext("lane borders"),
+    Kind.LANE_AREA: lazy_gettext("lane areas"),
+    Kind.STOP_LINE: lazy_gettext("stop lines"),
+    Kind.CROSSING: lazy_gettext("crossings"),
+    Kind.SIDEWALK: lazy_gettext("sidewalks"),
+    Kind.CYCLEWAY: lazy_gettext("cycleways"),
+    Kind.KERB: lazy_gettext("kerbs"),
+    Kind.SIGN: lazy_gettext("signs"),
+    Kind.SIGNAL: lazy_gettext("signals"),
+    Kind.POLE: lazy_gettext("poles"),
+    Kind.MARKING: lazy_gettext("markings"),
+    Kind.BARRIER: lazy_gettext("barriers"),
+    Kind.JUNCTION: lazy_gettext("junctions"),
+    Kind.NODE: lazy_gettext("nodes"),
+    Kind.OTHER: lazy_gettext("other features"),
+}
+"""Kinds of features."""
+VALUES = {
+    "text": lazy_gettext("text"),
+    "number": lazy_gettext("number"),
+    "flag": lazy_gettext("yes or no"),
+    "list": lazy_gettext("list"),
+    "object": lazy_gettext("nested"),
+    "several": lazy_gettext("several types"),
+}
+"""Types of attributes."""
+SORTS = {
+    "best": lazy_gettext("best match"),
+    "newest": lazy_gettext("newest publication"),
+    "freshest": lazy_gettext("seen most recently"),
+    "quality": lazy_gettext("best quality"),
+    "title": lazy_gettext("title"),
+    "tiles": lazy_gettext("most tiles"),
+}
+"""Orders of the catalogue."""
 COLOURS = {
     "available": lazy_gettext("Available"),
     "fresh": lazy_gettext("Fresh"),
@@ -156,6 +193,8 @@ ACTIONS: dict[str, Any] = {
     Action.UPLOAD_ABORTED: lazy_gettext("Upload given up"),
     Action.DATASET_CREATED: lazy_gettext("Dataset created"),
     Action.DATASET_REMOVED: lazy_gettext("Dataset removed"),
+    Action.DATASET_DESCRIBED: lazy_gettext("Dataset described"),
+    Action.SELLER_DESCRIBED: lazy_gettext("Seller described"),
     Action.VERSION_STARTED: lazy_gettext("Version started"),
     Action.VERSION_PLACED: lazy_gettext("Version placed"),
     Action.VERSION_REDUCED: lazy_gettext("Files left out of a version"),
@@ -184,6 +223,8 @@ ACTIONS: dict[str, Any] = {
     Action.WALLET_CREDITED: lazy_gettext("Wallet credited"),
     Action.ACCESS_GRANTED: lazy_gettext("Tile handed out"),
     Action.ACCESS_REFUSED: lazy_gettext("Tile refused"),
+    Action.SAMPLE_TAKEN: lazy_gettext("Sample taken"),
+    Action.QUESTION_SENT: lazy_gettext("Question sent"),
     Action.EXCHANGE_EXAMINED: lazy_gettext("Exchange attacked by its doctor"),
     Action.AUDIT_READ: lazy_gettext("Log read"),
     Action.AUDIT_VERIFIED: lazy_gettext("Log verified"),
@@ -281,6 +322,7 @@ def vocabulary() -> dict[str, dict[str, str]]:
     tables = {
         "kinds": KINDS,
         "formats": FORMATS,
+        "features": FEATURES,
         "classes": CLASSES,
         "units": UNITS,
         "licences": {code: licence.name[0 if language() == "ko" else 1] for code, licence in LICENCES.items()},

@@ -92,6 +92,25 @@ DATASETS = (
 )
 
 
+DESCRIBED: dict[str, dict[str, object]] = {
+    "pangyo-hd": {
+        "ko": "판교 업무지구의 차로를 모두 담은 정밀도로지도입니다. 차로 경계, 정지선, 횡단보도, 신호등, 제한 속도가 들어 있습니다.\n\n"
+        "시연용으로 프로그램이 그린 가상의 거리이며 실제 도로와 다릅니다.",
+        "en": "All lanes of the Pangyo business district: borders, stop lines, crossings, signals, speed limits.\n\n"
+        "A made-up district, drawn by a program for the demonstration; the real streets are others.",
+        "accuracy_m": 0.1,
+        "accuracy_basis": "1 sigma",
+        "method": "Drawn by the program of the demonstration",
+    },
+    "pangyo-walks": {
+        "ko": "판교 보행로 네트워크입니다. 보도의 폭과 포장, 횡단보도의 턱낮춤이 들어 있어 보행 로봇의 경로 계획에 쓸 수 있습니다.",
+        "en": "The sidewalks of Pangyo for robots: widths, surfaces, and crossings with lowered kerbs.",
+        "accuracy_m": 0.5,
+        "accuracy_basis": "RMSE",
+    },
+}
+"""What the sellers say about some of them."""
+
 DRAWN = "Demo: every picture was drawn by a program (mapex.cli.demo.drive); no camera was there, so no person or plate is in it."
 
 
@@ -191,6 +210,8 @@ def _sell(ex: Exchange, client: Client, dataset: DemoDataset, files: Path) -> No
     wait_for(client, started["job"])
     if dataset.handling == "pseudonymised":
         _clear_drawn_footage(ex, dataset)
+    if described := DESCRIBED.get(dataset.slug):
+        client.call("PATCH", f"/datasets/{dataset.slug}/description", described)
     client.call("POST", f"/datasets/{dataset.slug}/publish", {"rates": dataset.rates, "licence": dataset.licence, "attribution": ""})
 
 

@@ -140,7 +140,7 @@ preview = Table(
     "preview",
     metadata,
     ref("layer_id", "layer.id"),
-    Column("kind", String(16), nullable=False),  # facts | teaser | cloud | still | strip | clip
+    Column("kind", String(16), nullable=False),  # facts | names | attributes | teaser | cloud | still | strip | clip
     Column("ordinal", Integer, nullable=False),  # of the pictures of a strip; else 0
     Column("object_key", String(255)),  # null: all of it is in `about`
     Column("sha256", String(64), nullable=False),  # "" without object

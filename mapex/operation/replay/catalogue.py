@@ -10,6 +10,7 @@ from mapex.audit.log import Action
 from mapex.catalogue import comparisons
 from mapex.operation.invariants.asking import Offender
 from mapex.operation.replay.kind import Payload, State, differences, parsed
+from mapex.showroom.descriptions import DatasetDescription, SellerText, description_from
 
 
 class Datasets(State):
@@ -34,6 +35,50 @@ class Datasets(State):
             )
         )
         yield from differences("dataset", self.made, {f"{row.org}/{row.slug}": {"title": row.title} for row in rows})
+
+
+class Descriptions(State):
+    """The description of each dataset that is there, by its digest."""
+
+    actions = frozenset({Action.DATASET_CREATED, Action.DATASET_DESCRIBED, Action.DATASET_REMOVED})
+
+    def take(self, payload: Payload) -> None:
+        """A dataset was made, without a description yet, or was described."""
+        key = f"{payload['owner']}/{payload['dataset']}"
+        self.made.pop(key, None)
+        if payload["action"] == Action.DATASET_DESCRIBED:
+            self.made[key] = {"words": payload["description_sha256"]}
+        elif payload["action"] == Action.DATASET_CREATED and payload.get("gives_sample"):  # entries of before had no description
+            self.made[key] = {"words": DatasetDescription(sample=True).sha256}
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the table."""
+        query = (
+            "SELECT g.slug AS org, d.slug, w.* FROM dataset_description w JOIN dataset d ON d.id = w.dataset_id "
+            "JOIN organisation g ON g.id = d.org_id WHERE d.removed_ns IS NULL ORDER BY 1, 2"
+        )
+        rows = conn.execute(text(query)).mappings()
+        yield from differences("description", self.made, {f"{row['org']}/{row['slug']}": _words(description_from(row)) for row in rows})
+
+
+class SellerTexts(State):
+    """What each organisation says about itself, by its digest."""
+
+    actions = frozenset({Action.SELLER_DESCRIBED})
+
+    def take(self, payload: Payload) -> None:
+        """An organisation described itself."""
+        self.made[payload["owner"]] = {"words": payload["description_sha256"]}
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the table."""
+        query = "SELECT g.slug, w.ko, w.en FROM seller_description w JOIN organisation g ON g.id = w.org_id ORDER BY 1"
+        stored = {row.slug: _words(SellerText(row.ko, row.en)) for row in conn.execute(text(query))}
+        yield from differences("description of the seller", self.made, stored)
+
+
+def _words(described: DatasetDescription | SellerText) -> dict[str, str]:
+    return {"words": described.sha256}
 
 
 _STATES = {

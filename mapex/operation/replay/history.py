@@ -14,7 +14,7 @@ from mapex.audit.log import commitment
 from mapex.database.schema import audit_event
 from mapex.exchange import Exchange
 from mapex.operation.invariants.asking import Offender, asked
-from mapex.operation.replay.catalogue import Datasets, Offers, VersionChanges, Versions
+from mapex.operation.replay.catalogue import Datasets, Descriptions, Offers, SellerTexts, VersionChanges, Versions
 from mapex.operation.replay.deeds import GRANT, QUOTE, Deeds
 from mapex.operation.replay.kind import Subject
 from mapex.operation.replay.names import Names
@@ -46,7 +46,7 @@ def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
     found = Findings()
     tokens = Tokens()
     kinds: list[Subject] = [Organisations(), Domains(), Persons(), tokens, Invitations(tokens), Permits()]
-    kinds += [Datasets(), Versions(), VersionChanges(), Reviews(), Offers()]
+    kinds += [Datasets(), Descriptions(), SellerTexts(), Versions(), VersionChanges(), Reviews(), Offers()]
     kinds += [Sessions(), Factors(), RecoveryCodes(), Examinations()]
     kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Deeds(GRANT)]
     by_action: dict[str, list[Subject]] = {}

@@ -47,6 +47,13 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "PATCH /areas/{area_id}": {"name": "home"},
     "POST /coverage": {"region": SQUARE, "limit": 10},
     "POST /datasets": {"slug": "other", "title": "Other", "description": "words"},
+    "PATCH /datasets/{slug}/description": {
+        **{"ko": "설명", "en": "words", "method": "drawn", "sensors": "none", "sample": True},
+        **{"accuracy_m": 0.1, "accuracy_basis": "1 sigma"},
+    },
+    "POST /datasets/{org}/{slug}/questions": {"text": "How wide are the lanes?"},
+    "POST /questions/{question_id}/messages": {"text": "Three metres."},
+    "PATCH /seller": {"ko": "소개", "en": "words"},
     "POST /datasets/{slug}/publish": {
         "licence": "research",
         "rates": {"lane_km": 6300},

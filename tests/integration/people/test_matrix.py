@@ -26,6 +26,7 @@ from mapex.people import domains, invitations, orgs, roles, tokens
 from mapex.prices import quotes, saved_areas
 from mapex.prices.request import of_area
 from mapex.rights import entitlements
+from mapex.showroom.questions import ask as ask_seller
 from tests.support.exchange import Clock, a_person, an_exchange
 from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_market, a_permit, area, block, named_for, with_originals
 from tests.support.uploads import a_map, a_version, an_upload
@@ -126,6 +127,7 @@ def furnished(ex: Exchange) -> tuple[list[Asker], dict[str, Any]]:
     a_permit(ex, "gaon", "P-2", days=1)
     values: dict[str, Any] = {"region": REGION, "sha256": "0" * 64, "quadkey": grid.quadkey(SEOUL)}
     values |= reviewed(ex, seller, cells)
+    values["question"] = ask_seller(ex, people["saebom"], "hanbit/streets", "How wide are the lanes?").id
     a_draft(ex, seller, "roads", [a_layer(cells, salt="roads")])
     offers.publish(ex, seller, "roads", rate_card=RATES, licence="commercial")
     for firm, dataset, purpose in (

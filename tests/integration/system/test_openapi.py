@@ -26,6 +26,7 @@ from mapex.intake import uploads
 from mapex.people import domains, invitations, tokens
 from mapex.prices import saved_areas
 from mapex.rights import grants
+from mapex.showroom import descriptions, questions
 from tests.support.exchange import a_person, an_exchange
 from tests.support.market import RATES, Market, a_draft, a_layer, a_market, a_permit, block
 from tests.support.uploads import a_map, a_version, an_upload
@@ -154,6 +155,8 @@ def a_filled_market(ex: Exchange) -> Market:
     saved_areas.save(ex, market.buyer, "home", Region.from_geojson(SEOUL, max_vertices=100, max_area_km2=1000))
     order = market.buy().id
     market.quote()
+    questions.ask(ex, market.buyer, "hanbit/streets", "How wide are the lanes?")
+    descriptions.describe(ex, market.seller, "streets", {"sample": True})
     a_person(ex, role="auditor", email="second@audit.example")
     domains.add(ex, None, "dongil", "dongil.example")
     invitations.invite(ex, market.buyer, "guest@dongil.example", org="dongil")
@@ -193,6 +196,8 @@ def known_values(ex: Exchange, market: Market) -> dict[str, list[Any]]:
         "job_id": column(ex, "SELECT id FROM job"),
         "upload_id": column(ex, "SELECT id FROM upload"),
         "uploads": [column(ex, "SELECT id FROM upload WHERE state = 'complete'")],
+        "question_id": column(ex, "SELECT id FROM question"),
+        "part": [0],
         "area_id": column(ex, "SELECT id FROM saved_area"),
         "permit_id": ["P-1"],
         "email": [*people, "new@dongil.example"],

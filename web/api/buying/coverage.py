@@ -16,11 +16,13 @@ from mapex.errors import NotFound
 from mapex.offers import products
 from mapex.pyramid import coverage
 from mapex.pyramid.coverage import Covered, Shown
+from mapex.showroom import pictures
 from tiles.batch import LayerKind
 from tiles.grid import grid
 from tiles.grid.borders import on_borders
 from tiles.grid.region import Region
 from tiles.grid.scan import cover
+from web.api.buying.picture import svg
 from web.edge.auth import exchange, signed_in
 from web.edge.kinds import quadkey
 from web.edge.limits.visitors import most_tiles
@@ -88,10 +90,30 @@ def tile_of(org: str, slug: str, z: int, x: int, y: int) -> Response:
 @blueprint.doc(hide=True)
 def teaser(x: int, y: int) -> Response:
     """Generalised lines of one map tile: that there are lanes or footways, and no more. Visitors see those that need no permit."""
+    return _teaser(x, y)
+
+
+@blueprint.get(f"/map/teaser/<org>/<slug>/{TEASER_ZOOM}/<int:x>/<int:y>.mvt")
+@policy("public")
+@blueprint.doc(hide=True)
+def teaser_of(org: str, slug: str, x: int, y: int) -> Response:
+    """As `teaser`, of one dataset on offer."""
+    return _teaser(x, y, (org, slug))
+
+
+@blueprint.get("/map/picture/<org>/<slug>.svg")
+@policy("public")
+@blueprint.doc(hide=True)
+def picture(org: str, slug: str) -> Response:
+    """A small picture of a dataset on offer, for lists: its public lines, or where it is."""
+    return _answer(svg(pictures.draw(exchange(), org, slug)), "image/svg+xml")
+
+
+def _teaser(x: int, y: int, of: tuple[str, str] | None = None) -> Response:
     if x >= 1 << TEASER_ZOOM or y >= 1 << TEASER_ZOOM:
         raise NotFound("tile.unknown", "There is no such map tile; zoom, column and row are those of the web map tiles.")
     session = signed_in()  # by the cookie alone: a public address looks at no token
-    found = previews.teaser_in_tile(exchange(), session.actor if session else None, TEASER_ZOOM, x, y, extent=TEASER_EXTENT)
+    found = previews.teaser_in_tile(exchange(), session.actor if session else None, TEASER_ZOOM, x, y, extent=TEASER_EXTENT, of=of)
     return _answer(line_layer("teaser", [(str(one.kind), one.lines) for one in found], TEASER_EXTENT))
 
 
@@ -104,8 +126,8 @@ def _cells_of(z: int, x: int, y: int) -> tuple[int, int, int]:
     return zoom, int(lo), int(hi)
 
 
-def _answer(body: bytes) -> Response:
-    answer = Response(body, mimetype="application/vnd.mapbox-vector-tile")
+def _answer(body: bytes, mimetype: str = "application/vnd.mapbox-vector-tile") -> Response:
+    answer = Response(body, mimetype=mimetype)
     answer.set_etag(hashlib.sha256(body).hexdigest()[:32])
     answer.headers["Cache-Control"] = "private, no-cache"
     answer.make_conditional(request)

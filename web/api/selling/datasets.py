@@ -8,6 +8,8 @@ from apiflask import APIBlueprint
 
 from mapex.catalogue import datasets as catalogue
 from mapex.catalogue.versions import Dataset
+from mapex.showroom import search
+from mapex.showroom.search import LONGEST_QUESTION
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
 from web.edge.kinds import content, moment
@@ -21,6 +23,12 @@ class OrgQuery(Query):
     """Whose dataset, when several organisations have one of that name; the own one comes first."""
 
     org = fields.String(load_default="", validate=Length(0, 63))
+
+
+class DatasetsQuery(Query):
+    """Words: then only what is on sale and fits them, the best first; `/catalogue` has filters too."""
+
+    q = fields.String(load_default="", validate=Length(0, LONGEST_QUESTION))
 
 
 class DatasetIn(Body):
@@ -62,10 +70,16 @@ def create(json_data: dict[str, Any]) -> tuple[dict[str, Any], int]:
 
 @blueprint.get("/datasets")
 @policy("read")
+@blueprint.input(DatasetsQuery, location="query", unknown=None)
 @blueprint.output(DatasetsOut)
-def datasets() -> dict[str, Any]:
-    """The datasets that you may see."""
-    return {"datasets": [_dataset(dataset) for dataset in catalogue.datasets(exchange(), current_actor())]}
+def datasets(query_data: dict[str, Any]) -> dict[str, Any]:
+    """The datasets that you may see; with `q`, those on sale that the words mean."""
+    ex = exchange()
+    seen = catalogue.datasets(ex, current_actor())
+    if query_data["q"].strip():
+        by_ref = {f"{one.org}/{one.slug}": one for one in seen}
+        seen = [by_ref[ref] for ref in search.refs(ex, query_data["q"]) if ref in by_ref]
+    return {"datasets": [_dataset(dataset) for dataset in seen]}
 
 
 @blueprint.get("/datasets/<slug>")

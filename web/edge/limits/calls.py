@@ -36,7 +36,7 @@ BY_ROUTE = {
 }
 """Setting that limits a route; else that of its policy."""
 
-CHANGING = ("read", "browse", "own", "price", "sell", "buy", "account", "security", "rescue", "operate")
+CHANGING = ("read", "browse", "own", "price", "talk", "sell", "buy", "account", "security", "rescue", "operate")
 BY_POLICY = dict.fromkeys(CHANGING, "writes_per_minute")
 """Setting that limits what changes something, by policy."""
 

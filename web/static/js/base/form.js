@@ -1,5 +1,6 @@
 // @ts-check
-// Forms and buttons that speak to the API: `data-post` sends a form as JSON, `data-act` sets a state, `data-delete` takes away.
+// Forms and buttons that speak to the API: `data-post` sends a form as JSON (`data-method`: not by POST), `data-act` sets a state,
+// `data-delete` takes away. A form with a `[data-saved]` says that it was saved, instead of loading the page again.
 // What cannot be undone asks first (`data-sure`), in the page, where the button was.
 import { call, post } from "./api.js";
 import { offerCopies } from "./copy.js";
@@ -12,6 +13,7 @@ import { _, sentence, won } from "./i18n.js";
 function valueOf(field) {
   const text = field.value.trim();
   if (field.dataset.type === "whole") return Number(text.replaceAll(",", ""));
+  if (field.dataset.type === "number") return text ? Number(text.replace(",", ".")) : null;
   if (field.dataset.type === "day") return `${text}T00:00:00+09:00`;
   return field.dataset.type === "area" ? areaOf(text) : field.value;
 }
@@ -47,7 +49,8 @@ function gather(form) {
   const found = {};
   for (const field of /** @type {any[]} */ ([...form.elements])) {
     if (!field.name) continue;
-    if (field.type === "checkbox") {
+    if (field.dataset.type === "flag") found[field.name] = field.checked;
+    else if (field.type === "checkbox") {
       found[field.name] ??= [];
       if (field.checked) found[field.name].push(field.value);
     } else if (field.type !== "radio" || field.checked) found[field.name] = valueOf(field);
@@ -93,6 +96,8 @@ export function sure(button, text) {
 async function send(form, button) {
   const problem = one("[data-problem]", form);
   showText(problem, "");
+  const saved = one("[data-saved]", form);
+  if (saved) showText(saved, "");
   try {
     const body = gather(form);
     if (form.dataset.sure) {
@@ -100,7 +105,12 @@ async function send(form, button) {
       if (!(await sure(button, text))) return false;
     }
     button.setAttribute("aria-busy", "true");
-    const made = await post(addressed(/** @type {string} */ (form.dataset.post), body), body);
+    const made = await call(form.dataset.method ?? "POST", addressed(/** @type {string} */ (form.dataset.post), body), body);
+    if (saved) {
+      showText(saved, _("Saved."));
+      button.removeAttribute("aria-busy");
+      return false;
+    }
     if (!form.dataset.shown || !made[form.dataset.shown]) {
       location.reload();
       return true;
@@ -138,4 +148,7 @@ for (const button of all("[data-act], [data-delete]")) {
   });
 }
 offerCopies();
-document.documentElement.dataset.forms = document.documentElement.dataset.ready = "";
+document.documentElement.dataset.forms = "";
+// Where a page has a script of its own beside the forms, that one says when it is ready.
+const others = all("script[type=module][src]").filter((one) => !/\/(header|permit|form)\.js/.test(one.src));
+if (!others.length) document.documentElement.dataset.ready = "";

@@ -23,10 +23,11 @@ const NEAR = 14.4,
   FAINT = 17;
 
 /** Coverage on a map.
- * @param {any} map @param {{kinds: string[], by: string, tiles?: string, busy?: () => boolean}} options `tiles`: address of the tiles;
+ * @param {any} map @param {{kinds: string[], by: string, tiles?: string, faint?: number, busy?: () => boolean}} options
+ *   `tiles`: address of the tiles; `faint`: how strong its colours are beside the usual, from 0 to 1;
  *   `busy`: whether a touch means something else just now
  * @returns {(kinds: string[], by: string) => void} shows other kinds or colours */
-export function coverage(map, { kinds, by, tiles = "/map/coverage/{z}/{x}/{y}.mvt", busy = () => false }) {
+export function coverage(map, { kinds, by, tiles = "/map/coverage/{z}/{x}/{y}.mvt", faint: part = 1, busy = () => false }) {
   map.addSource("coverage", { type: "vector", tiles: [location.origin + tiles], minzoom: 0, maxzoom: FINEST });
   const from = { source: "coverage", "source-layer": "coverage" };
   map.addLayer({ id: "coverage", type: "fill", ...from, paint: { "fill-antialias": false } }, belowLines(map));
@@ -48,7 +49,7 @@ export function coverage(map, { kinds, by, tiles = "/map/coverage/{z}/{x}/{y}.mv
     chosen = kinds;
     const some = ["any", ...kinds.map((kind) => ["has", kind])];
     for (const layer of ["coverage", "coverage-edge", "coverage-number"]) map.setFilter(layer, some);
-    const strong = by === "available" ? 0.62 : 0.82;
+    const strong = (by === "available" ? 0.62 : 0.82) * part;
     map.setPaintProperty("coverage", "fill-color", colour(kinds, by));
     map.setPaintProperty("coverage", "fill-opacity", ["interpolate", ["linear"], ["zoom"], FADE, strong, FAINT, strong / 3]);
     map.setLayoutProperty("coverage-number", "text-field", text(kinds, by));

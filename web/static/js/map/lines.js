@@ -5,9 +5,9 @@ import { belowNames, ink } from "./ground.js";
 /** Zoom of the tiles; the lines are seen from there on. */
 const TILES = 14;
 
-/** Add the lines to a map. @param {any} map */
-export function published(map) {
-  map.addSource("teaser", { type: "vector", tiles: [`${location.origin}/map/teaser/{z}/{x}/{y}.mvt`], minzoom: TILES, maxzoom: TILES });
+/** Add the lines to a map. @param {any} map @param {string} [tiles] those of one dataset, instead of all */
+export function published(map, tiles = "/map/teaser/{z}/{x}/{y}.mvt") {
+  map.addSource("teaser", { type: "vector", tiles: [location.origin + tiles], minzoom: TILES, maxzoom: TILES });
   const from = { source: "teaser", "source-layer": "teaser", minzoom: TILES };
   const round = { "line-cap": "round", "line-join": "round" };
   const wide = (/** @type {number} */ more) => ["interpolate", ["linear"], ["zoom"], 14, 1 + more, 17, 3 + more];

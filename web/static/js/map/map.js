@@ -14,8 +14,9 @@ export function canDraw() {
   }
 }
 
-/** A map in `container`, ready for layers. @param {HTMLElement} container @param {any} [options] @returns {Promise<any>} */
-export async function createMap(container, options = {}) {
+/** A map in `container`, ready for layers. @param {HTMLElement} container @param {any} [options] of the map; `lines`: tiles of public lines
+ * @returns {Promise<any>} */
+export async function createMap(container, { lines, ...options } = {}) {
   const root = document.documentElement;
   root.dataset.map = "busy";
   const map = new maplibregl.Map({
@@ -41,7 +42,7 @@ export async function createMap(container, options = {}) {
   map.on("dataloading", () => (root.dataset.map = "busy"));
   await new Promise((resolve) => map.once("load", resolve));
   followTheme(map);
-  published(map);
+  published(map, lines);
   return map;
 }
 
