@@ -111,6 +111,8 @@ def _replace(conn: Connection, ex: Exchange, before: RowMapping | None, on_sale:
         _end(conn, ex, before, "replaced")
     whose = {"org_id": on_sale.org_id, "dataset_id": on_sale.dataset_id, "version_id": on_sale.id}
     conn.execute(insert(schema.offer).values(**whose, **offer, state="live", created_ns=ex.now()))
+    replaced = before["id"] if before is not None else None  # whom it concerns is looked for by the worker
+    conn.execute(insert(schema.offer_news).values(offer_id=offer["id"], before_id=replaced, created_ns=ex.now()))
     _refill(conn, before, on_sale.id, offer["licence"])
 
 
