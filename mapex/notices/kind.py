@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class NoticeKind(StrEnum):
     """What a notice is about."""
 
     ORDER = "order"
@@ -25,5 +25,5 @@ class Way(StrEnum):
     NONE = "none"
 
 
-USUAL: Mapping[Kind, Way] = {**dict.fromkeys(Kind, Way.MAIL), Kind.QUOTE: Way.PAGE}
+USUAL: Mapping[NoticeKind, Way] = {**dict.fromkeys(NoticeKind, Way.MAIL), NoticeKind.QUOTE: Way.PAGE}
 """How each kind comes unless the person chose otherwise. A price is held for some minutes: mail would mostly come too late."""

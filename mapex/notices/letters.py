@@ -20,7 +20,7 @@ from mapex.database import db, failpoints
 from mapex.database.schema import notice, organisation, person
 from mapex.exchange import Exchange
 from mapex.notices import wishes, wording
-from mapex.notices.kind import Kind
+from mapex.notices.kind import NoticeKind
 from mapex.people import mail
 from mapex.people.mail import Delivery
 from mapex.times import MINUTE_NS
@@ -45,7 +45,7 @@ class Letter:
     person_id: str
     email: str
     language: str
-    kind: Kind
+    kind: NoticeKind
     about: Mapping[str, Any]
     tries: int
 
@@ -81,7 +81,7 @@ def _claim(ex: Exchange) -> Letter | None:
                 continue
             tries = row["tries"] + 1
             conn.execute(update(notice).where(notice.c.id == row["id"]).values(tries=tries, due_ns=ex.now() + LEASE_NS))
-            kind, about = Kind(row["kind"]), json.loads(row["about"])
+            kind, about = NoticeKind(row["kind"]), json.loads(row["about"])
             return Letter(row["id"], row["person_id"], row["email"], row["language"], kind, about, tries)
     return None
 

@@ -15,7 +15,7 @@ from mapex.database.schema import notice
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.notices import wording
-from mapex.notices.kind import Kind
+from mapex.notices.kind import NoticeKind
 from mapex.times import DAY_NS
 
 KEPT_DAYS = 400
@@ -27,7 +27,7 @@ class Notice:
     """Something that happened; `about` are ids and names by the kind of it, `path` is the page to look at."""
 
     id: str
-    kind: Kind
+    kind: NoticeKind
     about: Mapping[str, Any]
     at_ns: int
     read_ns: int | None
@@ -112,4 +112,4 @@ def _unknown(notice_id: str) -> NotFound:
 
 
 def _notice(row: RowMapping) -> Notice:
-    return Notice(row["id"], Kind(row["kind"]), json.loads(row["about"]), row["at_ns"], row["read_ns"])
+    return Notice(row["id"], NoticeKind(row["kind"]), json.loads(row["about"]), row["at_ns"], row["read_ns"])

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select, text
 from mapex import ids
 from mapex.database.schema import notice_wish, organisation, person
 from mapex.exchange import Exchange
-from mapex.notices.kind import USUAL, Kind, Way
+from mapex.notices.kind import USUAL, NoticeKind, Way
 from mapex.people import mail
 
 LONGEST_CAUSE = 200
@@ -26,7 +26,7 @@ LONGEST_CAUSE = 200
 class News:
     """What happened: its kind, the cause by which it is known again, and ids and names of what it is about."""
 
-    kind: Kind
+    kind: NoticeKind
     cause: str
     about: Mapping[str, Any]
 

@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import Connection, RowMapping, text
 
 from mapex.exchange import Exchange
-from mapex.notices.kind import Kind
+from mapex.notices.kind import NoticeKind
 from mapex.notices.outbox import Addressed, News
 from mapex.times import kst_day
 from tiles.errors import InvalidRegion
@@ -61,16 +61,14 @@ def found(conn: Connection, ex: Exchange, offer_id: str, before_id: str | None) 
     areas: dict[tuple[str, str], list[str]] = {}
     for row in watched:
         if row["org_id"] != offered.org_id and (area := _ground_of(row["region"])) is not None:
-            told = next((one for one in offered.news_of(area) if one in row["news"].split()), None)
-            if told is not None:
-                areas.setdefault((row["person_id"], told), []).append(row["name"])
-    day = kst_day(ex.now())
-    return [
-        Addressed(
-            News(Kind.AREA, offered.cause_of(news, day), {"news": news, "dataset": offered.dataset, "areas": names}), frozenset([person_id])
-        )
-        for (person_id, news), names in areas.items()
-    ]
+            wanted = next((one for one in offered.news_of(area) if one in row["news"].split()), None)
+            if wanted is not None:
+                areas.setdefault((row["person_id"], wanted), []).append(row["name"])
+    day, notices = kst_day(ex.now()), []
+    for (person_id, news), names in areas.items():
+        about = {"news": news, "dataset": offered.dataset, "areas": names}
+        notices.append(Addressed(News(NoticeKind.AREA, offered.cause_of(news, day), about), frozenset([person_id])))
+    return notices
 
 
 _WATCHED = (

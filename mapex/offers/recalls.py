@@ -18,7 +18,7 @@ from mapex.database.schema import audit_event, dataset_version
 from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
 from mapex.notices import outbox
-from mapex.notices.kind import Kind
+from mapex.notices.kind import NoticeKind
 from mapex.notices.outbox import News
 from mapex.offers import offers
 from mapex.people import signers
@@ -62,6 +62,10 @@ def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version,
         return versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number), len(holders)
 
 
+MOST_NAMED = 20
+"""Orders that a notice names."""
+
+
 def _announce(conn: Connection, ex: Exchange, version: Version, holders: Sequence[str]) -> None:
     """Everybody of those who hold tiles of it is to know: what they have is to be deleted."""
     bought = (
@@ -72,8 +76,8 @@ def _announce(conn: Connection, ex: Exchange, version: Version, holders: Sequenc
     for org_id, order_id in conn.execute(text(bought), {"version": version.id}):
         orders.setdefault(org_id, []).append(order_id)
     for org_id in holders:
-        about = {"dataset": f"{version.org}/{version.dataset}", "version": version.number, "orders": orders[org_id]}
-        outbox.to_orgs(conn, ex, News(Kind.RECALL, version.id, about), [org_id])
+        about = {"dataset": f"{version.org}/{version.dataset}", "version": version.number, "orders": orders[org_id][:MOST_NAMED]}
+        outbox.to_orgs(conn, ex, News(NoticeKind.RECALL, version.id, about), [org_id])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from mapex.exchange import Exchange
-from mapex.notices.kind import Kind
+from mapex.notices.kind import NoticeKind
 from mapex.notices.outbox import Addressed, News
-from mapex.times import MINUTE_NS
+from mapex.times import MINUTE_NS, iso_from_ns
 
 BEFORE_NS = 3 * MINUTE_NS
 """So long before its end, but not in the first two thirds of the time that a quote is held."""
@@ -25,5 +25,7 @@ def found(conn: Connection, ex: Exchange) -> list[Addressed]:
     """The notices of quotes that end soon."""
     now = ex.now()
     soon = now + min(BEFORE_NS, ex.settings.quote_minutes * MINUTE_NS // 3)
-    rows = conn.execute(text(_ENDING), {"now": now, "soon": soon})
-    return [Addressed(News(Kind.QUOTE, row.id, {"quote": row.id, "ends_ns": row.expires_ns}), frozenset([row.person_id])) for row in rows]
+    return [
+        Addressed(News(NoticeKind.QUOTE, row.id, {"quote": row.id, "ends_at": iso_from_ns(row.expires_ns)}), frozenset([row.person_id]))
+        for row in conn.execute(text(_ENDING), {"now": now, "soon": soon})
+    ]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
 from mapex.exchange import Exchange
-from mapex.notices.kind import Kind
+from mapex.notices.kind import NoticeKind
 from mapex.notices.outbox import Addressed, News
 from mapex.orders import updates
+
+MOST_NAMED = 20
+"""Orders that a notice names."""
 
 _OUTDATED = (
     "SELECT DISTINCT b.person_id, b.org_id, b.id, b.created_ns FROM offer o JOIN entitlement e ON e.dataset_id = o.dataset_id "
@@ -38,9 +42,12 @@ def found(conn: Connection, ex: Exchange, offer_id: str) -> list[Addressed]:
     version = conn.execute(text(_VERSION), {"offer": offer_id}).one()
     about = {"dataset": f"{version.org}/{version.dataset}", "version": version.number}
     return [
-        Addressed(
-            News(Kind.VERSION, version.id, {**about, "orders": [order for order, _ in of], "total": of[0][1] if len(of) == 1 else None}),
-            frozenset([person_id]),
-        )
-        for person_id, of in outdated.items()
+        Addressed(News(NoticeKind.VERSION, version.id, {**about, **_of_orders(bought)}), frozenset([person_id]))
+        for person_id, bought in outdated.items()
     ]
+
+
+def _of_orders(outdated: Sequence[tuple[str, int | None]]) -> dict[str, object]:
+    """The orders that are outdated, and what the changed tiles cost where it is one."""
+    named = [order_id for order_id, _ in outdated[:MOST_NAMED]]
+    return {"orders": named, "total": outdated[0][1] if len(outdated) == 1 else None}

@@ -17,7 +17,7 @@ from mapex.database.acts import act
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.notices import outbox
-from mapex.notices.kind import Kind
+from mapex.notices.kind import NoticeKind
 from mapex.notices.outbox import News
 from mapex.orders import ledger, lines, renewals, terms
 from mapex.people import orgs
@@ -107,7 +107,7 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
 def _announce(conn: Connection, ex: Exchange, by: Actor, made: Order, emails: Sequence[str]) -> None:
     """Its files are in the store already: an order that is paid is ready, for whoever ordered and whoever it names."""
     named = conn.execute(select(schema.person.c.id).where(schema.person.c.email.in_(emails))).scalars()
-    outbox.to_persons(conn, ex, News(Kind.ORDER, made.id, {"order": made.id}), {by.person_id, *named})
+    outbox.to_persons(conn, ex, News(NoticeKind.ORDER, made.id, {"order": made.id}), {by.person_id, *named})
 
 
 def _spent(conn: Connection, by: Actor) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
 
 from mapex.database.schema import permit, permit_recipient
 from mapex.exchange import Exchange
-from mapex.notices.kind import Kind
+from mapex.notices.kind import NoticeKind
 from mapex.notices.outbox import Addressed, News
-from mapex.times import DAY_NS
+from mapex.times import DAY_NS, iso_from_ns
 
 DAYS = (30, 7, 1)
 """How long before the end; of a permit that is entered later only the nearest."""
@@ -25,13 +27,12 @@ def found(conn: Connection, ex: Exchange) -> list[Addressed]:
     named: dict[str, set[str]] = {row.id: {row.org_id} for row in rows}
     for permit_id, org_id in conn.execute(query):
         named[permit_id].add(org_id)
-    return [
-        Addressed(
-            News(Kind.PERMIT, f"{row.id}:{_days(row.valid_to_ns - now)}", {"permit": row.number, "ends_ns": row.valid_to_ns}),
-            org_ids=frozenset(named[row.id]),
-        )
-        for row in rows
-    ]
+    return [Addressed(_news(row, now), org_ids=frozenset(named[row.id])) for row in rows]
+
+
+def _news(row: Row[Any, Any, Any, Any], now: int) -> News:
+    about = {"permit": row.number, "ends_at": iso_from_ns(row.valid_to_ns)}
+    return News(NoticeKind.PERMIT, f"{row.id}:{_days(row.valid_to_ns - now)}", about)
 
 
 def _days(left_ns: int) -> int:

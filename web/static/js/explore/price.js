@@ -47,8 +47,20 @@ function show(answer, error) {
       ),
     );
   if (!answer.offers.length && !answer.refusals.length)
-    return panel.replaceChildren(make("div.empty", make("p", _("Nothing is on offer in this area."))));
+    return panel.replaceChildren(
+      make("div.empty", make("p", _("Nothing is on offer in this area.")), page.role === "member" && askToKnow()),
+    );
   keepingFocus(() => showPrice(answer));
+}
+
+/** The way to a notice once there is something: the form that saves the area, ticked. */
+function askToKnow() {
+  const onclick = () => {
+    one("#saved").open = true;
+    one("#save-area [name=tell]").checked = true;
+    one("#save-area [name=name]").focus();
+  };
+  return make("p", make("button", { type: "button", onclick }, _("Tell me when there is")));
 }
 
 /** @param {any} answer an estimate with something on offer */
