@@ -21,6 +21,9 @@ from mapex.people import mail
 
 LONGEST_CAUSE = 200
 
+MOST_NAMED = 20
+"""Orders that a notice names."""
+
 
 @dataclass(frozen=True, slots=True)
 class News:

@@ -19,7 +19,7 @@ from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
 from mapex.notices import outbox
 from mapex.notices.kind import NoticeKind
-from mapex.notices.outbox import News
+from mapex.notices.outbox import MOST_NAMED, News
 from mapex.offers import offers
 from mapex.people import signers
 
@@ -60,10 +60,6 @@ def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version,
         _announce(conn, ex, version, holders)
         retire(conn, holders)
         return versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number), len(holders)
-
-
-MOST_NAMED = 20
-"""Orders that a notice names."""
 
 
 def _announce(conn: Connection, ex: Exchange, version: Version, holders: Sequence[str]) -> None:

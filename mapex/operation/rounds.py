@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select
 
 from mapex.database import db
+from mapex.database.live_offers import live_offers
 from mapex.database.schema import offer_news
 from mapex.exchange import Exchange
 from mapex.notices import letters, outbox
@@ -27,16 +28,17 @@ def go(ex: Exchange) -> None:
 
 
 def look_at_offers(ex: Exchange) -> None:
-    """Write the notices of each offer that was made since, and remember that it was looked at."""
-    while True:
+    """Write the notices of each offer that was made since, and remember that it was looked at; those that are not on sale now wait."""
+    waiting = select(offer_news).join(live_offers, live_offers.c.id == offer_news.c.offer_id).order_by(offer_news.c.offer_id)
+    with db.read(ex) as conn:
+        rows = conn.execute(waiting).all()
+    for row in rows:
         with db.read(ex) as conn:
-            row = conn.execute(select(offer_news).order_by(offer_news.c.created_ns, offer_news.c.offer_id).limit(1)).first()
-            if row is None:
-                return
             found = [*area_news.found(conn, ex, row.offer_id, row.before_id), *newer_versions.found(conn, ex, row.offer_id)]
         with db.begin(ex) as conn:
             outbox.write(conn, ex, found)
-            conn.execute(delete(offer_news).where(offer_news.c.offer_id == row.offer_id))
+            seen = (offer_news.c.dataset_id == row.dataset_id, offer_news.c.offer_id == row.offer_id)  # not one that came meanwhile
+            conn.execute(delete(offer_news).where(*seen))
 
 
 def look_at_quotes(ex: Exchange) -> None:

@@ -9,11 +9,8 @@ from sqlalchemy import Connection, text
 
 from mapex.exchange import Exchange
 from mapex.notices.kind import NoticeKind
-from mapex.notices.outbox import Addressed, News
+from mapex.notices.outbox import MOST_NAMED, Addressed, News
 from mapex.orders import updates
-
-MOST_NAMED = 20
-"""Orders that a notice names."""
 
 _OUTDATED = (
     "SELECT DISTINCT b.person_id, b.org_id, b.id, b.created_ns FROM offer o JOIN entitlement e ON e.dataset_id = o.dataset_id "

@@ -43,11 +43,11 @@ area_watch = Table(
     Column("news", String(64), nullable=False),
 )
 
-# Offers that were made, and the one that each replaced: the worker looks whom they concern, and takes the row away.
+# Datasets with an offer that was made since the worker last looked whom their offers concern: the newest, and the last of before.
 offer_news = Table(
     "offer_news",
     metadata,
-    Column("offer_id", String(40), ForeignKey("offer.id"), primary_key=True),
+    Column("dataset_id", String(40), ForeignKey("dataset.id"), primary_key=True),
+    Column("offer_id", String(40), ForeignKey("offer.id"), nullable=False),
     Column("before_id", String(40), ForeignKey("offer.id"), nullable=True),
-    Column("created_ns", BigInteger, nullable=False, index=True),
 )

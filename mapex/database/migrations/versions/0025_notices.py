@@ -49,12 +49,12 @@ def upgrade() -> None:
     )
     op.create_table(
         "offer_news",
+        sa.Column("dataset_id", sa.String(length=40), nullable=False),
         sa.Column("offer_id", sa.String(length=40), nullable=False),
         sa.Column("before_id", sa.String(length=40), nullable=True),
-        sa.Column("created_ns", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["before_id"], ["offer.id"], name=op.f("fk_offer_news_before_id")),
+        sa.ForeignKeyConstraint(["dataset_id"], ["dataset.id"], name=op.f("fk_offer_news_dataset_id")),
         sa.ForeignKeyConstraint(["offer_id"], ["offer.id"], name=op.f("fk_offer_news_offer_id")),
-        sa.PrimaryKeyConstraint("offer_id", name=op.f("pk_offer_news")),
+        sa.PrimaryKeyConstraint("dataset_id", name=op.f("pk_offer_news")),
     )
-    op.create_index(op.f("ix_offer_news_created_ns"), "offer_news", ["created_ns"], unique=False)
     op.create_index(op.f("ix_quote_expires_ns"), "quote", ["expires_ns"], unique=False)
