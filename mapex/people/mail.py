@@ -30,6 +30,10 @@ def is_set_up(settings: Settings) -> bool:
     return bool(settings.mail_host) or settings.mail_folder != Path()
 
 
+_LONGEST_LINE = 998
+"""RFC 5322."""
+
+
 class Delivery(StrEnum):
     """What became of a message."""
 
@@ -57,10 +61,10 @@ def deliver(settings: Settings, to: str, subject: str, text: str, headers: Mappi
     message.set_content(text)
     try:
         if settings.mail_folder != Path():
-            _write(settings.dir / settings.mail_folder, message)
+            _write(settings.dir / settings.mail_folder, _unfolded(message))
         else:
             with _server(settings) as server:
-                server.sendmail(settings.mail_from, [to], message.as_bytes())
+                server.sendmail(settings.mail_from, [to], _unfolded(message))
     except (OSError, smtplib.SMTPException) as error:
         log.error("mail was not sent, the server %s answered: %s", settings.mail_host or "(folder)", type(error).__name__)
         return _why(error)
@@ -90,8 +94,13 @@ def _server(settings: Settings) -> Iterator[smtplib.SMTP]:
         yield server
 
 
-def _write(folder: Path, message: EmailMessage) -> None:
+def _unfolded(message: EmailMessage) -> bytes:
+    """The message with each header in one line: a long address that is folded comes out as an encoded word, which is none any more."""
+    return message.as_bytes(policy=message.policy.clone(max_line_length=_LONGEST_LINE))
+
+
+def _write(folder: Path, message: bytes) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{secrets.token_hex(8)}.eml"
     path.touch(mode=0o600)
-    path.write_bytes(message.as_bytes())
+    path.write_bytes(message)
