@@ -16,7 +16,7 @@ from ingest.previews.make import LayerTiles, Made, Stored, Without
 from tiles.points import sample
 from tiles.points.cell_finder import CellFinder
 from tiles.points.crs import tile_crs
-from tiles.points.header import Header, read_header
+from tiles.points.header import TILE_VLRS, Header, read_header
 from tiles.points.laz import Chunk, Packing, Records
 
 Floats = npt.NDArray[np.float64]
@@ -107,7 +107,7 @@ def _take(stored: Stored, share: int, part: float, random: np.random.Generator, 
     if not share:
         return
     with stored.path.open("rb") as stream:
-        header = read_header(stream)
+        header = read_header(stream, TILE_VLRS)
         packing, finder = Packing(header), frame.finder(header)
         chunks = packing.chunks(stream, header) or []
         number = max(1, math.ceil(len(chunks) * part))

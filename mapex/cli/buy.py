@@ -9,7 +9,7 @@ import click
 
 from mapex.cli.choice import Chosen, with_choice
 from mapex.cli.options import Where, as_json_option, with_region, words
-from mapex.cli.output import counted, show, size, table
+from mapex.cli.output import counted, ground, show, size, table
 from mapex.client.bar import bar
 from mapex.client.http import Client, segment
 from mapex.errors import Invalid
@@ -32,6 +32,18 @@ def _won(amount: int) -> str:
     return f"{amount:,}"
 
 
+def total_text(price: dict[str, Any]) -> list[str]:
+    """What is bought for how much, beside what was drawn; a quote and an estimate in the same words."""
+    files = f"{counted(price.get('files', price['tiles']), 'file')}, {size(price['bytes'])}"
+    lines = [f"VAT {_won(price['vat'])}   Total {_won(price['total'])} KRW for {files}"]
+    if price.get("squares"):  # not of an exchange before 0.3
+        bought = f"{counted(price['squares'], 'square')} = {ground(price['squares_m2'])}"
+        each = (_won(round(1e6 * price["total"] / max(m2, 0.01))) for m2 in (price["drawn_m2"], price["squares_m2"]))
+        lines.append(f"You drew {ground(price['drawn_m2'])}, you buy {bought}.")
+        lines.append("{} KRW for 1 km2 of what you drew, {} KRW for 1 km2 of what you buy, VAT included.".format(*each))
+    return lines
+
+
 def quote_text(quote: dict[str, Any]) -> str:
     """A quote as a table for people."""
     rows = []
@@ -41,9 +53,7 @@ def quote_text(quote: dict[str, Any]) -> str:
             rows.append([y["dataset"], y["layer"], "", "paid earlier", "", "", _won(-y["credit"])])
     lines = [table(["dataset", "layer", "quantity", "unit", "rate", "tiles", "KRW"], rows, right={2, 4, 5, 6})] if rows else []
     lines += [f"Not included: {r['message']}" for r in quote.get("refusals", [])]
-    lines.append(
-        f"VAT {_won(quote['vat'])}   Total {_won(quote['total'])} KRW for {counted(quote['tiles'], 'tile')}, {size(quote['bytes'])}"
-    )
+    lines += total_text(quote)
     if quote.get("id"):
         lines.append(f"Quote {quote['id']}, held until {quote['expires_at']}. Buy with: mapex buy {quote['id']}")
     return "\n".join(lines)
@@ -85,7 +95,7 @@ def estimate_text(found: dict[str, Any]) -> str:
     if any(line["unusual"] for row in found["offers"] for line in row["lines"]):
         lines.append("! A rate of it is 1,000 times the usual one or more.")
     lines += [f"Not included: {r['message']}" for r in found["refusals"]]
-    return "\n".join([*lines, f"VAT {_won(found['vat'])}   Total {_won(found['total'])} KRW for {counted(found['tiles'], 'tile')}"])
+    return "\n".join([*lines, *total_text(found)])
 
 
 @click.command()

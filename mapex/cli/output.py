@@ -106,6 +106,14 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def ground(m2: float) -> str:
+    """Ground in words: `312 m2`, `0.94 km2`; never nothing."""
+    if m2 < 10_000:
+        return f"{max(m2, 0.01):.2g} m2" if m2 < 10 else f"{m2:,.0f} m2"
+    km2 = m2 / 1e6
+    return f"{km2:.2g} km2" if km2 < 1 else f"{km2:,.{2 if km2 < 100 else 0}f} km2"
+
+
 def counted(count: int, noun: str) -> str:
     """A number with its noun: `1 tile`, `15 tiles`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -8,7 +8,7 @@ that was asked for and were not there to be bought; *removed* ones are in the ve
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from mapex.database.live_offers import live_offers
 from mapex.database.schema import dataset_version, entitlement, layer, owned_sum, tile, tile_sum
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.prices import quotes
+from mapex.prices import quotes, squares
 from mapex.prices.earlier import Earlier
 from mapex.prices.estimate import Estimate, Parts
 from mapex.prices.estimates import licence_refusal, lines_of, permit_refusal, pin_of
@@ -238,7 +238,8 @@ def price_of(conn: Connection, use: Use, found: Sequence[LayerChange], *, added:
         cover = Cover.from_cells(_wanted(change, added))
         if change.layer_id is not None and cover.count:
             _price_layer(conn, use, change.layer_id, cover, parts)
-    return parts.together(use.purpose, float(grid.area_m2(whole.cells()).sum()))
+    made = parts.together(use.purpose, float(grid.area_m2(whole.cells()).sum()))
+    return replace(made, bought=squares.of(conn, made))
 
 
 def _price_layer(conn: Connection, use: Use, layer_id: str, cover: Cover, parts: Parts) -> None:

@@ -149,7 +149,7 @@ def _inside(one: PlaceReading, box: tuple[float, float, float, float]) -> bool:
 
 
 def _point(epsg: int, east: float, north: float) -> PlaceReading | None:
-    to_degrees = _transformer(epsg)
+    to_degrees = transformer(epsg)
     if to_degrees is None:
         return None
     lon, lat = to_degrees.transform(east, north)
@@ -159,7 +159,7 @@ def _point(epsg: int, east: float, north: float) -> PlaceReading | None:
 
 
 @lru_cache(maxsize=64)
-def _transformer(epsg: int) -> Any:
+def transformer(epsg: int) -> Any:
     """From the system to WGS 84, easting first; None for one that is unknown or not in metres on a plane."""
     import pyproj
 

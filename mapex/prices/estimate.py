@@ -10,6 +10,7 @@ from mapex.rights.permit import Permit
 from mapex.rules import bounds, quality, terms
 from mapex.rules.pricing import CURRENCY, UNITS, amount_of, quantity_of, vat_of
 from tiles.arrays import UInt64s
+from tiles.grid.cover import Cover
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +129,24 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """The price of a region now, in whole KRW. `tiles` counts the cells of each priced layer, `cells` those of the area.
+class Squares:
+    """The cells that are bought, each counted once, their ground on the ellipsoid, and the files that are delivered."""
 
-    `pins` and `areas` (half-open Morton ranges at the sale zoom) name exactly what was priced. `offers` is what there was to choose from;
-    quotes do not keep it.
+    count: int
+    m2: float
+    files: int
+
+
+NO_SQUARES = Squares(0, 0.0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The price of a region now, in whole KRW. `tiles` counts the cells of each priced layer, `cells` those of the area, `bought` those
+    of which anything is priced.
+
+    `pins` and `areas` (half-open Morton ranges at the sale zoom) name exactly what was priced. `offers` is what there was to choose from,
+    `on_offer` where that is; quotes keep neither.
     """
 
     purpose: str | None
@@ -149,6 +163,8 @@ class Estimate:
     cells: int = 0
     edge: EdgePrice | None = None
     offers: tuple[OfferRow, ...] = ()
+    bought: Squares = NO_SQUARES
+    on_offer: Cover | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
@@ -217,6 +233,10 @@ def document(estimate: Estimate) -> dict[str, Any]:
         "cells": estimate.cells,
         "bytes": _bytes_of(estimate.lines),
         "area_km2": round(estimate.area_m2 / 1e6, 6),
+        "drawn_m2": round(estimate.area_m2, 2),
+        "squares": estimate.bought.count,
+        "squares_m2": round(estimate.bought.m2, 2),
+        "files": estimate.bought.files,
         "lines": [line_document(line) for line in estimate.lines],
         "refusals": [_refusal_document(refusal) for refusal in estimate.refusals],
         "subtotal": estimate.subtotal,

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from mapex import authority
 from mapex.database import db
 from mapex.exchange import Actor, Exchange
-from mapex.prices import alternatives, rates_on_sale
+from mapex.prices import alternatives, rates_on_sale, squares
 from mapex.prices.alternatives import Priced
 from mapex.prices.earlier import Earlier
 from mapex.prices.estimate import EdgePrice, Estimate, LayerRefusal, Line, Parts, Pin, is_payable, too_large
@@ -89,7 +89,8 @@ def _chosen(conn: Connection, request: PriceRequest, priced: Sequence[Priced], p
     found = parts.together(request.purpose, request.area_m2, cells=request.cover.count)
     bought = {pin.layer_id for pin in found.pins}
     rows = alternatives.rows(candidates, for_sale, bought, medians)
-    return replace(found, edge=edge.price(found.total), offers=rows)
+    there = squares.on_offer(conn, [one.pin for one in for_sale], parts.areas)
+    return replace(found, edge=edge.price(found.total), offers=rows, bought=squares.of(conn, found), on_offer=there)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from mapex.database import db, schema
 from mapex.database.acts import act
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from mapex.exchange import Actor, Exchange
-from mapex.prices import alternatives, demand
-from mapex.prices.estimate import Estimate, LayerRefusal, Line, Pin
+from mapex.prices import alternatives, demand, squares
+from mapex.prices.estimate import NO_SQUARES, Estimate, LayerRefusal, Line, Pin, Squares
 from mapex.prices.estimates import price
 from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
@@ -181,7 +181,10 @@ def load(conn: Connection, ex: Exchange, org_id: str, quote_id: str) -> Quote:
         raise NotFound("quote.unknown", f"There is no quote {quote_id!r} of your organisation; ask for a new one.", quote=quote_id)
     if not is_genuine(ex, row):
         raise Conflict("quote.altered", f"The stored quote {quote_id} is not what was signed; ask for a new one.", quote=quote_id)
-    return _quote(row)
+    found = _quote(row)
+    if found.estimate.bought == NO_SQUARES:  # of a version that did not count them
+        return replace(found, estimate=replace(found.estimate, bought=squares.of(conn, found.estimate)))
+    return found
 
 
 def is_genuine(ex: Exchange, row: RowMapping) -> bool:
@@ -230,9 +233,10 @@ def _refuse_empty(estimate: Estimate) -> None:
 def _values(made: Quote, person_id: str) -> dict[str, Any]:
     estimate = made.estimate
     body: dict[str, Any] = {
-        "area_m2": round(estimate.area_m2),
+        "area_m2": round(estimate.area_m2, 2),
         "tiles": estimate.tiles,
         "cells": estimate.cells,
+        "bought": asdict(estimate.bought),
         "lines": [asdict(line) for line in estimate.lines],
         "refusals": [asdict(refusal) for refusal in estimate.refusals],
         "subtotal": estimate.subtotal,
@@ -279,6 +283,7 @@ def _quote(row: RowMapping) -> Quote:
         pins=tuple(Pin(**pin) for pin in body["pins"]),
         areas=tuple(_ranges(area) for area in body["areas"]),
         cells=body.get("cells", 0),
+        bought=Squares(**body["bought"]) if "bought" in body else NO_SQUARES,
     )
     return Quote(
         row["id"],

@@ -13,6 +13,7 @@ from mapex.rules import licences
 from mapex.rules.choice import BY_RULE, Choice
 from tiles.arrays import Float64s, UInt64s
 from tiles.grid import grid
+from tiles.grid.borders import on_borders
 from tiles.grid.cover import Cover
 from tiles.grid.fractions import fractions
 from tiles.grid.region import Region
@@ -84,12 +85,13 @@ def of_area(
     """
     if purpose is not None:
         licences.check_purpose(purpose)
-    cells = cover(area) if isinstance(area, Region) else area
+    ground = on_borders(area) if isinstance(area, Region) else area
+    cells = cover(ground) if isinstance(ground, Region) else ground
     if cells.count > MAX_CELLS:
         raise Invalid("region.too_large", f"The area has {cells.count} cells; ask for at most {MAX_CELLS} at a time.", cells=cells.count)
     dropped = NO_CELLS if without is None else Cover.from_cells(without).intersection(cells)
     kept = cells.difference(dropped)
-    edge, area_m2 = _edge_of(area, dropped) if isinstance(area, Region) else (NO_CELLS, float(grid.area_m2(kept.cells()).sum()))
+    edge, area_m2 = _edge_of(ground, dropped) if isinstance(ground, Region) else (NO_CELLS, float(grid.area_m2(kept.cells()).sum()))
     if edge.count == kept.count:
         edge = NO_CELLS
     return PriceRequest(

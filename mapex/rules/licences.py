@@ -45,17 +45,17 @@ class HandlingClass(StrEnum):
 
 
 CLASS_LINES: dict[HandlingClass, tuple[str, str]] = {
-    HandlingClass.OPEN: ("누구나 이용 조건에 따라 살 수 있습니다.", "Anyone may buy it under the licence."),
+    HandlingClass.OPEN: ("누구나 이용허락에 따라 구매할 수 있습니다.", "Anyone may buy it under the licence."),
     HandlingClass.RESTRICTED: (
-        "공개제한 공간정보입니다. 목적과 지역을 허가받은 기관만 살 수 있습니다.",
+        "공개제한 공간정보입니다. 목적과 영역에 대해 실증특례 승인을 받은 기관만 구매할 수 있습니다.",
         "Restricted spatial data: only holders of a permit for the purpose and the area may buy it.",
     ),
     HandlingClass.PSEUDONYMISED: (
-        "가명처리된 자료입니다. 개인을 다시 알아보려 해서는 안 됩니다.",
+        "가명처리한 데이터입니다. 재식별을 시도해서는 안 됩니다.",
         "Pseudonymised: persons must not be identified again.",
     ),
     HandlingClass.ORIGINAL: (
-        "비식별 처리하지 않은 원본 영상입니다. 규제특례를 받은 기관만 살 수 있습니다.",
+        "가명·익명처리하지 않은 원본 영상입니다. 실증특례를 받은 기관만 구매할 수 있습니다.",
         "Original, un-anonymised footage: only holders of a sandbox permit may buy it.",
     ),
 }
@@ -76,9 +76,9 @@ class Licence:
     lines: tuple[tuple[str, str], tuple[str, str], tuple[str, str], tuple[str, str], tuple[str, str]]
 
 
-_NO_THIRD_PARTY = ("산 자료를 다른 기관에 넘길 수 없습니다.", "The data may not be passed on to others.")
+_NO_THIRD_PARTY = ("구매한 데이터는 제3자에게 제공할 수 없습니다.", "The data may not be passed on to others.")
 _NAME_SOURCE = ("결과를 공개할 때 출처를 밝혀야 합니다.", "The source must be named where results are shown.")
-_NO_WARRANTY = ("자료의 정확성은 보증하지 않습니다.", "No warranty is given for accuracy.")
+_NO_WARRANTY = ("데이터의 정확성은 보증하지 않습니다.", "No warranty is given for accuracy.")
 
 LICENCES: dict[str, Licence] = {
     licence.code: licence
@@ -89,7 +89,7 @@ LICENCES: dict[str, Licence] = {
             frozenset({Purpose.RESEARCH, Purpose.SIMULATION, Purpose.SAFETY_VALIDATION}),
             frozenset(),
             (
-                ("연구, 모의실험, 안전성 검증에만 쓸 수 있습니다.", "For research, simulation and safety validation only."),
+                ("연구, 시뮬레이션, 안전성 검증에만 쓸 수 있습니다.", "For research, simulation and safety validation only."),
                 ("제품이나 서비스에 넣을 수 없습니다.", "It may not go into a product or service."),
                 _NO_THIRD_PARTY,
                 _NAME_SOURCE,
@@ -102,7 +102,7 @@ LICENCES: dict[str, Licence] = {
             frozenset(Purpose),
             frozenset({Freedom.PRODUCTS}),
             (
-                ("상업 목적을 포함해 모든 용도로 쓸 수 있습니다.", "For every purpose, commercial ones included."),
+                ("상업적 목적을 포함해 모든 목적으로 쓸 수 있습니다.", "For every purpose, commercial ones included."),
                 ("제품과 서비스, 학습된 모델에 쓸 수 있습니다.", "Products, services and trained models may use it."),
                 _NO_THIRD_PARTY,
                 _NAME_SOURCE,
@@ -115,9 +115,9 @@ LICENCES: dict[str, Licence] = {
             frozenset(Purpose),
             frozenset({Freedom.SHARING}),
             (
-                ("모든 용도로 쓸 수 있습니다.", "For every purpose."),
-                ("자료와 이를 고친 것을 넘길 수 있습니다.", "The data and what is made from it may be passed on."),
-                ("넘길 때 같은 조건을 붙여야 합니다.", "Whoever passes it on must do so under the same terms."),
+                ("모든 목적으로 쓸 수 있습니다.", "For every purpose."),
+                ("데이터와 이를 가공한 결과를 제3자에게 제공할 수 있습니다.", "The data and what is made from it may be passed on."),
+                ("제공할 때 같은 이용허락을 붙여야 합니다.", "Whoever passes it on must do so under the same terms."),
                 _NAME_SOURCE,
                 _NO_WARRANTY,
             ),

@@ -108,7 +108,8 @@ def test_tile_toggle(market: Market) -> None:
     expect(page.locator("html")).to_have_attribute("data-tiles", "3")
     click_at(page, *at(1.5, 0.5))
     expect(page.locator("html")).to_have_attribute("data-tiles", "2")
-    expect(page.locator(".facts b").nth(1)).to_have_text("4")  # two layers on two cells
+    expect(page.locator("#ground")).to_contain_text("You buy 2 squares")
+    expect(page.locator("#files")).to_have_text("4 files")  # two layers on two cells
 
 
 def test_layer_switches_change_the_price(market: Market) -> None:
@@ -126,7 +127,7 @@ def test_permit_refusal_on_map(market: Market) -> None:
     draw(page, RING)
     refusal = page.locator("[data-code='permit.missing']")
     expect(refusal).to_contain_text("no permit")
-    expect(refusal).to_contain_text("9 tiles left out")
+    expect(refusal).to_contain_text("9 squares left out")
     expect(page.locator("html")).to_have_attribute("data-refused", "9")  # hatched on the map
 
 
@@ -184,7 +185,7 @@ def test_too_large(market: Market) -> None:
     market.site.open(page, "/explore")
     paste(page, {"type": "Polygon", "coordinates": [[[100, 10], [140, 10], [140, 50], [100, 50], [100, 10]]]})
     expect(page.locator("[data-code='region.too_large']")).to_contain_text("too large")
-    expect(page.locator("#price")).to_contain_text("mapex quote --region")
+    expect(page.locator("#pasted-error")).to_contain_text("mapex quote --region")
 
 
 def test_what_is_no_area_is_reported_and_the_next_one_counts(market: Market) -> None:
@@ -226,7 +227,8 @@ def test_an_answer_that_comes_too_late_is_dropped(market: Market) -> None:
     page.uncheck("[name=kind][value=sidewalk]")
     now = total(page)
     held[0].fulfill(
-        status=200, body=json.dumps({"tiles": 1, "area_km2": 1, "lines": [], "refusals": [], "subtotal": 1, "vat": 0, "total": 1})
+        status=200,
+        body=json.dumps({"tiles": 1, "area_km2": 1, "lines": [], "refusals": [], "offers": [], "subtotal": 1, "vat": 0, "total": 1}),
     )
     page.wait_for_timeout(300)
     assert total(page) == now
@@ -297,10 +299,10 @@ def test_geojson_drop(market: Market) -> None:
     expect(page.locator("html")).to_have_attribute("data-tiles", "1")
     metres = [[[200_000, 550_000], [201_000, 550_000], [201_000, 551_000], [200_000, 550_000]]]
     drop(page, "d.geojson", json.dumps({"type": "Polygon", "coordinates": metres}))
-    expect(page.locator("[data-code='area.not_degrees']")).to_contain_text("WGS 84")
-    named = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::5186"}}
+    expect(page.locator("[data-code='region.metres']")).to_contain_text("metres")
+    named = {"type": "name", "properties": {"name": "urn:example:town"}}
     drop(page, "e.geojson", json.dumps({"type": "Polygon", "coordinates": outline_of(0), "crs": named}))
-    expect(page.locator("[data-code='area.crs']")).to_contain_text("EPSG::5186")
+    expect(page.locator("[data-code='area.crs']")).to_contain_text("urn:example:town")
     drop(page, "f.geojson", json.dumps({"type": "Point", "coordinates": [127, 37]}))
     expect(page.locator("[data-code='area.no_polygon']")).to_be_visible()
 
@@ -311,7 +313,7 @@ def test_too_many_vertices(market: Market) -> None:
     ring = [[127 + 0.01 * math.cos(k / 900), 37.5 + 0.01 * math.sin(k / 900)] for k in range(5600)]
     drop(page, "round.geojson", json.dumps({"type": "Polygon", "coordinates": [[*ring, ring[0]]]}))
     expect(page.locator("[data-code='region.too_many_vertices']")).to_contain_text("too many corners")
-    expect(page.locator("#price code")).to_contain_text("mapex quote --region area.geojson --simplify")
+    expect(page.locator("#file-error code")).to_contain_text("mapex quote --region area.geojson --simplify")
 
 
 def test_barely_touched_tiles_are_left_out_and_stay_out(market: Market) -> None:
@@ -319,7 +321,7 @@ def test_barely_touched_tiles_are_left_out_and_stay_out(market: Market) -> None:
     paste(
         page, {"type": "Polygon", "coordinates": [[list(at(*c)) for c in ((0.1, 0.1), (1.9, 0.1), (1.9, 1.01), (0.1, 1.01), (0.1, 0.1))]]}
     )
-    expect(page.locator("[data-barely]")).to_contain_text("2 tiles barely touched")
+    expect(page.locator("[data-barely]")).to_contain_text("2 squares barely touched")
     before, less = total(page), won(page.locator("[data-barely] b").text_content())
     page.click("#leave-barely")
     expect(page.locator("[data-barely]")).to_contain_text("left out")

@@ -53,4 +53,4 @@ def test_a_visitor_sees_the_dataset_and_goes_to_its_area(market: Market) -> None
 def test_an_unknown_dataset_is_no_page(market: Market) -> None:
     page = market.site.visit(lang="ko")
     assert (answer := page.goto(f"{market.site.url}/datasets/hanbit/never")) and answer.status == 404
-    expect(page.locator("main")).to_contain_text("데이터셋이 없습니다")
+    expect(page.locator("main")).to_contain_text("데이터셋을 찾을 수 없습니다")

@@ -107,7 +107,7 @@ def test_a_lanelet2_map_from_the_seller_to_the_auditor(working: Site, samples: P
     buyer.mouse.move(*point(buyer, lon - dx, lat + dy), steps=3)
     click_at(buyer, lon - dx, lat + dy)
     buyer.keyboard.press("Enter")
-    expect(buyer.locator(".facts b").nth(1)).to_have_text(str(described.layers[0].cells))
+    expect(buyer.locator("#ground")).to_contain_text(f"you buy {described.layers[0].cells} square")
     assert buy(buyer) > 0
     files = download(buyer, tmp_path / "order.zip")
     assert {file["tile"] for file in files} == {

@@ -321,7 +321,7 @@ def test_checks_show_findings(working: Site, tmp_path: Path) -> None:
     expect(page.locator(".maplibregl-marker")).to_be_visible()
     korean = working.visit(SELLER, lang="ko")
     working.open(korean, "/sell/lanes/1")
-    expect(korean.locator(".findings li", has_text="lane-7")).to_contain_text("이웃한 점 사이에서 높이가 튑니다.")
+    expect(korean.locator(".findings li", has_text="lane-7")).to_contain_text(re.compile("이웃한 꼭짓점 사이에서 높이가 .+ m 넘게 튑니다"))
 
 
 def a_cloud(folder: Path) -> Path:

@@ -19,7 +19,10 @@ from tiles.grid.region import Region
 WEST, SOUTH, EAST, NORTH = grid.bounds(SEOUL)
 BUYER, AUDITOR = "buyer@dongil.example", "auditor@audit.example"
 SIGN_IN = {"en": "Sign in to buy", "ko": "로그인하고 구매하기"}
-REFUSED = {"en": "This needs a permit. Sign in to use yours.", "ko": "허가가 필요한 자료입니다. 로그인하면 허가가 적용됩니다."}
+REFUSED = {
+    "en": "This needs a permit. Sign in to use yours.",
+    "ko": "실증특례 승인이 필요한 데이터입니다. 로그인하면 보유한 승인이 적용됩니다.",
+}
 
 
 def at(i: float, j: float) -> tuple[float, float]:

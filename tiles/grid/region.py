@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -38,6 +38,10 @@ _WGS84 = re.compile(r"(CRS:?84|EPSG:{1,2}4326)$", re.IGNORECASE)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 
 
+Placing = Callable[[float, float], tuple[float, float]]
+"""What two numbers of a position are as longitude and latitude."""
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """A checked region: valid, not empty, two-dimensional, inside the grid. `geometry` is a shapely geometry."""
@@ -45,8 +49,18 @@ class Region:
     geometry: Geometry
 
     @classmethod
-    def from_geojson(cls, given: Mapping[str, Any] | str | bytes, *, max_vertices: int = 5000, max_area_km2: float | None = None) -> Region:
+    def from_geojson(
+        cls,
+        given: Mapping[str, Any] | str | bytes,
+        *,
+        max_vertices: int = 5000,
+        max_area_km2: float | None = None,
+        to_degrees: Placing | None = None,
+    ) -> Region:
         """The region of a GeoJSON geometry, Feature or FeatureCollection; overlapping areas are joined.
+
+        Args:
+            to_degrees: makes longitude and latitude of its numbers, when they are in another system than WGS 84.
 
         Raises:
             InvalidRegion: `region.malformed`, `region.empty`, `region.out_of_range`, `region.crossing` (the message names the
@@ -55,8 +69,8 @@ class Region:
         import shapely
 
         obj = _load(given) if isinstance(given, str | bytes) else given
-        budget = _Budget(max_vertices)
-        parts = [_build(geometry, budget) for geometry in _geometries(obj)]
+        budget = _Budget(max_vertices, to_degrees)
+        parts = [_build(geometry, budget) for geometry in _geometries(obj, is_wgs84=to_degrees is None)]
         return _checked(shapely.geometrycollections(parts) if len(parts) != 1 else parts[0], max_area_km2)
 
     @classmethod
@@ -154,6 +168,7 @@ class _Budget:
     """Counts vertices while they are read, and an empty geometry as one, so that a huge region is refused before it is built."""
 
     limit: int
+    to_degrees: Placing | None = None
     used: int = 0
 
     def take(self, n: int) -> None:
@@ -179,7 +194,7 @@ def _load(text: str | bytes) -> Any:
         _refuse("malformed", f"The region is not JSON: {error}.")
 
 
-def _geometries(obj: Any) -> Iterator[Mapping[str, Any]]:
+def _geometries(obj: Any, *, is_wgs84: bool = True) -> Iterator[Mapping[str, Any]]:
     """Geometry objects of a GeoJSON object, collections taken apart, without recursion into unknown depth."""
     stack: list[tuple[Any, int, bool]] = [(obj, 0, True)]
     while stack:
@@ -187,7 +202,7 @@ def _geometries(obj: Any) -> Iterator[Mapping[str, Any]]:
         if not isinstance(obj, Mapping):
             _refuse("malformed", f"A GeoJSON object was expected, not {_show(obj)}.")
         kind = obj.get("type")
-        if obj.get("crs") is not None:
+        if is_wgs84 and obj.get("crs") is not None:
             _check_crs(obj["crs"])
         if depth > MAX_DEPTH:
             _refuse("malformed", f"The region is nested more than {MAX_DEPTH} deep.")
@@ -271,7 +286,7 @@ def _places(value: Any, level: int, budget: _Budget, kind: str) -> Any:
         for number in value:
             if isinstance(number, bool) or not isinstance(number, int | float):
                 _refuse("malformed", f"{_show(value)} in a {kind} is not a position [lon, lat]: {_show(number)} is not a number.")
-        return _check_place(value[0], value[1])
+        return _check_place(*(budget.to_degrees(value[0], value[1]) if budget.to_degrees else value[:2]))
     if not isinstance(value, list | tuple):
         _refuse("malformed", f"{_show(value)} in a {kind} is not a list of positions.")
     return [_places(member, level - 1, budget, kind) for member in value]
@@ -294,6 +309,23 @@ def _check_place(lon: float, lat: float) -> tuple[float, float]:
     if abs(lat) > grid.MAX_LATITUDE:
         _refuse("out_of_range", f"Latitude {lat} is outside ±85.0511, where the grid ends (positions are [lon, lat]).", lon=lon, lat=lat)
     return lon, lat
+
+
+def positions_of(given: Mapping[str, Any], *, max_vertices: int = 5000) -> list[tuple[float, float]]:
+    """The numbers of every position of a GeoJSON object, wherever on earth they may be; as many as are read of a region.
+
+    Raises: InvalidRegion: `region.malformed`, `region.too_many_vertices`.
+    """
+    found: list[tuple[float, float]] = []
+
+    def keep(x: float, y: float) -> tuple[float, float]:
+        found.append((x, y))
+        return 0.0, 0.0
+
+    budget = _Budget(max_vertices, keep)
+    for obj in _geometries(given, is_wgs84=False):
+        _places(obj.get("coordinates"), _LEVELS[str(obj["type"])], budget, str(obj["type"]))
+    return found
 
 
 def parts_of(geometry: Geometry | NDArray[np.object_]) -> tuple[NDArray[np.object_], Int64s]:

@@ -21,7 +21,7 @@ from tiles.formats import Doubting, Recounted, one_by_one
 from tiles.grid import grid
 from tiles.points.cell_finder import CellFinder
 from tiles.points.crs import tile_crs
-from tiles.points.header import Header, read_header
+from tiles.points.header import TILE_VLRS, Header, read_header
 from tiles.points.las_proof import LasProof
 from tiles.points.laz import Packing, Records
 from tiles.points.records import body_of
@@ -49,7 +49,7 @@ def recount(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None,
     Raises: InvalidContent: `tile.count`, `tile.cell`, `tile.crs`, or the fault of the file itself (`las.*`, `laz.*`).
     """
     with path.open("rb") as stream:
-        header = read_header(stream)
+        header = read_header(stream, TILE_VLRS)
         finder = _finder(header)
         proof = LasProof(header, cloud) if doubts is not None else None
         points = 0

@@ -19,6 +19,9 @@ RECORD_LENGTHS = (20, 28, 26, 34, 57, 63, 30, 36, 38, 59, 67)
 """Bytes of a point of each format without extra bytes."""
 WAVEFORM_FORMATS = frozenset({4, 5, 9, 10})
 MAX_VLRS = 1000
+"""Records of each kind that are read of what somebody sent."""
+TILE_VLRS = 2 * MAX_VLRS + 16
+"""As `MAX_VLRS`, of a tile: those of both kinds of its source, and the few that the tile adds."""
 MAX_EVLR_BYTES = 64 * 1024 * 1024
 HEADER_14 = 375
 SOFTWARE = b"mapex"
@@ -104,8 +107,8 @@ class Header:
         return next((v for v in (*self.vlrs, *self.evlrs) if v.user == user and v.record == record), None)
 
 
-def read_header(stream: BinaryIO) -> Header:
-    """The checked header of the LAS or LAZ file in `stream` (seekable; its position is lost).
+def read_header(stream: BinaryIO, most: int = MAX_VLRS) -> Header:
+    """The checked header of the LAS or LAZ file in `stream` (seekable; its position is lost), of at most `most` records of each kind.
 
     Raises: InvalidContent: `las.signature`, `las.cut`, `las.header`, `las.vlr`, `las.evlr`; the message names the byte or the field.
     """
@@ -136,8 +139,8 @@ def read_header(stream: BinaryIO) -> Header:
         end=size, size=size,
     )  # fmt: skip
     _check_numbers(header, header_size)
-    vlrs = _read_vlrs(stream, header_size, vlr_count, point_offset)
-    evlrs, end = _read_evlrs(stream, evlr_at, evlr_count, size, point_offset) if evlr_count else ((), size)
+    vlrs = _read_vlrs(stream, header_size, (vlr_count, most), point_offset)
+    evlrs, end = _read_evlrs(stream, evlr_at, (evlr_count, most), size, point_offset) if evlr_count else ((), size)
     return replace(header, vlrs=vlrs, evlrs=evlrs, end=end)
 
 
@@ -162,9 +165,10 @@ def _check_numbers(header: Header, header_size: int) -> None:
         )  # fmt: skip
 
 
-def _read_vlrs(stream: BinaryIO, at: int, count: int, end: int) -> tuple[Vlr, ...]:
-    if count > MAX_VLRS:
-        raise InvalidContent(f"The header claims {count} records (VLR); at most {MAX_VLRS} are read.", code="las.vlr", count=count)
+def _read_vlrs(stream: BinaryIO, at: int, claimed: tuple[int, int], end: int) -> tuple[Vlr, ...]:
+    count, most = claimed
+    if count > most:
+        raise InvalidContent(f"The header claims {count} records (VLR); at most {most} are read.", code="las.vlr", count=count)
     found = []
     for i in range(count):
         stream.seek(at)
@@ -181,9 +185,10 @@ def _read_vlrs(stream: BinaryIO, at: int, count: int, end: int) -> tuple[Vlr, ..
     return tuple(found)
 
 
-def _read_evlrs(stream: BinaryIO, at: int, count: int, size: int, lowest: int) -> tuple[tuple[Vlr, ...], int]:
-    if count > MAX_VLRS:
-        raise InvalidContent(f"The header claims {count} records (EVLR); at most {MAX_VLRS} are read.", code="las.evlr", count=count)
+def _read_evlrs(stream: BinaryIO, at: int, claimed: tuple[int, int], size: int, lowest: int) -> tuple[tuple[Vlr, ...], int]:
+    count, most = claimed
+    if count > most:
+        raise InvalidContent(f"The header claims {count} records (EVLR); at most {most} are read.", code="las.evlr", count=count)
     if not lowest <= at <= size:
         raise InvalidContent(f"The extended records shall start at byte {at} of a file of {size}.", code="las.evlr", count=count)
     found, begin, kept = [], at, 0

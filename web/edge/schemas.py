@@ -15,8 +15,10 @@ from apiflask.validators import Length, OneOf, Range, Regexp
 from marshmallow import RAISE, validate
 from werkzeug.routing import IntegerConverter
 
+from mapex.atlas import regions
 from mapex.errors import Invalid
 from mapex.exchange import Exchange
+from mapex.places import outlines
 from mapex.times import ns_from_iso
 from tiles.arrays import UInt64s
 from tiles.box import Box
@@ -51,6 +53,7 @@ __all__ = [
     "box_of",
     "cells_of",
     "entry_number",
+    "region_of",
     "without_of",
     "fields",
     "when",
@@ -116,7 +119,12 @@ class PageQuery(Query):
 class AreaIn(Body):
     """Where: a GeoJSON area, or quadkeys of sale cells (zoom 16); one of the two."""
 
-    region = fields.Raw(metadata={"type": "object", "description": "GeoJSON geometry, Feature or FeatureCollection, WGS 84"})
+    region = fields.Raw(
+        metadata={
+            "type": "object",
+            "description": "GeoJSON geometry, Feature or FeatureCollection, WGS 84, or the system in metres that its member `crs` names",
+        }
+    )
     quadkeys = fields.List(
         fields.String(validate=Regexp(r"^[0-3]{16}$")),
         validate=Length(1, MOST_QUADKEYS),
@@ -146,8 +154,20 @@ def area_of(ex: Exchange, given: Mapping[str, Any]) -> Region | Cover:
         raise Invalid("region.missing", "Give either `region` (GeoJSON) or `quadkeys`.")
     if given.get("quadkeys") is not None:
         return Cover.from_cells(cells_of(given["quadkeys"]))
-    settings = ex.settings
-    return Region.from_geojson(given["region"], max_vertices=settings.max_region_vertices, max_area_km2=settings.max_region_km2)
+    return region_of(ex, given["region"])
+
+
+def region_of(ex: Exchange, given: Any) -> Region:
+    """The region of a GeoJSON object as people bring it.
+
+    Raises: InvalidRegion.
+    """
+    return outlines.region_of(
+        given,
+        max_vertices=ex.settings.max_region_vertices,
+        max_area_km2=ex.settings.max_region_km2,
+        known=lambda: [one.box for one in regions.regions(ex)],
+    )
 
 
 def when(text: str) -> int | None:

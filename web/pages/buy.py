@@ -140,10 +140,13 @@ def receipt(order_id: str) -> str:
     ex, by = exchange(), current_actor()
     found = orders.get(ex, by, order_id)
     document = [estimate.line_document(line) for line in found.lines]
+    held = quotes.get(ex, by, found.quote_id)
     names = {slug: orgs.get_org(ex, slug).name for slug in sorted({by.org_slug, *(line.org for line in found.lines)})}
     return render_template(
         "buy/receipt.html",
         order=found,
+        price=estimate.document(held.estimate),
+        was_drawn=held.request["region"] is not None,
         place=_place(order_id),
         layers=by_layer(document),
         permits=permitted.of_order(ex, order_id),

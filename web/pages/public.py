@@ -23,6 +23,8 @@ blueprint = Blueprint("pages", __name__)
 
 MOST_REGIONS = 100
 """Regions of the list on the map page, the largest."""
+FIRST_REGIONS = 3
+"""Those of them that the first page names."""
 
 
 @blueprint.get("/")
@@ -31,7 +33,14 @@ def start() -> Response | str:
     """What this is, for those who are not signed in; the map for those who are."""
     if current_person() is not None:
         return redirect("/explore")  # type: ignore[return-value]
-    return render_template("public/start.html")
+    ex = exchange()
+    page = {
+        "bounds": regions.home(ex),
+        "regions": [{"name": places.area(one.named), "squares": one.squares} for one in regions.regions(ex)[:FIRST_REGIONS]],
+        "kinds": coverage.kinds(ex),
+        "hasVendor": static_files.has_vendor(),
+    }
+    return render_template("public/start.html", page=page)
 
 
 @blueprint.get("/explore")

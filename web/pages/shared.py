@@ -13,7 +13,7 @@ from mapex.notices import notices
 from web.edge import static_files
 from web.edge.auth import current_actor, current_person, exchange, form_secret
 from web.pages.navigation import navigation
-from web.words import errors, findings, numbers, places, vocabulary
+from web.words import errors, findings, numbers, places, units, vocabulary
 from web.words.language import language, script_messages
 from web.words.licences import class_line, licence_difference, licence_words
 
@@ -38,6 +38,8 @@ def install(app: Flask) -> None:
         finding_words=findings,
         label=vocabulary.label,
         crs_name=vocabulary.crs_name,
+        measured=units.measured,
+        charged=units.charged,
         sentence=errors.sentence,
         ground=places.ground,
     )
@@ -48,6 +50,8 @@ def install(app: Flask) -> None:
         day=numbers.day,
         bytes=numbers.size,
         number=numbers.number,
+        digits=numbers.digits,
+        m2=numbers.ground,
         plain=numbers.plain,
         kst=numbers.kst,
         query=urlencode,

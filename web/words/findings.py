@@ -1,6 +1,7 @@
 """What findings mean, and what to do about them, in plain words by their code.
 
-English pages show the sentence of the service, which names the numbers; other languages show these, and the value beside them.
+English pages show the sentence of the service, which names the numbers; other languages the same sentence with the same numbers
+(`web.words.sentences`), or these where it is not known.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from flask_babel import lazy_gettext
 
 from web.words.language import language
 from web.words.numbers import n_
+from web.words.sentences import remedy, translated
 
 FIXES: dict[str, Any] = {
     "crs": lazy_gettext("Choose the coordinate system or the origin."),
@@ -235,11 +237,16 @@ FINDINGS: dict[str, tuple[Any, str]] = {
 }
 """Sentence and key of `FIXES` by code."""
 
+NOTED = ("crs.note", "crs.guessed", "place.local_frame", "crs.none", "crs.contradicts")
+"""The codes of what a layer notes about its place."""
+
 
 def what(code: str, message: str) -> str:
-    """What a finding means: the message of the service, or in another language the sentence of its code, when it has one."""
+    """What a finding means: the message of the service, or in another language that sentence, else the one of its code, if it has one."""
     found = FINDINGS.get(code)
-    return message if language() == "en" or found is None else str(found[0])
+    if language() == "en":
+        return message
+    return translated(language(), code, message) or (message if found is None else str(found[0]))
 
 
 def meaning(code: str) -> str:
@@ -251,7 +258,18 @@ def meaning(code: str) -> str:
 def fix(code: str, message: str) -> str:
     """What to do about a finding, as `what`."""
     found = FINDINGS.get(code)
-    return message if language() == "en" or found is None else str(FIXES[found[1]])
+    if language() == "en":
+        return message
+    if found is None or (found[1] == "none" and message):  # never the contrary of what is known
+        return remedy(language(), message) or ""
+    return remedy(language(), message) or str(FIXES[found[1]])
+
+
+def note(text: str) -> str:
+    """What a reader remarked about the place of a layer; empty in another language that has no sentence for it."""
+    if language() == "en" or not text:
+        return text
+    return next((found for code in NOTED if (found := translated(language(), code, text))), "")
 
 
 def counted(severity: str, count: int) -> str:

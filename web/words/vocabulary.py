@@ -261,6 +261,8 @@ def crs_name(text: str | None) -> str:
     """How to call a coordinate system on a page: its code, else the name that is quoted first in its WKT; never more than a line."""
     if not text:
         return ""
+    if text == "several":
+        return str(HEIGHT_NAMES[text])
     if frame := _LOCAL_FRAME.match(text):
         return str(gettext("metres around %(lat)s, %(lon)s", lat=frame[1], lon=frame[2]))
     quoted = text.split('"')

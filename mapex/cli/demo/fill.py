@@ -61,7 +61,9 @@ class DemoDataset:
 RECORDINGS = "recordings"
 
 DATASETS = (
-    DemoDataset("maps@hanbit.example", "pangyo-hd", "판교 정밀지도 · HD map", ("district.osm",), "open", {"lane_km": 6300}, "commercial"),
+    DemoDataset(
+        "maps@hanbit.example", "pangyo-hd", "판교 정밀도로지도 · HD map", ("district.osm",), "open", {"lane_km": 6300}, "commercial"
+    ),
     DemoDataset(
         "maps@hanbit.example",
         "pangyo-cloud",
@@ -71,7 +73,9 @@ DATASETS = (
         {"million_points": 4000},
         "research",
     ),
-    DemoDataset("maps@saebom.example", "pangyo-walks", "판교 보도망 · Sidewalks", ("walks",), "open", {"footway_km": 2900}, "commercial"),
+    DemoDataset(
+        "maps@saebom.example", "pangyo-walks", "판교 보행로 네트워크 · Sidewalks", ("walks",), "open", {"footway_km": 2900}, "commercial"
+    ),
     DemoDataset(
         "maps@saebom.example", "pangyo-drive", "판교 원본 영상 · Drive", ("drive.mcap",), "original", {"frame": 20}, "research", RECORDINGS
     ),

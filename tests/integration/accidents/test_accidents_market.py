@@ -89,8 +89,8 @@ FINE = {"type": "LineString", "coordinates": [[127 + n / 1e6, 37.5 + n % 2 / 1e6
         (FINE, "region.too_many_vertices", ["5,000", "simplify"]),
         (
             {"type": "Polygon", "coordinates": [[[37.5, 127.0], [37.6, 127.0], [37.6, 127.1], [37.5, 127.0]]]},
-            "region.out_of_range",
-            ["127"],
+            "region.swapped",
+            ["longitude comes first"],
         ),
         ({"type": "Polygon", "coordinates": "everywhere"}, "region.malformed", []),
         ({"type": "Polygon", "coordinates": []}, "region.empty", []),

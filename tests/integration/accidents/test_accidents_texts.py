@@ -54,6 +54,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "POST /datasets/{slug}/versions/{number}/classes": {"classes": {"hdmap": "open"}},
     "POST /datasets/{slug}/versions/{number}/leave-out": {"files": ["map.osm"]},
     "POST /datasets/{slug}/versions/{number}/placement": {"crs": "EPSG:4326", "height_datum": "EPSG:5773", "origin": [127, 37]},
+    "POST /outlines": {"region": SQUARE},
     "POST /estimates": {
         **{"region": SQUARE, "purpose": "research", "dataset": "streets", "layers": ["hdmap"]},
         "choice": {"take": ["hanbit/streets/hdmap"], "leave": ["hanbit/streets"], "prefer": "cheapest", "only": False},

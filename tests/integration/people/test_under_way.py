@@ -187,6 +187,7 @@ WRITES_NOTHING = {
     "POST /api/v1/datasets/<slug>/versions/<int:number>/appraisal",
     "POST /api/v1/estimates",
     "POST /api/v1/estimates/tiles",
+    "POST /api/v1/outlines",
     "POST /api/v1/places/names",
     "POST /api/v1/search",
     "POST /api/v1/systems/box",

@@ -17,7 +17,7 @@ from tests.support.clouds import a_las, sorted_records, tile_paths
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
 from tiles.points.crs import file_crs, same_place
-from tiles.points.header import read_header
+from tiles.points.header import MAX_VLRS, read_header
 from tiles.points.las_split import split_laz
 from tiles.points.laz import Packing
 from tiles.points.records import SplitCounts
@@ -177,6 +177,20 @@ def test_long_wkt_behind_the_points_of_a_source_is_kept(tmp_path: Path) -> None:
     assert [v.data for v in header.evlrs] == [b"t" * 70_000]
     assert len(laspy.read(out).points) == tiles[0].quantities.points
     verify(out, tiles[0])
+
+
+def test_as_many_records_as_a_source_may_have_fit_into_its_tiles(tmp_path: Path) -> None:
+    path = a_las(tmp_path / "a.laz", 2_000, point_format=6)
+    cloud = laspy.read(path)
+    own = len(cloud.header.vlrs) + 1  # and that of LASzip, which laspy writes
+    cloud.header.vlrs.extend(laspy.VLR("a firm", number, "", b"%d" % number) for number in range(MAX_VLRS - own))
+    cloud.header.evlrs = laspy.vlrs.vlrlist.VLRList([laspy.VLR("a firm", number, "", b"far") for number in range(MAX_VLRS)])
+    cloud.write(path)
+    tiles, counts = split(path, tmp_path / "out", "EPSG:32632")
+    assert counts.placed == 2_000
+    for tile in tiles:
+        verify(tmp_path / "out" / tile.path, tile)
+        assert sum(vlr.user_id == "a firm" for vlr in laspy.read(tmp_path / "out" / tile.path).header.vlrs) >= MAX_VLRS - own
 
 
 def test_every_false_claim_of_a_record_is_found(tmp_path: Path) -> None:

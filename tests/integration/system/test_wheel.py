@@ -85,7 +85,8 @@ def test_the_wheel_holds_what_its_pages_and_readers_need(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names} - {"mapex-0.1.0.dist-info"} == {"mapex", "tiles", "ingest", "web"}
-    needed = {"web/static/vendor/manifest.json", "web/translations/ko/LC_MESSAGES/messages.mo", "web/templates/base/error.html"}
+    korean = {"web/translations/ko/LC_MESSAGES/messages.mo", "web/translations/ko/findings.toml"}
+    needed = {"web/static/vendor/manifest.json", "web/templates/base/error.html", *korean}
     if REQUIRED:
         needed.add("ingest/models/centerface.onnx")
     assert needed - {*names} == set()

@@ -18,8 +18,8 @@ PASSWORD = "twelve letters and more"
 
 CASES = [
     ([], "never", "never attacked", "점검한 적이 없습니다"),
-    ([Examined("cage", True, "")], "passing", "nothing worked", "통한 공격은 없었습니다"),
-    ([Examined("cage", False, "read <b>/x</b>")], "failing", "no footage is published", "영상은 게시되지도"),
+    ([Examined("cage", True, "")], "passing", "nothing worked", "성공한 공격은 없었습니다"),
+    ([Examined("cage", False, "read <b>/x</b>")], "failing", "no footage is published", "영상을 게시하거나 열람할 수 없습니다"),
 ]
 
 

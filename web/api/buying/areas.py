@@ -12,8 +12,9 @@ from mapex.times import iso_from_ns
 from tiles.grid.region import Region
 from web.edge.auth import current_actor, exchange
 from web.edge.kinds import moment
+from web.edge.limits.turns import take_turn
 from web.edge.policy import policy
-from web.edge.schemas import Answer, Body, Length, OneOf, Regexp, area_of, fields
+from web.edge.schemas import Answer, Body, Length, OneOf, Regexp, area_of, fields, region_of
 
 blueprint = APIBlueprint("areas", __name__, url_prefix="/api/v1", tag="Market")
 
@@ -62,6 +63,19 @@ class SavedAreaOut(Answer):
     tell = tell()
 
 
+class OutlineIn(Body):
+    """An area as somebody brings it."""
+
+    region = fields.Raw(required=True, metadata={"type": "object", "description": "GeoJSON, WGS 84 or what its member `crs` names"})
+
+
+class OutlineOut(Answer):
+    """The same area as others understand it."""
+
+    region = fields.Dict(metadata={"description": "GeoJSON geometry, WGS 84"})
+    area_km2 = fields.Float()
+
+
 class SavedAreasOut(Answer):
     """Saved areas by name."""
 
@@ -89,6 +103,21 @@ def save_area(json_data: dict[str, Any]) -> dict[str, Any]:
         settings = ex.settings
         area = Region.from_cells(area.cells(), max_vertices=settings.max_region_vertices, max_area_km2=settings.max_region_km2)
     return _out(saved_areas.save(ex, current_actor(), json_data["name"], area, tell=json_data["tell"]))
+
+
+@blueprint.post("/outlines")
+@policy("browse")
+@blueprint.input(OutlineIn)
+@blueprint.output(OutlineOut)
+def outline(json_data: dict[str, Any]) -> dict[str, Any]:
+    """What area a GeoJSON object is, in WGS 84; nothing is stored.
+
+    Needs no token. Of an object in metres whose member `crs` names the system it gives the degrees; of one that is no area, why.
+    """
+    ex = exchange()
+    take_turn()
+    region = region_of(ex, json_data["region"])
+    return {"region": region.geojson, "area_km2": round(region.area_m2 / 1e6, 6)}
 
 
 @blueprint.patch("/areas/<area_id>")

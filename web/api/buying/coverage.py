@@ -18,6 +18,7 @@ from mapex.pyramid import coverage
 from mapex.pyramid.coverage import Covered, Shown
 from tiles.batch import LayerKind
 from tiles.grid import grid
+from tiles.grid.borders import on_borders
 from tiles.grid.region import Region
 from tiles.grid.scan import cover
 from web.edge.auth import exchange, signed_in
@@ -122,7 +123,7 @@ def covered(json_data: dict[str, Any]) -> dict[str, Any]:
     """
     limit = most_tiles(json_data.pop("limit"))
     area = area_of(exchange(), json_data)
-    found = coverage.sale_cells(exchange(), cover(area) if isinstance(area, Region) else area, limit=limit + 1)
+    found = coverage.sale_cells(exchange(), cover(on_borders(area)) if isinstance(area, Region) else area, limit=limit + 1)
     return {"tiles": [_covered(one) for one in found[:limit]], "truncated": len(found) > limit}
 
 

@@ -15,6 +15,7 @@ from mapex.prices.estimate import document, offers_document
 from mapex.prices.request import PriceRequest, of_area
 from mapex.times import iso_from_ns
 from tiles.grid import grid
+from tiles.grid.cover import Cover
 from web.api.buying.choices import ChoiceIn, OfferRowOut, RefusalOut, choice_of
 from web.edge.auth import exchange, maybe_actor
 from web.edge.kinds import CLASSES, KNOWN, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, word
@@ -25,6 +26,8 @@ from web.edge.schemas import MOST_QUADKEYS, Answer, AreaIn, Length, Range, Regex
 blueprint = APIBlueprint("market", __name__, url_prefix="/api/v1", tag="Market")
 
 NAMES = Length(1, 100)
+MOST_LISTED = 5000
+"""Squares of one answer."""
 
 
 class SearchIn(AreaIn):
@@ -170,7 +173,11 @@ class PriceOut(Answer):
     tiles = fields.Integer(metadata={"description": "tiles of all priced layers"})
     cells = fields.Integer(metadata={"description": "tiles of the area"})
     bytes = fields.Integer(metadata={"description": "size of all priced layers"})
-    area_km2 = fields.Float()
+    area_km2 = fields.Float(metadata={"description": "drawn_m2 in km2"})
+    drawn_m2 = fields.Float(metadata={"description": "ground of the area that was asked for, without the tiles that are not wanted"})
+    squares = fields.Integer(metadata={"description": "squares of the grid that are bought, each once for all layers"})
+    squares_m2 = fields.Float(metadata={"description": "their ground"})
+    files = fields.Integer(metadata={"description": "files that are delivered"})
     lines = fields.List(fields.Nested(LineOut))
     refusals = fields.List(fields.Nested(RefusalOut))
     subtotal = fields.Integer()
@@ -180,10 +187,23 @@ class PriceOut(Answer):
     barely = fields.Nested(BarelyOut, allow_none=True)
 
 
+class PriceNowIn(EstimateIn):
+    """What is to be priced now."""
+
+    list_squares = fields.Boolean(load_default=False, metadata={"description": "also list the squares in which something is on offer"})
+
+
 class EstimateOut(PriceOut):
     """A price, and all that there is to choose from."""
 
     offers = fields.List(fields.Nested(OfferRowOut))
+    on_offer = fields.List(
+        quadkey(),
+        metadata={
+            "description": "where `list_squares` asked for it: the squares of the area in which something can be bought; the price of "
+            f"these alone is the same. Empty when there are more than {MOST_LISTED:,}"
+        },
+    )
 
 
 @blueprint.post("/search")
@@ -205,7 +225,7 @@ def search(json_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.post("/estimates")
 @policy("browse")
 @blueprint.doc(responses=[404])
-@blueprint.input(EstimateIn)
+@blueprint.input(PriceNowIn)
 @blueprint.output(EstimateOut)
 def estimate(json_data: dict[str, Any]) -> Response:
     """The price of an area now; nothing is stored.
@@ -215,7 +235,12 @@ def estimate(json_data: dict[str, Any]) -> Response:
     ex = exchange()
     # Asked while the mouse still draws: the document is JSON already, so that no schema walks through it once more.
     found = estimates.estimate(ex, maybe_actor(), price_request(ex, json_data))
-    return jsonify({**document(found), "offers": offers_document(found)})
+    listed = {"on_offer": _keys(found.on_offer)} if json_data["list_squares"] else {}
+    return jsonify({**document(found), "offers": offers_document(found), **listed})
+
+
+def _keys(there: Cover | None) -> list[str]:
+    return grid.quadkeys(there.cells()) if there is not None and there.count <= most_tiles(MOST_LISTED) else []
 
 
 @blueprint.post("/estimates/tiles")

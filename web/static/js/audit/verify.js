@@ -2,7 +2,7 @@
 // "Verify the log": the buttons, the bar and the worker behind them. A checkpoint is kept here, when the worker is done, or not at all.
 import { keep, kept, readable, save } from "./checkpoint.js";
 import { make, one } from "../base/dom.js";
-import { _, number, sentence } from "../base/i18n.js";
+import { _, digits, sentence } from "../base/i18n.js";
 import { facts, isIntact, reportOf } from "./report.js";
 
 /** @typedef {import("./merkle.js").Checkpoint} Checkpoint */
@@ -41,7 +41,7 @@ const proved = (before, signal) =>
 /** @param {import("./proof.js").Progress} progress */
 function show({ seq, head }) {
   one("#verify-progress").value = head ? seq / head : 1;
-  one("#verify-count").textContent = _("Entry %(seq)s of %(head)s", { seq: number(seq), head: number(head) });
+  one("#verify-count").textContent = _("Entry %(seq)s of %(head)s", { seq: digits(seq), head: digits(head) });
 }
 
 /** @param {boolean} isRunning */

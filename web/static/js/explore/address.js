@@ -45,6 +45,22 @@ export function keepView(map) {
 /** Zoom, latitude and longitude of the last visit, or null. @returns {number[] | null} */
 export const ownView = () => viewOf(localStorage.getItem(VIEW));
 
+const DRAFT = "explore-draft";
+
+/** Keep an outline that is half drawn when the page goes; null when there is none. @param {[number, number][] | null} ring */
+export function keepDraft(ring) {
+  if (ring) sessionStorage.setItem(DRAFT, JSON.stringify(ring));
+  else sessionStorage.removeItem(DRAFT);
+}
+
+/** The outline that was half drawn when this page was loaded again, or null; it is given once. @returns {[number, number][] | null} */
+export function draft() {
+  const kept = sessionStorage.getItem(DRAFT);
+  sessionStorage.removeItem(DRAFT);
+  const [visit] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+  return kept && visit?.type !== "navigate" ? JSON.parse(kept) : null;
+}
+
 /** @param {string | null} text @returns {number[] | null} */
 function viewOf(text) {
   const view = text?.split("/").map(Number) ?? null;

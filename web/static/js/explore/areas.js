@@ -3,47 +3,56 @@
 // shown.
 import { call, get, post } from "../base/api.js";
 import { all, make, one, showText } from "../base/dom.js";
-import { regionOf } from "./geofile.js";
-import { _, area as km2, page, sentence } from "../base/i18n.js";
+import { isDegrees, NoArea, regionOf } from "./geofile.js";
+import { _, ground, page, sentence } from "../base/i18n.js";
+import { onRemedy } from "./problems.js";
 import { closed, state } from "./state.js";
 
 const LARGEST_FILE = 20_000_000;
 
-/** Wire the forms. `use.outline(ring)` and `use.region(geo)` take the area, `problem(error)` shows why there is none.
- * @param {{outline: (ring: [number, number][]) => void, region: (geo: any) => void}} use @param {(error: any) => void} problem */
+/** Wire the forms. `use(geo, from)` takes an area that came from the element `from` (its id), `problem(error, from)` shows why there is
+ * none.
+ * @param {(geo: any, from: string) => void} use @param {(error: any, from: string, geo?: any) => void} problem */
 export function wireAreas(use, problem) {
-  /** @param {string} text */
-  const take = (text) => {
+  /** @param {() => any} area @param {string} from */
+  const take = async (area, from) => {
+    let geo;
     try {
-      use.region(regionOf(text));
+      geo = area();
+      use(await inDegrees(geo), from);
     } catch (error) {
       if (!(/** @type {any} */ (error).code)) throw error;
-      problem(error);
+      problem(error, from, geo);
     }
   };
+  onRemedy((geo, from) => take(() => geo, from));
   /** @param {File | undefined} file */
   const read = async (file) => {
     if (!file) return;
-    if (file.size > LARGEST_FILE) return problem({ code: "region.too_many_vertices", status: 422, message: "" });
-    take(await file.text());
+    if (file.size > LARGEST_FILE) return problem({ code: "region.too_many_vertices", status: 422, message: "" }, "file-error");
+    const text = await file.text();
+    await take(() => regionOf(text), "file-error");
   };
   one("#typed-box").addEventListener("submit", (/** @type {any} */ event) => {
     event.preventDefault();
-    const found = typedBox(new FormData(event.target));
-    showText(one("#typed-error"), typeof found === "string" ? found : "");
-    if (typeof found !== "string") use.outline(found);
+    take(() => typedBox(new FormData(event.target)), "typed-error");
   });
-  one("#pasted").addEventListener(
-    "submit",
-    (/** @type {any} */ event) => (event.preventDefault(), take(one("textarea", event.target).value)),
-  );
+  one("#pasted").addEventListener("submit", (/** @type {any} */ event) => {
+    event.preventDefault();
+    take(() => regionOf(one("textarea", event.target).value), "pasted-error");
+  });
   const chooser = one("#area-file");
   chooser.addEventListener("change", () => read(chooser.files[0]).then(() => (chooser.value = "")));
   const body = document.body;
   addEventListener("dragover", (event) => (event.preventDefault(), body.classList.add("dropping")));
   addEventListener("dragleave", (event) => event.relatedTarget || body.classList.remove("dropping"));
   addEventListener("drop", (event) => (event.preventDefault(), body.classList.remove("dropping"), read(event.dataTransfer?.files[0])));
-  if (page.role === "member") wireSaved(use.region);
+  if (page.role === "member") wireSaved((geo) => use(geo, ""));
+}
+
+/** An area in WGS 84, longitude first; numbers that cannot be degrees are looked at by the server. @param {any} geo */
+async function inDegrees(geo) {
+  return isDegrees(geo) ? geo : (await post("/outlines", { region: geo })).region;
 }
 
 /** Lists of saved areas, places and permits, filled when they are opened. @param {(geo: any) => void} use */
@@ -69,7 +78,7 @@ function wireSaved(use) {
       const [{ areas }, { places }, { permits }] = await Promise.all([get("/areas"), get("/places"), get("/permits")]);
       if (mark !== asked) return;
       const mine = areas.map((/** @type {any} */ one_) =>
-        entry(one_.name, `${km2(one_.area_km2)} km²`, () => use(one_.region), tell(one_), rename(one_), remove(one_)),
+        entry(one_.name, ground(one_.area_km2 * 1e6), () => use(one_.region), tell(one_), rename(one_), remove(one_)),
       );
       const held = permits.map((/** @type {any} */ permit) => entry(permit.number, _("permit area"), () => use(polygonal(permit.area))));
       list.replaceChildren(...mine, ...held, ...(mine.length + held.length ? [] : [make("li.muted.small", _("Nothing is saved yet."))]));
@@ -166,16 +175,18 @@ function shape() {
   return area?.type === "outline" ? { region: { type: "Polygon", coordinates: [closed(area.ring)] } } : null;
 }
 
-/** The ring of a typed box, or what is wrong with it. @param {FormData} form @returns {[number, number][] | string} */
-export function typedBox(form) {
+/** The polygon of a typed box. @param {FormData} form @returns {any} */
+function typedBox(form) {
   const [w, s, e, n] = ["west", "south", "east", "north"].map((name) => Number(String(form.get(name)).replace(",", ".")));
-  if (![w, s, e, n].every(Number.isFinite)) return _("Four numbers in degrees are needed.");
-  if (!(w < e && s < n)) return _("West must be smaller than east, and south smaller than north.");
-  if (w < -180 || e > 180 || s < -85 || n > 85) return _("Longitude is within ±180 and latitude within ±85 degrees.");
-  return [
+  if (![w, s, e, n].every(Number.isFinite)) throw new NoArea("box.numbers", _("Four numbers in degrees are needed."));
+  if (w - e > 180) throw new NoArea("region.over_180", sentence({ code: "region.over_180" }));
+  if (!(w < e && s < n)) throw new NoArea("box.sides", _("West must be smaller than east, and south smaller than north."));
+  const ring = [
     [w, s],
     [e, s],
     [e, n],
     [w, n],
+    [w, s],
   ];
+  return { type: "Polygon", coordinates: [ring] };
 }

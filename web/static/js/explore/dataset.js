@@ -17,7 +17,7 @@ async function start() {
   const { WAYS, colourControl, coverage } = await import("../map/coverage.js");
   const map = await maps.createMap(box, { bounds: page.bounds, fitBoundsOptions: { padding: 24, maxZoom: 15 } });
   const recolour = coverage(map, { kinds: page.kinds, by: WAYS[0], tiles: page.tiles });
-  colourControl(one("#by"), one("#legend"), WAYS[0], (by) => recolour(page.kinds, by));
+  colourControl(one("#by"), one("#legend"), { by: WAYS[0], kinds: page.kinds, choose: (by) => recolour(page.kinds, by) });
 }
 
 await start();

@@ -1,7 +1,8 @@
 // @ts-check
 // The explore page: one state (state.js), kept in the address (address.js); tools, map, price and list follow it.
-import { keepView, LOGIN, ownView, remember, remembered } from "./address.js";
+import { draft, keepDraft, keepView, LOGIN, ownView, remember, remembered } from "./address.js";
 import { wireAreas } from "./areas.js";
+import { post } from "../base/api.js";
 import { all, make, one, showText } from "../base/dom.js";
 import { _, page, sentence } from "../base/i18n.js";
 import { wireKeys } from "../base/keys.js";
@@ -44,23 +45,40 @@ function example() {
   ]);
 }
 
-/** @param {[number, number][]} ring */
-function useOutline(ring) {
+/** @param {[number, number][]} ring @param {string} [from] where it was typed */
+function useOutline(ring, from) {
   const shown = tools?.show(closed(ring));
   if (map) {
     const lons = ring.map((at) => at[0]),
       lats = ring.map((at) => at[1]);
     map.fitBounds([Math.min(...lons), Math.min(...lats), Math.max(...lons), Math.max(...lats)], { padding: 60, maxZoom: 16 });
   }
-  setArea(map && !shown ? { type: "region", geo: { type: "Polygon", coordinates: [closed(ring)] } } : { type: "outline", ring });
+  setArea(
+    map && !shown ? { type: "region", geo: { type: "Polygon", coordinates: [closed(ring)] }, from } : { type: "outline", ring, from },
+  );
 }
 
-/** @param {any} geo a Polygon or MultiPolygon */
-function useRegion(geo) {
+/** @param {any} geo a Polygon or MultiPolygon @param {string} [from] where it was pasted or chosen */
+function useRegion(geo, from) {
   tools?.clear();
   const box = maps?.boxOf(geo);
   if (map && box) map.fitBounds(box, { padding: 60, maxZoom: 16 });
-  setArea({ type: "region", geo });
+  setArea({ type: "region", geo, from });
+}
+
+/** A typed box can be dragged like a drawn one; other forms stay as they came. @param {any} geo @param {string} from */
+function useArea(geo, from) {
+  if (from === "typed-error") useOutline(geo.coordinates[0].slice(0, -1), from);
+  else useRegion(geo, from);
+}
+
+/** Make the area the squares in which it can buy something: the same for the same price. */
+async function snap() {
+  const found = await post("/estimates", { ...wanted(), list_squares: true });
+  if (!found.on_offer.length) return;
+  tools?.clear();
+  keep();
+  change({ area: { type: "tiles", keys: found.on_offer }, dropped: [], leave: false, done: true });
 }
 
 let asks = 0;
@@ -163,8 +181,11 @@ function wireControls() {
     showText(one("#purpose-problem"), "");
     change({ purpose: purpose.value });
   });
-  wireAreas({ outline: useOutline, region: useRegion }, refuseArea);
-  const usePlace = (/** @type {any} */ place) => outlineOf(place).then(useRegion).catch(refuseArea);
+  wireAreas(useArea, refuseArea);
+  const usePlace = (/** @type {any} */ place) =>
+    outlineOf(place)
+      .then((/** @type {any} */ geo) => useRegion(geo))
+      .catch((/** @type {any} */ error) => refuseArea(error));
   placeSearch(one("[data-places]"), () => map, { label: _("Use as area"), fits: hasOutline, act: usePlace });
   wireKeys({ choose, undo: undoLast, pan: (step) => map?.panBy(step), cancel: () => tools?.tool() && choose(tools.tool()) });
   one("#undo").addEventListener("click", undoLast);
@@ -177,18 +198,27 @@ function wireControls() {
   one("#price").addEventListener("click", (/** @type {any} */ event) => {
     if (event.target.id === "example") example();
     if (event.target.id === "leave-barely") change({ leave: !state.leave });
+    if (event.target.id === "snap") snap().catch((error) => refuseArea(error));
   });
   one("#tile-list").addEventListener("toggle", (/** @type {any} */ event) => event.target.open && price());
-  for (const button of all("[data-box]"))
-    button.addEventListener("click", () => map?.fitBounds(button.dataset.box.split(",").map(Number), { padding: 60, maxZoom: 15 }));
+  document.addEventListener("click", (/** @type {any} */ event) => {
+    const box = event.target.closest?.("[data-box]")?.dataset.box;
+    if (box) map?.fitBounds(box.split(",").map(Number), { padding: 60, maxZoom: 15 });
+  });
+  addEventListener("pagehide", () => keepDraft(unfinished()));
 }
 
-/** What is half drawn goes into the address (the other language and signing in are other pages), without the corner that follows the
- * mouse. */
+/** What is half drawn goes into the address: the other language and signing in are other pages. */
 function keepUnfinished() {
-  if (state.done || state.area?.type !== "outline") return;
+  const ring = unfinished();
+  if (ring) setArea({ type: "outline", ring });
+}
+
+/** The outline that is being drawn, without the corner that follows the mouse; null when it is no area yet. */
+function unfinished() {
+  if (state.done || state.area?.type !== "outline") return null;
   const ring = tools.tool() === "polygon" ? state.area.ring.slice(0, -1) : state.area.ring;
-  if (new Set(ring.map(String)).size >= 3) setArea({ type: "outline", ring });
+  return new Set(ring.map(String)).size >= 3 ? ring : null;
 }
 
 // ---- start ----------------------------------------------------------------------------------------------------------------------
@@ -206,11 +236,11 @@ async function openMap(view) {
   const made = await maps.createMap(one("#map"), options);
   const { coverage, colourControl, WAYS } = await import("../map/coverage.js");
   if (!WAYS.includes(state.by)) state.by = WAYS[0];
-  colourControl(one("#by"), one("#legend"), state.by, (by) => change({ by }));
+  const explain = colourControl(one("#by"), one("#legend"), { by: state.by, kinds: state.kinds, choose: (by) => change({ by }) });
   const squares = coverage(made, { kinds: state.kinds, by: state.by, busy: () => Boolean(tools?.tool()) });
   const { showKinds } = await import("../map/lines.js");
   showKinds(made, state.kinds);
-  recolour = (kinds, by) => (squares(kinds, by), showKinds(made, kinds));
+  recolour = (kinds, by) => (squares(kinds, by), showKinds(made, kinds), explain(by, kinds));
   addMarks(maps, made);
   map = made;
   const { drawing } = await import("../map/draw.js");
@@ -238,8 +268,10 @@ async function start() {
     );
     one("#typed").open = true;
   }
-  if (area?.type === "outline") tools?.show(closed(area.ring));
-  change({ area, dropped, done: true });
+  const kept = draft();
+  const shown = kept ? /** @type {import("./state.js").Area} */ ({ type: "outline", ring: kept }) : area;
+  if (shown?.type === "outline") tools?.show(closed(shown.ring));
+  change({ area: shown, dropped: kept ? [] : dropped, done: true });
   document.documentElement.dataset.ready = "yes";
 }
 

@@ -2,8 +2,11 @@
 // An estimate as lines, totals and refusals; and what to show instead of a price.
 import { LOGIN } from "./address.js";
 import { make } from "../base/dom.js";
-import { _, area, bytes, n_, number, page, sentence, won, word } from "../base/i18n.js";
+import { _, n_, page, sentence, won, word } from "../base/i18n.js";
+import { bought } from "./bought.js";
 import { keepRows, missing, offerList } from "./offers.js";
+import { areaProblem, isOfArea } from "./problems.js";
+import { asked } from "./state.js";
 
 /** @param {any} answer an estimate @returns {any[]} elements */
 export function priceList(answer) {
@@ -18,12 +21,7 @@ export function priceList(answer) {
   );
   keepRows(list, answer.offers);
   return [
-    make(
-      "div.facts",
-      fact(area(answer.area_km2), "km²"),
-      fact(number(answer.tiles), n_("tile", "tiles", answer.tiles)),
-      fact(...measured(answer.bytes)),
-    ),
+    ...bought(answer),
     list,
     answer.offers.length && !answer.lines.length ? make("p.muted", _("Nothing is chosen. Tick what you want.")) : null,
     barely(answer.barely),
@@ -40,10 +38,10 @@ export function priceList(answer) {
 function barely(found) {
   if (!found?.tiles) return null;
   const text = found.left_out
-    ? n_("%(count)s tile barely touched is left out", "%(count)s tiles barely touched are left out", found.tiles)
+    ? n_("%(count)s square barely touched is left out", "%(count)s squares barely touched are left out", found.tiles)
     : n_(
-        "%(count)s tile barely touched (inside by less than 5 %)",
-        "%(count)s tiles barely touched (inside by less than 5 %)",
+        "%(count)s square barely touched (inside by less than 5 %)",
+        "%(count)s squares barely touched (inside by less than 5 %)",
         found.tiles,
       );
   return make(
@@ -57,10 +55,6 @@ function barely(found) {
 
 /** @param {any} a @param {any} b */
 const same = (a, b) => a.org === b.org && a.dataset === b.dataset && a.layer === b.layer;
-/** @param {string} value @param {string} name */
-const fact = (value, name) => make("div", make("b", value), make("span", name));
-/** A size as a number and its unit. @param {number} count @returns {[string, string]} */
-const measured = (count) => /** @type {[string, string]} */ (bytes(count).split(" "));
 /** @param {string} name @param {string} value */
 const row = (name, value) => make("div", make("span", name), make("span", value));
 
@@ -81,7 +75,7 @@ const refusal = (one) =>
     { "data-code": one.code, "data-tiles": String(one.tiles) },
     `${sentence(one)} `,
     one.permit ? make("span.nowrap", `(${one.permit}) `) : null,
-    make("span.nowrap", n_("%(count)s tile left out", "%(count)s tiles left out", one.tiles)),
+    make("span.nowrap", n_("%(count)s square left out", "%(count)s squares left out", one.tiles)),
   );
 
 /** The way to sign in and back. @param {string} text */
@@ -99,8 +93,8 @@ export function priceProblem(error, again) {
       { role: "alert", "data-code": error.code },
       error.code === "network"
         ? _("No answer from the server. Your area is kept.")
-        : /^area\./.test(error.code)
-          ? error.message
+        : isOfArea(error)
+          ? areaProblem(error, "", asked()?.region)
           : sentence(error),
     ),
   ];
@@ -114,9 +108,5 @@ export function priceProblem(error, again) {
         isLimited && signIn(_("Sign in to go on")),
       ),
     );
-  if (/too_large/.test(error.code)) parts.push(make("p.muted.small", make("code", "mapex quote --region part.geojson --purpose research")));
-  if (/too_many_vertices/.test(error.code))
-    parts.push(make("p.muted.small", make("code", "mapex quote --region area.geojson --simplify 5 --purpose research")));
-  if (page.words.errors[error.code] && error.code.startsWith("region.")) parts.push(make("p.muted.small", error.message));
   return parts;
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // The offers of an area as rows, each with its own check box; those that sell the same stand together, one beside the other.
 import { all, make } from "../base/dom.js";
-import { _, bytes, n_, number, page, won, word } from "../base/i18n.js";
+import { _, bytes, charged, n_, number, page, won, word, worth } from "../base/i18n.js";
 import { previewButton } from "../preview/preview.js";
 import { takeInstead, tick } from "./choice.js";
 import { state } from "./state.js";
@@ -26,7 +26,7 @@ const sellers = (group) => new Set(group.map((row) => `${row.org}/${row.dataset}
 
 /** What is taken while nobody chooses, in the words of docs/buyer.md. */
 const RULE = () =>
-  _("They sell the same on the same ground. Unless you choose, the best quality is taken, then the newest, then the cheapest a tile.");
+  _("They sell the same on the same ground. Unless you choose, the best quality is taken, then the newest, then the cheapest a square.");
 
 /** Offers that sell the same: one is taken unless the buyer wants more. @param {any[]} group @param {Offered} offered */
 function alternatives(group, offered) {
@@ -63,7 +63,7 @@ function item(row, offered) {
     make(
       "span.sub",
       make("a", { href: `/datasets/${row.org}/${row.dataset}` }, name),
-      make("span", n_("%(count)s tile", "%(count)s tiles", row.tiles), preview && " · ", preview),
+      make("span", n_("%(count)s square", "%(count)s squares", row.tiles), preview && " · ", preview),
     ),
     make("span.sub", make("span", separated(facts(row, offered))), make("span", word("licences", row.licence))),
     row.lines.flatMap(lineOf),
@@ -106,7 +106,7 @@ function facts(row, offered) {
     `${word("formats", row.kind)} ${bytes(row.bytes)}`,
     row.as_of && _("as of %(date)s", { date: row.as_of.slice(0, 10) }),
     row.quality !== null && _("quality %(quality)s of 100", { quality: number(row.quality) }),
-    without > 0 && n_("no data in %(count)s tile", "no data in %(count)s tiles", without),
+    without > 0 && n_("no data in %(count)s square", "no data in %(count)s squares", without),
   ].filter(Boolean);
 }
 
@@ -118,7 +118,7 @@ const separated = (texts) => texts.flatMap((text, at) => [at ? " · " : "", make
 
 /** @param {any} line */
 const lineOf = (line) => [
-  make("span.sub", make("span", `${number(line.quantity)} ${word("units", line.unit)} × ${won(line.rate)}`), make("span", won(line.price))),
+  make("span.sub", make("span", charged(line)), make("span", won(line.price))),
   line.credit > 0 &&
     make(
       "span.sub",
@@ -178,8 +178,8 @@ const heading = (row) => make("th", { scope: "col" }, make("bdi", row.dataset), 
 function comparedRows(group) {
   const rows = /** @type {[string, (row: any) => string][]} */ ([
     [_("Price"), (row) => won(row.amount)],
-    [_("Price of a tile"), (row) => won(Math.round(row.amount / Math.max(1, row.tiles)))],
-    [_("Tiles"), (row) => number(row.tiles)],
+    [_("Price of a square"), (row) => won(Math.round(row.amount / Math.max(1, row.tiles)))],
+    [_("Squares"), (row) => number(row.tiles)],
     [_("Captured"), (row) => (row.as_of ? `${row.as_of.slice(0, 10)} (${age(row.as_of)})` : "–")],
     [_("Quality"), (row) => (row.quality === null ? "–" : number(row.quality))],
     [_("Accuracy"), (row) => (row.accuracy_m === null ? "–" : _("%(metres)s m", { metres: number(row.accuracy_m) }))],
@@ -195,7 +195,7 @@ function comparedRows(group) {
 }
 
 /** @param {string} moment */
-const age = (moment) => _("%(days)s d", { days: number(Math.max(0, Math.floor((Date.now() - Date.parse(moment)) / DAY_MS))) });
+const age = (moment) => worth(Math.max(0, Math.floor((Date.now() - Date.parse(moment)) / DAY_MS)), undefined);
 
 /** @param {any} row */
 function instead(row) {

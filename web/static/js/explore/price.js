@@ -3,14 +3,17 @@
 import { ApiError, post } from "../base/api.js";
 import { make, one, showText } from "../base/dom.js";
 import { _, n_, page, sentence, won } from "../base/i18n.js";
+import { nothingHere } from "./bought.js";
 import { priceList, priceProblem, signIn } from "./lines.js";
+import { clearProblems, showBeside } from "./problems.js";
 import { choice, forget } from "./choice.js";
 import { keepingFocus } from "./offers.js";
 import { asked, state } from "./state.js";
 
 const PAUSE_MS = 90;
-const panel = one("#price");
-const ask = pricing(show, (busy) => panel.classList.toggle("stale", busy));
+const panel = one("#price"),
+  bar = one("#pay-bar");
+const ask = pricing(show, (busy) => [panel, bar].forEach((part) => part.classList.toggle("stale", busy)));
 
 /** What the API is asked: area, layers, purpose, choice; null while there is nothing to ask. */
 export function wanted() {
@@ -33,52 +36,40 @@ function show(answer, error) {
     // A half-drawn outline crosses itself for a moment: that is no news.
     if (!state.done && String(error.code).startsWith("region.")) return;
     if (error.code === "offer.unknown") return forget(error.details.unknown);
-    notifyFollowers(null);
     return showProblem(error);
   }
+  clearProblems();
   notifyFollowers(answer);
   speak(answer);
-  if (!answer)
-    return panel.replaceChildren(
-      make(
-        "div.empty",
-        make("p", _("No area yet. Draw one on the map.")),
-        page.example ? make("p", make("button", { type: "button", id: "example" }, _("Try an example area"))) : null,
-      ),
-    );
-  if (!answer.offers.length && !answer.refusals.length)
-    return panel.replaceChildren(
-      make("div.empty", make("p", _("Nothing is on offer in this area.")), page.role === "member" && askToKnow()),
-    );
-  keepingFocus(() => showPrice(answer));
+  if (!answer?.lines.length) hideBar();
+  if (!answer) return showNothing();
+  if (!answer.offers.length && !answer.refusals.length) return panel.replaceChildren(make("div.empty", nothingHere(askSellers)));
+  keepingFocus(() => {
+    panel.replaceChildren(...priceList(answer));
+    if (answer.lines.length) showBar(answer.total);
+  });
 }
 
-/** The way to a notice once there is something: the form that saves the area, ticked. */
-function askToKnow() {
-  const onclick = () => {
-    one("#saved").open = true;
-    one("#save-area [name=tell]").checked = true;
-    one("#save-area [name=name]").focus();
-  };
-  return make("p", make("button", { type: "button", onclick }, _("Tell me when there is")));
+function showNothing() {
+  panel.replaceChildren(
+    make(
+      "div.empty",
+      make("p", _("No area yet. Draw one on the map.")),
+      page.example ? make("p", make("button", { type: "button", id: "example" }, _("Try an example area"))) : null,
+    ),
+  );
 }
 
-/** @param {any} answer an estimate with something on offer */
-function showPrice(answer) {
-  const problem = make("p.error", { role: "alert", id: "review-error", hidden: true });
-  // What is pressed stays where it is while the price above it follows: else a press at that moment, and the focus, would be lost.
-  const foot = answer.lines.length ? panel.querySelector(":scope > .sticky") : null;
-  if (!foot)
-    return panel.replaceChildren(
-      ...priceList(answer),
-      answer.lines.length ? make("div.sticky", due(answer.total), ...onward()) : "",
-      problem,
-    );
-  one("b", foot).textContent = won(answer.total);
-  while (foot.previousSibling) foot.previousSibling.remove();
-  foot.before(...priceList(answer));
+/** The total and the way on, which stay in sight. What is pressed stays where it is while the price follows: else a press at that moment,
+ * and the focus, would be lost. @param {number} total */
+function showBar(total) {
+  if (bar.hidden) bar.replaceChildren(due(total), ...onward(), make("p.error", { role: "alert", id: "review-error", hidden: true }));
+  bar.hidden = false;
+  one("b", bar).textContent = won(total);
   showText(one("#review-error"), "");
 }
+
+const hideBar = () => (bar.hidden = true);
 
 /** @param {number} total */
 const due = (total) => make("span.due", make("b", won(total)), " ", make("span.small", _("VAT included")));
@@ -96,25 +87,48 @@ function onward() {
 
 let speaking = 0;
 
-/** Say the total to screen readers, once it has come to rest. @param {any} answer */
+/** Say the total to screen readers, once it has come to rest; the one before is not true any more. @param {any} answer */
 function speak(answer) {
   clearTimeout(speaking);
+  if (!answer?.lines.length) return void (one("#spoken").textContent = "");
   speaking = window.setTimeout(
     () =>
-      (one("#spoken").textContent = answer?.lines.length
-        ? n_("Total %(total)s for %(count)s tile", "Total %(total)s for %(count)s tiles", answer.tiles, { total: won(answer.total) })
-        : ""),
+      (one("#spoken").textContent = n_("Total %(total)s for %(count)s square", "Total %(total)s for %(count)s squares", answer.squares, {
+        total: won(answer.total),
+      })),
     1000,
   );
 }
 
-/** @param {any} error */
-const showProblem = (error) => panel.replaceChildren(...priceProblem(error, price));
+/** Why there is no price: beside where the area came from, or here. @param {any} error @param {string} [from] @param {any} [geo] */
+function showProblem(error, from = state.area?.from, geo = asked()?.region) {
+  clearProblems();
+  notifyFollowers(null);
+  speak(null);
+  hideBar();
+  if (showBeside(error, from, geo)) showNothing();
+  else panel.replaceChildren(...priceProblem(error, price));
+}
 
-/** Why there is no area; an answer to what was asked before would hide it, and is not waited for any more. @param {any} error */
-export function refuseArea(error) {
+/** Why there is no area; an answer to what was asked before would hide it, and is not waited for any more.
+ * @param {any} error @param {string} [from] the element that it came from (its id) @param {any} [geo] what was given */
+export function refuseArea(error, from, geo) {
   ask(null);
-  showProblem(error);
+  showProblem(error, from ?? "", geo ?? null);
+}
+
+/** A quote of what nobody offers is refused, and counted: sellers see where data is wanted. */
+async function askSellers() {
+  if (!state.purpose) return askPurpose();
+  try {
+    location.assign(`/quotes/${(await post("/quotes", wanted())).id}`); // somebody began to offer it meanwhile
+  } catch (error) {
+    const isCounted = /** @type {any} */ (error).code === "quote.empty";
+    one("#asked-for").textContent = isCounted
+      ? _("It is counted. Sellers see at the end of the month where at least three organisations asked, and not who.")
+      : sentence(error);
+    if (isCounted) one("#ask").hidden = true;
+  }
 }
 
 /** @type {((answer: any) => void)[]} */

@@ -3,7 +3,8 @@
 import { page } from "../base/i18n.js";
 
 /** @typedef {[number, number][]} Ring */
-/** @typedef {{type: "outline", ring: Ring} | {type: "tiles", keys: string[]} | {type: "region", geo: any}} Area */
+/** `from` is the id of the element beside which errors of an area are shown that was typed, pasted or chosen.
+ * @typedef {{from?: string} & ({type: "outline", ring: Ring} | {type: "tiles", keys: string[]} | {type: "region", geo: any})} Area */
 
 /** `done` is false while the user still draws; `dropped` are tiles of the area that the user
  * left out, `leave` leaves out those barely touched; `taken` and `left` are offers (choice.js); `purpose` is empty until one is chosen;
@@ -38,11 +39,14 @@ export function setArea(area, done = true) {
   change({ area, done, dropped: [] });
 }
 
-/** @type {{area: Area | null, dropped: string[]}[]} */
+/** @typedef {{area: Area | null, dropped: string[], leave: boolean}} Asked */
+/** @returns {Asked} */
+const now = () => ({ area: state.area, dropped: state.dropped, leave: state.leave });
+/** @type {Asked[]} */
 const past = [];
-let last = { area: state.area, dropped: state.dropped };
+let last = now();
 listen(() => {
-  if (state.done) last = { area: state.area, dropped: state.dropped };
+  if (state.done) last = now();
 });
 
 /** Remember what was there, for `undo`; before a change that the user may regret. */

@@ -75,8 +75,12 @@ function colour(kinds, by) {
 
 /** The number in a cell. @param {string[]} kinds @param {string} by */
 function text(kinds, by) {
-  if (by === "fresh") return around(_("%(days)s d"), ["to-string", ageOf(kinds)]);
-  if (by === "quality") return ["case", ["<", qualityOf(kinds), 0], "Q?", around(_("Q%(quality)s"), ["to-string", qualityOf(kinds)])];
+  if (by === "fresh") {
+    const days = (/** @type {number} */ count, /** @type {any} */ written) => n_("%(count)s day", "%(count)s days", count, written);
+    return ["case", ["==", ageOf(kinds), 1], days(1, {}), around(days(2, { count: "%(count)s" }), ["to-string", ageOf(kinds)])];
+  }
+  if (by === "quality")
+    return ["case", ["<", qualityOf(kinds), 0], _("unknown"), around(_("%(quality)s of 100"), ["to-string", qualityOf(kinds)])];
   return ["concat", ["to-string", countOf(kinds)], ` / ${kinds.length}`];
 }
 
@@ -86,8 +90,8 @@ function around(sentence, value) {
   return ["concat", before, value, after ?? ""];
 }
 
-/** What the colours mean: a list's items. @param {string} by @returns {any[]} */
-export function legend(by) {
+/** What the colours mean: a list's items. @param {string} by @param {string[]} kinds @returns {any[]} */
+export function legend(by, kinds) {
   if (by === "fresh") {
     const names = [...DAYS.map((days) => n_("up to %(count)s day", "up to %(count)s days", days)), _("older")];
     return names.map((name, i) => entry(`class${i}`, name));
@@ -98,7 +102,22 @@ export function legend(by) {
       .map((name, i) => entry(`class${i}`, name))
       .concat(entry("unknown", _("unknown")));
   }
-  return [entry("all", _("all chosen data")), entry("some", _("some of it"))];
+  if (kinds.length < 2) return [shade(ALL, _("data on offer"))];
+  const all = kinds.length;
+  return kinds.map((_kind, i) => shade(mixed((all - 1 - i) / (all - 1)), _("kinds: %(count)s of %(all)s", { count: all - i, all })));
+}
+
+/** The colour between `SOME` and `ALL`, as the map mixes it. @param {number} part */
+function mixed(part) {
+  const [from, to] = [SOME, ALL].map((colour_) => [1, 3, 5].map((at) => parseInt(colour_.slice(at, at + 2), 16)));
+  return `rgb(${from.map((value, i) => Math.round(value + part * (to[i] - value))).join(", ")})`;
+}
+
+/** @param {string} colour_ @param {string} name */
+function shade(colour_, name) {
+  const mark = make("i", { "aria-hidden": "true" });
+  mark.style.background = colour_;
+  return make("li", mark, name);
 }
 
 /** @param {string} mark @param {string} name */
@@ -131,6 +150,8 @@ function explain(map, kinds, busy) {
   const hide = () => (sheet.hidden = true);
   map.on("mousemove", "coverage", (/** @type {any} */ event) => {
     if (touched(event)) return;
+    // A corner that is being drawn or dragged is under the mouse, and would be under the tip.
+    if (busy() || event.originalEvent.buttons) return void tip.remove();
     tip
       .setLngLat(event.lngLat)
       .setDOMContent(make("div.tip", rows(event.features[0].properties, kinds())))
@@ -152,13 +173,20 @@ function explain(map, kinds, busy) {
 const touched = (event) => event.originalEvent.pointerType === "touch" || matchMedia("(hover: none)").matches;
 
 /** A segmented control of radio buttons that says by what the map is coloured, and its legend.
- * @param {HTMLElement} group @param {HTMLElement} list @param {string} by @param {(by: string) => void} choose */
-export function colourControl(group, list, by, choose) {
+ * @param {HTMLElement} group @param {HTMLElement} list
+ * @param {{by: string, kinds: string[], choose: (by: string) => void}} options
+ * @returns {(by: string, kinds: string[]) => void} shows the legend of other colours or kinds */
+export function colourControl(group, list, { by, kinds, choose }) {
   const mine = [...list.children]; // what is always there: the user's own marks
-  const show = (/** @type {string} */ by) => list.replaceChildren(...legend(by), ...mine);
+  let shown = kinds;
+  const show = (/** @type {string} */ by, kinds = shown) => {
+    shown = kinds;
+    list.replaceChildren(...legend(by, kinds), ...mine);
+  };
   for (const button of /** @type {any} */ (group.querySelectorAll("input"))) {
     button.checked = button.value === by;
     button.addEventListener("change", () => (show(button.value), choose(button.value)));
   }
   show(by);
+  return show;
 }

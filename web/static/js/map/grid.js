@@ -73,10 +73,26 @@ export function cellsOf(polygons, most = 4000) {
   };
   for (const rings of polygons) {
     if (!rings.length) continue;
-    const [z, x, y] = around(rings[0]);
-    if (!descend(rings, x, y, z)) return null;
+    const on = onBorders(rings);
+    const [z, x, y] = around(on[0]);
+    if (!descend(on, x, y, z)) return null;
   }
   return found;
+}
+
+/** Degrees that a rounded coordinate may be off (as tiles/grid/borders.py). */
+const ROUNDING = 6e-7;
+
+/** Rings with their corners on the borders of the cells that they are next to; one so small that it would lose its form stays.
+ * @param {Ring[]} rings @returns {Ring[]} */
+function onBorders(rings) {
+  const near = (/** @type {number} */ value, /** @type {number} */ border) => (Math.abs(value - border) < ROUNDING ? border : value);
+  const moved = rings.map((ring) =>
+    ring.map(
+      ([lon, lat]) => /** @type {[number, number]} */ ([near(lon, lonOf(Math.round(xOf(lon)))), near(lat, latOf(Math.round(yOf(lat))))]),
+    ),
+  );
+  return Math.abs(areaOf(moved[0])) > 0.99 * Math.abs(areaOf(rings[0])) ? moved : rings;
 }
 
 /** The smallest tile that holds a ring: zoom, x, y. @param {Ring} ring @returns {[number, number, number]} */

@@ -1,7 +1,7 @@
 // @ts-check
 // Review and buy: the area's name, how long the price is held, another purpose, and paying once however often one clicks.
 import { call, post } from "../base/api.js";
-import { one, showText } from "../base/dom.js";
+import { all, make, one, showText } from "../base/dom.js";
 import { densestBox, dots } from "../map/cluster.js";
 import { square } from "../map/grid.js";
 import { _, page, sentence } from "../base/i18n.js";
@@ -12,6 +12,7 @@ const problem = one("#problem");
 const again = one("#again");
 /** What was chosen here and is not stored on the server yet; it survives another language and a reload. */
 const KEPT = `users-${page.quote}`;
+const LOGIN = `/login?next=${encodeURIComponent(location.pathname)}`;
 const TRIES = [500, 1500];
 /** Refusals that a new quote answers. */
 const OUTDATED = ["quote.expired", "quote.price_changed", "quote.terms_changed", "offer.withdrawn"];
@@ -19,14 +20,14 @@ const OUTDATED = ["quote.expired", "quote.price_changed", "quote.terms_changed",
 /** Hold the price anew and show it beside the old one. @param {HTMLElement} status @param {string} [purpose] */
 async function renew(status, purpose) {
   showText(status, "");
-  const was = pay.disabled;
-  pay.disabled = true; // what is on the page is not what is asked for any more
+  const was = pay?.disabled;
+  if (pay) pay.disabled = true; // what is on the page is not what is asked for any more
   try {
     const quote = await post(`/quotes/${page.quote}/renew`, purpose ? { purpose } : {});
     sessionStorage.setItem(`users-${quote.id}`, JSON.stringify(named()));
     location.replace(`/quotes/${quote.id}`);
   } catch (error) {
-    pay.disabled = was;
+    if (pay) pay.disabled = was;
     showError(status, error);
   }
 }
@@ -35,6 +36,7 @@ async function renew(status, purpose) {
 function showError(status, error) {
   showText(status, sentence(error));
   status.dataset.code = error.code ?? "";
+  if (error.status === 401) status.append(" ", make("a", { href: LOGIN }, _("Sign in")));
 }
 
 /** The order of this quote. The key is the quote's own: a second click, a second tab or a repeat after a lost answer is the same
@@ -71,8 +73,8 @@ async function buy() {
         message: _("No answer from the server. Press Pay again when it is back: this quote is paid once at most, and you get its order."),
       });
     else showError(problem, error);
-    again.hidden = !OUTDATED.includes(code);
     busy(false);
+    if (OUTDATED.includes(code)) expire();
   }
 }
 
@@ -90,11 +92,16 @@ function clock() {
   const tick = () => {
     const seconds = Math.max(0, Math.round((end - performance.now()) / 1000));
     left.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-    if (seconds) return void setTimeout(tick, 1000);
-    showError(problem, { code: "quote.expired" });
-    again.hidden = false;
+    if (seconds) setTimeout(tick, 1000);
+    else expire();
   };
   tick();
+}
+
+/** Nothing can be paid any more; a new price can be had. */
+function expire() {
+  for (const part of all("#pay, #short, #held")) part.hidden = true;
+  one("#expired").hidden = again.hidden = false;
 }
 
 async function rename() {
@@ -112,10 +119,10 @@ async function rename() {
 }
 
 one("#name").addEventListener("change", rename);
-if (pay) {
+if (again) {
   restoreUsers(JSON.parse(sessionStorage.getItem(KEPT) ?? "[]"));
   watchUsers(() => sessionStorage.setItem(KEPT, JSON.stringify(named())));
-  pay.addEventListener("click", buy);
+  pay?.addEventListener("click", buy);
   again.addEventListener("click", () => renew(problem));
   one("#purpose").addEventListener("change", (/** @type {any} */ event) => renew(one("#purpose-problem"), event.target.value));
   clock();

@@ -4,7 +4,7 @@ import { call, get, post } from "../base/api.js";
 import { showDifferences } from "./differences.js";
 import { confirmed, showPlace, showPrices } from "./questions.js";
 import { all, make, one, showText } from "../base/dom.js";
-import { _, n_, number, page, sentence, won, word } from "../base/i18n.js";
+import { _, charged, n_, page, sentence, won, word } from "../base/i18n.js";
 
 const base = `/datasets/${page.dataset}/versions/${page.version}`;
 const form = one("#publish");
@@ -127,12 +127,7 @@ function show() {
     squares,
   );
   const line = (/** @type {any} */ one) =>
-    make(
-      "tr",
-      make("td", word("kinds", one.kind)),
-      make("td", `${number(one.quantity)} ${word("units", one.unit)} × ${won(one.rate)}`),
-      make("td.n", won(one.amount)),
-    );
+    make("tr", make("td", word("kinds", one.kind)), make("td", charged(one)), make("td.n", won(one.amount)));
   one("#median-lines").replaceChildren(
     ...typical.lines.map(line),
     make("tr", make("td", `${_("VAT")} 10%`), make("td"), make("td.n", won(typical.vat))),
