@@ -41,6 +41,7 @@ API = (
     "oversight.health",
     "oversight.me",
     "oversight.tokens",
+    "oversight.notices",
     "oversight.passkeys",
     "oversight.participants",
     "selling.uploads",

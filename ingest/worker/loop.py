@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 from ingest.conversion.convert import Stopped
 from ingest.worker import pipeline, trust
+from ingest.worker.messenger import Messenger
 from mapex.audit import checkpoints
 from mapex.errors import MapexError, Unavailable
 from mapex.exchange import Exchange
@@ -42,6 +43,11 @@ def run(ex: Exchange, stop: threading.Event, *, once: bool = False) -> None:
     name = f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(3)}"
     level = trust.cage_of(ex.settings)
     log.info("worker %s is ready; cage: %s", name, level)
+    with Messenger(ex):
+        _take_jobs(ex, name, stop, once=once)
+
+
+def _take_jobs(ex: Exchange, name: str, stop: threading.Event, *, once: bool) -> None:
     tidied = sealed = -math.inf
     while not stop.is_set():
         if time.monotonic() - sealed > _SEAL_S:

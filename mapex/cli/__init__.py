@@ -1,8 +1,8 @@
 """The command line: `mapex COMMAND`. Commands are imported when they are called, so that `--help` is instant.
 
-A module beside this one holds the commands of one kind of user (operate, people, run; sell, catalogue, buy, orders, join; audit) and is
-named in `COMMANDS`. Two are for all of them: `options` (what comes in) and `output` (what goes out). Everything else is in a room: `demo`,
-`server`.
+A module beside this one holds the commands of one kind of user (operate, people, run; sell, catalogue, buy, orders, notices, join; audit)
+and is named in `COMMANDS`. Two are for all of them: `options` (what comes in) and `output` (what goes out). Everything else is in a room:
+`demo`, `server`.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ COMMANDS = {
     "get": ("mapex.cli.buy:get", "Download an order; run again to go on."),
     "order": ("mapex.cli.orders:order", "Orders of your organisation: list, show, progress."),
     "wallet": ("mapex.cli.orders:wallet", "Prepaid money of your organisation: balance, statement."),
+    "notices": ("mapex.cli.notices:notices", "What happened that concerns you: orders, new versions, permits, areas."),
     "join": ("mapex.cli.join:join", "The vector tiles of a download as one file for GIS tools."),
     "audit": ("mapex.cli.audit:audit", "Who read what, when, for what purpose, under which permit."),
 }

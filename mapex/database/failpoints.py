@@ -21,6 +21,7 @@ NAMES = (
     "order.after_commit",
     "grant.before_commit",
     "grant.after_commit",
+    "letter.after_answer",
     "migration.before_commit",
 )
 """Every point that the code passes; a name that is not here is refused, so that a test cannot wait for a point that is gone."""

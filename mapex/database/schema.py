@@ -29,6 +29,7 @@ from mapex.database.tables.market import (
     shown_layer,
     tile_sum,
 )
+from mapex.database.tables.notices import area_watch, notice, notice_wish, offer_news
 from mapex.database.tables.oversight import (
     NIGHT_ACCESS,
     access_grant,
@@ -87,6 +88,7 @@ __all__ = [
     "access_grant",
     "access_served",
     "api_token",
+    "area_watch",
     "attempt",
     "audit_event",
     "credited_tile",
@@ -111,7 +113,10 @@ __all__ = [
     "ledger_transaction",
     "log_checkpoint",
     "log_head",
+    "notice",
+    "notice_wish",
     "offer",
+    "offer_news",
     "order",
     "order_line",
     "order_person",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, insert, select, text, update
 
 from mapex import authority, ids
 from mapex.audit.log import Action, AuditEntry, append
@@ -114,7 +114,21 @@ def _replace(conn: Connection, ex: Exchange, before: RowMapping | None, on_sale:
         _end(conn, ex, before, "replaced")
     whose = {"org_id": on_sale.org_id, "dataset_id": on_sale.dataset_id, "version_id": on_sale.id}
     conn.execute(insert(schema.offer).values(**whose, **offer, state="live", created_ns=ex.now()))
+    _announce(conn, on_sale.dataset_id, offer["id"])
     _refill(conn, before, on_sale.id, offer["licence"])
+
+
+def _announce(conn: Connection, dataset_id: str, offer_id: str) -> None:
+    """Have the worker look whom the offer concerns; of several that nobody has looked at, the newest, by what was before them all."""
+    made = schema.offer.c
+    earlier = select(made.id).where(made.dataset_id == dataset_id, made.id != offer_id).order_by(made.created_ns.desc(), made.id).limit(1)
+    conn.execute(
+        text(
+            "INSERT INTO offer_news (dataset_id, offer_id, before_id) VALUES (:dataset, :offer, :before) "
+            "ON CONFLICT (dataset_id) DO UPDATE SET offer_id = excluded.offer_id"
+        ),
+        {"dataset": dataset_id, "offer": offer_id, "before": conn.execute(earlier).scalar()},
+    )
 
 
 def withdraw(ex: Exchange, by: Actor, dataset: str) -> Offer:

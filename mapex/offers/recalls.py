@@ -17,6 +17,9 @@ from mapex.database.acts import act
 from mapex.database.schema import audit_event, dataset_version
 from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
+from mapex.notices import outbox
+from mapex.notices.kind import NoticeKind
+from mapex.notices.outbox import MOST_NAMED, News
 from mapex.offers import offers
 from mapex.people import signers
 
@@ -54,8 +57,23 @@ def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version,
         append(
             conn, ex, by, AuditEntry(Action.VERSION_RECALLED, dataset=version.dataset, details={"version": number, "holders": len(holders)})
         )
+        _announce(conn, ex, version, holders)
         retire(conn, holders)
         return versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number), len(holders)
+
+
+def _announce(conn: Connection, ex: Exchange, version: Version, holders: Sequence[str]) -> None:
+    """Everybody of those who hold tiles of it is to know: what they have is to be deleted."""
+    bought = (
+        "SELECT DISTINCT e.org_id, e.order_id FROM entitlement e JOIN layer l ON l.id = e.layer_id "
+        "WHERE l.version_id = :version ORDER BY e.order_id"
+    )
+    orders: dict[str, list[str]] = {}
+    for org_id, order_id in conn.execute(text(bought), {"version": version.id}):
+        orders.setdefault(org_id, []).append(order_id)
+    for org_id in holders:
+        about = {"dataset": f"{version.org}/{version.dataset}", "version": version.number, "orders": orders[org_id][:MOST_NAMED]}
+        outbox.to_orgs(conn, ex, News(NoticeKind.RECALL, version.id, about), [org_id])
 
 
 @dataclass(frozen=True, slots=True)

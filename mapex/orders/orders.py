@@ -16,6 +16,9 @@ from mapex.database import db, failpoints, schema
 from mapex.database.acts import act
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.notices import outbox
+from mapex.notices.kind import NoticeKind
+from mapex.notices.outbox import News
 from mapex.orders import ledger, lines, renewals, terms
 from mapex.people import orgs
 from mapex.prices import quotes
@@ -95,9 +98,16 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         if asked.persons:
             named_users.put(conn, ex, by, made.id, asked.persons)
         _log(conn, ex, by, made, quote)
+        _announce(conn, ex, by, made, asked.persons)
         failpoints.hit("order.before_commit")
     failpoints.hit("order.after_commit")
     return made
+
+
+def _announce(conn: Connection, ex: Exchange, by: Actor, made: Order, emails: Sequence[str]) -> None:
+    """Its files are in the store already: an order that is paid is ready, for whoever ordered and whoever it names."""
+    named = conn.execute(select(schema.person.c.id).where(schema.person.c.email.in_(emails))).scalars()
+    outbox.to_persons(conn, ex, News(NoticeKind.ORDER, made.id, {"order": made.id}), {by.person_id, *named})
 
 
 def _spent(conn: Connection, by: Actor) -> int:

@@ -121,6 +121,16 @@ def counts(ex: Exchange, by: Actor, order_ids: Sequence[str]) -> Mapping[str, in
         return {order_id: count for order_id, count in conn.execute(query)}
 
 
+def cost(conn: Connection, ex: Exchange, org_id: str, order_id: str) -> tuple[int, int | None]:
+    """How many tiles of an order have a newer version on sale, and what these cost together, VAT included; None: nothing can be bought."""
+    bought = _bought(conn, ex, org_id, order_id)
+    use = Use(org_id, bought.estimate.purpose, ex.now())
+    found = changes(conn, use, order_id, bought)
+    changed = sum(len(change.changed) for change in found)
+    price = price_of(conn, use, found) if changed else None
+    return changed, price.total if price is not None and price.lines else None
+
+
 def _newer_cells(org_id: str, purpose: ColumnElement[str] = entitlement.c.purpose, *, within: bool = False) -> Select[Any]:
     """Each cell of an organisation's orders of which the layer on sale now is another one, and not held in whole for the purpose.
 

@@ -8,9 +8,10 @@ import re
 import secrets
 import smtplib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.message import EmailMessage
 from email.utils import formatdate
+from enum import StrEnum
 from pathlib import Path
 
 from mapex.config import Settings
@@ -29,25 +30,53 @@ def is_set_up(settings: Settings) -> bool:
     return bool(settings.mail_host) or settings.mail_folder != Path()
 
 
+_LONGEST_LINE = 998
+"""RFC 5322."""
+
+
+class Delivery(StrEnum):
+    """What became of a message."""
+
+    TAKEN = "taken"
+    LATER = "later"  # this address is refused for now
+    AWAY = "away"  # the server does not answer, or refuses us
+    REFUSED = "refused"  # this address is refused for good
+
+
 def send(settings: Settings, to: str, subject: str, text: str) -> bool:
     """Send a message; whether it was taken. Why not is logged, without the text, which may hold a secret."""
+    return deliver(settings, to, subject, text) is Delivery.TAKEN
+
+
+def deliver(settings: Settings, to: str, subject: str, text: str, headers: Mapping[str, str] | None = None) -> Delivery:
+    """Send a message, with more headers if there are any, and say what became of it; why it was not taken is logged, without the text."""
     if not _SENDABLE.fullmatch(to):
         log.warning("mail to an address that mail cannot be sent to was not sent")
-        return False
+        return Delivery.REFUSED
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = settings.mail_from, to, subject
     message["Date"], message["Auto-Submitted"] = formatdate(), "auto-generated"
+    for name, value in (headers or {}).items():
+        message[name] = value
     message.set_content(text)
     try:
         if settings.mail_folder != Path():
-            _write(settings.dir / settings.mail_folder, message)
+            _write(settings.dir / settings.mail_folder, _unfolded(message))
         else:
             with _server(settings) as server:
-                server.sendmail(settings.mail_from, [to], message.as_bytes())
+                server.sendmail(settings.mail_from, [to], _unfolded(message))
     except (OSError, smtplib.SMTPException) as error:
         log.error("mail was not sent, the server %s answered: %s", settings.mail_host or "(folder)", type(error).__name__)
-        return False
-    return True
+        return _why(error)
+    return Delivery.TAKEN
+
+
+def _why(error: OSError | smtplib.SMTPException) -> Delivery:
+    """Whether it is the address that was refused, and for good; all else is the server's."""
+    if not isinstance(error, smtplib.SMTPRecipientsRefused):
+        return Delivery.AWAY
+    codes = [code for code, _ in error.recipients.values()]
+    return Delivery.REFUSED if codes and min(codes) >= 500 else Delivery.LATER
 
 
 @contextlib.contextmanager
@@ -65,8 +94,13 @@ def _server(settings: Settings) -> Iterator[smtplib.SMTP]:
         yield server
 
 
-def _write(folder: Path, message: EmailMessage) -> None:
+def _unfolded(message: EmailMessage) -> bytes:
+    """The message with each header in one line: a long address that is folded comes out as an encoded word, which is none any more."""
+    return message.as_bytes(policy=message.policy.clone(max_line_length=_LONGEST_LINE))
+
+
+def _write(folder: Path, message: bytes) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{secrets.token_hex(8)}.eml"
     path.touch(mode=0o600)
-    path.write_bytes(message.as_bytes())
+    path.write_bytes(message)

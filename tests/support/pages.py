@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
+from mapex.notices import wishes
+from mapex.notices.kind import NoticeKind
 from mapex.offers import offers
 from mapex.orders import orders
 from mapex.prices import quotes
@@ -71,6 +73,7 @@ FILLED: dict[str, tuple[str, Fill]] = {
     "/quotes/<quote_id>": (BUYER, lambda stock: f"/quotes/{stock.quote}"),
     "/sell/<slug>/<int:number>": (SELLER, lambda stock: "/sell/roads/1"),
     "/sell/<slug>/<int:number>/publish": (SELLER, lambda stock: "/sell/roads/1/publish"),
+    "/unsubscribe/<token>": (NOBODY, lambda stock: f"/unsubscribe/{letter_of(stock.market)}"),
 }
 MORE: tuple[tuple[str, Fill], ...] = (
     (BUYER, lambda stock: f"/explore#t={grid.quadkey(SEOUL)}"),
@@ -84,6 +87,11 @@ MORE: tuple[tuple[str, Fill], ...] = (
     (SELLER, lambda stock: "/sell/lanes/1"),
 )
 """The same pages in another state."""
+
+
+def letter_of(market: Market) -> str:
+    """What the link in a letter of the buyer carries."""
+    return wishes.token_of(market.site.ex, market.buyer.person_id, NoticeKind.ORDER)
 
 
 def stock(market: Market) -> Stock:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tiles import plain_json
-from tiles.arrays import Int64s
+from tiles.arrays import Int64s, UInt64s
 from tiles.box import Box
 from tiles.errors import InvalidRegion
 from tiles.grid import grid
@@ -114,6 +114,17 @@ class Region:
         if west == east or south == north:
             _refuse("empty", "The box has no ground: give west < east and south < north.")
         return _checked(shapely.box(west, south, east, north), max_area_km2)
+
+    @classmethod
+    def from_cells(cls, cells: UInt64s, *, max_vertices: int = 5000, max_area_km2: float | None = None) -> Region:
+        """The ground of sale cells; `tiles.grid.scan.cover` of it gives exactly these cells.
+
+        Raises: InvalidRegion: `region.empty`, `region.too_many_vertices`, `region.too_large`.
+        """
+        import shapely
+
+        joined = shapely.union_all(shapely.box(*grid.bounds_of(cells).T)) if len(cells) else shapely.MultiPolygon()
+        return cls.from_geojson(shapely.to_geojson(joined), max_vertices=max_vertices, max_area_km2=max_area_km2)
 
     @property
     def geojson(self) -> dict[str, Any]:

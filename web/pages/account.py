@@ -1,7 +1,8 @@
-"""The account pages: who one is, the organisation and its members, tokens, permits, balance, the own part of the log; invitations."""
+"""The account pages: who one is, organisation and members, tokens, permits, balance, the own part of the log; notices; invitations."""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request
@@ -10,14 +11,17 @@ from werkzeug.wrappers import Response
 from mapex.audit import log as audit_log
 from mapex.audit.log import Action, EventFilter
 from mapex.errors import MapexError
+from mapex.notices import notices, wishes
 from mapex.orders import ledger
 from mapex.people import domains, invitations, mail, orgs, persons, tokens
 from mapex.rights import permits
+from mapex.times import kst_day
 from web.edge.auth import check_forgery, current_actor, current_person, exchange, sign_in
 from web.edge.errors import retry_later
 from web.edge.policy import policy
 from web.edge.schemas import entry_number, when
 from web.pages.theme import THEMES
+from web.words import notices as notice_words
 from web.words import vocabulary
 from web.words.language import LANGUAGES
 from web.words.permits import permit_words
@@ -49,6 +53,8 @@ def account() -> str:
         scopes=[scope for scope in tokens.SCOPES if scope != "*"],
         permits=[permit_words(one, ex.now()) for one in named],
         wallet=ledger.wallet(ex, by, limit=20) if member else None,
+        ways=wishes.of(ex, by),
+        notice_words=notice_words,
         themes=THEMES,
         page={"permits": [{"number": one.number, "area": one.area} for one in named]},
     )
@@ -83,6 +89,29 @@ def log() -> str:
         "purposes": vocabulary.PURPOSES,
     }
     return render_template("account/_log.html" if request.headers.get("HX-Request") else "account/log.html", **values)
+
+
+@blueprint.get("/notices")
+@policy("account")
+def list_notices() -> str:
+    """What happened, by day, newest first."""
+    page = notices.of(exchange(), current_actor(), after=request.args.get("after", ""), limit=PAGE)
+    days = [(day, list(those)) for day, those in groupby(page.notices, lambda one: kst_day(one.at_ns))]
+    return render_template("account/notices.html", days=days, next=page.next, notice_words=notice_words)
+
+
+@blueprint.get("/unsubscribe/<token>")
+@policy("public")
+def unsubscribe(token: str) -> str:
+    """Ask whether mail of a kind is to end: programs that open the links of a letter only look."""
+    return render_template("public/unsubscribe.html", kind=notice_words.name(wishes.look(exchange(), token)), is_off=False)
+
+
+@blueprint.post("/unsubscribe/<token>")
+@policy("public")
+def switch_off(token: str) -> str:
+    """Send no more mail of a kind. The link is signed and can do nothing else: mail programs post here by themselves (RFC 8058)."""
+    return render_template("public/unsubscribe.html", kind=notice_words.name(wishes.switch_off(exchange(), token)), is_off=True)
 
 
 @blueprint.get("/invite/<secret>")

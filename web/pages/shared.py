@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Flask
+from flask import Flask, g
 
 from mapex.atlas import naming
+from mapex.errors import Unavailable
+from mapex.notices import notices
 from web.edge import static_files
-from web.edge.auth import current_person, exchange, form_secret
+from web.edge.auth import current_actor, current_person, exchange, form_secret
 from web.pages.navigation import navigation
 from web.words import errors, findings, numbers, places, reviews, units, vocabulary
 from web.words.language import language, script_messages
@@ -24,6 +26,7 @@ def install(app: Flask) -> None:
         n_=numbers.n_,
         navigation=navigation,
         current_person=current_person,
+        unread_notices=unread_notices,
         csrf=form_secret,
         demo=lambda: exchange().settings.demo,
         shows_prices=shows_prices,
@@ -75,6 +78,18 @@ def region_place(geometry: dict[str, Any]) -> str:
 def shows_prices() -> bool:
     """Whether whoever asks may see prices."""
     return current_person() is not None or exchange().settings.public_prices
+
+
+def unread_notices() -> int:
+    """How many notices the person who asks has not read; 0 for nobody, and while the database is away."""
+    if current_person() is None:
+        return 0
+    if "unread_notices" not in g:
+        try:
+            g.unread_notices = notices.unread(exchange(), current_actor())
+        except Unavailable:
+            g.unread_notices = 0
+    return int(g.unread_notices)
 
 
 def page_data(page: dict[str, Any]) -> dict[str, Any]:

@@ -95,12 +95,15 @@ def _free_port(port: int) -> int:
 def _settings(place: Path, port: int) -> Settings:
     from mapex import config, modes
     from mapex.cli.server import surroundings
+    from mapex.people import mail
 
     url = f"http://127.0.0.1:{port}"
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MAPEX_")}
     surroundings.check_place(place)
     modes.make_folder(place)
     settings = config.load(place, clean) if (place / "mapex.toml").exists() else config.initialise(place, clean)
+    if not mail.is_set_up(settings):  # mail can be tried out too: each letter is a file
+        settings = replace(settings, mail_folder=Path("mail"), mail_from="mapex@demo.example")
     return replace(settings, host="127.0.0.1", port=port, public_url=url, store_public_url=url, demo=True, basemap=_map_of_the_town(place))
 
 
@@ -129,7 +132,9 @@ def _running(settings: Settings) -> Iterator[Exchange]:
     worker = subprocess.Popen(
         # -P: no folder of where the demo was started hides a package of ours.
         [sys.executable, "-P", "-c", "from mapex.cli import main; main(['worker'])"],
-        env=clean | {"MAPEX_DIR": str(settings.dir), "MAPEX_LOG_LEVEL": "WARNING", "MAPEX_DEMO": "true"},
+        env=clean
+        | {"MAPEX_DIR": str(settings.dir), "MAPEX_LOG_LEVEL": "WARNING", "MAPEX_DEMO": "true"}
+        | {"MAPEX_MAIL_FOLDER": str(settings.mail_folder), "MAPEX_MAIL_FROM": settings.mail_from, "MAPEX_PUBLIC_URL": settings.public_url},
         start_new_session=True,  # Ctrl+C reaches the demo only, which then stops the worker in order
     )
     try:

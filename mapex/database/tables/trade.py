@@ -19,7 +19,7 @@ quote = Table(
     Column("total", BigInteger, nullable=False),
     Column("signature", String(128), nullable=False),
     Column("created_ns", BigInteger, nullable=False),
-    Column("expires_ns", BigInteger, nullable=False),
+    Column("expires_ns", BigInteger, nullable=False, index=True),
     Column("name", Text, nullable=False, server_default=""),  # what the buyer calls the area; a note of theirs, neither signed nor logged
 )
 

@@ -43,8 +43,9 @@ def short(value: object) -> str:
 
 
 BODIES: Mapping[str, Mapping[str, Any]] = {
-    "POST /areas": {"name": "home", "region": SQUARE},
+    "POST /areas": {"name": "home", "region": SQUARE, "tell": ["new"]},
     "PATCH /areas/{area_id}": {"name": "home"},
+    "PUT /areas/{area_id}/news": {"tell": ["new"]},
     "POST /coverage": {"region": SQUARE, "limit": 10},
     "POST /datasets": {"slug": "other", "title": "Other", "description": "words"},
     "PATCH /datasets/{slug}/description": {
@@ -85,6 +86,8 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "POST /grants": {"order": "ord_x", "tiles": ["tile_x"], "holder": "h" * 40},
     "POST /invitations": {"email": "new@dongil.example", "org": "dongil", "role": "member"},
     "POST /invitations/{invitation_id}/link": {},
+    "POST /notices/read": {"notices": ["ntc_x"]},
+    "PUT /notices/ways": {"ways": {"order": "page"}},
     "POST /orders": {"quote": "quo_x", "persons": ["buyer@dongil.example"]},
     "PUT /orders/{order_id}/persons": {"persons": ["buyer@dongil.example"]},
     "POST /orders/{order_id}/updates/quote": {"added": True},

@@ -72,6 +72,8 @@ ASKED = (
     "/datasets/saebom/secret/previews?version=1",
     "/demand",
     "/invitations",
+    "/notices",
+    "/notices/ways",
     "/orders",
     "/permits",
     "/places",

@@ -19,6 +19,8 @@ from werkzeug.test import TestResponse
 
 from mapex.exchange import Actor, Exchange
 from mapex.intake import uploads
+from mapex.notices import wishes
+from mapex.notices.kind import NoticeKind
 from mapex.offers import offers, recalls, reviews
 from mapex.offers.review import ReviewDocument, ReviewRequest
 from mapex.orders import ledger, orders
@@ -146,6 +148,7 @@ def furnished(ex: Exchange) -> tuple[list[Asker], dict[str, Any]]:
         bought = entitlements.of_order(ex, by, order).tiles
         values |= {f"order{suffix}": order, f"tile{suffix}": next((one.id for one in bought if one.layer == "photos"), bought[0].id)}
     values["area"] = saved_areas.save(ex, buyer, "home", Region.from_geojson(REGION, max_vertices=100, max_area_km2=1000)).id
+    values["letter"] = wishes.token_of(ex, buyer.person_id, NoticeKind.ORDER)
     colleague = a_person(ex, "dongil")
     values["colleague"] = colleague.email
     tokens.create(ex, colleague, "colleague's")

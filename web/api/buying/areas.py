@@ -1,4 +1,4 @@
-"""Saved areas of the own organisation."""
+"""Saved areas of the own organisation, and what a person wants to know of them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from apiflask import APIBlueprint
 from mapex.prices import saved_areas
 from mapex.prices.saved_areas import SavedArea
 from mapex.times import iso_from_ns
+from tiles.grid.region import Region
 from web.edge.auth import current_actor, exchange
 from web.edge.kinds import moment
 from web.edge.limits.turns import take_turn
 from web.edge.policy import policy
-from web.edge.schemas import Answer, Body, Length, fields, region_of
+from web.edge.schemas import Answer, Body, Length, OneOf, Regexp, area_of, fields, region_of
 
 blueprint = APIBlueprint("areas", __name__, url_prefix="/api/v1", tag="Market")
 
 NAME = Length(1, saved_areas.LONGEST_NAME)
+
+MOST_TILES = 10_000
+"""Tiles that can be saved as one area."""
 
 
 class AreaNameIn(Body):
@@ -26,10 +30,26 @@ class AreaNameIn(Body):
     name = fields.String(required=True, validate=NAME)
 
 
-class AreaSaveIn(AreaNameIn):
-    """An area and its name."""
+def tell(**given: Any) -> Any:
+    """What of an area is to come as notices."""
+    about = {"description": "what comes to you as a notice: new data, a new version, a lower price"}
+    return fields.List(fields.String(validate=OneOf(saved_areas.NEWS), metadata={"enum": list(saved_areas.NEWS)}), **given, metadata=about)
 
-    region = fields.Raw(required=True, metadata={"type": "object", "description": "GeoJSON, WGS 84"})
+
+class AreaSaveIn(AreaNameIn):
+    """An area, or tiles, and the name."""
+
+    region = fields.Raw(metadata={"type": "object", "description": "GeoJSON, WGS 84; this or `quadkeys`"})
+    quadkeys = fields.List(
+        fields.String(validate=Regexp(r"^[0-3]{16}$")), validate=Length(1, MOST_TILES), metadata={"description": "sale cells, zoom 16"}
+    )
+    tell = tell(load_default=list, validate=Length(0, len(saved_areas.NEWS)))
+
+
+class AreaNewsIn(Body):
+    """What is to come as notices from now on; nothing named = nothing."""
+
+    tell = tell(required=True, validate=Length(0, len(saved_areas.NEWS)))
 
 
 class SavedAreaOut(Answer):
@@ -40,6 +60,7 @@ class SavedAreaOut(Answer):
     region = fields.Dict()
     area_km2 = fields.Float()
     created_at = moment()
+    tell = tell()
 
 
 class OutlineIn(Body):
@@ -75,9 +96,13 @@ def list_areas() -> dict[str, Any]:
 @blueprint.input(AreaSaveIn)
 @blueprint.output(SavedAreaOut, status_code=201)
 def save_area(json_data: dict[str, Any]) -> dict[str, Any]:
-    """Save an area for the own organisation."""
+    """Save an area, or the ground of tiles, for the own organisation."""
     ex = exchange()
-    return _out(saved_areas.save(ex, current_actor(), json_data["name"], region_of(ex, json_data["region"])))
+    area = area_of(ex, json_data)
+    if not isinstance(area, Region):
+        settings = ex.settings
+        area = Region.from_cells(area.cells(), max_vertices=settings.max_region_vertices, max_area_km2=settings.max_region_km2)
+    return _out(saved_areas.save(ex, current_actor(), json_data["name"], area, tell=json_data["tell"]))
 
 
 @blueprint.post("/outlines")
@@ -105,6 +130,15 @@ def rename_area(area_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
     return _out(saved_areas.rename(exchange(), current_actor(), area_id, json_data["name"]))
 
 
+@blueprint.put("/areas/<area_id>/news")
+@policy("price")
+@blueprint.input(AreaNewsIn)
+@blueprint.output(SavedAreaOut)
+def watch_area(area_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
+    """Choose what of a saved area comes to you as notices."""
+    return _out(saved_areas.watch(exchange(), current_actor(), area_id, json_data["tell"]))
+
+
 @blueprint.delete("/areas/<area_id>")
 @policy("price")
 @blueprint.output({}, status_code=204)
@@ -121,4 +155,5 @@ def _out(one: SavedArea) -> dict[str, Any]:
         "region": one.region,
         "area_km2": round(one.area_m2 / 1e6, 6),
         "created_at": iso_from_ns(one.created_ns),
+        "tell": list(one.tell),
     }

@@ -18,7 +18,7 @@ export class ApiError extends Error {
 }
 
 /** @param {string} method @param {string} path @param {any} [body]
- * @param {{signal?: AbortSignal, headers?: Record<string, string>, again?: boolean}} [more] @returns {Promise<any>} */
+ * @param {{signal?: AbortSignal, headers?: Record<string, string>, again?: boolean, keepalive?: boolean}} [more] @returns {Promise<any>} */
 export async function call(method, path, body, more = {}) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", ...more.headers };
@@ -31,6 +31,7 @@ export async function call(method, path, body, more = {}) {
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: more.signal,
+      keepalive: more.keepalive,
       credentials: "same-origin",
     });
   } catch (error) {

@@ -2,10 +2,9 @@
 // Areas that are not drawn: a typed box, pasted text, a file, a saved area, a place, the area of a permit; and saving the one that is
 // shown.
 import { call, get, post } from "../base/api.js";
-import { make, one, showText } from "../base/dom.js";
+import { all, make, one, showText } from "../base/dom.js";
 import { isDegrees, NoArea, regionOf } from "./geofile.js";
 import { _, ground, page, sentence } from "../base/i18n.js";
-import { square } from "../map/grid.js";
 import { onRemedy } from "./problems.js";
 import { closed, state } from "./state.js";
 
@@ -79,7 +78,7 @@ function wireSaved(use) {
       const [{ areas }, { places }, { permits }] = await Promise.all([get("/areas"), get("/places"), get("/permits")]);
       if (mark !== asked) return;
       const mine = areas.map((/** @type {any} */ one_) =>
-        entry(one_.name, ground(one_.area_km2 * 1e6), () => use(one_.region), rename(one_), remove(one_)),
+        entry(one_.name, ground(one_.area_km2 * 1e6), () => use(one_.region), tell(one_), rename(one_), remove(one_)),
       );
       const held = permits.map((/** @type {any} */ permit) => entry(permit.number, _("permit area"), () => use(polygonal(permit.area))));
       list.replaceChildren(...mine, ...held, ...(mine.length + held.length ? [] : [make("li.muted.small", _("Nothing is saved yet."))]));
@@ -107,6 +106,30 @@ function wireSaved(use) {
       },
       _("Rename"),
     );
+  const tell = (/** @type {any} */ saved) =>
+    make(
+      "button.link.small",
+      {
+        type: "button",
+        "aria-label": _("Tell me of news in %(name)s", { name: saved.name }),
+        "aria-pressed": String(saved.tell.length > 0),
+        onclick: (/** @type {any} */ event) => askNews(event.target.closest("li"), saved),
+      },
+      saved.tell.length ? _("News on") : _("Tell me"),
+    );
+  const askNews = (/** @type {HTMLElement} */ item, /** @type {any} */ saved) => {
+    const boxes = Object.entries(news()).map(([code, name]) =>
+      make("label.choice", make("input", { type: "checkbox", value: code, checked: saved.tell.includes(code) }), make("span", name)),
+    );
+    const submit = (/** @type {any} */ event) => {
+      event.preventDefault();
+      const chosen = all("input:checked", item).map((/** @type {any} */ box) => box.value);
+      attempt(async () => (await call("PUT", `/areas/${saved.id}/news`, { tell: chosen }), fill()));
+    };
+    const legend = make("legend.small", _("Tell me of news in %(name)s", { name: saved.name }));
+    item.replaceChildren(make("form", { onsubmit: submit }, make("fieldset.plainset", legend, ...boxes), make("button", _("Save"))));
+    one("input", item).focus();
+  };
   const askName = (/** @type {HTMLElement} */ item, /** @type {any} */ saved) => {
     const input = make("input", { value: saved.name, maxlength: "120", required: true, "aria-label": _("Name") });
     const submit = (/** @type {any} */ event) => (
@@ -125,9 +148,11 @@ function wireSaved(use) {
   one("#save-area").addEventListener("submit", (/** @type {any} */ event) => {
     event.preventDefault();
     const name = one("[name=name]", event.target),
-      region = shape();
-    if (region) attempt(async () => (await post("/areas", { name: name.value, region }), (name.value = ""), await fill()));
-    else showText(note, _("Draw an area first."));
+      tell = one("[name=tell]", event.target),
+      area = shape();
+    if (!area) return showText(note, _("Draw an area first, or choose tiles."));
+    const body = { name: name.value, ...area, tell: tell.checked ? Object.keys(news()) : [] };
+    attempt(async () => (await post("/areas", body), (name.value = ""), (tell.checked = false), await fill()));
   });
 }
 
@@ -139,12 +164,15 @@ const patch = (id, name) => call("PATCH", `/areas/${id}`, { name });
 /** The polygons of a geometry. @param {any} geo */
 const polygonal = (geo) => regionOf(JSON.stringify(geo));
 
-/** The area that is shown, as geometry; null for none. */
+/** What of a saved area comes as notices. @returns {Record<string, string>} */
+const news = () => ({ new: _("New data"), version: _("New versions"), cheaper: _("Lower prices") });
+
+/** The area that is shown, as the API saves it; null while there is none. */
 function shape() {
   const area = state.area;
-  if (area?.type === "region") return area.geo;
-  if (area?.type === "tiles") return { type: "MultiPolygon", coordinates: area.keys.map((key) => square(key).geometry.coordinates) };
-  return area ? { type: "Polygon", coordinates: [closed(area.ring)] } : null;
+  if (area?.type === "region") return { region: area.geo };
+  if (area?.type === "tiles") return area.keys.length ? { quadkeys: area.keys } : null;
+  return area?.type === "outline" ? { region: { type: "Polygon", coordinates: [closed(area.ring)] } } : null;
 }
 
 /** The polygon of a typed box. @param {FormData} form @returns {any} */

@@ -1,6 +1,6 @@
 // @ts-check
 // What was drawn beside what is bought: whole squares, at their price; and what to do where there is nothing.
-import { make } from "../base/dom.js";
+import { make, one } from "../base/dom.js";
 import { _, bytes, ground, n_, page, SMALL_M2, won } from "../base/i18n.js";
 import { square } from "../map/grid.js";
 import { state } from "./state.js";
@@ -65,9 +65,17 @@ export function nothingHere(ask) {
       "p.actions",
       near && make("button", { type: "button", "data-box": near.box.join(",") }, _("Show the nearest data: %(name)s", { name: near.name })),
       page.role === "member" && make("button", { type: "button", id: "ask", onclick: ask }, _("Ask sellers for it")),
+      page.role === "member" && make("button", { type: "button", onclick: askToKnow }, _("Tell me when there is")),
     ),
     make("p.small", { id: "asked-for", role: "status" }),
   ];
+}
+
+/** The way to a notice once there is something: the form that saves the area, ticked. */
+function askToKnow() {
+  one("#saved").open = true;
+  one("#save-area [name=tell]").checked = true;
+  one("#save-area [name=name]").focus();
 }
 
 /** The region with something on offer that is next to the area, or null. @returns {any} */
