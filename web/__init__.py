@@ -20,7 +20,21 @@ from web.words import language
 if TYPE_CHECKING:
     from mapex.exchange import Exchange
 
-PAGES = ("public", "login", "buy", "sell", "publish", "audit", "account", "security", "operate", "theme")
+PAGES = (
+    "public",
+    "login",
+    "buy",
+    "sell",
+    "publish",
+    "audit",
+    "account",
+    "security",
+    "operate",
+    "theme",
+    "front.registration",
+    "front.forgotten",
+    "front.help",
+)
 """Modules of `web.pages` with a `blueprint`; the menu is `web.pages.navigation`."""
 
 API = (
@@ -29,6 +43,7 @@ API = (
     "oversight.tokens",
     "oversight.passkeys",
     "oversight.participants",
+    "oversight.applications",
     "selling.uploads",
     "selling.systems",
     "selling.datasets",

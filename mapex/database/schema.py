@@ -38,9 +38,11 @@ from mapex.database.tables.oversight import (
     log_head,
     permit,
     permit_recipient,
+    permit_request,
 )
 from mapex.database.tables.people import (
     api_token,
+    application,
     attempt,
     invitation,
     org_domain,
@@ -82,6 +84,7 @@ __all__ = [
     "access_grant",
     "access_served",
     "api_token",
+    "application",
     "attempt",
     "audit_event",
     "credited_tile",
@@ -111,6 +114,7 @@ __all__ = [
     "owned_sum",
     "permit",
     "permit_recipient",
+    "permit_request",
     "person",
     "preview",
     "quote",
