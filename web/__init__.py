@@ -61,6 +61,7 @@ API = (
     "buying.grants",
     "buying.wallet",
     "oversight.permits",
+    "oversight.permit_requests",
     "oversight.audit",
     "selling.sales",
     "buying.coverage",

@@ -16,13 +16,13 @@ from mapex.people import domains as org_domains
 from mapex.people import invitations, mail, orgs
 from mapex.people import persons as people
 from mapex.pyramid import coverage
-from mapex.rights import permits
+from mapex.rights import permit_requests, permits
 from mapex.rules.licences import HandlingClass
 from web.edge import static_files
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.words import vocabulary
-from web.words.permits import permit_words
+from web.words.permits import form_values, permit_words
 
 blueprint = Blueprint("pages_operate", __name__, url_prefix="/operate")
 
@@ -125,6 +125,7 @@ def permit_list() -> str:
     """Permits, and a new one with its area drawn on a map."""
     ex, by = exchange(), current_actor()
     found = permits.all_permits(ex, by)
+    asked = permit_requests.all_requests(ex, by, states=("open",))
     return render_template(
         "operate/permits.html",
         here="permits",
@@ -132,10 +133,12 @@ def permit_list() -> str:
         orgs=orgs.all_orgs(ex),
         purposes=vocabulary.PURPOSES,
         classes=[code for code in HandlingClass if code.needs_permit],
+        requests=asked,
         page={
             "bounds": regions.home(ex),
             "kinds": sorted(coverage.kinds(ex)),
             "hasVendor": static_files.has_vendor(),
             "permits": [{"number": one.number, "area": one.area} for one in found],
+            "requests": {one.id: {**form_values(one), "request": one.id, "org": one.org} for one in asked},
         },
     )

@@ -11,7 +11,7 @@ from mapex.atlas import naming
 from web.edge import static_files
 from web.edge.auth import current_person, exchange, form_secret
 from web.pages.navigation import navigation
-from web.words import errors, findings, numbers, places, vocabulary
+from web.words import errors, findings, guides, numbers, places, vocabulary
 from web.words.language import language, script_messages
 from web.words.licences import class_line, licence_difference, licence_words
 
@@ -36,6 +36,7 @@ def install(app: Flask) -> None:
         label=vocabulary.label,
         crs_name=vocabulary.crs_name,
         sentence=errors.sentence,
+        has_help=guides.documents,
         ground=places.ground,
     )
     app.jinja_env.filters.update(

@@ -232,6 +232,14 @@ HANDED = {
     "operator": lazy_gettext("handed out by the operator"),
     "": lazy_gettext("waits for the operator"),
 }
+PERMIT_WAYS = {
+    "permit.missing": lazy_gettext("Have a permit entered"),
+    "permit.expired": lazy_gettext("Renew it"),
+    "permit.purpose": lazy_gettext("Have a permit entered"),
+    "permit.area": lazy_gettext("Have a permit entered"),
+    "permit.revoked": lazy_gettext("Have a permit entered"),
+}
+"""Refusals that an organisation can mend by a permit that is entered, and the words of the link to where it asks for that."""
 DECISIONS = {
     "open": lazy_gettext("waits for the operator"),
     "accepted": lazy_gettext("accepted"),
@@ -297,5 +305,6 @@ def vocabulary() -> dict[str, dict[str, str]]:
         "systems": SYSTEMS,
         "themes": THEMES,
         "errors": ERRORS,
+        "permitWays": PERMIT_WAYS,
     }
     return {name: {code: str(text) for code, text in table.items()} for name, table in tables.items()}

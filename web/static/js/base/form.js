@@ -1,5 +1,5 @@
 // @ts-check
-// Forms and buttons that speak to the API: `data-post` sends a form as JSON, `data-act` sets a state, `data-delete` takes away.
+// Forms and buttons that speak to the API: `data-post` sends a form as JSON (`data-then`: the page after it), `data-act` sets a state, `data-delete` takes away.
 // What cannot be undone asks first (`data-sure`), in the page, where the button was.
 import { call, post } from "./api.js";
 import { offerCopies } from "./copy.js";
@@ -102,7 +102,8 @@ async function send(form, button) {
     button.setAttribute("aria-busy", "true");
     const made = await post(addressed(/** @type {string} */ (form.dataset.post), body), body);
     if (!form.dataset.shown || !made[form.dataset.shown]) {
-      location.reload();
+      if (form.dataset.then) location.assign(form.dataset.then);
+      else location.reload();
       return true;
     }
     one("[data-secret]", form).textContent = made[form.dataset.shown];
