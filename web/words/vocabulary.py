@@ -244,7 +244,7 @@ DECISIONS = {
     "open": lazy_gettext("waits for the operator"),
     "accepted": lazy_gettext("accepted"),
     "refused": lazy_gettext("refused"),
-    "withdrawn": lazy_gettext("withdrawn"),
+    "withdrawn": lazy_gettext("taken back"),
 }
 THEMES = {"system": lazy_gettext("as the system"), "light": lazy_gettext("light"), "dark": lazy_gettext("dark")}
 STAGES = {
