@@ -40,7 +40,7 @@ def write(
 ) -> None:
     """Write the manifest of these tiles; `left_out` counts files and bytes of the order that are not in the folder.
 
-    `beside` are the texts that lie beside them, as `mapex.client.enclosures` wrote them.
+    `beside` are the texts put beside them, as `mapex.client.enclosures` wrote them.
 
     A file that has another name here than in the exchange is under the name that it has here, and `sold_as` is the other one.
     """

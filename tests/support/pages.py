@@ -60,10 +60,13 @@ FILLED: dict[str, tuple[str, Fill]] = {
     "/audit/permits/<permit_id>": (AUDITOR, lambda stock: "/audit/permits/P-1"),
     "/audit/tiles/<quadkey>": (AUDITOR, lambda stock: f"/audit/tiles/{grid.quadkey(SEOUL)}"),
     "/datasets/<org>/<slug>": (BUYER, lambda stock: "/datasets/hanbit/lanes"),
+    "/help/<name>": (NOBODY, lambda stock: "/help/auditor"),
     "/invite/<secret>": (NOBODY, lambda stock: "/invite/of-nobody"),
     "/orders/<order_id>": (BUYER, lambda stock: f"/orders/{stock.order}"),
     "/orders/<order_id>/receipt": (BUYER, lambda stock: f"/orders/{stock.order}/receipt"),
     "/quotes/<quote_id>": (BUYER, lambda stock: f"/quotes/{stock.quote}"),
+    "/register/<secret>": (NOBODY, lambda stock: "/register/of-nobody"),
+    "/reset/<secret>": (NOBODY, lambda stock: "/reset/of-nobody"),
     "/sell/<slug>/<int:number>": (SELLER, lambda stock: "/sell/roads/1"),
     "/sell/<slug>/<int:number>/publish": (SELLER, lambda stock: "/sell/roads/1/publish"),
 }

@@ -1,4 +1,4 @@
-"""What lies beside the files of an order: a README in Korean and English, and the full text of each licence, as the order pins it."""
+"""What is put beside the files of an order: a README in Korean and English, and the full text of each licence, as the order pins it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Enclosure:
 
 
 @dataclass(frozen=True, slots=True)
-class Bought:
+class Described:
     """What a README is about: the order, its layers (as `mapex.prices.sold_layers` describes them), ground, permits, and the exchange."""
 
     order: Order
@@ -64,10 +64,10 @@ def beside(ex: Exchange, by: Actor, order_id: str) -> list[Enclosure]:
     layers = sold_layers.documents(ex, found.lines)
     sellers = {slug: orgs.get_org(ex, slug).name for slug in {str(layer["org"]) for layer in layers}}
     ground = grounds.of_orders(ex, by, [found.id]).get(found.id)
-    return enclosures(Bought(found, layers, ground, permitted.of_order(ex, found.id), ex.settings.public_url, sellers))
+    return enclosures(Described(found, layers, ground, permitted.of_order(ex, found.id), ex.settings.public_url, sellers))
 
 
-def enclosures(bought: Bought) -> list[Enclosure]:
+def enclosures(bought: Described) -> list[Enclosure]:
     """The README, and a file for each licence."""
     codes = sorted({str(layer["licence"]) for layer in bought.layers})
     return [Enclosure(README, _readme(bought)), *(Enclosure(licence_file(code), _licence(bought, code)) for code in codes)]
@@ -78,12 +78,12 @@ def licence_file(code: str) -> str:
     return f"LICENCE-{code.replace('_', '-')}.txt"
 
 
-def _readme(bought: Bought) -> str:
+def _readme(bought: Described) -> str:
     parts = ["\n".join(_part(bought, lang)) for lang in ("ko", "en")]
     return f"\n\n{'-' * 60}\n\n".join(parts) + "\n"
 
 
-def _part(bought: Bought, lang: str) -> Iterator[str]:
+def _part(bought: Described, lang: str) -> Iterator[str]:
     words = WORDS[lang]
     kinds = {layer["kind"] for layer in bought.layers}
     with force_locale(lang):
@@ -103,7 +103,7 @@ def _part(bought: Bought, lang: str) -> Iterator[str]:
         yield words["contact"].format(sellers=", ".join(sorted(bought.sellers.values())), url=bought.url)
 
 
-def _facts(bought: Bought, lang: str) -> Iterator[str]:
+def _facts(bought: Described, lang: str) -> Iterator[str]:
     words, order = WORDS[lang], bought.order
     yield words["when"].format(at=moment(order.created_ns))
     if bought.ground is not None:
@@ -116,7 +116,7 @@ def _facts(bought: Bought, lang: str) -> Iterator[str]:
         yield words["attribution"].format(attribution="; ".join(named))
 
 
-def _layer(layer: Mapping[str, Any], bought: Bought, lang: str) -> Iterator[str]:
+def _layer(layer: Mapping[str, Any], bought: Described, lang: str) -> Iterator[str]:
     words = WORDS[lang]
     classes = {line.handling_class for line in bought.order.lines if (line.dataset, line.layer) == (layer["dataset"], layer["layer"])}
     height = layer["height_datum"] or ""
@@ -141,7 +141,7 @@ def _place(named: Named, lang: str) -> str:
     return " ".join(parts) if lang == "ko" else ", ".join(map(romanised, reversed(parts)))
 
 
-def _licence(bought: Bought, code: str) -> str:
+def _licence(bought: Described, code: str) -> str:
     licence = LICENCES[code]
     digests = sorted({str(layer["terms_sha256"]) for layer in bought.layers if layer["licence"] == code})
     parts = [f"{licence.name[0]} / {licence.name[1]} ({code})", f"mapex {bought.order.id}", *(f"terms_sha256 {one}" for one in digests)]

@@ -213,7 +213,7 @@ def list_tiles(order_id: str, query_data: dict[str, Any]) -> Response:
 @policy("own")
 @blueprint.output(EnclosuresOut)
 def list_enclosures(order_id: str) -> dict[str, Any]:
-    """README (Korean and English) and the full text of each licence of an order, as it pins them: they lie beside its files."""
+    """README (Korean and English) and the full text of each licence of an order, as it pins them: a download holds them too."""
     return {"enclosures": [{**one.described, "text": one.text} for one in readme.beside(exchange(), current_actor(), order_id)]}
 
 

@@ -51,3 +51,4 @@ for (const button of all("[data-fill]")) {
     one("[name=number]", form).focus({ preventScroll: true });
   });
 }
+document.documentElement.dataset.ready = "";

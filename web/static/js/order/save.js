@@ -65,7 +65,7 @@ async function streamed(handle) {
   };
 }
 
-/** What lies beside the files: README, licences, and the manifest that lists all. @param {any[]} tiles */
+/** What is put beside the files: README, licences, and the manifest that lists all. @param {any[]} tiles */
 async function beside(tiles) {
   /** @type {any[]} */
   const texts = (await get(`/orders/${page.order}/enclosures`)).enclosures;
@@ -79,7 +79,8 @@ function entry(path, text) {
   return { path, size: body.length, crc: crc32(body), body: new Blob([body]) };
 }
 
-/** What was downloaded, with licence, attribution and checksums, as `mapex get` writes it. @param {any[]} tiles @param {any[]} enclosures */
+/** What was downloaded, with licence, attribution and checksums, as `mapex get` writes it. @param {any[]} tiles
+ * @param {any[]} enclosures */
 function manifest(tiles, enclosures) {
   const names = ["path", "sha256", "size", "dataset", "org", "version", "layer", "tile", "part", "media_type", "licence", "attribution"];
   const files = tiles.map((tile) => Object.fromEntries(names.map((name) => [name, tile[name]])));
