@@ -26,6 +26,7 @@ MENU = (
     MenuLine("/sell", lazy_gettext("Sell"), MEMBERS),
     MenuLine("/operate", lazy_gettext("Operate"), OPERATORS),
     MenuLine("/audit", lazy_gettext("Audit"), INSPECTORS),
+    MenuLine("/help", lazy_gettext("Help")),
 )
 
 

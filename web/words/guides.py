@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flask_babel import lazy_gettext
 from markupsafe import Markup
 
 if TYPE_CHECKING:
@@ -23,6 +24,16 @@ GUIDES = ("buyer", "seller", "auditor", "operator", "previews", "cli", "codes", 
 
 KOREAN = frozenset({"buyer", "seller", "auditor"})
 """Those that are there in Korean (`docs/ko`); the others are in English in both languages."""
+
+ENGLISH = {
+    "operator": lazy_gettext("Operating (in English)"),
+    "previews": lazy_gettext("Previews (in English)"),
+    "cli": lazy_gettext("Command line (in English)"),
+    "codes": lazy_gettext("Codes (in English)"),
+    "configuration": lazy_gettext("Configuration (in English)"),
+    "threats": lazy_gettext("Threats (in English)"),
+}
+"""What the others are called in a list of another language."""
 
 MOST_FOUND = 30
 AROUND = 90
@@ -69,9 +80,10 @@ def guide(name: str, lang: str) -> Guide | None:
     return _guide(name, _lang(name, lang)) if name in GUIDES else None
 
 
-def titles(lang: str) -> list[tuple[str, str, str]]:
-    """Name, title and language of each guide."""
-    return [(found.name, found.title, found.lang) for found in (_guide(name, _lang(name, lang)) for name in GUIDES)]
+def titles(lang: str) -> list[tuple[str, str]]:
+    """Name and title of each guide, in the language of the list; where only English is there, the title says so."""
+    found = {name: _guide(name, _lang(name, lang)) for name in GUIDES}
+    return [(name, one.title if one.lang == lang else str(ENGLISH[name])) for name, one in found.items()]
 
 
 def documents(code: str) -> bool:

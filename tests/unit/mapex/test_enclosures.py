@@ -55,4 +55,4 @@ def test_an_exchange_that_names_another_file_writes_nothing(tmp_path: Path, name
 
 @pytest.mark.parametrize("name", ["README.txt", "readme.txt", "Licence-research.txt", "licence-research.txt"])
 def test_no_tile_has_the_name_of_a_text_on_any_disk(name: str) -> None:
-    assert not portable(name).lower().startswith(("readme.txt", "licence-"))
+    assert "~" in portable(name), "a name of the exchange that is ours gets a number"

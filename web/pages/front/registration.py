@@ -54,6 +54,7 @@ def link(secret: str) -> str:
 @policy("public")
 def prove(secret: str) -> AnyResponse:
     """Confirm the address."""
+    applications.look(exchange(), secret)
     check_forgery()
     applications.prove(exchange(), secret)
     return redirect(f"/register/{secret}")
