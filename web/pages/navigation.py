@@ -20,14 +20,29 @@ class MenuLine:
     roles: frozenset[str] = frozenset()
 
 
+HELP = "/help"
+
 MENU = (
     MenuLine("/explore", lazy_gettext("Explore")),
     MenuLine("/orders", lazy_gettext("Orders"), MEMBERS),
     MenuLine("/sell", lazy_gettext("Sell"), MEMBERS),
     MenuLine("/operate", lazy_gettext("Operate"), OPERATORS),
     MenuLine("/audit", lazy_gettext("Audit"), INSPECTORS),
-    MenuLine("/help", lazy_gettext("Help")),
+    MenuLine(HELP, lazy_gettext("Help")),
 )
+
+GUIDES = {
+    "/explore": "buyer",
+    "/datasets": "buyer",
+    "/quotes": "buyer",
+    "/orders": "buyer",
+    "/account/permits": "buyer",
+    "/sell": "seller",
+    "/audit": "auditor",
+    "/operate": "operator",
+    "/docs": "cli",
+}
+"""The guide to which help leads from the pages below these; from any other it leads to all guides."""
 
 
 def navigation(at: str) -> list[tuple[str, str, bool]]:
@@ -36,4 +51,10 @@ def navigation(at: str) -> list[tuple[str, str, bool]]:
     role = person.role if person else ""
     lines = [line for line in MENU if not line.roles or role in line.roles]
     here = max((line.path for line in lines if f"{at}/".startswith(f"{line.path}/")), key=len, default=None)
-    return [(line.path, str(line.name), line.path == here) for line in lines]
+    return [(_leads(line.path, at), str(line.name), line.path == here) for line in lines]
+
+
+def _leads(path: str, at: str) -> str:
+    """Where a line of the menu leads: help to what concerns the page at which one is."""
+    guide = next((name for prefix, name in GUIDES.items() if f"{at}/".startswith(f"{prefix}/")), "") if path == HELP else ""
+    return f"{path}/{guide}" if guide else path
