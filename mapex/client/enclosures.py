@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Z][A-Za-z0-9-]{0,63}\.txt")
 def of_order(client: Client, order_id: str) -> Sequence[Mapping[str, Any]]:
     """The texts of an order; none from an exchange of a version before they were."""
     try:
-        found: Sequence[Mapping[str, Any]] = client.call("GET", f"/orders/{segment(order_id)}/enclosures")["enclosures"]
+        found: Sequence[Mapping[str, Any]] = client.call("GET", f"/orders/{segment(order_id)}/enclosures").get("enclosures", ())
     except NotFound:
         return ()
     return found
