@@ -74,6 +74,11 @@ class Hit:
     passage: Passage
     pieces: tuple[tuple[str, bool], ...]
 
+    @property
+    def about(self) -> str:
+        """Below which heading it stands, behind the title of the guide."""
+        return f" · {self.passage.heading}" if self.passage.heading not in ("", self.passage.title) else ""
+
 
 def guide(name: str, lang: str) -> Guide | None:
     """The guide of this name in this language, or in English where there is none; None: there is no such guide."""
