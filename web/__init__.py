@@ -34,6 +34,9 @@ PAGES = (
     "security",
     "operate",
     "theme",
+    "front.registration",
+    "front.forgotten",
+    "front.help",
 )
 """Modules of `web.pages` with a `blueprint`; the menu is `web.pages.navigation`."""
 
@@ -44,6 +47,7 @@ API = (
     "oversight.notices",
     "oversight.passkeys",
     "oversight.participants",
+    "oversight.applications",
     "selling.uploads",
     "selling.systems",
     "selling.datasets",
@@ -63,6 +67,7 @@ API = (
     "buying.wallet",
     "oversight.permits",
     "oversight.reviews",
+    "oversight.permit_requests",
     "oversight.audit",
     "selling.sales",
     "buying.coverage",

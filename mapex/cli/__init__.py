@@ -20,6 +20,7 @@ COMMANDS = {
     "init": ("mapex.cli.operate:init", "Make a new exchange in a folder: settings, secrets, database, store."),
     "org": ("mapex.cli.people:org", "Organisations: add, list."),
     "person": ("mapex.cli.people:person", "Persons: add, list, password, role, suspend, sessions, factors."),
+    "applications": ("mapex.cli.operate:applications", "Registrations of organisations: list, show, accept, refuse, clear."),
     "token": ("mapex.cli.people:token", "API tokens: create, list, revoke."),
     "permit": ("mapex.cli.operate:permit", "Permits of the regulator: add, list, suspend."),
     "footage": ("mapex.cli.footage:footage", "Reviews of footage, and a second look at what was released."),

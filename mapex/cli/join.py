@@ -84,14 +84,16 @@ def _write(writer: Writer, features: Features, out: Path, changes: Changes) -> l
 
 
 def _tiles(folder: Path, out: Path) -> tuple[list[Path], list[Path]]:
-    """The vector tiles in a folder, and its other files; manifests and the file to be written are neither."""
+    """The vector tiles in a folder, and its other files; manifests, the texts beside them and the file to be written are neither."""
+    from mapex.client import enclosures
     from mapex.writers.features import is_tile
     from tiles.formats import MANIFEST, OLD_MANIFEST
 
+    beside = {folder / name for name in enclosures.written(folder)}
     tiles: list[Path] = []
     others: list[Path] = []
     for path in sorted(_files(folder)):
-        if path.absolute() != out.absolute() and path.name not in (MANIFEST, OLD_MANIFEST):
+        if path.absolute() != out.absolute() and path not in beside and path.name not in (MANIFEST, OLD_MANIFEST):
             (tiles if path.suffix == ".parquet" and is_tile(path) else others).append(path)
     return tiles, others
 

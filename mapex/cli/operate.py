@@ -1,4 +1,4 @@
-"""The operator's commands on the exchange itself: init, permit. They act on MAPEX_DIR or MAPEX_* settings."""
+"""The operator's commands on the exchange itself: init, permit, applications. They act on MAPEX_DIR or MAPEX_* settings."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 import secrets
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mapex.cli.options import as_json_option, box_of, the_exchange
 from mapex.cli.output import show, table
-from mapex.errors import Invalid
+from mapex.errors import Invalid, NotFound
 from mapex.modes import OTHERS
 from mapex.rights.permit import RULE_SET, RULE_SETS
 from tiles import plain_json
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from mapex.config import Settings
+    from mapex.login.applications import Application
 
 
 @click.command()
@@ -141,13 +142,14 @@ def permit() -> None:
 @click.option("--to", "end", required=True, metavar="DATE", help="First day after it (ISO 8601).")
 @click.option("--class", "classes", multiple=True, default=("original",), show_default=True, help="A handling class it covers.")
 @click.option("--recipient", "recipients", multiple=True, help="Another organisation that may receive under it.")
+@click.option("--request", default="", metavar="ID", help="The request that this answers, of `mapex permit requests`.")
 @click.option("--rule-set", default=RULE_SET, show_default=True, help=f"The rules it was given under: {', '.join(RULE_SETS)}.")
 @as_json_option
 def permit_add(
-    number: str, org_slug: str, area: Path, start: str, end: str, rule_set: str, as_json: bool, **lists: tuple[str, ...]
+    number: str, org_slug: str, area: Path, start: str, end: str, rule_set: str, request: str, as_json: bool, **lists: tuple[str, ...]
 ) -> None:
     """Enter a permit."""
-    from mapex.rights import permits
+    from mapex.rights import permit_requests, permits
     from mapex.rights.permit import NewPermit
     from mapex.times import ns_from_iso
 
@@ -158,7 +160,7 @@ def permit_add(
     with the_exchange() as ex:
         begin_ns, end_ns = ns_from_iso(start), ns_from_iso(end)
         new = NewPermit(org=org_slug, number=number, area=region, valid_from_ns=begin_ns, valid_to_ns=end_ns, rule_set=rule_set, **lists)
-        made = permits.add(ex, None, new)
+        made = permit_requests.accept(ex, None, request, new) if request else permits.add(ex, None, new)
     show({"id": made.id, "number": number, "org": org_slug}, as_json=as_json, text=f"Permit {number} of {org_slug} from {start} to {end}")
 
 
@@ -189,3 +191,118 @@ def permit_suspend(number: str, resume: bool, as_json: bool) -> None:
     with the_exchange() as ex:
         made = permits.set_state(ex, None, number, "active" if resume else "suspended")
     show({"number": number, "state": made.state}, as_json=as_json, text=f"Permit {number} is {made.state}.")
+
+
+@permit.command(name="requests")
+@as_json_option
+def permit_requests_list(as_json: bool) -> None:
+    """List what organisations ask you to enter, with the area as GeoJSON in --json."""
+    from mapex.rights import permit_requests
+    from mapex.times import iso_from_ns
+
+    with the_exchange() as ex:
+        found = permit_requests.all_requests(ex, None, states=("open",))
+    names = ("id", "org", "number", "issuer", "purposes", "classes", "document", "document_sha256", "person")
+    periods = [{"valid_from": iso_from_ns(one.valid_from_ns), "valid_to": iso_from_ns(one.valid_to_ns)} for one in found]
+    records = [
+        {**{name: getattr(one, name) for name in names}, **period, "area": one.area} for one, period in zip(found, periods, strict=True)
+    ]
+    rows = [[r["id"], r["org"], r["number"], r["issuer"], r["valid_from"], r["valid_to"], r["document_sha256"]] for r in records]
+    head = ["id", "organisation", "number", "issued by", "from", "to", "sha256 of the document"]
+    show({"requests": records}, as_json=as_json, text=table(head, rows))
+
+
+@permit.command(name="refuse")
+@click.argument("request_id", metavar="ID")
+@click.option("--reason", required=True, help="Why; the organisation reads it.")
+@as_json_option
+def permit_refuse(request_id: str, reason: str, as_json: bool) -> None:
+    """Refuse a request for a permit to be entered."""
+    from mapex.rights import permit_requests
+
+    with the_exchange() as ex:
+        made = permit_requests.refuse(ex, None, request_id, reason)
+    show({"id": made.id, "state": made.state}, as_json=as_json, text=f"The request {made.id} is refused.")
+
+
+@click.group()
+def applications() -> None:
+    """Registrations: who asks for an organisation on the exchange."""
+
+
+@applications.command(name="list")
+@click.option("--all", "everything", is_flag=True, help="Those that were decided, too.")
+@as_json_option
+def applications_list(everything: bool, as_json: bool) -> None:
+    """List what waits: first those whose address is proven."""
+    from mapex.login import applications as service
+
+    with the_exchange() as ex:
+        found = service.all_applications(ex, None, states=service.STATES if everything else service.OPEN)
+    records = [_application_record(one) for one in found]
+    rows = [[r["id"], r["state"], r["slug"], r["name"], r["email"], r["created_at"]] for r in records]
+    show({"applications": records}, as_json=as_json, text=table(["id", "state", "slug", "name", "e-mail", "sent (UTC)"], rows))
+
+
+@applications.command(name="show")
+@click.argument("application_id", metavar="ID")
+@as_json_option
+def applications_show(application_id: str, as_json: bool) -> None:
+    """Show one with what the applicant wrote."""
+    from mapex.login import applications as service
+
+    with the_exchange() as ex:
+        found = next((one for one in service.all_applications(ex, None, states=service.STATES) if one.id == application_id), None)
+    if found is None:
+        raise NotFound("application.unknown", f"There is no registration {application_id}; `mapex applications list --all` shows all.")
+    record = _application_record(found)
+    show(record, as_json=as_json, text="\n".join(f"{name}: {value}" for name, value in record.items() if value))
+
+
+@applications.command(name="accept")
+@click.argument("application_id", metavar="ID")
+@click.option("--slug", default="", help="Another slug than the applicant proposes.")
+@click.option("--name", default="", help="Another name.")
+@as_json_option
+def applications_accept(application_id: str, slug: str, name: str, as_json: bool) -> None:
+    """Make the organisation and invite the applicant. Without mail, prints the link to hand out, this once."""
+    from mapex.login import applications as service
+
+    with the_exchange() as ex:
+        made, secret = service.accept(ex, None, application_id, slug=slug, name=name)
+        url = f"{ex.settings.public_url}/invite/{secret}" if secret else None
+    text = f"{made.org}: {made.email} is invited" + (f". Hand this link out: {url}" if url else " by mail.")
+    show({"org": made.org, "email": made.email, "invitation": made.id, "url": url}, as_json=as_json, text=text)
+
+
+@applications.command(name="refuse")
+@click.argument("application_id", metavar="ID")
+@click.option("--reason", required=True, help="Why; the applicant reads it.")
+@as_json_option
+def applications_refuse(application_id: str, reason: str, as_json: bool) -> None:
+    """Refuse one, with a reason."""
+    from mapex.login import applications as service
+
+    with the_exchange() as ex:
+        made = service.refuse(ex, None, application_id, reason)
+    show({"id": made.id, "state": made.state}, as_json=as_json, text=f"{made.id} is refused.")
+
+
+@applications.command(name="clear")
+@click.argument("application_id", metavar="[ID]", default="")
+@as_json_option
+def applications_clear(application_id: str, as_json: bool) -> None:
+    """Delete one for good; without ID all whose address nobody has proven."""
+    from mapex.login import applications as service
+
+    with the_exchange() as ex:
+        count = service.clear(ex, None, application_id)
+    show({"deleted": count}, as_json=as_json, text=f"Registrations deleted: {count}.")
+
+
+def _application_record(one: Application) -> dict[str, Any]:
+    from mapex.times import iso_from_ns
+
+    names = ("id", "state", "slug", "name", "contact", "email", "about", "reason")
+    decided = iso_from_ns(one.decided_ns) if one.decided_ns is not None else None
+    return {**{name: getattr(one, name) for name in names}, "created_at": iso_from_ns(one.created_ns), "decided_at": decided}

@@ -158,6 +158,18 @@ def person_password(email: str, as_json: bool) -> None:
     show({"email": email}, as_json=as_json, text=f"{email}: password set; all sessions ended.")
 
 
+@person.command(name="reset")
+@click.argument("email")
+@as_json_option
+def person_reset(email: str, as_json: bool) -> None:
+    """Make a link with which the person chooses a new password: once, within 30 minutes. Hand it out; second factors stay."""
+    from mapex.login import resets
+
+    with the_exchange() as ex:
+        url = f"{ex.settings.public_url}/reset/{resets.hand_out(ex, None, email)}"
+    show({"email": email, "url": url}, as_json=as_json, text=url)
+
+
 @person.command(name="prove")
 @click.argument("email")
 @as_json_option

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mapex.client import manifest
+from mapex.client import enclosures, manifest
 from mapex.client.bar import Bar
 from mapex.client.http import Client, segment
 from mapex.client.patience import STORE_AWAY, retry_after
@@ -79,7 +79,8 @@ class Download:
         left = [tile for tile in others if not self._is_there(tile)]
         missing = {tile["id"] for tile in left}
         left_out = {"files": len(left), "bytes": sum(tile["size"] for tile in left)}
-        manifest.write(self.folder, order, [tile for tile in tiles if tile["id"] not in missing], left_out)
+        beside = enclosures.write(self.folder, enclosures.of_order(self.client, self.order_id))
+        manifest.write(self.folder, order, [tile for tile in tiles if tile["id"] not in missing], left_out, beside)
         return left_out
 
     def _tiles(self) -> Iterator[dict[str, Any]]:

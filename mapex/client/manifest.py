@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,12 @@ def earlier(folder: Path) -> dict[Known, str]:
     return {}
 
 
-def write(folder: Path, order: dict[str, Any], tiles: list[dict[str, Any]], left_out: dict[str, int]) -> None:
+def write(
+    folder: Path, order: dict[str, Any], tiles: list[dict[str, Any]], left_out: dict[str, int], beside: Sequence[Mapping[str, Any]] = ()
+) -> None:
     """Write the manifest of these tiles; `left_out` counts files and bytes of the order that are not in the folder.
+
+    `beside` are the texts put beside them, as `mapex.client.enclosures` wrote them.
 
     A file that has another name here than in the exchange is under the name that it has here, and `sold_as` is the other one.
     """
@@ -47,6 +52,7 @@ def write(folder: Path, order: dict[str, Any], tiles: list[dict[str, Any]], left
         "attribution": sorted({t["attribution"] for t in tiles if t["attribution"]}),
         **({"left_out": left_out} if left_out["files"] else {}),
         "layers": [layer for layer in order.get("layers", []) if tuple(layer.get(name) for name in _LAYER) in there],
+        **({"enclosures": list(beside)} if beside else {}),
         "files": [_file(tile) for tile in tiles],
     }
     path = folder / MANIFEST

@@ -20,13 +20,13 @@ OPERATORS = "operators"
 
 
 @contextmanager
-def act(ex: Exchange, by: Actor | None, turn: str = "") -> Iterator[Connection]:
-    """One write transaction for what `by` does, one at a time for each `turn` if there is one (see `db.in_turn`).
+def act(ex: Exchange, by: Actor | None, *turns: str) -> Iterator[Connection]:
+    """One write transaction for what `by` does, one at a time for each of `turns`, in their order (see `db.in_turn`).
 
     Raises: Denied (`person.suspended`), NotFound (`session.unknown`, `token.unknown`): what `by` acts by has ended; as `db.begin`.
     """
     with db.begin(ex) as conn:
-        if turn:
+        for turn in turns:
             db.take_turns(conn, turn)
         _hold(conn, by)
         yield conn

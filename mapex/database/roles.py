@@ -37,6 +37,7 @@ CHANGING: Mapping[str, str] = {
     "offer": "state, ended_ns",
     "organisation": "state, signer",
     "permit": "state",
+    "permit_request": "state, reason, decided_ns, permit_id",
     "person": "",
     "quote": "name",
 }

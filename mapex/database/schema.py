@@ -40,9 +40,11 @@ from mapex.database.tables.oversight import (
     log_head,
     permit,
     permit_recipient,
+    permit_request,
 )
 from mapex.database.tables.people import (
     api_token,
+    application,
     attempt,
     invitation,
     org_domain,
@@ -88,6 +90,7 @@ __all__ = [
     "access_grant",
     "access_served",
     "api_token",
+    "application",
     "area_watch",
     "attempt",
     "audit_event",
@@ -125,6 +128,7 @@ __all__ = [
     "owned_sum",
     "permit",
     "permit_recipient",
+    "permit_request",
     "person",
     "preview",
     "question",

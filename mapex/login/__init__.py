@@ -1,1 +1,1 @@
-"""Signing in at a browser: sessions, second factors, passkeys, recovery codes."""
+"""Coming in at a browser: registration, sessions, second factors, passkeys, recovery codes, forgotten passwords."""

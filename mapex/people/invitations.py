@@ -58,6 +58,15 @@ class Invitation:
     handed: str  # mail | operator | "": nobody has handed out the link yet, the operator can
 
 
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """Who is invited into which place; `org` is empty for auditors and operators."""
+
+    email: str
+    org: str
+    role: str
+
+
 def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: str = "member") -> tuple[Invitation, str]:
     """A new invitation; an earlier open one for the same address and place ends.
 
@@ -73,35 +82,48 @@ def invite(ex: Exchange, by: Actor | None, email: str, *, org: str = "", role: s
     email = check_email(email)
     check_role(role, org)
     _check_reach(by, org, role)
-    handed = "mail" if mail.is_set_up(ex.settings) else "operator" if _is_operator(by) else None
-    secret = secrets.token_urlsafe(32)
-    now = ex.now()
-
     with act(ex, by, f"person:{email}") as conn:
-        org_id = find_org(conn, org).id if org else None
-        _check_address(conn, by, email, org_id)
-        invitation = schema.invitation.c
-        same = invitation.org_id.is_(None) if org_id is None else invitation.org_id == org_id
-        conn.execute(update(schema.invitation).where(invitation.email == email, same, invitation.ended_ns.is_(None)).values(ended_ns=now))
-        made = {
-            "id": ids.new("inv"),
-            "hash": _hash(secret),
-            "email": email,
-            "org_id": org_id,
-            "role": role,
-            "inviter_id": by.person_id if by else None,
-            "created_ns": now,
-            "expires_ns": now + DAYS * DAY_NS,
-            "handed": handed,
-            "token_id": by.token_id if by else None,
-        }
-        conn.execute(insert(schema.invitation).values(**made))
-        about = {"subject": email, "role": role, "invitation": made["id"], **({"token": by.token_id} if by and by.token_id else {})}
-        log.append(conn, ex, by, AuditEntry(Action.PERSON_INVITED, owner=org, details=about))
-        found = _invitation(conn.execute(_rows().where(invitation.id == made["id"])).mappings().one())
-    if handed == "mail":
+        found, secret = enter(conn, ex, by, Invited(email, org, role))
+    return hand_over(ex, found, secret)
+
+
+def enter(conn: Connection, ex: Exchange, by: Actor | None, invited: Invited) -> tuple[Invitation, str]:
+    """Write an invitation in the caller's transaction, who has checked that `by` may; `hand_over` then, when it is committed.
+
+    Returns: the invitation, and the secret of its link.
+    Raises: as `invite`.
+    """
+    handed = "mail" if mail.is_set_up(ex.settings) else "operator" if _is_operator(by) else None
+    secret, now, email = secrets.token_urlsafe(32), ex.now(), invited.email
+    org_id = find_org(conn, invited.org).id if invited.org else None
+    _check_address(conn, by, email, org_id)
+    invitation = schema.invitation.c
+    same = invitation.org_id.is_(None) if org_id is None else invitation.org_id == org_id
+    conn.execute(update(schema.invitation).where(invitation.email == email, same, invitation.ended_ns.is_(None)).values(ended_ns=now))
+    made = {
+        "id": ids.new("inv"),
+        "hash": _hash(secret),
+        "email": email,
+        "org_id": org_id,
+        "role": invited.role,
+        "inviter_id": by.person_id if by else None,
+        "created_ns": now,
+        "expires_ns": now + DAYS * DAY_NS,
+        "handed": handed,
+        "token_id": by.token_id if by else None,
+    }
+    conn.execute(insert(schema.invitation).values(**made))
+    token = {"token": by.token_id} if by and by.token_id else {}
+    about = {"subject": email, "role": invited.role, "invitation": made["id"], **token}
+    log.append(conn, ex, by, AuditEntry(Action.PERSON_INVITED, owner=invited.org, details=about))
+    return _invitation(conn.execute(_rows().where(invitation.id == made["id"])).mappings().one()), secret
+
+
+def hand_over(ex: Exchange, found: Invitation, secret: str) -> tuple[Invitation, str]:
+    """Mail the link of an invitation where mail is set up; else answer its secret, where it is for the operator to hand out."""
+    if found.handed == "mail":
         return _mailed(ex, found, secret), ""
-    return found, secret if handed else ""
+    return found, secret if found.handed else ""
 
 
 def hand_out(ex: Exchange, by: Actor | None, invitation_id: str) -> tuple[Invitation, str]:

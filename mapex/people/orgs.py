@@ -39,15 +39,22 @@ def add_org(ex: Exchange, by: Actor | None, slug: str, name: str = "") -> Org:
     Raises: Denied, Invalid (`slug.malformed`), Conflict (`org.exists`).
     """
     authority.operator(by)
-    check_slug(slug)
-    org = Org(ids.new("org"), slug, check_text(name or slug, "name", 255), "active", ex.now())
-
+    slug, name = check_slug(slug), check_text(name or slug, "name", 255)
     with act(ex, by, f"organisation:{slug}") as conn:
-        if conn.execute(select(schema.organisation.c.id).where(schema.organisation.c.slug == slug)).first():
-            raise Conflict("org.exists", f"An organisation {slug!r} exists already.", slug=slug)
-        conn.execute(insert(schema.organisation).values(id=org.id, slug=slug, name=org.name, state=org.state, created_ns=org.created_ns))
-        log.append(conn, ex, by, log.AuditEntry(log.Action.ORG_ADDED, owner=slug, details={"name": org.name, "signer": 1}))
-        return org
+        return enter_org(conn, ex, by, slug, name)
+
+
+def enter_org(conn: Connection, ex: Exchange, by: Actor | None, slug: str, name: str) -> Org:
+    """Write a new organisation in the caller's transaction, who has checked that `by` may, and has the turn `organisation:<slug>`.
+
+    Raises: Conflict (`org.exists`).
+    """
+    org = Org(ids.new("org"), slug, name, "active", ex.now())
+    if conn.execute(select(schema.organisation.c.id).where(schema.organisation.c.slug == slug)).first():
+        raise Conflict("org.exists", f"An organisation {slug!r} exists already.", slug=slug)
+    conn.execute(insert(schema.organisation).values(id=org.id, slug=slug, name=org.name, state=org.state, created_ns=org.created_ns))
+    log.append(conn, ex, by, log.AuditEntry(log.Action.ORG_ADDED, owner=slug, details={"name": org.name, "signer": 1}))
+    return org
 
 
 def all_orgs(ex: Exchange) -> Sequence[Org]:

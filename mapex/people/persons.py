@@ -186,7 +186,7 @@ def set_password(ex: Exchange, by: Actor | None, email: str, password: str) -> N
         authority.operator(by)
     hashed = passwords.hashed(password)
     with signers.retiring(ex) as retire, act(ex, by) as conn:
-        person = _store_password(conn, ex, by, email, hashed)
+        person = store_password(conn, ex, by, email, hashed)
         retire(conn, [person.org_id])
 
 
@@ -200,11 +200,12 @@ def change_password(ex: Exchange, by: Actor, old: str, new: str) -> None:
         raise Denied("password.wrong", "This is not your password; try again.")
     hashed = passwords.hashed(new)
     with signers.retiring(ex) as retire, act(ex, by) as conn:
-        person = _store_password(conn, ex, by, by.email, hashed, but=mine.session_id)
+        person = store_password(conn, ex, by, by.email, hashed, but=mine.session_id)
         retire(conn, [person.org_id])
 
 
-def _store_password(conn: Connection, ex: Exchange, by: Actor | None, email: str, hashed: str, *, but: str = "") -> Person:
+def store_password(conn: Connection, ex: Exchange, by: Actor | None, email: str, hashed: str, *, but: str = "") -> Person:
+    """Write a password in the caller's transaction, who has checked that `by` may; sessions end, but for the one with id `but`."""
     person = find_person(conn, email)
     ended = end_sessions(conn, ex, schema.person.c.id == person.id, "password", but=but)
     conn.execute(update(schema.person).where(schema.person.c.id == person.id).values(password_hash=hashed))

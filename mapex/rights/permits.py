@@ -41,16 +41,30 @@ def add(ex: Exchange, by: Actor | None, new: NewPermit) -> Permit:
         InvalidRegion.
     """
     authority.operator(by)
-    checked = _checked(new)
-    geometry = _checked_area(new.area)
+    known, geometry = checked(new)
+    with act(ex, by, f"permit:{known.number}") as conn:
+        return enter(conn, ex, by, known, geometry)
 
-    with act(ex, by, f"permit:{checked.number}") as conn:
-        _insert(conn, ex, checked, geometry)
-        about: dict[str, Any] = {name: list(getattr(checked, name)) for name in ("purposes", "classes", "recipients")}
-        about |= {"valid_from": iso_from_ns(new.valid_from_ns), "valid_to": iso_from_ns(new.valid_to_ns), "rule_set": new.rule_set}
-        about["area_sha256"] = area_digest(json.dumps(geometry))
-        log.append(conn, ex, by, log.AuditEntry(log.Action.PERMIT_ADDED, owner=new.org, permit=checked.number, details=about))
-        return _find(conn, checked.number)
+
+def checked(new: NewPermit) -> tuple[NewPermit, Mapping[str, Any]]:
+    """The permit with each word known and named once, and the geometry of its area.
+
+    Raises: Invalid (`permit.*`, `purpose.unknown`, `class.unknown`); InvalidRegion.
+    """
+    return _checked(new), _checked_area(new.area)
+
+
+def enter(conn: Connection, ex: Exchange, by: Actor | None, new: NewPermit, geometry: Mapping[str, Any]) -> Permit:
+    """Write a `checked` permit in the caller's transaction, who has checked that `by` may, and has the turn `permit:<number>`.
+
+    Raises: NotFound (`org.unknown`), Conflict (`permit.exists`).
+    """
+    _insert(conn, ex, new, geometry)
+    about: dict[str, Any] = {name: list(getattr(new, name)) for name in ("purposes", "classes", "recipients")}
+    about |= {"valid_from": iso_from_ns(new.valid_from_ns), "valid_to": iso_from_ns(new.valid_to_ns), "rule_set": new.rule_set}
+    about["area_sha256"] = area_digest(json.dumps(geometry))
+    log.append(conn, ex, by, log.AuditEntry(log.Action.PERMIT_ADDED, owner=new.org, permit=new.number, details=about))
+    return _find(conn, new.number)
 
 
 def _checked(new: NewPermit) -> NewPermit:

@@ -27,6 +27,11 @@ def is_reserved(name: str) -> bool:
     return name in _RESERVED
 
 
+def _is_ours(name: str) -> bool:
+    """Whether a file of this name, in any capitals, is one that a download itself puts beside the others."""
+    return name in (MANIFEST, OLD_MANIFEST, "readme.txt") or name.startswith("licence-")
+
+
 def portable(path: str) -> str:
     """The path of a file below a folder of the reader's, for the path that it has elsewhere; different paths become different ones.
 
@@ -45,7 +50,7 @@ def _folder(name: str) -> str:
 
 def _file(name: str, *, is_alone: bool) -> str:
     plain = _FILE.fullmatch(name)
-    is_taken = plain is None or is_reserved(plain[1]) or name.endswith(_UNFINISHED) or (is_alone and name in (MANIFEST, OLD_MANIFEST))
+    is_taken = plain is None or is_reserved(plain[1]) or name.endswith(_UNFINISHED) or (is_alone and _is_ours(name))
     return _ours(name, name) if is_taken else name
 
 

@@ -81,9 +81,12 @@ def archive_of(page: Page, to: Path) -> list[dict[str, Any]]:
 def checked(path: Path) -> list[dict[str, Any]]:
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
-        files: list[dict[str, Any]] = json.loads(archive.read("_manifest.json"))["files"]
-        assert sorted(archive.namelist()) == sorted([*(file["path"] for file in files), "_manifest.json"])
-        for file in files:
+        manifest = json.loads(archive.read("_manifest.json"))
+        files: list[dict[str, Any]] = manifest["files"]
+        texts = manifest["enclosures"]
+        assert sorted(archive.namelist()) == sorted([*(file["path"] for file in [*files, *texts]), "_manifest.json"])
+        assert "README.txt" in {text["path"] for text in texts}
+        for file in [*files, *texts]:
             assert hashlib.sha256(archive.read(file["path"])).hexdigest() == file["sha256"]
     return files
 
@@ -413,7 +416,8 @@ def test_a_large_archive_is_written_straight_to_a_file(market: Market) -> None:
     raw = bytes(page.evaluate(WRITTEN, [page.evaluate(MODULE, "save.js"), zlib.crc32(b"lanes")]))
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
         assert archive.testzip() is None
-        assert sorted(archive.namelist()) == ["_manifest.json", "lanes/1.parquet", "lanes/2.parquet"]
+        tiles = [name for name in archive.namelist() if not name.endswith(".txt")]
+        assert sorted(tiles) == ["_manifest.json", "lanes/1.parquet", "lanes/2.parquet"]
         assert archive.read("lanes/2.parquet") == b"lanes"
 
 

@@ -18,7 +18,7 @@ from mapex.exchange import Exchange
 log = logging.getLogger("web.access")
 
 LONGEST_PATH = 300
-_SECRET = re.compile(r"(?<=^/invite/)[^/]+|mpx_[^/]+")
+_SECRET = re.compile(r"(?:(?<=^/invite/)|(?<=^/reset/)|(?<=^/register/))[^/]+|mpx_[^/]+")
 
 
 def install(app: Flask) -> None:

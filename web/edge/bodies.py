@@ -25,7 +25,9 @@ WITHHELD = "mapex.withheld"
 LONGEST_BODY = 8 << 20
 """Bytes of a request; room for 400,000 quadkeys. Uploads go to the store, which has its own limit."""
 LONGEST_FORM = 1 << 20
-PASSWORDS = frozenset({"security.login", "security.confirmed", "pages_security.change_password", "pages_account.redeem"})
+PASSWORDS = frozenset(
+    {"security.login", "security.confirmed", "pages_security.change_password", "pages_account.redeem", "front_forgotten.choose"}
+)
 """Endpoints that hash a password."""
 
 _UNKEPT = re.compile("[\x00\ud800-\udfff]")

@@ -8,14 +8,18 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from mapex.atlas import regions
 from mapex.audit import log as audit_log
 from mapex.audit.log import Action, EventFilter
 from mapex.errors import MapexError
 from mapex.notices import notices, wishes
 from mapex.orders import ledger
 from mapex.people import domains, invitations, mail, orgs, persons, tokens
-from mapex.rights import permits
+from mapex.pyramid import coverage
+from mapex.rights import permit_requests, permits
+from mapex.rules.licences import HandlingClass
 from mapex.times import kst_day
+from web.edge import static_files
 from web.edge.auth import check_forgery, current_actor, current_person, exchange, sign_in
 from web.edge.errors import retry_later
 from web.edge.policy import policy
@@ -24,11 +28,13 @@ from web.pages.theme import THEMES
 from web.words import notices as notice_words
 from web.words import vocabulary
 from web.words.language import LANGUAGES
-from web.words.permits import permit_words
+from web.words.permits import form_values, permit_words
 
 blueprint = Blueprint("pages_account", __name__)
 
 PAGE = 50
+SHOWN_REQUESTS = 20
+"""Requests for permits on a page, the newest."""
 WORDS = ("action", "person", "org", "owner", "dataset", "layer", "tile", "purpose", "permit")
 TIMES = ("from", "to")
 
@@ -52,11 +58,27 @@ def account() -> str:
         tokens=tokens.of(ex, by),
         scopes=[scope for scope in tokens.SCOPES if scope != "*"],
         permits=[permit_words(one, ex.now()) for one in named],
+        requests=permit_requests.all_requests(ex, by)[:SHOWN_REQUESTS] if member else [],
         wallet=ledger.wallet(ex, by, limit=20) if member else None,
         ways=wishes.of(ex, by),
         notice_words=notice_words,
         themes=THEMES,
         page={"permits": [{"number": one.number, "area": one.area} for one in named]},
+    )
+
+
+@blueprint.get("/account/permits/request")
+@policy("own")
+def request_permit() -> str:
+    """Ask the operator to enter a permit; `?renew=` names one from which the form starts."""
+    ex, by = exchange(), current_actor()
+    renewed = request.args.get("renew", "")
+    page = {"bounds": regions.home(ex), "kinds": sorted(coverage.kinds(ex)), "hasVendor": static_files.has_vendor()}
+    return render_template(
+        "account/permit_request.html",
+        purposes=vocabulary.PURPOSES,
+        classes=[code for code in HandlingClass if code.needs_permit],
+        page={**page, "renewed": form_values(permits.get(ex, by, renewed)) if renewed else None},
     )
 
 

@@ -19,7 +19,7 @@ from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.edge.schemas import when
 from web.edge.tables import csv_answer
-from web.words import places
+from web.words import places, readme
 from web.words.licences import licence_words
 
 blueprint = Blueprint("pages_buy", __name__)
@@ -119,6 +119,7 @@ def order(order_id: str) -> str:
         "buy/order.html",
         page={"order": found.id, "purpose": found.purpose, "layers": sold},
         order=found,
+        has_vector=any(line.kind in readme.VECTOR for line in found.lines),
         place=_place(order_id),
         layers=by_layer(document, sold, permitted.of_order(ex, order_id)),
         is_for_named=named_users.is_for_named(line.handling_class for line in found.lines),
@@ -172,6 +173,7 @@ def manifest(order_id: str) -> Response:
         licence=sorted({file["licence"] for file in files}),
         attribution=sorted({file["attribution"] for file in files if file["attribution"]}),
         layers=sold_layers.documents(ex, found.lines),
+        enclosures=[one.described for one in readme.beside(ex, by, order_id)],
         files=files,
     )
     answer.headers["Content-Disposition"] = f'attachment; filename="{found.id}-manifest.json"'

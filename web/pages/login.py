@@ -159,7 +159,8 @@ def _form(refusal: MapexError | None = None) -> str:
         retry_later(refusal)
     email = request.form.get("email", "")[:MOST_CHARACTERS]
     page = {"next": _next()}
-    return render_template("public/login.html", refusal=refusal, email=email, next=_next(), passkeys=passkeys.site(exchange()), page=page)
+    values = {"next": _next(), "passkeys": passkeys.site(exchange()), "done": request.args.get("done", "")}
+    return render_template("public/login.html", refusal=refusal, email=email, page=page, **values)
 
 
 def _second(person: Person, ticket: str, refusal: MapexError | None = None) -> str:

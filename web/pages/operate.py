@@ -9,22 +9,25 @@ from werkzeug.wrappers import Response
 
 from mapex.atlas import regions
 from mapex.audit import examination
-from mapex.login import factors, sessions
+from mapex.login import applications, factors, resets, sessions
 from mapex.operation import overview
 from mapex.orders import ledger
 from mapex.people import domains as org_domains
 from mapex.people import invitations, mail, orgs
 from mapex.people import persons as people
 from mapex.pyramid import coverage
-from mapex.rights import permits
+from mapex.rights import permit_requests, permits
 from mapex.rules.licences import HandlingClass
 from web.edge import static_files
 from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.words import vocabulary
-from web.words.permits import permit_words
+from web.words.permits import form_values, permit_words
 
 blueprint = Blueprint("pages_operate", __name__, url_prefix="/operate")
+
+SHOWN_DECIDED = 50
+"""Decisions on a page, the newest."""
 
 
 @blueprint.get("")
@@ -47,6 +50,10 @@ def organisations() -> str:
 @policy("operate")
 def persons() -> str:
     """All persons, and invitations that are open."""
+    return _persons()
+
+
+def _persons(**more: str) -> str:
     ex, by = exchange(), current_actor()
     return render_template(
         "operate/persons.html",
@@ -56,19 +63,45 @@ def persons() -> str:
         invitations=invitations.open_ones(ex, by),
         by=by,
         sends_mail=mail.is_set_up(ex.settings),
+        **more,
     )
+
+
+@blueprint.get("/persons/rescue")
+@policy("rescue")
+def rescued_before() -> Response:
+    """Where a link was shown once; loaded again it is the page of persons."""
+    return redirect("/operate/persons")
 
 
 @blueprint.post("/persons/rescue")
 @policy("rescue")
-def rescue() -> Response:
-    """End the sessions of a person, or take second factors away that were lost (which ends the sessions too)."""
+def rescue() -> Response | str:
+    """End the sessions of a person, take lost second factors away (which ends the sessions too), or make a link for a new password."""
     ex, by, email = exchange(), current_actor(), request.form.get("email", "")
+    if request.form.get("what") == "password":
+        link = f"{ex.settings.public_url}/reset/{resets.hand_out(ex, by, email)}"
+        return _persons(reset_link=link, reset_email=email)
     if request.form.get("what") == "factors":
         factors.reset(ex, by, email)
     else:
         sessions.end_all(ex, by, email)
     return redirect("/operate/persons")
+
+
+@blueprint.get("/applications")
+@policy("operate")
+def registrations() -> str:
+    """Who asks for an organisation here, and what was decided."""
+    ex, by = exchange(), current_actor()
+    return render_template(
+        "operate/applications.html",
+        here="applications",
+        waiting=applications.all_applications(ex, by),
+        decided=applications.all_applications(ex, by, states=("accepted", "refused"))[-SHOWN_DECIDED:][::-1],
+        sends_mail=mail.is_set_up(ex.settings),
+        days=applications.DAYS_UNPROVEN,
+    )
 
 
 @blueprint.get("/wallets")
@@ -92,6 +125,7 @@ def permit_list() -> str:
     """Permits, and a new one with its area drawn on a map."""
     ex, by = exchange(), current_actor()
     found = permits.all_permits(ex, by)
+    asked = permit_requests.all_requests(ex, by, states=("open",))
     return render_template(
         "operate/permits.html",
         here="permits",
@@ -99,10 +133,12 @@ def permit_list() -> str:
         orgs=orgs.all_orgs(ex),
         purposes=vocabulary.PURPOSES,
         classes=[code for code in HandlingClass if code.needs_permit],
+        requests=asked,
         page={
             "bounds": regions.home(ex),
             "kinds": sorted(coverage.kinds(ex)),
             "hasVendor": static_files.has_vendor(),
             "permits": [{"number": one.number, "area": one.area} for one in found],
+            "requests": {one.id: {**form_values(one), "request": one.id, "org": one.org} for one in asked},
         },
     )

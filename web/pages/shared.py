@@ -13,7 +13,7 @@ from mapex.notices import notices
 from web.edge import static_files
 from web.edge.auth import current_actor, current_person, exchange, form_secret
 from web.pages.navigation import navigation
-from web.words import errors, findings, numbers, places, reviews, units, vocabulary
+from web.words import errors, findings, guides, numbers, places, reviews, units, vocabulary
 from web.words.language import language, script_messages
 from web.words.licences import class_line, licence_difference, licence_words
 
@@ -43,6 +43,7 @@ def install(app: Flask) -> None:
         measured=units.measured,
         charged=units.charged,
         sentence=errors.sentence,
+        has_help=guides.documents,
         ground=places.ground,
         ground_of=places.area,
         share=numbers.share,

@@ -111,6 +111,13 @@ FIELDS: Mapping[str, Any] = {
     "now": lazy_gettext("New value"),
     "signer": lazy_gettext("Signer"),
     "domain": lazy_gettext("Mail domain"),
+    "handed": lazy_gettext("How the link is handed over"),
+    "application": lazy_gettext("Registration"),
+    "applications": lazy_gettext("Registrations deleted"),
+    "invitation_made": lazy_gettext("Invitation made"),
+    "request": lazy_gettext("Request for entry"),
+    "number": lazy_gettext("Number"),
+    "content": lazy_gettext("Checksum of what was written"),
 }
 
 _PLACES = {name: at for at, name in enumerate(FIELDS)}

@@ -171,6 +171,12 @@ ACTIONS: dict[str, Any] = {
     Action.PERSON_DISPLACED: lazy_gettext("Unproven address taken away"),
     Action.INVITATION_HANDED_OUT: lazy_gettext("Link of an invitation handed out"),
     Action.INVITATION_REVOKED: lazy_gettext("Invitation revoked"),
+    Action.RESET_SENT: lazy_gettext("Link for a new password made"),
+    Action.APPLICATION_RECEIVED: lazy_gettext("Registration received"),
+    Action.APPLICATION_PROVEN: lazy_gettext("Address of a registration proven"),
+    Action.APPLICATION_ACCEPTED: lazy_gettext("Registration accepted"),
+    Action.APPLICATION_REFUSED: lazy_gettext("Registration refused"),
+    Action.APPLICATION_CLEARED: lazy_gettext("Registration deleted"),
     Action.SESSION_OPENED: lazy_gettext("Signed in"),
     Action.SESSION_REFUSED: lazy_gettext("Sign-in refused"),
     Action.SESSION_CLOSED: lazy_gettext("Signed out"),
@@ -188,6 +194,10 @@ ACTIONS: dict[str, Any] = {
     Action.PERMIT_SUSPENDED: lazy_gettext("Permit suspended"),
     Action.PERMIT_RESUMED: lazy_gettext("Permit resumed"),
     Action.PERMIT_REVOKED: lazy_gettext("Permit revoked"),
+    Action.PERMIT_REQUESTED: lazy_gettext("Entry of a permit requested"),
+    Action.PERMIT_REQUEST_ACCEPTED: lazy_gettext("Request for a permit accepted"),
+    Action.PERMIT_REQUEST_REFUSED: lazy_gettext("Request for a permit refused"),
+    Action.PERMIT_REQUEST_WITHDRAWN: lazy_gettext("Request for a permit withdrawn"),
     Action.UPLOAD_STAGED: lazy_gettext("File received"),
     Action.UPLOAD_COMPLETED: lazy_gettext("Upload completed"),
     Action.UPLOAD_ABORTED: lazy_gettext("Upload given up"),
@@ -268,6 +278,20 @@ HANDED = {
     "operator": lazy_gettext("handed out by the operator"),
     "": lazy_gettext("waits for the operator"),
 }
+PERMIT_WAYS = {
+    "permit.missing": lazy_gettext("Have a permit entered"),
+    "permit.expired": lazy_gettext("Renew it"),
+    "permit.purpose": lazy_gettext("Have a permit entered"),
+    "permit.area": lazy_gettext("Have a permit entered"),
+    "permit.revoked": lazy_gettext("Have a permit entered"),
+}
+"""Refusals that an organisation can mend by a permit that is entered, and the words of the link to where it asks for that."""
+DECISIONS = {
+    "open": lazy_gettext("waits for the operator"),
+    "accepted": lazy_gettext("accepted"),
+    "refused": lazy_gettext("refused"),
+    "withdrawn": lazy_gettext("taken back"),
+}
 THEMES = {"system": lazy_gettext("as the system"), "light": lazy_gettext("light"), "dark": lazy_gettext("dark")}
 STAGES = {
     "fetch": lazy_gettext("fetching the files"),
@@ -332,5 +356,6 @@ def vocabulary() -> dict[str, dict[str, str]]:
         "systems": SYSTEMS,
         "themes": THEMES,
         "errors": ERRORS,
+        "permitWays": PERMIT_WAYS,
     }
     return {name: {code: str(text) for code, text in table.items()} for name, table in tables.items()}

@@ -31,6 +31,29 @@ permit_recipient = Table(
     Column("ordinal", Integer, nullable=False),  # in the order in which the permit names them
 )
 
+# What a member asks the operator to enter as a permit; the document itself stays with who holds it.
+permit_request = Table(
+    "permit_request",
+    metadata,
+    id_column(),
+    ref("org_id", "organisation.id", index=True),
+    ref("person_id", "person.id"),
+    Column("number", String(128), nullable=False),
+    Column("issuer", String(255), nullable=False),
+    Column("purposes", Text, nullable=False),  # as of `permit`
+    Column("classes", Text, nullable=False),
+    Column("area", Text, nullable=False),
+    Column("valid_from_ns", BigInteger, nullable=False),
+    Column("valid_to_ns", BigInteger, nullable=False),
+    Column("document", String(255), nullable=False),  # name of the file
+    Column("document_sha256", String(64), nullable=False),
+    Column("state", String(16), nullable=False, index=True),  # open | accepted | refused | withdrawn
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("decided_ns", BigInteger),
+    ref("permit_id", "permit.id", nullable=True),  # which permit it became
+)
+
 access_grant = Table(
     "access_grant",
     metadata,

@@ -1,8 +1,8 @@
-"""Who takes part: organisations and their domains, persons, what they sign in with, sessions, tokens, invitations, attempts to log in."""
+"""Who takes part: organisations and their domains, persons, sign-in, sessions, tokens, invitations, applications, attempts."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, Text
 
 from mapex.database.tables.columns import id_column, metadata, ref
 
@@ -113,6 +113,24 @@ invitation = Table(
     ref("person_id", "person.id", nullable=True),  # who redeemed it
     Column("handed", String(16)),  # how its link reaches the address: mail | operator; null: nobody has handed it out yet
     ref("token_id", "api_token.id", nullable=True, index=True),  # with which token it was made, and ends; null as above
+)
+
+# Who asks for an organisation on the exchange; nothing in it is trusted before the operator accepts it. What is cleared is gone.
+application = Table(
+    "application",
+    metadata,
+    id_column(),
+    Column("hash", String(64), nullable=False, unique=True),  # sha256 of the secret in the applicant's link, hex
+    Column("slug", String(64), nullable=False),  # proposed, and nobody's before it is accepted
+    Column("name", String(255), nullable=False),
+    Column("contact", String(255), nullable=False),
+    Column("email", String(255), nullable=False, index=True),
+    Column("about", Text, nullable=False),
+    Column("state", String(16), nullable=False, index=True),  # received | proven | accepted | refused
+    Column("mailed", Boolean, nullable=False),  # whether the link went to the address only, and so proves it
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("decided_ns", BigInteger),
 )
 
 # Attempts to log in, per minute and keyed hash of who tries (see `mapex.database.attempts`).

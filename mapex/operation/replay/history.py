@@ -19,10 +19,10 @@ from mapex.operation.replay.deeds import GRANT, QUOTE, Deeds
 from mapex.operation.replay.kind import Subject
 from mapex.operation.replay.names import Names
 from mapex.operation.replay.people import Domains, Invitations, Organisations, Persons, Tokens
-from mapex.operation.replay.permits import Permits
+from mapex.operation.replay.permits import PermitRequests, Permits
 from mapex.operation.replay.reviews import Reviews
 from mapex.operation.replay.roots import Roots
-from mapex.operation.replay.signing_in import Examinations, Factors, RecoveryCodes, Sessions
+from mapex.operation.replay.signing_in import Applications, Examinations, Factors, RecoveryCodes, Sessions
 from mapex.operation.replay.trade import Ledger, NamedUsers, Orders
 from mapex.times import iso_from_ns
 
@@ -45,9 +45,9 @@ def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
     """Read the whole log once. `roots` holds the checkpoints that it must meet."""
     found = Findings()
     tokens = Tokens()
-    kinds: list[Subject] = [Organisations(), Domains(), Persons(), tokens, Invitations(tokens), Permits()]
+    kinds: list[Subject] = [Organisations(), Domains(), Persons(), tokens, Invitations(tokens), Permits(), PermitRequests()]
     kinds += [Datasets(), Descriptions(), SellerTexts(), Versions(), VersionChanges(), Reviews(), Offers()]
-    kinds += [Sessions(), Factors(), RecoveryCodes(), Examinations()]
+    kinds += [Applications(), Sessions(), Factors(), RecoveryCodes(), Examinations()]
     kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Deeds(GRANT)]
     by_action: dict[str, list[Subject]] = {}
     for kind in kinds:

@@ -1,4 +1,4 @@
-"""What people sign in with, as the log made it: sessions, second factors, recovery codes; and what doctor found."""
+"""How people come in, as the log made it: applications, sessions, second factors, recovery codes; and what doctor found."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from mapex.audit.log import Action
+from mapex.login import applications
 from mapex.login.recovery_codes import digest_of
 from mapex.operation.invariants.asking import Offender
 from mapex.operation.replay.kind import Payload, State, differences
@@ -182,3 +183,31 @@ class Examinations(State):
         """With the table."""
         rows = conn.execute(text("SELECT name FROM examination WHERE NOT passed ORDER BY name")).scalars().all()
         yield from differences("the examination", self.made, {"of the exchange": {"failing": list(rows)}})
+
+
+class Applications(State):
+    """What each application states, and its state, by id; of those that were deleted nothing is left."""
+
+    actions = frozenset(
+        {
+            *(Action.APPLICATION_RECEIVED, Action.APPLICATION_PROVEN, Action.APPLICATION_ACCEPTED),
+            *(Action.APPLICATION_REFUSED, Action.APPLICATION_CLEARED),
+        }
+    )
+
+    def take(self, payload: Payload) -> None:
+        """An application came in, was proven, decided or deleted."""
+        action = payload["action"]
+        if action == Action.APPLICATION_RECEIVED:
+            self.made[payload["application"]] = {"content": payload["content"], "state": "received"}
+        elif action == Action.APPLICATION_CLEARED:
+            for application in payload["applications"]:
+                del self.made[application]
+        else:
+            self.made[payload["application"]]["state"] = action.partition(".")[2]
+
+    def compare(self, conn: Connection) -> Iterator[Offender]:
+        """With the table."""
+        rows = conn.execute(text("SELECT * FROM application ORDER BY id")).mappings()
+        stored = {row["id"]: {"content": applications.digest(row), "state": row["state"]} for row in rows}
+        yield from differences("application", self.made, stored)

@@ -18,6 +18,8 @@ import pytest
 from apiflask import APIFlask
 
 from mapex.exchange import Actor, Exchange
+from mapex.login import applications
+from mapex.login.applications import NewApplication
 from mapex.people import tokens
 from mapex.prices import quotes
 from mapex.prices.request import of_area
@@ -43,6 +45,8 @@ def short(value: object) -> str:
 
 
 BODIES: Mapping[str, Mapping[str, Any]] = {
+    "POST /applications/{application_id}/accept": {"slug": "newcomer", "name": "Newcomer"},
+    "POST /applications/{application_id}/refuse": {"reason": "not known"},
     "POST /areas": {"name": "home", "region": SQUARE, "tell": ["new"]},
     "PATCH /areas/{area_id}": {"name": "home"},
     "PUT /areas/{area_id}/news": {"tell": ["new"]},
@@ -94,6 +98,17 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "POST /organisations": {"slug": "newfirm", "name": "New firm"},
     "POST /organisations/{slug}/domains": {"domain": "other.example"},
     "POST /organisations/{slug}/state": {"state": "active"},
+    "POST /permit-requests": {
+        "area": SQUARE,
+        "classes": ["original"],
+        "document": "permit.pdf",
+        "document_sha256": "0" * 64,
+        "issuer": "PIPC",
+        "number": "KR-901",
+        "purposes": ["research"],
+        **DAYS,
+    },
+    "POST /permit-requests/{request_id}/refuse": {"reason": "not shown"},
     "POST /permits": {
         "area": SQUARE,
         "classes": ["original"],
@@ -101,6 +116,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "org": "dongil",
         "purposes": ["research"],
         "recipients": ["dongil"],
+        "request": "prq_x",
         "rule_set": "kr-pipc-2026-01",
         **DAYS,
     },
@@ -132,6 +148,7 @@ class Client:
         self._client = self.app.test_client()
         self._tokens = [_token(ex, actor) for actor in (market.seller, market.buyer, operator, auditor)]
         held = quotes.quote(ex, market.buyer, of_area(area(block(2)), purpose="research"))
+        applications.apply(ex, "203.0.113.1", NewApplication("newcomer", "Newcomer", "Kim", "kim@newcomer.example", "to buy maps"))
         self.spec = self._client.get("/openapi.json").json
         self.names = {
             "slug": "streets",
@@ -142,6 +159,7 @@ class Client:
             "ordinal": "0",
             "email": market.buyer.email,
             "quote_id": held.id,
+            "application_id": applications.all_applications(ex, None)[0].id,
         }
 
     def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, **given: Any) -> Any:

@@ -19,6 +19,8 @@ from werkzeug.test import TestResponse
 
 from mapex.exchange import Actor, Exchange
 from mapex.intake import uploads
+from mapex.login import applications
+from mapex.login.applications import NewApplication
 from mapex.notices import wishes
 from mapex.notices.kind import NoticeKind
 from mapex.offers import offers, recalls, reviews
@@ -27,9 +29,11 @@ from mapex.orders import ledger, orders
 from mapex.people import domains, invitations, orgs, roles, tokens
 from mapex.prices import quotes, saved_areas
 from mapex.prices.request import of_area
-from mapex.rights import entitlements
+from mapex.rights import entitlements, permit_requests
+from mapex.rights.permit import NewPermit
+from mapex.rights.permit_requests import NewRequest
 from mapex.showroom.questions import ask as ask_seller
-from tests.support.exchange import Clock, a_person, an_exchange
+from tests.support.exchange import DAY_ONE, Clock, a_person, an_exchange
 from tests.support.market import RATES, SEOUL, a_draft, a_layer, a_market, a_permit, area, block, named_for, with_originals
 from tests.support.uploads import a_map, a_version, an_upload
 from tiles.batch import LayerKind
@@ -161,10 +165,20 @@ def furnished(ex: Exchange) -> tuple[list[Asker], dict[str, Any]]:
         domains.add(ex, None, firm, f"{firm}.example")
         values[f"invitation{suffix}"] = invitations.invite(ex, by, f"guest@{firm}.example", org=firm)[0].id
     domains.add(ex, None, "nuri", "nuri.example")
+    applications.apply(ex, "203.0.113.1", NewApplication("newcomer", "Newcomer", "Kim", "kim@newcomer.example", "to buy maps"))
+    values["application"] = applications.all_applications(ex, None)[0].id
+    for suffix, by in (("", buyer), ("_saebom", people["saebom"])):
+        values[f"request{suffix}"] = permit_requests.request(ex, by, a_request(by)).id
     askers = askers_of(ex, seller, buyer, people)
     for suffix, by in (("", buyer), ("_daon", people["daon"])):
         values[f"quote{suffix}"] = quotes.quote(ex, by, of_area(area(cells), purpose="research")).id
     return askers, values
+
+
+def a_request(by: Actor) -> NewRequest:
+    """A request for a permit of the organisation of `by`."""
+    permit = NewPermit(by.org_slug, f"R-{by.org_slug}", ("research",), ("original",), REGION, DAY_ONE, DAY_ONE + 10**16)
+    return NewRequest(permit, "PIPC", "permit.pdf", "0" * 64)
 
 
 def askers_of(ex: Exchange, seller: Actor, buyer: Actor, people: Mapping[str, Actor]) -> list[Asker]:

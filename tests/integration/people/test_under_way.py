@@ -16,11 +16,12 @@ from sqlalchemy import select, update
 from mapex.database import db, schema
 from mapex.errors import MapexError
 from mapex.exchange import Actor, Exchange
-from mapex.login import factors, recovery_codes, sessions
+from mapex.login import applications, factors, recovery_codes, resets, sessions
+from mapex.login.applications import NewApplication
 from mapex.login.factors import NewFactor
 from mapex.orders import ledger, orders
 from mapex.people import domains, invitations, orgs, persons, roles, tokens
-from mapex.rights import permits
+from mapex.rights import permit_requests, permits
 from mapex.rights.permit import NewPermit
 from tests.integration.people import test_matrix as matrix
 from tests.integration.people.test_matrix import MATRIX, House, Question
@@ -115,7 +116,24 @@ OPERATE: Mapping[str, Deed] = {
         ex, by, invitations.invite(ex, None, "guest@dongil.example", org="dongil")[0].id
     ),
     "credit": lambda ex, by: ledger.credit(ex, by, "dongil", 1000, key="k"),
+    "link for a password": lambda ex, by: resets.hand_out(ex, by, "member@dongil.example"),
+    "acceptance": lambda ex, by: applications.accept(ex, by, an_application(ex), slug=by.person_id[4:].lower()),
+    "refusal": lambda ex, by: applications.refuse(ex, by, an_application(ex), "no"),
+    "deletion": lambda ex, by: applications.clear(ex, by, an_application(ex)),
+    "permit of a request": lambda ex, by: permit_requests.accept(ex, by, a_request_of(ex), matrix.a_request(a_member_of(ex)).permit),
+    "refusal of a request": lambda ex, by: permit_requests.refuse(ex, by, a_request_of(ex), "no"),
 }
+
+
+def an_application(ex: Exchange) -> str:
+    if not applications.all_applications(ex, None):
+        applications.apply(ex, "203.0.113.1", NewApplication("new", "New", "Kim", "kim@new.example", "to buy"))
+    return applications.all_applications(ex, None)[0].id
+
+
+def a_request_of(ex: Exchange) -> str:
+    member = a_member_of(ex)
+    return permit_requests.request(ex, member, matrix.a_request(member)).id
 
 
 def a_member_of(ex: Exchange) -> Actor:
@@ -178,7 +196,7 @@ AT_A_BROWSER: Mapping[str, str] = {
     "POST /api/passkeys/new": "factor",
     "POST /api/passkeys/new/challenge": "",
     "POST /confirm": "confirmation",
-    "POST /operate/persons/rescue": "sessions of another/factors of another",
+    "POST /operate/persons/rescue": "sessions of another/factors of another/link for a password",
 }
 """Routes that no token opens, and the deeds above that they do."""
 

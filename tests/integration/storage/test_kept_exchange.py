@@ -317,6 +317,9 @@ def downloads_of(there: Served, facts: Facts, folder: Path) -> dict[str, Any]:
             files = {p.relative_to(to).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(to.rglob("*")) if p.is_file()}
             manifest = json.loads((to / "_manifest.json").read_text(encoding="utf-8"))
             del files["_manifest.json"]
+            assert {one["path"]: files.pop(one["path"]) for one in manifest["enclosures"]} == {
+                one["path"]: one["sha256"] for one in manifest["enclosures"]
+            }
             assert got["files"] == got["verified"] == got["fetched"] == len(files)
             assert {file["path"]: file["sha256"] for file in manifest["files"]} == files
             found.setdefault(order, {})[email] = files

@@ -159,8 +159,9 @@ def order(way: tuple[Running, Proxy], seller: str, buyer: str, tmp_path_factory:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Contents of the tiles by path below the folder."""
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "_manifest.json"}
+    """Contents of the tiles by path below the folder; README, licences and manifest are none."""
+    ours = (".json", ".txt")
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.suffix not in ours}
 
 
 def get(ex: Running, buyer: str, order: str, to: Path) -> tuple[int, int]:

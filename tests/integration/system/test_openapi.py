@@ -23,11 +23,15 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from mapex.database import schema
 from mapex.exchange import Exchange
 from mapex.intake import uploads
+from mapex.login import applications
+from mapex.login.applications import NewApplication
 from mapex.people import domains, invitations, tokens
 from mapex.prices import saved_areas
-from mapex.rights import grants
+from mapex.rights import grants, permit_requests
+from mapex.rights.permit import NewPermit
+from mapex.rights.permit_requests import NewRequest
 from mapex.showroom import descriptions, questions
-from tests.support.exchange import a_person, an_exchange
+from tests.support.exchange import DAY_ONE, a_person, an_exchange
 from tests.support.market import RATES, Market, a_draft, a_layer, a_market, a_permit, block
 from tests.support.uploads import a_map, a_version, an_upload
 from tiles.batch import LayerKind
@@ -160,6 +164,9 @@ def a_filled_market(ex: Exchange) -> Market:
     a_person(ex, role="auditor", email="second@audit.example")
     domains.add(ex, None, "dongil", "dongil.example")
     invitations.invite(ex, market.buyer, "guest@dongil.example", org="dongil")
+    applications.apply(ex, "203.0.113.1", NewApplication("newcomer", "Newcomer", "Kim", "kim@newcomer.example", "to buy maps"))
+    permit = NewPermit("dongil", "R-1", ("research",), ("original",), SEOUL, DAY_ONE, DAY_ONE + 10**16)
+    permit_requests.request(ex, market.buyer, NewRequest(permit, "PIPC", "permit.pdf", "0" * 64))
     tokens.create(ex, market.buyer, "spare", ("read",), 90)
     grants.grant(ex, market.buyer, order, first_tiles(ex, order, 2))
     return market
@@ -207,6 +214,9 @@ def known_values(ex: Exchange, market: Market) -> dict[str, list[Any]]:
         "domain": ["dongil.example", "new.example"],
         "persons": [[market.buyer.email]],
         "invitation_id": column(ex, "SELECT id FROM invitation"),
+        "application_id": column(ex, "SELECT id FROM application"),
+        "request_id": column(ex, "SELECT id FROM permit_request"),
+        "document_sha256": ["0" * 64],
         "token_id": column(ex, "SELECT id FROM api_token WHERE name = 'spare'"),
         "purpose": ["research", "simulation"],
         "choice": [{"take": ["hanbit/streets/photos"]}, {"prefer": "cheapest", "leave": ["hanbit/streets"]}],

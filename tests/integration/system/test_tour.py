@@ -130,7 +130,8 @@ def test_manifest_describes_every_file(bought: dict[str, dict[str, Any]], slug: 
         assert (len(body), hashlib.sha256(body).hexdigest()) == (file["size"], file["sha256"])
         assert file["dataset"] == slug and set(file["tile"]) <= set("0123") and len(file["tile"]) == 16
     on_disk = {p.relative_to(to).as_posix() for p in to.rglob("*") if p.is_file()}
-    assert on_disk == {"_manifest.json"} | {file["path"] for file in manifest["files"]}
+    assert on_disk == {"_manifest.json"} | {file["path"] for file in [*manifest["files"], *manifest["enclosures"]]}
+    assert {"README.txt"} < {one["path"] for one in manifest["enclosures"]}
 
 
 def tiles(step: dict[str, Any]) -> list[Path]:

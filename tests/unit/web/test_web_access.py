@@ -11,6 +11,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from mapex.exchange import Exchange
+from mapex.login import applications, resets
+from mapex.login.applications import NewApplication
 from mapex.people import invitations, tokens
 from tests.support.exchange import a_person, an_exchange
 from tiles.errors import StoreUnavailable
@@ -50,16 +52,20 @@ def test_no_token_signature_cookie_or_invitation_is_in_the_log(ex: Exchange, cli
     by = a_person(ex, "hanbit")
     token = tokens.create(ex, by)
     _, secret = invitations.invite(ex, None, "new@hanbit.example", org="hanbit")
+    reset = resets.hand_out(ex, None, by.email)
+    application = applications.apply(ex, "203.0.113.1", NewApplication("new", "New", "Kim", "kim@new.example", "maps"))
     with caplog.at_level(logging.INFO):
         client.get("/api/v1/me", headers={"Authorization": f"Bearer {token}", "Cookie": "mapex=a-cookie"})
         client.get("/store/data/a/b?X-Amz-Signature=a-signature&x-mapex-grant=gra_1")
         client.get(f"/invite/{secret}")
         client.get(f"/invite/{secret}/more")
+        client.get(f"/reset/{reset}")
+        client.get(f"/register/{application}")
         client.get(f"/api/v1/{token}")
         client.get("/login?next=/orders%3Fkey=a-query")
     text = "\n".join(record.getMessage() for record in caplog.records)
-    assert len(logged(caplog)) == 6
-    for hidden in (token, secret, "a-cookie", "a-signature", "a-query", "gra_1"):
+    assert len(logged(caplog)) == 8
+    for hidden in (token, secret, reset, application, "a-cookie", "a-signature", "a-query", "gra_1"):
         assert hidden not in text
 
 

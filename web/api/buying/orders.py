@@ -21,7 +21,7 @@ from web.edge.auth import current_actor, exchange
 from web.edge.kinds import CLASSES, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, PageQuery, Range, fields, when
-from web.words import places
+from web.words import places, readme
 
 blueprint = APIBlueprint("orders", __name__, url_prefix="/api/v1", tag="Orders")
 
@@ -112,6 +112,21 @@ class OrdersOut(Answer):
     next = fields.String(allow_none=True)
 
 
+class EnclosureOut(Answer):
+    """A text in UTF-8, and the name that it has beside the files."""
+
+    path = fields.String()
+    sha256 = digest()
+    size = fields.Integer()
+    text = fields.String()
+
+
+class EnclosuresOut(Answer):
+    """What a download holds beside its files and the manifest."""
+
+    enclosures = fields.List(fields.Nested(EnclosureOut))
+
+
 class TilesQuery(PageQuery):
     """Tiles come a thousand at a time."""
 
@@ -192,6 +207,14 @@ def list_tiles(order_id: str, query_data: dict[str, Any]) -> Response:
     page = entitlements.of_order(exchange(), current_actor(), order_id, after=query_data["after"], limit=query_data["limit"])
     named = naming.of_tiles(exchange(), [one.tile for one in page.tiles])
     return jsonify(tiles=[_tile(one, places.area(named[one.tile])) for one in page.tiles], next=page.next)
+
+
+@blueprint.get("/orders/<order_id>/enclosures")
+@policy("own")
+@blueprint.output(EnclosuresOut)
+def list_enclosures(order_id: str) -> dict[str, Any]:
+    """README (Korean and English) and the full text of each licence of an order, as it pins them: a download holds them too."""
+    return {"enclosures": [{**one.described, "text": one.text} for one in readme.beside(exchange(), current_actor(), order_id)]}
 
 
 @blueprint.get("/orders/<order_id>/progress")

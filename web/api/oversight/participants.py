@@ -235,7 +235,7 @@ def open_invitations() -> dict[str, Any]:
 @blueprint.output(MadeInvitationOut, status_code=201)
 def invite(json_data: dict[str, Any]) -> dict[str, Any]:
     """Invite somebody. The link, redeemed once within seven days, goes to the address by mail, or the operator hands it out."""
-    return _made(*invitations.invite(exchange(), current_actor(), json_data.pop("email"), **json_data))
+    return made_invitation(*invitations.invite(exchange(), current_actor(), json_data.pop("email"), **json_data))
 
 
 @blueprint.post("/invitations/<invitation_id>/link")
@@ -246,7 +246,7 @@ def invite(json_data: dict[str, Any]) -> dict[str, Any]:
 def hand_out(invitation_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """A new link of an open invitation, for the operator to bring to its address; one of before ends."""
     del json_data
-    return _made(*invitations.hand_out(exchange(), current_actor(), invitation_id))
+    return made_invitation(*invitations.hand_out(exchange(), current_actor(), invitation_id))
 
 
 @blueprint.delete("/invitations/<invitation_id>")
@@ -258,7 +258,8 @@ def take_back(invitation_id: str) -> str:
     return ""
 
 
-def _made(made: Invitation, secret: str) -> dict[str, Any]:
+def made_invitation(made: Invitation, secret: str) -> dict[str, Any]:
+    """An invitation, with its link where that is for the operator to hand out."""
     return {**_invitation(made), "url": f"{exchange().settings.public_url}/invite/{secret}" if secret else None}
 
 

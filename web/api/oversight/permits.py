@@ -6,7 +6,7 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from mapex.rights import permits
+from mapex.rights import permit_requests, permits
 from mapex.rights.permit import RULE_SET, RULE_SETS, STATES, NewPermit, Permit
 from mapex.times import iso_from_ns, ns_from_iso
 from web.edge.auth import current_actor, exchange
@@ -29,6 +29,7 @@ class PermitIn(Body):
     recipients = fields.List(fields.String(), load_default=list, validate=Length(0, 1000))
     valid_from = fields.String(required=True)
     valid_to = fields.String(required=True)
+    request = fields.String(load_default="", validate=Length(0, 40), metadata={"description": "id of the request that it answers"})
 
 
 class PermitStateIn(Body):
@@ -81,9 +82,11 @@ def listed(query_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.input(PermitIn)
 @blueprint.output(PermitOut, status_code=201)
 def add(json_data: dict[str, Any]) -> dict[str, Any]:
-    """Enter a permit."""
+    """Enter a permit; where it answers a request, that one is accepted."""
+    ex, by, request = exchange(), current_actor(), json_data.pop("request")
     begin, end = (ns_from_iso(json_data.pop(name)) for name in ("valid_from", "valid_to"))
-    return _shown(permits.add(exchange(), current_actor(), NewPermit(valid_from_ns=begin, valid_to_ns=end, **json_data)))
+    new = NewPermit(valid_from_ns=begin, valid_to_ns=end, **json_data)
+    return _shown(permit_requests.accept(ex, by, request, new) if request else permits.add(ex, by, new))
 
 
 @blueprint.get("/permits/<permit_id>")

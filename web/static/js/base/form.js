@@ -1,6 +1,6 @@
 // @ts-check
-// Forms and buttons that speak to the API: `data-post` sends a form as JSON (`data-method`: not by POST), `data-act` sets a state,
-// `data-delete` takes away. A form with a `[data-saved]` says that it was saved, instead of loading the page again.
+// Forms and buttons that speak to the API: `data-post` sends a form as JSON (`data-method`: not by POST; `data-then`: the page after it),
+// `data-act` sets a state, `data-delete` takes away. A form with a `[data-saved]` says that it was saved, instead of loading the page again.
 // What cannot be undone asks first (`data-sure`), in the page, where the button was.
 import { call, post } from "./api.js";
 import { offerCopies } from "./copy.js";
@@ -112,7 +112,8 @@ async function send(form, button) {
       return false;
     }
     if (!form.dataset.shown || !made[form.dataset.shown]) {
-      location.reload();
+      if (form.dataset.then) location.assign(form.dataset.then);
+      else location.reload();
       return true;
     }
     one("[data-secret]", form).textContent = made[form.dataset.shown];

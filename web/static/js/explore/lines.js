@@ -1,6 +1,7 @@
 // @ts-check
 // An estimate as lines, totals and refusals; and what to show instead of a price.
 import { LOGIN } from "./address.js";
+import { permitWay } from "../base/permits.js";
 import { make } from "../base/dom.js";
 import { _, n_, page, sentence, won, word } from "../base/i18n.js";
 import { bought } from "./bought.js";
@@ -74,6 +75,8 @@ const refusal = (one) =>
     "span.refused",
     { "data-code": one.code, "data-tiles": String(one.tiles) },
     `${sentence(one)} `,
+    permitWay(one.code),
+    " ",
     one.permit ? make("span.nowrap", `(${one.permit}) `) : null,
     make("span.nowrap", n_("%(count)s square left out", "%(count)s squares left out", one.tiles)),
   );

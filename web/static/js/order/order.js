@@ -7,6 +7,7 @@ import { fetchAll } from "./download.js";
 import { _, bytes, n_, number, page, sentence, word } from "../base/i18n.js";
 import { showOrder } from "./map.js";
 import { archiveTo, fits, save, verified } from "./save.js";
+import { permitWay } from "../base/permits.js";
 import { named, watchUsers } from "./users.js";
 
 const SHOWN = 200;
@@ -163,6 +164,8 @@ function unfinished(some, { failed, error }) {
   const rest = _("Files verified and kept on this page: %(kept)s of %(all)s.", { kept: number(kept), all: number(some.length) });
   showText(problem, [why, rest].join(" "));
   problem.dataset.code = first.code ?? "";
+  const way = permitWay(first.code);
+  if (way) problem.append(" ", way);
   showText(
     status,
     failed.length && !error

@@ -1,5 +1,6 @@
 // @ts-check
 // Where downloaded files go: into one archive that is written straight to a file where the browser can, else kept and handed over whole.
+import { get } from "../base/api.js";
 import { make } from "../base/dom.js";
 import { page } from "../base/i18n.js";
 import { Archive, crc32 } from "./zip.js";
@@ -30,7 +31,7 @@ export async function archiveTo(size, name) {
       const parts = [];
       const archive = new Archive((part) => void parts.push(part));
       for (const tile of tiles) await archive.add(verified.get(tile.id));
-      await archive.add(manifest(tiles));
+      for (const entry of await beside(tiles)) await archive.add(entry);
       await archive.end();
       save(new Blob(parts, { type: "application/zip" }), name);
     },
@@ -52,7 +53,7 @@ async function streamed(handle) {
     },
     /** @param {any[]} tiles */
     end: async (tiles) => {
-      await archive.add(manifest(tiles));
+      for (const entry of await beside(tiles)) await archive.add(entry);
       await archive.end();
       await writable.close();
       verified.clear();
@@ -64,8 +65,23 @@ async function streamed(handle) {
   };
 }
 
-/** What was downloaded, with licence, attribution and checksums, as `mapex get` writes it. @param {any[]} tiles */
-function manifest(tiles) {
+/** What is put beside the files: README, licences, and the manifest that lists all. @param {any[]} tiles */
+async function beside(tiles) {
+  /** @type {any[]} */
+  const texts = (await get(`/orders/${page.order}/enclosures`)).enclosures;
+  const listed = texts.map(({ path, sha256, size }) => ({ path, sha256, size }));
+  return [...texts.map((one) => entry(one.path, one.text)), entry("_manifest.json", manifest(tiles, listed))];
+}
+
+/** A text as a file of an archive. @param {string} path @param {string} text */
+function entry(path, text) {
+  const body = new TextEncoder().encode(text);
+  return { path, size: body.length, crc: crc32(body), body: new Blob([body]) };
+}
+
+/** What was downloaded, with licence, attribution and checksums, as `mapex get` writes it. @param {any[]} tiles
+ * @param {any[]} enclosures */
+function manifest(tiles, enclosures) {
   const names = ["path", "sha256", "size", "dataset", "org", "version", "layer", "tile", "part", "media_type", "licence", "attribution"];
   const files = tiles.map((tile) => Object.fromEntries(names.map((name) => [name, tile[name]])));
   /** @param {string} name */
@@ -76,8 +92,7 @@ function manifest(tiles) {
   /** @type {any[]} */
   const layers = (page.layers ?? []).filter((/** @type {any} */ one) => there.has(place(one)));
   const about = { order: page.order, purpose: page.purpose, licence: each("licence"), attribution: each("attribution") };
-  const body = new TextEncoder().encode(JSON.stringify({ ...about, layers, files }, null, 1));
-  return { path: "_manifest.json", size: body.length, crc: crc32(body), body: new Blob([body]) };
+  return JSON.stringify({ ...about, layers, enclosures, files }, null, 1);
 }
 
 /** @param {Blob} body @param {string} name */

@@ -1,0 +1,1 @@
+"""Pages before anybody is signed in: registration, a forgotten password, help."""
