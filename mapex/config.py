@@ -112,6 +112,13 @@ class Settings:
     session_idle_minutes: int = _s(120, "and so long after its last request", least=5)
     second_factor_roles: str = _s("", "roles that need a second factor at a browser, such as `operator auditor`; empty = whoever wants one")
     confirm_from_krw: int = _s(100_000, "orders that come to this amount since the last second factor ask for a fresh one", least=0)
+    operator_number: str = _s("", "business number of the operator (사업자등록번호), for tax invoices; empty = there are none")
+    operator_name: str = _s("", "its name as registered")
+    operator_representative: str = _s("", "its representative (대표자)")
+    operator_address: str = _s("", "its address")
+    operator_business_type: str = _s("", "its type of business (업태)")
+    operator_item: str = _s("", "its item of business (종목)")
+    operator_email: str = _s("", "where its tax invoices go")
     demo: bool = _s(False, "a demonstration: log-ins are printed and shown")
 
     def needs_factor(self, role: str) -> bool:

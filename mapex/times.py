@@ -29,6 +29,11 @@ def kst_month(at_ns: int) -> str:
     return kst_day(at_ns)[:7]
 
 
+def kst_month_start(at_ns: int) -> int:
+    """When the month in Korea began."""
+    return ns_from_iso(f"{kst_month(at_ns)}-01", KST)
+
+
 def iso_from_ns(at_ns: int) -> str:
     """`2026-11-23T04:06:06.000001Z`: microseconds, and none when they are zero."""
     seconds, rest = divmod(at_ns, NS)

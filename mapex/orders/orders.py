@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, text
@@ -16,8 +16,8 @@ from mapex.database import db, failpoints, schema
 from mapex.database.acts import act
 from mapex.errors import Conflict, Denied, Invalid, MapexError, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.orders import ledger, lines, renewals, terms
-from mapex.people import orgs
+from mapex.orders import approvals, ledger, lines, renewals, terms
+from mapex.people import orgs, purchase_rights
 from mapex.prices import quotes
 from mapex.prices.earlier import Earlier
 from mapex.prices.estimate import Line, document
@@ -27,7 +27,6 @@ from mapex.pyramid.area_sums import Owner
 from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.permit_check import Use
 from mapex.rules.pricing import UNITS
-from mapex.times import iso_from_ns
 from tiles.grid.cover import Cover
 
 
@@ -48,6 +47,8 @@ class Order:
     created_ns: int
     name: str = ""
     person: str = ""
+    asked_by: str = ""
+    """Who asked for it, where `person`, who paid, is an approver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,13 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         Conflict: `order.key_reused` (the key bought another quote), `quote.bought` (under another key), `quote.expired`,
         `offer.withdrawn`, `quote.terms_changed` (licence or attribution; old and new are in the details), `quote.price_changed` (the
         new estimate is in the details).
-        Denied: `permit.*`: the permit that the quote rested on is not valid now; `session.stale`.
+        Denied: `permit.*`: the permit that the quote rested on is not valid now; `session.stale`; `purchase.*`: `by` may not pay this.
         Unpaid: `wallet.insufficient`, with `needed` and `available`.
     """
     org_id = authority.member(by)
     asked = _asked(quote_id, key, persons)
     # One order at a time for each buyer: ownership and balance stay as they were read until the commit.
-    with act(ex, by, f"orders:{org_id}") as conn:
+    with act(ex, by, purchase_rights.turn_of(org_id)) as conn:
         before = conn.execute(_orders().where(schema.order.c.org_id == org_id, schema.order.c.key == key)).mappings().first()
         if before is not None:
             return _replayed(conn, before, asked)
@@ -84,6 +85,7 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         if _spent(conn, by) + quote.estimate.total >= ex.settings.confirm_from_krw:
             authority.confirmed_by_factor(ex, by)
         now = ex.now()
+        purchase_rights.check(conn, by, org_id, quote.estimate.total, now)
         groups = _checked(conn, ex, quote, now)
         made = _insert(conn, by, quote, asked, now)
         earlier = Earlier(conn, Owner(org_id, made.purpose))
@@ -94,7 +96,9 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         _settle(conn, ex, made)
         if asked.persons:
             named_users.put(conn, ex, by, made.id, asked.persons)
-        _log(conn, ex, by, made, quote)
+        approved = approvals.settle(conn, by, quote.id, made.id, now)
+        made = replace(made, asked_by=approved.asker if approved else "")
+        _log(conn, ex, by, made, quote, {"approval": approved.id, "asked_by": approved.asker} if approved else {})
         failpoints.hit("order.before_commit")
     failpoints.hit("order.after_commit")
     return made
@@ -128,7 +132,7 @@ def _asked(quote_id: str, key: str, persons: Sequence[str]) -> _Asked:
 
 def _checked(conn: Connection, ex: Exchange, quote: Quote, now: int) -> list[entitlements.Bought]:
     """What is bought, in groups of the same cells and permit, when all that the quote rests on still holds."""
-    _check_open(quote, now)
+    quotes.check_open(quote, now)
     _check_offers(conn, quote)
     terms.check_same(conn, quote)
     groups = _permitted(conn, quote, now)
@@ -185,9 +189,12 @@ def of(ex: Exchange, by: Actor, *, after: str = "", limit: int = 100, wanted: Or
 
 def _orders() -> Any:
     """Query of orders, with what the buyer calls the area, and who ordered."""
-    ordered, quoted, person = schema.order, schema.quote, schema.person
+    ordered, quoted, person, asker = schema.order, schema.quote, schema.person, schema.person.alias("asker")
     joined = ordered.join(quoted, quoted.c.id == ordered.c.quote_id).join(person, person.c.id == ordered.c.person_id)
-    return select(ordered, quoted.c.name, person.c.email.label("person")).select_from(joined)
+    asked = joined.outerjoin(schema.approval, schema.approval.c.order_id == ordered.c.id)
+    asked = asked.outerjoin(asker, asker.c.id == schema.approval.c.asker_id)
+    names = (person.c.email.label("person"), func.coalesce(asker.c.email, "").label("asked_by"))
+    return select(ordered, quoted.c.name, *names).select_from(asked)
 
 
 def _conditions(wanted: OrderFilter) -> list[Any]:
@@ -210,14 +217,6 @@ def _replayed(conn: Connection, row: RowMapping, asked: _Asked) -> Order:
             "order.key_reused", f"Key {asked.key!r} bought another quote before; take a new key for a new order.", order=row["id"]
         )
     return _made(conn, [row])[0]
-
-
-def _check_open(quote: Quote, now: int) -> None:
-    if quote.order_id is not None:
-        raise Conflict("quote.bought", f"Quote {quote.id} was bought already, as order {quote.order_id}.", order=quote.order_id)
-    if now >= quote.expires_ns:
-        when = iso_from_ns(quote.expires_ns)
-        raise Conflict("quote.expired", f"Quote {quote.id} was held until {when}; ask for a new one.", expires_at=when)
 
 
 def _check_offers(conn: Connection, quote: Quote) -> None:
@@ -271,6 +270,10 @@ def _price_changed(conn: Connection, ex: Exchange, quote: Quote, now: int) -> Ma
     )
 
 
+_NAMES = ("lines", "name", "person", "asked_by")
+"""Members of an order that are no columns of it."""
+
+
 def _insert(conn: Connection, by: Actor, quote: Quote, asked: _Asked, now: int) -> Order:
     estimate = quote.estimate
     made = Order(
@@ -288,7 +291,7 @@ def _insert(conn: Connection, by: Actor, quote: Quote, asked: _Asked, now: int) 
         name=quote.name,
         person=by.email,
     )
-    values = {name: getattr(made, name) for name in Order.__dataclass_fields__ if name not in ("lines", "name", "person")}
+    values = {name: getattr(made, name) for name in Order.__dataclass_fields__ if name not in _NAMES}
     conn.execute(insert(schema.order).values(**values, person_id=by.person_id, body_sha256=asked.body_sha256))
     lines.write(conn, made.id, made.lines)
     return made
@@ -334,7 +337,7 @@ def _settle(conn: Connection, ex: Exchange, made: Order) -> None:
     ledger.post(conn, ex, "order", amounts, order_id=made.id, memo=f"order of {len(made.lines)} lines")
 
 
-def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote) -> None:
+def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote, approved: Mapping[str, str]) -> None:
     datasets = sorted({(line.org, line.dataset) for line in made.lines})
     permit_ids = sorted({pin.permit_id for pin in quote.estimate.pins if pin.permit_id})
     numbers = conn.execute(select(schema.permit.c.number).where(schema.permit.c.id.in_(permit_ids))).scalars().all() if permit_ids else []
@@ -354,6 +357,7 @@ def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote) -
             "tiles_sha256": quote.tiles_sha256,
             "datasets": [f"{org}/{dataset}" for org, dataset in datasets],
             "terms": {f"{line.org}/{line.dataset}": line.terms for line in made.lines},
+            **approved,
         },
     )
     append(conn, ex, by, entry)

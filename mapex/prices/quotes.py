@@ -28,7 +28,7 @@ from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
 from mapex.rules import choice
 from mapex.rules.licences import HandlingClass
-from mapex.times import MINUTE_NS
+from mapex.times import MINUTE_NS, iso_from_ns
 from tiles.arrays import UInt64s
 from tiles.grid.cover import Cover
 from tiles.grid.grid import ZOOM
@@ -182,6 +182,18 @@ def load(conn: Connection, ex: Exchange, org_id: str, quote_id: str) -> Quote:
     if not is_genuine(ex, row):
         raise Conflict("quote.altered", f"The stored quote {quote_id} is not what was signed; ask for a new one.", quote=quote_id)
     return _quote(row)
+
+
+def check_open(held: Quote, now: int) -> None:
+    """Pass while a quote can be bought.
+
+    Raises: Conflict: `quote.bought`, `quote.expired`.
+    """
+    if held.order_id is not None:
+        raise Conflict("quote.bought", f"Quote {held.id} was bought already, as order {held.order_id}.", order=held.order_id)
+    if now >= held.expires_ns:
+        when = iso_from_ns(held.expires_ns)
+        raise Conflict("quote.expired", f"Quote {held.id} was held until {when}; ask for a new one.", expires_at=when)
 
 
 def is_genuine(ex: Exchange, row: RowMapping) -> bool:

@@ -74,6 +74,25 @@ order_person = Table(
     Column("person_id", String(40), ForeignKey("person.id"), primary_key=True),
 )
 
+# A person without the right to pay asks those who have it.
+approval = Table(
+    "approval",
+    metadata,
+    id_column(),
+    ref("org_id", "organisation.id"),
+    ref("quote_id", "quote.id", index=True),  # that of now: a price that ran out is asked anew
+    ref("asker_id", "person.id"),
+    Column("note", Text, nullable=False),
+    Column("persons", Text, nullable=False),  # JSON: e-mails of the named users whom the asker wishes
+    Column("state", String(16), nullable=False),  # open | paid | refused | withdrawn
+    Column("created_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger),
+    ref("ender_id", "person.id", nullable=True),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("order_id", String(40), ForeignKey("purchase_order.id"), unique=True),
+    Index("ix_approval_open", "org_id", "state"),
+)
+
 entitlement = Table(
     "entitlement",
     metadata,

@@ -20,6 +20,7 @@ from mapex.operation.replay.kind import Subject
 from mapex.operation.replay.names import Names
 from mapex.operation.replay.people import Domains, Invitations, Organisations, Persons, Tokens
 from mapex.operation.replay.permits import Permits
+from mapex.operation.replay.purchasing import Approvals, Businesses, PurchaseRights
 from mapex.operation.replay.roots import Roots
 from mapex.operation.replay.signing_in import Examinations, Factors, RecoveryCodes, Sessions
 from mapex.operation.replay.trade import Ledger, NamedUsers, Orders
@@ -45,6 +46,7 @@ def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
     found = Findings()
     tokens = Tokens()
     kinds: list[Subject] = [Organisations(), Domains(), Persons(), tokens, Invitations(tokens), Permits()]
+    kinds += [PurchaseRights(), Businesses(), Approvals()]
     kinds += [Datasets(), Versions(), Offers()]
     kinds += [Sessions(), Factors(), RecoveryCodes(), Examinations()]
     kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Deeds(GRANT)]
