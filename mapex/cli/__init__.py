@@ -1,8 +1,8 @@
 """The command line: `mapex COMMAND`. Commands are imported when they are called, so that `--help` is instant.
 
-A module beside this one holds the commands of one kind of user (operate, people, run; sell, catalogue, buy, orders, join; audit) and is
-named in `COMMANDS`. Two are for all of them: `options` (what comes in) and `output` (what goes out). Everything else is in a room: `demo`,
-`server`.
+A module beside this one holds the commands of one kind of user (operate, people, run; sell, catalogue, buy, purchasing, orders, join;
+audit) and is named in `COMMANDS`. Two are for all of them: `options` (what comes in) and `output` (what goes out). Everything else is in a
+room: `demo`, `server`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ COMMANDS = {
     "estimate": ("mapex.cli.buy:estimate", "What a region costs now, and the offers to choose from."),
     "quote": ("mapex.cli.buy:quote", "The exact price of a region, held for 15 minutes."),
     "buy": ("mapex.cli.buy:buy", "Order what a quote offers."),
+    "approvals": ("mapex.cli.purchasing:approvals", "Requests to pay for who may not; refuse or withdraw one."),
     "get": ("mapex.cli.buy:get", "Download an order; run again to go on."),
     "order": ("mapex.cli.orders:order", "Orders of your organisation: list, show, progress."),
     "wallet": ("mapex.cli.orders:wallet", "Prepaid money of your organisation: balance, statement."),

@@ -47,11 +47,19 @@ WHOLE, NONE = Right(), Right(may_pay=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Allowance:
     """The right of a person, and what it paid this month in Korea."""
 
     right: Right
     spent: int
+
+    def barrier(self, total: int) -> str:
+        """Why the person may not pay `total` KRW: `right`, `order_limit`, `month_limit`; nothing: it may."""
+        if not self.right.may_pay:
+            return "right"
+        if self.right.order_limit is not None and total > self.right.order_limit:
+            return "order_limit"
+        return "month_limit" if self.right.month_limit is not None and self.spent + total > self.right.month_limit else ""
 
 
 def turn_of(org_id: str) -> str:
@@ -66,11 +74,11 @@ def right_of(conn: Connection, person_id: str, org_id: str) -> Right:
     return Right(row.may_pay, row.order_limit, row.month_limit) if row else WHOLE
 
 
-def standing(ex: Exchange, by: Actor) -> Standing:
+def allowance(ex: Exchange, by: Actor) -> Allowance:
     """What `by` may pay, and paid this month. Raises: Denied: no member."""
     org_id = authority.member(by)
     with db.read(ex) as conn:
-        return Standing(right_of(conn, by.person_id, org_id), _spent(conn, by.person_id, org_id, ex.now()))
+        return Allowance(right_of(conn, by.person_id, org_id), _spent(conn, by.person_id, org_id, ex.now()))
 
 
 def of_members(ex: Exchange, by: Actor) -> Mapping[str, Right]:
@@ -89,19 +97,18 @@ def check(conn: Connection, by: Actor, org_id: str, total: int, now: int) -> Non
 
     Raises: Denied: `purchase.right`, `purchase.order_limit`, `purchase.month_limit`.
     """
-    right = right_of(conn, by.person_id, org_id)
-    if not right.may_pay:
-        raise Denied("purchase.right", "You may not pay for your organisation; ask for approval.", total=total)
-    if right.order_limit is not None and total > right.order_limit:
-        sentence = f"You may pay at most {right.order_limit} KRW for one order, and this one costs {total} KRW; ask for approval."
-        raise Denied("purchase.order_limit", sentence, total=total, limit=right.order_limit)
-    if right.month_limit is None:
+    mine = Allowance(right_of(conn, by.person_id, org_id), _spent(conn, by.person_id, org_id, now))
+    barrier = mine.barrier(total)
+    if not barrier:
         return
-    spent = _spent(conn, by.person_id, org_id, now)
-    if spent + total > right.month_limit:
-        left = max(0, right.month_limit - spent)
-        sentence = f"Of {right.month_limit} KRW a month you may pay {left} KRW more, and this costs {total} KRW; ask for approval."
-        raise Denied("purchase.month_limit", sentence, total=total, limit=right.month_limit, spent=spent)
+    once, month = mine.right.order_limit, mine.right.month_limit
+    sentences = {
+        "right": "You may not pay for your organisation; ask for approval.",
+        "order_limit": f"You may pay at most {once} KRW for one order, and this one costs {total} KRW; ask for approval.",
+        "month_limit": f"Of {month} KRW a month you have paid {mine.spent} KRW, and this costs {total} KRW; ask for approval.",
+    }
+    details = {"total": total, "order_limit": once, "month_limit": month, "spent": mine.spent}
+    raise Denied(f"purchase.{barrier}", sentences[barrier], **details)
 
 
 def set_right(ex: Exchange, by: Actor | None, email: str, right: Right) -> Right:

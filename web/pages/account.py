@@ -10,8 +10,9 @@ from werkzeug.wrappers import Response
 from mapex.audit import log as audit_log
 from mapex.audit.log import Action, EventFilter
 from mapex.errors import MapexError
+from mapex.invoices import businesses
 from mapex.orders import ledger
-from mapex.people import domains, invitations, mail, orgs, persons, tokens
+from mapex.people import domains, invitations, mail, orgs, persons, purchase_rights, tokens
 from mapex.rights import permits
 from web.edge.auth import check_forgery, current_actor, current_person, exchange, sign_in
 from web.edge.errors import retry_later
@@ -19,6 +20,7 @@ from web.edge.policy import policy
 from web.edge.schemas import entry_number, when
 from web.pages.theme import THEMES
 from web.words import vocabulary
+from web.words.businesses import business_rows
 from web.words.language import LANGUAGES
 from web.words.permits import permit_words
 
@@ -36,9 +38,14 @@ def account() -> str:
     ex, by = exchange(), current_actor()
     named = permits.all_permits(ex, by) if by.role == "member" else []
     member = by.role == "member"
+    business = businesses.get(ex, by, by.org_slug) if member else None
     return render_template(
         "account/account.html",
         by=by,
+        rights=purchase_rights.of_members(ex, by) if member else {},
+        sets_rights=member and purchase_rights.allowance(ex, by).right.is_whole,
+        business=business,
+        business_rows=business_rows(business) if business else [],
         person=current_person(),
         org=orgs.get_org(ex, by.org_slug) if member else None,
         members=persons.all_persons(ex, by) if member else [],

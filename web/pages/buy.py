@@ -9,8 +9,9 @@ from flask import Blueprint, Response, jsonify, render_template, request
 
 from mapex.atlas import naming
 from mapex.offers import recalls
-from mapex.orders import grounds, ledger, orders, renewals, terms, updates
-from mapex.people import orgs, persons
+from mapex.exchange import Actor, Exchange
+from mapex.orders import approvals, grounds, ledger, orders, renewals, terms, updates
+from mapex.people import orgs, persons, purchase_rights
 from mapex.prices import estimate, permitted, quotes, rates_on_sale, sold_layers
 from mapex.rights import entitlements, named_users
 from mapex.rules import licences
@@ -27,6 +28,7 @@ blueprint = Blueprint("pages_buy", __name__)
 PAGE = 50
 MOST_SHOWN = 4000
 """Cells on a small map; a picture of more shows nothing."""
+ENDED_SHOWN = 5
 MOST_ROWS = 10_000
 """Orders of one table to download."""
 
@@ -40,9 +42,12 @@ def quote(quote_id: str) -> str:
     document = estimate.document(found.estimate)
     before = quotes.get(ex, by, found.request["replaces"]) if found.request.get("replaces") else None
     balance = ledger.wallet(ex, by, limit=1).balance
+    asked = next((one for one in approvals.of(ex, by, quote_id=quote_id) if one.state == "open"), None)
+    mine = purchase_rights.allowance(ex, by)
     page = {
         "quote": found.id,
         "total": document["total"],
+        "named": asked.persons if asked else [],
         "purpose": document["purpose"],
         "order": found.order_id,
         "expiresIn": max(0, (found.expires_ns - ex.now()) / NS),
@@ -61,6 +66,10 @@ def quote(quote_id: str) -> str:
         before=before,
         pairs=renewals.compare(before.estimate, found.estimate) if before else [],
         balance=balance,
+        asked=asked,
+        mine=mine,
+        barrier=mine.barrier(found.estimate.total),
+        me=by.email,
         licences=[licence_words(code) for code in document["licences"]],
         changes=terms.since_last(ex, by, found),
         holding=terms.holding(ex, by, found) if any(line["owned_tiles"] for line in document["lines"]) else [],
@@ -86,7 +95,15 @@ def order_list() -> str:
         next=page.next,
         chosen=chosen,
         purposes=list(licences.Purpose),
+        requests=_requests(ex, by),
+        me=by.email,
     )
+
+
+def _requests(ex: Exchange, by: Actor) -> list[approvals.Approval]:
+    """Requests for approval that are open, and those that ended last."""
+    found = approvals.of(ex, by)
+    return [one for one in found if one.state == "open"] + [one for one in found if one.state != "open"][:ENDED_SHOWN]
 
 
 @blueprint.get("/orders.csv")

@@ -10,6 +10,18 @@ from web.words import findings
 
 ERRORS = {
     "preview.unknown": lazy_gettext("This preview is not there any more, or may not be shown."),
+    "purchase.right": lazy_gettext("You may not pay for your organisation. Ask for approval."),
+    "purchase.order_limit": lazy_gettext("This is more than you may pay for one order. Ask for approval."),
+    "purchase.month_limit": lazy_gettext("This is more than you may still pay this month. Ask for approval."),
+    "purchase.approver": lazy_gettext("Only a member who may pay everything can do this. Ask one, or the operator."),
+    "purchase.last": lazy_gettext("Nobody else of the organisation may pay everything. Let somebody else do so first."),
+    "purchase.limit": lazy_gettext("A limit is a whole number of won, or nothing."),
+    "approval.open": lazy_gettext("Approval for this price was asked for already. Wait for the answer."),
+    "approval.ended": lazy_gettext("This request was answered already. Load the page again."),
+    "approval.unknown": lazy_gettext("There is no such request."),
+    "business.number_digits": lazy_gettext("A business number has ten digits. Write it as on the registration certificate."),
+    "business.number_check": lazy_gettext("The last digit does not fit the other nine. Compare each with the registration certificate."),
+    "business.number_taken": lazy_gettext("This business number is entered for another organisation. Ask the operator."),
     "permit.missing": lazy_gettext("You hold no permit for this class of data."),
     "permit.visitor": lazy_gettext("This needs a permit. Sign in to use yours."),
     "permit.expired": lazy_gettext("Your permit has expired."),

@@ -43,6 +43,8 @@ def short(value: object) -> str:
 
 
 BODIES: Mapping[str, Mapping[str, Any]] = {
+    "POST /approvals": {"quote": "quo_x", "note": "please", "persons": ["buyer@dongil.example"]},
+    "POST /approvals/{approval_id}/close": {"reason": "no"},
     "POST /areas": {"name": "home", "region": SQUARE},
     "PATCH /areas/{area_id}": {"name": "home"},
     "POST /coverage": {"region": SQUARE, "limit": 10},
@@ -65,6 +67,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "PUT /orders/{order_id}/persons": {"persons": ["buyer@dongil.example"]},
     "POST /orders/{order_id}/updates/quote": {"added": True},
     "POST /organisations": {"slug": "newfirm", "name": "New firm"},
+    "POST /organisations/{slug}/business": {
+        **{"number": "124-81-00998", "name": "Dongil", "representative": "Hong", "address": "Seoul"},
+        **{"business_type": "services", "item": "maps", "email": "tax@dongil.example"},
+    },
     "POST /organisations/{slug}/domains": {"domain": "other.example"},
     "POST /organisations/{slug}/state": {"state": "active"},
     "POST /permits": {
@@ -79,6 +85,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     },
     "POST /permits/{permit_id}/state": {"state": "suspended"},
     "POST /persons": {"email": "another@dongil.example", "name": "Another", "org": "dongil", "role": "member"},
+    "POST /persons/{email}/purchase-right": {"may_pay": True, "order_limit": 1000, "month_limit": 10_000},
     "POST /persons/{email}/role": {"org": "dongil", "role": "member"},
     "POST /persons/{email}/state": {"state": "active"},
     "POST /places/names": {"tiles": [grid.quadkey(block(1)[0])]},

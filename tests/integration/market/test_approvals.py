@@ -112,14 +112,14 @@ def test_nobody_pays_more_than_the_own_limits_and_the_month_is_that_of_korea(exc
             refused(Denied, "purchase.order_limit", lambda quote=quote: orders.place(exchange, limited, quote.id, quote.id))
         elif cells == market.cells[3:4]:
             error = refused(Denied, "purchase.month_limit", lambda quote=quote: orders.place(exchange, limited, quote.id, quote.id))
-            assert (error.details["spent"], error.details["limit"]) == (2 * once, 2 * once)
+            assert (error.details["spent"], error.details["month_limit"]) == (2 * once, 2 * once)
         else:
             orders.place(exchange, limited, quote.id, quote.id)
-    assert purchase_rights.standing(exchange, limited).spent == 2 * once
+    assert purchase_rights.allowance(exchange, limited).spent == 2 * once
     clock(exchange).at_ns = ns_from_iso("2026-09-30T23:59:59+09:00")
-    assert purchase_rights.standing(exchange, limited).spent == 2 * once
+    assert purchase_rights.allowance(exchange, limited).spent == 2 * once
     clock(exchange).forward(seconds=1)
-    assert purchase_rights.standing(exchange, limited).spent == 0
+    assert purchase_rights.allowance(exchange, limited).spent == 0
 
 
 def test_many_orders_at_once_never_exceed_the_limit_of_the_month(exchange: Exchange) -> None:
@@ -136,7 +136,7 @@ def test_many_orders_at_once_never_exceed_the_limit_of_the_month(exchange: Excha
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(buy, held)) == ["paid"] * 3 + ["purchase.month_limit"] * 5
-    assert purchase_rights.standing(exchange, limited).spent == 3 * once
+    assert purchase_rights.allowance(exchange, limited).spent == 3 * once
 
 
 def test_rights_are_set_by_those_who_have_the_whole_one_and_one_of_them_stays(exchange: Exchange) -> None:

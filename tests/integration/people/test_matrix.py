@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 from mapex.exchange import Actor, Exchange
 from mapex.intake import uploads
 from mapex.offers import offers, recalls
-from mapex.orders import ledger, orders
+from mapex.orders import approvals, ledger, orders
 from mapex.people import domains, invitations, orgs, roles, tokens
 from mapex.prices import quotes, saved_areas
 from mapex.prices.request import of_area
@@ -141,7 +141,8 @@ def furnished(ex: Exchange) -> tuple[list[Asker], dict[str, Any]]:
     domains.add(ex, None, "nuri", "nuri.example")
     askers = askers_of(ex, seller, buyer, people)
     for suffix, by in (("", buyer), ("_daon", people["daon"])):
-        values[f"quote{suffix}"] = quotes.quote(ex, by, of_area(area(cells), purpose="research")).id
+        asked, free = (quotes.quote(ex, by, of_area(area(cells), purpose="research")).id for _ in range(2))
+        values |= {f"quote{suffix}": free, f"approval{suffix}": approvals.ask(ex, by, asked, "please").id}
     return askers, values
 
 

@@ -86,6 +86,7 @@ class OrderOut(Answer):
     created_at = moment()
     name = fields.String(metadata={"description": "what your organisation calls the area"})
     person = fields.String(metadata={"description": "who ordered"})
+    asked_by = fields.String(metadata={"description": "who asked for it, where an approver paid; else empty"})
     place = fields.String(metadata={"description": "what the ground is called and its squares, in the language of the request"})
 
 
@@ -251,6 +252,7 @@ def _order(made: orders.Order, place: str) -> dict[str, Any]:
         "created_at": iso_from_ns(made.created_ns),
         "name": made.name,
         "person": made.person,
+        "asked_by": made.asked_by,
         "place": place,
     }
 

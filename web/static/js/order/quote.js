@@ -7,7 +7,8 @@ import { square } from "../map/grid.js";
 import { _, page, sentence } from "../base/i18n.js";
 import { named, restoreUsers, watchUsers } from "./users.js";
 
-const pay = one("#pay");
+/** Paying, or for who may not, asking for approval. */
+const pay = one("#pay") ?? one("#ask button");
 const problem = one("#problem");
 const again = one("#again");
 /** What was chosen here and is not stored on the server yet; it survives another language and a reload. */
@@ -19,14 +20,14 @@ const OUTDATED = ["quote.expired", "quote.price_changed", "quote.terms_changed",
 /** Hold the price anew and show it beside the old one. @param {HTMLElement} status @param {string} [purpose] */
 async function renew(status, purpose) {
   showText(status, "");
-  const was = pay.disabled;
-  pay.disabled = true; // what is on the page is not what is asked for any more
+  const was = pay?.disabled;
+  if (pay) pay.disabled = true; // what is on the page is not what is asked for any more
   try {
     const quote = await post(`/quotes/${page.quote}/renew`, purpose ? { purpose } : {});
     sessionStorage.setItem(`users-${quote.id}`, JSON.stringify(named()));
     location.replace(`/quotes/${quote.id}`);
   } catch (error) {
-    pay.disabled = was;
+    if (pay) pay.disabled = was;
     showError(status, error);
   }
 }
@@ -112,10 +113,10 @@ async function rename() {
 }
 
 one("#name").addEventListener("change", rename);
-if (pay) {
-  restoreUsers(JSON.parse(sessionStorage.getItem(KEPT) ?? "[]"));
+if (again) {
+  restoreUsers(JSON.parse(sessionStorage.getItem(KEPT) ?? JSON.stringify(page.named)));
   watchUsers(() => sessionStorage.setItem(KEPT, JSON.stringify(named())));
-  pay.addEventListener("click", buy);
+  one("#pay")?.addEventListener("click", buy);
   again.addEventListener("click", () => renew(problem));
   one("#purpose").addEventListener("change", (/** @type {any} */ event) => renew(one("#purpose-problem"), event.target.value));
   clock();
