@@ -62,7 +62,13 @@ from mapex.database.tables.trade import (
     order,
     order_line,
     order_person,
+    payout,
     quote,
+    refund,
+    sale,
+    settled_refund,
+    settled_sale,
+    settlement,
 )
 
 APPEND_ONLY = (
@@ -73,8 +79,14 @@ APPEND_ONLY = (
     "ledger_transaction",
     "log_checkpoint",
     "order_line",
+    "payout",
     "permit_recipient",
     "purchase_order",
+    "refund",
+    "sale",
+    "settled_refund",
+    "settled_sale",
+    "settlement",
 )
 """Tables whose rows triggers protect from being changed, removed and replaced (see `mapex.database.guards`)."""
 
@@ -114,6 +126,7 @@ __all__ = [
     "org_domain",
     "organisation",
     "owned_sum",
+    "payout",
     "permit",
     "permit_recipient",
     "person",
@@ -121,9 +134,14 @@ __all__ = [
     "purchase_right",
     "quote",
     "recovery_code",
+    "refund",
+    "sale",
     "saved_area",
     "second_factor",
     "session",
+    "settled_refund",
+    "settled_sale",
+    "settlement",
     "shown_layer",
     "tile",
     "tile_sum",

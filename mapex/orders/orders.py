@@ -26,7 +26,7 @@ from mapex.prices.quotes import Quote
 from mapex.pyramid.area_sums import Owner
 from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.permit_check import Use
-from mapex.rules.pricing import UNITS
+from mapex.rules.pricing import UNITS, fee_of
 from tiles.grid.cover import Cover
 
 
@@ -93,7 +93,7 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
             earlier.take(made.id, group.layer_ids, group.ranges)
             entitlements.add(conn, org_id, made.id, made.purpose, group)
         _check_tiles(conn, made, quote)
-        _settle(conn, ex, made)
+        _settle(conn, ex, made, quote.fee_rate)
         if asked.persons:
             named_users.put(conn, ex, by, made.id, asked.persons)
         approved = approvals.settle(conn, by, quote.id, made.id, now)
@@ -322,19 +322,27 @@ def _check_tiles(conn: Connection, made: Order, quote: Quote) -> None:
         raise Conflict("quote.price_changed", f"The tiles of quote {quote.id} are not those that were priced; ask for a new quote.")
 
 
-def _settle(conn: Connection, ex: Exchange, made: Order) -> None:
-    """Move the money: the buyer pays the total, each seller gets its lines, the tax is put aside."""
-    slugs = sorted({line.org for line in made.lines})
-    rows = conn.execute(select(schema.organisation.c.slug, schema.organisation.c.id).where(schema.organisation.c.slug.in_(slugs))).all()
-    sellers = {row.slug: row.id for row in rows}
-    amounts: dict[str, int] = defaultdict(int)
-    amounts[ledger.open_wallet(conn, made.org_id)] -= made.total
-    amounts[ledger.VAT] += made.vat
+def _settle(conn: Connection, ex: Exchange, made: Order, fee_rate: int) -> None:
+    """Move the money: the buyer pays the total, each seller gets its lines less the fee, the tax and the fee are put aside."""
+    sold: dict[str, int] = defaultdict(int)
     for line in made.lines:
-        amounts[ledger.wallet_id(sellers[line.org])] += line.amount
-    for slug in slugs:
-        ledger.open_wallet(conn, sellers[slug])
+        sold[line.org] += line.amount
+    query = select(schema.organisation.c.id, schema.organisation.c.slug).where(schema.organisation.c.slug.in_(sold))
+    sales = [_sale(made.id, row.id, sold[row.slug], fee_rate) for row in conn.execute(query.order_by(schema.organisation.c.id))]
+    conn.execute(insert(schema.sale), sales)
+    buyer, *_ = wallets = [ledger.open_wallet(conn, org_id) for org_id in (made.org_id, *(sale["org_id"] for sale in sales))]
+    ledger.hold(conn, [ledger.FEE, ledger.VAT, *wallets])
+    amounts: dict[str, int] = defaultdict(int, {buyer: -made.total, ledger.VAT: made.vat})
+    for sale in sales:
+        amounts[ledger.FEE] += sale["fee"]
+        for account, amount in ledger.share(conn, sale["org_id"], sale["amount"] - sale["fee"]).items():
+            amounts[account] += amount
     ledger.post(conn, ex, "order", amounts, order_id=made.id, memo=f"order of {len(made.lines)} lines")
+
+
+def _sale(order_id: str, org_id: str, amount: int, fee_rate: int) -> dict[str, Any]:
+    fee = fee_of(amount, fee_rate)
+    return {"id": ids.new("sal"), "order_id": order_id, "org_id": org_id, "amount": amount, "fee_rate": fee_rate, "fee": fee}
 
 
 def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote, approved: Mapping[str, str]) -> None:
@@ -353,6 +361,7 @@ def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote, a
             "total": made.total,
             "vat": made.vat,
             "credited": sum(line.earlier for line in made.lines),
+            "fee_rate": quote.fee_rate,
             "tile_count": quote.estimate.tiles,
             "tiles_sha256": quote.tiles_sha256,
             "datasets": [f"{org}/{dataset}" for org, dataset in datasets],

@@ -53,6 +53,7 @@ class Quote:
     expires_ns: int
     order_id: str | None = None
     name: str = ""
+    fee_rate: int = 0  # of the operator, off what the sellers get, in hundredths of a percent; 0 in quotes from before there was one
 
     @property
     def price_request(self) -> PriceRequest:
@@ -128,6 +129,7 @@ def hold(ex: Exchange, by: Actor, request: Mapping[str, Any], pricing: Pricing, 
         created_ns=created_ns,
         expires_ns=created_ns + ex.settings.quote_minutes * MINUTE_NS,
         name=name,
+        fee_rate=ex.settings.fee_rate,
     )
     values = _values(made, by.person_id)
     with act(ex, by) as conn:
@@ -253,6 +255,7 @@ def _values(made: Quote, person_id: str) -> dict[str, Any]:
         "licences": list(estimate.licences),
         "pins": [asdict(pin) for pin in estimate.pins],
         "areas": [ranges.tolist() for ranges in estimate.areas],
+        "fee_rate": made.fee_rate,
     }
     return {
         "id": made.id,
@@ -302,6 +305,7 @@ def _quote(row: RowMapping) -> Quote:
         row["expires_ns"],
         row["order_id"],
         row["name"],
+        body.get("fee_rate", 0),
     )
 
 

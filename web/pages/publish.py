@@ -47,7 +47,8 @@ def publish(slug: str, number: int) -> str:
         classes=class_choices(),
         changes=differences.of(ex, by, ref, number),
         view=_view(found.layers),
-        holders=recalls.holders(ex, by, slug, number) if found.version.state in recalls.RELEASED else None,
+        recall=recalls.foresee(ex, by, slug, number) if found.version.state in recalls.RELEASED else None,
+        fee_percent=ex.settings.fee_percent,
     )
 
 

@@ -14,6 +14,7 @@ from mapex.audit.log import commitment
 from mapex.database.schema import audit_event
 from mapex.exchange import Exchange
 from mapex.operation.invariants.asking import Offender, asked
+from mapex.operation.replay.books import Ledger, Refunds, Settlements
 from mapex.operation.replay.catalogue import Datasets, Offers, Versions
 from mapex.operation.replay.deeds import GRANT, QUOTE, Deeds
 from mapex.operation.replay.kind import Subject
@@ -23,7 +24,7 @@ from mapex.operation.replay.permits import Permits
 from mapex.operation.replay.purchasing import Approvals, Businesses, PurchaseRights
 from mapex.operation.replay.roots import Roots
 from mapex.operation.replay.signing_in import Examinations, Factors, RecoveryCodes, Sessions
-from mapex.operation.replay.trade import Ledger, NamedUsers, Orders
+from mapex.operation.replay.trade import NamedUsers, Orders
 from mapex.times import iso_from_ns
 
 BATCH = 5000
@@ -49,7 +50,7 @@ def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
     kinds += [PurchaseRights(), Businesses(), Approvals()]
     kinds += [Datasets(), Versions(), Offers()]
     kinds += [Sessions(), Factors(), RecoveryCodes(), Examinations()]
-    kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Deeds(GRANT)]
+    kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Refunds(), Settlements(), Deeds(GRANT)]
     by_action: dict[str, list[Subject]] = {}
     for kind in kinds:
         for action in kind.actions:
