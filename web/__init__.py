@@ -44,6 +44,7 @@ API = (
     "selling.appraisals",
     "buying.orders",
     "buying.approvals",
+    "buying.invoices",
     "buying.updates",
     "buying.grants",
     "buying.wallet",

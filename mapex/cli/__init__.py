@@ -44,6 +44,7 @@ COMMANDS = {
     "quote": ("mapex.cli.buy:quote", "The exact price of a region, held for 15 minutes."),
     "buy": ("mapex.cli.buy:buy", "Order what a quote offers."),
     "approvals": ("mapex.cli.purchasing:approvals", "Requests to pay for who may not; refuse or withdraw one."),
+    "invoice": ("mapex.cli.purchasing:invoice", "The data of a tax invoice."),
     "get": ("mapex.cli.buy:get", "Download an order; run again to go on."),
     "order": ("mapex.cli.orders:order", "Orders of your organisation: list, show, progress."),
     "wallet": ("mapex.cli.orders:wallet", "Prepaid money of your organisation: balance, statement."),

@@ -37,6 +37,27 @@ def approvals(state: str | None, refuse: str | None, withdraw: str | None, reaso
     show(answer, as_json=as_json, text=table(headers, rows, right={5}) if rows else "No requests.")
 
 
+FORMS = {"xml": "tax.xml", "csv": "hometax.csv"}
+
+
+@click.command()
+@click.argument("document")
+@click.option("--format", "form", type=click.Choice(sorted(FORMS)), help="xml: in the names of the tax office; csv: a row of its form.")
+@as_json_option
+def invoice(document: str, form: str | None, as_json: bool) -> None:
+    """The data of the tax invoice of an ORDER, refund or SETTLEMENT by its id. The operator issues it, with its certificate."""
+    client, path = Client.from_environment(), f"/invoices/{segment(document)}"
+    if form:
+        click.echo(client.text(f"{path}/{FORMS[form]}"), nl=False)
+        return
+    found = client.call("GET", path)
+    rows = [[one["name"], one["quantity"] or "", f"{one['supply']:,}", f"{one['tax']:,}"] for one in found["items"]]
+    sides = [f"{name}: {found[name]['name']} {found[name]['number'] or '(abroad)'}" for name in ("invoicer", "invoicee")]
+    sums = f"Supply {found['supply']:,}   VAT {found['tax']:,}   Total {found['total']:,} KRW"
+    lines = [f"{found['id']} of {found['day']}", *sides, table(["item", "quantity", "KRW", "VAT"], rows, right={1, 2, 3}), sums]
+    show(found, as_json=as_json, text="\n".join(lines))
+
+
 def ask_for_approval(quote_id: str, note: str, persons: tuple[str, ...]) -> Any:
     """Ask those of the organisation who may pay to pay a quote."""
     return Client.from_environment().call("POST", "/approvals", {"quote": quote_id, "note": note, "persons": list(persons)})

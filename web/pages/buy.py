@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
+from flask_babel import gettext as _
 
 from mapex.atlas import naming
-from mapex.offers import recalls
+from mapex.errors import Conflict
 from mapex.exchange import Actor, Exchange
-from mapex.orders import approvals, grounds, ledger, orders, renewals, terms, updates
+from mapex.invoices import invoices
+from mapex.offers import recalls
+from mapex.orders import approvals, grounds, ledger, orders, refunds, renewals, terms, updates
 from mapex.people import orgs, persons, purchase_rights
 from mapex.prices import estimate, permitted, quotes, rates_on_sale, sold_layers
 from mapex.rights import entitlements, named_users
@@ -21,6 +24,7 @@ from web.edge.policy import policy
 from web.edge.schemas import when
 from web.edge.tables import csv_answer
 from web.words import places
+from web.words.businesses import business_rows
 from web.words.licences import licence_words
 
 blueprint = Blueprint("pages_buy", __name__)
@@ -170,6 +174,29 @@ def receipt(order_id: str) -> str:
     )
 
 
+@blueprint.get("/invoices/<document_id>")
+@policy("read")
+def invoice(document_id: str) -> str | tuple[str, int]:
+    """The data of a tax invoice, to be printed; or what has to be entered first."""
+    ex, by = exchange(), current_actor()
+    try:
+        found, refusal = invoices.get(ex, by, document_id), None
+    except Conflict as error:
+        found, refusal = None, error
+    is_own_order = by.role == "member" and document_id.startswith("ord_")
+    sides = ((_("Supplier"), found.invoicer), (_("Supplied"), found.invoicee)) if found else ()
+    page = render_template(
+        "buy/invoice.html",
+        document=document_id,
+        invoice=found,
+        refusal=refusal,
+        order=(found.amends if found and found.amends else document_id if is_own_order else "") if by.role == "member" else "",
+        parties=[(title, business_rows(side)) for title, side in sides],
+        amendments=refunds.of_orders(ex, by, [document_id]) if is_own_order else [],
+    )
+    return page if refusal is None else (page, 409)
+
+
 @blueprint.get("/orders/<order_id>/manifest.json")
 @policy("own")
 def manifest(order_id: str) -> Response:
@@ -240,7 +267,7 @@ def _day(text: str, *, last: bool = False) -> int | None:
 
 def _all_orders() -> Iterator[orders.Order]:
     after: str | None = ""
-    for _ in range(MOST_ROWS // 1000):
+    for _page in range(MOST_ROWS // 1000):
         page = orders.of(exchange(), current_actor(), after=after or "", limit=1000, wanted=_filter())
         yield from page.orders
         after = page.next
