@@ -120,7 +120,7 @@ def _of_settlement(conn: Connection, settlement_id: str) -> _Document | None:
 
 
 def _settled(conn: Connection, row: RowMapping, day: str) -> list[Item]:
-    """What a settlement covers by dataset and layer: of sums no price per unit is told."""
+    """What a settlement covers by dataset and layer; sums have no price per unit."""
     query = (
         _lines()
         .join(sale, sale.c.order_id == order_line.c.order_id)
