@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, render_template, request
 
 from mapex.atlas import naming
 from mapex.offers import recalls
-from mapex.orders import grounds, ledger, orders, renewals, terms, updates
+from mapex.orders import grounds, ledger, orders, refunds, renewals, terms, updates
 from mapex.people import orgs, persons
 from mapex.prices import estimate, permitted, quotes, rates_on_sale, sold_layers
 from mapex.rights import entitlements, named_users
@@ -125,6 +125,7 @@ def order(order_id: str) -> str:
         progress=entitlements.progress(ex, by, order_id),
         updates=newer,
         recalled=recalls.of_order(ex, by, order_id),
+        refunds=refunds.of_orders(ex, by, [order_id]),
         named=named,
         may_name=not named or by.email in (*named, found.person),
         members=[person.email for person in persons.all_persons(ex, by) if person.is_active],
@@ -150,6 +151,7 @@ def receipt(order_id: str) -> str:
         named=named_users.of_order(ex, by, order_id),
         names=names,
         buyer=by.org_slug,
+        refunds=refunds.of_orders(ex, by, [order_id]),
     )
 
 

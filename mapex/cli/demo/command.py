@@ -101,7 +101,8 @@ def _settings(place: Path, port: int) -> Settings:
     surroundings.check_place(place)
     modes.make_folder(place)
     settings = config.load(place, clean) if (place / "mapex.toml").exists() else config.initialise(place, clean)
-    return replace(settings, host="127.0.0.1", port=port, public_url=url, store_public_url=url, demo=True, basemap=_map_of_the_town(place))
+    fee = {"fee_percent": Decimal(10)}
+    return replace(settings, **fee, host="127.0.0.1", port=port, public_url=url, store_public_url=url, demo=True, basemap=_map_of_the_town(place))
 
 
 def _map_of_the_town(place: Path) -> str:
