@@ -1,4 +1,4 @@
-"""The operator's books: what is held for whom, settlements with sellers, payments that leave, every entry."""
+"""The books: what is held for whom, settlements with sellers (each sees its own), payments that leave, every entry."""
 
 from __future__ import annotations
 
@@ -46,6 +46,23 @@ class SettlementsOut(Answer):
     """Settlements, the newest first."""
 
     settlements = fields.List(fields.Nested(SettlementOut))
+
+
+class AccruedOut(Answer):
+    """What was sold since the month that was closed last, in whole KRW without VAT."""
+
+    sales = fields.Integer()
+    refunds = fields.Integer()
+    fee = fields.Integer()
+    supply = fields.Integer()
+
+
+class OwnSettlementsOut(Answer):
+    """Settlements, the newest first; what is not settled yet; the fee of what is sold from now on."""
+
+    fee_percent = fields.Float()
+    settlements = fields.List(fields.Nested(SettlementOut))
+    accrued = fields.Nested(AccruedOut)
 
 
 class VatMonthOut(Answer):
@@ -119,6 +136,20 @@ def document(one: settlements.Settlement) -> dict[str, Any]:
     money = {"sales": one.sales, "refunds": one.refunds, "fee": one.fee, "supply": one.supply, "vat": one.vat, "total": one.total}
     paid_at = None if one.paid_ns is None else iso_from_ns(one.paid_ns)
     return {**about, **money, "closed_at": iso_from_ns(one.closed_ns), "paid": one.paid, "paid_at": paid_at, "reference": one.reference}
+
+
+@blueprint.get("/settlements")
+@policy("sell")
+@blueprint.output(OwnSettlementsOut)
+def own_settlements() -> dict[str, Any]:
+    """What the own organisation is paid for its sales, month by month, and when."""
+    ex, by = exchange(), current_actor()
+    running = settlements.accrued(ex, by)
+    return {
+        "fee_percent": float(ex.settings.fee_percent),
+        "settlements": [document(one) for one in settlements.of_seller(ex, by)],
+        "accrued": {**asdict(running), "supply": running.supply},
+    }
 
 
 @blueprint.get("/ledger")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response
 
 from mapex.offers import recalls, sales
-from mapex.orders import ledger, settlements
+from mapex.orders import ledger
 from mapex.prices import demand
 from mapex.times import iso_from_ns
 from tiles.grid import grid
-from web.api.oversight import ledger as ledger_documents
-from web.api.oversight.ledger import SettlementOut
 from web.edge.auth import current_actor, exchange
 from web.edge.kinds import VERSION_STATES, content, quadkey, word
 from web.edge.policy import policy
@@ -70,23 +67,6 @@ class DemandOut(Answer):
     cells = fields.List(fields.Nested(DemandCellOut))
 
 
-class AccruedOut(Answer):
-    """What was sold since the month that was closed last, in whole KRW without VAT."""
-
-    sales = fields.Integer()
-    refunds = fields.Integer()
-    fee = fields.Integer()
-    supply = fields.Integer()
-
-
-class OwnSettlementsOut(Answer):
-    """Settlements, the newest first; what is not settled yet; the fee of what is sold from now on."""
-
-    fee_percent = fields.Float()
-    settlements = fields.List(fields.Nested(SettlementOut))
-    accrued = fields.Nested(AccruedOut)
-
-
 class HoldersOut(Answer):
     """How many organisations hold tiles of a version, and what its recall returns (KRW): to how many orders, with VAT, given by you."""
 
@@ -106,20 +86,6 @@ def months() -> dict[str, Any]:
     """What the own organisation sold, by month and dataset; never to whom."""
     ex, by = exchange(), current_actor()
     return {"months": sales.by_month(ex, by), "totals": sales.totals(ex, by)}
-
-
-@blueprint.get("/settlements")
-@policy("sell")
-@blueprint.output(OwnSettlementsOut)
-def own_settlements() -> dict[str, Any]:
-    """What the own organisation is paid for its sales, month by month, and when."""
-    ex, by = exchange(), current_actor()
-    running = settlements.accrued(ex, by)
-    return {
-        "fee_percent": float(ex.settings.fee_percent),
-        "settlements": [ledger_documents.document(one) for one in settlements.of_seller(ex, by)],
-        "accrued": {**asdict(running), "supply": running.supply},
-    }
 
 
 @blueprint.get("/wallet/statement.csv")
