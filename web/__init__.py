@@ -48,6 +48,7 @@ API = (
     "buying.updates",
     "buying.grants",
     "buying.wallet",
+    "oversight.ledger",
     "oversight.permits",
     "oversight.audit",
     "selling.sales",

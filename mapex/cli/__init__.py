@@ -22,6 +22,8 @@ COMMANDS = {
     "person": ("mapex.cli.people:person", "Persons: add, list, password, role, suspend, sessions, factors."),
     "token": ("mapex.cli.people:token", "API tokens: create, list, revoke."),
     "permit": ("mapex.cli.operate:permit", "Permits of the regulator: add, list, suspend."),
+    "settlement": ("mapex.cli.money:settlement", "What sellers are paid, month by month: close, list, pay."),
+    "ledger": ("mapex.cli.money:ledger", "The books of the exchange: sheet, vat, export, vat-paid, fee-drawn."),
     "footage": ("mapex.cli.operate:footage", "Footage that was proven to show nobody: clear."),
     "serve": ("mapex.cli.run:serve", "Serve pages and API over HTTP."),
     "worker": ("mapex.cli.run:worker", "Turn uploads into tiles until stopped."),

@@ -240,7 +240,10 @@ def publish(
         body["credits_earlier"] = True
     if version is not None:
         body["version"] = version
-    answer = Client.from_environment().call("POST", f"/datasets/{segment(dataset)}/publish", body, repeatable=True)
+    client = Client.from_environment()
+    if fee := client.call("GET", "/settlements")["fee_percent"]:
+        click.echo(f"The exchange takes a fee of {fee:g} %: you get {100 - fee:g} % of what buyers pay before VAT.", err=True)
+    answer = client.call("POST", f"/datasets/{segment(dataset)}/publish", body, repeatable=True)
     show(answer, as_json=as_json, text=f"Version {answer['version']} of {answer['dataset']} is {answer['state']}.")
 
 

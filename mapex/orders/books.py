@@ -13,7 +13,7 @@ from mapex.database import db
 from mapex.database.schema import ledger_account, ledger_entry, ledger_transaction, organisation
 from mapex.exchange import Actor, Exchange
 from mapex.orders import ledger
-from mapex.times import DAY_NS, KST, NS, kst_month
+from mapex.times import DAY_NS, KST, NS, iso_from_ns, kst_month
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,10 @@ class VatMonth:
     balance: int
 
 
+COLUMNS = ("at", "transaction", "kind", "entry", "account", "organisation", "order", "key", "memo", "amount_krw")
+"""Heads of the exported ledger."""
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """One entry of the ledger; the entries of a transaction sum to zero. `org` is whose account it is, "" of the exchange's."""
@@ -71,6 +75,13 @@ class LedgerEntry:
     key: str
     memo: str
     amount: int
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """The values of `COLUMNS`."""
+        when = iso_from_ns(self.at_ns)
+        about = (self.id, self.account, self.org, self.order_id, self.key, self.memo)
+        return when, self.transaction, self.kind, *about, self.amount
 
 
 def sheet(ex: Exchange, by: Actor | None) -> Sheet:

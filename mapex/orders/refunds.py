@@ -7,6 +7,7 @@ remains of it, so that the refunds of an order return exactly what was paid, how
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -76,6 +77,14 @@ def of_orders(ex: Exchange, by: Actor, order_ids: Sequence[str]) -> list[Refund]
     with db.read(ex) as conn:
         rows = conn.execute(query).all()
     return [Refund(row.id, row.order_id, row.org, row.dataset, row.number, row.amount, row.vat, row.created_ns) for row in rows]
+
+
+def totals(ex: Exchange, by: Actor, order_ids: Sequence[str]) -> dict[str, int]:
+    """What came back of each of these own orders, VAT included; orders of which nothing did are left out."""
+    found: dict[str, int] = defaultdict(int)
+    for one in of_orders(ex, by, order_ids):
+        found[one.order_id] += one.total
+    return dict(found)
 
 
 def foreseen(conn: Connection, version_id: str) -> Returned:

@@ -146,6 +146,7 @@ def order(order_id: str) -> str:
         progress=entitlements.progress(ex, by, order_id),
         updates=newer,
         recalled=recalls.of_order(ex, by, order_id),
+        refunds=refunds.of_orders(ex, by, [order_id]),
         named=named,
         may_name=not named or by.email in (*named, found.person),
         members=[person.email for person in persons.all_persons(ex, by) if person.is_active],
@@ -171,6 +172,7 @@ def receipt(order_id: str) -> str:
         named=named_users.of_order(ex, by, order_id),
         names=names,
         buyer=by.org_slug,
+        refunds=refunds.of_orders(ex, by, [order_id]),
     )
 
 

@@ -48,7 +48,7 @@ def publish(slug: str, number: int) -> str:
         changes=differences.of(ex, by, ref, number),
         view=_view(found.layers),
         recall=recalls.foresee(ex, by, slug, number) if found.version.state in recalls.RELEASED else None,
-        fee_percent=ex.settings.fee_percent,
+        fee=[f"{float(part):g}" for part in (ex.settings.fee_percent, 100 - ex.settings.fee_percent)] if ex.settings.fee_percent else [],
     )
 
 

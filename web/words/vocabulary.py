@@ -184,13 +184,33 @@ ACTIONS: dict[str, Any] = {
     Action.APPROVAL_WITHDRAWN: lazy_gettext("Request for approval withdrawn"),
     Action.ORDER_PLACED: lazy_gettext("Order paid"),
     Action.ORDER_NAMED: lazy_gettext("Named users set"),
+    Action.ORDER_REFUNDED: lazy_gettext("Payment returned"),
     Action.WALLET_CREDITED: lazy_gettext("Wallet credited"),
+    Action.SETTLEMENT_CLOSED: lazy_gettext("Month settled"),
+    Action.SETTLEMENT_PAID: lazy_gettext("Settlement paid"),
+    Action.VAT_PAID: lazy_gettext("VAT paid"),
+    Action.FEE_DRAWN: lazy_gettext("Fee drawn"),
     Action.ACCESS_GRANTED: lazy_gettext("Tile handed out"),
     Action.ACCESS_REFUSED: lazy_gettext("Tile refused"),
     Action.EXCHANGE_EXAMINED: lazy_gettext("Exchange attacked by its doctor"),
     Action.AUDIT_READ: lazy_gettext("Log read"),
     Action.AUDIT_VERIFIED: lazy_gettext("Log verified"),
 }
+MOVEMENTS = {
+    "credit": lazy_gettext("credit"),
+    "purchase": lazy_gettext("purchase"),
+    "sale": lazy_gettext("sale"),
+    "refund": lazy_gettext("refund"),
+    "settlement": lazy_gettext("VAT of a settlement"),
+    "payout": lazy_gettext("payout"),
+}
+"""What changed a wallet; an order is a purchase or a sale."""
+SETTLEMENTS = {
+    "due": lazy_gettext("due"),
+    "paid": lazy_gettext("paid out"),
+    "none": lazy_gettext("nothing to pay"),
+}
+"""States of settlements."""
 FACTORS = {
     "password": lazy_gettext("password"),
     "totp": lazy_gettext("authenticator app"),

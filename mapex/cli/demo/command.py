@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,8 @@ def _settings(place: Path, port: int) -> Settings:
     surroundings.check_place(place)
     modes.make_folder(place)
     settings = config.load(place, clean) if (place / "mapex.toml").exists() else config.initialise(place, clean)
-    return replace(settings, host="127.0.0.1", port=port, public_url=url, store_public_url=url, demo=True, basemap=_map_of_the_town(place))
+    here = replace(settings, host="127.0.0.1", port=port, public_url=url, store_public_url=url, demo=True)
+    return replace(here, basemap=_map_of_the_town(place), fee_percent=Decimal(10))
 
 
 def _map_of_the_town(place: Path) -> str:

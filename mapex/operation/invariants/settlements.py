@@ -52,6 +52,13 @@ def _wrong_refunds(conn: Connection) -> Iterator[Offender]:
         "JOIN dataset d ON d.id = v.dataset_id GROUP BY f.id, f.amount, f.org_id, d.org_id, v.state "
         "HAVING f.amount <> COALESCE(SUM(n.amount), 0) OR v.state <> 'recalled' OR f.org_id <> d.org_id",
     )
+    of_account = "(SELECT COALESCE(-SUM(e.amount), 0) FROM ledger_entry e WHERE e.transaction_id = t.id AND e.account_id = 'acc_{0}')"
+    yield from ask(
+        conn,
+        "refund {0} moved another VAT or fee than it notes, or is of another order",
+        "SELECT f.id FROM refund f JOIN ledger_transaction t ON t.id = f.transaction_id WHERE t.kind <> 'refund' "
+        f"OR t.order_id <> f.order_id OR f.vat <> {of_account.format('vat')} OR f.fee <> {of_account.format('fee')}",
+    )
     yield from ask(
         conn,
         "order {0} cost {1} KRW and {2} were returned",

@@ -97,6 +97,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "POST /tokens": {"name": "laptop", "scopes": ["read"], "days": 30},
     "POST /uploads": {"name": "map.osm", "size": UNIT, "sha256": "0" * 64},
     "POST /uploads/{upload_id}/parts": {"parts": [{"number": 1, "size": UNIT, "sha256": "0" * 64}]},
+    "POST /ledger/fee-payments": {"amount": 1000, "reference": "slip"},
+    "POST /ledger/settlements": {"month": "2026-08"},
+    "POST /ledger/settlements/payments": {"org": "hanbit", "month": "2026-08", "reference": "slip"},
+    "POST /ledger/vat-payments": {"amount": 1000, "reference": "slip"},
     "POST /wallet/credits": {"org": "dongil", "amount": 1000, "key": "slip", "memo": "paid"},
 }
 

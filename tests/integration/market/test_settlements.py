@@ -23,6 +23,7 @@ from mapex.rules.pricing import fee_of, vat_of
 from mapex.times import kst_month, month_end_ns
 from tests.support.exchange import Clock, a_person, an_exchange
 from tests.support.market import RATES, Market, a_draft, a_layer, a_market
+from tests.support.tampering import behind, broken
 from tiles.batch import LayerKind
 
 
@@ -322,6 +323,40 @@ def test_closing_paying_ordering_and_recalling_at_once_wait_for_one_another(mark
     refused = {one for one in answers if isinstance(one, str)}
     assert refused <= {"offer.withdrawn", "settlement.spent", "payment.exceeds"}
     assert is_sound(market.ex) and adds_up(market.ex)
+
+
+BREAKS = {
+    "a sale of another amount": ("UPDATE sale SET amount = amount + 100", "what is noted as sold"),
+    "a sale of another fee": ("UPDATE sale SET fee = fee + 1", "has a fee of"),
+    "a sale that was lost": ("DELETE FROM settled_sale; DELETE FROM sale", "what is noted as sold is None"),
+    "a refund of more": ("UPDATE refund SET amount = amount + 1", "returns"),
+    "a refund that was lost": ("DELETE FROM settled_refund; DELETE FROM refund", "got nothing back"),
+    "VAT that was kept": ("UPDATE refund SET vat = vat - 1", "moved another VAT"),
+    "a fee that was kept": ("UPDATE refund SET fee = fee - 1", "moved another VAT or fee"),
+    "a recalled tile that counts": ("UPDATE entitlement SET state = 'active'", "still active"),
+    "a settlement of another sum": ("UPDATE settlement SET sales = sales + 1", "not the sum"),
+    "a settlement of another VAT": ("UPDATE settlement SET vat = vat + 1", "has VAT"),
+    "a settlement that covers the future": ("UPDATE settlement SET month = '2020-01'", "covers what came after"),
+    "a sale that is settled with nobody": ("DELETE FROM settled_sale", "not the sum"),
+    "a payout of more": ("UPDATE payout SET amount = amount + 1", "were due"),
+}
+
+
+@pytest.mark.parametrize("case", BREAKS)
+def test_fsck_finds(tmp_path: Path, case: str) -> None:
+    market = a_market(replace_settings(an_exchange(tmp_path / "ex"), "10"))
+    a_draft(market.ex, market.seller, "paths", [a_layer(market.cells, name="paths", kind=LayerKind.SIDEWALK)])
+    offers.publish(market.ex, market.seller, "paths", rate_card={"footway_km": 0, "crossing": 301}, licence="research")
+    market.buy(market.cells[:7])
+    recalls.recall(market.ex, market.seller, "paths", 1)
+    month = over(market)
+    settlements.close(market.ex, None, month)
+    settlements.pay(market.ex, None, "hanbit", month, "slip")
+    assert is_sound(market.ex)
+    statements, word = BREAKS[case]
+    for statement in statements.split("; "):
+        behind(market.ex, statement)
+    assert word in broken(market.ex)["I12"]
 
 
 def _until_killed(folder: Path, deed: str, failpoint: str, month: str) -> None:
