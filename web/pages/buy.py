@@ -178,7 +178,7 @@ def receipt(order_id: str) -> str:
 
 @blueprint.get("/invoices/<document_id>")
 @policy("read")
-def invoice(document_id: str) -> str | tuple[str, int]:
+def invoice(document_id: str) -> str:
     """The data of a tax invoice, to be printed; or what has to be entered first."""
     ex, by = exchange(), current_actor()
     try:
@@ -187,7 +187,7 @@ def invoice(document_id: str) -> str | tuple[str, int]:
         found, refusal = None, error
     is_own_order = by.role == "member" and document_id.startswith("ord_")
     sides = ((_("Supplier"), found.invoicer), (_("Supplied"), found.invoicee)) if found else ()
-    page = render_template(
+    return render_template(
         "buy/invoice.html",
         document=document_id,
         invoice=found,
@@ -196,7 +196,6 @@ def invoice(document_id: str) -> str | tuple[str, int]:
         parties=[(title, business_rows(side)) for title, side in sides],
         amendments=refunds.of_orders(ex, by, [document_id]) if is_own_order else [],
     )
-    return page if refusal is None else (page, 409)
 
 
 @blueprint.get("/orders/<order_id>/manifest.json")
