@@ -143,12 +143,12 @@ def org_show(slug: str, as_json: bool) -> None:
 @click.option("--item", required=True, help="Item of business (종목).")
 @click.option("--email", required=True, help="Where tax invoices go.")
 @as_json_option
-def org_business(slug: str, as_json: bool, **given: str) -> None:
+def org_business(slug: str, number: str, as_json: bool, **given: str) -> None:
     """Enter what stands on the tax invoices of an organisation."""
     from mapex.invoices import businesses
 
     with the_exchange() as ex:
-        made = businesses.put(ex, None, slug, businesses.Business(**{**given, "number": given["number"] or None}))
+        made = businesses.put(ex, None, slug, businesses.Business(number=number or None, **given))
     show({"slug": slug, **made.about}, as_json=as_json, text="\n".join([slug, *business_lines(made)]))
 
 
