@@ -7,6 +7,7 @@ amended `OriginalIssueID`). The official schema file was not at hand: lengths of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -25,6 +26,8 @@ CASH, OWED = "10", "40"
 DOMESTIC, ABROAD = "01", "03"
 NUMBER_ABROAD = "9999999999999"
 """What stands for the number of a firm that has none."""
+_IMPOSSIBLE = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML may hold."""
 MOST_ITEMS = 99
 WORDS = {"refund": "환입", "fee": "거래소 수수료"}
 
@@ -125,4 +128,4 @@ def _item(root: Element, at: int, item: Item) -> None:
 
 
 def _text(parent: Element, name: str, value: str) -> None:
-    SubElement(parent, name).text = value
+    SubElement(parent, name).text = _IMPOSSIBLE.sub("\ufffd", value)

@@ -213,6 +213,12 @@ def test_the_xml_has_the_elements_of_the_standard_in_their_order(ex: Exchange) -
         assert sum(int(one or 0) for one in texts(root, "TaxInvoiceTradeLineItem/TotalTax/CalculatedAmount")) == made.tax
 
 
+def test_a_text_that_no_xml_may_hold_makes_no_file_that_nobody_reads(ex: Exchange) -> None:
+    market = a_trade(ex)
+    businesses.put(ex, market.buyer, "dongil", replace(DONGIL, name="동일 <&> \ufffe"))
+    assert party(invoices.get(ex, market.buyer, market.buy().id), "InvoiceeParty")[2] == "동일 <&> \ufffd"
+
+
 _SUMS = ("ChargeTotalAmount", "TaxTotalAmount", "GrandTotalAmount")
 
 
