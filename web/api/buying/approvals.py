@@ -26,7 +26,7 @@ class ApprovalIn(Body):
     persons = fields.List(fields.String(validate=Length(1, 255)), load_default=list, validate=Length(0, named_users.MOST))
 
 
-class CloseIn(Body):
+class ApprovalCloseIn(Body):
     """Why it is refused; who asked withdraws it without a reason."""
 
     reason = fields.String(load_default="", validate=Length(0, approvals.LONGEST))
@@ -86,7 +86,7 @@ def ask(json_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.post("/approvals/<approval_id>/close")
 @policy("price")
 @blueprint.doc(responses=[409])
-@blueprint.input(CloseIn)
+@blueprint.input(ApprovalCloseIn)
 @blueprint.output(ApprovalOut)
 def close(approval_id: str, json_data: dict[str, Any]) -> dict[str, Any]:
     """Refuse a request, with a reason; who asked withdraws it."""
