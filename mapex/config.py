@@ -13,6 +13,7 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +113,26 @@ class Settings:
     session_idle_minutes: int = _s(120, "and so long after its last request", least=5)
     second_factor_roles: str = _s("", "roles that need a second factor at a browser, such as `operator auditor`; empty = whoever wants one")
     confirm_from_krw: int = _s(100_000, "orders that come to this amount since the last second factor ask for a fresh one", least=0)
+    fee_percent: Decimal = _s(
+        Decimal(0), "the operator's part of what sellers earn from now on, before VAT: a percentage of at most two decimals", least=0
+    )
+    operator_number: str = _s("", "business number of the operator (사업자등록번호), for tax invoices; empty = there are none")
+    operator_name: str = _s("", "its name as registered")
+    operator_representative: str = _s("", "its representative (대표자)")
+    operator_address: str = _s("", "its address")
+    operator_business_type: str = _s("", "its type of business (업태)")
+    operator_item: str = _s("", "its item of business (종목)")
+    operator_email: str = _s("", "where its tax invoices go")
     demo: bool = _s(False, "a demonstration: log-ins are printed and shown")
 
     def needs_factor(self, role: str) -> bool:
         """Whether persons of this role need a second factor at a browser."""
         return role in self.second_factor_roles.split()
+
+    @property
+    def fee_rate(self) -> int:
+        """`fee_percent` in hundredths of a percent."""
+        return int(self.fee_percent * 100)
 
     @property
     def uses_secure_cookies(self) -> bool:
@@ -227,15 +243,26 @@ def _read(spec: Field[Any], raw: Any, where: str) -> Any:
         value = int(raw) if raw.strip().lstrip("+-").isdecimal() else None
     elif kind == "Path" and isinstance(raw, str):
         value = Path(raw)
-    expected = {"bool": bool, "int": int, "Path": Path, "str": str}[kind]
+    elif kind == "Decimal" and not isinstance(raw, bool):
+        value = _decimal(str(raw))
+    expected = {"bool": bool, "int": int, "Path": Path, "Decimal": Decimal, "str": str}[kind]
     if not isinstance(value, expected) or (kind == "int" and isinstance(value, bool)):
         raise Invalid("config.value", f"{where} must be a {kind}, not {raw!r}.", key=spec.name)
     choices, least = spec.metadata["choices"], spec.metadata["least"]
     if choices and value not in choices:
         raise Invalid("config.value", f"{where} must be one of {', '.join(choices)}, not {raw!r}.", key=spec.name)
-    if least is not None and isinstance(value, int) and value < least:
+    if least is not None and isinstance(value, (int, Decimal)) and value < least:
         raise Invalid("config.value", f"{where} must be at least {least}, not {raw!r}.", key=spec.name)
     return value
+
+
+def _decimal(text: str) -> Decimal | None:
+    """A plain number such as 12.5."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
 
 
 def _completed(settings: Settings) -> Settings:
@@ -275,6 +302,9 @@ def _check(settings: Settings) -> None:
         scheme = settings.database_owner_url.partition(":")[0]
         sentence = f"`database_owner_url` must begin with postgresql://, not {scheme}."
         raise Invalid("config.value", sentence, key="database_owner_url")
+    if settings.fee_percent > 100 or settings.fee_percent * 100 % 1:
+        message = f"`fee_percent` must be at most 100 with at most two decimals, not {settings.fee_percent}."
+        raise Invalid("config.value", message, key="fee_percent")
     if (settings.mail_host or settings.mail_folder != Path()) and "@" not in settings.mail_from:
         raise Invalid("config.missing", "Mail needs an address that it comes from; set `mail_from`.", missing=["mail_from"])
     if settings.store == "minio":

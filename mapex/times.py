@@ -29,6 +29,32 @@ def kst_month(at_ns: int) -> str:
     return kst_day(at_ns)[:7]
 
 
+def kst_month_start(at_ns: int) -> int:
+    """When the month in Korea began."""
+    return ns_from_iso(f"{kst_month(at_ns)}-01", KST)
+
+
+def month_end_ns(month: str) -> int:
+    """The first moment after a month in Korea.
+
+    Raises: Invalid: `time.month`.
+    """
+    return ns_from_iso(f"{next_month(month)}-01", KST)
+
+
+def next_month(month: str) -> str:
+    """`2026-12` -> `2027-01`.
+
+    Raises: Invalid: `time.month`.
+    """
+    year, _, number = month.partition("-")
+    if not (len(month) == 7 and year.isdecimal() and number.isdecimal() and 1 <= int(number) <= 12 and month.isascii()):
+        raise Invalid("time.month", f"{month[:80]!r} is no month such as 2026-11.", value=month[:80])
+    if not FIRST_YEAR < int(year) < LAST_YEAR:
+        raise Invalid("time.month", f"The month {month!r} must be after {FIRST_YEAR} and before {LAST_YEAR}.", value=month)
+    return f"{int(year) + int(number) // 12:04d}-{int(number) % 12 + 1:02d}"
+
+
 def iso_from_ns(at_ns: int) -> str:
     """`2026-11-23T04:06:06.000001Z`: microseconds, and none when they are zero."""
     seconds, rest = divmod(at_ns, NS)

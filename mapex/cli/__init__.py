@@ -1,8 +1,8 @@
 """The command line: `mapex COMMAND`. Commands are imported when they are called, so that `--help` is instant.
 
-A module beside this one holds the commands of one kind of user (operate, people, run; sell, catalogue, buy, orders, notices, join; audit)
-and is named in `COMMANDS`. Two are for all of them: `options` (what comes in) and `output` (what goes out). Everything else is in a room:
-`demo`, `server`.
+A module beside this one holds the commands of one kind of user (operate, people, money, run; sell, catalogue, buy, purchasing, orders,
+notices, join; audit) and is named in `COMMANDS`. Two are for all of them: `options` (what comes in) and `output` (what goes out).
+Everything else is in a room: `demo`, `server`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ COMMANDS = {
     "applications": ("mapex.cli.operate:applications", "Registrations of organisations: list, show, accept, refuse, clear."),
     "token": ("mapex.cli.people:token", "API tokens: create, list, revoke."),
     "permit": ("mapex.cli.operate:permit", "Permits of the regulator: add, list, suspend."),
+    "settlement": ("mapex.cli.money:settlement", "What sellers are paid, month by month: close, list, pay."),
+    "ledger": ("mapex.cli.money:ledger", "The books of the exchange: sheet, vat, export, vat-paid, fee-drawn."),
     "footage": ("mapex.cli.footage:footage", "Reviews of footage, and a second look at what was released."),
     "serve": ("mapex.cli.run:serve", "Serve pages and API over HTTP."),
     "worker": ("mapex.cli.run:worker", "Turn uploads into tiles until stopped."),
@@ -46,6 +48,8 @@ COMMANDS = {
     "estimate": ("mapex.cli.buy:estimate", "What a region costs now, and the offers to choose from."),
     "quote": ("mapex.cli.buy:quote", "The exact price of a region, held for 15 minutes."),
     "buy": ("mapex.cli.buy:buy", "Order what a quote offers."),
+    "approvals": ("mapex.cli.purchasing:approvals", "Requests to pay for who may not; refuse or withdraw one."),
+    "invoice": ("mapex.cli.purchasing:invoice", "The data of a tax invoice."),
     "get": ("mapex.cli.buy:get", "Download an order; run again to go on."),
     "order": ("mapex.cli.orders:order", "Orders of your organisation: list, show, progress."),
     "wallet": ("mapex.cli.orders:wallet", "Prepaid money of your organisation: balance, statement."),

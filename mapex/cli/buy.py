@@ -11,6 +11,7 @@ from mapex.cli.choice import Chosen, with_choice
 from mapex.cli.options import Where, as_json_option, with_filters, with_region, words
 from mapex.cli.orders import newer
 from mapex.cli.output import counted, ground, show, size, table
+from mapex.cli.purchasing import ask_for_approval
 from mapex.client.bar import bar
 from mapex.client.http import Client, segment
 from mapex.errors import Invalid
@@ -165,9 +166,16 @@ def quote(where: Where, chosen: Chosen, purpose: str | None, updates: str | None
 @click.argument("quote_id")
 @click.option("--key", help="Idempotency key: the same key never buys twice. Default: the quote's own id.")
 @click.option("--for", "persons", multiple=True, metavar="EMAIL", help="Who of your firm may download it; repeat. Default: everybody.")
+@click.option("--ask", is_flag=True, help="Do not pay: ask those of your firm who may, with --note.")
+@click.option("--note", default="", help="What it is for, to whoever approves it.")
 @as_json_option
-def buy(quote_id: str, key: str | None, persons: tuple[str, ...], as_json: bool) -> None:
+def buy(quote_id: str, key: str | None, persons: tuple[str, ...], ask: bool, note: str, as_json: bool) -> None:
     """Order what a quote offers; the total is the quote's, or the order is refused."""
+    if ask:
+        asked = ask_for_approval(quote_id, note, persons)
+        text = f"Asked for approval of {_won(asked['total'])} KRW as {asked['id']}. See what comes of it with: mapex approvals"
+        show(asked, as_json=as_json, text=text)
+        return
     body = {"quote": quote_id, **({"persons": list(persons)} if persons else {})}
     order = Client.from_environment().call("POST", "/orders", body, headers={"Idempotency-Key": key or quote_id})
     text = f"Order {order['id']}: {order['state']}, {_won(order['total'])} KRW. Download with: mapex get {order['id']} --to DIR"

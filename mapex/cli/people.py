@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mapex.exchange import Exchange
+    from mapex.invoices.businesses import Business
 
 
 @click.group()
@@ -116,6 +117,49 @@ def org_list(as_json: bool) -> None:
     show({"organisations": records}, as_json=as_json, text=table(["slug", "name", "state", "domains"], rows))
 
 
+@org.command(name="show")
+@click.argument("slug")
+@as_json_option
+def org_show(slug: str, as_json: bool) -> None:
+    """An organisation, its mail domains, and what stands on its tax invoices."""
+    from mapex.invoices import businesses
+    from mapex.people import domains, orgs
+
+    with the_exchange() as ex:
+        found, business = orgs.get_org(ex, slug), businesses.get(ex, None, slug)
+        owned = list(domains.all_domains(ex).get(found.id, []))
+    record = {"slug": slug, "name": found.name, "state": found.state, "domains": owned, "business": business and dict(business.about)}
+    lines = [f"{found.name} ({slug}): {found.state}", f"domains: {', '.join(owned) or 'none'}", *business_lines(business)]
+    show(record, as_json=as_json, text="\n".join(lines))
+
+
+@org.command(name="business")
+@click.argument("slug")
+@click.option("--number", default="", help="Business number (사업자등록번호), 123-45-67891 or plain. Without: a firm abroad.")
+@click.option("--name", required=True, help="Name as registered.")
+@click.option("--representative", required=True, help="Representative (대표자).")
+@click.option("--address", required=True, help="Address of the business.")
+@click.option("--type", "business_type", required=True, help="Type of business (업태).")
+@click.option("--item", required=True, help="Item of business (종목).")
+@click.option("--email", required=True, help="Where tax invoices go.")
+@as_json_option
+def org_business(slug: str, number: str, as_json: bool, **given: str) -> None:
+    """Enter what stands on the tax invoices of an organisation."""
+    from mapex.invoices import businesses
+
+    with the_exchange() as ex:
+        made = businesses.put(ex, None, slug, businesses.Business(number=number or None, **given))
+    show({"slug": slug, **made.about}, as_json=as_json, text="\n".join([slug, *business_lines(made)]))
+
+
+def business_lines(business: Business | None) -> list[str]:
+    """What stands on tax invoices, line by line."""
+    if business is None:
+        return ["No business details; there are no tax invoices without them. Enter them with `mapex org business`."]
+    about = {**business.about, "number": business.written_number or "none: a firm abroad"}
+    return [f"{name.replace('_', ' ')}: {value}" for name, value in about.items()]
+
+
 @click.group()
 def person() -> None:
     """Persons: members of an organisation, auditors, operators."""
@@ -208,6 +252,23 @@ def person_role(email: str, role: str, org_slug: str, as_json: bool) -> None:
         made = roles.set_role(ex, None, email, role, org=org_slug)
     record = {"email": made.email, "org": made.org_slug, "role": made.role}
     show(record, as_json=as_json, text=f"{made.email}: {made.role}" + (f" of {made.org_slug}" if made.org_slug else ""))
+
+
+@person.command(name="pay")
+@click.argument("email")
+@click.option("--no", "nothing", is_flag=True, help="The person may pay nothing: it draws, asks prices, and asks for approval.")
+@click.option("--order-limit", type=click.IntRange(1), metavar="KRW", help="At most so much for one order, VAT included.")
+@click.option("--month-limit", type=click.IntRange(1), metavar="KRW", help="At most so much in a month of Korea, VAT included.")
+@as_json_option
+def person_pay(email: str, nothing: bool, order_limit: int | None, month_limit: int | None, as_json: bool) -> None:
+    """Say what a member may pay for its organisation; without options everything. One who may pay everything always stays."""
+    from mapex.people import purchase_rights
+
+    with the_exchange() as ex:
+        made = purchase_rights.set_right(ex, None, email, purchase_rights.Right(not nothing, order_limit, month_limit))
+    limits = [f"{what} up to {limit:,} KRW" for what, limit in (("an order", made.order_limit), ("a month", made.month_limit)) if limit]
+    text = f"{email} may pay {', '.join(limits) or 'everything' if made.may_pay else 'nothing'}"
+    show({"email": email, **made.about}, as_json=as_json, text=text)
 
 
 @person.command(name="sessions")

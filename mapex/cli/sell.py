@@ -250,7 +250,10 @@ def publish(
         body["credits_earlier"] = True
     if version is not None:
         body["version"] = version
-    answer = Client.from_environment().call("POST", f"/datasets/{segment(dataset)}/publish", body, repeatable=True)
+    client = Client.from_environment()
+    if fee := client.call("GET", "/settlements")["fee_percent"]:
+        click.echo(f"The exchange takes a fee of {fee:g} %: you get {100 - fee:g} % of what buyers pay before VAT.", err=True)
+    answer = client.call("POST", f"/datasets/{segment(dataset)}/publish", body, repeatable=True)
     show(answer, as_json=as_json, text=f"Version {answer['version']} of {answer['dataset']} is {answer['state']}.")
 
 
@@ -281,12 +284,20 @@ def withdraw(dataset: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @as_json_option
 def recall(dataset: str, version: int, yes: bool, as_json: bool) -> None:
-    """Take a version back for good: off the market, and no longer readable for those who bought it."""
+    """Take a version back for good: off the market, no longer readable for those who bought it, and paid back to them."""
     client = Client.from_environment()
     path = f"/datasets/{segment(dataset)}/versions/{version}"
-    held = client.call("GET", f"{path}/holders")["holders"]
+    held = client.call("GET", f"{path}/holders")
     if not yes:
-        question = f"{held} organisations hold tiles of version {version} of {dataset} and can then no longer download them. Recall it?"
+        question = (
+            f"{held['holders']} organisations hold tiles of version {version} of {dataset} and can then no longer download them. "
+            f"They get {held['returned']:,} KRW back, of which you give {held['given']:,} KRW. Recall it?"
+        )
         click.confirm(question, abort=True, err=True)
     answer = client.call("POST", f"{path}/recall", {})
-    show(answer, as_json=as_json, text=f"Version {version} of {dataset} is recalled; {answer['holders']} organisations hold tiles of it.")
+    show(answer, as_json=as_json, text=_recalled(dataset, version, answer))
+
+
+def _recalled(dataset: str, version: int, answer: Any) -> str:
+    holders, returned = answer["holders"], answer["returned"]
+    return f"Version {version} of {dataset} is recalled; {holders} organisations hold tiles of it and got {returned:,} KRW back."

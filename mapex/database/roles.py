@@ -29,6 +29,8 @@ ADDED = ("access_served",)
 
 CHANGING: Mapping[str, str] = {
     "api_token": "",
+    "approval": "quote_id, state, ended_ns, ender_id, reason, order_id",
+    "business": "",
     "dataset": "title, description, created_ns, removed_ns",
     "dataset_version": "",
     "entitlement": "state",
@@ -39,6 +41,7 @@ CHANGING: Mapping[str, str] = {
     "permit": "state",
     "permit_request": "state, reason, decided_ns, permit_id",
     "person": "",
+    "purchase_right": "may_pay, order_limit, month_limit",
     "quote": "name",
 }
 """Tables of which the services remove no row, and the columns that they change; "" are all."""

@@ -152,6 +152,17 @@ def end(conn: Connection, ex: Exchange, by: Actor, version: versions.Version) ->
     return str(before["id"])
 
 
+def hold_live(conn: Connection, dataset_id: str) -> RowMapping | None:
+    """The live offer of a dataset, as it is until the commit: nobody orders of it meanwhile."""
+    return conn.execute(_live(schema.offer.c.dataset_id == dataset_id).with_for_update(key_share=True)).mappings().first()
+
+
+def recount_owned(conn: Connection, held: RowMapping) -> None:
+    """Find again what buyers own of what is on offer, after some of what they held counts no more."""
+    for layer_id in _layer_ids(conn, held["version_id"]):
+        owned.fill(conn, layer_id, held["licence"])
+
+
 def live(ex: Exchange, by: Actor, ref: str) -> Offer | None:
     """The offer under which a dataset (slug or `org/slug`) is on sale, or None.
 

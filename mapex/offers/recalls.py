@@ -1,4 +1,4 @@
-"""Recalls: a seller takes a version back for good. What was bought of it can no longer be read, and its holders see why."""
+"""Recalls: a seller takes a version back for good. What was bought of it can no longer be read and is paid back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mapex import authority
 from mapex.audit.log import Action, AuditEntry, append
 from mapex.catalogue import versions
 from mapex.catalogue.versions import Version
-from mapex.database import db
+from mapex.database import db, failpoints
 from mapex.database.acts import act
 from mapex.database.schema import audit_event, dataset_version
 from mapex.errors import Conflict
@@ -21,27 +21,39 @@ from mapex.notices import outbox
 from mapex.notices.kind import NoticeKind
 from mapex.notices.outbox import MOST_NAMED, News
 from mapex.offers import offers
+from mapex.orders import refunds
+from mapex.orders.refunds import Returned
 from mapex.people import signers
+from mapex.rights import entitlements
 
 RELEASED = ("published", "superseded", "withdrawn")
 """States from which a version can be recalled: those in which somebody may hold tiles of it."""
 
 
-def holders(ex: Exchange, by: Actor, dataset: str, number: int) -> int:
-    """How many organisations hold tiles of a version of an own dataset; never which.
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """A version as it is, how many organisations hold tiles of it, never which, and what its recall returns to them."""
+
+    version: Version
+    holders: int
+    returned: Returned
+
+
+def foresee(ex: Exchange, by: Actor, dataset: str, number: int) -> Recall:
+    """What a recall of a version of an own dataset would do now.
 
     Raises: Denied, NotFound.
     """
     authority.member(by)
     with db.read(ex) as conn:
-        return len(_holders(conn, versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number).id))
+        version = versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number)
+        return Recall(version, len(_holders(conn, version.id)), refunds.foreseen(conn, version.id))
 
 
-def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version, int]:
-    """Recall a version of an own dataset: it leaves the market, and from the commit on no grant is given for tiles of it,
-    and no address opens one.
+def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> Recall:
+    """Recall a version of an own dataset: it leaves the market, from the commit on no grant is given for tiles of it and no address
+    opens one, and what was paid for it is returned.
 
-    Returns: the version, and the number of organisations that hold tiles of it.
     Raises: Denied, NotFound. Conflict: `version.not_released` (a draft is not on anybody's disk; a recalled version is recalled).
     """
     with signers.retiring(ex) as retire, act(ex, by) as conn:
@@ -52,14 +64,19 @@ def recall(ex: Exchange, by: Actor, dataset: str, number: int) -> tuple[Version,
             raise Conflict("version.not_released", message, state=version.state)
         if version.state == "published":
             offers.end(conn, ex, by, version)
+        on_sale = offers.hold_live(conn, version.dataset_id)
         conn.execute(update(dataset_version).where(dataset_version.c.id == version.id).values(state="recalled"))
         holders = _holders(conn, version.id)
-        append(
-            conn, ex, by, AuditEntry(Action.VERSION_RECALLED, dataset=version.dataset, details={"version": number, "holders": len(holders)})
-        )
+        entitlements.recall(conn, version.id)
+        if on_sale is not None:
+            offers.recount_owned(conn, on_sale)
         _announce(conn, ex, version, holders)
         retire(conn, holders)
-        return versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number), len(holders)
+        returned = refunds.give_back(conn, ex, version.org_id, version.id)
+        details = {"version": number, "holders": len(holders), "refunds": returned.orders, "returned": returned.total}
+        append(conn, ex, by, AuditEntry(Action.VERSION_RECALLED, dataset=version.dataset, details=details))
+        failpoints.hit("recall.before_commit")
+        return Recall(versions.find_version(conn, by, f"{by.org_slug}/{dataset}", number), len(holders), returned)
 
 
 def _announce(conn: Connection, ex: Exchange, version: Version, holders: Sequence[str]) -> None:

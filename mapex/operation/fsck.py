@@ -14,7 +14,7 @@ from mapex.audit import checkpoints
 from mapex.database import db, guards
 from mapex.exchange import Exchange
 from mapex.operation import objects
-from mapex.operation.invariants import access, deeds, halves, listing, manifests, money, orders, sources, sums
+from mapex.operation.invariants import access, deeds, halves, listing, manifests, money, orders, settlements, sources, sums
 from mapex.operation.invariants.asking import Offender, asked
 from mapex.operation.replay.history import replay
 from mapex.operation.replay.roots import Head, Root, Roots, heads
@@ -64,6 +64,7 @@ def check(ex: Exchange, *, deep: bool = False, kept: Sequence[Root] = ()) -> lis
             "I8": (_log_sentence(head.get("audit_event")), lambda: [*forged, *history.log]),
             "I10": ("no grant outside its permit, its period or its version's life", partial(access.overdue, conn)),
             "I11": ("nothing is half done", partial(halves.halves, conn)),
+            "I12": ("sales, refunds and settlements are those of the orders, each settled once", partial(settlements.wrong, conn)),
             "replay": ("the log, read again, makes the present state", lambda: [*history.state, *manifests.different(conn)]),
             "schema": ("triggers, tables and views are those that are declared", partial(guards.deviations, conn)),
             "files": ("every file that was sent is in the manifest of its version", partial(sources.missing, conn)),

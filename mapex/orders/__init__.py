@@ -1,1 +1,1 @@
-"""Orders, their terms and lines, the ledger, renewals and updates."""
+"""Orders, their terms and lines, renewals and updates; the ledger, refunds, settlements."""

@@ -1,13 +1,15 @@
 """Money: double-entry accounts in whole KRW, append-only.
 
-Accounts: a *wallet* of each organisation (prepaid; what it earns by selling goes there and pays what it buys), *vat* (tax collected)
-and *bank* (the mirror of all money paid in: its balance is minus the sum of the others). The entries of a transaction sum to
-zero; the balance of an account is the cached sum of its entries, and a wallet's is never negative (CHECK in the database).
+Accounts: a *wallet* of each organisation (prepaid; what it earns by selling goes there and pays what it buys), *vat* (tax collected less
+tax paid to sellers), *fee* (the operator's), a *receivable* of a seller (what it owes the exchange, as a negative balance, after a refund
+that its wallet could not cover) and *bank* (the mirror of all money paid in and out: minus the sum of the others). The entries of a
+transaction sum to zero; the balance of an account is the cached sum of its entries, and a wallet's is never negative (CHECK in the
+database). VAT and fee may be: after what was collected was paid on, refunds take more from them than they hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +26,12 @@ from mapex.people import orgs
 from mapex.rules.bounds import MAX_AMOUNT
 
 BANK = "acc_bank"
+FEE = "acc_fee"
 VAT = "acc_vat"
+COMMON = {BANK: "bank", FEE: "fee", VAT: "vat"}
+"""Accounts of the exchange itself, with their kinds."""
+OWED = "acc_owed_"
+"""What the ids of receivables begin with."""
 
 MAX_CREDIT = 10**12
 """KRW of one credit; a typing mistake should not become money."""
@@ -39,7 +46,7 @@ class WalletEntry:
     """One line of a statement: what changed the wallet, and the balance after it."""
 
     transaction: str
-    kind: str  # credit | order
+    kind: str  # credit | order | refund | settlement | payout
     at_ns: int
     memo: str
     order_id: str | None  # only of own orders: of an income the seller does not learn whose order it was
@@ -54,6 +61,7 @@ class Wallet:
     org: str
     balance: int
     entries: Sequence[WalletEntry]
+    owed: int = 0  # to the exchange, which takes it from what is earned next
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,11 @@ class Payment:
 def wallet_id(org_id: str) -> str:
     """Id of the wallet account of an organisation."""
     return "acc_" + org_id
+
+
+def owed_id(org_id: str) -> str:
+    """Id of the account of what an organisation owes the exchange."""
+    return OWED + org_id
 
 
 def credit(ex: Exchange, by: Actor | None, org: str, amount: int, key: str, memo: str = "") -> Credit:
@@ -153,9 +166,9 @@ def wallet(ex: Exchange, by: Actor, org: str | None = None, *, limit: int = 100)
         raise Invalid("wallet.org", "Name the organisation whose wallet is asked for.")
     with db.read(ex) as conn:
         found = orgs.find_org(conn, org)
-        now = balance(conn, wallet_id(found.id))
+        now, owed = balance(conn, wallet_id(found.id)), -balance(conn, owed_id(found.id))
         rows = conn.execute(_entries(found.id).limit(limit)).all()
-    return Wallet(found.slug, now, _running(rows, found.id, now))
+    return Wallet(found.slug, now, _running(rows, found.id, now), owed)
 
 
 def statement(ex: Exchange, by: Actor) -> Wallet:
@@ -165,9 +178,9 @@ def statement(ex: Exchange, by: Actor) -> Wallet:
     """
     org_id = authority.member(by)
     with db.read(ex) as conn:
-        now = balance(conn, wallet_id(org_id))
+        now, owed = balance(conn, wallet_id(org_id)), -balance(conn, owed_id(org_id))
         rows = conn.execute(_entries(org_id)).all()
-    return Wallet(by.org_slug, now, _running(rows, org_id, now))
+    return Wallet(by.org_slug, now, _running(rows, org_id, now), owed)
 
 
 def _entries(org_id: str) -> Select[tuple[Any, ...]]:
@@ -211,6 +224,34 @@ def open_wallet(conn: Connection, org_id: str) -> str:
     return account_id
 
 
+def hold(conn: Connection, account_ids: Iterable[str]) -> None:
+    """Keep these accounts as they are until the commit. Everybody takes the rows in the same order, so that no two wait for each other.
+
+    What an organisation owes is held with its wallet.
+    """
+    wanted = sorted(set(account_ids))
+    for account in wanted:
+        if account in COMMON:
+            _open(conn, account, COMMON[account], None)
+    row = ledger_account.c.id
+    conn.execute(select(row).where(row.in_(wanted)).order_by(row).with_for_update(key_share=True)).all()
+
+
+def share(conn: Connection, org_id: str, amount: int) -> dict[str, int]:
+    """What `amount` KRW for a seller (to be taken back where negative) moves, by account; its wallet is open and held.
+
+    What it owes is paid first; what its wallet does not hold, it owes.
+    """
+    wallet, owed = wallet_id(org_id), owed_id(org_id)
+    if amount >= 0:
+        repaid = min(amount, -balance(conn, owed))
+        return {wallet: amount - repaid, owed: repaid}
+    lacking = max(0, -amount - balance(conn, wallet))
+    if lacking:
+        _open(conn, owed, "receivable", org_id)
+    return {wallet: amount + lacking, owed: -lacking}
+
+
 def post(
     conn: Connection,
     ex: Exchange,
@@ -223,6 +264,7 @@ def post(
 ) -> str:
     """Write one transaction (`amounts`: KRW by account id) and move the cached balances with it; returns its id.
 
+    The caller holds the accounts, if it read what they hold.
     Raises: ValueError: the amounts do not sum to zero. Unpaid: a wallet would be negative. Conflict: `ledger.full`.
     """
     if sum(amounts.values()) != 0:
@@ -273,9 +315,9 @@ def _move(conn: Connection, account: str, amount: int) -> None:
 
     Raises: Unpaid. Conflict: `ledger.full`: the account would hold more than can be counted; in the bank it is all money there is.
     """
-    if account in (BANK, VAT):
-        _open(conn, account, account.removeprefix("acc_"), None)
-    elif amount < 0:
+    if account in COMMON:
+        _open(conn, account, COMMON[account], None)
+    elif amount < 0 and not account.startswith(OWED):
         check_funds(conn, account, -amount)
     fits = ledger_account.c.balance.between(-MAX_AMOUNT - amount, MAX_AMOUNT - amount)
     is_it = ledger_account.c.id == account

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, text
@@ -19,8 +19,8 @@ from mapex.exchange import Actor, Exchange
 from mapex.notices import outbox
 from mapex.notices.kind import NoticeKind
 from mapex.notices.outbox import News
-from mapex.orders import ledger, lines, renewals, terms
-from mapex.people import orgs
+from mapex.orders import approvals, ledger, lines, renewals, terms
+from mapex.people import orgs, purchase_rights
 from mapex.prices import quotes
 from mapex.prices.earlier import Earlier
 from mapex.prices.estimate import Line, document
@@ -29,8 +29,7 @@ from mapex.prices.quotes import Quote
 from mapex.pyramid.area_sums import Owner
 from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.permit_check import Use
-from mapex.rules.pricing import UNITS
-from mapex.times import iso_from_ns
+from mapex.rules.pricing import UNITS, fee_of
 from tiles.grid.cover import Cover
 
 
@@ -51,6 +50,8 @@ class Order:
     created_ns: int
     name: str = ""
     person: str = ""
+    asked_by: str = ""
+    """Who asked for it, where `person`, who paid, is an approver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,13 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         Conflict: `order.key_reused` (the key bought another quote), `quote.bought` (under another key), `quote.expired`,
         `offer.withdrawn`, `quote.terms_changed` (licence or attribution; old and new are in the details), `quote.price_changed` (the
         new estimate is in the details).
-        Denied: `permit.*`: the permit that the quote rested on is not valid now; `session.stale`.
+        Denied: `permit.*`: the permit that the quote rested on is not valid now; `session.stale`; `purchase.*`: `by` may not pay this.
         Unpaid: `wallet.insufficient`, with `needed` and `available`.
     """
     org_id = authority.member(by)
     asked = _asked(quote_id, key, persons)
     # One order at a time for each buyer: ownership and balance stay as they were read until the commit.
-    with act(ex, by, f"orders:{org_id}") as conn:
+    with act(ex, by, purchase_rights.turn_of(org_id)) as conn:
         before = conn.execute(_orders().where(schema.order.c.org_id == org_id, schema.order.c.key == key)).mappings().first()
         if before is not None:
             return _replayed(conn, before, asked)
@@ -87,6 +88,7 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         if _spent(conn, by) + quote.estimate.total >= ex.settings.confirm_from_krw:
             authority.confirmed_by_factor(ex, by)
         now = ex.now()
+        purchase_rights.check(conn, by, org_id, quote.estimate.total, now)
         groups = _checked(conn, ex, quote, now)
         made = _insert(conn, by, quote, asked, now)
         earlier = Earlier(conn, Owner(org_id, made.purpose))
@@ -94,10 +96,12 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
             earlier.take(made.id, group.layer_ids, group.ranges)
             entitlements.add(conn, org_id, made.id, made.purpose, group)
         _check_tiles(conn, made, quote)
-        _settle(conn, ex, made)
+        _settle(conn, ex, made, quote.fee_rate)
         if asked.persons:
             named_users.put(conn, ex, by, made.id, asked.persons)
-        _log(conn, ex, by, made, quote)
+        approved = approvals.settle(conn, by, quote.id, made.id, now)
+        made = replace(made, asked_by=approved.asker if approved else "")
+        _log(conn, ex, by, made, quote, {"approval": approved.id, "asked_by": approved.asker} if approved else {})
         _announce(conn, ex, by, made, asked.persons)
         failpoints.hit("order.before_commit")
     failpoints.hit("order.after_commit")
@@ -138,7 +142,7 @@ def _asked(quote_id: str, key: str, persons: Sequence[str]) -> _Asked:
 
 def _checked(conn: Connection, ex: Exchange, quote: Quote, now: int) -> list[entitlements.Bought]:
     """What is bought, in groups of the same cells and permit, when all that the quote rests on still holds."""
-    _check_open(quote, now)
+    quotes.check_open(quote, now)
     _check_offers(conn, quote)
     terms.check_same(conn, quote)
     groups = _permitted(conn, quote, now)
@@ -195,9 +199,12 @@ def of(ex: Exchange, by: Actor, *, after: str = "", limit: int = 100, wanted: Or
 
 def _orders() -> Any:
     """Query of orders, with what the buyer calls the area, and who ordered."""
-    ordered, quoted, person = schema.order, schema.quote, schema.person
+    ordered, quoted, person, asker = schema.order, schema.quote, schema.person, schema.person.alias("asker")
     joined = ordered.join(quoted, quoted.c.id == ordered.c.quote_id).join(person, person.c.id == ordered.c.person_id)
-    return select(ordered, quoted.c.name, person.c.email.label("person")).select_from(joined)
+    asked = joined.outerjoin(schema.approval, schema.approval.c.order_id == ordered.c.id)
+    asked = asked.outerjoin(asker, asker.c.id == schema.approval.c.asker_id)
+    names = (person.c.email.label("person"), func.coalesce(asker.c.email, "").label("asked_by"))
+    return select(ordered, quoted.c.name, *names).select_from(asked)
 
 
 def _conditions(wanted: OrderFilter) -> list[Any]:
@@ -220,14 +227,6 @@ def _replayed(conn: Connection, row: RowMapping, asked: _Asked) -> Order:
             "order.key_reused", f"Key {asked.key!r} bought another quote before; take a new key for a new order.", order=row["id"]
         )
     return _made(conn, [row])[0]
-
-
-def _check_open(quote: Quote, now: int) -> None:
-    if quote.order_id is not None:
-        raise Conflict("quote.bought", f"Quote {quote.id} was bought already, as order {quote.order_id}.", order=quote.order_id)
-    if now >= quote.expires_ns:
-        when = iso_from_ns(quote.expires_ns)
-        raise Conflict("quote.expired", f"Quote {quote.id} was held until {when}; ask for a new one.", expires_at=when)
 
 
 def _check_offers(conn: Connection, quote: Quote) -> None:
@@ -281,6 +280,10 @@ def _price_changed(conn: Connection, ex: Exchange, quote: Quote, now: int) -> Ma
     )
 
 
+_NAMES = ("lines", "name", "person", "asked_by")
+"""Members of an order that are no columns of it."""
+
+
 def _insert(conn: Connection, by: Actor, quote: Quote, asked: _Asked, now: int) -> Order:
     estimate = quote.estimate
     made = Order(
@@ -298,7 +301,7 @@ def _insert(conn: Connection, by: Actor, quote: Quote, asked: _Asked, now: int) 
         name=quote.name,
         person=by.email,
     )
-    values = {name: getattr(made, name) for name in Order.__dataclass_fields__ if name not in ("lines", "name", "person")}
+    values = {name: getattr(made, name) for name in Order.__dataclass_fields__ if name not in _NAMES}
     conn.execute(insert(schema.order).values(**values, person_id=by.person_id, body_sha256=asked.body_sha256))
     lines.write(conn, made.id, made.lines)
     return made
@@ -329,22 +332,30 @@ def _check_tiles(conn: Connection, made: Order, quote: Quote) -> None:
         raise Conflict("quote.price_changed", f"The tiles of quote {quote.id} are not those that were priced; ask for a new quote.")
 
 
-def _settle(conn: Connection, ex: Exchange, made: Order) -> None:
-    """Move the money: the buyer pays the total, each seller gets its lines, the tax is put aside."""
-    slugs = sorted({line.org for line in made.lines})
-    rows = conn.execute(select(schema.organisation.c.slug, schema.organisation.c.id).where(schema.organisation.c.slug.in_(slugs))).all()
-    sellers = {row.slug: row.id for row in rows}
-    amounts: dict[str, int] = defaultdict(int)
-    amounts[ledger.open_wallet(conn, made.org_id)] -= made.total
-    amounts[ledger.VAT] += made.vat
+def _settle(conn: Connection, ex: Exchange, made: Order, fee_rate: int) -> None:
+    """Move the money: the buyer pays the total, each seller gets its lines less the fee, the tax and the fee are put aside."""
+    sold: dict[str, int] = defaultdict(int)
     for line in made.lines:
-        amounts[ledger.wallet_id(sellers[line.org])] += line.amount
-    for slug in slugs:
-        ledger.open_wallet(conn, sellers[slug])
+        sold[line.org] += line.amount
+    query = select(schema.organisation.c.id, schema.organisation.c.slug).where(schema.organisation.c.slug.in_(sold))
+    sales = [_sale(made.id, row.id, sold[row.slug], fee_rate) for row in conn.execute(query.order_by(schema.organisation.c.id))]
+    conn.execute(insert(schema.sale), sales)
+    buyer, *_ = wallets = [ledger.open_wallet(conn, org_id) for org_id in (made.org_id, *(sale["org_id"] for sale in sales))]
+    ledger.hold(conn, [ledger.FEE, ledger.VAT, *wallets])
+    amounts: dict[str, int] = defaultdict(int, {buyer: -made.total, ledger.VAT: made.vat})
+    for sale in sales:
+        amounts[ledger.FEE] += sale["fee"]
+        for account, amount in ledger.share(conn, sale["org_id"], sale["amount"] - sale["fee"]).items():
+            amounts[account] += amount
     ledger.post(conn, ex, "order", amounts, order_id=made.id, memo=f"order of {len(made.lines)} lines")
 
 
-def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote) -> None:
+def _sale(order_id: str, org_id: str, amount: int, fee_rate: int) -> dict[str, Any]:
+    fee = fee_of(amount, fee_rate)
+    return {"id": ids.new("sal"), "order_id": order_id, "org_id": org_id, "amount": amount, "fee_rate": fee_rate, "fee": fee}
+
+
+def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote, approved: Mapping[str, str]) -> None:
     datasets = sorted({(line.org, line.dataset) for line in made.lines})
     permit_ids = sorted({pin.permit_id for pin in quote.estimate.pins if pin.permit_id})
     numbers = conn.execute(select(schema.permit.c.number).where(schema.permit.c.id.in_(permit_ids))).scalars().all() if permit_ids else []
@@ -360,10 +371,12 @@ def _log(conn: Connection, ex: Exchange, by: Actor, made: Order, quote: Quote) -
             "total": made.total,
             "vat": made.vat,
             "credited": sum(line.earlier for line in made.lines),
+            "fee_rate": quote.fee_rate,
             "tile_count": quote.estimate.tiles,
             "tiles_sha256": quote.tiles_sha256,
             "datasets": [f"{org}/{dataset}" for org, dataset in datasets],
             "terms": {f"{line.org}/{line.dataset}": line.terms for line in made.lines},
+            **approved,
         },
     )
     append(conn, ex, by, entry)

@@ -11,7 +11,7 @@ from mapex.database import db
 from mapex.database.schema import order
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.orders import updates
+from mapex.orders import approvals, updates
 from mapex.prices import estimates, quotes
 from mapex.prices.estimate import Estimate, Line
 from mapex.rules import licences
@@ -38,7 +38,7 @@ class Pair:
 
 
 def renew(ex: Exchange, by: Actor, quote_id: str, purpose: str | None = None) -> quotes.Quote:
-    """Hold the price of what a quote asked for anew, for another purpose if one is named.
+    """Hold the price of what a quote asked for anew, for another purpose if one is named; a request for approval goes along.
 
     Raises: NotFound: `quote.unknown`. Invalid: `purpose.unknown`, `order.current`. What `quotes.hold` raises.
     """
@@ -49,7 +49,9 @@ def renew(ex: Exchange, by: Actor, quote_id: str, purpose: str | None = None) ->
         before = quotes.load(conn, ex, org_id, quote_id)
     wanted_for = purpose or str(before.estimate.purpose)
     request = {**before.request, "replaces": before.id}
-    return quotes.hold(ex, by, request, lambda conn, org, now: _price(conn, ex, org, before, wanted_for, now), name=before.name)
+    made = quotes.hold(ex, by, request, lambda conn, org, now: _price(conn, ex, org, before, wanted_for, now), name=before.name)
+    approvals.follow(ex, by, before.id, made.id)
+    return made
 
 
 def price_now(conn: Connection, ex: Exchange, quote: quotes.Quote, at_ns: int) -> Estimate | None:

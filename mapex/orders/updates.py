@@ -158,7 +158,8 @@ def _newer_cells(org_id: str, purpose: ColumnElement[str] = entitlement.c.purpos
             ),
         )
     )
-    mine = (entitlement.c.org_id == org_id, entitlement.c.state == "active", func.coalesce(owned_sum.c.cells, 0) == 0)
+    bought = entitlement.c.state.in_(("active", "recalled"))
+    mine = (entitlement.c.org_id == org_id, bought, func.coalesce(owned_sum.c.cells, 0) == 0)
     query = select(entitlement.c.order_id, entitlement.c.cell, layer.c.id).distinct().select_from(newer)
     same = _is_same(purpose)
     return query.where(*mine, _has_new_part(purpose), same if within else ~same)
@@ -235,7 +236,7 @@ def changes(conn: Connection, use: Use, order_id: str, bought: quotes.Quote) -> 
         own = (
             f"LEFT JOIN owned_sum w ON w.org_id = :org AND w.purpose = :purpose AND w.z = {ZOOM} AND w.cell = s.cell AND w.layer_id = :new"
         )
-        mine = "e.order_id = :order AND e.layer_id = :old AND e.state = 'active'"
+        mine = "e.order_id = :order AND e.layer_id = :old AND e.state IN ('active', 'recalled')"
         on_sale = f"s.z = {ZOOM} AND s.cell = e.cell AND s.layer_id = :new"
         changed = newer.where(entitlement.c.layer_id == row.old_id, layer.c.id == row.new_id)
         within = alike.where(entitlement.c.layer_id == row.old_id, layer.c.id == row.new_id)

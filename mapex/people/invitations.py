@@ -23,7 +23,7 @@ from mapex.database import db, schema
 from mapex.database.acts import act
 from mapex.errors import Conflict, Denied, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.people import domains, mail, passwords, signers
+from mapex.people import domains, mail, passwords, purchase_rights, signers
 from mapex.people.orgs import find_org
 from mapex.people.persons import NewPerson, Person, check_email, check_role, enter_person, make_room
 from mapex.texts import check_text
@@ -211,6 +211,8 @@ def redeem(ex: Exchange, secret: str, *, name: str, password: str) -> Person:
         details = {"invitation": found.id, "inviter": found.inviter}
         retire(conn, make_room(conn, ex, None, found.email))  # whose firm reads of it must not learn where the address is now
         person = enter_person(conn, ex, who, NewPerson(found.email, found.org, found.role, name, hashed, details))
+        inviter_id = conn.execute(select(invitation.inviter_id).where(invitation.id == found.id)).scalar_one()
+        purchase_rights.start(conn, ex, who, person, inviter_id)
         conn.execute(update(schema.invitation).where(invitation.id == found.id).values(person_id=person.id))
         return person
 

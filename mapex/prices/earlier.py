@@ -3,6 +3,7 @@
 A tile counts when the buyer holds the same content of the same layer for a use that the one on sale covers, paid for it, and does not own
 it for that use already. What was paid for it is its part of the line on which it was billed: the amount, and what was credited there
 itself, so that it moves on with each wider use. It is credited once: `credited_tile` has each entitlement at most once, for all time.
+What was returned counts no more: tiles of a recalled version, and what was credited on a line to which any such tile was.
 """
 
 from __future__ import annotations
@@ -44,6 +45,14 @@ _EARLIER = (
 PART = "CASE n.unit " + " ".join(f"WHEN '{unit}' THEN p.{unit.column}" for unit in UNITS.values()) + " END"
 """What a tile `p` counts in the unit of a line `n`."""
 
+RETURNED = (
+    "returned(order_id, dataset_id, layer) AS (SELECT c.order_id, e.dataset_id, e.layer_name FROM credited_tile c "
+    "JOIN entitlement e ON e.id = c.entitlement_id AND e.state = 'recalled' UNION SELECT c.order_id, e.dataset_id, e.layer_name "
+    "FROM returned b JOIN entitlement e ON e.order_id = b.order_id AND e.dataset_id = b.dataset_id AND e.layer_name = b.layer "
+    "JOIN credited_tile c ON c.entitlement_id = e.id)"
+)
+"""A table for a WITH RECURSIVE: the layers of orders to which something was credited that was returned since, over however many orders."""
+
 BILLED = (
     "JOIN order_line n ON n.order_id = e.order_id AND n.dataset_id = e.dataset_id AND n.layer = e.layer_name AND n.amount + n.earlier > 0 "
     "JOIN tile p ON p.layer_id = e.layer_id AND p.cell = e.cell AND p.part = e.part"
@@ -81,12 +90,20 @@ class Earlier:
         if not layer_ids or not len(ranges) or self.owner.org_id == authority.NOBODY:
             return
         counted = f"SELECT e.*, l.id AS wanted FROM {_EARLIER}"
+        lost = "EXISTS (SELECT 1 FROM returned b WHERE (b.order_id, b.dataset_id, b.layer) = (n.order_id, n.dataset_id, n.layer))"
+        credited = f"CASE WHEN {lost} THEN 0 ELSE n.earlier END" if self._was_refunded() else "n.earlier"
         statement = (
-            f"SELECT {cell}, e.wanted, n.amount + n.earlier, n.small, CAST(SUM({PART}) AS bigint) FROM ({counted}) e {BILLED} "
-            f"GROUP BY {cell + ', ' if cell != '0' else ''}e.wanted, n.order_id, n.ordinal, n.amount, n.earlier, n.small"
+            f"SELECT {cell}, e.wanted, n.amount + {credited}, n.small, CAST(SUM({PART}) AS bigint) "
+            f"FROM ({counted}) e {BILLED} GROUP BY {cell + ', ' if cell != '0' else ''}e.wanted, n.order_id, n.ordinal, n.amount, "
+            "n.earlier, n.small, n.dataset_id, n.layer"
         )
         for at, layer_id, paid, whole, small in self._ask(statement, layer_ids, ranges):
             yield at, layer_id, part_of(paid, small, whole)
+
+    def _was_refunded(self) -> bool:
+        """Whether anything was ever returned to the organisation; else nobody looks through what was credited."""
+        query = text("SELECT 1 FROM purchase_order p JOIN refund f ON f.order_id = p.id WHERE p.org_id = :org LIMIT 1")
+        return self.conn.execute(query, {"org": self.owner.org_id}).first() is not None
 
     def _ask(self, statement: str, layer_ids: Collection[str], ranges: UInt64s, **more: str) -> Any:
         head, values = cell_sums.with_ranges(self.conn, [(ZOOM, ranges)])
@@ -97,7 +114,8 @@ class Earlier:
         }
         typed = [bindparam(name, expanding=True, type_=String()) for name in lists]
         typed += [bindparam(name, type_=String()) for name in ("org", *more)]
-        asked = text(f"{head}, {owned.counting()} {statement}").bindparams(*typed)
+        recursive = head.replace("WITH ", "WITH RECURSIVE ", 1)
+        asked = text(f"{recursive}, {owned.counting()}, {RETURNED} {statement}").bindparams(*typed)
         return self.conn.execute(asked, {**values, **lists, **more, "org": self.owner.org_id})
 
 

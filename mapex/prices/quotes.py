@@ -28,7 +28,7 @@ from mapex.prices.request import PriceRequest
 from mapex.pyramid import cell_sums
 from mapex.rules import choice
 from mapex.rules.licences import HandlingClass
-from mapex.times import MINUTE_NS
+from mapex.times import MINUTE_NS, iso_from_ns
 from tiles.arrays import UInt64s
 from tiles.grid.cover import Cover
 from tiles.grid.grid import ZOOM
@@ -53,6 +53,7 @@ class Quote:
     expires_ns: int
     order_id: str | None = None
     name: str = ""
+    fee_rate: int = 0  # of the operator, off what the sellers get, in hundredths of a percent; 0 in quotes from before there was one
 
     @property
     def price_request(self) -> PriceRequest:
@@ -128,6 +129,7 @@ def hold(ex: Exchange, by: Actor, request: Mapping[str, Any], pricing: Pricing, 
         created_ns=created_ns,
         expires_ns=created_ns + ex.settings.quote_minutes * MINUTE_NS,
         name=name,
+        fee_rate=ex.settings.fee_rate,
     )
     values = _values(made, by.person_id)
     with act(ex, by) as conn:
@@ -185,6 +187,18 @@ def load(conn: Connection, ex: Exchange, org_id: str, quote_id: str) -> Quote:
     if found.estimate.bought == NO_SQUARES:  # of a version that did not count them
         return replace(found, estimate=replace(found.estimate, bought=squares.of(conn, found.estimate)))
     return found
+
+
+def check_open(held: Quote, now: int) -> None:
+    """Pass while a quote can be bought.
+
+    Raises: Conflict: `quote.bought`, `quote.expired`.
+    """
+    if held.order_id is not None:
+        raise Conflict("quote.bought", f"Quote {held.id} was bought already, as order {held.order_id}.", order=held.order_id)
+    if now >= held.expires_ns:
+        when = iso_from_ns(held.expires_ns)
+        raise Conflict("quote.expired", f"Quote {held.id} was held until {when}; ask for a new one.", expires_at=when)
 
 
 def is_genuine(ex: Exchange, row: RowMapping) -> bool:
@@ -245,6 +259,7 @@ def _values(made: Quote, person_id: str) -> dict[str, Any]:
         "licences": list(estimate.licences),
         "pins": [asdict(pin) for pin in estimate.pins],
         "areas": [ranges.tolist() for ranges in estimate.areas],
+        "fee_rate": made.fee_rate,
     }
     return {
         "id": made.id,
@@ -295,6 +310,7 @@ def _quote(row: RowMapping) -> Quote:
         row["expires_ns"],
         row["order_id"],
         row["name"],
+        body.get("fee_rate", 0),
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, RowMapping, String, bindparam, func, select, text
+from sqlalchemy import Connection, RowMapping, String, bindparam, func, select, text, update
 
 from mapex import authority
 from mapex.database import db
-from mapex.database.schema import dataset, order, order_line
+from mapex.database.schema import dataset, entitlement, layer, order, order_line
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
 from mapex.pyramid import cell_sums, owned
@@ -114,6 +114,12 @@ def add(conn: Connection, org_id: str, order_id: str, purpose: str, bought: Boug
         },
     )
     owned.add(conn, org_id, purpose, bought.layer_ids, bought.ranges)
+
+
+def recall(conn: Connection, version_id: str) -> None:
+    """Take back the tiles of a version, of which what was paid is returned: they count for nothing that is bought later."""
+    layers = select(layer.c.id).where(layer.c.version_id == version_id)
+    conn.execute(update(entitlement).where(entitlement.c.layer_id.in_(layers)).values(state="recalled"))
 
 
 def of_order(ex: Exchange, by: Actor, order_id: str, *, after: str = "", limit: int = MAX_PAGE) -> TilePage:

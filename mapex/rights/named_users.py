@@ -6,7 +6,7 @@ The rule is asked at every grant; addresses that are out end when somebody loses
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -91,17 +91,26 @@ def put(conn: Connection, ex: Exchange, by: Actor, order_id: str, emails: Sequen
 
     Raises: Invalid: `order.persons`: not active members of the organisation, or too many.
     """
+    found = members(conn, by.org_id, emails)
+    if found:
+        conn.execute(insert(order_person), [{"order_id": order_id, "person_id": found[email]} for email in emails])
+    append(conn, ex, by, AuditEntry(Action.ORDER_NAMED, owner=by.org_slug, details={"order": order_id, "persons": list(emails)}))
+
+
+def members(conn: Connection, org_id: str | None, emails: Sequence[str]) -> Mapping[str, str]:
+    """The ids of these persons by e-mail, who are all active members of the organisation.
+
+    Raises: Invalid: `order.persons`: one is none, or they are too many.
+    """
     query = select(person.c.id, person.c.email).where(
-        person.c.email.in_(list(emails)[: MOST + 1]), person.c.org_id == by.org_id, person.c.state == "active"
+        person.c.email.in_(list(emails)[: MOST + 1]), person.c.org_id == org_id, person.c.state == "active"
     )
     found = {row.email: row.id for row in conn.execute(query)}
     unknown = [email for email in emails if email not in found]
     if len(emails) > MOST or unknown:
         named = f"{unknown[0]!r} is none" if unknown else f"{len(emails)} are too many"
         raise Invalid("order.persons", f"Name up to {MOST} active members of your organisation by their e-mail: {named}.", persons=unknown)
-    if found:
-        conn.execute(insert(order_person), [{"order_id": order_id, "person_id": found[email]} for email in emails])
-    append(conn, ex, by, AuditEntry(Action.ORDER_NAMED, owner=by.org_slug, details={"order": order_id, "persons": list(emails)}))
+    return found
 
 
 def _orderer(conn: Connection, org_id: str, order_id: str) -> str:

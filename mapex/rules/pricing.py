@@ -169,6 +169,20 @@ def vat_of(subtotal: int) -> int:
     return subtotal * VAT_PERCENT // 100
 
 
+WHOLE = 10_000
+"""Hundredths of a percent in one."""
+
+
+def signed_vat_of(amount: int) -> int:
+    """Value added tax on an amount that may be negative, rounded towards zero."""
+    return vat_of(amount) if amount >= 0 else -vat_of(-amount)
+
+
+def fee_of(amount: int, rate: int) -> int:
+    """The operator's fee of what a seller sold in one order: `rate` in hundredths of a percent, rounded half up to whole KRW."""
+    return (amount * rate + WHOLE // 2) // WHOLE
+
+
 @lru_cache(maxsize=4096)
 def parsed_rates(text: str) -> Mapping[str, int]:
     """A stored rate card, parsed once: an offer's card never changes."""

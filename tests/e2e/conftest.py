@@ -91,13 +91,21 @@ def stocked_folder(empty_folder: Path, tmp_path_factory: pytest.TempPathFactory)
     return folder
 
 
+OPERATOR = {
+    **{"operator_number": "220-81-62517", "operator_name": "지도 거래소", "operator_representative": "김운영", "operator_address": "성남"},
+    **{"operator_business_type": "서비스업", "operator_item": "데이터 중개", "operator_email": "tax@mapex.example"},
+}
+"""What stands on tax invoices of the exchange."""
+
+
 @contextmanager
 def opened(folder: Path, copied: Path, chromium: Browser, name: str = "127.0.0.1", **changes: object) -> Iterator[Site]:
     """A copy in `folder` of the exchange at `copied`, behind waitress; at its end nobody complained. `changes` are settings."""
     port, clock = free_port(), Clock()
     url = f"http://{name}:{port}"
     shutil.copytree(copied, folder / "ex")
-    ex = an_exchange(folder / "ex", now=clock, port=port, public_url=url, store_public_url=url, **changes)  # type: ignore[arg-type]
+    given = {"port": port, "public_url": url, "store_public_url": url, **OPERATOR, **changes}
+    ex = an_exchange(folder / "ex", now=clock, **given)  # type: ignore[arg-type]
     made = Site(ex, url, clock, chromium)
     with serving(create_app(ex), host="127.0.0.1", port=port):
         yield made

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
+from mapex.invoices import businesses
+from mapex.invoices.businesses import Business
 from mapex.notices import wishes
 from mapex.notices.kind import NoticeKind
 from mapex.offers import offers
-from mapex.orders import orders
+from mapex.orders import approvals, orders
+from mapex.people import purchase_rights
 from mapex.prices import quotes
 from mapex.prices.request import of_area
 from mapex.showroom import questions
@@ -24,6 +27,8 @@ from web import create_app
 from web.edge.policy import policy_of
 
 BUYER, SELLER = "buyer@dongil.example", "maps@hanbit.example"
+DRAWER = "drawer@dongil.example"
+"""Who may not pay."""
 AUDITOR, OPERATOR = "auditor@audit.example", "operator@mapex.example"
 NOBODY = ""
 
@@ -48,6 +53,9 @@ PARTS = ("/sell/<slug>/<int:number>/state",)
 """Pieces that a page fetches into itself."""
 
 
+DONGIL = Business("124-81-00998", "동일 주식회사", "홍길동", "서울 중구 세종대로 110", "정보통신업", "소프트웨어", "tax@dongil.example")
+
+
 @dataclass(frozen=True, slots=True)
 class Stock:
     """What there is to see: a held quote, an order with original footage, a draft, published datasets."""
@@ -56,6 +64,8 @@ class Stock:
     quote: str
     order: str
     question: str
+    asked: str
+    """A quote for which approval is asked."""
 
 
 Fill = Callable[[Stock], str]
@@ -68,6 +78,7 @@ FILLED: dict[str, tuple[str, Fill]] = {
     "/sellers/<org>": (BUYER, lambda stock: "/sellers/hanbit"),
     "/questions/<question_id>": (BUYER, lambda stock: f"/questions/{stock.question}"),
     "/help/<name>": (NOBODY, lambda stock: "/help/auditor"),
+    "/invoices/<document_id>": (BUYER, lambda stock: f"/invoices/{stock.order}"),
     "/invite/<secret>": (NOBODY, lambda stock: "/invite/of-nobody"),
     "/orders/<order_id>": (BUYER, lambda stock: f"/orders/{stock.order}"),
     "/orders/<order_id>/receipt": (BUYER, lambda stock: f"/orders/{stock.order}/receipt"),
@@ -84,6 +95,9 @@ MORE: tuple[tuple[str, Fill], ...] = (
     (NOBODY, lambda stock: "/datasets?q=roads&kind=hdmap&fresh=90"),
     (NOBODY, lambda stock: "/datasets?q=%E3%85%8B%E3%85%8B"),
     (NOBODY, lambda stock: f"/explore#t={grid.quadkey(SEOUL)}"),
+    (BUYER, lambda stock: f"/quotes/{stock.asked}"),
+    (DRAWER, lambda stock: f"/quotes/{stock.asked}"),
+    (DRAWER, lambda stock: f"/quotes/{stock.quote}"),
     (BUYER, lambda stock: "/nowhere"),
     (AUDITOR, lambda stock: "/account"),
     (OPERATOR, lambda stock: "/account"),
@@ -111,7 +125,17 @@ def stock(market: Market) -> Stock:
     one = quotes.quote(ex, market.buyer, of_area(area([SEOUL]), purpose="research", choice=named))
     bought = orders.place(ex, market.buyer, one.id, "key", persons=named_for(one, market.buyer))
     asked = questions.ask(ex, market.buyer, "hanbit/lanes", "How wide are the lanes?")
-    return Stock(market, held.id, bought.id, asked.id)
+    businesses.put(ex, market.buyer, "dongil", DONGIL)
+    return Stock(market, held.id, bought.id, asked.id, _asked(market))
+
+
+def _asked(market: Market) -> str:
+    """A quote for which approval is asked by who may not pay."""
+    ex, drawer = market.site.ex, market.site.person(DRAWER, "dongil")
+    purchase_rights.set_right(ex, market.buyer, DRAWER, purchase_rights.NONE)
+    wanted = quotes.quote(ex, drawer, of_area(area(block(2)), purpose="simulation"))
+    approvals.ask(ex, drawer, wanted.id, "보행로 시험")
+    return wanted.id
 
 
 def addresses(found: Stock) -> list[tuple[str, str]]:

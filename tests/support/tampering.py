@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import rfc8785
 from sqlalchemy import Connection, text
@@ -17,13 +18,16 @@ from mapex.database.guards import GUARDED, sqlite_triggers
 from mapex.database.schema import audit_event
 from mapex.exchange import Actor, Exchange
 from mapex.login import factors, recovery_codes, sessions
-from mapex.offers import offers
+from mapex.offers import offers, recalls
 from mapex.operation import fsck
-from mapex.orders import orders
+from mapex.orders import orders, settlements
 from mapex.people import domains, invitations, orgs, persons, tokens
+from mapex.prices import quotes
+from mapex.prices.request import of_area
 from mapex.rights import entitlements, grants, permits
+from mapex.times import kst_month, month_end_ns
 from tests.support.exchange import a_person
-from tests.support.market import Market, a_draft, a_layer, a_market, a_permit, block
+from tests.support.market import Market, a_draft, a_layer, a_market, a_permit, area, block
 from tiles.batch import LayerKind
 
 LOG_COLUMNS = "at_ns, action, person, org, owner, dataset, layer, tile, purpose, permit, payload, salt, commitment"
@@ -68,10 +72,26 @@ def governed(ex: Exchange) -> Market:
     named = made.quote()
     orders.place(ex, made.buyer, named.id, named.id, persons=[made.buyer.email])
     log.events(ex, auditor, EventFilter(action="access.granted"))
+    _settled(made)
     _signed_in(ex, made.buyer.email)
     examination.keep(ex, [examination.Examined("store", False, "an address was altered")])
     assert checkpoints.keep(ex) is not None
     return made
+
+
+def _settled(market: Market) -> None:
+    """A dataset that was bought and recalled, and a month that was settled and paid, at the end of the month after."""
+    ex = market.ex
+    a_draft(ex, market.seller, "taken-back", [a_layer(block(2), name="paths", kind=LayerKind.SIDEWALK)])
+    offers.publish(ex, market.seller, "taken-back", rate_card={"footway_km": 0, "crossing": 300}, licence="research")
+    held = quotes.quote(ex, market.buyer, of_area(area(block(2)), purpose="research", dataset="hanbit/taken-back"))
+    orders.place(ex, market.buyer, held.id, "taken back")
+    recalls.recall(ex, market.seller, "taken-back", 1)
+    month = kst_month(ex.now())
+    end_ns = month_end_ns(month)
+    later = replace(ex, now=lambda: end_ns)
+    settlements.close(later, None, month)
+    settlements.pay(later, None, "hanbit", month, "slip-1")
 
 
 def _signed_in(ex: Exchange, email: str) -> None:

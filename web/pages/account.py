@@ -12,9 +12,10 @@ from mapex.atlas import regions
 from mapex.audit import log as audit_log
 from mapex.audit.log import Action, EventFilter
 from mapex.errors import MapexError
+from mapex.invoices import businesses
 from mapex.notices import notices, wishes
 from mapex.orders import ledger
-from mapex.people import domains, invitations, mail, orgs, persons, tokens
+from mapex.people import domains, invitations, mail, orgs, persons, purchase_rights, tokens
 from mapex.pyramid import coverage
 from mapex.rights import permit_requests, permits
 from mapex.rules.licences import HandlingClass
@@ -27,6 +28,7 @@ from web.edge.schemas import entry_number, when
 from web.pages.theme import THEMES
 from web.words import notices as notice_words
 from web.words import vocabulary
+from web.words.businesses import business_rows
 from web.words.language import LANGUAGES
 from web.words.permits import form_values, permit_words
 
@@ -46,9 +48,14 @@ def account() -> str:
     ex, by = exchange(), current_actor()
     named = permits.all_permits(ex, by) if by.role == "member" else []
     member = by.role == "member"
+    business = businesses.get(ex, by, by.org_slug) if member else None
     return render_template(
         "account/account.html",
         by=by,
+        rights=purchase_rights.of_members(ex, by) if member else {},
+        sets_rights=member and purchase_rights.allowance(ex, by).right.is_whole,
+        business=business,
+        business_rows=business_rows(business) if business else [],
         person=current_person(),
         org=orgs.get_org(ex, by.org_slug) if member else None,
         members=persons.all_persons(ex, by) if member else [],

@@ -6,11 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
+from flask_babel import gettext as _
 
 from mapex.atlas import naming
+from mapex.errors import Conflict
+from mapex.exchange import Actor, Exchange
+from mapex.invoices import invoices
 from mapex.offers import recalls
-from mapex.orders import grounds, ledger, orders, renewals, terms, updates
-from mapex.people import orgs, persons
+from mapex.orders import approvals, grounds, ledger, orders, refunds, renewals, terms, updates
+from mapex.people import orgs, persons, purchase_rights
 from mapex.prices import estimate, permitted, quotes, rates_on_sale, sold_layers
 from mapex.rights import entitlements, named_users
 from mapex.rules import licences
@@ -20,6 +24,7 @@ from web.edge.policy import policy
 from web.edge.schemas import when
 from web.edge.tables import csv_answer
 from web.words import places, readme
+from web.words.businesses import business_rows
 from web.words.licences import licence_words
 
 blueprint = Blueprint("pages_buy", __name__)
@@ -27,6 +32,7 @@ blueprint = Blueprint("pages_buy", __name__)
 PAGE = 50
 MOST_SHOWN = 4000
 """Cells on a small map; a picture of more shows nothing."""
+ENDED_SHOWN = 5
 MOST_ROWS = 10_000
 """Orders of one table to download."""
 
@@ -40,9 +46,12 @@ def quote(quote_id: str) -> str:
     document = estimate.document(found.estimate)
     before = quotes.get(ex, by, found.request["replaces"]) if found.request.get("replaces") else None
     balance = ledger.wallet(ex, by, limit=1).balance
+    asked = next((one for one in approvals.of(ex, by, quote_id=quote_id) if one.state == "open"), None)
+    mine = purchase_rights.allowance(ex, by)
     page = {
         "quote": found.id,
         "total": document["total"],
+        "named": asked.persons if asked else [],
         "purpose": document["purpose"],
         "order": found.order_id,
         "expiresIn": max(0, (found.expires_ns - ex.now()) / NS),
@@ -61,6 +70,10 @@ def quote(quote_id: str) -> str:
         before=before,
         pairs=renewals.compare(before.estimate, found.estimate) if before else [],
         balance=balance,
+        asked=asked,
+        mine=mine,
+        barrier=mine.barrier(found.estimate.total),
+        me=by.email,
         licences=[licence_words(code) for code in document["licences"]],
         changes=terms.since_last(ex, by, found),
         holding=terms.holding(ex, by, found) if any(line["owned_tiles"] for line in document["lines"]) else [],
@@ -86,7 +99,15 @@ def order_list() -> str:
         next=page.next,
         chosen=chosen,
         purposes=list(licences.Purpose),
+        requests=_requests(ex, by),
+        me=by.email,
     )
+
+
+def _requests(ex: Exchange, by: Actor) -> list[approvals.Approval]:
+    """Requests for approval that are open, and those that ended last."""
+    found = approvals.of(ex, by)
+    return [one for one in found if one.state == "open"] + [one for one in found if one.state != "open"][:ENDED_SHOWN]
 
 
 @blueprint.get("/orders.csv")
@@ -126,6 +147,7 @@ def order(order_id: str) -> str:
         progress=entitlements.progress(ex, by, order_id),
         updates=newer,
         recalled=recalls.of_order(ex, by, order_id),
+        refunds=refunds.of_orders(ex, by, [order_id]),
         named=named,
         may_name=not named or by.email in (*named, found.person),
         members=[person.email for person in persons.all_persons(ex, by) if person.is_active],
@@ -154,6 +176,29 @@ def receipt(order_id: str) -> str:
         named=named_users.of_order(ex, by, order_id),
         names=names,
         buyer=by.org_slug,
+        refunds=refunds.of_orders(ex, by, [order_id]),
+    )
+
+
+@blueprint.get("/invoices/<document_id>")
+@policy("read")
+def invoice(document_id: str) -> str:
+    """The data of a tax invoice, to be printed; or what has to be entered first."""
+    ex, by = exchange(), current_actor()
+    try:
+        found, refusal = invoices.get(ex, by, document_id), None
+    except Conflict as error:
+        found, refusal = None, error
+    is_own_order = by.role == "member" and document_id.startswith("ord_")
+    sides = ((_("Supplier"), found.invoicer), (_("Supplied"), found.invoicee)) if found else ()
+    return render_template(
+        "buy/invoice.html",
+        document=document_id,
+        invoice=found,
+        refusal=refusal,
+        order=(found.amends if found and found.amends else document_id if is_own_order else "") if by.role == "member" else "",
+        parties=[(title, business_rows(side)) for title, side in sides],
+        amendments=refunds.of_orders(ex, by, [document_id]) if is_own_order else [],
     )
 
 
@@ -228,7 +273,7 @@ def _day(text: str, *, last: bool = False) -> int | None:
 
 def _all_orders() -> Iterator[orders.Order]:
     after: str | None = ""
-    for _ in range(MOST_ROWS // 1000):
+    for _page in range(MOST_ROWS // 1000):
         page = orders.of(exchange(), current_actor(), after=after or "", limit=1000, wanted=_filter())
         yield from page.orders
         after = page.next

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
@@ -11,7 +9,8 @@ from mapex.atlas import regions
 from mapex.audit import examination
 from mapex.login import applications, factors, resets, sessions
 from mapex.operation import overview
-from mapex.orders import ledger
+from mapex.orders import books, ledger
+from mapex.orders import settlements as settlements_
 from mapex.people import domains as org_domains
 from mapex.people import invitations, mail, orgs
 from mapex.people import persons as people
@@ -107,15 +106,28 @@ def registrations() -> str:
 @blueprint.get("/wallets")
 @policy("operate")
 def wallets() -> str:
-    """Prepaid money: balances, a payment to be booked, and those booked last."""
+    """Prepaid money: balances, whether they add up, a payment to be booked, and those booked last."""
     ex, by = exchange(), current_actor()
     return render_template(
         "operate/wallets.html",
         here="wallets",
         orgs=orgs.all_orgs(ex),
-        balances=overview.balances(ex, by),
+        sheet=books.sheet(ex, by),
         payments=ledger.payments(ex, by),
-        key=secrets.token_hex(8),
+    )
+
+
+@blueprint.get("/settlements")
+@policy("operate")
+def settlements() -> str:
+    """Months with sellers: closed and paid; VAT by month, and what is paid on."""
+    ex, by = exchange(), current_actor()
+    return render_template(
+        "operate/settlements.html",
+        here="settlements",
+        settlements=settlements_.settlements(ex, by),
+        vat_months=books.vat_months(ex, by),
+        sheet=books.sheet(ex, by),
     )
 
 

@@ -54,7 +54,8 @@ def publish(slug: str, number: int) -> str:
         stated=accuracies(ex, by, ref, number),
         described=descriptions.get(ex, by, ref),
         view=_view(found.layers),
-        holders=recalls.holders(ex, by, slug, number) if found.version.state in recalls.RELEASED else None,
+        recall=recalls.foresee(ex, by, slug, number) if found.version.state in recalls.RELEASED else None,
+        fee=[f"{float(part):g}" for part in (ex.settings.fee_percent, 100 - ex.settings.fee_percent)] if ex.settings.fee_percent else [],
     )
 
 

@@ -10,7 +10,7 @@ from mapex.catalogue import datasets, removals
 from mapex.catalogue.finding import Severity
 from mapex.intake.jobs import Job
 from mapex.offers import offers, reviews, sales
-from mapex.orders import ledger
+from mapex.orders import ledger, settlements
 from mapex.rules.licences import HandlingClass
 from mapex.showroom import descriptions, questions
 from mapex.times import kst_month
@@ -40,6 +40,8 @@ def sell() -> str:
         on_sale={one.slug: offers.live(ex, by, f"{one.org}/{one.slug}") for one in own if one.published is not None},
         removable=removals.REMOVABLE,
         wallet=ledger.wallet(ex, by, limit=10),
+        settlements=settlements.of_seller(ex, by),
+        accrued=settlements.accrued(ex, by),
         months=sales.by_month(ex, by),
         current=current,
         described=descriptions.get_seller(ex, by),

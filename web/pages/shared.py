@@ -10,6 +10,7 @@ from flask import Flask, g
 from mapex.atlas import naming
 from mapex.errors import Unavailable
 from mapex.notices import notices
+from mapex.orders import approvals
 from web.edge import static_files
 from web.edge.auth import current_actor, current_person, exchange, form_secret
 from web.pages.navigation import navigation
@@ -47,6 +48,7 @@ def install(app: Flask) -> None:
         ground=places.ground,
         ground_of=places.area,
         share=numbers.share,
+        approvals_waiting=approvals_waiting,
     )
     app.jinja_env.filters.update(
         won=numbers.won,
@@ -74,6 +76,17 @@ def place(quadkey: str) -> str:
 def region_place(geometry: dict[str, Any]) -> str:
     """What the ground of an outline is called."""
     return places.area(naming.of_region(exchange(), geometry))
+
+
+def approvals_waiting() -> int:
+    """How many requests wait for the approval of whoever reads the page; asked once for each page."""
+    if "approvals_waiting" not in g:
+        person = current_person()
+        try:
+            g.approvals_waiting = approvals.waiting(exchange(), person.actor) if person is not None else 0
+        except Unavailable:  # the page that says so must not fail itself
+            g.approvals_waiting = 0
+    return int(g.approvals_waiting)
 
 
 def shows_prices() -> bool:

@@ -107,6 +107,8 @@ STATES = {
     "done": lazy_gettext("done"),
     "failed": lazy_gettext("failed"),
     "cancelled": lazy_gettext("cancelled"),
+    "open": lazy_gettext("waiting for approval"),
+    "refused": lazy_gettext("refused"),
     "paid": lazy_gettext("paid"),
     "ready": lazy_gettext("ready"),
     "active": lazy_gettext("active"),
@@ -161,6 +163,7 @@ ACTIONS: dict[str, Any] = {
     Action.SIGNER_RETIRED: lazy_gettext("Download addresses ended"),
     Action.DOMAIN_ADDED: lazy_gettext("Mail domain entered"),
     Action.DOMAIN_REMOVED: lazy_gettext("Mail domain removed"),
+    Action.BUSINESS_SET: lazy_gettext("Business details entered"),
     Action.PERSON_INVITED: lazy_gettext("Person invited"),
     Action.PERSON_ADDED: lazy_gettext("Person added"),
     Action.PERSON_SUSPENDED: lazy_gettext("Person suspended"),
@@ -168,6 +171,7 @@ ACTIONS: dict[str, Any] = {
     Action.PERSON_ROLE_CHANGED: lazy_gettext("Role changed"),
     Action.PERSON_PASSWORD_SET: lazy_gettext("Password set"),
     Action.PERSON_PROVEN: lazy_gettext("Address proven"),
+    Action.RIGHT_SET: lazy_gettext("Right to pay changed"),
     Action.PERSON_DISPLACED: lazy_gettext("Unproven address taken away"),
     Action.INVITATION_HANDED_OUT: lazy_gettext("Link of an invitation handed out"),
     Action.INVITATION_REVOKED: lazy_gettext("Invitation revoked"),
@@ -228,9 +232,18 @@ ACTIONS: dict[str, Any] = {
     Action.OFFER_PUBLISHED: lazy_gettext("Offer published"),
     Action.OFFER_WITHDRAWN: lazy_gettext("Offer withdrawn"),
     Action.QUOTE_MADE: lazy_gettext("Price held"),
+    Action.APPROVAL_ASKED: lazy_gettext("Approval asked for"),
+    Action.APPROVAL_RENEWED: lazy_gettext("Price asked anew for an approval"),
+    Action.APPROVAL_REFUSED: lazy_gettext("Approval refused"),
+    Action.APPROVAL_WITHDRAWN: lazy_gettext("Request for approval withdrawn"),
     Action.ORDER_PLACED: lazy_gettext("Order paid"),
     Action.ORDER_NAMED: lazy_gettext("Named users set"),
+    Action.ORDER_REFUNDED: lazy_gettext("Payment returned"),
     Action.WALLET_CREDITED: lazy_gettext("Wallet credited"),
+    Action.SETTLEMENT_CLOSED: lazy_gettext("Month settled"),
+    Action.SETTLEMENT_PAID: lazy_gettext("Settlement paid"),
+    Action.VAT_PAID: lazy_gettext("VAT paid"),
+    Action.FEE_DRAWN: lazy_gettext("Fee drawn"),
     Action.ACCESS_GRANTED: lazy_gettext("Tile handed out"),
     Action.ACCESS_REFUSED: lazy_gettext("Tile refused"),
     Action.SAMPLE_TAKEN: lazy_gettext("Sample taken"),
@@ -239,6 +252,21 @@ ACTIONS: dict[str, Any] = {
     Action.AUDIT_READ: lazy_gettext("Log read"),
     Action.AUDIT_VERIFIED: lazy_gettext("Log verified"),
 }
+MOVEMENTS = {
+    "credit": lazy_gettext("credit"),
+    "purchase": lazy_gettext("purchase"),
+    "sale": lazy_gettext("sale"),
+    "refund": lazy_gettext("refund"),
+    "settlement": lazy_gettext("VAT of a settlement"),
+    "payout": lazy_gettext("payout"),
+}
+"""What changed a wallet; an order is a purchase or a sale."""
+SETTLEMENTS = {
+    "due": lazy_gettext("due"),
+    "paid": lazy_gettext("paid out"),
+    "none": lazy_gettext("nothing to pay"),
+}
+"""States of settlements."""
 FACTORS = {
     "password": lazy_gettext("password"),
     "totp": lazy_gettext("authenticator app"),

@@ -13,11 +13,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -92,6 +93,18 @@ def _free_port(port: int) -> int:
     raise Unavailable("demo.no_port", f"No free port from {port} on. Name another with --port.")
 
 
+OPERATOR: Mapping[str, Any] = {
+    **{
+        "operator_number": "000-00-00000",
+        "operator_name": "데모 거래소",
+        "operator_representative": "데모",
+        "operator_address": "데모 구역",
+    },
+    **{"operator_business_type": "서비스업", "operator_item": "데이터 거래", "operator_email": "tax@mapex.example"},
+}
+"""What stands on tax invoices of the demo: a number that nobody has."""
+
+
 def _settings(place: Path, port: int) -> Settings:
     from mapex import config, modes
     from mapex.cli.server import surroundings
@@ -104,7 +117,8 @@ def _settings(place: Path, port: int) -> Settings:
     settings = config.load(place, clean) if (place / "mapex.toml").exists() else config.initialise(place, clean)
     if not mail.is_set_up(settings):  # mail can be tried out too: each letter is a file
         settings = replace(settings, mail_folder=Path("mail"), mail_from="mapex@demo.example")
-    return replace(settings, host="127.0.0.1", port=port, public_url=url, store_public_url=url, demo=True, basemap=_map_of_the_town(place))
+    here = replace(settings, host="127.0.0.1", port=port, public_url=url, store_public_url=url, demo=True)
+    return replace(here, basemap=_map_of_the_town(place), fee_percent=Decimal(10), **OPERATOR)
 
 
 def _map_of_the_town(place: Path) -> str:

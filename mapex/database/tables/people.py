@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, String, Table, Text
 
 from mapex.database.tables.columns import id_column, metadata, ref
 
@@ -40,6 +40,31 @@ person = Table(
     Column("language", String(8), nullable=False, server_default="ko"),
     Column("created_ns", BigInteger, nullable=False),
     Column("proven_ns", BigInteger),  # since when the address is known to be theirs; null: it makes room for whoever proves it
+)
+
+# What a person may pay in its organisation, VAT included; without a row everything. A row stays when the person goes elsewhere.
+purchase_right = Table(
+    "purchase_right",
+    metadata,
+    Column("person_id", String(40), ForeignKey("person.id"), primary_key=True),
+    Column("org_id", String(40), ForeignKey("organisation.id"), primary_key=True),
+    Column("may_pay", Boolean, nullable=False),
+    Column("order_limit", BigInteger),  # KRW of one order; null: none
+    Column("month_limit", BigInteger),  # KRW of a month in Korea; null: none
+)
+
+# What stands on the tax invoices of an organisation.
+business = Table(
+    "business",
+    metadata,
+    Column("org_id", String(40), ForeignKey("organisation.id"), primary_key=True),
+    Column("number", String(10), unique=True),  # 사업자등록번호; null: a firm abroad has none
+    Column("name", String(255), nullable=False),
+    Column("representative", String(255), nullable=False),
+    Column("address", String(255), nullable=False),
+    Column("business_type", String(255), nullable=False),  # 업태
+    Column("item", String(255), nullable=False),  # 종목
+    Column("email", String(255), nullable=False),
 )
 
 # A person signed in at a browser; a row is ended, never revived, and forgotten some time after.

@@ -1,4 +1,4 @@
-"""What is bought: quotes, orders and their lines, the ledger, entitlements."""
+"""What is bought: quotes, orders and their lines, entitlements, the ledger; what sellers get for it."""
 
 from __future__ import annotations
 
@@ -74,6 +74,25 @@ order_person = Table(
     Column("person_id", String(40), ForeignKey("person.id"), primary_key=True),
 )
 
+# A person without the right to pay asks those who have it.
+approval = Table(
+    "approval",
+    metadata,
+    id_column(),
+    ref("org_id", "organisation.id"),
+    ref("quote_id", "quote.id", index=True),  # that of now: a price that ran out is asked anew
+    ref("asker_id", "person.id"),
+    Column("note", Text, nullable=False),
+    Column("persons", Text, nullable=False),  # JSON: e-mails of the named users whom the asker wishes
+    Column("state", String(16), nullable=False),  # open | paid | refused | withdrawn
+    Column("created_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger),
+    ref("ender_id", "person.id", nullable=True),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("order_id", String(40), ForeignKey("purchase_order.id"), unique=True),
+    Index("ix_approval_open", "org_id", "state"),
+)
+
 entitlement = Table(
     "entitlement",
     metadata,
@@ -107,7 +126,7 @@ ledger_account = Table(
     "ledger_account",
     metadata,
     id_column(),
-    Column("kind", String(16), nullable=False),  # wallet | vat | bank
+    Column("kind", String(16), nullable=False),  # wallet | receivable | vat | fee | bank
     ref("org_id", "organisation.id", nullable=True, index=True),
     Column("balance", BigInteger, nullable=False, server_default="0"),  # cached sum of the entries
     CheckConstraint("kind <> 'wallet' OR balance >= 0", name="wallet_not_negative"),
@@ -118,9 +137,9 @@ ledger_transaction = Table(
     "ledger_transaction",
     metadata,
     id_column(),
-    Column("kind", String(16), nullable=False),  # credit | order
+    Column("kind", String(16), nullable=False),  # credit | order | refund | settlement | payout | vat_paid | fee_drawn
     ref("order_id", "purchase_order.id", nullable=True),
-    Column("key", String(255), unique=True),  # makes a credit idempotent
+    Column("key", String(255), unique=True),  # makes a payment in or out idempotent
     Column("memo", Text, nullable=False, server_default=""),
     Column("created_ns", BigInteger, nullable=False),
 )
@@ -132,4 +151,75 @@ ledger_entry = Table(
     ref("transaction_id", "ledger_transaction.id", index=True),
     ref("account_id", "ledger_account.id", index=True),
     Column("amount", BigInteger, nullable=False),  # KRW; the entries of a transaction sum to zero
+)
+
+# What one seller sold in one order, before VAT, and the operator's fee of it by the percentage that held then.
+sale = Table(
+    "sale",
+    metadata,
+    id_column(),
+    ref("order_id", "purchase_order.id"),
+    ref("org_id", "organisation.id", index=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("fee_rate", Integer, nullable=False),  # hundredths of a percent
+    Column("fee", BigInteger, nullable=False),
+    UniqueConstraint("order_id", "org_id"),
+)
+
+# What was returned of an order when a version was recalled: `amount` without VAT; `fee` is what the exchange gave of it.
+refund = Table(
+    "refund",
+    metadata,
+    id_column(),
+    ref("order_id", "purchase_order.id"),
+    ref("version_id", "dataset_version.id", index=True),
+    ref("org_id", "organisation.id", index=True),  # the seller
+    ref("transaction_id", "ledger_transaction.id"),
+    Column("amount", BigInteger, nullable=False),
+    Column("vat", BigInteger, nullable=False),
+    Column("fee", BigInteger, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    UniqueConstraint("order_id", "version_id"),
+)
+
+# What the exchange bought from one seller in a Korean month: supply = sales - refunds - fee, and the VAT on it.
+settlement = Table(
+    "settlement",
+    metadata,
+    id_column(),
+    ref("org_id", "organisation.id"),
+    Column("month", String(7), nullable=False, index=True),  # 2026-11
+    Column("sales", BigInteger, nullable=False),
+    Column("refunds", BigInteger, nullable=False),
+    Column("fee", BigInteger, nullable=False),  # less what was returned of it
+    Column("vat", BigInteger, nullable=False),
+    ref("transaction_id", "ledger_transaction.id", nullable=True),  # null: no VAT was moved
+    Column("created_ns", BigInteger, nullable=False),
+    UniqueConstraint("org_id", "month"),
+)
+
+# Which sales and refunds a settlement covers; each is covered once, for all time.
+settled_sale = Table(
+    "settled_sale",
+    metadata,
+    Column("sale_id", String(40), ForeignKey("sale.id"), primary_key=True),
+    ref("settlement_id", "settlement.id", index=True),
+)
+
+settled_refund = Table(
+    "settled_refund",
+    metadata,
+    Column("refund_id", String(40), ForeignKey("refund.id"), primary_key=True),
+    ref("settlement_id", "settlement.id", index=True),
+)
+
+# What was transferred to a seller for a settlement: its total, or less where the seller had spent some of it.
+payout = Table(
+    "payout",
+    metadata,
+    Column("settlement_id", String(40), ForeignKey("settlement.id"), primary_key=True),
+    ref("transaction_id", "ledger_transaction.id"),
+    Column("amount", BigInteger, nullable=False),
+    Column("reference", String(255), nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
 )

@@ -23,6 +23,11 @@ def lost(conn: Connection) -> list[Offender]:
     return [
         *gone("order.placed", "order", "purchase_order"),
         *gone("wallet.credited", "transaction", "ledger_transaction"),
+        *gone("order.refunded", "refund", "refund"),
+        *gone("settlement.closed", "settlement", "settlement"),
+        *gone("settlement.paid", "transaction", "ledger_transaction"),
+        *gone("vat.paid", "transaction", "ledger_transaction"),
+        *gone("fee.drawn", "transaction", "ledger_transaction"),
         *gone("quote.made", "quote", "quote"),
         *gone("access.granted", "grant", "access_grant"),
         *gone("offer.published", "offer", "offer"),
@@ -44,7 +49,7 @@ def repeated(conn: Connection) -> list[Offender]:
         *ask(
             conn,
             "order {0} has {1} payments",
-            "SELECT order_id, COUNT(*) FROM ledger_transaction WHERE order_id IS NOT NULL GROUP BY order_id HAVING COUNT(*) > 1",
+            "SELECT order_id, COUNT(*) FROM ledger_transaction WHERE kind = 'order' GROUP BY order_id HAVING COUNT(*) > 1",
         ),
         *ask(
             conn,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from mapex.operation.invariants.asking import Offender
-from mapex.prices.earlier import BILLED, PART
+from mapex.operation.invariants.asking import Offender, ask
+from mapex.prices.earlier import BILLED, PART, RETURNED
 from mapex.pyramid import owned
 from mapex.rules.pricing import part_of
 
@@ -20,6 +20,12 @@ _RIGHTLY = (
     "JOIN entitlement w ON w.order_id = now.id AND w.dataset_id = e.dataset_id AND w.layer_name = e.layer_name AND w.cell = e.cell "
     "AND w.part = e.part AND w.sha256 = e.sha256 AND w.paid = 1 JOIN offer o ON o.id = w.offer_id AND o.credits_earlier "
     "JOIN licences k ON k.held = o.licence AND k.wanted = f.licence JOIN purposes p ON p.held = w.purpose AND p.wanted = e.purpose"
+)
+
+_AFTER_REFUND = (
+    "SELECT c.entitlement_id, c.order_id FROM credited_tile c JOIN purchase_order o ON o.id = c.order_id "
+    "JOIN entitlement e ON e.id = c.entitlement_id JOIN layer l ON l.id = e.layer_id "
+    "JOIN refund f ON f.order_id = e.order_id AND f.version_id = l.version_id WHERE f.created_ns < o.created_ns"
 )
 
 _CREDITED = (
@@ -35,12 +41,16 @@ def wrong(conn: Connection) -> Iterator[Offender]:
     for entitlement_id, order_id in conn.execute(text("SELECT entitlement_id, order_id FROM credited_tile ORDER BY 1")):
         if entitlement_id not in rightly:
             yield f"entitlement {entitlement_id} was credited to order {order_id}, which is not a wider use of the same tile"
+    yield from ask(conn, "entitlement {0} was credited to order {1} after it was paid back", _AFTER_REFUND)
     paid: dict[tuple[str, str, str], int] = defaultdict(int)
     for order_id, dataset_id, layer, amount, whole, small in conn.execute(text(_CREDITED)):
         paid[order_id, dataset_id, layer] += part_of(amount, small, whole) if whole else 0
     billed = text(
         "SELECT order_id, dataset_id, layer, CAST(SUM(earlier) AS bigint) FROM order_line GROUP BY order_id, dataset_id, layer ORDER BY 1"
     )
+    lost = {tuple(row) for row in conn.execute(text(f"WITH RECURSIVE {RETURNED} SELECT order_id, dataset_id, layer FROM returned"))}
     for order_id, dataset_id, layer, credited in conn.execute(billed):
-        if credited != paid.get((order_id, dataset_id, layer), 0):
+        most = paid.get((order_id, dataset_id, layer), 0)
+        # Of what was returned before the order, nothing was credited; of what was returned after it, everything may have been.
+        if credited > most or (credited < most and (order_id, dataset_id, layer) not in lost):
             yield f"order {order_id} was credited {credited} KRW for {layer}, and {paid[order_id, dataset_id, layer]} were paid before"

@@ -19,7 +19,7 @@ def halves(conn: Connection) -> list[Offender]:
         *ask(
             conn,
             "order {0} has no payment",
-            "SELECT o.id FROM purchase_order o LEFT JOIN ledger_transaction t ON t.order_id = o.id WHERE t.id IS NULL",
+            "SELECT o.id FROM purchase_order o LEFT JOIN ledger_transaction t ON t.order_id = o.id AND t.kind = 'order' WHERE t.id IS NULL",
         ),
         *ask(
             conn,

@@ -21,5 +21,10 @@ def unbalanced(conn: Connection) -> list[Offender]:
             "SELECT a.id, a.balance, COALESCE(SUM(e.amount), 0) FROM ledger_account a LEFT JOIN ledger_entry e ON e.account_id = a.id "
             "GROUP BY a.id, a.balance HAVING a.balance <> COALESCE(SUM(e.amount), 0)",
         ),
+        *ask(
+            conn,
+            "account {0} is at {1}, as if somebody were owed",
+            "SELECT id, balance FROM ledger_account WHERE kind = 'receivable' AND balance > 0",
+        ),
         *ask(conn, "wallet {0} is at {1}", "SELECT id, balance FROM ledger_account WHERE kind = 'wallet' AND balance < 0"),
     ]

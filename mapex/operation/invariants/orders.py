@@ -38,7 +38,7 @@ def disagreeing(ex: Exchange, conn: Connection) -> list[Offender]:
             conn,
             "order {0} costs {1} KRW and its buyer paid {2}",
             "SELECT o.id, o.total, COALESCE(-SUM(e.amount), 0) FROM purchase_order o LEFT JOIN ledger_transaction t ON t.order_id = o.id "
-            "LEFT JOIN ledger_account c ON c.kind = 'wallet' AND c.org_id = o.org_id "
+            "AND t.kind = 'order' LEFT JOIN ledger_account c ON c.kind = 'wallet' AND c.org_id = o.org_id "
             "LEFT JOIN ledger_entry e ON e.transaction_id = t.id AND e.account_id = c.id "
             "GROUP BY o.id, o.total HAVING o.total <> COALESCE(-SUM(e.amount), 0)",
         ),
@@ -68,10 +68,11 @@ def _foreign_entitlements(conn: Connection) -> list[Offender]:
     """Entitlements that are not those of their order and layer."""
     return ask(
         conn,
-        "entitlement {0} is not of its order's buyer and purpose, of its layer's dataset and version, or not active",
+        "entitlement {0} is not of its order's buyer and purpose, of its layer's dataset and version, or neither active nor taken back",
         "SELECT e.id FROM entitlement e JOIN purchase_order o ON o.id = e.order_id JOIN layer l ON l.id = e.layer_id "
         "JOIN dataset_version v ON v.id = l.version_id JOIN offer f ON f.id = e.offer_id WHERE e.org_id <> o.org_id "
-        "OR e.purpose <> o.purpose OR e.state <> 'active' OR e.layer_name <> l.name OR e.dataset_id <> v.dataset_id "
+        "OR e.purpose <> o.purpose OR NOT (e.state = 'active' OR (e.state = 'recalled' AND v.state = 'recalled')) "
+        "OR e.layer_name <> l.name OR e.dataset_id <> v.dataset_id "
         "OR f.version_id <> v.id",
     )
 

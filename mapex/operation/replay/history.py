@@ -14,16 +14,18 @@ from mapex.audit.log import commitment
 from mapex.database.schema import audit_event
 from mapex.exchange import Exchange
 from mapex.operation.invariants.asking import Offender, asked
+from mapex.operation.replay.books import Ledger, Refunds, Settlements
 from mapex.operation.replay.catalogue import Datasets, Descriptions, Offers, SellerTexts, VersionChanges, Versions
 from mapex.operation.replay.deeds import GRANT, QUOTE, Deeds
 from mapex.operation.replay.kind import Subject
 from mapex.operation.replay.names import Names
 from mapex.operation.replay.people import Domains, Invitations, Organisations, Persons, Tokens
 from mapex.operation.replay.permits import PermitRequests, Permits
+from mapex.operation.replay.purchasing import Approvals, Businesses, PurchaseRights
 from mapex.operation.replay.reviews import Reviews
 from mapex.operation.replay.roots import Roots
 from mapex.operation.replay.signing_in import Applications, Examinations, Factors, RecoveryCodes, Sessions
-from mapex.operation.replay.trade import Ledger, NamedUsers, Orders
+from mapex.operation.replay.trade import NamedUsers, Orders
 from mapex.times import iso_from_ns
 
 BATCH = 5000
@@ -46,9 +48,10 @@ def replay(ex: Exchange, conn: Connection, roots: Roots) -> Findings:
     found = Findings()
     tokens = Tokens()
     kinds: list[Subject] = [Organisations(), Domains(), Persons(), tokens, Invitations(tokens), Permits(), PermitRequests()]
+    kinds += [PurchaseRights(), Businesses(), Approvals()]
     kinds += [Datasets(), Descriptions(), SellerTexts(), Versions(), VersionChanges(), Reviews(), Offers()]
     kinds += [Applications(), Sessions(), Factors(), RecoveryCodes(), Examinations()]
-    kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Deeds(GRANT)]
+    kinds += [Deeds(QUOTE), Orders(), NamedUsers(), Ledger(), Refunds(), Settlements(), Deeds(GRANT)]
     by_action: dict[str, list[Subject]] = {}
     for kind in kinds:
         for action in kind.actions:

@@ -1,19 +1,16 @@
-"""Orders, their named users and the ledger, as the log made them."""
+"""Orders and their named users, as the log made them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from sqlalchemy import Connection, text
 
 from mapex.audit.log import Action
 from mapex.operation.invariants.asking import Offender
 from mapex.operation.replay.kind import Payload, State, at_another_time, differences
-from mapex.orders import lines
-from mapex.orders.ledger import CREDIT_PREFIX
 from mapex.prices.quotes import digest_of
 
 
@@ -31,7 +28,7 @@ class Orders(State):
         money = {"subtotal": payload["total"] - payload["vat"], "vat": payload["vat"], "total": payload["total"]}
         who = {"organisation": payload["org"], "person": payload["person"], "purpose": payload["purpose"]}
         self._at[payload["order"]] = payload["at"]
-        money["credited"] = payload.get("credited", 0)  # entries from before anything was
+        money |= {name: payload.get(name, 0) for name in ("credited", "fee_rate")}  # entries from before there were any
         self.made[payload["order"]] = {**who, "quote": payload["quote"], **money, "tiles": payload["tiles_sha256"], "state": "paid"}
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
@@ -39,7 +36,8 @@ class Orders(State):
         tiles = dict(_digests(conn))
         query = (
             "SELECT o.*, g.slug, p.email, (SELECT CAST(COALESCE(SUM(n.earlier), 0) AS bigint) FROM order_line n WHERE n.order_id = o.id) "
-            "AS credited FROM purchase_order o JOIN organisation g ON g.id = o.org_id "
+            "AS credited, (SELECT MAX(s.fee_rate) FROM sale s WHERE s.order_id = o.id) AS fee_rate "
+            "FROM purchase_order o JOIN organisation g ON g.id = o.org_id "
             "JOIN person p ON p.id = o.person_id ORDER BY o.id"
         )
         rows = conn.execute(text(query)).all()
@@ -56,6 +54,7 @@ class Orders(State):
                 "vat": row.vat,
                 "total": row.total,
                 "credited": row.credited,
+                "fee_rate": row.fee_rate,
                 "tiles": tiles.get(row.id, ""),
                 "state": row.state,
             }
@@ -91,50 +90,3 @@ class NamedUsers(State):
             named[order_id].append(email)
         stored = {order_id: {"persons": sorted(emails)} for order_id, emails in named.items()}
         yield from differences("the list of named users of order", self.made, stored)
-
-
-class Ledger(State):
-    """Who paid what to whom: the lines of each credit, and of the payment of each order."""
-
-    actions = frozenset({Action.WALLET_CREDITED, Action.ORDER_PLACED})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._orders: dict[str, tuple[str, int, int]] = {}
-
-    def take(self, payload: Payload) -> None:
-        """Money was paid in, or an order was paid."""
-        if payload["action"] == Action.ORDER_PLACED:
-            self._orders[payload["order"]] = (payload["org"], payload["total"], payload["vat"])
-            return
-        amounts = {"bank": -payload["amount"], f"wallet {payload['owner']}": payload["amount"]}
-        self.made[f"credit {payload['transaction']}"] = {"reference": CREDIT_PREFIX + payload["key"], "lines": amounts}
-
-    def compare(self, conn: Connection) -> Iterator[Offender]:
-        """With the tables."""
-        billed = lines.of_orders(conn)
-        for order_id, (buyer, total, vat) in self._orders.items():
-            amounts: dict[str, int] = defaultdict(int)
-            amounts[f"wallet {buyer}"] -= total
-            amounts["vat"] += vat
-            for line in billed.get(order_id, ()):
-                amounts[f"wallet {line.org}"] += line.amount
-            moved = {account: amount for account, amount in amounts.items() if amount}
-            self.made[f"payment of {order_id}"] = {"reference": None, "lines": moved}
-        yield from differences("ledger: the", self.made, _transactions(conn))
-
-
-def _transactions(conn: Connection) -> dict[str, dict[str, Any]]:
-    """The transactions that are stored, by what they are for, with their lines by account."""
-    query = (
-        "SELECT t.id, t.kind, t.order_id, t.key, a.kind AS account, g.slug, e.amount FROM ledger_transaction t "
-        "LEFT JOIN ledger_entry e ON e.transaction_id = t.id LEFT JOIN ledger_account a ON a.id = e.account_id "
-        "LEFT JOIN organisation g ON g.id = a.org_id ORDER BY t.id"
-    )
-    found: dict[str, dict[str, Any]] = {}
-    for row in conn.execute(text(query), execution_options={"yield_per": 10_000}):
-        key = f"payment of {row.order_id}" if row.kind == "order" else f"{row.kind} {row.id}"
-        made = found.setdefault(key, {"reference": row.key, "lines": defaultdict(int)})
-        if row.account is not None:
-            made["lines"][f"{row.account} {row.slug}" if row.slug else row.account] += row.amount
-    return found

@@ -47,6 +47,8 @@ def short(value: object) -> str:
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "POST /applications/{application_id}/accept": {"slug": "newcomer", "name": "Newcomer"},
     "POST /applications/{application_id}/refuse": {"reason": "not known"},
+    "POST /approvals": {"quote": "quo_x", "note": "please", "persons": ["buyer@dongil.example"]},
+    "POST /approvals/{approval_id}/close": {"reason": "no"},
     "POST /areas": {"name": "home", "region": SQUARE, "tell": ["new"]},
     "PATCH /areas/{area_id}": {"name": "home"},
     "PUT /areas/{area_id}/news": {"tell": ["new"]},
@@ -96,6 +98,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "PUT /orders/{order_id}/persons": {"persons": ["buyer@dongil.example"]},
     "POST /orders/{order_id}/updates/quote": {"added": True},
     "POST /organisations": {"slug": "newfirm", "name": "New firm"},
+    "POST /organisations/{slug}/business": {
+        **{"number": "124-81-00998", "name": "Dongil", "representative": "Hong", "address": "Seoul"},
+        **{"business_type": "services", "item": "maps", "email": "tax@dongil.example"},
+    },
     "POST /organisations/{slug}/domains": {"domain": "other.example"},
     "POST /organisations/{slug}/state": {"state": "active"},
     "POST /permit-requests": {
@@ -122,6 +128,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     },
     "POST /permits/{permit_id}/state": {"state": "suspended"},
     "POST /persons": {"email": "another@dongil.example", "name": "Another", "org": "dongil", "role": "member"},
+    "POST /persons/{email}/purchase-right": {"may_pay": True, "order_limit": 1000, "month_limit": 10_000},
     "POST /persons/{email}/role": {"org": "dongil", "role": "member"},
     "POST /persons/{email}/state": {"state": "active"},
     "POST /places/names": {"tiles": [grid.quadkey(block(1)[0])]},
@@ -133,6 +140,10 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "POST /tokens": {"name": "laptop", "scopes": ["read"], "days": 30},
     "POST /uploads": {"name": "map.osm", "size": UNIT, "sha256": "0" * 64},
     "POST /uploads/{upload_id}/parts": {"parts": [{"number": 1, "size": UNIT, "sha256": "0" * 64}]},
+    "POST /ledger/fee-payments": {"amount": 1000, "reference": "slip"},
+    "POST /ledger/settlements": {"month": "2026-08"},
+    "POST /ledger/settlements/payments": {"org": "hanbit", "month": "2026-08", "reference": "slip"},
+    "POST /ledger/vat-payments": {"amount": 1000, "reference": "slip"},
     "POST /wallet/credits": {"org": "dongil", "amount": 1000, "key": "slip", "memo": "paid"},
 }
 

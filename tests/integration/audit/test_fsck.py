@@ -40,6 +40,7 @@ def test_an_intact_exchange_breaks_nothing(market: Market) -> None:
         "I8",
         "I10",
         "I11",
+        "I12",
         "replay",
         "schema",
         "files",

@@ -178,17 +178,17 @@ def test_a_recalled_version_is_off_the_market_and_can_be_read_no_more(market: Ma
     order = market.buy(market.cells[:2])
     tiles = [tile.id for tile in entitlements.of_order(market.ex, market.buyer, order.id).tiles]
     assert grants.grant(market.ex, market.buyer, order.id, tiles)
-    assert recalls.holders(market.ex, market.seller, "streets", 1) == 1
+    assert recalls.foresee(market.ex, market.seller, "streets", 1).holders == 1
     held = market.quote()
     with pytest.raises(NotFound):
         recalls.recall(market.ex, market.buyer, "streets", 1)
     assert recalls.of_order(market.ex, market.buyer, order.id) == []
     now = market.ex.now()
-    version, count = recalls.recall(market.ex, market.seller, "streets", 1)
+    done = recalls.recall(market.ex, market.seller, "streets", 1)
     [report] = recalls.of_order(market.ex, market.buyer, order.id)
     assert (report.org, report.dataset, report.version) == ("hanbit", "streets", 1) and report.at_ns >= now
     assert recalls.of_order(market.ex, market.seller, order.id) == []  # an order of others
-    assert (version.state, count) == ("recalled", 1)
+    assert (done.version.state, done.holders) == ("recalled", 1)
     with pytest.raises(Denied) as refused:
         grants.grant(market.ex, market.buyer, order.id, tiles)
     assert refused.value.code == "version.recalled"
@@ -206,7 +206,7 @@ def test_a_superseded_version_is_recalled_while_the_newer_one_stays_on_sale(mark
     market.buy(market.cells[:1])
     a_draft(market.ex, market.seller, "streets", [a_layer(market.cells, salt="new")])
     offers.publish(market.ex, market.seller, "streets", rate_card=RATES, licence="research")
-    assert recalls.recall(market.ex, market.seller, "streets", 1)[0].state == "recalled"
+    assert recalls.recall(market.ex, market.seller, "streets", 1).version.state == "recalled"
     assert estimates.estimate(market.ex, market.buyer, of_area(area(market.cells))).total > 0
     a_draft(market.ex, market.seller, "streets", [a_layer(market.cells, salt="newest")])
     with pytest.raises(Conflict):

@@ -19,13 +19,14 @@ from werkzeug.test import TestResponse
 
 from mapex.exchange import Actor, Exchange
 from mapex.intake import uploads
+from mapex.invoices import businesses
 from mapex.login import applications
 from mapex.login.applications import NewApplication
 from mapex.notices import wishes
 from mapex.notices.kind import NoticeKind
 from mapex.offers import offers, recalls, reviews
 from mapex.offers.review import ReviewDocument, ReviewRequest
-from mapex.orders import ledger, orders
+from mapex.orders import approvals, ledger, orders
 from mapex.people import domains, invitations, orgs, roles, tokens
 from mapex.prices import quotes, saved_areas
 from mapex.prices.request import of_area
@@ -94,11 +95,19 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     patch = pytest.MonkeyPatch()
     patch.setattr(visitors, "SECONDS", 1e9)
     patch.setattr(calls, "WRONG_TOKENS", 1_000_000)  # dead tokens ask everything; what stops them has its own test
-    ex = an_exchange(folder, demo=True)
+    ex = an_exchange(folder, demo=True, **OPERATOR)
     askers, values = furnished(ex)
     yield House(ex, create_app(ex), askers, values, folder)
     ex.engine.dispose()
     patch.undo()
+
+
+DETAILS = {
+    **{"name": "길", "representative": "홍길동", "address": "서울", "business_type": "서비스"},
+    **{"item": "지도", "email": "tax@mapex.example"},
+}
+"""What stands on tax invoices."""
+OPERATOR = {f"operator_{name}": value for name, value in DETAILS.items()} | {"operator_number": "101-81-09147"}
 
 
 def reviewed(ex: Exchange, seller: Actor, cells: list[int]) -> dict[str, str]:
@@ -170,8 +179,11 @@ def furnished(ex: Exchange) -> tuple[list[Asker], dict[str, Any]]:
     for suffix, by in (("", buyer), ("_saebom", people["saebom"])):
         values[f"request{suffix}"] = permit_requests.request(ex, by, a_request(by)).id
     askers = askers_of(ex, seller, buyer, people)
+    for firm, number in (("dongil", "120-81-47521"), ("daon", "220-81-62517")):
+        businesses.put(ex, None, firm, businesses.Business(number, **DETAILS))
     for suffix, by in (("", buyer), ("_daon", people["daon"])):
-        values[f"quote{suffix}"] = quotes.quote(ex, by, of_area(area(cells), purpose="research")).id
+        asked, free = (quotes.quote(ex, by, of_area(area(cells), purpose="research")).id for _ in range(2))
+        values |= {f"quote{suffix}": free, f"approval{suffix}": approvals.ask(ex, by, asked, "please").id}
     return askers, values
 
 

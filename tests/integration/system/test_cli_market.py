@@ -12,7 +12,15 @@ import pytest
 from mapex.cli import main
 from mapex.database.schema import finding
 from mapex.exchange import Actor
-from tests.support.market import Market, a_draft, a_layer, a_market, block
+from mapex.invoices import businesses
+from mapex.invoices.businesses import Business
+from mapex.offers import offers
+from mapex.people import purchase_rights
+from mapex.prices import quotes
+from mapex.prices.request import of_area
+from tests.support.exchange import a_person
+from tests.support.market import RATES, Market, a_draft, a_layer, a_market, area, block
+from tests.support.market import SEOUL as CORNER
 from tests.support.site import Served, served
 from tiles.batch import LayerKind
 from tiles.grid import grid
@@ -23,7 +31,8 @@ SEOUL = "126.9,37.4,127.2,37.7"
 
 @pytest.fixture(scope="module")
 def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("site")) as site:
+    given = {f"operator_{name}": value for name, value in OPERATOR.items()}
+    with served(tmp_path_factory.mktemp("site"), **given, operator_email="tax@mapex.example") as site:
         yield site
 
 
@@ -155,3 +164,34 @@ def test_a_dataset_is_withdrawn_and_what_was_bought_stays(there: Served, market:
     assert (answer["dataset"], answer["state"]) == ("streets", "withdrawn")
     assert cli(market.buyer, "search", "--bbox", SEOUL, "--json")["datasets"] == []
     assert cli(market.buyer, "get", order, "--to", tmp_path, "--json")["files"] == 20
+
+
+def test_who_may_not_pay_asks_for_approval_and_another_buys(cli: Cli, there: Served, market: Market) -> None:
+    drawer = a_person(there.ex, "dongil")
+    purchase_rights.set_right(there.ex, None, drawer.email, purchase_rights.NONE)
+    elsewhere = block(2, CORNER + 64)
+    a_draft(there.ex, market.seller, "parks", [a_layer(elsewhere)])
+    offers.publish(there.ex, market.seller, "parks", rate_card=RATES, licence="research")
+    held = quotes.quote(there.ex, drawer, of_area(area(elsewhere), purpose="research")).id
+    assert cli(drawer, "buy", held, "--json")["error"]["code"] == "purchase.right"
+    asked = cli(drawer, "buy", held, "--ask", "--note", "pilot\u202e", "--json")
+    assert (asked["state"], asked["quote"]) == ("open", held)
+    assert "\u202e" not in (listed := cli(market.buyer, "approvals")) and asked["id"] in listed
+    assert cli(market.buyer, "approvals", "--refuse", asked["id"], "--json")["error"]["code"] == "text.malformed"
+    assert cli(market.buyer, "buy", held, "--json")["asked_by"] == drawer.email
+    assert [one["state"] for one in cli(drawer, "approvals", "--state", "paid", "--json")["approvals"]] == ["paid"]
+
+
+def test_an_invoice_is_printed_in_the_forms_of_the_tax_office(cli: Cli, there: Served, market: Market, order: str) -> None:
+    assert cli(market.seller, "invoice", order, "--json")["error"]["code"] == "invoice.unknown"
+    assert cli(market.buyer, "invoice", order, "--json")["error"]["code"] == "invoice.business"
+    businesses.put(there.ex, market.buyer, "dongil", BUSINESS)
+    found = cli(market.buyer, "invoice", order, "--json")
+    assert (found["invoicee"]["number"], found["total"]) == ("1248100998", found["supply"] + found["tax"])
+    assert "동일" in cli(market.buyer, "invoice", order)
+    assert "<NameText>동일</NameText>" in cli(market.buyer, "invoice", order, "--format", "xml")
+    assert "전자세금계산서 종류" in cli(market.buyer, "invoice", order, "--format", "csv")
+
+
+BUSINESS = Business("124-81-00998", "동일", "홍길동", "서울", "정보통신업", "소프트웨어", "tax@dongil.example")
+OPERATOR = {name: "거래소" for name in ("name", "representative", "address", "business_type", "item")} | {"number": "220-81-62517"}

@@ -11,7 +11,7 @@ from flask import Response, jsonify, request
 
 from mapex.atlas import naming
 from mapex.errors import Invalid
-from mapex.orders import grounds, orders
+from mapex.orders import grounds, orders, refunds
 from mapex.prices import estimate, permitted, sold_layers
 from mapex.rights import entitlements, named_users
 from mapex.times import iso_from_ns
@@ -83,9 +83,11 @@ class OrderOut(Answer):
     subtotal = fields.Integer()
     vat = fields.Integer()
     total = fields.Integer()
+    refunded = fields.Integer(metadata={"description": "what of the total came back when versions were recalled"})
     created_at = moment()
     name = fields.String(metadata={"description": "what your organisation calls the area"})
     person = fields.String(metadata={"description": "who ordered"})
+    asked_by = fields.String(metadata={"description": "who asked for it, where an approver paid; else empty"})
     place = fields.String(metadata={"description": "what the ground is called and its squares, in the language of the request"})
 
 
@@ -256,10 +258,11 @@ def _whole(made: orders.Order) -> dict[str, Any]:
 
 def _orders(found: Sequence[orders.Order]) -> list[dict[str, Any]]:
     named = grounds.of_orders(exchange(), current_actor(), [one.id for one in found])
-    return [_order(one, places.ground(named.get(one.id))) for one in found]
+    returned = refunds.totals(exchange(), current_actor(), [one.id for one in found])
+    return [_order(one, places.ground(named.get(one.id)), returned.get(one.id, 0)) for one in found]
 
 
-def _order(made: orders.Order, place: str) -> dict[str, Any]:
+def _order(made: orders.Order, place: str, refunded: int) -> dict[str, Any]:
     return {
         "id": made.id,
         "state": made.state,
@@ -271,9 +274,11 @@ def _order(made: orders.Order, place: str) -> dict[str, Any]:
         "subtotal": made.subtotal,
         "vat": made.vat,
         "total": made.total,
+        "refunded": refunded,
         "created_at": iso_from_ns(made.created_ns),
         "name": made.name,
         "person": made.person,
+        "asked_by": made.asked_by,
         "place": place,
     }
 

@@ -27,7 +27,7 @@ class EntryOut(Answer):
     """One line of the statement, and the balance after it."""
 
     transaction = fields.String()
-    kind = fields.String(metadata={"enum": ["credit", "order"]})
+    kind = fields.String(metadata={"enum": ["credit", "order", "refund", "settlement", "payout"]})
     at = moment()
     memo = fields.String()
     order = fields.String(allow_none=True)
@@ -41,6 +41,7 @@ class WalletOut(Answer):
     org = fields.String()
     currency = fields.String()
     balance = fields.Integer()
+    owed = fields.Integer(metadata={"description": "to the exchange, which takes it from what is earned next"})
     entries = fields.List(fields.Nested(EntryOut))
 
 
@@ -82,7 +83,7 @@ def wallet(query_data: dict[str, Any]) -> dict[str, Any]:
         }
         for entry in found.entries
     ]
-    return {"org": found.org, "currency": "KRW", "balance": found.balance, "entries": entries}
+    return {"org": found.org, "currency": "KRW", "balance": found.balance, "owed": found.owed, "entries": entries}
 
 
 @blueprint.post("/wallet/credits")

@@ -7,7 +7,6 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from mapex.catalogue import datasets
 from mapex.offers import recalls, sales
 from mapex.orders import ledger
 from mapex.prices import demand
@@ -69,12 +68,15 @@ class DemandOut(Answer):
 
 
 class HoldersOut(Answer):
-    """How many organisations hold tiles of a version."""
+    """How many organisations hold tiles of a version, and what its recall returns (KRW): to how many orders, with VAT, given by you."""
 
     dataset = fields.String()
     version = fields.Integer()
     state = word(VERSION_STATES)
     holders = fields.Integer()
+    refunds = fields.Integer()
+    returned = fields.Integer()
+    given = fields.Integer()
 
 
 @blueprint.get("/sales")
@@ -114,16 +116,8 @@ def unmet(query_data: dict[str, Any]) -> dict[str, Any]:
 @blueprint.doc(responses=[409])
 @blueprint.output(HoldersOut)
 def holders(slug: str, number: int) -> dict[str, Any]:
-    """How many organisations hold tiles of a version of an own dataset; never which."""
-    ex, by = exchange(), current_actor()
-    version = datasets.get_version(ex, by, f"{by.org_slug}/{slug}", number)
-    count = recalls.holders(ex, by, slug, number)
-    return {
-        "dataset": slug,
-        "version": number,
-        "state": version.state,
-        "holders": count,
-    }
+    """How many organisations hold tiles of a version of an own dataset, never which, and what its recall would return to them."""
+    return _recalled(recalls.foresee(exchange(), current_actor(), slug, number))
 
 
 @blueprint.post("/datasets/<slug>/versions/<int:number>/recall")
@@ -131,6 +125,11 @@ def holders(slug: str, number: int) -> dict[str, Any]:
 @blueprint.doc(responses=[409])
 @blueprint.output(HoldersOut)
 def recall(slug: str, number: int) -> dict[str, Any]:
-    """Recall a version of an own dataset: off the market, and no longer readable for those who bought it."""
-    version, count = recalls.recall(exchange(), current_actor(), slug, number)
-    return {"dataset": slug, "version": number, "state": version.state, "holders": count}
+    """Recall a version of an own dataset: off the market, no longer readable for those who bought it, and paid back to them."""
+    return _recalled(recalls.recall(exchange(), current_actor(), slug, number))
+
+
+def _recalled(one: recalls.Recall) -> dict[str, Any]:
+    version, money = one.version, one.returned
+    about = {"dataset": version.dataset, "version": version.number, "state": version.state, "holders": one.holders}
+    return {**about, "refunds": money.orders, "returned": money.total, "given": money.given}

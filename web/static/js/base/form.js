@@ -14,6 +14,8 @@ function valueOf(field) {
   const text = field.value.trim();
   if (field.dataset.type === "whole") return Number(text.replaceAll(",", ""));
   if (field.dataset.type === "number") return text ? Number(text.replace(",", ".")) : null;
+  if (field.dataset.type === "limit") return text ? Number(text.replaceAll(",", "")) : null;
+  if (field.dataset.type === "flag") return text === "yes";
   if (field.dataset.type === "day") return `${text}T00:00:00+09:00`;
   return field.dataset.type === "area" ? areaOf(text) : field.value;
 }

@@ -7,7 +7,8 @@ import { square } from "../map/grid.js";
 import { _, page, sentence } from "../base/i18n.js";
 import { named, restoreUsers, watchUsers } from "./users.js";
 
-const pay = one("#pay");
+/** Paying, or for who may not, asking for approval. */
+const pay = one("#pay") ?? one("#ask button");
 const problem = one("#problem");
 const again = one("#again");
 /** What was chosen here and is not stored on the server yet; it survives another language and a reload. */
@@ -120,7 +121,7 @@ async function rename() {
 
 one("#name").addEventListener("change", rename);
 if (again) {
-  restoreUsers(JSON.parse(sessionStorage.getItem(KEPT) ?? "[]"));
+  restoreUsers(JSON.parse(sessionStorage.getItem(KEPT) ?? JSON.stringify(page.named)));
   watchUsers(() => sessionStorage.setItem(KEPT, JSON.stringify(named())));
   pay?.addEventListener("click", buy);
   again.addEventListener("click", () => renew(problem));
