@@ -81,9 +81,9 @@ def ledger_sheet(as_json: bool) -> None:
     held += [("VAT", found.vat), ("fee", found.fee), *((f"owed by {org}", -amount) for org, amount in found.owed.items())]
     lines = [*came, ("in the bank", found.in_bank), *held, ("held", found.held)]
     text = table(["what", "KRW"], [[name, f"{amount:,}"] for name, amount in lines], right={1})
-    verdict = "What is held is what is in the bank." if found.agrees else "What is held is NOT what is in the bank; run `mapex fsck`."
+    sentence = "What is held is what is in the bank." if found.agrees else "What is held is NOT what is in the bank; run `mapex fsck`."
     record = {**asdict(found), "in_bank": found.in_bank, "held": found.held, "agrees": found.agrees}
-    show(record, as_json=as_json, text=f"{text}\n{verdict}")
+    show(record, as_json=as_json, text=f"{text}\n{sentence}")
 
 
 @ledger.command(name="vat")
