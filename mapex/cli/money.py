@@ -101,7 +101,8 @@ def ledger_vat(as_json: bool) -> None:
 
 @ledger.command(name="export")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV file to write. Default: standard output.")
-def ledger_export(out: Path | None) -> None:
+@as_json_option
+def ledger_export(out: Path | None, as_json: bool) -> None:
     """Every entry of the ledger with its ids, oldest first, as CSV; the entries of a transaction sum to zero."""
     import csv
     import sys
@@ -110,6 +111,9 @@ def ledger_export(out: Path | None) -> None:
 
     with the_exchange() as ex:
         rows = [one.row for one in books.entries(ex, None)]
+    if as_json:
+        show({"entries": [dict(zip(books.COLUMNS, row, strict=True)) for row in rows]}, as_json=True)
+        return
     with out.open("w", encoding="utf-8-sig", newline="") if out else click.open_file("-", "w") as file:
         writer = csv.writer(file)
         writer.writerow(books.COLUMNS)
