@@ -81,9 +81,9 @@ def ledger_sheet(as_json: bool) -> None:
     held += [("VAT", found.vat), ("fee", found.fee), *((f"owed by {org}", -amount) for org, amount in found.owed.items())]
     lines = [*came, ("in the bank", found.in_bank), *held, ("held", found.held)]
     text = table(["what", "KRW"], [[name, f"{amount:,}"] for name, amount in lines], right={1})
-    verdict = "What is held is what is in the bank." if found.agrees else "What is held is NOT what is in the bank; run `mapex fsck`."
+    sentence = "What is held is what is in the bank." if found.agrees else "What is held is NOT what is in the bank; run `mapex fsck`."
     record = {**asdict(found), "in_bank": found.in_bank, "held": found.held, "agrees": found.agrees}
-    show(record, as_json=as_json, text=f"{text}\n{verdict}")
+    show(record, as_json=as_json, text=f"{text}\n{sentence}")
 
 
 @ledger.command(name="vat")
@@ -101,7 +101,8 @@ def ledger_vat(as_json: bool) -> None:
 
 @ledger.command(name="export")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="CSV file to write. Default: standard output.")
-def ledger_export(out: Path | None) -> None:
+@as_json_option
+def ledger_export(out: Path | None, as_json: bool) -> None:
     """Every entry of the ledger with its ids, oldest first, as CSV; the entries of a transaction sum to zero."""
     import csv
     import sys
@@ -110,6 +111,9 @@ def ledger_export(out: Path | None) -> None:
 
     with the_exchange() as ex:
         rows = [one.row for one in books.entries(ex, None)]
+    if as_json:
+        show({"entries": [dict(zip(books.COLUMNS, row, strict=True)) for row in rows]}, as_json=True)
+        return
     with out.open("w", encoding="utf-8-sig", newline="") if out else click.open_file("-", "w") as file:
         writer = csv.writer(file)
         writer.writerow(books.COLUMNS)

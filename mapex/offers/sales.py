@@ -1,4 +1,4 @@
-"""What a seller earned: by month and dataset, without saying who bought."""
+"""What a seller sold: by month and dataset, without saying who bought."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class MonthTotal:
 
 
 def by_month(ex: Exchange, by: Actor) -> Sequence[Month]:
-    """Sales of `by`'s organisation, the newest month first, then by dataset. The amounts are what its wallet was credited.
+    """Sales of `by`'s organisation, the newest month first, then by dataset.
+
+    The amounts are before the fee of the exchange, and before what a recall returned (`mapex.orders.settlements`).
 
     Raises: Denied: `by` is of no organisation.
     """

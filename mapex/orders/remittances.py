@@ -27,7 +27,7 @@ class Remittance:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class _Fund:
     """From which account, as which transaction, logged as what."""
 
     account: str
@@ -36,8 +36,8 @@ class _Kind:
     action: Action
 
 
-_VAT = _Kind(ledger.VAT, "vat_paid", "vat:", Action.VAT_PAID)
-_FEE = _Kind(ledger.FEE, "fee_drawn", "fee:", Action.FEE_DRAWN)
+_VAT = _Fund(ledger.VAT, "vat_paid", "vat:", Action.VAT_PAID)
+_FEE = _Fund(ledger.FEE, "fee_drawn", "fee:", Action.FEE_DRAWN)
 
 
 def pay_vat(ex: Exchange, by: Actor | None, amount: int, reference: str) -> Remittance:
@@ -55,33 +55,33 @@ def draw_fee(ex: Exchange, by: Actor | None, amount: int, reference: str) -> Rem
     return _remit(ex, by, _FEE, amount, reference)
 
 
-def _remit(ex: Exchange, by: Actor | None, kind: _Kind, amount: int, reference: str) -> Remittance:
+def _remit(ex: Exchange, by: Actor | None, fund: _Fund, amount: int, reference: str) -> Remittance:
     authority.operator(by)
     if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= ledger.MAX_CREDIT:
         message = f"An amount is a whole number of KRW from 1 to {ledger.MAX_CREDIT}, not {amount!r}."
         raise Invalid("payment.amount", message, amount=str(amount))
-    reference = texts.check_text(reference, "reference", ledger.MAX_KEY - len(kind.prefix))
+    reference = texts.check_text(reference, "reference", ledger.MAX_KEY - len(fund.prefix))
     with act(ex, by, TURN) as conn:
-        transaction = _before(conn, kind, amount, reference)
+        transaction = _before(conn, fund, amount, reference)
         if transaction is None:
-            ledger.hold(conn, [ledger.BANK, kind.account])
-            held = ledger.balance(conn, kind.account)
+            ledger.hold(conn, [ledger.BANK, fund.account])
+            held = ledger.balance(conn, fund.account)
             if amount > held:
                 message = f"{amount} KRW are more than the {max(0, held)} KRW that are put aside; book at most that."
                 raise Conflict("payment.exceeds", message, amount=amount, available=held)
-            moved = {kind.account: -amount, ledger.BANK: amount}
-            transaction = ledger.post(conn, ex, kind.transaction, moved, key=kind.prefix + reference)
+            moved = {fund.account: -amount, ledger.BANK: amount}
+            transaction = ledger.post(conn, ex, fund.transaction, moved, key=fund.prefix + reference)
             details = {"transaction": transaction, "amount": amount, "key": reference}
-            append(conn, ex, by, AuditEntry(kind.action, details=details))
-        return Remittance(transaction, amount, reference, ledger.balance(conn, kind.account))
+            append(conn, ex, by, AuditEntry(fund.action, details=details))
+        return Remittance(transaction, amount, reference, ledger.balance(conn, fund.account))
 
 
-def _before(conn: Connection, kind: _Kind, amount: int, reference: str) -> str | None:
+def _before(conn: Connection, fund: _Fund, amount: int, reference: str) -> str | None:
     """The transaction that this reference booked before, if it did."""
     booked = (
         select(ledger_transaction.c.id, ledger_entry.c.amount)
         .join_from(ledger_transaction, ledger_entry)
-        .where(ledger_transaction.c.key == kind.prefix + reference, ledger_entry.c.account_id == ledger.BANK)
+        .where(ledger_transaction.c.key == fund.prefix + reference, ledger_entry.c.account_id == ledger.BANK)
     )
     found = conn.execute(booked).first()
     if found is not None and found.amount != amount:

@@ -27,7 +27,10 @@ from sqlalchemy import create_engine, inspect, text
 
 from mapex.database import opening
 from mapex.database.migrations import HEAD
+from mapex.orders import books, settlements
 from mapex.rules import terms
+from mapex.rules.pricing import vat_of
+from mapex.times import kst_month, month_end_ns
 from tests.support.exchange import Clock
 from tests.support.processes import Failed, Running
 from tests.support.servers import Postgres
@@ -536,3 +539,15 @@ def test_the_job_that_waited_is_done_and_the_old_draft_is_published(opened: Open
     assert opened.there.running.cli(*words, token=other)["state"] == "live"
     assert ask(opened.there, f"/datasets/{dataset}/versions/{version}", other)["state"] == "published"
     assert opened.machine.cli("fsck", "--deep")["ok"]
+
+
+def test_a_month_of_old_orders_is_settled_without_a_fee(opened: Opened) -> None:
+    """The last test here, for it lets the month end."""
+    ex = opened.there.ex
+    month = kst_month(ex.now())
+    opened.there.clock.at_ns = month_end_ns(month)
+    found = settlements.close(ex, None, month)
+    with ex.engine.connect() as conn:
+        assert sum(one.sales for one in found) == conn.execute(text("SELECT SUM(subtotal) FROM purchase_order")).scalar()
+    assert {one.fee for one in found} == {0} and all(one.vat == vat_of(one.sales) for one in found)
+    assert books.sheet(ex, None).agrees and opened.machine.cli("fsck")["ok"]
