@@ -8,10 +8,14 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 
 from mapex.showroom import samples
+from tiles.formats import FORMATS
 from web.edge.auth import current_actor, exchange
 from web.edge.kinds import CLASSES, LAYER_KINDS, address, content, digest, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, fields
+
+MEDIA_TYPES = tuple(one.media_type for one in FORMATS)
+"""Of tiles."""
 
 blueprint = APIBlueprint("samples", __name__, url_prefix="/api/v1", tag="Previews")
 
@@ -54,7 +58,7 @@ def of(org: str, slug: str) -> dict[str, Any]:
 
 @blueprint.get("/datasets/<org>/<slug>/samples/<layer>/<int:part>")
 @policy("read")
-@blueprint.doc(responses={200: content("the file", "application/octet-stream", schema={"type": "string", "format": "binary"})})
+@blueprint.doc(responses={200: content("the file", *MEDIA_TYPES, schema={"type": "string", "format": "binary"})})
 def take(org: str, slug: str, layer: str, part: int) -> Response:
     """A file of a sample; each is written to the audit log first, and 60 an hour are free."""
     ex = exchange()
