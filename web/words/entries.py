@@ -61,7 +61,7 @@ FIELDS: Mapping[str, Any] = {
     "may_pay": lazy_gettext("May pay"),
     "order_limit": lazy_gettext("At most, one order (KRW with VAT)"),
     "month_limit": lazy_gettext("At most, a month (KRW with VAT)"),
-    "number": lazy_gettext("Business number"),
+    "number": lazy_gettext("Number"),
     "representative": lazy_gettext("Representative"),
     "address": lazy_gettext("Address of the business"),
     "business_type": lazy_gettext("Type of business"),
