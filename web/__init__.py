@@ -75,9 +75,9 @@ API = (
     "oversight.audit",
     "selling.sales",
     "buying.coverage",
-    "buying.catalogue",
-    "buying.samples",
-    "buying.questions",
+    "showroom.catalogue",
+    "showroom.samples",
+    "showroom.questions",
 )
 """Modules of `web.api` with a `blueprint`, in the order of the API's description."""
 

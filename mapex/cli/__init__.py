@@ -1,6 +1,6 @@
 """The command line: `mapex COMMAND`. Commands are imported when they are called, so that `--help` is instant.
 
-A module beside this one holds the commands of one kind of user (operate, people, money, run; sell, catalogue, buy, purchasing, orders,
+A module beside this one holds the commands of one kind of user (operate, people, money, run; sell, catalogue, buy, orders,
 notices, join; audit) and is named in `COMMANDS`. Two are for all of them: `options` (what comes in) and `output` (what goes out).
 Everything else is in a room: `demo`, `server`.
 """
@@ -48,8 +48,8 @@ COMMANDS = {
     "estimate": ("mapex.cli.buy:estimate", "What a region costs now, and the offers to choose from."),
     "quote": ("mapex.cli.buy:quote", "The exact price of a region, held for 15 minutes."),
     "buy": ("mapex.cli.buy:buy", "Order what a quote offers."),
-    "approvals": ("mapex.cli.purchasing:approvals", "Requests to pay for who may not; refuse or withdraw one."),
-    "invoice": ("mapex.cli.purchasing:invoice", "The data of a tax invoice."),
+    "approvals": ("mapex.cli.orders:approvals", "Requests to pay for who may not; refuse or withdraw one."),
+    "invoice": ("mapex.cli.orders:invoice", "The data of a tax invoice."),
     "get": ("mapex.cli.buy:get", "Download an order; run again to go on."),
     "order": ("mapex.cli.orders:order", "Orders of your organisation: list, show, progress."),
     "wallet": ("mapex.cli.orders:wallet", "Prepaid money of your organisation: balance, statement."),

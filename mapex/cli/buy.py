@@ -7,11 +7,9 @@ from typing import Any
 
 import click
 
-from mapex.cli.choice import Chosen, with_choice
-from mapex.cli.options import Where, as_json_option, with_filters, with_region, words
-from mapex.cli.orders import newer
+from mapex.cli.options import Chosen, Where, as_json_option, with_choice, with_filters, with_region, words
+from mapex.cli.orders import ask_for_approval, newer
 from mapex.cli.output import counted, ground, show, size, table
-from mapex.cli.purchasing import ask_for_approval
 from mapex.client.bar import bar
 from mapex.client.http import Client, segment
 from mapex.errors import Invalid

@@ -23,8 +23,9 @@ from web.edge.auth import current_actor, exchange
 from web.edge.policy import policy
 from web.edge.schemas import when
 from web.edge.tables import csv_answer
-from web.words import places, readme
+from web.words import places
 from web.words.businesses import business_rows
+from web.words.documents import readme
 from web.words.licences import licence_words
 
 blueprint = Blueprint("pages_buy", __name__)

@@ -14,7 +14,8 @@ from mapex.orders import approvals
 from web.edge import static_files
 from web.edge.auth import current_actor, current_person, exchange, form_secret
 from web.pages.navigation import navigation
-from web.words import errors, findings, guides, numbers, places, reviews, units, vocabulary
+from web.words import errors, findings, numbers, places, reviews, units, vocabulary
+from web.words.documents import guides
 from web.words.language import language, script_messages
 from web.words.licences import class_line, licence_difference, licence_words
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.exchange import an_exchange
 from web import create_app
-from web.words import guides
+from web.words.documents import guides
 
 ROOT = Path(guides.__file__).parents[2]
 PAGES = [(name, lang) for name in guides.GUIDES for lang in ("ko", "en")]

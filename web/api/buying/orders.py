@@ -21,7 +21,8 @@ from web.edge.auth import current_actor, exchange
 from web.edge.kinds import CLASSES, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Body, Length, PageQuery, Range, fields, when
-from web.words import places, readme
+from web.words import places
+from web.words.documents import readme
 
 blueprint = APIBlueprint("orders", __name__, url_prefix="/api/v1", tag="Orders")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, abort, render_template, request
 
 from web.edge.policy import policy
-from web.words import guides
+from web.words.documents import guides
 from web.words.language import language
 
 blueprint = Blueprint("front_help", __name__)

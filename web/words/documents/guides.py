@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-PACKAGED = Path(__file__).parents[1] / "guides"
+PACKAGED = Path(__file__).parents[2] / "guides"
 """Where the wheel has them (`pyproject.toml`); a checkout has `docs`."""
 
 GUIDES = ("buyer", "seller", "auditor", "operator", "previews", "cli", "codes", "configuration", "threats")
@@ -129,7 +129,7 @@ def _lang(name: str, lang: str) -> str:
 
 
 def _source(name: str, lang: str) -> str:
-    folder = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[2] / "docs"
+    folder = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[3] / "docs"
     return (folder / "ko" / f"{name}.md" if lang == "ko" else folder / f"{name}.md").read_text(encoding="utf-8")
 
 
