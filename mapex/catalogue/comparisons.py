@@ -16,7 +16,7 @@ from mapex.database import db
 from mapex.database.schema import dataset_version, layer, layer_change, same_tile, tile_change
 from mapex.errors import Conflict, Invalid
 from mapex.exchange import Exchange
-from mapex.rules.accuracy import DEFAULT_MM, STEPS_MM, Shift, Way, is_change
+from mapex.rules.accuracy import DEFAULT_MM, STEPS_MM, Drift, Shift, is_change
 
 ALL_LAYERS = "*"
 _CHUNK = 2000
@@ -183,11 +183,11 @@ def same(conn: Connection, layer_id: str, accuracy_mm: int) -> Iterator[tuple[in
 
     From version to version back: what features moved adds up, and a change of anything else ends it.
     """
-    ways: dict[int, Way] = {}
+    ways: dict[int, Drift] = {}
     for newer, older in _line(conn, layer_id):
         rows = select(tile_change.c.cell, tile_change.c.others, tile_change.c.shift_um).where(tile_change.c.layer_id == newer)
         for cell, others, um in conn.execute(rows):
-            ways[cell] = ways.get(cell, Way(accuracy_mm)).back(Shift(bool(others), um))
+            ways[cell] = ways.get(cell, Drift(accuracy_mm)).back(Shift(bool(others), um))
         yield from ((cell, older) for cell, way in sorted(ways.items()) if way.is_none)
 
 

@@ -31,15 +31,15 @@ class Shift:
 
 
 @dataclass(slots=True)
-class Way:
+class Drift:
     """What happened to a cell over some versions, from the newest back: whoever holds it is current as long as this `is_none`."""
 
     accuracy_mm: int
     shift: Shift = field(default_factory=lambda: Shift(others=False, um=0))
 
-    def back(self, step: Shift) -> Way:
+    def back(self, step: Shift) -> Drift:
         """The same over one more version."""
-        return Way(self.accuracy_mm, Shift(self.shift.others or step.others, min(self.shift.um + step.um, UNKNOWN_SHIFT)))
+        return Drift(self.accuracy_mm, Shift(self.shift.others or step.others, min(self.shift.um + step.um, UNKNOWN_SHIFT)))
 
     @property
     def is_none(self) -> bool:

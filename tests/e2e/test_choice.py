@@ -62,7 +62,7 @@ def test_another_one_is_taken_instead_and_both_only_on_purpose(rivals: Market) -
     page = explore(rivals)
     page.click("details.compare summary")
     table = page.locator("details.compare table")
-    for words in ("fine", "nuri", "Research", "Commercial", "Price of a tile"):
+    for words in ("fine", "nuri", "Research", "Commercial", "Price of a square"):
         expect(table).to_contain_text(words)
     page.click("[data-instead='nuri/fine/hdmap']")
     expect(page.locator("[data-offer='nuri/fine/hdmap']")).to_have_attribute("data-chosen", "yes")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapex.rules import accuracy
-from mapex.rules.accuracy import STEPS_MM, Shift, Way
+from mapex.rules.accuracy import STEPS_MM, Drift, Shift
 from tiles.features.difference import CellDifference, CellFeatures, difference, features_of
 
 CENTRE = (127.1, 37.4)
@@ -113,7 +113,7 @@ def test_what_is_added_removed_or_has_other_attributes_is_counted_once(ones: lis
 
 @given(st.lists(st.builds(Shift, st.booleans(), st.integers(0, 10**8)), max_size=6), st.sampled_from(STEPS_MM))
 def test_many_small_shifts_are_together_what_they_add_up_to(steps: list[Shift], limit: int) -> None:
-    way = Way(limit)
+    way = Drift(limit)
     for step in steps:
         way = way.back(step)
     assert way.is_none == (not any(step.others for step in steps) and sum(step.um for step in steps) <= limit * 1000)

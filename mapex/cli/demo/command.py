@@ -98,7 +98,7 @@ OPERATOR: Mapping[str, Any] = {
         "operator_number": "000-00-00000",
         "operator_name": "데모 거래소",
         "operator_representative": "데모",
-        "operator_address": "데모 구역",
+        "operator_address": "데모 주소",
     },
     **{"operator_business_type": "서비스업", "operator_item": "데이터 거래", "operator_email": "tax@mapex.example"},
 }

@@ -87,7 +87,9 @@ def test_no_token_is_401_and_json(app: APIFlask) -> None:
 def test_a_token_says_who_it_is(ex: Exchange, app: APIFlask) -> None:
     by = a_person(ex, "hanbit")
     answer = app.test_client().get("/api/v1/me", headers=token_of(ex, by.email))
-    assert answer.json == {"person": by.person_id, "email": by.email, "role": "member", "org": "hanbit", "scopes": ["*"]}
+    purchase = {"may_pay": True, "order_limit": None, "month_limit": None, "spent": 0}
+    who = {"person": by.person_id, "email": by.email, "role": "member", "org": "hanbit", "scopes": ["*"]}
+    assert answer.json == {**who, "purchase": purchase}
 
 
 @pytest.mark.parametrize(("name", "method", "stops"), [("own", "POST", True), ("audit", "DELETE", True), ("browse", "POST", False)])

@@ -18,7 +18,7 @@ from web.edge.policy import policy_of
 
 BOX = {"type": "Polygon", "coordinates": [[[126.97, 37.55], [126.98, 37.55], [126.98, 37.56], [126.97, 37.56], [126.97, 37.55]]]}
 OPEN = {"/api/v1/search", "/api/v1/estimates", "/api/v1/estimates/tiles", "/api/v1/coverage"}
-OPEN_PLACES = {"GET /api/v1/places", "GET /api/v1/places/<path:name>", "POST /api/v1/places/names"}
+OPEN_PLACES = {"GET /api/v1/places", "GET /api/v1/places/<path:name>", "POST /api/v1/places/names", "POST /api/v1/outlines"}
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 // @ts-check
-// Forms and buttons that speak to the API: `data-post` sends a form as JSON (`data-method`: not by POST; `data-then`: the page after it),
-// `data-act` sets a state, `data-delete` takes away. A form with a `[data-saved]` says that it was saved, instead of loading the page again.
-// What cannot be undone asks first (`data-sure`), in the page, where the button was.
+// Forms and buttons that speak to the API: `data-post` sends a form as JSON (`data-method`: not by POST; `data-then`: the page after
+// it), `data-act` sets a state, `data-delete` takes away. A form with a `[data-saved]` says that it was saved, instead of loading the page
+// again. What cannot be undone asks first (`data-sure`), in the page, where the button was.
 import { call, post } from "./api.js";
 import { offerCopies } from "./copy.js";
 import { all, make, one, showText } from "./dom.js";
