@@ -15,6 +15,9 @@ class NoticeKind(StrEnum):
     PERMIT = "permit"
     QUOTE = "quote"
     AREA = "area"
+    APPROVAL = "approval"
+    QUESTION = "question"
+    SETTLEMENT = "settlement"
 
 
 class Way(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from mapex.database.acts import act
 from mapex.database.schema import approval, person, quote
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.notices import outbox
+from mapex.notices.kind import NoticeKind
+from mapex.notices.outbox import News
 from mapex.people import purchase_rights
 from mapex.prices import quotes
 from mapex.rights import named_users
@@ -68,6 +71,8 @@ def ask(ex: Exchange, by: Actor, quote_id: str, note: str, *, persons: Sequence[
         conn.execute(insert(approval).values(**made, org_id=org_id, state="open", created_ns=ex.now()))
         details = {"approval": made["id"], "quote": held.id, "total": held.estimate.total, "note": note}
         append(conn, ex, by, AuditEntry(Action.APPROVAL_ASKED, purpose=str(held.estimate.purpose), details=details))
+        payers = purchase_rights.who_may_pay(conn, org_id) - {by.person_id}
+        outbox.to_persons(conn, ex, News(NoticeKind.APPROVAL, made["id"], {"quote": held.id}), payers)
         return _get(conn, org_id, made["id"])
 
 
@@ -92,6 +97,8 @@ def close(ex: Exchange, by: Actor, approval_id: str, reason: str = "") -> Approv
         conn.execute(update(approval).where(approval.c.id == found.id).values(**values))
         action = Action.APPROVAL_WITHDRAWN if is_own else Action.APPROVAL_REFUSED
         append(conn, ex, by, AuditEntry(action, details={"approval": found.id, "quote": found.quote, "reason": reason}))
+        if not is_own:
+            _answer(conn, ex, found.id, {"news": state, "quote": found.quote})
         return _get(conn, org_id, found.id)
 
 
@@ -106,13 +113,14 @@ def follow(ex: Exchange, by: Actor, before: str, now: str) -> None:
         append(conn, ex, by, AuditEntry(Action.APPROVAL_RENEWED, details={"approval": found, "before": before, "quote": now}))
 
 
-def settle(conn: Connection, by: Actor, quote_id: str, order_id: str, now: int) -> Approval | None:
+def settle(conn: Connection, ex: Exchange, by: Actor, quote_id: str, order_id: str) -> Approval | None:
     """The open request for a quote is paid by this order, in its transaction; None: nobody asked."""
     found = _open_one(conn, quote_id)
     if found is None:
         return None
-    values = {"state": "paid", "ended_ns": now, "ender_id": by.person_id, "order_id": order_id}
+    values = {"state": "paid", "ended_ns": ex.now(), "ender_id": by.person_id, "order_id": order_id}
     conn.execute(update(approval).where(approval.c.id == found).values(**values))
+    _answer(conn, ex, found, {"news": "paid", "order": order_id})
     return _get(conn, by.org_id or "", found)
 
 
@@ -139,6 +147,12 @@ def waiting(ex: Exchange, by: Actor) -> int:
     with db.read(ex) as conn:
         count = conn.execute(select(func.count()).where(*theirs)).scalar_one()
         return count if count and purchase_rights.right_of(conn, by.person_id, by.org_id).may_pay else 0
+
+
+def _answer(conn: Connection, ex: Exchange, approval_id: str, about: Mapping[str, str]) -> None:
+    """What became of a request, to who asked."""
+    asker = conn.execute(select(approval.c.asker_id).where(approval.c.id == approval_id)).scalar_one()
+    outbox.to_persons(conn, ex, News(NoticeKind.APPROVAL, f"{approval_id}:{about['news']}", about), [asker])
 
 
 def _open_one(conn: Connection, quote_id: str) -> str | None:

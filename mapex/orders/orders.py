@@ -99,7 +99,7 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         _settle(conn, ex, made, quote.fee_rate)
         if asked.persons:
             named_users.put(conn, ex, by, made.id, asked.persons)
-        approved = approvals.settle(conn, by, quote.id, made.id, now)
+        approved = approvals.settle(conn, ex, by, quote.id, made.id)
         made = replace(made, asked_by=approved.asker if approved else "")
         _log(conn, ex, by, made, quote, {"approval": approved.id, "asked_by": approved.asker} if approved else {})
         _announce(conn, ex, by, made, asked.persons)

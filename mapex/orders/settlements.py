@@ -19,6 +19,9 @@ from mapex.database.acts import act
 from mapex.database.schema import ledger_transaction, order, organisation, payout, refund, sale, settled_refund, settled_sale, settlement
 from mapex.errors import Conflict, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.notices import outbox
+from mapex.notices.kind import NoticeKind
+from mapex.notices.outbox import News
 from mapex.orders import ledger
 from mapex.people import orgs
 from mapex.rules.pricing import signed_vat_of
@@ -264,6 +267,7 @@ def _pay(conn: Connection, ex: Exchange, by: Actor | None, due: Settlement, amou
     conn.execute(insert(payout).values(**made, created_ns=ex.now()))
     details = {"settlement": due.id, "month": due.month, "transaction": transaction, "amount": amount, "rest": due.total - amount}
     append(conn, ex, by, AuditEntry(Action.SETTLEMENT_PAID, owner=due.org, details={**details, "key": reference}))
+    outbox.to_orgs(conn, ex, News(NoticeKind.SETTLEMENT, due.id, {"month": due.month}), [org_id])
 
 
 def _settlements() -> Select[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select, text
+from sqlalchemy import Connection, and_, func, select, text, true
 
 from mapex import authority
 from mapex.audit.log import Action, AuditEntry, append
@@ -72,6 +72,14 @@ def right_of(conn: Connection, person_id: str, org_id: str) -> Right:
     known = purchase_right.c
     row = conn.execute(select(purchase_right).where(known.person_id == person_id, known.org_id == org_id)).first()
     return Right(row.may_pay, row.order_limit, row.month_limit) if row else WHOLE
+
+
+def who_may_pay(conn: Connection, org_id: str) -> set[str]:
+    """Ids of the members of an organisation who may pay, in the caller's transaction."""
+    right = purchase_right.c
+    joined = person.outerjoin(purchase_right, and_(right.person_id == person.c.id, right.org_id == person.c.org_id))
+    may = func.coalesce(right.may_pay, true()).is_(True)
+    return set(conn.execute(select(person.c.id).select_from(joined).where(person.c.org_id == org_id, may)).scalars())
 
 
 def allowance(ex: Exchange, by: Actor) -> Allowance:

@@ -19,6 +19,9 @@ from mapex.database import attempts, db, schema
 from mapex.database.acts import act
 from mapex.errors import Conflict, Denied, Limited, NotFound
 from mapex.exchange import Actor, Exchange
+from mapex.notices import outbox
+from mapex.notices.kind import NoticeKind
+from mapex.notices.outbox import News
 from mapex.offers import products
 from mapex.texts import check_text
 from mapex.times import NS
@@ -136,7 +139,7 @@ def _checked(ex: Exchange, by: Actor, text: str) -> str:
 
 
 def _send(conn: Connection, ex: Exchange, by: Actor, question_id: str, text: str, now: int) -> Question:
-    """Every message goes through here; who sends notices of it does so at the end, in this transaction."""
+    """Every message goes through here, and so does the notice of it to the other side."""
     about = {"question_id": question_id, "org_id": by.org_id, "person_id": by.person_id, "text": text, "at_ns": now}
     conn.execute(insert(schema.question_message).values(id=ids.new("msg"), **about))
     conn.execute(update(schema.question).where(schema.question.c.id == question_id).values(newest_ns=now))
@@ -145,7 +148,17 @@ def _send(conn: Connection, ex: Exchange, by: Actor, question_id: str, text: str
     details = {"question": question_id, "text_sha256": hashlib.sha256(text.encode()).hexdigest()}
     entry = AuditEntry(Action.QUESTION_SENT, owner=found.seller, dataset=found.dataset.partition("/")[2], details=details)
     append(conn, ex, by, entry)
+    _announce(conn, ex, by, question_id, found.dataset)
     return found
+
+
+def _announce(conn: Connection, ex: Exchange, by: Actor, question_id: str, dataset: str) -> None:
+    """The other side is to know, once for all that comes until it looks."""
+    row = _row(conn, by, question_id)
+    is_asker = row["org_id"] == by.org_id
+    other, seen = (row["seller_id"], row["seller_seen_ns"]) if is_asker else (row["org_id"], row["asker_seen_ns"])
+    news = News(NoticeKind.QUESTION, f"{question_id}:{seen}", {"question": question_id, "dataset": dataset})
+    outbox.to_orgs(conn, ex, news, [other])
 
 
 def _see(conn: Connection, by: Actor, question_id: str, until_ns: int) -> None:

@@ -16,10 +16,11 @@ from mapex.notices.kind import NoticeKind
 from mapex.notices.notices import Notice
 from mapex.offers import offers, recalls
 from mapex.operation import fsck, rounds
-from mapex.orders import orders, updates
-from mapex.people import roles
+from mapex.orders import approvals, orders, settlements, updates
+from mapex.people import purchase_rights, roles
 from mapex.prices import saved_areas
-from mapex.times import DAY_NS, MINUTE_NS
+from mapex.showroom import questions
+from mapex.times import DAY_NS, MINUTE_NS, kst_month
 from tests.support.exchange import Clock, a_permit, a_person
 from tests.support.market import RATES, Market, a_draft, a_layer, a_market, area
 from tiles.grid.cover import Cover
@@ -257,6 +258,47 @@ def test_an_area_is_followed_by_each_person_for_itself_and_forgotten_with_it(exc
     saved_areas.remove(exchange, kim, made.id)
     with db.read(exchange) as conn:
         assert conn.execute(select(func.count()).select_from(schema.area_watch)).scalar_one() == 0
+
+
+# ---- between persons ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_request_to_pay_reaches_who_may_pay_and_its_answer_who_asked(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    payer, idle, stranger = a_person(exchange, "dongil"), a_person(exchange, "dongil"), a_person(exchange, "nuri")
+    purchase_rights.set_right(exchange, None, idle.email, purchase_rights.NONE)
+    first, second = market.quote(market.cells[:1]), market.quote(market.cells[1:2])
+    asked = [approvals.ask(exchange, idle, quote.id, "please") for quote in (first, second)]
+    assert [kinds(exchange, one) for one in (payer, market.buyer, idle, stranger)] == [["approval"] * 2, ["approval"] * 2, [], []]
+    assert newest(exchange, payer).path == f"/quotes/{second.id}"
+    order = orders.place(exchange, payer, first.id, "k")
+    approvals.close(exchange, payer, asked[1].id, "too dear")
+    answers = [(one.about["news"], one.path) for one in notices.of(exchange, idle).notices]
+    assert answers == [("refused", f"/quotes/{second.id}"), ("paid", f"/orders/{order.id}")]
+
+
+def test_messages_about_a_dataset_reach_the_other_side_once_until_it_looks(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    made = questions.ask(exchange, market.buyer, "hanbit/streets", "How old?")
+    questions.answer(exchange, market.buyer, made.id, "And how good?")
+    assert (kinds(exchange, market.seller), kinds(exchange, market.buyer)) == (["question"], [])
+    questions.answer(exchange, market.seller, made.id, "A month.")
+    questions.answer(exchange, market.buyer, made.id, "Thanks.")
+    assert (kinds(exchange, market.seller), kinds(exchange, market.buyer)) == (["question"] * 2, ["question"])
+    assert newest(exchange, market.buyer).path == f"/questions/{made.id}"
+
+
+def test_a_payout_reaches_the_seller_once(exchange: Exchange) -> None:
+    market = a_market(exchange)
+    market.buy()
+    month = kst_month(exchange.now())
+    clock(exchange).forward(days=32)
+    settlements.close(exchange, None, month)
+    for _ in range(2):
+        settlements.pay(exchange, None, "hanbit", month, "bank-1")
+    assert kinds(exchange, market.seller) == ["settlement"]
+    assert kinds(exchange, market.buyer) == ["order"]
+    assert newest(exchange, market.seller).path == "/sell"
 
 
 # ---- reading and choosing ----------------------------------------------------------------------------------------------------------------
