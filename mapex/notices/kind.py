@@ -20,7 +20,7 @@ class NoticeKind(StrEnum):
     SETTLEMENT = "settlement"
 
 
-class Way(StrEnum):
+class NoticeWay(StrEnum):
     """How a notice comes: by mail and in the pages, in the pages, or not at all."""
 
     MAIL = "mail"
@@ -28,5 +28,5 @@ class Way(StrEnum):
     NONE = "none"
 
 
-USUAL: Mapping[NoticeKind, Way] = {**dict.fromkeys(NoticeKind, Way.MAIL), NoticeKind.QUOTE: Way.PAGE}
+USUAL: Mapping[NoticeKind, NoticeWay] = {**dict.fromkeys(NoticeKind, NoticeWay.MAIL), NoticeKind.QUOTE: NoticeWay.PAGE}
 """How each kind comes unless the person chose otherwise. A price is held for some minutes: mail would mostly come too late."""

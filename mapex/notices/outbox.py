@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select, text
 from mapex import ids
 from mapex.database.schema import notice_wish, organisation, person
 from mapex.exchange import Exchange
-from mapex.notices.kind import USUAL, NoticeKind, Way
+from mapex.notices.kind import USUAL, NoticeKind, NoticeWay
 from mapex.people import mail
 
 LONGEST_CAUSE = 200
@@ -65,19 +65,19 @@ def _write(conn: Connection, ex: Exchange, news: News, whom: ColumnElement[bool]
     )
     active = (person.c.state == "active", (organisation.c.state == "active") | person.c.org_id.is_(None))
     query = select(person.c.id, person.c.org_id, notice_wish.c.way).select_from(joined).where(whom, *active).order_by(person.c.id)
-    rows = [_row(ex, news, one.id, one.org_id, Way(one.way or USUAL[news.kind])) for one in conn.execute(query)]
+    rows = [_row(ex, news, one.id, one.org_id, NoticeWay(one.way or USUAL[news.kind])) for one in conn.execute(query)]
     if wanted := [row for row in rows if row is not None]:
         names = ", ".join(wanted[0])
         values = ", ".join(f":{name}" for name in wanted[0])
         conn.execute(text(f"INSERT INTO notice ({names}) VALUES ({values}) ON CONFLICT (person_id, kind, cause) DO NOTHING"), wanted)
 
 
-def _row(ex: Exchange, news: News, person_id: str, org_id: str | None, way: Way) -> dict[str, Any] | None:
+def _row(ex: Exchange, news: News, person_id: str, org_id: str | None, way: NoticeWay) -> dict[str, Any] | None:
     """The row of one person, or None where it wants none."""
-    if way is Way.NONE:
+    if way is NoticeWay.NONE:
         return None
     now = ex.now()
-    mails = way is Way.MAIL and mail.is_set_up(ex.settings)
+    mails = way is NoticeWay.MAIL and mail.is_set_up(ex.settings)
     return {
         "id": ids.new("ntc"),
         "person_id": person_id,

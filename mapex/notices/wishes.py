@@ -13,20 +13,20 @@ from mapex.database.acts import act
 from mapex.database.schema import notice_wish, person
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.notices.kind import USUAL, NoticeKind, Way
+from mapex.notices.kind import USUAL, NoticeKind, NoticeWay
 
 LONGEST_TOKEN = 200
 
 
-def of(ex: Exchange, by: Actor) -> Mapping[NoticeKind, Way]:
+def of(ex: Exchange, by: Actor) -> Mapping[NoticeKind, NoticeWay]:
     """How each kind comes to `by`."""
     with db.read(ex) as conn:
         rows = conn.execute(select(notice_wish.c.kind, notice_wish.c.way).where(notice_wish.c.person_id == by.person_id))
-        chosen = {row.kind: Way(row.way) for row in rows}
+        chosen = {row.kind: NoticeWay(row.way) for row in rows}
     return {kind: chosen.get(kind, USUAL[kind]) for kind in NoticeKind}
 
 
-def choose(ex: Exchange, by: Actor, ways: Mapping[str, str]) -> Mapping[NoticeKind, Way]:
+def choose(ex: Exchange, by: Actor, ways: Mapping[str, str]) -> Mapping[NoticeKind, NoticeWay]:
     """Choose how kinds come to `by`; kinds that are not named stay as they are.
 
     Raises: Invalid: `notice.kind`, `notice.way`.
@@ -59,8 +59,8 @@ def switch_off(ex: Exchange, token: str) -> NoticeKind:
         if conn.execute(select(person.c.id).where(person.c.id == person_id)).first() is None:
             raise _no_link()
         query = select(notice_wish.c.way).where(notice_wish.c.person_id == person_id, notice_wish.c.kind == kind)
-        if conn.execute(query).scalar() != Way.NONE:
-            _store(conn, person_id, kind, Way.PAGE)
+        if conn.execute(query).scalar() != NoticeWay.NONE:
+            _store(conn, person_id, kind, NoticeWay.PAGE)
         waiting = "UPDATE notice SET mail = 'dropped', due_ns = NULL WHERE person_id = :person AND kind = :kind AND mail = 'waiting'"
         conn.execute(text(waiting), {"person": person_id, "kind": str(kind)})
     return kind
@@ -76,7 +76,7 @@ def _opened(ex: Exchange, token: str) -> tuple[str, NoticeKind]:
     return person_id, NoticeKind(kind)
 
 
-def _store(conn: Connection, person_id: str, kind: NoticeKind, way: Way) -> None:
+def _store(conn: Connection, person_id: str, kind: NoticeKind, way: NoticeWay) -> None:
     statement = (
         "INSERT INTO notice_wish (person_id, kind, way) VALUES (:person, :kind, :way) "
         "ON CONFLICT (person_id, kind) DO UPDATE SET way = excluded.way"
@@ -90,10 +90,10 @@ def _kind(given: str) -> NoticeKind:
     return NoticeKind(given)
 
 
-def _way(given: str) -> Way:
-    if given not in set(Way):
-        raise Invalid("notice.way", f"A notice comes by {', '.join(Way)}, not by {str(given)[:40]!r}.", way=str(given)[:40])
-    return Way(given)
+def _way(given: str) -> NoticeWay:
+    if given not in set(NoticeWay):
+        raise Invalid("notice.way", f"A notice comes by {', '.join(NoticeWay)}, not by {str(given)[:40]!r}.", way=str(given)[:40])
+    return NoticeWay(given)
 
 
 def _no_link() -> NotFound:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from flask_babel import lazy_gettext
 
 from mapex.notices import wording
-from mapex.notices.kind import NoticeKind, Way
+from mapex.notices.kind import NoticeKind, NoticeWay
 from mapex.notices.notices import Notice
 from mapex.times import ns_from_iso
 from web.words import numbers
 from web.words.language import language
 
 WAYS = {
-    Way.MAIL: lazy_gettext("in the pages and by mail"),
-    Way.PAGE: lazy_gettext("in the pages"),
-    Way.NONE: lazy_gettext("not at all"),
+    NoticeWay.MAIL: lazy_gettext("in the pages and by mail"),
+    NoticeWay.PAGE: lazy_gettext("in the pages"),
+    NoticeWay.NONE: lazy_gettext("not at all"),
 }
 
 

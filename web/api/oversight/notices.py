@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from mapex.notices import notices, wishes
-from mapex.notices.kind import NoticeKind, Way
+from mapex.notices.kind import NoticeKind, NoticeWay
 from mapex.notices.notices import Notice
 from mapex.people import mail
 from mapex.times import iso_from_ns
@@ -61,16 +61,16 @@ class WaysIn(Body):
 
     ways = fields.Dict(
         keys=fields.String(validate=OneOf(list(NoticeKind))),
-        values=fields.String(validate=OneOf(list(Way))),
+        values=fields.String(validate=OneOf(list(NoticeWay))),
         required=True,
-        metadata={"description": f"by kind ({', '.join(NoticeKind)}): {', '.join(Way)}"},
+        metadata={"description": f"by kind ({', '.join(NoticeKind)}): {', '.join(NoticeWay)}"},
     )
 
 
 class WaysOut(Answer):
     """How each kind comes: by mail and in the pages, in the pages, or not at all."""
 
-    ways = fields.Dict(keys=fields.String(), values=word(Way))
+    ways = fields.Dict(keys=fields.String(), values=word(NoticeWay))
     sends_mail = fields.Boolean(metadata={"description": "whether this exchange sends mail at all"})
 
 
