@@ -32,7 +32,7 @@ NAMES: Mapping[NoticeKind, Words] = {
     NoticeKind.PERMIT: Words("실증특례 승인의 유효기간", "End of a permit"),
     NoticeKind.QUOTE: Words("견적의 유효 시간", "End of a quote"),
     NoticeKind.AREA: Words("저장한 영역의 소식", "News in a saved area"),
-    NoticeKind.APPROVAL: Words("결제 승인", "Approval of a payment"),
+    NoticeKind.APPROVAL: Words("결재", "Approval of a payment"),
     NoticeKind.QUESTION: Words("질문과 답변", "Questions and answers"),
     NoticeKind.SETTLEMENT: Words("정산금 지급", "Payout"),
 }
@@ -48,7 +48,7 @@ SENTENCES: Mapping[NoticeKind, Words] = {
     NoticeKind.PERMIT: Words("실증특례 승인의 유효기간이 곧 끝납니다.", "A permit that names your organisation ends soon."),
     NoticeKind.QUOTE: Words("견적의 유효 시간이 곧 끝납니다.", "A price that is held for you ends soon."),
     NoticeKind.AREA: Words("저장한 영역에 새 소식이 있습니다.", "There is news in a saved area."),
-    NoticeKind.APPROVAL: Words("결제 승인 요청이 있습니다.", "Somebody of your organisation asks for a quote to be paid."),
+    NoticeKind.APPROVAL: Words("결재 요청이 있습니다.", "Somebody of your organisation asks for a quote to be paid."),
     NoticeKind.QUESTION: Words("데이터에 관한 새 메시지가 있습니다.", "There is a new message about a dataset."),
     NoticeKind.SETTLEMENT: Words("정산금이 지급되었습니다.", "What your organisation earned in a month was paid out."),
 }
