@@ -61,8 +61,8 @@ AREA_NEWS: Mapping[str, Words] = {
 """What happened in a saved area."""
 
 APPROVAL_NEWS: Mapping[str, Words] = {
-    "paid": Words("승인을 요청한 견적이 결제되었습니다.", "The quote that you asked for was paid."),
-    "refused": Words("승인 요청이 거부되었습니다.", "The quote that you asked for was refused."),
+    "paid": Words("결재를 요청한 견적이 결제되었습니다.", "The quote that you asked for was paid."),
+    "refused": Words("결재 요청이 거부되었습니다.", "The quote that you asked for was refused."),
 }
 """What became of a request."""
 

@@ -150,7 +150,7 @@ def test_hover_says_age_and_quality_of_each_layer(site: Site, streets: Actor) ->
     tip = page.locator(".tip > div")
     expect(tip).to_have_count(2)
     expect(tip.first).to_contain_text("HD lanes12 days old · quality 99 of 100")
-    expect(tip.nth(1)).to_contain_text("Sidewalks0 d")
+    expect(tip.nth(1)).to_contain_text("Sidewalksfrom today")
     expect(tip.nth(1)).not_to_contain_text("Q")
     page.mouse.move(*point(page, *at(6.5, 2.5)))
     expect(tip.first).to_contain_text("500 days old · quality 40 of 100")
