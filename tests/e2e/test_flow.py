@@ -74,8 +74,11 @@ def download(page: Page, to: Path) -> list[dict[str, object]]:
         page.click("#download")
     coming.value.save_as(to)
     with zipfile.ZipFile(to) as archive:
-        files: list[dict[str, object]] = json.loads(archive.read("_manifest.json"))["files"]
-        assert sorted(archive.namelist()) == sorted([*(str(file["path"]) for file in files), "_manifest.json"])
+        manifest = json.loads(archive.read("_manifest.json"))
+        files: list[dict[str, object]] = manifest["files"]
+        enclosed = [str(one["path"]) for one in manifest["enclosures"]]
+        assert "README.txt" in enclosed
+        assert sorted(archive.namelist()) == sorted([*(str(file["path"]) for file in files), *enclosed, "_manifest.json"])
         for file in files:
             assert hashlib.sha256(archive.read(str(file["path"]))).hexdigest() == file["sha256"]
     return files

@@ -3,8 +3,7 @@
 import { all, make } from "../base/dom.js";
 import { _, bytes, charged, n_, number, page, won, word, worth } from "../base/i18n.js";
 import { previewButton } from "../preview/preview.js";
-import { takeInstead, tick } from "./choice.js";
-import { state } from "./state.js";
+import { state, takeInstead, tick } from "./state.js";
 
 /** @typedef {{rows: any[], refused: (row: any) => any[], cells: number}} Offered */
 

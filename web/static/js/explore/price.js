@@ -6,9 +6,8 @@ import { _, n_, page, sentence, won } from "../base/i18n.js";
 import { nothingHere } from "./bought.js";
 import { priceList, priceProblem, signIn } from "./lines.js";
 import { clearProblems, showBeside } from "./problems.js";
-import { choice, forget } from "./choice.js";
 import { keepingFocus } from "./offers.js";
-import { asked, state } from "./state.js";
+import { asked, choice, forget, state } from "./state.js";
 
 const PAUSE_MS = 90;
 const panel = one("#price"),
