@@ -198,5 +198,5 @@ def test_an_auditor_sees_prices_and_nothing_to_press(market: Market) -> None:
     draw(page, RING)
     expect(page.locator("#total")).to_be_visible()
     assert won(page.locator("#total").text_content()) > 0
-    expect(page.locator("#price .sticky")).to_contain_text("Only members of an organisation can do this.")
+    expect(page.locator("#pay-bar")).to_contain_text("Only members of an organisation can do this.")
     expect(page.locator("#review")).to_have_count(0)

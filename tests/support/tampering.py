@@ -20,7 +20,7 @@ from mapex.exchange import Actor, Exchange
 from mapex.login import factors, recovery_codes, sessions
 from mapex.offers import offers, recalls
 from mapex.operation import fsck
-from mapex.orders import orders, settlements
+from mapex.orders import ledger, orders, settlements
 from mapex.people import domains, invitations, orgs, persons, tokens
 from mapex.prices import quotes
 from mapex.prices.request import of_area
@@ -92,6 +92,7 @@ def _settled(market: Market) -> None:
     later = replace(ex, now=lambda: end_ns)
     settlements.close(later, None, month)
     settlements.pay(later, None, "hanbit", month, "slip-1")
+    ledger.credit(ex, None, "hanbit", 10_000, key="paid in by the seller")
 
 
 def _signed_in(ex: Exchange, email: str) -> None:

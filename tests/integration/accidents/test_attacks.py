@@ -181,6 +181,8 @@ def test_what_somebody_with_the_database_changed_is_named(exchange: Exchange, st
                 conn.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
         assert conn.execute(text(statement)).rowcount
         conn.execute(
-            text("UPDATE ledger_account SET balance = (SELECT SUM(amount) FROM ledger_entry e WHERE e.account_id = ledger_account.id)")
+            text(
+                "UPDATE ledger_account SET balance = (SELECT COALESCE(SUM(amount), 0) FROM ledger_entry e WHERE e.account_id = ledger_account.id)"
+            )
         )
     assert [check.name for check in fsck.check(exchange) if not check.ok and check.name != "schema"] != []

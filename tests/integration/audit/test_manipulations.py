@@ -68,7 +68,7 @@ def lower_the_price(conn: Connection) -> None:
         "UPDATE order_line SET amount = amount - 1000 WHERE order_id = :order AND ordinal = 0",
         f"UPDATE ledger_entry SET amount = amount - 1000 WHERE {seller} AND {of_order}",
         f"UPDATE ledger_entry SET amount = amount + 1000 WHERE {buyer} AND {of_order}",
-        "UPDATE ledger_account SET balance = (SELECT SUM(amount) FROM ledger_entry e WHERE e.account_id = ledger_account.id)",
+        "UPDATE ledger_account SET balance = (SELECT COALESCE(SUM(amount), 0) FROM ledger_entry e WHERE e.account_id = ledger_account.id)",
     ):
         values = {"order": order_id} if ":order" in statement else {}
         assert conn.execute(text(statement), values).rowcount, statement
@@ -92,7 +92,7 @@ FORGED_CREDIT = (
     "INSERT INTO ledger_entry (id, transaction_id, account_id, amount) "
     "SELECT 'f1', 'forged', a.id, 1000000000 FROM ledger_account a JOIN organisation g ON g.id = a.org_id WHERE g.slug = 'dongil'",
     "INSERT INTO ledger_entry (id, transaction_id, account_id, amount) VALUES ('f2', 'forged', 'acc_bank', -1000000000)",
-    "UPDATE ledger_account SET balance = (SELECT SUM(amount) FROM ledger_entry e WHERE e.account_id = ledger_account.id)",
+    "UPDATE ledger_account SET balance = (SELECT COALESCE(SUM(amount), 0) FROM ledger_entry e WHERE e.account_id = ledger_account.id)",
 )
 
 ENTITLEMENT = (
@@ -172,7 +172,7 @@ MANIPULATIONS: Mapping[str, Tampering] = {
         "ledger: the credit",
         (
             "UPDATE ledger_entry SET amount = amount * 9 WHERE transaction_id IN (SELECT id FROM ledger_transaction WHERE kind = 'credit')",
-            "UPDATE ledger_account SET balance = (SELECT SUM(amount) FROM ledger_entry e WHERE e.account_id = ledger_account.id)",
+            "UPDATE ledger_account SET balance = (SELECT COALESCE(SUM(amount), 0) FROM ledger_entry e WHERE e.account_id = ledger_account.id)",
         ),
     ),
     "a balance changed": ("I3", "its entries sum to", "UPDATE ledger_account SET balance = balance + 5 WHERE kind = 'wallet'"),

@@ -15,7 +15,6 @@ function valueOf(field) {
   if (field.dataset.type === "whole") return Number(text.replaceAll(",", ""));
   if (field.dataset.type === "number") return text ? Number(text.replace(",", ".")) : null;
   if (field.dataset.type === "limit") return text ? Number(text.replaceAll(",", "")) : null;
-  if (field.dataset.type === "flag") return text === "yes";
   if (field.dataset.type === "day") return `${text}T00:00:00+09:00`;
   return field.dataset.type === "area" ? areaOf(text) : field.value;
 }
@@ -51,7 +50,7 @@ function gather(form) {
   const found = {};
   for (const field of /** @type {any[]} */ ([...form.elements])) {
     if (!field.name) continue;
-    if (field.dataset.type === "flag") found[field.name] = field.checked;
+    if (field.dataset.type === "flag") found[field.name] = field.type === "checkbox" ? field.checked : field.value === "yes";
     else if (field.type === "checkbox") {
       found[field.name] ??= [];
       if (field.checked) found[field.name].push(field.value);

@@ -123,7 +123,7 @@ one("#name").addEventListener("change", rename);
 if (again) {
   restoreUsers(JSON.parse(sessionStorage.getItem(KEPT) ?? JSON.stringify(page.named)));
   watchUsers(() => sessionStorage.setItem(KEPT, JSON.stringify(named())));
-  pay?.addEventListener("click", buy);
+  one("#pay")?.addEventListener("click", buy);
   again.addEventListener("click", () => renew(problem));
   one("#purpose").addEventListener("change", (/** @type {any} */ event) => renew(one("#purpose-problem"), event.target.value));
   clock();
