@@ -111,7 +111,8 @@ def test_from_upload_to_draft_over_http(exchange: Exchange, seller: Caller) -> N
     squares = seller.call("GET", "/datasets/seoul/versions/1/coverage")
     assert squares["features"][0]["properties"] == {"tile": grid.quadkey(CELL), "layers": ["hdmap"]}
     changes = seller.call("GET", "/datasets/seoul/versions/1/changes")
-    assert changes["layers"]["hdmap"] == {"kind": "hdmap", "added": [grid.quadkey(CELL)], "changed": [], "removed": [], "unchanged": 0}
+    cells = {"added": [grid.quadkey(CELL)], "changed": [], "within": [], "removed": [], "unchanged": 0}
+    assert changes["layers"]["hdmap"] == {"kind": "hdmap", **cells, "features": None}
     assert changes["parent"] is None
 
 
