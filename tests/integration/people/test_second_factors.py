@@ -303,7 +303,7 @@ def test_the_page_of_ones_sign_in_does_what_it_says(exchange: Exchange) -> None:
     person, app = a_member(exchange), create_app(exchange)
     client, other = sign_in(app, person.email), sign_in(app, person.email)
     page = client.get("/account/security").text
-    assert page.count("this one") == 1 and page.count('name="session"') == 1
+    assert page.count(">this one<") == 1 and page.count('name="session"') == 1
     wrong = send(client, "/account/security", "/account/security/password", old="wrong password 123", new=PASSWORD + "!")
     assert wrong.status_code == 422 and is_in(other)
     short = send(client, "/account/security", "/account/security/password", old=PASSWORD, new="short")
