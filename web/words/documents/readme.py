@@ -173,7 +173,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "unknown": "알 수 없음",
         "open": "여는 방법",
         "parquet": '- .parquet: QGIS에 파일을 끌어 놓거나 파이썬에서 geopandas.read_parquet("<데이터셋>/<레이어>")로 폴더째 엽니다.\n'
-        "  지물은 걸치는 타일마다 온전히 들어 있으므로 owner가 참인 행만 남기면 한 번씩만 남습니다.",
+        "  객체는 걸치는 타일마다 온전히 들어 있으므로 owner가 참인 행만 남기면 한 번씩만 남습니다.",
         "laz": "- .laz: QGIS나 CloudCompare로 엽니다. 파이썬에서는 laspy로 읽어 open3d로 넘깁니다.\n"
         '  las = laspy.read("파일.laz"); cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(las.xyz - las.xyz[0]))',
         "mcap": "- .mcap: Foxglove나 ROS 2(ros2 bag play)로 엽니다.",
