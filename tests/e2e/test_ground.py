@@ -79,13 +79,12 @@ def test_the_map_is_light_or_dark_as_the_page_is_at_once(shared_market: Market) 
     until(page, lambda: page.evaluate(COLOUR) == dark)
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
-def test_every_map_has_the_ground_names_and_published_lines(market: Market, size: tuple[int, int]) -> None:
+def test_every_map_has_the_ground_names_and_published_lines(market: Market) -> None:
     there = addresses(stock(market))
     visitors = Visitors(market, lang="ko")
     seen = set()
     for email, path in there:
-        page = visitors.open(email, path, width=size[0])
+        page = visitors.open(email, path, width=1440)
         for layers in page.evaluate(MAPS):
             assert {"world-land", "korea-land", "lines-2", "names-emd", "teaser"} <= {*layers}, path
             seen.add(path.split("#")[0].split("/")[1])
