@@ -182,7 +182,8 @@ def test_what_somebody_with_the_database_changed_is_named(exchange: Exchange, st
         assert conn.execute(text(statement)).rowcount
         conn.execute(
             text(
-                "UPDATE ledger_account SET balance = (SELECT COALESCE(SUM(amount), 0) FROM ledger_entry e WHERE e.account_id = ledger_account.id)"
+                "UPDATE ledger_account SET balance = "
+                "(SELECT COALESCE(SUM(amount), 0) FROM ledger_entry e WHERE e.account_id = ledger_account.id)"
             )
         )
     assert [check.name for check in fsck.check(exchange) if not check.ok and check.name != "schema"] != []

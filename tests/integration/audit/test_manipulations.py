@@ -172,7 +172,8 @@ MANIPULATIONS: Mapping[str, Tampering] = {
         "ledger: the credit",
         (
             "UPDATE ledger_entry SET amount = amount * 9 WHERE transaction_id IN (SELECT id FROM ledger_transaction WHERE kind = 'credit')",
-            "UPDATE ledger_account SET balance = (SELECT COALESCE(SUM(amount), 0) FROM ledger_entry e WHERE e.account_id = ledger_account.id)",
+            "UPDATE ledger_account SET balance = "
+            "(SELECT COALESCE(SUM(amount), 0) FROM ledger_entry e WHERE e.account_id = ledger_account.id)",
         ),
     ),
     "a balance changed": ("I3", "its entries sum to", "UPDATE ledger_account SET balance = balance + 5 WHERE kind = 'wallet'"),

@@ -201,7 +201,7 @@ class EstimateOut(PriceOut):
         quadkey(),
         metadata={
             "description": "where `list_squares` asked for it: the squares of the area in which something can be bought; the price of "
-            f"these alone is the same. Empty when there are more than {MOST_LISTED:,}"
+            f"these alone is the same. Else, and when there are more than {MOST_LISTED:,}, empty"
         },
     )
 
@@ -235,8 +235,8 @@ def estimate(json_data: dict[str, Any]) -> Response:
     ex = exchange()
     # Asked while the mouse still draws: the document is JSON already, so that no schema walks through it once more.
     found = estimates.estimate(ex, maybe_actor(), price_request(ex, json_data))
-    listed = {"on_offer": _keys(found.on_offer)} if json_data["list_squares"] else {}
-    return jsonify({**document(found), "offers": offers_document(found), **listed})
+    listed = _keys(found.on_offer) if json_data["list_squares"] else []
+    return jsonify({**document(found), "offers": offers_document(found), "on_offer": listed})
 
 
 def _keys(there: Cover | None) -> list[str]:
