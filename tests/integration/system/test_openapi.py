@@ -41,7 +41,7 @@ from web import create_app
 from web.edge.limits import visitors
 
 ROLES = ("visitor", "buyer", "seller", "auditor", "operator")
-EXAMPLES = 40
+EXAMPLES = 30
 """Requests for each route and role; where the role may not ask, and without a body, fewer are as good."""
 
 SEOUL = {"type": "Polygon", "coordinates": [[[126.98, 37.56], [127.01, 37.56], [127.01, 37.58], [126.98, 37.58], [126.98, 37.56]]]}
