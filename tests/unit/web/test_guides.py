@@ -11,7 +11,7 @@ from tests.support.exchange import an_exchange
 from web import create_app
 from web.words.documents import guides
 
-ROOT = Path(guides.__file__).parents[2]
+ROOT = Path(guides.__file__).parents[3]
 PAGES = [(name, lang) for name in guides.GUIDES for lang in ("ko", "en")]
 
 
