@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flask_babel import lazy_gettext
-from markupsafe import Markup
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -52,7 +51,7 @@ class Guide:
     lang: str
     title: str
     sections: tuple[tuple[str, str], ...]
-    html: Markup
+    html: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def _guide(name: str, lang: str) -> Guide:
     title = tokens[1].content
     level = "h2" if any(token.tag == "h2" for token in tokens) else "h3"
     sections = tuple((str(token.attrs["id"]), after.content) for token, after in _headings(tokens) if token.tag == level)
-    return Guide(name, lang, title, sections, Markup(_parser().renderer.render(tokens[3:], _parser().options, {})))
+    return Guide(name, lang, title, sections, str(_parser().renderer.render(tokens[3:], _parser().options, {})))
 
 
 @cache
