@@ -92,7 +92,8 @@ def _of_layer(
     for some in _pieces(places, sides):
         lease.report(jobs.JobProgress("compare", len(cells), len(places)))
         here = (folder / "compare" / "before", folder / "compare" / "after")
-        shutil.rmtree(here[0].parent, ignore_errors=True)
+        if here[0].parent.exists():  # of the piece before; what could not be removed must not be compared again
+            shutil.rmtree(here[0].parent)
         wanted = _with_neighbours(some) if layer.content is Content.FEATURES else some
         size = sum(_lay_out(ex, side, wanted, where) for side, where in zip(sides, here, strict=True))
         limits = limits_for([where / "tiles" / layer.name for where in here if (where / "tiles" / layer.name).is_dir()], size)

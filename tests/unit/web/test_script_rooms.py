@@ -23,6 +23,7 @@ ROOMS = [
     ("upload/sniff", ()),
     ("upload", ("base", "map", "upload/sniff")),
     ("explore", ("base", "map", "preview")),
+    ("showroom", ("base", "map")),
     ("sell", ("base", "map", "upload")),
     ("order", ("base", "map")),
     ("audit", ("base", "map")),
