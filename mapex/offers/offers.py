@@ -24,6 +24,7 @@ from mapex.pyramid import cell_sums, owned
 from mapex.rules import bounds, licences
 from mapex.rules.accuracy import read_accuracies
 from mapex.rules.pricing import MAIN_UNIT, UNITS, read_rates
+from mapex.rules.update_policy import PAID, read_updates
 from mapex.rules.usual_rates import TIMES, unusual
 
 MAX_ATTRIBUTION = 500
@@ -44,6 +45,7 @@ class Offer:
     licence: str
     attribution: str
     credits_earlier: bool
+    updates: str  # what newer versions cost who buys: `mapex.rules.update_policy`
     rates: Mapping[str, int]
     created_ns: int
     unpriced: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ def publish(
     version: int | None = None,
     attribution: str = "",
     credits_earlier: bool = False,
+    updates: str = PAID,
     confirmed: Collection[str] = (),
     accuracies: Mapping[str, object] = MappingProxyType({}),
 ) -> Offer:
@@ -71,12 +74,14 @@ def publish(
         rate_card: `{unit: KRW}`, see `pricing.Unit`.
         attribution: how the source is to be named; the organisation's slug when empty.
         credits_earlier: whoever bought the same tiles for a narrower use pays the price less what was paid then.
+        updates: what newer versions of the tiles cost who buys under this offer, see `update_policy`.
         accuracies: metres by layer, `*` for all others (else as before): what moved by less is no change.
         confirmed: codes of what asks something (findings, `rates.unusual`), and that the seller has looked at: it is right.
-    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`, `accuracy.value`), Conflict (`rates.unusual`: a rate is far
-        from the usual, and not confirmed; `review.ended`), and what `catalogue.publish` raises.
+    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`, `offer.updates`, `accuracy.value`), Conflict (`rates.unusual`: a
+        rate is far from the usual, and not confirmed; `review.ended`), and what `catalogue.publish` raises.
     """
-    terms = {**_checked_terms(rate_card, licence, attribution or by.org_slug), "credits_earlier": credits_earlier}
+    agreed = {"credits_earlier": credits_earlier, "updates": read_updates(updates)}
+    terms = {**_checked_terms(rate_card, licence, attribution or by.org_slug), **agreed}
     rates: dict[str, int] = json.loads(terms["rate_card"])
     with act(ex, by) as conn:
         stated, usual, offer_id = read_accuracies(accuracies), rates_on_sale.usual(conn), ids.new("off")
@@ -242,6 +247,7 @@ def _offer(row: RowMapping, version: versions.Version, layers: Sequence[versions
         licence=row["licence"],
         attribution=row["attribution"],
         credits_earlier=bool(row["credits_earlier"]),
+        updates=row["updates"],
         rates=rates,
         created_ns=row["created_ns"],
         unpriced=unpriced,
