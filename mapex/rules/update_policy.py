@@ -48,3 +48,9 @@ def free_until_ns(policy: str, ordered_ns: int) -> int:
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     last = date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
     return ns_from_iso((last + timedelta(days=1)).isoformat(), KST)
+
+
+def last_free_day(policy: str, ordered_ns: int) -> str:
+    """`2027-11-30`: the last day in Korea on which updates of what was ordered are free; empty where each is paid."""
+    until_ns = free_until_ns(policy, ordered_ns)
+    return kst_day(until_ns - 1) if until_ns else ""

@@ -11,13 +11,14 @@ from mapex.atlas import naming
 from mapex.errors import Unavailable
 from mapex.notices import notices
 from mapex.orders import approvals
+from mapex.rules.update_policy import last_free_day
 from web.edge import static_files
 from web.edge.auth import current_actor, current_person, exchange, form_secret
 from web.pages.navigation import navigation
 from web.words import errors, findings, numbers, places, reviews, units, vocabulary
 from web.words.documents import guides
 from web.words.language import language, script_messages
-from web.words.licences import class_line, licence_difference, licence_words
+from web.words.licences import class_line, licence_difference, licence_words, updates_words
 
 
 def install(app: Flask) -> None:
@@ -35,6 +36,8 @@ def install(app: Flask) -> None:
         words=vocabulary,
         licence_words=licence_words,
         licence_difference=licence_difference,
+        updates_words=updates_words,
+        last_free_day=last_free_day,
         class_line=class_line,
         error_words=errors,
         review_states=reviews.STATES,
