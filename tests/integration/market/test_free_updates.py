@@ -22,6 +22,9 @@ from tests.support.tampering import behind, broken
 
 YEAR = "free:12"
 
+on_sqlite = pytest.mark.parametrize("exchange", ["sqlite"], indirect=True)
+"""For what is one statement on both databases, and tried on both elsewhere."""
+
 
 def publish(
     market: Market, salt: str, policy: str = "paid", *, cells: Sequence[int] = (), licence: str = "research", **more: object
@@ -158,6 +161,7 @@ def mine_total(subtotal: int) -> int:
     return subtotal + subtotal // 10
 
 
+@on_sqlite
 def test_it_is_not_free_under_a_licence_that_allows_more_than_the_one_that_was_paid(exchange: Exchange) -> None:
     market, before = sold(exchange)
     publish(market, "", licence="commercial")
@@ -211,6 +215,7 @@ def test_free_tiles_take_no_credit_and_that_of_the_others_stays_exact(exchange: 
     assert is_sound(exchange)
 
 
+@on_sqlite
 def test_the_seller_gets_what_was_paid_and_nothing_for_free_updates(exchange: Exchange) -> None:
     market, before = sold(exchange)
     month = kst_month(before.created_ns)
@@ -223,6 +228,7 @@ def test_the_seller_gets_what_was_paid_and_nothing_for_free_updates(exchange: Ex
     assert is_sound(exchange)
 
 
+@on_sqlite
 def test_an_offer_that_says_nothing_else_has_updates_paid_and_nonsense_is_refused(exchange: Exchange) -> None:
     market = a_market(exchange)
     made = offers.latest(exchange, market.seller, "streets")
@@ -242,6 +248,7 @@ HARM = {
 
 
 @pytest.mark.parametrize("harm", HARM)
+@on_sqlite
 def test_fsck_finds(exchange: Exchange, harm: str) -> None:
     market, before = sold(exchange)
     update(market, before)
@@ -250,6 +257,7 @@ def test_fsck_finds(exchange: Exchange, harm: str) -> None:
     assert any(words in str(broken(exchange)["I4"]) for words in ("free until", "for nothing"))
 
 
+@on_sqlite
 def test_the_log_has_what_updates_cost_and_fsck_holds_the_offer_to_it(exchange: Exchange) -> None:
     market, _ = sold(exchange)
     with exchange.engine.connect() as conn:
