@@ -71,21 +71,18 @@ def publish(
 
     Args:
         version: None = the newest draft, or else the version on sale.
-        rate_card: `{unit: KRW}`, see `pricing.Unit`.
+        rate_card, updates: `{unit: KRW}`, see `pricing.Unit`; what newer versions cost who buys, see `update_policy`.
         attribution: how the source is to be named; the organisation's slug when empty.
         credits_earlier: whoever bought the same tiles for a narrower use pays the price less what was paid then.
-        updates: what newer versions of the tiles cost who buys under this offer, see `update_policy`.
         accuracies: metres by layer, `*` for all others (else as before): what moved by less is no change.
         confirmed: codes of what asks something (findings, `rates.unusual`), and that the seller has looked at: it is right.
-    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`, `offer.updates`, `accuracy.value`), Conflict (`rates.unusual`: a
-        rate is far from the usual, and not confirmed; `review.ended`), and what `catalogue.publish` raises.
+    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.*`, `accuracy.value`), Conflict (`rates.unusual`: far from the usual, and not
+        confirmed; `review.ended`), and what `catalogue.publish` raises.
     """
-    agreed = {"credits_earlier": credits_earlier, "updates": read_updates(updates)}
-    terms = {**_checked_terms(rate_card, licence, attribution or by.org_slug), **agreed}
-    rates: dict[str, int] = json.loads(terms["rate_card"])
+    terms = _checked_terms(rate_card, licence, attribution or by.org_slug, updates) | {"credits_earlier": credits_earlier}
     with act(ex, by) as conn:
         stated, usual, offer_id = read_accuracies(accuracies), rates_on_sale.usual(conn), ids.new("off")
-        details = {"offer": offer_id, "rates": rates} | {name: value for name, value in terms.items() if name != "rate_card"}
+        details = {"offer": offer_id, **_logged(terms)}
         published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, accuracies=stated, details=details)
         on_sale = published.version
         before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update(key_share=True)).mappings().first()
@@ -98,19 +95,25 @@ def publish(
         made = _offer(conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one(), on_sale, published.layers)
         _check_sold(conn, made, published, ex.now())
         if offer_id == details["offer"] and CONFIRM_UNUSUAL not in confirmed:
-            _ask_unusual(rates, usual)
+            _ask_unusual(made.rates, usual)
         failpoints.hit("publish.before_commit")
     failpoints.hit("publish.after_commit")
     return made
 
 
-def _checked_terms(rate_card: Mapping[str, object], licence: str, attribution: str) -> dict[str, Any]:
+def _checked_terms(rate_card: Mapping[str, object], licence: str, attribution: str, updates: str) -> dict[str, Any]:
     """The terms of an offer as they are stored."""
     rates = read_rates(rate_card)
     licences.check_licence(licence)
     if not isinstance(attribution, str) or len(attribution) > MAX_ATTRIBUTION or not attribution.isprintable():
         raise Invalid("offer.attribution", f"An attribution is one line of at most {MAX_ATTRIBUTION} characters.")
-    return {"rate_card": json.dumps(rates, sort_keys=True, separators=(",", ":")), "licence": licence, "attribution": attribution}
+    card = json.dumps(rates, sort_keys=True, separators=(",", ":"))
+    return {"rate_card": card, "licence": licence, "attribution": attribution, "updates": read_updates(updates)}
+
+
+def _logged(terms: Mapping[str, Any]) -> dict[str, Any]:
+    """The terms of an offer as the log has them."""
+    return {"rates": json.loads(terms["rate_card"]), **{name: value for name, value in terms.items() if name != "rate_card"}}
 
 
 def _replace(conn: Connection, ex: Exchange, before: RowMapping | None, on_sale: versions.Version, offer: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ from mapex.prices.earlier import Earlier
 from mapex.prices.estimate import Line, document
 from mapex.prices.estimates import reprice
 from mapex.prices.quotes import Quote
-from mapex.pyramid.unpaid import Owner
+from mapex.pyramid.unbilled import Owner
 from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.permit_check import Use
 from mapex.rules.pricing import UNITS, fee_of

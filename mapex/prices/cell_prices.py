@@ -14,10 +14,10 @@ from mapex.exchange import Actor, Exchange
 from mapex.prices import alternatives, estimates
 from mapex.prices.earlier import Earlier
 from mapex.prices.request import PriceRequest
-from mapex.pyramid import cell_sums, unpaid
+from mapex.pyramid import cell_sums, unbilled
 from mapex.pyramid.cell_sums import Sum
 from mapex.pyramid.live_layers import LiveLayer, offers_in
-from mapex.pyramid.unpaid import Owner, Unpaid
+from mapex.pyramid.unbilled import Owner, Unbilled
 from mapex.rights import permit_check
 from mapex.rights.permit_check import Decision, Use
 from mapex.rules import bounds, licences, terms
@@ -69,7 +69,7 @@ class _Found:
     offered: Mapping[str, LiveLayer]
     sums: Mapping[int, Mapping[str, Sum]]
     owned: Mapping[tuple[int, str], Sum]
-    free: Mapping[tuple[int, str], Unpaid]
+    free: Mapping[tuple[int, str], Unbilled]
     earlier: Mapping[tuple[int, str], int]
     decisions: Mapping[str, Decision]
     chosen: frozenset[str]
@@ -89,7 +89,7 @@ class _Found:
             mine = self.owned.get((cell, layer_id), cell_sums.NOTHING)
             is_owned = is_owned and mine.cells > 0
             if not code:
-                free = self.free.get((cell, layer_id), unpaid.NOTHING)
+                free = self.free.get((cell, layer_id), unbilled.NOTHING)
                 charges = charges_of(LayerKind(one.kind), one.rates, total.quantities, mine.quantities + free.quantities)
                 earlier = self.earlier.get((cell, layer_id), 0)
                 prices[one.layer_id] = max(0, sum(charge.amount for charge in charges) - earlier)
@@ -122,7 +122,7 @@ def _found(conn: Connection, use: Use, request: PriceRequest, listed: Cover, cho
         if layer_id in offered:
             by_cell.setdefault(cell, {})[layer_id] = total
     owner = Owner(use.org_id, use.purpose or terms.ANY_PURPOSE, use.at_ns)
-    free = unpaid.free_cells(conn, owner, listed.ranges)
+    free = unbilled.free_cells(conn, owner, listed.ranges)
     earlier = Earlier(conn, owner).of_cells(offered.values(), listed.ranges)
     return _Found(use.purpose, offered, by_cell, owned, free, earlier, decisions, chosen)
 

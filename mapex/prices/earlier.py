@@ -1,7 +1,7 @@
 """What a buyer paid before, under narrower terms, for the tiles of offers that credit it: a wider use then costs the difference.
 
 A tile counts when the buyer holds the same content of the same layer for a use that the one on sale covers, paid for it, and neither owns
-it for that use already nor gets it for nothing (`mapex.pyramid.unpaid`). What was paid for it is its part of the line on which it was
+it for that use already nor gets it for nothing (`mapex.pyramid.unbilled`). What was paid for it is its part of the line on which it was
 billed: the amount, and what was credited there itself, so that it moves on with each wider use. It is credited once: `credited_tile` has
 each entitlement at most once, for all time.
 What was returned counts no more: tiles of a recalled version, and what was credited on a line to which any such tile was.
@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, String, bindparam, text
 
 from mapex import authority
-from mapex.pyramid import cell_sums, owned, unpaid
+from mapex.pyramid import cell_sums, owned, unbilled
 from mapex.pyramid.live_layers import LiveLayer
-from mapex.pyramid.unpaid import Owner
+from mapex.pyramid.unbilled import Owner
 from mapex.rules import terms
 from mapex.rules.pricing import UNITS, part_of
 from tiles.arrays import UInt64s
@@ -102,7 +102,7 @@ class Earlier:
             yield at, layer_id, part_of(paid, small, whole)
 
     def _counting(self) -> str:
-        return f"{_EARLIER} AND NOT {unpaid.is_free(self.conn, self.owner, 'e.cell')}"
+        return f"{_EARLIER} AND NOT {unbilled.is_free(self.conn, self.owner, 'e.cell')}"
 
     def _was_refunded(self) -> bool:
         """Whether anything was ever returned to the organisation; else nobody looks through what was credited."""

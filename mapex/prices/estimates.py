@@ -22,11 +22,11 @@ from mapex.prices.alternatives import Priced
 from mapex.prices.earlier import Earlier
 from mapex.prices.estimate import EdgePrice, Estimate, LayerRefusal, Line, Parts, Pin, is_payable, too_large
 from mapex.prices.request import PriceRequest
-from mapex.pyramid import cell_sums, unpaid
+from mapex.pyramid import cell_sums, unbilled
 from mapex.pyramid.area_sums import AreaSums, area_sums
 from mapex.pyramid.cell_sums import NOTHING, Sum
 from mapex.pyramid.live_layers import LiveLayer, offers_in
-from mapex.pyramid.unpaid import Owner, Unpaid
+from mapex.pyramid.unbilled import Owner, Unbilled
 from mapex.rights import permit_check
 from mapex.rights.permit import Permit
 from mapex.rights.permit_check import Decision, PermitRefusal, Use
@@ -167,7 +167,7 @@ def _price_class(offers: Sequence[LiveLayer], permitted: _Permitted, asked: _Buy
     otherwise = asked.paid.of_layers(at_edge, other.ranges)
     for offer in offers:
         total = sums.total.get(offer.layer_id, NOTHING)
-        own, paid = sums.own.get(offer.layer_id, unpaid.NOTHING), earlier.get(offer.layer_id, 0)
+        own, paid = sums.own.get(offer.layer_id, unbilled.NOTHING), earlier.get(offer.layer_id, 0)
         lines = tuple(lines_of(offer, total, own, paid)) if total.cells else ()
         edge_cells = sums.edge_cells.get(offer.layer_id, frozenset())
         missing = offer.sums.cells - total.cells
@@ -183,7 +183,7 @@ def _price_class(offers: Sequence[LiveLayer], permitted: _Permitted, asked: _Buy
 def _edge_alone(conn: Connection, request: PriceRequest, priced: Iterable[Priced], medians: Mapping[str, int]) -> Iterable[Priced]:
     """Layers of which the area has nothing but edge tiles that are left out: those that would be taken with these."""
     alone = [one for one in priced if not one.lines and one.edge_cells]
-    lined = [replace(one, lines=tuple(lines_of(one.offer, NOTHING, unpaid.NOTHING, 0))) for one in alone]
+    lined = [replace(one, lines=tuple(lines_of(one.offer, NOTHING, unbilled.NOTHING, 0))) for one in alone]
     names = choice.chosen(alternatives.candidates(conn, request.edge.cells, lined, medians), request.choice) if alone else ()
     return [one for one in alone if one.offer.name in names]
 
@@ -192,13 +192,13 @@ def _otherwise(one: Priced, *, left_out: bool) -> int:
     """What a layer costs with its edge tiles when they are left out, and without them when they are not."""
     offer, sums = one.offer, one.sums
     total, edge = (each.get(offer.layer_id, NOTHING) for each in (sums.total, sums.edge))
-    own, own_edge = (each.get(offer.layer_id, unpaid.NOTHING) for each in (sums.own, sums.own_edge))
+    own, own_edge = (each.get(offer.layer_id, unbilled.NOTHING) for each in (sums.own, sums.own_edge))
     total, own = (total + edge, own + own_edge) if left_out else (total - edge, own - own_edge)
     charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, own.quantities) if total.cells else []
     return max(0, sum(charge.amount for charge in charges) - one.otherwise_paid)
 
 
-def lines_of(offer: LiveLayer, total: Sum, own: Unpaid, earlier: int) -> list[Line]:
+def lines_of(offer: LiveLayer, total: Sum, own: Unbilled, earlier: int) -> list[Line]:
     """The lines of one layer: `total` is what it has, `own` what of that need not be paid, `earlier` what was paid (`Earlier`)."""
     charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, own.quantities)
     shares = credited([charge.amount for charge in charges], earlier)
@@ -264,9 +264,9 @@ def reprice(conn: Connection, org_id: str, held: Estimate, held_ns: int) -> tupl
         found = cell_sums.sums(conn, cells.pyramid(cell_sums.ZMIN))
         sums = {layer_id: total for layer_id, total in found.items() if layer_id in pinned}
         owner = Owner(org_id, held.purpose or terms.ANY_PURPOSE, held_ns)
-        own = unpaid.sums(conn, owner, cells)
+        own = unbilled.sums(conn, owner, cells)
         offers = offers_in(conn, sums)
         earlier = Earlier(conn, owner).of_layers(offers, ranges)
         for offer in offers:
-            lines += lines_of(offer, offer.sums, own.get(offer.layer_id, unpaid.NOTHING), earlier.get(offer.layer_id, 0))
+            lines += lines_of(offer, offer.sums, own.get(offer.layer_id, unbilled.NOTHING), earlier.get(offer.layer_id, 0))
     return tuple(sorted(lines, key=lambda line: line.place))

@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from mapex.pyramid import cell_sums, unpaid
+from mapex.pyramid import cell_sums, unbilled
 from mapex.pyramid.cell_sums import Sum
-from mapex.pyramid.unpaid import Owner, Unpaid
+from mapex.pyramid.unbilled import Owner, Unbilled
 from tiles.batch import QUANTITIES
 from tiles.grid.cover import Cover
 
-Part = TypeVar("Part", Sum, Unpaid)
+Part = TypeVar("Part", Sum, Unbilled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class AreaSums:
     """
 
     total: Mapping[str, Sum]
-    own: Mapping[str, Unpaid]
+    own: Mapping[str, Unbilled]
     edge: Mapping[str, Sum]
-    own_edge: Mapping[str, Unpaid]
+    own_edge: Mapping[str, Unbilled]
     edge_cells: Mapping[str, frozenset[int]]
 
 
@@ -42,16 +42,16 @@ def area_sums(
     total, own = _sums(conn, owner, inner, columns)
     found = cell_sums.cell_sums(conn, edge.ranges, columns) if edge.count else {}
     of_edge = {layer_id: one for layer_id, (_, one) in found.items()}
-    own_edge = unpaid.sums(conn, owner, edge, columns) if edge.count else {}
+    own_edge = unbilled.sums(conn, owner, edge, columns) if edge.count else {}
     if not left_out:
         total, own = _added(total, of_edge), _added(own, own_edge)
     return AreaSums(total, own, of_edge, own_edge, {layer_id: held for layer_id, (held, _) in found.items()})
 
 
-def _sums(conn: Connection, owner: Owner, cells: Cover, columns: Collection[str]) -> tuple[dict[str, Sum], dict[str, Unpaid]]:
+def _sums(conn: Connection, owner: Owner, cells: Cover, columns: Collection[str]) -> tuple[dict[str, Sum], dict[str, Unbilled]]:
     if not cells.count:
         return {}, {}
-    return cell_sums.sums(conn, cells.pyramid(cell_sums.ZMIN), columns), unpaid.sums(conn, owner, cells, columns)
+    return cell_sums.sums(conn, cells.pyramid(cell_sums.ZMIN), columns), unbilled.sums(conn, owner, cells, columns)
 
 
 def _added(a: Mapping[str, Part], b: Mapping[str, Part]) -> dict[str, Part]:

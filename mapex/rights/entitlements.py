@@ -12,8 +12,8 @@ from mapex.database import db
 from mapex.database.schema import dataset, entitlement, layer, order, order_line
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.pyramid import cell_sums, owned, unpaid
-from mapex.pyramid.unpaid import Owner
+from mapex.pyramid import cell_sums, owned, unbilled
+from mapex.pyramid.unbilled import Owner
 from mapex.rights import served
 from mapex.rights.served import Served
 from mapex.rules import terms
@@ -75,7 +75,7 @@ def add(conn: Connection, owner: Owner, order_id: str, bought: Bought) -> None:
     """Entitle the organisation to every tile part of the layers in the ranges, for the purpose of `owner`.
 
     Parts of which the organisation holds the same content, for this purpose and under the terms on offer or wider ones, are marked as
-    not paid, and those of cells that are free (`mapex.pyramid.unpaid`). The pyramid of what is owned follows.
+    not paid, and those of cells that are free (`mapex.pyramid.unbilled`). The pyramid of what is owned follows.
     """
     head, values = cell_sums.with_ranges(conn, [(ZOOM, bought.ranges)])
     before: int = conn.execute(text("SELECT COUNT(*) FROM entitlement WHERE order_id = :order"), {"order": order_id}).scalar_one()
@@ -85,7 +85,7 @@ def add(conn: Connection, owner: Owner, order_id: str, bought: Bought) -> None:
         "WHERE e.org_id = :org AND e.purpose IN :covering AND e.dataset_id = o.dataset_id AND e.cell = t.cell AND e.layer_name = l.name "
         "AND e.part = t.part AND e.sha256 = t.sha256 AND e.state = 'active' AND e.order_id <> :order"
     )
-    free = unpaid.is_free(conn, owner, "t.cell")
+    free = unbilled.is_free(conn, owner, "t.cell")
     paid = f"CASE WHEN w.cells = 1 OR {free} THEN 0 WHEN w.cells IS NULL THEN 1 WHEN EXISTS ({held}) THEN 0 ELSE 1 END"
     offered = cell_sums.join_ranges(conn, "tile_sum", "s.layer_id IN :layers")
     # Numbers of eight digits make the ids sort as the tiles do, so that pages follow the primary key.

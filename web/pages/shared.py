@@ -11,7 +11,6 @@ from mapex.atlas import naming
 from mapex.errors import Unavailable
 from mapex.notices import notices
 from mapex.orders import approvals
-from mapex.rules.update_policy import last_free_day
 from web.edge import static_files
 from web.edge.auth import current_actor, current_person, exchange, form_secret
 from web.pages.navigation import navigation
@@ -37,7 +36,6 @@ def install(app: Flask) -> None:
         licence_words=licence_words,
         licence_difference=licence_difference,
         updates_words=updates_words,
-        last_free_day=last_free_day,
         class_line=class_line,
         error_words=errors,
         review_states=reviews.STATES,

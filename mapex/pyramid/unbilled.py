@@ -32,21 +32,21 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
-class Unpaid:
+class Unbilled:
     """Cells of one layer that are owned in whole, those that are free, and the price vector of all that need not be paid."""
 
     owned: int = 0
     free: int = 0
     quantities: Quantities = Quantities()
 
-    def __add__(self, other: Unpaid) -> Unpaid:
-        return Unpaid(self.owned + other.owned, self.free + other.free, self.quantities + other.quantities)
+    def __add__(self, other: Unbilled) -> Unbilled:
+        return Unbilled(self.owned + other.owned, self.free + other.free, self.quantities + other.quantities)
 
-    def __sub__(self, other: Unpaid) -> Unpaid:
-        return Unpaid(self.owned - other.owned, self.free - other.free, self.quantities - other.quantities)
+    def __sub__(self, other: Unbilled) -> Unbilled:
+        return Unbilled(self.owned - other.owned, self.free - other.free, self.quantities - other.quantities)
 
 
-NOTHING = Unpaid()
+NOTHING = Unbilled()
 
 _PROMISED = (
     "g.org_id = :org AND g.dataset_id = o.dataset_id AND g.layer_name = l.name AND g.paid = 1 AND g.state = 'active' "
@@ -65,21 +65,21 @@ _FREE = (
 )
 
 
-def sums(conn: Connection, owner: Owner, cells: Cover, columns: Collection[str] = QUANTITIES) -> dict[str, Unpaid]:
+def sums(conn: Connection, owner: Owner, cells: Cover, columns: Collection[str] = QUANTITIES) -> dict[str, Unbilled]:
     """What of an area the owner need not pay, by layer on offer; quantities that are not among `columns` are 0."""
     own = owned.sums(conn, owner.org_id, owner.purpose, cells.pyramid(cell_sums.ZMIN), columns)
-    found = {layer_id: Unpaid(one.cells, 0, one.quantities) for layer_id, one in own.items()}
+    found = {layer_id: Unbilled(one.cells, 0, one.quantities) for layer_id, one in own.items()}
     each = ", ".join(f"CAST(SUM(s.{name} - COALESCE(w.{name}, 0)) AS bigint)" if name in columns else "0" for name in QUANTITIES)
     for layer_id, count, *quantities in _free(conn, owner, cells.ranges, f"s.layer_id, COUNT(*), {each}", "GROUP BY s.layer_id"):
-        found[layer_id] = found.get(layer_id, NOTHING) + Unpaid(0, count, Quantities(*quantities))
+        found[layer_id] = found.get(layer_id, NOTHING) + Unbilled(0, count, Quantities(*quantities))
     return found
 
 
-def free_cells(conn: Connection, owner: Owner, ranges: UInt64s) -> dict[tuple[int, str], Unpaid]:
+def free_cells(conn: Connection, owner: Owner, ranges: UInt64s) -> dict[tuple[int, str], Unbilled]:
     """What is free cell by cell, by cell and layer on offer."""
     each = ", ".join(f"s.{name} - COALESCE(w.{name}, 0)" for name in QUANTITIES)
     rows = _free(conn, owner, ranges, f"s.cell, s.layer_id, {each}")
-    return {(int(cell), layer_id): Unpaid(0, 1, Quantities(*quantities)) for cell, layer_id, *quantities in rows}
+    return {(int(cell), layer_id): Unbilled(0, 1, Quantities(*quantities)) for cell, layer_id, *quantities in rows}
 
 
 def is_promised(conn: Connection, owner: Owner) -> bool:
