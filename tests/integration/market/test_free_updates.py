@@ -215,6 +215,24 @@ def test_free_tiles_take_no_credit_and_that_of_the_others_stays_exact(exchange: 
     assert is_sound(exchange)
 
 
+def test_what_was_studied_of_a_tile_that_is_free_now_stays_uncredited(exchange: Exchange) -> None:
+    """A content that comes back: it was studied, and is free as an update of what was paid for the wider use since."""
+    market = a_market(exchange, credit=10**8)
+    cells = market.cells
+    publish(market, "1", licence="commercial")
+    study = market.buy(cells[:8], purpose="research")
+    publish(market, "2", YEAR, licence="commercial")
+    market.buy(cells[:4], purpose="map_production")
+    publish(market, "1", licence="commercial", credits_earlier=True)
+    half = study.subtotal // 2
+    assert mine(market, cells, "map_production") == anew(market, cells[4:], "map_production") - half
+    made = market.buy(cells, purpose="map_production")
+    assert (made.lines[0].free_tiles, made.lines[0].earlier) == (4, half)
+    each = cell_prices.tiles(exchange, market.buyer, of_area(area(cells), purpose="localisation"), limit=16)
+    assert all(one.amount for one in each)
+    assert is_sound(exchange)
+
+
 @on_sqlite
 def test_the_seller_gets_what_was_paid_and_nothing_for_free_updates(exchange: Exchange) -> None:
     market, before = sold(exchange)
