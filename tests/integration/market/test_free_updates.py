@@ -7,16 +7,19 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import text
 
-from mapex.errors import Conflict, Invalid
+from mapex.errors import Conflict, Denied, Invalid
 from mapex.exchange import Exchange
 from mapex.offers import offers, recalls, sales
 from mapex.orders import ledger, orders, refunds, renewals, settlements, updates
 from mapex.orders import terms as terms_of
+from mapex.people import purchase_rights
+from mapex.people.purchase_rights import Right
 from mapex.prices import cell_prices, estimates
 from mapex.prices.request import of_area
 from mapex.rights import entitlements
 from mapex.rules.update_policy import free_until_ns
 from mapex.times import DAY_NS, kst_month
+from tests.support.exchange import a_person
 from tests.support.market import RATES, Market, a_draft, a_layer, a_market, area
 from tests.support.tampering import behind, broken
 
@@ -244,6 +247,20 @@ def test_the_seller_gets_what_was_paid_and_nothing_for_free_updates(exchange: Ex
     (closed,) = [one for one in settlements.of_seller(exchange, market.seller) if one.month == month]
     assert closed.sales == before.subtotal
     assert is_sound(exchange)
+
+
+@on_sqlite
+def test_a_free_update_needs_no_money_and_passes_no_limit_but_the_right_to_order(exchange: Exchange) -> None:
+    market, before = sold(exchange)
+    colleague = a_person(exchange, "dongil")
+    made = market.quote(market.cells[9:])
+    orders.place(exchange, colleague, made.id, made.id)
+    held = updates.quote(exchange, colleague, before.id)
+    purchase_rights.set_right(exchange, market.buyer, colleague.email, purchase_rights.NONE)
+    with pytest.raises(Denied, match="ask for approval"):
+        orders.place(exchange, colleague, held.id, "k")
+    purchase_rights.set_right(exchange, market.buyer, colleague.email, Right(True, 1, 1))
+    assert orders.place(exchange, colleague, held.id, "k").total == 0
 
 
 @on_sqlite
