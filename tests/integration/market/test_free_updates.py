@@ -236,6 +236,24 @@ def test_what_was_studied_of_a_tile_that_is_free_now_stays_uncredited(exchange: 
     assert is_sound(exchange)
 
 
+def test_of_a_tile_in_several_parts_the_unchanged_ones_are_owned_and_the_others_free(exchange: Exchange) -> None:
+    market = a_market(exchange, credit=10**8)
+    cells = market.cells[:3]
+    for number, policy, bought in ((1, YEAR, cells[:2]), (2, "paid", [])):
+        halves = a_layer([])
+        halves.parts = {cell: [f"{cell} left", f"{cell} right {number if cell != cells[1] else ''}"] for cell in cells}
+        a_draft(exchange, market.seller, "streets", [halves])
+        publish(market, "", policy)
+        if bought:
+            market.buy(bought)
+    whole = market.buy(cells)
+    (line,) = whole.lines
+    assert (line.tiles, line.owned_tiles, line.free_tiles, line.amount) == (3, 1, 1, anew(market, cells[2:]))
+    tiles = entitlements.of_order(exchange, market.buyer, whole.id).tiles
+    assert {(tile.cell, tile.part) for tile in tiles if tile.paid} == {(cells[2], 0), (cells[2], 1)}
+    assert is_sound(exchange)
+
+
 @on_sqlite
 def test_the_seller_gets_what_was_paid_and_nothing_for_free_updates(exchange: Exchange) -> None:
     market, before = sold(exchange)
