@@ -43,10 +43,16 @@ def search(text: tuple[str, ...], where: Where, wanted: dict[str, Any], as_json:
 def _search_catalogue(wanted: dict[str, Any], as_json: bool) -> None:
     found = Client.from_environment().call("GET", "/catalogue", query=wanted)
     rows = [
-        [f"{d['org']}/{d['slug']}", one_line(d["title"]), ", ".join(sorted({y["kind"] for y in d["layers"]})), d["licence"]]
+        [
+            f"{d['org']}/{d['slug']}",
+            one_line(d["title"]),
+            ", ".join(sorted({y["kind"] for y in d["layers"]})),
+            d["licence"],
+            d.get("updates", "paid"),
+        ]
         for d in found["datasets"]
     ]
-    text = table(["dataset", "title", "kinds", "licence"], rows) if rows else "Nothing on sale fits this."
+    text = table(["dataset", "title", "kinds", "licence", "updates"], rows) if rows else "Nothing on sale fits this."
     if found["pages"] > 1:
         text += f"\n{found['total']} in all, page {wanted.get('page', 1)} of {found['pages']}."
     show(found, as_json=as_json, text=text)
