@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mapex.cli.options import Chosen, Where, as_json_option, with_choice, with_filters, with_region, words
-from mapex.cli.orders import ask_for_approval, newer
+from mapex.cli.orders import ask_for_approval, newer, update_lines
 from mapex.cli.output import counted, ground, show, size, table
 from mapex.client.bar import bar
 from mapex.client.http import Client, segment
@@ -43,10 +43,16 @@ def search(text: tuple[str, ...], where: Where, wanted: dict[str, Any], as_json:
 def _search_catalogue(wanted: dict[str, Any], as_json: bool) -> None:
     found = Client.from_environment().call("GET", "/catalogue", query=wanted)
     rows = [
-        [f"{d['org']}/{d['slug']}", one_line(d["title"]), ", ".join(sorted({y["kind"] for y in d["layers"]})), d["licence"]]
+        [
+            f"{d['org']}/{d['slug']}",
+            one_line(d["title"]),
+            ", ".join(sorted({y["kind"] for y in d["layers"]})),
+            d["licence"],
+            d.get("updates", "paid"),
+        ]
         for d in found["datasets"]
     ]
-    text = table(["dataset", "title", "kinds", "licence"], rows) if rows else "Nothing on sale fits this."
+    text = table(["dataset", "title", "kinds", "licence", "updates"], rows) if rows else "Nothing on sale fits this."
     if found["pages"] > 1:
         text += f"\n{found['total']} in all, page {wanted.get('page', 1)} of {found['pages']}."
     show(found, as_json=as_json, text=text)
@@ -93,6 +99,7 @@ def quote_text(quote: dict[str, Any]) -> str:
         if y["credit"]:
             rows.append([y["dataset"], y["layer"], "", "paid earlier", "", "", _won(-y["credit"])])
     lines = [table(["dataset", "layer", "quantity", "unit", "rate", "tiles", "KRW"], rows, right={2, 4, 5, 6})] if rows else []
+    lines += update_lines(quote["lines"])
     lines += [f"Not included: {r['message']}" for r in quote.get("refusals", [])]
     lines += total_text(quote)
     if quote.get("id"):
@@ -121,6 +128,7 @@ def estimate_text(found: dict[str, Any]) -> str:
             row["offer"],
             row["class"],
             row["licence"],
+            row.get("updates", "paid"),
             "-" if row["quality"] is None else str(row["quality"]),
             (row["as_of"] or "-")[:10],
             str(row["tiles"]),
@@ -129,8 +137,8 @@ def estimate_text(found: dict[str, Any]) -> str:
         ]
         for row in found["offers"]
     ]
-    head = ["", "group", "offer", "class", "licence", "quality", "as of", "tiles", "size", "KRW"]
-    lines = [table(head, rows, right={1, 5, 7, 8, 9})] if rows else ["Nothing is offered in this area."]
+    head = ["", "group", "offer", "class", "licence", "updates", "quality", "as of", "tiles", "size", "KRW"]
+    lines = [table(head, rows, right={1, 6, 8, 9, 10})] if rows else ["Nothing is offered in this area."]
     if len({row["group"] for row in found["offers"]}) < len(rows):
         lines.append("Offers of one group sell the same kind on the same ground; the one marked x is taken. Name others with --offer.")
     if any(line["unusual"] for row in found["offers"] for line in row["lines"]):

@@ -52,9 +52,22 @@ def order_show(order_id: str, as_json: bool) -> None:
         f"Order {found['id']}: {found['state']} on {found['created_at']} by {found['person']}, for {found['purpose']}",
         *([found["place"]] if found.get("place") else []),
         table(["dataset", "version", "layer", "licence", "quantity", "unit", "tiles", "KRW"], rows, right={1, 4, 6, 7}),
+        *update_lines(found["lines"]),
         f"VAT {found['vat']:,}   Total {found['total']:,} KRW",
     ]
     show(found, as_json=as_json, text="\n".join(lines))
+
+
+def update_lines(lines: list[dict[str, Any]]) -> list[str]:
+    """Of the lines of a quote or an order: where newer versions will cost nothing, and how many tiles do now for that reason."""
+    found = []
+    for y in {(y["dataset"], y["layer"]): y for y in lines}.values():
+        name = f"{y['dataset']} {y['layer']}"
+        if months := y.get("updates", "paid").partition("free:")[2]:
+            found.append(f"Updates of {name}: free for {counted(int(months), 'month')} after the order")
+        if free := y.get("free_tiles"):
+            found.append(f"Free updates in {name}: {counted(free, 'tile')}")
+    return found
 
 
 @order.command(name="progress")

@@ -210,6 +210,13 @@ def _first(findings: list[dict[str, Any]]) -> str:
 @click.option(
     "--credits-earlier", is_flag=True, help="Who bought the same tiles under narrower terms pays the price less what was paid then."
 )
+@click.option(
+    "--updates",
+    default="paid",
+    show_default=True,
+    metavar="paid|free:MONTHS",
+    help="What newer versions cost who buys: paid anew, or free for 1 to 36 months after the order, for example free:12.",
+)
 @click.option("--version", type=int, help="Version to publish. Default: the newest draft.")
 @click.option(
     "--confirm",
@@ -232,6 +239,7 @@ def publish(
     licence: str,
     attribution: str,
     credits_earlier: bool,
+    updates: str,
     version: int | None,
     confirmed: tuple[str, ...],
     accuracies: tuple[str, ...],
@@ -248,6 +256,8 @@ def publish(
         body["accuracies"] = {layer: _metres(metres) for layer, metres in (_of_layer(one) for one in accuracies)}
     if credits_earlier:
         body["credits_earlier"] = True
+    if updates != "paid":
+        body["updates"] = updates
     if version is not None:
         body["version"] = version
     client = Client.from_environment()

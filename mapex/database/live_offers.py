@@ -20,6 +20,7 @@ live_offers = (
         offer.c.attribution,
         offer.c.rate_card,
         offer.c.credits_earlier,
+        offer.c.updates,
         offer.c.created_ns,
         dataset.c.slug.label("dataset"),
         organisation.c.slug.label("org"),

@@ -24,6 +24,7 @@ from mapex.pyramid import cell_sums, owned
 from mapex.rules import bounds, licences
 from mapex.rules.accuracy import read_accuracies
 from mapex.rules.pricing import MAIN_UNIT, UNITS, read_rates
+from mapex.rules.update_policy import PAID, read_updates
 from mapex.rules.usual_rates import TIMES, unusual
 
 MAX_ATTRIBUTION = 500
@@ -44,6 +45,7 @@ class Offer:
     licence: str
     attribution: str
     credits_earlier: bool
+    updates: str  # what newer versions cost who buys: `mapex.rules.update_policy`
     rates: Mapping[str, int]
     created_ns: int
     unpriced: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ def publish(
     version: int | None = None,
     attribution: str = "",
     credits_earlier: bool = False,
+    updates: str = PAID,
     confirmed: Collection[str] = (),
     accuracies: Mapping[str, object] = MappingProxyType({}),
 ) -> Offer:
@@ -68,19 +71,18 @@ def publish(
 
     Args:
         version: None = the newest draft, or else the version on sale.
-        rate_card: `{unit: KRW}`, see `pricing.Unit`.
+        rate_card, updates: `{unit: KRW}`, see `pricing.Unit`; what newer versions cost who buys, see `update_policy`.
         attribution: how the source is to be named; the organisation's slug when empty.
         credits_earlier: whoever bought the same tiles for a narrower use pays the price less what was paid then.
         accuracies: metres by layer, `*` for all others (else as before): what moved by less is no change.
         confirmed: codes of what asks something (findings, `rates.unusual`), and that the seller has looked at: it is right.
-    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.attribution`, `accuracy.value`), Conflict (`rates.unusual`: a rate is far
-        from the usual, and not confirmed; `review.ended`), and what `catalogue.publish` raises.
+    Raises: Invalid (`rates.*`, `licence.unknown`, `offer.*`, `accuracy.value`), Conflict (`rates.unusual`: far from the usual, and not
+        confirmed; `review.ended`), and what `catalogue.publish` raises.
     """
-    terms = {**_checked_terms(rate_card, licence, attribution or by.org_slug), "credits_earlier": credits_earlier}
-    rates: dict[str, int] = json.loads(terms["rate_card"])
+    terms = _checked_terms(rate_card, licence, attribution or by.org_slug, updates) | {"credits_earlier": credits_earlier}
     with act(ex, by) as conn:
         stated, usual, offer_id = read_accuracies(accuracies), rates_on_sale.usual(conn), ids.new("off")
-        details = {"offer": offer_id, "rates": rates} | {name: value for name, value in terms.items() if name != "rate_card"}
+        details = {"offer": offer_id, **_logged(terms)}
         published = publication.publish(conn, ex, by, dataset, number=version, confirmed=confirmed, accuracies=stated, details=details)
         on_sale = published.version
         before = conn.execute(_live(schema.offer.c.dataset_id == on_sale.dataset_id).with_for_update(key_share=True)).mappings().first()
@@ -93,19 +95,25 @@ def publish(
         made = _offer(conn.execute(select(schema.offer).where(schema.offer.c.id == offer_id)).mappings().one(), on_sale, published.layers)
         _check_sold(conn, made, published, ex.now())
         if offer_id == details["offer"] and CONFIRM_UNUSUAL not in confirmed:
-            _ask_unusual(rates, usual)
+            _ask_unusual(made.rates, usual)
         failpoints.hit("publish.before_commit")
     failpoints.hit("publish.after_commit")
     return made
 
 
-def _checked_terms(rate_card: Mapping[str, object], licence: str, attribution: str) -> dict[str, Any]:
+def _checked_terms(rate_card: Mapping[str, object], licence: str, attribution: str, updates: str) -> dict[str, Any]:
     """The terms of an offer as they are stored."""
     rates = read_rates(rate_card)
     licences.check_licence(licence)
     if not isinstance(attribution, str) or len(attribution) > MAX_ATTRIBUTION or not attribution.isprintable():
         raise Invalid("offer.attribution", f"An attribution is one line of at most {MAX_ATTRIBUTION} characters.")
-    return {"rate_card": json.dumps(rates, sort_keys=True, separators=(",", ":")), "licence": licence, "attribution": attribution}
+    card = json.dumps(rates, sort_keys=True, separators=(",", ":"))
+    return {"rate_card": card, "licence": licence, "attribution": attribution, "updates": read_updates(updates)}
+
+
+def _logged(terms: Mapping[str, Any]) -> dict[str, Any]:
+    """The terms of an offer as the log has them."""
+    return {"rates": json.loads(terms["rate_card"]), **{name: value for name, value in terms.items() if name != "rate_card"}}
 
 
 def _replace(conn: Connection, ex: Exchange, before: RowMapping | None, on_sale: versions.Version, offer: Mapping[str, Any]) -> None:
@@ -242,6 +250,7 @@ def _offer(row: RowMapping, version: versions.Version, layers: Sequence[versions
         licence=row["licence"],
         attribution=row["attribution"],
         credits_earlier=bool(row["credits_earlier"]),
+        updates=row["updates"],
         rates=rates,
         created_ns=row["created_ns"],
         unpriced=unpriced,

@@ -75,6 +75,7 @@ class Product:
     licence: str
     attribution: str
     credits_earlier: bool
+    updates: str
     rates: Mapping[str, int]
     priced_ns: int
     box: Box | None
@@ -108,6 +109,7 @@ def get(ex: Exchange, org: str, slug: str) -> Product:
             licence=row["licence"],
             attribution=row["attribution"],
             credits_earlier=bool(row["credits_earlier"]),
+            updates=row["updates"],
             rates=json.loads(row["rate_card"]),
             priced_ns=row["priced_ns"],
             box=_box(conn, on_sale),
@@ -164,6 +166,7 @@ def on_offer(conn: Connection, org: str, slug: str) -> RowMapping:
             live_offers.c.licence,
             live_offers.c.attribution,
             live_offers.c.credits_earlier,
+            live_offers.c.updates,
             live_offers.c.rate_card,
             live_offers.c.created_ns.label("priced_ns"),
         )

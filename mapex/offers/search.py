@@ -43,6 +43,7 @@ class Listing:
     licence: str
     attribution: str
     credits_earlier: bool
+    updates: str
     rates: Mapping[str, int]
     published_ns: int
     is_own: bool
@@ -89,6 +90,7 @@ def _listing(terms: RowMapping, group: Sequence[LiveLayer], about: Mapping[str, 
         licence=terms["licence"],
         attribution=terms["attribution"],
         credits_earlier=first.credits_earlier,
+        updates=first.updates,
         rates=first.rates,
         published_ns=terms["published_ns"],
         is_own=first.seller_id == org_id,

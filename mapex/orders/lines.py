@@ -9,12 +9,13 @@ from sqlalchemy import Connection, RowMapping, and_, insert, or_, select
 
 from mapex.database.schema import dataset, order_line, organisation
 from mapex.prices.estimate import Line
+from mapex.rules.update_policy import free_until_ns
 
 _PLAIN = tuple(name for name in Line.__dataclass_fields__ if name not in ("dataset", "org"))
 
 
-def write(conn: Connection, order_id: str, lines: Sequence[Line]) -> None:
-    """Store the lines of a new order in this order."""
+def write(conn: Connection, order_id: str, lines: Sequence[Line], ordered_ns: int) -> None:
+    """Store the lines of a new order in this order, and until when updates of them are free."""
     named = {(line.org, line.dataset) for line in lines}
     of_seller = [and_(organisation.c.slug == org, dataset.c.slug == slug) for org, slug in sorted(named)]
     query = select(organisation.c.slug.label("org"), dataset.c.slug, dataset.c.id).join_from(dataset, organisation).where(or_(*of_seller))
@@ -25,6 +26,7 @@ def write(conn: Connection, order_id: str, lines: Sequence[Line]) -> None:
             "ordinal": ordinal,
             "dataset_id": datasets[line.org, line.dataset],
             **{name: getattr(line, name) for name in _PLAIN},
+            "free_until_ns": free_until_ns(line.updates, ordered_ns),
         }
         for ordinal, line in enumerate(lines)
     ]

@@ -26,7 +26,7 @@ from mapex.prices.earlier import Earlier
 from mapex.prices.estimate import Line, document
 from mapex.prices.estimates import reprice
 from mapex.prices.quotes import Quote
-from mapex.pyramid.area_sums import Owner
+from mapex.pyramid.unbilled import Owner
 from mapex.rights import entitlements, named_users, permit_check
 from mapex.rights.permit_check import Use
 from mapex.rules.pricing import UNITS, fee_of
@@ -91,10 +91,11 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         purchase_rights.check(conn, by, org_id, quote.estimate.total, now)
         groups = _checked(conn, ex, quote, now)
         made = _insert(conn, by, quote, asked, now)
-        earlier = Earlier(conn, Owner(org_id, made.purpose))
+        owner = Owner(org_id, made.purpose, quote.created_ns)
+        earlier = Earlier(conn, owner)
         for group in groups:
             earlier.take(made.id, group.layer_ids, group.ranges)
-            entitlements.add(conn, org_id, made.id, made.purpose, group)
+            entitlements.add(conn, owner, made.id, group)
         _check_tiles(conn, made, quote)
         _settle(conn, ex, made, quote.fee_rate)
         if asked.persons:
@@ -146,7 +147,7 @@ def _checked(conn: Connection, ex: Exchange, quote: Quote, now: int) -> list[ent
     _check_offers(conn, quote)
     terms.check_same(conn, quote)
     groups = _permitted(conn, quote, now)
-    if reprice(conn, quote.org_id, quote.estimate) != quote.estimate.lines:
+    if reprice(conn, quote.org_id, quote.estimate, quote.created_ns) != quote.estimate.lines:
         raise _price_changed(conn, ex, quote, now)
     ledger.check_funds(conn, ledger.wallet_id(quote.org_id), quote.estimate.total)
     return groups
@@ -303,7 +304,7 @@ def _insert(conn: Connection, by: Actor, quote: Quote, asked: _Asked, now: int) 
     )
     values = {name: getattr(made, name) for name in Order.__dataclass_fields__ if name not in _NAMES}
     conn.execute(insert(schema.order).values(**values, person_id=by.person_id, body_sha256=asked.body_sha256))
-    lines.write(conn, made.id, made.lines)
+    lines.write(conn, made.id, made.lines, now)
     return made
 
 

@@ -1,7 +1,7 @@
 """Terms of a quote: against those on sale now, which must be the same, and against those of the buyer's last order of each dataset.
 
-Terms are licence, attribution and whether earlier purchases are credited; rates are compared for who looks. Offers never change them:
-other terms are another offer.
+Terms are licence, attribution, whether earlier purchases are credited, and what updates cost; rates are compared for who looks. Offers
+never change them: other terms are another offer.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ class Terms:
     licence: str
     attribution: str
     credits_earlier: bool
+    updates: str
     rates: Mapping[str, int]
 
     @property
-    def agreed(self) -> tuple[str, str, bool]:
+    def agreed(self) -> tuple[str, str, bool, str]:
         """What a quote pins of it."""
-        return self.licence, self.attribution, self.credits_earlier
+        return self.licence, self.attribution, self.credits_earlier, self.updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Change:
         return not self.rates and self.old.agreed == self.new.agreed
 
 
-_AGREED = ("licence", "attribution", "credits_earlier")
+_AGREED = ("licence", "attribution", "credits_earlier", "updates")
 """The columns of an offer that are its terms."""
 
 
@@ -110,10 +111,10 @@ def stated(conn: Connection, quote: Quote) -> Iterator[Line]:
             yield replace(line, attribution=attribution, terms=digest(line.licence, attribution))
 
 
-def _stated(licence: str, attribution: str, credits_earlier: bool) -> dict[str, Any]:
+def _stated(licence: str, attribution: str, credits_earlier: bool, updates: str) -> dict[str, Any]:
     """Terms as JSON values."""
-    agreed = {"licence": licence, "attribution": attribution, "credits_earlier": credits_earlier}
-    return {**agreed, "sha256": digest(licence, attribution, credits_earlier)}
+    agreed = {"licence": licence, "attribution": attribution, "credits_earlier": credits_earlier, "updates": updates}
+    return {**agreed, "sha256": digest(licence, attribution, credits_earlier, updates)}
 
 
 def since_last(ex: Exchange, by: Actor, quote: Quote) -> list[Change]:
@@ -150,7 +151,7 @@ def _change(conn: Connection, org_id: str, now: RowMapping, before_ns: int) -> C
 
 def _offers(conn: Connection, offer_ids: Sequence[str]) -> Sequence[RowMapping]:
     statement = text(
-        "SELECT o.id, o.dataset_id, o.licence, o.attribution, o.credits_earlier, o.rate_card, v.number, d.slug AS dataset, "
+        "SELECT o.id, o.dataset_id, o.licence, o.attribution, o.credits_earlier, o.updates, o.rate_card, v.number, d.slug AS dataset, "
         "g.slug AS org FROM offer o "
         "JOIN dataset_version v ON v.id = o.version_id JOIN dataset d ON d.id = o.dataset_id JOIN organisation g ON g.id = d.org_id "
         "WHERE o.id IN :offers ORDER BY o.id"
@@ -159,4 +160,5 @@ def _offers(conn: Connection, offer_ids: Sequence[str]) -> Sequence[RowMapping]:
 
 
 def _terms(row: RowMapping) -> Terms:
-    return Terms(row["number"], row["licence"], row["attribution"], bool(row["credits_earlier"]), json.loads(row["rate_card"]))
+    agreed = (row["licence"], row["attribution"], bool(row["credits_earlier"]), row["updates"])
+    return Terms(row["number"], *agreed, json.loads(row["rate_card"]))

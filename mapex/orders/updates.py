@@ -1,7 +1,8 @@
 """Updates: what of a bought order has a newer version on sale, and what exactly those tiles cost.
 
 A cell has *changed* when the version on sale has it and the buyer does not hold that content in whole for the purpose of the order. Terms
-that changed alone change no cell; what did change costs what it costs under the terms of now. *Added* cells are in the area
+that changed alone change no cell; what did change costs what it costs under the terms of now, and nothing where an order was sold with
+free updates that run (`mapex.pyramid.unbilled`). *Added* cells are in the area
 that was asked for and were not there to be bought; *removed* ones are in the version on sale no longer. Nothing is stored.
 """
 
@@ -26,10 +27,9 @@ from mapex.prices import quotes, squares
 from mapex.prices.earlier import Earlier
 from mapex.prices.estimate import Estimate, Parts
 from mapex.prices.estimates import licence_refusal, lines_of, permit_refusal, pin_of
-from mapex.pyramid import cell_sums, owned
-from mapex.pyramid.area_sums import Owner
-from mapex.pyramid.cell_sums import NOTHING
+from mapex.pyramid import cell_sums, unbilled
 from mapex.pyramid.live_layers import offers_in
+from mapex.pyramid.unbilled import Owner
 from mapex.rights import permit_check
 from mapex.rights.permit_check import Use
 from mapex.rules import licences, terms
@@ -293,10 +293,9 @@ def _price_layer(conn: Connection, use: Use, layer_id: str, cover: Cover, parts:
             parts.refusals.append(permit_refusal(offer, decision.refusal, decision.refusal.cells.count))
         if not decision.allowed.count:
             continue
-        pieces = decision.allowed.pyramid(cell_sums.ZMIN)
-        total = cell_sums.sums(conn, pieces)[layer_id]
-        owner = Owner(use.org_id, str(use.purpose))
-        own = owned.sums(conn, owner.org_id, owner.purpose, pieces).get(layer_id, NOTHING)
+        total = cell_sums.sums(conn, decision.allowed.pyramid(cell_sums.ZMIN))[layer_id]
+        owner = Owner(use.org_id, str(use.purpose), use.at_ns)
+        own = unbilled.sums(conn, owner, decision.allowed).get(layer_id, unbilled.NOTHING)
         earlier = Earlier(conn, owner).of_layers([offer], decision.allowed.ranges).get(layer_id, 0)
         lines = lines_of(offer, total, own, earlier)
         parts.areas.append(decision.allowed.ranges)

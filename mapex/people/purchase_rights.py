@@ -54,12 +54,13 @@ class Allowance:
     spent: int
 
     def barrier(self, total: int) -> str:
-        """Why the person may not pay `total` KRW: `right`, `order_limit`, `month_limit`; nothing: it may."""
+        """Why the person may not pay `total` KRW: `right`, `order_limit`, `month_limit`; nothing: it may. 0 KRW are within any limit."""
         if not self.right.may_pay:
             return "right"
         if self.right.order_limit is not None and total > self.right.order_limit:
             return "order_limit"
-        return "month_limit" if self.right.month_limit is not None and self.spent + total > self.right.month_limit else ""
+        is_over = self.right.month_limit is not None and self.spent + total > self.right.month_limit
+        return "month_limit" if total and is_over else ""
 
 
 def turn_of(org_id: str) -> str:

@@ -14,10 +14,10 @@ from mapex.exchange import Actor, Exchange
 from mapex.prices import alternatives, estimates
 from mapex.prices.earlier import Earlier
 from mapex.prices.request import PriceRequest
-from mapex.pyramid import cell_sums
-from mapex.pyramid.area_sums import Owner
+from mapex.pyramid import cell_sums, unbilled
 from mapex.pyramid.cell_sums import Sum
 from mapex.pyramid.live_layers import LiveLayer, offers_in
+from mapex.pyramid.unbilled import Owner, Unbilled
 from mapex.rights import permit_check
 from mapex.rights.permit_check import Decision, Use
 from mapex.rules import bounds, licences, terms
@@ -61,7 +61,7 @@ def tiles(ex: Exchange, by: Actor | None, request: PriceRequest, *, limit: int) 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What each cell has on offer (layers by id), what of it is owned, chosen, and was paid for before, and by handling class the
+    """What each cell has on offer (layers by id), what of it is owned, free, chosen, and was paid for before, and by handling class the
     decision on the whole area.
     """
 
@@ -69,6 +69,7 @@ class _Found:
     offered: Mapping[str, LiveLayer]
     sums: Mapping[int, Mapping[str, Sum]]
     owned: Mapping[tuple[int, str], Sum]
+    free: Mapping[tuple[int, str], Unbilled]
     earlier: Mapping[tuple[int, str], int]
     decisions: Mapping[str, Decision]
     chosen: frozenset[str]
@@ -88,7 +89,8 @@ class _Found:
             mine = self.owned.get((cell, layer_id), cell_sums.NOTHING)
             is_owned = is_owned and mine.cells > 0
             if not code:
-                charges = charges_of(LayerKind(one.kind), one.rates, total.quantities, mine.quantities)
+                free = self.free.get((cell, layer_id), unbilled.NOTHING)
+                charges = charges_of(LayerKind(one.kind), one.rates, total.quantities, mine.quantities + free.quantities)
                 earlier = self.earlier.get((cell, layer_id), 0)
                 prices[one.layer_id] = max(0, sum(charge.amount for charge in charges) - earlier)
         fits = bounds.fitting(list(prices.values()))
@@ -119,9 +121,10 @@ def _found(conn: Connection, use: Use, request: PriceRequest, listed: Cover, cho
     for (cell, layer_id), total in each.items():
         if layer_id in offered:
             by_cell.setdefault(cell, {})[layer_id] = total
-    paid = Earlier(conn, Owner(use.org_id, use.purpose or terms.ANY_PURPOSE))
-    earlier = paid.of_cells(offered.values(), listed.ranges)
-    return _Found(use.purpose, offered, by_cell, owned, earlier, decisions, chosen)
+    owner = Owner(use.org_id, use.purpose or terms.ANY_PURPOSE, use.at_ns)
+    free = unbilled.free_cells(conn, owner, listed.ranges)
+    earlier = Earlier(conn, owner).of_cells(offered.values(), listed.ranges)
+    return _Found(use.purpose, offered, by_cell, owned, free, earlier, decisions, chosen)
 
 
 def _each(conn: Connection, cells: Cover, table: str, condition: str, **values: str) -> dict[tuple[int, str], Sum]:

@@ -1,8 +1,9 @@
 """What a buyer paid before, under narrower terms, for the tiles of offers that credit it: a wider use then costs the difference.
 
-A tile counts when the buyer holds the same content of the same layer for a use that the one on sale covers, paid for it, and does not own
-it for that use already. What was paid for it is its part of the line on which it was billed: the amount, and what was credited there
-itself, so that it moves on with each wider use. It is credited once: `credited_tile` has each entitlement at most once, for all time.
+A tile counts when the buyer holds the same content of the same layer for a use that the one on sale covers, paid for it, and neither owns
+it for that use already nor gets it for nothing (`mapex.pyramid.unbilled`). What was paid for it is its part of the line on which it was
+billed: the amount, and what was credited there itself, so that it moves on with each wider use. It is credited once: `credited_tile` has
+each entitlement at most once, for all time.
 What was returned counts no more: tiles of a recalled version, and what was credited on a line to which any such tile was.
 """
 
@@ -16,9 +17,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, String, bindparam, text
 
 from mapex import authority
-from mapex.pyramid import cell_sums, owned
-from mapex.pyramid.area_sums import Owner
+from mapex.pyramid import cell_sums, owned, unbilled
 from mapex.pyramid.live_layers import LiveLayer
+from mapex.pyramid.unbilled import Owner
 from mapex.rules import terms
 from mapex.rules.pricing import UNITS, part_of
 from tiles.arrays import UInt64s
@@ -62,7 +63,7 @@ BILLED = (
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What one organisation paid before, seen for one purpose; in the caller's transaction."""
+    """What one organisation paid before, seen for one purpose at one time; in the caller's transaction."""
 
     conn: Connection
     owner: Owner
@@ -82,14 +83,14 @@ class Earlier:
             "AND n.earlier > 0)"
         )
         head = "INSERT INTO credited_tile (entitlement_id, order_id) SELECT e.id, :order"
-        self._ask(f"{head} FROM {_EARLIER} AND {used}", layer_ids, ranges, order=order_id)
+        self._ask(f"{head} FROM {self._counting()} AND {used}", layer_ids, ranges, order=order_id)
 
     def _parts(self, offers: Iterable[LiveLayer], ranges: UInt64s, cell: str) -> Iterable[tuple[int, str, int]]:
         """Cell, layer id and KRW of each line of an order in which tiles were bought that count."""
         layer_ids = [one.layer_id for one in offers if one.credits_earlier]
         if not layer_ids or not len(ranges) or self.owner.org_id == authority.NOBODY:
             return
-        counted = f"SELECT e.*, l.id AS wanted FROM {_EARLIER}"
+        counted = f"SELECT e.*, l.id AS wanted FROM {self._counting()}"
         lost = "EXISTS (SELECT 1 FROM returned b WHERE (b.order_id, b.dataset_id, b.layer) = (n.order_id, n.dataset_id, n.layer))"
         credited = f"CASE WHEN {lost} THEN 0 ELSE n.earlier END" if self._was_refunded() else "n.earlier"
         statement = (
@@ -99,6 +100,9 @@ class Earlier:
         )
         for at, layer_id, paid, whole, small in self._ask(statement, layer_ids, ranges):
             yield at, layer_id, part_of(paid, small, whole)
+
+    def _counting(self) -> str:
+        return f"{_EARLIER} AND NOT {unbilled.is_free(self.conn, self.owner, 'e.cell')}"
 
     def _was_refunded(self) -> bool:
         """Whether anything was ever returned to the organisation; else nobody looks through what was credited."""
@@ -116,7 +120,7 @@ class Earlier:
         typed += [bindparam(name, type_=String()) for name in ("org", *more)]
         recursive = head.replace("WITH ", "WITH RECURSIVE ", 1)
         asked = text(f"{recursive}, {owned.counting()}, {RETURNED} {statement}").bindparams(*typed)
-        return self.conn.execute(asked, {**values, **lists, **more, "org": self.owner.org_id})
+        return self.conn.execute(asked, {**values, **lists, **more, "org": self.owner.org_id, "at": self.owner.at_ns})
 
 
 def _added(parts: Iterable[tuple[Key, int]]) -> Mapping[Key, int]:

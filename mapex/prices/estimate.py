@@ -9,6 +9,7 @@ from typing import Any
 from mapex.rights.permit import Permit
 from mapex.rules import bounds, quality, terms
 from mapex.rules.pricing import CURRENCY, UNITS, amount_of, quantity_of, vat_of
+from mapex.rules.update_policy import PAID
 from tiles.arrays import UInt64s
 from tiles.grid.cover import Cover
 
@@ -20,7 +21,9 @@ class Line:
     `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content for this use already,
     `bytes` the size of all of them. `as_of` is when the newest of it was captured, or else when the version was published. `terms` is the
     digest of licence, `attribution` and what else is agreed (`mapex.rules.terms`). `earlier` is what the buyer paid for these tiles
-    before, under narrower terms, where the offer credits it: the `amount` is what is left of the `price`, never less than 0.
+    before, under narrower terms, where the offer credits it: the `amount` is what is left of the `price`, never less than 0. `updates`
+    says what newer versions of these tiles will cost (`mapex.rules.update_policy`); `free_tiles` are the cells that cost nothing because
+    an earlier order was sold with free updates.
     """
 
     dataset: str
@@ -42,6 +45,8 @@ class Line:
     attribution: str = field(default="", compare=False)
     terms: str = field(default="", compare=False)
     earlier: int = 0
+    updates: str = PAID
+    free_tiles: int = 0
 
     @property
     def price(self) -> int:
@@ -258,6 +263,7 @@ def line_document(line: Line) -> dict[str, Any]:
         "class": line.handling_class,
         "licence": line.licence,
         "attribution": line.attribution,
+        "updates": line.updates,
         "terms_sha256": line.terms or terms.digest(line.licence, line.attribution),
         "unit": line.unit,
         "quantity": line.quantity,
@@ -269,6 +275,7 @@ def line_document(line: Line) -> dict[str, Any]:
         "amount": line.amount,
         "tiles": line.tiles,
         "owned_tiles": line.owned_tiles,
+        "free_tiles": line.free_tiles,
         "bytes": line.bytes,
         "as_of": line.as_of or None,
     }
@@ -290,6 +297,7 @@ def _offer_document(row: OfferRow) -> dict[str, Any]:
         "kind": first.kind,
         "class": first.handling_class,
         "licence": first.licence,
+        "updates": first.updates,
         "group": row.group,
         "chosen": row.is_chosen,
         "amount": _subtotal(row.lines),
@@ -302,6 +310,7 @@ def _offer_document(row: OfferRow) -> dict[str, Any]:
         ],
         "tiles": first.tiles,
         "owned_tiles": first.owned_tiles,
+        "free_tiles": first.free_tiles,
         "bytes": first.bytes,
         "as_of": first.as_of or None,
         "quality": None if row.quality == quality.UNKNOWN else row.quality,

@@ -22,10 +22,11 @@ from mapex.prices.alternatives import Priced
 from mapex.prices.earlier import Earlier
 from mapex.prices.estimate import EdgePrice, Estimate, LayerRefusal, Line, Parts, Pin, is_payable, too_large
 from mapex.prices.request import PriceRequest
-from mapex.pyramid import cell_sums, owned
-from mapex.pyramid.area_sums import AreaSums, Owner, area_sums
+from mapex.pyramid import cell_sums, unbilled
+from mapex.pyramid.area_sums import AreaSums, area_sums
 from mapex.pyramid.cell_sums import NOTHING, Sum
 from mapex.pyramid.live_layers import LiveLayer, offers_in
+from mapex.pyramid.unbilled import Owner, Unbilled
 from mapex.rights import permit_check
 from mapex.rights.permit import Permit
 from mapex.rights.permit_check import Decision, PermitRefusal, Use
@@ -52,7 +53,7 @@ def estimate(ex: Exchange, by: Actor | None, request: PriceRequest) -> Estimate:
 def price(conn: Connection, org_id: str, request: PriceRequest, at_ns: int) -> Estimate:
     """The price of what is asked for, for an organisation or for `authority.NOBODY`, in the caller's transaction."""
     cards = rates_on_sale.cards(conn)
-    owner = Owner(org_id, request.purpose or terms.ANY_PURPOSE)
+    owner = Owner(org_id, request.purpose or terms.ANY_PURPOSE, at_ns)
     sums_of = partial(area_sums, conn, owner, left_out=request.edge.left_out, columns=_charged_columns(cards))
     whole = sums_of(request.cover, request.edge.cells)
     offered = _offered(conn, org_id, request, whole)
@@ -166,7 +167,7 @@ def _price_class(offers: Sequence[LiveLayer], permitted: _Permitted, asked: _Buy
     otherwise = asked.paid.of_layers(at_edge, other.ranges)
     for offer in offers:
         total = sums.total.get(offer.layer_id, NOTHING)
-        own, paid = sums.own.get(offer.layer_id, NOTHING), earlier.get(offer.layer_id, 0)
+        own, paid = sums.own.get(offer.layer_id, unbilled.NOTHING), earlier.get(offer.layer_id, 0)
         lines = tuple(lines_of(offer, total, own, paid)) if total.cells else ()
         edge_cells = sums.edge_cells.get(offer.layer_id, frozenset())
         missing = offer.sums.cells - total.cells
@@ -182,7 +183,7 @@ def _price_class(offers: Sequence[LiveLayer], permitted: _Permitted, asked: _Buy
 def _edge_alone(conn: Connection, request: PriceRequest, priced: Iterable[Priced], medians: Mapping[str, int]) -> Iterable[Priced]:
     """Layers of which the area has nothing but edge tiles that are left out: those that would be taken with these."""
     alone = [one for one in priced if not one.lines and one.edge_cells]
-    lined = [replace(one, lines=tuple(lines_of(one.offer, NOTHING, NOTHING, 0))) for one in alone]
+    lined = [replace(one, lines=tuple(lines_of(one.offer, NOTHING, unbilled.NOTHING, 0))) for one in alone]
     names = choice.chosen(alternatives.candidates(conn, request.edge.cells, lined, medians), request.choice) if alone else ()
     return [one for one in alone if one.offer.name in names]
 
@@ -190,14 +191,15 @@ def _edge_alone(conn: Connection, request: PriceRequest, priced: Iterable[Priced
 def _otherwise(one: Priced, *, left_out: bool) -> int:
     """What a layer costs with its edge tiles when they are left out, and without them when they are not."""
     offer, sums = one.offer, one.sums
-    total, own, edge, own_edge = (each.get(offer.layer_id, NOTHING) for each in (sums.total, sums.own, sums.edge, sums.own_edge))
+    total, edge = (each.get(offer.layer_id, NOTHING) for each in (sums.total, sums.edge))
+    own, own_edge = (each.get(offer.layer_id, unbilled.NOTHING) for each in (sums.own, sums.own_edge))
     total, own = (total + edge, own + own_edge) if left_out else (total - edge, own - own_edge)
     charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, own.quantities) if total.cells else []
     return max(0, sum(charge.amount for charge in charges) - one.otherwise_paid)
 
 
-def lines_of(offer: LiveLayer, total: Sum, own: Sum, earlier: int) -> list[Line]:
-    """The lines of one layer: `total` is what it has, `own` what the buyer has of that already, `earlier` what was paid (`Earlier`)."""
+def lines_of(offer: LiveLayer, total: Sum, own: Unbilled, earlier: int) -> list[Line]:
+    """The lines of one layer: `total` is what it has, `own` what of that need not be paid, `earlier` what was paid (`Earlier`)."""
     charges = charges_of(LayerKind(offer.kind), offer.rates, total.quantities, own.quantities)
     shares = credited([charge.amount for charge in charges], earlier)
     return [
@@ -214,12 +216,14 @@ def lines_of(offer: LiveLayer, total: Sum, own: Sum, earlier: int) -> list[Line]
             rate=charge.rate,
             amount=max(0, charge.amount - share),
             tiles=total.cells,
-            owned_tiles=own.cells,
+            owned_tiles=own.owned,
             as_of=offer.as_of,
             bytes=total.quantities.bytes,
             attribution=offer.attribution,
             terms=offer.terms,
             earlier=share,
+            updates=offer.updates,
+            free_tiles=own.free,
         )
         for charge, share in zip(charges, shares, strict=True)
     ]
@@ -245,22 +249,24 @@ def permit_refusal(offer: LiveLayer, refusal: PermitRefusal, tiles: int) -> Laye
     return LayerRefusal(refusal.code, refusal.sentence, *about)
 
 
-def reprice(conn: Connection, org_id: str, held: Estimate) -> tuple[Line, ...]:
+def reprice(conn: Connection, org_id: str, held: Estimate, held_ns: int) -> tuple[Line, ...]:
     """The lines of `held` again, for the same layers and cells, at the prices and with the ownership of now.
 
-    A layer that is on offer no longer has no line.
+    What was free when it was held (at `held_ns`) is so, be the time of the free updates over since. A layer that is on offer no longer has
+    no line.
     """
     lines: list[Line] = []
     for index, ranges in enumerate(held.areas):
         pinned = {pin.layer_id for pin in held.pins if pin.area == index}
         if not pinned:
             continue
-        pieces = Cover(ranges).pyramid(cell_sums.ZMIN)
-        sums = {layer_id: found for layer_id, found in cell_sums.sums(conn, pieces).items() if layer_id in pinned}
-        owner = Owner(org_id, held.purpose or terms.ANY_PURPOSE)
-        own = owned.sums(conn, owner.org_id, owner.purpose, pieces)
+        cells = Cover(ranges)
+        found = cell_sums.sums(conn, cells.pyramid(cell_sums.ZMIN))
+        sums = {layer_id: total for layer_id, total in found.items() if layer_id in pinned}
+        owner = Owner(org_id, held.purpose or terms.ANY_PURPOSE, held_ns)
+        own = unbilled.sums(conn, owner, cells)
         offers = offers_in(conn, sums)
         earlier = Earlier(conn, owner).of_layers(offers, ranges)
         for offer in offers:
-            lines += lines_of(offer, offer.sums, own.get(offer.layer_id, NOTHING), earlier.get(offer.layer_id, 0))
+            lines += lines_of(offer, offer.sums, own.get(offer.layer_id, unbilled.NOTHING), earlier.get(offer.layer_id, 0))
     return tuple(sorted(lines, key=lambda line: line.place))

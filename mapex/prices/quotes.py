@@ -115,11 +115,11 @@ def hold(ex: Exchange, by: Actor, request: Mapping[str, Any], pricing: Pricing, 
     Raises: what `quote` raises.
     """
     org_id = authority.member(by)
+    created_ns = ex.now()
     with db.read(ex) as conn:
-        estimate = pricing(conn, org_id, ex.now())
+        estimate = pricing(conn, org_id, created_ns)
         _refuse_empty(estimate)
         digest = tiles_digest(conn, estimate)
-    created_ns = ex.now()
     made = Quote(
         id=ids.new("quo"),
         org_id=org_id,

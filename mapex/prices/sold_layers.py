@@ -54,6 +54,7 @@ def _document(line: Line, layer: Layer) -> dict[str, Any]:
         "kind": line.kind,
         "licence": line.licence,
         "attribution": line.attribution,
+        "updates": line.updates,
         "terms_sha256": line.terms or digest(line.licence, line.attribution),
         "crs": facts.crs if layer.content is Content.POINTS else TILES_CRS,
         "source_crs": facts.crs,

@@ -4,35 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from mapex.pyramid import cell_sums, owned
+from mapex.pyramid import cell_sums, unbilled
 from mapex.pyramid.cell_sums import Sum
+from mapex.pyramid.unbilled import Owner, Unbilled
 from tiles.batch import QUANTITIES
 from tiles.grid.cover import Cover
+
+Part = TypeVar("Part", Sum, Unbilled)
 
 
 @dataclass(frozen=True, slots=True)
 class AreaSums:
-    """Sums by layer id: of the tiles for sale (`total`, `own`), and of the edge tiles (`edge`, `own_edge`).
+    """Sums by layer id: of the tiles for sale (`total`, of which `own` need not be paid), and of the edge tiles (`edge`, `own_edge`).
 
     `edge_cells` are the edge tiles that hold something of a layer.
     """
 
     total: Mapping[str, Sum]
-    own: Mapping[str, Sum]
+    own: Mapping[str, Unbilled]
     edge: Mapping[str, Sum]
-    own_edge: Mapping[str, Sum]
+    own_edge: Mapping[str, Unbilled]
     edge_cells: Mapping[str, frozenset[int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Whose ownership counts (id of an organisation), and for what purpose; `terms.ANY_PURPOSE` for whichever."""
-
-    org_id: str
-    purpose: str
 
 
 def area_sums(
@@ -46,18 +42,17 @@ def area_sums(
     total, own = _sums(conn, owner, inner, columns)
     found = cell_sums.cell_sums(conn, edge.ranges, columns) if edge.count else {}
     of_edge = {layer_id: one for layer_id, (_, one) in found.items()}
-    own_edge = owned.sums(conn, owner.org_id, owner.purpose, edge.pyramid(cell_sums.ZMIN), columns) if edge.count else {}
+    own_edge = unbilled.sums(conn, owner, edge, columns) if edge.count else {}
     if not left_out:
         total, own = _added(total, of_edge), _added(own, own_edge)
     return AreaSums(total, own, of_edge, own_edge, {layer_id: held for layer_id, (held, _) in found.items()})
 
 
-def _sums(conn: Connection, owner: Owner, cells: Cover, columns: Collection[str]) -> tuple[dict[str, Sum], dict[str, Sum]]:
+def _sums(conn: Connection, owner: Owner, cells: Cover, columns: Collection[str]) -> tuple[dict[str, Sum], dict[str, Unbilled]]:
     if not cells.count:
         return {}, {}
-    pieces = cells.pyramid(cell_sums.ZMIN)
-    return cell_sums.sums(conn, pieces, columns), owned.sums(conn, owner.org_id, owner.purpose, pieces, columns)
+    return cell_sums.sums(conn, cells.pyramid(cell_sums.ZMIN), columns), unbilled.sums(conn, owner, cells, columns)
 
 
-def _added(a: Mapping[str, Sum], b: Mapping[str, Sum]) -> dict[str, Sum]:
+def _added(a: Mapping[str, Part], b: Mapping[str, Part]) -> dict[str, Part]:
     return {**a, **{layer_id: a[layer_id] + one if layer_id in a else one for layer_id, one in b.items()}}

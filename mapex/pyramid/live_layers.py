@@ -33,6 +33,7 @@ class LiveLayer:
     licence: str
     attribution: str
     credits_earlier: bool
+    updates: str
     rates: Mapping[str, int]
     dataset: str
     org: str
@@ -45,7 +46,7 @@ class LiveLayer:
     @property
     def terms(self) -> str:
         """Digest of the terms of the offer."""
-        return digest(self.licence, self.attribution, self.credits_earlier)
+        return digest(self.licence, self.attribution, self.credits_earlier, self.updates)
 
     @property
     def name(self) -> str:
@@ -65,6 +66,7 @@ _LAYERS = (
         live_offers.c.licence,
         live_offers.c.attribution,
         live_offers.c.credits_earlier,
+        live_offers.c.updates,
         live_offers.c.rate_card.label("rates"),
         live_offers.c.dataset,
         live_offers.c.org,

@@ -12,7 +12,8 @@ from mapex.database import db
 from mapex.database.schema import dataset, entitlement, layer, order, order_line
 from mapex.errors import Invalid, NotFound
 from mapex.exchange import Actor, Exchange
-from mapex.pyramid import cell_sums, owned
+from mapex.pyramid import cell_sums, owned, unbilled
+from mapex.pyramid.unbilled import Owner
 from mapex.rights import served
 from mapex.rights.served import Served
 from mapex.rules import terms
@@ -70,11 +71,11 @@ class Bought:
     permit_id: str | None
 
 
-def add(conn: Connection, org_id: str, order_id: str, purpose: str, bought: Bought) -> None:
-    """Entitle the organisation to every tile part of the layers in the ranges.
+def add(conn: Connection, owner: Owner, order_id: str, bought: Bought) -> None:
+    """Entitle the organisation to every tile part of the layers in the ranges, for the purpose of `owner`.
 
     Parts of which the organisation holds the same content, for this purpose and under the terms on offer or wider ones, are marked as
-    not paid. The pyramid of what is owned follows.
+    not paid, and those of cells that are free (`mapex.pyramid.unbilled`). The pyramid of what is owned follows.
     """
     head, values = cell_sums.with_ranges(conn, [(ZOOM, bought.ranges)])
     before: int = conn.execute(text("SELECT COUNT(*) FROM entitlement WHERE order_id = :order"), {"order": order_id}).scalar_one()
@@ -84,7 +85,8 @@ def add(conn: Connection, org_id: str, order_id: str, purpose: str, bought: Boug
         "WHERE e.org_id = :org AND e.purpose IN :covering AND e.dataset_id = o.dataset_id AND e.cell = t.cell AND e.layer_name = l.name "
         "AND e.part = t.part AND e.sha256 = t.sha256 AND e.state = 'active' AND e.order_id <> :order"
     )
-    paid = f"CASE WHEN w.cells IS NULL THEN 1 WHEN w.cells = 1 THEN 0 WHEN EXISTS ({held}) THEN 0 ELSE 1 END"
+    free = unbilled.is_free(conn, owner, "t.cell")
+    paid = f"CASE WHEN w.cells = 1 OR {free} THEN 0 WHEN w.cells IS NULL THEN 1 WHEN EXISTS ({held}) THEN 0 ELSE 1 END"
     offered = cell_sums.join_ranges(conn, "tile_sum", "s.layer_id IN :layers")
     # Numbers of eight digits make the ids sort as the tiles do, so that pages follow the primary key.
     numbered = "10000000 + :before + row_number() OVER (ORDER BY o.dataset_id, l.name, t.cell, t.part)"
@@ -105,15 +107,16 @@ def add(conn: Connection, org_id: str, order_id: str, purpose: str, bought: Boug
             **values,
             "prefix": _prefix(order_id),
             "before": before,
-            "org": org_id,
+            "org": owner.org_id,
             "order": order_id,
-            "purpose": purpose,
-            "covering": terms.covering(purpose),
+            "purpose": owner.purpose,
+            "at": owner.at_ns,
+            "covering": terms.covering(owner.purpose),
             "permit": bought.permit_id,
             "layers": list(bought.layer_ids),
         },
     )
-    owned.add(conn, org_id, purpose, bought.layer_ids, bought.ranges)
+    owned.add(conn, owner.org_id, owner.purpose, bought.layer_ids, bought.ranges)
 
 
 def recall(conn: Connection, version_id: str) -> None:

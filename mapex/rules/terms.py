@@ -8,7 +8,7 @@ A right to tiles is bought for a *use*: a purpose, under a licence. It counts fo
 
 Both are partial orders, so that no chain of purchases leads to a wider use than the widest that was paid for. The attribution is a
 duty and makes no use wider: it is part of the terms that a quote pins and an order states, not of what is owned. So is whether an offer
-credits what was paid for narrower uses (`mapex.prices.earlier`).
+credits what was paid for narrower uses (`mapex.prices.earlier`), and what updates cost (`mapex.rules.update_policy`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import rfc8785
 
 from mapex.rules.licence_texts import TEXTS
 from mapex.rules.licences import LICENCES, Purpose
+from mapex.rules.update_policy import PAID
 
 ANY_PURPOSE = ""
 """Stands for the purpose that nobody named yet: what is held for any purpose is held for it."""
@@ -57,9 +58,10 @@ def covered(purpose: str) -> list[str]:
 
 
 @lru_cache(maxsize=4096)
-def digest(licence: str, attribution: str, credits_earlier: bool = False) -> str:
-    """sha256 (hex) of the terms of an offer: the code and the full text of its licence, its purposes, its attribution, and whether it
-    credits what was paid for narrower uses: terms that do not are as they were before there was the choice.
+def digest(licence: str, attribution: str, credits_earlier: bool = False, updates: str = PAID) -> str:
+    """sha256 (hex) of the terms of an offer: the code and the full text of its licence, its purposes, its attribution, whether it
+    credits what was paid for narrower uses, and what updates cost: terms that credit nothing and have updates paid are as they were before
+    there was the choice.
     """
     known = LICENCES.get(licence)
     document: dict[str, Any] = {
@@ -68,6 +70,7 @@ def digest(licence: str, attribution: str, credits_earlier: bool = False) -> str
         "clauses": [list(clause) for clause in TEXTS.get(licence, ())],
         "attribution": attribution,
         **({"credits_earlier": True} if credits_earlier else {}),
+        **({"updates": updates} if updates != PAID else {}),
     }
     return hashlib.sha256(rfc8785.dumps(document)).hexdigest()
 

@@ -55,6 +55,7 @@ class OnSale:
     published_ns: int
     licence: str
     attribution: str
+    updates: str
     rates: Mapping[str, int]
     layers: tuple[ListedLayer, ...]
     place: Named | None
@@ -135,9 +136,10 @@ def _layers(conn: Connection, now: int) -> dict[str, tuple[ListedLayer, ...]]:
 
 def _listed(row: RowMapping, layers: Sequence[ListedLayer], described: DatasetDescription, contents: Mapping[str, _Content]) -> OnSale:
     content = contents[row["version_id"]]
-    same = ("dataset_id", "version_id", "org", "org_name", "title", "description", "published_ns", "licence", "attribution", "versions")
+    same = ("dataset_id", "version_id", "org", "org_name", "title", "description", "published_ns", "versions")
+    terms = ("licence", "attribution", "updates")
     return OnSale(
-        **{name: row[name] for name in same},
+        **{name: row[name] for name in (*same, *terms)},
         slug=row["dataset"],
         described=described,
         version=row["number"],

@@ -43,6 +43,13 @@ def digest(**given: Any) -> fields.String:
     return _described(given, pattern="^[0-9a-f]{64}$")
 
 
+def update_policy(**given: Any) -> fields.String:
+    """What newer versions cost."""
+    free = "`free:12` = nothing for 12 calendar months (1 to 36) after the order"
+    what = f"what newer versions of the tiles cost who buys: `paid`, or {free}"
+    return _described(given, pattern="^(paid|free:([1-9]|[12][0-9]|3[0-6]))$", description=what)
+
+
 def address(**given: Any) -> fields.String:
     """An absolute address, or one of this exchange that begins with a slash."""
     return _described(given, format="uri-reference")

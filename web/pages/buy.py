@@ -121,6 +121,7 @@ def order_table() -> Response:
         (one.id, iso_from_ns(one.created_ns), one.name, one.person, one.purpose, one.state)
         + (line.org, line.dataset, line.version, line.layer, line.licence, line.tiles)
         + (line.quantity, line.unit, line.rate, line.amount, one.vat, one.total, line.price, line.credit, where.get(one.id, ""))
+        + (line.updates, line.free_tiles)
         for one in found
         for line in one.lines
     )
@@ -229,7 +230,7 @@ def manifest(order_id: str) -> Response:
 FILTERS = ("purpose", "dataset", "from", "to")
 COLUMNS = (
     *("order", "at", "area", "person", "purpose", "state", "seller", "dataset", "version", "layer", "licence", "tiles"),
-    *("quantity", "unit", "rate", "amount", "order_vat", "order_total", "price", "credit", "place"),
+    *("quantity", "unit", "rate", "amount", "order_vat", "order_total", "price", "credit", "place", "updates", "free_tiles"),
 )
 FILE_FIELDS = ("path", "sha256", "size", "dataset", "org", "version", "layer", "tile", "part", "media_type", "licence", "attribution")
 

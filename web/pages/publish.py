@@ -17,6 +17,7 @@ from mapex.offers import offers, recalls
 from mapex.rules.accuracy import STEPS_MM
 from mapex.rules.licences import LICENCES
 from mapex.rules.pricing import MAIN_UNIT, MAX_RATE, UNITS, Unit, quantity_of
+from mapex.rules.update_policy import MAX_MONTHS, free_months
 from mapex.showroom import descriptions
 from tiles.box import Box
 from web.edge.auth import current_actor, exchange
@@ -46,6 +47,8 @@ def publish(slug: str, number: int) -> str:
         errors=sum(one.count for one in found.findings if one.severity == "error"),
         offer=before if before is not None and before.state == "live" and before.version == number else None,
         before=before,
+        free_months=free_months(before.updates) if before else 0,
+        most_months=MAX_MONTHS,
         units=_units(found.layers),
         licences=[licence_words(code) for code in LICENCES],
         classes=class_choices(),

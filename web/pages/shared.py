@@ -17,7 +17,7 @@ from web.pages.navigation import navigation
 from web.words import errors, findings, numbers, places, reviews, units, vocabulary
 from web.words.documents import guides
 from web.words.language import language, script_messages
-from web.words.licences import class_line, licence_difference, licence_words
+from web.words.licences import class_line, licence_difference, licence_words, updates_words
 
 
 def install(app: Flask) -> None:
@@ -35,6 +35,7 @@ def install(app: Flask) -> None:
         words=vocabulary,
         licence_words=licence_words,
         licence_difference=licence_difference,
+        updates_words=updates_words,
         class_line=class_line,
         error_words=errors,
         review_states=reviews.STATES,

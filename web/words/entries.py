@@ -86,6 +86,7 @@ FIELDS: Mapping[str, Any] = {
     "tile_count": lazy_gettext("Tiles"),
     "offer": lazy_gettext("Offer"),
     "licence": lazy_gettext("Licence"),
+    "updates": lazy_gettext("Updates"),
     "rates": lazy_gettext("Rates"),
     "confirmed": lazy_gettext("Confirmed"),
     "holders": lazy_gettext("Holders"),

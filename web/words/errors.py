@@ -121,7 +121,9 @@ ERRORS = {
     "file.unknown": lazy_gettext("There is no such file."),
     "quote.unknown": lazy_gettext("There is no such quote."),
     "quote.price_changed": lazy_gettext("The price has changed since. Look at the new one."),
-    "quote.terms_changed": lazy_gettext("Licence, attribution or the credit for earlier purchases have changed since. Read the new terms."),
+    "quote.terms_changed": lazy_gettext(
+        "Licence, attribution, updates or the credit for earlier purchases have changed since. Read the new terms."
+    ),
     "price.too_large": lazy_gettext("The price is more than can be charged at once. Choose a smaller area."),
     "offer.withdrawn": lazy_gettext("The seller withdrew this offer."),
     "order.current": lazy_gettext("Nothing newer is on sale: these tiles are up to date."),
@@ -143,6 +145,7 @@ ERRORS = {
     "rates.unit": lazy_gettext("There is no such unit."),
     "rates.unpriced": lazy_gettext("A layer would go out unpriced. Give it a price, or 0 if it shall be free."),
     "offer.attribution": lazy_gettext("One line of at most 500 characters."),
+    "offer.updates": lazy_gettext("Free updates last 1 to 36 months after the order; with 0 each is paid."),
     "review.sample": lazy_gettext("State how many frames were looked at, as a whole number."),
     "review.document": lazy_gettext("The document is too large or cannot be read; at most 5 MiB can be added."),
     "review.reviewers": lazy_gettext("Name 1 to 20 reviewers, each with an organisation."),

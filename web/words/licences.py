@@ -1,12 +1,15 @@
-"""Licences and handling classes in the language of the request."""
+"""Licences, what updates cost, and handling classes in the language of the request."""
 
 from __future__ import annotations
 
 from difflib import SequenceMatcher
 from typing import Any
 
+from flask_babel import gettext, ngettext
+
 from mapex.rules.licence_texts import TEXTS
 from mapex.rules.licences import CLASS_LINES, LICENCES, HandlingClass
+from mapex.rules.update_policy import free_months, last_free_day
 from web.words.language import language
 from web.words.vocabulary import CLASSES, label
 
@@ -35,6 +38,15 @@ def licence_difference(old: str, new: str) -> list[tuple[str, str]]:
         else:
             found += [("-", clause) for clause in before[a:b]] + [("+", clause) for clause in after[c:d]]
     return found
+
+
+def updates_words(policy: str, ordered_ns: int | None = None) -> str:
+    """What newer versions cost who buys; of an order also the last day on which they cost nothing."""
+    months = free_months(policy)
+    if not months:
+        return str(gettext("paid separately"))
+    free = ngettext("free for %(count)s month after the order", "free for %(count)s months after the order", months, count=months)
+    return str(free) if ordered_ns is None else f"{free}, {gettext('until %(date)s', date=last_free_day(policy, ordered_ns))}"
 
 
 def class_line(code: str) -> str:

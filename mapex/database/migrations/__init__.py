@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-HEAD = "0025"
+HEAD = "0026"
 
 
 def configuration(conn: Connection | None = None) -> Config:

@@ -64,6 +64,9 @@ order_line = Table(
     Column("attribution", Text, nullable=False, server_default=""),
     Column("terms", String(64), nullable=False, server_default=""),  # digest; "" in orders from before it was noted
     Column("earlier", BigInteger, nullable=False, server_default="0"),  # KRW paid for these tiles before, under narrower terms, credited
+    Column("updates", String(16), nullable=False, server_default="paid"),  # what newer versions of these tiles cost: paid | free:MONTHS
+    Column("free_tiles", Integer, nullable=False, server_default="0"),  # cells that cost nothing, of an earlier order with free updates
+    Column("free_until_ns", BigInteger, nullable=False, server_default="0"),  # when `updates` are free no more; 0 = never were
 )
 
 # Who of the buyer's organisation may download an order; an order without a row is open to all of them.
@@ -108,7 +111,7 @@ entitlement = Table(
     Column("sha256", String(64), nullable=False),
     Column("purpose", String(32), nullable=False),
     ref("permit_id", "permit.id", nullable=True),
-    Column("paid", Integer, nullable=False),  # 0: owned before with the same content, so it cost nothing
+    Column("paid", Integer, nullable=False),  # 0: owned before with the same content, or a free update, so it cost nothing
     Column("state", String(16), nullable=False),  # active | suspended | recalled
     UniqueConstraint("order_id", "layer_id", "cell", "part"),
     Index("ix_entitlement_owned", "org_id", "dataset_id", "cell"),

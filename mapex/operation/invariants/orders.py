@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from mapex.database.schema import quote
 from mapex.exchange import Exchange
-from mapex.operation.invariants import earlier
+from mapex.operation.invariants import earlier, updates
 from mapex.operation.invariants.asking import Offender, ask, member
 from mapex.orders import lines
 from mapex.prices.estimate import Line
@@ -46,6 +46,7 @@ def disagreeing(ex: Exchange, conn: Connection) -> list[Offender]:
         *_wrong_permits(conn),
         *_wrong_lines(conn),
         *earlier.wrong(conn),
+        *updates.wrong(conn),
         *ask(
             conn,
             "grant {0} is not in the log",

@@ -10,6 +10,7 @@ from mapex.audit.log import Action
 from mapex.catalogue import comparisons
 from mapex.operation.invariants.asking import Offender
 from mapex.operation.replay.kind import Payload, State, differences, parsed
+from mapex.rules.update_policy import PAID
 from mapex.showroom.descriptions import DatasetDescription, SellerText, description_from
 
 
@@ -202,13 +203,14 @@ class Offers(State):
             return
         credits_earlier = payload.get("credits_earlier", False)  # entries from before there was the choice
         terms = {"licence": payload["licence"], "rates": payload["rates"], "credits_earlier": credits_earlier}
+        terms["updates"] = payload.get("updates", PAID)
         self.made[payload["offer"]] = {"version": f"{dataset} version {payload['version']}", **terms, "state": "live"}
         self._live[dataset] = payload["offer"]
 
     def compare(self, conn: Connection) -> Iterator[Offender]:
         """With the table."""
         query = (
-            "SELECT o.id, g.slug AS org, d.slug, v.number, o.licence, o.rate_card, o.credits_earlier, o.state FROM offer o "
+            "SELECT o.id, g.slug AS org, d.slug, v.number, o.licence, o.rate_card, o.credits_earlier, o.updates, o.state FROM offer o "
             "JOIN dataset d ON d.id = o.dataset_id AND d.org_id = o.org_id JOIN organisation g ON g.id = d.org_id "
             "JOIN dataset_version v ON v.id = o.version_id AND v.dataset_id = d.id ORDER BY o.id"
         )
@@ -218,6 +220,7 @@ class Offers(State):
                 "licence": row.licence,
                 "rates": parsed(row.rate_card),
                 "credits_earlier": bool(row.credits_earlier),
+                "updates": row.updates,
                 "state": row.state,
             }
             for row in conn.execute(text(query))

@@ -58,6 +58,7 @@ def test_quote_and_order_state_heights_system_and_capture(exchange: Exchange) ->
         "kind": "hdmap",
         "licence": "research",
         "attribution": "hanbit",
+        "updates": "paid",
         "terms_sha256": terms.digest("research", "hanbit"),
         "crs": "OGC:CRS84",
         "source_crs": "EPSG:5186",

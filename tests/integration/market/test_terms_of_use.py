@@ -93,7 +93,7 @@ def test_a_quote_held_from_before_the_licence_changed_is_refused(exchange: Excha
     quote = market.quote()
     offer(market, "share_alike", CHEAP)
     error = refused("quote.terms_changed", Conflict, lambda: orders.place(exchange, market.buyer, quote.id, "k"))
-    same = {"attribution": "hanbit", "credits_earlier": False}
+    same = {"attribution": "hanbit", "credits_earlier": False, "updates": "paid"}
     assert error.details["terms"] == [
         {
             "dataset": "streets",

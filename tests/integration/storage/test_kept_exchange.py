@@ -395,6 +395,7 @@ def test_each_line_of_an_old_order_states_the_attribution_under_which_it_was_ord
         for line in answer["lines"]:
             terms_of = stated[line["org"], line["dataset"]]
             assert (line["licence"], line["attribution"], line["terms_sha256"]) == (*terms_of, terms.digest(*terms_of))
+            assert (line["updates"], line["free_tiles"]) == ("paid", 0)
 
 
 def test_migrating_leaves_nothing_for_fsck_to_complain_about(opened: Opened) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from mapex.prices.alternatives import MOST_NAMED
 from mapex.rules import choice
 from mapex.rules.choice import Choice, Preference
-from web.edge.kinds import CLASSES, LAYER_KINDS, LICENCE_CODES, PURPOSES, moment, word
+from web.edge.kinds import CLASSES, LAYER_KINDS, LICENCE_CODES, PURPOSES, moment, update_policy, word
 from web.edge.schemas import Answer, Body, Length, OneOf, fields
 
 
@@ -37,6 +37,9 @@ class PermitTermsOut(Answer):
     purposes = fields.List(word(PURPOSES))
     valid_from = moment()
     valid_to = moment(metadata={"description": "half open"})
+
+
+FREE_TILES = "cells among `tiles` that cost nothing: newer versions of such as an earlier order paid, whose free updates run"
 
 
 class PermittedOut(PermitTermsOut):
@@ -82,12 +85,14 @@ class OfferRowOut(Answer):
     kind = word(LAYER_KINDS)
     class_ = word(CLASSES, data_key="class", attribute="class")
     licence = word(LICENCE_CODES)
+    updates = update_policy()
     group = fields.Integer(metadata={"description": "rows of one group are alternatives: the same kind and class over the same ground"})
     chosen = fields.Boolean(metadata={"description": "whether it is in the lines and the total"})
     amount = fields.Integer()
     lines = fields.List(fields.Nested(OfferLineOut))
     tiles = fields.Integer()
     owned_tiles = fields.Integer()
+    free_tiles = fields.Integer(metadata={"description": FREE_TILES})
     bytes = fields.Integer()
     as_of = moment(allow_none=True)
     quality = fields.Integer(allow_none=True, metadata={"description": "0 to 100; null: nothing was counted"})

@@ -16,9 +16,9 @@ from mapex.prices.request import PriceRequest, of_area
 from mapex.times import iso_from_ns
 from tiles.grid import grid
 from tiles.grid.cover import Cover
-from web.api.buying.choices import ChoiceIn, OfferRowOut, RefusalOut, choice_of
+from web.api.buying.choices import FREE_TILES, ChoiceIn, OfferRowOut, RefusalOut, choice_of
 from web.edge.auth import exchange, maybe_actor
-from web.edge.kinds import CLASSES, KNOWN, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, word
+from web.edge.kinds import CLASSES, KNOWN, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, update_policy, word
 from web.edge.limits.visitors import most_tiles
 from web.edge.policy import policy
 from web.edge.schemas import MOST_QUADKEYS, Answer, AreaIn, Length, Range, Regexp, area_of, fields, without_of
@@ -95,6 +95,7 @@ class ListingOut(Answer):
     licence = word(LICENCE_CODES)
     attribution = fields.String()
     credits_earlier = fields.Boolean(metadata={"description": "what was paid for narrower uses of the same tiles is credited"})
+    updates = update_policy()
     rates = fields.Dict(keys=fields.String(), values=fields.Integer())
     published_at = moment()
     age_days = fields.Integer()
@@ -108,7 +109,7 @@ class SearchOut(Answer):
     datasets = fields.List(fields.Nested(ListingOut))
 
 
-TERMS = "of the licence's full text, its purposes, the attribution, and whether what was paid for narrower uses is credited"
+TERMS = "of the licence's full text, purposes, attribution, whether what was paid for narrower uses is credited, and what updates cost"
 
 
 class LineOut(Answer):
@@ -122,6 +123,7 @@ class LineOut(Answer):
     class_ = word(CLASSES, data_key="class", attribute="class")
     licence = word(LICENCE_CODES)
     attribution = fields.String()
+    updates = update_policy()
     terms_sha256 = digest(metadata={"description": TERMS})
     unit = fields.String()
     quantity = fields.Float()
@@ -133,6 +135,7 @@ class LineOut(Answer):
     amount = fields.Integer(metadata={"description": "price less credit"})
     tiles = fields.Integer()
     owned_tiles = fields.Integer()
+    free_tiles = fields.Integer(metadata={"description": FREE_TILES})
     bytes = fields.Integer(metadata={"description": "size of the tiles"})
     as_of = moment(allow_none=True, metadata={"description": "when the newest of it was captured, else published"})
 
@@ -147,6 +150,7 @@ class SoldLayerOut(Answer):
     kind = word(LAYER_KINDS)
     licence = word(LICENCE_CODES)
     attribution = fields.String()
+    updates = update_policy()
     terms_sha256 = digest(metadata={"description": TERMS})
     crs = fields.String(allow_none=True, metadata={"description": "what the coordinates in the tiles are in"})
     source_crs = fields.String(allow_none=True, metadata={"description": "what the seller's files were in"})
@@ -287,6 +291,7 @@ def _listing(one: Listing, now: int) -> dict[str, Any]:
         "licence": one.licence,
         "attribution": one.attribution,
         "credits_earlier": one.credits_earlier,
+        "updates": one.updates,
         "rates": dict(one.rates),
         "published_at": iso_from_ns(one.published_ns),
         "age_days": (now - one.published_ns) // (24 * 3600 * 10**9),

@@ -8,9 +8,10 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from mapex.offers import offers
+from mapex.rules.update_policy import PAID
 from mapex.times import iso_from_ns
 from web.edge.auth import current_actor, exchange
-from web.edge.kinds import LICENCE_CODES, OFFER_STATES, moment, word
+from web.edge.kinds import LICENCE_CODES, OFFER_STATES, moment, update_policy, word
 from web.edge.policy import policy
 from web.edge.schemas import NUMBERED, Answer, Body, Length, fields
 
@@ -27,6 +28,7 @@ class PublishIn(Body):
     licence = fields.String(required=True, validate=Length(1, 32))
     attribution = fields.String(load_default="")
     credits_earlier = fields.Boolean(load_default=False, metadata={"description": CREDITS})
+    updates = update_policy(load_default=PAID)
     accuracies = fields.Dict(
         keys=fields.String(),
         values=fields.Raw(),
@@ -51,6 +53,7 @@ class OfferOut(Answer):
     licence = word(LICENCE_CODES)
     attribution = fields.String()
     credits_earlier = fields.Boolean(metadata={"description": CREDITS})
+    updates = update_policy()
     rates = fields.Dict(keys=fields.String(), values=fields.Integer())
     created_at = moment()
     unpriced = fields.List(fields.String(), metadata={"description": "layers of which the rate card charges nothing"})
@@ -72,6 +75,7 @@ def publish(slug: str, json_data: dict[str, Any]) -> dict[str, Any]:
         licence=json_data["licence"],
         attribution=json_data["attribution"],
         credits_earlier=json_data["credits_earlier"],
+        updates=json_data["updates"],
         confirmed=json_data["confirmed"],
         accuracies=json_data["accuracies"],
     )

@@ -13,7 +13,7 @@ from mapex.showroom.listings import OnSale
 from mapex.showroom.search import LONGEST_QUESTION, SORTS, CatalogueQuery
 from mapex.times import iso_from_ns
 from web.edge.auth import exchange
-from web.edge.kinds import CLASSES, LAYER_KINDS, LICENCE_CODES, moment, word
+from web.edge.kinds import CLASSES, LAYER_KINDS, LICENCE_CODES, moment, update_policy, word
 from web.edge.policy import policy
 from web.edge.schemas import Answer, Length, Query, Range, fields
 
@@ -60,6 +60,7 @@ class OnSaleDatasetOut(Answer):
     published_at = moment()
     licence = word(LICENCE_CODES)
     attribution = fields.String()
+    updates = update_policy()
     rates = fields.Dict(keys=fields.String(), values=fields.Integer())
     places = fields.List(fields.String())
     layers = fields.List(fields.Nested(CatalogueLayerOut))
@@ -160,7 +161,7 @@ def found(asked: dict[str, Any]) -> dict[str, Any]:
 
 def listed(one: OnSale) -> dict[str, Any]:
     """A dataset on sale as the API has it."""
-    same = ("slug", "org", "title", "version", "versions", "licence", "attribution")
+    same = ("slug", "org", "title", "version", "versions", "licence", "attribution", "updates")
     return {
         **{name: getattr(one, name) for name in same},
         "seller": one.org_name,

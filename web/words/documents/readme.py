@@ -20,6 +20,7 @@ from mapex.prices import permitted, sold_layers
 from mapex.prices.permitted import Permitted
 from mapex.rules.licence_texts import TEXTS
 from mapex.rules.licences import LICENCES
+from mapex.rules.update_policy import last_free_day
 from tiles.batch import LayerKind
 from web.words import vocabulary
 from web.words.numbers import moment, number
@@ -119,7 +120,7 @@ def _facts(bought: Described, lang: str) -> Iterator[str]:
 def _layer(layer: Mapping[str, Any], bought: Described, lang: str) -> Iterator[str]:
     words = WORDS[lang]
     classes = {line.handling_class for line in bought.order.lines if (line.dataset, line.layer) == (layer["dataset"], layer["layer"])}
-    height = layer["height_datum"] or ""
+    height, last = layer["height_datum"] or "", last_free_day(layer["updates"], bought.order.created_ns)
     values = {
         "dataset": f"{layer['org']}/{layer['dataset']}",
         "version": layer["version"],
@@ -130,6 +131,7 @@ def _layer(layer: Mapping[str, Any], bought: Described, lang: str) -> Iterator[s
         "height": vocabulary.label(vocabulary.HEIGHT_NAMES, height) if height and height != "unknown" else words["unknown"],
         "licence": LICENCES[layer["licence"]].name[0 if lang == "ko" else 1],
         "file": licence_file(layer["licence"]),
+        "updates": words["free"].format(last=last) if last else words["paid"],
     }
     yield words["layer"].format(**values)
 
@@ -169,7 +171,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "permit": "실증특례 승인: {number}, 마지막 날 {last}. 그 뒤에는 새로 내려받을 수 없으며, 보관과 삭제는 승인 조건을 따릅니다.",
         "attribution": "출처 표시(결과를 공개할 때 그대로 적습니다): {attribution}",
         "layer": "데이터셋: {dataset}, 버전 {version}, 레이어 {layer} ({kind}, {classes})\n"
-        "  좌표계: {crs}\n  높이 기준: {height}\n  이용허락: {licence}, 전문은 {file}",
+        "  좌표계: {crs}\n  높이 기준: {height}\n  이용허락: {licence}, 전문은 {file}\n  갱신: {updates}",
+        "free": "이 주문에서 결제한 타일의 새 버전은 {last}까지 무료",
+        "paid": "새 버전은 별도 구매",
         "unknown": "알 수 없음",
         "open": "여는 방법",
         "parquet": '- .parquet: QGIS에 파일을 끌어 놓거나 파이썬에서 geopandas.read_parquet("<데이터셋>/<레이어>")로 폴더째 엽니다.\n'
@@ -189,7 +193,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "permit": "Permit: {number}, last day {last}. After it nothing can be downloaded; the permit says how long data may be kept.",
         "attribution": "Attribution (to be shown with results, in these words): {attribution}",
         "layer": "Dataset: {dataset}, version {version}, layer {layer} ({kind}, {classes})\n"
-        "  Coordinate system: {crs}\n  Heights above: {height}\n  Licence: {licence}, full text in {file}",
+        "  Coordinate system: {crs}\n  Heights above: {height}\n  Licence: {licence}, full text in {file}\n  Updates: {updates}",
+        "free": "newer versions of the tiles that this order paid are free until {last}",
+        "paid": "newer versions are paid separately",
         "unknown": "unknown",
         "open": "How to open the files",
         "parquet": '- .parquet: drop a file into QGIS, or open a folder in Python: geopandas.read_parquet("<dataset>/<layer>").\n'

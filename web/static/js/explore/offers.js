@@ -65,8 +65,11 @@ function item(row, offered) {
       make("span", n_("%(count)s square", "%(count)s squares", row.tiles), preview && " · ", preview),
     ),
     make("span.sub", make("span", separated(facts(row, offered))), make("span", word("licences", row.licence))),
+    make("span.sub", { "data-updates": row.updates }, make("span", `${_("Updates")}: ${updates(row.updates)}`)),
     row.lines.flatMap(lineOf),
     owned && make("span.sub", make("span.good", owned)),
+    row.free_tiles > 0 &&
+      make("span.sub", { "data-free": "" }, make("span.good", _("free updates: %(count)s", { count: number(row.free_tiles) }))),
     row.permit && permit(row.permit),
     offered.refused(row),
   );
@@ -114,6 +117,14 @@ const refusedTiles = (row, offered) => offered.refused(row).reduce((sum, one) =>
 
 /** @param {string[]} texts */
 const separated = (texts) => texts.flatMap((text, at) => [at ? " · " : "", make("span.nowrap", text)]);
+
+/** What newer versions cost who buys. @param {string} policy `paid`, or `free:` and months */
+function updates(policy) {
+  const months = Number(policy.split(":")[1] ?? 0);
+  return months
+    ? n_("free for %(count)s month after the order", "free for %(count)s months after the order", months)
+    : _("paid separately");
+}
 
 /** @param {any} line */
 const lineOf = (line) => [
@@ -183,6 +194,7 @@ function comparedRows(group) {
     [_("Quality"), (row) => (row.quality === null ? "–" : number(row.quality))],
     [_("Accuracy"), (row) => (row.accuracy_m === null ? "–" : _("%(metres)s m", { metres: number(row.accuracy_m) }))],
     [_("Licence"), (row) => word("licences", row.licence)],
+    [_("Updates"), (row) => updates(row.updates)],
     [_("Size"), (row) => bytes(row.bytes)],
     [_("Version"), (row) => number(row.version)],
   ]);

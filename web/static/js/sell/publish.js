@@ -29,6 +29,9 @@ function rates() {
   return card;
 }
 
+/** What newer versions cost, as the server names it: nothing for so many months, or paid. @param {string} typed */
+const updates = (typed) => (/^\s*0*\s*$/.test(typed) ? "paid" : `free:${typed.trim()}`);
+
 /** Put an error where it belongs: beside the field that it is about, else below the form. @param {any} error @param {boolean} [focus] */
 function complain(error, focus = false) {
   const unit = String(error.details?.unit ?? "");
@@ -43,9 +46,11 @@ function complain(error, focus = false) {
         ? "classes"
         : code === "offer.attribution"
           ? "attribution"
-          : code === "version.unanswered"
-            ? `confirmed-${error.details?.questions?.[0]}`
-            : "all";
+          : code === "offer.updates"
+            ? "updates"
+            : code === "version.unanswered"
+              ? `confirmed-${error.details?.questions?.[0]}`
+              : "all";
   const problem = one(`[data-problem="${place}"]`, form);
   problem.dataset.code = code;
   showText(problem, sentence(error));
@@ -170,6 +175,7 @@ form?.addEventListener("submit", (/** @type {any} */ event) => {
     licence: given.get("licence"),
     attribution: String(given.get("attribution")).trim(),
     credits_earlier: given.has("credits_earlier"),
+    updates: updates(String(given.get("updates"))),
     confirmed: confirmed(form),
     accuracies: accuracies(form),
   };
