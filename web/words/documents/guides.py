@@ -53,6 +53,10 @@ class Guide:
     sections: tuple[tuple[str, str], ...]
     html: str
 
+    def __html__(self) -> str:
+        """What a template shows without escaping: the parser escapes what the text of a guide holds (`_parser`)."""
+        return self.html
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
