@@ -151,7 +151,7 @@ class Estimate:
     of which anything is priced.
 
     `pins` and `areas` (half-open Morton ranges at the sale zoom) name exactly what was priced. `offers` is what there was to choose from,
-    `on_offer` where that is; quotes keep neither.
+    `on_offer` where that is, if it was asked for; quotes keep neither.
     """
 
     purpose: str | None

@@ -90,7 +90,7 @@ def _chosen(conn: Connection, request: PriceRequest, priced: Sequence[Priced], p
     found = parts.together(request.purpose, request.area_m2, cells=request.cover.count)
     bought = {pin.layer_id for pin in found.pins}
     rows = alternatives.rows(candidates, for_sale, bought, medians)
-    there = squares.on_offer(conn, [one.pin for one in for_sale], parts.areas)
+    there = squares.on_offer(conn, [one.pin for one in for_sale], parts.areas) if request.lists_squares else None
     return replace(found, edge=edge.price(found.total), offers=rows, bought=squares.of(conn, found), on_offer=there)
 
 

@@ -43,7 +43,8 @@ class PriceRequest:
     """A checked request; None means all layers, all datasets, no purpose named yet.
 
     `cover` are the tiles to be sold, the `edge` tiles among them unless they are left out. `region` is the area as it was drawn
-    (GeoJSON, WGS 84); None where cells were named. `choice` is what is bought of several that sell the same.
+    (GeoJSON, WGS 84); None where cells were named. `choice` is what is bought of several that sell the same. `lists_squares`: the
+    squares in which something is on offer are wanted too.
     """
 
     cover: Cover
@@ -54,6 +55,7 @@ class PriceRequest:
     edge: EdgeTiles = field(default_factory=EdgeTiles)
     region: Mapping[str, Any] | None = None
     choice: Choice = BY_RULE
+    lists_squares: bool = False
 
     @property
     def document(self) -> dict[str, Any]:

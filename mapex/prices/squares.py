@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import Connection
@@ -16,33 +16,25 @@ from tiles.grid import grid
 from tiles.grid.cover import Cover
 
 
-@dataclass(frozen=True, slots=True)
-class _Sold:
-    """The ground of a layer that may be bought, and how many files it is."""
-
-    cover: Cover
-    files: int
-
-
 def of(conn: Connection, estimate: Estimate) -> Squares:
     """What an estimate prices."""
-    sold = _sold(conn, estimate.pins, estimate.areas)
-    if not sold:
-        return NO_SQUARES
-    cells = _together([one.cover for one in sold]).cells()
-    return Squares(len(cells), float(grid.area_m2(cells).sum()), sum(one.files for one in sold))
+    found = _sold(conn, estimate.pins, estimate.areas)
+    cells, files = _together([cover for cover, _ in found]).cells(), sum(files for _, files in found)
+    return Squares(len(cells), float(grid.area_m2(cells).sum()), files) if files else NO_SQUARES
 
 
 def on_offer(conn: Connection, pins: Sequence[Pin], areas: Sequence[UInt64s]) -> Cover:
     """The squares of an area in which something can be bought, chosen or not: asked for them alone, the price is the same."""
-    return _together([one.cover for one in _sold(conn, pins, areas)])
+    return _together([cover for cover, _ in _sold(conn, pins, areas)])
 
 
-def _sold(conn: Connection, pins: Sequence[Pin], areas: Sequence[UInt64s]) -> list[_Sold]:
-    found = grounds.of(conn, sorted({pin.layer_id for pin in pins}))
-    inside = [(found[pin.layer_id], Cover(areas[pin.area])) for pin in pins]
-    return [_Sold(ground.cover.intersection(area), ground.files_in(area)) for ground, area in inside]
+def _sold(conn: Connection, pins: Sequence[Pin], areas: Sequence[UInt64s]) -> list[tuple[Cover, int]]:
+    """The ground that may be bought of each area, and the files on it."""
+    layers: dict[int, set[str]] = defaultdict(set)
+    for pin in pins:
+        layers[pin.area].add(pin.layer_id)
+    return [grounds.inside(conn, sorted(of_area), Cover(areas[area])) for area, of_area in sorted(layers.items())]
 
 
 def _together(covers: Sequence[Cover]) -> Cover:
-    return Cover.from_ranges(np.concatenate([NO_CELLS.ranges, *(one.ranges for one in covers)]))
+    return covers[0] if len(covers) == 1 else Cover.from_ranges(np.concatenate([NO_CELLS.ranges, *(one.ranges for one in covers)]))

@@ -36,10 +36,6 @@ class LayerGround:
     several: UInt64s
     more: Int64s
 
-    def files_in(self, area: Cover) -> int:
-        """How many files of the layer are in an area."""
-        return self.cover.intersection(area).count + int(self.more[area.contains(self.several)].sum())
-
 
 class Grounds:
     """What each layer (id) has where, of the last used ones."""
@@ -76,9 +72,12 @@ class Grounds:
 _GROUNDS = Grounds()
 
 
-def of(conn: Connection, layer_ids: Sequence[str]) -> Mapping[str, LayerGround]:
-    """The ground of each layer, by its id."""
-    return dict(zip(layer_ids, _GROUNDS.of(conn, layer_ids), strict=True))
+def inside(conn: Connection, layer_ids: Sequence[str], area: Cover) -> tuple[Cover, int]:
+    """The cells of an area in which any of the layers has something, and how many files all of them have there."""
+    found = _GROUNDS.of(conn, layer_ids)
+    ranges, _ = shared_ground.inside([one.cover for one in found], area)
+    more = sum(int(one.more[area.contains(one.several)].sum()) for one in found if len(one.several))
+    return Cover.from_ranges(ranges), int((ranges[:, 1] - ranges[:, 0]).sum()) + more
 
 
 def groups(conn: Connection, cover: Cover, kinds: Mapping[str, Hashable]) -> dict[str, str]:

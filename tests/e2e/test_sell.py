@@ -424,3 +424,13 @@ def test_published_tiles_are_on_the_map_of_others(working: Site, tmp_path: Path)
     ready(other)
     expect(other.locator("[name=kind]")).to_have_count(0)
     assert datasets.get_version(working.ex, by.actor, "walks", 1).state == "withdrawn"
+
+
+def test_a_title_proposes_a_short_name_in_latin_letters(site: Site) -> None:
+    page = seller(site)
+    for title, slug in (("판교 정밀도로지도 v2", "pangyo-jeongmildorojido-v2"), ("Straße in Köln", "stra-e-in-koln"), ("값", "gap")):
+        page.fill("[name=title]", title)
+        expect(page.locator("[name=slug]")).to_have_value(slug)
+    page.fill("[name=slug]", "mine")
+    page.fill("[name=title]", "서울")
+    expect(page.locator("[name=slug]")).to_have_value("mine")

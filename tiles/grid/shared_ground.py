@@ -19,7 +19,7 @@ def groups(covers: Sequence[Cover], kinds: Sequence[int], area: Cover) -> list[i
     first = list(range(len(covers)))
     if not len(area.ranges):
         return first
-    ranges, owners = _inside(covers, area)
+    ranges, owners = inside(covers, area)
     ranges += (np.array(kinds, np.uint64)[owners] << np.uint64(2 * area.z + 1))[:, None]  # each kind on ground of its own
     order = np.argsort(ranges[:, 0], kind="stable")
     ranges, owners = ranges[order], owners[order]
@@ -36,8 +36,10 @@ def groups(covers: Sequence[Cover], kinds: Sequence[int], area: Cover) -> list[i
     return [_root(first, one) for one in range(len(covers))]
 
 
-def _inside(covers: Sequence[Cover], area: Cover) -> tuple[UInt64s, Int64s]:
-    """The ranges of the covers inside the area, and whose each is."""
+def inside(covers: Sequence[Cover], area: Cover) -> tuple[UInt64s, Int64s]:
+    """The (n, 2) ranges of the covers inside the area, and whose each is; all of them are of one zoom."""
+    if not len(area.ranges):
+        return np.zeros((0, 2), np.uint64), np.zeros(0, np.int64)
     begin, end = area.ranges[0, 0], area.ranges[-1, 1]
     near = [one.ranges[np.searchsorted(one.ranges[:, 1], begin, "right") : np.searchsorted(one.ranges[:, 0], end)] for one in covers]
     ranges = np.concatenate([np.zeros((0, 2), np.uint64), *near])

@@ -17,6 +17,7 @@ from tiles import extras
 
 if TYPE_CHECKING:
     from mapex.exchange import Exchange
+    from mapex.invoices.businesses import Business
 
 
 DONE = "demo.json"
@@ -56,13 +57,21 @@ class DemoDataset:
     licence: str
     extra: str = ""
     """Without this extra of mapex it cannot be made."""
+    updates: str = "paid"
 
 
 RECORDINGS = "recordings"
 
 DATASETS = (
     DemoDataset(
-        "maps@hanbit.example", "pangyo-hd", "판교 정밀도로지도 · HD map", ("district.osm",), "open", {"lane_km": 6300}, "commercial"
+        "maps@hanbit.example",
+        "pangyo-hd",
+        "판교 정밀도로지도 · HD map",
+        ("district.osm",),
+        "open",
+        {"lane_km": 6300},
+        "commercial",
+        updates="free:12",
     ),
     DemoDataset(
         "maps@hanbit.example",
@@ -119,12 +128,14 @@ def fill(ex: Exchange, place: Path) -> str:
 
     Returns what was left out, because an extra is not installed, and how to get it; "" when nothing was.
     """
+    from mapex.invoices import businesses
     from mapex.orders import ledger
     from mapex.people import domains, orgs, persons, tokens
 
     password = secrets.token_urlsafe(9)
-    for slug, name in FIRMS.items():
+    for number, (slug, name) in enumerate(FIRMS.items(), 1):
         orgs.add_org(ex, None, slug, name)
+        businesses.put(ex, None, slug, _business(number, slug, name))
         ledger.credit(ex, None, slug, CREDIT, key=f"demo-{slug}")
         domains.add(ex, None, slug, f"{slug}.example")
     clients: dict[str, Client] = {}
@@ -148,6 +159,16 @@ def fill(ex: Exchange, place: Path) -> str:
         json.dump(dict.fromkeys(PERSONS, password), file)
     fresh.replace(place / DONE)
     return _left_out([one for one in DATASETS if one not in datasets])
+
+
+def _business(number: int, slug: str, name: str) -> Business:
+    """What stands on tax invoices of a firm: numbers of an office that is none, so that nobody has them."""
+    from mapex.invoices.businesses import Business
+    from mapex.rules.business_number import check_digit
+
+    nine = f"{number:09d}"
+    about = {"name": name, "representative": "데모", "address": "경기도 성남시 분당구 (데모 주소)"}
+    return Business(number=nine + check_digit(nine), **about, business_type="서비스업", item="데이터 거래", email=f"tax@{slug}.example")
 
 
 def _left_out(datasets: Sequence[DemoDataset]) -> str:
@@ -212,7 +233,8 @@ def _sell(ex: Exchange, client: Client, dataset: DemoDataset, files: Path) -> No
         _clear_drawn_footage(ex, dataset)
     if described := DESCRIBED.get(dataset.slug):
         client.call("PATCH", f"/datasets/{dataset.slug}/description", described)
-    client.call("POST", f"/datasets/{dataset.slug}/publish", {"rates": dataset.rates, "licence": dataset.licence, "attribution": ""})
+    terms = {"rates": dataset.rates, "licence": dataset.licence, "attribution": "", "updates": dataset.updates}
+    client.call("POST", f"/datasets/{dataset.slug}/publish", terms)
 
 
 def _clear_drawn_footage(ex: Exchange, dataset: DemoDataset) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -238,9 +238,9 @@ def estimate(json_data: dict[str, Any]) -> Response:
     """
     ex = exchange()
     # Asked while the mouse still draws: the document is JSON already, so that no schema walks through it once more.
-    found = estimates.estimate(ex, maybe_actor(), price_request(ex, json_data))
-    listed = _keys(found.on_offer) if json_data["list_squares"] else []
-    return jsonify({**document(found), "offers": offers_document(found), "on_offer": listed})
+    request = replace(price_request(ex, json_data), lists_squares=json_data["list_squares"])
+    found = estimates.estimate(ex, maybe_actor(), request)
+    return jsonify({**document(found), "offers": offers_document(found), "on_offer": _keys(found.on_offer)})
 
 
 def _keys(there: Cover | None) -> list[str]:

@@ -10,6 +10,7 @@ import { PlaceMap, countOf } from "./places.js";
 import { placementOf, placing } from "./placing.js";
 import { begunNames, forget, recall } from "./remember.js";
 import { Transfer } from "./send.js";
+import { slugOf } from "./slug.js";
 import { sniff } from "./sniff/sniff.js";
 
 /** @typedef {{transfer: Transfer, row: FileRow, sniffed: import("./sniff/bytes.js").Sniffed | null}} Item one file of the list */
@@ -212,14 +213,7 @@ placing(one("[data-placing]"), {
 });
 const slug = one("input[name=slug]:not([type=hidden])");
 one("[name=title]")?.addEventListener("input", (/** @type {any} */ event) => {
-  if (!slug.dataset.typed)
-    slug.value = event.target.value
-      .toLowerCase()
-      .normalize("NFKD")
-      .replace(/[^a-z0-9]+/g, "-")
-      .replace(/^-+|-+$/g, "")
-      .slice(0, 63)
-      .replace(/-+$/, "");
+  if (!slug.dataset.typed) slug.value = slugOf(event.target.value);
 });
 slug?.addEventListener("input", () => (slug.dataset.typed = "yes"));
 pauseAll.addEventListener("click", () =>
