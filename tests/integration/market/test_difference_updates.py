@@ -33,7 +33,8 @@ on_sqlite = pytest.mark.parametrize("exchange", ["sqlite"], indirect=True)
 def sell(
     market: Market, policy: str = "paid", *, licence: str = "research", rates: Mapping[str, object] = RATES, **more: object
 ) -> offers.Offer:
-    return offers.publish(market.ex, market.seller, "streets", rate_card=rates, licence=licence, updates=policy, **more)  # type: ignore[arg-type]
+    terms = {"rate_card": rates, "licence": licence, "updates": policy, **more}
+    return offers.publish(market.ex, market.seller, "streets", **terms)  # type: ignore[arg-type]
 
 
 def a_shop(exchange: Exchange, policy: str = "difference", **terms: object) -> tuple[Market, Features]:
