@@ -18,30 +18,33 @@ from mapex.rules.pricing import kept_credit, least_price, parsed_rates, part_of
 from mapex.rules.update_policy import DIFFERENCE
 from tiles.batch import QUANTITIES, Quantities
 
-_SAME = (
-    "EXISTS (SELECT 1 FROM entitlement w WHERE w.order_id = c.order_id AND w.dataset_id = e.dataset_id AND w.layer_name = e.layer_name "
-    "AND w.cell = e.cell AND w.part = e.part AND w.sha256 = e.sha256)"
-)
+_CELL = "w.org_id = e.org_id AND w.dataset_id = e.dataset_id AND w.layer_name = e.layer_name AND w.cell = e.cell"
+_CONTENT = f"{_CELL} AND w.part = e.part AND w.sha256 = e.sha256"
+
+_SAME = f"EXISTS (SELECT 1 FROM entitlement w WHERE w.order_id = c.order_id AND {_CONTENT})"
 """Whether a credited tile `e` has the content that the order `c` bought."""
 
-_RIGHTLY = (
-    f"WITH {owned.counting()} SELECT c.entitlement_id FROM credited_tile c JOIN entitlement e ON e.id = c.entitlement_id AND e.paid = 1 "
+_PAID = (
+    "SELECT c.entitlement_id FROM credited_tile c JOIN entitlement e ON e.id = c.entitlement_id AND e.paid = 1 "
     "JOIN offer f ON f.id = e.offer_id JOIN purchase_order before ON before.id = e.order_id "
     "JOIN purchase_order now ON now.id = c.order_id AND now.org_id = e.org_id AND now.id <> before.id "
-    "AND now.created_ns >= before.created_ns "
-    "JOIN entitlement w ON w.order_id = now.id AND w.dataset_id = e.dataset_id AND w.layer_name = e.layer_name AND w.cell = e.cell "
-    "AND w.part = e.part AND w.sha256 = e.sha256 AND w.paid = 1 JOIN offer o ON o.id = w.offer_id AND o.credits_earlier "
-    "JOIN licences k ON k.held = o.licence AND k.wanted = f.licence JOIN purposes p ON p.held = w.purpose AND p.wanted = e.purpose"
-    " UNION SELECT c.entitlement_id FROM credited_tile c JOIN entitlement e ON e.id = c.entitlement_id AND e.paid = 1 "
-    "JOIN offer f ON f.id = e.offer_id JOIN purchase_order before ON before.id = e.order_id "
-    "JOIN purchase_order now ON now.id = c.order_id AND now.org_id = e.org_id AND now.id <> before.id "
-    "AND now.created_ns >= before.created_ns "
+    "AND now.created_ns >= before.created_ns"
+)
+
+_WIDER = (
+    f"{_PAID} JOIN entitlement w ON w.order_id = now.id AND {_CONTENT} AND w.paid = 1 JOIN offer o ON o.id = w.offer_id "
+    "AND o.credits_earlier JOIN licences k ON k.held = o.licence AND k.wanted = f.licence "
+    "JOIN purposes p ON p.held = w.purpose AND p.wanted = e.purpose"
+)
+
+_NEWER = (
+    f"{_PAID} JOIN entitlement w ON w.order_id = now.id AND {_CELL} AND w.paid = 1 JOIN offer o ON o.id = w.offer_id "
     "JOIN order_line m ON m.order_id = before.id AND m.dataset_id = e.dataset_id AND m.layer = e.layer_name "
-    f"AND m.updates = '{DIFFERENCE}' "
-    "JOIN entitlement w ON w.order_id = now.id AND w.dataset_id = e.dataset_id AND w.layer_name = e.layer_name AND w.cell = e.cell "
-    "AND w.paid = 1 JOIN offer o ON o.id = w.offer_id JOIN licences k ON k.held = f.licence AND k.wanted = o.licence "
+    f"AND m.updates = '{DIFFERENCE}' JOIN licences k ON k.held = f.licence AND k.wanted = o.licence "
     f"JOIN purposes p ON p.held = e.purpose AND p.wanted = w.purpose WHERE NOT {_SAME}"
 )
+
+_RIGHTLY = f"WITH {owned.counting()} {_WIDER} UNION {_NEWER}"
 
 _AFTER_REFUND = (
     "SELECT c.entitlement_id, c.order_id FROM credited_tile c JOIN purchase_order o ON o.id = c.order_id "
@@ -63,10 +66,10 @@ _OLDER = (
 
 _CHARGED = (
     f"SELECT w.order_id, w.dataset_id, w.layer_name, w.cell, w.layer_id, o.rate_card, CAST(SUM({COUNTED.format('l', 't')}) AS bigint), "
-    f"{', '.join(f'CAST(SUM(t.{name}) AS bigint)' for name in QUANTITIES)} FROM (SELECT DISTINCT c.order_id, e.dataset_id, e.layer_name, "
-    f"e.cell FROM credited_tile c JOIN entitlement e ON e.id = c.entitlement_id WHERE NOT {_SAME}) k "
-    "JOIN entitlement w ON w.order_id = k.order_id AND w.dataset_id = k.dataset_id AND w.layer_name = k.layer_name AND w.cell = k.cell "
-    "AND w.paid = 1 JOIN tile t ON t.layer_id = w.layer_id AND t.cell = w.cell AND t.part = w.part JOIN layer l ON l.id = w.layer_id "
+    f"{', '.join(f'CAST(SUM(t.{name}) AS bigint)' for name in QUANTITIES)} FROM (SELECT DISTINCT c.order_id, e.org_id, e.dataset_id, "
+    f"e.layer_name, e.cell FROM credited_tile c JOIN entitlement e ON e.id = c.entitlement_id WHERE NOT {_SAME}) e "
+    f"JOIN entitlement w ON w.order_id = e.order_id AND {_CELL} AND w.paid = 1 "
+    "JOIN tile t ON t.layer_id = w.layer_id AND t.cell = w.cell AND t.part = w.part JOIN layer l ON l.id = w.layer_id "
     "JOIN offer o ON o.id = w.offer_id GROUP BY w.order_id, w.dataset_id, w.layer_name, w.cell, w.layer_id, o.rate_card"
 )
 """What was charged of each cell for which older contents were credited."""
@@ -80,7 +83,7 @@ def wrong(conn: Connection) -> Iterator[Offender]:
     rightly = set(conn.execute(text(_RIGHTLY)).scalars())
     for entitlement_id, order_id in conn.execute(text("SELECT entitlement_id, order_id FROM credited_tile ORDER BY 1")):
         if entitlement_id not in rightly:
-            yield f"entitlement {entitlement_id} was credited to order {order_id}, which is not a wider use of the same tile"
+            yield f"entitlement {entitlement_id} was credited to order {order_id}, which is neither a wider use of the tile nor a newer one"
     yield from ask(conn, "entitlement {0} was credited to order {1} after it was paid back", _AFTER_REFUND)
     paid = _unchanged(conn)
     for order_id, dataset_id, layer, amount, whole, small in conn.execute(text(_CREDITED)):
