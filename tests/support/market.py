@@ -58,6 +58,7 @@ class Spec:
     about: Mapping[str, object] = field(default_factory=dict)
     vectors: Mapping[int, Quantities] = field(default_factory=dict)
     changes: Sequence[CellChange] | None = None
+    content: str = "features"
 
 
 def block(side: int = 4, origin: int = SEOUL) -> list[int]:
@@ -151,7 +152,7 @@ def _add_layer(conn: Connection, ex: Exchange, seller: Actor, version_id: str, s
             version_id=version_id,
             name=spec.name,
             kind=spec.kind,
-            content="features",
+            content=spec.content,
             handling_class=spec.handling_class,
             about=json.dumps(dict(spec.about)),
             cells=len(spec.parts),

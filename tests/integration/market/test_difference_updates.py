@@ -8,6 +8,7 @@ from copy import deepcopy
 
 import pytest
 
+from mapex.catalogue.comparison import CellChange, ChangeCounts
 from mapex.errors import Conflict, Invalid
 from mapex.exchange import Exchange
 from mapex.offers import offers, recalls
@@ -16,6 +17,7 @@ from mapex.orders import terms as terms_of
 from mapex.prices import cell_prices, estimates
 from mapex.prices.request import of_area
 from mapex.rights import entitlements
+from mapex.rules.accuracy import Shift
 from tests.support.editions import Place, a_version, an_edition, changes_of
 from tests.support.exchange import a_person
 from tests.support.market import Market, Spec, a_draft, area, block
@@ -307,6 +309,22 @@ def test_of_a_tile_in_several_parts_the_unchanged_ones_are_owned_and_credit_noth
         sell(market, "difference")
         made = market.buy([cell])
         assert made.subtotal == (2000 if number == 1 else 600)
+    assert is_sound(exchange)
+
+
+@pytest.mark.parametrize(("content", "unit", "rate"), [("points", "million_points", 10**9), ("frames", "frame", 1000)])
+@on_sqlite
+def test_points_and_frames_count_like_features(exchange: Exchange, content: str, unit: str, rate: int) -> None:
+    """A thousand at ₩1,000 each; of the eleven hundred of the newer version three hundred are new."""
+    market, _ = a_shop(exchange)
+    change = CellChange(CELLS[0], Shift(others=True, um=0), ChangeCounts(added=300, removed=200))
+    for size, changes in ((1000, None), (1100, [change])):
+        vector = Quantities(**{content: size}, features=7 * size)
+        parts = {CELLS[0]: [f"{content} {size}"]}
+        a_draft(exchange, market.seller, "streets", [Spec(name=content, parts=parts, each=vector, changes=changes, content=content)])
+        sell(market, "difference", rates={unit: rate}, confirmed=["rates.unusual"])
+        made = market.buy([CELLS[0]])
+        assert made.subtotal == (1_000_000 if changes is None else 300_000)
     assert is_sound(exchange)
 
 
