@@ -128,6 +128,7 @@ def test_what_an_update_cost_and_credited_is_what_the_next_one_credits(exchange:
         assert is_sound(exchange)
 
 
+@on_sqlite
 def test_versions_that_were_passed_over_add_up(exchange: Exchange) -> None:
     market, first = a_shop(exchange)
     market.buy()
@@ -140,6 +141,7 @@ def test_versions_that_were_passed_over_add_up(exchange: Exchange) -> None:
     assert [mine(market, [cell]) for cell in CELLS] == [500, 500, 100, 0]
 
 
+@on_sqlite
 def test_an_update_under_other_terms_keeps_nothing_for_the_one_after_it(exchange: Exchange) -> None:
     market, before = sold(exchange)
     second = update(market, before)
@@ -150,6 +152,7 @@ def test_an_update_under_other_terms_keeps_nothing_for_the_one_after_it(exchange
     assert is_sound(exchange)
 
 
+@on_sqlite
 @pytest.mark.parametrize(("rate", "price"), [(200, 2000 - 700), (50, 150), (0, 0)])
 def test_it_is_what_was_paid_for_what_did_not_change_and_at_most_what_that_costs_now(exchange: Exchange, rate: int, price: int) -> None:
     market, _ = sold(exchange, rates={"crossing": rate})
@@ -186,6 +189,7 @@ def test_of_versions_that_were_compared_only_those_count_that_were_sold_so(excha
     assert [mine(market, [cell]) for cell in CELLS] == [100, 100, 1000, 1000]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("purpose", "price", "then"), [("research", 1200, 4000), ("map_production", 1200, 0), ("localisation", 4000, 1200)]
 )
@@ -225,6 +229,7 @@ def test_two_orders_of_the_same_update_at_once_are_credited_once(exchange: Excha
     assert market.buy().subtotal in (0, 1100) and is_sound(exchange)
 
 
+@on_sqlite
 def test_a_quote_whose_credit_another_order_used_is_refused_and_renewed_costs_it_all(exchange: Exchange) -> None:
     market, first = a_shop(exchange, licence="commercial")
     market.buy(purpose="map_production")
@@ -328,6 +333,7 @@ def test_points_and_frames_count_like_features(exchange: Exchange, content: str,
     assert is_sound(exchange)
 
 
+@on_sqlite
 def test_small_shifts_in_many_versions_creep_away_and_are_a_change(exchange: Exchange) -> None:
     market, first = a_shop(exchange)
     market.buy()
@@ -340,6 +346,7 @@ def test_small_shifts_in_many_versions_creep_away_and_are_a_change(exchange: Exc
         assert mine(market, CELLS) == (0 if number == 1 else 4000)
 
 
+@on_sqlite
 def test_an_offer_may_say_so_and_nothing_else(exchange: Exchange) -> None:
     market, _ = a_shop(exchange)
     assert sell(market, "difference").updates == "difference"

@@ -91,6 +91,7 @@ def test_the_pages_say_what_updates_cost_wherever_the_licence_is(exchange: Excha
 
 ONLY_CHANGED = {"en": "paid for what changed only", "ko": "바뀐 부분만 결제"}
 CREDIT = {"en": "Credit: paid earlier for unchanged data", "ko": "차감: 바뀌지 않은 데이터에 이전에 결제한 금액"}
+HOW = {"en": "at most what it costs now", "ko": "현재 가격 가운데 낮은 쪽"}
 TAKEN_OFF = {"en": "Taken off already: ₩1,600 before VAT", "ko": "이미 차감한 금액: ₩1,600(부가세 별도)"}
 
 
@@ -111,6 +112,7 @@ def test_the_pages_say_that_what_changed_is_paid_and_what_was_taken_off(exchange
         assert ONLY_CHANGED[language] in shown and CREDIT[language] in shown and "₩1,400" in shown, path
     for path in ("/datasets/hanbit/streets", "/datasets", "/sellers/hanbit", f"/orders/{before.id}/receipt"):
         assert ONLY_CHANGED[language] in page(path), path
+    assert HOW[language] in page("/datasets/hanbit/streets")
     korean, english = texts(exchange, market.buyer, made.id)["README.txt"].split("-" * 60)
     assert "바뀐 부분만 결제" in korean and "paid for what changed only" in english
 
