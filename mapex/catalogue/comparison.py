@@ -45,9 +45,13 @@ class ChangeCounts:
         """How many moved by more than the accuracy."""
         return accuracy.moved(self.moved, accuracy_mm)
 
+    def fresh_by(self, accuracy_mm: int) -> int:
+        """How many of those that are there now were not there before, or are not the same."""
+        return self.added + self.altered + accuracy.moved(self.moved_only, accuracy_mm)
+
     def unchanged_of(self, after: int, accuracy_mm: int) -> int:
         """How many of `after` that are there now were there before, and are the same."""
-        return max(0, after - self.added - self.altered - accuracy.moved(self.moved_only, accuracy_mm))
+        return max(0, after - self.fresh_by(accuracy_mm))
 
     def as_json(self) -> dict[str, Any]:
         """As it is stored; what is 0 is left out."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -240,6 +241,33 @@ def of_cells(conn: Connection, layer_id: str, held_id: str, cells: Sequence[int]
         if older == held_id:
             return total
     return None
+
+
+def fresh(conn: Connection, layer_id: str, held: Mapping[str, Collection[int]]) -> dict[tuple[str, int], int]:
+    """How many features (points, frames) of cells of a layer are not as an older one has them, by its id and cell.
+
+    Over some versions the changes add up, and each of these may move a feature by its part of the accuracy alone, so that many small
+    shifts do not creep away. What was not compared is left out.
+
+    Args:
+        held: the cells that are asked for, by older layer.
+    """
+    wanted = {cell for cells in held.values() for cell in cells}
+    stated = conn.execute(select(layer.c.accuracy_mm).where(layer.c.id == layer_id)).scalar() or usual(conn, layer_id)
+    steps: dict[int, list[ChangeCounts]] = defaultdict(list)
+    found: dict[tuple[str, int], int] = {}
+    missing = set(held)
+    for newer, older in _line(conn, layer_id) if wanted else ():
+        rows = select(tile_change.c.cell, tile_change.c.counts).where(tile_change.c.layer_id == newer)
+        for cell, counts in conn.execute(rows.where(tile_change.c.cell.between(min(wanted), max(wanted)))):
+            if cell in wanted:
+                steps[cell].append(ChangeCounts.from_json(json.loads(counts)))
+        for cell in held.get(older, ()):
+            found[older, cell] = sum(one.fresh_by(stated // len(steps[cell])) for one in steps[cell])
+        missing.discard(older)
+        if not missing:
+            break
+    return found
 
 
 def _comparison(name: str, against_id: str, text: str) -> LayerComparison:

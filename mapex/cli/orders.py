@@ -59,11 +59,14 @@ def order_show(order_id: str, as_json: bool) -> None:
 
 
 def update_lines(lines: list[dict[str, Any]]) -> list[str]:
-    """Of the lines of a quote or an order: where newer versions will cost nothing, and how many tiles do now for that reason."""
+    """Of the lines of a quote or an order: where newer versions will not be paid anew, and how many tiles cost nothing now for that."""
     found = []
     for y in {(y["dataset"], y["layer"]): y for y in lines}.values():
         name = f"{y['dataset']} {y['layer']}"
-        if months := y.get("updates", "paid").partition("free:")[2]:
+        policy = y.get("updates", "paid")
+        if policy == "difference":
+            found.append(f"Updates of {name}: paid for what changed only")
+        elif months := policy.partition("free:")[2]:
             found.append(f"Updates of {name}: free for {counted(int(months), 'month')} after the order")
         if free := y.get("free_tiles"):
             found.append(f"Free updates in {name}: {counted(free, 'tile')}")
@@ -104,6 +107,7 @@ def newer(found: dict[str, Any]) -> str:
         lines.append(table(heads, rows, right=set(range(3, 8))))
     if found["changed"]:
         total = f", {found['total']:,} KRW" if found["total"] is not None else ""
+        total += f" ({found['credit']:,} paid earlier taken off)" if found.get("credit") else ""
         lines.append(f"{counted(found['changed'], 'tile')} newer{total}: mapex quote --updates {found['order']}")
     elif not found["layers"]:
         lines.append("Nothing newer is on sale.")

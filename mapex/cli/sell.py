@@ -214,8 +214,9 @@ def _first(findings: list[dict[str, Any]]) -> str:
     "--updates",
     default="paid",
     show_default=True,
-    metavar="paid|free:MONTHS",
-    help="What newer versions cost who buys: paid anew, or free for 1 to 36 months after the order, for example free:12.",
+    metavar="paid|difference|free:MONTHS",
+    help="What newer versions cost who buys: paid anew, what changed only (difference), or free for 1 to 36 months after the order, "
+    "for example free:12.",
 )
 @click.option("--version", type=int, help="Version to publish. Default: the newest draft.")
 @click.option(

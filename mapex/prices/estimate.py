@@ -20,8 +20,9 @@ class Line:
 
     `tiles` are the cells of the layer, `owned_tiles` those among them that the buyer owns with the same content for this use already,
     `bytes` the size of all of them. `as_of` is when the newest of it was captured, or else when the version was published. `terms` is the
-    digest of licence, `attribution` and what else is agreed (`mapex.rules.terms`). `earlier` is what the buyer paid for these tiles
-    before, under narrower terms, where the offer credits it: the `amount` is what is left of the `price`, never less than 0. `updates`
+    digest of licence, `attribution` and what else is agreed (`mapex.rules.terms`). `earlier` is what the buyer paid
+    before for the same tiles or for what did not change of them, as far as it is credited (`mapex.prices.earlier`): the `amount` is what is
+    left of the `price`, never less than 0. `updates`
     says what newer versions of these tiles will cost (`mapex.rules.update_policy`); `free_tiles` are the cells that cost nothing because
     an earlier order was sold with free updates.
     """
@@ -170,6 +171,11 @@ class Estimate:
     offers: tuple[OfferRow, ...] = ()
     bought: Squares = NO_SQUARES
     on_offer: Cover | None = field(default=None, compare=False)
+
+    @property
+    def credit(self) -> int:
+        """By how much less it costs this buyer, before VAT."""
+        return sum(line.credit for line in self.lines)
 
 
 @dataclass(slots=True)

@@ -159,6 +159,20 @@ def part_of(paid: int, small: int, whole: int) -> int:
     return paid * small // whole
 
 
+def kept_credit(kept: int, paid: tuple[int, int], price: tuple[int, int]) -> int:
+    """What is credited for the `kept` features of a tile that did not change: what was paid for them, at most what they cost now.
+
+    Args:
+        paid, price: KRW for the tile as it was and as it is, each with how many features it has; they cost the same each.
+    """
+    return min(part_of(amount, min(kept, features), features) if features else 0 for amount, features in (paid, price))
+
+
+def least_price(rates: Mapping[str, int], quantities: Quantities) -> int:
+    """KRW for one of many tiles, each unit rounded down, so that they are no more than the price of all."""
+    return sum(getattr(quantities, UNITS[unit].column) * rate // UNITS[unit].divisor for unit, rate in rates.items())
+
+
 def columns_of(cards: Iterable[Mapping[str, int]]) -> frozenset[str]:
     """The columns of price vectors that these rate cards charge, and those of the main units, which stand on every bill."""
     return frozenset(UNITS[unit].column for units in (MAIN_UNIT.values(), *cards) for unit in units)

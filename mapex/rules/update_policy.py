@@ -1,8 +1,9 @@
-"""What newer versions of bought tiles cost, as the terms of an offer say it: anew, or nothing for some months after the order. Pure.
+"""What newer versions of bought tiles cost, as the terms of an offer say it: anew, nothing for some months, or the difference. Pure.
 
-A policy is a word: `paid`, or `free:12` for twelve months. These are months of the calendar in Korea, counted from the day of the order,
+A policy is a word: `paid`, `free:12` for twelve months after the order, or `difference`: what did not change of a tile was paid already,
+and is credited (`mapex.prices.earlier`), without an end. The months are those of the calendar in Korea, counted from the day of the order,
 the last day included; where the last month has no such day (31, 29 February) its last day is the last one. What an order was sold with
-holds for it, whatever the seller changes later; whatever is free is so for the tiles that were paid in it, and for no wider use.
+holds for it, whatever the seller changes later, and for the tiles that were paid in it, and for no wider use.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from mapex.times import KST, kst_day, ns_from_iso
 PAID = "paid"
 """Each update is paid like tiles that were never bought; so it was before there was the choice."""
 
+DIFFERENCE = "difference"
+"""Of each update what changed is paid: what did not is credited, at what was paid for it, at most at what it costs now."""
+
 MAX_MONTHS = 36
 
 _FREE = re.compile(r"free:([1-9][0-9]?)")
@@ -27,9 +31,12 @@ def read_updates(policy: object) -> str:
 
     Raises: Invalid: `offer.updates`.
     """
-    if isinstance(policy, str) and (policy == PAID or 0 < free_months(policy) <= MAX_MONTHS):
+    if isinstance(policy, str) and (policy in (PAID, DIFFERENCE) or 0 < free_months(policy) <= MAX_MONTHS):
         return policy
-    message = f"Updates are paid, or free for 1 to {MAX_MONTHS} months after the order: name paid, or free:12 for twelve months."
+    message = (
+        f"Updates are paid, free for 1 to {MAX_MONTHS} months after the order, or cost the difference: "
+        "name paid, free:12 for twelve months, or difference."
+    )
     raise Invalid("offer.updates", message, updates=str(policy)[:40])
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select, update
 
 from mapex.database import db, schema
 from mapex.errors import Invalid
-from mapex.offers import sales
+from mapex.offers import offers, sales
 from mapex.orders import ledger, orders
 from mapex.prices import estimates, quotes
 from mapex.prices.request import of_area
@@ -98,6 +98,25 @@ def test_double_click_publish_once(market: Market) -> None:
         row = schema.audit_event.c
         done = conn.execute(select(row.seq).where(row.action == "offer.published", row.dataset == "more")).all()
     assert len(done) == 1
+
+
+def test_what_updates_cost_is_chosen_and_wrong_months_are_refused_beside_their_field(market: Market) -> None:
+    a_draft(market.site.ex, market.seller, "more", [a_layer(block(3))])
+    page = terms(market.site, "more", 1)
+    expect(page.locator("[name=updates][value=paid]")).to_be_checked()
+    page.fill("[name=lane_km]", "6300")
+    page.fill("[name=months]", "37")
+    expect(page.locator("[name=updates][value=free]")).to_be_checked()
+    page.click("#publish button.primary")
+    expect(page.locator("#problem-months")).to_contain_text("1 to 36 months")
+    expect(page.locator("[name=months]")).to_have_attribute("aria-invalid", "true")
+    page.check("[name=updates][value=difference]")
+    page.click("#publish button.primary")
+    page.wait_for_selector("#terms[data-state=published]")
+    ready(page)
+    expect(page.locator("[name=updates][value=difference]")).to_be_checked()
+    made = offers.latest(market.site.ex, market.seller, "more")
+    assert made is not None and made.updates == "difference"
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from mapex import ids
 from mapex.audit import log
 from mapex.audit.log import Action, AuditEntry
-from mapex.catalogue import drafts, versions
+from mapex.catalogue import comparisons, drafts, versions
+from mapex.catalogue.comparison import CellChange, LayerComparison
+from mapex.catalogue.versions import Version
 from mapex.database.schema import dataset, dataset_version, layer, tile
 from mapex.exchange import Actor, Exchange
 from mapex.intake.keys import object_key
@@ -43,7 +45,10 @@ EVERYWHERE = {"type": "Polygon", "coordinates": [[[120, 30], [135, 30], [135, 45
 
 @dataclass(slots=True)
 class Spec:
-    """A layer to be: parts by cell, each part a text that is its content, and the price vector of every part."""
+    """A layer to be: parts by cell, each part a text that is its content, and the price vector of every part (of a cell: `vectors`).
+
+    `changes` are its cells that differ from the version before; None: it was not compared.
+    """
 
     name: str = "hdmap"
     kind: LayerKind = LayerKind.HDMAP
@@ -51,6 +56,9 @@ class Spec:
     parts: Mapping[int, Sequence[str]] = field(default_factory=dict)
     each: Quantities = field(default_factory=lambda: Quantities(lane_mm=1_234_567, crossings=2, features=9))
     about: Mapping[str, object] = field(default_factory=dict)
+    vectors: Mapping[int, Quantities] = field(default_factory=dict)
+    changes: Sequence[CellChange] | None = None
+    content: str = "features"
 
 
 def block(side: int = 4, origin: int = SEOUL) -> list[int]:
@@ -89,16 +97,26 @@ def a_draft(ex: Exchange, seller: Actor, slug: str, layers: Sequence[Spec]) -> i
                 created_ns=DAY_ONE,
             )
         )
-        for spec in layers:
-            _add_layer(conn, ex, seller, version_id, spec)
+        layer_ids = {spec.name: _add_layer(conn, ex, seller, version_id, spec) for spec in layers}
         version = versions.version_by(conn, dataset_version.c.id == version_id)
+        drafted = _compared(ex, conn, version, layers, layer_ids)
         digest = drafts.write_manifest(conn, version, {"sources": [], "findings": {}, "tools": {}})
-        for action, more in ((Action.VERSION_STARTED, {}), (Action.VERSION_DRAFTED, {"manifest_sha256": digest})):
+        for action, more in ((Action.VERSION_STARTED, {}), (Action.VERSION_DRAFTED, {"manifest_sha256": digest, **drafted})):
             log.append(conn, ex, seller, AuditEntry(action, dataset=slug, details={"version": number, **more}))
     return number
 
 
-def _add_layer(conn, ex: Exchange, seller: Actor, version_id: str, spec: Spec) -> None:  # type: ignore[no-untyped-def]
+def _compared(ex: Exchange, conn: Connection, version: Version, layers: Sequence[Spec], layer_ids: Mapping[str, str]) -> dict[str, str]:
+    """Keep what the layers change against those on sale, and answer what the log has of it."""
+    compared = [spec for spec in layers if spec.changes is not None]
+    before = {one.name: one for one in comparisons.layers_before(ex, version)} if compared else {}
+    found = [LayerComparison.of(spec.name, before[spec.name].id, (0, 0), spec.changes or ()) for spec in compared]
+    comparisons.store(conn, layer_ids, found)
+    digest = comparisons.digest(conn, version.id)
+    return {"changes_sha256": digest} if digest else {}
+
+
+def _add_layer(conn: Connection, ex: Exchange, seller: Actor, version_id: str, spec: Spec) -> str:
     layer_id = ids.new("lay")
     rows = []
     total = Quantities()
@@ -109,7 +127,8 @@ def _add_layer(conn, ex: Exchange, seller: Actor, version_id: str, spec: Spec) -
             key = object_key(str(seller.org_id), sha256)
             ex.store.put(Bucket.DATA, key, body, sha256=sha256)
             west, south, east, north = grid.bounds(cell)
-            vector = {name: getattr(spec.each, name) for name in QUANTITIES} | {"bytes": len(body)}
+            each = spec.vectors.get(cell, spec.each)
+            vector = {name: getattr(each, name) for name in QUANTITIES} | {"bytes": len(body)}
             total += Quantities(**vector)
             rows.append(
                 {
@@ -133,7 +152,7 @@ def _add_layer(conn, ex: Exchange, seller: Actor, version_id: str, spec: Spec) -
             version_id=version_id,
             name=spec.name,
             kind=spec.kind,
-            content="features",
+            content=spec.content,
             handling_class=spec.handling_class,
             about=json.dumps(dict(spec.about)),
             cells=len(spec.parts),
@@ -142,6 +161,7 @@ def _add_layer(conn, ex: Exchange, seller: Actor, version_id: str, spec: Spec) -
     )
     if rows:
         conn.execute(insert(tile), rows)
+    return layer_id
 
 
 @dataclass(slots=True)

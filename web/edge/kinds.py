@@ -46,8 +46,9 @@ def digest(**given: Any) -> fields.String:
 def update_policy(**given: Any) -> fields.String:
     """What newer versions cost."""
     free = "`free:12` = nothing for 12 calendar months (1 to 36) after the order"
-    what = f"what newer versions of the tiles cost who buys: `paid`, or {free}"
-    return _described(given, pattern="^(paid|free:([1-9]|[12][0-9]|3[0-6]))$", description=what)
+    kept = "`difference` = what changed of them: what did not was paid already and is credited"
+    what = f"what newer versions of the tiles cost who buys: `paid`, {free}, or {kept}"
+    return _described(given, pattern="^(paid|difference|free:([1-9]|[12][0-9]|3[0-6]))$", description=what)
 
 
 def address(**given: Any) -> fields.String:

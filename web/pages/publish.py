@@ -17,7 +17,7 @@ from mapex.offers import offers, recalls
 from mapex.rules.accuracy import STEPS_MM
 from mapex.rules.licences import LICENCES
 from mapex.rules.pricing import MAIN_UNIT, MAX_RATE, UNITS, Unit, quantity_of
-from mapex.rules.update_policy import MAX_MONTHS, free_months
+from mapex.rules.update_policy import MAX_MONTHS, PAID, free_months
 from mapex.showroom import descriptions
 from tiles.box import Box
 from web.edge.auth import current_actor, exchange
@@ -47,6 +47,7 @@ def publish(slug: str, number: int) -> str:
         errors=sum(one.count for one in found.findings if one.severity == "error"),
         offer=before if before is not None and before.state == "live" and before.version == number else None,
         before=before,
+        updates=before.updates.partition(":")[0] if before else PAID,
         free_months=free_months(before.updates) if before else 0,
         most_months=MAX_MONTHS,
         units=_units(found.layers),

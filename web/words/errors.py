@@ -145,7 +145,7 @@ ERRORS = {
     "rates.unit": lazy_gettext("There is no such unit."),
     "rates.unpriced": lazy_gettext("A layer would go out unpriced. Give it a price, or 0 if it shall be free."),
     "offer.attribution": lazy_gettext("One line of at most 500 characters."),
-    "offer.updates": lazy_gettext("Free updates last 1 to 36 months after the order; with 0 each is paid."),
+    "offer.updates": lazy_gettext("Updates are free for 1 to 36 months after the order: give the months as a whole number."),
     "review.sample": lazy_gettext("State how many frames were looked at, as a whole number."),
     "review.document": lazy_gettext("The document is too large or cannot be read; at most 5 MiB can be added."),
     "review.reviewers": lazy_gettext("Name 1 to 20 reviewers, each with an organisation."),

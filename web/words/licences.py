@@ -9,7 +9,7 @@ from flask_babel import gettext, ngettext
 
 from mapex.rules.licence_texts import TEXTS
 from mapex.rules.licences import CLASS_LINES, LICENCES, HandlingClass
-from mapex.rules.update_policy import free_months, last_free_day
+from mapex.rules.update_policy import DIFFERENCE, free_months, last_free_day
 from web.words.language import language
 from web.words.vocabulary import CLASSES, label
 
@@ -43,6 +43,8 @@ def licence_difference(old: str, new: str) -> list[tuple[str, str]]:
 def updates_words(policy: str, ordered_ns: int | None = None) -> str:
     """What newer versions cost who buys; of an order also the last day on which they cost nothing."""
     months = free_months(policy)
+    if policy == DIFFERENCE:
+        return str(gettext("paid for what changed only"))
     if not months:
         return str(gettext("paid separately"))
     free = ngettext("free for %(count)s month after the order", "free for %(count)s months after the order", months, count=months)

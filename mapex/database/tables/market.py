@@ -18,7 +18,7 @@ offer = Table(
     Column("attribution", Text, nullable=False, server_default=""),
     Column("rate_card", Text, nullable=False),  # JSON {unit: integer KRW}
     Column("credits_earlier", Boolean, nullable=False, server_default=false()),  # takes off what was paid for narrower uses
-    Column("updates", String(16), nullable=False, server_default="paid"),  # what newer versions cost who buys: paid | free:MONTHS
+    Column("updates", String(16), nullable=False, server_default="paid"),  # what newer versions cost: mapex.rules.update_policy
     Column("created_ns", BigInteger, nullable=False),
     Column("ended_ns", BigInteger),
 )

@@ -63,8 +63,8 @@ order_line = Table(
     Column("bytes", BigInteger, nullable=False),  # 0 in orders from before it was noted
     Column("attribution", Text, nullable=False, server_default=""),
     Column("terms", String(64), nullable=False, server_default=""),  # digest; "" in orders from before it was noted
-    Column("earlier", BigInteger, nullable=False, server_default="0"),  # KRW paid for these tiles before, under narrower terms, credited
-    Column("updates", String(16), nullable=False, server_default="paid"),  # what newer versions of these tiles cost: paid | free:MONTHS
+    Column("earlier", BigInteger, nullable=False, server_default="0"),  # KRW paid before that are credited: mapex.prices.earlier
+    Column("updates", String(16), nullable=False, server_default="paid"),  # what newer versions of these tiles cost, see `offer`
     Column("free_tiles", Integer, nullable=False, server_default="0"),  # cells that cost nothing, of an earlier order with free updates
     Column("free_until_ns", BigInteger, nullable=False, server_default="0"),  # when `updates` are free no more; 0 = never were
 )
@@ -117,7 +117,7 @@ entitlement = Table(
     Index("ix_entitlement_owned", "org_id", "dataset_id", "cell"),
 )
 
-# Tiles of which what was paid was credited to a later order of the same buyer, under wider terms; each can be once.
+# Tiles of which what was paid was credited to a later order of the same buyer, wider or newer; each can be once.
 credited_tile = Table(
     "credited_tile",
     metadata,

@@ -61,10 +61,10 @@ def shop(tmp_path: Path) -> Shop:
     return a_shop(an_exchange(tmp_path / "ex"))
 
 
-def a_shop(exchange: Exchange) -> Shop:
+def a_shop(exchange: Exchange, **terms: Any) -> Shop:
     seller, buyer = a_person(exchange, "hanbit"), a_person(exchange, "nuri")
     ingest(exchange, {"walks.geojson": a_map(40)}, by=seller)
-    offers.publish(exchange, seller, "seoul", rate_card=RATES, licence="research")
+    offers.publish(exchange, seller, "seoul", rate_card=RATES, licence="research", **terms)
     ledger.credit(exchange, None, "nuri", 10**9, key="first")
     region = Region.from_geojson(square(126.9, 37.4, 127.1, 37.6))
     quote = quotes.quote(exchange, buyer, of_area(region, purpose="research"))
@@ -135,6 +135,20 @@ def test_only_cells_in_which_features_changed_are_outdated(shop: Shop) -> None:
     assert (len(cells.changed), len(cells.within)) == (found.changed, found.within)
     mine = found.layers[0].counts
     assert mine is not None and (mine.added, mine.removed, mine.altered) == (1, 1, 1)
+    assert sound(shop.ex)
+
+
+def test_an_update_of_what_was_sold_so_costs_what_changed_in_the_files(tmp_path: Path) -> None:
+    shop = a_shop(an_exchange(tmp_path / "ex"), updates="difference")
+
+    def change(features: list[Feature]) -> None:
+        features[18]["properties"]["width"] = 9.5  # one of six in its tile
+
+    shop.publish(change)
+    held = updates.quote(shop.ex, shop.buyer, shop.order.id)
+    made = orders.place(shop.ex, shop.buyer, held.id, "update")
+    (line,) = made.lines
+    assert line.tiles == 1 and line.price - 2 <= 6 * line.amount <= line.price + 12 and line.amount + line.earlier == line.price
     assert sound(shop.ex)
 
 

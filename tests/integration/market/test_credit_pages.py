@@ -37,7 +37,7 @@ def test_seller_and_buyer_see_the_choice_and_the_credit_over_http(exchange: Exch
     assert quote_text(held).splitlines()[3].split() == ["streets", "hdmap", "paid", "earlier", f"{-before.subtotal:,}"]
 
 
-CREDIT = {"en": "Credit: paid earlier for these tiles", "ko": "차감: 이 타일에 이전에 결제한 금액"}
+CREDIT = {"en": "Credit: paid earlier for unchanged data", "ko": "차감: 바뀌지 않은 데이터에 이전에 결제한 금액"}
 OFFERED = {"en": "under narrower terms pays the difference", "ko": "더 좁은 조건으로 구매한 기관은 차액만 냅니다"}
 CHOICE = re.compile(r'<input type="checkbox"\s+name="credits_earlier"[^>]*checked')
 

@@ -10,9 +10,11 @@ import pytest
 
 import web
 from mapex.cli.buy import quote_text
+from mapex.cli.orders import newer
 from mapex.exchange import Exchange
 from mapex.orders import orders, renewals, updates
 from mapex.rules.update_policy import last_free_day
+from tests.integration.market import test_difference_updates as difference
 from tests.integration.market.test_api_market import SEOUL_BOX, an_api
 from tests.integration.market.test_credit_pages import at_the_pages
 from tests.integration.market.test_free_updates import YEAR, publish, sold
@@ -47,7 +49,8 @@ def test_seller_and_buyer_see_what_updates_cost_over_http(exchange: Exchange) ->
 FREE = {"en": "free for 12 months after the order", "ko": "주문 후 12개월간 무료"}
 PAID = {"en": "paid separately", "ko": "별도 구매"}
 TILES = {"en": "free updates: 9", "ko": "타일 9개는 무료 갱신"}
-MONTHS = re.compile(r'<input name="updates"[^>]*value="(\d+)"')
+MONTHS = re.compile(r'<input name="months"[^>]*value="(\d+)"')
+CHOSEN = re.compile(r'<input type="radio"\s+name="updates"\s+value="(\w+)"[^>]* checked')
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
@@ -76,13 +79,57 @@ def test_the_pages_say_what_updates_cost_wherever_the_licence_is(exchange: Excha
     }.items():
         for words in taken:
             assert words in page(path), (path, words)
-    assert MONTHS.findall(seller.get(f"/sell/streets/2/publish?lang={language}").get_data(as_text=True)) == ["0"]
-    publish(market, "", YEAR)
-    assert MONTHS.findall(seller.get(f"/sell/streets/2/publish?lang={language}").get_data(as_text=True)) == ["12"]
+    for policy, months in (("paid", "12"), ("difference", "12"), ("free:7", "7"), (YEAR, "12")):
+        publish(market, "", policy)
+        terms_page = seller.get(f"/sell/streets/2/publish?lang={language}").get_data(as_text=True)
+        assert (CHOSEN.findall(terms_page), MONTHS.findall(terms_page)) == ([policy.split(":")[0]], [months])
     for path in ("/datasets/hanbit/streets", f"/quotes/{market.quote().id}"):
         assert FREE[language] in page(path), path
     rows = list(csv.DictReader(io.StringIO(buyer.get("/orders.csv").get_data().decode("utf-8-sig"))))
     assert {row["order"]: (row["updates"], row["free_tiles"]) for row in rows} == {before.id: (YEAR, "0"), made.id: ("paid", "9")}
+
+
+ONLY_CHANGED = {"en": "paid for what changed only", "ko": "바뀐 부분만 결제"}
+CREDIT = {"en": "Credit: paid earlier for unchanged data", "ko": "차감: 바뀌지 않은 데이터에 이전에 결제한 금액"}
+HOW = {"en": "at most what it costs now", "ko": "현재 가격 가운데 낮은 쪽"}
+TAKEN_OFF = {"en": "Taken off already: ₩1,600 before VAT", "ko": "이미 차감한 금액: ₩1,600(부가세 별도)"}
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_pages_say_that_what_changed_is_paid_and_what_was_taken_off(exchange: Exchange, language: str) -> None:
+    market, before = difference.sold(exchange, policy="difference")
+    buyer = at_the_pages(web.create_app(exchange), market.buyer)
+
+    def page(path: str) -> str:
+        return buyer.get(f"{path}?lang={language}").get_data(as_text=True)
+
+    assert TAKEN_OFF[language] in page(f"/orders/{before.id}")
+    held = updates.quote(exchange, market.buyer, before.id)
+    assert "−₩1,600" in page(f"/quotes/{held.id}")
+    made = orders.place(exchange, market.buyer, held.id, "k")
+    for path in (f"/quotes/{held.id}", f"/orders/{made.id}", f"/orders/{made.id}/receipt"):
+        shown = page(path)
+        assert ONLY_CHANGED[language] in shown and CREDIT[language] in shown and "₩1,400" in shown, path
+    for path in ("/datasets/hanbit/streets", "/datasets", "/sellers/hanbit", f"/orders/{before.id}/receipt"):
+        assert ONLY_CHANGED[language] in page(path), path
+    assert HOW[language] in page("/datasets/hanbit/streets")
+    korean, english = texts(exchange, market.buyer, made.id)["README.txt"].split("-" * 60)
+    assert "바뀐 부분만 결제" in korean and "paid for what changed only" in english
+
+
+def test_the_difference_over_http_and_in_the_terminal(exchange: Exchange) -> None:
+    market, before = difference.sold(exchange, policy="difference")
+    api = an_api(market)
+    listed = api.call("GET", f"/orders/{before.id}/updates").json
+    assert listed and (listed["changed"], listed["total"], listed["credit"]) == (3, 1540, 1600)
+    assert "3 tiles newer, 1,540 KRW (1,600 paid earlier taken off)" in newer(listed)
+    held = api.call("POST", f"/orders/{before.id}/updates/quote", {}).json
+    assert held and [(line["updates"], line["credit"], line["amount"]) for line in held["lines"]] == [("difference", 1600, 1400)]
+    assert "Updates of streets hdmap: paid for what changed only" in quote_text(held)
+    offered = api.call(
+        "POST", "/datasets/streets/publish", {"rates": RATES, "licence": "research", "updates": "difference"}, by="hanbit"
+    ).json
+    assert offered and offered["updates"] == "difference"
 
 
 def test_the_readme_names_the_last_day(exchange: Exchange) -> None:

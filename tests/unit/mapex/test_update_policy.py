@@ -6,7 +6,7 @@ import pytest
 
 from mapex.errors import Invalid
 from mapex.rules import terms
-from mapex.rules.update_policy import MAX_MONTHS, PAID, free_months, free_until_ns, read_updates
+from mapex.rules.update_policy import DIFFERENCE, MAX_MONTHS, PAID, free_months, free_until_ns, read_updates
 from mapex.times import KST, ns_from_iso
 
 LAST_DAYS = [
@@ -30,10 +30,11 @@ def test_updates_are_free_until_midnight_in_korea_after_the_last_day(ordered: st
 
 
 def test_updates_that_are_paid_never_were_free() -> None:
-    assert free_until_ns(PAID, ns_from_iso("2026-11-30", KST)) == free_months(PAID) == 0
+    for policy in (PAID, DIFFERENCE):
+        assert free_until_ns(policy, ns_from_iso("2026-11-30", KST)) == free_months(policy) == 0
 
 
-@pytest.mark.parametrize("policy", [PAID, "free:1", "free:12", f"free:{MAX_MONTHS}"])
+@pytest.mark.parametrize("policy", [PAID, DIFFERENCE, "free:1", "free:12", f"free:{MAX_MONTHS}"])
 def test_a_policy_is_stored_as_it_is_named(policy: str) -> None:
     assert read_updates(policy) == policy
 
@@ -49,7 +50,7 @@ WRONG = [
     "free:12 ",
     "FREE:12",
     "free:１２",
-    "difference",
+    "difference:12",
     None,
     12,
     ["paid"],
@@ -64,6 +65,6 @@ def test_whatever_is_no_policy_is_refused(policy: object) -> None:
 
 
 def test_a_policy_is_part_of_the_terms_and_offers_without_one_have_the_digest_that_they_had() -> None:
-    digests = {terms.digest("research", "hanbit", False, policy) for policy in (PAID, "free:1", "free:2")}
-    assert len(digests) == 3
+    digests = {terms.digest("research", "hanbit", False, policy) for policy in (PAID, DIFFERENCE, "free:1", "free:2")}
+    assert len(digests) == 4
     assert terms.digest("research", "hanbit") == terms.digest("research", "hanbit", False, PAID)

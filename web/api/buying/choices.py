@@ -39,6 +39,7 @@ class PermitTermsOut(Answer):
     valid_to = moment(metadata={"description": "half open"})
 
 
+CREDIT = "paid earlier for the same tiles under narrower terms, or for what did not change of them"
 FREE_TILES = "cells among `tiles` that cost nothing: newer versions of such as an earlier order paid, whose free updates run"
 
 
@@ -55,7 +56,7 @@ class OfferLineOut(Answer):
     quantity = fields.Float()
     rate = fields.Integer()
     price = fields.Integer(metadata={"description": "before what is credited"})
-    credit = fields.Integer(metadata={"description": "paid earlier for these tiles, under narrower terms"})
+    credit = fields.Integer(metadata={"description": CREDIT})
     amount = fields.Integer()
     unusual = fields.Boolean(metadata={"description": "1,000 times the usual rate of this unit, or more"})
 

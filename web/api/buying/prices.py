@@ -16,7 +16,7 @@ from mapex.prices.request import PriceRequest, of_area
 from mapex.times import iso_from_ns
 from tiles.grid import grid
 from tiles.grid.cover import Cover
-from web.api.buying.choices import FREE_TILES, ChoiceIn, OfferRowOut, RefusalOut, choice_of
+from web.api.buying.choices import CREDIT, FREE_TILES, ChoiceIn, OfferRowOut, RefusalOut, choice_of
 from web.edge.auth import exchange, maybe_actor
 from web.edge.kinds import CLASSES, KNOWN, LAYER_KINDS, LICENCE_CODES, PURPOSES, digest, moment, quadkey, update_policy, word
 from web.edge.limits.visitors import most_tiles
@@ -131,7 +131,7 @@ class LineOut(Answer):
     small_unit = fields.String()
     rate = fields.Integer()
     price = fields.Integer(metadata={"description": "KRW before VAT for whoever bought none of it before"})
-    credit = fields.Integer(metadata={"description": "KRW paid before for narrower uses of these tiles, as far as they lower the price"})
+    credit = fields.Integer(metadata={"description": f"KRW, as far as they lower the price: {CREDIT}"})
     amount = fields.Integer(metadata={"description": "price less credit"})
     tiles = fields.Integer()
     owned_tiles = fields.Integer()

@@ -63,6 +63,7 @@ class UpdatesOut(Answer):
     layers = fields.List(fields.Nested(ChangeOut))
     total = fields.Integer(allow_none=True, metadata={"description": "KRW with VAT for the changed tiles"})
     total_with_added = fields.Integer(allow_none=True)
+    credit = fields.Integer(metadata={"description": "KRW before VAT taken off in `total`: paid earlier for what did not change"})
 
 
 @blueprint.get("/orders/<order_id>/updates")
@@ -82,6 +83,7 @@ def list_updates(order_id: str) -> Response:
         layers=[_change(one) for one in found.layers],
         total=found.price.total if found.price else None,
         total_with_added=found.price_with_added.total if found.price_with_added else None,
+        credit=found.price.credit if found.price else 0,
     )
 
 

@@ -131,7 +131,7 @@ def _layer(layer: Mapping[str, Any], bought: Described, lang: str) -> Iterator[s
         "height": vocabulary.label(vocabulary.HEIGHT_NAMES, height) if height and height != "unknown" else words["unknown"],
         "licence": LICENCES[layer["licence"]].name[0 if lang == "ko" else 1],
         "file": licence_file(layer["licence"]),
-        "updates": words["free"].format(last=last) if last else words["paid"],
+        "updates": words["free"].format(last=last) if last else words[layer["updates"]],
     }
     yield words["layer"].format(**values)
 
@@ -174,6 +174,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "  좌표계: {crs}\n  높이 기준: {height}\n  이용허락: {licence}, 전문은 {file}\n  갱신: {updates}",
         "free": "이 주문에서 결제한 타일의 새 버전은 {last}까지 무료",
         "paid": "새 버전은 별도 구매",
+        "difference": "이 주문에서 결제한 타일의 새 버전은 바뀐 부분만 결제",
         "unknown": "알 수 없음",
         "open": "여는 방법",
         "parquet": '- .parquet: QGIS에 파일을 끌어 놓거나 파이썬에서 geopandas.read_parquet("<데이터셋>/<레이어>")로 폴더째 엽니다.\n'
@@ -196,6 +197,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "  Coordinate system: {crs}\n  Heights above: {height}\n  Licence: {licence}, full text in {file}\n  Updates: {updates}",
         "free": "newer versions of the tiles that this order paid are free until {last}",
         "paid": "newer versions are paid separately",
+        "difference": "newer versions of the tiles that this order paid are paid for what changed only",
         "unknown": "unknown",
         "open": "How to open the files",
         "parquet": '- .parquet: drop a file into QGIS, or open a folder in Python: geopandas.read_parquet("<dataset>/<layer>").\n'

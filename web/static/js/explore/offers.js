@@ -118,8 +118,9 @@ const refusedTiles = (row, offered) => offered.refused(row).reduce((sum, one) =>
 /** @param {string[]} texts */
 const separated = (texts) => texts.flatMap((text, at) => [at ? " · " : "", make("span.nowrap", text)]);
 
-/** What newer versions cost who buys. @param {string} policy `paid`, or `free:` and months */
+/** What newer versions cost who buys. @param {string} policy `paid`, `difference`, or `free:` and months */
 function updates(policy) {
+  if (policy === "difference") return _("paid for what changed only");
   const months = Number(policy.split(":")[1] ?? 0);
   return months
     ? n_("free for %(count)s month after the order", "free for %(count)s months after the order", months)
@@ -133,7 +134,7 @@ const lineOf = (line) => [
     make(
       "span.sub",
       { "data-credit": "" },
-      make("span.good", _("Credit: paid earlier for these tiles")),
+      make("span.good", _("Credit: paid earlier for unchanged data")),
       make("span", `−${won(line.credit)}`),
     ),
   line.unusual &&

@@ -29,8 +29,8 @@ function rates() {
   return card;
 }
 
-/** What newer versions cost, as the server names it: nothing for so many months, or paid. @param {string} typed */
-const updates = (typed) => (/^\s*0*\s*$/.test(typed) ? "paid" : `free:${typed.trim()}`);
+/** What newer versions cost, as the server names it. @param {FormData} given */
+const updates = (given) => (given.get("updates") === "free" ? `free:${String(given.get("months")).trim()}` : given.get("updates"));
 
 /** Put an error where it belongs: beside the field that it is about, else below the form. @param {any} error @param {boolean} [focus] */
 function complain(error, focus = false) {
@@ -47,7 +47,7 @@ function complain(error, focus = false) {
         : code === "offer.attribution"
           ? "attribution"
           : code === "offer.updates"
-            ? "updates"
+            ? "months"
             : code === "version.unanswered"
               ? `confirmed-${error.details?.questions?.[0]}`
               : "all";
@@ -175,7 +175,7 @@ form?.addEventListener("submit", (/** @type {any} */ event) => {
     licence: given.get("licence"),
     attribution: String(given.get("attribution")).trim(),
     credits_earlier: given.has("credits_earlier"),
-    updates: updates(String(given.get("updates"))),
+    updates: updates(given),
     confirmed: confirmed(form),
     accuracies: accuracies(form),
   };
@@ -183,6 +183,7 @@ form?.addEventListener("submit", (/** @type {any} */ event) => {
 });
 form?.addEventListener("input", (/** @type {any} */ event) => {
   if ("rate" in event.target.dataset) (forgive(event.target.name), isWrong(event.target), appraise());
+  if (event.target.name === "months") one('[name="updates"][value="free"]', form).checked = true;
 });
 form?.addEventListener("change", (/** @type {any} */ event) => {
   const field = event.target;
