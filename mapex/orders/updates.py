@@ -1,9 +1,10 @@
 """Updates: what of a bought order has a newer version on sale, and what exactly those tiles cost.
 
 A cell has *changed* when the version on sale has it and the buyer does not hold that content in whole for the purpose of the order. Terms
-that changed alone change no cell; what did change costs what it costs under the terms of now, and nothing where an order was sold with
-free updates that run (`mapex.pyramid.unbilled`). *Added* cells are in the area
-that was asked for and were not there to be bought; *removed* ones are in the version on sale no longer. Nothing is stored.
+that changed alone change no cell; what did change costs what it costs under the terms of now, nothing where an order was sold with free
+updates that run (`mapex.pyramid.unbilled`), and less what did not change where it was sold with updates at the difference
+(`mapex.prices.earlier`). *Added* cells are in the area that was asked for and were not there to be bought; *removed* ones are in the
+version on sale no longer. Nothing is stored.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What tiles cost: live offers x region x what is owned x permits, line by line. Computing stores nothing.
 
 The region becomes cells; the pyramid answers sums per layer; each layer is priced by its offer's rate card after the tiles that
-the buyer owns with the same content were taken off, less what was paid for narrower uses where the offer credits it (`earlier`).
+the buyer owns with the same content were taken off, less what was paid before and is credited (`earlier`).
 Layers that need a permit or a licence term that the buyer lacks come back as refusals instead of lines. Of those that sell the same,
 and of original footage, what is chosen has lines (`mapex.rules.choice`).
 """
