@@ -90,6 +90,19 @@ WAYS = {
 NODES = {"traffic_light": Kind.SIGNAL, "traffic_sign": Kind.SIGN, "pole": Kind.POLE, "post": Kind.POLE}
 
 
+_LINEAR = ("highway", "barrier", "railway", "waterway", "type")
+_AREAL = ("building", "building:part", "landuse", "leisure", "amenity", "area:highway", "natural", "place", "shop", "tourism")
+_LINES = {"coastline", "cliff", "ridge", "tree_row", "valley", "arete", "track", "slipway"}
+
+
+def is_area(tags: Mapping[str, str]) -> bool:
+    """Whether a closed way of OpenStreetMap means what is inside of it (OSM wiki: Key:area, Way). Ways of Lanelet2 never do."""
+    stated = tags.get("area", "")
+    if stated or any(key in tags for key in _LINEAR):
+        return stated == "yes" and "type" not in tags
+    return any(key in tags and tags[key] not in _LINES for key in _AREAL)
+
+
 def kind_of(element: str, tags: Mapping[str, str]) -> tuple[Kind, str]:
     """The kind of a node, way or relation; and, when a Lanelet2 type is not known, the nearest known one ("" when there is none).
 

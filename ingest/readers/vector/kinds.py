@@ -53,6 +53,22 @@ _FOOT = {
     "link",
     "alley",
 }
+_FOOTWAYS = {"sidewalk", "traffic_island", "link", "alley", "access_aisle"}
+_POINTS = {
+    "cycleway": Kind.CYCLEWAY,
+    "traffic_signals": Kind.SIGNAL,
+    "stop": Kind.SIGN,
+    "give_way": Kind.SIGN,
+    "street_lamp": Kind.POLE,
+}
+_LARGE = ("motorway", "trunk", "primary", "secondary", "tertiary")
+_STREETS = {*_LARGE, *(f"{one}_link" for one in _LARGE), "unclassified", "residential", "service", "track", "road", "busway", "raceway"}
+"""Values of `highway` of what vehicles drive on."""
+_ASKED = frozenset(
+    "highway footway path cycleway crossing:signals railway area:highway traffic_sign barrier kerb power man_made junction "
+    "tactile_paving".split()
+)
+"""Keys that a kind can follow from."""
 _WORDS: tuple[tuple[str, Kind], ...] = (
     ("stopline|stop_line|정지선", Kind.STOP_LINE),
     ("crosswalk|crossing|zebra|횡단보도", Kind.CROSSING),
@@ -92,22 +108,58 @@ def kind_of_words(text: str) -> Kind:
     return next((kind for pattern, kind in _PATTERNS if pattern.search(word)), Kind.OTHER)
 
 
-def kind_of_osm(tags: Mapping[str, Any]) -> Kind:
-    """The kind that OpenStreetMap or OpenSidewalks tags mean (OSM wiki: Sidewalks, Crossings, Kerb, Barriers; OpenSidewalks 0.2)."""
+def kind_of_osm(tags: Mapping[str, Any]) -> Kind:  # noqa: PLR0911 - one return a rule
+    """The kind that OpenStreetMap or OpenSidewalks tags mean (OSM wiki: Sidewalks, Crossings, Kerb, Barriers; OpenSidewalks 0.2, 0.3).
+
+    What a line is decides before what is beside it or on it: a footway with a kerb is a sidewalk, a street with a sign is a street. A
+    street that states sidewalks in its tags (`sidewalk=both`) stays a street, since its line is the middle of the carriageway.
+    """
+    if not _ASKED & tags.keys():
+        return Kind.OTHER
     value: Callable[[str], str] = lambda key: str(tags.get(key) or "")  # noqa: E731 - a word for a look-up
-    if value("footway") == "crossing" or value("path") == "crossing" or value("highway") == "crossing" or value("cycleway") == "crossing":
+    highway, footway = value("highway"), value("footway")
+    if footway == "crossing" or value("path") == "crossing" or value("cycleway") == "crossing" or highway == "crossing":
         return Kind.CROSSING
+    if highway in _FOOT or footway in _FOOTWAYS:
+        is_cycled = highway in {"path", "footway"} and value("bicycle") == "designated" and value("foot") in {"no", "use_sidepath"}
+        return Kind.CYCLEWAY if is_cycled else Kind.SIDEWALK
+    if highway:
+        if highway in _POINTS:
+            return _POINTS[highway]
+        if value("crossing:signals") == "yes":
+            return Kind.SIGNAL
+        if highway in _STREETS:
+            return Kind.OTHER
+    return _kind_beside_ways(value)
+
+
+def _kind_beside_ways(value: Callable[[str], str]) -> Kind:
     rules: tuple[tuple[bool, Kind], ...] = (
-        (value("highway") == "traffic_signals" or value("crossing:signals") == "yes", Kind.SIGNAL),
-        (bool(value("traffic_sign")) or value("highway") in {"stop", "give_way"}, Kind.SIGN),
+        (value("railway") == "crossing" or value("area:highway") == "crossing", Kind.CROSSING),
+        (value("crossing:signals") == "yes", Kind.SIGNAL),
+        (bool(value("traffic_sign")), Kind.SIGN),
         (value("barrier") == "kerb" or value("kerb") not in {"", "no", "none"}, Kind.KERB),
-        (value("highway") == "cycleway", Kind.CYCLEWAY),
-        (value("highway") in _FOOT or value("footway") in {"sidewalk", "traffic_island", "link", "alley"}, Kind.SIDEWALK),
+        (value("area:highway") in {"footway", "pedestrian", "steps"}, Kind.SIDEWALK),
+        (value("area:highway") == "cycleway", Kind.CYCLEWAY),
         (bool(value("barrier")), Kind.BARRIER),
-        (value("power") in {"pole", "tower"} or value("highway") == "street_lamp" or value("man_made") == "utility_pole", Kind.POLE),
+        (value("power") in {"pole", "tower"} or value("man_made") == "utility_pole", Kind.POLE),
         (value("junction") not in {"", "no"}, Kind.JUNCTION),
+        (value("tactile_paving") not in {"", "no"}, Kind.MARKING),
     )
     return next((kind for holds, kind in rules if holds), Kind.OTHER)
+
+
+def sidewalks_of(tags: Mapping[str, Any]) -> str:
+    """On which sides of a street its tags state a sidewalk that has no line of its own: "both", "left", "right", or "".
+
+    `separate` (drawn as ways of their own), `no` and `none` state none.
+    """
+    sides = {"left": False, "right": False}
+    whole = str(tags.get("sidewalk") or "")
+    for side in sides:
+        own = str(tags.get(f"sidewalk:{side}") or tags.get("sidewalk:both") or "")
+        sides[side] = own == "yes" or (not own and whole in {side, "both", "yes"})
+    return "both" if all(sides.values()) else next((side for side, has in sides.items() if has), "")
 
 
 def kind_of_ngii(layer: str, codes: Mapping[str, str]) -> Kind | None:
@@ -201,7 +253,10 @@ def kinds(table: pa.Table, layer: str) -> pa.Array:
     return pc.take(pa.array(words, pa.string()), pa.array(codes))
 
 
-_OSM_COLUMNS = ("crossing", "path", "cycleway", "traffic_sign", "power", "man_made", "junction")
+_OSM_COLUMNS = (
+    *("crossing", "crossing:signals", "path", "cycleway", "foot", "bicycle", "traffic_sign", "power", "man_made", "junction"),
+    *("railway", "area:highway", "tactile_paving"),
+)
 
 
 def kind_of(values: Mapping[str, str], layer: str) -> Kind:
