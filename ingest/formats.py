@@ -25,7 +25,8 @@ class Format:
     A file is recognised by its first bytes (`magic`), as XML by its root element, as JSON by what stands in its first 64 KiB (`json`)
     or, where that states nothing, by its name (`json_name`), as other text by how it begins (`text`). A folder or a zip is recognised
     when one of its names matches `folder`, and all of them match `folder_only` where that is given. `gdal`: drivers of GDAL that its
-    reader needs; all others are switched off in the cage. `is_heavy`: files may need the larger memory limit.
+    reader needs; all others are switched off in the cage. `is_heavy`: files may need the larger memory limit. `is_packed`: they also
+    come as `.gz` and `.bz2`.
     """
 
     name: str
@@ -40,15 +41,19 @@ class Format:
     folder_only: Pattern | None = None
     gdal: tuple[str, ...] = ()
     is_heavy: bool = False
+    is_packed: bool = False
 
 
 _OSW = _pattern(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$|(^|[._-])(nodes|edges)\.geojson$")
 PHOTO = (".jpg", ".jpeg")
 _PHOTO = _pattern(r"\.jpe?g$")
+_OSM_PBF = tuple(bytes([0, 0, 0, size]) + b"\x0a\x09OSMHeader" for size in range(13, 18))
+"""The length of the head of the first blob, and how it begins; the length states how large the blob is."""
 _GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon)"
 
 FORMATS: tuple[Format, ...] = (
-    Format("lanelet2", "ingest.readers.lanelet2.reader:Lanelet2", "Lanelet2 (.osm)", xml_root="osm"),
+    Format("lanelet2", "ingest.readers.lanelet2.reader:Lanelet2", "Lanelet2 and OpenStreetMap (.osm)", xml_root="osm", is_packed=True),
+    Format("osm", "ingest.readers.osm.reader:Osm", "OpenStreetMap (.osm.pbf)", magic=_OSM_PBF, is_heavy=True),
     Format(
         "opensidewalks",
         "ingest.readers.vector.opensidewalks:OpenSidewalks",
@@ -128,6 +133,7 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"Rar!", "a RAR archive"),
     (b"BZh", "a bzip2 archive"),
+    (b"\xff\xe0\x04o5", "an OpenStreetMap file in the form o5m"),
     (b"\x7fELF", "a Linux program"),
     (b"MZ", "a Windows program"),
     (b"\x93NUMPY", "a numpy array"),
@@ -139,6 +145,7 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
 
 FOREIGN_XML: dict[str, str] = {
     "OpenDRIVE": "an OpenDRIVE map",
+    "osmChange": "a change file of OpenStreetMap (.osc), which holds what became of a map and not the map",
     "gpx": "a GPX track",
     "kml": "a KML document",
     "FeatureCollection": "a GML document",
@@ -169,6 +176,11 @@ def is_heavy(head: bytes) -> bool:
     return head.startswith(ZIP) or any(
         one.is_heavy and (head.startswith(one.magic) or (one.text is not None and one.text.match(text) is not None)) for one in FORMATS
     )
+
+
+def is_packed(name: str) -> bool:
+    """Whether files of a format are read as `.gz` and `.bz2` too."""
+    return any(one.name == name and one.is_packed for one in FORMATS)
 
 
 def format_of_magic(head: bytes) -> str | None:

@@ -103,4 +103,5 @@ def counts(bodies: list[Bytes], joined: Bytes) -> Ints:
     ends = np.cumsum(np.frombuffer(joined, dtype=np.uint8) < 0x80)
     stops = np.cumsum([len(body) for body in bodies], dtype=np.int64)
     upto = np.where(stops > 0, ends[stops - 1], 0) if len(ends) else np.zeros(len(bodies), dtype=np.int64)
-    return np.diff(upto, prepend=0)
+    found: Ints = np.diff(upto, prepend=0)
+    return found

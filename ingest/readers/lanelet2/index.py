@@ -77,6 +77,13 @@ class WayTable:
         """Whether there is such a way."""
         return self._row(number) >= 0
 
+    def has(self, numbers: Ints) -> NDArray[np.bool_]:
+        """Whether there is each of some ways."""
+        if not len(self.ids):
+            return np.zeros(len(numbers), dtype=np.bool_)
+        at = np.minimum(np.searchsorted(self.ids, numbers), len(self.ids) - 1)
+        return np.asarray(self.ids[at] == numbers)
+
     def nodes(self, number: int) -> Ints:
         """The ids of its nodes; none where there is no such way."""
         row = self._row(number)
@@ -84,7 +91,8 @@ class WayTable:
 
     def twice(self) -> list[int]:
         """Ids that come more than once."""
-        return np.unique(self.ids[1:][self.ids[1:] == self.ids[:-1]]).tolist()
+        again: list[int] = np.unique(self.ids[1:][self.ids[1:] == self.ids[:-1]]).tolist()
+        return again
 
     def _row(self, number: int) -> int:
         row = int(np.searchsorted(self.ids, number, side="right")) - 1
@@ -110,6 +118,8 @@ class Index:
     """nodes without any place"""
     codes: set[str] = field(default_factory=set)
     """MGRS codes that name no square"""
+    heights: int = 0
+    """nodes that state one"""
     disagree: tuple[int, float] = (0, 0.0)
     """nodes whose local metres and degrees differ by more than 0.1 m, and the largest difference in metres"""
 
@@ -120,6 +130,22 @@ class Index:
         at = np.minimum(np.searchsorted(self.ids, refs), len(self.ids) - 1)
         return np.where(self.ids[at] == refs, at, -1)
 
+    def held(self, members: Members) -> list[bool]:
+        """Whether each member of a relation is in the file."""
+        numbers = [number_of(ref) for _, ref, _ in members]
+        found = [number is not None and number in self.relations for number in numbers]
+        for what in ("node", "way"):
+            at = [k for k, member in enumerate(members) if member[0] == what]
+            ids = np.array([numbers[k] or 0 for k in at], dtype=np.int64)
+            is_there = self.rows(ids) >= 0 if what == "node" else self.ways.has(ids)
+            for k, there in zip(at, is_there.tolist(), strict=True):
+                found[k] = there and numbers[k] is not None
+        return found
+
+    def height(self, refs: Ints) -> Floats:
+        """Height of each node id, NaN where none is known."""
+        return self.z[self.rows(refs)]
+
     def way(self, number: int) -> Floats | None:
         """(n, 3) coordinates of a way's known nodes, height NaN when unknown; None when the way is unknown or has no known node."""
         rows = self.way_rows(number)
@@ -129,7 +155,8 @@ class Index:
 
     def way_nodes(self, number: int) -> list[int]:
         """Node ids of a way."""
-        return self.ways.nodes(number).tolist()
+        found: list[int] = self.ways.nodes(number).tolist()
+        return found
 
     def way_rows(self, number: int) -> Ints:
         """Rows of a way's nodes, -1 for those that are not in the file."""
@@ -204,6 +231,7 @@ def _finished(columns: _Columns, relations: dict[int, tuple[str, Members]], twic
     duplicates += [*(f"way/{number}" for number in ways.twice()), *(f"relation/{number}" for number in twice)]
     index = Index(ids[order], x[order], y[order], z[order], ways, relations, referred(relations), duplicates)
     index.guessed, index.codes, index.disagree = places.guessed, places.codes, places.disagree
+    index.heights = int(np.isfinite(z).sum())
     index.lost = int((~np.isfinite(x) | ~np.isfinite(y)).sum())
     return index
 

@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ingest.findings import warning
+from ingest.findings import info, warning
 from ingest.readers.lanelet2.index import Index, Ints
 from mapex.catalogue.finding import Finding
 
@@ -52,8 +52,10 @@ def lines(index: Index, refs: Ints, counts: Ints, areas: NDArray[np.bool_] | Non
             if mask.any():
                 coordinates = np.column_stack([axis[mask] for axis in ((x, y, z) if three else (x, y))])
                 used, dense = np.unique(owner[mask], return_inverse=True)
-                made = (shapely.linearrings if ring else shapely.linestrings)(coordinates, indices=dense)
-                out[used] = shapely.polygons(made) if ring else made
+                if ring:
+                    out[used] = shapely.polygons(np.asarray(shapely.linearrings(coordinates, indices=dense)))
+                else:
+                    out[used] = shapely.linestrings(coordinates, indices=dense)
     for at in np.flatnonzero(placed == 1).tolist():
         k = ends[at] - 1
         out[at] = shapely.Point(x[k], y[k], *([z[k]] if np.isfinite(z[k]) else []))
@@ -72,6 +74,12 @@ def dangling(feature: str, missing: list[str], file: str) -> Finding:
     text = f"{feature} refers to {', '.join(missing[:5])}, which the file does not hold."
     fix = "Export the map with everything that it refers to."
     return warning("reference.dangling", text, fix, value=missing[0], file=file, layer="hdmap", feature=feature)
+
+
+def mixed_heights(known: int, total: int, file: str) -> Finding:
+    """The finding about a map of which only some nodes have a height."""
+    text = f"{known} of {total} nodes carry ele; lines and areas are 3D only where all of their nodes do."
+    return info("height.mixed", text, "Give every node a height.", count=total - known, file=file, layer="hdmap")
 
 
 def wkb_of(shapes: NDArray[np.object_]) -> list[bytes | None]:

@@ -24,8 +24,8 @@ from ingest.placing.systems import WGS84
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.lanelet2.head import head_of, meta_of, placed_by, stated_beside
 from ingest.readers.lanelet2.index import Index, build, degrees_of, number_of
-from ingest.readers.lanelet2.kinds import is_area, kind_of
-from ingest.readers.lanelet2.lines import dangling, lines, short, wkb_of
+from ingest.readers.lanelet2.kinds import Streets, is_area, kind_of
+from ingest.readers.lanelet2.lines import dangling, lines, mixed_heights, short, wkb_of
 from ingest.readers.lanelet2.osm_xml import Document, Element
 from ingest.readers.lanelet2.relations import RelationShapes
 from mapex.catalogue.finding import Finding
@@ -97,10 +97,8 @@ def _about_index(index: Index, document: Document, file: str) -> Iterator[Findin
         yield error(
             "node.no_position", text, "Write lat and lon, or give --origin or --crs for local_x and local_y.", count=index.lost, **where
         )
-    heights = int(np.isfinite(index.z).sum())
-    if 0 < heights < len(index.ids):
-        text = f"{heights} of {len(index.ids)} nodes carry ele; lines and areas are 3D only where all of their nodes do."
-        yield info("height.mixed", text, "Give every node a height.", count=len(index.ids) - heights, **where)
+    if 0 < index.heights < len(index.ids):
+        yield mixed_heights(index.heights, len(index.ids), file)
 
 
 class _Maker:
@@ -116,11 +114,14 @@ class _Maker:
         self._found: list[Finding] = []
         self._odd: set[tuple[str, str]] = set()
         self._relations = RelationShapes(index, file)
+        self._streets = Streets()
 
     def run(self, document: Document) -> Iterator[Batch | Finding]:
         for element in document.elements():
             rows = self._rows[element.kind]
             kind, near = kind_of(element.kind, element.tags)
+            if element.kind == "way":
+                self._streets.look(element.tags)
             if near:
                 self._note_odd(element, near)
             if is_deleted(element):
@@ -136,6 +137,7 @@ class _Maker:
             if self._rows[kind_]:
                 yield self._batch(kind_)
             yield from self._taken()
+        yield from self._streets.findings(file=self.file, layer="hdmap")
 
     def _taken(self) -> list[Finding]:
         found = self._found + self._relations.found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,11 @@ class RelationShapes:
 
         Raises: Invalid: `relation.repeats`.
         """
-        missing = [f"{what}/{ref}" for what, ref, _ in element.members if not self._holds(what, ref)]
+        held = self.index.held(element.members)
+        missing = [f"{what}/{ref}" for (what, ref, _), is_held in zip(element.members, held, strict=True) if not is_held]
         if missing:
             self.found.append(dangling(element.id, missing, self.file))
+            element = replace(element, members=[member for member, is_held in zip(element.members, held, strict=True) if is_held])
         if element.tags.get("type") == "lanelet":
             return self._lanelet(element, kind)
         if element.tags.get("type") == "multipolygon":
@@ -48,14 +51,6 @@ class RelationShapes:
                 return made, None, {}
         geometry, of = self._borrowed(element)
         return geometry, None, {"placed_by": of} if of else {}
-
-    def _holds(self, what: str, ref: str) -> bool:
-        number = number_of(ref)
-        if number is None:
-            return False
-        if what == "node":
-            return bool(self.index.rows(np.array([number], dtype=np.int64))[0] >= 0)
-        return number in self.index.ways if what == "way" else number in self.index.relations
 
     def _lanelet(self, element: Element, kind: Kind) -> tuple[bytes | None, bytes | None, dict[str, Any]]:
         left, right = self._line(element, "left"), self._line(element, "right")

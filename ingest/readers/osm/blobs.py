@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ingest.readers.lanelet2.osm_xml import history
 from ingest.readers.protobuf import Bytes, fields, signed
 from mapex.errors import Invalid
 
@@ -133,12 +134,3 @@ def _header(body: Bytes, name: str) -> Header:
     names = {16: "writingprogram", 17: "source", 32: "osmosis_replication_timestamp", 33: "osmosis_replication_sequence_number"}
     stated = {word: texts[number][0] for number, word in {**names, 34: "osmosis_replication_base_url"}.items() if number in texts}
     return Header(box, stated.pop("writingprogram", ""), stated.get("source", ""), stated)
-
-
-def history(name: str) -> Invalid:
-    """The refusal of a file that holds several versions of its elements."""
-    text = (
-        f"{name} holds the history of its elements: several versions of each, deleted ones too. Upload what holds at one time, as "
-        "`osmium time-filter` makes it."
-    )
-    return Invalid("osm.history", text, file=name)

@@ -32,7 +32,10 @@ class Infos:
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """Nodes of one group. `texts`: indexes into the strings, key and value in turn; those of node i are from `begins[i]` to `begins[i + 1]`."""
+    """Nodes of one group.
+
+    `texts` are indexes into the strings, key and value in turn; those of node i are from `begins[i]` to `begins[i + 1]`.
+    """
 
     ids: Ints
     lon: Floats
@@ -210,7 +213,10 @@ class _Maker:
         return Infos(columns)
 
 
-def _records(bodies: list[memoryview], numbers: tuple[int, ...], lists: tuple[int, ...]) -> tuple[list[Ints], list[list[Bytes]], list[Bytes]]:
+_Records = tuple[list[Ints], list[list[Bytes]], list[Bytes]]
+
+
+def _records(bodies: list[memoryview], numbers: tuple[int, ...], lists: tuple[int, ...]) -> _Records:
     """Fields of messages as columns: some numbers, some packed lists, and the message 4, which states who wrote them."""
     singles: list[Ints] = [np.zeros(len(bodies), dtype=np.int64) for _ in numbers]
     at_number, at_list = {n: k for k, n in enumerate(numbers)}, {n: k for k, n in enumerate(lists)}

@@ -64,10 +64,8 @@ _POINTS = {
 _LARGE = ("motorway", "trunk", "primary", "secondary", "tertiary")
 _STREETS = {*_LARGE, *(f"{one}_link" for one in _LARGE), "unclassified", "residential", "service", "track", "road", "busway", "raceway"}
 """Values of `highway` of what vehicles drive on."""
-_ASKED = frozenset(
-    "highway footway path cycleway crossing:signals railway area:highway traffic_sign barrier kerb power man_made junction "
-    "tactile_paving".split()
-)
+_ON_WAYS = ("highway", "footway", "path", "cycleway", "crossing:signals", "railway", "area:highway", "junction", "tactile_paving")
+_ASKED = frozenset({*_ON_WAYS, "traffic_sign", "barrier", "kerb", "power", "man_made"})
 """Keys that a kind can follow from."""
 _WORDS: tuple[tuple[str, Kind], ...] = (
     ("stopline|stop_line|정지선", Kind.STOP_LINE),
