@@ -122,6 +122,22 @@ LICENCES: dict[str, Licence] = {
                 _NO_WARRANTY,
             ),
         ),
+        Licence(
+            "odbl",
+            ("ODbL 1.0 (개방 데이터베이스 이용허락)", "ODbL 1.0 (Open Database License)"),
+            frozenset(Purpose),
+            frozenset({Freedom.PRODUCTS, Freedom.SHARING}),
+            (
+                ("모든 목적으로 쓸 수 있습니다.", "For every purpose."),
+                ("제3자에게 제공할 수 있습니다.", "It may be passed on."),
+                (
+                    "데이터를 고치거나 합쳐 제공하거나 공개할 때에는 그 데이터베이스에도 ODbL 1.0을 적용해야 합니다.",
+                    "Whoever passes on or publishes a database made from it must do so under ODbL 1.0.",
+                ),
+                ("결과를 공개할 때 출처와 ODbL을 밝혀야 합니다.", "Results that are shown must name the source and the ODbL."),
+                _NO_WARRANTY,
+            ),
+        ),
     )
 }
 """The licences by code."""

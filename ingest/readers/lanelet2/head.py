@@ -14,6 +14,7 @@ from ingest.reader import Placed
 from ingest.readers.lanelet2.index import degrees_of
 from ingest.readers.lanelet2.osm_xml import Document
 from mapex.intake.placement import Placement
+from mapex.rules.source_licences import ODBL, SourceLicence, stated_in
 from tiles.box import Box
 
 _SURVEYED = 300_000
@@ -32,6 +33,8 @@ class OsmHead:
     lanelets: int = 0
     relations: int = 0
     highways: int = 0
+    numbered: int = 0
+    """elements with a number and a version of a database; those that were only drawn have none"""
     west: float = np.inf
     south: float = np.inf
     east: float = -np.inf
@@ -69,11 +72,20 @@ def head_of(document: Document) -> OsmHead:
             head.with_code += "mgrs_code" in element.tags
         head.relations += element.kind == "relation"
         head.lanelets += element.kind == "relation" and element.tags.get("type") == "lanelet"
+        attributes = element.attributes
+        head.numbered += "version" in attributes and not attributes.get("id", "-").startswith("-")
         head.highways += "highway" in element.tags
         if head.elements >= _SURVEYED:
             head.complete = False
             break
     return head
+
+
+def licence_of(document: Document, head: OsmHead) -> SourceLicence | None:
+    """That of OpenStreetMap, where the document states it, or holds nothing but what is drawn and numbered there."""
+    stated = [*document.root.values(), *(text for name, found in document.others if name == "note" for text in found.values())]
+    is_plain = not head.lanelets and not head.with_local and head.highways and head.numbered
+    return ODBL if is_plain else stated_in(stated)
 
 
 def placed_by(head: OsmHead, given: Placement) -> Placed:

@@ -22,7 +22,7 @@ from ingest.findings import beside, error, info, warning
 from ingest.placing import resolve
 from ingest.placing.systems import WGS84
 from ingest.reader import Placed, Source, Survey
-from ingest.readers.lanelet2.head import head_of, meta_of, placed_by, stated_beside
+from ingest.readers.lanelet2.head import head_of, licence_of, meta_of, placed_by, stated_beside
 from ingest.readers.lanelet2.index import Index, build, degrees_of, number_of
 from ingest.readers.lanelet2.kinds import Streets, is_area, kind_of
 from ingest.readers.lanelet2.lines import dangling, lines, mixed_heights, short, wkb_of
@@ -57,7 +57,8 @@ class Lanelet2:
             text = f"{source.name} is a {head.flavour}: it holds no lanelet."
             found.append(info("osm.flavour", text, "Lanes come from lanelet relations; upload those for an HD map.", file=source.name))
         claimed = head.elements if head.complete else None
-        return Survey(self.format, (self.layer,), claimed, placed, head.box, tuple(found), {"flavour": head.flavour})
+        about = {"flavour": head.flavour}
+        return Survey(self.format, (self.layer,), claimed, placed, head.box, tuple(found), about, licence_of(document, head))
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """Nodes, ways and relations, in file order within each of the three."""

@@ -32,6 +32,7 @@ from ingest.readers.osm.words import Words
 from ingest.readers.protobuf import Ints
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Placement
+from mapex.rules.source_licences import ODBL, SourceLicence
 from tiles.batch import Batch, Content, Kind, LayerKind
 from tiles.box import Box
 
@@ -55,7 +56,7 @@ class Osm:
         is_there = box is not None and box.is_on_earth
         details = {"program": header.program, **header.stated}
         found = tuple(resolve.findings(placed, file=source.name))
-        return Survey(self.format, (self.layer,), None, placed, box if is_there else None, found, details)
+        return Survey(self.format, (self.layer,), None, placed, box if is_there else None, found, details, _licence(source))
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """Nodes, ways and relations in the order of the file."""
@@ -75,6 +76,14 @@ class Osm:
         for block in blocks_of(BlobFile(source.path, source.name)):
             yield from rows.of(block)
         yield from rows.streets.findings(**where)
+
+
+def _licence(source: Source) -> SourceLicence | None:
+    """That of OpenStreetMap, where the first elements have numbers and versions of its database; own drawings have none."""
+    block = next(blocks_of(BlobFile(source.path, source.name)), None)
+    group = block.groups[0] if block is not None and block.groups else None
+    versions = group.infos.columns.get("version") if group is not None else None
+    return ODBL if group is not None and versions is not None and bool(((group.ids > 0) & (versions > 0)).any()) else None
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from ingest.readers.vector.layer import LAYERS, id_column
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
+from mapex.rules.source_licences import stated_in
 from tiles.batch import Batch, Content, Kind, LayerKind
 
 BATCH = 20_000
@@ -54,7 +55,8 @@ class GeoJson:
         else:
             placed = resolve.resolve(stated or "OGC:CRS84", given)
         found = resolve.findings(placed, file=source.name)
-        return Survey(self.format, (Path(source.name).stem,), None, placed, None, tuple(found), details=texts_of(members))
+        texts = texts_of(members)
+        return Survey(self.format, (Path(source.name).stem,), None, placed, None, tuple(found), texts, stated_in(texts.values()))
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All features, in file order."""

@@ -24,6 +24,7 @@ from ingest.readers.vector.json_stream import Stream, head_members, tail_members
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
+from mapex.rules.source_licences import stated_in
 from tiles.batch import Batch, Content, LayerKind
 
 _PART = re.compile(r"(?:^|[._-])(nodes|edges|points|lines|zones|polygons)(?:\.osw)?\.(?:geo)?json$", re.IGNORECASE)
@@ -56,9 +57,9 @@ class OpenSidewalks:
             text = f"{source.name} has edges but no nodes; its graph is not complete."
             found.append(warning("osw.no_nodes", text, "Upload the nodes file too.", file=source.name))
         details = {key: value for one in members.values() for key, value in texts_of(one).items()}
-        return Survey(
-            self.format, tuple(name for name, _ in parts), None, placed, None, tuple(found), {**details, "schema": " ".join(versions)}
-        )
+        about = {**details, "schema": " ".join(versions)}
+        layers = tuple(name for name, _ in parts)
+        return Survey(self.format, layers, None, placed, None, tuple(found), about, stated_in(details.values()))
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All parts: nodes first, so that edges can be checked against them."""
