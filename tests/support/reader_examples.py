@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mapex.intake.placement import Placement
-from tests.support import clouds
+from tests.support import clouds, osm_files
 
 RECORDS = 5
 LON, LAT = 127.1, 37.4
@@ -56,6 +56,11 @@ def _osm(*, degrees: bool = True, nan: bool = False) -> Callable[[Path], Path]:
         return path
 
     return make
+
+
+def _osm_pbf(folder: Path) -> Path:
+    nodes = [("node", {"id": n, "location": place, "tags": {"name": f"n{n}"}}) for n, place in enumerate(spots(), 1)]
+    return osm_files.a_file(folder / "map.osm.pbf", nodes)
 
 
 def _collection(places: list[tuple[float, float]], key: str) -> str:
@@ -210,6 +215,7 @@ _METRES = [(332_000.5 + n, 4_140_000.25) for n in range(RECORDS)]
 
 MADE: Mapping[str, Made] = {
     "lanelet2": Made(_osm(), _osm(nan=True), _osm(degrees=False)),
+    "osm": Made(_osm_pbf, None, None),  # its coordinates are whole numbers of degrees' parts
     "opensidewalks": Made(_opensidewalks(spots()), _opensidewalks(spots(nan=True)), None),  # always degrees
     "geojson": Made(_geojson(spots()), _geojson(spots(nan=True)), _geojson(_METRES)),
     "geopackage": Made(_table("gpkg"), None, _table("gpkg", crs=False)),  # a point that is not a number is an empty one

@@ -30,7 +30,7 @@ const ASIDE = new RegExp(
     "|gpkg-(wal|shm|journal)|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
   "i",
 );
-const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "las", "laz", "pcd", "ply", "mcap"];
+const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "pbf", "las", "laz", "pcd", "ply", "mcap"];
 const NULL_ISLAND_DEG = 1;
 
 /** @param {Blob} file @param {string} name @param {(ending: string) => Blob | null} sibling the file of the same name with another ending
@@ -54,6 +54,8 @@ async function look(file, name, sibling) {
   if (magic.startsWith("SQLite format 3")) return sniffed({ format: "GeoPackage", notes: ["later"] });
   if (magic.startsWith("\x89MCAP0\r\n")) return sniffed({ format: "MCAP", kind: "recording", notes: ["later"] });
   if (magic.startsWith("PK\x03\x04") || magic.startsWith("PK\x05\x06")) return zip(file);
+  if (magic.slice(4, 15) === "\n\tOSMHeader") return sniffed({ format: "OSM PBF", crs: "EPSG:4326", notes: ["later"] });
+  if (/\.osm\.(gz|bz2)$/i.test(name) && /^(\x1f\x8b|BZh)/.test(magic)) return sniffed({ format: "OSM XML", notes: ["later"] });
   if (magic.startsWith("ply\n") || magic.startsWith("ply\r")) return cloud("PLY", /element vertex (\d+)/.exec(latin(bytes, 0, 4096)));
   const head = new TextDecoder()
     .decode(bytes)
