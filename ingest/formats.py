@@ -49,6 +49,10 @@ PHOTO = (".jpg", ".jpeg")
 _PHOTO = _pattern(r"\.jpe?g$")
 _OSM_PBF = tuple(bytes([0, 0, 0, size]) + b"\x0a\x09OSMHeader" for size in range(13, 18))
 """The length of the head of the first blob, and how it begins; the length states how large the blob is."""
+_APOLLO = re.compile(
+    r"(#[^\n]*\n|\s)*(header\s*:?\s*[{<]\s*(version|date|projection|district|generation|rev_m|left|top|right|bottom|vendor)\b"
+    r"|(crosswalk|junction|lane|stop_sign|signal|yield|overlap|clear_area|speed_bump|road|parking_space|pnc_junction)\s*:?\s*[{<]\s*id\b)"
+)
 _GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon)"
 
 FORMATS: tuple[Format, ...] = (
@@ -81,6 +85,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("flatgeobuf", "ingest.readers.vector.gdal:FlatGeobuf", "FlatGeobuf", magic=(b"fgb\x03",), gdal=("FlatGeobuf",)),
     Format("geoparquet", "ingest.readers.vector.geoparquet:GeoParquet", "GeoParquet", magic=(b"PAR1",)),
+    Format("apollo", "ingest.readers.apollo.reader:Apollo", "Apollo HD map", text=_APOLLO),
     Format("las", "ingest.readers.cloud.las:Las", "LAS, LAZ, COPC", magic=(b"LASF",), is_heavy=True),
     Format(
         "pcd",

@@ -89,7 +89,8 @@ def packed(body: Bytes) -> Ints:
     for step in range(1, int(lengths.max())):
         longer = np.flatnonzero(lengths > step)
         values[longer] |= (numbers[starts[longer] + step].astype(np.uint64) & 0x7F) << np.uint64(7 * step)
-    return values.view(np.int64)
+    whole: Ints = values.view(np.int64)
+    return whole
 
 
 def packed_zigzag(body: Bytes) -> Ints:

@@ -11,6 +11,7 @@ from ingest import formats
 from ingest.formats import READERS, SUPPORTED, ZIP, format_of_names, is_junk
 from ingest.reader import Reader, Source
 from ingest.readers import packed
+from ingest.readers.apollo import binary
 from mapex.errors import Invalid
 from tiles import extras
 
@@ -57,7 +58,7 @@ def format_of_bytes(head: bytes, name: str) -> str:
         raise _unsupported(name, "an MP4 video")
     if head.startswith(ZIP):
         raise _unsupported(name, "a zip archive inside another one")
-    return _format_of_text(head, name)
+    return "apollo" if binary.is_map(head) else _format_of_text(head, name)
 
 
 def _format_of_text(head: bytes, name: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mapex.intake.placement import Placement
-from tests.support import clouds, osm_files
+from tests.support import apollo_maps, clouds, osm_files
 
 RECORDS = 5
 LON, LAT = 127.1, 37.4
@@ -61,6 +61,18 @@ def _osm(*, degrees: bool = True, nan: bool = False) -> Callable[[Path], Path]:
 def _osm_pbf(folder: Path) -> Path:
     nodes = [("node", {"id": n, "location": place, "tags": {"name": f"n{n}"}}) for n, place in enumerate(spots(), 1)]
     return osm_files.a_file(folder / "map.osm.pbf", nodes)
+
+
+def _apollo(*, header: str = apollo_maps.HEADER, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        at = [(UTM52[0] + n, UTM52[1]) for n in range(RECORDS)]
+        at = [*at[:-1], (NAN, UTM52[1])] if nan else at
+        squares = [apollo_maps.points((x, y), (x + 1, y), (x, y + 1)) for x, y in at]
+        bodies = [f'crosswalk {{ id {{ id: "c{n}" }} polygon {{ {square} }} }}\n' for n, square in enumerate(squares)]
+        (folder / "base_map.txt").write_text(header + "".join(bodies), encoding="utf-8")
+        return folder / "base_map.txt"
+
+    return make
 
 
 def _collection(places: list[tuple[float, float]], key: str) -> str:
@@ -222,6 +234,7 @@ MADE: Mapping[str, Made] = {
     "shapefile": Made(_table("shp"), _shapefile_with_nan, _table("shp", crs=False)),
     "flatgeobuf": Made(_table("fgb"), _table("fgb", nan=True), _table("fgb", crs=False)),
     "geoparquet": Made(_table("parquet"), _table("parquet", nan=True), _table("parquet", crs=False)),
+    "apollo": Made(_apollo(), _apollo(nan=True), _apollo(header='header { version: "1.5" }')),
     "las": Made(_las(), None, _las(crs=False)),  # its coordinates are integers
     "pcd": Made(_pcd(), _pcd(nan=True), _pcd(), _IN_UTM),
     "ply": Made(_ply(), _ply(nan=True), _ply(), _IN_UTM),

@@ -44,6 +44,7 @@ FIXES: dict[str, Any] = {
 }
 
 FINDINGS: dict[str, tuple[Any, str]] = {
+    "apollo.limit": (lazy_gettext("The map is larger than what is read at once."), "split"),
     "area.open": (lazy_gettext("The outline of an area is not closed."), "geometry"),
     "changes.unknown": (
         lazy_gettext("What this version changes could not be found out; buyers are offered each tile that differs."),

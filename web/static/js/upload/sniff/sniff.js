@@ -66,6 +66,8 @@ async function look(file, name, sibling) {
     return /<osm\b/.test(head)
       ? osm(file)
       : sniffed({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
+  if (/^\s*header\s*:?\s*[{<]/.test(head) || (magic.startsWith("\n") && /\x1a.{1,2}\n.{1,2}\+proj=/s.test(latin(bytes, 0, 1024))))
+    return sniffed({ format: "Apollo", kind: "hdmap", notes: ["later"] });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
   const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "MP4"] : null);
   return sniffed({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
