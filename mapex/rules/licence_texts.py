@@ -102,8 +102,8 @@ TEXTS: dict[str, tuple[Clause, ...]] = {
     ),
     "odbl": (
         (
-            "이 데이터베이스에는 개방 데이터베이스 이용허락 1.0(ODbL 1.0)이 적용됩니다. 전문은 opendatacommons.org/licenses/odbl/1-0에 있으며, "
-            "아래 요약과 다르면 전문을 따릅니다.",
+            "이 데이터베이스에는 개방 데이터베이스 이용허락 1.0(ODbL 1.0)이 적용됩니다. 아래 요약과 다르면 "
+            "전문(opendatacommons.org/licenses/odbl/1-0)을 따릅니다.",
             "The Open Database License 1.0 (ODbL 1.0) holds for this database. Its text is at opendatacommons.org/licenses/odbl/1-0; where "
             "this summary differs, the text holds.",
         ),

@@ -45,6 +45,7 @@ async function look(file, name, sibling) {
   let magic = "";
   for (let i = 0; i < Math.min(16, bytes.byteLength); i++) magic += String.fromCharCode(bytes.getUint8(i));
   if (PARTS.test(name) && sibling("shp")) return sniffed({ format: "Shapefile", notes: ["part_of"] });
+  if (isApollo(bytes, magic)) return sniffed({ format: "Apollo", kind: "hdmap", notes: ["later"] });
   if (ASIDE.test(name) || (/\.xml$/i.test(name) && DATA.some((ending) => sibling(ending)))) return sniffed({ notes: ["aside"] });
   if (magic.startsWith("LASF")) return las(file);
   if (magic.startsWith("fgb\x03")) return flatgeobuf(file);
@@ -66,12 +67,14 @@ async function look(file, name, sibling) {
     return /<osm\b/.test(head)
       ? osm(file)
       : sniffed({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
-  if (/^\s*header\s*:?\s*[{<]/.test(head) || (magic.startsWith("\n") && /\x1a.{1,2}\n.{1,2}\+proj=/s.test(latin(bytes, 0, 1024))))
-    return sniffed({ format: "Apollo", kind: "hdmap", notes: ["later"] });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
   const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "MP4"] : null);
   return sniffed({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
 }
+
+/** Whether a file is an Apollo map, as text or in the wire format. @param {DataView} bytes @param {string} magic */
+const isApollo = (bytes, magic) =>
+  /^\s*header\s*:?\s*[{<]/.test(latin(bytes, 0, 64)) || (magic.startsWith("\n") && /\x1a.{1,2}\n.{1,2}\+proj=/s.test(latin(bytes, 0, 1024)));
 
 /** @param {string} format @param {RegExpExecArray | null} count */
 const cloud = (format, count) => sniffed({ format, kind: "pointcloud", count: Number(count?.[1] ?? 0), notes: ["asked"] });
