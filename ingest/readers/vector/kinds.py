@@ -67,6 +67,7 @@ _STREETS = {*_LARGE, *(f"{one}_link" for one in _LARGE), "unclassified", "reside
 _ON_WAYS = ("highway", "footway", "path", "cycleway", "crossing:signals", "railway", "area:highway", "junction", "tactile_paving")
 _ASKED = frozenset({*_ON_WAYS, "traffic_sign", "barrier", "kerb", "power", "man_made"})
 """Keys that a kind can follow from."""
+_KEYS = (*sorted(_ASKED), "bicycle", "foot")
 _WORDS: tuple[tuple[str, Kind], ...] = (
     ("stopline|stop_line|정지선", Kind.STOP_LINE),
     ("crosswalk|crossing|zebra|횡단보도", Kind.CROSSING),
@@ -106,43 +107,46 @@ def kind_of_words(text: str) -> Kind:
     return next((kind for pattern, kind in _PATTERNS if pattern.search(word)), Kind.OTHER)
 
 
-def kind_of_osm(tags: Mapping[str, Any]) -> Kind:  # noqa: PLR0911 - one return a rule
+def kind_of_osm(tags: Mapping[str, Any]) -> Kind:
     """The kind that OpenStreetMap or OpenSidewalks tags mean (OSM wiki: Sidewalks, Crossings, Kerb, Barriers; OpenSidewalks 0.2, 0.3).
 
     What a line is decides before what is beside it or on it: a footway with a kerb is a sidewalk, a street with a sign is a street. A
     street that states sidewalks in its tags (`sidewalk=both`) stays a street, since its line is the middle of the carriageway.
     """
-    if not _ASKED & tags.keys():
+    if _ASKED.isdisjoint(tags):
         return Kind.OTHER
-    value: Callable[[str], str] = lambda key: str(tags.get(key) or "")  # noqa: E731 - a word for a look-up
-    highway, footway = value("highway"), value("footway")
-    if footway == "crossing" or value("path") == "crossing" or value("cycleway") == "crossing" or highway == "crossing":
+    return _kind_of_values(tuple([str(tags.get(key) or "") for key in _KEYS]))
+
+
+@lru_cache(maxsize=65536)
+def _kind_of_values(values: tuple[str, ...]) -> Kind:
+    """The same for the values of `_KEYS`."""
+    tags = dict(zip(_KEYS, values, strict=True))
+    highway, footway = tags["highway"], tags["footway"]
+    if "crossing" in (footway, tags["path"], tags["cycleway"], highway):
         return Kind.CROSSING
     if highway in _FOOT or footway in _FOOTWAYS:
-        is_cycled = highway in {"path", "footway"} and value("bicycle") == "designated" and value("foot") in {"no", "use_sidepath"}
+        is_cycled = highway in {"path", "footway"} and tags["bicycle"] == "designated" and tags["foot"] in {"no", "use_sidepath"}
         return Kind.CYCLEWAY if is_cycled else Kind.SIDEWALK
-    if highway:
-        if highway in _POINTS:
-            return _POINTS[highway]
-        if value("crossing:signals") == "yes":
-            return Kind.SIGNAL
-        if highway in _STREETS:
-            return Kind.OTHER
-    return _kind_beside_ways(value)
+    if highway in _POINTS:
+        return _POINTS[highway]
+    if tags["crossing:signals"] == "yes":
+        return Kind.SIGNAL
+    return Kind.OTHER if highway in _STREETS else _kind_beside_ways(tags)
 
 
-def _kind_beside_ways(value: Callable[[str], str]) -> Kind:
+def _kind_beside_ways(tags: Mapping[str, str]) -> Kind:
+    area = tags["area:highway"]
     rules: tuple[tuple[bool, Kind], ...] = (
-        (value("railway") == "crossing" or value("area:highway") == "crossing", Kind.CROSSING),
-        (value("crossing:signals") == "yes", Kind.SIGNAL),
-        (bool(value("traffic_sign")), Kind.SIGN),
-        (value("barrier") == "kerb" or value("kerb") not in {"", "no", "none"}, Kind.KERB),
-        (value("area:highway") in {"footway", "pedestrian", "steps"}, Kind.SIDEWALK),
-        (value("area:highway") == "cycleway", Kind.CYCLEWAY),
-        (bool(value("barrier")), Kind.BARRIER),
-        (value("power") in {"pole", "tower"} or value("man_made") == "utility_pole", Kind.POLE),
-        (value("junction") not in {"", "no"}, Kind.JUNCTION),
-        (value("tactile_paving") not in {"", "no"}, Kind.MARKING),
+        (tags["railway"] == "crossing" or area == "crossing", Kind.CROSSING),
+        (bool(tags["traffic_sign"]), Kind.SIGN),
+        (tags["barrier"] == "kerb" or tags["kerb"] not in {"", "no", "none"}, Kind.KERB),
+        (area in {"footway", "pedestrian", "steps"}, Kind.SIDEWALK),
+        (area == "cycleway", Kind.CYCLEWAY),
+        (bool(tags["barrier"]), Kind.BARRIER),
+        (tags["power"] in {"pole", "tower"} or tags["man_made"] == "utility_pole", Kind.POLE),
+        (tags["junction"] not in {"", "no"}, Kind.JUNCTION),
+        (tags["tactile_paving"] not in {"", "no"}, Kind.MARKING),
     )
     return next((kind for holds, kind in rules if holds), Kind.OTHER)
 

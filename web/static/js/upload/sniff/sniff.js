@@ -74,7 +74,8 @@ async function look(file, name, sibling) {
 
 /** Whether a file is an Apollo map, as text or in the wire format. @param {DataView} bytes @param {string} magic */
 const isApollo = (bytes, magic) =>
-  /^\s*header\s*:?\s*[{<]/.test(latin(bytes, 0, 64)) || (magic.startsWith("\n") && /\x1a.{1,2}\n.{1,2}\+proj=/s.test(latin(bytes, 0, 1024)));
+  /^\s*header\s*:?\s*[{<]/.test(latin(bytes, 0, 64)) ||
+  (magic.startsWith("\n") && /\x1a.{1,2}\n.{1,2}\+proj=/s.test(latin(bytes, 0, 1024)));
 
 /** @param {string} format @param {RegExpExecArray | null} count */
 const cloud = (format, count) => sniffed({ format, kind: "pointcloud", count: Number(count?.[1] ?? 0), notes: ["asked"] });
