@@ -47,6 +47,9 @@ class Format:
 _OSW = _pattern(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$|(^|[._-])(nodes|edges)\.geojson$")
 PHOTO = (".jpg", ".jpeg")
 _PHOTO = _pattern(r"\.jpe?g$")
+_MGEO = r"(link|node)_set\.json"
+"""What every folder of MORAI's maps has."""
+_MGEO_PART = _pattern(r"(^|/)([a-z0-9_]+_set|global_info|intersection_controller_data|road_mesh_[a-z_]+)\.json$")
 _OSM_PBF = tuple(bytes([0, 0, 0, size]) + b"\x0a\x09OSMHeader" for size in range(13, 18))
 """The length of the head of the first blob, and how it begins; the length states how large the blob is."""
 _APOLLO = re.compile(
@@ -65,6 +68,13 @@ FORMATS: tuple[Format, ...] = (
         json=re.compile(r"\A.{0,1987}opensidewalks", re.IGNORECASE | re.DOTALL),  # `$schema` stands at the beginning
         json_name=_OSW,
         folder=_OSW,
+    ),
+    Format(
+        "mgeo",
+        "ingest.readers.vector.mgeo:MGeo",
+        "MORAI MGeo",
+        json_name=_pattern(rf"(^|/){_MGEO}$"),
+        folder=_pattern(rf"(^|/){_MGEO}$"),
     ),
     Format(
         "geojson",
@@ -173,6 +183,16 @@ def is_junk(name: str) -> bool:
 def is_opensidewalks(name: str) -> bool:
     """Whether a file name is that of a part of an OpenSidewalks data set (any prefix, known only by its ending)."""
     return _OSW.search(name) is not None
+
+
+def is_mgeo(name: str) -> bool:
+    """Whether a file name is that of a part that every map of MORAI has."""
+    return re.search(rf"(^|/){_MGEO}$", name, re.IGNORECASE) is not None
+
+
+def is_mgeo_part(name: str) -> bool:
+    """Whether a file name is that of a part of a map of MORAI, where such a map is in the same folder."""
+    return _MGEO_PART.search(name) is not None
 
 
 def is_heavy(head: bytes) -> bool:

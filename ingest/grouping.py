@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from ingest.findings import info
-from ingest.formats import PHOTO, is_junk, is_opensidewalks
+from ingest.formats import PHOTO, is_junk, is_mgeo, is_mgeo_part, is_opensidewalks
 from mapex.catalogue.finding import Finding
 from mapex.rules.parts import aside, shape_stem, shapefiles
 
@@ -20,7 +20,7 @@ _SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "r
 class Group:
     """Files that make one source: relative names (the uploader's), in order; `name` is what to call it in messages.
 
-    `kind`: shapefile, opensidewalks, photos, recording or file.
+    `kind`: shapefile, opensidewalks, mgeo, photos, recording or file.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Grouping:
 
 
 def group(names: Iterable[str]) -> Grouping:
-    """Which names are one source: parts of a Shapefile, of an OpenSidewalks set, a rosbag folder, photos; all else alone.
+    """Which names are one source: parts of a Shapefile, of an OpenSidewalks set, a map of MORAI, a rosbag folder, photos; all else alone.
 
     The result is ordered by name, so that the same files in another order are numbered the same. Left are what a desktop leaves
     behind, and what stands beside data (`mapex.rules.parts.aside`); where nothing else is there, this is taken for data.
@@ -61,9 +61,10 @@ def group(names: Iterable[str]) -> Grouping:
     kept = [name for name in kept if name not in beside] or kept
     sets: dict[str, list[str]] = {}
     owners = _shapefile_of_parts(kept)
+    mgeo_folders = {str(PurePosixPath(n).parent) for n in kept if is_mgeo(n)}
     bag_folders = {str(PurePosixPath(n).parent) for n in kept if PurePosixPath(n).name == "metadata.yaml"}
     for name in kept:
-        sets.setdefault(owners.get(name) or _set_of(name, bag_folders), []).append(name)
+        sets.setdefault(owners.get(name) or _set_of(name, bag_folders, mgeo_folders), []).append(name)
     groups = tuple(Group(_name_of(key, members), tuple(members), _kind_of(key)) for key, members in sorted(sets.items()))
     return Grouping(groups, tuple(sorted(set(names) - set(kept))))
 
@@ -73,7 +74,7 @@ def group_archive(names: Iterable[str]) -> Grouping:
     found = group(names)
     kinds: dict[str, list[Group]] = {}
     for number, one in enumerate(found.groups):
-        kinds.setdefault(f"{number}" if one.kind == "file" else one.kind, []).append(one)
+        kinds.setdefault(f"{number}" if one.kind in ("file", "mgeo") else one.kind, []).append(one)
     return replace(found, groups=tuple(_merged(groups) for groups in kinds.values()))
 
 
@@ -92,8 +93,10 @@ def _shapefile_of_parts(names: Iterable[str]) -> dict[str, str]:
     return {part: f"shapefile:{shape_stem(shp) if stems[shape_stem(shp)] == 1 else shp}" for shp, parts in found.items() for part in parts}
 
 
-def _set_of(name: str, bag_folders: set[str]) -> str:
+def _set_of(name: str, bag_folders: set[str], mgeo_folders: set[str]) -> str:
     lower, folder = name.lower(), str(PurePosixPath(name).parent)
+    if folder in mgeo_folders and is_mgeo_part(name):
+        return "mgeo:" + folder
     if is_opensidewalks(name):
         return "opensidewalks:" + folder
     if lower.endswith(PHOTO):

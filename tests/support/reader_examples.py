@@ -75,6 +75,17 @@ def _apollo(*, header: str = apollo_maps.HEADER, nan: bool = False) -> Callable[
     return make
 
 
+def _mgeo(*, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        x, y, z = UTM52
+        ends = [(x + n + 1, NAN if nan and n == RECORDS - 1 else y) for n in range(RECORDS)]
+        links = [{"idx": f"A{n}", "points": [[x + n, y, z], [*end, z]]} for n, end in enumerate(ends)]
+        (folder / "link_set.json").write_text(json.dumps(links), encoding="utf-8")
+        return folder / "link_set.json"
+
+    return make
+
+
 def _collection(places: list[tuple[float, float]], key: str) -> str:
     features = [
         {"type": "Feature", "id": f"f{n}", "properties": {key: f"n{n}"}, "geometry": {"type": "Point", "coordinates": list(place)}}
@@ -229,6 +240,7 @@ MADE: Mapping[str, Made] = {
     "lanelet2": Made(_osm(), _osm(nan=True), _osm(degrees=False)),
     "osm": Made(_osm_pbf, None, None),  # its coordinates are whole numbers of degrees' parts
     "opensidewalks": Made(_opensidewalks(spots()), _opensidewalks(spots(nan=True)), None),  # always degrees
+    "mgeo": Made(_mgeo(), _mgeo(nan=True), _mgeo(), _IN_UTM),
     "geojson": Made(_geojson(spots()), _geojson(spots(nan=True)), _geojson(_METRES)),
     "geopackage": Made(_table("gpkg"), None, _table("gpkg", crs=False)),  # a point that is not a number is an empty one
     "shapefile": Made(_table("shp"), _shapefile_with_nan, _table("shp", crs=False)),

@@ -153,6 +153,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "mcap.damaged": (lazy_gettext("A part of the recording is damaged and was left out."), "again"),
     "mcap.orphans": (lazy_gettext("Messages without a channel were left out."), "again"),
     "mcap.unreadable": (lazy_gettext("Not one message of the recording can be read."), "upload"),
+    "mgeo.limit": (lazy_gettext("The map is larger than what is read at once."), "split"),
     "mgrs.disagrees": (lazy_gettext("Grid code and coordinates disagree."), "again"),
     "mgrs.invalid": (lazy_gettext("The grid code names no square; it was not used."), "none"),
     "ngii.products": (lazy_gettext("Several products of the same map are in the folder."), "one"),

@@ -67,6 +67,8 @@ async function look(file, name, sibling) {
     return /<osm\b/.test(head)
       ? osm(file)
       : sniffed({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
+  if (/(^|\/)([a-z0-9_]+_set|global_info)\.json$/i.test(name) && /^[{[]/.test(head))
+    return sniffed({ format: "MGeo", kind: "hdmap", notes: ["later"] });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
   const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "MP4"] : null);
   return sniffed({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
