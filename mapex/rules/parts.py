@@ -16,10 +16,10 @@ SHAPE_PARTS = (".shp.xml", ".shp", ".dbf", ".shx", ".prj", ".cpg", ".qpj", ".sbn
 ASIDE = (
     *(".cst", ".cpg", ".prj", ".qpj", ".wkt", ".qmd", ".qml", ".qlr", ".sld", ".lyr", ".lyrx"),  # encodings, projections, styles
     *(".atx", ".aih", ".ain", ".ixs", ".mxs", ".fbn", ".fbx", ".sbn", ".sbx", ".qix", ".idm", ".ind"),  # indexes
-    *(".aux.xml", ".shp.xml", ".gpkg-wal", ".gpkg-shm", ".gpkg-journal"),
+    *(".aux.xml", ".shp.xml", ".gpkg-wal", ".gpkg-shm", ".gpkg-journal", ".wdp"),
     *(".pdf", ".txt", ".md", ".rst", ".rtf", ".doc", ".docx", ".hwp", ".hwpx"),  # documents
 )
-"""Endings of what stands beside data, and is none."""
+"""Endings of what stands beside data, and is none (`.wdp`: the waveforms of a LAS file, which tiles cannot hold)."""
 
 _TEXT = re.compile(
     r"(?:.*\.)?(read[-_ ]?me|licen[cs]es?|copying|copyright|notice|changelog|attribution|authors|metadata)([-_ .].*)?", re.IGNORECASE

@@ -137,6 +137,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "las.signature": (lazy_gettext("The file is no LAS or LAZ file."), "format"),
     "las.vlr": (lazy_gettext("The head of the point file claims more records than are read."), "again"),
     "las.waveform": (lazy_gettext("The points carry waveforms, which tiles cannot hold."), "again"),
+    "las.waves_left_out": (lazy_gettext("Waveforms were left out; the points came in."), "none"),
     "las.week_time": (lazy_gettext("Times count within a GPS week; the date is not known."), "none"),
     "layer.proportion": (lazy_gettext("One feature makes most of the length, area or number of cells of the layer."), "look"),
     "layer.mixed": (lazy_gettext("Two files fill one layer with different content."), "one"),

@@ -27,7 +27,7 @@ const PARTS = /\.(dbf|shx|prj|cpg|qpj|sbn|sbx|qix|shp\.xml)$/i;
 // As `mapex/rules/parts.py`: what stands beside data, and is none
 const ASIDE = new RegExp(
   "\\.(cst|cpg|prj|qpj|wkt|qmd|qml|qlr|sld|lyrx?|atx|ai[hn]|ixs|mxs|fb[nx]|sb[nx]|qix|idm|ind|aux\\.xml|shp\\.xml" +
-    "|gpkg-(wal|shm|journal)|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
+    "|gpkg-(wal|shm|journal)|wdp|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
   "i",
 );
 const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "pbf", "las", "laz", "pcd", "ply", "mcap"];
