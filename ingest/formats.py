@@ -59,8 +59,8 @@ _APOLLO = re.compile(
 _GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon)"
 
 FORMATS: tuple[Format, ...] = (
-    Format("lanelet2", "ingest.readers.lanelet2.reader:Lanelet2", "Lanelet2 and OpenStreetMap (.osm)", xml_root="osm", is_packed=True),
-    Format("osm", "ingest.readers.osm.reader:Osm", "OpenStreetMap (.osm.pbf)", magic=_OSM_PBF, is_heavy=True),
+    Format("lanelet2", "ingest.readers.lanelet2.reader:Lanelet2", "Lanelet2 (.osm)", xml_root="osm", is_packed=True),
+    Format("osm", "ingest.readers.osm.reader:Osm", "OpenStreetMap (.osm, .osm.pbf)", magic=_OSM_PBF, is_heavy=True),
     Format(
         "opensidewalks",
         "ingest.readers.vector.opensidewalks:OpenSidewalks",
@@ -95,7 +95,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("flatgeobuf", "ingest.readers.vector.gdal:FlatGeobuf", "FlatGeobuf", magic=(b"fgb\x03",), gdal=("FlatGeobuf",)),
     Format("geoparquet", "ingest.readers.vector.geoparquet:GeoParquet", "GeoParquet", magic=(b"PAR1",)),
-    Format("apollo", "ingest.readers.apollo.reader:Apollo", "Apollo HD map", text=_APOLLO),
+    Format("apollo", "ingest.readers.apollo.reader:Apollo", "Apollo", text=_APOLLO),
     Format("las", "ingest.readers.cloud.las:Las", "LAS, LAZ, COPC", magic=(b"LASF",), is_heavy=True),
     Format(
         "pcd",

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
-from mapex.rules.source_licences import SourceLicence
+from mapex.rules.licences import SourceLicence
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
 

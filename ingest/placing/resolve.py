@@ -20,7 +20,7 @@ from ingest.reader import Placed
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement, check_placement
-from mapex.rules.source_licences import FINDING, SOURCES, SourceLicence
+from mapex.rules.licences import SOURCE_FINDING, SOURCES, SourceLicence
 
 _CODE_LETTERS = 24
 _EXACT_M, _SMALL_M = 1.0, 5.0
@@ -169,7 +169,7 @@ def about_licence(licence: SourceLicence, file: str) -> Finding:
     """The finding about the licence of a source, which goes along with the data."""
     text = f"{file} holds data under {licence.code} ({licence.word}); its tiles state this, and it goes along wherever they are sold."
     fix = f"Publish it under the licence {licence.offered}, with the attribution {licence.attribution!r}."
-    return info(FINDING, text, fix, file=file, value=licence.code)
+    return info(SOURCE_FINDING, text, fix, file=file, value=licence.code)
 
 
 def findings(placed: Placed, *, file: str = "", layer: str = "") -> list[Finding]:

@@ -21,7 +21,7 @@ from mapex.exchange import Actor, Exchange
 from mapex.offers import reviews
 from mapex.prices import rates_on_sale
 from mapex.pyramid import cell_sums, owned
-from mapex.rules import bounds, licences, source_licences
+from mapex.rules import bounds, licences
 from mapex.rules.accuracy import read_accuracies
 from mapex.rules.pricing import MAIN_UNIT, UNITS, read_rates
 from mapex.rules.update_policy import PAID, read_updates
@@ -260,7 +260,7 @@ def _offer(row: RowMapping, version: versions.Version, layers: Sequence[versions
 def _check_sold(conn: Connection, offer: Offer, published: publication.Publication, now_ns: int) -> None:
     """Refuse what cannot be sold as it is: no price, terms that a source forbids, a review that has ended, sums that nobody can pay."""
     _refuse_unpriced(offer, published.layers)
-    source_licences.check_offer(_sources(conn, published.version.id), offer.licence, offer.attribution)
+    licences.check_source(_sources(conn, published.version.id), offer.licence, offer.attribution)
     reviews.check_valid(conn, published.version.id, published.layers, now_ns)
     bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in published.layers), offer.rates)
 
@@ -268,7 +268,7 @@ def _check_sold(conn: Connection, offer: Offer, published: publication.Publicati
 def _sources(conn: Connection, version_id: str) -> Sequence[str]:
     """The licences that the sources of a version state."""
     finding = schema.finding.c
-    stated = select(finding.value).where(finding.version_id == version_id, finding.code == source_licences.FINDING)
+    stated = select(finding.value).where(finding.version_id == version_id, finding.code == licences.SOURCE_FINDING)
     return conn.execute(stated).scalars().all()
 
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from ingest.readers.apollo.message import MAX_ELEMENT, Element, Tree, kind_of, put, settled
+from ingest.readers.apollo.message import MAX_ELEMENT, MapElement, Tree, kind_of, put, settled
 from ingest.readers.apollo.schema import ENUMS, MESSAGES
 from ingest.readers.protobuf import LENGTH, Bytes, fields, packed, signed, varint
 
@@ -33,7 +33,7 @@ def is_map(head: bytes) -> bool:
     return fits and is_next and bool({1, 2, 3} & parts.keys())
 
 
-def elements(file: BinaryIO) -> Iterator[Element]:
+def elements(file: BinaryIO) -> Iterator[MapElement]:
     """The elements of a map in order. Raises: ValueError: the file is cut or damaged from here on."""
     while lead := file.read(1):
         key = _number(file, lead)
@@ -48,7 +48,7 @@ def elements(file: BinaryIO) -> Iterator[Element]:
         field = MESSAGES["Map"].get(key >> 3)
         name = field.name if field is not None else f"#{key >> 3}"
         tree = _message(body, kind_of(field)) if field is not None else {"#": base64.b64encode(body).decode()}
-        yield Element(name, tree if isinstance(tree, dict) else {})
+        yield MapElement(name, tree if isinstance(tree, dict) else {})
 
 
 def _number(file: BinaryIO, lead: bytes) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import shapely
 
 from ingest.readers.apollo import shapes
-from ingest.readers.apollo.message import Element, Tree
+from ingest.readers.apollo.message import MapElement, Tree
 from tiles.batch import Kind
 
 REFERENCES = {
@@ -61,12 +61,12 @@ class Drawn:
         return json.dumps(_plain({**own, "@source": self.source}), ensure_ascii=False)
 
 
-def name_of(element: Element, number: int) -> str:
+def name_of(element: MapElement, number: int) -> str:
     """`lane/lane_1`; an element without an id is numbered in the order of the file."""
     return f"{element.name}/{element.id or f'#{number}'}"
 
 
-def features(element: Element, number: int) -> Iterator[Drawn]:
+def features(element: MapElement, number: int) -> Iterator[Drawn]:
     """The feature of an element, then those that it draws."""
     fields, name = dict(element.fields), name_of(element, number)
     make = _MAKERS.get(element.name, _by_polygon)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.readers.apollo.schema import Field
+from ingest.readers.apollo.schema import SchemaField
 
 MAX_ELEMENT = 64 << 20
 """Bytes of one element."""
@@ -15,7 +15,7 @@ Tree = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Element:
+class MapElement:
     """One element of the map: `name` as the map calls it (`lane`, `stop_sign`), and its fields."""
 
     name: str
@@ -47,6 +47,6 @@ def settled(kind: str, tree: Tree) -> Any:
     return tree
 
 
-def kind_of(field: Field | None) -> str:
+def kind_of(field: SchemaField | None) -> str:
     """The type of a field; "" of one that the schema does not know."""
     return field.kind if field is not None else ""

@@ -17,7 +17,7 @@ from ingest.placing import resolve
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.apollo import binary, shapes, text
 from ingest.readers.apollo.features import REFERENCES, Drawn, features, name_of
-from ingest.readers.apollo.message import Element, Tree
+from ingest.readers.apollo.message import MapElement, Tree
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
@@ -58,15 +58,15 @@ class Apollo:
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All elements, in the order of the file."""
-        known = _Known(source.name)
+        known = _ApolloFacts(source.name)
         for number, element in enumerate(_elements(source, known)):
             known.take(element, number)
         where = {"file": source.name, "layer": self.layer}
         if known.broken:
             message = f"{source.name} ends early or is damaged ({known.broken}); the {known.count} elements before were kept."
             yield error("file.damaged", message, "Upload the whole file again.", value=known.broken, **where)
-        rows = _Rows(known, placed.crs or "" if placed.crs_source is not Known.NONE else "")
-        for number, element in enumerate(_elements(source, _Known(source.name))):
+        rows = _ApolloRows(known, placed.crs or "" if placed.crs_source is not Known.NONE else "")
+        for number, element in enumerate(_elements(source, _ApolloFacts(source.name))):
             if element.name == "header":
                 yield from beside({key: value for key, value in element.fields.items() if key not in ("projection", *_DEGREES)}, **where)
                 continue
@@ -76,7 +76,7 @@ class Apollo:
 
 
 @dataclass(slots=True)
-class _Known:
+class _ApolloFacts:
     """What the first pass found: shapes by element, so that what has none is put where it belongs."""
 
     file: str
@@ -88,7 +88,7 @@ class _Known:
     partly_high: int = 0
     _size: int = 0
 
-    def take(self, element: Element, number: int) -> None:
+    def take(self, element: MapElement, number: int) -> None:
         """Note an element. Raises: Invalid: `apollo.limit`."""
         if element.name == "header":
             return
@@ -118,15 +118,15 @@ class _Known:
             yield info("height.mixed", message, "Give every vertex a height.", count=self.partly_high, **where)
 
 
-class _Rows:
+class _ApolloRows:
     """Second pass: elements become rows."""
 
-    def __init__(self, known: _Known, crs: str) -> None:
+    def __init__(self, known: _ApolloFacts, crs: str) -> None:
         self.known, self.crs = known, crs
         self.rows: list[tuple[str, str, bytes | None, str]] = []
         self.size = 0
 
-    def of(self, element: Element, number: int) -> Iterator[Batch | Finding]:
+    def of(self, element: MapElement, number: int) -> Iterator[Batch | Finding]:
         missing = _missing(element, self.known.names)
         name = name_of(element, number)
         if missing:
@@ -166,7 +166,7 @@ class _Rows:
         return Batch(Content.FEATURES, "hdmap", LayerKind.HDMAP, table, self.crs)
 
 
-def _elements(source: Source, known: _Known) -> Iterator[Element]:
+def _elements(source: Source, known: _ApolloFacts) -> Iterator[MapElement]:
     """The elements of a map up to a fault, which is noted."""
     with source.path.open("rb") as file:
         is_binary = binary.is_map(file.read(65536))
@@ -178,7 +178,7 @@ def _elements(source: Source, known: _Known) -> Iterator[Element]:
 
 
 def _header(source: Source) -> Tree:
-    known = _Known(source.name)
+    known = _ApolloFacts(source.name)
     with_header = next(_elements(source, known), None)
     if with_header is None:
         why = f" ({known.broken})" if known.broken else ""
@@ -210,5 +210,5 @@ def _named(fields: Tree) -> list[str]:
     return found
 
 
-def _missing(element: Element, names: set[str]) -> list[str]:
+def _missing(element: MapElement, names: set[str]) -> list[str]:
     return [name for name in dict.fromkeys(_named(element.fields)) if name not in names]

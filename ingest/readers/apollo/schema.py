@@ -11,7 +11,7 @@ SCALARS = frozenset({"double", "text", "bool", "int"})
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class SchemaField:
     """A field of a message; `kind` is one of `SCALARS`, an enumeration, or a message. `Id` is a word, `Point` is (x, y, z or None)."""
 
     number: int
@@ -20,11 +20,11 @@ class Field:
     repeats: bool
 
 
-def _fields(text: str) -> dict[int, Field]:
+def _fields(text: str) -> dict[int, SchemaField]:
     found = {}
     for part in text.split(","):
         number, name, kind = part.split()
-        found[int(number)] = Field(int(number), name.rstrip("*"), kind, name.endswith("*"))
+        found[int(number)] = SchemaField(int(number), name.rstrip("*"), kind, name.endswith("*"))
     return found
 
 
@@ -83,9 +83,9 @@ _TEXTS = {
     "Id": "1 id text",
     "Point": "1 x double, 2 y double, 3 z double",
 }
-MESSAGES: dict[str, dict[int, Field]] = {name: _fields(text) if text else {} for name, text in _TEXTS.items()}
+MESSAGES: dict[str, dict[int, SchemaField]] = {name: _fields(text) if text else {} for name, text in _TEXTS.items()}
 """Message -> its fields by number."""
-BY_NAME: dict[str, dict[str, Field]] = {name: {one.name: one for one in fields.values()} for name, fields in MESSAGES.items()}
+BY_NAME: dict[str, dict[str, SchemaField]] = {name: {one.name: one for one in fields.values()} for name, fields in MESSAGES.items()}
 """Message -> its fields by name."""
 
 _WORDS = {

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from ingest.readers.apollo.message import MAX_DEPTH, MAX_ELEMENT, Element, Tree, kind_of, put, settled
-from ingest.readers.apollo.schema import BY_NAME, ENUMS, MESSAGES, Field
+from ingest.readers.apollo.message import MAX_DEPTH, MAX_ELEMENT, MapElement, Tree, kind_of, put, settled
+from ingest.readers.apollo.schema import BY_NAME, ENUMS, MESSAGES, SchemaField
 
 _CHUNK = 1 << 20
 _TOKEN = re.compile(
@@ -27,7 +27,7 @@ _ENDS = {b"{": b"}", b"<": b">"}
 Token = tuple[str, bytes]
 
 
-def elements(file: BinaryIO) -> Iterator[Element]:
+def elements(file: BinaryIO) -> Iterator[MapElement]:
     """The elements of a map in order. Raises: ValueError: the text is cut or damaged from here on."""
     tokens = _Tokens(file)
     while (token := tokens.next()) is not None:
@@ -37,7 +37,7 @@ def elements(file: BinaryIO) -> Iterator[Element]:
         tree = _message(tokens, kind_of(field)) if (lead := _lead(tokens)) in _ENDS else None
         if tree is None:
             raise ValueError(f"{name[:40]!r} is no element but {lead[:20]!r}")
-        yield Element(name, tree)
+        yield MapElement(name, tree)
 
 
 class _Tokens:
@@ -127,7 +127,7 @@ def _message(tokens: _Tokens, kind: str) -> Tree:
             put(tree, name, _scalar(tokens, lead, field), repeats)
 
 
-def _listed(tokens: _Tokens, field: Field | None) -> Iterator[Any]:
+def _listed(tokens: _Tokens, field: SchemaField | None) -> Iterator[Any]:
     while (token := tokens.must()) != ("mark", b"]"):
         if token[0] == "mark" and token[1] in _ENDS:
             inner = kind_of(field)
@@ -136,7 +136,7 @@ def _listed(tokens: _Tokens, field: Field | None) -> Iterator[Any]:
             yield _scalar(tokens, token, field)
 
 
-def _scalar(tokens: _Tokens, token: Token, field: Field | None) -> Any:
+def _scalar(tokens: _Tokens, token: Token, field: SchemaField | None) -> Any:
     kind, text = token
     if token == ("mark", b"-"):
         kind, text = tokens.must()

@@ -14,7 +14,7 @@ from ingest.reader import Placed
 from ingest.readers.lanelet2.index import degrees_of
 from ingest.readers.lanelet2.osm_xml import Document
 from mapex.intake.placement import Placement
-from mapex.rules.source_licences import ODBL, SourceLicence, stated_in
+from mapex.rules.licences import ODBL, SourceLicence, stated_in
 from tiles.box import Box
 
 _SURVEYED = 300_000

@@ -47,7 +47,7 @@ def degrees_of(element: Element) -> tuple[float, float]:
     return lon, lat
 
 
-class Column(Protocol):
+class NodeColumn(Protocol):
     """A number for each node of an index, however it is kept."""
 
     def __getitem__(self, rows: Ints, /) -> Floats:
@@ -104,9 +104,9 @@ class Index:
     """Tables of one file. `x, y, z` are what the batches hold: degrees, or local metres; NaN = unknown."""
 
     ids: Ints
-    x: Column
-    y: Column
-    z: Column
+    x: NodeColumn
+    y: NodeColumn
+    z: NodeColumn
     ways: WayTable
     relations: Mapping[int, tuple[str, Members]]
     referred: dict[int, int] = field(default_factory=dict)

@@ -25,7 +25,7 @@ _CODECS = {6: "lz4_raw", 7: "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class PbfHeader:
     """What a file states of itself; degrees are whole nanodegrees (west, east, north, south)."""
 
     box: tuple[int, int, int, int] | None = None
@@ -42,7 +42,7 @@ class BlobFile:
     name: str
     broken: str = ""
 
-    def header(self) -> Header:
+    def header(self) -> PbfHeader:
         """The first blob. Raises: Invalid: `file.damaged`, `osm.history`, `osm.feature`."""
         kind, body = next(self._blobs(), ("", b""))
         try:
@@ -113,7 +113,7 @@ def _unpacked(body: bytes) -> bytes:
     return made
 
 
-def _header(body: Bytes, name: str) -> Header:
+def _header(body: Bytes, name: str) -> PbfHeader:
     box: tuple[int, int, int, int] | None = None
     texts: dict[int, list[str]] = {}
     for number, value in fields(body):
@@ -133,4 +133,4 @@ def _header(body: Bytes, name: str) -> Header:
         raise Invalid("osm.feature", text, file=name)
     names = {16: "writingprogram", 17: "source", 32: "osmosis_replication_timestamp", 33: "osmosis_replication_sequence_number"}
     stated = {word: texts[number][0] for number, word in {**names, 34: "osmosis_replication_base_url"}.items() if number in texts}
-    return Header(box, stated.pop("writingprogram", ""), stated.get("source", ""), stated)
+    return PbfHeader(box, stated.pop("writingprogram", ""), stated.get("source", ""), stated)

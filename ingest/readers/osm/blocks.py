@@ -94,7 +94,7 @@ def block_of(body: bytes, name: str) -> Block:
         elif number in stated and isinstance(value, int):
             stated[number] = signed(value)
     sizes = np.array([len(text) for text in strings], dtype=np.int64)
-    maker = _Maker(sizes, stated[17], stated[20], stated[19], name)
+    maker = _BlockMaker(sizes, stated[17], stated[20], stated[19], name)
     made = [one for group in groups for one in maker.group(group)]
     texts = [text.decode("utf-8", "replace") for text in strings]
     damaged = frozenset(at for at, text in enumerate(texts) if "\ufffd" in text and text.encode() != strings[at])
@@ -102,7 +102,7 @@ def block_of(body: bytes, name: str) -> Block:
 
 
 @dataclass(slots=True)
-class _Maker:
+class _BlockMaker:
     sizes: Ints
     granularity: int
     lon_offset: int

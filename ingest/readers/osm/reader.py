@@ -28,11 +28,11 @@ from ingest.readers.lanelet2.relations import RelationShapes
 from ingest.readers.osm.blobs import BlobFile
 from ingest.readers.osm.blocks import MEMBER_KINDS, Block, Nodes, Relations, Ways
 from ingest.readers.osm.tables import blocks_of, build
-from ingest.readers.osm.words import Words
+from ingest.readers.osm.words import ElementWords
 from ingest.readers.protobuf import Ints
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Placement
-from mapex.rules.source_licences import ODBL, SourceLicence
+from mapex.rules.licences import ODBL, SourceLicence
 from tiles.batch import Batch, Content, Kind, LayerKind
 from tiles.box import Box
 
@@ -72,7 +72,7 @@ class Osm:
         yield from beside(header.stated, **where)
         if 0 < index.heights < len(index.ids):
             yield mixed_heights(index.heights, len(index.ids), source.name)
-        rows = _Rows(index, source.name, {"osm": json.dumps({"program": header.program, **header.stated}, ensure_ascii=False)})
+        rows = _OsmRows(index, source.name, {"osm": json.dumps({"program": header.program, **header.stated}, ensure_ascii=False)})
         for block in blocks_of(BlobFile(source.path, source.name)):
             yield from rows.of(block)
         yield from rows.streets.findings(**where)
@@ -87,7 +87,7 @@ def _licence(source: Source) -> SourceLicence | None:
 
 
 @dataclass(slots=True)
-class _Part:
+class _RowColumns:
     """Some elements of one kind as columns of a batch."""
 
     ids: Ints
@@ -99,7 +99,7 @@ class _Part:
 
 
 @dataclass(slots=True)
-class _Rows:
+class _OsmRows:
     """Second pass: elements become rows."""
 
     index: Index
@@ -116,9 +116,9 @@ class _Rows:
         for group in block.groups:
             size = _REFS if isinstance(group, Ways) else None
             for some in _slices(group.starts if isinstance(group, Ways) else np.arange(len(group.ids) + 1), size):
-                words = Words(block, group, some)
+                words = ElementWords(block, group, some)
                 if isinstance(group, Nodes):
-                    part: _Part = self._nodes(group, words)
+                    part: _RowColumns = self._nodes(group, words)
                 elif isinstance(group, Ways):
                     found: list[Finding] = []
                     part = self._ways(group, words, found)
@@ -130,13 +130,13 @@ class _Rows:
                 yield from words.findings(self.file)
                 yield self._batch(part)
 
-    def _batch(self, part: _Part) -> Batch:
+    def _batch(self, part: _RowColumns) -> Batch:
         names = pc.binary_join_element_wise(pa.scalar(f"{part.element}/"), pa.array(part.ids).cast(pa.string()), pa.scalar(""))
         measure = part.measure if part.measure is not None else pa.nulls(len(part.ids), pa.binary())
         columns = {"feature_id": names, "kind": part.kinds, "geometry": part.geometry, "properties": part.properties, "measure": measure}
         return Batch(Content.FEATURES, "hdmap", LayerKind.HDMAP, pa.table(columns), WGS84, self.meta)
 
-    def _nodes(self, group: Nodes, words: Words) -> _Part:
+    def _nodes(self, group: Nodes, words: ElementWords) -> _RowColumns:
         some = words.some
         ids, lon, lat = group.ids[some], group.lon[some], group.lat[some]
         geometry = _points(lon, lat, self.index.height(ids))
@@ -152,9 +152,9 @@ class _Rows:
             mask = np.zeros(len(ids), dtype=np.bool_)
             mask[tagged] = True
             texts = pc.replace_with_mask(texts, pa.array(mask), pa.array(made, pa.string()))
-        return _Part(ids, "node", pa.array(kinds, pa.string()), texts, geometry)
+        return _RowColumns(ids, "node", pa.array(kinds, pa.string()), texts, geometry)
 
-    def _ways(self, group: Ways, words: Words, found: list[Finding]) -> _Part:
+    def _ways(self, group: Ways, words: ElementWords, found: list[Finding]) -> _RowColumns:
         some = words.some
         ids, starts = group.ids[some], group.starts[some.start : some.stop + 1]
         refs = group.refs[starts[0] : starts[-1]]
@@ -173,9 +173,11 @@ class _Rows:
         for at in np.flatnonzero(made.placed < 2).tolist():
             if not words.is_deleted(at):
                 found.append(short(f"way/{ids[at]}", int(made.placed[at]), self.file))
-        return _Part(ids, "way", pa.array(kinds, pa.string()), pa.array(texts, pa.string()), pa.array(wkb_of(made.shapes), pa.binary()))
+        return _RowColumns(
+            ids, "way", pa.array(kinds, pa.string()), pa.array(texts, pa.string()), pa.array(wkb_of(made.shapes), pa.binary())
+        )
 
-    def _relations(self, group: Relations, words: Words) -> _Part:
+    def _relations(self, group: Relations, words: ElementWords) -> _RowColumns:
         kinds, texts, shapes, measures = [], [], [], []
         for k in range(len(group.ids[words.some])):
             row = words.some.start + k
@@ -194,7 +196,7 @@ class _Rows:
             texts.append(words.text(k, tags, repeated, ({"members": listed} if listed else {}) | extra))
         made = [pa.array(column, pa.string()) for column in (kinds, texts)]
         drawn = [pa.array(column, pa.binary()) for column in (shapes, measures)]
-        return _Part(group.ids[words.some], "relation", *made, *drawn)
+        return _RowColumns(group.ids[words.some], "relation", *made, *drawn)
 
 
 _POINT = np.dtype([("order", "<u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")])

@@ -138,7 +138,7 @@ class _Growing:
         lon, lat = np.rint(group.lon * _E7), np.rint(group.lat * _E7)
         fits = bool((np.abs(lon) < 2**31).all() and (np.abs(lat) < 2**31).all())
         if self.exact is None and not (fits and np.array_equal(lon / _E7, group.lon) and np.array_equal(lat / _E7, group.lat)):
-            self.exact = tuple(array("d", (np.frombuffer(one, np.int32) / _E7).tobytes()) for one in (self.lon, self.lat))  # type: ignore[assignment]
+            self.exact = _exact(self.lon), _exact(self.lat)
             self.lon, self.lat = _column("i"), _column("i")
         for k, row in _heights(block, group):
             self.rows.append(len(self.ids) + k)
@@ -196,6 +196,11 @@ class _Growing:
         kinds, roles = np.frombuffer(self.kinds, np.int8), np.frombuffer(self.roles, np.int32)
         at = {number: row for row, number in enumerate(self.relations.tolist())}
         return RelationTable(at, self.types, starts, np.frombuffer(self.members, np.int64), kinds, roles, list(self.words))
+
+
+def _exact(degrees: array[int]) -> array[float]:
+    """Degrees that were kept as ten-millionths, as they are."""
+    return array("d", (np.frombuffer(degrees, np.int32) / _E7).tobytes())
 
 
 def _extend(column: array[int], values: NDArray[np.integer]) -> None:

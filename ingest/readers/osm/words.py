@@ -21,7 +21,7 @@ from tiles.batch import Kind
 _JSON = json.JSONEncoder(ensure_ascii=False).encode
 
 
-class Words:
+class ElementWords:
     """Tags and origin of some elements of a group, as texts."""
 
     def __init__(self, block: Block, group: Nodes | Ways | Relations, some: slice) -> None:

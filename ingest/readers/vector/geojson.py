@@ -24,7 +24,7 @@ from ingest.readers.vector.layer import LAYERS, id_column
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
-from mapex.rules.source_licences import stated_in
+from mapex.rules.licences import stated_in
 from tiles.batch import Batch, Content, Kind, LayerKind
 
 BATCH = 20_000

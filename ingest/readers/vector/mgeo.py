@@ -106,12 +106,12 @@ class MGeo:
         offset = np.zeros(3) if placed.origin is not None else np.array(_origin(stated) or (0.0, 0.0, 0.0))
         rest = {key: value for key, value in stated.items() if key not in ("global_coordinate_system", "mgeo_file_hash")}
         yield from beside(rest, file=source.name, layer=self.layer)
-        known = _Known(source.name)
+        known = _MgeoFacts(source.name)
         for name, path in parts_of(source):
             for record in Stream(path).features(listed=True):
                 known.take(name, record)
         crs = (placed.crs or "") if placed.crs_source is not Known.NONE else ""
-        rows = _Rows(known, crs, offset)
+        rows = _MgeoRows(known, crs, offset)
         for name, path in parts_of(source):
             yield from rows.of(name, path)
         yield from rows.last()
@@ -154,7 +154,7 @@ def _origin(stated: Mapping[str, Any]) -> tuple[float, float, float] | None:
 
 
 @dataclass(slots=True)
-class _Known:
+class _MgeoFacts:
     """What the first pass found: which records there are, and the shape (in local metres) of those that have points."""
 
     file: str
@@ -181,10 +181,10 @@ class _Known:
             raise Invalid("mgeo.limit", text, file=self.file)
 
 
-class _Rows:
+class _MgeoRows:
     """Second pass: records become rows."""
 
-    def __init__(self, known: _Known, crs: str, offset: NDArray[np.float64]) -> None:
+    def __init__(self, known: _MgeoFacts, crs: str, offset: NDArray[np.float64]) -> None:
         self.known, self.crs, self.offset = known, crs, offset
         self.rows: list[tuple[str, str, bytes | None, str]] = []
         self.size = 0

@@ -24,7 +24,7 @@ from ingest.readers.vector.json_stream import Stream, head_members, tail_members
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
-from mapex.rules.source_licences import stated_in
+from mapex.rules.licences import stated_in
 from tiles.batch import Batch, Content, LayerKind
 
 _PART = re.compile(r"(?:^|[._-])(nodes|edges|points|lines|zones|polygons)(?:\.osw)?\.(?:geo)?json$", re.IGNORECASE)

@@ -21,8 +21,8 @@ from mapex.prices.estimate import document
 from mapex.prices.request import of_area
 from mapex.rights import entitlements
 from mapex.rules.choice import Choice
+from mapex.rules.licences import SOURCE_FINDING
 from mapex.rules.pricing import Unit, amount_of
-from mapex.rules.source_licences import FINDING
 from tests.support.exchange import a_person
 from tests.support.market import EVERYWHERE, RATES, SEOUL, a_draft, a_layer, a_market, a_permit, area, block
 from tiles.batch import LayerKind, Quantities
@@ -340,7 +340,7 @@ def test_data_of_openstreetmap_are_sold_under_its_licence_and_its_name(
     a_draft(exchange, seller, "streets", [a_layer(block())])
     with exchange.engine.begin() as conn:
         version_id = conn.execute(select(schema.dataset_version.c.id)).scalar_one()
-        texts = {"severity": "info", "code": FINDING, "file": "map.osm.pbf", "layer": "", "feature": "", "value": "ODbL-1.0"}
+        texts = {"severity": "info", "code": SOURCE_FINDING, "file": "map.osm.pbf", "layer": "", "feature": "", "value": "ODbL-1.0"}
         conn.execute(insert(schema.finding).values(id=ids.new("fnd"), version_id=version_id, ordinal=0, **texts, message="", fix=""))
     before = counts(exchange)
     if code:

@@ -12,7 +12,7 @@ import pytest
 import shapely
 
 from ingest.tasks.unpack import unpack
-from mapex.rules.source_licences import ODBL
+from mapex.rules.licences import ODBL
 from tests.support.reading import received
 
 
