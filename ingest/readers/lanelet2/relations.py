@@ -46,7 +46,7 @@ class RelationShapes:
         if element.tags.get("type") == "lanelet":
             return self._lanelet(element, kind)
         if element.tags.get("type") == "multipolygon":
-            made = self._area(element)
+            made = self._outline(element) if missing else self._area(element)
             if made is not None:
                 return made, None, {}
         geometry, of = self._borrowed(element)
@@ -96,6 +96,12 @@ class RelationShapes:
             )
             raise Invalid("relation.repeats", text, file=self.file)
         return line
+
+    def _outline(self, element: Element) -> bytes | None:
+        """What is there of an area whose outline is incomplete, as lines: nobody knows how it goes on."""
+        parts = [line for what, ref, _ in element.members if what == "way" and (line := self._way(ref)) is not None and len(line) > 1]
+        solid = all(np.isfinite(line[:, 2]).all() for line in parts)
+        return shape.wkb(shapely.MultiLineString([line if solid else line[:, :2] for line in parts])) if parts else None
 
     def _area(self, element: Element) -> bytes | None:
         sides: dict[str, list[tuple[list[int], NDArray[np.float64]]]] = {"outer": [], "inner": []}

@@ -149,6 +149,22 @@ def test_closed_ways_that_mean_areas_are_polygons(tmp_path: Path) -> None:
     assert not is_area({"type": "line_thin", "area": "yes"})
 
 
+def test_areas_whose_rings_touch_are_whole_and_incomplete_ones_are_lines(tmp_path: Path) -> None:
+    places = [(127.0, 37.0), (127.1, 37.0), (127.1, 37.1), (127.2, 37.1), (127.2, 37.2), (127.1, 37.2)]
+    nodes: list[Element] = [("node", {"id": n, "location": place}) for n, place in enumerate(places, 1)]
+    ways: list[Element] = [("way", {"id": 1, "nodes": [1, 2, 3, 4]}), ("way", {"id": 2, "nodes": [4, 5, 6, 3, 1]})]
+    areas: list[Element] = [
+        ("relation", {"id": n, "members": [("w", 1, "outer"), ("w", other, "outer")], "tags": {"type": "multipolygon", "landuse": "grass"}})
+        for n, other in ((1, 2), (2, 3))
+    ]
+    there = received(a_file(tmp_path / "map.osm.pbf", [*nodes, *ways, *areas]))
+    shapes = there.shapes()
+    both = shapely.MultiPolygon([shapely.Polygon(places[:3]), shapely.Polygon(places[2:])])
+    assert shapes["relation/1"].is_valid and shapes["relation/1"].equals(both)
+    assert shapes["relation/2"].equals(shapes["way/1"])
+    assert there.finding("reference.dangling").value == "way/3"
+
+
 @pytest.mark.parametrize(
     ("tags", "kind"),
     [
