@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingest.reader import Source
 from ingest.readers.lanelet2.kinds import is_area
 from ingest.readers.osm import blocks, tables
+from ingest.readers.osm.reader import Osm
 from ingest.readers.protobuf import packed, packed_zigzag
 from ingest.readers.vector.kinds import kind_of_osm, sidewalks_of
 from mapex.errors import Invalid, MapexError
@@ -24,7 +27,7 @@ from mapex.intake.placement import Placement
 from tests.contract.test_reader import converted
 from tests.support.osm_files import Element, a_file, copied
 from tests.support.reading import Received, received
-from tiles.batch import Kind
+from tiles.batch import Batch, Kind
 from tiles.errors import TilesError
 
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff"), min_size=1, max_size=12)
@@ -292,3 +295,24 @@ def test_changed_bytes_are_reported_and_never_crash(tmp_path: Path) -> None:
 def test_packed_numbers_are_read_as_they_were_written(numbers: list[int]) -> None:
     assert packed(b"".join(varint(number & (2**64 - 1)) for number in numbers)).tolist() == numbers
     assert packed_zigzag(b"".join(varint((number << 1 ^ number >> 63) & (2**64 - 1)) for number in numbers)).tolist() == numbers
+
+
+def test_memory_grows_by_the_index_of_the_nodes_alone(tmp_path: Path) -> None:
+    """Ten times as many nodes: what is held beside the block at hand is 16 bytes a node (and 24 a way, 8 a reference)."""
+
+    def peak(count: int) -> int:
+        nodes: list[Element] = [("node", {"id": n, "location": (127.0 + n / 1e6, 37.0)}) for n in range(1, count + 1)]
+        ways: list[Element] = [("way", {"id": n, "nodes": [n, n + 1]}) for n in range(1, count, 1000)]
+        source, reader = Source.of(a_file(tmp_path / f"{count}.osm.pbf", [*nodes, *ways])), Osm()
+        placed = reader.survey(source, Placement()).placed
+        tracemalloc.start()
+        try:
+            read = sum(entry.table.num_rows for entry in reader.read(source, placed) if isinstance(entry, Batch))
+            assert read == len(nodes) + len(ways)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(8_000)  # what is only imported now
+    small = peak(16_000)
+    assert peak(160_000) - small < 144_000 * 16 * 1.5
