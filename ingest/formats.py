@@ -50,6 +50,9 @@ _PHOTO = _pattern(r"\.jpe?g$")
 _MGEO = r"(link|node)_set\.json"
 """What every folder of MORAI's maps has."""
 _MGEO_PART = _pattern(r"(^|/)([a-z0-9_]+_set|global_info|intersection_controller_data|road_mesh_[a-z_]+)\.json$")
+_PROJECTOR = _pattern(r"(^|/)map_projector_info\.yaml$")
+"""What Autoware puts beside a Lanelet2 map: how its local metres are meant."""
+_MAP_AND_PROJECTOR = _pattern(r"(\.osm|(^|/)map_projector_info\.yaml)$")
 _OSM_PBF = tuple(bytes([0, 0, 0, size]) + b"\x0a\x09OSMHeader" for size in range(13, 18))
 """The length of the head of the first blob, and how it begins; the length states how large the blob is."""
 _APOLLO = re.compile(
@@ -59,7 +62,15 @@ _APOLLO = re.compile(
 _GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon)"
 
 FORMATS: tuple[Format, ...] = (
-    Format("lanelet2", "ingest.readers.lanelet2.reader:Lanelet2", "Lanelet2 (.osm)", xml_root="osm", is_packed=True),
+    Format(
+        "lanelet2",
+        "ingest.readers.lanelet2.reader:Lanelet2",
+        "Lanelet2 (.osm)",
+        xml_root="osm",
+        folder=_PROJECTOR,
+        folder_only=_MAP_AND_PROJECTOR,
+        is_packed=True,
+    ),
     Format("osm", "ingest.readers.osm.reader:Osm", "OpenStreetMap (.osm, .osm.pbf)", magic=_OSM_PBF, is_heavy=True),
     Format(
         "opensidewalks",
@@ -183,6 +194,11 @@ def is_junk(name: str) -> bool:
 def is_opensidewalks(name: str) -> bool:
     """Whether a file name is that of a part of an OpenSidewalks data set (any prefix, known only by its ending)."""
     return _OSW.search(name) is not None
+
+
+def is_projector(name: str) -> bool:
+    """Whether a file name is that of what Autoware puts beside a Lanelet2 map."""
+    return _PROJECTOR.search(name) is not None
 
 
 def is_mgeo(name: str) -> bool:

@@ -13,6 +13,7 @@ from ingest.placing.systems import WGS84
 from ingest.reader import Placed
 from ingest.readers.lanelet2.index import degrees_of
 from ingest.readers.lanelet2.osm_xml import Document
+from ingest.readers.lanelet2.projector import Projector
 from mapex.intake.placement import Placement
 from mapex.rules.licences import ODBL, SourceLicence, stated_in
 from tiles.box import Box
@@ -88,8 +89,8 @@ def licence_of(document: Document, head: OsmHead) -> SourceLicence | None:
     return ODBL if is_plain else stated_in(stated)
 
 
-def placed_by(head: OsmHead, given: Placement) -> Placed:
-    """Where the file is: in degrees when its nodes are, else as is given, or nowhere."""
+def placed_by(head: OsmHead, given: Placement, projector: Projector | None = None) -> Placed:
+    """Where the file is: in degrees when its nodes are, else as is given, or as the file beside it states, or nowhere."""
     if head.with_degrees:
         spoken = replace(given, crs=None, origin=None)
         note = ""
@@ -101,6 +102,11 @@ def placed_by(head: OsmHead, given: Placement) -> Placed:
     if head.with_code:
         note = "The nodes have no latitude and longitude; they were placed by local_x, local_y and the 100-km square of mgrs_code."
         return resolve.resolve(None, given, assumed=WGS84, note=note)
+    if projector is not None and projector.is_grid and head.with_local:
+        note = (
+            f"The nodes have no latitude and longitude; map_projector_info.yaml states the square {projector.grid} of local_x and local_y."
+        )
+        return resolve.resolve(WGS84, given, note=note)
     return resolve.resolve(
         None, given, note="The nodes have no latitude and longitude, and no mgrs_code states in which square local_x and local_y are."
     )

@@ -176,8 +176,13 @@ class _Columns:
     refs: array[int] = field(default_factory=lambda: array("q"))
 
 
-def build(document: Document, *, local: bool) -> Index:
-    """Read a file once. `local` = the coordinates are the tags local_x and local_y, else the attributes lon and lat."""
+def build(document: Document, *, local: bool, grid: str = "") -> Index:
+    """Read a file once.
+
+    Args:
+        local: the coordinates are the tags local_x and local_y, else the attributes lon and lat.
+        grid: the 100-km square of MGRS of nodes that name none themselves.
+    """
     columns = _Columns()
     relations: dict[int, tuple[str, Members]] = {}
     twice: list[int] = []
@@ -186,7 +191,7 @@ def build(document: Document, *, local: bool) -> Index:
         if number is None:
             continue
         if element.kind == "node":
-            _add_node(columns, number, element, local)
+            _add_node(columns, number, element, None if local else grid)
         elif element.kind == "way":
             known = [ref for text in element.refs if (ref := number_of(text)) is not None]
             columns.ways.append(number)
@@ -199,13 +204,14 @@ def build(document: Document, *, local: bool) -> Index:
     return _finished(columns, relations, twice, local=local)
 
 
-def _add_node(columns: _Columns, number: int, element: Element, local: bool) -> None:
+def _add_node(columns: _Columns, number: int, element: Element, grid: str | None) -> None:
+    """Add a node; without `grid` its place is in local metres."""
     tags = element.tags
-    if local:
+    if grid is None:
         lon, lat = float_of(tags.get("local_x")), float_of(tags.get("local_y"))
     else:
         lon, lat = degrees_of(element)
-        code = tags.get("mgrs_code", "")
+        code = tags.get("mgrs_code", "") or grid
         if code and "local_x" in tags:
             rows, east, north = columns.local.setdefault(code[:5], (array("q"), array("d"), array("d")))
             rows.append(len(columns.ids))

@@ -27,6 +27,7 @@ from ingest.readers.lanelet2.index import Index, build, degrees_of, number_of
 from ingest.readers.lanelet2.kinds import Streets, is_area, kind_of
 from ingest.readers.lanelet2.lines import dangling, lines, mixed_heights, short, wkb_of
 from ingest.readers.lanelet2.osm_xml import Document, Element
+from ingest.readers.lanelet2.projector import map_of, projector_of
 from ingest.readers.lanelet2.relations import RelationShapes
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
@@ -46,12 +47,13 @@ class Lanelet2:
 
     def survey(self, source: Source, given: Placement) -> Survey:
         """Flavour, and how it can be placed, from the first elements."""
+        projector, source = projector_of(source), map_of(source)
         document = Document(source.path, source.name)
         head = head_of(document)
         if head.elements == 0:
             why = f": {document.broken}" if document.broken else ""
             raise Invalid("file.no_records", f"{source.name} is OSM XML without nodes, ways or relations{why}.", file=source.name)
-        placed = placed_by(head, given)
+        placed = placed_by(head, given, projector)
         found = resolve.findings(placed, file=source.name)
         if not head.lanelets:
             text = f"{source.name} is a {head.flavour}: it holds no lanelet."
@@ -62,9 +64,12 @@ class Lanelet2:
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """Nodes, ways and relations, in file order within each of the three."""
+        projector, source = projector_of(source), map_of(source)
         local = placed.crs is not None and placed.crs != WGS84
         first = Document(source.path, source.name)
-        index = build(first, local=local)
+        index = build(first, local=local, grid=projector.grid if projector is not None and projector.is_grid else "")
+        if projector is not None and projector.is_grid:
+            index.guessed = 0  # it is stated, and reported as such
         yield from _about_index(index, first, source.name)
         yield from beside(stated_beside(first), file=source.name, layer="hdmap")
         yield from _Maker(index, placed.crs or "", source.name, meta_of(first)).run(Document(source.path, source.name))

@@ -44,6 +44,7 @@ async function look(file, name, sibling) {
   const bytes = await view(file, 0, 4096);
   let magic = "";
   for (let i = 0; i < Math.min(16, bytes.byteLength); i++) magic += String.fromCharCode(bytes.getUint8(i));
+  if (/(^|\/)map_projector_info\.yaml$/i.test(name)) return sniffed({ format: "Autoware", notes: ["later"] });
   if (PARTS.test(name) && sibling("shp")) return sniffed({ format: "Shapefile", notes: ["part_of"] });
   if (isApollo(bytes, magic)) return sniffed({ format: "Apollo", kind: "hdmap", notes: ["later"] });
   if (ASIDE.test(name) || (/\.xml$/i.test(name) && DATA.some((ending) => sibling(ending)))) return sniffed({ notes: ["aside"] });
