@@ -45,6 +45,7 @@ FIXES: dict[str, Any] = {
 
 FINDINGS: dict[str, tuple[Any, str]] = {
     "apollo.limit": (lazy_gettext("The map is larger than what is read at once."), "split"),
+    "apollo.repeats": (lazy_gettext("Elements without a shape take those of others far too often."), "split"),
     "area.open": (lazy_gettext("The outline of an area is not closed."), "geometry"),
     "changes.unknown": (
         lazy_gettext("What this version changes could not be found out; buyers are offered each tile that differs."),
@@ -155,6 +156,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "mcap.orphans": (lazy_gettext("Messages without a channel were left out."), "again"),
     "mcap.unreadable": (lazy_gettext("Not one message of the recording can be read."), "upload"),
     "mgeo.limit": (lazy_gettext("The map is larger than what is read at once."), "split"),
+    "mgeo.repeats": (lazy_gettext("Elements without a shape take those of others far too often."), "split"),
     "mgrs.disagrees": (lazy_gettext("Grid code and coordinates disagree."), "again"),
     "mgrs.invalid": (lazy_gettext("The grid code names no square; it was not used."), "none"),
     "ngii.products": (lazy_gettext("Several products of the same map are in the folder."), "one"),

@@ -27,6 +27,8 @@ from tiles.box import Box
 _ROWS, _BYTES = 20_000, 32 << 20
 MAX_SHAPES = 512 << 20
 """Bytes of shapes and names that the first pass keeps."""
+FREE_BYTES, MOST_REPEATS = 64 << 20, 32
+"""Most bytes of shapes that elements without one may take from others: these, and each shape so often."""
 _OVERLAPPING = {"yield_sign": "yield", "area": "ad_area"}
 """What overlaps call elements otherwise than the map does."""
 _DEGREES = ("left", "bottom", "right", "top")
@@ -86,7 +88,7 @@ class _ApolloFacts:
     count: int = 0
     broken: str = ""
     partly_high: int = 0
-    _size: int = 0
+    size: int = 0
 
     def take(self, element: MapElement, number: int) -> None:
         """Note an element. Raises: Invalid: `apollo.limit`."""
@@ -97,13 +99,13 @@ class _ApolloFacts:
         if name in self.names:
             self.twice.append(name)
         self.names.add(name)
-        self._size += len(name) + 100
+        self.size += len(name) + 100
         if element.name not in ("overlap", "rsu"):
             made = shapes.wkb(next(features(element, number)).shape)
             if made is not None:
                 self.shapes.setdefault(name, made)
-                self._size += len(made)
-        if self._size > MAX_SHAPES:
+                self.size += len(made)
+        if self.size > MAX_SHAPES:
             message = f"{self.file} holds more than is read at once ({MAX_SHAPES >> 20} MiB of shapes). Cut it into smaller areas."
             raise Invalid("apollo.limit", message, file=self.file)
 
@@ -124,7 +126,7 @@ class _ApolloRows:
     def __init__(self, known: _ApolloFacts, crs: str) -> None:
         self.known, self.crs = known, crs
         self.rows: list[tuple[str, str, bytes | None, str]] = []
-        self.size = 0
+        self.size = self.lent = 0
 
     def of(self, element: MapElement, number: int) -> Iterator[Batch | Finding]:
         missing = _missing(element, self.known.names)
@@ -155,8 +157,16 @@ class _ApolloRows:
         for name in sorted(names, key=lambda name: name.startswith("lane/")):
             if name in self.known.shapes:
                 one.source["placed_by"] = name
+                self._lend(len(self.known.shapes[name]), name)
                 return self.known.shapes[name]
         return None
+
+    def _lend(self, size: int, name: str) -> None:
+        """Count what is placed by others: a small file must not become an enormous one. Raises: Invalid: `apollo.repeats`."""
+        self.lent += size
+        if self.lent > FREE_BYTES + MOST_REPEATS * self.known.size:
+            message = f"The shapes of {self.known.file} are taken over {MOST_REPEATS} times by what has none; {name} is one of them."
+            raise Invalid("apollo.repeats", message, file=self.known.file)
 
     def _batch(self) -> Batch:
         rows, self.rows, self.size = self.rows, [], 0

@@ -36,6 +36,8 @@ MAX_INFO = 1 << 20
 """Bytes of `global_info.json`."""
 MAX_SHAPES = 512 << 20
 """Bytes of shapes that are kept for records that are placed by others."""
+FREE_BYTES, MOST_REPEATS = 64 << 20, 32
+"""Most bytes of shapes that records without one may take from others: these, and each shape so often."""
 _FIRST = ("node_set", "link_set", "lane_node_set")
 _KINDS = {
     "node": Kind.NODE,
@@ -187,7 +189,7 @@ class _MgeoRows:
     def __init__(self, known: _MgeoFacts, crs: str, offset: NDArray[np.float64]) -> None:
         self.known, self.crs, self.offset = known, crs, offset
         self.rows: list[tuple[str, str, bytes | None, str]] = []
-        self.size = 0
+        self.size = self.lent = 0
         self.seen: set[str] = set()
 
     def of(self, part: str, path: Path) -> Iterator[Batch | Finding]:
@@ -235,6 +237,7 @@ class _MgeoRows:
         if body is None:
             by = next((name for names in named.values() for name in names if name in self.known.shapes), None)
             if by is not None:
+                self._lend(len(self.known.shapes[by]), by)
                 body = _wkb(_moved(shapely.from_wkb(self.known.shapes[by]), self.offset))
                 source["placed_by"] = by
         own = {key: value for key, value in record.items() if shape is None or key != ("points" if "points" in record else "point")}
@@ -250,6 +253,13 @@ class _MgeoRows:
             text = without_halves(text)
         self.rows.append((feature, str(_kind(part, record)), body, text))
         self.size += len(text) + len(body or b"")
+
+    def _lend(self, size: int, name: str) -> None:
+        """Count what is placed by others: a small file must not become an enormous one. Raises: Invalid: `mgeo.repeats`."""
+        self.lent += size
+        if self.lent > FREE_BYTES + MOST_REPEATS * self.known.size:
+            text = f"The shapes of {self.known.file} are taken over {MOST_REPEATS} times by what has none; {name} is one of them."
+            raise Invalid("mgeo.repeats", text, file=self.known.file)
 
     def _dangling(self, feature: str, named: Mapping[str, list[str]]) -> Iterator[Finding]:
         missing = []

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.readers.apollo import binary, text
+from ingest.readers.apollo import reader as apollo
 from ingest.readers.apollo.schema import ENUMS, MESSAGES
-from mapex.errors import MapexError
+from mapex.errors import Invalid, MapexError
 from mapex.intake.placement import Known, Placement
 from tests.support.apollo_maps import HEADER, as_binary, line, map_class, points
 from tests.support.reading import Received, received
@@ -211,3 +212,13 @@ def test_depth_and_size_are_bounded(tmp_path: Path) -> None:
     assert received(tmp_path / "deep.txt").finding("file.damaged").value == "messages are nested too deeply"
     (tmp_path / "long.bin").write_bytes(as_binary(HEADER) + b"\x22\xff\xff\xff\xff\x0f")
     assert "an element of" in received(tmp_path / "long.bin").finding("file.damaged").value
+
+
+def test_overlaps_do_not_make_a_small_map_enormous(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apollo, "FREE_BYTES", 0)
+    overlaps = "".join(f'overlap {{ id {{ id: "o{n}" }} object {{ id {{ id: "a" }} lane_overlap_info {{ }} }} }}\n' for n in range(100))
+    long = line(*((EAST + n, NORTH) for n in range(5000)))
+    (tmp_path / "map.txt").write_text(f'{HEADER}lane {{ id {{ id: "a" }} central_curve {{ {long} }} }}\n{overlaps}', encoding="utf-8")
+    with pytest.raises(Invalid) as refused:
+        received(tmp_path / "map.txt")
+    assert refused.value.code == "apollo.repeats"
