@@ -25,7 +25,8 @@ class Format:
     A file is recognised by its first bytes (`magic`), as XML by its root element, as JSON by what stands in its first 64 KiB (`json`)
     or, where that states nothing, by its name (`json_name`), as other text by how it begins (`text`). A folder or a zip is recognised
     when one of its names matches `folder`, and all of them match `folder_only` where that is given. `gdal`: drivers of GDAL that its
-    reader needs; all others are switched off in the cage. `is_heavy`: files may need the larger memory limit.
+    reader needs; all others are switched off in the cage. `is_heavy`: files may need the larger memory limit. `is_packed`: they also
+    come as `.gz` and `.bz2`.
     """
 
     name: str
@@ -40,15 +41,37 @@ class Format:
     folder_only: Pattern | None = None
     gdal: tuple[str, ...] = ()
     is_heavy: bool = False
+    is_packed: bool = False
 
 
 _OSW = _pattern(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$|(^|[._-])(nodes|edges)\.geojson$")
 PHOTO = (".jpg", ".jpeg")
 _PHOTO = _pattern(r"\.jpe?g$")
+_MGEO = r"(link|node)_set\.json"
+"""What every folder of MORAI's maps has."""
+_MGEO_PART = _pattern(r"(^|/)([a-z0-9_]+_set|global_info|intersection_controller_data|road_mesh_[a-z_]+)\.json$")
+_PROJECTOR = _pattern(r"(^|/)map_projector_info\.yaml$")
+"""What Autoware puts beside a Lanelet2 map: how its local metres are meant."""
+_MAP_AND_PROJECTOR = _pattern(r"(\.osm|(^|/)map_projector_info\.yaml)$")
+_OSM_PBF = tuple(bytes([0, 0, 0, size]) + b"\x0a\x09OSMHeader" for size in range(13, 18))
+"""The length of the head of the first blob, and how it begins; the length states how large the blob is."""
+_APOLLO = re.compile(
+    r"(#[^\n]*\n|\s)*(header\s*:?\s*[{<]\s*(version|date|projection|district|generation|rev_m|left|top|right|bottom|vendor)\b"
+    r"|(crosswalk|junction|lane|stop_sign|signal|yield|overlap|clear_area|speed_bump|road|parking_space|pnc_junction)\s*:?\s*[{<]\s*id\b)"
+)
 _GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon)"
 
 FORMATS: tuple[Format, ...] = (
-    Format("lanelet2", "ingest.readers.lanelet2.reader:Lanelet2", "Lanelet2 (.osm)", xml_root="osm"),
+    Format(
+        "lanelet2",
+        "ingest.readers.lanelet2.reader:Lanelet2",
+        "Lanelet2 (.osm)",
+        xml_root="osm",
+        folder=_PROJECTOR,
+        folder_only=_MAP_AND_PROJECTOR,
+        is_packed=True,
+    ),
+    Format("osm", "ingest.readers.osm.reader:Osm", "OpenStreetMap (.osm, .osm.pbf)", magic=_OSM_PBF, is_heavy=True),
     Format(
         "opensidewalks",
         "ingest.readers.vector.opensidewalks:OpenSidewalks",
@@ -56,6 +79,13 @@ FORMATS: tuple[Format, ...] = (
         json=re.compile(r"\A.{0,1987}opensidewalks", re.IGNORECASE | re.DOTALL),  # `$schema` stands at the beginning
         json_name=_OSW,
         folder=_OSW,
+    ),
+    Format(
+        "mgeo",
+        "ingest.readers.vector.mgeo:MGeo",
+        "MORAI MGeo",
+        json_name=_pattern(rf"(^|/){_MGEO}$"),
+        folder=_pattern(rf"(^|/){_MGEO}$"),
     ),
     Format(
         "geojson",
@@ -76,6 +106,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("flatgeobuf", "ingest.readers.vector.gdal:FlatGeobuf", "FlatGeobuf", magic=(b"fgb\x03",), gdal=("FlatGeobuf",)),
     Format("geoparquet", "ingest.readers.vector.geoparquet:GeoParquet", "GeoParquet", magic=(b"PAR1",)),
+    Format("apollo", "ingest.readers.apollo.reader:Apollo", "Apollo", text=_APOLLO),
     Format("las", "ingest.readers.cloud.las:Las", "LAS, LAZ, COPC", magic=(b"LASF",), is_heavy=True),
     Format(
         "pcd",
@@ -128,6 +159,7 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"Rar!", "a RAR archive"),
     (b"BZh", "a bzip2 archive"),
+    (b"\xff\xe0\x04o5", "an OpenStreetMap file in the form o5m"),
     (b"\x7fELF", "a Linux program"),
     (b"MZ", "a Windows program"),
     (b"\x93NUMPY", "a numpy array"),
@@ -139,6 +171,7 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
 
 FOREIGN_XML: dict[str, str] = {
     "OpenDRIVE": "an OpenDRIVE map",
+    "osmChange": "a change file of OpenStreetMap (.osc), which holds what became of a map and not the map",
     "gpx": "a GPX track",
     "kml": "a KML document",
     "FeatureCollection": "a GML document",
@@ -163,12 +196,32 @@ def is_opensidewalks(name: str) -> bool:
     return _OSW.search(name) is not None
 
 
+def is_projector(name: str) -> bool:
+    """Whether a file name is that of what Autoware puts beside a Lanelet2 map."""
+    return _PROJECTOR.search(name) is not None
+
+
+def is_mgeo(name: str) -> bool:
+    """Whether a file name is that of a part that every map of MORAI has."""
+    return re.search(rf"(^|/){_MGEO}$", name, re.IGNORECASE) is not None
+
+
+def is_mgeo_part(name: str) -> bool:
+    """Whether a file name is that of a part of a map of MORAI, where such a map is in the same folder."""
+    return _MGEO_PART.search(name) is not None
+
+
 def is_heavy(head: bytes) -> bool:
     """Whether a file that begins so may need the larger memory limit: point clouds, recordings, pictures, and what a zip may hold."""
     text = head.decode("latin-1")
     return head.startswith(ZIP) or any(
         one.is_heavy and (head.startswith(one.magic) or (one.text is not None and one.text.match(text) is not None)) for one in FORMATS
     )
+
+
+def is_packed(name: str) -> bool:
+    """Whether files of a format are read as `.gz` and `.bz2` too."""
+    return any(one.name == name and one.is_packed for one in FORMATS)
 
 
 def format_of_magic(head: bytes) -> str | None:

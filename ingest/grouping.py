@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from ingest.findings import info
-from ingest.formats import PHOTO, is_junk, is_opensidewalks
+from ingest.formats import PHOTO, is_junk, is_mgeo, is_mgeo_part, is_opensidewalks, is_projector
 from mapex.catalogue.finding import Finding
 from mapex.rules.parts import aside, shape_stem, shapefiles
 
 _NAMED = 8
+_ALONE = ("file", "mgeo", "lanelet2")
+"""Kinds of which each group of an archive is a source of its own."""
 _SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "recording": "recordings"}
 
 
@@ -20,7 +22,7 @@ _SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "r
 class Group:
     """Files that make one source: relative names (the uploader's), in order; `name` is what to call it in messages.
 
-    `kind`: shapefile, opensidewalks, photos, recording or file.
+    `kind`: shapefile, opensidewalks, mgeo, lanelet2, photos, recording or file.
     """
 
     name: str
@@ -50,7 +52,7 @@ class Grouping:
 
 
 def group(names: Iterable[str]) -> Grouping:
-    """Which names are one source: parts of a Shapefile, of an OpenSidewalks set, a rosbag folder, photos; all else alone.
+    """Which names are one source: parts of a Shapefile, of an OpenSidewalks set, a map of MORAI, a rosbag folder, photos; all else alone.
 
     The result is ordered by name, so that the same files in another order are numbered the same. Left are what a desktop leaves
     behind, and what stands beside data (`mapex.rules.parts.aside`); where nothing else is there, this is taken for data.
@@ -61,9 +63,11 @@ def group(names: Iterable[str]) -> Grouping:
     kept = [name for name in kept if name not in beside] or kept
     sets: dict[str, list[str]] = {}
     owners = _shapefile_of_parts(kept)
+    mgeo_folders = {str(PurePosixPath(n).parent) for n in kept if is_mgeo(n)}
     bag_folders = {str(PurePosixPath(n).parent) for n in kept if PurePosixPath(n).name == "metadata.yaml"}
+    owners |= _maps_of_projectors(kept)
     for name in kept:
-        sets.setdefault(owners.get(name) or _set_of(name, bag_folders), []).append(name)
+        sets.setdefault(owners.get(name) or _set_of(name, bag_folders, mgeo_folders), []).append(name)
     groups = tuple(Group(_name_of(key, members), tuple(members), _kind_of(key)) for key, members in sorted(sets.items()))
     return Grouping(groups, tuple(sorted(set(names) - set(kept))))
 
@@ -73,7 +77,7 @@ def group_archive(names: Iterable[str]) -> Grouping:
     found = group(names)
     kinds: dict[str, list[Group]] = {}
     for number, one in enumerate(found.groups):
-        kinds.setdefault(f"{number}" if one.kind == "file" else one.kind, []).append(one)
+        kinds.setdefault(f"{number}" if one.kind in _ALONE else one.kind, []).append(one)
     return replace(found, groups=tuple(_merged(groups) for groups in kinds.values()))
 
 
@@ -92,8 +96,22 @@ def _shapefile_of_parts(names: Iterable[str]) -> dict[str, str]:
     return {part: f"shapefile:{shape_stem(shp) if stems[shape_stem(shp)] == 1 else shp}" for shp, parts in found.items() for part in parts}
 
 
-def _set_of(name: str, bag_folders: set[str]) -> str:
+def _maps_of_projectors(names: Sequence[str]) -> dict[str, str]:
+    """The set of each `map_projector_info.yaml` and of the one map in its folder (of several that which Autoware loads)."""
+    found: dict[str, str] = {}
+    for name in filter(is_projector, names):
+        folder = PurePosixPath(name).parent
+        maps = [one for one in names if PurePosixPath(one).parent == folder and one.lower().endswith(".osm")]
+        usual = [one for one in maps if PurePosixPath(one).name == "lanelet2_map.osm"]
+        for chosen in usual or (maps if len(maps) == 1 else []):
+            found |= {name: f"lanelet2:{chosen}", chosen: f"lanelet2:{chosen}"}
+    return found
+
+
+def _set_of(name: str, bag_folders: set[str], mgeo_folders: set[str]) -> str:
     lower, folder = name.lower(), str(PurePosixPath(name).parent)
+    if folder in mgeo_folders and is_mgeo_part(name):
+        return "mgeo:" + folder
     if is_opensidewalks(name):
         return "opensidewalks:" + folder
     if lower.endswith(PHOTO):
@@ -115,6 +133,8 @@ def _name_of(key: str, members: Sequence[str]) -> str:
     kind, _, rest = key.partition(":")
     if kind == "shapefile":
         return next(name for name in members if name.lower().endswith(".shp"))
+    if kind == "lanelet2":
+        return rest
     if kind == "photos":
         return f"{len(members)} photos"
     return f"{rest if rest not in ('', '.') else kind} ({len(members)} files)"

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
+from mapex.rules.licences import SourceLicence
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
 
@@ -82,7 +83,7 @@ class Placed:
 class Survey:
     """What the head of a source states, before all of it is read. `claimed` counts are what the file states, not what is true.
 
-    `box` is None when the source is unplaced or does not state it.
+    `box` is None when the source is unplaced or does not state it. `licence`: what goes along with the data, wherever they are sold.
     """
 
     format: str
@@ -92,6 +93,7 @@ class Survey:
     box: Box | None = None
     findings: tuple[Finding, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
+    licence: SourceLicence | None = None
 
 
 class Reader(Protocol):

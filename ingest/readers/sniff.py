@@ -10,6 +10,8 @@ from typing import cast
 from ingest import formats
 from ingest.formats import READERS, SUPPORTED, ZIP, format_of_names, is_junk
 from ingest.reader import Reader, Source
+from ingest.readers import packed
+from ingest.readers.apollo import binary
 from mapex.errors import Invalid
 from tiles import extras
 
@@ -47,6 +49,8 @@ def format_of_bytes(head: bytes, name: str) -> str:
     found = formats.format_of_magic(head)
     if found is not None:
         return found
+    if (inside := packed.head_of(head)) and formats.is_packed(within := format_of_bytes(inside, name)):
+        return within
     for magic, what in formats.FOREIGN:
         if head.startswith(magic):
             raise _unsupported(name, what)
@@ -54,7 +58,7 @@ def format_of_bytes(head: bytes, name: str) -> str:
         raise _unsupported(name, "an MP4 video")
     if head.startswith(ZIP):
         raise _unsupported(name, "a zip archive inside another one")
-    return _format_of_text(head, name)
+    return "apollo" if binary.is_map(head) else _format_of_text(head, name)
 
 
 def _format_of_text(head: bytes, name: str) -> str:

@@ -43,7 +43,7 @@ Emit = Callable[[Mapping[str, Any]], None]
 _PROGRESS_S = 0.5
 _TEXT = 1500
 _NAME = 250
-_OWN_PLACE = frozenset({"lanelet2", "mcap", "photos"})
+_OWN_PLACE = frozenset({"lanelet2", "osm", "mcap", "photos"})
 """Formats that state longitude and latitude themselves, so that no other system could be named for them."""
 
 
@@ -91,6 +91,8 @@ class Conversion:
         yield from self.survey.findings
         if not any(finding.code.startswith("crs.") for finding in self.survey.findings):
             yield from resolve.findings(self.placed, file=self.source.name)
+        if self.survey.licence is not None:
+            yield resolve.about_licence(self.survey.licence, self.source.name)
         if self.reader.format not in _OWN_PLACE:
             yield from resolve.other_name(self.placed, (*self.folders, *self.source.names), file=self.source.name)
 
@@ -154,7 +156,7 @@ class Conversion:
 
     def _placing(self) -> str:
         if self._stated is None:
-            found = resolve.stated_in_tiles(self.placed)
+            found = resolve.stated_in_tiles(self.placed, self.survey.licence)
             self._stated = json.dumps(found, sort_keys=True, ensure_ascii=False) if found else ""
         return self._stated
 

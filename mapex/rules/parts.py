@@ -16,14 +16,16 @@ SHAPE_PARTS = (".shp.xml", ".shp", ".dbf", ".shx", ".prj", ".cpg", ".qpj", ".sbn
 ASIDE = (
     *(".cst", ".cpg", ".prj", ".qpj", ".wkt", ".qmd", ".qml", ".qlr", ".sld", ".lyr", ".lyrx"),  # encodings, projections, styles
     *(".atx", ".aih", ".ain", ".ixs", ".mxs", ".fbn", ".fbx", ".sbn", ".sbx", ".qix", ".idm", ".ind"),  # indexes
-    *(".aux.xml", ".shp.xml", ".gpkg-wal", ".gpkg-shm", ".gpkg-journal"),
+    *(".aux.xml", ".shp.xml", ".gpkg-wal", ".gpkg-shm", ".gpkg-journal", ".wdp"),
     *(".pdf", ".txt", ".md", ".rst", ".rtf", ".doc", ".docx", ".hwp", ".hwpx"),  # documents
 )
-"""Endings of what stands beside data, and is none."""
+"""Endings of what stands beside data, and is none (`.wdp`: the waveforms of a LAS file, which tiles cannot hold)."""
 
 _TEXT = re.compile(
     r"(?:.*\.)?(read[-_ ]?me|licen[cs]es?|copying|copyright|notice|changelog|attribution|authors|metadata)([-_ .].*)?", re.IGNORECASE
 )
+_MAP_TEXT = re.compile(r"(?:base|sim)_map\.txt", re.IGNORECASE)
+"""What Apollo calls its maps as text: no document."""
 _TEXT_ENDINGS = ("", ".json", ".xml", ".html", ".htm")
 
 
@@ -64,6 +66,7 @@ def aside(names: Iterable[str]) -> set[str]:
     names = set(names)
     own = {part for parts in shapefiles(names).values() for part in parts}
     left = {name for name in names - own if name.lower().endswith(ASIDE) or _is_text(PurePosixPath(name))}
+    left = {name for name in left if _MAP_TEXT.fullmatch(PurePosixPath(name).name) is None}
     xml = {name for name in names - own - left if name.lower().endswith(".xml")}  # describes the data of its name, or is a map
     described = {_folded(text) for name in names - left - xml for text in (name, _stem(name))}
     return left | {name for name in xml if _folded(_stem(name)) in described}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mapex.intake.placement import Placement
-from tests.support import clouds
+from tests.support import apollo_maps, clouds, osm_files
 
 RECORDS = 5
 LON, LAT = 127.1, 37.4
@@ -54,6 +54,34 @@ def _osm(*, degrees: bool = True, nan: bool = False) -> Callable[[Path], Path]:
         path = folder / "map.osm"
         path.write_text(f'<?xml version="1.0"?>\n<osm version="0.6">{"".join(nodes)}</osm>\n', encoding="utf-8")
         return path
+
+    return make
+
+
+def _osm_pbf(folder: Path) -> Path:
+    nodes = [("node", {"id": n, "location": place, "tags": {"name": f"n{n}"}}) for n, place in enumerate(spots(), 1)]
+    return osm_files.a_file(folder / "map.osm.pbf", nodes)
+
+
+def _apollo(*, header: str = apollo_maps.HEADER, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        at = [(UTM52[0] + n, UTM52[1]) for n in range(RECORDS)]
+        at = [*at[:-1], (NAN, UTM52[1])] if nan else at
+        squares = [apollo_maps.points((x, y), (x + 1, y), (x, y + 1)) for x, y in at]
+        bodies = [f'crosswalk {{ id {{ id: "c{n}" }} polygon {{ {square} }} }}\n' for n, square in enumerate(squares)]
+        (folder / "base_map.txt").write_text(header + "".join(bodies), encoding="utf-8")
+        return folder / "base_map.txt"
+
+    return make
+
+
+def _mgeo(*, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        x, y, z = UTM52
+        ends = [(x + n + 1, NAN if nan and n == RECORDS - 1 else y) for n in range(RECORDS)]
+        links = [{"idx": f"A{n}", "points": [[x + n, y, z], [*end, z]]} for n, end in enumerate(ends)]
+        (folder / "link_set.json").write_text(json.dumps(links), encoding="utf-8")
+        return folder / "link_set.json"
 
     return make
 
@@ -210,12 +238,15 @@ _METRES = [(332_000.5 + n, 4_140_000.25) for n in range(RECORDS)]
 
 MADE: Mapping[str, Made] = {
     "lanelet2": Made(_osm(), _osm(nan=True), _osm(degrees=False)),
+    "osm": Made(_osm_pbf, None, None),  # its coordinates are whole numbers of degrees' parts
     "opensidewalks": Made(_opensidewalks(spots()), _opensidewalks(spots(nan=True)), None),  # always degrees
+    "mgeo": Made(_mgeo(), _mgeo(nan=True), _mgeo(), _IN_UTM),
     "geojson": Made(_geojson(spots()), _geojson(spots(nan=True)), _geojson(_METRES)),
     "geopackage": Made(_table("gpkg"), None, _table("gpkg", crs=False)),  # a point that is not a number is an empty one
     "shapefile": Made(_table("shp"), _shapefile_with_nan, _table("shp", crs=False)),
     "flatgeobuf": Made(_table("fgb"), _table("fgb", nan=True), _table("fgb", crs=False)),
     "geoparquet": Made(_table("parquet"), _table("parquet", nan=True), _table("parquet", crs=False)),
+    "apollo": Made(_apollo(), _apollo(nan=True), _apollo(header='header { version: "1.5" }')),
     "las": Made(_las(), None, _las(crs=False)),  # its coordinates are integers
     "pcd": Made(_pcd(), _pcd(nan=True), _pcd(), _IN_UTM),
     "ply": Made(_ply(), _ply(nan=True), _ply(), _IN_UTM),

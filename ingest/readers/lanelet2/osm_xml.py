@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from ingest.checks.encodings import REPLACED, Decoder, codec_of
+from ingest.readers.packed import FAULTS, opened
 from mapex.errors import Invalid
 
 MAX_DEPTH = 64
@@ -70,8 +71,7 @@ class Document:
         Raises: Invalid: `xml.dtd`, `xml.limit`, `format.unsupported` (not an OSM file).
         """
         handler = _Handler(self)
-        with self.path.open("rb") as file:
-            head = file.read(_HEAD)
+        head = self._head()
         self.encoding = _declared(head)
         # A declaration that was read as ASCII is not in UTF-16, whatever it states.
         codec = "utf-8" if _WIDE.match(self.encoding) else codec_of(self.encoding or "utf-8")
@@ -87,9 +87,12 @@ class Document:
         parser.StartDoctypeDeclHandler = handler.doctype
         parser.EntityDeclHandler = handler.entity
         held = ""
-        with self.path.open("rb") as file:
+        with opened(self.path) as file:
             while True:
-                piece = file.read(_CHUNK)
+                try:
+                    piece = file.read1(_CHUNK)  # type: ignore[attr-defined]
+                except FAULTS as why:
+                    piece, self.broken = b"", str(why)
                 final = not piece
                 if decoder is not None:
                     text, held = _split(held + decoder.decode(piece, final=final), final=final)
@@ -99,11 +102,27 @@ class Document:
                 try:
                     parser.Parse(piece, final)
                 except expat.ExpatError as why:
-                    self.broken = str(why)
+                    self.broken = self.broken or str(why)
                 ready, handler.ready = handler.ready, []
                 yield from ready
                 if self.broken or not piece:
                     return
+
+    def _head(self) -> bytes:
+        with opened(self.path) as file:
+            try:
+                return file.read1(_HEAD)  # type: ignore[attr-defined,no-any-return]
+            except FAULTS:
+                return b""
+
+
+def history(name: str) -> Invalid:
+    """The refusal of a file that holds several versions of its elements."""
+    text = (
+        f"{name} holds the history of its elements: several versions of each, deleted ones too. Upload what holds at one time, as "
+        "`osmium time-filter` makes it."
+    )
+    return Invalid("osm.history", text, file=name)
 
 
 def _declared(head: bytes) -> str:
@@ -140,6 +159,7 @@ class _Handler:
         self.children = 0
         self.is_damaged = False
         self.parser: expat.XMLParserType | None = None
+        self.before_kind, self.before = "", dict[str, str]()
 
     def doctype(self, *_: object) -> None:
         raise Invalid(
@@ -201,9 +221,18 @@ class _Handler:
         if self.depth == 2 and self.current is not None:
             if self.is_damaged:
                 self._note_damage(self.current)
+            self._refuse_history(self.current)
             self.ready.append(self.current)
             self.current = None
         self.depth -= 1
+
+    def _refuse_history(self, element: Element) -> None:
+        """Two versions of one element, one after the other, each with a mark of whether it is deleted: only histories have these."""
+        now, before = element.attributes, self.before
+        is_again = self.before_kind == element.kind and before.get("id") == now.get("id")
+        if is_again and "visible" in now and "visible" in before and before.get("version") != now.get("version"):
+            raise history(self.document.name)
+        self.before_kind, self.before = element.kind, now
 
     def _note_damage(self, element: Element) -> None:
         for key, value in [*element.attributes.items(), *element.tags.items(), *((role, role) for _, _, role in element.members)]:

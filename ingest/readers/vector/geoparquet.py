@@ -59,7 +59,8 @@ class GeoParquet:
         settled = _TWO if given.crs else ""
         found = (*(f for f in columns.found if f.code != settled), *resolve.findings(placed, file=source.name))
         box = move.box_of(columns.box, placed.crs)
-        return Survey(self.format, (Path(source.name).stem,), file.metadata.num_rows, placed, box, found)
+        layers = (Path(source.name).stem,)
+        return Survey(self.format, layers, file.metadata.num_rows, placed, box, found, licence=resolve.licence_in(record))
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All rows, in file order."""

@@ -53,6 +53,21 @@ _FOOT = {
     "link",
     "alley",
 }
+_FOOTWAYS = {"sidewalk", "traffic_island", "link", "alley", "access_aisle"}
+_POINTS = {
+    "cycleway": Kind.CYCLEWAY,
+    "traffic_signals": Kind.SIGNAL,
+    "stop": Kind.SIGN,
+    "give_way": Kind.SIGN,
+    "street_lamp": Kind.POLE,
+}
+_LARGE = ("motorway", "trunk", "primary", "secondary", "tertiary")
+_STREETS = {*_LARGE, *(f"{one}_link" for one in _LARGE), "unclassified", "residential", "service", "track", "road", "busway", "raceway"}
+"""Values of `highway` of what vehicles drive on."""
+_ON_WAYS = ("highway", "footway", "path", "cycleway", "crossing:signals", "railway", "area:highway", "junction", "tactile_paving")
+_ASKED = frozenset({*_ON_WAYS, "traffic_sign", "barrier", "kerb", "power", "man_made"})
+"""Keys that a kind can follow from."""
+_KEYS = (*sorted(_ASKED), "bicycle", "foot")
 _WORDS: tuple[tuple[str, Kind], ...] = (
     ("stopline|stop_line|정지선", Kind.STOP_LINE),
     ("crosswalk|crossing|zebra|횡단보도", Kind.CROSSING),
@@ -93,21 +108,60 @@ def kind_of_words(text: str) -> Kind:
 
 
 def kind_of_osm(tags: Mapping[str, Any]) -> Kind:
-    """The kind that OpenStreetMap or OpenSidewalks tags mean (OSM wiki: Sidewalks, Crossings, Kerb, Barriers; OpenSidewalks 0.2)."""
-    value: Callable[[str], str] = lambda key: str(tags.get(key) or "")  # noqa: E731 - a word for a look-up
-    if value("footway") == "crossing" or value("path") == "crossing" or value("highway") == "crossing" or value("cycleway") == "crossing":
+    """The kind that OpenStreetMap or OpenSidewalks tags mean (OSM wiki: Sidewalks, Crossings, Kerb, Barriers; OpenSidewalks 0.2, 0.3).
+
+    What a line is decides before what is beside it or on it: a footway with a kerb is a sidewalk, a street with a sign is a street. A
+    street that states sidewalks in its tags (`sidewalk=both`) stays a street, since its line is the middle of the carriageway.
+    """
+    if _ASKED.isdisjoint(tags):
+        return Kind.OTHER
+    return _kind_of_values(tuple([str(tags.get(key) or "") for key in _KEYS]))
+
+
+@lru_cache(maxsize=65536)
+def _kind_of_values(values: tuple[str, ...]) -> Kind:
+    """The same for the values of `_KEYS`."""
+    tags = dict(zip(_KEYS, values, strict=True))
+    highway, footway = tags["highway"], tags["footway"]
+    if "crossing" in (footway, tags["path"], tags["cycleway"], highway):
         return Kind.CROSSING
+    if highway in _FOOT or footway in _FOOTWAYS:
+        is_cycled = highway in {"path", "footway"} and tags["bicycle"] == "designated" and tags["foot"] in {"no", "use_sidepath"}
+        return Kind.CYCLEWAY if is_cycled else Kind.SIDEWALK
+    if highway in _POINTS:
+        return _POINTS[highway]
+    if tags["crossing:signals"] == "yes":
+        return Kind.SIGNAL
+    return Kind.OTHER if highway in _STREETS else _kind_beside_ways(tags)
+
+
+def _kind_beside_ways(tags: Mapping[str, str]) -> Kind:
+    area = tags["area:highway"]
     rules: tuple[tuple[bool, Kind], ...] = (
-        (value("highway") == "traffic_signals" or value("crossing:signals") == "yes", Kind.SIGNAL),
-        (bool(value("traffic_sign")) or value("highway") in {"stop", "give_way"}, Kind.SIGN),
-        (value("barrier") == "kerb" or value("kerb") not in {"", "no", "none"}, Kind.KERB),
-        (value("highway") == "cycleway", Kind.CYCLEWAY),
-        (value("highway") in _FOOT or value("footway") in {"sidewalk", "traffic_island", "link", "alley"}, Kind.SIDEWALK),
-        (bool(value("barrier")), Kind.BARRIER),
-        (value("power") in {"pole", "tower"} or value("highway") == "street_lamp" or value("man_made") == "utility_pole", Kind.POLE),
-        (value("junction") not in {"", "no"}, Kind.JUNCTION),
+        (tags["railway"] == "crossing" or area == "crossing", Kind.CROSSING),
+        (bool(tags["traffic_sign"]), Kind.SIGN),
+        (tags["barrier"] == "kerb" or tags["kerb"] not in {"", "no", "none"}, Kind.KERB),
+        (area in {"footway", "pedestrian", "steps"}, Kind.SIDEWALK),
+        (area == "cycleway", Kind.CYCLEWAY),
+        (bool(tags["barrier"]), Kind.BARRIER),
+        (tags["power"] in {"pole", "tower"} or tags["man_made"] == "utility_pole", Kind.POLE),
+        (tags["junction"] not in {"", "no"}, Kind.JUNCTION),
+        (tags["tactile_paving"] not in {"", "no"}, Kind.MARKING),
     )
     return next((kind for holds, kind in rules if holds), Kind.OTHER)
+
+
+def sidewalks_of(tags: Mapping[str, Any]) -> str:
+    """On which sides of a street its tags state a sidewalk that has no line of its own: "both", "left", "right", or "".
+
+    `separate` (drawn as ways of their own), `no` and `none` state none.
+    """
+    sides = {"left": False, "right": False}
+    whole = str(tags.get("sidewalk") or "")
+    for side in sides:
+        own = str(tags.get(f"sidewalk:{side}") or tags.get("sidewalk:both") or "")
+        sides[side] = own == "yes" or (not own and whole in {side, "both", "yes"})
+    return "both" if all(sides.values()) else next((side for side, has in sides.items() if has), "")
 
 
 def kind_of_ngii(layer: str, codes: Mapping[str, str]) -> Kind | None:
@@ -201,7 +255,10 @@ def kinds(table: pa.Table, layer: str) -> pa.Array:
     return pc.take(pa.array(words, pa.string()), pa.array(codes))
 
 
-_OSM_COLUMNS = ("crossing", "path", "cycleway", "traffic_sign", "power", "man_made", "junction")
+_OSM_COLUMNS = (
+    *("crossing", "crossing:signals", "path", "cycleway", "foot", "bicycle", "traffic_sign", "power", "man_made", "junction"),
+    *("railway", "area:highway", "tactile_paving"),
+)
 
 
 def kind_of(values: Mapping[str, str], layer: str) -> Kind:

@@ -313,3 +313,9 @@ def test_zip_tricks_are_refused_by_code(tmp_path: Path, monkeypatch: pytest.Monk
     assert code(pack(tmp_path / "m.zip", dict.fromkeys("abc", b""))) == "zip.too_many"
     monkeypatch.setattr(unpack, "MAX_UNPACKED", 10)
     assert code(pack(tmp_path / "u.zip", {"a": b"x" * 11})) == "zip.too_large"
+
+
+def test_apollo_maps_are_text_and_no_documents() -> None:
+    found = grouping.group(["town/base_map.txt", "town/notes.txt", "town/lanes.geojson"])
+    assert [one.name for one in found.groups] == ["town/base_map.txt", "town/lanes.geojson"]
+    assert found.left == ("town/notes.txt",)

@@ -137,7 +137,7 @@ def test_vocabularies_have_a_word_for_each_code() -> None:
 
 
 CODE = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
-NO_CODES = re.compile(r".*\.(json|jsonl|mp4|new|onnx|png|xml|yaml)|ingest\.caged")
+NO_CODES = re.compile(r".*\.(json|jsonl|mp4|new|onnx|osm|png|xml|yaml)|ingest\.caged")
 """Names of files, and of the mark by which a program knows that it is in the cage."""
 NEVER_ON_A_PAGE = {
     "file.absent": "`mapex inspect` of a path",

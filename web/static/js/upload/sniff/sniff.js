@@ -27,10 +27,10 @@ const PARTS = /\.(dbf|shx|prj|cpg|qpj|sbn|sbx|qix|shp\.xml)$/i;
 // As `mapex/rules/parts.py`: what stands beside data, and is none
 const ASIDE = new RegExp(
   "\\.(cst|cpg|prj|qpj|wkt|qmd|qml|qlr|sld|lyrx?|atx|ai[hn]|ixs|mxs|fb[nx]|sb[nx]|qix|idm|ind|aux\\.xml|shp\\.xml" +
-    "|gpkg-(wal|shm|journal)|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
+    "|gpkg-(wal|shm|journal)|wdp|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
   "i",
 );
-const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "las", "laz", "pcd", "ply", "mcap"];
+const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "pbf", "las", "laz", "pcd", "ply", "mcap"];
 const NULL_ISLAND_DEG = 1;
 
 /** @param {Blob} file @param {string} name @param {(ending: string) => Blob | null} sibling the file of the same name with another ending
@@ -44,7 +44,9 @@ async function look(file, name, sibling) {
   const bytes = await view(file, 0, 4096);
   let magic = "";
   for (let i = 0; i < Math.min(16, bytes.byteLength); i++) magic += String.fromCharCode(bytes.getUint8(i));
+  if (/(^|\/)map_projector_info\.yaml$/i.test(name)) return sniffed({ format: "Autoware", notes: ["later"] });
   if (PARTS.test(name) && sibling("shp")) return sniffed({ format: "Shapefile", notes: ["part_of"] });
+  if (isApollo(bytes, magic)) return sniffed({ format: "Apollo", kind: "hdmap", notes: ["later"] });
   if (ASIDE.test(name) || (/\.xml$/i.test(name) && DATA.some((ending) => sibling(ending)))) return sniffed({ notes: ["aside"] });
   if (magic.startsWith("LASF")) return las(file);
   if (magic.startsWith("fgb\x03")) return flatgeobuf(file);
@@ -54,6 +56,8 @@ async function look(file, name, sibling) {
   if (magic.startsWith("SQLite format 3")) return sniffed({ format: "GeoPackage", notes: ["later"] });
   if (magic.startsWith("\x89MCAP0\r\n")) return sniffed({ format: "MCAP", kind: "recording", notes: ["later"] });
   if (magic.startsWith("PK\x03\x04") || magic.startsWith("PK\x05\x06")) return zip(file);
+  if (magic.slice(4, 15) === "\n\tOSMHeader") return sniffed({ format: "OSM PBF", crs: "EPSG:4326", notes: ["later"] });
+  if (/\.osm\.(gz|bz2)$/i.test(name) && /^(\x1f\x8b|BZh)/.test(magic)) return sniffed({ format: "OSM XML", notes: ["later"] });
   if (magic.startsWith("ply\n") || magic.startsWith("ply\r")) return cloud("PLY", /element vertex (\d+)/.exec(latin(bytes, 0, 4096)));
   const head = new TextDecoder()
     .decode(bytes)
@@ -64,10 +68,17 @@ async function look(file, name, sibling) {
     return /<osm\b/.test(head)
       ? osm(file)
       : sniffed({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
+  if (/(^|\/)([a-z0-9_]+_set|global_info)\.json$/i.test(name) && /^[{[]/.test(head))
+    return sniffed({ format: "MGeo", kind: "hdmap", notes: ["later"] });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
   const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "MP4"] : null);
   return sniffed({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
 }
+
+/** Whether a file is an Apollo map, as text or in the wire format. @param {DataView} bytes @param {string} magic */
+const isApollo = (bytes, magic) =>
+  /^\s*header\s*:?\s*[{<]/.test(latin(bytes, 0, 64)) ||
+  (magic.startsWith("\n") && /\x1a.{1,2}\n.{1,2}\+proj=/s.test(latin(bytes, 0, 1024)));
 
 /** @param {string} format @param {RegExpExecArray | null} count */
 const cloud = (format, count) => sniffed({ format, kind: "pointcloud", count: Number(count?.[1] ?? 0), notes: ["asked"] });
