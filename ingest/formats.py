@@ -49,6 +49,7 @@ _GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineSt
 
 FORMATS: tuple[Format, ...] = (
     Format("lanelet2", "ingest.readers.lanelet2.reader:Lanelet2", "Lanelet2 (.osm)", xml_root="osm"),
+    Format("opendrive", "ingest.readers.opendrive.reader:OpenDrive", "OpenDRIVE (.xodr)", xml_root="OpenDRIVE"),
     Format(
         "opensidewalks",
         "ingest.readers.vector.opensidewalks:OpenSidewalks",
@@ -138,7 +139,6 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
 """First bytes of what is known and not read here, and what to call it; a row of `FORMATS` goes before these."""
 
 FOREIGN_XML: dict[str, str] = {
-    "OpenDRIVE": "an OpenDRIVE map",
     "gpx": "a GPX track",
     "kml": "a KML document",
     "FeatureCollection": "a GML document",

@@ -1,0 +1,308 @@
+"""Roads as rows: the road itself, its lanes and their borders, what stands beside it; each with its own part of the XML.
+
+`@source.xml` of a road is the road without lanes, objects and signals, that of a lane the lane, and so on: together they are all of what the
+file states of the road (decision 11), and none of it stands twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import shapely
+from numpy.typing import NDArray
+
+from ingest.readers.opendrive import kinds, shape
+from ingest.readers.opendrive.drawing import Drawing
+from ingest.readers.opendrive.furniture import Roadside
+from ingest.readers.opendrive.lanes import Lane, Section
+from ingest.readers.opendrive.lines import BORDER, INNER, MIDDLE, OUTER, REFERENCE, STRIP, Lines, lines_of
+from ingest.readers.opendrive.network import Network, lane_id
+from ingest.readers.opendrive.road import Road
+from ingest.readers.opendrive.tree import Node, xml_of
+from tiles.batch import Batch, Content, Kind, LayerKind
+
+Floats = NDArray[np.float64]
+
+_MEASURED = (Kind.LANE_AREA, Kind.SIDEWALK, Kind.CYCLEWAY)
+_OBJECTS = ("object", "objectReference", "tunnel", "bridge")
+_SIGNALS = ("signal", "signalReference")
+MOST_BYTES = 32 << 20
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows that wait to become a batch."""
+
+    crs: str
+    ids: list[str] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    geometries: list[bytes | None] = field(default_factory=list)
+    properties: list[str] = field(default_factory=list)
+    measures: list[bytes | None] = field(default_factory=list)
+    size: int = 0
+
+    def add(
+        self, name: str, kind: Kind, geometry: bytes | None, attributes: Mapping[str, str], source: Mapping[str, Any], measure: bytes | None = None
+    ) -> None:
+        """Take one row in. `attributes`: the element's own; `source`: what goes under "@source"."""
+        own = {("@source#" if key == "@source" else key): value for key, value in attributes.items()}
+        text = json.dumps({**own, "@source": source}, ensure_ascii=False)
+        self.ids.append(name)
+        self.kinds.append(str(kind))
+        self.geometries.append(geometry)
+        self.properties.append(text)
+        self.measures.append(measure)
+        self.size += len(text) + len(geometry or b"") + len(measure or b"")
+
+    def batch(self) -> Batch:
+        """What waits, as a batch; nothing waits then."""
+        columns = {
+            "feature_id": pa.array(self.ids, pa.string()),
+            "kind": pa.array(self.kinds, pa.string()),
+            "geometry": pa.array(self.geometries, pa.binary()),
+            "properties": pa.array(self.properties, pa.string()),
+            "measure": pa.array(self.measures, pa.binary()),
+        }
+        for waiting in (self.ids, self.kinds, self.geometries, self.properties, self.measures):
+            waiting.clear()  # type: ignore[attr-defined]
+        self.size = 0
+        return Batch(Content.FEATURES, "hdmap", LayerKind.HDMAP, pa.table(columns), self.crs)
+
+
+@dataclass(slots=True)
+class Places:
+    """Where roads and signals are, for what refers to them: junctions, controllers, stations. Vertices are 2D."""
+
+    roads: dict[str, bytes] = field(default_factory=dict)
+    signals: dict[str, bytes] = field(default_factory=dict)
+    junctions: dict[str, list[Floats]] = field(default_factory=dict)
+
+
+class Maker:
+    """Makes the rows of roads, some at a time."""
+
+    def __init__(self, network: Network, rows: Rows, places: Places, head: Mapping[str, Any]) -> None:
+        self.network, self.rows, self.places, self.head = network, rows, places, head
+        self.looped = 0
+
+    def take(self, roads: list[Road]) -> Iterator[tuple[Road, str]]:
+        """Rows of some roads; gives those that cannot be drawn, with the reason: their rows have no geometry."""
+        drawn = [road for road in roads if not road.fault]
+        lines = lines_of(drawn) if drawn else None
+        drawing = Drawing(lines) if lines is not None else None
+        if drawing is not None and drawing.points > _MOST_POINTS and len(roads) > 1:
+            for road in roads:
+                yield from self.take([road])
+            return
+        vertices = _Vertices(drawing) if drawing is not None else None
+        number = 0
+        for road in roads:
+            if road.fault or vertices is None or lines is None:
+                yield road, road.fault
+                _RoadRows(self, road, None, None).add()
+                continue
+            if drawing is not None and number in drawing.too_many:
+                yield road, "its lines would have too many vertices"
+                _RoadRows(self, road, None, None).add()
+            else:
+                _RoadRows(self, road, vertices.of(number), Roadside(lines, number)).add()
+            number += 1
+
+
+_MOST_POINTS = 1_000_000
+"""Vertices that are drawn at once."""
+
+
+class _Vertices:
+    """Vertices of all lines of some roads."""
+
+    def __init__(self, drawing: Drawing) -> None:
+        drawn = drawing.drawn()
+        self.lines: dict[int, dict[tuple[int, int, int, int], Floats]] = {}
+        for name, first, last in zip(drawn.names, drawn.first[:-1].tolist(), drawn.first[1:].tolist(), strict=True):
+            self.lines.setdefault(name[0], {})[name[1:]] = drawn.xyz[first:last]
+
+    def of(self, number: int) -> dict[tuple[int, int, int, int], Floats]:
+        """The lines of one road."""
+        return self.lines.get(number, {})
+
+
+class _RoadRows:
+    """The rows of one road; without `lines` they have no geometry."""
+
+    def __init__(self, maker: Maker, road: Road, lines: dict[tuple[int, int, int, int], Floats] | None, side: Roadside | None) -> None:
+        self.maker, self.rows, self.road = maker, maker.rows, road
+        self.lines, self.side = lines or {}, side
+        self.taken: Counter[str] = Counter()
+
+    def add(self) -> None:
+        self._add_road()
+        for section in self.road.sections:
+            self._add_section(section)
+        self._add_objects()
+        self._add_signals()
+
+    def _line(self, *name: int) -> Floats | None:
+        """The vertices of a line, 2D where the road states no heights; None where there are none."""
+        found = self.lines.get(name)  # type: ignore[arg-type]
+        if found is None or not len(found):
+            return None
+        return found if self.road.has_heights else found[:, :2]
+
+    def _drawn(self, *name: int) -> bytes | None:
+        found = self._line(*name)
+        if found is None:
+            return None
+        whole = shape.without_repeats(found)
+        line = shape.without_loops(whole)
+        self.maker.looped += line is not whole
+        return shape.line(line)
+
+    def _name(self, name: str) -> str:
+        """The id of a feature, numbered where the road uses it again."""
+        self.taken[name] += 1
+        return name if self.taken[name] == 1 else f"{name}/{self.taken[name]}"
+
+    def _add_road(self) -> None:
+        road = self.road
+        geometry = self._drawn(-1, 0, REFERENCE, 0)
+        if geometry is not None:
+            self.maker.places.roads[road.id] = geometry
+        source = {"element": "road", **self.maker.head, "xml": xml_of(skeleton(road))}
+        self.rows.add(f"road/{road.id}", Kind.OTHER, geometry, road.node.attributes, source)
+
+    def _add_section(self, section: Section) -> None:
+        borders: dict[int, list[str]] = {}
+        for lane in (*section.lanes, *([section.centre] if section.centre else [])):
+            borders[lane.id] = self._add_borders(lane)
+        for side in (section.left, section.right):
+            inner = 0
+            for lane in side:
+                self._add_lane(lane, borders.get(inner, []), borders[lane.id])
+                inner = lane.id
+
+    def _add_borders(self, lane: Lane) -> list[str]:
+        marks = lane.node.all("roadMark")
+        names = []
+        for number, (start, row) in enumerate(lane.marks):
+            mark = marks[row] if row >= 0 else None
+            name = f"border/{self.road.id}/{lane.section}/{lane.id}/{number}"
+            source: dict[str, Any] = {"element": "roadMark" if mark else "lane", "road": self.road.id, "section": lane.section}
+            source |= {"lane": lane.id, "s": start}
+            if lane.id == 0 and number == 0:
+                source["xml"] = xml_of(lane.node)
+            geometry = self._drawn(lane.section, lane.id, BORDER, number)
+            self.rows.add(name, kinds.kind_of_border(mark), geometry, mark.attributes if mark else {}, source)
+            names.append(name)
+        return names
+
+    def _add_lane(self, lane: Lane, inner_borders: list[str], outer_borders: list[str]) -> None:
+        road, key = self.road, (self.road.id, lane.section, lane.id)
+        forward = road.goes_forward(lane)
+        is_left = lane.id > 0
+        left, right = (outer_borders, inner_borders) if is_left else (inner_borders, outer_borders)
+        if not forward:
+            left, right = right[::-1], left[::-1]
+        kind = kinds.kind_of_lane(lane.type) or Kind.OTHER
+        geometry, measure = self._area(lane, forward=forward)
+        network = self.maker.network
+        source: dict[str, Any] = {
+            "element": "lane",
+            "road": road.id,
+            "section": lane.section,
+            "s": lane.start,
+            "direction": "forward" if forward else "backward",
+            "predecessors": network.before(key, forward=forward),
+            "successors": network.after(key, forward=forward),
+            "left": left,
+            "right": right,
+        }
+        junction = road.node.text_of("junction", "-1")
+        if junction not in ("", "-1"):
+            source["junction"] = junction
+        source["speed"] = _speed(road, lane)
+        source["xml"] = xml_of(lane.node)
+        self.rows.add(lane_id(key), kind, geometry, lane.node.attributes, {k: v for k, v in source.items() if v is not None},
+                      measure if kind in _MEASURED else None)  # fmt: skip
+
+    def _area(self, lane: Lane, *, forward: bool) -> tuple[bytes | None, bytes | None]:
+        """The area of a lane and its middle line, in the direction of traffic; a lane without any width is its line."""
+        inner, outer, middle = (self._line(lane.section, lane.id, what, 0) for what in (INNER, OUTER, MIDDLE))
+        if inner is None or outer is None or middle is None:
+            return None, None
+        left, right = (outer, inner) if lane.id > 0 else (inner, outer)
+        self._note_junction(outer)
+        along = shape.cleaned(middle)
+        line = shape.line(along if forward else along[::-1])
+        area = shape.between(left, right, forward=forward) if len(along) > 1 else None
+        return (area, line) if area is not None else (line, None)
+
+    def _note_junction(self, vertices: Floats) -> None:
+        """Remember where the lanes of a junction are: the corners of their hull."""
+        junction = self.road.node.text_of("junction", "-1")
+        if junction not in ("", "-1"):
+            self.maker.places.junctions.setdefault(junction, []).append(hull(vertices[:, :2]))
+
+    def _add_objects(self) -> None:
+        strips: dict[int, list[bytes]] = {}
+        for number, strip in enumerate(self.road.strips):
+            drawn = self._drawn(-1, 0, STRIP, number)
+            if drawn is not None:
+                strips.setdefault(id(strip.node), []).append(drawn)
+        for node in (one for parent in self.road.node.all("objects") for one in parent.children if one.name in _OBJECTS):
+            kind = kinds.kind_of_object(node) if node.name == "object" else Kind.OTHER
+            if id(node) in strips:
+                geometry: bytes | None = shape.many(strips[id(node)])
+            elif self.side is None:
+                geometry = None
+            else:
+                geometry = self.side.object(node, kind) if node.name == "object" else self.side.point(node)
+            self._beside(node, kind, geometry)
+
+    def _add_signals(self) -> None:
+        for node in (one for parent in self.road.node.all("signals") for one in parent.children if one.name in _SIGNALS):
+            kind = kinds.kind_of_signal(node) if node.name == "signal" else Kind.OTHER
+            geometry = None if self.side is None else self.side.point(node)
+            if geometry is not None and node.name == "signal":
+                self.maker.places.signals[node.text_of("id")] = geometry
+            self._beside(node, kind, geometry)
+
+    def _beside(self, node: Node, kind: Kind, geometry: bytes | None) -> None:
+        name = self._name(f"{node.name}/{self.road.id}/{node.text_of('id')}")
+        source = {"element": node.name, "road": self.road.id, "xml": xml_of(node)}
+        self.rows.add(name, kind, geometry, node.attributes, source)
+
+
+def skeleton(road: Road) -> Node:
+    """A road without what is a feature of its own: the lanes of its sections, objects and signals."""
+    lanes = [lane for section in road.sections for lane in (*section.lanes, section.centre) if lane is not None]
+    beside = [one for name in ("objects", "signals") for parent in road.node.all(name) for one in parent.children]
+    return _bared(road.node, {id(lane.node) for lane in lanes} | {id(one) for one in beside if one.name in (*_OBJECTS, *_SIGNALS)})
+
+
+def _bared(node: Node, without: set[int]) -> Node:
+    """A copy of what leads to the elements that are left out."""
+    if node.name not in ("road", "lanes", "laneSection", "left", "center", "right", "objects", "signals"):
+        return node
+    return Node(node.name, node.attributes, [_bared(one, without) for one in node.children if id(one) not in without], node.text)
+
+
+def _speed(road: Road, lane: Lane) -> dict[str, str] | None:
+    """The speed limit where a lane begins: its own, else that of the road."""
+    own = lane.node.all("speed")
+    if own:
+        return own[0].attributes
+    types = [one for one in road.node.all("type") if one.number("s") <= lane.start + 1e-6]
+    limits = types[-1].all("speed") if types else []
+    return limits[0].attributes if limits else None
+
+
+def hull(vertices: Floats) -> Floats:
+    """The corners of the convex hull of some vertices."""
+    return np.asarray(shapely.get_coordinates(shapely.convex_hull(shapely.multipoints(vertices))))
