@@ -45,6 +45,7 @@ FIXES: dict[str, Any] = {
 
 FINDINGS: dict[str, tuple[Any, str]] = {
     "area.open": (lazy_gettext("The outline of an area is not closed."), "geometry"),
+    "border.loop": (lazy_gettext("Borders that ran back over themselves beside a kink of their road were cut there."), "none"),
     "changes.unknown": (
         lazy_gettext("What this version changes could not be found out; buyers are offered each tile that differs."),
         "none",
@@ -122,6 +123,9 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "id.duplicate": (lazy_gettext("The same id comes more than once."), "geometry"),
     "json.doubled_key": (lazy_gettext("A name stands twice; both values are kept."), "attribute"),
     "kind.unknown": (lazy_gettext("It is not known what this feature is."), "attribute"),
+    "lane.id": (lazy_gettext("A lane has no usable id; it was left out."), "geometry"),
+    "lane.negative_width": (lazy_gettext("A lane is less than nothing wide at one place."), "geometry"),
+    "lane.no_width": (lazy_gettext("A lane states no width; it is a line."), "geometry"),
     "lanelet.no_bound": (lazy_gettext("The lane has no left or right bound."), "geometry"),
     "las.box": (lazy_gettext("The box in the header is not that of the points."), "none"),
     "las.count": (lazy_gettext("The header promises another number of points."), "again"),
@@ -155,6 +159,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "mgrs.invalid": (lazy_gettext("The grid code names no square; it was not used."), "none"),
     "ngii.products": (lazy_gettext("Several products of the same map are in the folder."), "one"),
     "node.no_position": (lazy_gettext("A node has no position."), "crs"),
+    "number.invalid": (lazy_gettext("What should be a number is none; it was taken as 0."), "attribute_value"),
     "osm.flavour": (lazy_gettext("An OSM file without lane relations."), "look"),
     "osw.no_nodes": (lazy_gettext("The file of nodes is missing."), "upload"),
     "osw.no_parts": (lazy_gettext("The archive or folder holds no file of OpenSidewalks."), "again"),
@@ -210,6 +215,9 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "recording.repeats": (lazy_gettext("What every slice of the recording repeats is far more than what was recorded."), "split"),
     "recording.time": (lazy_gettext("Times in the recording are wrong."), "clock"),
     "reference.dangling": (lazy_gettext("A feature refers to one that is not there."), "geometry"),
+    "road.gap": (lazy_gettext("The line of a road jumps."), "geometry"),
+    "road.length": (lazy_gettext("A road states another length than its line has."), "again"),
+    "road.no_geometry": (lazy_gettext("The line of a road cannot be used; nothing on it has a place."), "geometry"),
     "row.deleted": (lazy_gettext("The row is marked as deleted; it is not sold."), "none"),
     "shp.no_dbf": (lazy_gettext("The attributes of the shapefile (.dbf) are missing."), "beside"),
     "shp.no_prj": (lazy_gettext("The coordinate system of the shapefile (.prj) is missing."), "beside"),

@@ -115,6 +115,7 @@ class Drawing:
         count = len(lines.pieces.start)
         self.first = np.searchsorted(lines.spans.piece, np.arange(count + 1))
         self.too_many: set[int] = set()
+        self.counts = np.zeros(len(lines.roads))
         self.samples, self.starts = self._samples()
         self.points = int((np.diff(self.starts) * np.diff(self.first)).sum())
 
@@ -122,23 +123,35 @@ class Drawing:
         """Distances of the vertices from the start of their piece, piece after piece; and where those of each piece begin."""
         pieces = self.lines.pieces
         length = np.maximum(pieces.end - pieces.start, 0.0)
-        parts = np.ceil(length / _STEP_M).astype(np.int64).clip(1)
-        waiting = _cut(np.arange(len(length)), np.zeros(len(length)), length, parts)
+        whole = np.arange(len(length))
+        bends = self.lines.plan.bends()[pieces.record]
+        waiting = self._cut(whole, np.zeros(len(length)), length, np.ceil(np.maximum(length / _STEP_M, length * bends)).clip(1))
         done: list[tuple[Ints, Floats]] = []
-        spans = np.diff(self.first)
-        points = np.zeros(len(self.lines.roads))
         while len(waiting[0]):
             piece, begin, end = waiting
             off = np.concatenate([self._off(*(one[some] for one in waiting)) for some in self._slices(piece)])
             fine = ~(off > _WANTED_M) | (end - begin <= _SHORTEST_M)
             done.append((piece[fine], begin[fine]))
-            points += np.bincount(pieces.road[piece[fine]], weights=spans[piece[fine]], minlength=len(points))
-            parts = np.ceil(np.sqrt(off[~fine] / _WANTED_M).clip(2, _MOST_PARTS)).astype(np.int64)
-            ahead = points + np.bincount(pieces.road[piece[~fine]], weights=parts * spans[piece[~fine]], minlength=len(points))
-            self.too_many |= set(np.flatnonzero(ahead > MOST_POINTS).tolist())
-            going = ~np.isin(pieces.road[piece[~fine]], list(self.too_many))
-            waiting = _cut(piece[~fine][going], begin[~fine][going], end[~fine][going], parts[going])
+            self.counts += self._vertices(piece[fine], np.ones(int(fine.sum())))
+            parts = np.ceil(np.sqrt(off[~fine] / _WANTED_M).clip(2, _MOST_PARTS))
+            waiting = self._cut(piece[~fine], begin[~fine], end[~fine], parts)
         return self._sorted(done, length)
+
+    def _vertices(self, piece: Ints, parts: Floats) -> Floats:
+        """How many vertices intervals on some pieces give to the lines of each road, when each is cut into so many parts."""
+        return np.bincount(self.lines.pieces.road[piece], weights=parts * np.diff(self.first)[piece], minlength=len(self.counts))
+
+    def _cut(self, piece: Ints, begin: Floats, end: Floats, parts: Floats) -> tuple[Ints, Floats, Floats]:
+        """Intervals cut into equal parts, but for those of roads that would have too many."""
+        ahead = self.counts + self._vertices(piece, parts)
+        self.too_many |= set(np.flatnonzero(ahead > MOST_POINTS).tolist())
+        going = ~np.isin(self.lines.pieces.road[piece], list(self.too_many))
+        piece, begin, end, count = piece[going], begin[going], end[going], parts[going].astype(np.int64)
+        which = np.repeat(np.arange(len(piece)), count)
+        number = repeat_ranges(np.zeros(len(piece), np.int64), count)
+        size = ((end - begin) / count)[which]
+        start = begin[which] + number * size
+        return piece[which], start, np.where(number + 1 == count[which], end[which], start + size)
 
     def _sorted(self, done: list[tuple[Ints, Floats]], length: Floats) -> tuple[Floats, Ints]:
         kept = ~np.isin(self.lines.pieces.road, list(self.too_many))
@@ -158,15 +171,18 @@ class Drawing:
 
     def _off(self, piece: Ints, begin: Floats, end: Floats) -> Floats:
         """How far the lines are from their chords in each interval, the furthest one."""
-        on = (begin[:, None] + (end - begin)[:, None] * _PLACES).ravel()
-        frames = frames_of(self.lines, np.repeat(piece, len(_PLACES)), on)
+        return self.off(piece, begin[:, None] + (end - begin)[:, None] * _PLACES)
+
+    def off(self, piece: Ints, on: Floats) -> Floats:
+        """How far the lines of each piece are at the inner of some places (n, k) from the chord between the outer two, the furthest one."""
+        places = on.shape[1]
+        frames = frames_of(self.lines, np.repeat(piece, places), on.ravel())
         counts = np.diff(self.first)[piece]
-        span = np.repeat(repeat_ranges(self.first[piece], counts), len(_PLACES))
-        which = np.repeat(np.arange(len(piece)) * len(_PLACES), counts)
-        frame = (which[:, None] + np.arange(len(_PLACES))).ravel()
-        xyz = self._points(span, frames, frame).reshape(-1, len(_PLACES), 3)
-        off = _from_chord(xyz).max(axis=1)
-        return np.asarray(np.maximum.reduceat(off, np.cumsum(counts) - counts))
+        span = np.repeat(repeat_ranges(self.first[piece], counts), places)
+        which = np.repeat(np.arange(len(piece)) * places, counts)
+        frame = (which[:, None] + np.arange(places)).ravel()
+        away = _from_chord(self._points(span, frames, frame).reshape(-1, places, 3)).max(axis=1)
+        return np.asarray(np.maximum.reduceat(away, np.cumsum(counts) - counts))
 
     def _points(self, span: Ints, frames: Frames, frame: Ints) -> Floats:
         spans, on = self.lines.spans, frames.on[frame]
@@ -186,15 +202,6 @@ class Drawing:
             [self._points(span[k : k + _AT_ONCE], frames, frame[k : k + _AT_ONCE]) for k in range(0, len(span), _AT_ONCE)] or [np.zeros((0, 3))]
         )
         return Drawn(self.lines.names, np.searchsorted(line, np.arange(len(self.lines.names) + 1)), xyz)
-
-
-def _cut(piece: Ints, begin: Floats, end: Floats, parts: Ints) -> tuple[Ints, Floats, Floats]:
-    """Intervals cut into equal parts."""
-    which = np.repeat(np.arange(len(piece)), parts)
-    number = repeat_ranges(np.zeros(len(piece), np.int64), parts)
-    size = ((end - begin) / parts)[which]
-    start = begin[which] + number * size
-    return piece[which], start, np.where(number + 1 == parts[which], end[which], start + size)
 
 
 def _from_chord(xyz: Floats) -> Floats:

@@ -65,6 +65,11 @@ class Plan:
         columns = np.array([(r.s, r.x, r.y, r.heading, r.length) for r in records], dtype=np.float64).reshape(-1, 5).T
         return Plan(*columns, np.array([r.shape for r in records], dtype=np.int64), numbers)
 
+    def bends(self) -> Floats:
+        """The largest curvature of each line, arc and spiral; 0 of polynomials, which never wind."""
+        ends = np.abs(np.stack([self.numbers[:, 0], self.numbers[:, 0] + self.numbers[:, 1] * self.length])).max(axis=0)
+        return np.where(self.shape <= SPIRAL, ends, 0.0)
+
     def at(self, record: Ints, s: Floats) -> tuple[Floats, Floats, Floats]:
         """x, y and heading at the distance `s` along its road, of each pair of record and distance."""
         along = s - self.s[record]
