@@ -20,6 +20,8 @@ MOST_NODES = 400_000
 """Elements of one part: a road of 50 km with all of its lanes has half as many."""
 MOST_TEXT = 16 << 20
 """Letters of one part."""
+LARGEST = 1e12
+"""No measure on the Earth is larger, and cubes of it are numbers still."""
 _MOST_DAMAGED = 1000
 _SPECIAL = re.compile(r"""[&<>"\n\r\t]""")
 _QUOTES = {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
@@ -62,7 +64,7 @@ class Node:
         return self.attributes.get(name, otherwise).strip()
 
     def number(self, name: str, otherwise: float = 0.0) -> float:
-        """An attribute as a finite number; `otherwise` where it is not there, NaN where it is none."""
+        """An attribute as a number of at most `LARGEST`; `otherwise` where it is not there, NaN where it is none."""
         text = self.attributes.get(name)
         if text is None:
             return otherwise
@@ -70,7 +72,7 @@ class Node:
             value = float(text)
         except ValueError:
             return math.nan
-        return value if math.isfinite(value) else math.nan
+        return value if abs(value) <= LARGEST else math.nan
 
 
 def xml_of(node: Node) -> str:
