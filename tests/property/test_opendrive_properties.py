@@ -44,8 +44,8 @@ def test_no_line_leaves_its_curve(start: float, end: float, b: float, c: float, 
 GOOD = xodr(
     road("1", plan=geometry('<arc curvature="0.02"/>', 50.0), sections=section(left=lane(1), right=lane(-1) + lane(-2, "sidewalk"))),
     road("2", plan=geometry('<spiral curvStart="0" curvEnd="0.05"/>', 50.0, y=50.0), sections=section(right=lane(-1))),
-    '<junction id="J"><connection id="0" incomingRoad="1" connectingRoad="2" contactPoint="start"><laneLink from="-1" to="-1"/></connection>'
-    "</junction>",
+    '<junction id="J"><connection id="0" incomingRoad="1" connectingRoad="2" contactPoint="start"><laneLink from="-1" to="-1"/>'
+    "</connection></junction>",
 )
 PIECES = ('"', "<", ">", "/", "&", "1e308", "-1", "nan", "inf", "0", "9" * 30, "id", 's="', "lane", "road", "\x00", "é", " ")
 

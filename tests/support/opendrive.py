@@ -1,4 +1,4 @@
-"""OpenDRIVE files for tests, put together from texts; and a slow reading of their curves, step by step, that shares nothing with the reader."""
+"""OpenDRIVE files for tests, put together from texts; and a slow reading of curves, step by step, that shares nothing with the reader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ def lane(number: int, type_: str = "driving", inner: str = '<width sOffset="0" a
 
 def section(*, s: float = 0.0, left: str = "", right: str = "", attributes: str = "") -> str:
     """A `<laneSection>` with a centre lane."""
-    sides = (f"<left>{left}</left>" if left else "") + '<center><lane id="0" type="none"/></center>' + (f"<right>{right}</right>" if right else "")
+    sides = (
+        (f"<left>{left}</left>" if left else "")
+        + '<center><lane id="0" type="none"/></center>'
+        + (f"<right>{right}</right>" if right else "")
+    )
     return f'<laneSection s="{s}"{attributes}>{sides}</laneSection>'
 
 
@@ -27,7 +31,15 @@ def geometry(shape: str, length: float, *, s: float = 0.0, x: float = 0.0, y: fl
 
 
 def road(
-    name: str = "1", *, plan: str = "", length: float = 50.0, sections: str = "", offset: str = "", rest: str = "", link: str = "", more: str = ""
+    name: str = "1",
+    *,
+    plan: str = "",
+    length: float = 50.0,
+    sections: str = "",
+    offset: str = "",
+    rest: str = "",
+    link: str = "",
+    more: str = "",
 ) -> str:
     """A `<road>`; straight without a plan, flat at 20 m without `rest`."""
     plan = plan or geometry("<line/>", length)
@@ -41,7 +53,7 @@ def road(
 def xodr(*parts: str, reference: str = LOCAL, header: str = "", root: str = "OpenDRIVE") -> str:
     """A whole file."""
     place = f"<geoReference><![CDATA[{reference}]]></geoReference>" if reference else ""
-    return f'<?xml version="1.0"?>\n<{root}><header revMajor="1" revMinor="7">{place}{header}</header>{"".join(parts)}</{root.split()[0]}>\n'
+    return f'<?xml version="1.0"?>\n<{root}><header revMajor="1" revMinor="7">{place}{header}</header>{"".join(parts)}</{root}>\n'
 
 
 def written(folder: Path, *parts: str, **more: Any) -> Path:

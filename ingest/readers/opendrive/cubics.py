@@ -31,6 +31,8 @@ class Cubics:
     @staticmethod
     def of(nodes: Sequence[Node], *, start: str = "s", base: float = 0.0, names: Sequence[str] = "abcd") -> Cubics:
         """The records of some elements, sorted; a constant that goes on is one record. `base` is added to each start."""
+        if not nodes:
+            return NONE
         records, odd = [], 0
         for node in nodes:
             record = [base + node.number(start), *(node.number(name) for name in names)]
@@ -41,8 +43,6 @@ class Cubics:
             goes_on = kept and not any(record[2:]) and not any(kept[-1][2:]) and record[1] == kept[-1][1]
             if not goes_on:
                 kept.append(record)
-        if not kept:
-            return Cubics(odd=odd)
         table = np.array(kept, dtype=np.float64)
         numbers = np.zeros((len(kept), 4))
         numbers[:, : table.shape[1] - 1] = table[:, 1:]
@@ -52,6 +52,8 @@ class Cubics:
         """(len(starts), 4) coefficients of d = distance - start, for each of some starts."""
         if not len(self.s):
             return np.zeros((len(starts), 4))
+        if len(self.s) == 1 and not self.numbers[0, 1:].any():
+            return np.tile(self.numbers, (len(starts), 1))
         row = np.maximum(np.searchsorted(self.s, starts + SAME_M, side="right") - 1, 0)
         a, b, c, d = self.numbers[row].T
         on = starts - self.s[row]
@@ -60,6 +62,10 @@ class Cubics:
     def at(self, s: float) -> float:
         """The value at one distance."""
         return float(self.seen_from(np.array([s]))[0, 0])
+
+
+NONE = Cubics()
+"""No records at all."""
 
 
 def values(numbers: Floats, on: Floats) -> Floats:

@@ -83,7 +83,7 @@ def lifted(lines: Lines, frames: Frames, frame: Ints, t: Floats, level: Floats, 
     cos, sin = np.cos(roll), np.sin(roll)
     reference = np.column_stack([frames.x[frame], frames.y[frame], frames.z[frame]])
     across, above = level * cos - up * sin + (t - level), level * sin + up * cos
-    return reference + across[:, None] * left + above[:, None] * normal
+    return np.asarray(reference + across[:, None] * left + above[:, None] * normal)
 
 
 def _shape_heights(lines: Lines, frames: Frames, frame: Ints, t: Floats) -> Floats:
@@ -129,7 +129,7 @@ class Drawing:
         done: list[tuple[Ints, Floats]] = []
         while len(waiting[0]):
             piece, begin, end = waiting
-            off = np.concatenate([self._off(*(one[some] for one in waiting)) for some in self._slices(piece)])
+            off = np.concatenate([self._off(piece[some], begin[some], end[some]) for some in self._slices(piece)])
             fine = ~(off > _WANTED_M) | (end - begin <= _SHORTEST_M)
             done.append((piece[fine], begin[fine]))
             self.counts += self._vertices(piece[fine], np.ones(int(fine.sum())))
@@ -139,7 +139,8 @@ class Drawing:
 
     def _vertices(self, piece: Ints, parts: Floats) -> Floats:
         """How many vertices intervals on some pieces give to the lines of each road, when each is cut into so many parts."""
-        return np.bincount(self.lines.pieces.road[piece], weights=parts * np.diff(self.first)[piece], minlength=len(self.counts))
+        weights = parts * np.diff(self.first)[piece]
+        return np.asarray(np.bincount(self.lines.pieces.road[piece], weights=weights, minlength=len(self.counts)), dtype=np.float64)
 
     def _cut(self, piece: Ints, begin: Floats, end: Floats, parts: Floats) -> tuple[Ints, Floats, Floats]:
         """Intervals cut into equal parts, but for those of roads that would have too many."""
@@ -199,7 +200,8 @@ class Drawing:
         span = np.repeat(order, counts)
         line = spans.line[span]
         xyz = np.concatenate(
-            [self._points(span[k : k + _AT_ONCE], frames, frame[k : k + _AT_ONCE]) for k in range(0, len(span), _AT_ONCE)] or [np.zeros((0, 3))]
+            [self._points(span[k : k + _AT_ONCE], frames, frame[k : k + _AT_ONCE]) for k in range(0, len(span), _AT_ONCE)]
+            or [np.zeros((0, 3))]
         )
         return Drawn(self.lines.names, np.searchsorted(line, np.arange(len(self.lines.names) + 1)), xyz)
 
@@ -213,4 +215,3 @@ def _from_chord(xyz: Floats) -> Floats:
     along = np.where(length > 0, np.clip(along, 0.0, 1.0), 0.0)
     away = xyz[:, 1:-1] - begin - along[:, :, None] * chord
     return np.asarray(np.sqrt((away**2).sum(axis=2)))
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,10 +34,7 @@ class Roadside:
 
     def at(self, s: Floats, t: Floats, height: Floats) -> tuple[Floats, Frames] | None:
         """(n, 3) positions and the frames of the road there; None where one of them is no number or beyond the road."""
-        road = self.lines.roads[self.number]
-        if not len(s) or not (np.isfinite(s) & np.isfinite(t) & np.isfinite(height)).all():
-            return None
-        if s.min() < road.start - _BEYOND_M or s.max() > road.end + _BEYOND_M:
+        if not len(s) or not self._is_there(s, t, height).all():
             return None
         pieces = self.lines.pieces
         first, last = np.searchsorted(pieces.road, (self.number, self.number + 1))
@@ -44,13 +42,23 @@ class Roadside:
         frames = frames_of(self.lines, piece, s - pieces.start[piece])
         return lifted(self.lines, frames, np.arange(len(s)), t, t, height), frames
 
-    def point(self, node: Node) -> bytes | None:
-        """Where a signal, a reference or a small object stands."""
-        found = self.at(*(np.array([node.number(name, math.nan if name != "zOffset" else 0.0)]) for name in ("s", "t", "zOffset")))
-        return None if found is None else shape.point(self._flat(found[0])[0])
+    def _is_there(self, s: Floats, t: Floats, height: Floats) -> NDArray[np.bool_]:
+        road = self.lines.roads[self.number]
+        return np.isfinite(s + t + height) & (s >= road.start - _BEYOND_M) & (s <= road.end + _BEYOND_M)
 
-    def object(self, node: Node, kind: Kind) -> bytes | None:
-        """The place of an object that does not run along the road: outlines, copies at a distance, its rectangle, or its point."""
+    def points(self, nodes: Sequence[Node]) -> list[bytes | None]:
+        """Where signals, references or objects stand; None for those that are nowhere on the road."""
+        stated = np.array([[node.number(name, math.nan if name != "zOffset" else 0.0) for name in ("s", "t", "zOffset")] for node in nodes])
+        found: list[bytes | None] = [None] * len(nodes)
+        there = np.flatnonzero(self._is_there(*stated.T)) if nodes else np.zeros(0, np.int64)
+        placed = self.at(*stated[there].T) if len(there) else None
+        if placed is not None:
+            for row, at in zip(there.tolist(), self._flat(placed[0]), strict=True):
+                found[row] = shape.point(at)
+        return found
+
+    def object(self, node: Node, kind: Kind, place: bytes | None) -> bytes | None:
+        """An object that does not run along the road: its outlines, its copies at a distance, its rectangle, or its `place`."""
         repeats = [one for one in node.all("repeat") if one.number("distance") > 0.0]
         if repeats:
             return self._copies(repeats)
@@ -64,7 +72,7 @@ class Roadside:
             corners = np.array([(a * length / 2, b * width / 2, 0.0) for a, b in ((1, 1), (-1, 1), (-1, -1), (1, -1))])
             placed = self._local(node, corners)
             return None if placed is None else shape.polygon(placed)
-        return self.point(node)
+        return place
 
     def _copies(self, repeats: list[Node]) -> bytes | None:
         points: list[bytes] = []
@@ -73,12 +81,9 @@ class Roadside:
             count = length / distance + 1e-9
             if not count < _MOST_COPIES:
                 return None
-            part = np.arange(int(count) + 1) * distance
+            part = np.arange(int(count) + 1, dtype=np.float64) * distance
             along = part / length if length > 0.0 else np.zeros(len(part))
-            t, height = (
-                one.number(f"{name}Start") + along * (one.number(f"{name}End", one.number(f"{name}Start")) - one.number(f"{name}Start"))
-                for name in ("t", "zOffset")
-            )
+            t, height = (_ramp(one, name, along) for name in ("t", "zOffset"))
             found = self.at(start + part, t, height)
             if found is None:
                 return None
@@ -115,10 +120,16 @@ class Roadside:
         return xyz if self.lines.roads[self.number].has_heights else xyz[:, :2]
 
 
+def _ramp(repeat: Node, name: str, along: Floats) -> Floats:
+    """What runs evenly from `...Start` to `...End` of a repeat, at parts (0 to 1) of its way."""
+    start = repeat.number(f"{name}Start")
+    return np.asarray(start + along * (repeat.number(f"{name}End", start) - start), dtype=np.float64)
+
+
 def _turned(heading: float, pitch: float, roll: float) -> Floats:
     """The rotation by roll about u, pitch about v and heading about z, in this order."""
     (ch, sh), (cp, sp), (cr, sr) = ((math.cos(one), math.sin(one)) for one in (heading, pitch, roll))
     about_z = np.array([[ch, -sh, 0], [sh, ch, 0], [0, 0, 1]])
     about_v = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
     about_u = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
-    return about_z @ about_v @ about_u
+    return np.asarray(about_z @ about_v @ about_u, dtype=np.float64)

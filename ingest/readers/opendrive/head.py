@@ -87,16 +87,17 @@ class Head:
         named = dict(_PARAMETER.findall(reference))
         origin = _origin(named)
         if "proj" not in named and origin is not None and reference.startswith("+"):
-            return None, systems.local_frame(*origin), "The geoReference names an origin and no projection; transverse Mercator was assumed."
+            return (
+                None,
+                systems.local_frame(*origin),
+                "The geoReference names an origin and no projection; transverse Mercator was assumed.",
+            )
         if named.get("proj") == "utm" and (why := self._two_origins(reference, named, origin)):
             return None, None, why
-        if systems.crs_from(reference) is None:
-            return reference, None, ""
         if self._is_null_island(reference):
             return None, None, "The geoReference puts the map at longitude 0, latitude 0, where no map is: a made-up world."
-        if origin is not None and (float_of(named, "x_0") or float_of(named, "y_0")):
-            return self._false_origin(reference, named, origin)
-        return reference, None, ""
+        has_false_origin = origin is not None and (float_of(named, "x_0") or float_of(named, "y_0"))
+        return self._false_origin(reference, origin) if origin is not None and has_false_origin else (reference, None, "")
 
     def _two_origins(self, reference: str, named: Mapping[str, str], origin: tuple[float, float] | None) -> str:
         """UTM has no origin of its own choice: PROJ leaves lat_0 and lon_0 out, and the map lands elsewhere. "" when it is near them."""
@@ -111,9 +112,7 @@ class Head:
         lon, lat = self._degrees(reference)
         return bool(len(lon)) and bool(np.median(np.abs(lon)) < NULL_ISLAND_DEG) and bool(np.median(np.abs(lat)) < NULL_ISLAND_DEG)
 
-    def _false_origin(
-        self, reference: str, named: Mapping[str, str], origin: tuple[float, float]
-    ) -> tuple[str | None, str | None, str]:
+    def _false_origin(self, reference: str, origin: tuple[float, float]) -> tuple[str | None, str | None, str]:
         """Some exporters write the map coordinates of the origin as false origin, and count the geometry from the origin all the same."""
         without = re.sub(r"\+([xy])_0=\S+", r"+\1_0=0", reference)
         is_grid = all(abs(2 * value - round(2 * value)) < 1e-9 for value in origin)  # 38 N 127 E is that of a country, not of a map

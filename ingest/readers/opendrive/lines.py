@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ingest.readers.opendrive.cubics import SAME_M, Cubics
 from ingest.readers.opendrive.lanes import Lane, Section
-from ingest.readers.opendrive.plan import Plan
+from ingest.readers.opendrive.plan import Plan, Record
 from ingest.readers.opendrive.road import Road
 
 Floats = NDArray[np.float64]
@@ -69,7 +69,8 @@ class Lines:
 
 def lines_of(roads: Sequence[Road]) -> Lines:
     """The lines of some roads that have a plan view."""
-    records, firsts = [], []
+    records: list[Record] = []
+    firsts: list[int] = []
     for road in roads:
         firsts.append(len(records))
         records += road.plan
@@ -177,10 +178,9 @@ def _edges(road: Road) -> Floats:
             found += [table.s for table in (lane.width, lane.border, *lane.heights)]
     found += [np.array([strip.start, strip.end]) for strip in road.strips]
     start, end = road.start, road.end
-    edges = np.unique(np.concatenate([*found, [start, end]]))
+    edges: Floats = np.unique(np.concatenate([*found, [start, end]]))
     edges = edges[(edges >= start) & (edges <= end)]
-    apart = np.concatenate([[True], np.diff(edges) > SAME_M])
-    edges = edges[apart]
+    edges = edges[np.concatenate([[True], np.diff(edges) > SAME_M])]
     if len(edges) < 2:
         return np.array([start, end])
     edges[-1] = end if end - edges[-1] <= SAME_M else edges[-1]

@@ -92,7 +92,7 @@ class Network:
     def finish(self) -> None:
         """Join what was taken, once all parts are known."""
         for road, about in self._roads.items():
-            for end, (what, name, _) in about.links.items():
+            for what, name, _ in about.links.values():
                 if name not in (self._junctions if what == "junction" else self._roads):
                     self._miss(f"road/{road}", f"{what}/{name}")
         for (key, end), ids in self._links.items():

@@ -24,6 +24,7 @@ _TURN = 2.0
 _MOST_STEPS = 2000
 _POLY3_STEPS = 512
 _NODES, _WEIGHTS = (np.asarray(values, dtype=np.float64) for values in np.polynomial.legendre.leggauss(12))
+_SHAPES = ("line", "arc", "spiral", "poly3", "paramPoly3")
 _COEFFICIENTS = ("aU", "bU", "cU", "dU", "aV", "bV", "cV", "dV")
 
 
@@ -62,8 +63,8 @@ class Plan:
         numbers = np.zeros((len(records), 9))
         for row, record in enumerate(records):
             numbers[row, : len(record.numbers)] = record.numbers
-        columns = np.array([(r.s, r.x, r.y, r.heading, r.length) for r in records], dtype=np.float64).reshape(-1, 5).T
-        return Plan(*columns, np.array([r.shape for r in records], dtype=np.int64), numbers)
+        s, x, y, heading, length = np.array([(r.s, r.x, r.y, r.heading, r.length) for r in records], dtype=np.float64).reshape(-1, 5).T
+        return Plan(s, x, y, heading, length, np.array([r.shape for r in records], dtype=np.int64), numbers)
 
     def bends(self) -> Floats:
         """The largest curvature of each line, arc and spiral; 0 of polynomials, which never wind."""
@@ -103,7 +104,7 @@ def _spiral(plan: Plan, record: Ints, along: Floats) -> Local:
 
 
 def _integrated(curvature: float, change: float, length: float, along: Floats) -> tuple[Floats, Floats]:
-    """u and v of one spiral: whole steps summed up, and the rest of a step from there."""
+    """The u and v of one spiral: whole steps summed up, and the rest of a step from there."""
     turn = max(abs(curvature), abs(curvature + change * length)) * length
     steps = int(min(max(math.ceil(turn / _TURN), 1), _MOST_STEPS))
     edges = np.linspace(0.0, length, steps + 1)
@@ -176,21 +177,19 @@ def record_of(node: Node) -> Record | str:
 
 
 def _shape(node: Node, length: float) -> tuple[int, tuple[float, ...]] | str:
-    for child in node.children:
-        if child.name == "line":
-            return BENT, (0.0,)
-        if child.name == "arc":
-            return BENT, (child.number("curvature", math.nan),)
-        if child.name == "spiral":
-            start, end = child.number("curvStart", math.nan), child.number("curvEnd", math.nan)
-            if max(abs(start), abs(end)) * length > _TURN * _MOST_STEPS:
-                return "a spiral turns more often than can be drawn"
-            return SPIRAL, (start, (end - start) / length if length else 0.0)
-        if child.name == "poly3":
-            return POLY3, tuple(child.number(name) for name in "abcd")
-        if child.name == "paramPoly3":
-            return PARAM_POLY3, (*(child.number(name) for name in _COEFFICIENTS), _divisor(child, length))
-    return "a geometry has no shape that is known (line, arc, spiral, poly3, paramPoly3)"
+    child = next((one for one in node.children if one.name in _SHAPES), None)
+    if child is None:
+        return f"a geometry has no shape that is known ({', '.join(_SHAPES)})"
+    if child.name == "poly3":
+        return POLY3, tuple(child.number(name) for name in "abcd")
+    if child.name == "paramPoly3":
+        return PARAM_POLY3, (*(child.number(name) for name in _COEFFICIENTS), _divisor(child, length))
+    if child.name != "spiral":
+        return BENT, (child.number("curvature", math.nan) if child.name == "arc" else 0.0,)
+    start, end = child.number("curvStart", math.nan), child.number("curvEnd", math.nan)
+    if max(abs(start), abs(end)) * length > _TURN * _MOST_STEPS:
+        return "a spiral turns more often than can be drawn"
+    return SPIRAL, (start, (end - start) / length if length else 0.0)
 
 
 def _divisor(node: Node, length: float) -> float:

@@ -6,6 +6,7 @@ Heights are those that a road states; a road without an elevation is 2D, since a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,7 +32,7 @@ from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content, Kind, LayerKind
 
 BATCH = 20_000
-_SURVEYED = 20_000
+_SURVEYED = 500
 """Parts that a survey looks at."""
 _ROADS, _NODES = 64, 20_000
 """Roads, and XML elements, that are drawn together."""
@@ -168,9 +169,10 @@ class _Reading:
             yield warning("number.invalid", text, "Correct the numbers.", count=odd, **where)
         for section in road.sections:
             for node in section.odd:
-                text = f"Road {road.id}, section {section.number}: {node.text_of('id')[:40]!r} is no id of a lane on its side; it was left out."
+                name = node.text_of("id")[:40]
+                text = f"Road {road.id}, section {section.number}: {name!r} is no id of a lane on its side; it was left out."
                 fix = "Number the lanes of each side from the centre: 1, 2, ... on the left, -1, -2, ... on the right."
-                yield error("lane.id", text, fix, value=node.text_of("id")[:40], rejected=1, **where)
+                yield error("lane.id", text, fix, value=name, rejected=1, **where)
             for lane in section.lanes:
                 yield from self._look_at(road, lane)
 
@@ -212,13 +214,13 @@ class _Reading:
 
     def _borrowed(self, node: Node) -> tuple[bytes | None, str]:
         """The geometry of the first signal, road or junction that an element names, and whose it is."""
-        known = (("signalId", "signal", self.places.signals), ("road", "road", self.places.roads), ("roadId", "road", self.places.roads))
-        known += (("incomingRoad", "road", self.places.roads), ("mainRoad", "road", self.places.roads))
+        signals, roads = ("signal", self.places.signals), ("road", self.places.roads)
+        known = {"signalId": signals, **dict.fromkeys(("road", "roadId", "incomingRoad", "mainRoad"), roads)}
         waiting = [node]
         while waiting:
             one = waiting.pop(0)
             waiting += one.children
-            for attribute, what, places in known:
+            for attribute, (what, places) in known.items():
                 if (there := places.get(one.text_of(attribute))) is not None:
                     return there, f"{what}/{one.text_of(attribute)}"
             junction = one.text_of("junction")
@@ -232,9 +234,10 @@ class _Reading:
             fix = "Nothing to do; the curves themselves are kept as OpenDRIVE in properties['@source']['xml']."
             yield info("geometry.curve", text, fix, count=self.curved, **self.where)
         if self.maker.looped:
-            text = f"{self.maker.looped} borders run back over themselves beside a kink or a tight curve of their road; the loops were cut off."
+            count = self.maker.looped
+            text = f"{count} borders run back over themselves beside a kink or a tight curve of their road; the loops were cut off."
             fix = "Nothing to do; to mend it, draw the reference line without kinks."
-            yield info("border.loop", text, fix, count=self.maker.looped, **self.where)
+            yield info("border.loop", text, fix, count=count, **self.where)
         if self.flat:
             text = f"{self.flat} roads of {self.source.name} state no elevation: what is on them is 2D."
             yield info("height.mixed", text, "State the elevation of every road.", count=self.flat, **self.where)
@@ -248,16 +251,15 @@ def _tables(road: Road) -> Iterator[Cubics]:
 
 
 def _lowest(lane: Lane) -> float:
-    """The least width of a lane, at ends, middle and turning points of its records."""
-    if not len(lane.width.s):
-        return 0.0
-    ends = np.append(lane.width.s[1:], lane.end)
-    length = np.maximum(ends - lane.width.s, 0.0)
-    _, b, c, d = lane.width.numbers.T
-    places = [np.zeros(len(length)), length / 2, length]
-    if c.any() or d.any():
-        with np.errstate(divide="ignore", invalid="ignore"):
-            root = np.sqrt(np.maximum(4 * c * c - 12 * b * d, 0.0))
-            places += [np.clip(np.nan_to_num((-2 * c + sign * root) / (6 * d)), 0.0, length) for sign in (1, -1)]
-    powers = np.stack([place[:, None] ** np.arange(4) for place in places])
-    return float(np.nanmin((powers * lane.width.numbers).sum(axis=2), initial=0.0))
+    """The least width of a lane below 0, at the ends and turning points of its records."""
+    starts = [*lane.width.s.tolist(), max(lane.end, lane.start)]
+    lowest = 0.0
+    for start, end, (a, b, c, d) in zip(starts[:-1], starts[1:], lane.width.numbers.tolist(), strict=True):
+        places = [0.0, max(end - start, 0.0)]
+        root = 4 * c * c - 12 * b * d
+        if d and root >= 0.0:
+            places += [(-2 * c + sign * math.sqrt(root)) / (6 * d) for sign in (1, -1)]
+        elif c:
+            places.append(-b / (2 * c))
+        lowest = min(lowest, *(a + x * (b + x * (c + x * d)) for x in places if 0.0 <= x <= places[1]))
+    return lowest

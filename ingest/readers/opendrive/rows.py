@@ -1,7 +1,7 @@
 """Roads as rows: the road itself, its lanes and their borders, what stands beside it; each with its own part of the XML.
 
-`@source.xml` of a road is the road without lanes, objects and signals, that of a lane the lane, and so on: together they are all of what the
-file states of the road (decision 11), and none of it stands twice.
+`@source.xml` of a road is the road without lanes, objects and signals, that of a lane the lane, and so on: together they are all of what
+the file states of the road (decision 11), and none of it stands twice.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ingest.readers.opendrive import kinds, shape
 from ingest.readers.opendrive.drawing import Drawing
 from ingest.readers.opendrive.furniture import Roadside
 from ingest.readers.opendrive.lanes import Lane, Section
-from ingest.readers.opendrive.lines import BORDER, INNER, MIDDLE, OUTER, REFERENCE, STRIP, Lines, lines_of
+from ingest.readers.opendrive.lines import BORDER, INNER, MIDDLE, OUTER, REFERENCE, STRIP, lines_of
 from ingest.readers.opendrive.network import Network, lane_id
 from ingest.readers.opendrive.road import Road
 from ingest.readers.opendrive.tree import Node, xml_of
@@ -48,7 +48,13 @@ class Rows:
     size: int = 0
 
     def add(
-        self, name: str, kind: Kind, geometry: bytes | None, attributes: Mapping[str, str], source: Mapping[str, Any], measure: bytes | None = None
+        self,
+        name: str,
+        kind: Kind,
+        geometry: bytes | None,
+        attributes: Mapping[str, str],
+        source: Mapping[str, Any],
+        measure: bytes | None = None,
     ) -> None:
         """Take one row in. `attributes`: the element's own; `source`: what goes under "@source"."""
         own = {("@source#" if key == "@source" else key): value for key, value in attributes.items()}
@@ -70,7 +76,7 @@ class Rows:
             "measure": pa.array(self.measures, pa.binary()),
         }
         for waiting in (self.ids, self.kinds, self.geometries, self.properties, self.measures):
-            waiting.clear()  # type: ignore[attr-defined]
+            waiting.clear()
         self.size = 0
         return Batch(Content.FEATURES, "hdmap", LayerKind.HDMAP, pa.table(columns), self.crs)
 
@@ -100,10 +106,10 @@ class Maker:
             for road in roads:
                 yield from self.take([road])
             return
-        vertices = _Vertices(drawing) if drawing is not None else None
+        vertices = _vertices(drawing) if drawing is not None else {}
         number = 0
         for road in roads:
-            if road.fault or vertices is None or lines is None:
+            if road.fault or lines is None:
                 yield road, road.fault
                 _RoadRows(self, road, None, None).add()
                 continue
@@ -111,7 +117,7 @@ class Maker:
                 yield road, "its lines would have too many vertices"
                 _RoadRows(self, road, None, None).add()
             else:
-                _RoadRows(self, road, vertices.of(number), Roadside(lines, number)).add()
+                _RoadRows(self, road, vertices.get(number), Roadside(lines, number)).add()
             number += 1
 
 
@@ -119,26 +125,42 @@ _MOST_POINTS = 1_000_000
 """Vertices that are drawn at once."""
 
 
+Name = tuple[int, int, int, int]
+"""Section, lane, what the line is, number."""
+
+
+@dataclass(slots=True)
 class _Vertices:
-    """Vertices of all lines of some roads."""
+    """The lines of one road by name: as they are drawn, and cleaned; the names of those that had loops."""
 
-    def __init__(self, drawing: Drawing) -> None:
-        drawn = drawing.drawn()
-        self.lines: dict[int, dict[tuple[int, int, int, int], Floats]] = {}
-        for name, first, last in zip(drawn.names, drawn.first[:-1].tolist(), drawn.first[1:].tolist(), strict=True):
-            self.lines.setdefault(name[0], {})[name[1:]] = drawn.xyz[first:last]
+    drawn: dict[Name, Floats] = field(default_factory=dict)
+    clean: dict[Name, Floats] = field(default_factory=dict)
+    looped: set[Name] = field(default_factory=set)
 
-    def of(self, number: int) -> dict[tuple[int, int, int, int], Floats]:
-        """The lines of one road."""
-        return self.lines.get(number, {})
+
+def _vertices(drawing: Drawing) -> dict[int, _Vertices]:
+    """The lines of all roads by the number of the road; 2D where a road states no heights."""
+    drawn = drawing.drawn()
+    clean, looped = shape.cleaned(drawn.xyz, drawn.first)
+    found: dict[int, _Vertices] = {}
+    first = drawn.first.tolist()
+    for at, name in enumerate(drawn.names):
+        if first[at] == first[at + 1]:
+            continue
+        width = 3 if drawing.lines.roads[name[0]].has_heights else 2
+        mine = found.setdefault(name[0], _Vertices())
+        mine.drawn[name[1:]], mine.clean[name[1:]] = drawn.xyz[first[at] : first[at + 1], :width], clean[at][:, :width]
+        if at in looped:
+            mine.looped.add(name[1:])
+    return found
 
 
 class _RoadRows:
     """The rows of one road; without `lines` they have no geometry."""
 
-    def __init__(self, maker: Maker, road: Road, lines: dict[tuple[int, int, int, int], Floats] | None, side: Roadside | None) -> None:
+    def __init__(self, maker: Maker, road: Road, lines: _Vertices | None, side: Roadside | None) -> None:
         self.maker, self.rows, self.road = maker, maker.rows, road
-        self.lines, self.side = lines or {}, side
+        self.lines, self.side = lines or _Vertices(), side
         self.taken: Counter[str] = Counter()
 
     def add(self) -> None:
@@ -148,21 +170,11 @@ class _RoadRows:
         self._add_objects()
         self._add_signals()
 
-    def _line(self, *name: int) -> Floats | None:
-        """The vertices of a line, 2D where the road states no heights; None where there are none."""
-        found = self.lines.get(name)  # type: ignore[arg-type]
-        if found is None or not len(found):
-            return None
-        return found if self.road.has_heights else found[:, :2]
-
-    def _drawn(self, *name: int) -> bytes | None:
-        found = self._line(*name)
-        if found is None:
-            return None
-        whole = shape.without_repeats(found)
-        line = shape.without_loops(whole)
-        self.maker.looped += line is not whole
-        return shape.line(line)
+    def _drawn(self, *name: *Name) -> bytes | None:
+        """A line as WKB; None where there is none."""
+        found = self.lines.clean.get(name)
+        self.maker.looped += name in self.lines.looped
+        return None if found is None else shape.line(found)
 
     def _name(self, name: str) -> str:
         """The id of a feature, numbered where the road uses it again."""
@@ -233,14 +245,15 @@ class _RoadRows:
 
     def _area(self, lane: Lane, *, forward: bool) -> tuple[bytes | None, bytes | None]:
         """The area of a lane and its middle line, in the direction of traffic; a lane without any width is its line."""
-        inner, outer, middle = (self._line(lane.section, lane.id, what, 0) for what in (INNER, OUTER, MIDDLE))
-        if inner is None or outer is None or middle is None:
+        names = [(lane.section, lane.id, what, 0) for what in (OUTER, INNER)]
+        middle = self.lines.clean.get((lane.section, lane.id, MIDDLE, 0))
+        if middle is None:
             return None, None
+        outer, inner = ((self.lines.drawn[name], self.lines.clean[name]) for name in names)
         left, right = (outer, inner) if lane.id > 0 else (inner, outer)
-        self._note_junction(outer)
-        along = shape.cleaned(middle)
-        line = shape.line(along if forward else along[::-1])
-        area = shape.between(left, right, forward=forward) if len(along) > 1 else None
+        self._note_junction(outer[0])
+        line = shape.line(middle if forward else middle[::-1])
+        area = shape.between(left, right, forward=forward) if len(middle) > 1 else None
         return (area, line) if area is not None else (line, None)
 
     def _note_junction(self, vertices: Floats) -> None:
@@ -255,23 +268,24 @@ class _RoadRows:
             drawn = self._drawn(-1, 0, STRIP, number)
             if drawn is not None:
                 strips.setdefault(id(strip.node), []).append(drawn)
-        for node in (one for parent in self.road.node.all("objects") for one in parent.children if one.name in _OBJECTS):
+        nodes = [one for parent in self.road.node.all("objects") for one in parent.children if one.name in _OBJECTS]
+        for node, place in zip(nodes, self._points(nodes), strict=True):
             kind = kinds.kind_of_object(node) if node.name == "object" else Kind.OTHER
             if id(node) in strips:
-                geometry: bytes | None = shape.many(strips[id(node)])
-            elif self.side is None:
-                geometry = None
-            else:
-                geometry = self.side.object(node, kind) if node.name == "object" else self.side.point(node)
-            self._beside(node, kind, geometry)
+                place = shape.many(strips[id(node)])  # noqa: PLW2901 - a better place
+            elif self.side is not None and node.name == "object":
+                place = self.side.object(node, kind, place)  # noqa: PLW2901
+            self._beside(node, kind, place)
+
+    def _points(self, nodes: list[Node]) -> list[bytes | None]:
+        return [None] * len(nodes) if self.side is None else self.side.points(nodes)
 
     def _add_signals(self) -> None:
-        for node in (one for parent in self.road.node.all("signals") for one in parent.children if one.name in _SIGNALS):
-            kind = kinds.kind_of_signal(node) if node.name == "signal" else Kind.OTHER
-            geometry = None if self.side is None else self.side.point(node)
-            if geometry is not None and node.name == "signal":
-                self.maker.places.signals[node.text_of("id")] = geometry
-            self._beside(node, kind, geometry)
+        nodes = [one for parent in self.road.node.all("signals") for one in parent.children if one.name in _SIGNALS]
+        for node, place in zip(nodes, self._points(nodes), strict=True):
+            if place is not None and node.name == "signal":
+                self.maker.places.signals[node.text_of("id")] = place
+            self._beside(node, kinds.kind_of_signal(node) if node.name == "signal" else Kind.OTHER, place)
 
     def _beside(self, node: Node, kind: Kind, geometry: bytes | None) -> None:
         name = self._name(f"{node.name}/{self.road.id}/{node.text_of('id')}")

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bound = tuple[Floats, Floats]
 
 NARROW_M = 1e-3
 """Bounds that are nearer to one another enclose nothing."""
@@ -50,15 +52,6 @@ def _bytes(vertices: Floats) -> bytes:
     return np.ascontiguousarray(vertices, dtype="<f8").tobytes()
 
 
-def without_repeats(vertices: Floats) -> Floats:
-    """The vertices without those that are where the one before is."""
-    if len(vertices) < 2:
-        return vertices
-    apart = np.abs(np.diff(vertices[:, :2], axis=0)).max(axis=1) > NARROW_M / 2
-    kept = np.concatenate([[True], apart | ~np.isfinite(vertices[1:, 0])])
-    return vertices[kept]
-
-
 _REACH = 24
 """Segments on each side of a turn back within which the line is looked for that it crosses."""
 _MOST_TURNS = 200
@@ -71,7 +64,7 @@ def without_loops(vertices: Floats) -> Floats:
     """
     step = np.diff(vertices[:, :2], axis=0)
     turns = np.flatnonzero((step[1:] * step[:-1]).sum(axis=1) < 0) + 1
-    if not len(turns) or len(turns) > _MOST_TURNS:
+    if len(turns) > _MOST_TURNS:
         return vertices
     kept: list[Floats] = []
     begin = 0
@@ -105,31 +98,63 @@ def _crossing(vertices: Floats, turn: int, first: int) -> tuple[int, int, Floats
     return int(before[row]), int(after[column]) + 1, a[row] + on[row, column] * b[row]
 
 
-def cleaned(vertices: Floats) -> Floats:
-    """A line without vertices that repeat and without loops."""
-    return without_loops(without_repeats(vertices))
+def cleaned(xyz: Floats, first: Ints) -> tuple[list[Floats], set[int]]:
+    """Each of some lines without vertices that are where the one before is, and without loops; and the numbers of those that had loops.
+
+    Args:
+        xyz: (n, 3) vertices, line after line; first: where each line begins, and the end of the last.
+    """
+    step = np.diff(xyz[:, :2], axis=0, prepend=np.nan)
+    apart = ~(np.abs(step).max(axis=1) <= NARROW_M / 2)
+    apart[first[:-1][first[:-1] < len(xyz)]] = True
+    kept = xyz[apart]
+    start = np.concatenate([[0], np.cumsum(apart)])[first]
+    step = np.diff(kept[:, :2], axis=0)
+    turns = np.flatnonzero((step[1:] * step[:-1]).sum(axis=1) < 0) + 1
+    line = np.searchsorted(start, turns, side="right") - 1
+    inside = (turns > start[line]) & (turns < start[line + 1] - 1)
+    lines = [kept[a:b] for a, b in zip(start[:-1].tolist(), start[1:].tolist(), strict=True)]
+    looped = set()
+    for number in np.unique(line[inside]).tolist():
+        cut = without_loops(lines[number])
+        if cut is not lines[number]:
+            looped.add(number)
+            lines[number] = cut
+    return lines, looped
 
 
-def between(left: Floats, right: Floats, *, forward: bool) -> bytes | None:
+def between(left: Bound, right: Bound, *, forward: bool) -> bytes | None:
     """The area between two bounds that have their vertices in pairs; None where they enclose nothing.
 
     Its ring begins with the left bound in the direction of traffic: that of the bounds, or against it. Where the bounds meet on the way
     it is of several parts.
+
+    Args:
+        left, right: the vertices of a bound as drawn, and cleaned.
     """
-    wide = ~(np.abs(left[:, :2] - right[:, :2]).max(axis=1) <= NARROW_M)
+    wide = ~(np.abs(left[0][:, :2] - right[0][:, :2]).max(axis=1) <= NARROW_M)
     if wide.all():
-        return polygon(_ring(left, right, forward))
+        return polygon(_ring(left[1], right[1], forward))
     steps = np.diff(np.concatenate([[False], wide, [False]]).astype(np.int8))
     parts = []
     for begin, end in zip(np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist(), strict=True):
         some = slice(max(begin - 1, 0), end + 1)
-        ring = _ring(left[some], right[some], forward)
+        one, other = left[0][some], right[0][some]
+        (there, back), _ = cleaned(np.concatenate([one, other]), np.array([0, len(one), len(one) + len(other)]))
+        ring = _ring(there, back, forward)
         if len(ring) > 2:
             parts.append(polygon(ring))
     return many(parts) if parts else None
 
 
 def _ring(left: Floats, right: Floats, forward: bool) -> Floats:
-    there, back = cleaned(left), cleaned(right)[::-1]
-    ring = without_repeats(np.concatenate([there, back] if forward else [back, there]))
-    return ring[:-1] if len(ring) > 3 and np.abs(ring[0, :2] - ring[-1, :2]).max() <= NARROW_M / 2 else ring
+    """The vertices around; where the bounds meet, at the beginning or in the end, there is one."""
+    if forward:
+        one, other = left, right[::-1]
+    else:
+        one, other = right[::-1], left
+    if np.abs(one[-1, :2] - other[0, :2]).max() <= NARROW_M:
+        other = other[1:]
+    if len(other) and np.abs(other[-1, :2] - one[0, :2]).max() <= NARROW_M:
+        other = other[:-1]
+    return np.concatenate([one, other])

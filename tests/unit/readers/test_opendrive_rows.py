@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import shapely
@@ -19,7 +19,9 @@ from tests.support.reading import Received, received
 CROSSROADS = (
     road(
         "a",
-        sections=section(left=lane(1, inner=f'<link><successor id="1"/></link>{"<width a=" + chr(34) + "3.5" + chr(34) + "/>"}'), right=lane(-1)),
+        sections=section(
+            left=lane(1, inner=f'<link><successor id="1"/></link>{"<width a=" + chr(34) + "3.5" + chr(34) + "/>"}'), right=lane(-1)
+        ),
         link='<successor elementType="junction" elementId="J"/>',
     ),
     road(
@@ -30,7 +32,8 @@ CROSSROADS = (
             left=lane(1, inner='<link><predecessor id="1"/><successor id="2"/></link><width a="3.5"/>'),
             right=lane(-1, inner='<link><predecessor id="-1"/><successor id="-2"/></link><width a="3.5"/>'),
         ),
-        link='<predecessor elementType="road" elementId="a" contactPoint="end"/><successor elementType="road" elementId="b" contactPoint="start"/>',
+        link='<predecessor elementType="road" elementId="a" contactPoint="end"/>'
+        '<successor elementType="road" elementId="b" contactPoint="start"/>',
         more='junction="J"',
     ),
     road(
@@ -41,7 +44,8 @@ CROSSROADS = (
         link='<predecessor elementType="junction" elementId="J"/>',
     ),
     '<junction id="J" name=""><connection id="0" incomingRoad="a" connectingRoad="in" contactPoint="start"><laneLink from="-1" to="-1"/>'
-    '</connection><connection id="1" incomingRoad="b" connectingRoad="in" contactPoint="end"><laneLink from="2" to="1"/></connection></junction>',
+    '</connection><connection id="1" incomingRoad="b" connectingRoad="in" contactPoint="end"><laneLink from="2" to="1"/></connection>'
+    "</junction>",
 )
 
 
@@ -124,11 +128,15 @@ BESIDE = (
     + "".join(f'<cornerLocal u="{u}" v="{v}" z="0" height="0"/>' for u, v in ((-2, -4), (2, -4), (2, 4), (-2, 4)))
     + '</outline></object><object id="2" type="-1" name="StopLine" s="20" t="-2"><outlines><outline closed="false">'
     + '<cornerRoad s="20" t="-4" dz="0"/><cornerRoad s="20" t="0" dz="0"/></outline></outlines></object>'
-    + '<object id="3" type="pole" s="30" t="5" length="0.3" width="0.3"/><object id="4" type="building" s="30" t="20" length="8" width="4" hdg="1"/>'
+    + '<object id="3" type="pole" s="30" t="5" length="0.3" width="0.3"/>'
+    + '<object id="4" type="building" s="30" t="20" length="8" width="4" hdg="1"/>'
     + '<object id="5" type="pole" s="0" t="6"><repeat s="5" length="40" distance="10" tStart="6" tEnd="8"/></object>'
-    + '<object id="6" type="barrier" s="0" t="7"><repeat s="5" length="40" distance="0" tStart="7" tEnd="9" zOffsetStart="0" zOffsetEnd="1"/></object>'
-    + '<object id="6" type="barrier" s="900" t="7"/><tunnel id="7" s="10" length="20" type="standard"/><objectReference id="1" s="12" t="0"/></objects>'
-    + '<signals><signal id="8" s="40" t="-4" zOffset="5" dynamic="yes" type="1000001"/><signal id="9" s="41" t="-4" dynamic="no" type="206"/>'
+    + '<object id="6" type="barrier" s="0" t="7"><repeat s="5" length="40" distance="0" tStart="7" tEnd="9" zOffsetStart="0"'
+    + ' zOffsetEnd="1"/></object>'
+    + '<object id="6" type="barrier" s="900" t="7"/><tunnel id="7" s="10" length="20" type="standard"/>'
+    + '<objectReference id="1" s="12" t="0"/></objects>'
+    + '<signals><signal id="8" s="40" t="-4" zOffset="5" dynamic="yes" type="1000001"/>'
+    + '<signal id="9" s="41" t="-4" dynamic="no" type="206"/>'
     + '<signalReference id="8" s="42" t="4"/></signals>'
 )
 CONTROLLER = '<controller id="c"><control signalId="8" type="0"/></controller>'
@@ -161,7 +169,9 @@ def test_objects_and_signals_stand_where_they_are_stated(tmp_path: Path) -> None
 def joined(found: Received, order: str) -> str:
     """The OpenDRIVE file again from its features alone, in the order of those roads."""
     root = ElementTree.Element("OpenDRIVE")
-    parts = {name: ElementTree.fromstring(source["@source"]["xml"]) for name, source in found.properties().items() if "xml" in source["@source"]}
+    parts = {
+        name: ElementTree.fromstring(source["@source"]["xml"]) for name, source in found.properties().items() if "xml" in source["@source"]
+    }
     for name in order.split():
         root.append(parts[name])
     for name, source in found.properties().items():
@@ -304,7 +314,9 @@ def test_namespaces_and_other_encodings_are_read(tmp_path: Path) -> None:
     path.write_bytes(text.replace("<OpenDRIVE>", '<OpenDRIVE xmlns="http://code.asam.net/opendrive">').encode("euc-kr"))
     assert "lane/길/0/-1" in received(path).ids
     prefixed = text.replace('encoding="EUC-KR"', "").replace("</", "</od:").replace("<", "<od:").replace("<od:/od:", "</od:")
-    prefixed = prefixed.replace("<od:?xml", "<?xml").replace("<od:![CDATA", "<![CDATA").replace("<od:OpenDRIVE>", '<od:OpenDRIVE xmlns:od="x">')
+    prefixed = (
+        prefixed.replace("<od:?xml", "<?xml").replace("<od:![CDATA", "<![CDATA").replace("<od:OpenDRIVE>", '<od:OpenDRIVE xmlns:od="x">')
+    )
     path.write_text(prefixed, encoding="utf-8")
     assert "lane/길/0/-1" in received(path).ids
 
