@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ingest.readers.opendrive.drawing import NEAR_M, Drawing
 from ingest.readers.opendrive.lines import lines_of
 from ingest.readers.opendrive.road import road_of
-from ingest.readers.opendrive.tree import Parts
+from ingest.readers.opendrive.tree import OpenDriveParts
 from mapex.errors import MapexError
 from mapex.intake.placement import Placement
 from tests.support.opendrive import geometry, lane, road, section, written, xodr
@@ -33,7 +33,7 @@ def test_no_line_leaves_its_curve(start: float, end: float, b: float, c: float, 
     plan = geometry(f'<spiral curvStart="{start}" curvEnd="{end}"/>', length)
     with tempfile.TemporaryDirectory() as folder:
         path = written(Path(folder), road(plan=plan, length=length, sections=section(right=lane(-1) + lane(-2)), rest=rest))
-        made = road_of(next(part for part in Parts(path, path.name).all() if part.name == "road"))
+        made = road_of(next(part for part in OpenDriveParts(path, path.name).all() if part.name == "road"))
     drawing = Drawing(lines_of([made]))
     for at in range(len(drawing.starts) - 1):
         on = drawing.samples[drawing.starts[at] : drawing.starts[at + 1]]

@@ -34,7 +34,7 @@ _INIT = re.compile(r"\+init=(\w+:\w+)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
-class Head:
+class OpenDriveHead:
     """What the parts of a file state of all of it. `corners`: some starts of geometries, in the numbers of the file."""
 
     reference: str = ""

@@ -14,7 +14,7 @@ _SIDES = {"left": 1, "center": 0, "right": -1}
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class RoadLane:
     """A lane of one section, from `start` to `end` along the road; `id` > 0 is on the left of the reference line.
 
     `heights`: above the road, at its inner and at its outer side. `marks`: (distance, number of the road mark or -1) where the mark of
@@ -52,13 +52,13 @@ class Section:
     node: Node
     number: int
     start: float
-    left: tuple[Lane, ...]
-    right: tuple[Lane, ...]
-    centre: Lane | None
+    left: tuple[RoadLane, ...]
+    right: tuple[RoadLane, ...]
+    centre: RoadLane | None
     odd: tuple[Node, ...] = ()
 
     @property
-    def lanes(self) -> tuple[Lane, ...]:
+    def lanes(self) -> tuple[RoadLane, ...]:
         """All lanes but the centre lane, from left to right."""
         return (*self.left[::-1], *self.right)
 
@@ -85,8 +85,8 @@ def _end(following: Sequence[Node], side: str, end: float) -> float:
     return next((s for s in starts if math.isfinite(s)), end)
 
 
-def _side(node: Node, side: str, place: tuple[int, float, float], odd: list[Node]) -> tuple[Lane, ...]:
-    lanes: dict[int, Lane] = {}
+def _side(node: Node, side: str, place: tuple[int, float, float], odd: list[Node]) -> tuple[RoadLane, ...]:
+    lanes: dict[int, RoadLane] = {}
     for one in node.inside(side, "lane"):
         number = whole(one.text_of("id"))
         if number is None or number in lanes or (number > 0) - (number < 0) != _SIDES[side]:
@@ -96,12 +96,12 @@ def _side(node: Node, side: str, place: tuple[int, float, float], odd: list[Node
     return tuple(sorted(lanes.values(), key=lambda lane: abs(lane.id)))
 
 
-def _lane(node: Node, number: int, place: tuple[int, float, float]) -> Lane:
+def _lane(node: Node, number: int, place: tuple[int, float, float]) -> RoadLane:
     section, start, end = place
     heights = node.all("height")
     inner, outer = (Cubics.of(heights, start="sOffset", base=start, names=(name,)) for name in ("inner", "outer"))
     width, border = (Cubics.of(node.all(name), start="sOffset", base=start) for name in ("width", "border"))
-    return Lane(node, number, section, start, end, width, border, (inner, outer), _marks(node.all("roadMark"), start, end))
+    return RoadLane(node, number, section, start, end, width, border, (inner, outer), _marks(node.all("roadMark"), start, end))
 
 
 def _marks(nodes: Sequence[Node], start: float, end: float) -> tuple[tuple[float, int], ...]:

@@ -1,6 +1,6 @@
 """The lines of roads that are drawn: reference lines, both bounds and the middle of each lane, borders between changes of their marks.
 
-Between two neighbouring changes of anything (a record of the plan view, of elevation, of a width, ...) lies a *piece*. On a piece each line
+Between two neighbouring changes of anything (a record of the plan view, of elevation, of a width, ...) is a *piece*. On a piece each line
 is one cubic of the distance: its distance t from the reference line. A *span* is one line on one piece.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.readers.opendrive.cubics import SAME_M, Cubics
-from ingest.readers.opendrive.lanes import Lane, Section
+from ingest.readers.opendrive.lanes import RoadLane, Section
 from ingest.readers.opendrive.plan import Plan, Record
 from ingest.readers.opendrive.road import Road
 
@@ -74,7 +74,7 @@ def lines_of(roads: Sequence[Road]) -> Lines:
     for road in roads:
         firsts.append(len(records))
         records += road.plan
-    makers = [_Maker(number, road, first) for number, (road, first) in enumerate(zip(roads, firsts, strict=True))]
+    makers = [_RoadLines(number, road, first) for number, (road, first) in enumerate(zip(roads, firsts, strict=True))]
     made = [maker.made() for maker in makers]
     names = [name for maker in makers for name in maker.names]
     counts = np.cumsum([0, *(len(pieces.start) for pieces, _ in made)])
@@ -90,7 +90,7 @@ def lines_of(roads: Sequence[Road]) -> Lines:
     return Lines(roads, Plan.of(records), pieces, spans, names)
 
 
-class _Maker:
+class _RoadLines:
     """The pieces and spans of one road."""
 
     def __init__(self, number: int, road: Road, first: int) -> None:
@@ -128,7 +128,7 @@ class _Maker:
             if side:
                 self._side(side, sign)
 
-    def _side(self, side: tuple[Lane, ...], sign: float) -> None:
+    def _side(self, side: tuple[RoadLane, ...], sign: float) -> None:
         at = first, last = self._range(side[0].start, side[0].end)
         starts = self.edges[first:last]
         inner = offset = self.road.offset.seen_from(starts)
@@ -142,7 +142,7 @@ class _Maker:
             self._borders(lane, partial(_part, first, outer, level), lane.heights[1:])
             inner = outer
 
-    def _borders(self, lane: Lane, line: Callable[[Range], Curves], heights: Sequence[Cubics]) -> None:
+    def _borders(self, lane: RoadLane, line: Callable[[Range], Curves], heights: Sequence[Cubics]) -> None:
         """The border of a lane, cut where its mark changes."""
         ends = [*(start for start, _ in lane.marks[1:]), lane.end]
         for number, ((start, _), end) in enumerate(zip(lane.marks, ends, strict=True)):
@@ -187,7 +187,7 @@ def _edges(road: Road) -> Floats:
     return edges
 
 
-def _outer(lane: Lane, starts: Floats, inner: Floats, offset: Floats, sign: float) -> Floats:
+def _outer(lane: RoadLane, starts: Floats, inner: Floats, offset: Floats, sign: float) -> Floats:
     """The outer bound of a lane as cubics: by its width from the inner one, or by its border, which a width overrules."""
     if len(lane.width.s):
         return np.asarray(inner + sign * lane.width.seen_from(starts))

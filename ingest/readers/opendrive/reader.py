@@ -19,13 +19,13 @@ from ingest.reader import Placed, Source, Survey
 from ingest.readers.opendrive import kinds
 from ingest.readers.opendrive.cubics import Cubics
 from ingest.readers.opendrive.drawing import NEAR_M
-from ingest.readers.opendrive.head import Head
-from ingest.readers.opendrive.lanes import Lane
+from ingest.readers.opendrive.head import OpenDriveHead
+from ingest.readers.opendrive.lanes import RoadLane
 from ingest.readers.opendrive.network import Network, lane_id
 from ingest.readers.opendrive.plan import BENT
 from ingest.readers.opendrive.road import Road, gaps, moved, road_of
-from ingest.readers.opendrive.rows import MOST_BYTES, Maker, Places, Rows, hull
-from ingest.readers.opendrive.tree import Node, Parts, xml_of
+from ingest.readers.opendrive.rows import MOST_BYTES, RoadRows, Maker, Places, hull
+from ingest.readers.opendrive.tree import Node, OpenDriveParts, xml_of
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
@@ -54,7 +54,7 @@ class OpenDrive:
 
     def survey(self, source: Source, given: Placement) -> Survey:
         """Version and place, from the first parts."""
-        parts, head = Parts(source.path, source.name), Head()
+        parts, head = OpenDriveParts(source.path, source.name), OpenDriveHead()
         complete = True
         for part in parts.all():
             head.take(part)
@@ -70,7 +70,7 @@ class OpenDrive:
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """Roads in the order of the file, each with what is on it; then what refers to roads and signals."""
-        parts, head, network = Parts(source.path, source.name), Head(), Network()
+        parts, head, network = OpenDriveParts(source.path, source.name), OpenDriveHead(), Network()
         kept: list[Node] | None = [] if source.size <= _KEPT_BYTES else None
         for part in parts.all():
             head.take(part)
@@ -81,11 +81,11 @@ class OpenDrive:
         where = {"file": source.name, "layer": self.layer}
         yield from _about(parts, network, where)
         yield from beside(head.beside, **where)
-        again = iter(kept) if kept is not None else Parts(source.path, source.name).all()
+        again = iter(kept) if kept is not None else OpenDriveParts(source.path, source.name).all()
         yield from _Reading(source, placed, head, network).run(again)
 
 
-def _about(parts: Parts, network: Network, where: dict[str, str]) -> Iterator[Finding]:
+def _about(parts: OpenDriveParts, network: Network, where: dict[str, str]) -> Iterator[Finding]:
     if parts.broken:
         text = f"{parts.name} ends early or is not well-formed XML ({parts.broken}); what came before was kept."
         yield error("file.damaged", text, "Upload the whole file again.", value=parts.broken, **where)
@@ -101,11 +101,11 @@ def _about(parts: Parts, network: Network, where: dict[str, str]) -> Iterator[Fi
 class _Reading:
     """Second pass: roads become rows."""
 
-    def __init__(self, source: Source, placed: Placed, head: Head, network: Network) -> None:
+    def __init__(self, source: Source, placed: Placed, head: OpenDriveHead, network: Network) -> None:
         self.source, self.head = source, head
         self.where = {"file": source.name, "layer": "hdmap"}
         self.offset = head.shift(placed)
-        self.rows, self.places = Rows(placed.crs or ""), Places()
+        self.rows, self.places = RoadRows(placed.crs or ""), Places()
         stated: dict[str, Any] = {"revision": head.revision}
         if any(self.offset):
             stated["offset"] = dict(zip(("x", "y", "z", "hdg"), self.offset, strict=True))
@@ -176,7 +176,7 @@ class _Reading:
             for lane in section.lanes:
                 yield from self._look_at(road, lane)
 
-    def _look_at(self, road: Road, lane: Lane) -> Iterator[Finding]:
+    def _look_at(self, road: Road, lane: RoadLane) -> Iterator[Finding]:
         where = {**self.where, "feature": lane_id((road.id, lane.section, lane.id))}
         if kinds.kind_of_lane(lane.type) is None and lane.type not in self.unknown:
             self.unknown.add(lane.type)
@@ -250,7 +250,7 @@ def _tables(road: Road) -> Iterator[Cubics]:
             yield from (lane.width, lane.border, *lane.heights)
 
 
-def _lowest(lane: Lane) -> float:
+def _lowest(lane: RoadLane) -> float:
     """The least width of a lane below 0, at the ends and turning points of its records."""
     starts = [*lane.width.s.tolist(), max(lane.end, lane.start)]
     lowest = 0.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ingest.readers.opendrive.cubics import Cubics
-from ingest.readers.opendrive.lanes import Lane, Section, sections_of
+from ingest.readers.opendrive.lanes import RoadLane, Section, sections_of
 from ingest.readers.opendrive.plan import Plan, Record, record_of
 from ingest.readers.opendrive.tree import Node
 
@@ -19,7 +19,7 @@ _GAP_M = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class LateralShape:
     """The lateral profile of one place along a road: heights as cubics of t."""
 
     s: float
@@ -49,7 +49,7 @@ class Road:
     superelevation: Cubics = field(default_factory=Cubics)
     crossfall: tuple[Cubics, Cubics] = field(default_factory=lambda: (Cubics(), Cubics()))
     """of the left and of the right side"""
-    shapes: tuple[Shape, ...] = ()
+    shapes: tuple[LateralShape, ...] = ()
     offset: Cubics = field(default_factory=Cubics)
     sections: tuple[Section, ...] = ()
     strips: tuple[Strip, ...] = ()
@@ -74,7 +74,7 @@ class Road:
         """Whether it states how high it is; a height of 0 would be an invention."""
         return len(self.elevation.s) > 0
 
-    def goes_forward(self, lane: Lane) -> bool:
+    def goes_forward(self, lane: RoadLane) -> bool:
         """Whether traffic on a lane runs with the reference line."""
         return ((lane.id < 0) != self.is_left_hand) != (lane.node.text_of("direction") == "reversed")
 
@@ -114,13 +114,13 @@ def _fall(nodes: Sequence[Node], side: str) -> Cubics:
     return Cubics.of([node for node in nodes if node.text_of("side", "both") in (side, "both")])
 
 
-def _shapes(node: Node) -> tuple[Shape, ...]:
+def _shapes(node: Node) -> tuple[LateralShape, ...]:
     found: dict[float, list[Node]] = {}
     for one in node.inside("lateralProfile", "shape"):
         s = one.number("s")
         if math.isfinite(s):
             found.setdefault(s, []).append(one)
-    return tuple(Shape(s, Cubics.of(nodes, start="t")) for s, nodes in sorted(found.items()))
+    return tuple(LateralShape(s, Cubics.of(nodes, start="t")) for s, nodes in sorted(found.items()))
 
 
 def _strips(node: Node) -> tuple[Strip, ...]:

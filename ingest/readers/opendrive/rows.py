@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ingest.readers.opendrive import kinds, shape
 from ingest.readers.opendrive.drawing import Drawing
 from ingest.readers.opendrive.furniture import Roadside
-from ingest.readers.opendrive.lanes import Lane, Section
+from ingest.readers.opendrive.lanes import RoadLane, Section
 from ingest.readers.opendrive.lines import BORDER, INNER, MIDDLE, OUTER, REFERENCE, STRIP, lines_of
 from ingest.readers.opendrive.network import Network, lane_id
 from ingest.readers.opendrive.road import Road
@@ -36,7 +36,7 @@ MOST_BYTES = 32 << 20
 
 
 @dataclass(slots=True)
-class Rows:
+class RoadRows:
     """Rows that wait to become a batch."""
 
     crs: str
@@ -93,7 +93,7 @@ class Places:
 class Maker:
     """Makes the rows of roads, some at a time."""
 
-    def __init__(self, network: Network, rows: Rows, places: Places, head: Mapping[str, Any]) -> None:
+    def __init__(self, network: Network, rows: RoadRows, places: Places, head: Mapping[str, Any]) -> None:
         self.network, self.rows, self.places, self.head = network, rows, places, head
         self.looped = 0
 
@@ -111,13 +111,13 @@ class Maker:
         for road in roads:
             if road.fault or lines is None:
                 yield road, road.fault
-                _RoadRows(self, road, None, None).add()
+                _RowsOfRoad(self, road, None, None).add()
                 continue
             if drawing is not None and number in drawing.too_many:
                 yield road, "its lines would have too many vertices"
-                _RoadRows(self, road, None, None).add()
+                _RowsOfRoad(self, road, None, None).add()
             else:
-                _RoadRows(self, road, vertices.get(number), Roadside(lines, number)).add()
+                _RowsOfRoad(self, road, vertices.get(number), Roadside(lines, number)).add()
             number += 1
 
 
@@ -155,7 +155,7 @@ def _vertices(drawing: Drawing) -> dict[int, _Vertices]:
     return found
 
 
-class _RoadRows:
+class _RowsOfRoad:
     """The rows of one road; without `lines` they have no geometry."""
 
     def __init__(self, maker: Maker, road: Road, lines: _Vertices | None, side: Roadside | None) -> None:
@@ -199,7 +199,7 @@ class _RoadRows:
                 self._add_lane(lane, borders.get(inner, []), borders[lane.id])
                 inner = lane.id
 
-    def _add_borders(self, lane: Lane) -> list[str]:
+    def _add_borders(self, lane: RoadLane) -> list[str]:
         marks = lane.node.all("roadMark")
         names = []
         for number, (start, row) in enumerate(lane.marks):
@@ -214,7 +214,7 @@ class _RoadRows:
             names.append(name)
         return names
 
-    def _add_lane(self, lane: Lane, inner_borders: list[str], outer_borders: list[str]) -> None:
+    def _add_lane(self, lane: RoadLane, inner_borders: list[str], outer_borders: list[str]) -> None:
         road, key = self.road, (self.road.id, lane.section, lane.id)
         forward = road.goes_forward(lane)
         is_left = lane.id > 0
@@ -243,7 +243,7 @@ class _RoadRows:
         self.rows.add(lane_id(key), kind, geometry, lane.node.attributes, {k: v for k, v in source.items() if v is not None},
                       measure if kind in _MEASURED else None)  # fmt: skip
 
-    def _area(self, lane: Lane, *, forward: bool) -> tuple[bytes | None, bytes | None]:
+    def _area(self, lane: RoadLane, *, forward: bool) -> tuple[bytes | None, bytes | None]:
         """The area of a lane and its middle line, in the direction of traffic; a lane without any width is its line."""
         names = [(lane.section, lane.id, what, 0) for what in (OUTER, INNER)]
         middle = self.lines.clean.get((lane.section, lane.id, MIDDLE, 0))
@@ -307,7 +307,7 @@ def _bared(node: Node, without: set[int]) -> Node:
     return Node(node.name, node.attributes, [_bared(one, without) for one in node.children if id(one) not in without], node.text)
 
 
-def _speed(road: Road, lane: Lane) -> dict[str, str] | None:
+def _speed(road: Road, lane: RoadLane) -> dict[str, str] | None:
     """The speed limit where a lane begins: its own, else that of the road."""
     own = lane.node.all("speed")
     if own:

@@ -60,7 +60,7 @@ _MOST_TURNS = 200
 def without_loops(vertices: Floats) -> Floats:
     """A line beside a kink or a tight curve, on whose inner side it runs back over itself: the loop is cut where the line crosses itself.
 
-    What is left lies on the line as it was; a turn back that crosses nothing near stays.
+    What is left is on the line as it was; a turn back that crosses nothing near stays.
     """
     step = np.diff(vertices[:, :2], axis=0)
     turns = np.flatnonzero((step[1:] * step[:-1]).sum(axis=1) < 0) + 1

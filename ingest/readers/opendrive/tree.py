@@ -90,7 +90,7 @@ def _quoted(text: str) -> str:
 
 
 @dataclass(slots=True)
-class Parts:
+class OpenDriveParts:
     """One pass over a file. `root`, `broken`, `encoding` and `damaged` fill while `all` runs."""
 
     path: Path
@@ -120,7 +120,7 @@ class Parts:
 
 
 class _Builder:
-    def __init__(self, parts: Parts, source: XmlText) -> None:
+    def __init__(self, parts: OpenDriveParts, source: XmlText) -> None:
         self.parts, self.source = parts, source
         self.ready: list[Node] = []
         self.open: list[Node] = []

@@ -12,7 +12,7 @@ import shapely
 from ingest.readers.opendrive.drawing import NEAR_M, Drawing
 from ingest.readers.opendrive.lines import INNER, MIDDLE, OUTER, REFERENCE, lines_of
 from ingest.readers.opendrive.road import road_of
-from ingest.readers.opendrive.tree import Parts
+from ingest.readers.opendrive.tree import OpenDriveParts
 from tests.support.opendrive import STEPS, geometry, lane, road, section, walked, written
 
 MM = 1e-3
@@ -41,7 +41,7 @@ LENGTH = 60.0
 
 def drawn(path: Path, what: int, number: int = -1) -> np.ndarray:
     """The vertices of a line of the first road."""
-    made = road_of(next(part for part in Parts(path, path.name).all() if part.name == "road"))
+    made = road_of(next(part for part in OpenDriveParts(path, path.name).all() if part.name == "road"))
     assert not made.fault
     found = Drawing(lines_of([made])).drawn()
     at = next(k for k, name in enumerate(found.names) if name[3] == what and (what == REFERENCE or name[2] == number))
@@ -49,7 +49,7 @@ def drawn(path: Path, what: int, number: int = -1) -> np.ndarray:
 
 
 def assert_near(vertices: np.ndarray, dense: np.ndarray) -> None:
-    """Each vertex lies on the curve, and the curve nowhere further than 2 cm from the line; in three dimensions, at the same place."""
+    """Each vertex is on the curve, and the curve nowhere further than 2 cm from the line; in three dimensions, at the same place."""
     line = shapely.LineString(dense[:, :2])
     assert shapely.distance(line, shapely.points(vertices[:, :2])).max() < MM
     along = shapely.line_locate_point(shapely.LineString(vertices[:, :2]), shapely.points(dense[:, :2]))

@@ -5,7 +5,7 @@ import { las } from "./las.js";
 import { parquet } from "./parquet.js";
 import { photo } from "./photo.js";
 import { boxFrom, systemOf } from "./project.js";
-import { flatgeobuf, geojson, osm, shapefile } from "./vector.js";
+import { flatgeobuf, geojson, opendrive, osm, shapefile } from "./vector.js";
 
 /** @typedef {import("./bytes.js").Sniffed} Sniffed */
 
@@ -30,7 +30,7 @@ const ASIDE = new RegExp(
     "|gpkg-(wal|shm|journal)|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
   "i",
 );
-const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "las", "laz", "pcd", "ply", "mcap"];
+const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "xodr", "las", "laz", "pcd", "ply", "mcap"];
 const NULL_ISLAND_DEG = 1;
 
 /** @param {Blob} file @param {string} name @param {(ending: string) => Blob | null} sibling the file of the same name with another ending
@@ -63,7 +63,9 @@ async function look(file, name, sibling) {
   if (head.startsWith("<"))
     return /<osm\b/.test(head)
       ? osm(file)
-      : sniffed({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
+      : /<(?:\w+:)?OpenDRIVE\b/.test(head)
+        ? opendrive(file)
+        : sniffed({ notes: ["foreign"], format: /<(?:\w+:)?(gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
   const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "MP4"] : null);
   return sniffed({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
