@@ -24,7 +24,7 @@ from ingest.readers.opendrive.lanes import RoadLane
 from ingest.readers.opendrive.network import Network, lane_id
 from ingest.readers.opendrive.plan import BENT
 from ingest.readers.opendrive.road import Road, gaps, moved, road_of
-from ingest.readers.opendrive.rows import MOST_BYTES, RoadRows, Maker, Places, hull
+from ingest.readers.opendrive.rows import MOST_BYTES, Maker, Places, RoadRows, hull
 from ingest.readers.opendrive.tree import Node, OpenDriveParts, xml_of
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
