@@ -9,6 +9,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 from xml.parsers import expat
 
 from ingest.checks.encodings import REPLACED, Decoder, codec_of
@@ -74,11 +75,10 @@ class XmlText:
                 if self.broken or final:
                     return
 
-    def check(self, name: str, depth: int, attributes: int) -> None:
-        """Pass for an element that is not too deep and has not too many attributes. Raises: Invalid: `xml.limit`."""
-        if depth > MAX_DEPTH or attributes > MAX_ATTRIBUTES:
-            text = f"{self._name} is nested deeper than {MAX_DEPTH} or has over {MAX_ATTRIBUTES} attributes in <{name[:40]}>."
-            raise Invalid("xml.limit", text)
+    def refuse(self, name: str) -> NoReturn:
+        """Refuse an element that is deeper than `MAX_DEPTH` or has more than `MAX_ATTRIBUTES`. Raises: Invalid: `xml.limit`."""
+        text = f"{self._name} is nested deeper than {MAX_DEPTH} or has over {MAX_ATTRIBUTES} attributes in <{name[:40]}>."
+        raise Invalid("xml.limit", text)
 
     def _doctype(self, *_: object) -> None:
         text = f"{self._name} declares a document type; map files have none. Remove the DOCTYPE."

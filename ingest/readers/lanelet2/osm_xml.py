@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.checks.encodings import REPLACED
-from ingest.checks.xml_text import XmlText
+from ingest.checks.xml_text import MAX_ATTRIBUTES, MAX_DEPTH, XmlText
 from mapex.errors import Invalid
 
 MAX_CHILDREN = 2_000_000
@@ -79,7 +79,8 @@ class _Handler:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self.depth += 1
-        self.source.check(name, self.depth, len(attributes))
+        if self.depth > MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES:
+            self.source.refuse(name)
         if self.depth == 1:
             if name != "osm":
                 raise Invalid(

@@ -158,7 +158,8 @@ class _RoadLines:
         pieces = np.arange(*at)
         t, inner = curves
         starts = self.edges[at[0] : at[1]]
-        above = sum((one.seen_from(starts) for one in heights), np.zeros((len(pieces), 4))) / max(len(heights), 1)
+        stated = [one.seen_from(starts) / len(heights) for one in heights if len(one.s)]
+        above = sum(stated, np.zeros((len(pieces), 4)))
         self.names.append((self.number, *name))
         self._parts.append((pieces, t, t if inner is None else inner, above))
 

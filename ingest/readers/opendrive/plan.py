@@ -96,30 +96,30 @@ def _bent(plan: Plan, record: Ints, along: Floats) -> Local:
 
 
 def _spiral(plan: Plan, record: Ints, along: Floats) -> Local:
-    u, v = np.zeros_like(along), np.zeros_like(along)
-    for one in np.unique(record).tolist():
+    curvature, change, length = plan.numbers[record, 0], plan.numbers[record, 1], plan.length[record]
+    steps = np.ceil(np.maximum(np.abs(curvature), np.abs(curvature + change * length)) * length / _TURN).clip(1, _MOST_STEPS)
+    u, v = _steps(curvature, change, np.zeros_like(along), along).T
+    for one in np.unique(record[steps > 1]).tolist():
         mine = record == one
-        u[mine], v[mine] = _integrated(plan.numbers[one, 0], plan.numbers[one, 1], float(plan.length[one]), along[mine])
-    return u, v, (plan.numbers[record, 0] + plan.numbers[record, 1] * along / 2) * along
+        u[mine], v[mine] = _integrated(plan, one, int(steps[mine][0]), along[mine])
+    return u, v, (curvature + change * along / 2) * along
 
 
-def _integrated(curvature: float, change: float, length: float, along: Floats) -> tuple[Floats, Floats]:
-    """The u and v of one spiral: whole steps summed up, and the rest of a step from there."""
-    turn = max(abs(curvature), abs(curvature + change * length)) * length
-    steps = int(min(max(math.ceil(turn / _TURN), 1), _MOST_STEPS))
-    edges = np.linspace(0.0, length, steps + 1)
-    whole = _steps(curvature, change, edges[:-1], edges[1:])
-    sums = np.concatenate([np.zeros((1, 2)), np.cumsum(whole, axis=0)])
+def _integrated(plan: Plan, record: int, steps: int, along: Floats) -> tuple[Floats, Floats]:
+    """The u and v of one spiral that turns far: whole steps summed up, and the rest of a step from there."""
+    curvature, change = (np.full(steps, plan.numbers[record, column]) for column in (0, 1))
+    edges = np.linspace(0.0, float(plan.length[record]), steps + 1)
+    sums = np.concatenate([np.zeros((1, 2)), np.cumsum(_steps(curvature, change, edges[:-1], edges[1:]), axis=0)])
     step = np.clip(np.searchsorted(edges, along, side="right") - 1, 0, steps - 1)
-    u, v = (sums[step] + _steps(curvature, change, edges[step], along)).T
+    u, v = (sums[step] + _steps(curvature[step], change[step], edges[step], along)).T
     return u, v
 
 
-def _steps(curvature: float, change: float, begin: Floats, end: Floats) -> Floats:
-    """The way that a spiral makes from each `begin` to each `end`, (n, 2)."""
+def _steps(curvature: Floats, change: Floats, begin: Floats, end: Floats) -> Floats:
+    """The way that spirals make from each `begin` to each `end`, (n, 2)."""
     half = (end - begin) / 2
     at = begin[:, None] + half[:, None] * (_NODES + 1.0)
-    turn = (curvature + change * at / 2) * at
+    turn = (curvature[:, None] + change[:, None] * at / 2) * at
     return np.column_stack([(np.cos(turn) @ _WEIGHTS) * half, (np.sin(turn) @ _WEIGHTS) * half])
 
 

@@ -32,7 +32,7 @@ from mapex.intake.placement import Placement
 from tiles.batch import Batch, Content, Kind, LayerKind
 
 BATCH = 20_000
-_SURVEYED = 500
+_SURVEYED = 100
 """Parts that a survey looks at."""
 _ROADS, _NODES = 64, 20_000
 """Roads, and XML elements, that are drawn together."""
@@ -142,6 +142,7 @@ class _Reading:
         return moved(road_of(node), *self.offset) if any(self.offset) else road_of(node)
 
     def _draw(self, roads: list[Road]) -> Iterator[Batch | Finding]:
+        yield from self._gaps(roads)
         for road in roads:
             yield from self._look(road)
         for road, fault in self.maker.take(roads):
@@ -151,14 +152,17 @@ class _Reading:
         if len(self.rows.ids) >= BATCH or self.rows.size >= MOST_BYTES:
             yield self.rows.batch()
 
+    def _gaps(self, roads: list[Road]) -> Iterator[Finding]:
+        for road, s, metres in gaps(roads):
+            text = f"The plan view of road {road.id} jumps by {metres:.2f} m at s={s:.2f}."
+            fix, feature = "Export the road again so that its geometries meet.", f"road/{road.id}"
+            yield warning("road.gap", text, fix, value=f"{metres:.2f}", feature=feature, **self.where)
+
     def _look(self, road: Road) -> Iterator[Finding]:
         """What is odd about a road."""
         where = {**self.where, "feature": f"road/{road.id}"}
         self.curved += any(one.shape != BENT or one.numbers[0] for one in road.plan)
         self.flat += not road.has_heights
-        for s, metres in gaps(road):
-            text = f"The plan view of road {road.id} jumps by {metres:.2f} m at s={s:.2f}."
-            yield warning("road.gap", text, "Export the road again so that its geometries meet.", value=f"{metres:.2f}", **where)
         stated = road.node.number("length", road.end)
         if road.plan and not abs(stated - road.end) <= max(_LENGTH_M, 1e-3 * road.end):
             text = f"Road {road.id} states a length of {stated:.2f} m; its plan view ends at {road.end:.2f} m, which was used."

@@ -145,14 +145,14 @@ def _ramp(repeat: Node, name: str, otherwise: str) -> Cubics:
     return Cubics(np.array([repeat.number("s")]), np.array([[*values, 0.0, 0.0]]))
 
 
-def gaps(road: Road) -> list[tuple[float, float]]:
-    """(distance, metres) of each place where a record of the plan view does not begin where the one before it ends."""
-    if len(road.plan) < 2:
-        return []
-    plan = Plan.of(road.plan)
-    x, y, _ = plan.at(np.arange(len(plan.s) - 1), plan.s[1:])
-    off = np.hypot(x - plan.x[1:], y - plan.y[1:])
-    return [(float(plan.s[row + 1]), float(off[row])) for row in np.flatnonzero(~(off <= _GAP_M)).tolist()]
+def gaps(roads: Sequence[Road]) -> list[tuple[Road, float, float]]:
+    """Road, distance and metres of each place where a record of a plan view does not begin where the one before it ends."""
+    owner = [road for road in roads for _ in road.plan]
+    plan = Plan.of([record for road in roads for record in road.plan])
+    row = np.array([at for at in range(len(owner) - 1) if owner[at] is owner[at + 1]], dtype=np.int64)
+    x, y, _ = plan.at(row, plan.s[row + 1])
+    off = np.hypot(x - plan.x[row + 1], y - plan.y[row + 1])
+    return [(owner[row[at]], float(plan.s[row[at] + 1]), float(off[at])) for at in np.flatnonzero(~(off <= _GAP_M)).tolist()]
 
 
 def moved(road: Road, x: float, y: float, z: float, heading: float) -> Road:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,8 +167,7 @@ class _RowsOfRoad:
         self._add_road()
         for section in self.road.sections:
             self._add_section(section)
-        self._add_objects()
-        self._add_signals()
+        self._add_beside()
 
     def _drawn(self, *name: *Name) -> bytes | None:
         """A line as WKB; None where there is none."""
@@ -262,27 +261,33 @@ class _RowsOfRoad:
         if junction not in ("", "-1"):
             self.maker.places.junctions.setdefault(junction, []).append(hull(vertices[:, :2]))
 
-    def _add_objects(self) -> None:
+    def _add_beside(self) -> None:
+        """Objects and signals, placed all at once."""
+        node = self.road.node
+        objects = [one for parent in node.all("objects") for one in parent.children if one.name in _OBJECTS]
+        signals = [one for parent in node.all("signals") for one in parent.children if one.name in _SIGNALS]
+        both = [*objects, *signals]
+        places = [None] * len(both) if self.side is None else self.side.points(both)
+        self._add_objects(objects, places[: len(objects)])
+        self._add_signals(signals, places[len(objects) :])
+
+    def _add_objects(self, nodes: list[Node], places: Sequence[bytes | None]) -> None:
         strips: dict[int, list[bytes]] = {}
         for number, strip in enumerate(self.road.strips):
             drawn = self._drawn(-1, 0, STRIP, number)
             if drawn is not None:
                 strips.setdefault(id(strip.node), []).append(drawn)
-        nodes = [one for parent in self.road.node.all("objects") for one in parent.children if one.name in _OBJECTS]
-        for node, place in zip(nodes, self._points(nodes), strict=True):
+        for node, at in zip(nodes, places, strict=True):
             kind = kinds.kind_of_object(node) if node.name == "object" else Kind.OTHER
+            place = at
             if id(node) in strips:
-                place = shape.many(strips[id(node)])  # noqa: PLW2901 - a better place
+                place = shape.many(strips[id(node)])
             elif self.side is not None and node.name == "object":
-                place = self.side.object(node, kind, place)  # noqa: PLW2901
+                place = self.side.object(node, kind, at)
             self._beside(node, kind, place)
 
-    def _points(self, nodes: list[Node]) -> list[bytes | None]:
-        return [None] * len(nodes) if self.side is None else self.side.points(nodes)
-
-    def _add_signals(self) -> None:
-        nodes = [one for parent in self.road.node.all("signals") for one in parent.children if one.name in _SIGNALS]
-        for node, place in zip(nodes, self._points(nodes), strict=True):
+    def _add_signals(self, nodes: list[Node], places: Sequence[bytes | None]) -> None:
+        for node, place in zip(nodes, places, strict=True):
             if place is not None and node.name == "signal":
                 self.maker.places.signals[node.text_of("id")] = place
             self._beside(node, kinds.kind_of_signal(node) if node.name == "signal" else Kind.OTHER, place)

@@ -13,7 +13,7 @@ Ints = NDArray[np.int64]
 Bound = tuple[Floats, Floats]
 
 NARROW_M = 1e-3
-"""Bounds that are nearer to one another enclose nothing."""
+"""Bounds that are nearer to one another enclose nothing; vertices of a line that are nearer are one."""
 _POINT, _LINE, _POLYGON, _MANY = 1, 2, 3, 3
 """Codes of ISO WKB; a collection has the code of its parts and `_MANY`."""
 
@@ -105,7 +105,7 @@ def cleaned(xyz: Floats, first: Ints) -> tuple[list[Floats], set[int]]:
         xyz: (n, 3) vertices, line after line; first: where each line begins, and the end of the last.
     """
     step = np.diff(xyz[:, :2], axis=0, prepend=np.nan)
-    apart = ~(np.abs(step).max(axis=1) <= NARROW_M / 2)
+    apart = ~(np.abs(step).max(axis=1) <= NARROW_M)
     apart[first[:-1][first[:-1] < len(xyz)]] = True
     kept = xyz[apart]
     start = np.concatenate([[0], np.cumsum(apart)])[first]

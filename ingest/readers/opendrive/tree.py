@@ -13,13 +13,13 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from ingest.checks.encodings import REPLACED
-from ingest.checks.xml_text import XmlText
+from ingest.checks.xml_text import MAX_ATTRIBUTES, MAX_DEPTH, XmlText
 from mapex.errors import Invalid
 
 MOST_NODES = 400_000
 """Elements of one part: a road of 50 km with all of its lanes has half as many."""
-MOST_TEXT = 16 << 20
-"""Letters of one part."""
+MOST_BYTES = 16 << 20
+"""Of one part, in UTF-8."""
 LARGEST = 1e12
 """No measure on the Earth is larger, and cubes of it are numbers still."""
 _MOST_DAMAGED = 1000
@@ -125,12 +125,14 @@ class _Builder:
         self.ready: list[Node] = []
         self.open: list[Node] = []
         self.words: list[list[str]] = []
-        self.depth = self.nodes = self.letters = 0
+        self.depth = self.nodes = self.begin = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self.depth += 1
-        self.source.check(name, self.depth, len(attributes))
-        name = name.rpartition(":")[2]
+        if self.depth > MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES:
+            self.source.refuse(name)
+        if ":" in name:
+            name = name.rpartition(":")[2]
         if self.depth == 1:
             if name != "OpenDRIVE":
                 text = f"{self.parts.name} is an XML document <{name[:40]}>, not <OpenDRIVE>."
@@ -141,16 +143,14 @@ class _Builder:
         if self.open:
             self.open[-1].children.append(node)
         else:
-            self.nodes = self.letters = 0
+            self.nodes, self.begin = 0, self.source.parser.CurrentByteIndex
         self.open.append(node)
         self.words.append([])
         self.nodes += 1
-        self.letters += sum(map(len, attributes.values()))
         self._check()
 
     def text(self, text: str) -> None:
         if self.open and (self.words[-1] or not text.isspace()):
-            self.letters += len(text)
             self._check()
             self.words[-1].append(text)
 
@@ -166,11 +166,11 @@ class _Builder:
             self.ready.append(node)
 
     def _check(self) -> None:
-        if self.nodes > MOST_NODES or self.letters > MOST_TEXT:
-            part = self.open[0]
+        if self.nodes > MOST_NODES or self.source.parser.CurrentByteIndex - self.begin > MOST_BYTES:
+            name, part = self.open[0].name, self.open[0].text_of("id")[:40]
             text = (
-                f"{self.parts.name}: <{part.name} id={part.text_of('id')[:40]!r}> has over {MOST_NODES} elements or {MOST_TEXT >> 20} MiB "
-                "of text. Cut it into shorter ones."
+                f"{self.parts.name}: <{name} id={part!r}> has over {MOST_NODES} elements or {MOST_BYTES >> 20} MiB. "
+                "Cut it into shorter ones."
             )
             raise Invalid("xml.limit", text, file=self.parts.name)
 
