@@ -157,7 +157,15 @@ def _lane(number, kind, width, mark, s):
 def _road(number, x, y, rng):
     """One street of OpenDRIVE of 103 m: two driven lanes and a sidewalk on each side, in every third street in two sections."""
     plan, s = _plan_view(x, y, float(rng.uniform(0, 2 * np.pi)), float(rng.choice([-1, 1]) * rng.uniform(0.004, 0.03)))
-    rises = "".join(f'<elevation s="{k * s / 4!r}" a="30.0" b="{rng.normal(0, 0.01)!r}" c="0.0" d="0.0"/>' for k in range(4))
+    heights, slopes = 30 + rng.normal(0, 0.3, 5), rng.normal(0, 0.02, 5)  # cubics that meet without a kink
+    rises = ""
+    for k, step in enumerate(np.diff(heights)):
+        c, d = (
+            (3 * step / (s / 4) - 2 * slopes[k] - slopes[k + 1]) / (s / 4),
+            (slopes[k] + slopes[k + 1] - 2 * step / (s / 4)) / (s / 4) ** 2,
+        )
+        numbers = zip("abcd", (heights[k], slopes[k], c, d), strict=True)
+        rises += f'<elevation s="{k * s / 4!r}" ' + " ".join(f'{name}="{float(value)!r}"' for name, value in numbers) + "/>"
     sides = [
         f"<left>{''.join(_lane(k, *rest, s) for k, *rest in reversed(_LANES))}</left>",
         f"<right>{''.join(_lane(-k, *rest, s) for k, *rest in _LANES)}</right>",

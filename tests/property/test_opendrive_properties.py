@@ -30,15 +30,20 @@ def test_no_line_leaves_its_curve(start: float, end: float, b: float, c: float, 
         f'<elevationProfile><elevation s="0" a="20" b="{b}" c="{c}" d="0"/></elevationProfile>'
         f'<lateralProfile><superelevation s="0" a="{roll}" b="{c}" c="0" d="0"/></lateralProfile>'
     )
+    widths = f'<width sOffset="0" a="3" b="{b / 4}" c="{c / 4}" d="0"/><height sOffset="0" inner="0.1" outer="0.2"/>'
     plan = geometry(f'<spiral curvStart="{start}" curvEnd="{end}"/>', length)
     with tempfile.TemporaryDirectory() as folder:
-        path = written(Path(folder), road(plan=plan, length=length, sections=section(right=lane(-1) + lane(-2)), rest=rest))
+        path = written(
+            Path(folder), road(plan=plan, length=length, sections=section(left=lane(1), right=lane(-1, inner=widths) + lane(-2)), rest=rest)
+        )
         made = road_of(next(part for part in OpenDriveParts(path, path.name).all() if part.name == "road"))
     drawing = Drawing(lines_of([made]))
     for at in range(len(drawing.starts) - 1):
         on = drawing.samples[drawing.starts[at] : drawing.starts[at + 1]]
         places = on[:-1, None] + np.diff(on)[:, None] * np.array([0.0, 0.1, 0.4, 0.6, 0.95, 1.0])  # others than the drawing looked at
-        assert drawing.off(np.full(len(on) - 1, at), places).max() <= NEAR_M
+        spans = np.arange(*drawing.first[at : at + 2])
+        counts = np.full(len(places), len(spans))
+        assert drawing.off(np.full(len(places), at), places, np.tile(spans, len(places)), counts).max() <= NEAR_M
 
 
 GOOD = xodr(

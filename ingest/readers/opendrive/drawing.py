@@ -12,7 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.readers.opendrive.cubics import slopes, values
-from ingest.readers.opendrive.lines import ELEVATION, FALL_LEFT, FALL_RIGHT, ROLL, Line, Lines
+from ingest.readers.opendrive.lines import (
+    BORDER,
+    ELEVATION,
+    FALL_LEFT,
+    FALL_RIGHT,
+    INNER,
+    OUTER,
+    REFERENCE,
+    ROLL,
+    STRIP,
+    Line,
+    Lines,
+)
 from tiles.arrays import repeat_ranges
 
 Floats = NDArray[np.float64]
@@ -114,6 +126,8 @@ class Drawing:
         self.lines = lines
         count = len(lines.pieces.start)
         self.first = np.searchsorted(lines.spans.piece, np.arange(count + 1))
+        self.looked = np.flatnonzero(_are_looked_at(lines)[lines.spans.line])
+        self.first_looked = np.searchsorted(lines.spans.piece[self.looked], np.arange(count + 1))
         self.too_many: set[int] = set()
         self.counts = np.zeros(len(lines.roads))
         self.samples, self.starts = self._samples()
@@ -165,21 +179,27 @@ class Drawing:
 
     def _slices(self, piece: Ints) -> Iterator[slice]:
         """Runs of intervals whose lines together are not too many to look at, at once."""
-        total = np.cumsum(np.diff(self.first)[piece] * len(_PLACES))
+        total = np.cumsum(np.diff(self.first_looked)[piece] * len(_PLACES))
         edges = np.searchsorted(total, np.arange(_AT_ONCE, int(total[-1]) + 1, _AT_ONCE)) if len(total) else np.zeros(0, np.int64)
         whole = np.unique([0, *edges.tolist(), len(piece)])
         yield from (slice(int(a), int(b)) for a, b in zip(whole[:-1], whole[1:], strict=True))
 
     def _off(self, piece: Ints, begin: Floats, end: Floats) -> Floats:
         """How far the lines are from their chords in each interval, the furthest one."""
-        return self.off(piece, begin[:, None] + (end - begin)[:, None] * _PLACES)
+        counts = np.diff(self.first_looked)[piece]
+        span = self.looked[repeat_ranges(self.first_looked[piece], counts)]
+        return self.off(piece, begin[:, None] + (end - begin)[:, None] * _PLACES, span, counts)
 
-    def off(self, piece: Ints, on: Floats) -> Floats:
-        """How far the lines of each piece are at the inner of some places (n, k) from the chord between the outer two, the furthest one."""
+    def off(self, piece: Ints, on: Floats, span: Ints, counts: Ints) -> Floats:
+        """How far lines are at the inner of some places from the chord between the outer two, the furthest one.
+
+        Args:
+            piece, on: (n,) pieces, and (n, k) places on each.
+            span: the lines of each piece that are looked at, so many as `counts` (n,) says.
+        """
         places = on.shape[1]
         frames = frames_of(self.lines, np.repeat(piece, places), on.ravel())
-        counts = np.diff(self.first)[piece]
-        span = np.repeat(repeat_ranges(self.first[piece], counts), places)
+        span = np.repeat(span, places)
         which = np.repeat(np.arange(len(piece)) * places, counts)
         frame = (which[:, None] + np.arange(places)).ravel()
         away = _from_chord(self._points(span, frames, frame).reshape(-1, places, 3)).max(axis=1)
@@ -204,6 +224,15 @@ class Drawing:
             or [np.zeros((0, 3))]
         )
         return Drawn(self.lines.names, np.searchsorted(line, np.arange(len(self.lines.names) + 1)), xyz)
+
+
+def _are_looked_at(lines: Lines) -> NDArray[np.bool_]:
+    """Which lines show whether all are near their curves: the middle and the inner bound of a lane are no further than two of these."""
+    found = []
+    for road, _, lane, what, _ in lines.names:
+        is_own = what in (OUTER, REFERENCE, STRIP) or (what == INNER and abs(lane) == 1) or (what == BORDER and lane == 0)
+        found.append(is_own or bool(lines.roads[road].shapes))
+    return np.array(found, dtype=np.bool_)
 
 
 def _from_chord(xyz: Floats) -> Floats:
