@@ -25,7 +25,8 @@ class Format:
     A file is recognised by its first bytes (`magic`), as XML by its root element, as JSON by what stands in its first 64 KiB (`json`)
     or, where that states nothing, by its name (`json_name`), as other text by how it begins (`text`). A folder or a zip is recognised
     when one of its names matches `folder`, and all of them match `folder_only` where that is given. `gdal`: drivers of GDAL that its
-    reader needs; all others are switched off in the cage. `is_heavy`: files may need the larger memory limit.
+    reader needs; all others are switched off in the cage. `is_heavy`: files may need the larger memory limit. `is_packed`: they also
+    come as `.gz` and `.bz2`.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Format:
     folder_only: Pattern | None = None
     gdal: tuple[str, ...] = ()
     is_heavy: bool = False
+    is_packed: bool = False
 
 
 _OSW = _pattern(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$|(^|[._-])(nodes|edges)\.geojson$")
@@ -49,7 +51,7 @@ _GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineSt
 
 FORMATS: tuple[Format, ...] = (
     Format("lanelet2", "ingest.readers.lanelet2.reader:Lanelet2", "Lanelet2 (.osm)", xml_root="osm"),
-    Format("opendrive", "ingest.readers.opendrive.reader:OpenDrive", "OpenDRIVE (.xodr)", xml_root="OpenDRIVE"),
+    Format("opendrive", "ingest.readers.opendrive.reader:OpenDrive", "OpenDRIVE (.xodr)", xml_root="OpenDRIVE", is_packed=True),
     Format(
         "opensidewalks",
         "ingest.readers.vector.opensidewalks:OpenSidewalks",
@@ -169,6 +171,11 @@ def is_heavy(head: bytes) -> bool:
     return head.startswith(ZIP) or any(
         one.is_heavy and (head.startswith(one.magic) or (one.text is not None and one.text.match(text) is not None)) for one in FORMATS
     )
+
+
+def is_packed(name: str) -> bool:
+    """Whether files of a format are read as `.gz` and `.bz2` too."""
+    return any(one.name == name and one.is_packed for one in FORMATS)
 
 
 def format_of_magic(head: bytes) -> str | None:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from io import BufferedReader
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn, cast
 from xml.parsers import expat
 
 from ingest.checks.encodings import REPLACED, Decoder, codec_of
 from mapex.errors import Invalid
 
+Opened = Callable[[Path], AbstractContextManager[BinaryIO]]
 MAX_DEPTH = 64
 MAX_ATTRIBUTES = 256
 _CHUNK = 1 << 20
@@ -33,12 +37,12 @@ class XmlText:
     `is_damaged`: bytes that mean no letter were replaced up to here.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        """Raises: Invalid: `xml.encoding`."""
-        self._path, self._name = path, name
+    def __init__(self, path: Path, name: str, opened: Opened) -> None:
+        """`opened` opens the file, unpacked where it is packed. Raises: Invalid: `xml.encoding`."""
+        self._path, self._name, self._opened = path, name, opened
         self.broken, self.is_damaged = "", False
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
+        with opened(path) as file:
+            head = self._read(file, _HEAD)
         self.encoding = _declared(head)
         # A declaration that was read as ASCII is not in UTF-16, whatever it states.
         codec = "utf-8" if _WIDE.match(self.encoding) else codec_of(self.encoding or "utf-8")
@@ -57,10 +61,10 @@ class XmlText:
 
         Raises: Invalid: `xml.dtd`, and what the handlers raise.
         """
-        held = ""
-        with self._path.open("rb") as file:
+        held, self.broken = "", ""
+        with self._opened(self._path) as file:
             while True:
-                piece = file.read(_CHUNK)
+                piece = self._read(file, _CHUNK)
                 final = not piece
                 if self._decoder is not None:
                     text, held = _split(held + self._decoder.decode(piece, final=final), final=final)
@@ -70,10 +74,18 @@ class XmlText:
                 try:
                     self.parser.Parse(piece, final)
                 except expat.ExpatError as why:
-                    self.broken = str(why)
+                    self.broken = self.broken or str(why)
                 yield
                 if self.broken or final:
                     return
+
+    def _read(self, file: BinaryIO, length: int) -> bytes:
+        """The next bytes, b"" at the end and where a packed file is cut or damaged."""
+        try:
+            return cast(BufferedReader, file).read1(length)
+        except (EOFError, OSError, zlib.error) as why:
+            self.broken = str(why)
+            return b""
 
     def refuse(self, name: str) -> NoReturn:
         """Refuse an element that is deeper than `MAX_DEPTH` or has more than `MAX_ATTRIBUTES`. Raises: Invalid: `xml.limit`."""

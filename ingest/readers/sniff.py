@@ -10,6 +10,7 @@ from typing import cast
 from ingest import formats
 from ingest.formats import READERS, SUPPORTED, ZIP, format_of_names, is_junk
 from ingest.reader import Reader, Source
+from ingest.readers import packed
 from mapex.errors import Invalid
 from tiles import extras
 
@@ -47,6 +48,8 @@ def format_of_bytes(head: bytes, name: str) -> str:
     found = formats.format_of_magic(head)
     if found is not None:
         return found
+    if (inside := packed.head_of(head)) and formats.is_packed(within := format_of_bytes(inside, name)):
+        return within
     for magic, what in formats.FOREIGN:
         if head.startswith(magic):
             raise _unsupported(name, what)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ingest.checks.encodings import REPLACED
 from ingest.checks.xml_text import MAX_ATTRIBUTES, MAX_DEPTH, XmlText
+from ingest.readers.packed import opened
 from mapex.errors import Invalid
 
 MAX_CHILDREN = 2_000_000
@@ -58,7 +59,7 @@ class Document:
 
         Raises: Invalid: `xml.dtd`, `xml.limit`, `format.unsupported` (not an OSM file).
         """
-        text = XmlText(self.path, self.name)
+        text = XmlText(self.path, self.name, opened)
         self.encoding = text.encoding
         handler = _Handler(self, text)
         text.parser.StartElementHandler = handler.start

@@ -37,7 +37,7 @@ _SURVEYED = 100
 _ROADS, _NODES = 64, 20_000
 """Roads, and XML elements, that are drawn together."""
 _KEPT_BYTES = 16 << 20
-"""Size up to which all parts are kept from the first pass to the second; as trees they need some six times as much."""
+"""Bytes up to which all parts are kept from the first pass to the second; as trees they need some six times as much."""
 _LENGTH_M = 0.1
 _NEGATIVE_M = 0.01
 """Widths below zero by less are noise."""
@@ -71,12 +71,13 @@ class OpenDrive:
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """Roads in the order of the file, each with what is on it; then what refers to roads and signals."""
         parts, head, network = OpenDriveParts(source.path, source.name), OpenDriveHead(), Network()
-        kept: list[Node] | None = [] if source.size <= _KEPT_BYTES else None
+        kept: list[Node] | None = []
         for part in parts.all():
             head.take(part)
             network.take(part)
             if kept is not None:
                 kept.append(part)
+                kept = kept if parts.read <= _KEPT_BYTES else None
         network.finish()
         where = {"file": source.name, "layer": self.layer}
         yield from _about(parts, network, where)
@@ -111,6 +112,8 @@ class _Reading:
             stated["offset"] = dict(zip(("x", "y", "z", "hdg"), self.offset, strict=True))
         if placed.crs:
             stated["crs"] = placed.crs
+        if placed.origin is not None and placed.origin[2]:
+            stated["lift_m"] = placed.origin[2]
         self.maker = Maker(network, self.rows, self.places, stated)
         self.curved = self.flat = 0
         self.unknown: set[str] = set()

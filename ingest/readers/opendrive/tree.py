@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 
 from ingest.checks.encodings import REPLACED
 from ingest.checks.xml_text import MAX_ATTRIBUTES, MAX_DEPTH, XmlText
+from ingest.readers.packed import opened
 from mapex.errors import Invalid
 
 MOST_NODES = 400_000
@@ -99,6 +100,8 @@ class OpenDriveParts:
     broken: str = ""
     """why the file ended early, "" when it did not"""
     encoding: str = ""
+    read: int = 0
+    """bytes up to here, unpacked and in UTF-8"""
     damaged: list[tuple[str, str, str]] = field(default_factory=list)
     """part, key and value of texts in which bytes meant no letter and were replaced: the first thousand"""
 
@@ -107,14 +110,14 @@ class OpenDriveParts:
 
         Raises: Invalid: `xml.dtd`, `xml.limit`, `xml.encoding`, `format.unsupported` (no OpenDRIVE).
         """
-        source = XmlText(self.path, self.name)
+        source = XmlText(self.path, self.name, opened)
         self.encoding = source.encoding
         builder = _Builder(self, source)
         source.parser.StartElementHandler = builder.start
         source.parser.EndElementHandler = builder.end
         source.parser.CharacterDataHandler = builder.text
         for _ in source.pieces():
-            self.broken = source.broken
+            self.broken, self.read = source.broken, source.parser.CurrentByteIndex
             ready, builder.ready = builder.ready, []
             yield from ready
 

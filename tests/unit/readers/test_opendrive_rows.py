@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -319,6 +321,27 @@ def test_namespaces_and_other_encodings_are_read(tmp_path: Path) -> None:
     )
     path.write_text(prefixed, encoding="utf-8")
     assert "lane/길/0/-1" in received(path).ids
+
+
+@pytest.mark.parametrize(("ending", "packed"), [("gz", gzip.compress), ("bz2", bz2.compress)])
+def test_packed_files_are_read_and_cut_ones_named(ending: str, packed: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    body = packed(xodr(*(road(str(n), sections=section(right=lane(-1))) for n in range(80))).encode())
+    path = tmp_path / f"map.xodr.{ending}"
+    path.write_bytes(body)
+    assert received(path).survey.format == "opendrive"
+    assert len(received(path).ids) == 80 * 4
+    if ending == "gz":  # bzip2 gives nothing before its first block is whole
+        path.write_bytes(body[: len(body) // 2])
+        found = received(path)
+        assert found.finding("file.damaged").value
+        assert 0 < len(found.ids) < 80 * 4
+
+
+def test_a_file_that_unpacks_to_more_than_is_kept_is_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, *CROSSROADS)
+    whole = received(path)
+    monkeypatch.setattr("ingest.readers.opendrive.reader._KEPT_BYTES", 0)
+    assert received(path).table.equals(whole.table)
 
 
 def test_properties_of_a_road_are_those_of_the_file(tmp_path: Path) -> None:
