@@ -331,7 +331,7 @@ def test_packed_files_are_read_and_cut_ones_named(ending: str, packed: Callable[
     assert received(path).survey.format == "opendrive"
     assert len(received(path).ids) == 80 * 4
     if ending == "gz":  # bzip2 gives nothing before its first block is whole
-        path.write_bytes(body[: len(body) // 2])
+        path.write_bytes(body[: len(body) * 9 // 10])
         found = received(path)
         assert found.finding("file.damaged").value
         assert 0 < len(found.ids) < 80 * 4
