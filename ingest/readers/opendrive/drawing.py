@@ -107,15 +107,17 @@ def _shape_heights(lines: Lines, frames: Frames, frame: Ints, t: Floats) -> Floa
             continue
         mine = np.flatnonzero(road == number)
         s = lines.pieces.start[frames.piece[frame[mine]]] + frames.on[frame[mine]]
-        heights = np.array([values(shape.heights.seen_from(t[mine]), np.zeros(len(mine))) for shape in one.shapes])
         places = np.array([shape.s for shape in one.shapes])
-        after = np.clip(np.searchsorted(places, s, side="right"), 1, max(len(places) - 1, 1))
-        if len(places) == 1:
-            found[mine] = heights[0]
-            continue
-        part = np.clip((s - places[after - 1]) / (places[after] - places[after - 1]), 0.0, 1.0)
-        rows = np.arange(len(mine))
-        found[mine] = heights[after - 1, rows] * (1 - part) + heights[after, rows] * part
+        before = np.clip(np.searchsorted(places, s, side="right") - 1, 0, len(places) - 1)
+        after = np.minimum(before + 1, len(places) - 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part = np.clip(np.nan_to_num((s - places[before]) / (places[after] - places[before])), 0.0, 1.0)
+        for place, share in ((before, 1 - part), (after, part)):
+            order = np.argsort(place, kind="stable")
+            which, first = np.unique(place[order], return_index=True)
+            for at, some in zip(which.tolist(), np.split(order, first[1:]), strict=True):
+                on = t[mine[some]]
+                found[mine[some]] += share[some] * values(one.shapes[at].heights.seen_from(on), np.zeros(len(on)))
     return found
 
 

@@ -65,24 +65,21 @@ class Section:
 
 def sections_of(nodes: Sequence[Node], end: float) -> tuple[Section, ...]:
     """The sections; each side of one ends where the next section that has this side begins (`singleSide`), or the road ends."""
+    ends = dict.fromkeys(_SIDES, end)
     made = []
-    for number, node in enumerate(nodes):
+    for number, node in reversed(list(enumerate(nodes))):
         start = node.number("s")
         start = start if math.isfinite(start) else 0.0
         odd: list[Node] = []
-        left, centre, right = (_side(node, side, (number, start, _end(nodes[number + 1 :], side, end)), odd) for side in _SIDES)
+        left, centre, right = (_side(node, side, (number, start, ends[side]), odd) for side in _SIDES)
         made.append(Section(node, number, start, left, right, centre[0] if centre else None, tuple(odd)))
-    return tuple(made)
+        ends |= {side: start for side in _SIDES if follows(node, side)}
+    return tuple(reversed(made))
 
 
 def follows(node: Node, side: str) -> bool:
     """Whether a section states a side anew, so that the lanes of the section before end there."""
     return side == "center" or not is_true(node.text_of("singleSide")) or node.first(side) is not None
-
-
-def _end(following: Sequence[Node], side: str, end: float) -> float:
-    starts = (one.number("s") for one in following if follows(one, side))
-    return next((s for s in starts if math.isfinite(s)), end)
 
 
 def _side(node: Node, side: str, place: tuple[int, float, float], odd: list[Node]) -> tuple[RoadLane, ...]:

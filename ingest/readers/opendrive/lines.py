@@ -67,6 +67,17 @@ class Lines:
     names: list[Line]
 
 
+def spans_of(road: Road) -> int:
+    """How many spans the lanes of a road have: a few thousand records of each of a few thousand lanes would be too many to draw."""
+    edges = _edges(road)
+    total = 0
+    for section in road.sections:
+        for lane in section.lanes[:1] + section.lanes[-1:]:
+            first, last = np.searchsorted(edges, (lane.start, lane.end))
+            total += 2 * (int(last) - int(first)) * len(section.lanes)
+    return total
+
+
 def lines_of(roads: Sequence[Road]) -> Lines:
     """The lines of some roads that have a plan view."""
     records: list[Record] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -41,7 +42,7 @@ class Network:
     _forward: dict[Key, bool | None] = field(default_factory=dict)
     _connections: list[tuple[str, str, str, str, tuple[tuple[int, int], ...]]] = field(default_factory=list)
     _junctions: set[str] = field(default_factory=set)
-    _touching: dict[tuple[Key, int], list[tuple[Key, int]]] = field(default_factory=dict)
+    _touching: dict[tuple[Key, int], dict[tuple[Key, int], None]] = field(default_factory=dict)
 
     def take(self, part: Node) -> None:
         """Remember the links of a road or a junction; other parts pass."""
@@ -104,9 +105,9 @@ class Network:
         road, section, number = key
         about = self._roads[road]
         mine = about.sections[1 if number > 0 else -1]
-        ahead = [one for one in mine if one > section] if end == END else [one for one in reversed(mine) if one < section]
-        if ahead:
-            self._touch(key, end, [(road, ahead[0], one) for one in ids], START if end == END else END)
+        at = bisect_right(mine, section) if end == END else bisect_left(mine, section) - 1
+        if 0 <= at < len(mine):
+            self._touch(key, end, [(road, mine[at], one) for one in ids], START if end == END else END)
             return
         what, name, contact = about.links.get(end, ("", "", START))
         if what == "road" and name in self._roads:
@@ -140,9 +141,7 @@ class Network:
                 self._miss(lane_id(key), lane_id(other if key in self._forward else key))
                 continue
             for one, another in (((key, end), (other, its_end)), ((other, its_end), (key, end))):
-                known = self._touching.setdefault(one, [])
-                if another not in known:
-                    known.append(another)
+                self._touching.setdefault(one, {})[another] = None
 
     def _miss(self, what: str, missing: str) -> None:
         if len(self.missing) < _MOST_MISSING and (what, missing) not in self.missing[-20:]:

@@ -7,6 +7,7 @@ Heights are those that a road states; a road without an elevation is 2D, since a
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -223,9 +224,9 @@ class _Reading:
         """The geometry of the first signal, road or junction that an element names, and whose it is."""
         signals, roads = ("signal", self.places.signals), ("road", self.places.roads)
         known = {"signalId": signals, **dict.fromkeys(("road", "roadId", "incomingRoad", "mainRoad"), roads)}
-        waiting = [node]
+        waiting = deque([node])
         while waiting:
-            one = waiting.pop(0)
+            one = waiting.popleft()
             waiting += one.children
             for attribute, (what, places) in known.items():
                 if (there := places.get(one.text_of(attribute))) is not None:

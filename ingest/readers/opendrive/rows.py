@@ -7,9 +7,11 @@ the file states of the road (decision 11), and none of it stands twice.
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -18,10 +20,11 @@ import shapely
 from numpy.typing import NDArray
 
 from ingest.readers.opendrive import kinds, shape
-from ingest.readers.opendrive.drawing import Drawing
+from ingest.readers.opendrive.cubics import SAME_M
+from ingest.readers.opendrive.drawing import MOST_POINTS, Drawing
 from ingest.readers.opendrive.furniture import Roadside
 from ingest.readers.opendrive.lanes import RoadLane, Section
-from ingest.readers.opendrive.lines import BORDER, INNER, MIDDLE, OUTER, REFERENCE, STRIP, lines_of
+from ingest.readers.opendrive.lines import BORDER, INNER, MIDDLE, OUTER, REFERENCE, STRIP, lines_of, spans_of
 from ingest.readers.opendrive.network import Network, lane_id
 from ingest.readers.opendrive.road import Road
 from ingest.readers.opendrive.tree import Node, xml_of
@@ -99,6 +102,7 @@ class Maker:
 
     def take(self, roads: list[Road]) -> Iterator[tuple[Road, str]]:
         """Rows of some roads; gives those that cannot be drawn, with the reason: their rows have no geometry."""
+        roads = [replace(road, fault=_TOO_MANY) if not road.fault and spans_of(road) > MOST_POINTS else road for road in roads]
         drawn = [road for road in roads if not road.fault]
         lines = lines_of(drawn) if drawn else None
         drawing = Drawing(lines) if lines is not None else None
@@ -114,13 +118,14 @@ class Maker:
                 _RowsOfRoad(self, road, None, None).add()
                 continue
             if drawing is not None and number in drawing.too_many:
-                yield road, "its lines would have too many vertices"
+                yield road, _TOO_MANY
                 _RowsOfRoad(self, road, None, None).add()
             else:
                 _RowsOfRoad(self, road, vertices.get(number), Roadside(lines, number)).add()
             number += 1
 
 
+_TOO_MANY = "its lines would have too many vertices"
 _MOST_POINTS = 1_000_000
 """Vertices that are drawn at once."""
 
@@ -162,6 +167,7 @@ class _RowsOfRoad:
         self.maker, self.rows, self.road = maker, maker.rows, road
         self.lines, self.side = lines or _Vertices(), side
         self.taken: Counter[str] = Counter()
+        self.limits = _limits(road)
 
     def add(self) -> None:
         self._add_road()
@@ -237,10 +243,16 @@ class _RowsOfRoad:
         junction = road.node.text_of("junction", "-1")
         if junction not in ("", "-1"):
             source["junction"] = junction
-        source["speed"] = _speed(road, lane)
+        source["speed"] = self._speed(lane)
         source["xml"] = xml_of(lane.node)
         self.rows.add(lane_id(key), kind, geometry, lane.node.attributes, {k: v for k, v in source.items() if v is not None},
                       measure if kind in _MEASURED else None)  # fmt: skip
+
+    def _speed(self, lane: RoadLane) -> dict[str, str] | None:
+        """The speed limit where a lane begins: its own, else that of the road."""
+        own = lane.node.first("speed")
+        at = bisect_right(self.limits, lane.start + SAME_M, key=lambda one: one[0]) - 1
+        return own.attributes if own is not None else self.limits[at][1] if at >= 0 else None
 
     def _area(self, lane: RoadLane, *, forward: bool) -> tuple[bytes | None, bytes | None]:
         """The area of a lane and its middle line, in the direction of traffic; a lane without any width is its line."""
@@ -312,14 +324,10 @@ def _bared(node: Node, without: set[int]) -> Node:
     return Node(node.name, node.attributes, [_bared(one, without) for one in node.children if id(one) not in without], node.text)
 
 
-def _speed(road: Road, lane: RoadLane) -> dict[str, str] | None:
-    """The speed limit where a lane begins: its own, else that of the road."""
-    own = lane.node.all("speed")
-    if own:
-        return own[0].attributes
-    types = [one for one in road.node.all("type") if one.number("s") <= lane.start + 1e-6]
-    limits = types[-1].all("speed") if types else []
-    return limits[0].attributes if limits else None
+def _limits(road: Road) -> list[tuple[float, dict[str, str] | None]]:
+    """Where the speed limit of a road changes, and what it is from there."""
+    types = [(one.number("s"), one.first("speed")) for one in road.node.all("type")]
+    return sorted([(s, None if speed is None else speed.attributes) for s, speed in types if isfinite(s)], key=lambda one: one[0])
 
 
 def hull(vertices: Floats) -> Floats:

@@ -260,12 +260,17 @@ def test_roads_without_elevation_are_flat_on_the_map_and_named(tmp_path: Path) -
     assert found.finding("height.mixed").count == 1
 
 
+MANY = "".join(f'<width sOffset="{n / 60}" a="3" b="{n % 2 / 9}"/>' for n in range(2500))
 ODD = {
     "no plan": (road(plan="<geometry/>", sections=section(right=lane(-1))), "road.no_geometry"),
     "no number": (road(plan=geometry('<arc curvature="abc"/>', 50.0)), "road.no_geometry"),
     "endless": (road(plan=geometry("<line/>", 1e300)), "road.no_geometry"),
     "wound up": (road(plan=geometry('<spiral curvStart="0" curvEnd="1e9"/>', 50.0)), "road.no_geometry"),
     "too curved": (road(plan=geometry('<arc curvature="1"/>', 9e5), length=9e5), "road.no_geometry"),
+    "too many records for its lanes": (
+        road(sections=section(right="".join(lane(-n, inner=MANY if n == 1 else '<width a="3"/>') for n in range(1, 201)))),
+        "road.no_geometry",
+    ),
     "gap": (road(plan=geometry("<line/>", 20.0) + geometry("<line/>", 30.0, s=20.0, x=21.0)), "road.gap"),
     "length": (road(plan=geometry("<line/>", 20.0), length=50.0), "road.length"),
     "lane id": (road(sections=section(right=lane(-1) + lane("two"))), "lane.id"),  # type: ignore[arg-type]
