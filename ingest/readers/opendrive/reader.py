@@ -18,7 +18,7 @@ from ingest.findings import beside, error, info, warning
 from ingest.placing import resolve
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.opendrive import kinds
-from ingest.readers.opendrive.cubics import Cubics
+from ingest.readers.opendrive.cubics import SAME_M, Cubics
 from ingest.readers.opendrive.drawing import NEAR_M
 from ingest.readers.opendrive.head import OpenDriveHead
 from ingest.readers.opendrive.lanes import RoadLane
@@ -176,6 +176,9 @@ class _Reading:
             text = f"{odd} records of road {road.id} hold something that is no number; it was taken as 0."
             yield warning("number.invalid", text, "Correct the numbers.", count=odd, **where)
         for section in road.sections:
+            if road.plan and any(lane.end - lane.start <= SAME_M for lane in section.lanes):
+                text = f"Section {section.number} of road {road.id} has no length: what is in it is a point."
+                yield warning("geometry.zero_length", text, "Leave the section out.", **where)
             for node in section.odd:
                 name = node.text_of("id")[:40]
                 text = f"Road {road.id}, section {section.number}: {name!r} is no id of a lane on its side; it was left out."

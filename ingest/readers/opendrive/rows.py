@@ -214,7 +214,7 @@ class _RowsOfRoad:
             source |= {"lane": lane.id, "s": start}
             if lane.id == 0 and number == 0:
                 source["xml"] = xml_of(lane.node)
-            geometry = self._drawn(lane.section, lane.id, BORDER, number)
+            geometry = self._drawn(lane.section, lane.id, BORDER, number) or self._spot(lane)
             self.rows.add(name, kinds.kind_of_border(mark), geometry, mark.attributes if mark else {}, source)
             names.append(name)
         return names
@@ -259,13 +259,20 @@ class _RowsOfRoad:
         names = [(lane.section, lane.id, what, 0) for what in (OUTER, INNER)]
         middle = self.lines.clean.get((lane.section, lane.id, MIDDLE, 0))
         if middle is None:
-            return None, None
+            return self._spot(lane), None
         outer, inner = ((self.lines.drawn[name], self.lines.clean[name]) for name in names)
         left, right = (outer, inner) if lane.id > 0 else (inner, outer)
         self._note_junction(outer[0])
         line = shape.line(middle if forward else middle[::-1])
         area = shape.between(left, right, forward=forward) if len(middle) > 1 else None
         return (area, line) if area is not None else (line, None)
+
+    def _spot(self, lane: RoadLane) -> bytes | None:
+        """Where a lane of a section without length would be: its place on the reference line."""
+        if self.side is None:
+            return None
+        there = {"s": str(min(lane.start, self.road.end)), "t": "0"}
+        return self.side.points([Node("lane", there)])[0]
 
     def _note_junction(self, vertices: Floats) -> None:
         """Remember where the lanes of a junction are: the corners of their hull."""

@@ -271,6 +271,7 @@ ODD = {
         road(sections=section(right="".join(lane(-n, inner=MANY if n == 1 else '<width a="3"/>') for n in range(1, 201)))),
         "road.no_geometry",
     ),
+    "section at the end": (road(sections=section(right=lane(-1)) + section(s=50.0, right=lane(-1))), "geometry.zero_length"),
     "gap": (road(plan=geometry("<line/>", 20.0) + geometry("<line/>", 30.0, s=20.0, x=21.0)), "road.gap"),
     "length": (road(plan=geometry("<line/>", 20.0), length=50.0), "road.length"),
     "lane id": (road(sections=section(right=lane(-1) + lane("two"))), "lane.id"),  # type: ignore[arg-type]
@@ -293,6 +294,8 @@ def test_what_is_odd_is_named_and_nothing_is_lost(case: str, tmp_path: Path) -> 
     assert found.rejected == (1 if code == "lane.id" else 0)
     raw = [name for batch in found.raw for name in batch.table.column("feature_id").to_pylist()]
     assert len(raw) == len(set(raw))
+    if code == "geometry.zero_length":
+        assert found.shapes()["lane/1/1/-1"].geom_type == "Point"
     if code == "road.no_geometry":
         assert all(shape is None for name, shape in found.shapes().items() if "/1" in name[:7])
 
