@@ -72,6 +72,7 @@ FORMATS: tuple[Format, ...] = (
         is_packed=True,
     ),
     Format("osm", "ingest.readers.osm.reader:Osm", "OpenStreetMap (.osm, .osm.pbf)", magic=_OSM_PBF, is_heavy=True),
+    Format("opendrive", "ingest.readers.opendrive.reader:OpenDrive", "OpenDRIVE (.xodr)", xml_root="OpenDRIVE", is_packed=True),
     Format(
         "opensidewalks",
         "ingest.readers.vector.opensidewalks:OpenSidewalks",
@@ -170,7 +171,6 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
 """First bytes of what is known and not read here, and what to call it; a row of `FORMATS` goes before these."""
 
 FOREIGN_XML: dict[str, str] = {
-    "OpenDRIVE": "an OpenDRIVE map",
     "osmChange": "a change file of OpenStreetMap (.osc), which holds what became of a map and not the map",
     "gpx": "a GPX track",
     "kml": "a KML document",

@@ -58,6 +58,27 @@ def _osm(*, degrees: bool = True, nan: bool = False) -> Callable[[Path], Path]:
     return make
 
 
+def _xodr(*, reference: bool = True, nan: bool = False) -> Callable[[Path], Path]:
+    """One road without lanes, and four signals beside it."""
+
+    def make(folder: Path) -> Path:
+        signals = "".join(
+            f'<signal id="{n}" s="{"nan" if nan and n == RECORDS - 1 else n * 10.0}" t="-2.5" zOffset="3" dynamic="yes" type="1000001"/>'
+            for n in range(1, RECORDS)
+        )
+        place = f"<geoReference>+proj=tmerc +lat_0={LAT} +lon_0={LON} +datum=WGS84</geoReference>" if reference else ""
+        path = folder / "map.xodr"
+        path.write_text(
+            f'<?xml version="1.0"?>\n<OpenDRIVE><header revMajor="1" revMinor="7">{place}</header><road id="1" length="60" junction="-1">'
+            '<planView><geometry s="0" x="5" y="5" hdg="0.5" length="60"><arc curvature="0.01"/></geometry></planView>'
+            f'<elevationProfile><elevation s="0" a="30"/></elevationProfile><signals>{signals}</signals></road></OpenDRIVE>\n',
+            encoding="utf-8",
+        )
+        return path
+
+    return make
+
+
 def _osm_pbf(folder: Path) -> Path:
     nodes = [("node", {"id": n, "location": place, "tags": {"name": f"n{n}"}}) for n, place in enumerate(spots(), 1)]
     return osm_files.a_file(folder / "map.osm.pbf", nodes)
@@ -238,6 +259,7 @@ _METRES = [(332_000.5 + n, 4_140_000.25) for n in range(RECORDS)]
 
 MADE: Mapping[str, Made] = {
     "lanelet2": Made(_osm(), _osm(nan=True), _osm(degrees=False)),
+    "opendrive": Made(_xodr(), _xodr(nan=True), _xodr(reference=False)),
     "osm": Made(_osm_pbf, None, None),  # its coordinates are whole numbers of degrees' parts
     "opensidewalks": Made(_opensidewalks(spots()), _opensidewalks(spots(nan=True)), None),  # always degrees
     "mgeo": Made(_mgeo(), _mgeo(nan=True), _mgeo(), _IN_UTM),

@@ -5,7 +5,7 @@ import { las } from "./las.js";
 import { parquet } from "./parquet.js";
 import { photo } from "./photo.js";
 import { boxFrom, systemOf } from "./project.js";
-import { flatgeobuf, geojson, osm, shapefile } from "./vector.js";
+import { flatgeobuf, geojson, opendrive, osm, shapefile } from "./vector.js";
 
 /** @typedef {import("./bytes.js").Sniffed} Sniffed */
 
@@ -30,7 +30,7 @@ const ASIDE = new RegExp(
     "|gpkg-(wal|shm|journal)|wdp|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
   "i",
 );
-const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "pbf", "las", "laz", "pcd", "ply", "mcap"];
+const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "pbf", "xodr", "las", "laz", "pcd", "ply", "mcap"];
 const NULL_ISLAND_DEG = 1;
 
 /** @param {Blob} file @param {string} name @param {(ending: string) => Blob | null} sibling the file of the same name with another ending
@@ -57,7 +57,8 @@ async function look(file, name, sibling) {
   if (magic.startsWith("\x89MCAP0\r\n")) return sniffed({ format: "MCAP", kind: "recording", notes: ["later"] });
   if (magic.startsWith("PK\x03\x04") || magic.startsWith("PK\x05\x06")) return zip(file);
   if (magic.slice(4, 15) === "\n\tOSMHeader") return sniffed({ format: "OSM PBF", crs: "EPSG:4326", notes: ["later"] });
-  if (/\.osm\.(gz|bz2)$/i.test(name) && /^(\x1f\x8b|BZh)/.test(magic)) return sniffed({ format: "OSM XML", notes: ["later"] });
+  const within = /^(\x1f\x8b|BZh)/.test(magic) && /\.(osm|xodr)\.(gz|bz2)$/i.exec(name)?.[1];
+  if (within) return sniffed({ format: within.toLowerCase() === "osm" ? "OSM XML" : "OpenDRIVE", notes: ["later"] });
   if (magic.startsWith("ply\n") || magic.startsWith("ply\r")) return cloud("PLY", /element vertex (\d+)/.exec(latin(bytes, 0, 4096)));
   const head = new TextDecoder()
     .decode(bytes)
@@ -67,7 +68,9 @@ async function look(file, name, sibling) {
   if (head.startsWith("<"))
     return /<osm\b/.test(head)
       ? osm(file)
-      : sniffed({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
+      : /<(?:\w+:)?OpenDRIVE\b/.test(head)
+        ? opendrive(file)
+        : sniffed({ notes: ["foreign"], format: /<(?:\w+:)?(gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
   if (/(^|\/)([a-z0-9_]+_set|global_info)\.json$/i.test(name) && /^[{[]/.test(head))
     return sniffed({ format: "MGeo", kind: "hdmap", notes: ["later"] });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
