@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,11 @@ from mapex.catalogue.finding import Finding
 from mapex.rules.parts import aside, shape_stem, shapefiles
 
 _NAMED = 8
+_BAG = re.compile(r"\.(bag|bag\.active|db3)(\.zstd?)?$", re.IGNORECASE)
+_RECORDED = re.compile(r"\.(mcap|bag|bag\.active|db3)(\.zstd?)?$", re.IGNORECASE)
+_TRACK = re.compile(r"\.(gpx|nmea|csv)$", re.IGNORECASE)
+_BESIDE_RECORDED = re.compile(r"\.db3-(wal|shm|journal)$|(^|/)metadata\.yaml$|\.(gpx|nmea|csv)$", re.IGNORECASE)
+"""Files of recordings, those that are one recording where they are in one folder, tracks, and what may stand beside a recording."""
 _SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "recording": "recordings"}
 
 
@@ -60,10 +66,9 @@ def group(names: Iterable[str]) -> Grouping:
     beside = aside(kept)
     kept = [name for name in kept if name not in beside] or kept
     sets: dict[str, list[str]] = {}
-    owners = _shapefile_of_parts(kept)
-    bag_folders = {str(PurePosixPath(n).parent) for n in kept if PurePosixPath(n).name == "metadata.yaml"}
+    owners = _shapefile_of_parts(kept) | _recordings_of_parts(kept)
     for name in kept:
-        sets.setdefault(owners.get(name) or _set_of(name, bag_folders), []).append(name)
+        sets.setdefault(owners.get(name) or _set_of(name), []).append(name)
     groups = tuple(Group(_name_of(key, members), tuple(members), _kind_of(key)) for key, members in sorted(sets.items()))
     return Grouping(groups, tuple(sorted(set(names) - set(kept))))
 
@@ -92,20 +97,47 @@ def _shapefile_of_parts(names: Iterable[str]) -> dict[str, str]:
     return {part: f"shapefile:{shape_stem(shp) if stems[shape_stem(shp)] == 1 else shp}" for shp, parts in found.items() for part in parts}
 
 
-def _set_of(name: str, bag_folders: set[str]) -> str:
+def _recordings_of_parts(names: Iterable[str]) -> dict[str, str]:
+    """The recording of each file of one: all in a folder of rosbag2, or of bags alone; else a file with its log and its track.
+
+    Names without a folder are files that were sent beside one another, and not one recording for that.
+    """
+    folders: dict[str, list[str]] = {}
+    for name in names:
+        folders.setdefault(str(PurePosixPath(name).parent), []).append(name)
+    found: dict[str, str] = {}
+    for folder, members in folders.items():
+        recorded = [name for name in members if _RECORDED.search(name)]
+        beside = [name for name in members if _BESIDE_RECORDED.search(name)]
+        has_list = any(PurePosixPath(name).name == "metadata.yaml" for name in beside)
+        is_one = has_list or (folder != "." and len(recorded) > 1 and any(_BAG.search(name) for name in recorded))
+        for name in recorded:
+            key = f"rosbag:{folder}" if is_one else f"file:{name}"
+            own = [one for one in beside if is_one or _is_of(one, name, alone=len(recorded) == 1 and folder != ".")]
+            found |= dict.fromkeys([name, *own], f"rosbag:{name}" if own and not is_one else key)
+    return found
+
+
+def _is_of(beside: str, recorded: str, *, alone: bool) -> bool:
+    """Whether a file is the log of a recording, or its track: called like it, or in one folder with no other recording."""
+    if beside.lower().startswith(f"{recorded.lower()}-"):
+        return True
+    stem = _RECORDED.sub("", recorded).lower()
+    return _TRACK.search(beside) is not None and (alone or _TRACK.sub("", beside).lower() == stem)
+
+
+def _set_of(name: str) -> str:
     lower, folder = name.lower(), str(PurePosixPath(name).parent)
     if is_opensidewalks(name):
         return "opensidewalks:" + folder
     if lower.endswith(PHOTO):
         return "photos:"
-    if folder in bag_folders and (lower.endswith(".mcap") or lower.endswith("metadata.yaml")):
-        return "rosbag:" + folder
     return "file:" + name
 
 
 def _kind_of(key: str) -> str:
     kind, _, rest = key.partition(":")
-    is_recording = kind == "rosbag" or rest.lower().endswith(".mcap")
+    is_recording = kind == "rosbag" or _RECORDED.search(rest) is not None
     return "recording" if is_recording else kind
 
 

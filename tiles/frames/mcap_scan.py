@@ -46,6 +46,20 @@ class Message(NamedTuple):
 Item: TypeAlias = Header | Schema | Channel | Attachment | Metadata | Message
 
 
+class Damage(list[str]):
+    """What was left out, in order: some of it in words, as a file may be nothing but damage, and how much more there was."""
+
+    MOST = 1000
+    more = 0
+
+    def append(self, text: str) -> None:
+        """Take one in."""
+        if len(self) < self.MOST:
+            super().append(text)
+        else:
+            self.more += 1
+
+
 class _DamageError(ValueError):
     """A record that is not what it claims to be."""
 
@@ -54,9 +68,10 @@ class _DamageError(ValueError):
 class McapScan:
     """What a scan has met. `messages` were given out; `orphans` name a channel that the file does not define and were not.
 
-    `damaged` lists what was left out, in order; `fault` why the scan ended early, "" when the file ended as it should. `claimed` is the
-    number of messages in the file's own statistics, None without them. `other` gets what is not given out: kind and bytes of indexes, of
-    records that are not known here, and of what stands behind packed messages or behind the end.
+    `unusable` were read and could not be given out (`first_unusable` is one of them). `damaged` lists what was left out, in order; `fault`
+    why the scan ended early, "" when the file ended as it should. `claimed` is the number of messages in the file's own statistics, None
+    without them. `other` gets what is not given out: kind and bytes of indexes, of records that are not known here, and of what stands
+    behind packed messages or behind the end.
     """
 
     stream: BinaryIO
@@ -64,7 +79,9 @@ class McapScan:
     messages: int = 0
     attachments: int = 0
     orphans: int = 0
-    damaged: list[str] = field(default_factory=list)
+    unusable: int = 0
+    first_unusable: str = ""
+    damaged: Damage = field(default_factory=Damage)
     fault: str = ""
     claimed: int | None = None
     other: Callable[[int, bytes], None] = lambda kind, data: None

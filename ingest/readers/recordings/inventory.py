@@ -12,7 +12,8 @@ from typing import Any
 
 from mcap.records import Attachment, Channel, Header, Metadata, Schema
 
-from ingest.findings import error, info, unproven
+from ingest.findings import info, question, unproven
+from ingest.readers.bags.scan import Scan, scanning
 from ingest.readers.recordings import ros
 from ingest.readers.recordings.track import Track
 from mapex.catalogue.finding import Finding
@@ -20,7 +21,7 @@ from tiles.errors import InvalidContent
 from tiles.footage.recording import RecordingProof
 from tiles.frames import ros_types
 from tiles.frames.mcap_proof import brought
-from tiles.frames.mcap_scan import McapScan, Message
+from tiles.frames.mcap_scan import Message
 from tiles.frames.repeated import Latched, LatchedMessage, Repeat, SmallAttachment, repeat_of
 from tiles.frames.track import NAME
 
@@ -69,6 +70,8 @@ class Inventory:
     fixes: int = 0
     unusable: int = 0
     messages: int = 0
+    unpacked: int = 0
+    undefined: set[str] = field(default_factory=set)
     first_ns: int | None = None
     with_messages: set[int] = field(default_factory=set)
     pictures: Counter[str] = field(default_factory=Counter)
@@ -90,13 +93,13 @@ class Inventory:
     def take(self, path: Path) -> None:
         """Read one file through.
 
-        Raises: InvalidContent: `mcap.unreadable`, `mcap.channels`.
+        Raises: InvalidContent: `recording.unreadable`, `recording.channels`.
         """
-        with path.open("rb") as stream:
-            scan = McapScan(stream)
+        with scanning(path) as recorded:
+            scan = recorded.scan
             local: dict[int, KnownChannel] = {}
             described = 0
-            for item in scan.items():
+            for item in recorded.items():
                 if isinstance(item, Message):
                     self._message(item, local[item.channel_id])
                 elif isinstance(item, Channel):
@@ -114,6 +117,7 @@ class Inventory:
                     self._time(item.log_time)
                     self._attachment(item)
         self.messages += scan.messages
+        self.unpacked += recorded.unpacked
         self._damage(path, scan)
 
     def channel(self, channel: Channel, schema: Schema | None) -> KnownChannel:
@@ -138,6 +142,8 @@ class Inventory:
             is_fix(schema),
             repeat_of(channel.topic, name, channel.metadata),
         )
+        if schema is not None and not schema.data and channel.message_encoding in ("cdr", "ros1"):
+            self.undefined.add(schema.name)
         if key not in self.channels:
             self.proof.channel(known.number, channel.topic, channel.message_encoding, brought(schema), channel.metadata)
         known = self.channels.setdefault(key, known)
@@ -170,22 +176,34 @@ class Inventory:
     def _time(self, t_ns: int) -> None:
         self.first_ns = t_ns if self.first_ns is None else min(self.first_ns, t_ns)
 
-    def _damage(self, path: Path, scan: McapScan) -> None:
+    def _damage(self, path: Path, scan: Scan) -> None:
+        """What is missing. It can be sold without: its seller has to confirm that, since only they know whether there is more of it."""
         where = {"file": self.name, "layer": self.layer, "feature": path.name}
         if scan.fault and not scan.messages and not scan.attachments:
-            raise InvalidContent(f"{path.name}: not one message can be read. {scan.fault}", code="mcap.unreadable")
-        recover = "Run `mcap recover` on it, or record it again; what was read is kept."
+            raise InvalidContent(f"{path.name}: not one message can be read. {scan.fault}", code="recording.unreadable")
         if scan.fault:
             text = f"{scan.fault} {scan.messages} messages were read up to there."
-            self._found.append(error("mcap.cut", text, recover, **where))
+            fix = "Send the whole recording if you have it, or confirm what was read when you publish (--confirm recording.cut)."
+            self._found.append(question("recording.cut", text, fix, **where))
+        damaged = "Record or copy it again, or confirm what was read when you publish (--confirm recording.damaged)."
         for text in scan.damaged:
-            self._found.append(error("mcap.damaged", f"Left out: {text}.", recover, **where))
+            self._found.append(question("recording.damaged", f"Left out: {text}.", damaged, **where))
+        if scan.damaged.more:
+            text = f"{scan.damaged.more} more parts of it are damaged and were left out."
+            self._found.append(question("recording.damaged", text, damaged, count=scan.damaged.more, **where))
+        if scan.unusable:
+            text = f"{scan.unusable} messages cannot be unpacked or are too large; the first is {scan.first_unusable}."
+            fix = "Record them again, or confirm what was read when you publish (--confirm recording.unusable)."
+            self._found.append(question("recording.unusable", text, fix, count=scan.unusable, rejected=scan.unusable, **where))
         if scan.orphans:
             text = f"{scan.orphans} messages belong to channels that the file does not define, so nobody can tell what they are."
-            self._found.append(error("mcap.orphans", text, recover, count=scan.orphans, rejected=scan.orphans, **where))
-        if scan.claimed is not None and scan.claimed != scan.messages + scan.orphans:
-            text = f"The file claims {scan.claimed} messages, {scan.messages + scan.orphans} are in it."
-            self._found.append(error("mcap.count", text, recover, value=scan.claimed, **where))
+            fix = "Send the whole recording if you have it, or confirm what was read when you publish (--confirm recording.orphans)."
+            self._found.append(question("recording.orphans", text, fix, count=scan.orphans, rejected=scan.orphans, **where))
+        there = scan.messages + scan.orphans + scan.unusable
+        if scan.claimed is not None and scan.claimed != there:
+            text = f"The file claims {scan.claimed} messages, {there} are in it."
+            fix = "Send the whole recording if you have it, or confirm what was read when you publish (--confirm recording.count)."
+            self._found.append(question("recording.count", text, fix, value=scan.claimed, **where))
 
     def findings(self) -> Iterator[Finding]:
         """Damage, positions that could not be used, and whether there are pictures."""
@@ -196,6 +214,14 @@ class Inventory:
             yield info(
                 "recording.no_fix", text, "Nothing to do: their messages are placed by the neighbours.", count=self.unusable, **where
             )
+        if self.unpacked:
+            text = f"{self.unpacked} messages were packed one by one; slices hold them unpacked, as they were before."
+            yield info("recording.unpacked", text, "Nothing to do.", count=self.unpacked, **where)
+        if self.undefined:
+            names = ", ".join(sorted(self.undefined))
+            text = f"The recording brings no definition of {names[:1000]}; slices name the types only, as the recording does."
+            fix = "Buyers need the packages of these types; ROS 2 writes definitions from Iron on, and into MCAP."
+            yield info("recording.undefined", text, fix, count=len(self.undefined), value=names[:200], **where)
         if self.repeated:
             names = ", ".join(sorted(self.repeated))
             text = f"Every slice needs {names}: they are in each, marked as repeated, and counted once."
@@ -240,7 +266,7 @@ def _too_many(name: str, described: int) -> InvalidContent:
     most = f"at most {MOST_CHANNELS} channels and {MOST_DESCRIBED >> 20} MiB of what describes them are read"
     has = f"{name} has more channels, or longer definitions for them ({described >> 20} MiB), than any recorder writes"
     text = f"{has}; {most}. Split it by topics."
-    return InvalidContent(text, code="mcap.channels")
+    return InvalidContent(text, code="recording.channels")
 
 
 def measured_ns(message: Message, channel: KnownChannel) -> int:

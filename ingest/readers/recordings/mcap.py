@@ -6,7 +6,6 @@ of its own header where there is a usable one, else when it was logged: the two 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,16 @@ import numpy as np
 import pyarrow as pa
 from mcap.records import Attachment, Channel
 
-from ingest.findings import error, info, warning
+from ingest.findings import error, info, question, warning
 from ingest.reader import Placed, Source, Survey
+from ingest.readers.bags.scan import claimed, in_order, is_beside, is_recording, scanning
 from ingest.readers.recordings import ros
 from ingest.readers.recordings.inventory import Inventory, KnownChannel, is_fix, measured_ns, usable
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.frames import ros_types
-from tiles.frames.mcap_scan import MAGIC, McapScan, Message, claimed_messages
+from tiles.frames.mcap_scan import Message
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 8 << 20
@@ -41,7 +41,7 @@ _COLUMNS = pa.schema(
 
 
 class Mcap:
-    """MCAP files, or a folder of them (a rosbag2 recording that is split over files)."""
+    """MCAP files, or a folder of them (a rosbag2 recording that is split over files); bags among them are read as well."""
 
     format = "mcap"
     layer = "recording"
@@ -50,8 +50,8 @@ class Mcap:
 
     def survey(self, source: Source, given: Placement) -> Survey:
         """What the summary claims, and whether there is a position: reads until the first usable fix."""
-        claimed = [_claimed(path) for path in _recordings(source)]
-        total = sum(n for n in claimed if n is not None) if None not in claimed else None
+        found_claims = [claimed(path) for path in _recordings(source)]
+        total = sum(n for n in found_claims if n is not None) if None not in found_claims else None
         height = given.height_datum or "ellipsoid"
         height_source = Known.GIVEN if given.height_datum else Known.FILE
         found: tuple[Finding, ...] = ()
@@ -70,7 +70,7 @@ class Mcap:
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All messages and attachments in file order.
 
-        Raises: InvalidContent: `mcap.unreadable`: not one record can be read.
+        Raises: InvalidContent: `recording.unreadable`: not one record can be read.
         """
         first = Inventory(source.name, self.layer)
         for path in _recordings(source):
@@ -90,15 +90,26 @@ class Mcap:
         yield from rows.findings(source.name)
 
 
+class Ros1Bag(Mcap):
+    """ROS 1 bags: one, or a folder of those of one drive."""
+
+    format = "rosbag1"
+
+
+class Ros2Bag(Mcap):
+    """SQLite files of rosbag2: one, or a folder of those of one recording."""
+
+    format = "rosbag2"
+
+
 def _recordings(source: Source) -> list[Path]:
-    """The MCAP files of a source, `x_2` before `x_10`."""
-    found = [path for path in source.files if _begins(path, MAGIC)]
-    return sorted(found, key=lambda path: [int(word) if word.isdigit() else word for word in re.split(r"(\d+)", path.as_posix())])
+    """The files of a source that hold messages, `x_2` before `x_10`."""
+    return in_order([path for path in source.files if not is_beside(path) and is_recording(path)])
 
 
 def _others(source: Source) -> list[Path]:
-    """What is beside the recordings (rosbag2's metadata.yaml)."""
-    return [path for path in source.files if not _begins(path, MAGIC)]
+    """What is beside the recordings (rosbag2's metadata.yaml, a track)."""
+    return [path for path in source.files if not is_beside(path) and not is_recording(path)]
 
 
 def _beginning(path: Path) -> bytes:
@@ -106,24 +117,13 @@ def _beginning(path: Path) -> bytes:
         return stream.read(BATCH_BYTES + 1)
 
 
-def _begins(path: Path, magic: bytes) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(len(magic)) == magic
-
-
-def _claimed(path: Path) -> int | None:
-    with path.open("rb") as stream:
-        return claimed_messages(stream)
-
-
 def _has_fix(source: Source) -> bool:
     for path in _recordings(source):
-        with path.open("rb") as stream:
-            scan = McapScan(stream)
+        with scanning(path) as recorded:
             kinds: dict[int, str] = {}
-            for item in scan.items():
+            for item in recorded.items():
                 if isinstance(item, Channel):
-                    kinds[item.id] = item.message_encoding if is_fix(scan.schema_of(item)) else ""
+                    kinds[item.id] = item.message_encoding if is_fix(recorded.scan.schema_of(item)) else ""
                 elif isinstance(item, Message) and kinds.get(item.channel_id) and usable(item.data, kinds[item.channel_id]):
                     return True
     return False
@@ -146,14 +146,13 @@ class _Rows:
 
     def of(self, path: Path) -> Iterator[Batch]:
         """Batches of one file."""
-        with path.open("rb") as stream:
-            scan = McapScan(stream)
+        with scanning(path) as recorded:
             local: dict[int, KnownChannel] = {}
-            for item in scan.items():
+            for item in recorded.items():
                 if isinstance(item, Message):
                     self._message(item, local[item.channel_id])
                 elif isinstance(item, Channel):
-                    local[item.id] = self.first.channel(item, scan.schema_of(item))
+                    local[item.id] = self.first.channel(item, recorded.scan.schema_of(item))
                 elif isinstance(item, Attachment):
                     self._attachment(item)
                 if len(self.rows) >= BATCH_ROWS or self.bytes >= BATCH_BYTES:
@@ -166,7 +165,7 @@ class _Rows:
             body = _beginning(path)
             if len(body) > BATCH_BYTES:
                 text = f"{name} is beside the recording and has more than {BATCH_BYTES} bytes; it was left out."
-                yield error("mcap.attachment", text, "Leave it out of the folder.", layer=self.layer, feature=name, rejected=1)
+                yield error("recording.attachment", text, "Leave it out of the folder.", layer=self.layer, feature=name, rejected=1)
                 continue
             kind = "application/yaml" if path.suffix in (".yaml", ".yml") else "application/octet-stream"
             self._attachment(Attachment(0, self.first.first_ns or 0, name, kind, body))
@@ -224,4 +223,5 @@ class _Rows:
             yield warning("recording.far", text, "Check where the receiver had no fix.", count=self.far, **where)
         if self.out_of_time:
             text = f"{self.out_of_time} records have a time beyond the year 2262."
-            yield error("recording.time", text, "Check the recorder's clock.", count=self.out_of_time, rejected=self.out_of_time, **where)
+            fix = "Check the recorder's clock, or confirm what was read when you publish (--confirm recording.time)."
+            yield question("recording.time", text, fix, count=self.out_of_time, rejected=self.out_of_time, **where)

@@ -49,7 +49,7 @@ def test_channels_are_counted_before_they_are_looked_at(
     monkeypatch.setattr(inventory, "MOST_DESCRIBED", 20_000)
     with pytest.raises(InvalidContent, match="at most 20 channels") as refused:
         Inventory("a.mcap", "recording").take(path)
-    assert refused.value.code == "mcap.channels"
+    assert refused.value.code == "recording.channels"
     assert len(looked) <= 20 and sum(map(len, looked)) <= 20_000
 
 

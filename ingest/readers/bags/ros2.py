@@ -1,0 +1,186 @@
+"""Reading the SQLite file of a rosbag2 recording, which is never changed: every row of its messages, in the order of recording.
+
+Its topics become channels and schemas of MCAP, as rosbag2's own MCAP files have them. What a recorder that died left in the log beside the
+file (`-wal`) belongs to it and is read too. Of a file that is cut, or damaged inside, the rows that can be read are given.
+Source: rosbag2_storage_sqlite3, sqlite_storage.cpp (versions 1 to 4 of the schema); https://www.sqlite.org/uri.html
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mcap.records import Channel, Header, Metadata, Schema
+
+from ingest.checks.gpkg import quoted
+from tiles.frames.mcap_scan import RECORD_LIMIT, Damage, Item, Message
+
+MAGIC = b"SQLite format 3\x00"
+ABOUT = "rosbag2_sqlite3"
+"""Name of the metadata record that holds what the file states of itself."""
+
+_NEEDED = {"topics": {"id", "name", "type", "serialization_format"}, "messages": {"topic_id", "timestamp", "data"}}
+_MOST_TEXT = 32 << 20
+_MOST_STEPS = 64
+"""Leaps over rows that cannot be read, each twice as far as the one before; then nothing more is there."""
+
+
+@dataclass(slots=True)
+class Ros2Scan:
+    """What a scan has met; the same members as `tiles.frames.mcap_scan.McapScan`. `log` is the file beside it with the last changes."""
+
+    path: Path
+    log: Path | None = None
+    messages: int = 0
+    attachments: int = 0
+    orphans: int = 0
+    unusable: int = 0
+    first_unusable: str = ""
+    damaged: Damage = field(default_factory=Damage)
+    fault: str = ""
+    claimed: int | None = None
+    _schemas: dict[int, Schema] = field(default_factory=dict)
+    _channels: dict[int, Channel] = field(default_factory=dict)
+
+    def items(self) -> Iterator[Item]:
+        """Header, metadata, schemas, channels and messages; each channel before its first message."""
+        try:
+            with closing(self._opened()) as db:
+                tables = _tables(db)
+                if missing := next((name for name, columns in _NEEDED.items() if not columns <= tables.get(name, set())), None):
+                    self.fault = f"The file is SQLite, but no recording of rosbag2: it has no table {missing} of its form."
+                    return
+                yield Header(profile="ros2", library="")
+                yield from self._about(db, tables)
+                yield from self._topics(db, tables)
+                yield from self._messages(db)
+        except (sqlite3.Error, OverflowError) as error:
+            self.fault = self.fault or f"The file cannot be read as SQLite ({error})."
+
+    def _opened(self) -> sqlite3.Connection:
+        """The file, read-only and without a lock: immutable where it is alone, and with its log where there is one."""
+        where = "immutable=1" if self.log is None else "vfs=unix-none"
+        db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro&{where}", uri=True)
+        if self.log is not None:
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")  # its index is then made in memory, and no file beside it
+        db.execute("PRAGMA trusted_schema = OFF")
+        db.text_factory = bytes  # of text that is none, nothing is lost
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, RECORD_LIMIT + (1 << 16))
+        if self._is_cut():
+            db.execute("PRAGMA writable_schema = ON")  # else SQLite opens no file that has fewer pages than it states; nothing is written
+        return db
+
+    def _is_cut(self) -> bool:
+        with self.path.open("rb") as stream:
+            head = stream.read(100)
+        size, stated = self.path.stat().st_size, int.from_bytes(head[28:32], "big")
+        page = int.from_bytes(head[16:18], "big")
+        whole = (65536 if page == 1 else page) * stated
+        is_counted = head[24:28] == head[92:96]  # only then the number of pages in the head is valid (SQLite file format 1.3.8)
+        if is_counted and size < whole and self.log is None:
+            self.fault = f"The file ends at byte {size} and states {whole} bytes: it was cut."
+        return bool(self.fault)
+
+    def _about(self, db: sqlite3.Connection, tables: dict[str, set[str]]) -> Iterator[Item]:
+        """What newer recorders write of the whole: version of the schema, ROS distribution, a copy of metadata.yaml."""
+        found: dict[str, str] = {}
+        for table, column in (("schema", "schema_version"), ("schema", "ros_distro"), ("metadata", "metadata")):
+            if column in tables.get(table, ()):
+                rows = db.execute(f"SELECT {column} FROM {table} ORDER BY rowid DESC LIMIT 1").fetchall()  # noqa: S608 - both are ours
+                if rows and rows[0][0] is not None:
+                    found[column] = _text(rows[0][0])
+        if found:
+            yield Metadata(name=ABOUT, metadata=found)
+
+    def _topics(self, db: sqlite3.Connection, tables: dict[str, set[str]]) -> Iterator[Item]:
+        definitions = self._definitions(db, tables)
+        names = ["id", "name", "type", "serialization_format"]
+        more = [name for name in ("offered_qos_profiles", "type_description_hash") if name in tables["topics"]]
+        for number, topic, kind, encoding, *values in db.execute(f"SELECT {', '.join([*names, *more])} FROM topics ORDER BY id"):  # noqa: S608
+            form, text = definitions.get(kind, ("ros2msg", b""))
+            schema = Schema(id=len(self._schemas) + 1, name=_text(kind), encoding=form, data=text)
+            self._schemas[schema.id] = schema
+            named = {"type_description_hash": "topic_type_hash"}
+            metadata = {named.get(name, name): _text(value) for name, value in zip(more, values, strict=True) if value}
+            channel = Channel(id=number, topic=_text(topic), message_encoding=_text(encoding), metadata=metadata, schema_id=schema.id)
+            self._channels[number] = channel
+            yield schema
+            yield channel
+
+    def _definitions(self, db: sqlite3.Connection, tables: dict[str, set[str]]) -> dict[object, tuple[str, bytes]]:
+        """Encoding and text of each type that has a definition in the file (from ROS 2 Iron on)."""
+        if not {"topic_type", "encoding", "encoded_message_definition"} <= tables.get("message_definitions", set()):
+            return {}
+        found: dict[object, tuple[str, bytes]] = {}
+        size = 0
+        for kind, form, text in db.execute("SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"):
+            size += len(text) if isinstance(text, bytes) else 0
+            if size > _MOST_TEXT:
+                self.damaged.append(f"definitions of messages: they have more than {_MOST_TEXT >> 20} MiB")
+                break
+            if isinstance(text, bytes) and text:
+                found[kind] = _text(form), text
+        return found
+
+    def _messages(self, db: sqlite3.Connection) -> Iterator[Item]:
+        last = -(1 << 63)
+        leap = 0
+        while leap < _MOST_STEPS:
+            try:
+                for row, item in self._rows(db, last):
+                    last, leap = row, 0
+                    if item is not None:
+                        yield item
+            except sqlite3.Error as error:
+                if leap == 0:
+                    self.damaged.append(f"rows behind row {last}: {error}")
+                last, leap = min(last + (1 << leap), (1 << 63) - 1), leap + 1
+                continue
+            return
+
+    def _rows(self, db: sqlite3.Connection, behind: int) -> Iterator[tuple[int, Message | None]]:
+        """Rows of messages behind one, with the message of each that can be given out."""
+        form = "CASE WHEN typeof(data) = 'blob' AND length(data) <= ? THEN data END"
+        asked = f"SELECT rowid, topic_id, timestamp, {form} FROM messages WHERE rowid > ? ORDER BY rowid"  # noqa: S608 - all of it is ours
+        for row, topic, t_ns, data in db.execute(asked, (RECORD_LIMIT, behind)):
+            message = None
+            if data is None or not isinstance(t_ns, int) or t_ns < 0:
+                self.unusable += 1
+                self.first_unusable = self.first_unusable or f"row {row}"
+            elif topic not in self._channels:
+                self.orphans += 1
+            else:
+                self.messages += 1
+                message = Message(topic, 0, t_ns, t_ns, memoryview(data))
+            yield row, message
+
+    def schema_of(self, channel: Channel) -> Schema | None:
+        """The schema of a channel that was given out."""
+        return self._schemas.get(channel.schema_id)
+
+
+def _text(value: object) -> str:
+    """A value of the file as text; bytes that are none stay visible."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def _tables(db: sqlite3.Connection) -> dict[str, set[str]]:
+    """The plain tables of a file and their columns; views, virtual tables and computed columns are never run."""
+    rows = db.execute("SELECT name, coalesce(sql, '') FROM sqlite_master WHERE type = 'table' LIMIT 1000").fetchall()
+    texts = [(_text(name), _text(sql).lstrip().upper()) for name, sql in rows]
+    plain = [name for name, sql in texts if not sql.startswith("CREATE VIRTUAL") and "WITHOUT ROWID" not in sql]
+    return {name: {_text(column[1]) for column in db.execute(f"PRAGMA table_xinfo({quoted(name)})") if column[6] == 0} for name in plain}
+
+
+def counted(path: Path) -> int | None:
+    """How many messages a file holds, when that can be known without reading it."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
+            if "timestamp" in _tables(db).get("messages", ()):
+                return int(db.execute("SELECT count(*) FROM messages").fetchone()[0])
+    except (sqlite3.Error, OverflowError):
+        return None
+    return None
