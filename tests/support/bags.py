@@ -41,7 +41,13 @@ def record(head: bytes, body: bytes) -> bytes:
 
 
 def connection(number: int, topic: Topic) -> bytes:
-    about = {"topic": topic.name, "type": topic.type, "md5sum": "0" * 32, "message_definition": topic.definition, **dict(topic.more)}
+    about: dict[str, bytes | int | str] = {
+        "topic": topic.name,
+        "type": topic.type,
+        "md5sum": "0" * 32,
+        "message_definition": topic.definition,
+        **dict(topic.more),
+    }
     return record(fields(op=b"\x07", conn=number, topic=topic.name), fields(**about))
 
 
@@ -53,7 +59,7 @@ def message(sent: Sent) -> bytes:
 def packed(compression: str, body: bytes) -> bytes:
     import lz4.frame
 
-    return {"none": bytes, "bz2": bz2.compress, "lz4": lz4.frame.compress}[compression](body)
+    return bytes({"none": bytes, "bz2": bz2.compress, "lz4": lz4.frame.compress}[compression](body))
 
 
 def ros1(topics: Sequence[Topic], messages: Iterable[Sent], *, compression: str = "none", a_chunk: int = 100, index: bool = True) -> bytes:

@@ -7,12 +7,14 @@ Source: rosbag2_storage_sqlite3, sqlite_storage.cpp (versions 1 to 4 of the sche
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import apsw
 from mcap.records import Channel, Header, Metadata, Schema
 
 from ingest.checks.gpkg import quoted
@@ -23,7 +25,9 @@ ABOUT = "rosbag2_sqlite3"
 """Name of the metadata record that holds what the file states of itself."""
 
 _NEEDED = {"topics": {"id", "name", "type", "serialization_format"}, "messages": {"topic_id", "timestamp", "data"}}
+_FLAGS = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
 _MOST_TEXT = 32 << 20
+_DEFINITIONS = "SELECT CAST(topic_type AS BLOB), CAST(encoding AS BLOB), CAST(encoded_message_definition AS BLOB) FROM message_definitions"
 _MOST_STEPS = 64
 """Leaps over rows that cannot be read, each twice as far as the one before; then nothing more is there."""
 
@@ -57,49 +61,32 @@ class Ros2Scan:
                 yield from self._about(db, tables)
                 yield from self._topics(db, tables)
                 yield from self._messages(db)
-        except (sqlite3.Error, OverflowError) as error:
+        except (apsw.Error, UnicodeDecodeError) as error:
             self.fault = self.fault or f"The file cannot be read as SQLite ({error})."
 
-    def _opened(self) -> sqlite3.Connection:
-        """The file, read-only and without a lock: immutable where it is alone, and with its log where there is one."""
-        where = "immutable=1" if self.log is None else "vfs=unix-none"
-        db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro&{where}", uri=True)
-        if self.log is not None:
-            db.execute("PRAGMA locking_mode = EXCLUSIVE")  # its index is then made in memory, and no file beside it
-        db.execute("PRAGMA trusted_schema = OFF")
-        db.text_factory = bytes  # of text that is none, nothing is lost
-        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, RECORD_LIMIT + (1 << 16))
-        if self._is_cut():
-            db.execute("PRAGMA writable_schema = ON")  # else SQLite opens no file that has fewer pages than it states; nothing is written
-        return db
-
-    def _is_cut(self) -> bool:
-        with self.path.open("rb") as stream:
-            head = stream.read(100)
-        size, stated = self.path.stat().st_size, int.from_bytes(head[28:32], "big")
-        page = int.from_bytes(head[16:18], "big")
-        whole = (65536 if page == 1 else page) * stated
-        is_counted = head[24:28] == head[92:96]  # only then the number of pages in the head is valid (SQLite file format 1.3.8)
-        if is_counted and size < whole and self.log is None:
+    def _opened(self) -> apsw.Connection:
+        """The file: immutable where it is alone, and with its log where there is one."""
+        if self.log is None and (whole := _whole_size(self.path)) > (size := self.path.stat().st_size):
             self.fault = f"The file ends at byte {size} and states {whole} bytes: it was cut."
-        return bool(self.fault)
+            return _cut(self.path)
+        return _immutable(self.path) if self.log is None else _with_log(self.path)
 
-    def _about(self, db: sqlite3.Connection, tables: dict[str, set[str]]) -> Iterator[Item]:
+    def _about(self, db: apsw.Connection, tables: dict[str, set[str]]) -> Iterator[Item]:
         """What newer recorders write of the whole: version of the schema, ROS distribution, a copy of metadata.yaml."""
         found: dict[str, str] = {}
         for table, column in (("schema", "schema_version"), ("schema", "ros_distro"), ("metadata", "metadata")):
             if column in tables.get(table, ()):
-                rows = db.execute(f"SELECT {column} FROM {table} ORDER BY rowid DESC LIMIT 1").fetchall()  # noqa: S608 - both are ours
+                rows = db.execute(f"SELECT CAST({column} AS BLOB) FROM {table} ORDER BY rowid DESC LIMIT 1").fetchall()  # noqa: S608 - both are ours
                 if rows and rows[0][0] is not None:
                     found[column] = _text(rows[0][0])
         if found:
             yield Metadata(name=ABOUT, metadata=found)
 
-    def _topics(self, db: sqlite3.Connection, tables: dict[str, set[str]]) -> Iterator[Item]:
+    def _topics(self, db: apsw.Connection, tables: dict[str, set[str]]) -> Iterator[Item]:
         definitions = self._definitions(db, tables)
-        names = ["id", "name", "type", "serialization_format"]
         more = [name for name in ("offered_qos_profiles", "type_description_hash") if name in tables["topics"]]
-        for number, topic, kind, encoding, *values in db.execute(f"SELECT {', '.join([*names, *more])} FROM topics ORDER BY id"):  # noqa: S608
+        texts = ", ".join(f"CAST({name} AS BLOB)" for name in ("name", "type", "serialization_format", *more))
+        for number, topic, kind, encoding, *values in db.execute(f"SELECT id, {texts} FROM topics ORDER BY id"):  # noqa: S608 - all ours
             form, text = definitions.get(kind, ("ros2msg", b""))
             schema = Schema(id=len(self._schemas) + 1, name=_text(kind), encoding=form, data=text)
             self._schemas[schema.id] = schema
@@ -110,13 +97,13 @@ class Ros2Scan:
             yield schema
             yield channel
 
-    def _definitions(self, db: sqlite3.Connection, tables: dict[str, set[str]]) -> dict[object, tuple[str, bytes]]:
+    def _definitions(self, db: apsw.Connection, tables: dict[str, set[str]]) -> dict[object, tuple[str, bytes]]:
         """Encoding and text of each type that has a definition in the file (from ROS 2 Iron on)."""
         if not {"topic_type", "encoding", "encoded_message_definition"} <= tables.get("message_definitions", set()):
             return {}
         found: dict[object, tuple[str, bytes]] = {}
         size = 0
-        for kind, form, text in db.execute("SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"):
+        for kind, form, text in db.execute(_DEFINITIONS):
             size += len(text) if isinstance(text, bytes) else 0
             if size > _MOST_TEXT:
                 self.damaged.append(f"definitions of messages: they have more than {_MOST_TEXT >> 20} MiB")
@@ -125,7 +112,7 @@ class Ros2Scan:
                 found[kind] = _text(form), text
         return found
 
-    def _messages(self, db: sqlite3.Connection) -> Iterator[Item]:
+    def _messages(self, db: apsw.Connection) -> Iterator[Item]:
         last = -(1 << 63)
         leap = 0
         while leap < _MOST_STEPS:
@@ -134,14 +121,14 @@ class Ros2Scan:
                     last, leap = row, 0
                     if item is not None:
                         yield item
-            except sqlite3.Error as error:
+            except apsw.Error as error:
                 if leap == 0:
                     self.damaged.append(f"rows behind row {last}: {error}")
                 last, leap = min(last + (1 << leap), (1 << 63) - 1), leap + 1
                 continue
             return
 
-    def _rows(self, db: sqlite3.Connection, behind: int) -> Iterator[tuple[int, Message | None]]:
+    def _rows(self, db: apsw.Connection, behind: int) -> Iterator[tuple[int, Message | None]]:
         """Rows of messages behind one, with the message of each that can be given out."""
         form = "CASE WHEN typeof(data) = 'blob' AND length(data) <= ? THEN data END"
         asked = f"SELECT rowid, topic_id, timestamp, {form} FROM messages WHERE rowid > ? ORDER BY rowid"  # noqa: S608 - all of it is ours
@@ -167,9 +154,11 @@ def _text(value: object) -> str:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
-def _tables(db: sqlite3.Connection) -> dict[str, set[str]]:
+def _tables(db: apsw.Connection) -> dict[str, set[str]]:
     """The plain tables of a file and their columns; views, virtual tables and computed columns are never run."""
-    rows = db.execute("SELECT name, coalesce(sql, '') FROM sqlite_master WHERE type = 'table' LIMIT 1000").fetchall()
+    rows = db.execute(
+        "SELECT CAST(name AS BLOB), CAST(coalesce(sql, '') AS BLOB) FROM sqlite_master WHERE type = 'table' LIMIT 1000"
+    ).fetchall()
     texts = [(_text(name), _text(sql).lstrip().upper()) for name, sql in rows]
     plain = [name for name, sql in texts if not sql.startswith("CREATE VIRTUAL") and "WITHOUT ROWID" not in sql]
     return {name: {_text(column[1]) for column in db.execute(f"PRAGMA table_xinfo({quoted(name)})") if column[6] == 0} for name in plain}
@@ -178,9 +167,73 @@ def _tables(db: sqlite3.Connection) -> dict[str, set[str]]:
 def counted(path: Path) -> int | None:
     """How many messages a file holds, when that can be known without reading it."""
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
-            if "timestamp" in _tables(db).get("messages", ()):
-                return int(db.execute("SELECT count(*) FROM messages").fetchone()[0])
-    except (sqlite3.Error, OverflowError):
+        with closing(_immutable(path)) as db:
+            return int(db.execute("SELECT count(*) FROM messages").get) if "timestamp" in _tables(db).get("messages", ()) else None
+    except (apsw.Error, UnicodeDecodeError):
         return None
-    return None
+
+
+def _immutable(path: Path, vfs: str = "unix") -> apsw.Connection:
+    """No lock is taken, and no file beside it is looked for."""
+    db = apsw.Connection(f"{path.resolve().as_uri()}?immutable=1&vfs={vfs}", _FLAGS)
+    db.execute("PRAGMA trusted_schema = OFF")
+    db.limit(apsw.SQLITE_LIMIT_LENGTH, RECORD_LIMIT + (1 << 16))
+    return db
+
+
+def _with_log(path: Path) -> apsw.Connection:
+    """What is in the log counts too; its index is made in memory, and no file beside it is written."""
+    db = apsw.Connection(f"{path.resolve().as_uri()}?vfs=unix-none", _FLAGS)
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    db.execute("PRAGMA trusted_schema = OFF")
+    db.limit(apsw.SQLITE_LIMIT_LENGTH, RECORD_LIMIT + (1 << 16))
+    return db
+
+
+def _cut(path: Path) -> apsw.Connection:
+    """A file with fewer pages than it states, which SQLite opens only so; of its last page, which is cut, it would read zeros as data."""
+    with path.open("rb") as stream:
+        page = _page(stream.read(100))
+    db = _immutable(path, _whole_pages(page).name)
+    db.execute("PRAGMA writable_schema = ON")  # nothing is ever written
+    return db
+
+
+class _WholePages(apsw.VFS):
+    """Files as they are, but for a last page that is not whole."""
+
+    def __init__(self, page: int) -> None:
+        self.name, self._page = f"mapex-{page}", page
+        super().__init__(self.name, "unix")
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - a name of SQLite's
+        """Open a file."""
+        return _WholePagesFile("unix", name, flags, self._page)
+
+
+@cache
+def _whole_pages(page: int) -> _WholePages:
+    """One for each size of pages, kept: SQLite knows it by its name."""
+    return _WholePages(page)
+
+
+class _WholePagesFile(apsw.VFSFile):
+    def __init__(self, inner: str, name: Any, flags: list[int], page: int) -> None:
+        super().__init__(inner, name, flags)
+        self._page = page
+
+    def xFileSize(self) -> int:  # noqa: N802 - a name of SQLite's
+        """Bytes of the whole pages."""
+        return int(super().xFileSize()) // self._page * self._page
+
+
+def _page(head: bytes) -> int:
+    size = int.from_bytes(head[16:18], "big")
+    return 65536 if size <= 1 else size
+
+
+def _whole_size(path: Path) -> int:
+    """The bytes that a file should have as its head states, 0 where that is not valid (SQLite file format 1.3.8)."""
+    with path.open("rb") as stream:
+        head = stream.read(100)
+    return _page(head) * int.from_bytes(head[28:32], "big") if len(head) == 100 and head[24:28] == head[92:96] else 0
