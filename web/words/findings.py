@@ -208,6 +208,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "recording.repeated": (lazy_gettext("Transforms, calibrations and small attachments are in every slice, and counted once."), "none"),
     "recording.repeats": (lazy_gettext("What every slice of the recording repeats is far more than what was recorded."), "split"),
     "recording.time": (lazy_gettext("Times in the recording are wrong."), "clock"),
+    "recording.track_time": (lazy_gettext("The track beside the recording is of another time and was not used."), "clock"),
     "recording.undefined": (lazy_gettext("The recording does not bring the definitions of its message types."), "none"),
     "recording.unpacked": (lazy_gettext("Messages that were packed one by one are in the slices unpacked."), "none"),
     "recording.unreadable": (lazy_gettext("Not one message of the recording can be read."), "upload"),

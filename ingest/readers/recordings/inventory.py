@@ -14,10 +14,12 @@ from mcap.records import Attachment, Channel, Header, Metadata, Schema
 
 from ingest.findings import info, question, unproven
 from ingest.readers.bags.scan import Scan, scanning
-from ingest.readers.recordings import ros
+from ingest.readers.positions import ros
+from ingest.readers.positions.locator import CLOCKS_AGREE_NS, Located, Locator
 from ingest.readers.recordings.track import Track
 from mapex.catalogue.finding import Finding
 from tiles.errors import InvalidContent
+from tiles.footage.definitions import known_forms
 from tiles.footage.recording import RecordingProof
 from tiles.frames import ros_types
 from tiles.frames.mcap_proof import brought
@@ -27,21 +29,6 @@ from tiles.frames.track import NAME
 
 MOST_CHANNELS, MOST_DESCRIBED = 10_000, 32 << 20
 """Channels of one file, and bytes that describe them: a definition counts for each channel that names it, as it is looked at for each."""
-CLOCKS_AGREE_NS = 10 * 1_000_000_000
-"""A header time further from the log time is of another clock (boot time, zero) and not used."""
-
-
-def is_fix(schema: Schema | None) -> bool:
-    """Whether messages of a schema are positions of a receiver."""
-    return schema is not None and schema.name in ("sensor_msgs/msg/NavSatFix", "sensor_msgs/NavSatFix")
-
-
-def usable(data: ros.Bytes, encoding: str) -> ros.Fix | None:
-    """The fix in a message, unless the receiver had none: status, NaN, out of range, or exactly 0,0."""
-    fix = ros.decode_fix(data, encoding)
-    if fix is None or fix.status <= ros.NO_FIX or not (abs(fix.lon) <= 180 and abs(fix.lat) <= 90) or fix.lon == fix.lat == 0:
-        return None
-    return fix
 
 
 @dataclass(slots=True)
@@ -53,7 +40,7 @@ class KnownChannel:
     encoding: str
     schema: str
     has_header: bool
-    is_fix: bool
+    located: Located | None
     repeat: Repeat
 
 
@@ -63,7 +50,8 @@ class Inventory:
 
     name: str
     layer: str
-    track: Track = field(default_factory=Track)
+    tracks: dict[int, Track] = field(default_factory=dict)
+    locator: Locator = field(default_factory=Locator)
     channels: dict[str, KnownChannel] = field(default_factory=dict)
     metadata: list[dict[str, Any]] = field(default_factory=list)
     headers: list[Header] = field(default_factory=list)
@@ -86,9 +74,14 @@ class Inventory:
         self.latched = Latched(self.kinds)
 
     @property
-    def origin_only(self) -> bool:
-        """Whether no fix of the recording can be used."""
-        return not len(self.track)
+    def rank(self) -> int | None:
+        """Which of the positions place the recording: those that a receiver states before all others; None without any."""
+        return min(self.tracks, default=None)
+
+    @property
+    def track(self) -> Track:
+        """The positions that place the recording."""
+        return Track() if self.rank is None else self.tracks[self.rank]
 
     def take(self, path: Path) -> None:
         """Read one file through.
@@ -132,14 +125,14 @@ class Inventory:
         }
         key = json.dumps(record, ensure_ascii=False)
         name = schema.name if schema else ""
-        headed = schema is not None and ros.begins_with_header(schema.data, schema.encoding)
+        headed = schema is not None and _is_headed(schema, channel.message_encoding)
         known = KnownChannel(
             len(self.channels),
             channel.topic,
             channel.message_encoding,
             name,
             headed,
-            is_fix(schema),
+            self.locator.channel(schema, channel.message_encoding),
             repeat_of(channel.topic, name, channel.metadata),
         )
         if schema is not None and not schema.data and channel.message_encoding in ("cdr", "ros1"):
@@ -159,13 +152,17 @@ class Inventory:
         if channel.repeat is not Repeat.NEVER:
             latched = LatchedMessage(channel.number, message.sequence, message.publish_time, bytes(message.data))
             (self.repeated if self.latched.see(latched) else self.too_large).add(channel.topic)
-        if channel.is_fix:
+        if channel.located is not None:
+            self._position(message, channel, channel.located)
+
+    def _position(self, message: Message, channel: KnownChannel, located: Located) -> None:
+        fix = self.locator.position(located, message.data)
+        if located.is_receiver:
             self.fixes += 1
-            fix = usable(message.data, channel.encoding)
-            if fix is None:
-                self.unusable += 1
-            else:
-                self.track.add(measured_ns(message, channel), fix.lon, fix.lat, fix.h)
+            self.unusable += fix is None
+        if fix is not None:
+            stamp = fix.stamp_ns if abs(fix.stamp_ns - message.log_time) <= CLOCKS_AGREE_NS else measured_ns(message, channel)
+            self.tracks.setdefault(located.rank, Track()).add(stamp, fix.lon, fix.lat, fix.h)
 
     def _attachment(self, item: Attachment) -> None:
         self.proof.attachment(item.name, item.media_type, item.data)
@@ -260,6 +257,14 @@ def _described(channel: Channel, schema: Schema | None) -> int:
     """Bytes that describe a channel."""
     about = sum(len(name) + len(value) for name, value in channel.metadata.items())
     return len(channel.topic) + about + (0 if schema is None else len(schema.name) + len(schema.data))
+
+
+def _is_headed(schema: Schema, encoding: str) -> bool:
+    """Whether messages begin with a header, by the definition that was brought, or else by the well-known one."""
+    if schema.data:
+        return ros.begins_with_header(schema.data, schema.encoding)
+    forms = known_forms(schema.name, ros1=encoding == "ros1") if encoding in ("cdr", "ros1") else ()
+    return bool(forms) and bool(forms[0]) and forms[0][0].type == "std_msgs/Header"
 
 
 def _too_many(name: str, described: int) -> InvalidContent:

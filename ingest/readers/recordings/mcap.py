@@ -1,11 +1,12 @@
-"""MCAP recordings with ROS messages: every message is carried untouched, and placed by where the receiver was at its time.
+"""Recordings in MCAP and in bags: every message is carried untouched, and placed by where the receiver was at its time.
 
-A file is read twice: once for the track (NavSatFix), the channels and the damage, once for the messages. The time of a message is that
+A file is read twice: once for the track, the channels and the damage, once for the messages. The time of a message is that
 of its own header where there is a usable one, else when it was logged: the two differ by the age of the message at the recorder.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,24 @@ from mcap.records import Attachment, Channel
 from ingest.findings import error, info, question, warning
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.bags.scan import claimed, in_order, is_beside, is_recording, scanning
-from ingest.readers.recordings import ros
-from ingest.readers.recordings.inventory import Inventory, KnownChannel, is_fix, measured_ns, usable
+from ingest.readers.positions import ros
+from ingest.readers.positions.beside import TrackFile, read_track
+from ingest.readers.positions.locator import Located, Locator
+from ingest.readers.positions.receivers import BESIDE
+from ingest.readers.recordings.inventory import Inventory, KnownChannel, measured_ns
+from ingest.readers.recordings.track import Track
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
 from tiles.frames import ros_types
 from tiles.frames.mcap_scan import Message
+from tiles.frames.track import iso
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 8 << 20
-FAR_NS = 60 * 1_000_000_000
+S_NS = 1_000_000_000
+FAR_NS = 60 * S_NS
+_TRACK = re.compile(r"\.(gpx|nmea|nma|csv)$", re.IGNORECASE)
 
 _COLUMNS = pa.schema(
     [
@@ -49,22 +57,24 @@ class Mcap:
     content = Content.FRAMES
 
     def survey(self, source: Source, given: Placement) -> Survey:
-        """What the summary claims, and whether there is a position: reads until the first usable fix."""
-        found_claims = [claimed(path) for path in _recordings(source)]
-        total = sum(n for n in found_claims if n is not None) if None not in found_claims else None
+        """What the summaries claim, and whether there is a position: reads until the first usable one."""
+        claims = [claimed(path) for path in _recordings(source)]
+        total = sum(n for n in claims if n is not None) if None not in claims else None
         height = given.height_datum or "ellipsoid"
         height_source = Known.GIVEN if given.height_datum else Known.FILE
         found: tuple[Finding, ...] = ()
-        if _has_fix(source):
+        span = _span_without_position(source)
+        track, name = _track_beside(source) if span is not None and given.origin is None else (None, "")
+        if span is None:
             placed = Placed("EPSG:4326", Known.FILE, height, height_source)
         elif given.origin is not None:
             note = "No position is recorded; all of it was put where the uploader placed it."
             placed = Placed("EPSG:4326", Known.GIVEN, height, Known.GIVEN, given.origin, note)
+        elif track is not None and _is_of(track, span):
+            placed = Placed("EPSG:4326", Known.FILE, height, height_source, note=f"No position is recorded; it was placed by {name}.")
         else:
             placed = Placed(None, Known.NONE)
-            text = f"{source.name} holds no usable position (sensor_msgs/NavSatFix), so nobody knows where it was recorded."
-            fix = "Record a NavSatFix topic, or give --origin LON,LAT[,H] if the sensor did not move."
-            found = (error("crs.none", text, fix, file=source.name, layer=self.layer),)
+            found = tuple(_unplaced(source, span, track, name, self.layer))
         return Survey(self.format, (self.layer,), total, placed, findings=found)
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
@@ -75,8 +85,8 @@ class Mcap:
         first = Inventory(source.name, self.layer)
         for path in _recordings(source):
             first.take(path)
-        if first.origin_only and placed.origin is not None:
-            first.track.add(0, *placed.origin)
+        if first.rank is None and placed.is_known:
+            first.tracks[BESIDE] = _put(placed, source)
         others = _others(source)
         for path in others:
             first.proof.attachment(source.label(path), "", _beginning(path))
@@ -117,16 +127,60 @@ def _beginning(path: Path) -> bytes:
         return stream.read(BATCH_BYTES + 1)
 
 
-def _has_fix(source: Source) -> bool:
+def _span_without_position(source: Source) -> tuple[int, int] | None:
+    """First and last time (nanoseconds) of a recording without any position; None when it has one."""
+    locator = Locator()
+    first, last = 1 << 63, 0
     for path in _recordings(source):
         with scanning(path) as recorded:
-            kinds: dict[int, str] = {}
+            channels: dict[int, Located] = {}
             for item in recorded.items():
                 if isinstance(item, Channel):
-                    kinds[item.id] = item.message_encoding if is_fix(recorded.scan.schema_of(item)) else ""
-                elif isinstance(item, Message) and kinds.get(item.channel_id) and usable(item.data, kinds[item.channel_id]):
-                    return True
-    return False
+                    if (located := locator.channel(recorded.scan.schema_of(item), item.message_encoding)) is not None:
+                        channels[item.id] = located
+                elif isinstance(item, Message):
+                    first, last = min(first, item.log_time), max(last, item.log_time)
+                    located = channels.get(item.channel_id)
+                    if located is not None and locator.position(located, item.data) is not None:
+                        return None
+    return first, last
+
+
+def _track_beside(source: Source) -> tuple[TrackFile | None, str]:
+    """The track in the first file beside a recording that is one, and its name."""
+    for path in _others(source):
+        if _TRACK.search(source.label(path)) and (found := read_track(path)) is not None:
+            return found, source.label(path)
+    return None, ""
+
+
+def _is_of(track: TrackFile, span: tuple[int, int]) -> bool:
+    """Whether a track and a recording are of one time."""
+    return min(track.times) * S_NS - FAR_NS <= span[1] and max(track.times) * S_NS + FAR_NS >= span[0]
+
+
+def _put(placed: Placed, source: Source) -> Track:
+    """What places a recording that states no position itself. Heights above the sea are left out: all here are above the ellipsoid."""
+    track = Track()
+    beside = _track_beside(source)[0] if placed.origin is None else None
+    if placed.origin is not None:
+        track.add(0, *placed.origin)
+    elif beside is not None:
+        for time_s, (lon, lat, h) in zip(beside.times, beside.places, strict=True):
+            track.add(round(time_s * S_NS), lon, lat, np.nan if beside.above_sea else h)
+    return track
+
+
+def _unplaced(source: Source, span: tuple[int, int], track: TrackFile | None, name: str, layer: str) -> Iterator[Finding]:
+    where = {"file": source.name, "layer": layer}
+    text = f"{source.name} holds no usable position of a receiver, and none in a frame of the Earth, so nobody knows where it was recorded."
+    fix = "Send a GPX, NMEA or CSV track of the same name with it, or give --origin LON,LAT[,H] if the sensor did not move."
+    yield error("crs.none", text, fix, **where)
+    if track is not None and span[0] <= span[1]:
+        sides = (round(min(track.times) * S_NS), round(max(track.times) * S_NS), *span)
+        begin, end, first, last = (iso(t)[:19] if 0 <= t < 1 << 62 else "?" for t in sides)
+        text = f"{name} is a track from {begin} to {end} and was not used: the recording is from {first} to {last} (UTC)."
+        yield warning("recording.track_time", text, "Send the track of this drive, in UTC.", feature=name, **where)
 
 
 class _Rows:
@@ -136,6 +190,7 @@ class _Rows:
         self.first, self.layer = first, layer
         about = {"mcap": first.as_json()}
         self.meta = about if first.proof.doubts() else {**about, "footage": "no"}
+        self.track = first.track
         self.far = self.other_clock = self.out_of_time = 0
         self._clear()
 
@@ -185,9 +240,10 @@ class _Rows:
         if channel.has_header and t_ns == message.log_time and ros.stamp_of(message.data, channel.encoding) != t_ns:
             self.other_clock += 1
         frame = ros_types.is_frame(channel.schema)
+        is_fix = channel.located is not None and channel.located.rank == self.first.rank
         # A copy: pyarrow 26 never lets go of a memoryview that it has read.
         row = (message.log_time, channel.topic, message.sequence, None, len(message.data), bytes(message.data))
-        self._add(t_ns, (*row, message.publish_time, channel.number, None, None, frame, channel.is_fix))
+        self._add(t_ns, (*row, message.publish_time, channel.number, None, None, frame, is_fix))
 
     def _attachment(self, item: Attachment) -> None:
         if (item.log_time | item.create_time) >> 63:
@@ -202,8 +258,8 @@ class _Rows:
         self.bytes += row[4]
 
     def _batch(self) -> Batch:
-        lon, lat, h, apart = self.first.track.at(np.array(self.times, np.int64))
-        self.far += 0 if self.first.origin_only or len(self.first.track) < 2 else int((apart > FAR_NS).sum())
+        lon, lat, h, apart = self.track.at(np.array(self.times, np.int64))
+        self.far += int((apart > FAR_NS).sum()) if len(self.track) > 1 else 0
         t_ns, *others = zip(*self.rows, strict=True)
         columns = [t_ns, lon, lat, h, *others]
         arrays = [pa.array(values, kind) for values, kind in zip(columns, _COLUMNS.types, strict=True)]

@@ -6,6 +6,7 @@ import sqlite3
 import struct
 from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -330,3 +331,69 @@ def test_folder_of_bags_is_one_recording(tmp_path: Path) -> None:
     assert [one.kind for one in group(f"drive/{path.name}" for path in folder.iterdir()).groups] == ["recording"]
     paths, _ = split(folder, tmp_path / "out")
     assert in_slices(paths) == as_sent([FIX_1, TEXT], everything, "ros1/ros1msg")
+
+
+# ---- where a recording is that does not state it -----------------------------------------------------------------------------------------
+
+
+def a_track(path: Path, shift_s: int = 0) -> Path:
+    """A drive east over three cells, a point a second, as the messages of `sent`."""
+    places = [(T0 // S + n + shift_s, LON + 0.001 * n) for n in range(10)]
+    iso = [datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for t, _ in places]
+    if path.suffix == ".gpx":
+        points = "".join(f'<trkpt lat="{LAT}" lon="{lon}"><time>{t}</time></trkpt>' for t, (_, lon) in zip(iso, places, strict=True))
+        path.write_text(f'<?xml version="1.0"?><gpx xmlns="http://www.topografix.com/GPX/1/1"><trk><trkseg>{points}</trkseg></trk></gpx>')
+    elif path.suffix == ".csv":
+        path.write_text("time,lat,lon\n" + "".join(f"{t},{LAT},{lon}\n" for t, (_, lon) in zip(iso, places, strict=True)))
+    else:
+        lines = []
+        for t, lon in places:
+            at = datetime.fromtimestamp(t, UTC)
+            place = f"{int(LAT):02d}{LAT % 1 * 60:.6f},N,{int(lon):03d}{lon % 1 * 60:09.6f},E"
+            lines.append(f"$GPRMC,{at:%H%M%S}.00,A,{place},0.0,0.0,{at:%d%m%y},,\n")
+        path.write_text("".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("ending", ["gpx", "csv", "nmea"])
+def test_recording_without_a_position_is_placed_by_a_track_beside_it(tmp_path: Path, ending: str) -> None:
+    words = [one for one in sent(1) if one[0] == 1]
+    folder = tmp_path / "drive"
+    folder.mkdir()
+    (folder / "drive.bag").write_bytes(ros1([FIX_1, TEXT], words))
+    assert group(["drive.bag", f"drive.{ending}"]).groups[0].members == ("drive.bag", f"drive.{ending}")
+    assert "crs.none" in received(folder / "drive.bag").codes
+    track = a_track(folder / f"drive.{ending}")
+    found = received(folder)
+    assert found.survey.placed.is_known and track.name in found.survey.placed.note
+    paths, _ = split(folder, tmp_path / "out")
+    assert len(paths) == 3 and in_slices(paths) == as_sent([FIX_1, TEXT], words, "ros1/ros1msg")
+    for path in paths:
+        with path.open("rb") as stream:
+            kept = {one.name: one.data for one in make_reader(stream).iter_attachments()}
+        assert kept[track.name] == track.read_bytes()
+
+
+def test_track_of_another_time_places_nothing_and_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "drive"
+    folder.mkdir()
+    (folder / "drive.bag").write_bytes(ros1([FIX_1, TEXT], [one for one in sent(1) if one[0] == 1]))
+    a_track(folder / "drive.gpx", shift_s=9 * 3600)
+    found = received(folder)
+    assert not found.survey.placed.is_known
+    assert "drive.gpx" in found.finding("recording.track_time").message
+
+
+def test_fixes_of_a_receiver_win_over_what_other_messages_state(tmp_path: Path) -> None:
+    """An odometry in the frame of the Earth, on the other side of it, changes nothing."""
+    from tests.unit.readers.test_positions import NOETIC, odometry
+
+    body = bytes(NOETIC.serialize_ros1(odometry(NOETIC, "earth", (0.0, 6_378_137.0, 0.0)), "nav_msgs/msg/Odometry"))
+    poses = [(1, t, body) for _, t, _ in sent(1)[::3]]
+    odometry_topic = Topic("/odom", "nav_msgs/Odometry", NOETIC.generate_msgdef("nav_msgs/msg/Odometry", ros_version=1)[0].encode())
+    topics, fixes = [FIX_1, odometry_topic], [one for one in sent(1) if one[0] == 0]
+    (tmp_path / "both.bag").write_bytes(ros1(topics, sorted([*fixes, *poses], key=lambda one: one[1])))
+    (tmp_path / "alone.bag").write_bytes(ros1(topics, poses))
+    both, alone = received(tmp_path / "both.bag"), received(tmp_path / "alone.bag")
+    assert min(both.table.column("lon").to_pylist()) > 127
+    assert {round(lon, 6) for lon in alone.table.column("lon").to_pylist()} == {90.0} and alone.survey.placed.is_known

@@ -1,0 +1,160 @@
+"""Messages of satellite receivers, by type: which of their fields are degrees, which the height, and which state that there was a fix.
+
+Only what the field's own packages define is taken: of a type that merely has a latitude nobody knows whether it counts in radians.
+Heights are those above the ellipsoid; where a type leaves open what its height counts from, it has none here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from mcap.records import Schema
+
+from ingest.readers.positions import ros
+from ingest.readers.positions.plan import Plan, Value
+from tiles.footage.definitions import short
+from tiles.footage.messages import WrongMessage
+
+FIXES, OTHERS, POSES, BESIDE = range(4)
+"""Ranks: what states the position of a receiver and nothing else; what else a receiver states; poses in a frame of the Earth; what the
+recording itself does not state."""
+
+_MOST_JSON = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Where a type keeps what counts. `over`: the path of what is added to the height to count from the ellipsoid.
+
+    `status`: the path of the state of the fix, and `good` what it has to be.
+    """
+
+    lat: str
+    lon: str
+    h: str = ""
+    over: str = ""
+    status: str = ""
+    good: Callable[[Value], bool] = lambda value: True
+    degrees: float = 1.0
+    metres: float = 1.0
+
+
+_SOLVED = "SOL_COMPUTED"
+_BEST = Form("lat", "lon", "hgt", "undulation", "sol_status/status", lambda value: value == 0)
+_NOVATEL = Form("lat", "lon", "height", "undulation", "solution_status", lambda value: value == _SOLVED)
+_GPS = Form("latitude", "longitude", status="status/status", good=lambda value: isinstance(value, int) and value >= 0)
+_FOXGLOVE = Form("latitude", "longitude", "altitude")
+_UBLOX = Form("lat", "lon", "height", degrees=1e-7, metres=1e-3)
+_PVT = Form("lat", "lon", "height", status="fixType", good=lambda value: value in (2, 3, 4), degrees=1e-7, metres=1e-3)
+
+FORMS: Mapping[str, Form] = {
+    "gps_common/GPSFix": _GPS,
+    "gps_msgs/GPSFix": _GPS,
+    "foxglove_msgs/LocationFix": _FOXGLOVE,
+    "novatel_oem7_msgs/BESTPOS": _BEST,
+    "novatel_oem7_msgs/BESTGNSSPOS": _BEST,
+    "novatel_oem7_msgs/INSPVA": Form("latitude", "longitude", "height"),
+    "novatel_oem7_msgs/INSPVAX": Form("latitude", "longitude", "height", "undulation"),
+    "novatel_gps_msgs/NovatelPosition": _NOVATEL,
+    "novatel_gps_msgs/Inspva": Form("latitude", "longitude", "height"),
+    "novatel_gps_msgs/Inspvax": Form("latitude", "longitude", "altitude", "undulation"),
+    "ublox_msgs/NavPVT": _PVT,
+    "ublox_msgs/NavPOSLLH": _UBLOX,
+    "geographic_msgs/GeoPointStamped": Form("position/latitude", "position/longitude", "position/altitude"),
+    "geographic_msgs/GeoPoseStamped": Form("pose/position/latitude", "pose/position/longitude", "pose/position/altitude"),
+}
+"""Types that are read by the definition that a recording brings."""
+
+Decode = Callable[[memoryview], ros.Fix | None]
+
+
+def decoder_of(schema: Schema | None, encoding: str) -> tuple[int, Decode] | None:
+    """Rank and decoder of the messages of a receiver; None for all other messages."""
+    if schema is None:
+        return None
+    name = short(schema.name)
+    if name == "sensor_msgs/NavSatFix":
+        return FIXES, lambda data: ros.decode_fix(data, encoding)
+    if name == "foxglove.LocationFix":
+        kinds: Mapping[str, Decode] = {"protobuf": _of_protobuf, "json": _of_json}
+        return (FIXES, kinds[encoding]) if encoding in kinds else None
+    form = FORMS.get(name)
+    if form is None or encoding not in ("cdr", "ros1"):
+        return None
+    paths = [path for path in (form.lat, form.lon, form.h, form.over, form.status) if path]
+    try:
+        plan = Plan(schema.name, schema.data, ros1=encoding == "ros1", paths=paths)
+    except ValueError:
+        return None
+    rank = FIXES if name == "foxglove_msgs/LocationFix" else OTHERS
+    return rank, lambda data: _of_form(form, plan, data, encoding)
+
+
+def _of_form(form: Form, plan: Plan, data: memoryview, encoding: str) -> ros.Fix | None:
+    try:
+        values = plan.values(data, encoding)
+    except (WrongMessage, struct.error):
+        return None
+    h = math.nan if not form.h else float(values[form.h]) * form.metres + (float(values[form.over]) if form.over else 0.0)
+    status = 0 if not form.status or form.good(values[form.status]) else ros.NO_FIX
+    return ros.Fix(0, status, float(values[form.lon]) * form.degrees, float(values[form.lat]) * form.degrees, h)
+
+
+def _of_protobuf(data: memoryview) -> ros.Fix | None:
+    """foxglove.LocationFix: latitude, longitude and altitude are the doubles 1 to 3; proto3 leaves out a value of 0."""
+    found = {1: 0.0, 2: 0.0, 3: 0.0}
+    try:
+        for number, kind, value in _wire(data):
+            if kind == 1 and number in found:
+                (found[number],) = struct.unpack("<d", value)
+    except (IndexError, struct.error):
+        return None
+    return ros.Fix(0, 0, found[2], found[1], found[3])
+
+
+def _wire(data: memoryview) -> list[tuple[int, int, memoryview]]:
+    """Fields of a protobuf message: number, wire type, bytes (Protocol Buffers, Encoding). Raises: IndexError: it is cut."""
+    found, at = [], 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        kind = key & 7
+        begin = at
+        if kind == 0:
+            _, at = _varint(data, at)
+        elif kind == 2:
+            length, begin = _varint(data, at)
+            at = begin + length
+        elif kind in (1, 5):
+            at += 8 if kind == 1 else 4
+        else:
+            raise IndexError("a wire type that is not known")
+        if at > len(data):
+            raise IndexError("cut")
+        found.append((key >> 3, kind, data[begin:at]))
+    return found
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise IndexError("a number that does not end")
+
+
+def _of_json(data: memoryview) -> ros.Fix | None:
+    if len(data) > _MOST_JSON:
+        return None
+    try:
+        record = json.loads(bytes(data))
+        lat, lon, h = (float(record[name]) for name in ("latitude", "longitude", "altitude"))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return ros.Fix(0, 0, lon, lat, h)
