@@ -32,7 +32,7 @@ _DIED = "its writer died, or it was cut"
 Fields = Mapping[bytes, bytes]
 
 
-class _DamageError(ValueError):
+class _BagError(ValueError):
     """A record that is not what it claims to be."""
 
 
@@ -84,7 +84,7 @@ class Ros1Scan:
         except EOFError:
             self.fault = f"The file ends inside the record at byte {len(MAGIC)}: {_DIED}."
             return None
-        except _DamageError as error:
+        except _BagError as error:
             self.fault = str(error)
             return None
         if head.get(b"encryptor"):
@@ -100,13 +100,13 @@ class Ros1Scan:
                 head, body = self._record(at, CHUNK_LIMIT)
             except EOFError:
                 break
-            except _DamageError as error:
+            except _BagError as error:
                 if not self._goes_on_behind(at, str(error)):
                     return
                 continue
             try:
                 yield from self._chunk(head, body, at) if _operation(head) == _CHUNK else self._leaf(head, memoryview(body))
-            except _DamageError as error:
+            except _BagError as error:
                 self.damaged.append(f"record at byte {at}: {error}")
         if not end:
             self.fault = self.fault or "The bag was never closed: it has no index."
@@ -127,7 +127,7 @@ class Ros1Scan:
     def _record(self, at: int, limit: int) -> tuple[Fields, bytes]:
         """The next record.
 
-        Raises: EOFError: the file ends just before it; _DamageError.
+        Raises: EOFError: the file ends just before it; _BagError.
         """
         head = self._sized(at, HEAD_LIMIT, may_end=True)
         fields = _fields(head)
@@ -141,12 +141,12 @@ class Ros1Scan:
             raise EOFError
         (length,) = struct.unpack("<I", size) if len(size) == 4 else (None,)
         if length is None:
-            raise _DamageError(f"The file ends inside the record at byte {at}: {_DIED}.")
+            raise _BagError(f"The file ends inside the record at byte {at}: {_DIED}.")
         if length > limit:
-            raise _DamageError(f"The record at byte {at} claims {length} bytes; at most {limit} are read.")
+            raise _BagError(f"The record at byte {at} claims {length} bytes; at most {limit} are read.")
         body = self.stream.read(length)
         if len(body) < length and not is_chunk:
-            raise _DamageError(f"The file ends inside the record at byte {at}: {_DIED}.")
+            raise _BagError(f"The file ends inside the record at byte {at}: {_DIED}.")
         if len(body) < length:
             self.fault = f"The file ends inside the record at byte {at}: {_DIED}."
         return body
@@ -170,7 +170,7 @@ class Ros1Scan:
         except EOFError:
             if chunks == promised:
                 self.claimed = total
-        except (_DamageError, OverflowError, OSError) as error:
+        except (_BagError, OverflowError, OSError) as error:
             self.damaged.append(f"the index at byte {end}: {error}")
         self._chunks = array("Q", sorted(self._chunks))
 
@@ -185,7 +185,7 @@ class Ros1Scan:
             while at_inside < len(data):
                 fields, inner, at_inside = _inner(data, at_inside)
                 yield from self._leaf(fields, inner)
-        except _DamageError as error:
+        except _BagError as error:
             why = why or str(error)
         if why and not self.fault:
             self.damaged.append(f"a part of the chunk at byte {at}: {why}")
@@ -231,14 +231,14 @@ class Ros1Scan:
 
 
 def _fields(data: bytes) -> Fields:
-    """The fields of a header. Raises: _DamageError."""
+    """The fields of a header. Raises: _BagError."""
     found: dict[bytes, bytes] = {}
     at = 0
     while at < len(data):
         length = int.from_bytes(data[at : at + 4], "little")
         name, equals, value = data[at + 4 : at + 4 + length].partition(b"=")
         if at + 4 + length > len(data) or not equals or not name:
-            raise _DamageError("a header that cannot be read")
+            raise _BagError("a header that cannot be read")
         found[name] = value
         at += 4 + length
     return found
@@ -247,7 +247,7 @@ def _fields(data: bytes) -> Fields:
 def _field(head: Fields, name: bytes, size: int) -> bytes:
     value = head.get(name, b"")
     if len(value) != size:
-        raise _DamageError(f"a record without {name.decode()}")
+        raise _BagError(f"a record without {name.decode()}")
     return value
 
 
@@ -265,11 +265,11 @@ def _text(value: bytes) -> str:
 
 
 def _inner(data: memoryview, at: int) -> tuple[Fields, memoryview, int]:
-    """The record of a chunk at a place, and where the next one begins. Raises: _DamageError."""
+    """The record of a chunk at a place, and where the next one begins. Raises: _BagError."""
     middle = at + 4 + int.from_bytes(data[at : at + 4], "little")
     end = middle + 4 + int.from_bytes(data[middle : middle + 4], "little")
     if middle + 4 > len(data) or end > len(data):
-        raise _DamageError("ends inside a record")
+        raise _BagError("ends inside a record")
     return _fields(bytes(data[at + 4 : middle])), data[middle + 4 : end], end
 
 

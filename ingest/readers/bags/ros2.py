@@ -76,9 +76,9 @@ class Ros2Scan:
         found: dict[str, str] = {}
         for table, column in (("schema", "schema_version"), ("schema", "ros_distro"), ("metadata", "metadata")):
             if column in tables.get(table, ()):
-                rows = db.execute(f"SELECT CAST({column} AS BLOB) FROM {table} ORDER BY rowid DESC LIMIT 1").fetchall()  # noqa: S608 - both are ours
-                if rows and rows[0][0] is not None:
-                    found[column] = _text(rows[0][0])
+                last = f"SELECT CAST({column} AS BLOB) FROM {table} ORDER BY rowid DESC LIMIT 1"  # noqa: S608 - both are ours
+                if (value := db.execute(last).get) is not None:
+                    found[column] = _text(value)
         if found:
             yield Metadata(name=ABOUT, metadata=found)
 

@@ -88,7 +88,7 @@ class Plan:
     def __init__(self, name: str, definition: bytes, *, ros1: bool, paths: Collection[str]) -> None:
         types = definitions(name, definition.decode("utf-8", "replace")) if definition.strip() else {}
         steps: list[_Step] = []
-        for step in _steps(short(name), _Known(types, ros1), "", 0):
+        for step in _steps(short(name), _Types(types, ros1), "", 0):
             steps.append(step)
             if len(steps) > MOST_STEPS:
                 raise ValueError(f"{name} has more than {MOST_STEPS} fields")
@@ -110,7 +110,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Types:
     """Types that a recording defines, and the well-known ones."""
 
     own: Mapping[str, Fields]
@@ -126,7 +126,7 @@ class _Known:
         raise ValueError(f"{name} is not defined")
 
 
-def _steps(name: str, known: _Known, path: str, depth: int) -> Iterator[_Step]:
+def _steps(name: str, known: _Types, path: str, depth: int) -> Iterator[_Step]:
     if depth > _DEEPEST:
         raise ValueError(f"{name} goes deeper than any type")
     for field in known.fields(name):

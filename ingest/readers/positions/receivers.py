@@ -27,7 +27,7 @@ _MOST_JSON = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ReceiverForm:
     """Where a type keeps what counts. `over`: the path of what is added to the height to count from the ellipsoid.
 
     `status`: the path of the state of the fix, and `good` what it has to be.
@@ -44,28 +44,28 @@ class Form:
 
 
 _SOLVED = "SOL_COMPUTED"
-_BEST = Form("lat", "lon", "hgt", "undulation", "sol_status/status", lambda value: value == 0)
-_NOVATEL = Form("lat", "lon", "height", "undulation", "solution_status", lambda value: value == _SOLVED)
-_GPS = Form("latitude", "longitude", status="status/status", good=lambda value: isinstance(value, int) and value >= 0)
-_FOXGLOVE = Form("latitude", "longitude", "altitude")
-_UBLOX = Form("lat", "lon", "height", degrees=1e-7, metres=1e-3)
-_PVT = Form("lat", "lon", "height", status="fixType", good=lambda value: value in (2, 3, 4), degrees=1e-7, metres=1e-3)
+_BEST = ReceiverForm("lat", "lon", "hgt", "undulation", "sol_status/status", lambda value: value == 0)
+_NOVATEL = ReceiverForm("lat", "lon", "height", "undulation", "solution_status", lambda value: value == _SOLVED)
+_GPS = ReceiverForm("latitude", "longitude", status="status/status", good=lambda value: isinstance(value, int) and value >= 0)
+_FOXGLOVE = ReceiverForm("latitude", "longitude", "altitude")
+_UBLOX = ReceiverForm("lat", "lon", "height", degrees=1e-7, metres=1e-3)
+_PVT = ReceiverForm("lat", "lon", "height", status="fixType", good=lambda value: value in (2, 3, 4), degrees=1e-7, metres=1e-3)
 
-FORMS: Mapping[str, Form] = {
+FORMS: Mapping[str, ReceiverForm] = {
     "gps_common/GPSFix": _GPS,
     "gps_msgs/GPSFix": _GPS,
     "foxglove_msgs/LocationFix": _FOXGLOVE,
     "novatel_oem7_msgs/BESTPOS": _BEST,
     "novatel_oem7_msgs/BESTGNSSPOS": _BEST,
-    "novatel_oem7_msgs/INSPVA": Form("latitude", "longitude", "height"),
-    "novatel_oem7_msgs/INSPVAX": Form("latitude", "longitude", "height", "undulation"),
+    "novatel_oem7_msgs/INSPVA": ReceiverForm("latitude", "longitude", "height"),
+    "novatel_oem7_msgs/INSPVAX": ReceiverForm("latitude", "longitude", "height", "undulation"),
     "novatel_gps_msgs/NovatelPosition": _NOVATEL,
-    "novatel_gps_msgs/Inspva": Form("latitude", "longitude", "height"),
-    "novatel_gps_msgs/Inspvax": Form("latitude", "longitude", "altitude", "undulation"),
+    "novatel_gps_msgs/Inspva": ReceiverForm("latitude", "longitude", "height"),
+    "novatel_gps_msgs/Inspvax": ReceiverForm("latitude", "longitude", "altitude", "undulation"),
     "ublox_msgs/NavPVT": _PVT,
     "ublox_msgs/NavPOSLLH": _UBLOX,
-    "geographic_msgs/GeoPointStamped": Form("position/latitude", "position/longitude", "position/altitude"),
-    "geographic_msgs/GeoPoseStamped": Form("pose/position/latitude", "pose/position/longitude", "pose/position/altitude"),
+    "geographic_msgs/GeoPointStamped": ReceiverForm("position/latitude", "position/longitude", "position/altitude"),
+    "geographic_msgs/GeoPoseStamped": ReceiverForm("pose/position/latitude", "pose/position/longitude", "pose/position/altitude"),
 }
 """Types that are read by the definition that a recording brings."""
 
@@ -94,7 +94,7 @@ def decoder_of(schema: Schema | None, encoding: str) -> tuple[int, Decode] | Non
     return rank, lambda data: _of_form(form, plan, data, encoding)
 
 
-def _of_form(form: Form, plan: Plan, data: memoryview, encoding: str) -> ros.Fix | None:
+def _of_form(form: ReceiverForm, plan: Plan, data: memoryview, encoding: str) -> ros.Fix | None:
     try:
         values = plan.values(data, encoding)
     except (WrongMessage, struct.error):
