@@ -201,6 +201,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "recording.cut": (lazy_gettext("The recording was cut."), "upload"),
     "recording.damaged": (lazy_gettext("A part of the recording is damaged and was left out."), "again"),
     "recording.far": (lazy_gettext("Positions jump far within the recording."), "clock"),
+    "recording.missing": (lazy_gettext("Files or messages of the recording are missing."), "again"),
     "recording.no_fix": (lazy_gettext("Without a position fix for a while."), "none"),
     "recording.not_repeated": (lazy_gettext("Something that every slice could use is too large to be repeated in each."), "none"),
     "recording.orphans": (lazy_gettext("Messages without a channel were left out."), "again"),

@@ -58,6 +58,7 @@ class Inventory:
     fixes: int = 0
     unusable: int = 0
     messages: int = 0
+    seen: int = 0
     unpacked: int = 0
     undefined: set[str] = field(default_factory=set)
     first_ns: int | None = None
@@ -110,6 +111,7 @@ class Inventory:
                     self._time(item.log_time)
                     self._attachment(item)
         self.messages += scan.messages
+        self.seen += scan.messages + scan.orphans + scan.unusable
         self.unpacked += recorded.unpacked
         self._damage(path, scan)
 

@@ -17,6 +17,7 @@ from mcap.records import Attachment, Channel
 
 from ingest.findings import error, info, question, warning
 from ingest.reader import Placed, Source, Survey
+from ingest.readers.bags.described import Described, plain
 from ingest.readers.bags.scan import claimed, in_order, is_beside, is_recording, scanning
 from ingest.readers.positions import ros
 from ingest.readers.positions.beside import TrackFile, read_track
@@ -35,6 +36,7 @@ BATCH_ROWS = 20_000
 BATCH_BYTES = 8 << 20
 S_NS = 1_000_000_000
 FAR_NS = 60 * S_NS
+_MOST_NAMED = 100
 _TRACK = re.compile(r"\.(gpx|nmea|nma|csv)$", re.IGNORECASE)
 
 _COLUMNS = pa.schema(
@@ -92,6 +94,7 @@ class Mcap:
             first.proof.attachment(source.label(path), "", _beginning(path))
         yield from first.findings()
         yield from first.unproven()
+        yield from _described(source, others, first.seen, self.layer)
         rows = _Rows(first, self.layer)
         for path in _recordings(source):
             yield from rows.of(path)
@@ -157,6 +160,22 @@ def _track_beside(source: Source) -> tuple[TrackFile | None, str]:
 def _is_of(track: TrackFile, span: tuple[int, int]) -> bool:
     """Whether a track and a recording are of one time."""
     return min(track.times) * S_NS - FAR_NS <= span[1] and max(track.times) * S_NS + FAR_NS >= span[0]
+
+
+def _described(source: Source, others: Sequence[Path], seen: int, layer: str) -> Iterator[Finding]:
+    """What of a recording the description beside it states, and is not there."""
+    for path in others:
+        about = Described.of(_beginning(path)) if source.label(path).rpartition("/")[2] == "metadata.yaml" else None
+        if about is None:
+            continue
+        where = {"file": source.name, "layer": layer, "feature": source.label(path)}
+        there = {plain(source.label(one)) for one in _recordings(source)}
+        fix = "Send the whole recording if you have it, or confirm what was read when you publish (--confirm recording.missing)."
+        for name in about.missing(there)[:_MOST_NAMED]:
+            yield question("recording.missing", f"{name} belongs to the recording by its metadata.yaml, and was not sent.", fix, **where)
+        if there == set(about.files) and about.messages not in (None, 0, seen):
+            text = f"metadata.yaml states {about.messages} messages, {seen} are in the recording."
+            yield question("recording.missing", text, fix, value=about.messages, **where)
 
 
 def _put(placed: Placed, source: Source) -> Track:

@@ -333,6 +333,33 @@ def test_folder_of_bags_is_one_recording(tmp_path: Path) -> None:
     assert in_slices(paths) == as_sent([FIX_1, TEXT], everything, "ros1/ros1msg")
 
 
+DESCRIBED = """rosbag2_bagfile_information:
+  version: 5
+  storage_identifier: sqlite3
+  message_count: {count}
+  topics_with_message_count:
+    - topic_metadata:
+        name: /fix
+      message_count: 3
+  relative_file_paths:
+    - drive/drive_0.db3.zstd
+    - drive_1.db3
+"""
+
+
+def test_what_the_description_of_a_recording_names_and_is_not_there_is_asked_about(tmp_path: Path) -> None:
+    folder = tmp_path / "drive"
+    folder.mkdir()
+    a_db3(folder / "drive_0.db3")
+    (folder / "metadata.yaml").write_text(DESCRIBED.format(count=220))
+    missing = received(folder).finding("recording.missing")
+    assert missing.severity is Severity.QUESTION and missing.message.startswith("drive_1.db3 belongs")
+    a_db3(folder / "drive_1.db3")
+    assert "recording.missing" not in received(folder).codes
+    (folder / "metadata.yaml").write_text(DESCRIBED.format(count=221))
+    assert "states 221 messages, 220 are" in received(folder).finding("recording.missing").message
+
+
 # ---- where a recording is that does not state it -----------------------------------------------------------------------------------------
 
 
