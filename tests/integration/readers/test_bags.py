@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import struct
+import tempfile
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime
@@ -12,6 +14,8 @@ from typing import Any
 
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
@@ -21,12 +25,18 @@ from ingest.reader import Source
 from ingest.readers.sniff import format_of, reader_for
 from ingest.tasks.convert import convert
 from mapex.catalogue.finding import Finding, Severity
+from mapex.errors import Conflict, MapexError
 from mapex.intake.placement import Placement
+from mapex.offers import offers
+from mapex.people.persons import actor_of
 from tests.support.bags import T0, S, Sent, Topic, ros1, ros2
+from tests.support.exchange import an_exchange
 from tests.support.reader_examples import NAV_SAT_FIX, NAV_SAT_FIX_1, fix, fix_1
 from tests.support.reading import received
+from tests.support.recordings import Recorder
+from tests.support.uploads import codes, ingest
 from tiles.batch import Batch, EncodedTile
-from tiles.errors import InvalidContent
+from tiles.errors import InvalidContent, TilesError
 from tiles.frames.splitter import FrameSplitter
 from tiles.recount import verify
 
@@ -203,6 +213,43 @@ def test_hostile_chunk_is_left_out_in_words(tmp_path: Path, head: dict[str, Any]
     assert word in found["recording.damaged"].message
 
 
+def test_a_bag_that_was_cut_is_published_once_its_seller_has_confirmed_it(tmp_path: Path) -> None:
+    """Through the caged readers; as nobody can record it again, it is no error."""
+    ex = an_exchange(tmp_path)
+    body = a_bag(tmp_path / "drive.bag", a_chunk=20).read_bytes()
+    done = ingest(ex, {"drive.bag": body[: len(body) // 2]}, classes="original")
+    assert done.version.state == "draft" and codes(done, "question") == ["recording.cut"]
+    assert done.job is not None
+    seller = actor_of(ex, done.job.person_id)
+    with pytest.raises(Conflict) as refused:
+        offers.publish(ex, seller, "seoul", rate_card={"gb": 1000}, licence="research")
+    assert refused.value.details == {"questions": ["recording.cut"]}
+    offers.publish(ex, seller, "seoul", rate_card={"gb": 1000}, licence="research", confirmed=["recording.cut"])
+
+
+MUTATED = {"bag": a_bag, "db3": a_db3}
+
+
+@given(st.sampled_from(sorted(MUTATED)), st.integers(0, 2**32), st.integers(1, 12))
+@settings(max_examples=60, deadline=None)
+def test_bags_with_some_bytes_changed_are_read_or_refused_in_words(ending: str, seed: int, changes: int) -> None:
+    at = random.Random(seed)
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / f"a.{ending}"
+        body = bytearray(MUTATED[ending](path).read_bytes())
+        for _ in range(changes):
+            body[at.randrange(len(body)) if ending == "db3" or at.random() < 0.8 else at.randrange(13, 90)] = at.randrange(256)
+        path.write_bytes(body)
+        source = Source.of(path)
+        try:
+            reader = reader_for(source)
+            entries = list(reader.read(source, reader.survey(source, Placement()).placed))
+        except (MapexError, TilesError):
+            return
+        rows = [row for one in entries if isinstance(one, Batch) for row in one.table.column("payload").to_pylist()]
+        assert all(isinstance(row, bytes) for row in rows)
+
+
 # ---- ROS 2 -----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -358,6 +405,32 @@ def test_what_the_description_of_a_recording_names_and_is_not_there_is_asked_abo
     assert "recording.missing" not in received(folder).codes
     (folder / "metadata.yaml").write_text(DESCRIBED.format(count=221))
     assert "states 221 messages, 220 are" in received(folder).finding("recording.missing").message
+
+
+@pytest.mark.parametrize("encoding", ["protobuf", "json", "ros1"])
+def test_mcap_with_other_encodings_is_placed_and_kept(tmp_path: Path, encoding: str) -> None:
+    recorder = Recorder(tmp_path / "a.mcap")
+    recorder.channels.clear()
+    name, kind = (
+        ("sensor_msgs/NavSatFix", "ros1msg")
+        if encoding == "ros1"
+        else ("foxglove.LocationFix", {"json": "jsonschema"}.get(encoding, encoding))
+    )
+    recorder.channel("/place", (name, kind, NAV_SAT_FIX_1 if encoding == "ros1" else b"..."), encoding)
+    for second in range(10):
+        lon = -71.0 + 0.001 * second
+        data = {
+            "protobuf": b"".join(bytes([n << 3 | 1]) + struct.pack("<d", v) for n, v in ((1, LAT), (2, lon), (3, 30.0))),
+            "json": f'{{"latitude": {LAT}, "longitude": {lon}, "altitude": 30}}'.encode(),
+            "ros1": fix_1(T0 + second * S, lon, LAT),
+        }[encoding]
+        recorder.add("/place", data, T0 + second * S)
+    recorder.close()
+    found = received(tmp_path / "a.mcap")
+    places = found.table.column("lon").to_pylist()
+    assert found.survey.placed.is_known and any(lon == pytest.approx(-70.991) for lon in places)
+    paths, _ = split(tmp_path / "a.mcap", tmp_path / "out")
+    assert {row[2] for row in in_slices(paths) if row[0] == "/place"} == {f"{encoding}/{kind}"}
 
 
 # ---- where a recording is that does not state it -----------------------------------------------------------------------------------------
