@@ -26,8 +26,12 @@ ABOUT = "rosbag2_sqlite3"
 
 _NEEDED = {"topics": {"id", "name", "type", "serialization_format"}, "messages": {"topic_id", "timestamp", "data"}}
 _FLAGS = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-_MOST_TEXT = 32 << 20
-_DEFINITIONS = "SELECT CAST(topic_type AS BLOB), CAST(encoding AS BLOB), CAST(encoded_message_definition AS BLOB) FROM message_definitions"
+_MOST_TEXT, _MOST_ROWS = 32 << 20, 20_000
+"""Of definitions and topics; pages of a file that come again would give them without end."""
+_DEFINITIONS = (
+    "SELECT CAST(topic_type AS BLOB), CAST(encoding AS BLOB), CAST(encoded_message_definition AS BLOB) "
+    f"FROM message_definitions LIMIT {_MOST_ROWS}"
+)
 _MOST_STEPS = 64
 """Leaps over rows that cannot be read, each twice as far as the one before; then nothing more is there."""
 
@@ -85,8 +89,15 @@ class Ros2Scan:
     def _topics(self, db: apsw.Connection, tables: dict[str, set[str]]) -> Iterator[Item]:
         definitions = self._definitions(db, tables)
         more = [name for name in ("offered_qos_profiles", "type_description_hash") if name in tables["topics"]]
+        size = 0
         texts = ", ".join(f"CAST({name} AS BLOB)" for name in ("name", "type", "serialization_format", *more))
-        for number, topic, kind, encoding, *values in db.execute(f"SELECT id, {texts} FROM topics ORDER BY id"):  # noqa: S608 - all ours
+        for number, topic, kind, encoding, *values in db.execute(f"SELECT id, {texts} FROM topics LIMIT {_MOST_ROWS}"):  # noqa: S608 - all ours
+            size += sum(len(value) for value in (topic, kind, encoding, *values) if isinstance(value, bytes))
+            if size > _MOST_TEXT:
+                self.damaged.append(f"topics: their names have more than {_MOST_TEXT >> 20} MiB")
+                return
+            if number in self._channels:
+                continue
             form, text = definitions.get(kind, ("ros2msg", b""))
             schema = Schema(id=len(self._schemas) + 1, name=_text(kind), encoding=form, data=text)
             self._schemas[schema.id] = schema
@@ -121,7 +132,7 @@ class Ros2Scan:
                     last, leap = row, 0
                     if item is not None:
                         yield item
-            except apsw.Error as error:
+            except (apsw.Error, _TurnedError) as error:
                 if leap == 0:
                     self.damaged.append(f"rows behind row {last}: {error}")
                 last, leap = min(last + (1 << leap), (1 << 63) - 1), leap + 1
@@ -133,7 +144,9 @@ class Ros2Scan:
         form = "CASE WHEN typeof(data) = 'blob' AND length(data) <= ? THEN data END"
         asked = f"SELECT rowid, topic_id, timestamp, {form} FROM messages WHERE rowid > ? ORDER BY rowid"  # noqa: S608 - all of it is ours
         for row, topic, t_ns, data in db.execute(asked, (RECORD_LIMIT, behind)):
-            message = None
+            if row <= behind:
+                raise _TurnedError("its pages come again")  # in a circle they would without end
+            behind, message = row, None
             if data is None or not isinstance(t_ns, int) or t_ns < 0:
                 self.unusable += 1
                 self.first_unusable = self.first_unusable or f"row {row}"
@@ -147,6 +160,10 @@ class Ros2Scan:
     def schema_of(self, channel: Channel) -> Schema | None:
         """The schema of a channel that was given out."""
         return self._schemas.get(channel.schema_id)
+
+
+class _TurnedError(ValueError):
+    """Rows that do not come in their order."""
 
 
 def _text(value: object) -> str:
@@ -165,10 +182,13 @@ def _tables(db: apsw.Connection) -> dict[str, set[str]]:
 
 
 def counted(path: Path) -> int | None:
-    """How many messages a file holds, when that can be known without reading it."""
+    """The number of the last message, which rosbag2 counts from 1; None when it cannot be known."""
     try:
         with closing(_immutable(path)) as db:
-            return int(db.execute("SELECT count(*) FROM messages").get) if "timestamp" in _tables(db).get("messages", ()) else None
+            if "timestamp" not in _tables(db).get("messages", ()):
+                return None
+            last = db.execute("SELECT max(rowid) FROM messages").get  # counting would walk pages that come again without end
+            return max(0, int(last)) if last is not None else 0
     except (apsw.Error, UnicodeDecodeError):
         return None
 

@@ -306,6 +306,23 @@ def test_damaged_page_of_a_sqlite_recording_loses_its_rows_only(tmp_path: Path) 
     assert "malformed" in found["recording.damaged"].message
 
 
+def test_pages_that_come_again_end_the_reading_and_not_the_day(tmp_path: Path) -> None:
+    """Every page of the messages points at one: the rows would come without end."""
+    path = ros2(tmp_path / "a.db3", [FIX_2, TEXT_2], sent(2, word="w" * 400))
+    with closing(sqlite3.connect(path)) as db:
+        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'messages'").fetchone()
+    body = bytearray(path.read_bytes())
+    begin = (root - 1) * 4096
+    assert body[begin] == 5  # an inner page, of cells that begin with the number of a page
+    cells = struct.unpack_from(f">{int.from_bytes(body[begin + 3 : begin + 5], 'big')}H", body, begin + 12)
+    for cell in cells:
+        body[begin + cell : begin + cell + 4] = body[begin + cells[0] : begin + cells[0] + 4]
+    path.write_bytes(body)
+    paths, found = split(path, tmp_path / "out")
+    assert 0 < sum(in_slices(paths).values()) < 110
+    assert "come again" in found["recording.damaged"].message
+
+
 def test_views_and_computed_columns_of_a_sqlite_file_are_never_run(tmp_path: Path) -> None:
     for name, made in (
         ("view", "CREATE VIEW messages AS SELECT 1 AS id, 1 AS topic_id, 1 AS timestamp, zeroblob(9) AS data"),
