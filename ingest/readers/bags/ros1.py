@@ -26,7 +26,7 @@ HEAD_LIMIT = 1 << 20
 """Bytes of the header of a record."""
 
 _MESSAGE, _BAG, _INDEX, _CHUNK, _CHUNK_INFO, _CONNECTION = range(2, 8)
-_PIECE = 1 << 16
+_PIECE, _FARTHEST = 1 << 16, 1 << 62
 _DIED = "its writer died, or it was cut"
 
 Fields = Mapping[bytes, bytes]
@@ -158,19 +158,19 @@ class Ros1Scan:
         total, chunks, promised = 0, 0, -1
         try:
             promised = _number(head, b"chunk_count", "<I")
-            self.stream.seek(end)
+            self.stream.seek(min(end, _FARTHEST))
             while True:
                 fields, body = self._record(end, RECORD_LIMIT)
                 if _operation(fields) == _CONNECTION:
                     yield from self._connection(fields, body)
                 elif _operation(fields) == _CHUNK_INFO:
                     total += sum(struct.unpack_from(f"<{len(body) // 8 * 2}I", body)[1::2])
-                    self._chunks.append(_number(fields, b"chunk_pos", "<Q"))
+                    self._chunks.append(min(_number(fields, b"chunk_pos", "<Q"), _FARTHEST))
                     chunks += 1
         except EOFError:
             if chunks == promised:
                 self.claimed = total
-        except (_BagError, OverflowError, OSError) as error:
+        except (_BagError, OSError) as error:
             self.damaged.append(f"the index at byte {end}: {error}")
         self._chunks = array("Q", sorted(self._chunks))
 

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
+from rosbags.rosbag1 import Writer
 from rosbags.typesys import Stores, get_typestore
 
 from ingest.grouping import group
@@ -138,6 +139,23 @@ def test_bag_keeps_messages_definitions_and_headers_of_connections(tmp_path: Pat
     about = {channel.topic: channel.metadata for channel in summary.channels.values()}
     assert about["/text"] == {"md5sum": "0" * 32, "callerid": "/talker", "latching": "1"}
     assert {code for code in found if code.startswith("recording.")} <= {"recording.repeated"}
+
+
+@pytest.mark.parametrize("compression", [None, Writer.CompressionFormat.BZ2, Writer.CompressionFormat.LZ4])
+def test_bag_of_another_writer_is_read_with_its_index(tmp_path: Path, compression: Any) -> None:
+    store = get_typestore(Stores.ROS1_NOETIC)
+    writer = Writer(tmp_path / "a.bag", chunk_threshold=2000)
+    if compression is not None:
+        writer.set_compression(compression)
+    with writer:
+        numbers = [writer.add_connection(one.name, one.type.replace("/", "/msg/"), typestore=store) for one in (FIX_1, TEXT)]
+        for number, t, data in sent(1):
+            writer.write(numbers[number], t, data)
+    paths, found = split(tmp_path / "a.bag", tmp_path / "out")
+    assert Counter((row[0], row[3], row[4]) for row in in_slices(paths).elements()) == Counter(
+        ((FIX_1, TEXT)[n].name, t, data) for n, t, data in sent(1)
+    )
+    assert not [one for one in found.values() if one.severity in (Severity.ERROR, Severity.QUESTION)]
 
 
 def test_slices_of_a_bag_open_in_rosbags(tmp_path: Path) -> None:
