@@ -14,14 +14,14 @@ _PACKED = re.compile(r"\.zstd?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class BagDescription:
     """The names of the files, without their folders and without what they were packed by, and the number of messages in all of them."""
 
     files: tuple[str, ...]
     messages: int | None
 
     @staticmethod
-    def of(body: bytes) -> Described | None:
+    def of(body: bytes) -> BagDescription | None:
         """What a metadata.yaml states; None where it is no description of rosbag2. It is searched, not parsed."""
         text = body[:MOST].decode("utf-8", "replace").replace("\r\n", "\n")
         listed = _FILES.search(text)
@@ -29,7 +29,7 @@ class Described:
             return None
         count = _COUNT.search(text)
         names = [line.strip()[2:].strip().strip("'\"") for line in listed[1].splitlines()]
-        return Described(tuple(map(plain, names)), int(count[1]) if count else None)
+        return BagDescription(tuple(map(plain, names)), int(count[1]) if count else None)
 
     def missing(self, there: Collection[str]) -> list[str]:
         """The files that are not among those that are there."""

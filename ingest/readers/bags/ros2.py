@@ -91,7 +91,8 @@ class Ros2Scan:
         more = [name for name in ("offered_qos_profiles", "type_description_hash") if name in tables["topics"]]
         size = 0
         texts = ", ".join(f"CAST({name} AS BLOB)" for name in ("name", "type", "serialization_format", *more))
-        for number, topic, kind, encoding, *values in db.execute(f"SELECT id, {texts} FROM topics LIMIT {_MOST_ROWS}"):  # noqa: S608 - all ours
+        asked = f"SELECT id, {texts} FROM topics LIMIT {_MOST_ROWS}"  # noqa: S608 - all of it is ours
+        for number, topic, kind, encoding, *values in db.execute(asked):
             size += sum(len(value) for value in (topic, kind, encoding, *values) if isinstance(value, bytes))
             if size > _MOST_TEXT:
                 self.damaged.append(f"topics: their names have more than {_MOST_TEXT >> 20} MiB")

@@ -17,7 +17,7 @@ from mcap.records import Attachment, Channel
 
 from ingest.findings import error, info, question, warning
 from ingest.reader import Placed, Source, Survey
-from ingest.readers.bags.described import Described, plain
+from ingest.readers.bags.described import BagDescription, plain
 from ingest.readers.bags.scan import claimed, in_order, is_beside, is_recording, scanning
 from ingest.readers.positions import ros
 from ingest.readers.positions.beside import TrackFile, read_track
@@ -165,7 +165,7 @@ def _is_of(track: TrackFile, span: tuple[int, int]) -> bool:
 def _described(source: Source, others: Sequence[Path], seen: int, layer: str) -> Iterator[Finding]:
     """What of a recording the description beside it states, and is not there."""
     for path in others:
-        about = Described.of(_beginning(path)) if source.label(path).rpartition("/")[2] == "metadata.yaml" else None
+        about = BagDescription.of(_beginning(path)) if source.label(path).rpartition("/")[2] == "metadata.yaml" else None
         if about is None:
             continue
         where = {"file": source.name, "layer": layer, "feature": source.label(path)}

@@ -144,7 +144,7 @@ def test_bag_keeps_messages_definitions_and_headers_of_connections(tmp_path: Pat
 @pytest.mark.parametrize("compression", [None, Writer.CompressionFormat.BZ2, Writer.CompressionFormat.LZ4])
 def test_bag_of_another_writer_is_read_with_its_index(tmp_path: Path, compression: Any) -> None:
     store = get_typestore(Stores.ROS1_NOETIC)
-    writer = Writer(tmp_path / "a.bag", chunk_threshold=2000)
+    writer = Writer(tmp_path / "a.bag")
     if compression is not None:
         writer.set_compression(compression)
     with writer:
