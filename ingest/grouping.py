@@ -16,9 +16,10 @@ from mapex.rules.parts import aside, shape_stem, shapefiles
 _NAMED = 8
 _BAG = re.compile(r"\.(bag|bag\.active|db3)(\.zstd?)?$", re.IGNORECASE)
 _RECORDED = re.compile(r"\.(mcap|bag|bag\.active|db3)(\.zstd?)?$", re.IGNORECASE)
+_NUMBER = re.compile(r"_[0-9]{1,6}(?=$|\.(mcap|db3)(\.zstd?)?$)", re.IGNORECASE)
 _TRACK = re.compile(r"\.(gpx|nmea|csv)$", re.IGNORECASE)
 _BESIDE_RECORDED = re.compile(r"\.db3-(wal|shm|journal)$|(^|/)metadata\.yaml$|\.(gpx|nmea|csv)$", re.IGNORECASE)
-"""Files of recordings, those that are one recording where they are in one folder, tracks, and what may stand beside a recording."""
+"""Those of recordings that are one where they are in a folder, all of them, the number of one that was split, and what is beside them."""
 _SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "recording": "recordings"}
 
 
@@ -98,7 +99,8 @@ def _shapefile_of_parts(names: Iterable[str]) -> dict[str, str]:
 
 
 def _recordings_of_parts(names: Iterable[str]) -> dict[str, str]:
-    """The recording of each file of one: all in a folder of rosbag2, or of bags alone; else a file with its log and its track.
+    """The recording of each file of one: all in a folder of rosbag2, or of bags; else files that are numbered (`x_0`, `x_1`), or one alone,
+    with logs and track.
 
     Names without a folder are files that were sent beside one another, and not one recording for that.
     """
@@ -111,19 +113,23 @@ def _recordings_of_parts(names: Iterable[str]) -> dict[str, str]:
         beside = [name for name in members if _BESIDE_RECORDED.search(name)]
         has_list = any(PurePosixPath(name).name == "metadata.yaml" for name in beside)
         is_one = has_list or (folder != "." and len(recorded) > 1 and any(_BAG.search(name) for name in recorded))
+        sets: dict[str, list[str]] = {}
         for name in recorded:
-            key = f"rosbag:{folder}" if is_one else f"file:{name}"
-            own = [one for one in beside if is_one or _is_of(one, name, alone=len(recorded) == 1 and folder != ".")]
-            found |= dict.fromkeys([name, *own], f"rosbag:{name}" if own and not is_one else key)
+            sets.setdefault(folder if is_one else _NUMBER.sub("_*", name), []).append(name)
+        is_alone = len(sets) == 1 and folder != "."
+        for key, files in sets.items():
+            own = beside if is_one else [one for one in beside if _is_of(one, files, alone=is_alone)]
+            whole = [*files, *own]
+            found |= dict.fromkeys(whole, f"rosbag:{key}" if len(whole) > 1 or is_one else f"file:{whole[0]}")
     return found
 
 
-def _is_of(beside: str, recorded: str, *, alone: bool) -> bool:
+def _is_of(beside: str, files: Sequence[str], *, alone: bool) -> bool:
     """Whether a file is the log of a recording, or its track: called like it, or in one folder with no other recording."""
-    if beside.lower().startswith(f"{recorded.lower()}-"):
-        return True
-    stem = _RECORDED.sub("", recorded).lower()
-    return _TRACK.search(beside) is not None and (alone or _TRACK.sub("", beside).lower() == stem)
+    if _TRACK.search(beside) is None:
+        return any(beside.lower().startswith(f"{name.lower()}-") for name in files)
+    stems = {_RECORDED.sub("", name).lower() for name in files}
+    return alone or _TRACK.sub("", beside).lower() in stems | {_NUMBER.sub("", stem) for stem in stems}
 
 
 def _set_of(name: str) -> str:
