@@ -16,9 +16,12 @@ from mcap.records import Channel, Schema
 
 from ingest.readers.bags import ros1, ros2
 from tiles import extras
+from tiles.errors import InvalidContent
 from tiles.frames import mcap_scan
 from tiles.frames.mcap_scan import RECORD_LIMIT, Damage, Item, McapScan, Message, claimed_messages
 
+MOST_CHANNELS, MOST_DESCRIBED = 10_000, 32 << 20
+"""Channels of one file, and bytes that describe them: a definition counts for each channel that names it, as it is looked at for each."""
 ZSTD = b"\x28\xb5\x2f\xfd"
 _LOG = "-wal"
 BESIDE = ("-wal", "-shm", "-journal")
@@ -70,9 +73,9 @@ def scanning(path: Path) -> Iterator[Recorded]:
         stream.seek(0)
         if head.startswith(ros2.MAGIC):
             log = path.with_name(path.name + _LOG)
-            yield Recorded(ros2.Ros2Scan(path, log if log.is_file() and log.stat().st_size else None))
+            yield Recorded(ros2.Ros2Scan(path, log if log.is_file() and log.stat().st_size else None), path.name)
         else:
-            yield Recorded(ros1.Ros1Scan(stream) if head.startswith(ros1.MAGIC) else McapScan(stream))
+            yield Recorded(ros1.Ros1Scan(stream) if head.startswith(ros1.MAGIC) else McapScan(stream), path.name)
 
 
 def claimed(path: Path) -> int | None:
@@ -86,17 +89,23 @@ def claimed(path: Path) -> int | None:
 
 @dataclass(slots=True)
 class Recorded:
-    """A scan whose packed messages are unpacked; `unpacked` is their number."""
+    """A scan whose channels are counted, and whose packed messages are unpacked; `unpacked` is their number."""
 
     scan: Scan
+    name: str
     unpacked: int = 0
 
     def items(self) -> Iterator[Item]:
-        """As `Scan.items`."""
+        """As `Scan.items`. Raises: InvalidContent: `recording.channels`."""
         plain: set[int] = set()
+        channels = described = 0
         for item in self.scan.items():
-            if isinstance(item, Channel) and item.message_encoding == "cdr":
-                plain.add(item.id)
+            if isinstance(item, Channel):
+                channels, described = channels + 1, described + _described(item, self.scan.schema_of(item))
+                if channels > MOST_CHANNELS or described > MOST_DESCRIBED:
+                    raise _too_many(self.name, described)
+                if item.message_encoding == "cdr":
+                    plain.add(item.id)
             if isinstance(item, Message) and item.data[:4] == ZSTD and item.channel_id in plain:
                 data = _unpacked(item.data)
                 if data is None:
@@ -120,3 +129,16 @@ def _unpacked(packed: memoryview) -> bytes | None:
         return zstandard.ZstdDecompressor(max_window_size=RECORD_LIMIT).decompress(packed, max_output_size=RECORD_LIMIT)
     except zstandard.ZstdError:
         return None
+
+
+def _described(channel: Channel, schema: Schema | None) -> int:
+    """Bytes that describe a channel."""
+    about = sum(len(name) + len(value) for name, value in channel.metadata.items())
+    return len(channel.topic) + about + (0 if schema is None else len(schema.name) + len(schema.data))
+
+
+def _too_many(name: str, described: int) -> InvalidContent:
+    most = f"at most {MOST_CHANNELS} channels and {MOST_DESCRIBED >> 20} MiB of what describes them are read"
+    has = f"{name} has more channels, or longer definitions for them ({described >> 20} MiB), than any recorder writes"
+    text = f"{has}; {most}. Split it by topics."
+    return InvalidContent(text, code="recording.channels")

@@ -27,9 +27,6 @@ from tiles.frames.mcap_scan import Message
 from tiles.frames.repeated import Latched, LatchedMessage, Repeat, SmallAttachment, repeat_of
 from tiles.frames.track import NAME
 
-MOST_CHANNELS, MOST_DESCRIBED = 10_000, 32 << 20
-"""Channels of one file, and bytes that describe them: a definition counts for each channel that names it, as it is looked at for each."""
-
 
 @dataclass(slots=True)
 class KnownChannel:
@@ -92,14 +89,10 @@ class Inventory:
         with scanning(path) as recorded:
             scan = recorded.scan
             local: dict[int, KnownChannel] = {}
-            described = 0
             for item in recorded.items():
                 if isinstance(item, Message):
                     self._message(item, local[item.channel_id])
                 elif isinstance(item, Channel):
-                    described += _described(item, scan.schema_of(item))
-                    if len(local) >= MOST_CHANNELS or described > MOST_DESCRIBED:
-                        raise _too_many(path.name, described)
                     local[item.id] = self.channel(item, scan.schema_of(item))
                 elif isinstance(item, Metadata):
                     self.proof.metadata(item.name, item.metadata)
@@ -255,25 +248,12 @@ class Inventory:
         )
 
 
-def _described(channel: Channel, schema: Schema | None) -> int:
-    """Bytes that describe a channel."""
-    about = sum(len(name) + len(value) for name, value in channel.metadata.items())
-    return len(channel.topic) + about + (0 if schema is None else len(schema.name) + len(schema.data))
-
-
 def _is_headed(schema: Schema, encoding: str) -> bool:
     """Whether messages begin with a header, by the definition that was brought, or else by the well-known one."""
     if schema.data:
         return ros.begins_with_header(schema.data, schema.encoding)
     forms = known_forms(schema.name, ros1=encoding == "ros1") if encoding in ("cdr", "ros1") else ()
     return bool(forms) and bool(forms[0]) and forms[0][0].type == "std_msgs/Header"
-
-
-def _too_many(name: str, described: int) -> InvalidContent:
-    most = f"at most {MOST_CHANNELS} channels and {MOST_DESCRIBED >> 20} MiB of what describes them are read"
-    has = f"{name} has more channels, or longer definitions for them ({described >> 20} MiB), than any recorder writes"
-    text = f"{has}; {most}. Split it by topics."
-    return InvalidContent(text, code="recording.channels")
 
 
 def measured_ns(message: Message, channel: KnownChannel) -> int:

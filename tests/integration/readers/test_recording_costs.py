@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.readers.recordings import inventory
+from ingest.readers.bags import scan
 from ingest.readers.recordings.inventory import Inventory
 from mapex.intake.placement import Placement
 from tests.support.bags import Topic, ros1, ros2
@@ -47,8 +47,8 @@ def test_channels_are_counted_before_they_are_looked_at(
     path = a_recording(tmp_path / "a.mcap", channels=channels, comment=comment)
     looked: list[bytes] = []
     monkeypatch.setattr(recording, "of_document", lambda body, **given: looked.append(body))
-    monkeypatch.setattr(inventory, "MOST_CHANNELS", 20)
-    monkeypatch.setattr(inventory, "MOST_DESCRIBED", 20_000)
+    monkeypatch.setattr(scan, "MOST_CHANNELS", 20)
+    monkeypatch.setattr(scan, "MOST_DESCRIBED", 20_000)
     with pytest.raises(InvalidContent, match="at most 20 channels") as refused:
         Inventory("a.mcap", "recording").take(path)
     assert refused.value.code == "recording.channels"
