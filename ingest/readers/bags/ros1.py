@@ -111,7 +111,9 @@ class Ros1Scan:
         if not end:
             self.fault = self.fault or "The bag was never closed: it has no index."
         elif self.claimed is None:
-            self.fault = self.fault or f"The file ends before its index at byte {end}: {_DIED}."
+            is_there = end < self.stream.seek(0, 2)
+            missing = f"The file ends before its index at byte {end}: {_DIED}."
+            self.fault = self.fault or (f"The index at byte {end} cannot be read to its end: {_DIED}." if is_there else missing)
 
     def _goes_on_behind(self, at: int, why: str) -> bool:
         """Whether the index names a chunk behind a place of damage; the scan then goes on there."""
@@ -170,8 +172,8 @@ class Ros1Scan:
         except EOFError:
             if chunks == promised:
                 self.claimed = total
-        except (_BagError, OSError) as error:
-            self.damaged.append(f"the index at byte {end}: {error}")
+        except _BagError:
+            pass  # it then has no number of messages, which is reported when all of them are read
         self._chunks = array("Q", sorted(self._chunks))
 
     def _chunk(self, head: Fields, body: bytes, at: int) -> Iterator[Item]:

@@ -21,6 +21,7 @@ from ingest.checks.gpkg import quoted
 from tiles.frames.mcap_scan import RECORD_LIMIT, Damage, Item, Message
 
 MAGIC = b"SQLite format 3\x00"
+_JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 ABOUT = "rosbag2_sqlite3"
 """Name of the metadata record that holds what the file states of itself."""
 
@@ -61,6 +62,8 @@ class Ros2Scan:
                 if missing := next((name for name, columns in _NEEDED.items() if not columns <= tables.get(name, set())), None):
                     self.fault = f"The file is SQLite, but no recording of rosbag2: it has no table {missing} of its form."
                     return
+                if _is_unfinished(self.path):
+                    self.damaged.append("the last transaction, which was not finished")
                 yield Header(profile="ros2", library="")
                 yield from self._about(db, tables)
                 yield from self._topics(db, tables)
@@ -134,7 +137,7 @@ class Ros2Scan:
                     if item is not None:
                         yield item
             except (apsw.Error, _TurnedError) as error:
-                if leap == 0:
+                if leap == 0 and not self.fault:
                     self.damaged.append(f"rows behind row {last}: {error}")
                 last, leap = min(last + (1 << leap), (1 << 63) - 1), leap + 1
                 continue
@@ -246,6 +249,15 @@ class _WholePagesFile(apsw.VFSFile):
     def xFileSize(self) -> int:  # noqa: N802 - a name of SQLite's
         """Bytes of the whole pages."""
         return int(super().xFileSize()) // self._page * self._page
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether a journal is beside the file that its writer would have to roll back (SQLite file format 3)."""
+    journal = path.with_name(f"{path.name}-journal")
+    if not journal.is_file():
+        return False
+    with journal.open("rb") as stream:
+        return stream.read(len(_JOURNAL)) == _JOURNAL
 
 
 def _page(head: bytes) -> int:
