@@ -64,6 +64,14 @@ class _DamageError(ValueError):
     """A record that is not what it claims to be."""
 
 
+class _CutError(_DamageError):
+    """A record in which the file ends; `opcode` and `body` are what is there of it."""
+
+    def __init__(self, text: str, opcode: int, body: bytes) -> None:
+        super().__init__(text)
+        self.opcode, self.body = opcode, body
+
+
 @dataclass(slots=True)
 class McapScan:
     """What a scan has met. `messages` were given out; `orphans` name a channel that the file does not define and were not.
@@ -94,6 +102,7 @@ class McapScan:
             self.fault = "The file does not begin like an MCAP file."
             return
         offset, crc = len(MAGIC), zlib.crc32(MAGIC)
+        rest = b""
         try:
             while True:
                 opcode, body, before = self._record(offset, crc)
@@ -106,6 +115,8 @@ class McapScan:
             self._summary(offset + _RECORD.size + 4)
         except _DamageError as error:
             self.fault = str(error)
+            rest = error.body if isinstance(error, _CutError) and error.opcode == Opcode.CHUNK else b""
+        yield from self._cut_chunk(rest, offset)
 
     def _record(self, offset: int, crc: int = 0) -> tuple[int, bytes, int]:
         """The next record and the checksum of all before it."""
@@ -117,7 +128,7 @@ class McapScan:
             raise _DamageError(f"The record at byte {offset} claims {length} bytes; at most {self.record_limit} are read.")
         body = self.stream.read(length)
         if len(body) < length:
-            raise _DamageError(f"The file ends inside the record at byte {offset}: its writer died, or it was cut.")
+            raise _CutError(f"The file ends inside the record at byte {offset}: its writer died, or it was cut.", opcode, body)
         return opcode, body, crc
 
     def _data(self, opcode: int, body: bytes, offset: int) -> Iterator[Item]:
@@ -133,6 +144,14 @@ class McapScan:
                 yield from self._leaf(inner, view, offset)
         else:
             yield from self._leaf(opcode, memoryview(body), offset)
+
+    def _cut_chunk(self, body: bytes, offset: int) -> Iterator[Item]:
+        """The whole records of a chunk in which the file ends; nothing contradicts them, as its checksum is for all of it."""
+        try:
+            for inner, view in _records(_as_far_as_it_goes(body)):
+                yield from self._leaf(inner, view, offset)
+        except (_DamageError, struct.error):
+            return
 
     def _leaf(self, opcode: int, view: memoryview, offset: int) -> Iterator[Item]:
         try:
@@ -234,6 +253,28 @@ def _chunk_data(body: bytes, other: Callable[[int, bytes], None]) -> memoryview:
     if crc and zlib.crc32(data) != crc:
         raise _DamageError("its checksum does not fit")
     return data
+
+
+def _as_far_as_it_goes(body: bytes) -> memoryview:
+    """What can be unpacked of a chunk that is cut."""
+    if len(body) < _CHUNK.size:
+        return memoryview(b"")
+    _, _, size, _, name_length = _CHUNK.unpack_from(body)
+    at = _CHUNK.size + name_length + 8
+    compression, packed = body[_CHUNK.size : _CHUNK.size + name_length], memoryview(body)[at:]
+    if size > CHUNK_LIMIT or not packed:
+        return memoryview(b"")
+    with extras.needed():
+        import lz4.frame
+        import zstandard
+    try:
+        if compression == b"zstd":
+            return memoryview(zstandard.ZstdDecompressor(max_window_size=CHUNK_LIMIT).stream_reader(packed).read(size))
+        if compression == b"lz4":
+            return memoryview(lz4.frame.LZ4FrameDecompressor().decompress(packed, max_length=size))
+    except (zstandard.ZstdError, RuntimeError, EOFError):
+        return memoryview(b"")
+    return packed if compression == b"" else memoryview(b"")
 
 
 def _records(data: memoryview) -> Iterator[tuple[int, memoryview]]:

@@ -504,6 +504,28 @@ def test_every_cut_of_a_small_file_is_reported(tmp_path: Path) -> None:
             assert rows <= 23 and "recording.cut" in blocking(found), length
 
 
+@pytest.mark.parametrize("compression", [CompressionType.NONE, CompressionType.ZSTD, CompressionType.LZ4])
+def test_whole_messages_of_the_chunk_in_which_a_file_ends_are_read(tmp_path: Path, compression: CompressionType) -> None:
+    recorder = Recorder(tmp_path / "a.mcap", compression=compression, chunk_size=1 << 20)  # one chunk
+    recorder.channel("/raw", TEXT)
+    noise = np.random.default_rng(3)
+    sent = [noise.bytes(5000) for _ in range(100)]
+    for number, data in enumerate(sent):
+        recorder.add("/raw", T0 + number, data)
+    recorder.close()
+    body = (tmp_path / "a.mcap").read_bytes()
+    counts = []
+    for share in (0.3, 0.6, 0.9):
+        (tmp_path / "cut.mcap").write_bytes(body[: int(len(body) * share)])
+        placed = Placed("EPSG:4326", Known.GIVEN, origin=(WEST, 37.4, 0.0))
+        entries = list(Mcap().read(Source.of(tmp_path / "cut.mcap"), placed))
+        rows = [row for one in entries if isinstance(one, Batch) for row in one.table.column("payload").to_pylist()]
+        assert rows == sent[: len(rows)]
+        assert "recording.cut" in blocking([one for one in entries if isinstance(one, Finding)])
+        counts.append(len(rows))
+    assert 10 < counts[0] < counts[1] < counts[2] < 100, counts
+
+
 def test_flipped_bit_in_a_chunk_loses_that_chunk_and_says_so(tmp_path: Path) -> None:
     body = bytearray(a_drive(tmp_path / "a.mcap", compression=CompressionType.NONE, chunk_size=5000).read_bytes())
     with (tmp_path / "a.mcap").open("rb") as stream:
