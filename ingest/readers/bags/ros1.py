@@ -26,7 +26,7 @@ HEAD_LIMIT = 1 << 20
 """Bytes of the header of a record."""
 
 _MESSAGE, _BAG, _INDEX, _CHUNK, _CHUNK_INFO, _CONNECTION = range(2, 8)
-_PIECE, _FARTHEST = 1 << 16, 1 << 62
+_PIECE = 1 << 16
 _DIED = "its writer died, or it was cut"
 
 Fields = Mapping[bytes, bytes]
@@ -52,6 +52,7 @@ class Ros1Scan:
     _schemas: dict[tuple[str, bytes], Schema] = field(default_factory=dict)
     _by_id: dict[int, Schema] = field(default_factory=dict)
     _connections: dict[int, Fields] = field(default_factory=dict)
+    _size: int = 0
     _chunks: array[int] = field(default_factory=lambda: array("Q"))
 
     def items(self) -> Iterator[Item]:
@@ -75,6 +76,8 @@ class Ros1Scan:
 
     def _begin(self) -> Fields | None:
         """The first record, which states where the index is; None for a bag that cannot be read."""
+        self._size = self.stream.seek(0, 2)
+        self.stream.seek(0)
         if self.stream.read(len(MAGIC)) != MAGIC:
             self.fault = "The file does not begin like a ROS 1 bag."
             return None
@@ -111,9 +114,8 @@ class Ros1Scan:
         if not end:
             self.fault = self.fault or "The bag was never closed: it has no index."
         elif self.claimed is None:
-            is_there = end < self.stream.seek(0, 2)
             missing = f"The file ends before its index at byte {end}: {_DIED}."
-            self.fault = self.fault or (f"The index at byte {end} cannot be read to its end: {_DIED}." if is_there else missing)
+            self.fault = self.fault or (f"The index at byte {end} cannot be read to its end: {_DIED}." if end < self._size else missing)
 
     def _goes_on_behind(self, at: int, why: str) -> bool:
         """Whether the index names a chunk behind a place of damage; the scan then goes on there."""
@@ -160,14 +162,14 @@ class Ros1Scan:
         total, chunks, promised = 0, 0, -1
         try:
             promised = _number(head, b"chunk_count", "<I")
-            self.stream.seek(min(end, _FARTHEST))
+            self.stream.seek(min(end, self._size))
             while True:
                 fields, body = self._record(end, RECORD_LIMIT)
                 if _operation(fields) == _CONNECTION:
                     yield from self._connection(fields, body)
                 elif _operation(fields) == _CHUNK_INFO:
                     total += sum(struct.unpack_from(f"<{len(body) // 8 * 2}I", body)[1::2])
-                    self._chunks.append(min(_number(fields, b"chunk_pos", "<Q"), _FARTHEST))
+                    self._chunks.append(min(_number(fields, b"chunk_pos", "<Q"), self._size))
                     chunks += 1
         except EOFError:
             if chunks == promised:

@@ -208,6 +208,16 @@ def test_damage_inside_a_bag_loses_one_chunk_and_no_message_behind_it(tmp_path: 
     assert "claims 110 messages, 100 are in it" in found["recording.count"].message
 
 
+@pytest.mark.parametrize("at", [1 << 40, 1 << 62, (1 << 64) - 1])
+def test_an_index_that_is_nowhere_is_a_bag_that_was_cut(tmp_path: Path, at: int) -> None:
+    body = a_bag(tmp_path / "a.bag").read_bytes()
+    begin = body.index(b"index_pos=") + len(b"index_pos=")
+    (tmp_path / "a.bag").write_bytes(body[:begin] + struct.pack("<Q", at) + body[begin + 8 :])
+    paths, found = split(tmp_path / "a.bag", tmp_path / "out")
+    assert sum(in_slices(paths).values()) == 110
+    assert "before its index" in found["recording.cut"].message
+
+
 @pytest.mark.parametrize(
     ("head", "word"),
     [
