@@ -188,7 +188,7 @@ class McapScan:
         return self._schemas.get(channel.schema_id)
 
     def _end_of_data(self, body: bytes, crc: int) -> None:
-        promised = DataEnd.read(ReadDataStream(BytesIO(body))).data_section_crc
+        promised = _read(DataEnd, body, "DATA_END").data_section_crc
         if promised and promised != crc:
             self.damaged.append("the checksum of the whole data section does not fit")
 
@@ -200,8 +200,8 @@ class McapScan:
             self.other(opcode, body)
             if opcode == Opcode.STATISTICS:
                 try:
-                    self.claimed = Statistics.read(ReadDataStream(BytesIO(body))).message_count
-                except (struct.error, ValueError) as error:
+                    self.claimed = _read(Statistics, body, "STATISTICS").message_count
+                except _DamageError as error:
                     self.damaged.append(f"statistics: {error}")
             if opcode == Opcode.FOOTER:
                 if self.stream.read(len(MAGIC)) != MAGIC:
@@ -226,12 +226,7 @@ def _parse(opcode: int, view: memoryview) -> Any:
         (promised,) = struct.unpack_from("<I", body, len(body) - 4)
         if promised and promised != zlib.crc32(body[:-4]):
             raise _DamageError("an attachment whose checksum does not fit")
-    stream = ReadDataStream(BytesIO(body))
-    try:
-        item = _PARSERS[opcode].read(stream)
-    except Exception as error:
-        # mcap raises whatever its arithmetic meets (struct.error, EndOfFile, UnicodeDecodeError, ...): all mean the same here.
-        raise _DamageError(f"{Opcode(opcode).name} record cannot be read ({type(error).__name__})") from error
+    item = _read(_PARSERS[opcode], body, Opcode(opcode).name)
     if isinstance(item, Attachment) and len(item.data) + 4 > len(body):
         raise _DamageError("an attachment that is longer than its record")
     return item
@@ -253,6 +248,15 @@ def _chunk_data(body: bytes, other: Callable[[int, bytes], None]) -> memoryview:
     if crc and zlib.crc32(data) != crc:
         raise _DamageError("its checksum does not fit")
     return data
+
+
+def _read(kind: Any, body: bytes, name: str) -> Any:
+    """A record of mcap's. Raises: _DamageError."""
+    try:
+        return kind.read(ReadDataStream(BytesIO(body)))
+    except Exception as error:
+        # mcap raises whatever its arithmetic meets (struct.error, EndOfFile, UnicodeDecodeError, ...): all mean the same here.
+        raise _DamageError(f"{name} record cannot be read ({type(error).__name__})") from error
 
 
 def _as_far_as_it_goes(body: bytes) -> memoryview:

@@ -609,6 +609,17 @@ def test_statistics_that_are_false_are_reported(tmp_path: Path) -> None:
     assert rows == 115 and "claims 116" in blocking(found)["recording.count"].message
 
 
+@pytest.mark.parametrize(("opcode", "code"), [(0x0B, "recording.damaged"), (0x0F, "recording.cut")])
+def test_statistics_and_end_that_are_too_short_are_reported(tmp_path: Path, opcode: int, code: str) -> None:
+    body = bytearray(a_drive(tmp_path / "a.mcap").read_bytes())
+    at = body.rindex(struct.pack("<BQ", opcode, 4)) if opcode == 0x0F else body.rindex(struct.pack("<QHI", 115, 4, 4)) - 9
+    (size,) = struct.unpack_from("<Q", body, at + 1)
+    body[at : at + 9 + size] = struct.pack("<BQ", opcode, 2) + b"xx"
+    (tmp_path / "a.mcap").write_bytes(body)
+    rows, found = read(tmp_path / "a.mcap")
+    assert rows == 115 and "cannot be read" in blocking(found)[code].message
+
+
 @pytest.mark.parametrize("body", [b"\x89MCAP0\r\n", b"\x89MCAP0\r\n" + b"\x00" * 100, b"\x89MCAP0\r\n" + b"\xff" * 100])
 def test_file_without_one_message_is_unreadable(tmp_path: Path, body: bytes) -> None:
     (tmp_path / "x.mcap").write_bytes(body)
