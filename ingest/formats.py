@@ -46,7 +46,7 @@ class Format:
 
 _OSW = _pattern(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$|(^|[._-])(nodes|edges)\.geojson$")
 PHOTO = (".jpg", ".jpeg")
-_RECORDED = _pattern(r"(\.(mcap|bag|bag\.active|db3|gpx|nmea|csv)|\.db3-(wal|shm|journal)|(^|/)metadata\.yaml)$")
+_RECORDED = _pattern(r"(\.(mcap|bag|bag\.active|db3|gpx|nmea|nma|csv)|\.db3-(wal|shm|journal)|(^|/)metadata\.yaml)$")
 _PHOTO = _pattern(r"\.jpe?g$")
 _GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon)"
 

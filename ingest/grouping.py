@@ -17,8 +17,8 @@ _NAMED = 8
 _BAG = re.compile(r"\.(bag|bag\.active|db3)(\.zstd?)?$", re.IGNORECASE)
 _RECORDED = re.compile(r"\.(mcap|bag|bag\.active|db3)(\.zstd?)?$", re.IGNORECASE)
 _NUMBER = re.compile(r"_[0-9]{1,6}(?=$|\.(mcap|db3)(\.zstd?)?$)", re.IGNORECASE)
-_TRACK = re.compile(r"\.(gpx|nmea|csv)$", re.IGNORECASE)
-_BESIDE_RECORDED = re.compile(r"\.db3-(wal|shm|journal)$|(^|/)metadata\.yaml$|\.(gpx|nmea|csv)$", re.IGNORECASE)
+_TRACK = re.compile(r"\.(gpx|nmea|nma|csv)$", re.IGNORECASE)
+_BESIDE_RECORDED = re.compile(r"\.db3-(wal|shm|journal)$|(^|/)metadata\.yaml$|\.(gpx|nmea|nma|csv)$", re.IGNORECASE)
 """Those of recordings that are one where they are in a folder, all of them, the number of one that was split, and what is beside them."""
 _SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "recording": "recordings"}
 

@@ -100,23 +100,24 @@ class Recorded:
         plain: set[int] = set()
         channels = described = 0
         for item in self.scan.items():
+            if isinstance(item, Message):
+                if item.data[:4] != ZSTD or item.channel_id not in plain:
+                    yield item
+                elif (data := _unpacked(item.data)) is not None:
+                    self.unpacked += 1
+                    yield item._replace(data=memoryview(data))
+                else:
+                    self.scan.messages -= 1
+                    self.scan.unusable += 1
+                    self.scan.first_unusable = self.scan.first_unusable or f"the message of {item.log_time} ns"
+                continue
             if isinstance(item, Channel):
                 channels, described = channels + 1, described + _described(item, self.scan.schema_of(item))
                 if channels > MOST_CHANNELS or described > MOST_DESCRIBED:
                     raise _too_many(self.name, described)
                 if item.message_encoding == "cdr":
                     plain.add(item.id)
-            if isinstance(item, Message) and item.data[:4] == ZSTD and item.channel_id in plain:
-                data = _unpacked(item.data)
-                if data is None:
-                    self.scan.messages -= 1
-                    self.scan.unusable += 1
-                    self.scan.first_unusable = self.scan.first_unusable or f"the message of {item.log_time} ns"
-                    continue
-                self.unpacked += 1
-                yield item._replace(data=memoryview(data))
-            else:
-                yield item
+            yield item
 
 
 def _unpacked(packed: memoryview) -> bytes | None:

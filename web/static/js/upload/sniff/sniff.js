@@ -31,7 +31,7 @@ const ASIDE = new RegExp(
   "i",
 );
 const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "las", "laz", "pcd", "ply", "mcap"];
-const TRACK = /\.(gpx|nmea|csv)$/i;
+const TRACK = /\.(gpx|nmea|nma|csv)$/i;
 const RECORDED = ["mcap", "bag", "db3"];
 const RECORDED_PARTS = /\.db3-(wal|shm|journal)$/i;
 const RECORDED_PACKED = /\.(mcap|bag|db3)\.zstd?$/i;
