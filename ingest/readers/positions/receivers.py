@@ -10,7 +10,9 @@ import json
 import math
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 
 from mcap.records import Schema
 
@@ -49,25 +51,28 @@ _NOVATEL = ReceiverForm("lat", "lon", "height", "undulation", "solution_status",
 _GPS = ReceiverForm("latitude", "longitude", status="status/status", good=lambda value: isinstance(value, int) and value >= 0)
 _FOXGLOVE = ReceiverForm("latitude", "longitude", "altitude")
 _UBLOX = ReceiverForm("lat", "lon", "height", degrees=1e-7, metres=1e-3)
-_PVT = ReceiverForm("lat", "lon", "height", status="fixType", good=lambda value: value in (2, 3, 4), degrees=1e-7, metres=1e-3)
+_FIXED = frozenset({2, 3, 4})  # in two or three dimensions, or with dead reckoning
+_PVT, _PVT_2 = (replace(_UBLOX, status=name, good=_FIXED.__contains__) for name in ("fixType", "fix_type"))
 
-FORMS: Mapping[str, ReceiverForm] = {
-    "gps_common/GPSFix": _GPS,
-    "gps_msgs/GPSFix": _GPS,
-    "foxglove_msgs/LocationFix": _FOXGLOVE,
-    "novatel_oem7_msgs/BESTPOS": _BEST,
-    "novatel_oem7_msgs/BESTGNSSPOS": _BEST,
-    "novatel_oem7_msgs/INSPVA": ReceiverForm("latitude", "longitude", "height"),
-    "novatel_oem7_msgs/INSPVAX": ReceiverForm("latitude", "longitude", "height", "undulation"),
-    "novatel_gps_msgs/NovatelPosition": _NOVATEL,
-    "novatel_gps_msgs/Inspva": ReceiverForm("latitude", "longitude", "height"),
-    "novatel_gps_msgs/Inspvax": ReceiverForm("latitude", "longitude", "altitude", "undulation"),
-    "ublox_msgs/NavPVT": _PVT,
-    "ublox_msgs/NavPOSLLH": _UBLOX,
-    "geographic_msgs/GeoPointStamped": ReceiverForm("position/latitude", "position/longitude", "position/altitude"),
-    "geographic_msgs/GeoPoseStamped": ReceiverForm("pose/position/latitude", "pose/position/longitude", "pose/position/altitude"),
+FORMS: Mapping[str, tuple[ReceiverForm, ...]] = {
+    "gps_common/GPSFix": (_GPS,),
+    "gps_msgs/GPSFix": (_GPS,),
+    "foxglove_msgs/LocationFix": (_FOXGLOVE,),
+    "novatel_oem7_msgs/BESTPOS": (_BEST,),
+    "novatel_oem7_msgs/BESTGNSSPOS": (_BEST,),
+    "novatel_oem7_msgs/INSPVA": (ReceiverForm("latitude", "longitude", "height"),),
+    "novatel_oem7_msgs/INSPVAX": (ReceiverForm("latitude", "longitude", "height", "undulation"),),
+    "novatel_gps_msgs/NovatelPosition": (_NOVATEL,),
+    "novatel_gps_msgs/Inspva": (ReceiverForm("latitude", "longitude", "height"),),
+    "novatel_gps_msgs/Inspvax": (ReceiverForm("latitude", "longitude", "altitude", "undulation"),),
+    "ublox_msgs/NavPVT": (_PVT, _PVT_2),
+    "ublox_msgs/NavPVT7": (_PVT, _PVT_2),
+    "ublox_msgs/NavPOSLLH": (_UBLOX,),
+    "ublox_msgs/NavHPPOSLLH": (replace(_UBLOX, status="flags", good=lambda value: isinstance(value, int) and not value & 1),),
+    "geographic_msgs/GeoPointStamped": (ReceiverForm("position/latitude", "position/longitude", "position/altitude"),),
+    "geographic_msgs/GeoPoseStamped": (ReceiverForm("pose/position/latitude", "pose/position/longitude", "pose/position/altitude"),),
 }
-"""Types that are read by the definition that a recording brings."""
+"""Types that are read by the definition that a recording brings; where fields are called otherwise in ROS 1 and 2, each way."""
 
 Decode = Callable[[memoryview], ros.Fix | None]
 
@@ -82,19 +87,16 @@ def decoder_of(schema: Schema | None, encoding: str) -> tuple[int, Decode] | Non
     if name == "foxglove.LocationFix":
         kinds: Mapping[str, Decode] = {"protobuf": _of_protobuf, "json": _of_json}
         return (FIXES, kinds[encoding]) if encoding in kinds else None
-    form = FORMS.get(name)
-    if form is None or encoding not in ("cdr", "ros1"):
-        return None
-    paths = [path for path in (form.lat, form.lon, form.h, form.over, form.status) if path]
-    try:
-        plan = Plan(schema.name, schema.data, ros1=encoding == "ros1", paths=paths)
-    except ValueError:
-        return None
     rank = FIXES if name == "foxglove_msgs/LocationFix" else OTHERS
-    return rank, lambda data: _of_form(form, plan, data, encoding)
+    for form in FORMS.get(name, ()) if encoding in ("cdr", "ros1") else ():
+        paths = [path for path in (form.lat, form.lon, form.h, form.over, form.status) if path]
+        with suppress(ValueError):
+            plan = Plan(schema.name, schema.data, ros1=encoding == "ros1", paths=paths)
+            return rank, partial(_of_form, form, plan, encoding)
+    return None
 
 
-def _of_form(form: ReceiverForm, plan: Plan, data: memoryview, encoding: str) -> ros.Fix | None:
+def _of_form(form: ReceiverForm, plan: Plan, encoding: str, data: memoryview) -> ros.Fix | None:
     try:
         values = plan.values(data, encoding)
     except (WrongMessage, struct.error):

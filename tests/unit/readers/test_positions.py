@@ -47,6 +47,8 @@ DEFINED = {
         "novatel_gps_msgs/NovatelHeader": NOV,
     },
     "ublox_msgs/NavPVT": {"ublox_msgs/NavPVT": PVT},
+    "ublox_msgs/NavPVT7": {"ublox_msgs/NavPVT7": PVT.replace("fixType", "fix_type").replace("iTOW", "i_tow")},
+    "ublox_msgs/NavHPPOSLLH": {"ublox_msgs/NavHPPOSLLH": "uint8 version\nuint16 reserved1\nuint8 flags\n" + PVT[PVT.index("int32 lon") :]},
     "geographic_msgs/GeoPointStamped": {
         "geographic_msgs/GeoPointStamped": "std_msgs/Header header\nGeoPoint position\n",
         "geographic_msgs/GeoPoint": GEO,
@@ -54,8 +56,15 @@ DEFINED = {
 }
 """Types with the definitions of those in them (shortened behind what counts)."""
 
-GOOD: dict[str, Any] = {"solution_status": "SOL_COMPUTED", "fixType": 3, "frame_id": "gps", "message_name": "BESTPOS"}
-BAD: dict[str, Any] = {"solution_status": "INSUFFICIENT_OBS", "fixType": 0}
+GOOD: dict[str, Any] = {
+    "solution_status": "SOL_COMPUTED",
+    "fixType": 3,
+    "fix_type": 4,
+    "flags": 2,
+    "frame_id": "gps",
+    "message_name": "BESTPOS",
+}
+BAD: dict[str, Any] = {"solution_status": "INSUFFICIENT_OBS", "fixType": 0, "fix_type": 5, "flags": 3}
 
 
 def store_of(name: str, *, ros1: bool) -> Any:
@@ -67,7 +76,7 @@ def store_of(name: str, *, ros1: bool) -> Any:
 
 def filled(store: Any, name: str, lon: float, lat: float, *, good: bool) -> Any:
     """A message of a type: its place, 30 m above the ellipsoid, and some value in every other field."""
-    scale = 10_000_000 if name == "ublox_msgs/msg/NavPVT" else 1
+    scale = 10_000_000 if name.startswith("ublox_msgs") else 1
     values: dict[str, Any] = {}
     for field, (kind, inner) in store.fielddefs[name][1]:
         if field in ("lat", "latitude", "lon", "longitude"):
@@ -117,7 +126,7 @@ def test_position_of_a_receiver_is_read_by_the_definition_that_is_inside(name: s
     assert math.isnan(fix.h) if "GPSFix" in name else fix.h == pytest.approx(30.0)
 
 
-@pytest.mark.parametrize("name", sorted(name for name in DEFINED if FORMS[name].status))
+@pytest.mark.parametrize("name", sorted(name for name in DEFINED if FORMS[name][0].status))
 def test_message_without_a_fix_places_nothing(name: str) -> None:
     assert located(name, 127.0, 37.0, ros1=False, good=False)[1] is None
 
