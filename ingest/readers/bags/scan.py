@@ -101,7 +101,7 @@ class Recorded:
         channels = described = 0
         for item in self.scan.items():
             if isinstance(item, Message):
-                if item.data[:4] != ZSTD or item.channel_id not in plain:
+                if not item.data or item.data[0] != ZSTD[0] or item.data[:4] != ZSTD or item.channel_id not in plain:
                     yield item
                 elif (data := _unpacked(item.data)) is not None:
                     self.unpacked += 1
