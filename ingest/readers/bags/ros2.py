@@ -208,6 +208,7 @@ def _immutable(path: Path, vfs: str = "unix") -> apsw.Connection:
 def _with_log(path: Path) -> apsw.Connection:
     """What is in the log counts too; its index is made in memory, and no file beside it is written."""
     db = apsw.Connection(f"{path.resolve().as_uri()}?vfs=unix-none", _FLAGS)
+    db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     db.execute("PRAGMA locking_mode = EXCLUSIVE")
     db.execute("PRAGMA trusted_schema = OFF")
     db.limit(apsw.SQLITE_LIMIT_LENGTH, RECORD_LIMIT + (1 << 16))
