@@ -22,17 +22,18 @@ class Format:
 
     `reader` is "module:Class"; imported on first use, so that a reader costs nothing until a file needs it. `title` is for people.
 
-    A file is recognised by its first bytes (`magic`), as XML by its root element, as JSON by what stands in its first 64 KiB (`json`)
-    or, where that states nothing, by its name (`json_name`), as other text by how it begins (`text`). A folder or a zip is recognised
-    when one of its names matches `folder`, and all of them match `folder_only` where that is given. `gdal`: drivers of GDAL that its
-    reader needs; all others are switched off in the cage. `is_heavy`: files may need the larger memory limit. `is_packed`: they also
-    come as `.gz` and `.bz2`.
+    A file is recognised by its first bytes (`magic`, and what has to stand in its first 64 KiB or its name, `within`), as XML by its root
+    element, as JSON by what stands in its first 64 KiB (`json`) or, where that states nothing, by its name (`json_name`), as other text by
+    how it begins (`text`). A folder or a zip is recognised when one of its names matches `folder`, and all of them match `folder_only`
+    where that is given. `gdal`: drivers of GDAL that its reader needs; all others are switched off in the cage. `is_heavy`: files may need
+    the larger memory limit. `is_packed`: they also come as `.gz` and `.bz2`.
     """
 
     name: str
     reader: str
     title: str
     magic: tuple[bytes, ...] = ()
+    within: Pattern | None = None
     xml_root: str = ""
     json: Pattern | None = None
     json_name: Pattern | None = None
@@ -46,6 +47,7 @@ class Format:
 
 _OSW = _pattern(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$|(^|[._-])(nodes|edges)\.geojson$")
 PHOTO = (".jpg", ".jpeg")
+_RECORDED = _pattern(r"(\.(mcap|bag|bag\.active|db3|gpx|nmea|nma|csv)|\.db3-(wal|shm|journal)|(^|/)metadata\.yaml)$")
 _PHOTO = _pattern(r"\.jpe?g$")
 _MGEO = r"(link|node)_set\.json"
 """What every folder of MORAI's maps has."""
@@ -96,6 +98,15 @@ FORMATS: tuple[Format, ...] = (
         json_name=_pattern(r"\.geojson[ls]?$"),  # a long header may come first; the reader reports when it is none
         gdal=("GeoJSON", "GeoJSONSeq"),
     ),
+    Format(
+        "rosbag2",
+        "ingest.readers.recordings.mcap:Ros2Bag",
+        "ROS 2 bag (SQLite)",
+        magic=(b"SQLite format 3\x00",),
+        within=re.compile(r"\A(?!.*gpkg_contents).*(CREATE TABLE ['\"`\[]?(topics|messages)\b|\.db3\Z)", re.IGNORECASE | re.DOTALL),
+        folder=_pattern(r"\.db3$"),
+        folder_only=_RECORDED,
+    ),
     Format("geopackage", "ingest.readers.vector.gdal:GeoPackage", "GeoPackage", magic=(b"SQLite format 3\x00",), gdal=("GPKG",)),
     Format(
         "shapefile",
@@ -123,7 +134,16 @@ FORMATS: tuple[Format, ...] = (
         "MCAP",
         magic=(b"\x89MCAP0\r\n",),
         folder=_pattern(r"\.mcap$"),
-        folder_only=_pattern(r"(\.mcap|metadata\.yaml)$"),
+        folder_only=_RECORDED,
+        is_heavy=True,
+    ),
+    Format(
+        "rosbag1",
+        "ingest.readers.recordings.mcap:Ros1Bag",
+        "ROS 1 bag",
+        magic=(b"#ROSBAG V2.0\n",),
+        folder=_pattern(r"\.bag(\.active)?$"),
+        folder_only=_RECORDED,
         is_heavy=True,
     ),
     Format(
@@ -146,7 +166,7 @@ SUPPORTED = ", ".join(one.title for one in FORMATS)
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 FOREIGN: tuple[tuple[bytes, str], ...] = (
-    (b"#ROSBAG V2.0", "a ROS 1 bag"),
+    (b"#ROSBAG V", "a ROS 1 bag of an old version, which `rosbag fix` makes new"),
     (b"\x89HDF\r\n", "an HDF5 file"),
     (b"II*\x00", "a TIFF picture"),
     (b"MM\x00*", "a TIFF picture"),
@@ -224,9 +244,11 @@ def is_packed(name: str) -> bool:
     return any(one.name == name and one.is_packed for one in FORMATS)
 
 
-def format_of_magic(head: bytes) -> str | None:
-    """The format whose magic bytes these are, or None."""
-    return next((one.name for one in FORMATS if head.startswith(one.magic)), None)
+def format_of_magic(head: bytes, name: str = "") -> str | None:
+    """The format whose magic bytes these are, or None; `name` counts only where several share them and the rest does not show it."""
+    text = f"{head.decode('latin-1')}\n{name}" if any(one.within and head.startswith(one.magic) for one in FORMATS) else ""
+    fits = (one for one in FORMATS if one.magic and head.startswith(one.magic) and (one.within is None or one.within.search(text)))
+    return next((one.name for one in fits), None)
 
 
 def format_of_xml(root: str) -> str | None:

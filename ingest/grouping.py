@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,12 @@ from mapex.rules.parts import aside, shape_stem, shapefiles
 _NAMED = 8
 _ALONE = ("file", "mgeo", "lanelet2")
 """Kinds of which each group of an archive is a source of its own."""
+_BAG = re.compile(r"\.(bag|bag\.active|db3)(\.zstd?)?$", re.IGNORECASE)
+_RECORDED = re.compile(r"\.(mcap|bag|bag\.active|db3)(\.zstd?)?$", re.IGNORECASE)
+_NUMBER = re.compile(r"_[0-9]{1,6}(?=$|\.(mcap|db3)(\.zstd?)?$)", re.IGNORECASE)
+_TRACK = re.compile(r"\.(gpx|nmea|nma|csv)$", re.IGNORECASE)
+_BESIDE_RECORDED = re.compile(r"\.db3-(wal|shm|journal)$|(^|/)metadata\.yaml$|\.(gpx|nmea|nma|csv)$", re.IGNORECASE)
+"""Those of recordings that are one where they are in a folder, all of them, the number of one that was split, and what is beside them."""
 _SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "recording": "recordings"}
 
 
@@ -62,12 +69,10 @@ def group(names: Iterable[str]) -> Grouping:
     beside = aside(kept)
     kept = [name for name in kept if name not in beside] or kept
     sets: dict[str, list[str]] = {}
-    owners = _shapefile_of_parts(kept)
+    owners = _shapefile_of_parts(kept) | _recordings_of_parts(kept) | _maps_of_projectors(kept)
     mgeo_folders = {str(PurePosixPath(n).parent) for n in kept if is_mgeo(n)}
-    bag_folders = {str(PurePosixPath(n).parent) for n in kept if PurePosixPath(n).name == "metadata.yaml"}
-    owners |= _maps_of_projectors(kept)
     for name in kept:
-        sets.setdefault(owners.get(name) or _set_of(name, bag_folders, mgeo_folders), []).append(name)
+        sets.setdefault(owners.get(name) or _set_of(name, mgeo_folders), []).append(name)
     groups = tuple(Group(_name_of(key, members), tuple(members), _kind_of(key)) for key, members in sorted(sets.items()))
     return Grouping(groups, tuple(sorted(set(names) - set(kept))))
 
@@ -108,7 +113,41 @@ def _maps_of_projectors(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _set_of(name: str, bag_folders: set[str], mgeo_folders: set[str]) -> str:
+def _recordings_of_parts(names: Iterable[str]) -> dict[str, str]:
+    """The recording of each file of one: all in a folder of rosbag2, or of bags; else files that are numbered (`x_0`, `x_1`), or one alone,
+    with logs and track.
+
+    Names without a folder are files that were sent beside one another, and not one recording for that.
+    """
+    folders: dict[str, list[str]] = {}
+    for name in names:
+        folders.setdefault(str(PurePosixPath(name).parent), []).append(name)
+    found: dict[str, str] = {}
+    for folder, members in folders.items():
+        recorded = [name for name in members if _RECORDED.search(name)]
+        beside = [name for name in members if _BESIDE_RECORDED.search(name)]
+        has_list = any(PurePosixPath(name).name == "metadata.yaml" for name in beside)
+        is_one = has_list or (folder != "." and len(recorded) > 1 and any(_BAG.search(name) for name in recorded))
+        sets: dict[str, list[str]] = {}
+        for name in recorded:
+            sets.setdefault(folder if is_one else _NUMBER.sub("_*", name), []).append(name)
+        is_alone = len(sets) == 1 and folder != "."
+        for key, files in sets.items():
+            own = beside if is_one else [one for one in beside if _is_of(one, files, alone=is_alone)]
+            whole = [*files, *own]
+            found |= dict.fromkeys(whole, f"rosbag:{key}" if len(whole) > 1 or is_one else f"file:{whole[0]}")
+    return found
+
+
+def _is_of(beside: str, files: Sequence[str], *, alone: bool) -> bool:
+    """Whether a file is the log of a recording, or its track: called like it, or in one folder with no other recording."""
+    if _TRACK.search(beside) is None:
+        return any(beside.lower().startswith(f"{name.lower()}-") for name in files)
+    stems = {_RECORDED.sub("", name).lower() for name in files}
+    return alone or _TRACK.sub("", beside).lower() in stems | {_NUMBER.sub("", stem) for stem in stems}
+
+
+def _set_of(name: str, mgeo_folders: set[str]) -> str:
     lower, folder = name.lower(), str(PurePosixPath(name).parent)
     if folder in mgeo_folders and is_mgeo_part(name):
         return "mgeo:" + folder
@@ -116,14 +155,12 @@ def _set_of(name: str, bag_folders: set[str], mgeo_folders: set[str]) -> str:
         return "opensidewalks:" + folder
     if lower.endswith(PHOTO):
         return "photos:"
-    if folder in bag_folders and (lower.endswith(".mcap") or lower.endswith("metadata.yaml")):
-        return "rosbag:" + folder
     return "file:" + name
 
 
 def _kind_of(key: str) -> str:
     kind, _, rest = key.partition(":")
-    is_recording = kind == "rosbag" or rest.lower().endswith(".mcap")
+    is_recording = kind == "rosbag" or _RECORDED.search(rest) is not None
     return "recording" if is_recording else kind
 
 

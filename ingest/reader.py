@@ -105,8 +105,9 @@ class Reader(Protocol):
     * a record that cannot be used is a `Finding` with `rejected=1`, never silence; one that is only without a place stays in its
       batch (features: null geometry; frames: NaN lon/lat; points: never) and is counted as unplaced;
     * `Batch.meta["footage"]` is "no" when a recording provably shows no pictures; without it recordings and photos are footage;
-    * a file that is cut, or whose header is false, gives an error finding when what can be used was read; `tiles.errors.InvalidContent`
-      or `mapex.errors.Invalid` are raised only when nothing can be read at all.
+    * a file that is cut, or whose header is false, gives an error finding when what can be used was read (of a recording a question:
+      nobody can record it again, so its seller decides); `tiles.errors.InvalidContent` or `mapex.errors.Invalid` are raised only when
+      nothing can be read at all.
     """
 
     format: str

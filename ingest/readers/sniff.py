@@ -46,7 +46,7 @@ def format_of(source: Source) -> str:
 
 def format_of_bytes(head: bytes, name: str) -> str:
     """As `format_of`, for the first bytes (64 KiB are enough) of a file called `name`."""
-    found = formats.format_of_magic(head)
+    found = formats.format_of_magic(head, name)
     if found is not None:
         return found
     if (inside := packed.head_of(head)) and formats.is_packed(within := format_of_bytes(inside, name)):

@@ -73,7 +73,10 @@ def aside(names: Iterable[str]) -> set[str]:
 
 
 def with_parts(path: Path) -> list[Path]:
-    """A file of this machine; of a `.shp` all of its parts in the same folder."""
+    """A file of this machine; of a `.shp` all of its parts in the same folder, of a recording in SQLite the log that belongs to it."""
+    if path.suffix.lower() == ".db3":
+        log = path.with_name(f"{path.name}-wal")
+        return [path, log] if log.is_file() else [path]
     if path.suffix.lower() != ".shp":
         return [path]
     beside = {other.name: other for other in path.parent.iterdir() if other.is_file()}

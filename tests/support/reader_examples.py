@@ -202,6 +202,37 @@ def fix(t_ns: int, lon: float, lat: float) -> bytes:
     return header + struct.pack("<bHddd", 0, 1, lat, lon, 30.0) + bytes(73)
 
 
+NAV_SAT_FIX_1 = NAV_SAT_FIX.replace(b"MSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec\n" + b"=" * 80 + b"\n", b"").replace(
+    b"builtin_interfaces/Time stamp", b"uint32 seq\ntime stamp"
+)
+"""The same in ROS 1."""
+
+
+def fix_1(t_ns: int, lon: float, lat: float) -> bytes:
+    """A sensor_msgs/NavSatFix as ROS 1 writes it."""
+    return struct.pack("<IIII", 0, t_ns // 10**9, t_ns % 10**9, 3) + b"gps" + struct.pack("<bHddd", 0, 1, lat, lon, 30.0) + bytes(73)
+
+
+def _bag(form: int, *, placed: bool = True, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        from tests.support import bags
+
+        text = b"string data\n"
+        kind, definition = (
+            ("std_msgs/String", text) if not placed else ("sensor_msgs/NavSatFix", NAV_SAT_FIX_1 if form == 1 else NAV_SAT_FIX)
+        )
+        encode, word = (fix_1, b"\x05\x00\x00\x00hello") if form == 1 else (fix, b"\x00\x01\x00\x00\x06\x00\x00\x00hello\x00")
+        topic = bags.Topic("/fix", kind if form == 1 else kind.replace("/", "/msg/"), definition)
+        times = [bags.T0 + n * bags.S for n in range(RECORDS)]
+        sent = [(0, t, encode(t, *spot) if placed else word) for t, spot in zip(times, spots(nan=nan), strict=True)]
+        if form == 2:
+            return bags.ros2(folder / "drive.db3", [topic], sent)
+        (folder / "drive.bag").write_bytes(bags.ros1([topic], sent))
+        return folder / "drive.bag"
+
+    return make
+
+
 def _mcap(*, placed: bool = True, nan: bool = False) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         from mcap.writer import Writer
@@ -273,6 +304,8 @@ MADE: Mapping[str, Made] = {
     "pcd": Made(_pcd(), _pcd(nan=True), _pcd(), _IN_UTM),
     "ply": Made(_ply(), _ply(nan=True), _ply(), _IN_UTM),
     "mcap": Made(_mcap(), _mcap(nan=True), _mcap(placed=False)),
+    "rosbag1": Made(_bag(1), _bag(1, nan=True), _bag(1, placed=False)),
+    "rosbag2": Made(_bag(2), _bag(2, nan=True), _bag(2, placed=False)),
     "photos": Made(_photos(), _photos(nan=True), _photos(placed=False)),
 }
 """Format -> how its files are made; a new reader needs a row here, and is then under `tests/contract/test_reader.py`."""

@@ -152,13 +152,6 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "licence.source": (lazy_gettext("The licence of the source goes along with the data, wherever they are sold."), "none"),
     "link.not_checked": (lazy_gettext("Links between features could not be checked."), "none"),
     "link.reversed": (lazy_gettext("The link is drawn from its end to its start."), "geometry"),
-    "mcap.attachment": (lazy_gettext("A file beside the recording is too large and was left out."), "split"),
-    "mcap.channels": (lazy_gettext("The recording has too many channels, or too long definitions of them."), "split"),
-    "mcap.count": (lazy_gettext("The recording holds another number of messages than it states."), "again"),
-    "mcap.cut": (lazy_gettext("The recording was cut."), "upload"),
-    "mcap.damaged": (lazy_gettext("A part of the recording is damaged and was left out."), "again"),
-    "mcap.orphans": (lazy_gettext("Messages without a channel were left out."), "again"),
-    "mcap.unreadable": (lazy_gettext("Not one message of the recording can be read."), "upload"),
     "mgeo.limit": (lazy_gettext("The map is larger than what is read at once."), "split"),
     "mgeo.repeats": (lazy_gettext("Elements without a shape take those of others far too often."), "split"),
     "mgrs.disagrees": (lazy_gettext("Grid code and coordinates disagree."), "again"),
@@ -216,14 +209,26 @@ FINDINGS: dict[str, tuple[Any, str]] = {
         lazy_gettext("Relations take the same ways again and again; a small map would become an enormous one."),
         "geometry",
     ),
+    "recording.attachment": (lazy_gettext("A file beside the recording is too large and was left out."), "split"),
+    "recording.channels": (lazy_gettext("The recording has too many channels, or too long definitions of them."), "split"),
     "recording.clock": (lazy_gettext("Clocks of sensors differ."), "clock"),
+    "recording.count": (lazy_gettext("The recording holds another number of messages than it states."), "again"),
+    "recording.cut": (lazy_gettext("The recording was cut."), "upload"),
+    "recording.damaged": (lazy_gettext("A part of the recording is damaged and was left out."), "again"),
     "recording.far": (lazy_gettext("Positions jump far within the recording."), "clock"),
-    "recording.not_repeated": (lazy_gettext("Something that every slice could use is too large to be repeated in each."), "none"),
+    "recording.missing": (lazy_gettext("Files or messages of the recording are missing."), "again"),
     "recording.no_fix": (lazy_gettext("Without a position fix for a while."), "none"),
+    "recording.not_repeated": (lazy_gettext("Something that every slice could use is too large to be repeated in each."), "none"),
+    "recording.orphans": (lazy_gettext("Messages without a channel were left out."), "again"),
     "recording.pictures": (lazy_gettext("The recording shows pictures of the street."), "class"),
     "recording.repeated": (lazy_gettext("Transforms, calibrations and small attachments are in every slice, and counted once."), "none"),
     "recording.repeats": (lazy_gettext("What every slice of the recording repeats is far more than what was recorded."), "split"),
     "recording.time": (lazy_gettext("Times in the recording are wrong."), "clock"),
+    "recording.track_time": (lazy_gettext("The track beside the recording is of another time and was not used."), "clock"),
+    "recording.undefined": (lazy_gettext("The recording does not bring the definitions of its message types."), "none"),
+    "recording.unpacked": (lazy_gettext("Messages that were packed one by one are in the slices unpacked."), "none"),
+    "recording.unreadable": (lazy_gettext("Not one message of the recording can be read."), "upload"),
+    "recording.unusable": (lazy_gettext("Messages that cannot be unpacked or are too large were left out."), "again"),
     "reference.dangling": (lazy_gettext("A feature refers to one that is not there."), "geometry"),
     "road.gap": (lazy_gettext("The line of a road jumps."), "geometry"),
     "road.length": (lazy_gettext("A road states another length than its line has."), "again"),
@@ -263,8 +268,14 @@ NOTED = ("crs.note", "crs.guessed", "place.local_frame", "crs.none", "crs.contra
 """The codes of what a layer notes about its place."""
 
 
+def _now(code: str) -> str:
+    """The code of today: until version 0.2 damage of recordings was called after MCAP, which was all that was read."""
+    return f"recording.{code[5:]}" if code.startswith("mcap.") else code
+
+
 def what(code: str, message: str) -> str:
     """What a finding means: the message of the service, or in another language that sentence, else the one of its code, if it has one."""
+    code = _now(code)
     found = FINDINGS.get(code)
     if language() == "en":
         return message
@@ -273,13 +284,13 @@ def what(code: str, message: str) -> str:
 
 def meaning(code: str) -> str:
     """What findings of this kind mean, for a list that shows no single one; the code itself when it has no sentence."""
-    found = FINDINGS.get(code)
+    found = FINDINGS.get(_now(code))
     return code if found is None else str(found[0])
 
 
 def fix(code: str, message: str) -> str:
     """What to do about a finding, as `what`."""
-    found = FINDINGS.get(code)
+    found = FINDINGS.get(_now(code))
     if language() == "en":
         return message
     if found is None or (found[1] == "none" and message):  # never the contrary of what is known

@@ -173,7 +173,7 @@ def test_broken_and_foreign_files_are_reported_and_break_nothing(tmp_path: Path)
         "odd.parquet": b"PAR1" + b"\xff" * 64 + struct.pack("<I", 64) + b"PAR1",
         "program.laz": b"MZ\x90\x00" * 9,
         "photo.jpg": b"\xff\xd8\xff\xe1\x00\x10Exif\0\0II*\0\xff\xff\xff\x7f",
-        "bag.bag": b"#ROSBAG V2.0\n",
+        "bag.bag": b"#ROSBAG V1.2\n",
         "noise.bin": bytes(random.Random(1).randbytes(5000)),
         "empty.geojson": b'{"type": "FeatureCollection", "features": []}',
         "deep.prj.shp": b"\x00\x00\x27\x0a" + b"\xff" * 96,

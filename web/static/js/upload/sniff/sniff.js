@@ -10,7 +10,7 @@ import { flatgeobuf, geojson, opendrive, osm, shapefile } from "./vector.js";
 /** @typedef {import("./bytes.js").Sniffed} Sniffed */
 
 const FOREIGN = [
-  ["#ROSBAG V2.0", "ROS 1 bag"],
+  ["#ROSBAG V", "ROS 1 bag"],
   ["\x89HDF", "HDF5"],
   ["II*", "TIFF"],
   ["\x89PNG", "PNG"],
@@ -31,6 +31,10 @@ const ASIDE = new RegExp(
   "i",
 );
 const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "pbf", "xodr", "las", "laz", "pcd", "ply", "mcap"];
+const TRACK = /\.(gpx|nmea|nma|csv)$/i;
+const RECORDED = ["mcap", "bag", "db3"];
+const RECORDED_PARTS = /\.db3-(wal|shm|journal)$/i;
+const RECORDED_PACKED = /\.(mcap|bag|db3)\.zstd?$/i;
 const NULL_ISLAND_DEG = 1;
 
 /** @param {Blob} file @param {string} name @param {(ending: string) => Blob | null} sibling the file of the same name with another ending
@@ -48,12 +52,18 @@ async function look(file, name, sibling) {
   if (PARTS.test(name) && sibling("shp")) return sniffed({ format: "Shapefile", notes: ["part_of"] });
   if (isApollo(bytes, magic)) return sniffed({ format: "Apollo", kind: "hdmap", notes: ["later"] });
   if (ASIDE.test(name) || (/\.xml$/i.test(name) && DATA.some((ending) => sibling(ending)))) return sniffed({ notes: ["aside"] });
+  const track = TRACK.exec(name)?.[1];
+  if (track && RECORDED.some((ending) => sibling(ending))) return sniffed({ format: track.toUpperCase(), notes: ["later"] });
+  if (RECORDED_PARTS.test(name) && sibling("db3")) return sniffed({ format: "ROS 2 bag", kind: "recording", notes: ["later"] });
   if (magic.startsWith("LASF")) return las(file);
   if (magic.startsWith("fgb\x03")) return flatgeobuf(file);
   if (magic.startsWith("PAR1")) return parquet(file);
   if (magic.startsWith("\xff\xd8\xff")) return photo(file);
   if (magic.startsWith("\x00\x00\x27\x0a") && /\.shp$/i.test(name)) return shapefile(file, sibling("prj"));
-  if (magic.startsWith("SQLite format 3")) return sniffed({ format: "GeoPackage", notes: ["later"] });
+  if (magic.startsWith("SQLite format 3")) return sqlite(latin(bytes, 0, 4096), name);
+  if (magic.startsWith("#ROSBAG V2.0")) return sniffed({ format: "ROS 1 bag", kind: "recording", notes: ["later"] });
+  if (magic.startsWith("\x28\xb5\x2f\xfd") && RECORDED_PACKED.test(name))
+    return sniffed({ format: "zstd", kind: "recording", notes: ["later"] });
   if (magic.startsWith("\x89MCAP0\r\n")) return sniffed({ format: "MCAP", kind: "recording", notes: ["later"] });
   if (magic.startsWith("PK\x03\x04") || magic.startsWith("PK\x05\x06")) return zip(file);
   if (magic.slice(4, 15) === "\n\tOSMHeader") return sniffed({ format: "OSM PBF", crs: "EPSG:4326", notes: ["later"] });
@@ -86,6 +96,14 @@ const isApollo = (bytes, magic) =>
 /** @param {string} format @param {RegExpExecArray | null} count */
 const cloud = (format, count) => sniffed({ format, kind: "pointcloud", count: Number(count?.[1] ?? 0), notes: ["asked"] });
 
+/** A file of SQLite: a recording of rosbag2, or a GeoPackage. @param {string} head @param {string} name */
+function sqlite(head, name) {
+  const isRecording = !head.includes("gpkg_contents") && (/CREATE TABLE ['"`[]?(topics|messages)\b/i.test(head) || /\.db3$/i.test(name));
+  return isRecording
+    ? sniffed({ format: "ROS 2 bag", kind: "recording", notes: ["later"] })
+    : sniffed({ format: "GeoPackage", notes: ["later"] });
+}
+
 /** A zip by the names in its directory. @param {Blob} file */
 async function zip(file) {
   const names = [...(await text(file, -(1 << 16), 1 << 16)).matchAll(/PK\x01\x02[\s\S]{42}([^\0]{1,255}?)(?=PK|[\0\ufffd]|$)/g)].map(
@@ -96,7 +114,7 @@ async function zip(file) {
     ? "sidewalk"
     : is(/\.(jpe?g)/)
       ? "photos"
-      : is(/\.mcap/)
+      : is(/\.(mcap|bag|db3)\b/)
         ? "recording"
         : is(/\.(laz|las|pcd|ply)/)
           ? "pointcloud"
