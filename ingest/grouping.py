@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from ingest import chapters
 from ingest.findings import info
 from ingest.formats import PHOTO, is_junk, is_opensidewalks
 from mapex.catalogue.finding import Finding
@@ -20,7 +21,7 @@ _SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "r
 class Group:
     """Files that make one source: relative names (the uploader's), in order; `name` is what to call it in messages.
 
-    `kind`: shapefile, opensidewalks, photos, recording or file.
+    `kind`: shapefile, opensidewalks, photos, recording, video or file.
     """
 
     name: str
@@ -50,7 +51,8 @@ class Grouping:
 
 
 def group(names: Iterable[str]) -> Grouping:
-    """Which names are one source: parts of a Shapefile, of an OpenSidewalks set, a rosbag folder, photos; all else alone.
+    """Which names are one source: parts of a Shapefile, of an OpenSidewalks set, a rosbag folder, photos, a video in chapters or with its
+    track; all else alone.
 
     The result is ordered by name, so that the same files in another order are numbered the same. Left are what a desktop leaves
     behind, and what stands beside data (`mapex.rules.parts.aside`); where nothing else is there, this is taken for data.
@@ -62,8 +64,9 @@ def group(names: Iterable[str]) -> Grouping:
     sets: dict[str, list[str]] = {}
     owners = _shapefile_of_parts(kept)
     bag_folders = {str(PurePosixPath(n).parent) for n in kept if PurePosixPath(n).name == "metadata.yaml"}
+    films = {name: f"video:{recording}" for name, recording in chapters.recordings(kept).items()}
     for name in kept:
-        sets.setdefault(owners.get(name) or _set_of(name, bag_folders), []).append(name)
+        sets.setdefault(owners.get(name) or films.get(name) or _set_of(name, bag_folders), []).append(name)
     groups = tuple(Group(_name_of(key, members), tuple(members), _kind_of(key)) for key, members in sorted(sets.items()))
     return Grouping(groups, tuple(sorted(set(names) - set(kept))))
 
@@ -73,7 +76,7 @@ def group_archive(names: Iterable[str]) -> Grouping:
     found = group(names)
     kinds: dict[str, list[Group]] = {}
     for number, one in enumerate(found.groups):
-        kinds.setdefault(f"{number}" if one.kind == "file" else one.kind, []).append(one)
+        kinds.setdefault(f"{number}" if one.kind in ("file", "video") else one.kind, []).append(one)
     return replace(found, groups=tuple(_merged(groups) for groups in kinds.values()))
 
 
@@ -117,6 +120,8 @@ def _name_of(key: str, members: Sequence[str]) -> str:
         return next(name for name in members if name.lower().endswith(".shp"))
     if kind == "photos":
         return f"{len(members)} photos"
+    if kind == "video":
+        return f"{members[0]} and {len(members) - 1} more"
     return f"{rest if rest not in ('', '.') else kind} ({len(members)} files)"
 
 

@@ -22,7 +22,7 @@ from tiles.errors import ExtraMissing
 EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
     {
         "pointcloud": (("open3d",), "shaded previews of point clouds"),
-        "recordings": (("mcap", "rosbags", "zstandard", "lz4"), "MCAP and ROS recordings"),
+        "recordings": (("mcap", "rosbags", "zstandard", "lz4", "av"), "MCAP and ROS recordings, and video"),
         "preview": (("av", "cv2"), "pictures in previews of recordings"),
         "postgres": (("psycopg",), "a PostgreSQL database"),
         "scale": (("distributed", "granian"), "a Dask cluster of readers, and several web processes"),

@@ -57,6 +57,15 @@ class Misfit:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a splitter did to rows that it kept, to be told with the tiles: code, sentence, and how many rows."""
+
+    code: str
+    message: str
+    count: int
+
+
 class Splitter(Protocol):
     """Cuts the batches of one layer of one source into tiles, in bounded memory."""
 
@@ -66,6 +75,11 @@ class Splitter(Protocol):
     """Rows that were left out because they have no geometry."""
     misfits: Sequence[Misfit]
     """The first of those that were left out, where rows have names."""
+
+    @property
+    def remarks(self) -> Sequence[Remark]:
+        """What is to be told of rows that were kept."""
+        ...
 
     def add(self, batch: Batch) -> None:
         """Take rows in. Raises: TilesError: the batch does not belong here."""
@@ -146,8 +160,18 @@ PHOTO_TAR = TileFormat(
     codec="tiles.frames.photo_tar",
     splitter="tiles.frames.splitter",
 )
+MP4 = TileFormat(
+    name="mp4",
+    kinds=(LayerKind.VIDEO,),
+    media_type="video/mp4",
+    ending="mp4",
+    magic=b"ftypisom\0\0\x02\0mapx",
+    magic_at=4,
+    codec="tiles.video.codec",
+    splitter="tiles.video.splitter",
+)
 
-FORMATS = (GEOPARQUET, LAZ, MCAP, PHOTO_TAR)
+FORMATS = (GEOPARQUET, LAZ, MCAP, PHOTO_TAR, MP4)
 
 _BY_MEDIA_TYPE = {row.media_type: row for row in FORMATS}
 _BY_KIND = {kind: row for row in FORMATS for kind in row.kinds}

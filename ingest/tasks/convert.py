@@ -20,7 +20,7 @@ import shapely
 
 from ingest.checks.quality import Quality
 from ingest.checks.screen import misfit_of, no_shapes, screen
-from ingest.findings import FindingLog, error, unproven
+from ingest.findings import FindingLog, error, info, unproven
 from ingest.fingerprint import Fingerprint
 from ingest.placing import resolve
 from ingest.placing.move import accuracy_m, shapes_of
@@ -43,7 +43,7 @@ Emit = Callable[[Mapping[str, Any]], None]
 _PROGRESS_S = 0.5
 _TEXT = 1500
 _NAME = 250
-_OWN_PLACE = frozenset({"lanelet2", "mcap", "photos"})
+_OWN_PLACE = frozenset({"lanelet2", "mcap", "photos", "video"})
 """Formats that state longitude and latitude themselves, so that no other system could be named for them."""
 
 
@@ -163,7 +163,13 @@ class Conversion:
             if state.splitter is not None:
                 tiles = list(state.splitter.finish())
                 self._left_out(state, state.splitter)
+                self._remarked(state, state.splitter)
                 self._tiles(state, tiles)
+
+    def _remarked(self, state: LayerState, splitter: Splitter) -> None:
+        """What the splitter had to do to records that it kept."""
+        for one in splitter.remarks:
+            self.log.add(info(one.code, one.message, file=self.source.name, layer=state.name, count=one.count))
 
     def _left_out(self, state: LayerState, splitter: Splitter) -> None:
         """What the splitter could not put into any cell: broken geometry, or off the grid."""
