@@ -28,6 +28,12 @@ _X265 = "lossless=1:keyint=-1:scenecut=0:bframes=0:pools=none:frame-threads=1:wp
 MOST_PIXELS = 8192 * 8192
 
 
+class EdgeFault(InvalidContent):
+    """A group that an edge goes through and that cannot be cut there: its frames behind the edge are left out."""
+
+    code = "video.edge"
+
+
 @dataclass(frozen=True, slots=True)
 class Recoded:
     """A frame that was packed anew: its number among the shown frames of its group, its bytes, and whether decoding can begin with it.
@@ -47,7 +53,7 @@ def free_number(sets: Sets) -> int:
     used = {_number(unit, 4 if unit[0] & 31 == 7 else 1) for unit in sets.units}
     found = next((number for number in range(1, 32) if number not in used), None)
     if found is None:
-        raise InvalidContent("The video uses every number of parameter sets.", code="video.damaged")
+        raise EdgeFault("The video uses every number of parameter sets.")
     return found
 
 
@@ -68,14 +74,14 @@ def recode(stream: BinaryIO, track: Track, sets: Sets, group: tuple[int, int], r
         group: first sample and the one behind the last.
         runs: first frame and the one behind the last of each, by the order of showing; each begins with a key.
 
-    Raises: InvalidContent: `video.edge`: the group cannot be decoded, or not packed anew. ExtraMissing: PyAV is not installed.
+    Raises: EdgeFault: the group cannot be decoded, or not packed anew. ExtraMissing: PyAV is not installed.
     """
     with extras.needed():
         import av
     try:
         yield from _recode(av, _frames(av, stream, track, sets, group), sets, runs)
     except av.error.FFmpegError as why:
-        raise InvalidContent(f"Pictures at the edge of a tile cannot be packed anew: {why}.", code="video.edge") from why
+        raise EdgeFault(f"Pictures at the edge of a tile cannot be packed anew: {why}.") from why
 
 
 def _frames(av: Any, stream: BinaryIO, track: Track, sets: Sets, group: tuple[int, int]) -> Iterator[Any]:
@@ -98,7 +104,7 @@ def _frames(av: Any, stream: BinaryIO, track: Track, sets: Sets, group: tuple[in
             yield frame
     if count != last - first:
         text = f"{last - first - count} of {last - first} pictures at the edge of a tile cannot be decoded."
-        raise InvalidContent(text, code="video.edge")
+        raise EdgeFault(text)
 
 
 def _recode(av: Any, frames: Iterator[Any], sets: Sets, runs: Sequence[tuple[int, int]]) -> Iterator[Recoded]:
@@ -148,7 +154,7 @@ class _Encoder:
         yield from self._packed(self._context.encode(None))
         yield from self._checked(self._checker.decode(None))
         if self._given:
-            raise InvalidContent("Pictures at the edge of a tile were packed anew, and not all came out.", code="video.edge")
+            raise EdgeFault("Pictures at the edge of a tile were packed anew, and not all came out.")
 
     def _packed(self, packets: Sequence[Any]) -> Iterator[Recoded]:
         for packet in packets:

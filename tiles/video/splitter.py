@@ -25,7 +25,7 @@ from tiles.video import groups, units
 from tiles.video.assembly import Assembly, Film, Run
 from tiles.video.groups import NOWHERE, Piece
 from tiles.video.movie import Track, read_movie
-from tiles.video.recode import recode
+from tiles.video.recode import EdgeFault, recode
 from tiles.video.units import H264, Sets
 
 _MOST_NAMED = 20
@@ -98,8 +98,9 @@ class VideoSplitter:
         """How many frames had to be packed anew."""
         if not self._anew:
             return ()
-        near = "without any loss" if self._worst == float("inf") else f"at least {self._worst:.1f} dB near to the original"
-        text = f"{self._anew} frames of {self._cut} groups of pictures that go over the edge of a tile were packed anew, {near}."
+        text = f"{self._anew} frames of {self._cut} groups of pictures that go over the edge of a tile were packed anew without any loss."
+        if self._worst < float("inf"):
+            text = text.replace(" without any loss", f", at least {self._worst:.1f} dB near to the original")
         return (Remark("video.packed_anew", text, self._anew),)
 
     def finish(self) -> Iterator[EncodedTile]:
@@ -154,7 +155,7 @@ class VideoSplitter:
         begin = anew.seek(0, 2)
         try:
             made = self._packed(stream, film, sets, kept, anew)
-        except InvalidContent as why:
+        except EdgeFault as why:
             anew.truncate(begin)
             lost = sum(len(piece.samples) for piece in kept)
             self.rejected += lost
@@ -168,7 +169,7 @@ class VideoSplitter:
         yield from made
 
     def _packed(self, stream: BinaryIO, film: Film, sets: Sets, cut: Sequence[Piece], anew: BinaryIO) -> list[Run]:
-        """Runs of the pieces of one group. Raises: InvalidContent: `video.edge`."""
+        """Runs of the pieces of one group. Raises: EdgeFault."""
         first, last = cut[0].group
         order = first + np.argsort(film.track.samples.pts[first:last], kind="stable")
         shown = [np.flatnonzero(np.isin(order, piece.samples)) for piece in cut]
@@ -187,7 +188,7 @@ class VideoSplitter:
             own = np.array(sizes, np.int64), np.array(keys, bool)
             made.append(Run(piece.cell, film, order[numbers], *own, at, tuple(more), worst))
         if next(frames, None) is not None or any(len(run.size) != len(run.samples) for run in made):
-            raise InvalidContent("Not as many pictures came out as went in.", code="video.edge")
+            raise EdgeFault("Not as many pictures came out as went in.")
         return made
 
 

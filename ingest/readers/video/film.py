@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ingest import chapters
-from ingest.findings import info, question, warning
+from ingest.findings import error, info, question, warning
 from ingest.formats import is_video
 from ingest.reader import Source
 from ingest.readers.video.beside import TrackFile, read_track
@@ -18,7 +18,9 @@ from ingest.readers.video.gpmf import Telemetry
 from ingest.readers.video.positions import Positions
 from mapex.catalogue.finding import Finding
 from tiles.arrays import Float64s, Int64s
-from tiles.video import camm
+from tiles.errors import InvalidContent
+from tiles.video import camm, units
+from tiles.video.boxes import Damaged
 from tiles.video.movie import Movie, Track, read_movie
 
 LARGEST_SAMPLE = 4 << 20
@@ -74,14 +76,15 @@ def film_of(source: Source, layer: str) -> Film:
     Raises: InvalidContent: a file cannot be read at all (`video.no_index`, `video.damaged`, `video.no_pictures`, ...).
     """
     film = Film()
-    parts = [_part(source, path, film) for path in _videos(source)]
+    where = {"file": source.name, "layer": layer}
+    parts = _parts(source, film, where)
     tracks = [(source.label(path), found) for path in source.files if not is_video(_head(path)) and (found := read_track(path)) is not None]
     if not any(len(part.positions) for part in parts) and tracks:
-        parts = _with_track(film, parts, tracks, {"file": source.name, "layer": layer})
+        parts = _with_track(film, parts, tracks, where)
     film.parts = _in_film(parts)
     for part in film.parts:
         film.positions = film.positions.joined(part.positions.moved(part.begins_s))
-    _check_clock(film, {"file": source.name, "layer": layer})
+    _check_clock(film, where)
     return film
 
 
@@ -94,13 +97,30 @@ def _videos(source: Source) -> list[Path]:
     return sorted((path for path in source.files if is_video(_head(path))), key=lambda path: chapters.order(source.label(path)))
 
 
-def _part(source: Source, path: Path, film: Film) -> Part:
-    from tiles.video.boxes import Damaged
+def _parts(source: Source, film: Film, where: dict[str, str]) -> list[Part]:
+    """The files of a source that can be read; of the others a finding each.
 
+    Raises: InvalidContent: none can be read.
+    """
+    found, wrong = list[Part](), list[InvalidContent]()
+    for path in _videos(source):
+        try:
+            found.append(_part(source, path, film))
+        except InvalidContent as why:
+            wrong.append(why)
+            text, fix = f"{source.label(path)}: {why.message}", "Copy it from the camera again, or leave it out."
+            film.findings.append(error(why.code, text, fix, feature=source.label(path), **where))
+    if not found:
+        raise wrong[0] if wrong else Damaged(f"{source.name} holds no video.", code="video.no_pictures")
+    return found
+
+
+def _part(source: Source, path: Path, film: Film) -> Part:
     movie = read_movie(path)
     videos = movie.of(b"vide")
     if not videos:
         raise Damaged("The file holds no video.", code="video.no_pictures")
+    units.sets_of(videos[0].entry)
     for name, text in movie.texts.items():
         film.camera.setdefault(name, text)
     return Part(path, source.label(path), movie, videos[0], _inside(path, movie, film))

@@ -21,7 +21,6 @@ from ingest.readers.video.positions import FAR_S
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
 from tiles.batch import Batch, Content, LayerKind
-from tiles.video import units
 
 BATCH_ROWS = 50_000
 
@@ -96,8 +95,7 @@ class _Alike:
     first: Part
 
     def takes(self, part: Part) -> bool:
-        """Whether frames of a part fit behind those of the first. Raises: InvalidContent: `video.codec`, `video.damaged`."""
-        units.sets_of(part.video.entry)
+        """Whether frames of a part fit behind those of the first."""
         same = ("entry", "timescale", "width", "height", "matrix")
         return all(getattr(self.first.video, name) == getattr(part.video, name) for name in same)
 
