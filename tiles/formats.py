@@ -49,12 +49,13 @@ class Codec(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """A row that has no cell: its place in the source (0 = first row given), its id, a code and a sentence."""
+    """A row that has no cell, or `count` of them: its place in the source (0 = first row given), its id, a code and a sentence."""
 
     row: int
     feature_id: str
     code: str
     message: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import shapely
 
 from ingest.checks.quality import Quality
 from ingest.checks.screen import misfit_of, no_shapes, screen
-from ingest.findings import FindingLog, error, info, unproven
+from ingest.findings import FindingLog, error, info, question, unproven
 from ingest.fingerprint import Fingerprint
 from ingest.placing import resolve
 from ingest.placing.move import accuracy_m, shapes_of
@@ -180,8 +180,12 @@ class Conversion:
         where = {"file": self.source.name, "layer": state.name}
         named = splitter.misfits[:20]
         for misfit in named:
-            self.log.add(error(misfit.code, misfit.message, "Mend the geometry.", feature=misfit.feature_id, rejected=1, **where))
-        more = rejected - len(named)
+            about = {"feature": misfit.feature_id, "count": misfit.count, "rejected": misfit.count, **where}
+            if state.content is Content.FRAMES:
+                self.log.add(question(misfit.code, misfit.message, "Confirm it: what is left can be sold.", **about))
+            else:
+                self.log.add(error(misfit.code, misfit.message, "Mend the geometry.", **about))
+        more = rejected - sum(misfit.count for misfit in named)
         if more > 0:
             text = f"{more} records could not be put into any cell."
             self.log.add(error("geometry.unusable", text, "Check geometry and CRS.", count=more, rejected=more, **where))

@@ -20,7 +20,6 @@ from tiles.frames.track import collection, feature, iso
 from tiles.grid import grid
 from tiles.video import camm, tile, units
 from tiles.video.movie import Track
-from tiles.video.recode import EdgeFault
 from tiles.video.tile import Frames, Pictures
 from tiles.video.units import H264
 
@@ -201,8 +200,6 @@ def _pictures(runs: Sequence[Run]) -> Pictures:
     entry = track.entry
     more = {unit: None for run in runs for unit in run.sets}
     if more and units.sets_of(entry).codec == H264:
-        if len(more) > 2:
-            raise EdgeFault("Pictures at edges were packed in different ways.")
         entry = units.with_sets(entry, tuple(more))
     elif more:
         entry = units.in_band(entry)

@@ -19,8 +19,6 @@ from tiles.video import tile as tiles_of_video
 from tiles.video.boxes import MOOV_LIMIT, Box, Damaged, boxes, child, top_boxes
 from tiles.video.movie import Track, read_movie
 
-MOST_BYTES = 64 << 20
-"""Of one picture."""
 _KINDS = [b"ftyp", b"moov", b"mdat"]
 
 
@@ -67,14 +65,8 @@ def _check_bytes(mdat: Box, video: Track, ways: Track) -> None:
 
 def _check_pictures(path: Path, video: Track) -> None:
     """Pass when each sample is one picture (or its two fields), whole."""
-    sets, samples = units.sets_of(video.entry), video.samples
-    if int(samples.size.max()) > MOST_BYTES:
-        raise ValueError(f"a picture of it has more than {MOST_BYTES} bytes.")
-    with path.open("rb") as stream:
-        for at, size in zip(samples.at.tolist(), samples.size.tolist(), strict=True):
-            stream.seek(at)
-            if not 1 <= units.pictures(stream.read(size), sets) <= 2:
-                raise ValueError("a frame of it is not one picture.")
+    if not units.whole(path, video.samples, units.sets_of(video.entry)).all():
+        raise ValueError("a frame of it is not one picture.")
 
 
 def texts_of(path: Path) -> dict[str, bytes]:

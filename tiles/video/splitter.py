@@ -74,6 +74,7 @@ class VideoSplitter:
         self._placing: dict[str, Any] = {}
         self._rows: dict[int, _Rows] = {}
         self._anew = self._cut = 0
+        self._sets: tuple[bytes, ...] = ()
         self._worst = float("inf")
 
     def add(self, batch: Batch) -> None:
@@ -161,7 +162,8 @@ class VideoSplitter:
             self.rejected += lost
             if len(self.misfits) < _MOST_NAMED:
                 text = f"{film.name}: {why.message} {lost} frames were left out."
-                self.misfits += [Misfit(int(kept[0].samples[0]), f"{film.name} frame {kept[0].samples[0]}", "video.edge", text)]
+                number = int(kept[0].samples[0])
+                self.misfits.append(Misfit(number, f"{film.name} frame {number}", "video.edge", text, lost))
             return
         self._cut += 1
         self._anew += sum(len(run.samples) for run in made)
@@ -177,16 +179,20 @@ class VideoSplitter:
         frames = recode(stream, film.track, sets, (first, last), runs)
         made = []
         for piece, numbers in zip(cut, shown, strict=True):
-            at, sizes, keys, more, worst = anew.seek(0, 2), [], [], dict[bytes, None](), float("inf")
+            at, sizes, keys, own, worst = anew.seek(0, 2), [], [], dict[bytes, None](), float("inf")
             for one in islice(frames, len(numbers)):
                 body = _in_front(one.sets, sets) + one.body
                 anew.write(body)
                 sizes.append(len(body))
                 keys.append(one.is_key)
-                more |= dict.fromkeys(one.sets)
+                own |= dict.fromkeys(one.sets)
                 worst = min(worst, one.psnr_db)
-            own = np.array(sizes, np.int64), np.array(keys, bool)
-            made.append(Run(piece.cell, film, order[numbers], *own, at, tuple(more), worst))
+            packed = np.array(sizes, np.int64), np.array(keys, bool)
+            made.append(Run(piece.cell, film, order[numbers], *packed, at, tuple(own), worst))
+        more = tuple(dict.fromkeys(unit for run in made for unit in run.sets))
+        self._sets = self._sets or more
+        if more != self._sets:
+            raise EdgeFault("Pictures at edges were packed in different ways.")
         if next(frames, None) is not None or any(len(run.size) != len(run.samples) for run in made):
             raise EdgeFault("Not as many pictures came out as went in.")
         return made

@@ -5,10 +5,16 @@ Sources: ITU-T H.264 7.3.1 and 7.4.1, ITU-T H.265 7.3.1 and 7.4.2, ISO/IEC 14496
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+
+from tiles.arrays import Bools
 from tiles.video.boxes import Box, Damaged, box, boxes
+from tiles.video.movie import Samples
 
 H264, HEVC = "h264", "hevc"
 CODECS = {b"avc1": H264, b"avc3": H264, b"hvc1": HEVC, b"hev1": HEVC}
@@ -114,7 +120,7 @@ def in_band(entry: bytes) -> bytes:
     return entry[:4] + b"hev1" + entry[8:]
 
 
-def units(sample: bytes, length: int) -> Iterator[tuple[int, int]]:
+def units(sample: bytes | memoryview, length: int) -> Iterator[tuple[int, int]]:
     """Where each unit of a sample begins and ends. Raises: Damaged: they do not fill it exactly, or are too many."""
     at, count = 0, 0
     while at < len(sample):
@@ -164,7 +170,7 @@ def leans_back(kind: int, codec: str) -> bool:
     return codec == HEVC and kind in (8, 9)
 
 
-def pictures(sample: bytes, sets: Sets) -> int:
+def pictures(sample: bytes | memoryview, sets: Sets) -> int:
     """How many pictures begin in a sample: parts whose first block is the first of a picture. Raises: Damaged."""
     count = 0
     for begin, end in units(sample, sets.length):
@@ -173,6 +179,25 @@ def pictures(sample: bytes, sets: Sets) -> int:
         if is_picture(kind, sets.codec) and begin + header < end:
             count += sample[begin + header] >> 7
     return count
+
+
+def whole(path: Path, samples: Samples, sets: Sets) -> Bools:
+    """Which samples are one picture each (or its two fields), all parts of it there; looks at the heads of the parts only."""
+    found = np.zeros(len(samples), bool)
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
+        places = zip(samples.at.tolist(), samples.size.tolist(), strict=True)
+        for number, (at, size) in enumerate(places):
+            if size > 0 and at + size <= len(data):
+                with data[at : at + size] as sample:
+                    found[number] = _is_whole(sample, sets)
+    return found
+
+
+def _is_whole(sample: memoryview, sets: Sets) -> bool:
+    try:
+        return 1 <= pictures(sample, sets) <= 2
+    except Damaged:
+        return False
 
 
 def from_annex_b(stream: bytes, length: int) -> list[bytes]:

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ingest.findings import error, info, warning
+from ingest.findings import error, info, question, warning
 from ingest.reader import Placed, Source, Survey
 from ingest.readers.recordings.track import Track
 from ingest.readers.video.film import Film, Part, film_of
 from ingest.readers.video.positions import FAR_S
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
+from tiles.arrays import Bools
 from tiles.batch import Batch, Content, LayerKind
+from tiles.video import units
 
 BATCH_ROWS = 50_000
 
@@ -75,8 +77,9 @@ class Video:
             if not alike.takes(part):
                 yield _other(part, where)
                 continue
-            yield from _about(part, where)
-            yield from rows.of(number, part)
+            good = _good(part)
+            yield from _about(part, good, where)
+            yield from rows.of(number, part, good)
         yield from _left_out(film, where)
 
 
@@ -106,14 +109,18 @@ def _other(part: Part, where: dict[str, str]) -> Finding:
     return error("video.mixed", text, "Upload it by itself.", feature=part.name, count=count, rejected=count, **where)
 
 
-def _about(part: Part, where: dict[str, str]) -> Iterator[Finding]:
+def _about(part: Part, good: Bools, where: dict[str, str]) -> Iterator[Finding]:
     """What of a file is not as it should be."""
     where = {**where, "feature": part.name}
     samples, movie = part.video.samples, part.movie
     lost = int((~_there(part)).sum())
     if lost:
         text = f"{lost} of the {len(samples)} frames that {part.name} describes are not there: it was cut."
-        yield error("video.cut", text, "Upload it again.", count=lost, rejected=lost, **where)
+        yield question("video.cut", text, "Upload it again, or confirm that this is all of it.", count=lost, rejected=lost, **where)
+    broken = int((_there(part) & ~good).sum())
+    if broken:
+        text = f"{broken} of the {len(samples)} frames of {part.name} are damaged and were left out."
+        yield question("video.frames", text, "Upload it again, or confirm that this is all of it.", count=broken, rejected=broken, **where)
     if part.video.edits > 1:
         text = (
             f"{part.name} has an edit list that shows {part.video.edits} pieces; all frames that were recorded are taken, in their order."
@@ -138,11 +145,15 @@ def _left_out(film: Film, where: dict[str, str]) -> Iterator[Finding]:
         yield info("video.sensors", text, "Nothing to do.", value=listed[:1900], count=len(film.sensors), **where)
 
 
-def _there(part: Part) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which samples are in the file, up to the first that is not; a sample of no bytes is no picture."""
+def _there(part: Part) -> Bools:
+    """Which samples are in the file, up to the first that is not."""
     samples = part.video.samples
-    good = (samples.at + samples.size <= part.movie.end) & (samples.size > 0) & (samples.at > 0)
-    return np.asarray(np.logical_and.accumulate(good), bool)
+    return np.asarray(np.logical_and.accumulate(samples.at + samples.size <= part.movie.end), bool)
+
+
+def _good(part: Part) -> Bools:
+    """Which samples can be sold: there, and each one picture, whole."""
+    return _there(part) & units.whole(part.path, part.video.samples, units.sets_of(part.video.entry))
 
 
 @dataclass(slots=True)
@@ -155,9 +166,9 @@ class _Rows:
     layer: str
     is_put: bool
 
-    def of(self, number: int, part: Part) -> Iterator[Batch]:
+    def of(self, number: int, part: Part, good: Bools) -> Iterator[Batch]:
         """Batches of one file."""
-        there = np.flatnonzero(_there(part))
+        there = np.flatnonzero(good)
         at_s, t_ns = self.film.times_s(part), self.film.times_ns(part)
         for begin in range(0, len(there), BATCH_ROWS):
             own = there[begin : begin + BATCH_ROWS]
