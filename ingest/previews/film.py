@@ -53,7 +53,7 @@ class Clip:
                     container.seek(key, stream=stream, backward=True)
                     frames = container.decode(stream)
                 for frame in frames:
-                    at = frame.pts
+                    at = int(frame.pts or 0)
                     if at >= pts:
                         yield number, self._shot(frame)
                         break

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 T0_S = 1_790_000_000.0
-LON, LAT = 127.1, 37.4
+LON, LAT = 127.1013, 37.4
 SIZE = (96, 64)
 _BITS = 12
 

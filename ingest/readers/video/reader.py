@@ -99,8 +99,9 @@ class _Alike:
 
     def takes(self, part: Part) -> bool:
         """Whether frames of a part fit behind those of the first."""
-        same = ("entry", "timescale", "width", "height", "matrix")
-        return all(getattr(self.first.video, name) == getattr(part.video, name) for name in same)
+        same = ("timescale", "width", "height", "matrix")
+        alike = all(getattr(self.first.video, name) == getattr(part.video, name) for name in same)
+        return alike and units.sets_of(self.first.video.entry) == units.sets_of(part.video.entry)
 
 
 def _other(part: Part, where: dict[str, str]) -> Finding:
