@@ -121,7 +121,7 @@ def _name_of(key: str, members: Sequence[str]) -> str:
     if kind == "photos":
         return f"{len(members)} photos"
     if kind == "video":
-        return f"{members[0]} and {len(members) - 1} more"
+        return f"{next(filter(chapters.recording_of, members))} and {len(members) - 1} more"
     return f"{rest if rest not in ('', '.') else kind} ({len(members)} files)"
 
 

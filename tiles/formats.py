@@ -60,7 +60,7 @@ class Misfit:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What a splitter did to rows that it kept, to be told with the tiles: code, sentence, and how many rows."""
+    """What a splitter did to rows that it kept, to be known with the tiles: code, sentence, and how many rows."""
 
     code: str
     message: str
@@ -79,7 +79,7 @@ class Splitter(Protocol):
 
     @property
     def remarks(self) -> Sequence[Remark]:
-        """What is to be told of rows that were kept."""
+        """What is to be known of rows that were kept."""
         ...
 
     def add(self, batch: Batch) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ingest.previews.pictures import Shot
 from tiles.arrays import Int64s
-from tiles.video.movie import Track, read_movie
+from tiles.video.movie import MovieTrack, read_movie
 
 WIDEST = 1280
 """Pixels of the width to which a frame is shrunk at once."""
@@ -22,7 +22,7 @@ class Clip:
     """A tile: its track, when it begins (seconds since 1970, 0 unknown), and when frames are shown, in their order."""
 
     path: Path
-    track: Track
+    track: MovieTrack
     begins_s: int
     shown: Int64s
 

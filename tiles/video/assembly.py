@@ -19,7 +19,7 @@ from tiles.formats import MP4
 from tiles.frames.track import collection, feature, iso
 from tiles.grid import grid
 from tiles.video import camm, tile, units
-from tiles.video.movie import Track
+from tiles.video.movie import MovieTrack
 from tiles.video.tile import Frames, Pictures
 from tiles.video.units import H264
 
@@ -27,12 +27,12 @@ _PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class Reel:
     """A file of a recording: its video track, and when and where each sample was recorded (by number of the sample)."""
 
     path: Path
     name: str
-    track: Track
+    track: MovieTrack
     t_ns: Int64s
     places: Float64s
 
@@ -62,7 +62,7 @@ class Film:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class FrameRun:
     """Frames of one cell, in the order of decoding, with the bytes and keys that they have in the tile.
 
     `at`: where their bytes begin among those that were packed anew, None where they are copied from the film. `sets`: parameter sets that
@@ -70,7 +70,7 @@ class Run:
     """
 
     cell: np.uint64
-    film: Film
+    film: Reel
     samples: Int64s
     size: Int64s
     sync: Bools
@@ -83,7 +83,7 @@ class Run:
 class _Put:
     """A run in its tile: the shown number of its first frame there, its times in ticks, and what stands in front of its first frame."""
 
-    run: Run
+    run: FrameRun
     pts: Int64s
     in_front: bytes
 
@@ -96,13 +96,13 @@ class Assembly:
         self._camera, self._placing = camera, placing
         self._known: dict[Path, tuple[Int64s, Int64s, Int64s]] = {}
 
-    def _tables(self, film: Film) -> tuple[Int64s, Int64s, Int64s]:
+    def _tables(self, film: Reel) -> tuple[Int64s, Int64s, Int64s]:
         """Shown place, ticks and milliseconds of each sample of a film."""
         if film.path not in self._known:
             self._known[film.path] = film.shown(), film.lasting(), film.ms()
         return self._known[film.path]
 
-    def write(self, cell: int, runs: Sequence[Run], anew: BinaryIO) -> EncodedTile:
+    def write(self, cell: int, runs: Sequence[FrameRun], anew: BinaryIO) -> EncodedTile:
         """Write the tile of a cell. `anew` holds the frames that were packed anew."""
         passes = list(self._passes(runs))
         put = list(self._put(passes))
@@ -132,9 +132,9 @@ class Assembly:
         box = Box(west, south, east, north)
         return EncodedTile(self._layer, cell, self._part, relative, digest.hexdigest(), length, MP4.media_type, quantities, box)
 
-    def _passes(self, runs: Sequence[Run]) -> Iterator[list[Run]]:
+    def _passes(self, runs: Sequence[FrameRun]) -> Iterator[list[FrameRun]]:
         """Runs that follow one another without a frame between them."""
-        now: list[Run] = []
+        now: list[FrameRun] = []
         for run in runs:
             if now and (now[-1].film is not run.film or self._shown(now[-1]).max() + 1 != self._shown(run).min()):
                 yield now
@@ -142,10 +142,10 @@ class Assembly:
             now.append(run)
         yield now
 
-    def _shown(self, run: Run) -> Int64s:
+    def _shown(self, run: FrameRun) -> Int64s:
         return self._tables(run.film)[0][run.samples]
 
-    def _put(self, passes: Sequence[Sequence[Run]]) -> Iterator[_Put]:
+    def _put(self, passes: Sequence[Sequence[FrameRun]]) -> Iterator[_Put]:
         base, is_changed = 0, False
         for runs in passes:
             film = runs[0].film
@@ -159,7 +159,7 @@ class Assembly:
             last = runs[-1].samples[np.argmax(pts[runs[-1].samples])]
             base += int(pts[last]) - begin + int(lasts[last])
 
-    def _trajectory(self, passes: Sequence[Sequence[Run]]) -> bytes:
+    def _trajectory(self, passes: Sequence[Sequence[FrameRun]]) -> bytes:
         """The way of the camera: a line a pass, one vertex a frame in the order of showing, its time in `times`."""
         features = []
         for runs in passes:
@@ -171,7 +171,7 @@ class Assembly:
             features.append(feature({"file": film.name, "times": times}, film.places[own]))
         return collection(features, self._placing)
 
-    def _stated(self, passes: Sequence[Sequence[Run]], put: Sequence[_Put]) -> bytes:
+    def _stated(self, passes: Sequence[Sequence[FrameRun]], put: Sequence[_Put]) -> bytes:
         """What is known of the pictures: camera, which frames of which files, and which of them were packed anew."""
         film = put[0].run.film
         codec = units.sets_of(film.track.entry).codec
@@ -195,7 +195,7 @@ def _first(count: int, length: int) -> Int64s:
     return found
 
 
-def _pictures(runs: Sequence[Run]) -> Pictures:
+def _pictures(runs: Sequence[FrameRun]) -> Pictures:
     track = runs[0].film.track
     entry = track.entry
     more = {unit: None for run in runs for unit in run.sets}

@@ -19,7 +19,7 @@ _SIZE = struct.Struct(">I4s")
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class Atom:
     """A box: its kind, and where in its buffer or file its head begins, its content begins and it ends."""
 
     kind: bytes
@@ -34,7 +34,7 @@ class Damaged(InvalidContent):
     code = "video.damaged"
 
 
-def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
+def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Atom]:
     """The boxes that follow one another in `data[start:end]`; what is too short for one at the end is passed over.
 
     Raises: Damaged: a box claims more than is there, or there are too many.
@@ -51,11 +51,11 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
         count += 1
         if stop < content or stop > end or count > MOST_BOXES:
             raise Damaged(f"The box {name_of(kind)} at byte {at} claims {size} bytes, and {end - at} are left.")
-        yield Box(kind, at, content, stop)
+        yield Atom(kind, at, content, stop)
         at = stop
 
 
-def child(data: bytes, box: Box, *path: bytes) -> Box | None:
+def child(data: bytes, box: Atom, *path: bytes) -> Atom | None:
     """The first box at the end of a path of kinds inside another one, None when there is none."""
     for kind in path:
         found = next((one for one in boxes(data, box.start, box.end) if one.kind == kind), None)
@@ -66,13 +66,13 @@ def child(data: bytes, box: Box, *path: bytes) -> Box | None:
 
 
 @dataclass(frozen=True, slots=True)
-class FileBox(Box):
+class FileAtom(Atom):
     """A box of the top level of a file. `is_cut`: the file ends before it does; `end` is then the end of the file."""
 
     is_cut: bool = False
 
 
-def top_boxes(stream: BinaryIO, size: int) -> Iterator[FileBox]:
+def top_boxes(stream: BinaryIO, size: int) -> Iterator[FileAtom]:
     """The boxes of a whole file of `size` bytes; only their heads are read. The last one may be cut.
 
     Raises: Damaged: what stands there is no box.
@@ -90,7 +90,7 @@ def top_boxes(stream: BinaryIO, size: int) -> Iterator[FileBox]:
         count += 1
         if end < content or count > MOST_BOXES or not all(32 <= letter < 127 or letter == 0xA9 for letter in kind):
             raise Damaged(f"What stands at byte {at} is no box of an MP4 file.")
-        yield FileBox(kind, at, content, min(end, size), end > size)
+        yield FileAtom(kind, at, content, min(end, size), end > size)
         at = end
 
 

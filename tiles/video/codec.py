@@ -16,8 +16,8 @@ from tiles.formats import Doubting, Recounted, one_by_one
 from tiles.frames.codec import FrameCounts, comparing
 from tiles.video import camm, units
 from tiles.video import tile as tiles_of_video
-from tiles.video.boxes import MOOV_LIMIT, Box, Damaged, boxes, child, top_boxes
-from tiles.video.movie import Track, read_movie
+from tiles.video.boxes import MOOV_LIMIT, Atom, Damaged, boxes, child, top_boxes
+from tiles.video.movie import MovieTrack, read_movie
 
 _KINDS = [b"ftyp", b"moov", b"mdat"]
 
@@ -54,7 +54,7 @@ def _counted(path: Path, tile: EncodedTile) -> FrameCounts:
     return FrameCounts(number, number, trajectory)
 
 
-def _check_bytes(mdat: Box, video: Track, ways: Track) -> None:
+def _check_bytes(mdat: Atom, video: MovieTrack, ways: MovieTrack) -> None:
     """Pass when pictures and places fill the data, one behind the other."""
     at = np.concatenate([video.samples.at, ways.samples.at])
     size = np.concatenate([video.samples.size, ways.samples.size])
@@ -63,7 +63,7 @@ def _check_bytes(mdat: Box, video: Track, ways: Track) -> None:
         raise ValueError("its frames do not fill it.")
 
 
-def _check_pictures(path: Path, video: Track) -> None:
+def _check_pictures(path: Path, video: MovieTrack) -> None:
     """Pass when each sample is one picture (or its two fields), whole."""
     if not units.whole(path, video.samples, units.sets_of(video.entry)).all():
         raise ValueError("a frame of it is not one picture.")
@@ -77,7 +77,7 @@ def texts_of(path: Path) -> dict[str, bytes]:
             return {}
         stream.seek(moov.start)
         data = stream.read(moov.end - moov.start)
-    whole = Box(b"moov", 0, 0, len(data))
+    whole = Atom(b"moov", 0, 0, len(data))
     keys, values = child(data, whole, b"meta", b"keys"), child(data, whole, b"meta", b"ilst")
     if keys is None or values is None:
         return {}

@@ -36,7 +36,7 @@ class Piece:
 
 
 def starts(stream: BinaryIO, samples: Samples, sets: Sets) -> Int64s:
-    """The samples at which groups begin, the first sample among them: keys that are truly such, whatever the file's table of keys says."""
+    """The samples at which groups begin, the first sample among them: true keys, whatever the file's table of keys states."""
     keys = np.flatnonzero(samples.sync)
     kinds = {int(number): _kind(stream, samples, int(number), sets) for number in keys.tolist()}
     found = {0, *(number for number, kind in kinds.items() if units.is_start(kind, sets.codec))}

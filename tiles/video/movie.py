@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tiles.arrays import Bools, Int64s
-from tiles.video.boxes import MOOV_LIMIT, Box, Damaged, boxes, child, top_boxes
+from tiles.video.boxes import MOOV_LIMIT, Atom, Damaged, boxes, child, top_boxes
 
 MOST_SAMPLES = 20_000_000
 EPOCH_1904_S = 2_082_844_800
@@ -42,7 +42,7 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class MovieTrack:
     """A track. `entry` is its sample description as it stands, `codec` its four letters, `shift_s` where its media begins in the film."""
 
     number: int
@@ -75,12 +75,12 @@ class Movie:
     `texts`: make, model and firmware, where they are stated in the usual boxes. `end`: bytes that are there.
     """
 
-    tracks: tuple[Track, ...]
+    tracks: tuple[MovieTrack, ...]
     created_s: int | None
     texts: Mapping[str, str]
     end: int
 
-    def of(self, handler: bytes) -> list[Track]:
+    def of(self, handler: bytes) -> list[MovieTrack]:
         """Tracks of a kind."""
         return [track for track in self.tracks if track.handler == handler]
 
@@ -102,7 +102,7 @@ def read_movie(path: Path) -> Movie:
     raise Damaged("The video has no description of its pictures (moov): it was cut, or its camera was switched off.", code="video.no_index")
 
 
-def _moov(stream: BinaryIO, found: Box) -> bytes:
+def _moov(stream: BinaryIO, found: Atom) -> bytes:
     if found.end - found.start > MOOV_LIMIT:
         raise Damaged(f"The description of the video has {found.end - found.start} bytes; at most {MOOV_LIMIT} are read.")
     stream.seek(found.start)
@@ -110,7 +110,7 @@ def _moov(stream: BinaryIO, found: Box) -> bytes:
 
 
 def _movie(data: bytes, size: int) -> Movie:
-    whole = Box(b"moov", 0, 0, len(data))
+    whole = Atom(b"moov", 0, 0, len(data))
     try:
         if child(data, whole, b"mvex") is not None:
             raise Damaged("The video is written in fragments, which are not read here.", code="video.fragmented")
@@ -123,14 +123,14 @@ def _movie(data: bytes, size: int) -> Movie:
         raise Damaged(f"The description of the video is damaged ({why}).") from why
 
 
-def _clock(data: bytes, header: Box) -> tuple[int, int]:
+def _clock(data: bytes, header: Atom) -> tuple[int, int]:
     """Creation time (seconds since 1904) and time scale of a movie or media header."""
     at = header.start
     created, scale = struct.unpack_from(">Q8xI", data, at + 4) if data[at] == 1 else struct.unpack_from(">I4xI", data, at + 4)
     return int(created), max(1, int(scale))
 
 
-def _track(data: bytes, trak: Box, movie_scale: int, size: int) -> Track | None:
+def _track(data: bytes, trak: Atom, movie_scale: int, size: int) -> MovieTrack | None:
     """A track; None of one without samples."""
     head, handler = child(data, trak, b"tkhd"), child(data, trak, b"mdia", b"hdlr")
     clock, table = child(data, trak, b"mdia", b"mdhd"), child(data, trak, b"mdia", b"minf", b"stbl")
@@ -153,10 +153,10 @@ def _track(data: bytes, trak: Box, movie_scale: int, size: int) -> Track | None:
     kind = data[handler.start + 8 : handler.start + 12]
     if len(entries) > 1 and kind == b"vide":
         raise Damaged("A track has several descriptions of its samples, which are not read here.")
-    return Track(number, kind, entries[0].kind, entry, scale, samples, width >> 16, height >> 16, matrix, shift, edits)
+    return MovieTrack(number, kind, entries[0].kind, entry, scale, samples, width >> 16, height >> 16, matrix, shift, edits)
 
 
-def _is_inside(data: bytes, trak: Box) -> bool:
+def _is_inside(data: bytes, trak: Atom) -> bool:
     """Whether all samples stand in the file itself: a reference to another file is never followed."""
     found = child(data, trak, b"mdia", b"minf", b"dinf", b"dref")
     if found is None:
@@ -166,7 +166,7 @@ def _is_inside(data: bytes, trak: Box) -> bool:
     return True
 
 
-def _edits(data: bytes, trak: Box, movie_scale: int, scale: int) -> tuple[float, int]:
+def _edits(data: bytes, trak: Atom, movie_scale: int, scale: int) -> tuple[float, int]:
     """Seconds from the media's zero to the film's, and how many pieces of media the edit list shows."""
     found = child(data, trak, b"edts", b"elst")
     if found is None:
@@ -186,7 +186,7 @@ def _edits(data: bytes, trak: Box, movie_scale: int, scale: int) -> tuple[float,
     return shift, shown
 
 
-def _table(data: bytes, table: Box, kind: bytes, columns: int, skip: int = 4) -> Int64s | None:
+def _table(data: bytes, table: Atom, kind: bytes, columns: int, skip: int = 4) -> Int64s | None:
     """A table of unsigned 32-bit numbers, (rows, columns); None when there is none. `skip`: bytes before the count of rows."""
     found = child(data, table, kind)
     if found is None:
@@ -198,7 +198,7 @@ def _table(data: bytes, table: Box, kind: bytes, columns: int, skip: int = 4) ->
     return np.frombuffer(data, ">u4", count * columns, begin).astype(np.int64).reshape(count, columns)
 
 
-def _samples(data: bytes, table: Box, size: int) -> Samples:
+def _samples(data: bytes, table: Atom, size: int) -> Samples:
     sizes = _sizes(data, table, size)
     n = len(sizes)
     times, offsets = _table(data, table, b"stts", 2), _table(data, table, b"ctts", 2)
@@ -215,7 +215,7 @@ def _samples(data: bytes, table: Box, size: int) -> Samples:
     return Samples(_places(data, table, sizes), sizes, dts, dts + shown, sync, int(lasts[-1]) if n else 0)
 
 
-def _sizes(data: bytes, table: Box, size: int) -> Int64s:
+def _sizes(data: bytes, table: Atom, size: int) -> Int64s:
     found = child(data, table, b"stsz")
     if found is None:
         if child(data, table, b"stz2") is not None:
@@ -240,7 +240,7 @@ def _repeated(runs: Int64s, n: int) -> Int64s:
     return np.concatenate([found, np.full(rest, runs[-1, 1] if len(runs) else 0, np.int64)]) if rest else found
 
 
-def _places(data: bytes, table: Box, sizes: Int64s) -> Int64s:
+def _places(data: bytes, table: Atom, sizes: Int64s) -> Int64s:
     """Where each sample stands: chunks, and how many samples are in each."""
     chunks = _chunks(data, table)
     runs = _table(data, table, b"stsc", 3)
@@ -261,7 +261,7 @@ def _places(data: bytes, table: Box, sizes: Int64s) -> Int64s:
     return np.asarray(chunks[chunk] + before[:-1] - before[starts[chunk]], np.int64)
 
 
-def _chunks(data: bytes, table: Box) -> Int64s:
+def _chunks(data: bytes, table: Atom) -> Int64s:
     found = child(data, table, b"co64")
     if found is None:
         places = _table(data, table, b"stco", 1)
@@ -282,7 +282,7 @@ _TEXTS = {
 _LONGEST = 200
 
 
-def _texts(data: bytes, movie: Box) -> dict[str, str]:
+def _texts(data: bytes, movie: Atom) -> dict[str, str]:
     """Make, model and firmware of the camera, by the boxes of QuickTime, GoPro and Apple."""
     found: dict[str, str] = {}
     about = child(data, movie, b"udta")

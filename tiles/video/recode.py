@@ -19,7 +19,7 @@ from tiles import extras
 from tiles.arrays import Int64s
 from tiles.errors import InvalidContent
 from tiles.video import units
-from tiles.video.movie import Track
+from tiles.video.movie import MovieTrack
 from tiles.video.units import H264, Sets
 
 _H264 = {"preset": "veryfast", "qp": "8", "threads": "1", "bf": "0", "flags": "+bitexact"}
@@ -64,7 +64,7 @@ def _number(unit: bytes, at: int) -> int:
     return (bits >> (63 - 2 * zeros)) - 1 if zeros < 32 else 0
 
 
-def recode(stream: BinaryIO, track: Track, sets: Sets, group: tuple[int, int], runs: Sequence[tuple[int, int]]) -> Iterator[Recoded]:
+def recode(stream: BinaryIO, track: MovieTrack, sets: Sets, group: tuple[int, int], runs: Sequence[tuple[int, int]]) -> Iterator[Recoded]:
     """The frames of some runs of a group, in the order in which they are shown.
 
     Args:
@@ -84,7 +84,7 @@ def recode(stream: BinaryIO, track: Track, sets: Sets, group: tuple[int, int], r
         raise EdgeFault(f"Pictures at the edge of a tile cannot be packed anew: {why}.") from why
 
 
-def _frames(av: Any, stream: BinaryIO, track: Track, sets: Sets, group: tuple[int, int]) -> Iterator[Any]:
+def _frames(av: Any, stream: BinaryIO, track: MovieTrack, sets: Sets, group: tuple[int, int]) -> Iterator[Any]:
     """The frames of a group in the order of showing, all of them."""
     decoder = av.CodecContext.create(sets.codec, "r")
     decoder.extradata = sets.config

@@ -1,7 +1,7 @@
 """Video to tiles: every frame exactly once, in the half-open cell where it was recorded, and none of another cell in any tile.
 
 Batches bring no picture, only which frame was where (columns `file`, `seq`, `t_ns`, `lon`, `lat`, `h`; `Batch.meta["video"]` names the
-files); the pictures are copied from the file itself (`tiles.video.groups` tells how, decision 12 why). `features` and `frames` of a tile
+files); the pictures are copied from the file itself (`tiles.video.groups` has how, decision 12 why). `features` and `frames` of a tile
 count its frames, `ms` is recorded time (sums to the whole).
 """
 
@@ -22,9 +22,9 @@ from tiles.errors import InvalidContent
 from tiles.formats import Misfit, Remark
 from tiles.grid import grid
 from tiles.video import groups, units
-from tiles.video.assembly import Assembly, Film, Run
+from tiles.video.assembly import Assembly, Reel, FrameRun
 from tiles.video.groups import NOWHERE, Piece
-from tiles.video.movie import Track, read_movie
+from tiles.video.movie import MovieTrack, read_movie
 from tiles.video.recode import EdgeFault, recode
 from tiles.video.units import H264, Sets
 
@@ -37,14 +37,14 @@ def open_splitter(out_dir: Path, first: Batch, part: int) -> VideoSplitter:
 
 
 @dataclass(slots=True)
-class _Rows:
-    """What the batches tell of the frames of one file."""
+class _FrameRows:
+    """What the batches state of the frames of one file."""
 
     seq: list[Int64s] = field(default_factory=list)
     t_ns: list[Int64s] = field(default_factory=list)
     places: list[Float64s] = field(default_factory=list)
 
-    def film(self, path: Path, name: str, track: Track) -> tuple[Film, UInt64s]:
+    def film(self, path: Path, name: str, track: MovieTrack) -> tuple[Reel, UInt64s]:
         """The frames of the file as arrays by the number of their sample, and the cell of each."""
         n = len(track.samples)
         seq = np.concatenate(self.seq)
@@ -52,7 +52,7 @@ class _Rows:
         t_ns[seq], places[seq] = np.concatenate(self.t_ns), np.concatenate(self.places)
         cells = np.full(n, NOWHERE)
         cells[seq] = grid.cells_at(places[seq, 0], places[seq, 1])
-        return Film(path, name, track, t_ns, places), cells
+        return Reel(path, name, track, t_ns, places), cells
 
 
 class VideoSplitter:
@@ -72,7 +72,7 @@ class VideoSplitter:
         self._out, self._layer, self._part = out_dir, layer, part
         self._about: Mapping[str, Any] = {}
         self._placing: dict[str, Any] = {}
-        self._rows: dict[int, _Rows] = {}
+        self._rows: dict[int, _FrameRows] = {}
         self._anew = self._cut = 0
         self._sets: tuple[bytes, ...] = ()
         self._worst = float("inf")
@@ -89,7 +89,7 @@ class VideoSplitter:
         grid.cells_at(places[:, 0], places[:, 1])
         for number in np.unique(columns["file"]).tolist():
             own = columns["file"] == number
-            rows = self._rows.setdefault(number, _Rows())
+            rows = self._rows.setdefault(number, _FrameRows())
             rows.seq.append(columns["seq"][own].astype(np.int64))
             rows.t_ns.append(columns["t_ns"][own].astype(np.int64))
             rows.places.append(places[own])
@@ -108,7 +108,7 @@ class VideoSplitter:
         """Write the tiles, in the order of their cells."""
         spill = self._out / ".spill" / f"video-{self._layer}-{self._part}"
         spill.parent.mkdir(parents=True, exist_ok=True)
-        runs: dict[int, list[Run]] = {}
+        runs: dict[int, list[FrameRun]] = {}
         try:
             with spill.open("w+b") as anew:
                 for number in sorted(self._rows):
@@ -123,7 +123,7 @@ class VideoSplitter:
             if spill.parent.is_dir() and not any(spill.parent.iterdir()):
                 spill.parent.rmdir()
 
-    def _of_file(self, path: Path, name: str, rows: _Rows, anew: BinaryIO) -> Iterator[Run]:
+    def _of_file(self, path: Path, name: str, rows: _FrameRows, anew: BinaryIO) -> Iterator[FrameRun]:
         movie = read_movie(path)
         track = movie.of(b"vide")[int(self._about.get("track", 0))]
         sets = units.sets_of(track.entry)
@@ -144,11 +144,11 @@ class VideoSplitter:
             if waiting:
                 yield from self._anew_of(stream, film, sets, waiting, anew)
 
-    def _copied(self, film: Film, piece: Piece) -> Iterator[Run]:
+    def _copied(self, film: Reel, piece: Piece) -> Iterator[FrameRun]:
         if piece.cell != NOWHERE:
-            yield Run(piece.cell, film, piece.samples, film.track.samples.size[piece.samples], film.track.samples.sync[piece.samples])
+            yield FrameRun(piece.cell, film, piece.samples, film.track.samples.size[piece.samples], film.track.samples.sync[piece.samples])
 
-    def _anew_of(self, stream: BinaryIO, film: Film, sets: Sets, cut: Sequence[Piece], anew: BinaryIO) -> Iterator[Run]:
+    def _anew_of(self, stream: BinaryIO, film: Reel, sets: Sets, cut: Sequence[Piece], anew: BinaryIO) -> Iterator[FrameRun]:
         """The pieces of one group that are packed anew; where that fails, their frames are rejected."""
         kept = [piece for piece in cut if piece.cell != NOWHERE]
         if not kept:
@@ -170,7 +170,7 @@ class VideoSplitter:
         self._worst = min(self._worst, *(run.psnr_db for run in made))
         yield from made
 
-    def _packed(self, stream: BinaryIO, film: Film, sets: Sets, cut: Sequence[Piece], anew: BinaryIO) -> list[Run]:
+    def _packed(self, stream: BinaryIO, film: Reel, sets: Sets, cut: Sequence[Piece], anew: BinaryIO) -> list[FrameRun]:
         """Runs of the pieces of one group. Raises: EdgeFault."""
         first, last = cut[0].group
         order = first + np.argsort(film.track.samples.pts[first:last], kind="stable")
@@ -188,7 +188,7 @@ class VideoSplitter:
                 own |= dict.fromkeys(one.sets)
                 worst = min(worst, one.psnr_db)
             packed = np.array(sizes, np.int64), np.array(keys, bool)
-            made.append(Run(piece.cell, film, order[numbers], *packed, at, tuple(own), worst))
+            made.append(FrameRun(piece.cell, film, order[numbers], *packed, at, tuple(own), worst))
         more = tuple(dict.fromkeys(unit for run in made for unit in run.sets))
         self._sets = self._sets or more
         if more != self._sets:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tiles.arrays import Bools
-from tiles.video.boxes import Box, Damaged, box, boxes
+from tiles.video.boxes import Atom, Damaged, box, boxes
 from tiles.video.movie import Samples
 
 H264, HEVC = "h264", "hevc"
@@ -110,7 +110,7 @@ def _listed(unit: bytes) -> bytes:
     return len(unit).to_bytes(2) + unit
 
 
-def _with(entry: bytes, old: Box, new: bytes) -> bytes:
+def _with(entry: bytes, old: Atom, new: bytes) -> bytes:
     body = entry[8 : old.head] + new + entry[old.end :]
     return (8 + len(body)).to_bytes(4) + entry[4:8] + body
 

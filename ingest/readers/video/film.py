@@ -21,7 +21,7 @@ from tiles.arrays import Float64s, Int64s
 from tiles.errors import InvalidContent
 from tiles.video import camm, units
 from tiles.video.boxes import Damaged
-from tiles.video.movie import Movie, Track, read_movie
+from tiles.video.movie import Movie, MovieTrack, read_movie
 
 LARGEST_SAMPLE = 4 << 20
 _APART_S = 3600.0
@@ -39,7 +39,7 @@ class Part:
     path: Path
     name: str
     movie: Movie
-    video: Track
+    video: MovieTrack
     positions: Positions
     begins_s: float = 0.0
 
@@ -148,7 +148,7 @@ def _inside(path: Path, movie: Movie, film: Film) -> Positions:
     return found
 
 
-def _samples(path: Path, track: Track, end: int) -> Iterator[tuple[bytes, float, float]]:
+def _samples(path: Path, track: MovieTrack, end: int) -> Iterator[tuple[bytes, float, float]]:
     """Samples of a track with their times in the film: begin, and how long they last."""
     samples, times = track.samples, track.times_s()
     lasts = np.diff(samples.dts, append=samples.dts[-1] + samples.last) / track.timescale
@@ -160,7 +160,7 @@ def _samples(path: Path, track: Track, end: int) -> Iterator[tuple[bytes, float,
                 yield stream.read(size), float(times[number]), float(lasts[number])
 
 
-def _camm(path: Path, track: Track, movie: Movie) -> Positions:
+def _camm(path: Path, track: MovieTrack, movie: Movie) -> Positions:
     found = Positions("ellipsoid")
     rows, times, clock = [], [], []
     for body, begin, _ in _samples(path, track, movie.end):
@@ -174,10 +174,10 @@ def _camm(path: Path, track: Track, movie: Movie) -> Positions:
         stated = np.array(clock, np.float64)
         with np.errstate(invalid="ignore"):
             gps = np.where((stated > 0) & (stated < 1e11), stated, 0.0)
-        # The standard counts from 1980; some cameras count from 1970. The two are ten years apart, which their other clock tells.
+        # The standard counts from 1980; some cameras count from 1970. The two are ten years apart, which their other clock shows.
         is_unix = movie.created_s is not None and abs(float(np.median(gps)) - movie.created_s) < _TEN_YEARS_S
         utc = gps if is_unix else np.where(gps > 0, camm.utc_ns(gps) / 1e9, 0.0)
-        found.tell_all(np.array(times)[gps > 0], utc[gps > 0])
+        found.read_all(np.array(times)[gps > 0], utc[gps > 0])
     return found
 
 
@@ -203,7 +203,7 @@ def _in_film(parts: Sequence[Part]) -> list[Part]:
 
 
 def _check_clock(film: Film, where: dict[str, str]) -> None:
-    """What is to be told of the clocks: a camera's own is often local time, and never used where the receiver's is known."""
+    """What is to be known of the clocks: a camera's own is often local time, and never used where the receiver's is known."""
     first = film.parts[0]
     begins = film.positions.begins_s()
     if begins is None:
@@ -212,9 +212,7 @@ def _check_clock(film: Film, where: dict[str, str]) -> None:
             film.findings.append(warning("video.no_time", text, "Record with a camera that writes the time of its receiver.", **where))
     elif first.movie.created_s is not None and abs(first.movie.created_s - begins) > 60:
         hours = (first.movie.created_s - begins) / 3600
-        text = (
-            f"The clock of the camera is {abs(hours):.2f} hours {'ahead of' if hours > 0 else 'behind'} that of the receiver, which counts."
-        )
+        text = f"The clock of the camera is {hours:+.2f} hours off that of the receiver, which counts."
         film.findings.append(info("video.clock_off", text, "Nothing to do.", value=f"{hours:.2f} h", **where))
 
 
@@ -239,7 +237,7 @@ def _with_track(film: Film, parts: Sequence[Part], tracks: Sequence[tuple[str, T
         inside = (times >= begins - 60) & (times <= begins + part.video.seconds + 60)
         positions = Positions("mean sea level" if whole.above_sea else "ellipsoid")
         positions.add_all(times[inside] - begins, places[inside])
-        positions.tell_all(np.zeros(2), np.full(2, begins))
+        positions.read_all(np.zeros(2), np.full(2, begins))
         film.findings.append(
             question("video.by_clock", f"{part.name} was put on {film.origin}: {why}.", _LOOK, **{**where, "feature": part.name})
         )

@@ -119,10 +119,10 @@ class _Stream:
         elif self.key == "GPS9" and rows.shape[1] >= 9:
             good = rows[:, 8] >= 2
             positions.add_all(times[good], rows[good][:, [1, 0, 2]])
-            positions.tell_all(times[good], _YEAR_2000_S + rows[good, 5] * 86_400 + rows[good, 6])
+            positions.read_all(times[good], _YEAR_2000_S + rows[good, 5] * 86_400 + rows[good, 6])
         elif self.key in ("GLPI", "GPRI") and rows.shape[1] >= 4:
             positions.add_all(times, rows[:, [2, 1, 3]])
-            positions.tell_all(times, rows[:, 0] + _system_s(system, rows[:, 0]))
+            positions.read_all(times, rows[:, 0] + _system_s(system, rows[:, 0]))
         kind, datum = self.about.get("GPSA", ("", b""))
         positions.datum = "mean sea level" if kind and _text(datum) == "MSLV" else positions.datum
         return len(positions) > before
@@ -139,7 +139,7 @@ class _Stream:
         positions.add_all(times, rows[:, [1, 0, 2]])
         stated = _utc_s(_text(self.about["GPSU"][1])) if "GPSU" in self.about else None
         if stated is not None:
-            positions.tell_all(times[:1], np.array([stated]))
+            positions.read_all(times[:1], np.array([stated]))
 
 
 def _system_s(system: _Stream | None, own: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:

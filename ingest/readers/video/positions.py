@@ -1,4 +1,4 @@
-"""Where a camera was, by the time of its film, and what the receiver's clock said then."""
+"""Where a camera was, by the time of its film, and what the receiver's clock was then."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Positions:
         self._places.append(kept)
         self._count += int(good.sum())
 
-    def tell_all(self, at_s: Float64s, utc_s: Float64s) -> None:
+    def read_all(self, at_s: Float64s, utc_s: Float64s) -> None:
         """Take readings of the clock in: seconds since 1970."""
         with np.errstate(invalid="ignore"):
             good = (utc_s > _EARLIEST_S) & (utc_s < _LATEST_S) & np.isfinite(at_s)

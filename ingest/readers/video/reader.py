@@ -71,7 +71,7 @@ class Video:
             track.add(0, *placed.origin)
         named = [{"path": str(part.path), "name": part.name} for part in film.parts]
         meta = {"video": json.dumps({"files": named, "camera": film.camera}, ensure_ascii=False)}
-        rows = _Rows(film, track, meta, self.layer, is_put=is_put)
+        rows = _FilmRows(film, track, meta, self.layer, is_put=is_put)
         alike = _Alike(film.parts[0])
         for number, part in enumerate(film.parts):
             if not alike.takes(part):
@@ -87,7 +87,7 @@ def _heights(film: Film, given: Placement) -> tuple[str, Known]:
     if given.height_datum:
         return given.height_datum, Known.GIVEN
     if film.positions.datum:
-        return film.positions.datum, Known.FILE
+        return film.positions.datum, Known.FILE if film.origin in ("GPMF", "CAMM") else Known.GUESSED
     return ("ellipsoid", Known.GUESSED) if film.origin == "GPMF" else ("unknown", Known.NONE)
 
 
@@ -134,8 +134,8 @@ def _about(part: Part, good: Bools, where: dict[str, str]) -> Iterator[Finding]:
         yield warning("video.tracks", text, "Upload each track as a file of its own.", count=count, **where)
     sound = movie.of(b"soun")
     if sound:
-        text = f"{part.name} holds sound, which is never sold: people can be heard in it who do not know of it. It was left out."
-        yield info("video.sound", text, "Nothing to do.", count=sum(len(track.samples) for track in sound), **where)
+        text = f"{part.name} holds sound, which is never sold: it may record people who do not know of it. It was left out."
+        yield info("video.sound", text, "Nothing to do.", **where)
 
 
 def _left_out(film: Film, where: dict[str, str]) -> Iterator[Finding]:
@@ -143,7 +143,7 @@ def _left_out(film: Film, where: dict[str, str]) -> Iterator[Finding]:
     if film.sensors:
         listed = ", ".join(f"{name} {count}" for name, count in sorted(film.sensors.items()))
         text = f"The camera recorded {len(film.sensors)} other sensors, which tiles of video do not hold. They were left out."
-        yield info("video.sensors", text, "Nothing to do.", value=listed[:1900], count=len(film.sensors), **where)
+        yield info("video.sensors", text, "Nothing to do.", value=listed[:1900], **where)
 
 
 def _there(part: Part) -> Bools:
@@ -158,7 +158,7 @@ def _good(part: Part) -> Bools:
 
 
 @dataclass(slots=True)
-class _Rows:
+class _FilmRows:
     """Frames to batches."""
 
     film: Film

@@ -27,10 +27,14 @@ const PARTS = /\.(dbf|shx|prj|cpg|qpj|sbn|sbx|qix|shp\.xml)$/i;
 // As `mapex/rules/parts.py`: what stands beside data, and is none
 const ASIDE = new RegExp(
   "\\.(cst|cpg|prj|qpj|wkt|qmd|qml|qlr|sld|lyrx?|atx|ai[hn]|ixs|mxs|fb[nx]|sb[nx]|qix|idm|ind|aux\\.xml|shp\\.xml" +
-    "|gpkg-(wal|shm|journal)|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
+    "|gpkg-(wal|shm|journal)|lrv|thm|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
   "i",
 );
-const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "las", "laz", "pcd", "ply", "mcap"];
+const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "las", "laz", "pcd", "ply", "mcap", "mp4", "mov"];
+// As `ingest/formats.py`: the first box of MP4 and QuickTime, but not of HEIC, AVIF and CR3
+const FILM = /^\0[^]{3}(ftyp(?!hei[cmsx]|hev[cx]|mif1|msf1|avi[fs]|crx |jp2 |jxl )|moov|mdat|wide|skip)/;
+const FILMS = ["mp4", "mov", "m4v", "360"];
+const TRACKS = /\.(gpx|nmea|nma|csv)$/i;
 const NULL_ISLAND_DEG = 1;
 
 /** @param {Blob} file @param {string} name @param {(ending: string) => Blob | null} sibling the file of the same name with another ending
@@ -45,6 +49,7 @@ async function look(file, name, sibling) {
   let magic = "";
   for (let i = 0; i < Math.min(16, bytes.byteLength); i++) magic += String.fromCharCode(bytes.getUint8(i));
   if (PARTS.test(name) && sibling("shp")) return sniffed({ format: "Shapefile", notes: ["part_of"] });
+  if (TRACKS.test(name) && FILMS.some((ending) => sibling(ending))) return sniffed({ format: "GPS", notes: ["track_of"] });
   if (ASIDE.test(name) || (/\.xml$/i.test(name) && DATA.some((ending) => sibling(ending)))) return sniffed({ notes: ["aside"] });
   if (magic.startsWith("LASF")) return las(file);
   if (magic.startsWith("fgb\x03")) return flatgeobuf(file);
@@ -53,6 +58,7 @@ async function look(file, name, sibling) {
   if (magic.startsWith("\x00\x00\x27\x0a") && /\.shp$/i.test(name)) return shapefile(file, sibling("prj"));
   if (magic.startsWith("SQLite format 3")) return sniffed({ format: "GeoPackage", notes: ["later"] });
   if (magic.startsWith("\x89MCAP0\r\n")) return sniffed({ format: "MCAP", kind: "recording", notes: ["later"] });
+  if (FILM.test(magic)) return sniffed({ format: /\.mov$/i.test(name) ? "MOV" : "MP4", kind: "video", notes: ["later"] });
   if (magic.startsWith("PK\x03\x04") || magic.startsWith("PK\x05\x06")) return zip(file);
   if (magic.startsWith("ply\n") || magic.startsWith("ply\r")) return cloud("PLY", /element vertex (\d+)/.exec(latin(bytes, 0, 4096)));
   const head = new TextDecoder()
@@ -65,7 +71,7 @@ async function look(file, name, sibling) {
       ? osm(file)
       : sniffed({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
-  const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "MP4"] : null);
+  const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "HEIC"] : null);
   return sniffed({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
 }
 
@@ -84,9 +90,11 @@ async function zip(file) {
       ? "photos"
       : is(/\.mcap/)
         ? "recording"
-        : is(/\.(laz|las|pcd|ply)/)
-          ? "pointcloud"
-          : "";
+        : is(/\.(mp4|mov|m4v|360)/)
+          ? "video"
+          : is(/\.(laz|las|pcd|ply)/)
+            ? "pointcloud"
+            : "";
   return sniffed({ format: is(/\.shp/) ? "ZIP: Shapefile" : "ZIP", kind, notes: ["later"] });
 }
 
