@@ -22,7 +22,7 @@ from tiles.errors import InvalidContent
 from tiles.formats import Misfit, Remark
 from tiles.grid import grid
 from tiles.video import groups, units
-from tiles.video.assembly import Assembly, Reel, FrameRun
+from tiles.video.assembly import Assembly, FrameRun, Reel
 from tiles.video.groups import NOWHERE, Piece
 from tiles.video.movie import MovieTrack, read_movie
 from tiles.video.recode import EdgeFault, recode
