@@ -18,10 +18,10 @@ GPS_EPOCH_S = 315_964_800
 _MIN_GPS = struct.Struct("<3d")
 _GPS = struct.Struct("<dI2d7f")
 POSITION, FULL_POSITION = 5, 6
-_ROW = np.dtype(
+ROW = np.dtype(
     [("zero", "<u2"), ("type", "<u2"), ("time", "<f8"), ("fix", "<i4"), ("lat", "<f8"), ("lon", "<f8"), ("h", "<f4"), ("rest", "<f4", (6,))]
 )
-SIZE = _ROW.itemsize
+SIZE = ROW.itemsize
 
 _LEAPS = np.array(
     [
@@ -64,7 +64,7 @@ def packets(t_ns: Int64s, places: Float64s) -> bytes:
         t_ns: UTC nanoseconds.
         places: lon, lat, height (NaN: unknown), one row a time.
     """
-    rows = np.zeros(len(t_ns), _ROW)
+    rows = np.zeros(len(t_ns), ROW)
     rows["type"] = FULL_POSITION
     rows["time"] = np.where(t_ns > 0, gps_seconds(t_ns), 0.0)
     rows["fix"] = np.where(np.isfinite(places[:, 2]), 3, 2)

@@ -6,14 +6,16 @@ import json
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tiles.batch import EncodedTile
-from tiles.errors import InvalidContent
+from tiles.errors import InvalidContent, InvalidTile
 from tiles.footage.doubts import Unproven
 from tiles.formats import Doubting, Recounted, one_by_one
 from tiles.frames.codec import FrameCounts, comparing
+from tiles.grid import grid
 from tiles.video import camm, units
 from tiles.video import tile as tiles_of_video
 from tiles.video.boxes import MOOV_LIMIT, Atom, Damaged, boxes, child, top_boxes
@@ -29,6 +31,8 @@ def count(path: Path, tile: EncodedTile, doubts: list[Unproven] | None = None) -
     """
     try:
         found = _counted(path, tile)
+    except InvalidTile as why:
+        raise InvalidContent(f"{tile.path} has a frame at no place.", code="tile.place") from why
     except (Damaged, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, struct.error) as why:
         raise InvalidContent(f"{tile.path} is damaged: {why}", code="tile.damaged") from why
     if doubts is not None:
@@ -49,8 +53,11 @@ def _counted(path: Path, tile: EncodedTile) -> FrameCounts:
     _check_pictures(path, video[0])
     trajectory = texts_of(path).get(tiles_of_video.TRAJECTORY, b"")
     number = len(video[0].samples)
-    if len(ways[0].samples) != number or _vertices(trajectory) != number:
+    if len(ways[0].samples) != number or not 0 < _vertices(trajectory) <= number:
         raise ValueError("not every frame has one place.")
+    places = places_of(path, ways[0])
+    if (grid.cells_at(places["lon"], places["lat"]) != np.uint64(tile.cell)).any():
+        raise InvalidContent(f"{tile.path} has a frame outside its cell.", code="tile.place")
     return FrameCounts(number, number, trajectory)
 
 
@@ -67,6 +74,16 @@ def _check_pictures(path: Path, video: MovieTrack) -> None:
     """Pass when each sample is one picture (or its two fields), whole."""
     if not units.whole(path, video.samples, units.sets_of(video.entry)).all():
         raise ValueError("a frame of it is not one picture.")
+
+
+def places_of(path: Path, ways: MovieTrack) -> Any:
+    """The packets of a track of places, one a frame: `time`, `lon`, `lat`, `h`. Raises: ValueError: they are none of ours."""
+    with path.open("rb") as stream:
+        stream.seek(int(ways.samples.at[0]))
+        body = stream.read(int(ways.samples.size.sum()))
+    if (ways.samples.size != camm.SIZE).any():
+        raise ValueError("a place is not one.")
+    return np.frombuffer(body, camm.ROW)
 
 
 def texts_of(path: Path) -> dict[str, bytes]:

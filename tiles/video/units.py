@@ -5,7 +5,6 @@ Sources: ITU-T H.264 7.3.1 and 7.4.1, ITU-T H.265 7.3.1 and 7.4.2, ISO/IEC 14496
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from tiles.video.movie import Samples
 H264, HEVC = "h264", "hevc"
 CODECS = {b"avc1": H264, b"avc3": H264, b"hvc1": HEVC, b"hev1": HEVC}
 """Codecs by the four letters of a sample description."""
+MOST_BYTES = 32 << 20
+"""Of one picture."""
 MOST_UNITS = 4096
 """Units of one sample: a picture of 8K has some hundred slices."""
 _ENTRY = 78
@@ -120,7 +121,7 @@ def in_band(entry: bytes) -> bytes:
     return entry[:4] + b"hev1" + entry[8:]
 
 
-def units(sample: bytes | memoryview, length: int) -> Iterator[tuple[int, int]]:
+def units(sample: bytes, length: int) -> Iterator[tuple[int, int]]:
     """Where each unit of a sample begins and ends. Raises: Damaged: they do not fill it exactly, or are too many."""
     at, count = 0, 0
     while at < len(sample):
@@ -170,7 +171,7 @@ def leans_back(kind: int, codec: str) -> bool:
     return codec == HEVC and kind in (8, 9)
 
 
-def pictures(sample: bytes | memoryview, sets: Sets) -> int:
+def pictures(sample: bytes, sets: Sets) -> int:
     """How many pictures begin in a sample: parts whose first block is the first of a picture. Raises: Damaged."""
     count = 0
     for begin, end in units(sample, sets.length):
@@ -182,18 +183,18 @@ def pictures(sample: bytes | memoryview, sets: Sets) -> int:
 
 
 def whole(path: Path, samples: Samples, sets: Sets) -> Bools:
-    """Which samples are one picture each (or its two fields), all parts of it there; looks at the heads of the parts only."""
+    """Which samples are one picture each (or its two fields), all parts of it there; one of them is in memory at a time."""
     found = np.zeros(len(samples), bool)
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
-        places = zip(samples.at.tolist(), samples.size.tolist(), strict=True)
-        for number, (at, size) in enumerate(places):
-            if size > 0 and at + size <= len(data):
-                with data[at : at + size] as sample:
-                    found[number] = _is_whole(sample, sets)
+    size_of_file = path.stat().st_size
+    with path.open("rb") as stream:
+        for number, (at, size) in enumerate(zip(samples.at.tolist(), samples.size.tolist(), strict=True)):
+            if 0 < size <= MOST_BYTES and at + size <= size_of_file:
+                stream.seek(at)
+                found[number] = _is_whole(stream.read(size), sets)
     return found
 
 
-def _is_whole(sample: memoryview, sets: Sets) -> bool:
+def _is_whole(sample: bytes, sets: Sets) -> bool:
     try:
         return 1 <= pictures(sample, sets) <= 2
     except Damaged:
