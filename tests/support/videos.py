@@ -15,6 +15,8 @@ T0_S = 1_790_000_000.0
 LON, LAT = 127.1013, 37.4
 SIZE = (96, 64)
 _BITS = 12
+PACKET = 60
+"""Bytes of a packet of CAMM that states all."""
 
 Place = Callable[[float], tuple[float, float, float]]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ from mapex.errors import Invalid
 from mapex.intake.placement import Placement
 from tests.support import videos
 from tests.support.videos import T0_S, eastward, film, gopro, gps5, number_of, with_camm, with_gpmf
+from tiles.arrays import gained
 from tiles.batch import EncodedTile
+from tiles.errors import InvalidContent
 from tiles.footage.doubts import Unproven
 from tiles.grid import grid
 from tiles.recount import verify, verify_each
+from tiles.video.difference import marks
 
 
 @dataclass(frozen=True)
@@ -347,6 +351,33 @@ def test_video_is_never_taken_for_harmless(tmp_path: Path) -> None:
     stored = [(done.folder / tile.path, tile) for tile in done.tiles]
     assert all(fault is None for _, fault in verify_each(stored, lambda _, doubt: doubts.append(doubt)))
     assert [doubt.where for doubt in doubts] == ["video"] * len(done.tiles)
+
+
+def test_tile_with_a_frame_elsewhere_or_bytes_of_nothing_is_refused(tmp_path: Path) -> None:
+    done = converted(gopro(tmp_path / "drive.mp4", 3), tmp_path / "out")
+    (tile,) = done.tiles
+    body = (done.folder / tile.path).read_bytes()
+    elsewhere = body[: -videos.PACKET + 24] + struct.pack("<d", 126.9) + body[-videos.PACKET + 32 :]
+    for code, forged in (("tile.place", elsewhere), ("tile.damaged", body + bytes(64)), ("tile.damaged", body + videos.box(b"free", body))):
+        path = tmp_path / "forged.mp4"
+        path.write_bytes(forged)
+        size, digest = len(forged), hashlib.sha256(forged).hexdigest()
+        record = replace(tile, size=size, sha256=digest, quantities=replace(tile.quantities, bytes=size))
+        with pytest.raises(InvalidContent) as refused:
+            verify(path, record)
+        assert refused.value.code == code
+
+
+def test_what_a_new_version_changes_is_counted_by_frames(tmp_path: Path) -> None:
+    """The same film again changes nothing; one that goes on for a second adds its frames."""
+    folders = []
+    for name, seconds in (("a", 18), ("b", 18), ("c", 19)):
+        (tmp_path / name).mkdir()
+        done = converted(gopro(tmp_path / name / "drive.mp4", seconds), tmp_path / f"out-{name}")
+        folders.append({tile.cell: done.folder / tile.path for tile in done.tiles})
+    first, again, longer = folders
+    assert [gained(marks([first[cell]]), marks([again[cell]])) for cell in first] == [(0, 0)] * 2
+    assert sum(gained(marks([first[cell]]), marks([longer[cell]]))[0] for cell in first) >= 30
 
 
 def test_sound_and_other_sensors_are_named_and_left_out(tmp_path: Path) -> None:
