@@ -148,16 +148,20 @@ class Assembly:
         return self._tables(run.film)[0][run.samples]
 
     def _put(self, passes: Sequence[Sequence[FrameRun]]) -> Iterator[_Put]:
-        base, is_changed = 0, False
+        base, is_changed, is_first = 0, False, True
         for runs in passes:
             film = runs[0].film
             pts, lasts = film.track.samples.pts, self._tables(film)[1]
             begin = min(int(pts[run.samples].min()) for run in runs)
+            is_apart = not is_first
             for run in runs:
                 sets = units.sets_of(film.track.entry)
-                back = is_changed and run.at is None and sets.codec != H264
-                is_changed = (is_changed or run.at is not None) and not back
-                yield _Put(run, base + pts[run.samples] - begin, sets.written() if back else b"")
+                in_front = b""
+                if run.at is None and sets.codec != H264:
+                    in_front = (sets.end() if is_apart or is_changed else b"") + (sets.written() if is_changed else b"")
+                is_changed = run.at is not None
+                is_apart = is_first = False
+                yield _Put(run, base + pts[run.samples] - begin, in_front)
             last = runs[-1].samples[np.argmax(pts[runs[-1].samples])]
             base += int(pts[last]) - begin + int(lasts[last])
 

@@ -25,6 +25,8 @@ from tiles.video.units import H264, Sets
 _H264 = {"preset": "veryfast", "qp": "8", "threads": "1", "bf": "0", "flags": "+bitexact"}
 _X264 = "keyint=infinite:scenecut=0:bframes=0:sps-id={number}"
 _X265 = "lossless=1:keyint=-1:scenecut=0:bframes=0:pools=none:frame-threads=1:wpp=0:info=0:log-level=none"
+MOST_FRAMES = 3000
+"""Of a group that is cut: decoding and packing more of them takes longer than a file may."""
 MOST_PIXELS = 8192 * 8192
 
 
@@ -76,6 +78,9 @@ def recode(stream: BinaryIO, track: MovieTrack, sets: Sets, group: tuple[int, in
 
     Raises: EdgeFault: the group cannot be decoded, or not packed anew. ExtraMissing: PyAV is not installed.
     """
+    first, last = group
+    if last - first > MOST_FRAMES:
+        raise EdgeFault(f"A group of {last - first} pictures without a key is too long to be cut at the edge of a tile.")
     with extras.needed():
         import av
     try:

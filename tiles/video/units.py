@@ -22,6 +22,7 @@ MOST_BYTES = 32 << 20
 """Of one picture."""
 MOST_UNITS = 4096
 """Units of one sample: a picture of 8K has some hundred slices."""
+_END = b"\x48\x01"
 _ENTRY = 78
 """Bytes of a description of pictures before its own boxes."""
 
@@ -38,6 +39,10 @@ class Sets:
     def written(self) -> bytes:
         """The sets as units in front of a picture."""
         return b"".join(len(unit).to_bytes(self.length) + unit for unit in self.units)
+
+    def end(self) -> bytes:
+        """The unit that ends a sequence of HEVC: what follows it leans on nothing before, whatever key it begins with."""
+        return len(_END).to_bytes(self.length) + _END
 
 
 def sets_of(entry: bytes) -> Sets:
