@@ -51,12 +51,13 @@ def film(
     codec: str = "libx264",
     created_s: float | None = None,
     first: int = 0,
+    movflags: str = "",
     **options: str,
 ) -> Path:
     """A film of so many frames. `between`: pictures that lean on both sides (B); `first`: the number that the first frame shows."""
     import av
 
-    with av.open(str(path), "w", format="mp4") as container:
+    with av.open(str(path), "w", format="mp4", options={"movflags": movflags} if movflags else {}) as container:
         if created_s is not None:
             container.metadata["creation_time"] = datetime.fromtimestamp(created_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
         stream = container.add_stream(codec, rate=rate)

@@ -14,7 +14,8 @@ from tiles.errors import InvalidContent
 
 MOOV_LIMIT = 64 << 20
 """Bytes of the description of a file: some 100 hours of video."""
-MOST_BOXES = 10_000
+MOST_BOXES, MOST_TOP = 10_000, 500_000
+"""Boxes inside of one, and of a file: one that was written in fragments has some for each second."""
 _SIZE = struct.Struct(">I4s")
 
 
@@ -88,7 +89,7 @@ def top_boxes(stream: BinaryIO, size: int) -> Iterator[FileAtom]:
             content = at + 16
         end = size if length == 0 else at + length
         count += 1
-        if end < content or count > MOST_BOXES or not all(32 <= letter < 127 or letter == 0xA9 for letter in kind):
+        if end < content or count > MOST_TOP or not all(32 <= letter < 127 or letter == 0xA9 for letter in kind):
             raise Damaged(f"What stands at byte {at} is no box of an MP4 file.")
         yield FileAtom(kind, at, content, min(end, size), end > size)
         at = end

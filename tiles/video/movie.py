@@ -15,9 +15,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tiles.arrays import Bools, Int64s
-from tiles.video.boxes import MOOV_LIMIT, Atom, Damaged, boxes, child, top_boxes
+from tiles.video import fragments
+from tiles.video.boxes import MOOV_LIMIT, Atom, Damaged, FileAtom, boxes, child, top_boxes
+from tiles.video.fragments import MOST_SAMPLES, Fragments
 
-MOST_SAMPLES = 20_000_000
 EPOCH_1904_S = 2_082_844_800
 """Seconds from 1904, where the clocks of these files begin, to 1970."""
 
@@ -72,13 +73,15 @@ class MovieTrack:
 class Movie:
     """A file. `created_s` is its own creation time (seconds since 1970, None where it states none); cameras write local time into it.
 
-    `texts`: make, model and firmware, where they are stated in the usual boxes. `end`: bytes that are there.
+    `texts`: make, model and firmware, where they are stated in the usual boxes. `end`: bytes that are there. `ends_early`: the file ends in
+    the middle of a fragment.
     """
 
     tracks: tuple[MovieTrack, ...]
     created_s: int | None
     texts: Mapping[str, str]
     end: int
+    ends_early: bool = False
 
     def of(self, handler: bytes) -> list[MovieTrack]:
         """Tracks of a kind."""
@@ -86,20 +89,32 @@ class Movie:
 
 
 def read_movie(path: Path) -> Movie:
-    """The description of a file.
+    """The description of a file, or of what a cut one holds.
 
-    Raises: InvalidContent: `video.damaged`, `video.no_index` (cut before its description, or none), `video.fragmented`.
+    Raises: InvalidContent: `video.damaged`, `video.no_index` (cut before its description, or none).
     """
     size = path.stat().st_size
     with path.open("rb") as stream:
+        moov: bytes | None = None
+        moofs: list[FileAtom] = []
+        is_cut = False
         for found in top_boxes(stream, size):
+            is_cut = found.is_cut
             if found.kind == b"moov" and not found.is_cut:
-                return _movie(_moov(stream, found), size)
-            if found.kind == b"moof":
-                raise Damaged("The video is written in fragments, which are not read here.", code="video.fragmented")
-            if found.is_cut:
-                break
-    raise Damaged("The video has no description of its pictures (moov): it was cut, or its camera was switched off.", code="video.no_index")
+                moov = _moov(stream, found)
+                if not fragments.defaults_of(moov, Atom(b"moov", 0, 0, len(moov))):
+                    break
+            elif found.kind == b"moof" and not found.is_cut:
+                moofs.append(found)
+        if moov is None:
+            text = "The video has no description of its pictures (moov): it was cut, or its camera was switched off."
+            raise Damaged(text, code="video.no_index")
+        try:
+            whole = Atom(b"moov", 0, 0, len(moov))
+            more = fragments.read_fragments(stream, moofs, fragments.defaults_of(moov, whole), size)
+            return _movie(moov, size, more, ends_early=bool(moofs) and is_cut)
+        except (struct.error, ValueError, IndexError) as why:
+            raise Damaged(f"The description of the video is damaged ({why}).") from why
 
 
 def _moov(stream: BinaryIO, found: Atom) -> bytes:
@@ -109,18 +124,13 @@ def _moov(stream: BinaryIO, found: Atom) -> bytes:
     return stream.read(found.end - found.start)
 
 
-def _movie(data: bytes, size: int) -> Movie:
+def _movie(data: bytes, size: int, more: Fragments, *, ends_early: bool) -> Movie:
     whole = Atom(b"moov", 0, 0, len(data))
-    try:
-        if child(data, whole, b"mvex") is not None:
-            raise Damaged("The video is written in fragments, which are not read here.", code="video.fragmented")
-        header = child(data, whole, b"mvhd")
-        created, scale = _clock(data, header) if header is not None else (0, 1000)
-        traks = [one for one in boxes(data) if one.kind == b"trak"]
-        tracks = tuple(track for trak in traks if (track := _track(data, trak, scale, size)) is not None)
-        return Movie(tracks, created - EPOCH_1904_S if created > EPOCH_1904_S else None, _texts(data, whole), size)
-    except (struct.error, ValueError, IndexError) as why:
-        raise Damaged(f"The description of the video is damaged ({why}).") from why
+    header = child(data, whole, b"mvhd")
+    created, scale = _clock(data, header) if header is not None else (0, 1000)
+    traks = [one for one in boxes(data) if one.kind == b"trak"]
+    tracks = tuple(track for trak in traks if (track := _track(data, trak, scale, size, more)) is not None)
+    return Movie(tracks, created - EPOCH_1904_S if created > EPOCH_1904_S else None, _texts(data, whole), size, ends_early)
 
 
 def _clock(data: bytes, header: Atom) -> tuple[int, int]:
@@ -130,7 +140,7 @@ def _clock(data: bytes, header: Atom) -> tuple[int, int]:
     return int(created), max(1, int(scale))
 
 
-def _track(data: bytes, trak: Atom, movie_scale: int, size: int) -> MovieTrack | None:
+def _track(data: bytes, trak: Atom, movie_scale: int, size: int, more: Fragments) -> MovieTrack | None:
     """A track; None of one without samples."""
     head, handler = child(data, trak, b"tkhd"), child(data, trak, b"mdia", b"hdlr")
     clock, table = child(data, trak, b"mdia", b"mdhd"), child(data, trak, b"mdia", b"minf", b"stbl")
@@ -140,12 +150,12 @@ def _track(data: bytes, trak: Atom, movie_scale: int, size: int) -> MovieTrack |
     if described is None or not _is_inside(data, trak):
         return None
     entries = list(boxes(data, described.start + 8, described.end))
-    samples = _samples(data, table, size)
+    wide = data[head.start] == 1
+    number = struct.unpack_from(">I", data, head.start + (20 if wide else 12))[0]
+    samples = _behind(_samples(data, table, size), more, number)
     if not entries or not len(samples):
         return None
     scale = _clock(data, clock)[1]
-    wide = data[head.start] == 1
-    number = struct.unpack_from(">I", data, head.start + (20 if wide else 12))[0]
     at = head.start + (52 if wide else 40)
     matrix, width, height = data[at : at + 36], *struct.unpack_from(">II", data, at + 36)
     shift, edits = _edits(data, trak, movie_scale, scale)
@@ -213,6 +223,22 @@ def _samples(data: bytes, table: Atom, size: int) -> Samples:
         numbers = keys[:, 0] - 1
         sync[numbers[(numbers >= 0) & (numbers < n)]] = True
     return Samples(_places(data, table, sizes), sizes, dts, dts + shown, sync, int(lasts[-1]) if n else 0)
+
+
+def _behind(samples: Samples, more: Fragments, number: int) -> Samples:
+    """Samples of a track, and behind them those of fragments."""
+    table = more.table(number)
+    if table is None:
+        return samples
+    at, size, dts, offsets, sync = table
+    return Samples(
+        at=np.concatenate([samples.at, at]),
+        size=np.concatenate([samples.size, size]),
+        dts=np.concatenate([samples.dts, dts]),
+        pts=np.concatenate([samples.pts, dts + offsets]),
+        sync=np.concatenate([samples.sync, sync]),
+        last=more.lasts[number],
+    )
 
 
 def _sizes(data: bytes, table: Atom, size: int) -> Int64s:

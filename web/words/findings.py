@@ -234,7 +234,6 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "video.damaged": (lazy_gettext("The video is damaged."), "upload"),
     "video.edge": (lazy_gettext("Frames at the edge of a tile could not be packed anew and were left out."), "again"),
     "video.edits": (lazy_gettext("The video has an edit list; all frames that were recorded are taken."), "none"),
-    "video.fragmented": (lazy_gettext("The video is written in fragments, which are not read."), "format"),
     "video.frames": (lazy_gettext("Some frames of the video are damaged and were left out."), "upload"),
     "video.mixed": (lazy_gettext("A file was recorded with other settings than the others and was left out."), "one"),
     "video.no_index": (lazy_gettext("The video was cut before the description of its pictures."), "upload"),

@@ -118,6 +118,9 @@ def _about(part: Part, good: Bools, where: dict[str, str]) -> Iterator[Finding]:
     if lost:
         text = f"{lost} of the {len(samples)} frames that {part.name} describes are not there: it was cut."
         yield question("video.cut", text, "Upload it again, or confirm that this is all of it.", count=lost, rejected=lost, **where)
+    elif movie.ends_early:
+        text = f"{part.name} ends in the middle of a fragment; all whole ones were read."
+        yield question("video.cut", text, "Upload it again, or confirm that this is all of it.", **where)
     broken = int((_there(part) & ~good).sum())
     if broken:
         text = f"{broken} of the {len(samples)} frames of {part.name} are damaged and were left out."

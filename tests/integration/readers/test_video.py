@@ -341,6 +341,25 @@ def test_a_group_too_long_to_be_cut_loses_what_is_behind_the_edge_and_is_asked_a
     assert seen(done.folder / tile.path).numbers == list(range(540 - done.counts["rejected"]))
 
 
+@pytest.mark.parametrize("flags", ["frag_keyframe+empty_moov", "frag_keyframe+default_base_moof"])
+def test_video_in_fragments_is_read_and_one_that_lost_its_end_gives_what_is_whole(flags: str, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = film(folder / "drive.mp4", 240, between=2, group=30, movflags=flags, created_s=T0_S)
+    videos.gpx(folder / "drive.gpx", np.arange(-5, 15, 0.5).tolist())
+    with av.open(str(path)) as container:
+        given = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    (tile,) = converted(folder, tmp_path / "whole").tiles
+    assert seen(tmp_path / "whole" / tile.path).packets == given
+    body = path.read_bytes()
+    path.write_bytes(body[: int(len(body) * 0.6)])
+    cut = converted(folder, tmp_path / "cut")
+    (tile,) = cut.tiles
+    kept = seen(tmp_path / "cut" / tile.path)
+    assert kept.packets == given[: len(kept.packets)] and 90 <= len(kept.packets) < 240
+    assert cut.finding("video.cut")["severity"] == "question"
+
+
 def test_bad_blocks_of_a_card_lose_their_frames_and_no_more_than_their_groups(tmp_path: Path) -> None:
     path = gopro(tmp_path / "drive.mp4", 8, group=15)
     body = bytearray(path.read_bytes())
