@@ -205,3 +205,23 @@ def gpx(path: Path, seconds: Sequence[float], place: Place = eastward) -> Path:
         f'<?xml version="1.0"?><gpx xmlns="http://www.topografix.com/GPX/1/1"><trk><trkseg>{"".join(points)}</trkseg></trk></gpx>'
     )
     return path
+
+
+def repeated(path: Path, times: int) -> Path:
+    """The film so many times one behind the other, its packets as they are, and positions for all of it."""
+    import av
+
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        packets = [(bytes(one), one.pts, one.dts, one.is_keyframe) for one in container.demux(stream) if one.size]
+        length, base = stream.duration, stream.time_base
+        target = path.with_name(f"{path.stem}-repeated.mp4")
+        with av.open(str(target), "w", format="mp4") as made:
+            out = made.add_stream_from_template(stream)
+            for n in range(times):
+                for body, pts, dts, is_key in packets:
+                    packet = av.Packet(body)
+                    packet.pts, packet.dts, packet.is_keyframe = pts + n * length, dts + n * length, is_key
+                    packet.stream, packet.time_base = out, base
+                    made.mux(packet)
+    return with_gpmf(target, [gps5(float(n), lambda at_s: (LON + at_s * 1e-5, LAT, 50.0)) for n in range(int(times * length * base))])
