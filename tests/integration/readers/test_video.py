@@ -433,6 +433,18 @@ def test_tile_of_video_goes_in_again_and_comes_out_the_same(tmp_path: Path) -> N
         assert np.abs((times[0] - times[1]).astype(int)).max() <= 1000
 
 
+def test_film_of_the_demonstration_is_placed_along_its_drive(tmp_path: Path) -> None:
+    from mapex.cli.demo import district, drive
+    from mapex.cli.demo.film import write_film
+
+    assert write_film(tmp_path / "drive.mp4", seconds=3) == 30
+    done = converted(tmp_path / "drive.mp4", tmp_path / "out")
+    places = [place[:2] for tile in done.tiles for place in seen(done.folder / tile.path).places]
+    assert np.array(sorted(places)) == pytest.approx(np.array(sorted(district.lonlat(drive.route()[:30]).tolist())), abs=1e-9)
+    first = min(way["properties"]["times"][0] for tile in done.tiles for way in seen(done.folder / tile.path).ways)
+    assert first.startswith("2026-09-21T14:13:20.0")
+
+
 # ---- the real one ----------------------------------------------------------------------------------------------------------------------
 
 
