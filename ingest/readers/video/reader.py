@@ -49,7 +49,7 @@ class Video:
         found: tuple[Finding, ...] = ()
         datum, known = _heights(film, given)
         if len(film.positions):
-            placed = Placed("EPSG:4326", Known.FILE, datum, known, note=f"Positions are from {film.origin}.")
+            placed = Placed("EPSG:4326", Known.FILE, datum, known)
         elif given.origin is not None:
             note = "No position is recorded; all of it was put where the uploader placed it."
             placed = Placed("EPSG:4326", Known.GIVEN, given.height_datum or "ellipsoid", Known.GIVEN, given.origin, note)
@@ -69,6 +69,8 @@ class Video:
         is_put = not len(film.positions) and placed.origin is not None
         if is_put and placed.origin is not None:
             track.add(0, *placed.origin)
+            text = "Nobody knows when the frames were taken: the clock of a camera alone may be local time, and is not used."
+            yield warning("video.no_time", text, "Record with a camera that writes the time of its receiver.", **where)
         named = [{"path": str(part.path), "name": part.name} for part in film.parts]
         meta = {"video": json.dumps({"files": named, "camera": film.camera}, ensure_ascii=False)}
         rows = _FilmRows(film, track, meta, self.layer, is_put=is_put)

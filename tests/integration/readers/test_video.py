@@ -249,7 +249,9 @@ def test_camera_that_did_not_move_is_put_at_the_origin(tmp_path: Path) -> None:
     assert (asked.counts["unplaced"], asked.tiles, asked.codes["crs.none"]) == (60, [], 1)
     done = converted(path, tmp_path / "out", Placement(origin=(videos.LON, videos.LAT, 30.0)))
     (tile,) = done.tiles
-    assert seen(done.folder / tile.path).places == [[videos.LON, videos.LAT, 30.0]] * 60
+    one = seen(done.folder / tile.path)
+    assert one.places == [[videos.LON, videos.LAT, 30.0]] * 60
+    assert one.ways[0]["properties"]["times"] is None and done.codes["video.no_time"] == 1
 
 
 def test_a_track_that_may_be_of_another_day_places_nothing(tmp_path: Path) -> None:
