@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest.readers.video.gpmf import Telemetry
 from ingest.tasks.convert import convert
 from mapex.intake.placement import Placement
 from tests.support import videos
@@ -56,6 +57,23 @@ def test_each_frame_is_in_one_piece_and_copies_need_nothing_of_another_cell(grou
     anew = sum(len(piece.samples) for piece in found if not piece.is_copied)
     bounds = [*starts, n]
     assert anew == 0 or any(len(set(cells[a:b].tolist())) > 1 for a, b in zip(bounds, bounds[1:], strict=False))
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_any_telemetry_gives_positions_or_nothing_and_ends(data: st.DataObject) -> None:
+    make = data.draw(st.sampled_from([videos.gps5, videos.gps9, videos.karma]))
+    payload = bytearray(make(0.0, videos.eastward))
+    for _ in range(data.draw(st.integers(0, 6))):
+        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    telemetry = Telemetry()
+    telemetry.take(bytes(payload[: data.draw(st.integers(0, len(payload)))]), 0.0, 1.0)
+    track = telemetry.positions.track()
+    if len(telemetry.positions):
+        lon, lat, _, _ = track.at(np.array([0, 500_000_000]))
+        assert (np.abs(lon) <= 180).all() and (np.abs(lat) <= 90).all()
+    assert telemetry.damaged in (0, 1)
+    assert (telemetry.positions.utc_ns(np.array([0.0, 1.0])) >= 0).all()
 
 
 def peak(path: Path) -> int:

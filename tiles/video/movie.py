@@ -19,6 +19,7 @@ from tiles.video import fragments
 from tiles.video.boxes import MOOV_LIMIT, Atom, Damaged, FileAtom, boxes, child, top_boxes
 from tiles.video.fragments import MOST_SAMPLES, Fragments
 
+LONGEST_S = 100 * 86_400
 EPOCH_1904_S = 2_082_844_800
 """Seconds from 1904, where the clocks of these files begin, to 1970."""
 
@@ -147,7 +148,11 @@ def _track(data: bytes, trak: Atom, movie_scale: int, size: int, more: Fragments
     if head is None or handler is None or clock is None or table is None:
         return None
     described = child(data, table, b"stsd")
-    if described is None or not _is_inside(data, trak):
+    kind = data[handler.start + 8 : handler.start + 12]
+    is_inside = _is_inside(data, trak)
+    if not is_inside and kind == b"vide":
+        raise Damaged("The pictures of the video are in another file, which is never opened.")
+    if described is None or not is_inside:
         return None
     entries = list(boxes(data, described.start + 8, described.end))
     wide = data[head.start] == 1
@@ -155,12 +160,13 @@ def _track(data: bytes, trak: Atom, movie_scale: int, size: int, more: Fragments
     samples = _behind(_samples(data, table, size), more, number)
     if not entries or not len(samples):
         return None
+    if float(np.abs(samples.pts).max()) > LONGEST_S * _clock(data, clock)[1]:
+        raise Damaged("A track claims to last for months.")
     scale = _clock(data, clock)[1]
     at = head.start + (52 if wide else 40)
     matrix, width, height = data[at : at + 36], *struct.unpack_from(">II", data, at + 36)
     shift, edits = _edits(data, trak, movie_scale, scale)
     entry = data[entries[0].head : entries[0].end]
-    kind = data[handler.start + 8 : handler.start + 12]
     if len(entries) > 1 and kind == b"vide":
         raise Damaged("A track has several descriptions of its samples, which are not read here.")
     return MovieTrack(number, kind, entries[0].kind, entry, scale, samples, width >> 16, height >> 16, matrix, shift, edits)
@@ -171,9 +177,7 @@ def _is_inside(data: bytes, trak: Atom) -> bool:
     found = child(data, trak, b"mdia", b"minf", b"dinf", b"dref")
     if found is None:
         return True
-    if any(not data[one.start + 3] & 1 for one in boxes(data, found.start + 8, found.end) if one.end - one.start >= 4):
-        raise Damaged("A track of the video points at another file, which is never opened.")
-    return True
+    return all(data[one.start + 3] & 1 for one in boxes(data, found.start + 8, found.end) if one.end - one.start >= 4)
 
 
 def _edits(data: bytes, trak: Atom, movie_scale: int, scale: int) -> tuple[float, int]:

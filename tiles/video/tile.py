@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tiles.arrays import Bools, Int64s
+from tiles.errors import InvalidContent
 from tiles.video import camm
 from tiles.video.boxes import box, full
 from tiles.video.movie import EPOCH_1904_S
@@ -128,7 +129,9 @@ def _camm_table(shown: Int64s, last: int, at: int, *, wide: bool) -> bytes:
 
 
 def _runs(values: Int64s) -> bytes:
-    """A table of (count, value)."""
+    """A table of (count, value). Raises: InvalidContent: a value has no place in it."""
+    if int(values.max()) > 0xFFFFFFFF or int(values.min()) < 0:
+        raise InvalidContent("Frames of the video are too far from one another in time.", code="video.damaged")
     edges = np.concatenate([[0], np.flatnonzero(np.diff(values)) + 1])
     counts = np.diff(edges, append=len(values))
     return struct.pack(">I", len(edges)) + np.stack([counts, values[edges]], axis=1).astype(">u4").tobytes()

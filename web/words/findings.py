@@ -242,6 +242,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "video.packed_anew": (lazy_gettext("Frames of groups that go over the edge of a tile were packed anew."), "none"),
     "video.sensors": (lazy_gettext("The camera recorded other sensors, which tiles of video do not hold."), "none"),
     "video.sound": (lazy_gettext("The sound of the video was left out."), "none"),
+    "video.telemetry": (lazy_gettext("Pieces of the camera's telemetry are damaged and were not used."), "look"),
     "video.tracks": (lazy_gettext("The file holds several tracks of pictures; the first was taken."), "one"),
     "way.short": (lazy_gettext("A line has fewer than two points."), "geometry"),
     "xml.dtd": (lazy_gettext("The XML file declares a document type, which is refused."), "again"),

@@ -53,6 +53,8 @@ class Film:
     findings: list[Finding] = field(default_factory=list)
     camera: dict[str, str] = field(default_factory=dict)
     sensors: Counter[str] = field(default_factory=Counter)
+    damaged: int = 0
+    """payloads of telemetry that could not be read"""
     origin: str = ""
     """what gave the positions: GPMF, CAMM, or the name of a track beside"""
 
@@ -135,6 +137,7 @@ def _inside(path: Path, movie: Movie, film: Film) -> Positions:
             for body, begin, lasts in _samples(path, track, movie.end):
                 telemetry.take(body, begin, lasts)
             film.sensors += telemetry.sensors
+            film.damaged += telemetry.damaged
             if telemetry.device:
                 film.camera.setdefault("model", telemetry.device)
             if len(telemetry.positions):

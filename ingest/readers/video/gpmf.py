@@ -18,6 +18,7 @@ from ingest.readers.video.positions import Positions
 
 _HEAD = struct.Struct(">4scBH")
 _TYPES = {"b": "i1", "B": "u1", "s": ">i2", "S": ">u2", "l": ">i4", "L": ">u4", "j": ">i8", "J": ">u8", "f": ">f4", "d": ">f8"}
+_MOST_COLUMNS = 64
 _YEAR_2000_S = 946_684_800.0
 _POSITIONS = ("GPS5", "GPS9", "GLPI", "GPRI")
 """Streams of positions, the best first: of a payload that has several the first counts."""
@@ -43,18 +44,17 @@ class Telemetry:
         """Take a payload in that begins at a time of the film and lasts so long."""
         found: dict[str, _Stream] = {}
         try:
-            for key, kind, body in _entries(payload):
+            for key, kind, _, _, body in _entries(payload):
                 if key == "DEVC" and kind == "\0":
                     self._device(body, found)
+            for key in _POSITIONS:
+                if key in found and found[key].put(self.positions, begin_s, lasts_s, found.get("SYST")):
+                    break
         except (struct.error, ValueError):
             self.damaged += 1
-        system = found.get("SYST")
-        for key in _POSITIONS:
-            if key in found and found[key].put(self.positions, begin_s, lasts_s, system):
-                break
 
     def _device(self, body: bytes, found: dict[str, _Stream]) -> None:
-        for key, kind, inner in _entries(body):
+        for key, kind, _, _, inner in _entries(body):
             if key == "DVNM":
                 self.device = self.device or _text(inner)
             elif key == "STRM" and kind == "\0":
@@ -79,15 +79,12 @@ class _Stream:
     @staticmethod
     def of(body: bytes) -> _Stream:
         found = _Stream()
-        at = 0
-        for key, kind, inner in _entries(body):
+        for key, kind, size, count, inner in _entries(body):
             if key in _ABOUT:
                 found.about.setdefault(key, (kind, inner))
             else:
-                size, count = body[at + 5], int.from_bytes(body[at + 6 : at + 8])
                 found.key, found.kind, found.size, found.body = key, kind, size, inner
                 found.count += count
-            at += 8 + -(-len(inner) // 4) * 4
         return found
 
     def rows(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -97,6 +94,8 @@ class _Stream:
             raise ValueError("type")
         if len(letters) == 1:
             letters *= self.size // np.dtype(_TYPES[letters]).itemsize
+        if not letters or len(letters) > _MOST_COLUMNS:
+            raise ValueError("columns")
         row = np.dtype([(f"f{n}", _TYPES[letter]) for n, letter in enumerate(letters)])
         values = np.frombuffer(self.body, row, len(self.body) // row.itemsize)
         table = np.stack([values[name].astype(np.float64) for name in row.names or ()], axis=1)
@@ -151,8 +150,8 @@ def _system_s(system: _Stream | None, own: np.ndarray[tuple[int], np.dtype[np.fl
     return 0.0
 
 
-def _entries(data: bytes) -> Iterator[tuple[str, str, bytes]]:
-    """Key, type and values of each entry. Raises: ValueError: one claims more than is there."""
+def _entries(data: bytes) -> Iterator[tuple[str, str, int, int, bytes]]:
+    """Key, type, size, count and values of each entry. Raises: ValueError: one claims more than is there."""
     at = 0
     while at + _HEAD.size <= len(data):
         key, kind, size, count = _HEAD.unpack_from(data, at)
@@ -161,7 +160,7 @@ def _entries(data: bytes) -> Iterator[tuple[str, str, bytes]]:
         if begin + length > len(data):
             raise ValueError("cut")
         if key != b"\0\0\0\0":
-            yield key.decode("latin-1"), kind.decode("latin-1"), data[begin : begin + length]
+            yield key.decode("latin-1"), kind.decode("latin-1"), size, count, data[begin : begin + length]
         at = begin + -(-length // 4) * 4
 
 

@@ -144,7 +144,10 @@ def _about(part: Part, good: Bools, where: dict[str, str]) -> Iterator[Finding]:
 
 
 def _left_out(film: Film, where: dict[str, str]) -> Iterator[Finding]:
-    """Other sensors of the camera, by name and number of samples."""
+    """What of the telemetry is damaged; other sensors of the camera, by name and number of samples."""
+    if film.damaged:
+        text = f"{film.damaged} pieces of the camera's telemetry are damaged; positions in them were not used."
+        yield warning("video.telemetry", text, "Check the way on the map.", count=film.damaged, **where)
     if film.sensors:
         listed = ", ".join(f"{name} {count}" for name, count in sorted(film.sensors.items()))
         text = f"The camera recorded {len(film.sensors)} other sensors, which tiles of video do not hold. They were left out."
