@@ -19,18 +19,17 @@ _STAMP = re.compile(r"(?<!\d)20\d\d([-_.]?)[01]\d\1[0-3]\d[-_. T]?[0-2]\d([-_.]?
 def recording_of(name: str) -> str | None:
     """What the files of one recording have in common: chapters their number, pieces of a dash camera all but date, time and counter."""
     path = PurePosixPath(name)
-    if path.suffix.lower() not in VIDEO:
+    ending = path.suffix.lower()
+    if ending not in VIDEO:
         return None
-    found = _GOPRO.fullmatch(path.stem)
-    if found is not None:
-        return f"{path.parent}/{found[1].upper()}{found[3]}"
-    found = _GOPRO_OLD.fullmatch(path.stem)
-    if found is not None:
-        return f"{path.parent}/GOPR{found[2]}"
-    if _STAMP.search(path.stem):
+    alike = path.stem
+    if (found := _GOPRO.fullmatch(path.stem)) is not None:
+        alike = f"{found[1].upper()}{found[3]}"
+    elif (found := _GOPRO_OLD.fullmatch(path.stem)) is not None:
+        alike = f"GOPR{found[2]}"
+    elif _STAMP.search(path.stem):
         alike = re.sub(r"\d+", "#", _STAMP.sub("#", path.stem))
-        return f"{path.parent}/{alike}{path.suffix.lower()}"
-    return f"{path.parent}/{path.stem}"
+    return f"{path.parent}/{alike}{ending}"
 
 
 def is_chapter(name: str) -> bool:
