@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -124,7 +125,7 @@ class Assembly:
         path.parent.mkdir(parents=True, exist_ok=True)
         digest, length = hashlib.sha256(), 0
         with path.open("xb") as stream:
-            for body in (head, *_bodies(put, anew), camm.packets(t_ns[order], places[order])):
+            for body in chain([head], _bodies(put, anew), [camm.packets(t_ns[order], places[order])]):
                 stream.write(body)
                 digest.update(body)
                 length += len(body)

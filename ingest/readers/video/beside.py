@@ -14,7 +14,7 @@ import numpy as np
 
 from tiles.arrays import Float64s
 
-MOST_POINTS = 5_000_000
+MOST_POINTS = 1_000_000
 _CHUNK, _LINE, _DEPTH = 1 << 16, 4096, 32
 _NAMES = {
     "lat": ("lat", "latitude", "위도", "y"), "lon": ("lon", "lng", "long", "longitude", "경도", "x"),
