@@ -22,11 +22,11 @@ class Format:
 
     `reader` is "module:Class"; imported on first use, so that a reader costs nothing until a file needs it. `title` is for people.
 
-    A file is recognised by its first bytes (`magic`, and what has to stand in its first 64 KiB or its name, `within`), as XML by its root
-    element, as JSON by what stands in its first 64 KiB (`json`) or, where that states nothing, by its name (`json_name`), as other text by
-    how it begins (`text`). A folder or a zip is recognised when one of its names matches `folder`, and all of them match `folder_only`
-    where that is given. `gdal`: drivers of GDAL that its reader needs; all others are switched off in the cage. `is_heavy`: files may need
-    the larger memory limit. `is_packed`: they also come as `.gz` and `.bz2`.
+    A file is recognised by its first bytes (`magic` or `begins`, and what has to stand in its first 64 KiB or its name, `within`), as XML
+    by its root element, as JSON by what stands in its first 64 KiB (`json`) or, where that states nothing, by its name (`json_name`), as
+    other text by how it begins (`text`). A folder or a zip is recognised when one of its names matches `folder`, and all of them match
+    `folder_only` where that is given. `gdal`: drivers of GDAL that its reader needs; all others are switched off in the cage. `is_heavy`:
+    files may need the larger memory limit. `is_packed`: they also come as `.gz` and `.bz2`.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Format:
     title: str
     magic: tuple[bytes, ...] = ()
     within: Pattern | None = None
+    begins: re.Pattern[bytes] | None = None
     xml_root: str = ""
     json: Pattern | None = None
     json_name: Pattern | None = None
@@ -43,6 +44,10 @@ class Format:
     gdal: tuple[str, ...] = ()
     is_heavy: bool = False
     is_packed: bool = False
+
+    def fits(self, head: bytes) -> bool:
+        """Whether a file that begins with these bytes is of the format, by its bytes alone."""
+        return head.startswith(self.magic) or (self.begins is not None and self.begins.match(head) is not None)
 
 
 _OSW = _pattern(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$|(^|[._-])(nodes|edges)\.geojson$")
@@ -61,6 +66,10 @@ _APOLLO = re.compile(
     r"(#[^\n]*\n|\s)*(header\s*:?\s*[{<]\s*(version|date|projection|district|generation|rev_m|left|top|right|bottom|vendor)\b"
     r"|(crosswalk|junction|lane|stop_sign|signal|yield|overlap|clear_area|speed_bump|road|parking_space|pnc_junction)\s*:?\s*[{<]\s*id\b)"
 )
+_VIDEO = _pattern(r"\.(mp4|mov|m4v|360)$")
+_VIDEO_ONLY = _pattern(r"\.(mp4|mov|m4v|360|gpx|nmea|nma|csv)$")
+_FILM = re.compile(rb"\x00[\s\S]{3}(ftyp(?!hei[cmsx]|hev[cx]|mif1|msf1|avi[fs]|crx |jp2 |jxl )|moov|mdat|wide|skip)")
+"""The first box of MP4 and QuickTime, but not of the pictures that are packed in such boxes too (HEIC, AVIF, CR3)."""
 _GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon)"
 
 FORMATS: tuple[Format, ...] = (
@@ -144,6 +153,15 @@ FORMATS: tuple[Format, ...] = (
         magic=(b"#ROSBAG V2.0\n",),
         folder=_pattern(r"\.bag(\.active)?$"),
         folder_only=_RECORDED,
+        is_heavy=True,
+    ),
+    Format(
+        "video",
+        "ingest.readers.video.reader:Video",
+        "MP4, MOV",
+        begins=_FILM,
+        folder=_VIDEO,
+        folder_only=_VIDEO_ONLY,
         is_heavy=True,
     ),
     Format(
@@ -235,7 +253,7 @@ def is_heavy(head: bytes) -> bool:
     """Whether a file that begins so may need the larger memory limit: point clouds, recordings, pictures, and what a zip may hold."""
     text = head.decode("latin-1")
     return head.startswith(ZIP) or any(
-        one.is_heavy and (head.startswith(one.magic) or (one.text is not None and one.text.match(text) is not None)) for one in FORMATS
+        one.is_heavy and (one.fits(head) or (one.text is not None and one.text.match(text) is not None)) for one in FORMATS
     )
 
 
@@ -244,11 +262,15 @@ def is_packed(name: str) -> bool:
     return any(one.name == name and one.is_packed for one in FORMATS)
 
 
+def is_video(head: bytes) -> bool:
+    """Whether a file that begins so is an MP4 or QuickTime video."""
+    return _FILM.match(head) is not None
+
+
 def format_of_magic(head: bytes, name: str = "") -> str | None:
-    """The format whose magic bytes these are, or None; `name` counts only where several share them and the rest does not show it."""
-    text = f"{head.decode('latin-1')}\n{name}" if any(one.within and head.startswith(one.magic) for one in FORMATS) else ""
-    fits = (one for one in FORMATS if one.magic and head.startswith(one.magic) and (one.within is None or one.within.search(text)))
-    return next((one.name for one in fits), None)
+    """The format whose first bytes these are, or None; `name` counts only where several share them and the rest does not show it."""
+    text = f"{head.decode('latin-1')}\n{name}" if any(one.within and one.fits(head) for one in FORMATS) else ""
+    return next((one.name for one in FORMATS if one.fits(head) and (one.within is None or one.within.search(text))), None)
 
 
 def format_of_xml(root: str) -> str | None:

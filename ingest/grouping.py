@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from ingest import chapters
 from ingest.findings import info
 from ingest.formats import PHOTO, is_junk, is_mgeo, is_mgeo_part, is_opensidewalks, is_projector
 from mapex.catalogue.finding import Finding
 from mapex.rules.parts import aside, shape_stem, shapefiles
 
 _NAMED = 8
-_ALONE = ("file", "mgeo", "lanelet2")
+_ALONE = ("file", "mgeo", "lanelet2", "video")
 """Kinds of which each group of an archive is a source of its own."""
 _BAG = re.compile(r"\.(bag|bag\.active|db3)(\.zstd?)?$", re.IGNORECASE)
 _RECORDED = re.compile(r"\.(mcap|bag|bag\.active|db3)(\.zstd?)?$", re.IGNORECASE)
@@ -29,7 +30,7 @@ _SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "r
 class Group:
     """Files that make one source: relative names (the uploader's), in order; `name` is what to call it in messages.
 
-    `kind`: shapefile, opensidewalks, mgeo, lanelet2, photos, recording or file.
+    `kind`: shapefile, opensidewalks, mgeo, lanelet2, photos, recording, video or file.
     """
 
     name: str
@@ -59,7 +60,8 @@ class Grouping:
 
 
 def group(names: Iterable[str]) -> Grouping:
-    """Which names are one source: parts of a Shapefile, of an OpenSidewalks set, a map of MORAI, a rosbag folder, photos; all else alone.
+    """Which names are one source: parts of a Shapefile, of an OpenSidewalks set, a map of MORAI, a folder of bags, photos, a video in
+    chapters or with its track; all else alone.
 
     The result is ordered by name, so that the same files in another order are numbered the same. Left are what a desktop leaves
     behind, and what stands beside data (`mapex.rules.parts.aside`); where nothing else is there, this is taken for data.
@@ -69,7 +71,8 @@ def group(names: Iterable[str]) -> Grouping:
     beside = aside(kept)
     kept = [name for name in kept if name not in beside] or kept
     sets: dict[str, list[str]] = {}
-    owners = _shapefile_of_parts(kept) | _recordings_of_parts(kept) | _maps_of_projectors(kept)
+    films = {name: f"video:{recording}" for name, recording in chapters.recordings(kept).items()}
+    owners = films | _shapefile_of_parts(kept) | _recordings_of_parts(kept) | _maps_of_projectors(kept)
     mgeo_folders = {str(PurePosixPath(n).parent) for n in kept if is_mgeo(n)}
     for name in kept:
         sets.setdefault(owners.get(name) or _set_of(name, mgeo_folders), []).append(name)
@@ -174,6 +177,8 @@ def _name_of(key: str, members: Sequence[str]) -> str:
         return rest
     if kind == "photos":
         return f"{len(members)} photos"
+    if kind == "video":
+        return f"{next(filter(chapters.recording_of, members))} and {len(members) - 1} more"
     return f"{rest if rest not in ('', '.') else kind} ({len(members)} files)"
 
 

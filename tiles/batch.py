@@ -34,6 +34,7 @@ class LayerKind(StrEnum):
     POINTCLOUD = "pointcloud"
     RECORDING = "recording"
     PHOTOS = "photos"
+    VIDEO = "video"
 
 
 class Kind(StrEnum):

@@ -23,7 +23,7 @@ EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
     {
         "pointcloud": (("open3d",), "shaded previews of point clouds"),
         "recordings": (("mcap", "rosbags", "apsw", "zstandard", "lz4"), "MCAP and ROS recordings"),
-        "preview": (("av", "cv2"), "pictures in previews of recordings"),
+        "preview": (("av", "cv2"), "pictures in previews, and video at the edges of tiles"),
         "postgres": (("psycopg",), "a PostgreSQL database"),
         "scale": (("distributed", "granian"), "a Dask cluster of readers, and several web processes"),
         "dev": (("pytest", "ruff", "mypy"), "changing mapex itself"),

@@ -55,7 +55,7 @@ def format_of_bytes(head: bytes, name: str) -> str:
         if head.startswith(magic):
             raise _unsupported(name, what)
     if head[4:8] == b"ftyp":
-        raise _unsupported(name, "an MP4 video")
+        raise _unsupported(name, "a picture in boxes (HEIC, AVIF)")
     if head.startswith(ZIP):
         raise _unsupported(name, "a zip archive inside another one")
     return "apollo" if binary.is_map(head) else _format_of_text(head, name)

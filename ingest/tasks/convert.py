@@ -20,7 +20,7 @@ import shapely
 
 from ingest.checks.quality import Quality
 from ingest.checks.screen import misfit_of, no_shapes, screen
-from ingest.findings import FindingLog, error, unproven
+from ingest.findings import FindingLog, error, info, question, unproven
 from ingest.fingerprint import Fingerprint
 from ingest.placing import resolve
 from ingest.placing.move import accuracy_m, shapes_of
@@ -43,7 +43,7 @@ Emit = Callable[[Mapping[str, Any]], None]
 _PROGRESS_S = 0.5
 _TEXT = 1500
 _NAME = 250
-_OWN_PLACE = frozenset({"lanelet2", "osm", "mcap", "photos", "rosbag1", "rosbag2"})
+_OWN_PLACE = frozenset({"lanelet2", "osm", "mcap", "photos", "rosbag1", "rosbag2", "video"})
 """Formats that state longitude and latitude themselves, so that no other system could be named for them."""
 
 
@@ -165,7 +165,13 @@ class Conversion:
             if state.splitter is not None:
                 tiles = list(state.splitter.finish())
                 self._left_out(state, state.splitter)
+                self._remarked(state, state.splitter)
                 self._tiles(state, tiles)
+
+    def _remarked(self, state: LayerState, splitter: Splitter) -> None:
+        """What the splitter had to do to records that it kept."""
+        for one in splitter.remarks:
+            self.log.add(info(one.code, one.message, file=self.source.name, layer=state.name, count=one.count))
 
     def _left_out(self, state: LayerState, splitter: Splitter) -> None:
         """What the splitter could not put into any cell: broken geometry, or off the grid."""
@@ -176,8 +182,12 @@ class Conversion:
         where = {"file": self.source.name, "layer": state.name}
         named = splitter.misfits[:20]
         for misfit in named:
-            self.log.add(error(misfit.code, misfit.message, "Mend the geometry.", feature=misfit.feature_id, rejected=1, **where))
-        more = rejected - len(named)
+            about = {"feature": misfit.feature_id, "count": misfit.count, "rejected": misfit.count, **where}
+            if state.content is Content.FRAMES:
+                self.log.add(question(misfit.code, misfit.message, "Confirm it: what is left can be sold.", **about))
+            else:
+                self.log.add(error(misfit.code, misfit.message, "Mend the geometry.", **about))
+        more = rejected - sum(misfit.count for misfit in named)
         if more > 0:
             text = f"{more} records could not be put into any cell."
             self.log.add(error("geometry.unusable", text, "Check geometry and CRS.", count=more, rejected=more, **where))

@@ -17,6 +17,7 @@ ASIDE = (
     *(".cst", ".cpg", ".prj", ".qpj", ".wkt", ".qmd", ".qml", ".qlr", ".sld", ".lyr", ".lyrx"),  # encodings, projections, styles
     *(".atx", ".aih", ".ain", ".ixs", ".mxs", ".fbn", ".fbx", ".sbn", ".sbx", ".qix", ".idm", ".ind"),  # indexes
     *(".aux.xml", ".shp.xml", ".gpkg-wal", ".gpkg-shm", ".gpkg-journal", ".wdp"),
+    *(".lrv", ".thm"),  # the small copy and the picture that a camera puts beside its video
     *(".pdf", ".txt", ".md", ".rst", ".rtf", ".doc", ".docx", ".hwp", ".hwpx"),  # documents
 )
 """Endings of what stands beside data, and is none (`.wdp`: the waveforms of a LAS file, which tiles cannot hold)."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mapex.intake.placement import Placement
-from tests.support import apollo_maps, clouds, osm_files
+from tests.support import apollo_maps, clouds, osm_files, videos
 
 RECORDS = 5
 LON, LAT = 127.1, 37.4
@@ -285,6 +285,18 @@ def _photos(*, placed: bool = True, nan: bool = False) -> Callable[[Path], Path]
     return make
 
 
+def _video(*, placed: bool = True, nan: bool = False) -> Callable[[Path], Path]:
+    """A film of a frame a second, and a packet of CAMM for each."""
+
+    def make(folder: Path) -> Path:
+        path = videos.film(folder / "drive.mp4", RECORDS, rate=1, group=2)
+        places = spots(nan=nan)
+        packets = [videos.camm(float(n), lambda _, n=n: (*places[n], 30.0)) for n in range(RECORDS)]  # type: ignore[misc]
+        return videos.with_camm(path, packets, each_ms=1000) if placed else path
+
+    return make
+
+
 _IN_UTM = Placement(crs="EPSG:32652")
 _METRES = [(332_000.5 + n, 4_140_000.25) for n in range(RECORDS)]
 
@@ -306,6 +318,7 @@ MADE: Mapping[str, Made] = {
     "mcap": Made(_mcap(), _mcap(nan=True), _mcap(placed=False)),
     "rosbag1": Made(_bag(1), _bag(1, nan=True), _bag(1, placed=False)),
     "rosbag2": Made(_bag(2), _bag(2, nan=True), _bag(2, placed=False)),
+    "video": Made(_video(), _video(nan=True), _video(placed=False)),
     "photos": Made(_photos(), _photos(nan=True), _photos(placed=False)),
 }
 """Format -> how its files are made; a new reader needs a row here, and is then under `tests/contract/test_reader.py`."""

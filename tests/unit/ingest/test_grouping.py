@@ -42,6 +42,22 @@ def test_files_that_belong_together_are_one_source() -> None:
     ]
 
 
+def test_chapters_and_pieces_of_a_video_and_its_track_are_one_source() -> None:
+    uploads = ["GX010042.MP4", "GX020042.MP4", "GX010043.MP4", "GH010042.MP4", "GOPR0007.MP4", "GP010007.MP4"]
+    uploads += ["GX010042.LRV", "GX010042.THM", "front/20260921_120000_F.mp4", "front/20260921_120100_F.mp4", "front/20260921_120000_R.mp4"]
+    uploads += ["walk.mov", "walk.gpx", "other.gpx", "a/walk.csv", "same.mp4", "same.mov"]
+    found = grouping.group(uploads)
+    assert {frozenset(one.members) for one in found.groups} == {
+        frozenset({"GX010042.MP4", "GX020042.MP4"}), frozenset({"GX010043.MP4"}), frozenset({"GH010042.MP4"}),
+        frozenset({"GOPR0007.MP4", "GP010007.MP4"}), frozenset({"front/20260921_120000_F.mp4", "front/20260921_120100_F.mp4"}),
+        frozenset({"front/20260921_120000_R.mp4"}), frozenset({"walk.mov", "walk.gpx"}), frozenset({"other.gpx"}),
+        frozenset({"a/walk.csv"}), frozenset({"same.mp4"}), frozenset({"same.mov"}),
+    }  # fmt: skip
+    assert set(found.left) == {"GX010042.LRV", "GX010042.THM"}
+    assert ("walk.mov and 1 more", 2) in names(found)
+    assert len(grouping.group_archive(uploads).groups) == len(found.groups), "recordings of one archive stay apart"
+
+
 def test_grouping_does_not_depend_on_the_order_of_uploads() -> None:
     uploads = ["z.las", "a.las", "s.shp", "s.dbf", "1.jpg", "2.jpg"]
     assert grouping.group(uploads) == grouping.group(reversed(uploads))

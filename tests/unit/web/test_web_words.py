@@ -149,7 +149,9 @@ NEVER_ON_A_PAGE = {
 
 def test_every_code_of_a_reader_has_words() -> None:
     """What ingest finds or fails with, and the tile library while it reads points, is shown on pages in both languages."""
-    sources = [*(WEB.parent / "ingest").rglob("*.py"), *(p for p in (WEB.parent / "tiles" / "points").glob("*.py") if p.name != "codec.py")]
+    sources = [*(WEB.parent / "ingest").rglob("*.py")]
+    sources += [p for p in (WEB.parent / "tiles" / "points").glob("*.py") if p.name != "codec.py"]
+    sources += [WEB.parent / "tiles" / "video" / f"{name}.py" for name in ("boxes", "movie", "units", "recode")]
     texts = {
         node.value
         for path in sources

@@ -40,6 +40,7 @@ const NOTES = {
   foreign: () => _("This kind of file is not read here."),
   unknown: () => _("No reader knows this file."),
   part_of: () => _("Belongs to the shapefile of the same name."),
+  track_of: () => _("Belongs to the video of the same name."),
   aside: () => _("Stands beside the data; it is not read."),
   cut: () => _("The file seems to be cut."),
 };

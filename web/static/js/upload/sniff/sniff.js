@@ -27,14 +27,17 @@ const PARTS = /\.(dbf|shx|prj|cpg|qpj|sbn|sbx|qix|shp\.xml)$/i;
 // As `mapex/rules/parts.py`: what stands beside data, and is none
 const ASIDE = new RegExp(
   "\\.(cst|cpg|prj|qpj|wkt|qmd|qml|qlr|sld|lyrx?|atx|ai[hn]|ixs|mxs|fb[nx]|sb[nx]|qix|idm|ind|aux\\.xml|shp\\.xml" +
-    "|gpkg-(wal|shm|journal)|wdp|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
+    "|gpkg-(wal|shm|journal)|wdp|lrv|thm|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
   "i",
 );
-const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "pbf", "xodr", "las", "laz", "pcd", "ply", "mcap"];
+const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "pbf", "xodr", "las", "laz", "pcd", "ply", "mcap", "mp4", "mov"];
 const TRACK = /\.(gpx|nmea|nma|csv)$/i;
 const RECORDED = ["mcap", "bag", "db3"];
 const RECORDED_PARTS = /\.db3-(wal|shm|journal)$/i;
 const RECORDED_PACKED = /\.(mcap|bag|db3)\.zstd?$/i;
+// As `ingest/formats.py`: the first box of MP4 and QuickTime, but not of HEIC, AVIF and CR3
+const FILM = /^\0[^]{3}(ftyp(?!hei[cmsx]|hev[cx]|mif1|msf1|avi[fs]|crx |jp2 |jxl )|moov|mdat|wide|skip)/;
+const FILMS = ["mp4", "mov", "m4v", "360"];
 const NULL_ISLAND_DEG = 1;
 
 /** @param {Blob} file @param {string} name @param {(ending: string) => Blob | null} sibling the file of the same name with another ending
@@ -51,6 +54,7 @@ async function look(file, name, sibling) {
   if (/(^|\/)map_projector_info\.yaml$/i.test(name)) return sniffed({ format: "Autoware", notes: ["later"] });
   if (PARTS.test(name) && sibling("shp")) return sniffed({ format: "Shapefile", notes: ["part_of"] });
   if (isApollo(bytes, magic)) return sniffed({ format: "Apollo", kind: "hdmap", notes: ["later"] });
+  if (TRACK.test(name) && FILMS.some((ending) => sibling(ending))) return sniffed({ format: "GPS", notes: ["track_of"] });
   if (ASIDE.test(name) || (/\.xml$/i.test(name) && DATA.some((ending) => sibling(ending)))) return sniffed({ notes: ["aside"] });
   const track = TRACK.exec(name)?.[1];
   if (track && RECORDED.some((ending) => sibling(ending))) return sniffed({ format: track.toUpperCase(), notes: ["later"] });
@@ -65,6 +69,7 @@ async function look(file, name, sibling) {
   if (magic.startsWith("\x28\xb5\x2f\xfd") && RECORDED_PACKED.test(name))
     return sniffed({ format: "zstd", kind: "recording", notes: ["later"] });
   if (magic.startsWith("\x89MCAP0\r\n")) return sniffed({ format: "MCAP", kind: "recording", notes: ["later"] });
+  if (FILM.test(magic)) return sniffed({ format: /\.mov$/i.test(name) ? "MOV" : "MP4", kind: "video", notes: ["later"] });
   if (magic.startsWith("PK\x03\x04") || magic.startsWith("PK\x05\x06")) return zip(file);
   if (magic.slice(4, 15) === "\n\tOSMHeader") return sniffed({ format: "OSM PBF", crs: "EPSG:4326", notes: ["later"] });
   const within = /^(\x1f\x8b|BZh)/.test(magic) && /\.(osm|xodr)\.(gz|bz2)$/i.exec(name)?.[1];
@@ -84,7 +89,7 @@ async function look(file, name, sibling) {
   if (/(^|\/)([a-z0-9_]+_set|global_info)\.json$/i.test(name) && /^[{[]/.test(head))
     return sniffed({ format: "MGeo", kind: "hdmap", notes: ["later"] });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
-  const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "MP4"] : null);
+  const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "HEIC"] : null);
   return sniffed({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
 }
 
@@ -116,9 +121,11 @@ async function zip(file) {
       ? "photos"
       : is(/\.(mcap|bag|db3)\b/)
         ? "recording"
-        : is(/\.(laz|las|pcd|ply)/)
-          ? "pointcloud"
-          : "";
+        : is(/\.(mp4|mov|m4v|360)/)
+          ? "video"
+          : is(/\.(laz|las|pcd|ply)/)
+            ? "pointcloud"
+            : "";
   return sniffed({ format: is(/\.shp/) ? "ZIP: Shapefile" : "ZIP", kind, notes: ["later"] });
 }
 
