@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ingest.deliveries import NGII, ngii_layer
+
 Pattern = re.Pattern[str]
 
 
@@ -67,8 +69,15 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("geopackage", "ingest.readers.vector.gdal:GeoPackage", "GeoPackage", magic=(b"SQLite format 3\x00",), gdal=("GPKG",)),
     Format(
+        "ngii",
+        "ingest.readers.ngii.reader:Ngii",
+        "NGII Shapefile",
+        folder=_pattern(NGII.pattern.removesuffix("$") + r"\.shp$"),
+        gdal=("ESRI Shapefile",),
+    ),
+    Format(
         "shapefile",
-        "ingest.readers.vector.gdal:Shapefile",
+        "ingest.readers.vector.shapefile:Shapefile",
         "Shapefile",
         magic=(b"\x00\x00\x27\x0a",),
         folder=_pattern(r"\.shp$"),
@@ -161,6 +170,11 @@ def is_junk(name: str) -> bool:
 def is_opensidewalks(name: str) -> bool:
     """Whether a file name is that of a part of an OpenSidewalks data set (any prefix, known only by its ending)."""
     return _OSW.search(name) is not None
+
+
+def is_ngii(name: str) -> bool:
+    """Whether a file name is that of a part of a layer of the Korean precise road map."""
+    return ngii_layer(name) != ""
 
 
 def is_heavy(head: bytes) -> bool:

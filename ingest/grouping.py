@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from ingest.findings import info
-from ingest.formats import PHOTO, is_junk, is_opensidewalks
+from ingest.formats import PHOTO, is_junk, is_ngii, is_opensidewalks
 from mapex.catalogue.finding import Finding
 from mapex.rules.parts import aside, shape_stem, shapefiles
 
@@ -20,7 +20,7 @@ _SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "r
 class Group:
     """Files that make one source: relative names (the uploader's), in order; `name` is what to call it in messages.
 
-    `kind`: shapefile, opensidewalks, photos, recording or file.
+    `kind`: shapefile, ngii, opensidewalks, photos, recording or file.
     """
 
     name: str
@@ -51,6 +51,8 @@ class Grouping:
 
 def group(names: Iterable[str]) -> Grouping:
     """Which names are one source: parts of a Shapefile, of an OpenSidewalks set, a rosbag folder, photos; all else alone.
+
+    Layers of the Korean precise road map are one source together: they refer to one another, and some folders hold the same map.
 
     The result is ordered by name, so that the same files in another order are numbered the same. Left are what a desktop leaves
     behind, and what stands beside data (`mapex.rules.parts.aside`); where nothing else is there, this is taken for data.
@@ -89,7 +91,10 @@ def _shapefile_of_parts(names: Iterable[str]) -> dict[str, str]:
     """The set of each part of a shapefile: named by the stem, or by the whole `.shp` where `roads.SHP` stands beside `roads.shp`."""
     found = shapefiles(names)
     stems = Counter(shape_stem(shp) for shp in found)
-    return {part: f"shapefile:{shape_stem(shp) if stems[shape_stem(shp)] == 1 else shp}" for shp, parts in found.items() for part in parts}
+    ngii = {part: "ngii:" for shp, parts in found.items() if is_ngii(str(shape_stem(shp))) for part in parts}
+    others = {shp: parts for shp, parts in found.items() if shp not in ngii}
+    keys = {shp: f"shapefile:{shape_stem(shp) if stems[shape_stem(shp)] == 1 else shp}" for shp in others}
+    return ngii | {part: keys[shp] for shp, parts in others.items() for part in parts}
 
 
 def _set_of(name: str, bag_folders: set[str]) -> str:
@@ -113,11 +118,24 @@ def _name_of(key: str, members: Sequence[str]) -> str:
     if len(members) == 1:
         return members[0]
     kind, _, rest = key.partition(":")
-    if kind == "shapefile":
-        return next(name for name in members if name.lower().endswith(".shp"))
+    shapes = [name for name in members if name.lower().endswith(".shp")] if kind in ("shapefile", "ngii") else []
+    if len(shapes) == 1:
+        return shapes[0]
+    if shapes:
+        return f"{_common_folder(shapes) or 'NGII'} ({len(shapes)} layers)"
     if kind == "photos":
         return f"{len(members)} photos"
     return f"{rest if rest not in ('', '.') else kind} ({len(members)} files)"
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    """The innermost folder that all of some files are in, by its own name; "" when it is none."""
+    shared: list[str] = []
+    for parts in zip(*(PurePosixPath(name).parts[:-1] for name in names), strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return shared[-1] if shared else ""
 
 
 def _short(name: str) -> str:

@@ -84,7 +84,7 @@ def _opensidewalks(places: list[tuple[float, float]]) -> Callable[[Path], Path]:
     return make
 
 
-def _table(ending: str, *, crs: bool = True, nan: bool = False) -> Callable[[Path], Path]:
+def _table(ending: str, *, crs: bool = True, nan: bool = False, stem: str = "map") -> Callable[[Path], Path]:
     """A vector file by geopandas, which no reader of ours uses to write."""
 
     def make(folder: Path) -> Path:
@@ -94,7 +94,7 @@ def _table(ending: str, *, crs: bool = True, nan: bool = False) -> Callable[[Pat
         frame = geopandas.GeoDataFrame({"name": [f"n{n}" for n in range(RECORDS)]}, geometry=points, crs="EPSG:4326" if crs else None)
         out = folder / "map"
         out.mkdir()
-        path = out / f"map.{ending}"
+        path = out / f"{stem}.{ending}"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a file without a CRS is what is wanted
             if ending == "parquet":
@@ -106,12 +106,16 @@ def _table(ending: str, *, crs: bool = True, nan: bool = False) -> Callable[[Pat
     return make
 
 
-def _shapefile_with_nan(folder: Path) -> Path:
+def _shapefile_with_nan(stem: str = "map") -> Callable[[Path], Path]:
     """No library writes one: the longitude of the last point is overwritten."""
-    out = _table("shp")(folder)
-    body = (out / "map.shp").read_bytes()
-    (out / "map.shp").write_bytes(body[:-16] + struct.pack("<d", NAN) + body[-8:])
-    return out
+
+    def make(folder: Path) -> Path:
+        out = _table("shp", stem=stem)(folder)
+        body = (out / f"{stem}.shp").read_bytes()
+        (out / f"{stem}.shp").write_bytes(body[:-16] + struct.pack("<d", NAN) + body[-8:])
+        return out
+
+    return make
 
 
 def _las(*, crs: bool = True) -> Callable[[Path], Path]:
@@ -213,7 +217,8 @@ MADE: Mapping[str, Made] = {
     "opensidewalks": Made(_opensidewalks(spots()), _opensidewalks(spots(nan=True)), None),  # always degrees
     "geojson": Made(_geojson(spots()), _geojson(spots(nan=True)), _geojson(_METRES)),
     "geopackage": Made(_table("gpkg"), None, _table("gpkg", crs=False)),  # a point that is not a number is an empty one
-    "shapefile": Made(_table("shp"), _shapefile_with_nan, _table("shp", crs=False)),
+    "shapefile": Made(_table("shp"), _shapefile_with_nan(), _table("shp", crs=False)),
+    "ngii": Made(_table("shp", stem="C6_POSTPOINT"), _shapefile_with_nan("C6_POSTPOINT"), _table("shp", crs=False, stem="C6_POSTPOINT")),
     "flatgeobuf": Made(_table("fgb"), _table("fgb", nan=True), _table("fgb", crs=False)),
     "geoparquet": Made(_table("parquet"), _table("parquet", nan=True), _table("parquet", crs=False)),
     "las": Made(_las(), None, _las(crs=False)),  # its coordinates are integers

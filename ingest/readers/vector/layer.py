@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 from ingest.checks import curves
 from ingest.checks import wkb as wkb_checks
 from ingest.checks.text import DAMAGED, Fault, mended
+from ingest.deliveries import ngii_layer
 from ingest.findings import error, info, warning
-from ingest.readers.vector import attributes
+from ingest.readers.vector import attributes, ngii_codes
 from ingest.readers.vector import kinds as vector_kinds
 from mapex.catalogue.finding import Finding
 from tiles.batch import Batch, Content, LayerKind
@@ -26,6 +28,8 @@ from tiles.batch import Batch, Content, LayerKind
 BATCH_ROWS = 65_536
 LAYERS = {LayerKind.HDMAP: "hdmap", LayerKind.SIDEWALK: "sidewalks"}
 """Default layer name of the two kinds of vector layers."""
+
+_CODES = 20
 
 ID_COLUMNS = ("feature_id", "_id", "id", "hdufid", "uuid", "guid", "global_id", "globalid", "osm_id", "osmid", "gid", "featureid", "fid")
 """Attribute names (lower case) that hold a source's own identifier, in order of preference."""
@@ -68,6 +72,8 @@ class LayerRows:
     measured: int = 0
     arcs: int = 0
     surfaces: int = 0
+    unread: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """columns and codes that have no words, with the number of their rows"""
 
     def batches(
         self,
@@ -125,7 +131,8 @@ class LayerRows:
         self.unknown += pc.sum(pc.equal(kinds, "other")).as_py() or 0
         self.measured += int(seen.measured.sum())
         kept = {row: {"curve": base64.b64encode(body).decode()} for row, body in straight.arcs.items()}
-        properties = _properties(table, {"layer": self.name, **source}, _with_measures(kept, measures))
+        words = ngii_codes.words(table, self.name, self.unread) if ngii_layer(self.name) else None
+        properties = _properties(table, {"layer": self.name, **source}, _with_measures(kept, measures), words)
         columns = pa.table({"feature_id": names, "kind": kinds, "geometry": wkb, "properties": properties})
         for row in np.flatnonzero(seen.bad & ~marks.deleted).tolist():
             yield bad_geometry(str(names[row]), self.file, LAYERS[self.kind])
@@ -160,9 +167,12 @@ class LayerRows:
     def findings(self) -> Iterator[Finding]:
         """What is to be reported when the layer has been read."""
         where = {"file": self.file, "layer": LAYERS[self.kind or LayerKind.HDMAP], "value": self.name}
-        if self.unknown and not vector_kinds.is_ngii(self.name):
+        if self.unknown and not ngii_layer(self.name):
             text = f"{self.unknown} of {self.rows} features of {self.name} have no class that we know; they are sold as kind 'other'."
             yield info("kind.unknown", text, "Name the class in an attribute such as kind, class or highway.", count=self.unknown, **where)
+        for (column, code), count in self.unread.most_common(_CODES):
+            text = f"{count} features of {self.name} have the code {code} in {column}, which the manual does not know; it stays as it is."
+            yield info("ngii.code_unknown", text, "Nothing to do if it is meant so.", count=count, **{**where, "value": code})
         if self.measured:
             text = f"{self.measured} geometries of {self.name} carry measures (M); real ones are kept in properties['@source']['m']."
             yield info("geometry.measure", text, "", count=self.measured, **where)
@@ -214,14 +224,18 @@ def _with_measures(kept: dict[int, dict[str, Any]], measures: Mapping[int, list[
     return kept
 
 
-def _properties(table: pa.Table, source: Mapping[str, Any], kept: Mapping[int, Mapping[str, Any]]) -> Any:
+def _properties(table: pa.Table, source: Mapping[str, Any], kept: Mapping[int, Mapping[str, Any]], words: Any | None) -> Any:
+    """The attributes with what is kept under `"@source"`: of all rows, of single ones, and the `words` of their codes (JSON objects)."""
     if "@source" in table.column_names:  # our key is taken: the source's own moves below ours
         table = table.rename_columns([f"@source#{at}" if name == "@source" else name for at, name in enumerate(table.column_names)])
-    if not kept:
+    if not kept and words is None:
         return attributes.json_texts(table, {"@source": dict(source)})
     plain = _json(source)
-    texts = [_json({**source, **kept[row]}) if row in kept else plain for row in range(table.num_rows)]
-    return attributes.json_texts(table, source=pa.array(texts, pa.string()))
+    texts = pa.array([_json({**source, **kept[row]}) if row in kept else plain for row in range(table.num_rows)], pa.string())
+    if words is not None:
+        whole = pc.binary_join_element_wise(pc.utf8_slice_codeunits(texts, 0, -1), pa.scalar(',"words":'), words, pa.scalar("}"), "")
+        texts = pc.if_else(pc.equal(words, "{}"), texts, whole)
+    return attributes.json_texts(table, source=texts)
 
 
 def _json(value: Any) -> str:

@@ -14,7 +14,8 @@ import pyogrio
 import pytest
 import shapely
 
-from ingest.readers.vector.gdal import FlatGeobuf, GeoPackage, Shapefile
+from ingest.readers.vector.gdal import FlatGeobuf, GeoPackage
+from ingest.readers.vector.shapefile import Shapefile
 from ingest.readers.vector.geojson import GeoJson
 from ingest.readers.vector.layer import LayerRows
 from mapex.errors import Invalid
