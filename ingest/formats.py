@@ -47,6 +47,7 @@ class Format:
 _OSW = _pattern(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$|(^|[._-])(nodes|edges)\.geojson$")
 PHOTO = (".jpg", ".jpeg")
 _PHOTO = _pattern(r"\.jpe?g$")
+_NMEA = re.compile(r"(?:[^\n]{0,200}\n){0,4}\W{0,8}\$[A-Z]{5},")
 _GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon)"
 
 FORMATS: tuple[Format, ...] = (
@@ -103,6 +104,8 @@ FORMATS: tuple[Format, ...] = (
         folder_only=_pattern(r"(\.mcap|metadata\.yaml)$"),
         is_heavy=True,
     ),
+    Format("gpx", "ingest.readers.tracks.gpx_reader:Gpx", "GPX", xml_root="gpx"),
+    Format("nmea", "ingest.readers.tracks.nmea_reader:Nmea", "NMEA", text=_NMEA),
     Format(
         "photos",
         "ingest.readers.recordings.photos:Photos",
@@ -148,7 +151,6 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
 
 FOREIGN_XML: dict[str, str] = {
     "OpenDRIVE": "an OpenDRIVE map",
-    "gpx": "a GPX track",
     "kml": "a KML document",
     "FeatureCollection": "a GML document",
     "OGRVRTDataSource": "a GDAL VRT, which only points at other files",

@@ -177,7 +177,7 @@ def formats_with(variant: str) -> list[str]:
 
 
 def test_most_formats_are_tried_with_the_odd_variants() -> None:
-    assert set(MADE) - set(formats_with("nan")) <= {"las", "geopackage"}, "a new reader is tried with NaN, unless its format has none"
+    assert set(MADE) - set(formats_with("nan")) <= {"las", "geopackage", "nmea"}, "a new reader is tried with NaN where its format has it"
     assert len(formats_with("unplaced")) >= len(MADE) / 2
 
 

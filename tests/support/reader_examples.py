@@ -8,6 +8,8 @@ import struct
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import xor
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +211,38 @@ def _photos(*, placed: bool = True, nan: bool = False) -> Callable[[Path], Path]
     return make
 
 
+def _gpx(*, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        points = "".join(
+            f'<trkpt lat="{lat!r}" lon="{lon!r}"><ele>30.5</ele><time>2026-09-21T00:00:{n:02}Z</time></trkpt>'
+            for n, (lon, lat) in enumerate(spots(nan=nan))
+        )
+        path = folder / "walk.gpx"
+        path.write_text(f'<?xml version="1.0"?>\n<gpx version="1.1"><trk><trkseg>{points}</trkseg></trk></gpx>\n', encoding="utf-8")
+        return path
+
+    return make
+
+
+def nmea(body: str) -> str:
+    """A sentence with its checksum."""
+    return f"${body}*{reduce(xor, body.encode(), 0):02X}\r\n"
+
+
+def _nmea(*, fix: bool = True) -> Callable[[Path], Path]:
+    """Two positions, which are also messages of their own, and a sentence without a time; or five sentences without a fix."""
+
+    def make(folder: Path) -> Path:
+        place = "3724.0000,N,12706.0000,E"
+        fixes = [f"GPRMC,00000{n}.00,A,{place},0.1,90.0,210926,,,A" for n in range(2)]
+        bodies = [*fixes, "GPVTG,90.0,T,,M,0.1,N,0.2,K,A"] if fix else [f"GPRMC,00000{n}.00,V,,,,,,,210926,,,N" for n in range(5)]
+        path = folder / "drive.nmea"
+        path.write_text("".join(map(nmea, bodies)), encoding="ascii", newline="")
+        return path
+
+    return make
+
+
 _IN_UTM = Placement(crs="EPSG:32652")
 _METRES = [(332_000.5 + n, 4_140_000.25) for n in range(RECORDS)]
 
@@ -225,6 +259,8 @@ MADE: Mapping[str, Made] = {
     "pcd": Made(_pcd(), _pcd(nan=True), _pcd(), _IN_UTM),
     "ply": Made(_ply(), _ply(nan=True), _ply(), _IN_UTM),
     "mcap": Made(_mcap(), _mcap(nan=True), _mcap(placed=False)),
+    "gpx": Made(_gpx(), _gpx(nan=True), None),  # always degrees
+    "nmea": Made(_nmea(), None, _nmea(fix=False)),
     "photos": Made(_photos(), _photos(nan=True), _photos(placed=False)),
 }
 """Format -> how its files are made; a new reader needs a row here, and is then under `tests/contract/test_reader.py`."""
