@@ -47,6 +47,7 @@ class Format:
 _OSW = _pattern(r"\.(nodes|edges|points|lines|zones|polygons)(\.osw)?\.geojson$|(^|[._-])(nodes|edges)\.geojson$")
 PHOTO = (".jpg", ".jpeg")
 _PHOTO = _pattern(r"\.jpe?g$")
+_DXF = re.compile(r"(?:\s*999\r?\n[^\n]*\n){0,20}\s*0\r?\n\s*SECTION\s")
 _NMEA = re.compile(r"(?:[^\n]{0,200}\n){0,4}\W{0,8}\$[A-Z]{5},")
 _GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon)"
 
@@ -104,6 +105,9 @@ FORMATS: tuple[Format, ...] = (
         folder_only=_pattern(r"(\.mcap|metadata\.yaml)$"),
         is_heavy=True,
     ),
+    Format("kml", "ingest.readers.drawings.kml_reader:Kml", "KML", xml_root="kml"),
+    Format("gml", "ingest.readers.drawings.gml:Gml", "GML", xml_root="FeatureCollection", gdal=("GML",)),
+    Format("dxf", "ingest.readers.drawings.dxf:Dxf", "DXF", text=_DXF, gdal=("DXF",)),
     Format("gpx", "ingest.readers.tracks.gpx_reader:Gpx", "GPX", xml_root="gpx"),
     Format("nmea", "ingest.readers.tracks.nmea_reader:Nmea", "NMEA", text=_NMEA),
     Format(
@@ -144,6 +148,7 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"MZ", "a Windows program"),
     (b"\x93NUMPY", "a numpy array"),
     (b"\x80\x04\x95", "a Python pickle"),
+    (b"AutoCAD Binary DXF", "a binary DXF drawing; save it as text"),
     (b"ffconcat", "an ffconcat list"),
     (b"#EXTM3U", "an HLS playlist"),
 )
@@ -151,8 +156,6 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
 
 FOREIGN_XML: dict[str, str] = {
     "OpenDRIVE": "an OpenDRIVE map",
-    "kml": "a KML document",
-    "FeatureCollection": "a GML document",
     "OGRVRTDataSource": "a GDAL VRT, which only points at other files",
     "VRTDataset": "a GDAL VRT, which only points at other files",
     "OGRWFSDataSource": "a GDAL WFS description, which only points at a server",

@@ -224,6 +224,46 @@ def _gpx(*, nan: bool = False) -> Callable[[Path], Path]:
     return make
 
 
+def _kml(*, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        marks = "".join(
+            f"<Placemark><name>n{n}</name><Point><coordinates>{lon!r},{lat!r}</coordinates></Point></Placemark>"
+            for n, (lon, lat) in enumerate(spots(nan=nan))
+        )
+        (folder / "map.kml").write_text(f'<?xml version="1.0"?><kml><Document>{marks}</Document></kml>\n', encoding="utf-8")
+        return folder / "map.kml"
+
+    return make
+
+
+def _gml(places: list[tuple[float, float]], srs: str = "") -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        members = "".join(
+            f'<gml:featureMember><o:spot fid="f{n}"><o:name>n{n}</o:name><o:shape><gml:Point{srs}><gml:coordinates>{x!r},{y!r}'
+            "</gml:coordinates></gml:Point></o:shape></o:spot></gml:featureMember>"
+            for n, (x, y) in enumerate(places)
+        )
+        spaces = 'xmlns:gml="http://www.opengis.net/gml" xmlns:o="http://o"'
+        (folder / "map.gml").write_text(
+            f'<?xml version="1.0"?><o:FeatureCollection {spaces}>{members}</o:FeatureCollection>\n', encoding="utf-8"
+        )
+        return folder / "map.gml"
+
+    return make
+
+
+def _dxf(*, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        places = [*_METRES[:-1], (NAN, 4_140_000.25)] if nan else _METRES
+        entities = "".join(
+            f"  0\nPOINT\n  5\n{n + 32:X}\n  8\nposts\n 10\n{x!r}\n 20\n{y!r}\n 30\n0.0\n" for n, (x, y) in enumerate(places)
+        )
+        (folder / "map.dxf").write_text(f"  0\nSECTION\n  2\nENTITIES\n{entities}  0\nENDSEC\n  0\nEOF\n", encoding="utf-8")
+        return folder / "map.dxf"
+
+    return make
+
+
 def nmea(body: str) -> str:
     """A sentence with its checksum."""
     return f"${body}*{reduce(xor, body.encode(), 0):02X}\r\n"
@@ -243,6 +283,7 @@ def _nmea(*, fix: bool = True) -> Callable[[Path], Path]:
     return make
 
 
+_WGS84 = ' srsName="http://www.opengis.net/gml/srs/epsg.xml#4326"'
 _IN_UTM = Placement(crs="EPSG:32652")
 _METRES = [(332_000.5 + n, 4_140_000.25) for n in range(RECORDS)]
 
@@ -259,6 +300,9 @@ MADE: Mapping[str, Made] = {
     "pcd": Made(_pcd(), _pcd(nan=True), _pcd(), _IN_UTM),
     "ply": Made(_ply(), _ply(nan=True), _ply(), _IN_UTM),
     "mcap": Made(_mcap(), _mcap(nan=True), _mcap(placed=False)),
+    "kml": Made(_kml(), _kml(nan=True), None),  # always degrees
+    "gml": Made(_gml(spots(), _WGS84), _gml(spots(nan=True), _WGS84), _gml(_METRES)),
+    "dxf": Made(_dxf(), _dxf(nan=True), _dxf(), _IN_UTM),
     "gpx": Made(_gpx(), _gpx(nan=True), None),  # always degrees
     "nmea": Made(_nmea(), None, _nmea(fix=False)),
     "photos": Made(_photos(), _photos(nan=True), _photos(placed=False)),

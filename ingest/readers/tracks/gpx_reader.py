@@ -37,7 +37,7 @@ NAMES = {"wpt": "waypoints", "rte": "routes", "trk": "tracks"}
 
 
 @dataclass(slots=True)
-class _Seen:
+class _TrackSeen:
     """What the first pass finds: where the receiver was, and which segments of the file are recordings."""
 
     track: Track = field(default_factory=Track)
@@ -75,16 +75,16 @@ class Gpx:
         yield from _recording(path, source.name, seen, features)
         yield from features.rest()
         if broken:
-            text = f"{source.name} is broken XML ({broken}); what came before was read."
-            yield error("xml.broken", text, "Export it again.", file=source.name, layer=self.layer)
+            text = f"{source.name} ends early or is not well-formed XML ({broken}); what came before was kept."
+            yield error("file.damaged", text, "Upload the whole file again.", file=source.name, layer=self.layer)
         if damaged:
             text = f"{source.name} holds bytes that mean no letter, or characters that XML does not allow; only these were replaced."
             yield warning("text.damaged", text, "Write the file in the encoding that it states.", file=source.name, layer=self.layer)
 
 
-def _look(path: Path, name: str) -> tuple[_Seen, str, bool]:
+def _look(path: Path, name: str) -> tuple[_TrackSeen, str, bool]:
     """The first pass."""
-    seen, document = _Seen(), GpxDocument(path, name)
+    seen, document = _TrackSeen(), GpxDocument(path, name)
     for item in document.items():
         if isinstance(item, GpxLine):
             if item.kind == "trk" and item.members:
@@ -100,7 +100,7 @@ def _look(path: Path, name: str) -> tuple[_Seen, str, bool]:
     return seen, document.broken, document.is_damaged
 
 
-def _recording(path: Path, name: str, seen: _Seen, features: _Features) -> Iterator[Batch | Finding]:
+def _recording(path: Path, name: str, seen: _TrackSeen, features: _Features) -> Iterator[Batch | Finding]:
     """The messages of timed tracks in batches; all other points go to the features."""
     beside = [_record("gpx", seen.metadata), *(_record("track", line) for line in seen.lines)]
     rows = TrackRows("recording", seen.track, about(((_FIX, FIX), (_POINT, TEXT)), [one for one in beside if one["metadata"]]))

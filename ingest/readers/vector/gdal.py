@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.checks import gpkg as gpkg_checks
 from ingest.checks.text import MISFIT, Fault
@@ -55,6 +56,12 @@ class GdalLayer:
     unsigned: Mapping[str, int] = field(default_factory=dict)
     """of a FlatGeobuf: its columns of unsigned 64-bit numbers, and where their types are"""
     found: tuple[Finding, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """with which GDAL opens it"""
+    codec: str = ""
+    """of texts that GDAL took for Latin-1, "" where it did not"""
+    shapeless: frozenset[int] = frozenset()
+    """rows whose shape GDAL makes up, since its numbers are none"""
     guess: str = ""
     """how its system was guessed, where it states none"""
 
@@ -206,7 +213,7 @@ def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
     from pyogrio.errors import DataLayerError, DataSourceError
     from pyogrio.raw import open_arrow
 
-    options: dict[str, Any] = {"layer": part.table} if part.table else {}
+    options: dict[str, Any] = {**part.options, **({"layer": part.table} if part.table else {})}
     try:
         with ExitStack() as stack:
             path = part.path
@@ -248,7 +255,12 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
     shape = next((name for name in reversed(table.column_names) if name not in own and name != fid), None)
     geometry = table.column(shape) if shape is not None else pa.nulls(table.num_rows, pa.binary())
     geometry.validate(full=True)
+    if part.shapeless:
+        wrong = pa.array([layer.rows + row in part.shapeless for row in range(table.num_rows)])
+        geometry = pc.if_else(wrong, pa.scalar(None, geometry.type), geometry)
     rest = table.drop_columns([shape] if shape is not None else [])
+    if part.codec:
+        rest = _recoded(rest, part.codec)
     faults: list[Fault] = []
     if part.stored is not None:
         rest, faults = part.stored.corrected(rest, rest.column(fid).to_pylist())
@@ -265,6 +277,16 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
         yield from layer.batches(rows, geometry, deleted=deleted, faults=faults)
         return
     yield from layer.batches(rest, geometry, ids=ids, faults=faults)
+
+
+def _recoded(table: pa.Table, codec: str) -> pa.Table:
+    """The table with its texts in the encoding that they are in."""
+    for at, column in enumerate(table.schema):
+        if pa.types.is_string(column.type):
+            coded = pc.dictionary_encode(table.column(at).combine_chunks())
+            texts = [text.encode("latin-1", "replace").decode(codec, "replace") for text in coded.dictionary.to_pylist()]
+            table = table.set_column(at, column.name, pc.take(pa.array(texts, pa.string()), coded.indices))
+    return table
 
 
 def _odd_times(table: pa.Table) -> list[Fault]:

@@ -31,7 +31,10 @@ LAYERS = {LayerKind.HDMAP: "hdmap", LayerKind.SIDEWALK: "sidewalks"}
 
 _CODES = 20
 
-ID_COLUMNS = ("feature_id", "_id", "id", "hdufid", "uuid", "guid", "global_id", "globalid", "osm_id", "osmid", "gid", "featureid", "fid")
+ID_COLUMNS = (
+    *("feature_id", "_id", "id", "hdufid", "uuid", "guid", "global_id", "globalid", "osm_id", "osmid", "gid", "featureid", "fid"),
+    *("gml_id", "entityhandle"),
+)
 """Attribute names (lower case) that hold a source's own identifier, in order of preference."""
 
 

@@ -30,7 +30,25 @@ const ASIDE = new RegExp(
     "|gpkg-(wal|shm|journal)|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
   "i",
 );
-const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "las", "laz", "pcd", "ply", "mcap"];
+const DATA = [
+  "shp",
+  "gpkg",
+  "geojson",
+  "json",
+  "fgb",
+  "parquet",
+  "osm",
+  "las",
+  "laz",
+  "pcd",
+  "ply",
+  "mcap",
+  "kml",
+  "gml",
+  "dxf",
+  "gpx",
+  "nmea",
+];
 const NULL_ISLAND_DEG = 1;
 
 /** @param {Blob} file @param {string} name @param {(ending: string) => Blob | null} sibling the file of the same name with another ending
@@ -60,13 +78,20 @@ async function look(file, name, sibling) {
     .replace(/^\ufeff/, "")
     .trimStart();
   if (/^(#[^\n]*\n)*\s*VERSION\s+0?\.\d/.test(head) || head.startsWith("# .PCD")) return cloud("PCD", /\nPOINTS (\d+)/.exec(head));
-  if (head.startsWith("<"))
-    return /<osm\b/.test(head)
-      ? osm(file)
-      : sniffed({ notes: ["foreign"], format: /<(?:\w+:)?(OpenDRIVE|gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
+  if (head.startsWith("<")) return /<osm\b/.test(head) ? osm(file) : xml(head);
+  if (/^(\s*999\r?\n[^\n]*\n){0,20}\s*0\r?\n\s*SECTION\s/.test(head)) return sniffed({ format: "DXF", notes: ["no_crs"] });
+  if (/^([^\n]{0,200}\n){0,4}\W{0,8}\$[A-Z]{5},/.test(head)) return sniffed({ format: "NMEA", kind: "recording", notes: ["later"] });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
   const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "MP4"] : null);
   return sniffed({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
+}
+
+/** By its root element. @param {string} head */
+function xml(head) {
+  const root = /<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)/.exec(head.replace(/<\?[^]*?\?>|<!--[^]*?-->/g, ""))?.[1] ?? "";
+  const read = { gpx: "GPX", kml: "KML", FeatureCollection: "GML" }[root];
+  if (read) return sniffed({ format: read, kind: read === "GPX" ? "recording" : "", notes: ["later"] });
+  return sniffed({ notes: ["foreign"], format: ["OpenDRIVE", "html", "svg"].find((name) => name === root) ?? "XML" });
 }
 
 /** @param {string} format @param {RegExpExecArray | null} count */
