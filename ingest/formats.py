@@ -25,9 +25,9 @@ class Format:
     `reader` is "module:Class"; imported on first use, so that a reader costs nothing until a file needs it. `title` is for people.
 
     A file is recognised by its first bytes (`magic`), as XML by its root element, as JSON by what stands in its first 64 KiB (`json`)
-    or, where that states nothing, by its name (`json_name`), as other text by how it begins (`text`). A folder or a zip is recognised
-    when one of its names matches `folder`, and all of them match `folder_only` where that is given. `gdal`: drivers of GDAL that its
-    reader needs; all others are switched off in the cage. `is_heavy`: files may need the larger memory limit.
+    or, where that states nothing, by its name (`json_name`), as other text by how it begins (`text`) or its name (`text_name`). A folder
+    or a zip is recognised when one of its names matches `folder`, and all of them match `folder_only` where that is given. `gdal`: drivers
+    of GDAL that its reader needs; all others are switched off in the cage. `is_heavy`: files may need the larger memory limit.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Format:
     json: Pattern | None = None
     json_name: Pattern | None = None
     text: Pattern | None = None
+    text_name: Pattern | None = None
     folder: Pattern | None = None
     folder_only: Pattern | None = None
     gdal: tuple[str, ...] = ()
@@ -108,6 +109,7 @@ FORMATS: tuple[Format, ...] = (
     Format("kml", "ingest.readers.drawings.kml_reader:Kml", "KML", xml_root="kml"),
     Format("gml", "ingest.readers.drawings.gml:Gml", "GML", xml_root="FeatureCollection", gdal=("GML",)),
     Format("dxf", "ingest.readers.drawings.dxf:Dxf", "DXF", text=_DXF, gdal=("DXF",)),
+    Format("csv", "ingest.readers.sheets.reader:Csv", "CSV", text_name=_pattern(r"\.(csv|tsv)$")),
     Format("gpx", "ingest.readers.tracks.gpx_reader:Gpx", "GPX", xml_root="gpx"),
     Format("nmea", "ingest.readers.tracks.nmea_reader:Nmea", "NMEA", text=_NMEA),
     Format(
@@ -208,9 +210,10 @@ def format_of_json(text: str, name: str) -> str | None:
     return None
 
 
-def format_of_text(text: str) -> str | None:
-    """The format of the beginning of a text that is neither XML nor JSON, or None."""
-    return next((one.name for one in FORMATS if one.text and one.text.match(text)), None)
+def format_of_text(text: str, name: str) -> str | None:
+    """The format of the beginning of a text that is neither XML nor JSON in a file called `name`, or None."""
+    shown = next((one.name for one in FORMATS if one.text and one.text.match(text)), None)
+    return shown or next((one.name for one in FORMATS if one.text_name and one.text_name.search(name)), None)
 
 
 def format_of_names(names: Iterable[str]) -> str | None:

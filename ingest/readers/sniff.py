@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import zipfile
 from pathlib import PurePosixPath
@@ -63,8 +64,9 @@ def _format_of_text(head: bytes, name: str) -> str:
         return _format_of_xml(text, name)
     if text.startswith(("{", "[", "\x1e")):
         return _format_of_json(text, name)
-    found = formats.format_of_text(text)
-    if found is not None:
+    found = formats.format_of_text(text, name)
+    is_binary = "\0" in text and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if found is not None and not is_binary:
         return found
     raise _unknown(head, name)
 

@@ -264,6 +264,15 @@ def _dxf(*, nan: bool = False) -> Callable[[Path], Path]:
     return make
 
 
+def _csv(names: str, places: list[tuple[float, float]]) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        rows = "".join(f'"n{n}",{x!r},{y!r},"보도, 화강석 판석"\n' for n, (x, y) in enumerate(places))
+        (folder / "map.csv").write_text(f"id,{names},kind\n{rows}", encoding="utf-8")
+        return folder / "map.csv"
+
+    return make
+
+
 def nmea(body: str) -> str:
     """A sentence with its checksum."""
     return f"${body}*{reduce(xor, body.encode(), 0):02X}\r\n"
@@ -303,6 +312,7 @@ MADE: Mapping[str, Made] = {
     "kml": Made(_kml(), _kml(nan=True), None),  # always degrees
     "gml": Made(_gml(spots(), _WGS84), _gml(spots(nan=True), _WGS84), _gml(_METRES)),
     "dxf": Made(_dxf(), _dxf(nan=True), _dxf(), _IN_UTM),
+    "csv": Made(_csv("lon,lat", spots()), _csv("lon,lat", spots(nan=True)), _csv("x,y", _METRES)),
     "gpx": Made(_gpx(), _gpx(nan=True), None),  # always degrees
     "nmea": Made(_nmea(), None, _nmea(fix=False)),
     "photos": Made(_photos(), _photos(nan=True), _photos(placed=False)),

@@ -17,6 +17,7 @@ from web.words.sentences import remedy, translated
 FIXES: dict[str, Any] = {
     "crs": lazy_gettext("Choose the coordinate system or the origin."),
     "look": lazy_gettext("Check the place on the map."),
+    "columns": lazy_gettext("Choose which columns are the place."),
     "order": lazy_gettext("Write longitude (east) first."),
     "again": lazy_gettext("Export the file again and upload it."),
     "upload": lazy_gettext("Upload the file again."),
@@ -228,6 +229,14 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "shp.rows": (lazy_gettext("Shapes and rows of the shapefile are not equally many."), "again"),
     "source.same": (lazy_gettext("Two files hold the same data; it would be sold twice."), "keep_one"),
     "text.damaged": (lazy_gettext("A text is cut inside a letter or holds bytes that mean none; only these were replaced."), "encoding"),
+    "crs.no_columns": (lazy_gettext("Nothing tells which columns of the table are the place."), "columns"),
+    "csv.columns": (lazy_gettext("The places were taken from columns that are called so."), "none"),
+    "csv.head": (lazy_gettext("The table does not begin with names of columns."), "again"),
+    "csv.last_row": (lazy_gettext("The table does not end with a line break; its last row may be short."), "look"),
+    "csv.no_column": (lazy_gettext("The table has no such column."), "columns"),
+    "csv.pair": (lazy_gettext("A place needs two columns, or one with shapes."), "columns"),
+    "csv.place": (lazy_gettext("A row has a place that is none."), "attribute_value"),
+    "csv.row": (lazy_gettext("A row has another number of cells than the table has columns."), "again"),
     "dxf.curves": (lazy_gettext("Arcs, circles and splines of a drawing became lines of short pieces."), "none"),
     "dxf.left_out": (lazy_gettext("Solids, pictures and objects of other programs are not read."), "format"),
     "geometry.no_number": (lazy_gettext("Coordinates are no numbers; the features have no place."), "geometry"),
@@ -265,7 +274,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
 }
 """Sentence and key of `FIXES` by code."""
 
-NOTED = ("crs.note", "crs.guessed", "place.local_frame", "crs.none", "crs.contradicts")
+NOTED = ("crs.note", "crs.guessed", "place.local_frame", "crs.none", "crs.no_columns", "crs.contradicts")
 """The codes of what a layer notes about its place."""
 
 

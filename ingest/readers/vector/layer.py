@@ -53,6 +53,7 @@ class _Marks:
 
     deleted: Flags
     faults: Sequence[Fault]
+    kinds: Any = None
 
 
 @dataclass(slots=True)
@@ -87,6 +88,7 @@ class LayerRows:
         source: Mapping[str, Any] | None = None,
         deleted: Flags | None = None,
         faults: Sequence[Fault] = (),
+        kinds: Any = None,
     ) -> Iterator[Batch | Finding]:
         """Batches of one chunk of the layer.
 
@@ -94,6 +96,7 @@ class LayerRows:
             table: the attributes alone; geometry: its WKB column, as long as the table.
             ids: the source's own record ids (a feature's `id` member, a FID), or None to look for an id attribute.
             source: what goes under `"@source"` of each row beside the layer's name.
+            kinds: what the rows are, where their reader knows better than names and words of the table do.
             deleted: rows that the source marks as deleted: each is named and counted as rejected.
             faults: cells that the reader could not take as they are; what is not UTF-8 is found here.
         """
@@ -102,6 +105,8 @@ class LayerRows:
         whole = whole.append_column("\x00geometry", geometry)
         if ids is not None:
             whole = whole.append_column("\x00ids", ids)
+        if kinds is not None:
+            whole = whole.append_column("\x00kinds", kinds)
         begin = 0
         for piece in attributes.pieces(whole):
             end = begin + piece.num_rows
@@ -110,6 +115,7 @@ class LayerRows:
             marks = _Marks(
                 np.zeros(piece.num_rows, np.bool_) if deleted is None else deleted[begin:end],
                 [replace(fault, row=fault.row - begin) for fault in faults if begin <= fault.row < end],
+                piece.column("\x00kinds").combine_chunks() if kinds is not None else None,
             )
             yield from self._batch(rest, piece.column("\x00geometry"), own, source or {}, marks)
             begin = end
@@ -123,7 +129,7 @@ class LayerRows:
         seen = wkb_checks.scan(geometry)
         wkb, measures = wkb_checks.normalised(geometry, seen)
         names = self._ids(table, ids, first)
-        kinds = vector_kinds.kinds(table, self.name)
+        kinds = marks.kinds if marks.kinds is not None else vector_kinds.kinds(table, self.name)
         if self.kind is None:
             self.kind = vector_kinds.layer_kind(kinds)
         where = {"file": self.file, "layer": LAYERS[self.kind]}

@@ -5,6 +5,7 @@ import { las } from "./las.js";
 import { parquet } from "./parquet.js";
 import { photo } from "./photo.js";
 import { boxFrom, systemOf } from "./project.js";
+import { sheet } from "./sheet.js";
 import { flatgeobuf, geojson, osm, shapefile } from "./vector.js";
 
 /** @typedef {import("./bytes.js").Sniffed} Sniffed */
@@ -48,6 +49,7 @@ const DATA = [
   "dxf",
   "gpx",
   "nmea",
+  "csv",
 ];
 const NULL_ISLAND_DEG = 1;
 
@@ -82,6 +84,7 @@ async function look(file, name, sibling) {
   if (/^(\s*999\r?\n[^\n]*\n){0,20}\s*0\r?\n\s*SECTION\s/.test(head)) return sniffed({ format: "DXF", notes: ["no_crs"] });
   if (/^([^\n]{0,200}\n){0,4}\W{0,8}\$[A-Z]{5},/.test(head)) return sniffed({ format: "NMEA", kind: "recording", notes: ["later"] });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
+  if (/\.(csv|tsv)$/i.test(name)) return sheet(file);
   const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "MP4"] : null);
   return sniffed({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
 }
