@@ -1,4 +1,5 @@
-"""Korean deliveries by the names of their files: which layer of the NGII precise road map (정밀도로지도) a name means.
+"""Korean deliveries by the names of their files: which layer of the NGII precise road map (정밀도로지도), or of the standard node-link
+(표준노드링크), a name means.
 
 Three generations: before 2019 (`A3_LINK`, `C1_NODE`), models 2019 and 2020 (`A2_LINK`), model 2024 (`NT2_LINK`). In the wild the end of a
 name is misspelt (`C1_TRAFFICLIGH`, `SF4_SUPPROTPOST`), a place stands in front (`yangjae_A1_LANE`), or `_3D` behind: only the stem counts.
@@ -60,6 +61,8 @@ _BEFORE_2019 = {"A1_LANE", "A2_STOP", "A3_LINK", "B1_SIGNAL_POINT", "B1_SIGN_POI
     *(layer for _, layer in _STEMS if layer.startswith("B2_SURFSIGN")),
 }
 _LAYERS = dict(_STEMS)
+NODE_LINK = re.compile(r"(?:^|[^A-Za-z0-9])(MOCT_NODE|MOCT_LINK)[^/]*$", re.IGNORECASE)
+"""The last part of a path that is called like a layer of the standard node-link."""
 NGII = re.compile(rf"(?:^|[^A-Za-z0-9])({'|'.join(stem for stem, _ in _STEMS)})[^/]*$", re.IGNORECASE)
 """The last part of a path that is called like a layer."""
 
@@ -71,8 +74,16 @@ def ngii_layer(name: str) -> str:
     return _LAYERS[found[1].upper()] if found else ""
 
 
+def korean_layer(name: str) -> str:
+    """The layer of the precise road map or of the standard node-link that a name means; "" when it means none."""
+    found = NODE_LINK.search(name)
+    return found[1].upper() if found else ngii_layer(name)
+
+
 def ngii_model(layer: str) -> str:
-    """The generation that a layer belongs to: "2018" (before 2019), "2020" (models 2019 and 2020) or "2024"."""
+    """The generation of a layer: "2018" (before 2019), "2020" (models 2019 and 2020) or "2024"; "node-link" for the other map."""
+    if layer.startswith("MOCT"):
+        return "node-link"
     if layer in _BEFORE_2019:
         return "2018"
     return "2024" if layer[:2].isalpha() else "2020"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ingest.deliveries import NGII, ngii_layer
+from ingest.deliveries import NGII, NODE_LINK, ngii_layer
 
 Pattern = re.Pattern[str]
 
@@ -76,6 +76,13 @@ FORMATS: tuple[Format, ...] = (
         "ingest.readers.ngii.reader:Ngii",
         "NGII Shapefile",
         folder=_pattern(NGII.pattern.removesuffix("$") + r"\.shp$"),
+        gdal=("ESRI Shapefile",),
+    ),
+    Format(
+        "nodelink",
+        "ingest.readers.ngii.reader:NodeLink",
+        "MOCT Shapefile",
+        folder=_pattern(NODE_LINK.pattern.removesuffix("$") + r"\.shp$"),
         gdal=("ESRI Shapefile",),
     ),
     Format(
@@ -182,6 +189,11 @@ def is_opensidewalks(name: str) -> bool:
 def is_ngii(name: str) -> bool:
     """Whether a file name is that of a part of a layer of the Korean precise road map."""
     return ngii_layer(name) != ""
+
+
+def is_node_link(name: str) -> bool:
+    """Whether a file name is that of a part of a layer of the standard node-link."""
+    return NODE_LINK.search(name) is not None
 
 
 def is_heavy(head: bytes) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from ingest.findings import info
-from ingest.formats import PHOTO, is_junk, is_ngii, is_opensidewalks
+from ingest.formats import PHOTO, is_junk, is_ngii, is_node_link, is_opensidewalks
 from mapex.catalogue.finding import Finding
 from mapex.rules.parts import aside, shape_stem, shapefiles
 
@@ -20,7 +20,7 @@ _SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "r
 class Group:
     """Files that make one source: relative names (the uploader's), in order; `name` is what to call it in messages.
 
-    `kind`: shapefile, ngii, opensidewalks, photos, recording or file.
+    `kind`: shapefile, ngii, nodelink, opensidewalks, photos, recording or file.
     """
 
     name: str
@@ -91,10 +91,16 @@ def _shapefile_of_parts(names: Iterable[str]) -> dict[str, str]:
     """The set of each part of a shapefile: named by the stem, or by the whole `.shp` where `roads.SHP` stands beside `roads.shp`."""
     found = shapefiles(names)
     stems = Counter(shape_stem(shp) for shp in found)
-    ngii = {part: "ngii:" for shp, parts in found.items() if is_ngii(str(shape_stem(shp))) for part in parts}
-    others = {shp: parts for shp, parts in found.items() if shp not in ngii}
+    sets = {shp: _delivery_of(str(shape_stem(shp))) for shp in found}
+    delivered = {part: sets[shp] for shp, parts in found.items() if sets[shp] for part in parts}
+    others = {shp: parts for shp, parts in found.items() if not sets[shp]}
     keys = {shp: f"shapefile:{shape_stem(shp) if stems[shape_stem(shp)] == 1 else shp}" for shp in others}
-    return ngii | {part: keys[shp] for shp, parts in others.items() for part in parts}
+    return delivered | {part: keys[shp] for shp, parts in others.items() for part in parts}
+
+
+def _delivery_of(stem: str) -> str:
+    """The set of a shapefile whose layers are one source together; "" for all other shapefiles."""
+    return "ngii:" if is_ngii(stem) else "nodelink:" if is_node_link(stem) else ""
 
 
 def _set_of(name: str, bag_folders: set[str]) -> str:
@@ -118,11 +124,11 @@ def _name_of(key: str, members: Sequence[str]) -> str:
     if len(members) == 1:
         return members[0]
     kind, _, rest = key.partition(":")
-    shapes = [name for name in members if name.lower().endswith(".shp")] if kind in ("shapefile", "ngii") else []
+    shapes = [name for name in members if name.lower().endswith(".shp")] if kind in ("shapefile", "ngii", "nodelink") else []
     if len(shapes) == 1:
         return shapes[0]
     if shapes:
-        return f"{_common_folder(shapes) or 'NGII'} ({len(shapes)} layers)"
+        return f"{_common_folder(shapes) or kind} ({len(shapes)} layers)"
     if kind == "photos":
         return f"{len(members)} photos"
     return f"{rest if rest not in ('', '.') else kind} ({len(members)} files)"

@@ -21,6 +21,9 @@ ASIDE = (
 )
 """Endings of what stands beside data, and is none."""
 
+SHAPELESS = ("turninfo.dbf", "multilink.dbf")
+"""Tables of the standard node-link (표준노드링크) that have no shapes."""
+
 _TEXT = re.compile(
     r"(?:.*\.)?(read[-_ ]?me|licen[cs]es?|copying|copyright|notice|changelog|attribution|authors|metadata)([-_ .].*)?", re.IGNORECASE
 )
@@ -64,6 +67,7 @@ def aside(names: Iterable[str]) -> set[str]:
     names = set(names)
     own = {part for parts in shapefiles(names).values() for part in parts}
     left = {name for name in names - own if name.lower().endswith(ASIDE) or _is_text(PurePosixPath(name))}
+    left |= {name for name in names - own if name.lower().endswith(SHAPELESS)}
     xml = {name for name in names - own - left if name.lower().endswith(".xml")}  # describes the data of its name, or is a map
     described = {_folded(text) for name in names - left - xml for text in (name, _stem(name))}
     return left | {name for name in xml if _folded(_stem(name)) in described}

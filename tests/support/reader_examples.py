@@ -303,6 +303,7 @@ MADE: Mapping[str, Made] = {
     "geopackage": Made(_table("gpkg"), None, _table("gpkg", crs=False)),  # a point that is not a number is an empty one
     "shapefile": Made(_table("shp"), _shapefile_with_nan(), _table("shp", crs=False)),
     "ngii": Made(_table("shp", stem="C6_POSTPOINT"), _shapefile_with_nan("C6_POSTPOINT"), _table("shp", crs=False, stem="C6_POSTPOINT")),
+    "nodelink": Made(_table("shp", stem="MOCT_NODE"), _shapefile_with_nan("MOCT_NODE"), _table("shp", crs=False, stem="MOCT_NODE")),
     "flatgeobuf": Made(_table("fgb"), _table("fgb", nan=True), _table("fgb", crs=False)),
     "geoparquet": Made(_table("parquet"), _table("parquet", nan=True), _table("parquet", crs=False)),
     "las": Made(_las(), None, _las(crs=False)),  # its coordinates are integers

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.checks.text import texts_of
-from ingest.deliveries import ngii_layer
+from ingest.deliveries import korean_layer
 from ingest.reader import Source
 from ingest.readers.tables import shape_text
 from ingest.readers.tables.dbf import Column, Dbf, cells_of
 from mapex.errors import Invalid
 
-_IDS = ("id", "hdufid", "linkid", "nodeid")
+_IDS = ("id", "hdufid", "linkid", "nodeid", "link_id", "node_id")
 """Columns that hold the id of a feature, the first that is there. Before 2019 links and nodes are referred to by LINKID and NODEID."""
 
 
@@ -45,7 +45,7 @@ def layers_of(shapes: Sequence[Path], source: Source) -> list[DeliveredLayer]:
     for path in shapes:
         label = PurePosixPath(source.label(path))
         folder = "" if str(label.parent) == "." else str(label.parent)
-        found.append(DeliveredLayer(path, ngii_layer(label.stem), folder, label.stem))
+        found.append(DeliveredLayer(path, korean_layer(label.stem), folder, label.stem))
     return found
 
 

@@ -64,6 +64,12 @@ class Ngii(Shapefile):
         return [part if part.crs else _with_system(part, folders[part.path], stated, source.name) for part in parts]
 
 
+class NodeLink(Ngii):
+    """The standard node-link (표준노드링크): the roads of the country as MOCT_NODE and MOCT_LINK."""
+
+    format = "nodelink"
+
+
 def _choice(source: Source, *, height: str | None, crs: str | None) -> ChosenLayers:
     return products.choose(layers_of(shapes_in(source), source), source.name, height=height, crs=crs)
 

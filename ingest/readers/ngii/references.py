@@ -22,6 +22,7 @@ _LINKS, _NODES = ("A2_LINK", "NT2_LINK", "A3_LINK"), ("A1_NODE", "NT1_NODE", "C1
 TARGETS: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(("r_linkid", "l_linkid", "linkid", "fromlink", "tolink"), _LINKS),
     **dict.fromkeys(("fromnode", "tonode", "nodeid"), _NODES),
+    **dict.fromkeys(("f_node", "t_node"), ("MOCT_NODE",)),
     "sectionid": ("A3_DRIVEWAYSECTION", "A4_SUBSIDIARYSECTION"),
     "postid": ("C6_POSTPOINT", "SF4_SUPPORTPOST"),
     "ref_id": ("C3_VEHICLEPROTECTIONSAFETY",),
@@ -29,7 +30,7 @@ TARGETS: Mapping[str, Sequence[str]] = {
     "roadtypeid": ("RS2_ROADSTRUCTURE", "RS3_SUBSIDIARYSECTION"),
 }
 """Columns (lower case: the wild has `L_LinKID`, `postID`) that refer to features, and the layers that these may be in."""
-_OWN = {**dict.fromkeys(_LINKS, ("id", "hdufid", "linkid")), **dict.fromkeys(_NODES, ("id", "hdufid", "nodeid"))}
+_OWN = {"MOCT_NODE": ("node_id",), **dict.fromkeys(_LINKS, ("id", "hdufid", "linkid")), **dict.fromkeys(_NODES, ("id", "hdufid", "nodeid"))}
 """Under which columns a link or node may be referred to; features of other layers by their id alone."""
 
 

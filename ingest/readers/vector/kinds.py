@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.deliveries import ngii_layer
+from ingest.deliveries import korean_layer
 from ingest.readers.vector.attributes import words_of
 from ingest.readers.vector.ngii_kinds import NGII_COLUMNS, kind_of_ngii
 from tiles.batch import Kind, LayerKind
@@ -117,7 +117,7 @@ def kinds(table: pa.Table, layer: str) -> pa.Array:
     names: dict[str, str] = {}
     for name in table.column_names:
         names.setdefault(name.lower(), name)
-    ngii = ngii_layer(layer) != ""
+    ngii = korean_layer(layer) != ""
     asked = [
         c for c in (NGII_COLUMNS if ngii else (*CLASS_COLUMNS, *_OSM_COLUMNS)) if c in names and _is_word(table.schema.field(names[c]).type)
     ]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ingest.checks import curves
 from ingest.checks import wkb as wkb_checks
 from ingest.checks.text import DAMAGED, Fault, mended
-from ingest.deliveries import ngii_layer
+from ingest.deliveries import korean_layer
 from ingest.findings import error, info, warning
 from ingest.readers.vector import attributes, ngii_codes
 from ingest.readers.vector import kinds as vector_kinds
@@ -38,11 +38,15 @@ ID_COLUMNS = (
 """Attribute names (lower case) that hold a source's own identifier, in order of preference."""
 
 
-def id_column(names: Sequence[str]) -> str | None:
+def id_column(names: Sequence[str], layer: str = "") -> str | None:
     """The attribute that is the source's own identifier, or None."""
     lower = {name.lower(): name for name in reversed(names)}
-    return next((lower[name] for name in ID_COLUMNS if name in lower), None)
+    own = _OWN_IDS.get(korean_layer(layer), ())
+    return next((lower[name] for name in (*own, *ID_COLUMNS) if name in lower), None)
 
+
+_OWN_IDS = {"MOCT_NODE": ("node_id",), "MOCT_LINK": ("link_id",)}
+"""Layers whose ids are called in a way that elsewhere means a reference."""
 
 Flags = NDArray[np.bool_]
 
@@ -140,7 +144,7 @@ class LayerRows:
         self.unknown += pc.sum(pc.equal(kinds, "other")).as_py() or 0
         self.measured += int(seen.measured.sum())
         kept = {row: {"curve": base64.b64encode(body).decode()} for row, body in straight.arcs.items()}
-        words = ngii_codes.words(table, self.name, self.unread) if ngii_layer(self.name) else None
+        words = ngii_codes.words(table, self.name, self.unread) if korean_layer(self.name) else None
         properties = _properties(table, {"layer": self.name, **source}, _with_measures(kept, measures), words)
         columns = pa.table({"feature_id": names, "kind": kinds, "geometry": wkb, "properties": properties})
         for row in np.flatnonzero(seen.bad & ~marks.deleted).tolist():
@@ -152,7 +156,7 @@ class LayerRows:
 
     def _ids(self, table: pa.Table, ids: Any, first: int) -> Any:
         if ids is None:
-            name = id_column(table.column_names)
+            name = id_column(table.column_names, self.name)
             ids = table.column(name) if name is not None else None
         rows = pa.array(np.arange(first, first + table.num_rows)).cast(pa.string())
         numbered = pc.binary_join_element_wise(pa.scalar(self.name), rows, pa.scalar("/"))
@@ -176,7 +180,7 @@ class LayerRows:
     def findings(self) -> Iterator[Finding]:
         """What is to be reported when the layer has been read."""
         where = {"file": self.file, "layer": LAYERS[self.kind or LayerKind.HDMAP], "value": self.name}
-        if self.unknown and not ngii_layer(self.name):
+        if self.unknown and not korean_layer(self.name):
             text = f"{self.unknown} of {self.rows} features of {self.name} have no class that we know; they are sold as kind 'other'."
             yield info("kind.unknown", text, "Name the class in an attribute such as kind, class or highway.", count=self.unknown, **where)
         for (column, code), count in self.unread.most_common(_CODES):

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest.deliveries import ngii_layer
+from ingest.deliveries import korean_layer
 
 Table = Mapping[str, tuple[str, str]]
 """From a code to its English and its Korean words."""
@@ -36,7 +36,7 @@ def _tables() -> tuple[Mapping[str, Table], Mapping[str, Mapping[str, str]]]:
 def table_of(layer: str, column: str) -> Table | None:
     """The codes of a column, whatever capitals its name has; None where it has none or they are not known."""
     tables, columns = _tables()
-    code = ngii_layer(layer)
+    code = korean_layer(layer)
     if column.lower() == _HISTORY and code:
         return tables["history"]
     name = columns.get(code, {}).get(column.lower())

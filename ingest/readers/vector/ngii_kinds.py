@@ -1,10 +1,10 @@
-"""The kinds of features of the Korean precise road map (정밀도로지도), by their layer and its codes."""
+"""The kinds of features of the Korean precise road map (정밀도로지도) and the standard node-link, by their layer and its codes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ingest.deliveries import ngii_layer
+from ingest.deliveries import korean_layer
 from tiles.batch import Kind
 
 NGII_COLUMNS = ("subtype", "kind", "type", "linekind", "linetype", "pathtype", "kerb", "marktype", "markkind", "signtype", "code")
@@ -20,7 +20,7 @@ def kind_of_ngii(layer: str, codes: Codes) -> Kind | None:
         layer: name of the layer or file.
         codes: attribute (lower case) -> code text.
     """
-    rule = _RULES.get(ngii_layer(layer))
+    rule = _RULES.get(korean_layer(layer))
     return rule(codes) if rule is not None else None
 
 
@@ -82,4 +82,6 @@ _RULES: Mapping[str, Callable[[Codes], Kind]] = {
     "SF3_TRAFFICLIGHT": _always(Kind.SIGNAL),
     "SF4_SUPPORTPOST": _always(Kind.POLE),
     "SF5_SPEEDBUMP": _always(Kind.OTHER),
+    "MOCT_NODE": _always(Kind.NODE),
+    "MOCT_LINK": _always(Kind.OTHER),  # a road, which is no lane
 }

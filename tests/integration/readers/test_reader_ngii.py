@@ -16,6 +16,7 @@ import pytest
 import shapely
 from pyproj import Geod
 
+from ingest.grouping import group
 from ingest.readers.sniff import reader_for
 from ingest.tasks.entries import entries
 from mapex.intake.placement import Known, Placement
@@ -215,3 +216,41 @@ def test_a_folder_without_any_prj_is_placed_by_its_name_and_asked_about(tmp_path
     there = received(tmp_path)
     assert (there.survey.placed.crs, there.survey.placed.crs_source) == ("EPSG:32652", Known.GUESSED)
     assert "crs.guessed" in there.codes and there.shapes()["N1"].x == pytest.approx(127.1, abs=0.1)
+
+
+CENTRAL_BELT = (
+    'PROJCS["ITRF2000_Central_Belt_60",GEOGCS["GCS_ITRF_2000",DATUM["D_ITRF_2000",SPHEROID["GRS_1980",6378137.0,298.257222101]],'
+    'PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",200000.0],'
+    'PARAMETER["False_Northing",600000.0],PARAMETER["Central_Meridian",127.0],PARAMETER["Scale_Factor",1.0],'
+    'PARAMETER["Latitude_Of_Origin",38.0],UNIT["Meter",1.0]]'
+)
+
+
+def test_the_standard_node_link_comes_in_with_its_ids_and_references(tmp_path: Path) -> None:
+    ends = [shapely.Point(200_000, 550_000), shapely.Point(200_100, 550_000)]
+    nodes = [{"NODE_ID": f"100{n}", "NODE_TYPE": "101", "NODE_NAME": "가상교차로", "geometry": ends[n]} for n in (0, 1)]
+    layer(tmp_path, "MOCT_NODE", nodes, encoding="cp949")
+    line = {"ROAD_RANK": "107", "ROAD_TYPE": "000", "MAX_SPD": 50, "geometry": shapely.LineString(ends)}
+    rows = [
+        {"LINK_ID": "2001", "F_NODE": "1000", "T_NODE": "1001", **line},
+        {"LINK_ID": "2002", "F_NODE": "1000", "T_NODE": "1009", **line},
+    ]
+    layer(tmp_path, "MOCT_LINK", rows, encoding="cp949")
+    for prj in tmp_path.glob("*.prj"):
+        prj.write_text(CENTRAL_BELT)
+    for cpg in tmp_path.glob("*.cpg"):
+        cpg.unlink()
+    there = received(tmp_path)
+    assert (there.survey.format, there.survey.placed.crs, there.survey.placed.crs_source) == ("nodelink", "EPSG:5186", Known.GUESSED)
+    assert there.ids == ["2001", "2002", "1000", "1001"] and there.kinds() == {"node": 2, "other": 2}
+    assert [(f.feature, f.value) for f in there.findings if f.code == "reference.dangling"] == [("2002", "1009")]
+    answers = there.properties()
+    assert answers["1000"]["NODE_NAME"] == "가상교차로"
+    assert answers["2001"]["@source"]["words"]["ROAD_TYPE"] == {"en": "ordinary road", "ko": "일반도로"}
+    assert there.shapes()["1000"].coords[0] == pytest.approx((127.0, 37.55), abs=0.01)
+
+
+def test_tables_without_shapes_beside_a_delivery_are_named_and_not_read() -> None:
+    found = group(["a/MOCT_LINK.shp", "a/MOCT_LINK.dbf", "a/MOCT_NODE.shp", "a/TURNINFO.dbf"])
+    assert [(one.kind, one.name) for one in found.groups] == [("nodelink", "a (2 layers)")]
+    assert found.left == ("a/TURNINFO.dbf",)

@@ -65,7 +65,8 @@ async function look(file, name, sibling) {
   let magic = "";
   for (let i = 0; i < Math.min(16, bytes.byteLength); i++) magic += String.fromCharCode(bytes.getUint8(i));
   if (PARTS.test(name) && sibling("shp")) return sniffed({ format: "Shapefile", notes: ["part_of"] });
-  if (ASIDE.test(name) || (/\.xml$/i.test(name) && DATA.some((ending) => sibling(ending)))) return sniffed({ notes: ["aside"] });
+  if (ASIDE.test(name) || /(turninfo|multilink)\.dbf$/i.test(name) || (/\.xml$/i.test(name) && DATA.some((ending) => sibling(ending))))
+    return sniffed({ notes: ["aside"] });
   if (magic.startsWith("LASF")) return las(file);
   if (magic.startsWith("fgb\x03")) return flatgeobuf(file);
   if (magic.startsWith("PAR1")) return parquet(file);
