@@ -81,6 +81,7 @@ def check_placement(placement: Placement) -> None:
     if placement.height_datum is not None and not _DATUM.fullmatch(placement.height_datum):
         raise Invalid("placement.height_datum", f"{placement.height_datum[:80]!r} is no name of a height datum such as KVD1964.")
     for key, name in placement.columns:
-        if key not in COLUMNS or not name.strip() or len(name) > _MOST_COLUMN:
+        is_text = "\x00" not in name and name.encode("utf-8", "replace").decode() == name
+        if key not in COLUMNS or not name.strip() or len(name) > _MOST_COLUMN or not is_text:
             text = f"{key[:40]}={name[:40]} names no column: give one or more of {', '.join(COLUMNS)}, each with the name of a column."
             raise Invalid("placement.columns", text, column=key[:40])
