@@ -13,6 +13,7 @@ _NAMES: Mapping[str, Sequence[str]] = {
     "x": ("x", "x좌표", "좌표x", "좌표정보x", "easting", "tmx", "utmx", "utmkx", "xcoord", "coordx", "pointx"),
     "y": ("y", "y좌표", "좌표y", "좌표정보y", "northing", "tmy", "utmy", "utmky", "ycoord", "coordy", "pointy"),
     "h": ("h", "z", "height", "ele", "elevation", "alt", "altitude", "고도", "표고", "높이", "pointz", "zcoord"),
+    "kind": ("종류", "유형", "구분", "시설종류", "시설유형", "시설물종류", "시설물구분"),
     "id": ("id", "관리번호", "고유번호", "객체id", "mgtno"),
 }
 _KINDS = "POINT|LINESTRING|POLYGON|MULTIPOINT|MULTILINESTRING|MULTIPOLYGON|GEOMETRYCOLLECTION"
@@ -35,7 +36,7 @@ def proposed(names: Sequence[str], cells: Mapping[str, Sequence[str | None]]) ->
             if own[0] is not None and own[1] is not None:
                 found = {pair[0]: own[0], pair[1]: own[1]}
                 break
-    for key in ("h", "id") if found else ():
+    for key in ("h", "id", "kind") if found else ():
         column = next((plain[word] for word in _NAMES[key] if word in plain), None)
         if column is not None and column not in found.values() and not (key == "h" and shapes):
             found[key] = column

@@ -89,6 +89,11 @@ def test_a_table_that_states_no_place_is_asked_about_and_the_answer_places_it(tm
         assert refused.value.code == code
 
 
+def test_a_korean_column_of_kinds_is_proposed(tmp_path: Path) -> None:
+    there = csv(tmp_path, "경도,위도,종류\n127,37,횡단보도\n127.1,37,보도\n127.2,37,무엇\n")
+    assert there.kinds() == {"crossing": 1, "other": 1, "sidewalk": 1}
+
+
 def test_columns_of_metres_are_proposed_and_their_system_asked_for(tmp_path: Path) -> None:
     text = "X좌표,Y좌표,표고\n200000,550000,12.5\n"
     there = csv(tmp_path, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from ingest.reader import Source
 from ingest.readers.sniff import reader_for
+from ingest.tasks.entries import entries
 from mapex.errors import Invalid, MapexError
 from mapex.intake.placement import Placement
 from tests.support.reader_examples import MADE
@@ -55,6 +57,16 @@ def test_shapes_of_kml_are_those_that_gdal_writes(tmp_path: Path) -> None:
     pyogrio.write_dataframe(frame(), tmp_path / "a.kml", driver="KML")
     shapes = list(received(tmp_path / "a.kml").shapes().values())
     assert [shapely.equals(shapely.force_2d(a), b) for a, b in zip(shapes, SHAPES, strict=True)] == [True] * 4
+
+
+def test_a_kmz_is_its_document_and_its_signs_are_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.kmz", "w") as archive:
+        archive.writestr("doc.kml", KML.format("<Placemark><Point><coordinates>127,37</coordinates></Point></Placemark>"))
+        archive.writestr("files/icon.png", b"\x89PNG\r\n\x1a\n")
+        archive.writestr("files/photo.jpg", b"\xff\xd8\xff")
+    (entry,) = entries(tmp_path / "a.kmz", "a.kmz", tmp_path / "scratch", {})
+    assert reader_for(entry.source).format == "kml"
+    assert [(finding.code, finding.count) for finding in entry.findings] == [("file.ignored", 2)]
 
 
 def test_tracks_links_and_shapes_that_cannot_be_drawn(tmp_path: Path) -> None:

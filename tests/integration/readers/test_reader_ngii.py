@@ -14,11 +14,15 @@ import pandas as pd
 import pyogrio
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyproj import Geod
 
 from ingest.grouping import group
+from ingest.reader import Source
 from ingest.readers.sniff import reader_for
 from ingest.tasks.entries import entries
+from mapex.errors import MapexError
 from mapex.intake.placement import Known, Placement
 from tests.support.reading import Received, received
 from tiles.batch import Batch
@@ -254,3 +258,24 @@ def test_tables_without_shapes_beside_a_delivery_are_named_and_not_read() -> Non
     found = group(["a/MOCT_LINK.shp", "a/MOCT_LINK.dbf", "a/MOCT_NODE.shp", "a/TURNINFO.dbf"])
     assert [(one.kind, one.name) for one in found.groups] == [("nodelink", "a (2 layers)")]
     assert found.left == ("a/TURNINFO.dbf",)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 5000), st.binary(min_size=1, max_size=4)), max_size=6))
+def test_a_damaged_delivery_ends_in_findings(tmp_path_factory: pytest.TempPathFactory, edits: list[Any]) -> None:
+    folder = wild(tmp_path_factory.mktemp("a") / "in")
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for number, place, piece in edits:
+        path = files[number % len(files)]
+        body = bytearray(path.read_bytes())
+        body[place % max(len(body), 1) : place % max(len(body), 1) + len(piece)] = piece
+        path.write_bytes(bytes(body))
+    source = Source.of(folder)
+    try:
+        chosen = reader_for(source)
+        entries_ = list(chosen.read(source, chosen.survey(source, Placement()).placed))
+    except MapexError:
+        return
+    for entry in entries_:
+        if isinstance(entry, Batch):
+            entry.table.validate(full=True)
