@@ -140,17 +140,20 @@ def _put(members: dict[str, Any], name: str, value: Any) -> None:
 
 
 def time_ns(text: object) -> int | None:
-    """Nanoseconds since 1970 of a time in ISO 8601, UTC where it names no zone; None when it is none, or before 1970."""
+    """Nanoseconds since 1970 of a time in ISO 8601, UTC where it names no zone; None when it is none, or before 1970 or after 2037.
+
+    A message of ROS has 32 bits for its seconds.
+    """
     if not isinstance(text, str):
         return None
     try:
         found = datetime.fromisoformat(text.strip())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
     since = found - datetime(1970, 1, 1, tzinfo=UTC)
     nanoseconds = (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000
-    return nanoseconds if nanoseconds >= 0 else None
+    return nanoseconds if 0 <= nanoseconds < 2**31 * 10**9 else None
 
 
 def number(text: object) -> float:

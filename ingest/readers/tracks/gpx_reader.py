@@ -134,7 +134,7 @@ def _about(name: str, untimed: int, outside: int, texts: int) -> Iterator[Findin
         )
         yield info("track.more", text, "Nothing to do.", count=texts, **where)
     if untimed:
-        text = f"{untimed} points of tracks have no time, or one before 1970, while others of their segment have one; they were left out."
+        text = f"{untimed} points of tracks have no time (or not one of 1970 to 2037), others of their segment have; they were left out."
         yield warning("track.no_time", text, "Check the clock of the receiver.", count=untimed, rejected=untimed, **where)
     if outside:
         text = f"{outside} points of tracks have no place: not a number, outside of the world, or exactly 0, 0."

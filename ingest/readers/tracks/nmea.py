@@ -62,9 +62,10 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _sentence(found: re.Match[bytes]) -> Sentence:
     whole = found.group().strip()
-    body, _, stated = whole[1:].partition(b"*")
+    stated = found[2]
+    body = whole[1 : whole.rindex(b"*")] if stated is not None else whole[1:]
     text, kind = whole.decode("ascii"), found[1].decode("ascii")[-3:]
-    if stated and int(stated[:2], 16) != reduce(xor, body, 0):
+    if b"*" in body or (stated is not None and int(stated, 16) != reduce(xor, body, 0)):
         return Sentence(text, kind, is_sound=False)
     parts = body.decode("ascii").split(",")
     reader = _READERS.get(kind)
@@ -87,7 +88,7 @@ def _gns(text: str, kind: str, parts: list[str]) -> Sentence:
 
 def _rmc(text: str, kind: str, parts: list[str]) -> Sentence:
     day = datetime.strptime(parts[9], "%d%m%y").date() if parts[9] else None
-    return Sentence(text, kind, _clock(parts[1]), day, _place(parts[3:7], float("nan")) if parts[2] == "A" else None)
+    return Sentence(text, kind, _clock(parts[1]), _day(day), _place(parts[3:7], float("nan")) if parts[2] == "A" else None)
 
 
 def _gll(text: str, kind: str, parts: list[str]) -> Sentence:
@@ -95,7 +96,7 @@ def _gll(text: str, kind: str, parts: list[str]) -> Sentence:
 
 
 def _zda(text: str, kind: str, parts: list[str]) -> Sentence:
-    return Sentence(text, kind, _clock(parts[1]), date(int(parts[4]), int(parts[3]), int(parts[2])))
+    return Sentence(text, kind, _clock(parts[1]), _day(date(int(parts[4]), int(parts[3]), int(parts[2]))))
 
 
 _READERS = {"GGA": _gga, "GNS": _gns, "RMC": _rmc, "GLL": _gll, "ZDA": _zda}
@@ -106,6 +107,11 @@ def _clock(text: str) -> float | None:
         return None
     seconds = int(text[0:2]) * 3600 + int(text[2:4]) * 60 + float(text[4:])
     return seconds if 0 <= seconds <= _DAY_S else None
+
+
+def _day(day: date | None) -> date | None:
+    """A day that a receiver can have seen, and that a message of ROS can state (32 bits of seconds)."""
+    return day if day is not None and 1980 <= day.year < 2038 else None
 
 
 def _place(parts: list[str], height: float) -> tuple[float, float, float] | None:

@@ -80,11 +80,17 @@ def test_points_without_times_are_features_with_all_that_they_hold(tmp_path: Pat
 
 
 def test_points_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
-    good = "".join(point(127 + n / 1000, f"2026-01-01T00:00:{n:02}Z") for n in range(4))
-    odd = point(127.1) + point(127.2, "1901-01-01T00:00:00Z") + point(200, "2026-01-01T00:01:00Z")
+    good = "".join(point(127 + n / 1000, f"2026-01-01T00:00:{n:02}Z") for n in range(8))
+    odd = (
+        point(127.1)
+        + point(127.1, "9999-12-31T23:59:59Z")
+        + point(127.1, "0001-01-01T00:00:00+14:00")
+        + point(127.2, "1901-01-01T00:00:00Z")
+        + point(200, "2026-01-01T00:01:00Z")
+    )
     there = gpx(tmp_path, f"<trk><trkseg>{good}{odd}</trkseg></trk>")
-    assert table(there, Content.FRAMES).num_rows == 4
-    assert (there.finding("track.no_time").rejected, there.finding("track.no_place").rejected) == (2, 1)
+    assert table(there, Content.FRAMES).num_rows == 8
+    assert (there.finding("track.no_time").rejected, there.finding("track.no_place").rejected) == (4, 1)
 
 
 def log(folder: Path, *bodies: str | bytes) -> Path:
@@ -110,6 +116,12 @@ def test_every_sentence_stays_as_it_is_and_fixes_are_positions_too(tmp_path: Pat
     assert (there.survey.placed.height_datum, there.survey.placed.height_source) == ("ellipsoid", "file")
     (layer,) = report_of(path, Placement())["layers"].values()
     assert layer["footage"] is False
+
+
+@pytest.mark.parametrize("day", ["010169", "060138"])
+def test_a_date_that_no_receiver_has_is_none(tmp_path: Path, day: str) -> None:
+    there = received(log(tmp_path, f"GPRMC,000010.00,A,3730.0,N,12700.0,E,1,90,{day},,,A", "GPZDA,000010.00,01,01,0001,00,00"))
+    assert "nmea.no_date" in there.codes and set(table(there, Content.FRAMES)["t_ns"].to_pylist()) == {10 * 10**9}
 
 
 def test_lines_that_are_no_sentences_and_wrong_checksums_are_counted(tmp_path: Path) -> None:
