@@ -41,12 +41,8 @@ class Csv:
         sample = next(TextRows(sheet).tables(), None)
         cells = {name: sample.column(name).slice(0, _SAMPLE).to_pylist() for name in sheet.names} if sample is not None else {}
         found = list(_about_text(sheet))
-        chosen = dict(given.columns)
-        if chosen:
-            sheet_columns.check(chosen, sheet.names, source.name)
-        else:
-            walks = SeoulWalks.of(sheet.names)
-            chosen = walks.columns if walks is not None else sheet_columns.proposed(sheet.names, cells)
+        chosen = _chosen(sheet, cells, given)
+        if chosen != dict(given.columns) or not chosen:
             found += _about_columns(sheet, chosen)
         placed = _placed(chosen, cells, given)
         found += resolve.findings(placed, file=source.name)
@@ -144,6 +140,23 @@ class _Reading:
         if self.rows.fault:
             text = f"{self.sheet.name} cannot be read beyond row {self.layer.rows}: {self.rows.fault}"
             yield error("file.damaged", text, "Export it again; what came before was kept.", **where)
+
+
+def _chosen(sheet: TextTable, cells: Mapping[str, list[str | None]], given: Placement) -> dict[str, str]:
+    """What is what: as the uploader states it, else as the table itself shows; a statement may be about another table of the upload.
+
+    Raises: Invalid: `csv.no_column`, `csv.pair`.
+    """
+    walks = SeoulWalks.of(sheet.names)
+    shown = walks.columns if walks is not None else sheet_columns.proposed(sheet.names, cells)
+    stated = dict(given.columns)
+    try:
+        sheet_columns.check(stated, sheet.names, sheet.name)
+    except Invalid:
+        if not sheet_columns.has_place(shown):
+            raise
+        return shown
+    return stated if sheet_columns.has_place(stated) else {**shown, **stated}
 
 
 def _layer_of(sheet: TextTable) -> str:

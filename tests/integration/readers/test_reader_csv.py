@@ -89,6 +89,12 @@ def test_a_table_that_states_no_place_is_asked_about_and_the_answer_places_it(tm
         assert refused.value.code == code
 
 
+def test_columns_that_are_stated_for_another_table_do_not_hinder_one_that_shows_its_own(tmp_path: Path) -> None:
+    there = csv(tmp_path, "경도,위도\n127,37\n", given=Placement(columns=(("lon", "a"), ("lat", "b"))))
+    assert at(there) == [(127, 37)] and "csv.columns" in there.codes
+    assert csv(tmp_path, "경도,위도,a\n127,37,보도\n", given=Placement(columns=(("kind", "a"),))).kinds() == {"sidewalk": 1}
+
+
 def test_a_korean_column_of_kinds_is_proposed(tmp_path: Path) -> None:
     there = csv(tmp_path, "경도,위도,종류\n127,37,횡단보도\n127.1,37,보도\n127.2,37,무엇\n")
     assert there.kinds() == {"crossing": 1, "other": 1, "sidewalk": 1}
