@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ingest.deliveries import NGII, NODE_LINK, ngii_layer
+
 Pattern = re.Pattern[str]
 
 
@@ -24,9 +26,9 @@ class Format:
 
     A file is recognised by its first bytes (`magic` or `begins`, and what has to stand in its first 64 KiB or its name, `within`), as XML
     by its root element, as JSON by what stands in its first 64 KiB (`json`) or, where that states nothing, by its name (`json_name`), as
-    other text by how it begins (`text`). A folder or a zip is recognised when one of its names matches `folder`, and all of them match
-    `folder_only` where that is given. `gdal`: drivers of GDAL that its reader needs; all others are switched off in the cage. `is_heavy`:
-    files may need the larger memory limit. `is_packed`: they also come as `.gz` and `.bz2`.
+    other text by how it begins (`text`) or its name (`text_name`). A folder or a zip is recognised when one of its names matches
+    `folder`, and all of them match `folder_only` where that is given. `gdal`: drivers of GDAL that its reader needs; all others are
+    switched off in the cage. `is_heavy`: files may need the larger memory limit. `is_packed`: they also come as `.gz` and `.bz2`.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Format:
     json: Pattern | None = None
     json_name: Pattern | None = None
     text: Pattern | None = None
+    text_name: Pattern | None = None
     folder: Pattern | None = None
     folder_only: Pattern | None = None
     gdal: tuple[str, ...] = ()
@@ -70,6 +73,8 @@ _VIDEO = _pattern(r"\.(mp4|mov|m4v|360)$")
 _VIDEO_ONLY = _pattern(r"\.(mp4|mov|m4v|360|gpx|nmea|nma|csv)$")
 _FILM = re.compile(rb"\x00[\s\S]{3}(ftyp(?!hei[cmsx]|hev[cx]|mif1|msf1|avi[fs]|crx |jp2 |jxl )|moov|mdat|wide|skip)")
 """The first box of MP4 and QuickTime, but not of the pictures that are packed in such boxes too (HEIC, AVIF, CR3)."""
+_DXF = re.compile(r"(?:\s*999\r?\n[^\n]*\n){0,20}\s*0\r?\n\s*SECTION\s")
+_NMEA = re.compile(r"(?:[^\n]{0,200}\n){0,4}\W{0,8}\$[A-Z]{5},")
 _GEOMETRY = r"FeatureCollection|Feature|GeometryCollection|(Multi)?(Point|LineString|Polygon)"
 
 FORMATS: tuple[Format, ...] = (
@@ -118,8 +123,22 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format("geopackage", "ingest.readers.vector.gdal:GeoPackage", "GeoPackage", magic=(b"SQLite format 3\x00",), gdal=("GPKG",)),
     Format(
+        "ngii",
+        "ingest.readers.ngii.reader:Ngii",
+        "NGII Shapefile",
+        folder=_pattern(NGII.pattern.removesuffix("$") + r"\.shp$"),
+        gdal=("ESRI Shapefile",),
+    ),
+    Format(
+        "nodelink",
+        "ingest.readers.ngii.reader:NodeLink",
+        "MOCT Shapefile",
+        folder=_pattern(NODE_LINK.pattern.removesuffix("$") + r"\.shp$"),
+        gdal=("ESRI Shapefile",),
+    ),
+    Format(
         "shapefile",
-        "ingest.readers.vector.gdal:Shapefile",
+        "ingest.readers.vector.shapefile:Shapefile",
         "Shapefile",
         magic=(b"\x00\x00\x27\x0a",),
         folder=_pattern(r"\.shp$"),
@@ -164,6 +183,12 @@ FORMATS: tuple[Format, ...] = (
         folder_only=_VIDEO_ONLY,
         is_heavy=True,
     ),
+    Format("kml", "ingest.readers.drawings.kml_reader:Kml", "KML", xml_root="kml"),
+    Format("gml", "ingest.readers.drawings.gml:Gml", "GML", xml_root="FeatureCollection", gdal=("GML",)),
+    Format("dxf", "ingest.readers.drawings.dxf:Dxf", "DXF", text=_DXF, gdal=("DXF",)),
+    Format("csv", "ingest.readers.sheets.reader:Csv", "CSV", text_name=_pattern(r"\.(csv|tsv)$")),
+    Format("gpx", "ingest.readers.tracks.gpx_reader:Gpx", "GPX", xml_root="gpx"),
+    Format("nmea", "ingest.readers.tracks.nmea_reader:Nmea", "NMEA", text=_NMEA),
     Format(
         "photos",
         "ingest.readers.recordings.photos:Photos",
@@ -203,6 +228,7 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"MZ", "a Windows program"),
     (b"\x93NUMPY", "a numpy array"),
     (b"\x80\x04\x95", "a Python pickle"),
+    (b"AutoCAD Binary DXF", "a binary DXF drawing; save it as text"),
     (b"ffconcat", "an ffconcat list"),
     (b"#EXTM3U", "an HLS playlist"),
 )
@@ -210,9 +236,6 @@ FOREIGN: tuple[tuple[bytes, str], ...] = (
 
 FOREIGN_XML: dict[str, str] = {
     "osmChange": "a change file of OpenStreetMap (.osc), which holds what became of a map and not the map",
-    "gpx": "a GPX track",
-    "kml": "a KML document",
-    "FeatureCollection": "a GML document",
     "OGRVRTDataSource": "a GDAL VRT, which only points at other files",
     "VRTDataset": "a GDAL VRT, which only points at other files",
     "OGRWFSDataSource": "a GDAL WFS description, which only points at a server",
@@ -247,6 +270,16 @@ def is_mgeo(name: str) -> bool:
 def is_mgeo_part(name: str) -> bool:
     """Whether a file name is that of a part of a map of MORAI, where such a map is in the same folder."""
     return _MGEO_PART.search(name) is not None
+
+
+def is_ngii(name: str) -> bool:
+    """Whether a file name is that of a part of a layer of the Korean precise road map."""
+    return ngii_layer(name) != ""
+
+
+def is_node_link(name: str) -> bool:
+    """Whether a file name is that of a part of a layer of the standard node-link."""
+    return NODE_LINK.search(name) is not None
 
 
 def is_heavy(head: bytes) -> bool:
@@ -286,9 +319,10 @@ def format_of_json(text: str, name: str) -> str | None:
     return None
 
 
-def format_of_text(text: str) -> str | None:
-    """The format of the beginning of a text that is neither XML nor JSON, or None."""
-    return next((one.name for one in FORMATS if one.text and one.text.match(text)), None)
+def format_of_text(text: str, name: str) -> str | None:
+    """The format of the beginning of a text that is neither XML nor JSON in a file called `name`, or None."""
+    shown = next((one.name for one in FORMATS if one.text and one.text.match(text)), None)
+    return shown or next((one.name for one in FORMATS if one.text_name and one.text_name.search(name)), None)
 
 
 def format_of_names(names: Iterable[str]) -> str | None:

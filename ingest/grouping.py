@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from ingest import chapters
 from ingest.findings import info
-from ingest.formats import PHOTO, is_junk, is_mgeo, is_mgeo_part, is_opensidewalks, is_projector
+from ingest.formats import PHOTO, is_junk, is_mgeo, is_mgeo_part, is_ngii, is_node_link, is_opensidewalks, is_projector
 from mapex.catalogue.finding import Finding
 from mapex.rules.parts import aside, shape_stem, shapefiles
 
@@ -30,7 +30,7 @@ _SEVERAL = {"shapefile": "shapefiles", "opensidewalks": "OpenSidewalks sets", "r
 class Group:
     """Files that make one source: relative names (the uploader's), in order; `name` is what to call it in messages.
 
-    `kind`: shapefile, opensidewalks, mgeo, lanelet2, photos, recording, video or file.
+    `kind`: shapefile, ngii, nodelink, opensidewalks, mgeo, lanelet2, photos, recording, video or file.
     """
 
     name: str
@@ -62,6 +62,8 @@ class Grouping:
 def group(names: Iterable[str]) -> Grouping:
     """Which names are one source: parts of a Shapefile, of an OpenSidewalks set, a map of MORAI, a folder of bags, photos, a video in
     chapters or with its track; all else alone.
+
+    Layers of the Korean precise road map are one source together: they refer to one another, and some folders hold the same map.
 
     The result is ordered by name, so that the same files in another order are numbered the same. Left are what a desktop leaves
     behind, and what stands beside data (`mapex.rules.parts.aside`); where nothing else is there, this is taken for data.
@@ -101,7 +103,16 @@ def _shapefile_of_parts(names: Iterable[str]) -> dict[str, str]:
     """The set of each part of a shapefile: named by the stem, or by the whole `.shp` where `roads.SHP` stands beside `roads.shp`."""
     found = shapefiles(names)
     stems = Counter(shape_stem(shp) for shp in found)
-    return {part: f"shapefile:{shape_stem(shp) if stems[shape_stem(shp)] == 1 else shp}" for shp, parts in found.items() for part in parts}
+    sets = {shp: _delivery_of(str(shape_stem(shp))) for shp in found}
+    delivered = {part: sets[shp] for shp, parts in found.items() if sets[shp] for part in parts}
+    others = {shp: parts for shp, parts in found.items() if not sets[shp]}
+    keys = {shp: f"shapefile:{shape_stem(shp) if stems[shape_stem(shp)] == 1 else shp}" for shp in others}
+    return delivered | {part: keys[shp] for shp, parts in others.items() for part in parts}
+
+
+def _delivery_of(stem: str) -> str:
+    """The set of a shapefile whose layers are one source together; "" for all other shapefiles."""
+    return "ngii:" if is_ngii(stem) else "nodelink:" if is_node_link(stem) else ""
 
 
 def _maps_of_projectors(names: Sequence[str]) -> dict[str, str]:
@@ -171,15 +182,26 @@ def _name_of(key: str, members: Sequence[str]) -> str:
     if len(members) == 1:
         return members[0]
     kind, _, rest = key.partition(":")
-    if kind == "shapefile":
-        return next(name for name in members if name.lower().endswith(".shp"))
-    if kind == "lanelet2":
-        return rest
+    shapes = [name for name in members if name.lower().endswith(".shp")] if kind in ("shapefile", "ngii", "nodelink") else []
+    if len(shapes) > 1:
+        return f"{_common_folder(shapes) or kind} ({len(shapes)} layers)"
+    if shapes or kind == "lanelet2":
+        return shapes[0] if shapes else rest
     if kind == "photos":
         return f"{len(members)} photos"
     if kind == "video":
         return f"{next(filter(chapters.recording_of, members))} and {len(members) - 1} more"
     return f"{rest if rest not in ('', '.') else kind} ({len(members)} files)"
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    """The innermost folder that all of some files are in, by its own name; "" when it is none."""
+    shared: list[str] = []
+    for parts in zip(*(PurePosixPath(name).parts[:-1] for name in names), strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return shared[-1] if shared else ""
 
 
 def _short(name: str) -> str:

@@ -63,6 +63,7 @@ class Placed:
 
     `crs` is what the batches of the reader are in. `height_datum` is "ellipsoid", "EGM2008", "KVD1964", ... or "unknown".
     `note`: a guess or an assumption in words. `accuracy_m`: metres that the way to WGS 84 may be off, None when nobody knows.
+    `columns`: of a table as text, which columns are what (`Placement.columns`).
     """
 
     crs: str | None
@@ -72,6 +73,7 @@ class Placed:
     origin: tuple[float, float, float] | None = None
     note: str = ""
     accuracy_m: float | None = None
+    columns: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_known(self) -> bool:

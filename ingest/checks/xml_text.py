@@ -30,6 +30,11 @@ _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _DECLARATION = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'<>]{1,64})["']""")
 
 
+def plain(path: Path) -> BinaryIO:
+    """The file as it is."""
+    return path.open("rb")
+
+
 class XmlText:
     """One pass over a file: `parser` is made, its handlers are set by the caller, `pieces` feeds it.
 
@@ -37,7 +42,7 @@ class XmlText:
     `is_damaged`: bytes that mean no letter were replaced up to here.
     """
 
-    def __init__(self, path: Path, name: str, opened: Opened) -> None:
+    def __init__(self, path: Path, name: str, opened: Opened = plain) -> None:
         """`opened` opens the file, unpacked where it is packed. Raises: Invalid: `xml.encoding`."""
         self._path, self._name, self._opened = path, name, opened
         self.broken, self.is_damaged = "", False
@@ -86,6 +91,11 @@ class XmlText:
         except (EOFError, OSError, zlib.error) as why:
             self.broken = str(why)
             return b""
+
+    def check(self, name: str, depth: int, attributes: int) -> None:
+        """Pass for an element that is not too deep and has not too many attributes. Raises: Invalid: `xml.limit`."""
+        if depth > MAX_DEPTH or attributes > MAX_ATTRIBUTES:
+            self.refuse(name)
 
     def refuse(self, name: str) -> NoReturn:
         """Refuse an element that is deeper than `MAX_DEPTH` or has more than `MAX_ATTRIBUTES`. Raises: Invalid: `xml.limit`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import zipfile
 from pathlib import PurePosixPath
@@ -67,7 +68,8 @@ def _format_of_text(head: bytes, name: str) -> str:
         return _format_of_xml(text, name)
     if text.startswith(("{", "[", "\x1e")):
         return _format_of_json(text, name)
-    found = formats.format_of_text(text)
+    is_text = "\0" not in text or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    found = formats.format_of_text(text, name if is_text else "")
     if found is not None:
         return found
     raise _unknown(head, name)

@@ -43,7 +43,7 @@ Emit = Callable[[Mapping[str, Any]], None]
 _PROGRESS_S = 0.5
 _TEXT = 1500
 _NAME = 250
-_OWN_PLACE = frozenset({"lanelet2", "osm", "mcap", "photos", "rosbag1", "rosbag2", "video"})
+_OWN_PLACE = frozenset({"lanelet2", "osm", "mcap", "photos", "rosbag1", "rosbag2", "video", "gpx", "nmea", "kml"})
 """Formats that state longitude and latitude themselves, so that no other system could be named for them."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,13 @@ _PLACEMENT = (
     click.option("--crs", metavar="EPSG:N", help="Coordinate reference system, when the file names none."),
     click.option("--origin", metavar="LON,LAT[,H]", help="Where the local zero point is, for data in a sensor's or site's own frame."),
     click.option("--height-datum", metavar="NAME", help="What heights count from: ellipsoid, KVD1964, EGM2008, ..."),
+    click.option(
+        "--map",
+        "columns",
+        multiple=True,
+        metavar="WHAT=COLUMN,...",
+        help="Which columns of a CSV are what: lon, lat (degrees), x, y (metres), wkt, h, id, kind. Several: wkt=A|B.",
+    ),
 )
 
 
@@ -124,12 +132,12 @@ def with_filters(command: Callable[..., Any]) -> Callable[..., Any]:
 def with_placement(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command with the options of a placement; it takes them as one argument, `placed`, as the API does.
 
-    Raises: Invalid: `cli.origin`.
+    Raises: Invalid: `cli.origin`, `cli.map`.
     """
 
     @wraps(command)
-    def run(crs: str | None, origin: str | None, height_datum: str | None, **rest: Any) -> Any:
-        return command(placed=placement(crs, origin, height_datum), **rest)
+    def run(crs: str | None, origin: str | None, height_datum: str | None, columns: tuple[str, ...], **rest: Any) -> Any:
+        return command(placed=placement(crs, origin, height_datum, columns), **rest)
 
     return _with_options(run, _PLACEMENT)
 
@@ -175,8 +183,8 @@ def simplified(area: dict[str, Any], metres: float) -> dict[str, Any]:
     return plain
 
 
-def placement(crs: str | None, origin: str | None, height_datum: str | None) -> dict[str, Any]:
-    """The placement that the options describe, as the API takes it. Raises Invalid on a malformed origin."""
+def placement(crs: str | None, origin: str | None, height_datum: str | None, columns: Sequence[str] = ()) -> dict[str, Any]:
+    """The placement that the options describe, as the API takes it. Raises Invalid on a malformed origin or `--map`."""
     placed: dict[str, Any] = {}
     if crs:
         placed["crs"] = crs
@@ -190,7 +198,20 @@ def placement(crs: str | None, origin: str | None, height_datum: str | None) -> 
         placed["origin"] = numbers
     if height_datum:
         placed["height_datum"] = height_datum
+    if columns:
+        placed["columns"] = dict(pair for one in columns for pair in _columns(one))
     return placed
+
+
+def _columns(text: str) -> Iterator[tuple[str, str]]:
+    """`lon=경도,lat=위도` as pairs; a comma parts two only where a word of a column follows, since names may hold some."""
+    from mapex.intake.placement import COLUMNS
+
+    for part in re.split(rf",(?=\s*(?:{'|'.join(COLUMNS)})\s*=)", text):
+        key, equals, name = part.partition("=")
+        if not equals or key.strip() not in COLUMNS or not name.strip():
+            raise Invalid("cli.map", f"`--map {part}` is not WHAT=COLUMN, where WHAT is one of {', '.join(COLUMNS)}.")
+        yield key.strip(), name.strip()
 
 
 def words(text: str) -> tuple[str, ...]:

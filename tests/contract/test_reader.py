@@ -178,7 +178,7 @@ def formats_with(variant: str) -> list[str]:
 
 
 def test_most_formats_are_tried_with_the_odd_variants() -> None:
-    assert set(MADE) - set(formats_with("nan")) <= {"las", "geopackage", "osm"}, (
+    assert set(MADE) - set(formats_with("nan")) <= {"las", "geopackage", "osm", "nmea"}, (
         "a new reader is tried with NaN, unless its format has none"
     )
     assert len(formats_with("unplaced")) >= len(MADE) / 2

@@ -8,6 +8,8 @@ import struct
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import xor
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +135,7 @@ def _opensidewalks(places: list[tuple[float, float]]) -> Callable[[Path], Path]:
     return make
 
 
-def _table(ending: str, *, crs: bool = True, nan: bool = False) -> Callable[[Path], Path]:
+def _table(ending: str, *, crs: bool = True, nan: bool = False, stem: str = "map") -> Callable[[Path], Path]:
     """A vector file by geopandas, which no reader of ours uses to write."""
 
     def make(folder: Path) -> Path:
@@ -143,7 +145,7 @@ def _table(ending: str, *, crs: bool = True, nan: bool = False) -> Callable[[Pat
         frame = geopandas.GeoDataFrame({"name": [f"n{n}" for n in range(RECORDS)]}, geometry=points, crs="EPSG:4326" if crs else None)
         out = folder / "map"
         out.mkdir()
-        path = out / f"map.{ending}"
+        path = out / f"{stem}.{ending}"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a file without a CRS is what is wanted
             if ending == "parquet":
@@ -155,12 +157,16 @@ def _table(ending: str, *, crs: bool = True, nan: bool = False) -> Callable[[Pat
     return make
 
 
-def _shapefile_with_nan(folder: Path) -> Path:
+def _shapefile_with_nan(stem: str = "map") -> Callable[[Path], Path]:
     """No library writes one: the longitude of the last point is overwritten."""
-    out = _table("shp")(folder)
-    body = (out / "map.shp").read_bytes()
-    (out / "map.shp").write_bytes(body[:-16] + struct.pack("<d", NAN) + body[-8:])
-    return out
+
+    def make(folder: Path) -> Path:
+        out = _table("shp", stem=stem)(folder)
+        body = (out / f"{stem}.shp").read_bytes()
+        (out / f"{stem}.shp").write_bytes(body[:-16] + struct.pack("<d", NAN) + body[-8:])
+        return out
+
+    return make
 
 
 def _las(*, crs: bool = True) -> Callable[[Path], Path]:
@@ -297,6 +303,88 @@ def _video(*, placed: bool = True, nan: bool = False) -> Callable[[Path], Path]:
     return make
 
 
+def _gpx(*, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        points = "".join(
+            f'<trkpt lat="{lat!r}" lon="{lon!r}"><ele>30.5</ele><time>2026-09-21T00:00:{n:02}Z</time></trkpt>'
+            for n, (lon, lat) in enumerate(spots(nan=nan))
+        )
+        path = folder / "walk.gpx"
+        path.write_text(f'<?xml version="1.0"?>\n<gpx version="1.1"><trk><trkseg>{points}</trkseg></trk></gpx>\n', encoding="utf-8")
+        return path
+
+    return make
+
+
+def _kml(*, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        marks = "".join(
+            f"<Placemark><name>n{n}</name><Point><coordinates>{lon!r},{lat!r}</coordinates></Point></Placemark>"
+            for n, (lon, lat) in enumerate(spots(nan=nan))
+        )
+        (folder / "map.kml").write_text(f'<?xml version="1.0"?><kml><Document>{marks}</Document></kml>\n', encoding="utf-8")
+        return folder / "map.kml"
+
+    return make
+
+
+def _gml(places: list[tuple[float, float]], srs: str = "") -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        members = "".join(
+            f'<gml:featureMember><o:spot fid="f{n}"><o:name>n{n}</o:name><o:shape><gml:Point{srs}><gml:coordinates>{x!r},{y!r}'
+            "</gml:coordinates></gml:Point></o:shape></o:spot></gml:featureMember>"
+            for n, (x, y) in enumerate(places)
+        )
+        spaces = 'xmlns:gml="http://www.opengis.net/gml" xmlns:o="http://o"'
+        (folder / "map.gml").write_text(
+            f'<?xml version="1.0"?><o:FeatureCollection {spaces}>{members}</o:FeatureCollection>\n', encoding="utf-8"
+        )
+        return folder / "map.gml"
+
+    return make
+
+
+def _dxf(*, nan: bool = False) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        places = [*_METRES[:-1], (NAN, 4_140_000.25)] if nan else _METRES
+        entities = "".join(
+            f"  0\nPOINT\n  5\n{n + 32:X}\n  8\nposts\n 10\n{x!r}\n 20\n{y!r}\n 30\n0.0\n" for n, (x, y) in enumerate(places)
+        )
+        (folder / "map.dxf").write_text(f"  0\nSECTION\n  2\nENTITIES\n{entities}  0\nENDSEC\n  0\nEOF\n", encoding="utf-8")
+        return folder / "map.dxf"
+
+    return make
+
+
+def _csv(names: str, places: list[tuple[float, float]]) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        rows = "".join(f'"n{n}",{x!r},{y!r},"보도, 화강석 판석"\n' for n, (x, y) in enumerate(places))
+        (folder / "map.csv").write_text(f"id,{names},kind\n{rows}", encoding="utf-8")
+        return folder / "map.csv"
+
+    return make
+
+
+def nmea(body: str) -> str:
+    """A sentence with its checksum."""
+    return f"${body}*{reduce(xor, body.encode(), 0):02X}\r\n"
+
+
+def _nmea(*, fix: bool = True) -> Callable[[Path], Path]:
+    """Two positions, which are also messages of their own, and a sentence without a time; or five sentences without a fix."""
+
+    def make(folder: Path) -> Path:
+        place = "3724.0000,N,12706.0000,E"
+        fixes = [f"GPRMC,00000{n}.00,A,{place},0.1,90.0,210926,,,A" for n in range(2)]
+        bodies = [*fixes, "GPVTG,90.0,T,,M,0.1,N,0.2,K,A"] if fix else [f"GPRMC,00000{n}.00,V,,,,,,,210926,,,N" for n in range(5)]
+        path = folder / "drive.nmea"
+        path.write_text("".join(map(nmea, bodies)), encoding="ascii", newline="")
+        return path
+
+    return make
+
+
+_WGS84 = ' srsName="http://www.opengis.net/gml/srs/epsg.xml#4326"'
 _IN_UTM = Placement(crs="EPSG:32652")
 _METRES = [(332_000.5 + n, 4_140_000.25) for n in range(RECORDS)]
 
@@ -308,7 +396,9 @@ MADE: Mapping[str, Made] = {
     "mgeo": Made(_mgeo(), _mgeo(nan=True), _mgeo(), _IN_UTM),
     "geojson": Made(_geojson(spots()), _geojson(spots(nan=True)), _geojson(_METRES)),
     "geopackage": Made(_table("gpkg"), None, _table("gpkg", crs=False)),  # a point that is not a number is an empty one
-    "shapefile": Made(_table("shp"), _shapefile_with_nan, _table("shp", crs=False)),
+    "shapefile": Made(_table("shp"), _shapefile_with_nan(), _table("shp", crs=False)),
+    "ngii": Made(_table("shp", stem="C6_POSTPOINT"), _shapefile_with_nan("C6_POSTPOINT"), _table("shp", crs=False, stem="C6_POSTPOINT")),
+    "nodelink": Made(_table("shp", stem="MOCT_NODE"), _shapefile_with_nan("MOCT_NODE"), _table("shp", crs=False, stem="MOCT_NODE")),
     "flatgeobuf": Made(_table("fgb"), _table("fgb", nan=True), _table("fgb", crs=False)),
     "geoparquet": Made(_table("parquet"), _table("parquet", nan=True), _table("parquet", crs=False)),
     "apollo": Made(_apollo(), _apollo(nan=True), _apollo(header='header { version: "1.5" }')),
@@ -319,6 +409,12 @@ MADE: Mapping[str, Made] = {
     "rosbag1": Made(_bag(1), _bag(1, nan=True), _bag(1, placed=False)),
     "rosbag2": Made(_bag(2), _bag(2, nan=True), _bag(2, placed=False)),
     "video": Made(_video(), _video(nan=True), _video(placed=False)),
+    "kml": Made(_kml(), _kml(nan=True), None),  # always degrees
+    "gml": Made(_gml(spots(), _WGS84), _gml(spots(nan=True), _WGS84), _gml(_METRES)),
+    "dxf": Made(_dxf(), _dxf(nan=True), _dxf(), _IN_UTM),
+    "csv": Made(_csv("lon,lat", spots()), _csv("lon,lat", spots(nan=True)), _csv("x,y", _METRES)),
+    "gpx": Made(_gpx(), _gpx(nan=True), None),  # always degrees
+    "nmea": Made(_nmea(), None, _nmea(fix=False)),
     "photos": Made(_photos(), _photos(nan=True), _photos(placed=False)),
 }
 """Format -> how its files are made; a new reader needs a row here, and is then under `tests/contract/test_reader.py`."""

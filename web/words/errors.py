@@ -173,6 +173,7 @@ ERRORS = {
     "placement.origin": lazy_gettext("The origin is longitude, latitude and height: 127.1, 37.4, 30."),
     "placement.nowhere": lazy_gettext("With this system the numbers of the file are nowhere on the Earth."),
     "placement.empty": lazy_gettext("Name the place of the data: a coordinate system or an origin."),
+    "placement.columns": lazy_gettext("These are no columns of a table that can be named."),
     "placement.height_datum": lazy_gettext("This is no height datum."),
     "dataset.unknown": lazy_gettext("There is no such dataset."),
     "network": lazy_gettext("No answer from the server. What you did is kept."),

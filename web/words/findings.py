@@ -17,6 +17,7 @@ from web.words.sentences import remedy, translated
 FIXES: dict[str, Any] = {
     "crs": lazy_gettext("Choose the coordinate system or the origin."),
     "look": lazy_gettext("Check the place on the map."),
+    "columns": lazy_gettext("Choose which columns are the place."),
     "order": lazy_gettext("Write longitude (east) first."),
     "again": lazy_gettext("Export the file again and upload it."),
     "upload": lazy_gettext("Upload the file again."),
@@ -156,7 +157,18 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "mgeo.repeats": (lazy_gettext("Elements without a shape take those of others far too often."), "split"),
     "mgrs.disagrees": (lazy_gettext("Grid code and coordinates disagree."), "again"),
     "mgrs.invalid": (lazy_gettext("The grid code names no square; it was not used."), "none"),
-    "ngii.products": (lazy_gettext("Several products of the same map are in the folder."), "one"),
+    "ngii.products": (lazy_gettext("Several products of the same map are in the folder; one of them is read."), "none"),
+    "ngii.code_unknown": (lazy_gettext("A code is not one of the manual; it stays as it is."), "none"),
+    "ngii.heights": (lazy_gettext("The height datum was found by comparing two products of the same map."), "datum"),
+    "ngii.heights_exchanged": (lazy_gettext("Two products of the same map are the other way round than their names state."), "datum"),
+    "ngii.heights_mixed": (lazy_gettext("The sections are above different heights."), "datum"),
+    "ngii.layer_absent": (lazy_gettext("A layer that the manual asks for is missing."), "look"),
+    "ngii.models": (lazy_gettext("The delivery holds layers of several data models."), "look"),
+    "ngii.no_system": (lazy_gettext("A layer states no coordinate system; that of its folder was used."), "beside"),
+    "ngii.not_checked": (lazy_gettext("What a column refers to could not be checked."), "none"),
+    "ngii.one_sided": (lazy_gettext("A link names a neighbour that names another link."), "geometry"),
+    "ngii.products_apart": (lazy_gettext("Two products of the same map are not on one another."), "crs"),
+    "ngii.products_differ": (lazy_gettext("A product that is not read holds features that the other one lacks."), "look"),
     "node.no_position": (lazy_gettext("A node has no position."), "crs"),
     "number.invalid": (lazy_gettext("What should be a number is none; it was taken as 0."), "attribute_value"),
     "osm.feature": (lazy_gettext("The file needs a part of the OSM format that is not read here."), "again"),
@@ -240,6 +252,27 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "shp.rows": (lazy_gettext("Shapes and rows of the shapefile are not equally many."), "again"),
     "source.same": (lazy_gettext("Two files hold the same data; it would be sold twice."), "keep_one"),
     "text.damaged": (lazy_gettext("A text is cut inside a letter or holds bytes that mean none; only these were replaced."), "encoding"),
+    "crs.no_columns": (lazy_gettext("Nothing tells which columns of the table are the place."), "columns"),
+    "csv.columns": (lazy_gettext("The places were taken from columns that are called so."), "none"),
+    "csv.head": (lazy_gettext("The table does not begin with names of columns."), "again"),
+    "csv.last_row": (lazy_gettext("The table does not end with a line break; its last row may be short."), "look"),
+    "csv.no_column": (lazy_gettext("The table has no such column."), "columns"),
+    "csv.pair": (lazy_gettext("A place needs two columns, or one with shapes."), "columns"),
+    "csv.place": (lazy_gettext("A row has a place that is none."), "attribute_value"),
+    "csv.row": (lazy_gettext("A row has another number of cells than the table has columns."), "again"),
+    "dxf.curves": (lazy_gettext("Arcs, circles and splines of a drawing became lines of short pieces."), "none"),
+    "dxf.left_out": (lazy_gettext("Solids, pictures and objects of other programs are not read."), "format"),
+    "geometry.no_number": (lazy_gettext("Coordinates are no numbers; the features have no place."), "geometry"),
+    "kml.links": (lazy_gettext("The document links to others, which are not followed."), "none"),
+    "kml.shape": (lazy_gettext("The shape of a placemark cannot be drawn; it has no place."), "geometry"),
+    "nmea.checksum": (lazy_gettext("The checksums of sentences do not fit."), "look"),
+    "nmea.fixes": (lazy_gettext("The positions are also messages of their own."), "none"),
+    "nmea.no_date": (lazy_gettext("The log states no date; it is recorded as if on 1 January 1970."), "clock"),
+    "nmea.other": (lazy_gettext("Lines that are no sentences of NMEA were left out."), "none"),
+    "track.features": (lazy_gettext("Way points, routes and tracks without times are features."), "none"),
+    "track.more": (lazy_gettext("What else the points of a track hold is a text beside each."), "none"),
+    "track.no_place": (lazy_gettext("Points of a track have no place."), "geometry"),
+    "track.no_time": (lazy_gettext("Points of a track have no time."), "clock"),
     "source.beside": (lazy_gettext("The file says something about the whole map, which tiles do not hold."), "none"),
     "text.encoding_guessed": (lazy_gettext("The encoding of texts was guessed."), "encoding"),
     "text.encoding_lies": (lazy_gettext("The stated encoding is wrong."), "encoding"),
@@ -281,7 +314,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
 }
 """Sentence and key of `FIXES` by code."""
 
-NOTED = ("crs.note", "crs.guessed", "place.local_frame", "crs.none", "crs.contradicts")
+NOTED = ("crs.note", "crs.guessed", "place.local_frame", "crs.none", "crs.no_columns", "crs.contradicts")
 """The codes of what a layer notes about its place."""
 
 

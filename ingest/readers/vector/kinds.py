@@ -6,7 +6,7 @@ The source's own words stay in `properties`; this is only our reading of them. N
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.deliveries import korean_layer
 from ingest.readers.vector.attributes import words_of
+from ingest.readers.vector.ngii_kinds import NGII_COLUMNS, kind_of_ngii
 from tiles.batch import Kind, LayerKind
 
 CLASS_COLUMNS = (
@@ -33,9 +35,6 @@ CLASS_COLUMNS = (
     "kerb",
 )
 """Attribute names (lower case) that commonly say what a feature is, in the order in which they are asked."""
-
-NGII_COLUMNS = ("subtype", "kind", "type", "linekind", "linetype", "pathtype", "kerb", "marktype", "markkind")
-"""Attribute names (lower case) whose codes refine an NGII layer."""
 
 WALKED = frozenset({Kind.SIDEWALK, Kind.CROSSING})
 
@@ -78,11 +77,11 @@ _WORDS: tuple[tuple[str, Kind], ...] = (
     ("trafficsign|traffic_sign|safetysign|road_sign|표지", Kind.SIGN),
     (
         "surfacelinemark|laneline|lane_line|lane_border|laneborder|lane_boundary|laneboundary|lane_marking|"
-        "roadborder|road_border|road_edge|차선",
+        "roadborder|road_border|road_edge|a1_lane$|차선",
         Kind.LANE_BORDER,
     ),
     ("lane_area|lanearea|lane_polygon|lanelet", Kind.LANE_AREA),
-    ("a2_link|nt2_link|a1_lane$|lane_cent|lanecent|centerline|centreline|lane_link|차로", Kind.LANE_CENTRE),
+    ("a2_link|nt2_link|lane_cent|lanecent|centerline|centreline|lane_link|차로", Kind.LANE_CENTRE),
     ("surfacemark|roadmarking|road_marking|marking|arrow|노면", Kind.MARKING),
     ("guard_?rail|barrier|fence|wall|protection|방호", Kind.BARRIER),
     ("pole|post|지주", Kind.POLE),
@@ -164,77 +163,6 @@ def sidewalks_of(tags: Mapping[str, Any]) -> str:
     return "both" if all(sides.values()) else next((side for side, has in sides.items() if has), "")
 
 
-def kind_of_ngii(layer: str, codes: Mapping[str, str]) -> Kind | None:
-    """The kind of a feature of the Korean precise road map (models 2019/2020 and 2024, and the older A1_LANE); None = no such layer.
-
-    Args:
-        layer: name of the layer or file; only its leading code (`A4`, `PW1`) counts, since endings are misspelt in real files.
-        codes: attribute (lower case) -> code text.
-    """
-    name = _stem(layer)
-    rule = next((made for prefix, made in _NGII if name.startswith(prefix)), None)
-    return rule(codes) if rule is not None else None
-
-
-def _always(kind: Kind) -> Callable[[Mapping[str, str]], Kind]:
-    return lambda _codes: kind
-
-
-def _by(column: str, table: Mapping[str, Kind], otherwise: Kind) -> Callable[[Mapping[str, str]], Kind]:
-    return lambda codes: table.get(codes.get(column, ""), otherwise)
-
-
-def _surface_mark(codes: Mapping[str, str]) -> Kind:
-    crossing = codes.get("type") == "5" or codes.get("marktype") == "200"
-    kind = codes.get("kind") or codes.get("markkind") or ""
-    return Kind.CROSSING if crossing or kind in {"5321", "533", "534"} else Kind.MARKING
-
-
-_LINES = {"530": Kind.STOP_LINE, "515": Kind.MARKING, "531": Kind.MARKING, "599": Kind.MARKING}
-_NGII: tuple[tuple[str, Callable[[Mapping[str, str]], Kind]], ...] = (
-    ("A1_NODE", _always(Kind.NODE)),
-    ("A1_LANE", _always(Kind.LANE_CENTRE)),
-    ("A2_LINK", _always(Kind.LANE_CENTRE)),
-    ("A3_DRIVEWAY", _always(Kind.OTHER)),
-    ("A4_SUBSIDIARY", _by("subtype", {"3": Kind.SIDEWALK, "4": Kind.CYCLEWAY}, Kind.OTHER)),
-    ("A5_PARKING", _always(Kind.OTHER)),
-    ("B1_SAFETYSIGN", _always(Kind.SIGN)),
-    ("B2_SURFACELINE", _by("kind", _LINES, Kind.LANE_BORDER)),
-    ("B3_SURFACEMARK", _surface_mark),
-    ("C1_TRAFFICLIGH", _always(Kind.SIGNAL)),
-    ("C2_KILOPOST", _always(Kind.OTHER)),
-    ("C3_VEHICLEPROT", _by("type", {"4": Kind.KERB}, Kind.BARRIER)),
-    ("C4_SPEEDBUMP", _always(Kind.OTHER)),
-    ("C5_HEIGHTBARR", _always(Kind.BARRIER)),
-    ("C6_POSTPOINT", _always(Kind.POLE)),
-    ("NT1_NODE", _always(Kind.NODE)),
-    ("NT2_LINK", _always(Kind.LANE_CENTRE)),
-    ("RS1_ROADBORDER", _by("kerb", {"1": Kind.KERB, "Y": Kind.KERB}, Kind.LANE_BORDER)),
-    ("RS2_ROADSTR", _always(Kind.OTHER)),
-    ("RS3_", _always(Kind.OTHER)),
-    ("PW1_PATHWAY", _by("pathtype", {"100": Kind.SIDEWALK, "200": Kind.CYCLEWAY}, Kind.SIDEWALK)),
-    ("RM1_LANELINE", _by("linekind", _LINES, Kind.LANE_BORDER)),
-    ("RM2_ROADMARK", _surface_mark),
-    ("RM3_PARKING", _always(Kind.OTHER)),
-    ("SF1_BARRIER", _always(Kind.BARRIER)),
-    ("SF2_TRAFFICSIGN", _always(Kind.SIGN)),
-    ("SF3_TRAFFICLIGH", _always(Kind.SIGNAL)),
-    ("SF4_SUP", _always(Kind.POLE)),
-    ("SF5_SPEEDBUMP", _always(Kind.OTHER)),
-)
-
-
-def _stem(layer: str) -> str:
-    """The layer's own name: a folder may stand in front of it."""
-    return layer.rsplit("/", 1)[-1].upper()
-
-
-@lru_cache(maxsize=256)
-def is_ngii(layer: str) -> bool:
-    """Whether a layer name is one of the NGII precise road map."""
-    return any(_stem(layer).startswith(prefix) for prefix, _ in _NGII)
-
-
 def kinds(table: pa.Table, layer: str) -> pa.Array:
     """The kind of each row by its attributes and, when they say nothing, by the name of its layer; one look per distinct combination.
 
@@ -243,7 +171,7 @@ def kinds(table: pa.Table, layer: str) -> pa.Array:
     names: dict[str, str] = {}
     for name in table.column_names:
         names.setdefault(name.lower(), name)
-    ngii = is_ngii(layer)
+    ngii = korean_layer(layer) != ""
     asked = [
         c for c in (NGII_COLUMNS if ngii else (*CLASS_COLUMNS, *_OSM_COLUMNS)) if c in names and _is_word(table.schema.field(names[c]).type)
     ]
@@ -263,16 +191,15 @@ _OSM_COLUMNS = (
 
 def kind_of(values: Mapping[str, str], layer: str) -> Kind:
     """The kind of one feature by its attributes (names in lower case, values as text) and the name of its layer."""
-    if is_ngii(layer):
-        kind = kind_of_ngii(layer, values)
-        return kind if kind is not None else Kind.OTHER
+    if (kind := kind_of_ngii(layer, values)) is not None:
+        return kind
     for column in CLASS_COLUMNS[:8]:
         text = values.get(column, "")
         kind = (kind_of_ngii(text, values) or kind_of_words(text)) if text else Kind.OTHER
         if kind is not Kind.OTHER:
             return kind
     tagged = kind_of_osm(values)
-    return tagged if tagged is not Kind.OTHER else kind_of_words(values.get("layer", "") or _stem(layer))
+    return tagged if tagged is not Kind.OTHER else kind_of_words(values.get("layer", "") or layer.rsplit("/", 1)[-1])
 
 
 def _is_word(kind: Any) -> bool:

@@ -86,7 +86,7 @@ def test_the_wheel_holds_what_its_pages_and_readers_need(wheel: Path) -> None:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names} - {"mapex-0.1.0.dist-info"} == {"mapex", "tiles", "ingest", "web"}
     korean = {"web/translations/ko/LC_MESSAGES/messages.mo", "web/translations/ko/findings.toml"}
-    needed = {"web/static/vendor/manifest.json", "web/templates/base/error.html", *korean}
+    needed = {"web/static/vendor/manifest.json", "web/templates/base/error.html", "ingest/readers/vector/ngii_codes.toml", *korean}
     if REQUIRED:
         needed.add("ingest/models/centerface.onnx")
     assert needed - {*names} == set()

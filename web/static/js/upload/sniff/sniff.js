@@ -5,6 +5,7 @@ import { las } from "./las.js";
 import { parquet } from "./parquet.js";
 import { photo } from "./photo.js";
 import { boxFrom, systemOf } from "./project.js";
+import { sheet } from "./sheet.js";
 import { flatgeobuf, geojson, opendrive, osm, shapefile } from "./vector.js";
 
 /** @typedef {import("./bytes.js").Sniffed} Sniffed */
@@ -30,7 +31,30 @@ const ASIDE = new RegExp(
     "|gpkg-(wal|shm|journal)|wdp|lrv|thm|pdf|txt|md|rst|rtf|docx?|hwpx?)$",
   "i",
 );
-const DATA = ["shp", "gpkg", "geojson", "json", "fgb", "parquet", "osm", "pbf", "xodr", "las", "laz", "pcd", "ply", "mcap", "mp4", "mov"];
+const DATA = [
+  "shp",
+  "gpkg",
+  "geojson",
+  "json",
+  "fgb",
+  "parquet",
+  "osm",
+  "pbf",
+  "xodr",
+  "las",
+  "laz",
+  "pcd",
+  "ply",
+  "mcap",
+  "mp4",
+  "mov",
+  "kml",
+  "gml",
+  "dxf",
+  "gpx",
+  "nmea",
+  "csv",
+];
 const TRACK = /\.(gpx|nmea|nma|csv)$/i;
 const RECORDED = ["mcap", "bag", "db3"];
 const RECORDED_PARTS = /\.db3-(wal|shm|journal)$/i;
@@ -55,7 +79,8 @@ async function look(file, name, sibling) {
   if (PARTS.test(name) && sibling("shp")) return sniffed({ format: "Shapefile", notes: ["part_of"] });
   if (isApollo(bytes, magic)) return sniffed({ format: "Apollo", kind: "hdmap", notes: ["later"] });
   if (TRACK.test(name) && FILMS.some((ending) => sibling(ending))) return sniffed({ format: "GPS", notes: ["track_of"] });
-  if (ASIDE.test(name) || (/\.xml$/i.test(name) && DATA.some((ending) => sibling(ending)))) return sniffed({ notes: ["aside"] });
+  if (ASIDE.test(name) || /(turninfo|multilink)\.dbf$/i.test(name) || (/\.xml$/i.test(name) && DATA.some((ending) => sibling(ending))))
+    return sniffed({ notes: ["aside"] });
   const track = TRACK.exec(name)?.[1];
   if (track && RECORDED.some((ending) => sibling(ending))) return sniffed({ format: track.toUpperCase(), notes: ["later"] });
   if (RECORDED_PARTS.test(name) && sibling("db3")) return sniffed({ format: "ROS 2 bag", kind: "recording", notes: ["later"] });
@@ -80,17 +105,23 @@ async function look(file, name, sibling) {
     .replace(/^\ufeff/, "")
     .trimStart();
   if (/^(#[^\n]*\n)*\s*VERSION\s+0?\.\d/.test(head) || head.startsWith("# .PCD")) return cloud("PCD", /\nPOINTS (\d+)/.exec(head));
-  if (head.startsWith("<"))
-    return /<osm\b/.test(head)
-      ? osm(file)
-      : /<(?:\w+:)?OpenDRIVE\b/.test(head)
-        ? opendrive(file)
-        : sniffed({ notes: ["foreign"], format: /<(?:\w+:)?(gpx|kml|html|svg)\b/.exec(head)?.[1] ?? "XML" });
+  if (head.startsWith("<")) return /<osm\b/.test(head) ? osm(file) : /<(?:\w+:)?OpenDRIVE\b/.test(head) ? opendrive(file) : xml(head);
+  if (/^(\s*999\r?\n[^\n]*\n){0,20}\s*0\r?\n\s*SECTION\s/.test(head)) return sniffed({ format: "DXF", notes: ["no_crs"] });
+  if (/^([^\n]{0,200}\n){0,4}\W{0,8}\$[A-Z]{5},/.test(head)) return sniffed({ format: "NMEA", kind: "recording", notes: ["later"] });
   if (/(^|\/)([a-z0-9_]+_set|global_info)\.json$/i.test(name) && /^[{[]/.test(head))
     return sniffed({ format: "MGeo", kind: "hdmap", notes: ["later"] });
   if (/^[{[\x1e]/.test(head)) return geojson(file, name);
+  if (/\.(csv|tsv)$/i.test(name)) return sheet(file);
   const foreign = FOREIGN.find(([mark]) => magic.startsWith(mark)) ?? (magic.slice(4, 8) === "ftyp" ? ["", "HEIC"] : null);
   return sniffed({ format: foreign?.[1] ?? "", notes: [foreign ? "foreign" : "unknown"] });
+}
+
+/** By its root element. @param {string} head */
+function xml(head) {
+  const root = /<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)/.exec(head.replace(/<\?[^]*?\?>|<!--[^]*?-->/g, ""))?.[1] ?? "";
+  const read = { gpx: "GPX", kml: "KML", FeatureCollection: "GML" }[root];
+  if (read) return sniffed({ format: read, kind: read === "GPX" ? "recording" : "", notes: ["later"] });
+  return sniffed({ notes: ["foreign"], format: ["html", "svg"].find((name) => name === root) ?? "XML" });
 }
 
 /** Whether a file is an Apollo map, as text or in the wire format. @param {DataView} bytes @param {string} magic */
