@@ -13,7 +13,7 @@ import pytest
 from pyproj import CRS
 
 from mapex.errors import Unavailable
-from mapex.writers import opening
+from mapex.writers.vector import opening
 
 MAPEX = [sys.executable, "-c", "from mapex.cli import main; main()"]
 
