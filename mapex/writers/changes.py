@@ -28,6 +28,7 @@ WORDS = {
     "no_shape": "{count:,} features are not in the file: {format} has no collections of several types of geometry",
     "older_crs": "The file names its system as GeoJSON of 2008 does ({column}): {format} (RFC 7946) itself knows WGS 84 only",
     "as_float": "{column!r} is a number of 32 bits with a point: {format} wants it so",
+    "wider": "{column!r} is a number of type {into}: programs read few others from a {format}",
     "named_heights": "The file calls its heights {into}: {format} has no word for {column}",
     "metres": "{count:,} points are up to {column} beside their place: {format} has 32 bits for a coordinate",
 }

@@ -149,8 +149,10 @@ def read(path: Path) -> pa.Table:
     """All rows of a vector tile. Raises InvalidContent: it is not a vector tile."""
     try:
         file = pq.ParquetFile(path)
-        geo = json.loads((file.metadata.metadata or {}).get(b"geo", b"null"))
-        table = file.read(use_threads=False)
+        stated = file.metadata.metadata or {}
+        geo = json.loads(stated.get(b"geo", b"null"))
+        # All that the file states: Arrow's own schema hides what was added when the rows were written.
+        table = file.read(use_threads=False).replace_schema_metadata(stated)
         table.validate(full=True)  # the bytes of a text may be no UTF-8: Arrow reads them all the same, strict readers die of them
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidContent(f"{path.name} is not readable Parquet: {error}") from error

@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -57,6 +57,9 @@ class GdalLayer:
     unsigned: Mapping[str, int] = field(default_factory=dict)
     """of a FlatGeobuf: its columns of unsigned 64-bit numbers, and where their types are"""
     found: tuple[Finding, ...] = ()
+
+
+_STYLES = "layer_styles"
 
 
 class GdalReader(ABC):
@@ -118,7 +121,8 @@ class GeoPackage(GdalReader):
 
     def parts(self, source: Source) -> list[GdalLayer]:
         """One part a table."""
-        tables = gpkg_checks.tables(source.path, source.name)
+        every = gpkg_checks.tables(source.path, source.name)
+        tables = [table for table in every if table.name != _STYLES]
         if not tables:
             raise Invalid("file.no_records", f"{source.name} is a GeoPackage without a table of features.", file=source.name)
         parts = []
@@ -126,7 +130,16 @@ class GeoPackage(GdalReader):
             about = info_of(source.path, self.driver, source.name, layer=table.name)
             part = GdalLayer(source.path, table.name, table.name, table.rows, stated_crs(about), box_of(about), str(about["fid_column"]))
             parts.append(replace(part, stored=StoredTable.of(source.path, table.name), found=_two_systems(table, source.name)))
+        parts[0] = replace(parts[0], found=(*parts[0].found, *_about_styles(every, source.name)))
         return parts
+
+
+def _about_styles(tables: Sequence[gpkg_checks.Table], file: str) -> list[Finding]:
+    """The table in which QGIS keeps how it draws the others: no features, and not sold."""
+    many = next((table.rows for table in tables if table.name == _STYLES), None)
+    if many is None:
+        return []
+    return [info("gpkg.styles", f"{file} has {many} styles of QGIS; tiles hold features only.", "Nothing to do.", file=file, count=many)]
 
 
 def _two_systems(table: gpkg_checks.Table, file: str) -> tuple[Finding, ...]:

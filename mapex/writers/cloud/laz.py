@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from mapex.writers.changes import Changes
-from mapex.writers.cloud.points import Cloud, CloudTile, xyz_of
+from mapex.writers.cloud.points import EXTRA_BYTES, Cloud, CloudTile, without_range, xyz_of
 from tiles.batch import TILE_KEY
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ def _template(cloud: Cloud, laszip: bytes) -> Header:
 
     tile = cloud.tiles[0]
     records, wkt = tile_records(tile.header, cloud.shift.crs)
+    if len({other.record(*EXTRA_BYTES) for other in cloud.tiles}) > 1:
+        records = tuple(one._replace(data=without_range(one.data)) if (one.user, one.record) == EXTRA_BYTES else one for one in records)
     if cloud.shift.heights != cloud.shift.given:
         stated = {**json.loads(tile.record(TILE_KEY, PLACING_RECORD) or b"{}"), "height_datum": cloud.shift.heights}
         records = tuple(_about_heights(one, json.dumps(stated).encode(), PLACING_RECORD) for one in records)

@@ -1,6 +1,7 @@
 """PLY, binary: x, y, z as doubles, and every field as a property of its name.
 
-Source: Greg Turk, "The PLY Polygon File Format" (1994): eight types of numbers, none of 64-bit whole ones.
+Source: Greg Turk, "The PLY Polygon File Format" (1994): eight types of numbers, none of 64-bit whole ones. open3d reads four of
+them (uchar, int, float, double) and leaves the others out, so all are written as one of these.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = "PLY"
-_TYPES = {"i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int", "u4": "uint", "f4": "float", "f8": "double"}
+_TYPES = {"u1": "uchar", "i4": "int", "f4": "float", "f8": "double"}
+_WIDER = {"i1": "<i4", "i2": "<i4", "u2": "<i4"}
 
 
 def write(cloud: Cloud, path: Path, changes: Changes) -> int:
@@ -26,7 +28,10 @@ def write(cloud: Cloud, path: Path, changes: Changes) -> int:
 
     names = words_for(cloud.fields, changes)
     kinds = {label: cloud.fields[name].newbyteorder("<") for name, label in names.items()}
-    held = {label: kind if kind.str[1:] in _TYPES else np.dtype("<f8") for label, kind in kinds.items()}
+    held = {label: kind if kind.str[1:] in _TYPES else np.dtype(_WIDER.get(kind.str[1:], "<f8")) for label, kind in kinds.items()}
+    for name, label in names.items():
+        if held[label] != kinds[label]:
+            changes.add("wider", name, into=_TYPES[held[label].str[1:]])
     record = np.dtype([("x", "<f8"), ("y", "<f8"), ("z", "<f8"), *held.items()])
     remarks = [f"crs {cloud.shift.crs.to_string()}", f"heights {cloud.shift.heights}"]
     lines = ["ply", "format binary_little_endian 1.0", *(f"comment {' '.join(remark.split())}" for remark in remarks)]
@@ -38,7 +43,7 @@ def write(cloud: Cloud, path: Path, changes: Changes) -> int:
         for xyz, fields in cloud.columns():
             file.write(rows_of(record, xyz, {label: fields[name] for name, label in names.items()}).tobytes())
             for name, label in names.items():
-                if held[label] != kinds[label]:
+                if kinds[label].itemsize == 8 and held[label] != kinds[label]:
                     lost[name] += _rounded(fields[name])
     for name, count in lost.items():
         if count:

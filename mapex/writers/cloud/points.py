@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 Progress = Callable[[float, float], None]
+EXTRA_BYTES = ("LASF_Spec", 4)
+_DESCRIBED = 192
 _NAMES_RECORD = 1  # of a tile whose source was no LAS file: what its columns are called there
 
 
@@ -173,9 +175,17 @@ def _form(tile: CloudTile, target: Target) -> object:
     header = tile.header
     found = tile_crs(header)
     place = "" if target.crs is not None and found.crs is not None else found.crs.to_wkt() if found.crs is not None else ""
-    extra = header.vlr("LASF_Spec", 4)
-    form = (header.point_format, header.record_length, extra.data if extra else b"", header.encoding & 1)
+    form = (header.point_format, header.record_length, without_range(tile.record(*EXTRA_BYTES)), header.encoding & 1)
     return (*form, place, found.height_unit, tile.heights, tile.record(TILE_KEY, _NAMES_RECORD))
+
+
+def without_range(described: bytes) -> bytes:
+    """The description of extra bytes without the least and greatest value, which are those of a source file each."""
+    found = bytearray(described)
+    for at in range(0, len(found) - _DESCRIBED + 1, _DESCRIBED):
+        found[at + 3] &= ~0b110
+        found[at + 64 : at + 112] = bytes(48)
+    return bytes(found)
 
 
 def xyz_of(records: Records, header: Header) -> Floats:
