@@ -205,7 +205,7 @@ def get(
 ) -> None:
     """Download an order, or a part of it. Every file is checked against its sha256; what is already there is not fetched again.
 
-    With --format (repeat for several) the tiles are also written in a format of your own, a file for each dataset: joined, each feature once.
+    With --format (repeat for several) the tiles are also written in that format, a file for each dataset: joined, each feature once.
     """
     from mapex.cli.convert import deliver
     from mapex.client.download import Download

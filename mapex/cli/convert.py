@@ -16,7 +16,7 @@ from mapex.writers.formats import NAMES
 from mapex.writers.target import DATUMS, UNKNOWN
 
 if TYPE_CHECKING:
-    from mapex.writers.delivery import Found, Written
+    from mapex.writers.delivery import TileFiles, Written
     from mapex.writers.formats import WrittenFormat
 
 _OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the file when it exists.")
@@ -24,7 +24,9 @@ _OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the file wh
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write; a folder for flatgeobuf, shapefile and autoware.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="File to write; a folder for flatgeobuf, shapefile and autoware."
+)
 @with_output
 @_OVERWRITE
 @as_json_option
@@ -115,9 +117,7 @@ def _groups(folder: Path, tiles: Sequence[Path], row: WrittenFormat) -> Iterator
     yield from sorted(groups.items())
 
 
-def _written(
-    row: WrittenFormat, found: Found, out: Path, wanted: Output, where: str, *, replaces: bool
-) -> tuple[dict[str, Any], str]:
+def _written(row: WrittenFormat, found: TileFiles, out: Path, wanted: Output, where: str, *, replaces: bool) -> tuple[dict[str, Any], str]:
     """Write what was found as one file, and say so."""
     from mapex.writers import delivery
 
@@ -136,15 +136,14 @@ def _written(
 def _lines(one: Written) -> Iterator[str]:
     layers = f" in {counted(len(one.layers), 'layer')}" if one.layers else ""
     yield f"{one.path}: {one.count:,} {one.unit} of {counted(one.tiles, 'tile')}{layers}, {size(one.size)}"
-    known = [name for name in one.heights if name != UNKNOWN]
-    unstated = "as the seller gave them, nobody stated above what"
-    yield f"In {one.crs}, heights {'above ' + ' and '.join(known) if known else unstated}{', or ' + unstated if 0 < len(known) < len(one.heights) else ''}."
+    heights = ("as the seller gave them, above what is not stated" if name == UNKNOWN else f"above {name}" for name in one.heights)
+    yield f"In {one.crs}; heights {', or '.join(heights)}."
     yield from one.changes.lines()
     if one.guests:
         yield f"Of them, {counted(one.guests, 'feature')} begin outside of these tiles."
 
 
-def _found(folder: Path, out: Path) -> Found:
+def _found(folder: Path, out: Path) -> TileFiles:
     """The tiles in a folder, and its other files; manifests, what stands beside them and the file to be written are neither."""
     from mapex.client import enclosures, manifest
     from mapex.writers.delivery import found_in

@@ -265,7 +265,9 @@ def with_choice(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _OUTPUT_OPTIONS = (
-    click.option("--format", "names", multiple=True, type=click.Choice(NAMES), metavar="F", help=f"Format of the file: {', '.join(NAMES)}."),
+    click.option(
+        "--format", "names", multiple=True, type=click.Choice(NAMES), metavar="F", help=f"Format of the file: {', '.join(NAMES)}."
+    ),
     click.option("--crs", metavar="EPSG:N", help="Coordinate reference system of the file. Default: that of the tiles."),
     click.option("--heights", metavar="NAME", help=f"Above what its heights count: {', '.join(DATUMS)}. Default: as in the tiles."),
 )

@@ -1,4 +1,4 @@
-"""Bought tiles as files of the buyer's own format: what `mapex get`, `join` and `convert` write, each when it is whole and was opened again."""
+"""Bought tiles as files of the buyer's own format: what `mapex get`, `join` and `convert` write, each when it was opened again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Written:
     @property
     def size(self) -> int:
         """Bytes of it, of all files of a folder together."""
-        return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file()) if self.path.is_dir() else self.path.stat().st_size
+        return sum(path.stat().st_size for path in _files(self.path))
 
     def as_json(self) -> dict[str, Any]:
         """What the manifest and `--json` say of it."""
@@ -58,7 +58,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TileFiles:
     """The files of a folder of tiles, by what they are."""
 
     vector: list[Path] = field(default_factory=list)
@@ -75,11 +75,11 @@ class Found:
         return dict(sorted(Counter(path.suffix or path.name for path in rest).items()))
 
 
-def found_in(paths: Sequence[Path]) -> Found:
+def found_in(paths: Sequence[Path]) -> TileFiles:
     """Files by what they are. Raises: Invalid: `join.damaged`."""
     from mapex.writers.vector.features import is_tile
 
-    found = Found()
+    found = TileFiles()
     for path in paths:
         if path.suffix == ".parquet" and is_tile(path):
             found.vector.append(path)

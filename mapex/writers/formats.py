@@ -12,7 +12,7 @@ from mapex.errors import Invalid
 from mapex.writers.changes import Changes
 
 if TYPE_CHECKING:
-    from mapex.writers.cloud.points import Cloud
+    from mapex.writers.cloud.points import BoughtCloud
     from mapex.writers.vector.features import Features
 
 
@@ -36,7 +36,7 @@ class CloudWriter(Protocol):
     FORMAT: str
     """What people call the format."""
 
-    def write(self, cloud: Cloud, path: Path, changes: Changes, /) -> int:
+    def write(self, cloud: BoughtCloud, path: Path, changes: Changes, /) -> int:
         """Write a new file or folder at `path`. Returns how many points are in it, counted in the file; `changes` as for features."""
         ...
 

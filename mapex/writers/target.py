@@ -133,7 +133,7 @@ def _way(source: str, wanted: str) -> Any:
 def _help(begin: str, end: str) -> str:
     """Where to put which file, so that it could."""
     from pyproj import CRS
-    from pyproj.datadir import get_user_data_dir
+    from pyproj.datadir import get_user_data_dir  # type: ignore[attr-defined]
     from pyproj.transformer import TransformerGroup
 
     ways = TransformerGroup(CRS.from_user_input(begin), CRS.from_user_input(end), always_xy=True, allow_ballpark=False)

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 
 from mapex.writers.changes import Changes
-from mapex.writers.vector.features import features_of
 from mapex.writers.formats import WRITTEN, WrittenFormat
 from mapex.writers.target import target_of
+from mapex.writers.vector.features import features_of
 from mapex.writers.vector.moving import Moving
 from tiles.batch import Batch, Content, LayerKind
 from tiles.features.splitter import FeatureSplitter
@@ -174,16 +174,13 @@ def is_same(given_value: Any, found: Any) -> bool:
 
 def is_told(value: Any, found: Any, told: set[str]) -> bool:
     """Whether a value that was found differs from the given one only as was told."""
-    if "not_finite" in told and found is None:
-        return isinstance(value, float) or value in ("NaN", "Infinity", "-Infinity")
-    if "rounded" in told and isinstance(value, int | float) and isinstance(found, int | float):
-        return math.isclose(value, found, rel_tol=1e-9, abs_tol=1e-14)
-    if "too_large" in told and found is None:
-        return isinstance(value, int | float) and abs(value) >= 1e22
-    if "blank" in told and isinstance(value, str) and not value.strip(" \t\0"):
-        return found is None
+    if found is None:
+        unreal = "not_finite" in told and (isinstance(value, float) or value in ("NaN", "Infinity", "-Infinity"))
+        large = "too_large" in told and isinstance(value, int | float) and abs(value) >= 1e22
+        return unreal or large or ("blank" in told and isinstance(value, str) and not value.strip(" \t\0"))
     if not isinstance(found, str):
-        return False
+        are_numbers = isinstance(value, int | float) and isinstance(found, int | float)
+        return "rounded" in told and are_numbers and math.isclose(value, found, rel_tol=1e-9, abs_tol=1e-14)
     if isinstance(value, str):
         expected = value.encode("utf-8", "backslashreplace").decode() if "not_utf8" in told else value
         return found in (expected, expected.replace("\0", "\\u0000") if "nul" in told else expected)

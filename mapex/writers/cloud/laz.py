@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from mapex.writers.changes import Changes
-from mapex.writers.cloud.points import EXTRA_BYTES, Cloud, CloudTile, without_range, xyz_of
+from mapex.writers.cloud.points import EXTRA_BYTES, BoughtCloud, CloudTile, without_range, xyz_of
 from tiles.batch import TILE_KEY
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class _Steps(NamedTuple):
     offsets: tuple[float, float, float]
 
 
-def write(cloud: Cloud, path: Path, changes: Changes) -> int:
+def write(cloud: BoughtCloud, path: Path, changes: Changes) -> int:
     """See `mapex.writers.formats.CloudWriter`."""
     import laspy
 
@@ -55,7 +55,7 @@ def write(cloud: Cloud, path: Path, changes: Changes) -> int:
         return int(reader.header.point_count)
 
 
-def _steps(cloud: Cloud) -> _Steps:
+def _steps(cloud: BoughtCloud) -> _Steps:
     """Those of the tiles where all agree, or differ by whole steps; else steps of a tenth of a millimetre."""
     import numpy as np
 
@@ -83,7 +83,7 @@ def _fits(header: Header, first: Header) -> bool:
     return True
 
 
-def _stepped(cloud: Cloud, tile: CloudTile, records: Records, steps: _Steps) -> Records:
+def _stepped(cloud: BoughtCloud, tile: CloudTile, records: Records, steps: _Steps) -> Records:
     """Records with their coordinates as integers of the file."""
     import numpy as np
 
@@ -101,7 +101,7 @@ def _stepped(cloud: Cloud, tile: CloudTile, records: Records, steps: _Steps) -> 
     return out
 
 
-def _template(cloud: Cloud, laszip: bytes) -> Header:
+def _template(cloud: BoughtCloud, laszip: bytes) -> Header:
     """The head of the file, without what only its points show."""
     from tiles.points.crs import PLACING_RECORD, tile_records
     from tiles.points.header import tile_template

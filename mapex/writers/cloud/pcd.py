@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mapex.writers.changes import Changes
-from mapex.writers.cloud.points import Cloud
+from mapex.writers.cloud.points import BoughtCloud
 from mapex.writers.cloud.rows import count_in, rows_of, words_for
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FORMAT = "PCD"
 
 
-def write(cloud: Cloud, path: Path, changes: Changes) -> int:
+def write(cloud: BoughtCloud, path: Path, changes: Changes) -> int:
     """See `mapex.writers.formats.CloudWriter`."""
     import numpy as np
 

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mapex.writers.changes import Changes
-from mapex.writers.cloud.points import Cloud
+from mapex.writers.cloud.points import BoughtCloud
 from mapex.writers.cloud.rows import count_in, rows_of, words_for
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 FORMAT = "PLY"
@@ -22,7 +21,7 @@ _TYPES = {"u1": "uchar", "i4": "int", "f4": "float", "f8": "double"}
 _WIDER = {"i1": "<i4", "i2": "<i4", "u2": "<i4"}
 
 
-def write(cloud: Cloud, path: Path, changes: Changes) -> int:
+def write(cloud: BoughtCloud, path: Path, changes: Changes) -> int:
     """See `mapex.writers.formats.CloudWriter`."""
     import numpy as np
 

@@ -50,7 +50,7 @@ class CloudTile:
 
 
 @dataclass(frozen=True)
-class Cloud:
+class BoughtCloud:
     """Tiles with the same form: fields, system (unless they are moved), heights. Points come in the order of tiles.
 
     Attributes:
@@ -107,7 +107,7 @@ class Cloud:
             self.progress(number, len(self.tiles))
 
 
-def clouds_of(paths: Sequence[Path], target: Target, progress: Progress) -> list[Cloud]:
+def clouds_of(paths: Sequence[Path], target: Target, progress: Progress) -> list[BoughtCloud]:
     """The clouds of some LAZ tiles.
 
     Raises: Invalid: `join.damaged`.
@@ -116,10 +116,10 @@ def clouds_of(paths: Sequence[Path], target: Target, progress: Progress) -> list
     for path in paths:
         tile = CloudTile(path, _header(path))
         groups.setdefault(_form(tile, target), []).append(tile)
-    return [Cloud(tiles, CloudShift.between(tiles[0].header, tiles[0].heights, target), progress) for tiles in groups.values()]
+    return [BoughtCloud(tiles, CloudShift.between(tiles[0].header, tiles[0].heights, target), progress) for tiles in groups.values()]
 
 
-def in_utm(cloud: Cloud) -> Cloud:
+def in_utm(cloud: BoughtCloud) -> BoughtCloud:
     """The cloud in UTM of the zone of its middle, unless it was asked for in a system of UTM.
 
     Raises: Invalid: `join.crs`: in another one, which was asked for.
@@ -138,7 +138,7 @@ def in_utm(cloud: Cloud) -> Cloud:
     return moved
 
 
-def middle_of(cloud: Cloud) -> tuple[float, float]:
+def middle_of(cloud: BoughtCloud) -> tuple[float, float]:
     """Longitude and latitude of the middle of a cloud."""
     from pyproj import CRS, Transformer
 
@@ -189,6 +189,7 @@ def without_range(described: bytes) -> bytes:
 
 
 def xyz_of(records: Records, header: Header) -> Floats:
+    """x, y, z of records in the system of the tile, as three columns."""
     import numpy as np
 
     numbers: Floats = records[:, :12].copy().view("<i4") * np.array(header.scales) + np.array(header.offsets)

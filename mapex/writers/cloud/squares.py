@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapex.writers.changes import Changes
 from mapex.writers.cloud.pcd import head_of
-from mapex.writers.cloud.points import Cloud, middle_of
+from mapex.writers.cloud.points import BoughtCloud, middle_of
 from mapex.writers.cloud.rows import count_in, rows_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class _Origin(NamedTuple):
     y: float
 
 
-def write(cloud: Cloud, path: Path, changes: Changes) -> int:
+def write(cloud: BoughtCloud, path: Path, changes: Changes) -> int:
     """See `mapex.writers.formats.CloudWriter`; the cloud is in UTM."""
     import numpy as np
 
@@ -65,7 +65,7 @@ def write(cloud: Cloud, path: Path, changes: Changes) -> int:
     return written
 
 
-def _origin(cloud: Cloud) -> _Origin:
+def _origin(cloud: BoughtCloud) -> _Origin:
     from pyproj import Transformer
 
     lon, lat = (round(value, 6) for value in middle_of(cloud))
@@ -73,7 +73,7 @@ def _origin(cloud: Cloud) -> _Origin:
     return _Origin(lon, lat, float(x), float(y))
 
 
-def _note(cloud: Cloud, origin: _Origin, changes: Changes) -> None:
+def _note(cloud: BoughtCloud, origin: _Origin, changes: Changes) -> None:
     import numpy as np
 
     for name in cloud.fields:
@@ -97,9 +97,7 @@ def _by_square(rows: NDArray[np.void]) -> list[tuple[tuple[int, int], NDArray[np
     squares, which = np.unique(corners, axis=0, return_inverse=True)
     order = np.argsort(which.ravel(), kind="stable")
     ends = np.cumsum(np.bincount(which.ravel(), minlength=len(squares)))
-    return [
-        ((int(x), int(y)), rows[some]) for (x, y), some in zip(squares.tolist(), np.split(order, ends[:-1]), strict=True)
-    ]
+    return [((int(x), int(y)), rows[some]) for (x, y), some in zip(squares.tolist(), np.split(order, ends[:-1]), strict=True)]
 
 
 def _name(square: tuple[int, int]) -> str:
@@ -116,7 +114,7 @@ def _finish(bodies: Path, square: tuple[int, int], head: bytes, record: np.dtype
     return count_in(whole, len(head), record)
 
 
-def _projector(cloud: Cloud, origin: _Origin) -> str:
+def _projector(cloud: BoughtCloud, origin: _Origin) -> str:
     return (
         f"projector_type: LocalCartesianUTM\nvertical_datum: {_HEIGHTS.get(cloud.shift.heights, 'WGS84')}\n"
         f"map_origin:\n  latitude: {origin.lat}\n  longitude: {origin.lon}\n  altitude: 0.0\n"

@@ -53,8 +53,8 @@ class FeatureRows:
 class Features:
     """The features of some tiles in the order of tiles and rows, read a tile at a time.
 
-    `heights`: the datum of each tile. `seen`: by kind of feature, the sorts of the values of each attribute. `count` of them, of which `guests` begin in tiles that are
-    not here.
+    `heights`: the datum of each tile. `seen`: by kind of feature, the sorts of the values of each attribute. `count` of them, of which
+    `guests` begin in tiles that are not here.
     """
 
     paths: Sequence[Path]

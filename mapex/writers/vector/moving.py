@@ -20,7 +20,7 @@ TYPES = ("Unknown", "Point", "LineString", "Polygon", "MultiPoint", "MultiLineSt
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """From WGS 84, longitude first, to the system of a target, x (east, longitude) first; heights keep their number unless others are wanted."""
+    """From WGS 84, longitude first, to the system of a target, x (east, longitude) first; heights keep their number unless asked for."""
 
     target: Target
     crs: Any = field(init=False)
