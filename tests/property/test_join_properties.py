@@ -200,7 +200,7 @@ def is_held(value: Any, found: Any, told: set[str]) -> bool:
 
 
 @pytest.mark.parametrize("row", [row for row in WRITTEN if not row.is_cloud], ids=lambda row: row.name)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=36, deadline=None)
 @given(rows=maps())
 def test_what_is_read_back_is_what_was_bought_or_was_told(row: WrittenFormat, rows: list[tuple[str, str, dict[str, Any]]]) -> None:
     with tempfile.TemporaryDirectory() as name:
