@@ -76,7 +76,7 @@ def convert(
     with tempfile.TemporaryDirectory(prefix=".mapex-", dir=out.absolute().parent) as work:
         tiles = Path(work)
         with bar(f"Reading {source.name}") as progress:
-            read = tile_file(source, tiles, Placement.from_json(placed), progress=progress.update)
+            read = tile_file(source, tiles, Placement.from_json(placed), progress=progress.update, recount=True)
         report, text = _written(row, _found(tiles, out), out, wanted, source.name, replaces=overwrite)
     counts = {name: sum(layer["counts"][name] for layer in read["layers"]) for name in ("read", "placed", "unplaced", "rejected")}
     lines = [text, "counts " + ", ".join(f"{counts[name]:,} {name}" for name in counts), findings_text(read["findings"])]

@@ -48,6 +48,25 @@ class CloudTile:
 
         return datum_of(self.record(TILE_KEY, PLACING_RECORD))
 
+    def chunks(self) -> Iterator[tuple[int, bytes]]:
+        """Its packed chunks: how many points, and the bytes.
+
+        Raises: Invalid: `join.damaged`.
+        """
+        from tiles.errors import InvalidContent
+        from tiles.points.laz import Packing
+        from tiles.points.records import body_of
+
+        try:
+            with self.path.open("rb") as stream:
+                chunks = Packing(self.header).chunks(stream, self.header)
+                if chunks is None:
+                    raise InvalidContent("A tile has no table of chunks.")
+                for chunk in chunks:
+                    yield chunk.count, body_of(stream, chunk)
+        except InvalidContent as error:
+            raise _damaged(self.path) from error
+
 
 @dataclass(frozen=True)
 class BoughtCloud:
@@ -94,17 +113,24 @@ class BoughtCloud:
 
         Raises: Invalid: `join.damaged`.
         """
+        for number, tile in enumerate(self.tiles, 1):
+            for records in self.records_of(tile):
+                yield tile, records
+            self.progress(number, len(self.tiles))
+
+    def records_of(self, tile: CloudTile) -> Iterator[Records]:
+        """Those of one tile, some chunks at a time.
+
+        Raises: Invalid: `join.damaged`.
+        """
         from tiles.errors import InvalidContent
         from tiles.points.codec import unpacked
 
-        for number, tile in enumerate(self.tiles, 1):
-            try:
-                with tile.path.open("rb") as stream:
-                    for records in unpacked(stream, tile.header):
-                        yield tile, records
-            except InvalidContent as error:
-                raise _damaged(tile.path) from error
-            self.progress(number, len(self.tiles))
+        try:
+            with tile.path.open("rb") as stream:
+                yield from unpacked(stream, tile.header)
+        except InvalidContent as error:
+            raise _damaged(tile.path) from error
 
 
 def clouds_of(paths: Sequence[Path], target: Target, progress: Progress) -> list[BoughtCloud]:

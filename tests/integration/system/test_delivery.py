@@ -279,7 +279,11 @@ def test_what_cannot_be_had_is_refused_in_a_sentence_and_nothing_is_left(
     assert refused.value.code == code and not list(tmp_path.iterdir())
 
 
-def test_heights_are_shifted_by_a_geoid_that_is_there_and_named(cloud: Path, tmp_path: Path, a_geoid: float) -> None:
+def test_heights_are_shifted_by_a_geoid_that_is_there_and_named(cloud: Path, ngii: Path, tmp_path: Path, a_geoid: float) -> None:
+    frame = pq.read_table(written(ngii, "geoparquet", tmp_path, "EPSG:5186", "EGM2008").path)
+    before = {i: shapely.get_coordinates(shape, include_z=True)[:, 2] for (_, i), (shape, _) in features_in(ngii).items()}
+    for name, wkb in zip(frame["feature_id"].to_pylist(), frame["geometry"].to_pylist(), strict=True):
+        assert np.abs(shapely.get_coordinates(shapely.from_wkb(wkb), include_z=True)[:, 2] + a_geoid - before[name]).max() <= MM
     one = written(cloud / "tiles", "laz", tmp_path, None, "EGM2008")
     found = laspy.read(one.path)
     assert (one.heights, len(found)) == (["EGM2008"], 7000)
