@@ -33,8 +33,8 @@ _OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace the file wh
 def join(folder: Path, out: Path, wanted: Output, overwrite: bool, as_json: bool) -> None:
     """Join the tiles in DIR (from `mapex get` or `mapex tile`) to one file: each feature whole and once, each point once.
 
-    Without --format the ending of the file decides: .gpkg, .geojson, .parquet, .laz, .pcd or .ply. A GeoPackage gets one layer for each
-    kind (lane_area, sidewalk, ...), with attributes as columns; what the source holds beside them is the column `source`. Values keep
+    Without --format the ending of the file decides: .gpkg, .geojson, .parquet, .laz, .copc.laz, .pcd, .ply. A GeoPackage gets one layer for
+    each kind (lane_area, sidewalk, ...), with attributes as columns; what the source holds beside them is the column `source`. Values keep
     their types; what a format cannot hold is changed or left out, and named with count and features.
     """
     row = wanted.format_of(out)

@@ -29,6 +29,7 @@ WORDS = {
     "older_crs": "The file names its system as GeoJSON of 2008 does ({column}): {format} (RFC 7946) itself knows WGS 84 only",
     "as_float": "{column!r} is a number of 32 bits with a point: {format} wants it so",
     "wider": "{column!r} is a number of type {into}: programs read few others from a {format}",
+    "point_format": "points have format {into} of LAS 1.4 in place of {column}, which {format} has not: scan angles in steps of 0.006°",
     "named_heights": "The file calls its heights {into}: {format} has no word for {column}",
     "metres": "{count:,} points are up to {column} beside their place: {format} has 32 bits for a coordinate",
 }

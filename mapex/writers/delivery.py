@@ -101,7 +101,8 @@ def write(
     from mapex.writers.cloud.points import clouds_of, in_utm
 
     clouds = [in_utm(cloud) if row.is_utm else cloud for cloud in clouds_of(tiles, target, progress)]
-    paths = [out if number == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, len(clouds) + 1)]
+    stem, ending = out.name[: len(out.name) - len(row.ending)], out.name[len(out.name) - len(row.ending) :]
+    paths = [out if number == 1 else out.with_name(f"{stem}-{number}{ending}") for number in range(1, len(clouds) + 1)]
     for path in paths:
         _free(path, replaces)
     written = []

@@ -74,6 +74,7 @@ WRITTEN = (
     WrittenFormat("flatgeobuf", "", "mapex.writers.vector.flatgeobuf"),
     WrittenFormat("shapefile", "", "mapex.writers.vector.shapefile"),
     WrittenFormat("laz", ".laz", "mapex.writers.cloud.laz"),
+    WrittenFormat("copc", ".copc.laz", "mapex.writers.cloud.copc"),
     WrittenFormat("pcd", ".pcd", "mapex.writers.cloud.pcd"),
     WrittenFormat("ply", ".ply", "mapex.writers.cloud.ply"),
     WrittenFormat("autoware", "", "mapex.writers.cloud.squares", is_utm=True),
@@ -92,10 +93,11 @@ def format_of(path: Path, name: str | None = None) -> WrittenFormat:
 
     Raises: Invalid: `join.format`.
     """
-    by_ending = next((row for row in WRITTEN if row.ending and row.ending == path.suffix.lower()), None)
+    small = path.name.lower()
+    by_ending = max((row for row in WRITTEN if row.ending and small.endswith(row.ending)), key=lambda row: len(row.ending), default=None)
     if name is not None:
         row = format_named(name)
-        if row.ending and path.suffix.lower() != row.ending:
+        if not small.endswith(row.ending):
             raise Invalid("join.format", f"{path.name}: the name of a {name} file must end in {row.ending}.")
         return row
     if by_ending is None:

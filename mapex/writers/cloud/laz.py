@@ -30,7 +30,7 @@ _STEPS_M, _STEPS_DEGREES = (1e-4, 1e-3, 1e-2), (1e-9, 1e-8, 1e-7)
 _REACH = 2**31 - 2**16
 
 
-class _Steps(NamedTuple):
+class Steps(NamedTuple):
     """Scale and offset of the integers of a file, by axis."""
 
     scales: tuple[float, float, float]
@@ -46,8 +46,8 @@ def write(cloud: BoughtCloud, path: Path, changes: Changes) -> int:
 
     del changes  # LAZ holds all that tiles do, since they are LAZ
     first = cloud.tiles[0].header
-    steps, packing = _steps(cloud), Packing(first)
-    template = replace(_template(cloud, packing.tile_record), scales=steps.scales, offsets=steps.offsets)
+    steps, packing = steps_of(cloud), Packing(first)
+    template = replace(template_of(cloud, packing.tile_record), scales=steps.scales, offsets=steps.offsets)
     with path.open("w+b") as file:
         file.write(header_bytes(template) + struct.pack("<q", -1))
         sink = _Chunks(packing, first.point_format)
@@ -56,20 +56,20 @@ def write(cloud: BoughtCloud, path: Path, changes: Changes) -> int:
                 sink.copy(tile, file)
             else:
                 for records in cloud.records_of(tile):
-                    file.write(sink.packed(_stepped(cloud, tile, records, steps)))
+                    file.write(sink.packed(stepped(cloud, tile, records, steps)))
             cloud.progress(number, len(cloud.tiles))
         _close(file, template, sink)
     with laspy.open(path) as reader:
         return int(reader.header.point_count)
 
 
-def _steps(cloud: BoughtCloud) -> _Steps:
+def steps_of(cloud: BoughtCloud) -> Steps:
     """Those of the tiles where all agree, or differ by whole steps; else steps of a tenth of a millimetre."""
     import numpy as np
 
     first = cloud.tiles[0].header
     if not cloud.shift.changes and all(_fits(tile.header, first) for tile in cloud.tiles):
-        return _Steps(first.scales, first.offsets)
+        return Steps(first.scales, first.offsets)
     low, high = cloud.box
     offsets, degrees = np.floor((low + high) / 2), bool(cloud.shift.crs.is_geographic)
     scales = []
@@ -77,7 +77,7 @@ def _steps(cloud: BoughtCloud) -> _Steps:
         reach = max(high[axis] - offsets[axis], offsets[axis] - low[axis]) + 1.0
         steps = _STEPS_DEGREES if degrees and axis < 2 else _STEPS_M
         scales.append(next((step for step in steps if reach / step < _REACH), steps[-1]))
-    return _Steps((scales[0], scales[1], scales[2]), (float(offsets[0]), float(offsets[1]), float(offsets[2])))
+    return Steps((scales[0], scales[1], scales[2]), (float(offsets[0]), float(offsets[1]), float(offsets[2])))
 
 
 def _fits(header: Header, first: Header) -> bool:
@@ -91,13 +91,13 @@ def _fits(header: Header, first: Header) -> bool:
     return True
 
 
-def _is_copied(cloud: BoughtCloud, tile: CloudTile, steps: _Steps, packing: Packing) -> bool:
+def _is_copied(cloud: BoughtCloud, tile: CloudTile, steps: Steps, packing: Packing) -> bool:
     """Whether the packed chunks of a tile are what the file is to hold."""
     same = not cloud.shift.changes and (tile.header.scales, tile.header.offsets) == steps
     return same and tile.record("laszip encoded", 22204) == packing.tile_record
 
 
-def _stepped(cloud: BoughtCloud, tile: CloudTile, records: Records, steps: _Steps) -> Records:
+def stepped(cloud: BoughtCloud, tile: CloudTile, records: Records, steps: Steps) -> Records:
     """Records with their coordinates as integers of the file."""
     import numpy as np
 
@@ -115,7 +115,7 @@ def _stepped(cloud: BoughtCloud, tile: CloudTile, records: Records, steps: _Step
     return out
 
 
-def _template(cloud: BoughtCloud, laszip: bytes) -> Header:
+def template_of(cloud: BoughtCloud, laszip: bytes) -> Header:
     """The head of the file, without what only its points show."""
     from tiles.points.crs import PLACING_RECORD, tile_records
     from tiles.points.header import tile_template

@@ -170,6 +170,33 @@ def test_a_cloud_in_another_system_is_where_proj_puts_it(cloud: Path, tmp_path: 
         assert np.abs(np.asarray(values)[known] - np.asarray(there)[at]).max() <= step
 
 
+@pytest.mark.parametrize(("point_format", "crs"), [(3, None), (7, "EPSG:3857")])
+def test_a_copc_is_read_by_range_and_its_nodes_hold_what_they_promise(tmp_path: Path, point_format: int, crs: str | None) -> None:
+    import copclib
+
+    given = laspy.read(a_las(tmp_path / "given.las", 120_000, point_format=point_format, extra=True))
+    tile_file(tmp_path / "given.las", tmp_path / "tiles", Placement())
+    one = written(tmp_path / "tiles", "copc", tmp_path, crs)
+    oracle = copclib.FileReader(str(one.path))
+    nodes = oracle.GetAllNodes()
+    assert oracle.ValidateSpatialBounds() and sum(node.point_count for node in nodes) == one.count == 120_000
+    assert len(nodes) > 4 and max(node.point_count for node in nodes) < 60_000
+    with one.path.open("rb") as stream:
+        reader = laspy.CopcReader(stream)
+        found = reader.query()
+        assert len(reader.query(level=0)) < len(found) == 120_000 and reader.header.parse_crs() == CRS(crs or "EPSG:32632")
+    order = [np.argsort(np.asarray(points["gps_time"])) for points in (given, found)]
+    same = ("intensity", "return_number", "classification", "user_data", "point_source_id", "gps_time", "red", "echo_width", "reflectance")
+    for field in (*same, *(() if crs else "xyz")):
+        here, there = (np.asarray(points[field])[some] for points, some in zip((given, found), order, strict=True))
+        assert np.abs(here.astype(np.float64) - there.astype(np.float64)).max() < 1e-6, field
+    if point_format == 3:
+        ranks = np.asarray(given["scan_angle_rank"])[order[0]]
+        assert np.abs(np.asarray(found["scan_angle"])[order[1]] * 0.006 - ranks).max() <= 0.003
+        assert [change["as"] for change in one.changes.as_json() if change["change"] == "point_format"] == ["7"]
+    assert tile_file(one.path, tmp_path / "back", Placement())["layers"][0]["counts"]["placed"] == 120_000
+
+
 @pytest.mark.parametrize("name", ["pcd", "ply"])
 def test_open3d_reads_every_point_and_field(cloud: Path, tmp_path: Path, name: str) -> None:
     import open3d
@@ -265,6 +292,7 @@ def test_feet_become_metres_when_another_system_is_asked_for(samples: Path, tmp_
     ("name", "crs", "heights", "code"),
     [
         ("laz", None, "EGM2008", "join.heights"),
+        ("copc", "EPSG:4326", None, "join.crs"),
         ("geojson", None, "sea", "join.heights"),
         ("geopackage", "EPSG:4979", "EGM96", "join.heights"),
         ("autoware", "EPSG:5186", None, "join.crs"),
