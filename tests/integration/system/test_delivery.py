@@ -372,3 +372,6 @@ def test_a_folder_is_replaced_only_when_asked(ngii: Path, tmp_path: Path) -> Non
     with pytest.raises(Conflict):
         written(ngii, "flatgeobuf", tmp_path)
     assert (tmp_path / "map" / "mine.txt").exists()
+    row, tiles = format_named("flatgeobuf"), sorted(ngii.rglob("*.parquet"))
+    delivery.write(row, tiles, tmp_path / "map", Target(), lambda _done, _all: None, replaces=True)
+    assert {path.suffix for path in (tmp_path / "map").iterdir()} == {".fgb"} and [path.name for path in tmp_path.iterdir()] == ["map"]
