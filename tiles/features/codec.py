@@ -149,11 +149,8 @@ def read(path: Path) -> pa.Table:
     """All rows of a vector tile. Raises InvalidContent: it is not a vector tile."""
     try:
         file = pq.ParquetFile(path)
-        stated = file.metadata.metadata or {}
-        geo = json.loads(stated.get(b"geo", b"null"))
+        geo = json.loads((file.metadata.metadata or {}).get(b"geo", b"null"))
         table = file.read(use_threads=False)
-        # All that the file states: where it holds a schema of Arrow's own, only what that says would be seen.
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), **stated})
         table.validate(full=True)  # the bytes of a text may be no UTF-8: Arrow reads them all the same, strict readers die of them
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidContent(f"{path.name} is not readable Parquet: {error}") from error
