@@ -96,16 +96,22 @@ def deliver(folder: Path, wanted: Output) -> tuple[list[dict[str, Any]], list[st
     found = delivery.found_in([folder / path for path in manifest.paths(folder)])
     written: list[Written] = []
     for row in wanted.formats():
+        if not found.of(row):
+            raise delivery.no_tiles(row, str(folder), found.left(row))
+    for row in wanted.formats():
         for name, tiles in _groups(folder, found.of(row), row):
             out = folder / (f"{name}{row.ending}" if row.ending else f"{name}-{row.name}")
             with bar(f"Writing {out.name}") as progress:
                 replaces = out.name in ours
-                written += delivery.write(row, tiles, out, wanted.target(), progress.update, replaces=replaces)
-        if not found.of(row):
-            raise delivery.no_tiles(row, str(folder), found.left(row))
-    records = [{**one.as_json(), "file": one.path.name} for one in written]
-    manifest.add_written(folder, records)
-    return records, [line for one in written for line in _lines(one)]
+                some = delivery.write(row, tiles, out, wanted.target(), progress.update, replaces=replaces)
+            manifest.add_written(folder, [_record(one) for one in some])
+            written += some
+    return [_record(one) for one in written], [line for one in written for line in _lines(one)]
+
+
+def _record(one: Written) -> dict[str, Any]:
+    """What the manifest of its folder says of a file."""
+    return {**one.as_json(), "file": one.path.name}
 
 
 def _groups(folder: Path, tiles: Sequence[Path], row: WrittenFormat) -> Iterator[tuple[str, list[Path]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,8 @@ from mapex.writers.formats import WrittenFormat
 from mapex.writers.target import UNKNOWN, Target
 
 Progress = Callable[[float, float], None]
+_CLOUD_TILE = re.compile(r"[0-3]{16}-\d{1,9}\.laz")
+"""Names of point cloud tiles (`tiles.formats`); other LAZ files are somebody's own, or were written from tiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def found_in(paths: Sequence[Path]) -> TileFiles:
         if path.suffix == ".parquet" and is_tile(path):
             found.vector.append(path)
         else:
-            (found.clouds if path.suffix == ".laz" else found.others).append(path)
+            (found.clouds if _CLOUD_TILE.fullmatch(path.name) else found.others).append(path)
     return found
 
 

@@ -45,7 +45,7 @@ def target_of(crs: str | None, heights: str | None) -> Target:
     Raises: Invalid: `join.crs`, `join.heights`.
     """
     whole = _parsed(crs) if crs else None
-    stated = _datum_of(whole) if whole is not None else ""
+    stated = height_datum_of(whole) if whole is not None else ""
     wanted = (heights or "").strip() or stated
     known = {name.casefold(): name for name in DATUMS}
     if wanted and wanted.casefold() not in known:
@@ -54,7 +54,7 @@ def target_of(crs: str | None, heights: str | None) -> Target:
     name = known.get(wanted.casefold(), "")
     if heights and stated and name != known.get(stated.casefold()):
         raise Invalid("join.heights", f"{crs} has heights above {stated}, and {name} was asked for. Give one of the two.", heights=wanted)
-    return Target(_flat(whole) if whole is not None else None, name)
+    return Target(flat(whole) if whole is not None else None, name)
 
 
 def datum_of(record: bytes) -> str:
@@ -79,13 +79,14 @@ def _parsed(text: str) -> Any:
     return crs
 
 
-def _flat(crs: Any) -> Any:
+def flat(crs: Any) -> Any:
+    """The horizontal part of a system; a geocentric one, which has none, as it is."""
     if crs.is_compound:
-        return _flat(crs.sub_crs_list[0])
-    return crs.to_2d() if len(crs.axis_info) > 2 and not crs.is_bound else crs
+        return flat(crs.sub_crs_list[0])
+    return crs.to_2d() if len(crs.axis_info) > 2 and not crs.is_geocentric and not crs.is_bound else crs
 
 
-def _datum_of(crs: Any) -> str:
+def height_datum_of(crs: Any) -> str:
     """The height datum that a system names; "" for one without heights."""
     if crs.is_compound:
         name = str(crs.sub_crs_list[1].name)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tiles.points.header import Header, Vlr
+    from tiles.points.header import Header
     from tiles.points.laz import Packing, Records
     from tiles.points.tile import Facts
 
@@ -117,21 +117,20 @@ def stepped(cloud: BoughtCloud, tile: CloudTile, records: Records, steps: Steps)
 
 def template_of(cloud: BoughtCloud, laszip: bytes) -> Header:
     """The head of the file, without what only its points show."""
-    from tiles.points.crs import PLACING_RECORD, tile_records
+    from tiles.points.crs import PLACING_RECORD, placing_records, tile_records, wkt_record
     from tiles.points.header import tile_template
 
     tile = cloud.tiles[0]
-    records, wkt = tile_records(tile.header, cloud.shift.crs)
+    shift = cloud.shift
+    records, wkt = tile_records(tile.header, shift.crs)
+    if shift.changes:
+        records, wkt = (*(one for one in records if one.user not in ("LASF_Projection", "liblas")), wkt_record(shift.crs)), True
     if len({other.record(*EXTRA_BYTES) for other in cloud.tiles}) > 1:
         records = tuple(one._replace(data=without_range(one.data)) if (one.user, one.record) == EXTRA_BYTES else one for one in records)
-    if cloud.shift.heights != cloud.shift.given:
-        stated = {**json.loads(tile.record(TILE_KEY, PLACING_RECORD) or b"{}"), "height_datum": cloud.shift.heights}
-        records = tuple(_about_heights(one, json.dumps(stated).encode(), PLACING_RECORD) for one in records)
+    if shift.heights != shift.given:
+        stated = {**json.loads(tile.record(TILE_KEY, PLACING_RECORD) or b"{}"), "height_datum": shift.heights, "height_source": "file"}
+        records = placing_records(records, json.dumps(stated))
     return tile_template(tile.header, records, wkt=wkt, laszip=laszip)
-
-
-def _about_heights(record: Vlr, stated: bytes, number: int) -> Vlr:
-    return record._replace(data=stated) if (record.user, record.record) == (TILE_KEY, number) else record
 
 
 @dataclass(slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mapex.errors import Invalid
-from mapex.writers.target import ELLIPSOID, WGS84, Target, shifted
+from mapex.writers.target import ELLIPSOID, UNKNOWN, WGS84, Target, flat, height_datum_of, shifted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,11 +51,13 @@ class CloudShift:
         crs: Any = found.crs
         if crs.is_geocentric and target.crs is None and target.heights:
             raise Invalid("join.heights", "These points are in geocentric metres, without heights. Choose a system with --crs.")
-        given = ELLIPSOID if crs.is_geocentric and target.crs is not None else heights
+        stated = heights if heights != UNKNOWN or crs.is_geocentric else height_datum_of(crs) or UNKNOWN
+        given = ELLIPSOID if crs.is_geocentric and target.crs is not None else stated
         metres = _METRES.get(found.height_unit, 1.0)
         is_moved = target.crs is not None and not same_place(crs, target.crs)
-        ends = target.crs if is_moved or (target.crs is not None and metres != 1.0) else crs
-        return CloudShift(_flat(crs), ends, given, target.heights or given, metres, target.crs is not None, is_moved)
+        made = CloudShift(flat(crs), crs, given, target.heights or given, metres, target.crs is not None, is_moved)
+        # A compound system would state heights that are no longer there.
+        return replace(made, crs=target.crs if target.crs is not None else flat(crs)) if made.changes else made
 
     @property
     def changes(self) -> bool:
@@ -86,12 +88,6 @@ class CloudShift:
             text = f"Some points are outside of what {self.crs.name} can express. Choose another system with --crs."
             raise Invalid("join.outside", text, crs=str(self.crs))
         return there
-
-
-def _flat(crs: Any) -> Any:
-    if crs.is_compound:
-        return _flat(crs.sub_crs_list[0])
-    return crs.to_2d() if len(crs.axis_info) > 2 and not crs.is_geocentric and not crs.is_bound else crs
 
 
 @lru_cache(maxsize=64)

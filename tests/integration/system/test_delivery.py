@@ -273,6 +273,19 @@ def test_clouds_of_different_forms_are_files_of_their_own(cloud: Path, tmp_path:
     assert [laspy.read(one.path).header.point_format.id for one in made] == [1, 7]
 
 
+def test_a_cloud_states_no_heights_that_it_no_longer_has(tmp_path: Path, a_geoid: float) -> None:
+    crs = "EPSG:32632+3855"
+    tile_file(a_las(tmp_path / "given.las", 500, point_format=6, crs=crs), tmp_path / "tiles", Placement())
+    assert written(tmp_path / "tiles", "pcd", tmp_path).heights == ["EGM2008"]
+    one = written(tmp_path / "tiles", "laz", tmp_path, None, "ellipsoid")
+    found = laspy.read(one.path)
+    assert (one.crs, one.heights, found.header.parse_crs()) == ("EPSG:32632", ["ellipsoid"], CRS("EPSG:32632"))
+    assert np.abs(np.sort(found.z) - a_geoid - np.sort(laspy.read(tmp_path / "given.las").z)).max() <= MM
+    # What was written beside tiles is no tile.
+    (tmp_path / "tiles" / "map.laz").write_bytes(one.path.read_bytes())
+    assert delivery.found_in([tmp_path / "tiles" / "map.laz"]).others
+
+
 def test_feet_become_metres_when_another_system_is_asked_for(samples: Path, tmp_path: Path) -> None:
     source = samples / "pointcloud" / "autzen_trim.laz"
     tile_file(source, tmp_path / "tiles", Placement())
