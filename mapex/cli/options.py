@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mapex.errors import Invalid
+from mapex.writers.formats import NAMES, WrittenFormat, format_named, format_of
+from mapex.writers.target import DATUMS, Target, target_of
 from tiles import plain_json
 from tiles.box import Box
 
@@ -281,3 +283,50 @@ def with_choice(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_CHOICE_OPTIONS):
         run = option(run)
     return run
+
+
+_OUTPUT_OPTIONS = (
+    click.option(
+        "--format", "names", multiple=True, type=click.Choice(NAMES), metavar="F", help=f"Format of the file: {', '.join(NAMES)}."
+    ),
+    click.option("--crs", metavar="EPSG:N", help="Coordinate reference system of the file. Default: that of the tiles."),
+    click.option("--heights", metavar="NAME", help=f"Above what its heights count: {', '.join(DATUMS)}. Default: as in the tiles."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What tiles are to be written as, as it was typed."""
+
+    names: tuple[str, ...]
+    crs: str | None
+    heights: str | None
+
+    def formats(self) -> list[WrittenFormat]:
+        """The formats that were named.
+
+        Raises: Invalid: `cli.output`: none was, but a system or heights.
+        """
+        if not self.names and (self.crs or self.heights):
+            raise Invalid("cli.output", f"Name the format of the file too: --format {NAMES[0]}, {', '.join(NAMES[1:])}.")
+        return [format_named(name) for name in dict.fromkeys(self.names)]
+
+    def format_of(self, out: Path) -> WrittenFormat:
+        """The format of one file. Raises: Invalid: `join.format`."""
+        if len(self.names) > 1:
+            raise Invalid("join.format", "One file has one format; give --format once.")
+        return format_of(out, self.names[0] if self.names else None)
+
+    def target(self) -> Target:
+        """Where coordinates are to be. Raises: Invalid: `join.crs`, `join.heights`."""
+        return target_of(self.crs, self.heights)
+
+
+def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with the options of what is written; it takes them as one argument, `wanted`."""
+
+    @wraps(command)
+    def run(names: tuple[str, ...], crs: str | None, heights: str | None, **rest: Any) -> Any:
+        return command(wanted=Output(names, crs, heights), **rest)
+
+    return _with_options(run, _OUTPUT_OPTIONS)

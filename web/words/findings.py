@@ -116,6 +116,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "geometry.zero_length": (lazy_gettext("The line has no length."), "geometry"),
     "gpkg.generated": (lazy_gettext("A table has computed columns, which are never run."), "again"),
     "gpkg.not_one": (lazy_gettext("The file is no GeoPackage."), "format"),
+    "gpkg.styles": (lazy_gettext("The file says how QGIS draws it, which is not sold."), "none"),
     "gpkg.view": (lazy_gettext("The file holds SQL views, which are never run."), "again"),
     "gpkg.virtual_table": (lazy_gettext("The file holds virtual tables, which are refused."), "again"),
     "height.datum_unknown": (lazy_gettext("The layer has heights, and nothing states above what."), "datum"),

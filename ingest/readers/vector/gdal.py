@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from ingest.checks import gpkg as gpkg_checks
 from ingest.checks.text import MISFIT, Fault
-from ingest.findings import error, warning
+from ingest.findings import error, info, warning
 from ingest.placing import move, resolve
 from ingest.placing.systems import crs_from
 from ingest.reader import Placed, Source, Survey
@@ -64,6 +64,9 @@ class GdalLayer:
     """rows whose shape GDAL makes up, since its numbers are none"""
     guess: str = ""
     """how its system was guessed, where it states none"""
+
+
+_STYLES = "layer_styles"
 
 
 class GdalReader(ABC):
@@ -134,7 +137,8 @@ class GeoPackage(GdalReader):
 
     def parts(self, source: Source) -> list[GdalLayer]:
         """One part a table."""
-        tables = gpkg_checks.tables(source.path, source.name)
+        every = gpkg_checks.tables(source.path, source.name)
+        tables = [table for table in every if table.name != _STYLES]
         if not tables:
             raise Invalid("file.no_records", f"{source.name} is a GeoPackage without a table of features.", file=source.name)
         parts = []
@@ -142,7 +146,16 @@ class GeoPackage(GdalReader):
             about = info_of(source.path, self.driver, source.name, layer=table.name)
             part = GdalLayer(source.path, table.name, table.name, table.rows, stated_crs(about), box_of(about), str(about["fid_column"]))
             parts.append(replace(part, stored=StoredTable.of(source.path, table.name), found=_two_systems(table, source.name)))
+        parts[0] = replace(parts[0], found=(*parts[0].found, *_about_styles(every, source.name)))
         return parts
+
+
+def _about_styles(tables: Sequence[gpkg_checks.Table], file: str) -> list[Finding]:
+    """The table in which QGIS keeps how it draws the others: no features, and not sold."""
+    many = next((table.rows for table in tables if table.name == _STYLES), None)
+    if many is None:
+        return []
+    return [info("gpkg.styles", f"{file} has {many} styles of QGIS; tiles hold features only.", "Nothing to do.", file=file, count=many)]
 
 
 def _two_systems(table: gpkg_checks.Table, file: str) -> tuple[Finding, ...]:

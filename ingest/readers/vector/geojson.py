@@ -287,6 +287,8 @@ class Rows:
         return str(given) if usable else f"{self.name}/{number}"
 
     def _kind(self, tags: Mapping[str, Any], osm: bool) -> Kind:
+        if (own := vector_kinds.own_kind(tags)) is not None:
+            return own
         if osm:
             return vector_kinds.kind_of_osm(tags)
         words = {k.lower(): str(v) for k, v in tags.items() if isinstance(v, str | int) and not isinstance(v, bool)}

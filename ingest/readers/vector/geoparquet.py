@@ -54,7 +54,7 @@ class GeoParquet:
     def survey(self, source: Source, given: Placement) -> Survey:
         """What the footer says."""
         file, columns = _open(source)
-        record = (file.schema_arrow.metadata or {}).get(TILE_KEY.encode())
+        record = (file.metadata.metadata or {}).get(TILE_KEY.encode())
         placed = resolve.with_record(resolve.resolve(columns.crs, given), record)
         settled = _TWO if given.crs else ""
         found = (*(f for f in columns.found if f.code != settled), *resolve.findings(placed, file=source.name))
@@ -105,7 +105,7 @@ def _open(source: Source) -> tuple[pq.ParquetFile, Columns]:
 
 def _columns(file: pq.ParquetFile, name: str) -> Columns:
     schema, stated = file.schema_arrow, stated_columns(file)
-    geo = _geo(schema, name)
+    geo = _geo(file, name)
     if geo is None:
         return _of_type(stated, name) if stated else _guessed(schema, name)
     primary = str(geo.get("primary_column", "geometry"))
@@ -155,8 +155,8 @@ def _edges(edges: str, name: str) -> list[Finding]:
     return [info("geometry.edges", text, "Nothing to do where vertices are close to one another.", file=name, value=edges)]
 
 
-def _geo(schema: pa.Schema, name: str) -> Mapping[str, Any] | None:
-    raw = (schema.metadata or {}).get(b"geo")
+def _geo(file: pq.ParquetFile, name: str) -> Mapping[str, Any] | None:
+    raw = (file.metadata.metadata or {}).get(b"geo")  # not of the schema: Arrow hides what was added when the rows were written
     if raw is None:
         return None
     try:

@@ -166,8 +166,11 @@ def sidewalks_of(tags: Mapping[str, Any]) -> str:
 def kinds(table: pa.Table, layer: str) -> pa.Array:
     """The kind of each row by its attributes and, when they say nothing, by the name of its layer; one look per distinct combination.
 
-    A single known class word of a row wins; OSM tags are read when the table has OSM's columns.
+    A single known class word of a row wins; OSM tags are read when the table has OSM's columns. A table that states id and kind of each row
+    in our words (a file that was written from tiles) is believed, `other` too.
     """
+    if (own := _own_kinds(table)) is not None:
+        return own
     names: dict[str, str] = {}
     for name in table.column_names:
         names.setdefault(name.lower(), name)
@@ -183,6 +186,23 @@ def kinds(table: pa.Table, layer: str) -> pa.Array:
     return pc.take(pa.array(words, pa.string()), pa.array(codes))
 
 
+def own_kind(tags: Mapping[str, Any]) -> Kind | None:
+    """The kind that a feature states in our words beside its id: that of a file that was written from tiles. None when it does not."""
+    word = tags.get("kind") if "feature_id" in tags else None
+    return Kind(word) if isinstance(word, str) and word in _VOCABULARY else None
+
+
+def _own_kinds(table: pa.Table) -> pa.Array | None:
+    """The kinds that a table states in our words; None when it does not."""
+    if not {"feature_id", "kind"} <= set(table.column_names) or not table.num_rows or not _is_word(table.schema.field("kind").type):
+        return None
+    codes, texts = _coded(table.column("kind"))
+    if not {texts[code][0] for code in np.unique(codes).tolist()} <= _VOCABULARY:
+        return None
+    return pc.take(pa.array([text for (text,) in texts], pa.string()), pa.array(codes))
+
+
+_VOCABULARY = frozenset(map(str, Kind))
 _OSM_COLUMNS = (
     *("crossing", "crossing:signals", "path", "cycleway", "foot", "bicycle", "traffic_sign", "power", "man_made", "junction"),
     *("railway", "area:highway", "tactile_paving"),

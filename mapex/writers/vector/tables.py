@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mapex.writers.changes import Changes
-from mapex.writers.columns import WrittenColumn
-from mapex.writers.features import FeatureRows
+from mapex.writers.vector.columns import WrittenColumn
+from mapex.writers.vector.features import FeatureRows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +26,6 @@ def table_of(rows: FeatureRows, columns: Sequence[WrittenColumn], changes: Chang
     import pyarrow as pa
 
     head = (("feature_id", rows.ids), ("kind", rows.kinds))
-    arrays = [WrittenColumn(name, name, "string").array(values, changes, layer) for name, values in head]
-    arrays += [column.array([found.get(column.name) for found in rows.attributes], changes, layer) for column in columns]
+    arrays = [WrittenColumn(name, name, "string").array(values, rows.ids, changes, layer) for name, values in head]
+    arrays += [column.array([found.get(column.name) for found in rows.attributes], rows.ids, changes, layer) for column in columns]
     return pa.Table.from_arrays([*arrays, pa.array(rows.geometries, pa.binary())], schema=schema_of(columns))

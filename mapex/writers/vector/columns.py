@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mapex.writers.changes import Changes
-from mapex.writers.values import UNREAL, Sort, as_text, is_text
+from mapex.writers.vector.values import UNREAL, Sort, as_text, is_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,8 +34,8 @@ class WrittenColumn:
 
         return pa.field(self.label, {"bool": pa.bool_(), "int64": pa.int64(), "double": pa.float64(), "string": pa.string()}[self.form])
 
-    def array(self, values: Sequence[Any], changes: Changes, layer: str = "") -> pa.Array:
-        """The values of some features in the type of the column."""
+    def array(self, values: Sequence[Any], ids: Sequence[str], changes: Changes, layer: str = "") -> pa.Array:
+        """The values of some features, whose `ids` are for the report, in the type of the column."""
         import pyarrow as pa
 
         kind = self.field().type
@@ -44,16 +44,20 @@ class WrittenColumn:
         if self.form != "string":
             return pa.array(values, kind)
         texts = [as_text(v) for v in values]
-        return pa.array(texts if all(t is None or is_text(t) for t in texts) else self._whole(texts, changes, layer), kind)
-
-    def _whole(self, texts: Sequence[str | None], changes: Changes, layer: str = "") -> list[str | None]:
-        changes.add("not_utf8", self.name, layer=layer, count=sum(t is not None and not is_text(t) for t in texts))
-        return [None if t is None else t.encode("utf-8", "backslashreplace").decode() for t in texts]
+        if all(t is None or is_text(t) for t in texts):
+            return pa.array(texts, kind)
+        changes.add_some("not_utf8", self.name, [*map(written_out, ids)], (t is not None and not is_text(t) for t in texts), layer=layer)
+        return pa.array([None if t is None else t.encode("utf-8", "backslashreplace").decode() for t in texts], kind)
 
 
 def written_out(text: str) -> str:
     r"""The text with every half of a character, and NUL, written out (`\udcff`)."""
     return _HALF.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def cut(text: str, most: int | None) -> str:
+    """The text, or as many whole characters of it as have `most` bytes."""
+    return text if most is None else text.encode()[:most].decode(errors="ignore")
 
 
 def form_of(sorts: Sort) -> tuple[str, str]:
@@ -89,10 +93,13 @@ def columns_of(seen: Mapping[str, Sort], labels: Mapping[str, str], changes: Cha
     return found
 
 
-def labels_of(names: Iterable[str], reserved: Collection[str], same: Callable[[str], str] = str) -> dict[str, str]:
+def labels_of(
+    names: Iterable[str], reserved: Collection[str], same: Callable[[str], str] = str, longest: int | None = None
+) -> dict[str, str]:
     """What each attribute is called in a file whose own columns are `reserved`, and in which names are equal when `same` of both is.
 
-    An attribute with a reserved name gets the prefix `attribute_`; whoever comes second gets a number.
+    An attribute with a reserved name gets the prefix `attribute_`; whoever comes second gets a number. No name has more than `longest`
+    bytes; where that counts, GDAL writes `_` for `:`.
     """
     taken = {same(name) for name in reserved}
     labels = {}
@@ -100,12 +107,14 @@ def labels_of(names: Iterable[str], reserved: Collection[str], same: Callable[[s
         if name == SOURCE:
             labels[name] = "source"
             continue
-        label = written_out(name)
+        label = written_out(name) if longest is None else written_out(name).replace(":", "_")
         if not label or same(label) in {same(own) for own in reserved}:
-            label = f"attribute_{label}"
+            label = f"attribute_{label}" if longest is None else f"a_{label}"
         first, number = label, 2
+        label = cut(first, longest)
         while same(label) in taken:
-            label, number = f"{first}_{number}", number + 1
+            tail = f"_{number}"
+            label, number = cut(first, None if longest is None else longest - len(tail)) + tail, number + 1
         taken.add(same(label))
         labels[name] = label
     return labels

@@ -6,15 +6,18 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mapex.errors import Invalid
-from mapex.writers.moving import Moving
-from mapex.writers.values import Sort, attributes_of, sort_of
+from mapex.writers.target import datum_of
+from mapex.writers.vector.moving import Moving
+from mapex.writers.vector.values import Sort, attributes_of, sort_of
+from tiles.batch import TILE_KEY
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Key = TypeVar("Key")
 Progress = Callable[[float, float], None]
 NEEDED = ("feature_id", "kind", "owner", "properties", "geometry")
 """The columns of a vector tile that a join needs."""
@@ -31,21 +34,32 @@ class FeatureRows:
 
     def of_kind(self, kind: str) -> FeatureRows:
         """Those of one kind."""
-        some = [k for k, found in enumerate(self.kinds) if found == kind]
-        ids, kinds = [self.ids[k] for k in some], [kind] * len(some)
-        return FeatureRows(ids, kinds, [self.attributes[k] for k in some], [self.geometries[k] for k in some])
+        return self._some([k for k, found in enumerate(self.kinds) if found == kind])
+
+    def by(self, key: Callable[[str, bytes], Key]) -> Iterator[tuple[Key, FeatureRows]]:
+        """Those that have the same key by kind and geometry, together."""
+        groups: dict[Key, list[int]] = {}
+        for k, (kind, geometry) in enumerate(zip(self.kinds, self.geometries, strict=True)):
+            groups.setdefault(key(kind, geometry), []).append(k)
+        for found, some in groups.items():
+            yield found, self._some(some)
+
+    def _some(self, rows: Sequence[int]) -> FeatureRows:
+        parts = ([of[k] for k in rows] for of in (self.ids, self.kinds, self.attributes, self.geometries))
+        return FeatureRows(*parts)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
     """The features of some tiles in the order of tiles and rows, read a tile at a time.
 
-    `seen`: by kind of feature, the sorts of the values of each attribute. `count` of them, of which `guests` begin in tiles that are
-    not here.
+    `heights`: the datum of each tile. `seen`: by kind of feature, the sorts of the values of each attribute. `count` of them, of which
+    `guests` begin in tiles that are not here.
     """
 
     paths: Sequence[Path]
     picked: Sequence[Sequence[int]]
+    heights: Sequence[str]
     seen: Mapping[str, Mapping[str, Sort]]
     count: int
     guests: int
@@ -54,10 +68,10 @@ class Features:
 
     def rows(self) -> Iterator[FeatureRows]:
         """All of them, in the coordinate reference system of the file."""
-        for number, (path, picked) in enumerate(zip(self.paths, self.picked, strict=True), 1):
+        for number, (path, picked, datum) in enumerate(zip(self.paths, self.picked, self.heights, strict=True), 1):
             if picked:
                 rows = _rows(path, read(path).take(picked))
-                yield FeatureRows(rows.ids, rows.kinds, rows.attributes, self.moving.of(rows.geometries))
+                yield FeatureRows(rows.ids, rows.kinds, rows.attributes, self.moving.of(rows.geometries, datum))
             self.progress(len(self.paths) + number, 2 * len(self.paths))
 
     @property
@@ -98,6 +112,13 @@ def read(path: Path) -> pa.Table:
         raise _damaged(path) from error
 
 
+def height_datum(path: Path) -> str:
+    """Above what the heights of a vector tile count, as it states itself; `UNKNOWN` where it does not."""
+    import pyarrow.parquet as pq
+
+    return datum_of(dict(pq.read_metadata(path).metadata or {}).get(TILE_KEY.encode(), b""))
+
+
 def _damaged(path: Path) -> Invalid:
     return Invalid("join.damaged", f"{path} cannot be read as Parquet. Download it again (mapex get goes on where it was).", file=str(path))
 
@@ -127,8 +148,8 @@ def features_of(paths: Sequence[Path], moving: Moving, progress: Progress) -> Fe
     for number, row, key in guests:
         if key not in owned and first.setdefault(key, number) == number:
             picked[number].append(row)
-    total = sum(map(len, picked))
-    return Features(paths, [sorted(rows) for rows in picked], seen, total, total - count, moving, progress)
+    total, heights = sum(map(len, picked)), [height_datum(path) for path in paths]
+    return Features(paths, [sorted(rows) for rows in picked], heights, seen, total, total - count, moving, progress)
 
 
 def _rows(path: Path, table: pa.Table) -> FeatureRows:

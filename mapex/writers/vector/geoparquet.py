@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from mapex.writers.changes import Changes
-from mapex.writers.columns import columns_of, labels_of
-from mapex.writers.features import Features
-from mapex.writers.moving import code_of, names_of
-from mapex.writers.tables import schema_of, table_of
+from mapex.writers.vector.columns import columns_of, labels_of
+from mapex.writers.vector.features import Features
+from mapex.writers.vector.moving import code_of, names_of
+from mapex.writers.vector.tables import schema_of, table_of
 
 FORMAT = "GeoParquet"
 _OWN = ("feature_id", "kind", "geometry", "source")
 
 
 def write(features: Features, path: Path, name: str, changes: Changes) -> list[str]:
-    """See `mapex.writers.formats.Writer`."""
+    """See `mapex.writers.formats.FeatureWriter`."""
     import pyarrow.parquet as pq
 
     seen = features.names
