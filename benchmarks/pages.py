@@ -83,10 +83,13 @@ def first_load(page: Any, url: str, _: Path) -> None:
         session.send("Network.setCacheDisabled", {"cacheDisabled": name == "cold"})
         names: dict[str, str] = {}
         received: list[tuple[str, float]] = []
-        on_begin = lambda event, names=names: names.__setitem__(event["requestId"], event["request"]["url"])  # noqa: E731 bound to this round
-        on_end = lambda event, names=names, received=received: received.append(  # noqa: E731 bound to this round
-            (names.get(event["requestId"], ""), event["encodedDataLength"])
-        )
+
+        def on_begin(event: Any, names: dict[str, str] = names) -> None:
+            names[event["requestId"]] = event["request"]["url"]
+
+        def on_end(event: Any, names: dict[str, str] = names, received: list[tuple[str, float]] = received) -> None:
+            received.append((names.get(event["requestId"], ""), event["encodedDataLength"]))
+
         session.on("Network.requestWillBeSent", on_begin)
         session.on("Network.loadingFinished", on_end)
         page.goto("about:blank")
