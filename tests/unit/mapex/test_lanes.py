@@ -76,10 +76,11 @@ def test_a_request_that_fails_gives_its_turn_back(caplog: pytest.LogCaptureFixtu
 
 
 def test_what_waits_for_a_turn_is_cancelled_at_the_end() -> None:
-    lane, go = Lane(threads=1, of_a_caller=1), threading.Event()
-    running, waiting = Task("a", lambda: go.wait(PATIENCE)), Task("a")
+    lane, begun, go = Lane(threads=1, of_a_caller=1), threading.Event(), threading.Event()
+    running, waiting = Task("a", lambda: begun.set() or go.wait(PATIENCE)), Task("a")
     lane.add_task(running)
     lane.add_task(waiting)
+    assert begun.wait(PATIENCE)
     threading.Timer(0, go.set).start()
     lane.shutdown()
     assert running.done.wait(PATIENCE)

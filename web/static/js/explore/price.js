@@ -42,7 +42,11 @@ function show(answer, error) {
   speak(answer);
   if (!answer?.lines.length) hideBar();
   if (!answer) return showNothing();
-  if (!answer.offers.length && !answer.refusals.length) return panel.replaceChildren(make("div.empty", nothingHere(askSellers)));
+  if (!answer.offers.length && !answer.refusals.length) {
+    panel.replaceChildren(make("div.empty", nothingHere(askSellers)));
+    if (counted === JSON.stringify(wanted())) showCounted(); // asked while the price of the same was still on its way
+    return;
+  }
   keepingFocus(() => {
     panel.replaceChildren(...priceList(answer));
     if (answer.lines.length) showBar(answer.total);
@@ -116,18 +120,27 @@ export function refuseArea(error, from, geo) {
   showProblem(error, from ?? "", geo ?? null);
 }
 
+/** What sellers were asked for last, as JSON. */
+let counted = "";
+
 /** A quote of what nobody offers is refused, and counted: sellers see where data is wanted. */
 async function askSellers() {
   if (!state.purpose) return askPurpose();
+  const body = wanted();
   try {
-    location.assign(`/quotes/${(await post("/quotes", wanted())).id}`); // somebody began to offer it meanwhile
+    location.assign(`/quotes/${(await post("/quotes", body)).id}`); // somebody began to offer it meanwhile
   } catch (error) {
-    const isCounted = /** @type {any} */ (error).code === "quote.empty";
-    one("#asked-for").textContent = isCounted
-      ? _("It is counted. Sellers see at the end of the month where at least three organisations asked, and not who.")
-      : sentence(error);
-    if (isCounted) one("#ask").hidden = true;
+    if (/** @type {any} */ (error).code !== "quote.empty") return void (one("#asked-for").textContent = sentence(error));
+    counted = JSON.stringify(body);
+    if (counted === JSON.stringify(wanted())) showCounted();
   }
+}
+
+function showCounted() {
+  one("#asked-for").textContent = _(
+    "It is counted. Sellers see at the end of the month where at least three organisations asked, and not who.",
+  );
+  one("#ask").hidden = true;
 }
 
 /** @type {((answer: any) => void)[]} */
