@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.readers.opendrive.tree import Node
+from ingest.readers.opendrive.tree import XmlElement
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ class Cubics:
     odd: int = 0
 
     @staticmethod
-    def of(nodes: Sequence[Node], *, start: str = "s", base: float = 0.0, names: Sequence[str] = "abcd") -> Cubics:
+    def of(nodes: Sequence[XmlElement], *, start: str = "s", base: float = 0.0, names: Sequence[str] = "abcd") -> Cubics:
         """The records of some elements, sorted; a constant that goes on is one record. `base` is added to each start."""
         if not nodes:
             return NONE

@@ -23,7 +23,7 @@ from ingest.readers.opendrive.lines import (
     ROLL,
     STRIP,
     Line,
-    Lines,
+    RoadLines,
 )
 from tiles.arrays import repeat_ranges
 
@@ -44,7 +44,7 @@ _PLACES = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 
 
 @dataclass(slots=True)
-class Frames:
+class RoadFrames:
     """Where a road is at some distances, and how it is tilted."""
 
     x: Floats
@@ -61,7 +61,7 @@ class Frames:
 
 
 @dataclass(slots=True)
-class Drawn:
+class RoadDrawing:
     """Vertices of all lines, (n, 3), line after line; `first` is where each begins."""
 
     names: list[Line]
@@ -69,17 +69,17 @@ class Drawn:
     xyz: Floats
 
 
-def frames_of(lines: Lines, piece: Ints, on: Floats) -> Frames:
+def frames_of(lines: RoadLines, piece: Ints, on: Floats) -> RoadFrames:
     """The frames of roads `on` metres after the starts of pieces."""
     pieces = lines.pieces
     x, y, heading = lines.plan.at(pieces.record[piece], pieces.start[piece] + on)
     profiles = pieces.profiles[piece]
     falls = np.column_stack([values(profiles[:, FALL_LEFT], on), values(profiles[:, FALL_RIGHT], on)])
     pitch = np.arctan(slopes(profiles[:, ELEVATION], on))
-    return Frames(x, y, values(profiles[:, ELEVATION], on), heading, pitch, values(profiles[:, ROLL], on), falls, piece, on)
+    return RoadFrames(x, y, values(profiles[:, ELEVATION], on), heading, pitch, values(profiles[:, ROLL], on), falls, piece, on)
 
 
-def lifted(lines: Lines, frames: Frames, frame: Ints, t: Floats, level: Floats, height: Floats) -> Floats:
+def lifted(lines: RoadLines, frames: RoadFrames, frame: Ints, t: Floats, level: Floats, height: Floats) -> Floats:
     """(n, 3) of points beside the reference line.
 
     Args:
@@ -98,7 +98,7 @@ def lifted(lines: Lines, frames: Frames, frame: Ints, t: Floats, level: Floats, 
     return np.asarray(reference + across[:, None] * left + above[:, None] * normal)
 
 
-def _shape_heights(lines: Lines, frames: Frames, frame: Ints, t: Floats) -> Floats:
+def _shape_heights(lines: RoadLines, frames: RoadFrames, frame: Ints, t: Floats) -> Floats:
     """Heights by the lateral profiles of the few roads that have some: cubics of t, linear between their places along the road."""
     found = np.zeros(len(t))
     road = lines.pieces.road[frames.piece[frame]]
@@ -124,7 +124,7 @@ def _shape_heights(lines: Lines, frames: Frames, frame: Ints, t: Floats) -> Floa
 class Drawing:
     """The vertices of some lines. `too_many`: the numbers of the roads that would have too many; their lines are empty."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: RoadLines) -> None:
         self.lines = lines
         count = len(lines.pieces.start)
         self.first = np.searchsorted(lines.spans.piece, np.arange(count + 1))
@@ -207,12 +207,12 @@ class Drawing:
         away = _from_chord(self._points(span, frames, frame).reshape(-1, places, 3)).max(axis=1)
         return np.asarray(np.maximum.reduceat(away, np.cumsum(counts) - counts))
 
-    def _points(self, span: Ints, frames: Frames, frame: Ints) -> Floats:
+    def _points(self, span: Ints, frames: RoadFrames, frame: Ints) -> Floats:
         spans, on = self.lines.spans, frames.on[frame]
         t = values(spans.t[span], on)
         return lifted(self.lines, frames, frame, t, values(spans.inner[span], on), values(spans.height[span], on))
 
-    def drawn(self) -> Drawn:
+    def drawn(self) -> RoadDrawing:
         """The vertices of all lines, two where two pieces meet: they differ where the source jumps."""
         frames = frames_of(self.lines, np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts)), self.samples)
         spans = self.lines.spans
@@ -225,10 +225,10 @@ class Drawing:
             [self._points(span[k : k + _AT_ONCE], frames, frame[k : k + _AT_ONCE]) for k in range(0, len(span), _AT_ONCE)]
             or [np.zeros((0, 3))]
         )
-        return Drawn(self.lines.names, np.searchsorted(line, np.arange(len(self.lines.names) + 1)), xyz)
+        return RoadDrawing(self.lines.names, np.searchsorted(line, np.arange(len(self.lines.names) + 1)), xyz)
 
 
-def _are_looked_at(lines: Lines) -> NDArray[np.bool_]:
+def _are_looked_at(lines: RoadLines) -> NDArray[np.bool_]:
     """Which lines show whether all are near their curves: the middle and the inner bound of a lane are no further than two of these."""
     found = []
     for road, _, lane, what, _ in lines.names:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.readers.opendrive import shape
-from ingest.readers.opendrive.drawing import Frames, frames_of, lifted
-from ingest.readers.opendrive.lines import Lines
-from ingest.readers.opendrive.tree import Node
+from ingest.readers.opendrive.drawing import RoadFrames, frames_of, lifted
+from ingest.readers.opendrive.lines import RoadLines
+from ingest.readers.opendrive.tree import XmlElement
 from tiles.batch import Kind
 
 Floats = NDArray[np.float64]
@@ -29,10 +29,10 @@ UPRIGHT = (Kind.POLE, Kind.SIGN, Kind.SIGNAL)
 class Roadside:
     """One road among those that are drawn together, for what is given by (s, t, height) beside it."""
 
-    lines: Lines
+    lines: RoadLines
     number: int
 
-    def at(self, s: Floats, t: Floats, height: Floats) -> tuple[Floats, Frames] | None:
+    def at(self, s: Floats, t: Floats, height: Floats) -> tuple[Floats, RoadFrames] | None:
         """(n, 3) positions and the frames of the road there; None where one of them is no number or beyond the road."""
         if not len(s) or not self._is_there(s, t, height).all():
             return None
@@ -46,7 +46,7 @@ class Roadside:
         road = self.lines.roads[self.number]
         return np.isfinite(s + t + height) & (s >= road.start - _BEYOND_M) & (s <= road.end + _BEYOND_M)
 
-    def points(self, nodes: Sequence[Node]) -> list[bytes | None]:
+    def points(self, nodes: Sequence[XmlElement]) -> list[bytes | None]:
         """Where signals, references or objects stand; None for those that are nowhere on the road."""
         stated = np.array([[node.number(name, math.nan if name != "zOffset" else 0.0) for name in ("s", "t", "zOffset")] for node in nodes])
         found: list[bytes | None] = [None] * len(nodes)
@@ -57,7 +57,7 @@ class Roadside:
                 found[row] = shape.point(at)
         return found
 
-    def object(self, node: Node, kind: Kind, place: bytes | None) -> bytes | None:
+    def object(self, node: XmlElement, kind: Kind, place: bytes | None) -> bytes | None:
         """An object that does not run along the road: its outlines, its copies at a distance, its rectangle, or its `place`."""
         repeats = [one for one in node.all("repeat") if one.number("distance") > 0.0]
         if repeats:
@@ -74,7 +74,7 @@ class Roadside:
             return None if placed is None else shape.polygon(placed)
         return place
 
-    def _copies(self, repeats: list[Node]) -> bytes | None:
+    def _copies(self, repeats: list[XmlElement]) -> bytes | None:
         points: list[bytes] = []
         for one in repeats:
             start, length, distance = one.number("s"), max(one.number("length"), 0.0), one.number("distance")
@@ -90,7 +90,7 @@ class Roadside:
             points += [shape.point(at) for at in self._flat(found[0])]
         return shape.many(points)
 
-    def _outline(self, node: Node, outline: Node) -> bytes | None:
+    def _outline(self, node: XmlElement, outline: XmlElement) -> bytes | None:
         """The outline by its corners, in the road's frame or in the object's own: a polygon, or a line where it is open."""
         by_road, local = outline.all("cornerRoad"), outline.all("cornerLocal")
         if by_road:
@@ -104,7 +104,7 @@ class Roadside:
             return None
         return shape.line(placed) if outline.text_of("closed") == "false" or len(placed) < 3 else shape.polygon(placed)
 
-    def _local(self, node: Node, uvz: Floats) -> Floats | None:
+    def _local(self, node: XmlElement, uvz: Floats) -> Floats | None:
         """Positions in the frame of an object: turned by its roll, pitch and heading, from where it stands."""
         place = (np.array([node.number(name, math.nan if name != "zOffset" else 0.0)]) for name in ("s", "t", "zOffset"))
         found = self.at(*place)
@@ -120,7 +120,7 @@ class Roadside:
         return xyz if self.lines.roads[self.number].has_heights else xyz[:, :2]
 
 
-def _ramp(repeat: Node, name: str, along: Floats) -> Floats:
+def _ramp(repeat: XmlElement, name: str, along: Floats) -> Floats:
     """What runs evenly from `...Start` to `...End` of a repeat, at parts (0 to 1) of its way."""
     start = repeat.number(f"{name}Start")
     return np.asarray(start + along * (repeat.number(f"{name}End", start) - start), dtype=np.float64)

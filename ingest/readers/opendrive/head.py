@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ingest.placing import resolve, systems
 from ingest.placing.move import NULL_ISLAND_DEG, box_of, lonlat
 from ingest.reader import Placed
-from ingest.readers.opendrive.tree import Node, xml_of
+from ingest.readers.opendrive.tree import XmlElement, xml_of
 from mapex.intake.placement import Placement
 from tiles.box import Box
 
@@ -45,7 +45,7 @@ class OpenDriveHead:
     beside: dict[str, Any] = field(default_factory=dict)
     corners: list[tuple[float, float]] = field(default_factory=list)
 
-    def take(self, part: Node) -> None:
+    def take(self, part: XmlElement) -> None:
         """Look at one part."""
         self.parts += 1
         if part.name == "header":
@@ -58,7 +58,7 @@ class OpenDriveHead:
         elif part.name not in ("junction", "controller", "junctionGroup", "station"):
             self.beside.setdefault(part.name, []).append(xml_of(part))
 
-    def _take_header(self, part: Node) -> None:
+    def _take_header(self, part: XmlElement) -> None:
         self.beside["header"] = part.attributes | {one.name: xml_of(one) for one in part.children}
         self.revision = f"{part.text_of('revMajor')}.{part.text_of('revMinor')}"
         reference, offset = part.first("geoReference"), part.first("offset")

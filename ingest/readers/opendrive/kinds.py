@@ -5,7 +5,7 @@ Source: ASAM OpenDRIVE 1.8.1, annex of enumerations (e_laneType, e_objectType); 
 
 from __future__ import annotations
 
-from ingest.readers.opendrive.tree import Node
+from ingest.readers.opendrive.tree import XmlElement
 from ingest.readers.vector.kinds import kind_of_words
 from tiles.batch import Kind
 
@@ -46,12 +46,12 @@ def kind_of_lane(type_: str) -> Kind | None:
     return LANES.get(type_.lower())
 
 
-def kind_of_border(mark: Node | None) -> Kind:
+def kind_of_border(mark: XmlElement | None) -> Kind:
     """The kind of a border by its road mark."""
     return Kind.KERB if mark is not None and mark.text_of("type").lower() == "curb" else Kind.LANE_BORDER
 
 
-def kind_of_object(node: Node) -> Kind:
+def kind_of_object(node: XmlElement) -> Kind:
     """The kind of an object by its type, its subtype or, where these say nothing, its name."""
     if "stopline" in node.text_of("name").lower().replace("_", "").replace(" ", ""):
         return Kind.STOP_LINE
@@ -65,7 +65,7 @@ def kind_of_object(node: Node) -> Kind:
     return Kind.MARKING if found is Kind.OTHER and "stencil" in node.text_of("name").lower() else found
 
 
-def kind_of_signal(node: Node) -> Kind:
+def kind_of_signal(node: XmlElement) -> Kind:
     """Lights change (`dynamic`), signs do not; a stop line is given as a sign by some."""
     if node.text_of("dynamic").lower() == "yes":
         return Kind.SIGNAL

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingest.readers.opendrive.cubics import SAME_M, Cubics
-from ingest.readers.opendrive.tree import Node
+from ingest.readers.opendrive.tree import XmlElement
 
 _SIDES = {"left": 1, "center": 0, "right": -1}
 """Side -> sign of the ids of its lanes."""
@@ -21,7 +21,7 @@ class RoadLane:
     its outer border changes, from its start on.
     """
 
-    node: Node
+    node: XmlElement
     id: int
     section: int
     start: float
@@ -49,13 +49,13 @@ class Section:
     `odd`: elements that are no lane of their side (no whole number as id, the sign of the other side, an id that comes again).
     """
 
-    node: Node
+    node: XmlElement
     number: int
     start: float
     left: tuple[RoadLane, ...]
     right: tuple[RoadLane, ...]
     centre: RoadLane | None
-    odd: tuple[Node, ...] = ()
+    odd: tuple[XmlElement, ...] = ()
 
     @property
     def lanes(self) -> tuple[RoadLane, ...]:
@@ -63,26 +63,26 @@ class Section:
         return (*self.left[::-1], *self.right)
 
 
-def sections_of(nodes: Sequence[Node], end: float) -> tuple[Section, ...]:
+def sections_of(nodes: Sequence[XmlElement], end: float) -> tuple[Section, ...]:
     """The sections; each side of one ends where the next section that has this side begins (`singleSide`), or the road ends."""
     ends = dict.fromkeys(_SIDES, end)
     made = []
     for number, node in reversed(list(enumerate(nodes))):
         start = node.number("s")
         start = start if math.isfinite(start) else 0.0
-        odd: list[Node] = []
+        odd: list[XmlElement] = []
         left, centre, right = (_side(node, side, (number, start, ends[side]), odd) for side in _SIDES)
         made.append(Section(node, number, start, left, right, centre[0] if centre else None, tuple(odd)))
         ends |= {side: start for side in _SIDES if follows(node, side)}
     return tuple(reversed(made))
 
 
-def follows(node: Node, side: str) -> bool:
+def follows(node: XmlElement, side: str) -> bool:
     """Whether a section states a side anew, so that the lanes of the section before end there."""
     return side == "center" or not is_true(node.text_of("singleSide")) or node.first(side) is not None
 
 
-def _side(node: Node, side: str, place: tuple[int, float, float], odd: list[Node]) -> tuple[RoadLane, ...]:
+def _side(node: XmlElement, side: str, place: tuple[int, float, float], odd: list[XmlElement]) -> tuple[RoadLane, ...]:
     lanes: dict[int, RoadLane] = {}
     for one in node.inside(side, "lane"):
         number = whole(one.text_of("id"))
@@ -93,7 +93,7 @@ def _side(node: Node, side: str, place: tuple[int, float, float], odd: list[Node
     return tuple(sorted(lanes.values(), key=lambda lane: abs(lane.id)))
 
 
-def _lane(node: Node, number: int, place: tuple[int, float, float]) -> RoadLane:
+def _lane(node: XmlElement, number: int, place: tuple[int, float, float]) -> RoadLane:
     section, start, end = place
     heights = node.all("height")
     inner, outer = (Cubics.of(heights, start="sOffset", base=start, names=(name,)) for name in ("inner", "outer"))
@@ -101,7 +101,7 @@ def _lane(node: Node, number: int, place: tuple[int, float, float]) -> RoadLane:
     return RoadLane(node, number, section, start, end, width, border, (inner, outer), _marks(node.all("roadMark"), start, end))
 
 
-def _marks(nodes: Sequence[Node], start: float, end: float) -> tuple[tuple[float, int], ...]:
+def _marks(nodes: Sequence[XmlElement], start: float, end: float) -> tuple[tuple[float, int], ...]:
     """A mark that is repeated without a change goes on."""
     found: list[tuple[float, int]] = []
     for number in sorted(range(len(nodes)), key=lambda one: nodes[one].number("sOffset")):
@@ -118,7 +118,7 @@ def _marks(nodes: Sequence[Node], start: float, end: float) -> tuple[tuple[float
     return tuple(found or [(start, -1)])
 
 
-def _is_same(one: Node, other: Node) -> bool:
+def _is_same(one: XmlElement, other: XmlElement) -> bool:
     mine, its = ({key: value for key, value in node.attributes.items() if key != "sOffset"} for node in (one, other))
     return mine == its and one.children == other.children and one.text == other.text
 

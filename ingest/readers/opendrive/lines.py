@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ingest.readers.opendrive.cubics import SAME_M, Cubics
 from ingest.readers.opendrive.lanes import RoadLane, Section
-from ingest.readers.opendrive.plan import Plan, Record
+from ingest.readers.opendrive.plan import PlanView, Record
 from ingest.readers.opendrive.road import Road
 
 Floats = NDArray[np.float64]
@@ -57,11 +57,11 @@ class Spans:
 
 
 @dataclass(slots=True)
-class Lines:
+class RoadLines:
     """All lines of some roads that are drawn together."""
 
     roads: Sequence[Road]
-    plan: Plan
+    plan: PlanView
     pieces: Pieces
     spans: Spans
     names: list[Line]
@@ -78,7 +78,7 @@ def spans_of(road: Road) -> int:
     return total
 
 
-def lines_of(roads: Sequence[Road]) -> Lines:
+def lines_of(roads: Sequence[Road]) -> RoadLines:
     """The lines of some roads that have a plan view."""
     records: list[Record] = []
     firsts: list[int] = []
@@ -98,7 +98,7 @@ def lines_of(roads: Sequence[Road]) -> Lines:
     )
     order = np.argsort(spans.piece, kind="stable")
     spans = Spans(*(getattr(spans, field)[order] for field in Spans.__slots__))
-    return Lines(roads, Plan.of(records), pieces, spans, names)
+    return RoadLines(roads, PlanView.of(records), pieces, spans, names)
 
 
 class _RoadLines:

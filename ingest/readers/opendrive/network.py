@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ingest.readers.opendrive.kinds import kind_of_lane
 from ingest.readers.opendrive.lanes import follows, whole
-from ingest.readers.opendrive.tree import Node
+from ingest.readers.opendrive.tree import XmlElement
 from tiles.batch import Kind
 
 Key = tuple[str, int, int]
@@ -44,14 +44,14 @@ class Network:
     _junctions: set[str] = field(default_factory=set)
     _touching: dict[tuple[Key, int], dict[tuple[Key, int], None]] = field(default_factory=dict)
 
-    def take(self, part: Node) -> None:
+    def take(self, part: XmlElement) -> None:
         """Remember the links of a road or a junction; other parts pass."""
         if part.name == "road":
             self._take_road(part)
         elif part.name == "junction":
             self._take_junction(part)
 
-    def _take_road(self, node: Node) -> None:
+    def _take_road(self, node: XmlElement) -> None:
         road = node.text_of("id")
         links = {}
         for name, end in (("predecessor", START), ("successor", END)):
@@ -68,7 +68,7 @@ class Network:
                     self._take_lane(road, number, lane, is_left_hand)
         self._roads[road] = _RoadEnds(links, sides, len(sections))
 
-    def _take_lane(self, road: str, section: int, node: Node, is_left_hand: bool) -> None:
+    def _take_lane(self, road: str, section: int, node: XmlElement, is_left_hand: bool) -> None:
         number = whole(node.text_of("id"))
         if not number:
             return
@@ -81,7 +81,7 @@ class Network:
             if ids:
                 self._links[key, end] = ids
 
-    def _take_junction(self, node: Node) -> None:
+    def _take_junction(self, node: XmlElement) -> None:
         junction = node.text_of("id")
         self._junctions.add(junction)
         for one in node.all("connection"):
@@ -163,5 +163,5 @@ class Network:
                 yield other
 
 
-def _end_of(link: Node) -> int:
+def _end_of(link: XmlElement) -> int:
     return END if link.text_of("contactPoint", "start") == "end" else START

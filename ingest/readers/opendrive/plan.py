@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.readers.opendrive.tree import Node
+from ingest.readers.opendrive.tree import XmlElement
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,7 +46,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlanView:
     """The records of some roads as columns, road after road; `numbers` is (n, 9)."""
 
     s: Floats
@@ -58,13 +58,13 @@ class Plan:
     numbers: Floats
 
     @staticmethod
-    def of(records: Sequence[Record]) -> Plan:
+    def of(records: Sequence[Record]) -> PlanView:
         """The records as columns."""
         numbers = np.zeros((len(records), 9))
         for row, record in enumerate(records):
             numbers[row, : len(record.numbers)] = record.numbers
         s, x, y, heading, length = np.array([(r.s, r.x, r.y, r.heading, r.length) for r in records], dtype=np.float64).reshape(-1, 5).T
-        return Plan(s, x, y, heading, length, np.array([r.shape for r in records], dtype=np.int64), numbers)
+        return PlanView(s, x, y, heading, length, np.array([r.shape for r in records], dtype=np.int64), numbers)
 
     def bends(self) -> Floats:
         """The largest curvature of each line, arc and spiral; 0 of polynomials, which never wind."""
@@ -88,14 +88,14 @@ Local = tuple[Floats, Floats, Floats]
 """u, v and turn from the beginning of a record, in its own frame."""
 
 
-def _bent(plan: Plan, record: Ints, along: Floats) -> Local:
+def _bent(plan: PlanView, record: Ints, along: Floats) -> Local:
     turn = plan.numbers[record, 0] * along
     half = turn / 2
     chord = along * np.sinc(half / np.pi)
     return chord * np.cos(half), chord * np.sin(half), turn
 
 
-def _spiral(plan: Plan, record: Ints, along: Floats) -> Local:
+def _spiral(plan: PlanView, record: Ints, along: Floats) -> Local:
     curvature, change, length = plan.numbers[record, 0], plan.numbers[record, 1], plan.length[record]
     steps = np.ceil(np.maximum(np.abs(curvature), np.abs(curvature + change * length)) * length / _TURN).clip(1, _MOST_STEPS)
     u, v = _steps(curvature, change, np.zeros_like(along), along).T
@@ -105,7 +105,7 @@ def _spiral(plan: Plan, record: Ints, along: Floats) -> Local:
     return u, v, (curvature + change * along / 2) * along
 
 
-def _integrated(plan: Plan, record: int, steps: int, along: Floats) -> tuple[Floats, Floats]:
+def _integrated(plan: PlanView, record: int, steps: int, along: Floats) -> tuple[Floats, Floats]:
     """The u and v of one spiral that turns far: whole steps summed up, and the rest of a step from there."""
     curvature, change = (np.full(steps, plan.numbers[record, column]) for column in (0, 1))
     edges = np.linspace(0.0, float(plan.length[record]), steps + 1)
@@ -123,7 +123,7 @@ def _steps(curvature: Floats, change: Floats, begin: Floats, end: Floats) -> Flo
     return np.column_stack([(np.cos(turn) @ _WEIGHTS) * half, (np.sin(turn) @ _WEIGHTS) * half])
 
 
-def _poly3(plan: Plan, record: Ints, along: Floats) -> Local:
+def _poly3(plan: PlanView, record: Ints, along: Floats) -> Local:
     u = np.zeros_like(along)
     for one in np.unique(record).tolist():
         mine = record == one
@@ -150,7 +150,7 @@ def _u_of_length(numbers: Floats, length: float, along: Floats) -> Floats:
     return u
 
 
-def _param_poly3(plan: Plan, record: Ints, along: Floats) -> Local:
+def _param_poly3(plan: PlanView, record: Ints, along: Floats) -> Local:
     n = plan.numbers[record].T
     p = along / n[8]
     u, v = n[0] + p * (n[1] + p * (n[2] + p * n[3])), n[4] + p * (n[5] + p * (n[6] + p * n[7]))
@@ -158,7 +158,7 @@ def _param_poly3(plan: Plan, record: Ints, along: Floats) -> Local:
     return u, v, np.arctan2(dv, du)
 
 
-def record_of(node: Node) -> Record | str:
+def record_of(node: XmlElement) -> Record | str:
     """The record of a `<geometry>` element, or why it cannot be used."""
     start = [node.number(name, math.nan) for name in ("s", "x", "y", "hdg", "length")]
     if not all(map(math.isfinite, start)):
@@ -176,7 +176,7 @@ def record_of(node: Node) -> Record | str:
     return Record(s, x, y, heading, length, shape, numbers)
 
 
-def _shape(node: Node, length: float) -> tuple[int, tuple[float, ...]] | str:
+def _shape(node: XmlElement, length: float) -> tuple[int, tuple[float, ...]] | str:
     child = next((one for one in node.children if one.name in _SHAPES), None)
     if child is None:
         return f"a geometry has no shape that is known ({', '.join(_SHAPES)})"
@@ -192,7 +192,7 @@ def _shape(node: Node, length: float) -> tuple[int, tuple[float, ...]] | str:
     return SPIRAL, (start, (end - start) / length if length else 0.0)
 
 
-def _divisor(node: Node, length: float) -> float:
+def _divisor(node: XmlElement, length: float) -> float:
     """What the distance is divided by. Where `pRange` is left out, the speed at the start shows which of both is meant."""
     stated = node.text_of("pRange")
     if stated not in ("arcLength", "normalized"):

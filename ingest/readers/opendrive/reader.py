@@ -25,8 +25,8 @@ from ingest.readers.opendrive.lanes import RoadLane
 from ingest.readers.opendrive.network import Network, lane_id
 from ingest.readers.opendrive.plan import BENT
 from ingest.readers.opendrive.road import Road, gaps, moved, road_of
-from ingest.readers.opendrive.rows import MOST_BYTES, Maker, Places, RoadRows, hull
-from ingest.readers.opendrive.tree import Node, OpenDriveParts, xml_of
+from ingest.readers.opendrive.rows import MOST_BYTES, Maker, RoadPlaces, RoadRows, hull
+from ingest.readers.opendrive.tree import OpenDriveParts, XmlElement, xml_of
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
@@ -72,7 +72,7 @@ class OpenDrive:
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """Roads in the order of the file, each with what is on it; then what refers to roads and signals."""
         parts, head, network = OpenDriveParts(source.path, source.name), OpenDriveHead(), Network()
-        kept: list[Node] | None = []
+        kept: list[XmlElement] | None = []
         for part in parts.all():
             head.take(part)
             network.take(part)
@@ -107,7 +107,7 @@ class _Reading:
         self.source, self.head = source, head
         self.where = {"file": source.name, "layer": "hdmap"}
         self.offset = head.shift(placed)
-        self.rows, self.places = RoadRows(placed.crs or ""), Places()
+        self.rows, self.places = RoadRows(placed.crs or ""), RoadPlaces()
         stated: dict[str, Any] = {"revision": head.revision}
         if any(self.offset):
             stated["offset"] = dict(zip(("x", "y", "z", "hdg"), self.offset, strict=True))
@@ -119,8 +119,8 @@ class _Reading:
         self.curved = self.flat = 0
         self.unknown: set[str] = set()
 
-    def run(self, parts: Iterator[Node]) -> Iterator[Batch | Finding]:
-        later: list[Node] = []
+    def run(self, parts: Iterator[XmlElement]) -> Iterator[Batch | Finding]:
+        later: list[XmlElement] = []
         waiting: list[Road] = []
         size = 0
         for part in parts:
@@ -141,7 +141,7 @@ class _Reading:
             yield self.rows.batch()
         yield from self._in_the_end()
 
-    def _road(self, node: Node) -> Road:
+    def _road(self, node: XmlElement) -> Road:
         """The road where the offset of the header puts it."""
         return moved(road_of(node), *self.offset) if any(self.offset) else road_of(node)
 
@@ -201,7 +201,7 @@ class _Reading:
             text = f"Lane {lane.id} of road {road.id}, section {lane.section}, is {lowest:.2f} m wide at one place."
             yield warning("lane.negative_width", text, "Correct the width of the lane.", value=f"{lowest:.2f}", **where)
 
-    def _refer(self, node: Node) -> None:
+    def _refer(self, node: XmlElement) -> None:
         """A junction, a controller, a station, a group: where what it refers to is."""
         name = node.text_of("id")
         source: dict[str, Any] = {"element": node.name}
@@ -215,7 +215,7 @@ class _Reading:
         kind = Kind.JUNCTION if node.name == "junction" else Kind.OTHER
         self.rows.add(f"{node.name}/{name}", kind, geometry, node.attributes, source)
 
-    def _hull(self, node: Node) -> bytes | None:
+    def _hull(self, node: XmlElement) -> bytes | None:
         corners = self.places.junctions.get(node.text_of("id"))
         if corners is None:
             return None
@@ -223,7 +223,7 @@ class _Reading:
         assert isinstance(made, bytes)  # noqa: S101 - one geometry gives one text
         return made
 
-    def _borrowed(self, node: Node) -> tuple[bytes | None, str]:
+    def _borrowed(self, node: XmlElement) -> tuple[bytes | None, str]:
         """The geometry of the first signal, road or junction that an element names, and whose it is."""
         signals, roads = ("signal", self.places.signals), ("road", self.places.roads)
         known = {"signalId": signals, **dict.fromkeys(("road", "roadId", "incomingRoad", "mainRoad"), roads)}
@@ -236,7 +236,7 @@ class _Reading:
                     return there, f"{what}/{one.text_of(attribute)}"
             junction = one.text_of("junction")
             if one is not node and junction in self.places.junctions:
-                return self._hull(Node("junction", {"id": junction})), f"junction/{junction}"
+                return self._hull(XmlElement("junction", {"id": junction})), f"junction/{junction}"
         return None, ""
 
     def _in_the_end(self) -> Iterator[Finding]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from ingest.readers.opendrive.cubics import Cubics
 from ingest.readers.opendrive.lanes import RoadLane, Section, sections_of
-from ingest.readers.opendrive.plan import Plan, Record, record_of
-from ingest.readers.opendrive.tree import Node
+from ingest.readers.opendrive.plan import PlanView, Record, record_of
+from ingest.readers.opendrive.tree import XmlElement
 
 LONGEST_M = 1_000_000.0
 """A road that states to be longer is none."""
@@ -30,7 +30,7 @@ class LateralShape:
 class Strip:
     """Something that runs along the road without a break (a guard rail, a bridge): where it is, and how high above the road."""
 
-    node: Node
+    node: XmlElement
     start: float
     end: float
     t: Cubics = field(default_factory=Cubics)
@@ -41,7 +41,7 @@ class Strip:
 class Road:
     """One road. `fault` tells why nothing on it can be drawn, "" when all can. `plan` is sorted by distance."""
 
-    node: Node
+    node: XmlElement
     id: str
     plan: tuple[Record, ...] = ()
     fault: str = ""
@@ -79,7 +79,7 @@ class Road:
         return ((lane.id < 0) != self.is_left_hand) != (lane.node.text_of("direction") == "reversed")
 
 
-def road_of(node: Node) -> Road:
+def road_of(node: XmlElement) -> Road:
     """The road of a `<road>` element."""
     plan, fault = _plan(node)
     end = plan[-1].s + plan[-1].length if plan else node.number("length")
@@ -99,7 +99,7 @@ def road_of(node: Node) -> Road:
     )
 
 
-def _plan(node: Node) -> tuple[tuple[Record, ...], str]:
+def _plan(node: XmlElement) -> tuple[tuple[Record, ...], str]:
     made = [record_of(one) for one in node.inside("planView", "geometry")]
     fault = next((one for one in made if isinstance(one, str)), "")
     records = sorted((one for one in made if isinstance(one, Record)), key=lambda one: one.s)
@@ -110,12 +110,12 @@ def _plan(node: Node) -> tuple[tuple[Record, ...], str]:
     return (() if fault else tuple(records)), fault
 
 
-def _fall(nodes: Sequence[Node], side: str) -> Cubics:
+def _fall(nodes: Sequence[XmlElement], side: str) -> Cubics:
     return Cubics.of([node for node in nodes if node.text_of("side", "both") in (side, "both")])
 
 
-def _shapes(node: Node) -> tuple[LateralShape, ...]:
-    found: dict[float, list[Node]] = {}
+def _shapes(node: XmlElement) -> tuple[LateralShape, ...]:
+    found: dict[float, list[XmlElement]] = {}
     for one in node.inside("lateralProfile", "shape"):
         s = one.number("s")
         if math.isfinite(s):
@@ -123,7 +123,7 @@ def _shapes(node: Node) -> tuple[LateralShape, ...]:
     return tuple(LateralShape(s, Cubics.of(nodes, start="t")) for s, nodes in sorted(found.items()))
 
 
-def _strips(node: Node) -> tuple[Strip, ...]:
+def _strips(node: XmlElement) -> tuple[Strip, ...]:
     """Repeated objects without a distance between them, tunnels and bridges."""
     found = []
     for one in node.inside("objects", "object"):
@@ -136,7 +136,7 @@ def _strips(node: Node) -> tuple[Strip, ...]:
     return tuple(strip for strip in found if strip.end > strip.start)
 
 
-def _ramp(repeat: Node, name: str, otherwise: str) -> Cubics:
+def _ramp(repeat: XmlElement, name: str, otherwise: str) -> Cubics:
     """What runs evenly from `...Start` to `...End` of a repeat."""
     start = repeat.number(f"{name}Start", repeat.number(otherwise))
     end = repeat.number(f"{name}End", start)
@@ -148,7 +148,7 @@ def _ramp(repeat: Node, name: str, otherwise: str) -> Cubics:
 def gaps(roads: Sequence[Road]) -> list[tuple[Road, float, float]]:
     """Road, distance and metres of each place where a record of a plan view does not begin where the one before it ends."""
     owner = [road for road in roads for _ in road.plan]
-    plan = Plan.of([record for road in roads for record in road.plan])
+    plan = PlanView.of([record for road in roads for record in road.plan])
     row = np.array([at for at in range(len(owner) - 1) if owner[at] is owner[at + 1]], dtype=np.int64)
     x, y, _ = plan.at(row, plan.s[row + 1])
     off = np.hypot(x - plan.x[row + 1], y - plan.y[row + 1])

@@ -27,7 +27,7 @@ from ingest.readers.opendrive.lanes import RoadLane, Section
 from ingest.readers.opendrive.lines import BORDER, INNER, MIDDLE, OUTER, REFERENCE, STRIP, lines_of, spans_of
 from ingest.readers.opendrive.network import Network, lane_id
 from ingest.readers.opendrive.road import Road
-from ingest.readers.opendrive.tree import Node, xml_of
+from ingest.readers.opendrive.tree import XmlElement, xml_of
 from tiles.batch import Batch, Content, Kind, LayerKind
 
 Floats = NDArray[np.float64]
@@ -85,7 +85,7 @@ class RoadRows:
 
 
 @dataclass(slots=True)
-class Places:
+class RoadPlaces:
     """Where roads and signals are, for what refers to them: junctions, controllers, stations. Vertices are 2D."""
 
     roads: dict[str, bytes] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class Places:
 class Maker:
     """Makes the rows of roads, some at a time."""
 
-    def __init__(self, network: Network, rows: RoadRows, places: Places, head: Mapping[str, Any]) -> None:
+    def __init__(self, network: Network, rows: RoadRows, places: RoadPlaces, head: Mapping[str, Any]) -> None:
         self.network, self.rows, self.places, self.head = network, rows, places, head
         self.looped = 0
 
@@ -135,7 +135,7 @@ Name = tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
-class _Vertices:
+class _RoadVertices:
     """The lines of one road by name: as they are drawn, and cleaned; the names of those that had loops."""
 
     drawn: dict[Name, Floats] = field(default_factory=dict)
@@ -143,17 +143,17 @@ class _Vertices:
     looped: set[Name] = field(default_factory=set)
 
 
-def _vertices(drawing: Drawing) -> dict[int, _Vertices]:
+def _vertices(drawing: Drawing) -> dict[int, _RoadVertices]:
     """The lines of all roads by the number of the road; 2D where a road states no heights."""
     drawn = drawing.drawn()
     clean, looped = shape.cleaned(drawn.xyz, drawn.first)
-    found: dict[int, _Vertices] = {}
+    found: dict[int, _RoadVertices] = {}
     first = drawn.first.tolist()
     for at, name in enumerate(drawn.names):
         if first[at] == first[at + 1]:
             continue
         width = 3 if drawing.lines.roads[name[0]].has_heights else 2
-        mine = found.setdefault(name[0], _Vertices())
+        mine = found.setdefault(name[0], _RoadVertices())
         mine.drawn[name[1:]], mine.clean[name[1:]] = drawn.xyz[first[at] : first[at + 1], :width], clean[at][:, :width]
         if at in looped:
             mine.looped.add(name[1:])
@@ -163,9 +163,9 @@ def _vertices(drawing: Drawing) -> dict[int, _Vertices]:
 class _RowsOfRoad:
     """The rows of one road; without `lines` they have no geometry."""
 
-    def __init__(self, maker: Maker, road: Road, lines: _Vertices | None, side: Roadside | None) -> None:
+    def __init__(self, maker: Maker, road: Road, lines: _RoadVertices | None, side: Roadside | None) -> None:
         self.maker, self.rows, self.road = maker, maker.rows, road
-        self.lines, self.side = lines or _Vertices(), side
+        self.lines, self.side = lines or _RoadVertices(), side
         self.taken: Counter[str] = Counter()
         self.limits = _limits(road)
 
@@ -272,7 +272,7 @@ class _RowsOfRoad:
         if self.side is None:
             return None
         there = {"s": str(min(lane.start, self.road.end)), "t": "0"}
-        return self.side.points([Node("lane", there)])[0]
+        return self.side.points([XmlElement("lane", there)])[0]
 
     def _note_junction(self, vertices: Floats) -> None:
         """Remember where the lanes of a junction are: the corners of their hull."""
@@ -290,7 +290,7 @@ class _RowsOfRoad:
         self._add_objects(objects, places[: len(objects)])
         self._add_signals(signals, places[len(objects) :])
 
-    def _add_objects(self, nodes: list[Node], places: Sequence[bytes | None]) -> None:
+    def _add_objects(self, nodes: list[XmlElement], places: Sequence[bytes | None]) -> None:
         strips: dict[int, list[bytes]] = {}
         for number, strip in enumerate(self.road.strips):
             drawn = self._drawn(-1, 0, STRIP, number)
@@ -305,30 +305,30 @@ class _RowsOfRoad:
                 place = self.side.object(node, kind, at)
             self._beside(node, kind, place)
 
-    def _add_signals(self, nodes: list[Node], places: Sequence[bytes | None]) -> None:
+    def _add_signals(self, nodes: list[XmlElement], places: Sequence[bytes | None]) -> None:
         for node, place in zip(nodes, places, strict=True):
             if place is not None and node.name == "signal":
                 self.maker.places.signals[node.text_of("id")] = place
             self._beside(node, kinds.kind_of_signal(node) if node.name == "signal" else Kind.OTHER, place)
 
-    def _beside(self, node: Node, kind: Kind, geometry: bytes | None) -> None:
+    def _beside(self, node: XmlElement, kind: Kind, geometry: bytes | None) -> None:
         name = self._name(f"{node.name}/{self.road.id}/{node.text_of('id')}")
         source = {"element": node.name, "road": self.road.id, "xml": xml_of(node)}
         self.rows.add(name, kind, geometry, node.attributes, source)
 
 
-def skeleton(road: Road) -> Node:
+def skeleton(road: Road) -> XmlElement:
     """A road without what is a feature of its own: the lanes of its sections, objects and signals."""
     lanes = [lane for section in road.sections for lane in (*section.lanes, section.centre) if lane is not None]
     beside = [one for name in ("objects", "signals") for parent in road.node.all(name) for one in parent.children]
     return _bared(road.node, {id(lane.node) for lane in lanes} | {id(one) for one in beside if one.name in (*_OBJECTS, *_SIGNALS)})
 
 
-def _bared(node: Node, without: set[int]) -> Node:
+def _bared(node: XmlElement, without: set[int]) -> XmlElement:
     """A copy of what leads to the elements that are left out."""
     if node.name not in ("road", "lanes", "laneSection", "left", "center", "right", "objects", "signals"):
         return node
-    return Node(node.name, node.attributes, [_bared(one, without) for one in node.children if id(one) not in without], node.text)
+    return XmlElement(node.name, node.attributes, [_bared(one, without) for one in node.children if id(one) not in without], node.text)
 
 
 def _limits(road: Road) -> list[tuple[float, dict[str, str] | None]]:

@@ -29,23 +29,23 @@ _QUOTES = {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 
 
 @dataclass(slots=True)
-class Node:
+class XmlElement:
     """One XML element with what is in it; `text` is all of its own character data."""
 
     name: str
     attributes: dict[str, str]
-    children: list[Node] = field(default_factory=list)
+    children: list[XmlElement] = field(default_factory=list)
     text: str = ""
 
-    def all(self, name: str) -> list[Node]:
+    def all(self, name: str) -> list[XmlElement]:
         """Its children of this name."""
         return [child for child in self.children if child.name == name]
 
-    def first(self, name: str) -> Node | None:
+    def first(self, name: str) -> XmlElement | None:
         """Its first child of this name."""
         return next((child for child in self.children if child.name == name), None)
 
-    def inside(self, *names: str) -> list[Node]:
+    def inside(self, *names: str) -> list[XmlElement]:
         """All that is reached by these names, one step each: `inside("lanes", "laneSection")`."""
         found = [self]
         for name in names:
@@ -76,7 +76,7 @@ class Node:
         return value if abs(value) <= LARGEST else math.nan
 
 
-def xml_of(node: Node) -> str:
+def xml_of(node: XmlElement) -> str:
     """The element as XML text without blanks between elements.
 
     Trees are at most `ingest.checks.xml_text.MAX_DEPTH` deep.
@@ -105,7 +105,7 @@ class OpenDriveParts:
     damaged: list[tuple[str, str, str]] = field(default_factory=list)
     """part, key and value of texts in which bytes meant no letter and were replaced: the first thousand"""
 
-    def all(self) -> Iterator[Node]:
+    def all(self) -> Iterator[XmlElement]:
         """The children of the root in the order of the file; one that is cut is not given.
 
         Raises: Invalid: `xml.dtd`, `xml.limit`, `xml.encoding`, `format.unsupported` (no OpenDRIVE).
@@ -125,8 +125,8 @@ class OpenDriveParts:
 class _Builder:
     def __init__(self, parts: OpenDriveParts, source: XmlText) -> None:
         self.parts, self.source = parts, source
-        self.ready: list[Node] = []
-        self.open: list[Node] = []
+        self.ready: list[XmlElement] = []
+        self.open: list[XmlElement] = []
         self.words: list[list[str]] = []
         self.depth = self.nodes = self.begin = 0
 
@@ -142,7 +142,7 @@ class _Builder:
                 raise Invalid("format.unsupported", text, file=self.parts.name)
             self.parts.root = attributes
             return
-        node = Node(name, attributes)
+        node = XmlElement(name, attributes)
         if self.open:
             self.open[-1].children.append(node)
         else:
@@ -177,7 +177,7 @@ class _Builder:
             )
             raise Invalid("xml.limit", text, file=self.parts.name)
 
-    def _note_damage(self, part: Node) -> None:
+    def _note_damage(self, part: XmlElement) -> None:
         waiting = [part]
         while waiting and len(self.parts.damaged) < _MOST_DAMAGED:
             node = waiting.pop()

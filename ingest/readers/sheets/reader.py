@@ -53,13 +53,13 @@ class Csv:
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All rows."""
         sheet = TextTable.of(source.files[0], source.name)
-        reading = _Reading(sheet, dict(placed.columns), placed.crs or "")
+        reading = _SheetReading(sheet, dict(placed.columns), placed.crs or "")
         yield from reading.batches()
         yield from reading.findings()
 
 
 @dataclass(slots=True)
-class _Reading:
+class _SheetReading:
     """A table while it is read."""
 
     sheet: TextTable
