@@ -92,7 +92,7 @@ def place(ex: Exchange, by: Actor, quote_id: str, key: str, *, persons: Sequence
         groups = _checked(conn, ex, quote, now)
         made = _insert(conn, by, quote, asked, now)
         owner = Owner(org_id, made.purpose, quote.created_ns)
-        earlier = Earlier(conn, owner)
+        earlier = Earlier.of(conn, owner)
         for group in groups:
             earlier.take(made.id, group.layer_ids, group.ranges)
             entitlements.add(conn, owner, made.id, group)

@@ -36,7 +36,6 @@ from mapex.rights.permit_check import Use
 from mapex.rules import licences, terms
 from mapex.rules.licences import Purpose
 from tiles.arrays import UInt64s
-from tiles.grid import grid
 from tiles.grid.cover import Cover
 from tiles.grid.grid import ZOOM
 
@@ -278,7 +277,7 @@ def price_of(conn: Connection, use: Use, found: Sequence[LayerChange], *, added:
         cover = Cover.from_cells(_wanted(change, added))
         if change.layer_id is not None and cover.count:
             _price_layer(conn, use, change.layer_id, cover, parts)
-    made = parts.together(use.purpose, float(grid.area_m2(whole.cells()).sum()))
+    made = parts.together(use.purpose, whole.area_m2)
     return replace(made, bought=squares.of(conn, made))
 
 
@@ -296,8 +295,8 @@ def _price_layer(conn: Connection, use: Use, layer_id: str, cover: Cover, parts:
             continue
         total = cell_sums.sums(conn, decision.allowed.pyramid(cell_sums.ZMIN))[layer_id]
         owner = Owner(use.org_id, str(use.purpose), use.at_ns)
-        own = unbilled.sums(conn, owner, decision.allowed).get(layer_id, unbilled.NOTHING)
-        earlier = Earlier(conn, owner).of_layers([offer], decision.allowed.ranges).get(layer_id, 0)
+        own = unbilled.sums(conn, owner, [decision.allowed])[0].get(layer_id, unbilled.NOTHING)
+        earlier = Earlier.of(conn, owner).of_layers([offer], decision.allowed.ranges).get(layer_id, 0)
         lines = lines_of(offer, total, own, earlier)
         parts.areas.append(decision.allowed.ranges)
         parts.layers.append((lines, pin_of(offer, len(parts.areas) - 1, decision.permit)))

@@ -81,7 +81,7 @@ def rows(found: Sequence[Candidate], priced: Sequence[Priced], bought: Collectio
                 is_chosen=one.offer.layer_id in bought,
                 quality=one.offer.quality,
                 accuracy_m=one.offer.accuracy_m,
-                unusual=_marks(one.lines, medians),
+                unusual=_marks(one.lines, medians) if candidate.is_unusual else (),
                 permit=one.permit,
                 refused=one.refused,
             )

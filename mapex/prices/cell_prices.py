@@ -123,7 +123,7 @@ def _found(conn: Connection, use: Use, request: PriceRequest, listed: Cover, cho
             by_cell.setdefault(cell, {})[layer_id] = total
     owner = Owner(use.org_id, use.purpose or terms.ANY_PURPOSE, use.at_ns)
     free = unbilled.free_cells(conn, owner, listed.ranges)
-    earlier = Earlier(conn, owner).of_cells(offered.values(), listed.ranges)
+    earlier = Earlier.of(conn, owner).of_cells(offered.values(), listed.ranges)
     return _Found(use.purpose, offered, by_cell, owned, free, earlier, decisions, chosen)
 
 

@@ -121,10 +121,22 @@ class _Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What one organisation paid before, seen for one purpose at one time; in the caller's transaction."""
+    """What one organisation paid before, seen for one purpose at one time; in the caller's transaction.
+
+    `at_difference`: whether any order of it has updates at the difference; else nobody looks through what was paid for older versions.
+    """
 
     conn: Connection
     owner: Owner
+    at_difference: bool
+
+    @staticmethod
+    def of(conn: Connection, owner: Owner) -> Earlier:
+        """What `owner` paid until now."""
+        lines = "purchase_order p JOIN order_line n ON n.order_id = p.id"
+        query = text(f"SELECT 1 FROM {lines} WHERE p.org_id = :org AND n.updates = '{DIFFERENCE}' LIMIT 1")
+        is_known = owner.org_id != authority.NOBODY
+        return Earlier(conn, owner, is_known and conn.execute(query, {"org": owner.org_id}).first() is not None)
 
     def of_layers(self, offers: Iterable[LiveLayer], ranges: UInt64s) -> Mapping[str, int]:
         """KRW by layer id, for the tiles in the sale-zoom ranges; layers of which nothing counts are left out."""
@@ -190,7 +202,7 @@ class Earlier:
 
     def _held(self, layer_ids: Collection[str], ranges: UInt64s) -> Mapping[tuple[_Cell, str, str], _Held]:
         """The older contents that count, by cell on sale, older layer, and order."""
-        if not layer_ids or not len(ranges) or not self._is_promised():
+        if not layer_ids or not len(ranges) or not self.at_difference:
             return {}
         statement = (
             f"SELECT e.cell, l.id, e.layer_id, e.order_id, e.id, n.amount + {self._credited()}, n.small, {PART}, "
@@ -228,12 +240,6 @@ class Earlier:
         for cell, layer_id, card, features, *vector in self._ask(statement, layer_ids, ranges, purpose=self.owner.purpose):
             found[cell, layer_id] = _Charged(least_price(parsed_rates(card), Quantities(*vector)), features)
         return found
-
-    def _is_promised(self) -> bool:
-        """Whether any order of the organisation has updates at the difference; else nobody looks through what was paid."""
-        lines = "purchase_order p JOIN order_line n ON n.order_id = p.id"
-        query = text(f"SELECT 1 FROM {lines} WHERE p.org_id = :org AND n.updates = '{DIFFERENCE}' LIMIT 1")
-        return self.conn.execute(query, {"org": self.owner.org_id}).first() is not None
 
     def _credited(self) -> str:
         """SQL: what was credited on a line `n`, as far as that was not returned since."""

@@ -62,7 +62,7 @@ def price(conn: Connection, org_id: str, request: PriceRequest, at_ns: int) -> E
     parts.refusals += [
         licence_refusal(one, request.purpose) for one in offered if one.sums.cells and not licences.allows(one.licence, request.purpose)
     ]
-    use, paid = Use(org_id, request.purpose, at_ns), Earlier(conn, owner)
+    use, paid = Use(org_id, request.purpose, at_ns), Earlier.of(conn, owner)
     classes = sorted({one.handling_class for one in allowed})
     held = permit_check.held(conn, use, classes)
     priced: list[Priced] = []
@@ -163,8 +163,7 @@ def _price_class(offers: Sequence[LiveLayer], permitted: _Permitted, asked: _Buy
     index = len(parts.areas) - 1 if decision.refusal else 0
     earlier = asked.paid.of_layers(offers, decision.allowed.ranges)
     at_edge = [offer for offer in offers if offer.layer_id in sums.edge]
-    other = decision.allowed.union(permitted.edge) if asked.left_out else decision.allowed.difference(permitted.edge)
-    otherwise = asked.paid.of_layers(at_edge, other.ranges)
+    otherwise = asked.paid.of_layers(at_edge, _other(permitted, left_out=asked.left_out).ranges) if at_edge else {}
     for offer in offers:
         total = sums.total.get(offer.layer_id, NOTHING)
         own, paid = sums.own.get(offer.layer_id, unbilled.NOTHING), earlier.get(offer.layer_id, 0)
@@ -178,6 +177,12 @@ def _price_class(offers: Sequence[LiveLayer], permitted: _Permitted, asked: _Buy
             parts.refusals += refused
         pin = pin_of(offer, index, decision.permit)
         yield Priced(offer, lines, pin, decision.permit, refused, edge_cells, sums, otherwise.get(offer.layer_id, 0))
+
+
+def _other(permitted: _Permitted, *, left_out: bool) -> Cover:
+    """What would be bought were the edge tiles treated the other way."""
+    allowed = permitted.decision.allowed
+    return allowed.union(permitted.edge) if left_out else allowed.difference(permitted.edge)
 
 
 def _edge_alone(conn: Connection, request: PriceRequest, priced: Iterable[Priced], medians: Mapping[str, int]) -> Iterable[Priced]:
@@ -264,9 +269,9 @@ def reprice(conn: Connection, org_id: str, held: Estimate, held_ns: int) -> tupl
         found = cell_sums.sums(conn, cells.pyramid(cell_sums.ZMIN))
         sums = {layer_id: total for layer_id, total in found.items() if layer_id in pinned}
         owner = Owner(org_id, held.purpose or terms.ANY_PURPOSE, held_ns)
-        own = unbilled.sums(conn, owner, cells)
+        (own,) = unbilled.sums(conn, owner, [cells])
         offers = offers_in(conn, sums)
-        earlier = Earlier(conn, owner).of_layers(offers, ranges)
+        earlier = Earlier.of(conn, owner).of_layers(offers, ranges)
         for offer in offers:
             lines += lines_of(offer, offer.sums, own.get(offer.layer_id, unbilled.NOTHING), earlier.get(offer.layer_id, 0))
     return tuple(sorted(lines, key=lambda line: line.place))

@@ -93,7 +93,7 @@ def of_area(
         raise Invalid("region.too_large", f"The area has {cells.count} cells; ask for at most {MAX_CELLS} at a time.", cells=cells.count)
     dropped = NO_CELLS if without is None else Cover.from_cells(without).intersection(cells)
     kept = cells.difference(dropped)
-    edge, area_m2 = _edge_of(ground, dropped) if isinstance(ground, Region) else (NO_CELLS, float(grid.area_m2(kept.cells()).sum()))
+    edge, area_m2 = _edge_of(ground, dropped) if isinstance(ground, Region) else (NO_CELLS, kept.area_m2)
     if edge.count == kept.count:
         edge = NO_CELLS
     return PriceRequest(

@@ -12,15 +12,14 @@ from mapex.prices.estimate import NO_SQUARES, Estimate, Pin, Squares
 from mapex.prices.request import NO_CELLS
 from mapex.pyramid import grounds
 from tiles.arrays import UInt64s
-from tiles.grid import grid
 from tiles.grid.cover import Cover
 
 
 def of(conn: Connection, estimate: Estimate) -> Squares:
     """What an estimate prices."""
     found = _sold(conn, estimate.pins, estimate.areas)
-    cells, files = _together([cover for cover, _ in found]).cells(), sum(files for _, files in found)
-    return Squares(len(cells), float(grid.area_m2(cells).sum()), files) if files else NO_SQUARES
+    ground, files = _together([cover for cover, _ in found]), sum(files for _, files in found)
+    return Squares(ground.count, ground.area_m2, files) if files else NO_SQUARES
 
 
 def on_offer(conn: Connection, pins: Sequence[Pin], areas: Sequence[UInt64s]) -> Cover:

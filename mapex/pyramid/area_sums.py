@@ -38,20 +38,14 @@ def area_sums(
 
     Quantities that are not among `columns` are 0: an estimate asks for those alone that have a price.
     """
-    inner = cells if left_out else cells.difference(edge)
-    total, own = _sums(conn, owner, inner, columns)
+    inner = cells if left_out or not edge.count else cells.difference(edge)
+    total = cell_sums.sums(conn, inner.pyramid(cell_sums.ZMIN), columns) if inner.count else {}
     found = cell_sums.cell_sums(conn, edge.ranges, columns) if edge.count else {}
     of_edge = {layer_id: one for layer_id, (_, one) in found.items()}
-    own_edge = unbilled.sums(conn, owner, edge, columns) if edge.count else {}
+    own, own_edge = unbilled.sums(conn, owner, [inner, edge], columns)
     if not left_out:
         total, own = _added(total, of_edge), _added(own, own_edge)
     return AreaSums(total, own, of_edge, own_edge, {layer_id: held for layer_id, (held, _) in found.items()})
-
-
-def _sums(conn: Connection, owner: Owner, cells: Cover, columns: Collection[str]) -> tuple[dict[str, Sum], dict[str, Unbilled]]:
-    if not cells.count:
-        return {}, {}
-    return cell_sums.sums(conn, cells.pyramid(cell_sums.ZMIN), columns), unbilled.sums(conn, owner, cells, columns)
 
 
 def _added(a: Mapping[str, Part], b: Mapping[str, Part]) -> dict[str, Part]:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, select
+from sqlalchemy import ColumnElement, Connection, bindparam, select
 
 from mapex.database.live_offers import live_layers, live_offers
 from mapex.database.schema import dataset_version, layer, shown_layer
@@ -82,7 +83,7 @@ _LAYERS = (
     )
     .where(layer.c.id.in_(bindparam("layers", expanding=True)))
 )
-"""The layers on offer among `layers` (ids): made once, since every estimate asks it."""
+"""The layers on offer among `layers` (ids), in the order of `LiveLayer`: made once, since every estimate asks it."""
 
 
 def offers_in(
@@ -95,7 +96,7 @@ def offers_in(
     """
     if dataset is not None:
         _check_dataset(conn, dataset)
-    found = [_offered(row, sums[row["layer_id"]]) for row in conn.execute(_LAYERS, {"layers": list(sums)}).mappings()]
+    found = [_offered(row, sums[row[0]]) for row in conn.execute(_LAYERS, {"layers": list(sums)})]
     if dataset is not None:
         found = [offer for offer in found if dataset in (offer.dataset, f"{offer.org}/{offer.dataset}")]
     if layers is not None:
@@ -104,11 +105,11 @@ def offers_in(
     return found
 
 
-def _offered(row: RowMapping, sums: Sum) -> LiveLayer:
-    values = dict(row)
-    about = values.pop("about")
-    as_of = _as_of(about, values.pop("published_ns"))
-    return LiveLayer(**{**values, "rates": parsed_rates(row["rates"])}, as_of=as_of, accuracy_m=_accuracy_m(about), sums=sums)
+def _offered(row: Sequence[Any], sums: Sum) -> LiveLayer:
+    # By place, not by name: an estimate has hundreds of them.
+    *first, rates, dataset, org, about, published_ns, seen_ns, quality = row
+    more = (parsed_rates(rates), dataset, org, _as_of(about, published_ns), seen_ns, quality, _accuracy_m(about), sums)
+    return LiveLayer(*first, *more)
 
 
 @lru_cache(maxsize=4096)

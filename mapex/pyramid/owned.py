@@ -37,16 +37,21 @@ def counting() -> str:
     return f"purposes(held, wanted) AS (VALUES {_values(purposes)}), licences(held, wanted) AS (VALUES {_values(licences)})"
 
 
-def sums(conn: Connection, org_id: str, purpose: str, pieces: Sequence[Piece], columns: Collection[str] = QUANTITIES) -> dict[str, Sum]:
-    """What the organisation owns for a purpose, with the same content, of the layers on offer inside the pieces, by layer id.
+def sums(
+    conn: Connection, org_id: str, purpose: str, areas: Sequence[Cover], columns: Collection[str] = QUANTITIES
+) -> list[dict[str, Sum]]:
+    """What the organisation owns for a purpose, with the same content, of the layers on offer inside each of the areas, by layer id.
 
     Quantities that are not among `columns` are 0.
     """
-    near = _near(conn, org_id, purpose, pieces)
-    if not near:
-        return {}
-    mine = "s.org_id = :org AND s.purpose = :purpose"
-    return {layer: one for layer, one, _ in cell_sums.grouped(conn, near, "owned_sum", mine, columns, org=org_id, purpose=purpose)}
+    owned = text("SELECT DISTINCT cell FROM owned_sum WHERE org_id = :org AND purpose = :purpose AND z = :z ORDER BY cell")
+    cells = np.array(conn.execute(owned, {"org": org_id, "purpose": purpose, "z": COARSE}).scalars().all(), np.uint64)
+    mine, found = "s.org_id = :org AND s.purpose = :purpose", []
+    for area in areas:
+        near = _near(area.pyramid(ZMIN), cells) if len(cells) else []
+        rows = cell_sums.grouped(conn, near, "owned_sum", mine, columns, org=org_id, purpose=purpose) if near else ()
+        found.append({layer_id: one for layer_id, one, _ in rows})
+    return found
 
 
 def fill(conn: Connection, layer_id: str, licence: str) -> None:
@@ -121,10 +126,8 @@ def _values(pairs: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"('{held}', '{wanted}')" for held, wanted in pairs)
 
 
-def _near(conn: Connection, org_id: str, purpose: str, pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces without the ranges far from everything that the organisation owns: each that is left costs a search."""
-    owned = text("SELECT DISTINCT cell FROM owned_sum WHERE org_id = :org AND purpose = :purpose AND z = :z ORDER BY cell")
-    cells = np.array(conn.execute(owned, {"org": org_id, "purpose": purpose, "z": COARSE}).scalars().all(), np.uint64)
+def _near(pieces: Sequence[Piece], cells: UInt64s) -> list[Piece]:
+    """The pieces without the ranges far from the `COARSE` cells in which anything is owned: each that is left costs a search."""
     near = []
     for z, ranges in pieces:
         finer, coarser = np.uint64(2 * max(z - COARSE, 0)), np.uint64(2 * max(COARSE - z, 0))

@@ -7,7 +7,7 @@ tiles that cost nothing themselves: the time counts from the order that was paid
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,20 +65,28 @@ _FREE = (
 )
 
 
-def sums(conn: Connection, owner: Owner, cells: Cover, columns: Collection[str] = QUANTITIES) -> dict[str, Unbilled]:
-    """What of an area the owner need not pay, by layer on offer; quantities that are not among `columns` are 0."""
-    own = owned.sums(conn, owner.org_id, owner.purpose, cells.pyramid(cell_sums.ZMIN), columns)
-    found = {layer_id: Unbilled(one.cells, 0, one.quantities) for layer_id, one in own.items()}
-    each = ", ".join(f"CAST(SUM(s.{name} - COALESCE(w.{name}, 0)) AS bigint)" if name in columns else "0" for name in QUANTITIES)
-    for layer_id, count, *quantities in _free(conn, owner, cells.ranges, f"s.layer_id, COUNT(*), {each}", "GROUP BY s.layer_id"):
-        found[layer_id] = found.get(layer_id, NOTHING) + Unbilled(0, count, Quantities(*quantities))
+def sums(conn: Connection, owner: Owner, areas: Sequence[Cover], columns: Collection[str] = QUANTITIES) -> list[dict[str, Unbilled]]:
+    """What of each of the areas the owner need not pay, by layer on offer; quantities that are not among `columns` are 0."""
+    if owner.org_id == authority.NOBODY:
+        return [{} for _ in areas]
+    own = owned.sums(conn, owner.org_id, owner.purpose, areas, columns)
+    found = [{layer_id: Unbilled(one.cells, 0, one.quantities) for layer_id, one in held.items()} for held in own]
+    if is_promised(conn, owner):
+        for area, unbilled in zip(areas, found, strict=True):
+            _add_free(conn, owner, area, columns, unbilled)
     return found
+
+
+def _add_free(conn: Connection, owner: Owner, area: Cover, columns: Collection[str], found: dict[str, Unbilled]) -> None:
+    each = ", ".join(f"CAST(SUM(s.{name} - COALESCE(w.{name}, 0)) AS bigint)" if name in columns else "0" for name in QUANTITIES)
+    for layer_id, count, *quantities in _free(conn, owner, area.ranges, f"s.layer_id, COUNT(*), {each}", "GROUP BY s.layer_id"):
+        found[layer_id] = found.get(layer_id, NOTHING) + Unbilled(0, count, Quantities(*quantities))
 
 
 def free_cells(conn: Connection, owner: Owner, ranges: UInt64s) -> dict[tuple[int, str], Unbilled]:
     """What is free cell by cell, by cell and layer on offer."""
     each = ", ".join(f"s.{name} - COALESCE(w.{name}, 0)" for name in QUANTITIES)
-    rows = _free(conn, owner, ranges, f"s.cell, s.layer_id, {each}")
+    rows = _free(conn, owner, ranges, f"s.cell, s.layer_id, {each}") if is_promised(conn, owner) else ()
     return {(int(cell), layer_id): Unbilled(0, 1, Quantities(*quantities)) for cell, layer_id, *quantities in rows}
 
 
@@ -99,7 +107,7 @@ def is_free(conn: Connection, owner: Owner, cell: str) -> str:
 
 def _free(conn: Connection, owner: Owner, ranges: UInt64s, columns: str, group: str = "") -> Iterator[Any]:
     """`columns` of each free cell `s` of the pyramid, of which the owner owns `w`, a part or nothing."""
-    if not len(ranges) or not is_promised(conn, owner):
+    if not len(ranges):
         return
     head, values = cell_sums.with_ranges(conn, [(ZOOM, ranges)])
     statement = text(

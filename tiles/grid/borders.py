@@ -24,7 +24,11 @@ def on_borders(region: Region, z: int = ZOOM) -> Region:
     """
     import shapely
 
-    moved = shapely.transform(region.geometry, lambda lon_lat: _moved(lon_lat, z))
+    corners = shapely.get_coordinates(region.geometry)
+    on_border = _moved(corners, z)
+    if np.array_equal(on_border, corners):
+        return region
+    moved = shapely.set_coordinates(region.geometry, on_border)
     if shapely.is_empty(moved) or not shapely.is_valid(moved):
         return region
     on = Region(moved)

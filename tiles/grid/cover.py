@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tiles.arrays import Bools, UInt64s, first_of_runs, repeat_ranges
-from tiles.grid.grid import ZOOM
+from tiles.grid.grid import ZOOM, area_m2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +45,12 @@ class Cover:
     def count(self) -> int:
         """Number of cells."""
         return int((self.ranges[:, 1] - self.ranges[:, 0]).sum())
+
+    @property
+    def area_m2(self) -> float:
+        """Ground on the WGS 84 ellipsoid."""
+        # Of few large cells instead of many small ones.
+        return float(sum(area_m2(Cover(ranges, z).cells(), z).sum() for z, ranges in self.pyramid()))
 
     def __len__(self) -> int:
         return self.count
@@ -108,6 +114,8 @@ class Cover:
         levels: list[tuple[int, UInt64s]] = []
         a, b = self.ranges[:, 0], self.ranges[:, 1]
         for z in range(self.z, min(zmin, self.z), -1):
+            if not len(a):
+                break
             up, down = (a + np.uint64(3)) >> np.uint64(2), b >> np.uint64(2)
             whole = up < down  # at least one parent is in the range
             head = np.stack([a, np.where(whole, up << np.uint64(2), b)], axis=1)

@@ -30,7 +30,8 @@ def fractions(region: Region, z: int = ZOOM) -> tuple[UInt64s, Float64s]:
         return np.zeros(0, np.uint64), np.zeros(0)
     rings = shapely.get_rings(shapely.orient_polygons(areas))
     width = 1 << z
-    keys, own, step = _summed(*(np.concatenate(each) for each in zip(*_pieces(rings, z), strict=True)))
+    pieces = list(_pieces(rings, z))
+    keys, own, step = pieces[0] if len(pieces) == 1 else _summed(*(np.concatenate(each) for each in zip(*pieces, strict=True)))
     first = np.r_[True, np.diff(keys // (width + 1)) > 0]
     before = np.cumsum(step) - step
     before -= np.repeat(before[first], np.diff(np.r_[np.flatnonzero(first), len(keys)]))

@@ -16,9 +16,8 @@ def groups(covers: Sequence[Cover], kinds: Sequence[int], area: Cover) -> list[i
 
     A sweep over all ranges by where they begin: one that begins before the furthest end so far meets the range that ends there.
     """
-    first = list(range(len(covers)))
     if not len(area.ranges):
-        return first
+        return list(range(len(covers)))
     ranges, owners = inside(covers, area)
     ranges += (np.array(kinds, np.uint64)[owners] << np.uint64(2 * area.z + 1))[:, None]  # each kind on ground of its own
     order = np.argsort(ranges[:, 0], kind="stable")
@@ -29,11 +28,8 @@ def groups(covers: Sequence[Cover], kinds: Sequence[int], area: Cover) -> list[i
     grew[1:] = ends[1:] > ends[:-1]
     furthest = owners[np.maximum.accumulate(np.where(grew, np.arange(len(ends)), 0))]
     meets = ranges[1:, 0] < ends[:-1]
-    pairs = np.unique(owners[1:][meets] * len(covers) + furthest[:-1][meets])
-    for one, other in zip((pairs // len(covers)).tolist(), (pairs % len(covers)).tolist(), strict=True):
-        low, high = sorted((_root(first, one), _root(first, other)))
-        first[high] = low
-    return [_root(first, one) for one in range(len(covers))]
+    found: list[int] = _least_of_groups(owners[1:][meets], furthest[:-1][meets], len(covers)).tolist()
+    return found
 
 
 def inside(covers: Sequence[Cover], area: Cover) -> tuple[UInt64s, Int64s]:
@@ -51,8 +47,14 @@ def inside(covers: Sequence[Cover], area: Cover) -> tuple[UInt64s, Int64s]:
     return cut, owners[which]
 
 
-def _root(first: list[int], one: int) -> int:
-    while first[one] != one:
-        first[one] = first[first[one]]
-        one = first[one]
-    return one
+def _least_of_groups(one: Int64s, other: Int64s, count: int) -> Int64s:
+    """For each number below `count` the least that it is joined with by pairs of `one` and `other`, directly or through others."""
+    least = np.arange(count)
+    while True:
+        joined = least.copy()
+        np.minimum.at(joined, least[one], least[other])
+        np.minimum.at(joined, least[other], least[one])
+        joined = joined[joined]
+        if np.array_equal(joined, least):
+            return least
+        least = joined
