@@ -108,8 +108,8 @@ def offers_in(
 def _offered(row: Sequence[Any], sums: Sum) -> LiveLayer:
     # By place, not by name: an estimate has hundreds of them.
     *first, rates, dataset, org, about, published_ns, seen_ns, quality = row
-    more = (parsed_rates(rates), dataset, org, _as_of(about, published_ns), seen_ns, quality, _accuracy_m(about), sums)
-    return LiveLayer(*first, *more)
+    values = [*first, parsed_rates(rates), dataset, org, _as_of(about, published_ns), seen_ns, quality, _accuracy_m(about), sums]
+    return LiveLayer(*values)
 
 
 @lru_cache(maxsize=4096)
