@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,8 @@ from xml.parsers import expat
 
 import numpy as np
 
+from ingest.findings import info
+from mapex.catalogue.finding import Finding
 from tiles.arrays import Float64s
 
 MOST_POINTS = 5_000_000
@@ -47,6 +49,14 @@ class TrackFile:
             return
         self.times.append(time_s)
         self.places.append((lon, lat, h))
+
+
+def unused(track: TrackFile, name: str, where: Mapping[str, str]) -> Iterator[Finding]:
+    """What a track beside a recording holds that is no position of a time; `name` is its file."""
+    if track.skipped:
+        text = f"{track.skipped} of {track.skipped + len(track.times)} points of {name} have no time or no place; they place nothing."
+        fix = "Nothing to do: what was recorded then is placed by the neighbours."
+        yield info("recording.no_fix", text, fix, count=track.skipped, **{**where, "feature": name})
 
 
 def read_track(path: Path) -> TrackFile | None:

@@ -20,7 +20,7 @@ from ingest.reader import Placed, Source, Survey
 from ingest.readers.bags.described import BagDescription, plain
 from ingest.readers.bags.scan import claimed, in_order, is_beside, is_recording, scanning
 from ingest.readers.positions import ros
-from ingest.readers.positions.beside import TrackFile, read_track
+from ingest.readers.positions.beside import TrackFile, read_track, unused
 from ingest.readers.positions.locator import Located, Locator
 from ingest.readers.positions.receivers import BESIDE
 from ingest.readers.recordings.inventory import Inventory, KnownChannel, measured_ns
@@ -88,7 +88,10 @@ class Mcap:
         for path in _recordings(source):
             first.take(path)
         if first.rank is None and placed.is_known:
-            first.tracks[BESIDE] = _put(placed, source)
+            beside, name = _track_beside(source) if placed.origin is None else (None, "")
+            first.tracks[BESIDE] = _put(placed, beside)
+            if beside is not None:
+                yield from unused(beside, name, {"file": source.name, "layer": self.layer})
         others = _others(source)
         for path in others:
             first.proof.attachment(source.label(path), "", _beginning(path))
@@ -178,10 +181,9 @@ def _described(source: Source, others: Sequence[Path], seen: int, layer: str) ->
             yield question("recording.missing", text, fix, value=about.messages, **where)
 
 
-def _put(placed: Placed, source: Source) -> Track:
+def _put(placed: Placed, beside: TrackFile | None) -> Track:
     """What places a recording that states no position itself. Heights above the sea are left out: all here are above the ellipsoid."""
     track = Track()
-    beside = _track_beside(source)[0] if placed.origin is None else None
     if placed.origin is not None:
         track.add(0, *placed.origin)
     elif beside is not None:

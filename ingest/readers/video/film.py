@@ -13,7 +13,7 @@ from ingest import chapters
 from ingest.findings import error, info, question, warning
 from ingest.formats import is_video
 from ingest.reader import Source
-from ingest.readers.positions.beside import TrackFile, read_track
+from ingest.readers.positions.beside import TrackFile, read_track, unused
 from ingest.readers.video.gpmf import Telemetry
 from ingest.readers.video.positions import Positions
 from mapex.catalogue.finding import Finding
@@ -225,10 +225,11 @@ def _check_clock(film: Film, where: dict[str, str]) -> None:
 def _with_track(film: Film, parts: Sequence[Part], tracks: Sequence[tuple[str, TrackFile]], where: dict[str, str]) -> list[Part]:
     """The parts with the positions of tracks beside them: by the camera's clock or by their lengths; the seller is asked."""
     whole = TrackFile()
-    for _, one in tracks:
+    for name, one in tracks:
         whole.times += one.times
         whole.places += one.places
         whole.above_sea = whole.above_sea and one.above_sea
+        film.findings += unused(one, name, where)
     times, places = whole.arrays()
     film.origin = ", ".join(name for name, _ in tracks)[:200]
     found: list[Part] = []

@@ -21,9 +21,12 @@ _NULL_DEG = 1e-9
 
 @dataclass(slots=True)
 class Positions:
-    """Positions and readings of the clock at times of the film (seconds). `datum`: what heights count from, "" when unknown."""
+    """Positions and readings of the clock at times of the film (seconds). `datum`: what heights count from, "" when unknown; `unusable`
+    are so many that were none.
+    """
 
     datum: str = ""
+    unusable: int = 0
     _at: list[Float64s] = field(default_factory=list)
     _places: list[Float64s] = field(default_factory=list)
     _read: list[Float64s] = field(default_factory=list)
@@ -43,6 +46,7 @@ class Positions:
         self._at.append(at_s[good])
         self._places.append(kept)
         self._count += int(good.sum())
+        self.unusable += int((~good).sum())
 
     def read_all(self, at_s: Float64s, utc_s: Float64s) -> None:
         """Take readings of the clock in: seconds since 1970."""
@@ -58,13 +62,14 @@ class Positions:
 
     def moved(self, by_s: float) -> Positions:
         """The same, later in the film."""
-        return Positions(self.datum, [at + by_s for at in self._at], self._places, [at + by_s for at in self._read], self._utc, self._count)
+        at, read = [at + by_s for at in self._at], [at + by_s for at in self._read]
+        return Positions(self.datum, self.unusable, at, self._places, read, self._utc, self._count)
 
     def joined(self, other: Positions) -> Positions:
         """These and others of the same film."""
         return Positions(
-            self.datum or other.datum, self._at + other._at, self._places + other._places, self._read + other._read, self._utc + other._utc,
-            self._count + other._count,
+            self.datum or other.datum, self.unusable + other.unusable, self._at + other._at, self._places + other._places,
+            self._read + other._read, self._utc + other._utc, self._count + other._count,
         )  # fmt: skip
 
     def track(self) -> Track:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.reader import Source
-from ingest.readers.recordings import ros
+from ingest.readers.positions import ros
 from ingest.readers.sniff import reader_for
 from ingest.readers.tracks import messages
 from mapex.intake.placement import Placement
