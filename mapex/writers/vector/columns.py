@@ -17,6 +17,8 @@ SOURCE = "@source"
 """The attribute that holds what is not one; its column is called `source`."""
 
 _HALF = re.compile("[\0\ud800-\udfff]")
+_LINE_END = re.compile("[:\t-\r]")
+_BLANKS = re.compile(" +$")
 _NUMBERS = Sort.INT | Sort.WIDE | Sort.LONG | Sort.FLOAT
 
 
@@ -99,7 +101,7 @@ def labels_of(
     """What each attribute is called in a file whose own columns are `reserved`, and in which names are equal when `same` of both is.
 
     An attribute with a reserved name gets the prefix `attribute_`; whoever comes second gets a number. No name has more than `longest`
-    bytes; where that counts, GDAL writes `_` for `:`.
+    bytes; where that counts, GDAL writes `_` for `:`, ends the names at a line's end, and takes blanks off them: these are `_` too.
     """
     taken = {same(name) for name in reserved}
     labels = {}
@@ -107,11 +109,11 @@ def labels_of(
         if name == SOURCE:
             labels[name] = "source"
             continue
-        label = written_out(name) if longest is None else written_out(name).replace(":", "_")
+        label = written_out(name) if longest is None else _LINE_END.sub("_", written_out(name))
         if not label or same(label) in {same(own) for own in reserved}:
             label = f"attribute_{label}" if longest is None else f"a_{label}"
         first, number = label, 2
-        label = cut(first, longest)
+        label = cut(first, longest) if longest is None else _BLANKS.sub(lambda found: "_" * len(found[0]), cut(first, longest))
         while same(label) in taken:
             tail = f"_{number}"
             label, number = cut(first, None if longest is None else longest - len(tail)) + tail, number + 1

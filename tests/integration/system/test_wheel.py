@@ -24,7 +24,7 @@ from tests.support.needs import REQUIRED
 from tests.support.reader_examples import MADE, RECORDS
 from tests.support.wheel import ROOT, Environment
 
-NEEDS = {"mcap": "recordings"}
+NEEDS = {"mcap": "recordings", "rosbag1": "recordings", "rosbag2": "recordings"}
 """Formats of `ingest.formats` that an extra reads."""
 
 EACH = "\n".join(
