@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("vector", "points", "market", "audit", "fsck", "pages", "places")
+BENCHMARKS = ("vector", "opendrive", "points", "market", "audit", "fsck", "pages", "places")
 
 
 def main(names: list[str]) -> int:

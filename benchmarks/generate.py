@@ -1,6 +1,7 @@
 """Deterministic inputs for the benchmarks: sizes and seeds are arguments, nothing is downloaded.
 
 python -m benchmarks.generate hdmap --n 100000 --to DIR
+python -m benchmarks.generate opendrive --n 350 --to DIR
 """
 
 from __future__ import annotations
@@ -121,10 +122,93 @@ def hdmap(n, to, seed=20261122):
     return path
 
 
+_PLAN = (("line", 25.0, 0, 0), ("spiral", 15.0, 0, 1), ("arc", 23.0, 1, 1), ("spiral", 15.0, 1, 0), ("line", 25.0, 0, 0))
+_SHAPES = {"line": "<line/>", "arc": '<arc curvature="{0!r}"/>', "spiral": '<spiral curvStart="{0!r}" curvEnd="{1!r}"/>'}
+_LANES = ((1, "driving", 3.25, "broken"), (2, "driving", 3.25, "solid"), (3, "sidewalk", 2.5, "none"))
+_CENTRE = '<center><lane id="0" type="none"><roadMark sOffset="0.0" type="solid solid" color="yellow" width="0.12"/></lane></center>'
+
+
+def _plan_view(x, y, hdg, curvature):
+    """Line, spiral, arc, spiral, line; and how long they are."""
+    parts, s = [], 0.0
+    for name, length, *ends in _PLAN:
+        start, end = (curvature * one for one in ends)
+        shape = _SHAPES[name].format(start, end)
+        parts.append(f'<geometry s="{s!r}" x="{x!r}" y="{y!r}" hdg="{hdg!r}" length="{length!r}">{shape}</geometry>')
+        u = np.linspace(0, length, 2001)
+        turn = hdg + start * u + (end - start) * u * u / length / 2
+        x, y = x + float(np.trapezoid(np.cos(turn), u)), y + float(np.trapezoid(np.sin(turn), u))
+        hdg, s = float(turn[-1]), s + length
+    return "".join(parts), s
+
+
+def _lane(number, kind, width, mark, s):
+    """A lane that becomes a little wider and narrower again, and whose mark changes."""
+    marks = "".join(
+        f'<roadMark sOffset="{at!r}" type="{one}" weight="standard" color="white" material="standard" width="0.12" laneChange="both"/>'
+        for at, one in ((0.0, mark), (s / 4, "solid"))
+    )
+    return (
+        f'<lane id="{number}" type="{kind}" level="false"><link><predecessor id="{number}"/><successor id="{number}"/></link>'
+        f'<width sOffset="0.0" a="{width!r}" b="0.0" c="0.0001" d="{-0.0002 / s / 3!r}"/>{marks}</lane>'
+    )
+
+
+def _road(number, x, y, rng):
+    """One street of OpenDRIVE of 103 m: two driven lanes and a sidewalk on each side, in every third street in two sections."""
+    plan, s = _plan_view(x, y, float(rng.uniform(0, 2 * np.pi)), float(rng.choice([-1, 1]) * rng.uniform(0.004, 0.03)))
+    heights, slopes = 30 + rng.normal(0, 0.3, 5), rng.normal(0, 0.02, 5)  # cubics that meet without a kink
+    rises = ""
+    for k, step in enumerate(np.diff(heights)):
+        c, d = (
+            (3 * step / (s / 4) - 2 * slopes[k] - slopes[k + 1]) / (s / 4),
+            (slopes[k] + slopes[k + 1] - 2 * step / (s / 4)) / (s / 4) ** 2,
+        )
+        numbers = zip("abcd", (heights[k], slopes[k], c, d), strict=True)
+        rises += f'<elevation s="{k * s / 4!r}" ' + " ".join(f'{name}="{float(value)!r}"' for name, value in numbers) + "/>"
+    sides = [
+        f"<left>{''.join(_lane(k, *rest, s) for k, *rest in reversed(_LANES))}</left>",
+        f"<right>{''.join(_lane(-k, *rest, s) for k, *rest in _LANES)}</right>",
+    ]
+    starts = (0.0, s / 2) if number % 3 == 0 else (0.0,)
+    sections = "".join(f'<laneSection s="{at!r}">{sides[0]}{_CENTRE}{sides[1]}</laneSection>' for at in starts)
+    objects = "".join(
+        f'<object id="{number * 10 + k}" type="pole" name="lamp" s="{k * 20 + 10.0!r}" t="9.5" zOffset="0.0"/>' for k in range(5)
+    )
+    signal = '<signal id="{}" s="{}" t="-8.5" zOffset="5.0" dynamic="yes" type="1000001" subtype="-1" country="OpenDRIVE"/>'
+    signals = "".join(signal.format(number * 10 + k, k * 40 + 5.0) for k in range(2))
+    return (
+        f'<road name="street {number}" length="{s!r}" id="{number}" junction="-1"><type s="0.0" type="town"><speed max="50"/></type>'
+        f"<planView>{plan}</planView><elevationProfile>{rises}</elevationProfile>"
+        f'<lateralProfile><superelevation s="0.0" a="{rng.normal(0, 0.02)!r}" b="0.0" c="0.0" d="0.0"/></lateralProfile>'
+        f'<lanes><laneOffset s="0.0" a="0.0" b="0.0" c="0.0" d="0.0"/>{sections}</lanes>'
+        f"<objects>{objects}</objects><signals>{signals}</signals></road>"
+    )
+
+
+def opendrive(n, to, seed=20261130):
+    """Write `opendrive-<n>.xodr`: n streets (350 are 36 km) on a grid of 250 m; returns its path."""
+    path = Path(to) / f"opendrive-{n}.xodr"
+    if path.exists():
+        return path
+    rng, side = np.random.default_rng(seed), int(np.ceil(n**0.5))
+    reference = f"+proj=tmerc +lat_0={LAT0} +lon_0={LON0} +k=1 +x_0=0 +y_0=0 +datum=WGS84 +units=m"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        file.write('<?xml version="1.0" encoding="UTF-8"?>\n<OpenDRIVE><header revMajor="1" revMinor="6" name="" version="1">')
+        file.write(f"<geoReference><![CDATA[{reference}]]></geoReference></header>\n")
+        for k in range(n):
+            file.write(_road(k, k % side * 250.0, k // side * 250.0, rng) + "\n")
+        file.write("</OpenDRIVE>\n")
+    return path
+
+
+MAKERS = {"hdmap": hdmap, "opendrive": opendrive}
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="write an input of a benchmark")
-    parser.add_argument("what", choices=["hdmap"])
+    parser.add_argument("what", choices=MAKERS)
     parser.add_argument("--n", type=float, default=100_000)
     parser.add_argument("--to", type=Path, required=True)
     given = parser.parse_args()
-    print(hdmap(int(given.n), given.to))
+    print(MAKERS[given.what](int(given.n), given.to))

@@ -78,7 +78,7 @@ def commands() -> str:
 
 `mapex COMMAND --help` says the same. `init org person token permit serve worker fsck doctor demo` act on the exchange of `MAPEX_DIR`;
 `push publish withdraw recall dataset version search quote buy get order wallet audit` speak HTTP to `MAPEX_URL` with `MAPEX_TOKEN`;
-`inspect`, `tile` and `join` need no exchange.
+`inspect`, `tile`, `join` and `convert` need no exchange.
 `--json` prints JSON on standard output. A failure is one sentence on standard error, with `--json` also
 `{{"error": {{"code", "message", "details"}}}}` on standard output, and an exit status:
 

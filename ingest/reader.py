@@ -12,6 +12,7 @@ from typing import Protocol
 
 from mapex.catalogue.finding import Finding
 from mapex.intake.placement import Known, Placement
+from mapex.rules.licences import SourceLicence
 from tiles.batch import Batch, Content, LayerKind
 from tiles.box import Box
 
@@ -62,6 +63,7 @@ class Placed:
 
     `crs` is what the batches of the reader are in. `height_datum` is "ellipsoid", "EGM2008", "KVD1964", ... or "unknown".
     `note`: a guess or an assumption in words. `accuracy_m`: metres that the way to WGS 84 may be off, None when nobody knows.
+    `columns`: of a table as text, which columns are what (`Placement.columns`).
     """
 
     crs: str | None
@@ -71,6 +73,7 @@ class Placed:
     origin: tuple[float, float, float] | None = None
     note: str = ""
     accuracy_m: float | None = None
+    columns: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_known(self) -> bool:
@@ -82,7 +85,7 @@ class Placed:
 class Survey:
     """What the head of a source states, before all of it is read. `claimed` counts are what the file states, not what is true.
 
-    `box` is None when the source is unplaced or does not state it.
+    `box` is None when the source is unplaced or does not state it. `licence`: what goes along with the data, wherever they are sold.
     """
 
     format: str
@@ -92,6 +95,7 @@ class Survey:
     box: Box | None = None
     findings: tuple[Finding, ...] = ()
     details: Mapping[str, str] = field(default_factory=dict)
+    licence: SourceLicence | None = None
 
 
 class Reader(Protocol):
@@ -103,8 +107,9 @@ class Reader(Protocol):
     * a record that cannot be used is a `Finding` with `rejected=1`, never silence; one that is only without a place stays in its
       batch (features: null geometry; frames: NaN lon/lat; points: never) and is counted as unplaced;
     * `Batch.meta["footage"]` is "no" when a recording provably shows no pictures; without it recordings and photos are footage;
-    * a file that is cut, or whose header is false, gives an error finding when what can be used was read; `tiles.errors.InvalidContent`
-      or `mapex.errors.Invalid` are raised only when nothing can be read at all.
+    * a file that is cut, or whose header is false, gives an error finding when what can be used was read (of a recording a question:
+      nobody can record it again, so its seller decides); `tiles.errors.InvalidContent` or `mapex.errors.Invalid` are raised only when
+      nothing can be read at all.
     """
 
     format: str

@@ -34,6 +34,7 @@ class LayerKind(StrEnum):
     POINTCLOUD = "pointcloud"
     RECORDING = "recording"
     PHOTOS = "photos"
+    VIDEO = "video"
 
 
 class Kind(StrEnum):
@@ -96,10 +97,10 @@ _columns_of = operator.attrgetter(*QUANTITIES)
 
 
 PLACING = "placing"
-"""Key of `Batch.meta`: a JSON object of what is known of the place of the source, which each tile states in itself where its format can.
+"""Key of `Batch.meta`: a JSON object of what is known of the source, its place above all, which each tile states in itself where it can.
 
-Its members: `height_datum`, `height_source`, `source_crs`, `source_crs_known`, `accuracy_m`. The same source gives the same, so that
-tiles keep their bytes.
+Its members: `licence`, `attribution` (of sources whose licence goes along with the data), `height_datum`, `height_source`,
+`source_crs`, `source_crs_known`, `accuracy_m`. The same source gives the same, so that tiles keep their bytes.
 """
 TILE_KEY = "mapex"
 """Under which name tiles state it: a key of Parquet metadata, the user of a LAS record, a record of MCAP, a member of GeoJSON."""

@@ -22,8 +22,8 @@ from tiles.errors import ExtraMissing
 EXTRAS: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
     {
         "pointcloud": (("open3d",), "shaded previews of point clouds"),
-        "recordings": (("mcap", "rosbags", "zstandard", "lz4"), "MCAP and ROS recordings"),
-        "preview": (("av", "cv2"), "pictures in previews of recordings"),
+        "recordings": (("mcap", "rosbags", "apsw", "zstandard", "lz4"), "MCAP and ROS recordings"),
+        "preview": (("av", "cv2"), "pictures in previews, and video at the edges of tiles"),
         "postgres": (("psycopg",), "a PostgreSQL database"),
         "scale": (("distributed", "granian"), "a Dask cluster of readers, and several web processes"),
         "dev": (("pytest", "ruff", "mypy"), "changing mapex itself"),

@@ -49,12 +49,22 @@ class Codec(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """A row that has no cell: its place in the source (0 = first row given), its id, a code and a sentence."""
+    """A row that has no cell, or `count` of them: its place in the source (0 = first row given), its id, a code and a sentence."""
 
     row: int
     feature_id: str
     code: str
     message: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a splitter did to rows that it kept, to be known with the tiles: code, sentence, and how many rows."""
+
+    code: str
+    message: str
+    count: int
 
 
 class Splitter(Protocol):
@@ -66,6 +76,11 @@ class Splitter(Protocol):
     """Rows that were left out because they have no geometry."""
     misfits: Sequence[Misfit]
     """The first of those that were left out, where rows have names."""
+
+    @property
+    def remarks(self) -> Sequence[Remark]:
+        """What is to be known of rows that were kept."""
+        ...
 
     def add(self, batch: Batch) -> None:
         """Take rows in. Raises: TilesError: the batch does not belong here."""
@@ -146,8 +161,18 @@ PHOTO_TAR = TileFormat(
     codec="tiles.frames.photo_tar",
     splitter="tiles.frames.splitter",
 )
+MP4 = TileFormat(
+    name="mp4",
+    kinds=(LayerKind.VIDEO,),
+    media_type="video/mp4",
+    ending="mp4",
+    magic=b"ftypisom\0\0\x02\0mapx",
+    magic_at=4,
+    codec="tiles.video.codec",
+    splitter="tiles.video.splitter",
+)
 
-FORMATS = (GEOPARQUET, LAZ, MCAP, PHOTO_TAR)
+FORMATS = (GEOPARQUET, LAZ, MCAP, PHOTO_TAR, MP4)
 
 _BY_MEDIA_TYPE = {row.media_type: row for row in FORMATS}
 _BY_KIND = {kind: row for row in FORMATS for kind in row.kinds}

@@ -17,7 +17,8 @@ def crossing(shapes: Shapes) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     """
     coordinates, owner = shapely.get_coordinates(shapes, return_index=True)
     far = (np.abs(np.diff(coordinates[:, 0])) > 180.0) & (owner[1:] == owner[:-1])
-    rows = np.unique(owner[1:][far])
+    endless = owner[~np.isfinite(coordinates).all(axis=1)]  # a coordinate that is no number is nowhere: it is refused as such
+    rows = np.setdiff1d(owner[1:][far], endless)
     return rows[[_crosses(shapes[row]) for row in rows.tolist()]] if len(rows) else rows
 
 

@@ -20,6 +20,7 @@ from ingest.reader import Placed
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement, check_placement
+from mapex.rules.licences import SOURCE_FINDING, SOURCES, SourceLicence
 
 _CODE_LETTERS = 24
 _EXACT_M, _SMALL_M = 1.0, 5.0
@@ -123,9 +124,18 @@ def with_record(placed: Placed, record: bytes | None) -> Placed:
     return replace(placed, height_datum=datum, height_source=Known.FILE) if isinstance(datum, str) else placed
 
 
-def stated_in_tiles(placed: Placed) -> dict[str, Any]:
-    """What each tile states of the place of its source, wherever its format can (`tiles.batch.PLACING`); empty when nothing is known."""
-    found: dict[str, Any] = {}
+def licence_in(record: bytes | None) -> SourceLicence | None:
+    """The licence that a tile of ours states of the source that it was made from."""
+    try:
+        stated = json.loads(record or b"null")
+    except (ValueError, RecursionError):
+        return None
+    return SOURCES.get(str(stated.get("licence"))) if isinstance(stated, dict) else None
+
+
+def stated_in_tiles(placed: Placed, licence: SourceLicence | None = None) -> dict[str, Any]:
+    """What each tile states of its source, place and licence, wherever its format can (`tiles.batch.PLACING`)."""
+    found: dict[str, Any] = {"licence": licence.code, "attribution": licence.attribution} if licence is not None else {}
     if placed.height_source is not Known.NONE:
         found |= {"height_datum": placed.height_datum, "height_source": str(placed.height_source)}
     if placed.crs and not systems.is_wgs84(systems.parsed(placed.crs)):
@@ -153,6 +163,13 @@ def other_name(placed: Placed, names: Iterable[str], **where: str) -> list[Findi
     return [
         warning("crs.name_differs", text, "Check the box on the map; give --crs to settle it.", value=f"{named} / {name}"[:200], **where)
     ]
+
+
+def about_licence(licence: SourceLicence, file: str) -> Finding:
+    """The finding about the licence of a source, which goes along with the data."""
+    text = f"{file} holds data under {licence.code} ({licence.word}); its tiles state this, and it goes along wherever they are sold."
+    fix = f"Publish it under the licence {licence.offered}, with the attribution {licence.attribution!r}."
+    return info(SOURCE_FINDING, text, fix, file=file, value=licence.code)
 
 
 def findings(placed: Placed, *, file: str = "", layer: str = "") -> list[Finding]:

@@ -15,6 +15,7 @@ import numpy as np
 from ingest.previews import blur
 from ingest.previews import clip as clips
 from ingest.previews.blur import Picture
+from ingest.previews.film import Clip
 from ingest.previews.make import LayerTiles, Made, Stored, Without
 from ingest.previews.pictures import Shot, decode, from_message, size_of
 from tiles import extras
@@ -43,6 +44,8 @@ def make(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
     """Facts first; then pictures, if the seller asked for a class that may show them."""
     if layer.kind == LayerKind.PHOTOS:
         yield from _photos(layer, out)
+    elif layer.kind == LayerKind.VIDEO:
+        yield from _video(layer, out)
     else:
         yield from _recording(layer, out)
 
@@ -176,6 +179,28 @@ def _of_archive(stored: Stored, first: int, asked: set[int]) -> Shots:
             body = archive.extractfile(entry) if number in asked else None
             if body is not None:
                 yield number, Shot("jpeg", body.read())
+
+
+# ---- video ------------------------------------------------------------------------------------------------------------------------
+
+
+def _video(layer: LayerTiles, out: Path) -> Iterator[Made | Without]:
+    clips_ = sorted((Clip.of(stored.path) for stored in layer.tiles), key=lambda one: (one.begins_s, one.path.name))
+    total = sum(len(one.shown) for one in clips_)
+    seconds = sum(stored.record.quantities.ms for stored in layer.tiles) / 1000
+
+    def shots(wanted: Sequence[int]) -> Shots:
+        first = 0
+        for one in clips_:
+            if any(first <= number < first + len(one.shown) for number in wanted):
+                yield from one.shots(first, wanted)
+            first += len(one.shown)
+
+    size = [clips_[0].track.width, clips_[0].track.height]
+    yield Made("facts", {"seconds": round(seconds, 1), "pictures": total, "resolution": size})
+    if layer.pictures:
+        speed = total / seconds if seconds else PER_SECOND
+        yield from _pictures(total, max(1, round(speed / PER_SECOND)), shots, out, speed)
 
 
 # ---- pictures ---------------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import zipfile
 from pathlib import PurePosixPath
@@ -10,6 +11,8 @@ from typing import cast
 from ingest import formats
 from ingest.formats import READERS, SUPPORTED, ZIP, format_of_names, is_junk
 from ingest.reader import Reader, Source
+from ingest.readers import packed
+from ingest.readers.apollo import binary
 from mapex.errors import Invalid
 from tiles import extras
 
@@ -44,17 +47,19 @@ def format_of(source: Source) -> str:
 
 def format_of_bytes(head: bytes, name: str) -> str:
     """As `format_of`, for the first bytes (64 KiB are enough) of a file called `name`."""
-    found = formats.format_of_magic(head)
+    found = formats.format_of_magic(head, name)
     if found is not None:
         return found
+    if (inside := packed.head_of(head)) and formats.is_packed(within := format_of_bytes(inside, name)):
+        return within
     for magic, what in formats.FOREIGN:
         if head.startswith(magic):
             raise _unsupported(name, what)
     if head[4:8] == b"ftyp":
-        raise _unsupported(name, "an MP4 video")
+        raise _unsupported(name, "a picture in boxes (HEIC, AVIF)")
     if head.startswith(ZIP):
         raise _unsupported(name, "a zip archive inside another one")
-    return _format_of_text(head, name)
+    return "apollo" if binary.is_map(head) else _format_of_text(head, name)
 
 
 def _format_of_text(head: bytes, name: str) -> str:
@@ -63,7 +68,8 @@ def _format_of_text(head: bytes, name: str) -> str:
         return _format_of_xml(text, name)
     if text.startswith(("{", "[", "\x1e")):
         return _format_of_json(text, name)
-    found = formats.format_of_text(text)
+    is_text = "\0" not in text or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    found = formats.format_of_text(text, name if is_text else "")
     if found is not None:
         return found
     raise _unknown(head, name)

@@ -17,7 +17,7 @@ from mapex.rules.accuracy import STEPS_MM, UNKNOWN_SHIFT
 from tiles.arrays import gained
 from tiles.features.difference import CellDifference, CellFeatures, difference, features_of
 from tiles.features.nearness import UNMEASURED
-from tiles.formats import GEOPARQUET, LAZ
+from tiles.formats import GEOPARQUET, LAZ, MP4
 from tiles.grid import grid
 
 _EXAMPLES = 5
@@ -59,6 +59,8 @@ def compare(request: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None
             found = _of_features(before, after, layer, cell)
         elif kind == LAZ.media_type:
             found = _of_points(before.paths(layer, cell), after.paths(layer, cell))
+        elif kind == MP4.media_type:
+            found = _of_video(before.paths(layer, cell), after.paths(layer, cell))
         else:
             found = _of_frames(before.paths(layer, cell), after.paths(layer, cell))
         emit({"cell": {"layer": layer, "cell": cell, **found}})
@@ -119,6 +121,12 @@ def _of_frames(before: Sequence[Path], after: Sequence[Path]) -> dict[str, Any]:
     old, new = marks(before), marks(after)
     added, removed = gained(old[0], new[0])
     return _rows(added, removed, others=any(gained(old[1], new[1])))
+
+
+def _of_video(before: Sequence[Path], after: Sequence[Path]) -> dict[str, Any]:
+    from tiles.video.difference import marks
+
+    return _rows(*gained(marks(before), marks(after)))
 
 
 def _rows(added: int, removed: int, *, others: bool = False) -> dict[str, Any]:

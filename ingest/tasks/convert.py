@@ -20,7 +20,7 @@ import shapely
 
 from ingest.checks.quality import Quality
 from ingest.checks.screen import misfit_of, no_shapes, screen
-from ingest.findings import FindingLog, error, unproven
+from ingest.findings import FindingLog, error, info, question, unproven
 from ingest.fingerprint import Fingerprint
 from ingest.placing import resolve
 from ingest.placing.move import accuracy_m, shapes_of
@@ -43,7 +43,7 @@ Emit = Callable[[Mapping[str, Any]], None]
 _PROGRESS_S = 0.5
 _TEXT = 1500
 _NAME = 250
-_OWN_PLACE = frozenset({"lanelet2", "mcap", "photos"})
+_OWN_PLACE = frozenset({"lanelet2", "osm", "mcap", "photos", "rosbag1", "rosbag2", "video", "gpx", "nmea", "kml"})
 """Formats that state longitude and latitude themselves, so that no other system could be named for them."""
 
 
@@ -91,6 +91,8 @@ class Conversion:
         yield from self.survey.findings
         if not any(finding.code.startswith("crs.") for finding in self.survey.findings):
             yield from resolve.findings(self.placed, file=self.source.name)
+        if self.survey.licence is not None:
+            yield resolve.about_licence(self.survey.licence, self.source.name)
         if self.reader.format not in _OWN_PLACE:
             yield from resolve.other_name(self.placed, (*self.folders, *self.source.names), file=self.source.name)
 
@@ -154,7 +156,7 @@ class Conversion:
 
     def _placing(self) -> str:
         if self._stated is None:
-            found = resolve.stated_in_tiles(self.placed)
+            found = resolve.stated_in_tiles(self.placed, self.survey.licence)
             self._stated = json.dumps(found, sort_keys=True, ensure_ascii=False) if found else ""
         return self._stated
 
@@ -163,7 +165,13 @@ class Conversion:
             if state.splitter is not None:
                 tiles = list(state.splitter.finish())
                 self._left_out(state, state.splitter)
+                self._remarked(state, state.splitter)
                 self._tiles(state, tiles)
+
+    def _remarked(self, state: LayerState, splitter: Splitter) -> None:
+        """What the splitter had to do to records that it kept."""
+        for one in splitter.remarks:
+            self.log.add(info(one.code, one.message, file=self.source.name, layer=state.name, count=one.count))
 
     def _left_out(self, state: LayerState, splitter: Splitter) -> None:
         """What the splitter could not put into any cell: broken geometry, or off the grid."""
@@ -174,8 +182,12 @@ class Conversion:
         where = {"file": self.source.name, "layer": state.name}
         named = splitter.misfits[:20]
         for misfit in named:
-            self.log.add(error(misfit.code, misfit.message, "Mend the geometry.", feature=misfit.feature_id, rejected=1, **where))
-        more = rejected - len(named)
+            about = {"feature": misfit.feature_id, "count": misfit.count, "rejected": misfit.count, **where}
+            if state.content is Content.FRAMES:
+                self.log.add(question(misfit.code, misfit.message, "Confirm it: what is left can be sold.", **about))
+            else:
+                self.log.add(error(misfit.code, misfit.message, "Mend the geometry.", **about))
+        more = rejected - sum(misfit.count for misfit in named)
         if more > 0:
             text = f"{more} records could not be put into any cell."
             self.log.add(error("geometry.unusable", text, "Check geometry and CRS.", count=more, rejected=more, **where))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ingest.grouping import Grouping, group_archive
 from ingest.reader import Source
 from ingest.readers import sniff
+from ingest.tasks.packed import unpacked
 from ingest.tasks.unpack import is_zip, unpack
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
@@ -35,12 +36,17 @@ class Entry:
 
 
 def entries(path: Path, name: str, scratch: Path, labels: Mapping[str, str]) -> list[Entry]:
-    """The sources of an upload called `name`, in the order of their names; a zip is unpacked below `scratch`.
+    """The sources of an upload called `name`, in the order of their names; what is packed is unpacked below `scratch`.
 
     `labels`: what the uploader called the files of a folder (`Source.labels`).
 
     Raises: Invalid: what `unpack` raises; `zip.too_many`: more than `MOST` sources.
     """
+    found = _found(path, name, scratch, labels)
+    return [replace(one, source=unpacked(one.source, scratch / f".whole-{number}")) for number, one in enumerate(found)]
+
+
+def _found(path: Path, name: str, scratch: Path, labels: Mapping[str, str]) -> list[Entry]:
     if not is_zip(path):
         return [Entry(_whole(Source.of(path, name, labels)))]
     whole = unpack(path, name, scratch)

@@ -24,6 +24,7 @@ _NO_QUESTION = frozenset({"crs.swapped"})
 
 _TOOLS = (
     "mapex",
+    "apsw",
     "av",
     "laspy",
     "lazrs",

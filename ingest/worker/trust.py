@@ -11,7 +11,7 @@ from mapex.config import Settings
 from mapex.errors import Invalid, Unavailable
 from mapex.rules.licences import HandlingClass
 
-_RECORDING = re.compile(r"\.(mcap|bag|db3|jpe?g|mp4|zip)$", re.IGNORECASE)
+_RECORDING = re.compile(r"\.((mcap|bag|db3)(\.active|\.zstd?|-wal)?|jpe?g|mp4|mov|m4v|360|zip)$", re.IGNORECASE)
 """Names of what holds pictures, or may: what a zip holds is known only when it is opened."""
 
 

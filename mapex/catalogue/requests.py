@@ -86,7 +86,7 @@ def answer_placement(ex: Exchange, by: Actor, dataset: str, number: int, placeme
     """
     check_placement(placement)
     if placement == Placement():
-        raise Invalid("placement.empty", "Give a crs, or an origin for data in local metres.")
+        raise Invalid("placement.empty", "Give a crs, an origin for data in local metres, or the columns of a table.")
     with act(ex, by) as conn:
         found = own_dataset(conn, by, dataset)
         version = find_version(conn, by, f"{found.org}/{found.slug}", number)
@@ -97,6 +97,7 @@ def answer_placement(ex: Exchange, by: Actor, dataset: str, number: int, placeme
             placement.crs or version.placement.crs,
             placement.origin or version.placement.origin,
             placement.height_datum or version.placement.height_datum,
+            placement.columns or version.placement.columns,
         )
         request = _request(version.uploads, version.classes, stated, version.left_out)
         _set(conn, version, request=request, state="ingesting")

@@ -1,7 +1,7 @@
 """The command line: `mapex COMMAND`. Commands are imported when they are called, so that `--help` is instant.
 
 A module beside this one holds the commands of one kind of user (operate, people, money, run; sell, catalogue, buy, orders,
-notices, join; audit) and is named in `COMMANDS`. Two are for all of them: `options` (what comes in) and `output` (what goes out).
+notices, convert; audit) and is named in `COMMANDS`. Two are for all of them: `options` (what comes in) and `output` (what goes out).
 Everything else is in a room: `demo`, `server`.
 """
 
@@ -54,7 +54,8 @@ COMMANDS = {
     "order": ("mapex.cli.orders:order", "Orders of your organisation: list, show, progress."),
     "wallet": ("mapex.cli.orders:wallet", "Prepaid money of your organisation: balance, statement."),
     "notices": ("mapex.cli.notices:notices", "What happened that concerns you: orders, new versions, permits, areas."),
-    "join": ("mapex.cli.join:join", "The vector tiles of a download as one file for GIS tools."),
+    "join": ("mapex.cli.convert:join", "The tiles of a download as one file of another format."),
+    "convert": ("mapex.cli.convert:convert", "A file in another format, without an exchange."),
     "audit": ("mapex.cli.audit:audit", "Who read what, when, for what purpose, under which permit."),
 }
 

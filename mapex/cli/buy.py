@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mapex.cli.options import Chosen, Where, as_json_option, with_choice, with_filters, with_region, words
+from mapex.cli.options import Chosen, Output, Where, as_json_option, with_choice, with_filters, with_output, with_region, words
 from mapex.cli.orders import ask_for_approval, newer, update_lines
 from mapex.cli.output import counted, ground, show, size, table
 from mapex.client.bar import bar
@@ -198,13 +198,21 @@ def buy(quote_id: str, key: str | None, persons: tuple[str, ...], ask: bool, not
 @click.option("--tiles", default="", metavar="Q,Q", help="Only these tiles (quadkeys; a prefix selects all tiles below it).")
 @click.option("--streams", default=4, show_default=True, type=click.IntRange(1, 16), help="Downloads at the same time.")
 @click.option("--update", is_flag=True, help="Also look which of its tiles have a newer version on sale.")
+@with_output
 @as_json_option
-def get(order_id: str, folder: Path, layers: str, dataset: str, tiles: str, streams: int, update: bool, as_json: bool) -> None:
-    """Download an order, or a part of it. Every file is checked against its sha256; what is already there is not fetched again."""
+def get(
+    order_id: str, folder: Path, layers: str, dataset: str, tiles: str, streams: int, update: bool, wanted: Output, as_json: bool
+) -> None:
+    """Download an order, or a part of it. Every file is checked against its sha256; what is already there is not fetched again.
+
+    With --format (repeat for several) the tiles are also written in that format, a file for each dataset: joined, each feature once.
+    """
+    from mapex.cli.convert import deliver
     from mapex.client.download import Download
     from mapex.client.selection import Selection
 
-    only = Selection(words(layers), dataset, words(tiles))
+    only, formats = Selection(words(layers), dataset, words(tiles)), wanted.formats()
+    wanted.target()  # what cannot be had is refused before anything is fetched
     with bar("Downloading", in_bytes=True) as progress:
         outcome = Download(Client.from_environment(), order_id, folder, only).run(streams=streams, progress=progress)
     counts = (
@@ -213,6 +221,9 @@ def get(order_id: str, folder: Path, layers: str, dataset: str, tiles: str, stre
     text = f"{counts}. See {folder / '_manifest.json'}"
     if left := outcome["left_out"]["files"]:
         text += f"\nLeft out: {counted(left, 'file')} of the order, {size(outcome['left_out']['bytes'])}. Name less to fetch them too."
+    if formats:
+        outcome["written"], lines = deliver(folder, wanted)
+        text = "\n".join([text, *lines])
     if update:
         outcome["updates"] = Client.from_environment().call("GET", f"/orders/{segment(order_id)}/updates")
         text += "\n" + newer(outcome["updates"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mapex.errors import Invalid
+from mapex.writers.formats import NAMES, WrittenFormat, format_named, format_of
+from mapex.writers.target import DATUMS, Target, target_of
 from tiles import plain_json
 from tiles.box import Box
 
@@ -56,6 +59,13 @@ _PLACEMENT = (
     click.option("--crs", metavar="EPSG:N", help="Coordinate reference system, when the file names none."),
     click.option("--origin", metavar="LON,LAT[,H]", help="Where the local zero point is, for data in a sensor's or site's own frame."),
     click.option("--height-datum", metavar="NAME", help="What heights count from: ellipsoid, KVD1964, EGM2008, ..."),
+    click.option(
+        "--map",
+        "columns",
+        multiple=True,
+        metavar="WHAT=COLUMN,...",
+        help="Which columns of a CSV are what: lon, lat (degrees), x, y (metres), wkt, h, id, kind. Several: wkt=A|B.",
+    ),
 )
 
 
@@ -124,12 +134,12 @@ def with_filters(command: Callable[..., Any]) -> Callable[..., Any]:
 def with_placement(command: Callable[..., Any]) -> Callable[..., Any]:
     """The command with the options of a placement; it takes them as one argument, `placed`, as the API does.
 
-    Raises: Invalid: `cli.origin`.
+    Raises: Invalid: `cli.origin`, `cli.map`.
     """
 
     @wraps(command)
-    def run(crs: str | None, origin: str | None, height_datum: str | None, **rest: Any) -> Any:
-        return command(placed=placement(crs, origin, height_datum), **rest)
+    def run(crs: str | None, origin: str | None, height_datum: str | None, columns: tuple[str, ...], **rest: Any) -> Any:
+        return command(placed=placement(crs, origin, height_datum, columns), **rest)
 
     return _with_options(run, _PLACEMENT)
 
@@ -175,8 +185,8 @@ def simplified(area: dict[str, Any], metres: float) -> dict[str, Any]:
     return plain
 
 
-def placement(crs: str | None, origin: str | None, height_datum: str | None) -> dict[str, Any]:
-    """The placement that the options describe, as the API takes it. Raises Invalid on a malformed origin."""
+def placement(crs: str | None, origin: str | None, height_datum: str | None, columns: Sequence[str] = ()) -> dict[str, Any]:
+    """The placement that the options describe, as the API takes it. Raises Invalid on a malformed origin or `--map`."""
     placed: dict[str, Any] = {}
     if crs:
         placed["crs"] = crs
@@ -190,7 +200,20 @@ def placement(crs: str | None, origin: str | None, height_datum: str | None) -> 
         placed["origin"] = numbers
     if height_datum:
         placed["height_datum"] = height_datum
+    if columns:
+        placed["columns"] = dict(pair for one in columns for pair in _columns(one))
     return placed
+
+
+def _columns(text: str) -> Iterator[tuple[str, str]]:
+    """`lon=경도,lat=위도` as pairs; a comma parts two only where a word of a column follows, since names may hold some."""
+    from mapex.intake.placement import COLUMNS
+
+    for part in re.split(rf",(?=\s*(?:{'|'.join(COLUMNS)})\s*=)", text):
+        key, equals, name = part.partition("=")
+        if not equals or key.strip() not in COLUMNS or not name.strip():
+            raise Invalid("cli.map", f"`--map {part}` is not WHAT=COLUMN, where WHAT is one of {', '.join(COLUMNS)}.")
+        yield key.strip(), name.strip()
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -260,3 +283,50 @@ def with_choice(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_CHOICE_OPTIONS):
         run = option(run)
     return run
+
+
+_OUTPUT_OPTIONS = (
+    click.option(
+        "--format", "names", multiple=True, type=click.Choice(NAMES), metavar="F", help=f"Format of the file: {', '.join(NAMES)}."
+    ),
+    click.option("--crs", metavar="EPSG:N", help="Coordinate reference system of the file. Default: that of the tiles."),
+    click.option("--heights", metavar="NAME", help=f"Above what its heights count: {', '.join(DATUMS)}. Default: as in the tiles."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What tiles are to be written as, as it was typed."""
+
+    names: tuple[str, ...]
+    crs: str | None
+    heights: str | None
+
+    def formats(self) -> list[WrittenFormat]:
+        """The formats that were named.
+
+        Raises: Invalid: `cli.output`: none was, but a system or heights.
+        """
+        if not self.names and (self.crs or self.heights):
+            raise Invalid("cli.output", f"Name the format of the file too: --format {NAMES[0]}, {', '.join(NAMES[1:])}.")
+        return [format_named(name) for name in dict.fromkeys(self.names)]
+
+    def format_of(self, out: Path) -> WrittenFormat:
+        """The format of one file. Raises: Invalid: `join.format`."""
+        if len(self.names) > 1:
+            raise Invalid("join.format", "One file has one format; give --format once.")
+        return format_of(out, self.names[0] if self.names else None)
+
+    def target(self) -> Target:
+        """Where coordinates are to be. Raises: Invalid: `join.crs`, `join.heights`."""
+        return target_of(self.crs, self.heights)
+
+
+def with_output(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with the options of what is written; it takes them as one argument, `wanted`."""
+
+    @wraps(command)
+    def run(names: tuple[str, ...], crs: str | None, heights: str | None, **rest: Any) -> Any:
+        return command(wanted=Output(names, crs, heights), **rest)
+
+    return _with_options(run, _OUTPUT_OPTIONS)

@@ -205,7 +205,7 @@ def _first(findings: list[dict[str, Any]]) -> str:
 @click.command()
 @click.argument("dataset")
 @click.option("--rate", "rates", multiple=True, metavar="UNIT=KRW", help="Price per unit, for example lane_km=6300. Repeat for each unit.")
-@click.option("--licence", required=True, help="research, commercial or share_alike.")
+@click.option("--licence", required=True, help="research, commercial, share_alike or odbl.")
 @click.option("--attribution", default="", help="Names that buyers must show.")
 @click.option(
     "--credits-earlier", is_flag=True, help="Who bought the same tiles under narrower terms pays the price less what was paid then."

@@ -35,6 +35,32 @@ def earlier(folder: Path) -> dict[Known, str]:
     return {}
 
 
+def paths(folder: Path) -> list[str]:
+    """The files of tiles that the manifest in a folder lists."""
+    return [str(file["path"]) for file in _listed(folder, "files")]
+
+
+def written_before(folder: Path) -> dict[str, dict[str, Any]]:
+    """What was written from the tiles in a folder in other formats and is there: name -> what the manifest says of it."""
+    named = {str(one.get("file", "")): one for one in _listed(folder, "written")}
+    return {name: one for name, one in named.items() if Path(name).name == name and name and (folder / name).exists()}
+
+
+def add_written(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Let the manifest say what was written in other formats."""
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    manifest["written"] = [*({**written_before(folder), **{str(one["file"]): one for one in records}}).values()]
+    _put(folder, manifest)
+
+
+def _listed(folder: Path, member: str) -> list[dict[str, Any]]:
+    try:
+        found = json.loads((folder / MANIFEST).read_bytes()).get(member, [])
+    except (OSError, ValueError, AttributeError):
+        return []  # none, or a file of another program
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
 def write(
     folder: Path, order: dict[str, Any], tiles: list[dict[str, Any]], left_out: dict[str, int], beside: Sequence[Mapping[str, Any]] = ()
 ) -> None:
@@ -53,15 +79,20 @@ def write(
         **({"left_out": left_out} if left_out["files"] else {}),
         "layers": [layer for layer in order.get("layers", []) if tuple(layer.get(name) for name in _LAYER) in there],
         **({"enclosures": list(beside)} if beside else {}),
+        **({"written": [*others.values()]} if (others := written_before(folder)) else {}),
         "files": [_file(tile) for tile in tiles],
     }
+    _put(folder, manifest)
+    old = folder / OLD_MANIFEST
+    if old.is_file() and order["id"] in old.read_text(encoding="utf-8", errors="replace"):
+        old.unlink()
+
+
+def _put(folder: Path, manifest: Mapping[str, Any]) -> None:
     path = folder / MANIFEST
     fresh = path.with_name(f"{MANIFEST}.part")
     fresh.write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
     fresh.replace(path)
-    old = folder / OLD_MANIFEST
-    if old.is_file() and order["id"] in old.read_text(encoding="utf-8", errors="replace"):
-        old.unlink()
 
 
 def _file(tile: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from typing import Any
 from mapex.errors import Invalid
 
 _CRS = re.compile(r"(EPSG|ESRI|OGC|IGNF|IAU_2015):[A-Za-z0-9]{1,16}(\+[0-9]{1,6})?")
+COLUMNS = ("wkt", "lon", "lat", "x", "y", "h", "id", "kind")
+"""What a column of a table as text can be."""
+_MOST_COLUMN = 400
 _DATUM = re.compile(r"[A-Za-z0-9][A-Za-z0-9 :._()/-]{0,63}")
 
 
@@ -29,16 +32,19 @@ class Placement:
     """What the uploader stated about where the data is; None = nothing was stated.
 
     `crs` is AUTHORITY:CODE where it came through the exchange (`check_placement`), anything pyproj understands on the command line;
-    `origin` is (lon, lat, height) in degrees and metres of the local frame's zero point.
+    `origin` is (lon, lat, height) in degrees and metres of the local frame's zero point. `columns` are pairs of a word of `COLUMNS` and the
+    name of a column (several: "a|b"), for tables as text.
     """
 
     crs: str | None = None
     origin: tuple[float, float, float] | None = None
     height_datum: str | None = None
+    columns: tuple[tuple[str, str], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The placement as a JSON object, as it is stored and handed to the cage."""
-        return {"crs": self.crs, "origin": list(self.origin) if self.origin else None, "height_datum": self.height_datum}
+        stated = {"crs": self.crs, "origin": list(self.origin) if self.origin else None, "height_datum": self.height_datum}
+        return {**stated, **({"columns": dict(self.columns)} if self.columns else {})}
 
     @staticmethod
     def from_json(record: Mapping[str, Any]) -> Placement:
@@ -51,13 +57,14 @@ class Placement:
         if numbers and len(numbers) not in (2, 3):
             raise Invalid("placement.origin", f"An origin is LON,LAT or LON,LAT,H, not {len(numbers)} numbers.", origin=origin)
         at = (numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else 0.0) if numbers else None
-        return Placement(record.get("crs"), at, record.get("height_datum"))
+        columns = tuple((str(key), str(name)) for key, name in (record.get("columns") or {}).items())
+        return Placement(record.get("crs"), at, record.get("height_datum"), columns)
 
 
 def check_placement(placement: Placement) -> None:
     """Pass for a placement that can be meant; whether the CRS exists is for the reader to find out, in its cage.
 
-    Raises: Invalid (`placement.crs`, `placement.origin`, `placement.height_datum`).
+    Raises: Invalid (`placement.crs`, `placement.origin`, `placement.height_datum`, `placement.columns`).
     """
     if placement.crs is not None and not _CRS.fullmatch(placement.crs):
         raise Invalid(
@@ -73,3 +80,8 @@ def check_placement(placement: Placement) -> None:
             raise Invalid("placement.origin", message, origin=str(placement.origin))
     if placement.height_datum is not None and not _DATUM.fullmatch(placement.height_datum):
         raise Invalid("placement.height_datum", f"{placement.height_datum[:80]!r} is no name of a height datum such as KVD1964.")
+    for key, name in placement.columns:
+        is_text = "\x00" not in name and name.encode("utf-8", "replace").decode() == name
+        if key not in COLUMNS or not name.strip() or len(name) > _MOST_COLUMN or not is_text:
+            text = f"{key[:40]}={name[:40]} names no column: give one or more of {', '.join(COLUMNS)}, each with the name of a column."
+            raise Invalid("placement.columns", text, column=key[:40])

@@ -258,10 +258,18 @@ def _offer(row: RowMapping, version: versions.Version, layers: Sequence[versions
 
 
 def _check_sold(conn: Connection, offer: Offer, published: publication.Publication, now_ns: int) -> None:
-    """Refuse what cannot be sold as it is: layers without a price, footage whose review has ended, sums that nobody can pay."""
+    """Refuse what cannot be sold as it is: no price, terms that a source forbids, a review that has ended, sums that nobody can pay."""
     _refuse_unpriced(offer, published.layers)
+    licences.check_source(_sources(conn, published.version.id), offer.licence, offer.attribution)
     reviews.check_valid(conn, published.version.id, published.layers, now_ns)
     bounds.check_card(((layer.name, layer.kind, layer.quantities) for layer in published.layers), offer.rates)
+
+
+def _sources(conn: Connection, version_id: str) -> Sequence[str]:
+    """The licences that the sources of a version state."""
+    finding = schema.finding.c
+    stated = select(finding.value).where(finding.version_id == version_id, finding.code == licences.SOURCE_FINDING)
+    return conn.execute(stated).scalars().all()
 
 
 def _refuse_unpriced(offer: Offer, layers: Sequence[versions.Layer]) -> None:

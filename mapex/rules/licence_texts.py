@@ -100,5 +100,53 @@ TEXTS: dict[str, tuple[Clause, ...]] = {
         _WARRANTY,
         _END,
     ),
+    "odbl": (
+        (
+            "이 데이터베이스에는 개방 데이터베이스 이용허락 1.0(ODbL 1.0)이 적용됩니다. 아래 요약과 다르면 "
+            "전문(opendatacommons.org/licenses/odbl/1-0)을 따릅니다.",
+            "The Open Database License 1.0 (ODbL 1.0) holds for this database. Its text is at opendatacommons.org/licenses/odbl/1-0; where "
+            "this summary differs, the text holds.",
+        ),
+        (
+            "상업적 목적을 포함해 모든 목적으로 쓰고, 복제하고, 고치고, 제공할 수 있습니다.",
+            "It may be used, copied, changed and passed on for every purpose, commercial ones included.",
+        ),
+        (
+            "데이터베이스나 그 일부를 공개하거나 제공할 때에는 주문서에 적힌 방식으로 출처를 밝히고, ODbL 1.0도 함께 알립니다.",
+            "Whoever publishes or passes on the database or a part of it names the source in the words of the order, and the ODbL 1.0.",
+        ),
+        (
+            "고치거나 다른 데이터와 합쳐 만든 데이터베이스를 공개하거나 제공할 때에는 그 데이터베이스 전체에 ODbL 1.0을 적용합니다.",
+            "A database that is made from it by change or by joining with others is published or passed on under the ODbL 1.0 as a whole.",
+        ),
+        (
+            "서로 독립된 데이터베이스를 고치지 않고 모아 두기만 한 경우, 나머지 데이터베이스에는 ODbL 1.0을 적용하지 않아도 됩니다.",
+            "Databases that only stand beside it, unchanged and independent, need not be under the ODbL 1.0.",
+        ),
+        (
+            "지도 그림, 학습된 모델과 같이 데이터베이스가 아닌 결과물에는 다른 조건을 붙일 수 있습니다. 다만 공개할 때에는 "
+            "출처를 밝히고, 요청을 받으면 그 결과물을 만든 데이터베이스나 고친 내용을 제공합니다.",
+            "Results that are no database, such as pictures of maps and trained models, may be under other terms. Where they are "
+            "published, the source is named, and the database behind them or what was changed in it is given to who asks.",
+        ),
+        (
+            "접근을 막는 기술적 조치를 할 때에는 그러한 조치가 없는 사본도 함께 제공합니다.",
+            "Whoever passes it on with technical measures against access offers a copy without such measures too.",
+        ),
+        (
+            "대금은 데이터를 가공하고 전달하는 일에 대한 것이며, ODbL 1.0에 따른 권리를 줄이지 않습니다.",
+            "The price is for preparing and delivering the data; it lessens no right under the ODbL 1.0.",
+        ),
+        (
+            "판매자가 버전을 회수해도 이미 받은 데이터에 대한 ODbL 1.0의 권리는 그대로입니다.",
+            "A recall by the seller does not end the rights under the ODbL 1.0 to what was received.",
+        ),
+        _LOG,
+        _WARRANTY,
+        (
+            "조건을 어기면 ODbL 1.0에 따라 허락이 끝나며, 어긴 상태를 바로잡으면 ODbL 1.0에 따라 되살아납니다.",
+            "Whoever breaks these terms loses the permission, and has it again once that is mended, both as the ODbL 1.0 says.",
+        ),
+    ),
 }
 """Clauses by licence code, in the order in which they are numbered."""

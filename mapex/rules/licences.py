@@ -5,6 +5,7 @@ A *licence* is what the seller allows; a *permit* (`mapex.rights.permits`) is wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -122,6 +123,22 @@ LICENCES: dict[str, Licence] = {
                 _NO_WARRANTY,
             ),
         ),
+        Licence(
+            "odbl",
+            ("ODbL 1.0 (개방 데이터베이스 이용허락)", "ODbL 1.0 (Open Database License)"),
+            frozenset(Purpose),
+            frozenset({Freedom.PRODUCTS, Freedom.SHARING}),
+            (
+                ("모든 목적으로 쓸 수 있습니다.", "For every purpose."),
+                ("제3자에게 제공할 수 있습니다.", "It may be passed on."),
+                (
+                    "데이터를 고치거나 합쳐 제공하거나 공개할 때에는 그 데이터베이스에도 ODbL 1.0을 적용해야 합니다.",
+                    "Whoever passes on or publishes a database made from it must do so under ODbL 1.0.",
+                ),
+                ("결과를 공개할 때 출처와 ODbL을 밝혀야 합니다.", "Results that are shown must name the source and the ODbL."),
+                _NO_WARRANTY,
+            ),
+        ),
     )
 }
 """The licences by code."""
@@ -161,3 +178,49 @@ def allows(code: str, purpose: str | None) -> bool:
     """Whether the licence allows the purpose; with None, whether it allows any at all. Unknown words allow nothing."""
     licence = LICENCES.get(code)
     return licence is not None and (purpose is None or purpose in licence.purposes)
+
+
+SOURCE_FINDING = "licence.source"
+"""Code of the finding that names the licence of a source; its value is a code of `SOURCES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLicence:
+    """A licence that goes along with the data: what is made from them may be offered under `offered` only, naming `attribution`.
+
+    `word` is what an attribution must hold.
+    """
+
+    code: str
+    offered: str
+    attribution: str
+    word: str
+
+
+ODBL = SourceLicence("ODbL-1.0", "odbl", "© OpenStreetMap contributors", "OpenStreetMap")
+SOURCES: dict[str, SourceLicence] = {ODBL.code: ODBL}
+"""The licences by their SPDX code."""
+
+_MARKS = ("openstreetmap", "odbl", "opendatacommons.org/licenses/odbl")
+
+
+def stated_in(texts: Iterable[str]) -> SourceLicence | None:
+    """The licence that texts about a source state, as far as it demands anything."""
+    return ODBL if any(mark in text.lower() for text in texts for mark in _MARKS) else None
+
+
+def check_source(sources: Iterable[str], licence: str, attribution: str) -> None:
+    """Pass for an offer that keeps what the licences of its sources demand.
+
+    Raises: Invalid: `licence.demanded`, `offer.attribution_demanded`.
+    """
+    for source in (SOURCES[code] for code in sorted(set(sources)) if code in SOURCES):
+        if licence != source.offered:
+            text = (
+                f"This version holds data under {source.code} ({source.word}), which may only be passed on under the same licence. "
+                f"Choose the licence {source.offered}, or leave the files out."
+            )
+            raise Invalid("licence.demanded", text, source=source.code, licence=source.offered)
+        if source.word.lower() not in attribution.lower():
+            text = f"Data under {source.code} must name their source: write {source.attribution!r} into the attribution."
+            raise Invalid("offer.attribution_demanded", text, source=source.code, attribution=source.attribution)

@@ -16,14 +16,21 @@ SHAPE_PARTS = (".shp.xml", ".shp", ".dbf", ".shx", ".prj", ".cpg", ".qpj", ".sbn
 ASIDE = (
     *(".cst", ".cpg", ".prj", ".qpj", ".wkt", ".qmd", ".qml", ".qlr", ".sld", ".lyr", ".lyrx"),  # encodings, projections, styles
     *(".atx", ".aih", ".ain", ".ixs", ".mxs", ".fbn", ".fbx", ".sbn", ".sbx", ".qix", ".idm", ".ind"),  # indexes
-    *(".aux.xml", ".shp.xml", ".gpkg-wal", ".gpkg-shm", ".gpkg-journal"),
+    *(".aux.xml", ".shp.xml", ".gpkg-wal", ".gpkg-shm", ".gpkg-journal", ".wdp"),
+    *(".lrv", ".thm"),  # the small copy and the picture that a camera puts beside its video
     *(".pdf", ".txt", ".md", ".rst", ".rtf", ".doc", ".docx", ".hwp", ".hwpx"),  # documents
 )
-"""Endings of what stands beside data, and is none."""
+"""Endings of what stands beside data, and is none (`.wdp`: the waveforms of a LAS file, which tiles cannot hold)."""
+
+_PICTURES = (".png", ".gif", ".jpg", ".jpeg", ".bmp", ".webp")
+SHAPELESS = ("turninfo.dbf", "multilink.dbf")
+"""Tables of the standard node-link (표준노드링크) that have no shapes."""
 
 _TEXT = re.compile(
     r"(?:.*\.)?(read[-_ ]?me|licen[cs]es?|copying|copyright|notice|changelog|attribution|authors|metadata)([-_ .].*)?", re.IGNORECASE
 )
+_MAP_TEXT = re.compile(r"(?:base|sim)_map\.txt", re.IGNORECASE)
+"""What Apollo calls its maps as text: no document."""
 _TEXT_ENDINGS = ("", ".json", ".xml", ".html", ".htm")
 
 
@@ -64,13 +71,26 @@ def aside(names: Iterable[str]) -> set[str]:
     names = set(names)
     own = {part for parts in shapefiles(names).values() for part in parts}
     left = {name for name in names - own if name.lower().endswith(ASIDE) or _is_text(PurePosixPath(name))}
+    left = {name for name in left if _MAP_TEXT.fullmatch(PurePosixPath(name).name) is None}
+    left |= {name for name in names - own if name.lower().endswith(SHAPELESS)}
+    left |= _of_kml(names - own)
     xml = {name for name in names - own - left if name.lower().endswith(".xml")}  # describes the data of its name, or is a map
     described = {_folded(text) for name in names - left - xml for text in (name, _stem(name))}
     return left | {name for name in xml if _folded(_stem(name)) in described}
 
 
+def _of_kml(names: set[str]) -> set[str]:
+    """Signs and pictures that a KML document shows (a .kmz holds them): those below the folder of a .kml; photos beside it are data."""
+    folders = {PurePosixPath(name).parent for name in names if name.lower().endswith(".kml")}
+    found = {name for name in names if PurePosixPath(name).suffix.lower() in _PICTURES}
+    return {name for name in found if folders & set(PurePosixPath(name).parent.parents)}
+
+
 def with_parts(path: Path) -> list[Path]:
-    """A file of this machine; of a `.shp` all of its parts in the same folder."""
+    """A file of this machine; of a `.shp` all of its parts in the same folder, of a recording in SQLite the log that belongs to it."""
+    if path.suffix.lower() == ".db3":
+        log = path.with_name(f"{path.name}-wal")
+        return [path, log] if log.is_file() else [path]
     if path.suffix.lower() != ".shp":
         return [path]
     beside = {other.name: other for other in path.parent.iterdir() if other.is_file()}

@@ -65,6 +65,7 @@ MAIN_UNIT: Mapping[LayerKind, Unit] = MappingProxyType(
         LayerKind.POINTCLOUD: Unit.MILLION_POINTS,
         LayerKind.RECORDING: Unit.FRAME,
         LayerKind.PHOTOS: Unit.FRAME,
+        LayerKind.VIDEO: Unit.FRAME,
     }
 )
 """The unit that stands on a line of a layer when the rate card charges nothing in the region: every layer that comes with an

@@ -79,7 +79,7 @@ def _table(layer: Layer, pieces: Sequence[Mapping[str, Any]], facts: Mapping[str
     if topics := facts.get("topics"):
         found = tuple(LayerAttribute(one["topic"], one["type"], one["count"], "", ()) for one in topics)
         return LayerTable(sum(one.count for one in found), (), found)
-    return LayerTable(0, (), (), is_known=layer.kind == LayerKind.PHOTOS)
+    return LayerTable(0, (), (), is_known=layer.kind in (LayerKind.PHOTOS, LayerKind.VIDEO))
 
 
 def _attribute(row: Sequence[Any], is_shown: bool) -> LayerAttribute:

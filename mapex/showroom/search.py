@@ -34,6 +34,7 @@ _KINDS = {
     "pointcloud": "점군 포인트 클라우드 라이다 point cloud lidar",
     "recording": "주행 영상 센서 데이터 recording drive sensor",
     "photos": "사진 photos",
+    "video": "동영상 영상 블랙박스 video dash camera",
 }
 """What people call kinds of data."""
 

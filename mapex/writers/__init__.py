@@ -1,1 +1,1 @@
-"""Files of features in the formats of other tools: a table of formats, and a module for each."""
+"""Tiles as files of other tools: a table of formats, and rooms of the writers of features and of points."""

@@ -24,6 +24,7 @@ ALLOWED = frozenset(
     mapex HD API CLI CSV CRS DOM EPSG EXIF GIS GNSS GPS GeoJSON GeoPackage GeoParquet HTTP ID IMU JSON KML KST LAS LAZ COPC PCD PLY LiDAR
     Lanelet OSM OpenSidewalks Shapefile FlatGeobuf MCAP ROS MB GB TB kB PDF QGIS RFC STAC SHA UTC UTM URL WGS WKT WebGL ZIP km min KRW
     https QR cm
+    ODbL opendatacommons org licenses odbl
     OGC Natural Earth Esc Enter Ctrl Tab Space Shift Del Backspace
     """.split()  # noqa: SIM905 one word after the other reads better than a list of quotes
 )

@@ -434,3 +434,25 @@ def test_a_title_proposes_a_short_name_in_latin_letters(site: Site) -> None:
     page.fill("[name=slug]", "mine")
     page.fill("[name=title]", "서울")
     expect(page.locator("[name=slug]")).to_have_value("mine")
+
+
+def test_columns_of_a_table_are_asked_for_before_and_after_the_upload(working: Site, tmp_path: Path) -> None:
+    """A CSV whose names tell nothing: left open, the version waits and asks; the answer places it and gives the kinds."""
+    page = seller(working)
+    table = tmp_path / "기둥.csv"
+    table.write_bytes("동,북,무엇\n332000,4140000,보도\n332010,4140000,횡단보도\n".encode("cp949"))
+    page.set_input_files("#files", table)
+    fields = page.locator("[data-placing] [data-columns]")
+    expect(fields).to_be_visible()
+    assert page.eval_on_selector_all("#column-names option", "all => all.map((one) => one.value)") == ["동", "북", "무엇"]
+    begin(page, table, title="Posts")
+    drafted(page, "posts", state="unplaced")
+    for name, value in (("crs", "EPSG:32652"), ("column_lon", "동"), ("column_lat", "북"), ("column_kind", "무엇")):
+        page.fill(f"#placement [name={name}]", value)
+    page.press("#placement [name=crs]", "Escape")
+    page.click("#placement button.primary")
+    page.wait_for_selector("#version[data-state=draft][data-busy=no]", timeout=CHECKED_MS)
+    by = persons.get_person(working.ex, email=SELLER)
+    assert by
+    (layer,) = datasets.describe(working.ex, by.actor, "posts", 1).layers
+    assert (layer.facts.counts.placed, layer.quantities.crossings) == (2, 1)

@@ -5,18 +5,24 @@ A new tile format needs an entry in `ROWS` (how an independent reader sees its t
 
 from __future__ import annotations
 
+import json
 import tarfile
+import tempfile
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.support import videos
 from tests.support.features import a_batch, random_shapes
 from tiles.batch import Batch, Content, LayerKind
 from tiles.frames.mcap_scan import McapScan, Message
+from tiles.video.movie import read_movie
 
 Rows = Counter[tuple[object, ...]]
 
@@ -75,12 +81,39 @@ def _frames(kind: LayerKind, first: int, end: int) -> Batch:
     return Batch(Content.FRAMES, str(kind), kind, pa.table(table), meta={"mcap": ABOUT})
 
 
+@cache
+def _film() -> tuple[tempfile.TemporaryDirectory[str], Path]:
+    folder = tempfile.TemporaryDirectory()
+    return folder, videos.film(Path(folder.name) / "drive.mp4", 70, rate=1, group=7, between=2)
+
+
+def video(kind: LayerKind) -> list[Batch]:
+    """The same drive as a film, a frame a second: which frame was where; the pictures stay in the file."""
+    path = _film()[1]
+    meta = {"video": json.dumps({"files": [{"path": str(path), "name": "drive.mp4"}], "camera": {"model": "made"}})}
+    times = read_movie(path).of(b"vide")[0].times_s()
+    found = []
+    for i, j in ((0, 30), (30, 70)):
+        at = times[i:j]
+        columns = {
+            "t_ns": pa.array((1_700_000_000 + at).astype(np.int64) * 1_000_000_000, pa.int64()),
+            "lon": pa.array(127.0 + at * 0.0003),
+            "lat": pa.array(np.full(len(at), 37.4)),
+            "h": pa.nulls(len(at), pa.float64()),
+            "seq": pa.array(np.arange(i, j), pa.int64()),
+            "file": pa.array(np.zeros(len(at)), pa.int32()),
+        }
+        found.append(Batch(Content.FRAMES, str(kind), kind, pa.table(columns), meta=meta))
+    return found
+
+
 EXAMPLES: dict[LayerKind, Callable[[LayerKind], list[Batch]]] = {
     LayerKind.HDMAP: features,
     LayerKind.SIDEWALK: features,
     LayerKind.POINTCLOUD: points,
     LayerKind.RECORDING: frames,
     LayerKind.PHOTOS: frames,
+    LayerKind.VIDEO: video,
 }
 """Two batches of each kind of layer, in several cells."""
 
@@ -90,6 +123,7 @@ COLUMNS = {
     LayerKind.POINTCLOUD: ("x", "y", "z", "intensity"),
     LayerKind.RECORDING: ("t_ns", "seq", "payload"),
     LayerKind.PHOTOS: ("name", "payload"),
+    LayerKind.VIDEO: ("t_ns",),
 }
 """What must come back of each row."""
 
@@ -127,10 +161,22 @@ def _of_tar(path: Path, _: LayerKind) -> Rows:
         return Counter((entry.name, archive.extractfile(entry).read()) for entry in archive if entry.name.endswith(".jpg"))
 
 
+def _of_mp4(path: Path, _: LayerKind) -> Rows:
+    """When each picture was taken: the number that it shows when it is decoded is its second."""
+    import av
+
+    with av.open(str(path)) as container:
+        stated = [time for way in json.loads(container.metadata["mapex.trajectory"])["features"] for time in way["properties"]["times"]]
+        shown = [1_700_000_000 + videos.number_of(frame) for frame in container.decode(video=0)]
+    assert [datetime.fromisoformat(text[:19]).replace(tzinfo=UTC).timestamp() for text in stated] == shown
+    return Counter((second * 1_000_000_000,) for second in shown)
+
+
 ROWS: dict[str, Callable[[Path, LayerKind], Rows]] = {
     "geoparquet": _of_geoparquet,
     "laz": _of_laz,
     "mcap": _of_mcap,
     "photo_tar": _of_tar,
+    "mp4": _of_mp4,
 }
 """The rows that a tile of each format owns."""

@@ -113,7 +113,7 @@ CASES: Mapping[str, tuple[str, Callable[[Path], bytes | str], str, tuple[str, ..
     ),
     "PLY that claims 100 million points": ("cloud.ply", lambda f: PLY.format(100_000_000, "1 2 3\n"), "points.missing", ("100000000",)),
     "zip bomb": ("map.zip", lambda f: packed({"map.geojson": bytes(64 << 20)}), "zip.bomb", ("grows",)),
-    "recording bomb": ("drive.mcap", lambda f: mcap_bomb(), "mcap.unreadable", ()),
+    "recording bomb": ("drive.mcap", lambda f: mcap_bomb(), "recording.unreadable", ()),
     "picture bomb": ("photo.jpg", lambda f: picture_bomb(), "photo.unreadable", ()),
     "entity bomb": (
         "map.osm",

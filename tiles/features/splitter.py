@@ -27,7 +27,7 @@ from tiles.features.assign import MAX_CROSSINGS, Assigned, assign
 from tiles.features.codec import BOX, COLUMNS, write_tiles
 from tiles.features.runs import CELL, Collector, Run, RunWriter, boundaries
 from tiles.features.workers import Workers
-from tiles.formats import Misfit
+from tiles.formats import Misfit, Remark
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +92,7 @@ class FeatureSplitter:
         self._own = SplitWorker(0, self._folder, self._out, layer, part, placing)
         self._workers: Workers | None = None
         self._pieces = 0
+        self.remarks: Sequence[Remark] = ()
 
     def add(self, batch: Batch) -> None:
         """Take rows in.

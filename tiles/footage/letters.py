@@ -11,6 +11,8 @@ LEAST = 2048
 _PIECE = 1 << 16
 _EVEN = 0.95
 _ALPHABET = 256
+_BETWEEN = re.compile(r"[\x00-/:-@\[-`{-\x7f]+")
+"""What of ASCII is neither a letter nor a digit."""
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])\d+(?:\.\d+)?(?![0-9A-Za-z])")
 
 
@@ -25,7 +27,7 @@ def is_drawn_evenly(text: str) -> bool:
 
 
 def _is_even(text: str) -> bool:
-    letters = "".join(letter for letter in _NUMBER.sub("", text) if letter.isalnum() or letter > "\x7f")
+    letters = _BETWEEN.sub("", _NUMBER.sub("", text))
     alphabet = sorted(set(letters))
     if len(letters) < LEAST:
         return False

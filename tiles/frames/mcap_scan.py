@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
-from mcap.records import Attachment, Channel, DataEnd, Header, Metadata, Schema, Statistics
+from mcap.records import Attachment, Channel, Header, Metadata, Schema, Statistics
 
 from tiles import extras
 
@@ -46,17 +46,40 @@ class Message(NamedTuple):
 Item: TypeAlias = Header | Schema | Channel | Attachment | Metadata | Message
 
 
+class Damage(list[str]):
+    """What was left out, in order: some of it in words, as a file may be nothing but damage, and how much more there was."""
+
+    MOST = 1000
+    more = 0
+
+    def append(self, text: str) -> None:
+        """Take one in."""
+        if len(self) < self.MOST:
+            super().append(text)
+        else:
+            self.more += 1
+
+
 class _DamageError(ValueError):
     """A record that is not what it claims to be."""
+
+
+class _CutError(_DamageError):
+    """A record in which the file ends; `opcode` and `body` are what is there of it."""
+
+    def __init__(self, text: str, opcode: int, body: bytes) -> None:
+        super().__init__(text)
+        self.opcode, self.body = opcode, body
 
 
 @dataclass(slots=True)
 class McapScan:
     """What a scan has met. `messages` were given out; `orphans` name a channel that the file does not define and were not.
 
-    `damaged` lists what was left out, in order; `fault` why the scan ended early, "" when the file ended as it should. `claimed` is the
-    number of messages in the file's own statistics, None without them. `other` gets what is not given out: kind and bytes of indexes, of
-    records that are not known here, and of what stands behind packed messages or behind the end.
+    `unusable` were read and could not be given out (`first_unusable` is one of them). `damaged` lists what was left out, in order; `fault`
+    why the scan ended early, "" when the file ended as it should. `claimed` is the number of messages in the file's own statistics, None
+    without them. `other` gets what is not given out: kind and bytes of indexes, of records that are not known here, and of what stands
+    behind packed messages or behind the end.
     """
 
     stream: BinaryIO
@@ -64,7 +87,9 @@ class McapScan:
     messages: int = 0
     attachments: int = 0
     orphans: int = 0
-    damaged: list[str] = field(default_factory=list)
+    unusable: int = 0
+    first_unusable: str = ""
+    damaged: Damage = field(default_factory=Damage)
     fault: str = ""
     claimed: int | None = None
     other: Callable[[int, bytes], None] = lambda kind, data: None
@@ -77,6 +102,7 @@ class McapScan:
             self.fault = "The file does not begin like an MCAP file."
             return
         offset, crc = len(MAGIC), zlib.crc32(MAGIC)
+        rest = b""
         try:
             while True:
                 opcode, body, before = self._record(offset, crc)
@@ -89,6 +115,8 @@ class McapScan:
             self._summary(offset + _RECORD.size + 4)
         except _DamageError as error:
             self.fault = str(error)
+            rest = error.body if isinstance(error, _CutError) and error.opcode == Opcode.CHUNK else b""
+        yield from self._cut_chunk(rest, offset)
 
     def _record(self, offset: int, crc: int = 0) -> tuple[int, bytes, int]:
         """The next record and the checksum of all before it."""
@@ -100,7 +128,7 @@ class McapScan:
             raise _DamageError(f"The record at byte {offset} claims {length} bytes; at most {self.record_limit} are read.")
         body = self.stream.read(length)
         if len(body) < length:
-            raise _DamageError(f"The file ends inside the record at byte {offset}: its writer died, or it was cut.")
+            raise _CutError(f"The file ends inside the record at byte {offset}: its writer died, or it was cut.", opcode, body)
         return opcode, body, crc
 
     def _data(self, opcode: int, body: bytes, offset: int) -> Iterator[Item]:
@@ -116,6 +144,14 @@ class McapScan:
                 yield from self._leaf(inner, view, offset)
         else:
             yield from self._leaf(opcode, memoryview(body), offset)
+
+    def _cut_chunk(self, body: bytes, offset: int) -> Iterator[Item]:
+        """The whole records of a chunk in which the file ends; nothing contradicts them, as its checksum is for all of it."""
+        try:
+            for inner, view in _records(_as_far_as_it_goes(body)):
+                yield from self._leaf(inner, view, offset)
+        except (_DamageError, struct.error):
+            return
 
     def _leaf(self, opcode: int, view: memoryview, offset: int) -> Iterator[Item]:
         try:
@@ -152,7 +188,9 @@ class McapScan:
         return self._schemas.get(channel.schema_id)
 
     def _end_of_data(self, body: bytes, crc: int) -> None:
-        promised = DataEnd.read(ReadDataStream(BytesIO(body))).data_section_crc
+        if len(body) < 4:
+            raise _DamageError("The end of the data cannot be read.")
+        (promised,) = struct.unpack_from("<I", body)
         if promised and promised != crc:
             self.damaged.append("the checksum of the whole data section does not fit")
 
@@ -164,8 +202,8 @@ class McapScan:
             self.other(opcode, body)
             if opcode == Opcode.STATISTICS:
                 try:
-                    self.claimed = Statistics.read(ReadDataStream(BytesIO(body))).message_count
-                except (struct.error, ValueError) as error:
+                    self.claimed = _read(Statistics, body, "STATISTICS").message_count
+                except _DamageError as error:
                     self.damaged.append(f"statistics: {error}")
             if opcode == Opcode.FOOTER:
                 if self.stream.read(len(MAGIC)) != MAGIC:
@@ -190,12 +228,7 @@ def _parse(opcode: int, view: memoryview) -> Any:
         (promised,) = struct.unpack_from("<I", body, len(body) - 4)
         if promised and promised != zlib.crc32(body[:-4]):
             raise _DamageError("an attachment whose checksum does not fit")
-    stream = ReadDataStream(BytesIO(body))
-    try:
-        item = _PARSERS[opcode].read(stream)
-    except Exception as error:
-        # mcap raises whatever its arithmetic meets (struct.error, EndOfFile, UnicodeDecodeError, ...): all mean the same here.
-        raise _DamageError(f"{Opcode(opcode).name} record cannot be read ({type(error).__name__})") from error
+    item = _read(_PARSERS[opcode], body, Opcode(opcode).name)
     if isinstance(item, Attachment) and len(item.data) + 4 > len(body):
         raise _DamageError("an attachment that is longer than its record")
     return item
@@ -217,6 +250,37 @@ def _chunk_data(body: bytes, other: Callable[[int, bytes], None]) -> memoryview:
     if crc and zlib.crc32(data) != crc:
         raise _DamageError("its checksum does not fit")
     return data
+
+
+def _read(kind: Any, body: bytes, name: str) -> Any:
+    """A record of mcap's. Raises: _DamageError."""
+    try:
+        return kind.read(ReadDataStream(BytesIO(body)))
+    except Exception as error:
+        # mcap raises whatever its arithmetic meets (struct.error, EndOfFile, UnicodeDecodeError, ...): all mean the same here.
+        raise _DamageError(f"{name} record cannot be read ({type(error).__name__})") from error
+
+
+def _as_far_as_it_goes(body: bytes) -> memoryview:
+    """What can be unpacked of a chunk that is cut."""
+    if len(body) < _CHUNK.size:
+        return memoryview(b"")
+    _, _, size, _, name_length = _CHUNK.unpack_from(body)
+    at = _CHUNK.size + name_length + 8
+    compression, packed = body[_CHUNK.size : _CHUNK.size + name_length], memoryview(body)[at:]
+    if size > CHUNK_LIMIT or not packed:
+        return memoryview(b"")
+    with extras.needed():
+        import lz4.frame
+        import zstandard
+    try:
+        if compression == b"zstd":
+            return memoryview(zstandard.ZstdDecompressor(max_window_size=CHUNK_LIMIT).stream_reader(packed).read(size))
+        if compression == b"lz4":
+            return memoryview(lz4.frame.LZ4FrameDecompressor().decompress(packed, max_length=size))
+    except (zstandard.ZstdError, RuntimeError, EOFError):
+        return memoryview(b"")
+    return packed if compression == b"" else memoryview(b"")
 
 
 def _records(data: memoryview) -> Iterator[tuple[int, memoryview]]:

@@ -22,7 +22,7 @@ from tiles.arrays import Bools, Float64s, Int64s
 from tiles.batch import PLACING, Batch, Content, EncodedTile, LayerKind, Quantities
 from tiles.box import Box
 from tiles.errors import InvalidContent
-from tiles.formats import MCAP, PHOTO_TAR, Misfit, TileFormat
+from tiles.formats import MCAP, PHOTO_TAR, Misfit, Remark, TileFormat
 from tiles.frames import photo_tar
 from tiles.frames.picture_tables import PictureTables
 from tiles.frames.repeated import Latched, LatchedMessage, SmallAttachment
@@ -75,6 +75,7 @@ class FrameSplitter:
 
     rejected = unplaced = 0  # a frame without a place never comes here
     misfits: Sequence[Misfit] = ()
+    remarks: Sequence[Remark] = ()
 
     def __init__(self, out_dir: Path, *, layer: str, part: int) -> None:
         self.out_dir, self.layer, self.part = out_dir, layer, part

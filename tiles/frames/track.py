@@ -62,7 +62,7 @@ def line(t_ns: Int64s, places: Float64s, placing: Mapping[str, Any] | None = Non
     t_ns, places = t_ns[order], places[order]
     cuts = np.flatnonzero(np.diff(t_ns) > PAUSE_NS) + 1
     passes = zip(np.split(t_ns, cuts), np.split(places, cuts), strict=True)
-    return _collection([_feature({"times": [iso(t) for t in times.tolist()]}, way) for times, way in passes], placing)
+    return collection([feature({"times": [iso(t) for t in times.tolist()]}, way) for times, way in passes], placing)
 
 
 def stations(names: Sequence[str], t_ns: Int64s, places: Float64s, placing: Mapping[str, Any] | None = None) -> bytes:
@@ -72,15 +72,17 @@ def stations(names: Sequence[str], t_ns: Int64s, places: Float64s, placing: Mapp
     """
     order = sorted(range(len(names)), key=names.__getitem__)
     about = [{"name": names[i], "time": iso(int(t_ns[i])) if t_ns[i] else None} for i in order]
-    return _collection([_feature(entry, places[i : i + 1]) for entry, i in zip(about, order, strict=True)], placing)
+    return collection([feature(entry, places[i : i + 1]) for entry, i in zip(about, order, strict=True)], placing)
 
 
-def _collection(features: list[dict[str, Any]], placing: Mapping[str, Any] | None) -> bytes:
+def collection(features: list[dict[str, Any]], placing: Mapping[str, Any] | None) -> bytes:
+    """A GeoJSON collection with what is known of its heights (`placing` as in `line`)."""
     more = {TILE_KEY: dict(placing)} if placing else {}
     return json.dumps({"type": "FeatureCollection", **more, "features": features}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _feature(properties: dict[str, Any], places: Float64s) -> dict[str, Any]:
+def feature(properties: dict[str, Any], places: Float64s) -> dict[str, Any]:
+    """A LineString, or a Point of one place; lon, lat and height (NaN: unknown) a row."""
     coordinates = [[lon, lat] if math.isnan(h) else [lon, lat, h] for lon, lat, h in places.tolist()]
     geometry: dict[str, Any] = {"type": "LineString", "coordinates": coordinates}
     if len(coordinates) == 1:

@@ -18,6 +18,10 @@ from tiles.errors import InvalidContent
 RECORD_LENGTHS = (20, 28, 26, 34, 57, 63, 30, 36, 38, 59, 67)
 """Bytes of a point of each format without extra bytes."""
 WAVEFORM_FORMATS = frozenset({4, 5, 9, 10})
+_WITHOUT_WAVES = {4: 1, 5: 3, 9: 6, 10: 8}
+"""The formats that have the same fields but for the reference to a waveform packet, which stands behind them."""
+WAVE_BYTES = 29
+"""Bytes of that reference."""
 MAX_VLRS = 1000
 """Records of each kind that are read of what somebody sent."""
 TILE_VLRS = 2 * MAX_VLRS + 16
@@ -47,7 +51,8 @@ class Vlr(NamedTuple):
 class Header:
     """What the head of a LAS file states. Coordinates are `integer * scale + offset` in the file's own CRS and units.
 
-    `count` is what the header claims; `room` is how many whole records the file has bytes for (None when compressed). `end` is the
+    `waves`: bytes of a stored point that refer to its waveform; they are cut out, and `point_format` and `record_length` are those of the
+    rest. `count` is what the header claims; `room` is how many whole records the file has bytes for (None when compressed). `end` is the
     first byte behind the point data that the header knows of (EVLRs or the end of the file). `size` is the length of the file.
     """
 
@@ -73,6 +78,7 @@ class Header:
     evlrs: tuple[Vlr, ...]
     end: int
     size: int
+    waves: int = 0
 
     @classmethod
     def blank(
@@ -100,7 +106,12 @@ class Header:
     @property
     def room(self) -> int | None:
         """Whole records that the file has bytes for; None when the points are compressed."""
-        return None if self.compressed else max(0, self.end - self.point_offset) // self.record_length
+        return None if self.compressed else max(0, self.end - self.point_offset) // self.stored_length
+
+    @property
+    def stored_length(self) -> int:
+        """Bytes of a point as the file has it, unpacked."""
+        return self.record_length + self.waves
 
     def vlr(self, user: str, record: int) -> Vlr | None:
         """The first record of this name, of the VLRs, then of the EVLRs."""
@@ -141,6 +152,11 @@ def read_header(stream: BinaryIO, most: int = MAX_VLRS) -> Header:
     _check_numbers(header, header_size)
     vlrs = _read_vlrs(stream, header_size, (vlr_count, most), point_offset)
     evlrs, end = _read_evlrs(stream, evlr_at, (evlr_count, most), size, point_offset) if evlr_count else ((), size)
+    if header.point_format in WAVEFORM_FORMATS and not header.compressed:
+        wave_at = int.from_bytes(head[_FIXED.size : _FIXED.size + 8], "little") if header_size >= _FIXED.size + 8 else 0
+        end = min(end, wave_at) if point_offset <= wave_at <= size else end
+        form, rest = _WITHOUT_WAVES[header.point_format], header.record_length - WAVE_BYTES
+        header = replace(header, point_format=form, record_length=rest, waves=WAVE_BYTES)
     return replace(header, vlrs=vlrs, evlrs=evlrs, end=end)
 
 
@@ -202,7 +218,7 @@ def _read_evlrs(stream: BinaryIO, at: int, claimed: tuple[int, int], size: int, 
         if at > size:
             raise InvalidContent(f"Record (EVLR) {i + 1} of {count} ends at byte {at} of a file of {size}.", code="las.evlr", count=count)
         if (_name(user), record) == ("LASF_Spec", 65535):
-            continue  # waveform packets: they belong to point formats that are refused, and may be larger than memory
+            continue  # waveform packets, which are left out, and may be larger than memory
         kept += length
         if kept > MAX_EVLR_BYTES:
             raise InvalidContent(f"Extended records of more than {MAX_EVLR_BYTES} bytes are not read.", code="las.evlr", count=count)
@@ -216,11 +232,13 @@ def _name(raw: bytes) -> str:
 
 NOT_CARRIED = frozenset({("laszip encoded", 22204), ("copc", 1), ("copc", 1000), ("copc", 10000), ("LASF_Spec", 65535)})
 """Records about the arrangement of the source file, which are untrue in a tile: packing, octree, waveform packets."""
+_WAVE_RECORDS = range(100, 355)
+"""Records that describe waveform packets."""
 
 
 def carried(vlrs: Sequence[Vlr]) -> tuple[Vlr, ...]:
     """The records that go over into a tile unchanged."""
-    return tuple(v for v in vlrs if (v.user, v.record) not in NOT_CARRIED)
+    return tuple(v for v in vlrs if (v.user, v.record) not in NOT_CARRIED and not (v.user == "LASF_Spec" and v.record in _WAVE_RECORDS))
 
 
 def tile_template(source: Header, vlrs: Sequence[Vlr], *, wkt: bool, laszip: bytes) -> Header:

@@ -65,7 +65,7 @@ class Packing:
     def __init__(self, header: Header) -> None:
         if header.point_format in WAVEFORM_FORMATS:
             raise InvalidContent(
-                f"Point format {header.point_format} points at waveform packets, which tiles cannot carry. Export format 1, 3, 6 or 7.",
+                f"Packed points of format {header.point_format} have waveforms and cannot be unpacked. Export LAS, or format 1, 3, 6 or 7.",
                 code="las.waveform", point_format=header.point_format,
             )  # fmt: skip
         self.length = header.record_length

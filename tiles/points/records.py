@@ -71,9 +71,16 @@ def in_order(stream: BinaryIO, header: Header, packing: Packing, tally: SplitCou
     left = min(room, header.count)
     stream.seek(header.point_offset)
     while left:
-        n = min(left, max(1, BLOCK_BYTES // header.record_length))
-        yield np.frombuffer(stream.read(n * header.record_length), np.uint8).reshape(-1, header.record_length)
+        n = min(left, max(1, BLOCK_BYTES // header.stored_length))
+        stored = np.frombuffer(stream.read(n * header.stored_length), np.uint8).reshape(-1, header.stored_length)
+        yield _without_waves(stored, header) if header.waves else stored
         left -= n
+
+
+def _without_waves(stored: Records, header: Header) -> Records:
+    """Points without what refers to their waveforms, which stands between the fields of their format and the extra bytes."""
+    at = header.record_length - header.extra_bytes
+    return np.concatenate([stored[:, :at], stored[:, at + header.waves :]], axis=1)
 
 
 def blocks(chunks: Sequence[Chunk], record_length: int) -> Iterator[list[Chunk]]:

@@ -16,7 +16,7 @@ from tiles.arrays import Int64s
 from tiles.batch import PLACING, Batch, Content, EncodedTile
 from tiles.cell_files import CellFiles
 from tiles.errors import InvalidContent
-from tiles.formats import Misfit
+from tiles.formats import Misfit, Remark
 from tiles.points.cell_finder import NOWHERE, CellFinder
 from tiles.points.crs import placing_records, tile_records, wkt_record
 from tiles.points.fields import records_from
@@ -54,6 +54,7 @@ class PointSplitter:
     """
 
     misfits: Sequence[Misfit] = ()  # points have no names
+    remarks: Sequence[Remark] = ()
 
     def __init__(self, out_dir: Path, *, layer: str, part: int, crs: str, processes: int = 1, memory_mb: int = 64) -> None:
         self._out, self._layer, self._part, self._crs = out_dir, layer, part, crs

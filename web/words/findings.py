@@ -17,6 +17,7 @@ from web.words.sentences import remedy, translated
 FIXES: dict[str, Any] = {
     "crs": lazy_gettext("Choose the coordinate system or the origin."),
     "look": lazy_gettext("Check the place on the map."),
+    "columns": lazy_gettext("Choose which columns are the place."),
     "order": lazy_gettext("Write longitude (east) first."),
     "again": lazy_gettext("Export the file again and upload it."),
     "upload": lazy_gettext("Upload the file again."),
@@ -44,7 +45,10 @@ FIXES: dict[str, Any] = {
 }
 
 FINDINGS: dict[str, tuple[Any, str]] = {
+    "apollo.limit": (lazy_gettext("The map is larger than what is read at once."), "split"),
+    "apollo.repeats": (lazy_gettext("Elements without a shape take those of others far too often."), "split"),
     "area.open": (lazy_gettext("The outline of an area is not closed."), "geometry"),
+    "border.loop": (lazy_gettext("Borders that ran back over themselves beside a kink of their road were cut there."), "none"),
     "changes.unknown": (
         lazy_gettext("What this version changes could not be found out; buyers are offered each tile that differs."),
         "none",
@@ -112,6 +116,7 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "geometry.zero_length": (lazy_gettext("The line has no length."), "geometry"),
     "gpkg.generated": (lazy_gettext("A table has computed columns, which are never run."), "again"),
     "gpkg.not_one": (lazy_gettext("The file is no GeoPackage."), "format"),
+    "gpkg.styles": (lazy_gettext("The file says how QGIS draws it, which is not sold."), "none"),
     "gpkg.view": (lazy_gettext("The file holds SQL views, which are never run."), "again"),
     "gpkg.virtual_table": (lazy_gettext("The file holds virtual tables, which are refused."), "again"),
     "height.datum_unknown": (lazy_gettext("The layer has heights, and nothing states above what."), "datum"),
@@ -122,6 +127,9 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "id.duplicate": (lazy_gettext("The same id comes more than once."), "geometry"),
     "json.doubled_key": (lazy_gettext("A name stands twice; both values are kept."), "attribute"),
     "kind.unknown": (lazy_gettext("It is not known what this feature is."), "attribute"),
+    "lane.id": (lazy_gettext("A lane has no usable id; it was left out."), "geometry"),
+    "lane.negative_width": (lazy_gettext("A lane is less than nothing wide at one place."), "geometry"),
+    "lane.no_width": (lazy_gettext("A lane states no width; it is a line."), "geometry"),
     "lanelet.no_bound": (lazy_gettext("The lane has no left or right bound."), "geometry"),
     "las.box": (lazy_gettext("The box in the header is not that of the points."), "none"),
     "las.count": (lazy_gettext("The header promises another number of points."), "again"),
@@ -136,25 +144,38 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "las.signature": (lazy_gettext("The file is no LAS or LAZ file."), "format"),
     "las.vlr": (lazy_gettext("The head of the point file claims more records than are read."), "again"),
     "las.waveform": (lazy_gettext("The points carry waveforms, which tiles cannot hold."), "again"),
+    "las.waves_left_out": (lazy_gettext("Waveforms were left out; the points came in."), "none"),
     "las.week_time": (lazy_gettext("Times count within a GPS week; the date is not known."), "none"),
     "layer.proportion": (lazy_gettext("One feature makes most of the length, area or number of cells of the layer."), "look"),
     "layer.mixed": (lazy_gettext("Two files fill one layer with different content."), "one"),
     "laz.broken": (lazy_gettext("The packed points cannot be read."), "again"),
     "laz.chunks": (lazy_gettext("The packed points cannot be read."), "again"),
     "laz.record": (lazy_gettext("The packed points cannot be read."), "again"),
+    "licence.source": (lazy_gettext("The licence of the source goes along with the data, wherever they are sold."), "none"),
     "link.not_checked": (lazy_gettext("Links between features could not be checked."), "none"),
     "link.reversed": (lazy_gettext("The link is drawn from its end to its start."), "geometry"),
-    "mcap.attachment": (lazy_gettext("A file beside the recording is too large and was left out."), "split"),
-    "mcap.channels": (lazy_gettext("The recording has too many channels, or too long definitions of them."), "split"),
-    "mcap.count": (lazy_gettext("The recording holds another number of messages than it states."), "again"),
-    "mcap.cut": (lazy_gettext("The recording was cut."), "upload"),
-    "mcap.damaged": (lazy_gettext("A part of the recording is damaged and was left out."), "again"),
-    "mcap.orphans": (lazy_gettext("Messages without a channel were left out."), "again"),
-    "mcap.unreadable": (lazy_gettext("Not one message of the recording can be read."), "upload"),
+    "mgeo.limit": (lazy_gettext("The map is larger than what is read at once."), "split"),
+    "mgeo.repeats": (lazy_gettext("Elements without a shape take those of others far too often."), "split"),
     "mgrs.disagrees": (lazy_gettext("Grid code and coordinates disagree."), "again"),
     "mgrs.invalid": (lazy_gettext("The grid code names no square; it was not used."), "none"),
-    "ngii.products": (lazy_gettext("Several products of the same map are in the folder."), "one"),
+    "ngii.products": (lazy_gettext("Several products of the same map are in the folder; one of them is read."), "none"),
+    "ngii.code_unknown": (lazy_gettext("A code is not one of the manual; it stays as it is."), "none"),
+    "ngii.heights": (lazy_gettext("The height datum was found by comparing two products of the same map."), "datum"),
+    "ngii.heights_exchanged": (lazy_gettext("Two products of the same map are the other way round than their names state."), "datum"),
+    "ngii.heights_mixed": (lazy_gettext("The sections are above different heights."), "datum"),
+    "ngii.layer_absent": (lazy_gettext("A layer that the manual asks for is missing."), "look"),
+    "ngii.models": (lazy_gettext("The delivery holds layers of several data models."), "look"),
+    "ngii.no_system": (lazy_gettext("A layer states no coordinate system; that of its folder was used."), "beside"),
+    "ngii.not_checked": (lazy_gettext("What a column refers to could not be checked."), "none"),
+    "ngii.one_sided": (lazy_gettext("A link names a neighbour that names another link."), "geometry"),
+    "ngii.products_apart": (lazy_gettext("Two products of the same map are not on one another."), "crs"),
+    "ngii.products_differ": (lazy_gettext("A product that is not read holds features that the other one lacks."), "look"),
     "node.no_position": (lazy_gettext("A node has no position."), "crs"),
+    "number.invalid": (lazy_gettext("What should be a number is none; it was taken as 0."), "attribute_value"),
+    "osm.feature": (lazy_gettext("The file needs a part of the OSM format that is not read here."), "again"),
+    "osm.history": (lazy_gettext("An OSM file with several versions of its elements."), "again"),
+    "osm.limit": (lazy_gettext("The OSM file is larger than what is read at once."), "split"),
+    "osm.sidewalk_tags": (lazy_gettext("Streets state sidewalks that have no line of their own."), "none"),
     "osm.flavour": (lazy_gettext("An OSM file without lane relations."), "look"),
     "osw.no_nodes": (lazy_gettext("The file of nodes is missing."), "upload"),
     "osw.no_parts": (lazy_gettext("The archive or folder holds no file of OpenSidewalks."), "again"),
@@ -201,15 +222,30 @@ FINDINGS: dict[str, tuple[Any, str]] = {
         lazy_gettext("Relations take the same ways again and again; a small map would become an enormous one."),
         "geometry",
     ),
+    "recording.attachment": (lazy_gettext("A file beside the recording is too large and was left out."), "split"),
+    "recording.channels": (lazy_gettext("The recording has too many channels, or too long definitions of them."), "split"),
     "recording.clock": (lazy_gettext("Clocks of sensors differ."), "clock"),
+    "recording.count": (lazy_gettext("The recording holds another number of messages than it states."), "again"),
+    "recording.cut": (lazy_gettext("The recording was cut."), "upload"),
+    "recording.damaged": (lazy_gettext("A part of the recording is damaged and was left out."), "again"),
     "recording.far": (lazy_gettext("Positions jump far within the recording."), "clock"),
-    "recording.not_repeated": (lazy_gettext("Something that every slice could use is too large to be repeated in each."), "none"),
+    "recording.missing": (lazy_gettext("Files or messages of the recording are missing."), "again"),
     "recording.no_fix": (lazy_gettext("Without a position fix for a while."), "none"),
+    "recording.not_repeated": (lazy_gettext("Something that every slice could use is too large to be repeated in each."), "none"),
+    "recording.orphans": (lazy_gettext("Messages without a channel were left out."), "again"),
     "recording.pictures": (lazy_gettext("The recording shows pictures of the street."), "class"),
     "recording.repeated": (lazy_gettext("Transforms, calibrations and small attachments are in every slice, and counted once."), "none"),
     "recording.repeats": (lazy_gettext("What every slice of the recording repeats is far more than what was recorded."), "split"),
     "recording.time": (lazy_gettext("Times in the recording are wrong."), "clock"),
+    "recording.track_time": (lazy_gettext("The track beside the recording is of another time and was not used."), "clock"),
+    "recording.undefined": (lazy_gettext("The recording does not bring the definitions of its message types."), "none"),
+    "recording.unpacked": (lazy_gettext("Messages that were packed one by one are in the slices unpacked."), "none"),
+    "recording.unreadable": (lazy_gettext("Not one message of the recording can be read."), "upload"),
+    "recording.unusable": (lazy_gettext("Messages that cannot be unpacked or are too large were left out."), "again"),
     "reference.dangling": (lazy_gettext("A feature refers to one that is not there."), "geometry"),
+    "road.gap": (lazy_gettext("The line of a road jumps."), "geometry"),
+    "road.length": (lazy_gettext("A road states another length than its line has."), "again"),
+    "road.no_geometry": (lazy_gettext("The line of a road cannot be used; nothing on it has a place."), "geometry"),
     "row.deleted": (lazy_gettext("The row is marked as deleted; it is not sold."), "none"),
     "shp.no_dbf": (lazy_gettext("The attributes of the shapefile (.dbf) are missing."), "beside"),
     "shp.no_prj": (lazy_gettext("The coordinate system of the shapefile (.prj) is missing."), "beside"),
@@ -217,6 +253,27 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "shp.rows": (lazy_gettext("Shapes and rows of the shapefile are not equally many."), "again"),
     "source.same": (lazy_gettext("Two files hold the same data; it would be sold twice."), "keep_one"),
     "text.damaged": (lazy_gettext("A text is cut inside a letter or holds bytes that mean none; only these were replaced."), "encoding"),
+    "crs.no_columns": (lazy_gettext("Nothing tells which columns of the table are the place."), "columns"),
+    "csv.columns": (lazy_gettext("The places were taken from columns that are called so."), "none"),
+    "csv.head": (lazy_gettext("The table does not begin with names of columns."), "again"),
+    "csv.last_row": (lazy_gettext("The table does not end with a line break; its last row may be short."), "look"),
+    "csv.no_column": (lazy_gettext("The table has no such column."), "columns"),
+    "csv.pair": (lazy_gettext("A place needs two columns, or one with shapes."), "columns"),
+    "csv.place": (lazy_gettext("A row has a place that is none."), "attribute_value"),
+    "csv.row": (lazy_gettext("A row has another number of cells than the table has columns."), "again"),
+    "dxf.curves": (lazy_gettext("Arcs, circles and splines of a drawing became lines of short pieces."), "none"),
+    "dxf.left_out": (lazy_gettext("Solids, pictures and objects of other programs are not read."), "format"),
+    "geometry.no_number": (lazy_gettext("Coordinates are no numbers; the features have no place."), "geometry"),
+    "kml.links": (lazy_gettext("The document links to others, which are not followed."), "none"),
+    "kml.shape": (lazy_gettext("The shape of a placemark cannot be drawn; it has no place."), "geometry"),
+    "nmea.checksum": (lazy_gettext("The checksums of sentences do not fit."), "look"),
+    "nmea.fixes": (lazy_gettext("The positions are also messages of their own."), "none"),
+    "nmea.no_date": (lazy_gettext("The log states no date; it is recorded as if on 1 January 1970."), "clock"),
+    "nmea.other": (lazy_gettext("Lines that are no sentences of NMEA were left out."), "none"),
+    "track.features": (lazy_gettext("Way points, routes and tracks without times are features."), "none"),
+    "track.more": (lazy_gettext("What else the points of a track hold is a text beside each."), "none"),
+    "track.no_place": (lazy_gettext("Points of a track have no place."), "geometry"),
+    "track.no_time": (lazy_gettext("Points of a track have no time."), "clock"),
     "source.beside": (lazy_gettext("The file says something about the whole map, which tiles do not hold."), "none"),
     "text.encoding_guessed": (lazy_gettext("The encoding of texts was guessed."), "encoding"),
     "text.encoding_lies": (lazy_gettext("The stated encoding is wrong."), "encoding"),
@@ -227,6 +284,23 @@ FINDINGS: dict[str, tuple[Any, str]] = {
     "value.misfit": (lazy_gettext("A value is not what its column states; it is null or stays as text."), "attribute_value"),
     "value.not_finite": (lazy_gettext("A value is no number that can be written; it stays as text."), "attribute_value"),
     "version.empty": (lazy_gettext("Nothing in the files has a place."), "crs"),
+    "video.by_clock": (lazy_gettext("The video was put on its track by the camera's clock or by its length."), "look"),
+    "video.clock_off": (lazy_gettext("The clock of the camera differs from that of its receiver, which counts."), "none"),
+    "video.codec": (lazy_gettext("The pictures of the video are packed in a way that is not read."), "format"),
+    "video.cut": (lazy_gettext("Frames that the video describes are not there: it was cut."), "upload"),
+    "video.damaged": (lazy_gettext("The video is damaged."), "upload"),
+    "video.edge": (lazy_gettext("Frames at the edge of a tile could not be packed anew and were left out."), "again"),
+    "video.edits": (lazy_gettext("The video has an edit list; all frames that were recorded are taken."), "none"),
+    "video.frames": (lazy_gettext("Some frames of the video are damaged and were left out."), "upload"),
+    "video.mixed": (lazy_gettext("A file was recorded with other settings than the others and was left out."), "one"),
+    "video.no_index": (lazy_gettext("The video was cut before the description of its pictures."), "upload"),
+    "video.no_pictures": (lazy_gettext("The file holds no video."), "upload"),
+    "video.no_time": (lazy_gettext("Nobody knows when the frames were taken."), "clock"),
+    "video.packed_anew": (lazy_gettext("Frames of groups that go over the edge of a tile were packed anew."), "none"),
+    "video.sensors": (lazy_gettext("The camera recorded other sensors, which tiles of video do not hold."), "none"),
+    "video.sound": (lazy_gettext("The sound of the video was left out."), "none"),
+    "video.telemetry": (lazy_gettext("Pieces of the camera's telemetry are damaged and were not used."), "look"),
+    "video.tracks": (lazy_gettext("The file holds several tracks of pictures; the first was taken."), "one"),
     "way.short": (lazy_gettext("A line has fewer than two points."), "geometry"),
     "xml.dtd": (lazy_gettext("The XML file declares a document type, which is refused."), "again"),
     "xml.encoding": (lazy_gettext("The XML file declares an unknown encoding."), "encoding"),
@@ -241,12 +315,18 @@ FINDINGS: dict[str, tuple[Any, str]] = {
 }
 """Sentence and key of `FIXES` by code."""
 
-NOTED = ("crs.note", "crs.guessed", "place.local_frame", "crs.none", "crs.contradicts")
+NOTED = ("crs.note", "crs.guessed", "place.local_frame", "crs.none", "crs.no_columns", "crs.contradicts")
 """The codes of what a layer notes about its place."""
+
+
+def _now(code: str) -> str:
+    """The code of today: until version 0.2 damage of recordings was called after MCAP, which was all that was read."""
+    return f"recording.{code[5:]}" if code.startswith("mcap.") else code
 
 
 def what(code: str, message: str) -> str:
     """What a finding means: the message of the service, or in another language that sentence, else the one of its code, if it has one."""
+    code = _now(code)
     found = FINDINGS.get(code)
     if language() == "en":
         return message
@@ -255,13 +335,13 @@ def what(code: str, message: str) -> str:
 
 def meaning(code: str) -> str:
     """What findings of this kind mean, for a list that shows no single one; the code itself when it has no sentence."""
-    found = FINDINGS.get(code)
+    found = FINDINGS.get(_now(code))
     return code if found is None else str(found[0])
 
 
 def fix(code: str, message: str) -> str:
     """What to do about a finding, as `what`."""
-    found = FINDINGS.get(code)
+    found = FINDINGS.get(_now(code))
     if language() == "en":
         return message
     if found is None or (found[1] == "none" and message):  # never the contrary of what is known

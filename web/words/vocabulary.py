@@ -25,8 +25,9 @@ KINDS: dict[str, Any] = {
     LayerKind.POINTCLOUD: lazy_gettext("Point cloud"),
     LayerKind.RECORDING: lazy_gettext("Drive recording"),
     LayerKind.PHOTOS: lazy_gettext("Photos"),
+    LayerKind.VIDEO: lazy_gettext("Video"),
 }
-FORMAT_NAMES = {"geoparquet": "GeoParquet", "laz": "LAZ", "mcap": "MCAP", "photo_tar": "JPEG (tar)"}
+FORMAT_NAMES = {"geoparquet": "GeoParquet", "laz": "LAZ", "mcap": "MCAP", "photo_tar": "JPEG (tar)", "mp4": "MP4"}
 """Names of the tile formats (`tiles.formats`): the same in every language."""
 FORMATS: dict[str, str] = {kind: FORMAT_NAMES[of_kind(kind).name] for kind in LayerKind}
 """In what the tiles of each kind come."""

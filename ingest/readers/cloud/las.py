@@ -55,7 +55,7 @@ class Las:
         found += [*_about_records(stated, header, placed, source.name), *local_axes(placed, source.name)]
         low, high = _box(header, sample)
         found += [*_about_counts(header, source.name), *_about_fields(header, source.name), *_about_box(header, sample, source.name)]
-        found += _about_units(header, placed, source.name)
+        found += [*_about_units(header, placed, source.name), *_about_waves(header, source.name)]
         details = {
             "version": f"{header.version[0]}.{header.version[1]}",
             "point_format": str(header.point_format),
@@ -99,7 +99,7 @@ def _sample(stream: BinaryIO, header: Header) -> tuple[Floats, Floats, Floats]:
         places = [chunk.at for chunk in chunks[:: max(1, len(chunks) // _SAMPLE)]]
     elif not header.compressed:
         there = min(header.count, header.room or 0)
-        places = [header.point_offset + i * header.record_length for i in range(0, there, max(1, there // _SAMPLE))]
+        places = [header.point_offset + i * header.stored_length for i in range(0, there, max(1, there // _SAMPLE))]
     else:
         return _streamed_sample(stream, header, packing)
     rows = []
@@ -183,6 +183,15 @@ def _about_records(stated: FileCrs, header: Header, placed: Placed, file: str) -
     fix = "Check the box on the map; give --crs to settle it, and write one record only."
     make = info if placed.crs_source is Known.GIVEN else warning
     return [make("crs.two_records", text, fix, file=file, layer=LAYER, value=f"{stated.crs.name} / {stated.other.name}"[:200])]
+
+
+def _about_waves(header: Header, file: str) -> list[Finding]:
+    """Waveforms, which tiles cannot hold: the points come in without them."""
+    if not header.waves or not header.count:
+        return []
+    text = f"{header.count} points refer to waveforms; the points were taken, waveforms and references to them were left out."
+    fix = "Nothing to do if the points are meant; keep the file for the waveforms."
+    return [warning("las.waves_left_out", text, fix, file=file, layer=LAYER, count=header.count)]
 
 
 def _about_units(header: Header, placed: Placed, file: str) -> list[Finding]:

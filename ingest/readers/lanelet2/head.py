@@ -13,7 +13,9 @@ from ingest.placing.systems import WGS84
 from ingest.reader import Placed
 from ingest.readers.lanelet2.index import degrees_of
 from ingest.readers.lanelet2.osm_xml import Document
+from ingest.readers.lanelet2.projector import Projector
 from mapex.intake.placement import Placement
+from mapex.rules.licences import ODBL, SourceLicence, stated_in
 from tiles.box import Box
 
 _SURVEYED = 300_000
@@ -32,6 +34,8 @@ class OsmHead:
     lanelets: int = 0
     relations: int = 0
     highways: int = 0
+    numbered: int = 0
+    """elements with a number and a version of a database; those that were only drawn have none"""
     west: float = np.inf
     south: float = np.inf
     east: float = -np.inf
@@ -69,6 +73,8 @@ def head_of(document: Document) -> OsmHead:
             head.with_code += "mgrs_code" in element.tags
         head.relations += element.kind == "relation"
         head.lanelets += element.kind == "relation" and element.tags.get("type") == "lanelet"
+        attributes = element.attributes
+        head.numbered += "version" in attributes and not attributes.get("id", "-").startswith("-")
         head.highways += "highway" in element.tags
         if head.elements >= _SURVEYED:
             head.complete = False
@@ -76,8 +82,15 @@ def head_of(document: Document) -> OsmHead:
     return head
 
 
-def placed_by(head: OsmHead, given: Placement) -> Placed:
-    """Where the file is: in degrees when its nodes are, else as is given, or nowhere."""
+def licence_of(document: Document, head: OsmHead) -> SourceLicence | None:
+    """That of OpenStreetMap, where the document states it, or holds nothing but what is drawn and numbered there."""
+    stated = [*document.root.values(), *(text for name, found in document.others if name == "note" for text in found.values())]
+    is_plain = not head.lanelets and not head.with_local and head.highways and head.numbered
+    return ODBL if is_plain else stated_in(stated)
+
+
+def placed_by(head: OsmHead, given: Placement, projector: Projector | None = None) -> Placed:
+    """Where the file is: in degrees when its nodes are, else as is given, or as the file beside it states, or nowhere."""
     if head.with_degrees:
         spoken = replace(given, crs=None, origin=None)
         note = ""
@@ -89,6 +102,11 @@ def placed_by(head: OsmHead, given: Placement) -> Placed:
     if head.with_code:
         note = "The nodes have no latitude and longitude; they were placed by local_x, local_y and the 100-km square of mgrs_code."
         return resolve.resolve(None, given, assumed=WGS84, note=note)
+    if projector is not None and projector.is_grid and head.with_local:
+        note = (
+            f"The nodes have no latitude and longitude; map_projector_info.yaml states the square {projector.grid} of local_x and local_y."
+        )
+        return resolve.resolve(WGS84, given, note=note)
     return resolve.resolve(
         None, given, note="The nodes have no latitude and longitude, and no mgrs_code states in which square local_x and local_y are."
     )

@@ -5,10 +5,14 @@ Source: Lanelet2 documentation, LinestringTagging and LaneletAndAreaTagging; aut
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from typing import Any
 
-from ingest.readers.vector.kinds import kind_of_osm
+from ingest.findings import info
+from ingest.readers.vector.kinds import kind_of_osm, sidewalks_of
+from mapex.catalogue.finding import Finding
 from tiles.batch import Kind
 
 LANELETS = {
@@ -88,6 +92,43 @@ WAYS = {
     "traffic_island": Kind.OTHER,
 }
 NODES = {"traffic_light": Kind.SIGNAL, "traffic_sign": Kind.SIGN, "pole": Kind.POLE, "post": Kind.POLE}
+
+
+_SIDEWALKS = frozenset({"sidewalk", "sidewalk:left", "sidewalk:right", "sidewalk:both"})
+_LINEAR = ("highway", "barrier", "railway", "waterway", "type")
+_AREAL = ("building", "building:part", "landuse", "leisure", "amenity", "area:highway", "natural", "place", "shop", "tourism")
+_LINES = {"coastline", "cliff", "ridge", "tree_row", "valley", "arete", "track", "slipway"}
+
+
+def is_area(tags: Mapping[str, str]) -> bool:
+    """Whether a closed way of OpenStreetMap means what is inside of it (OSM wiki: Key:area, Way). Ways of Lanelet2 never do."""
+    stated = tags.get("area", "")
+    if stated or any(key in tags for key in _LINEAR):
+        return stated == "yes" and "type" not in tags
+    return any(key in tags and tags[key] not in _LINES for key in _AREAL)
+
+
+class Streets:
+    """Counts the streets whose tags state sidewalks, which have no line of their own."""
+
+    def __init__(self) -> None:
+        self.sides: Counter[str] = Counter()
+
+    def look(self, tags: Mapping[str, str]) -> None:
+        """Count a way."""
+        if not _SIDEWALKS.isdisjoint(tags):
+            self.sides[sidewalks_of(tags)] += 1
+
+    def findings(self, **where: Any) -> Iterator[Finding]:
+        """What is to be reported at the end. `where`: file and layer."""
+        sides = {side: self.sides[side] for side in ("both", "left", "right")}
+        if total := sum(sides.values()):
+            text = (
+                f"{total} streets state a sidewalk in their tags ({sides['both']} on both sides, {sides['left']} on the left, "
+                f"{sides['right']} on the right). It has no line of its own: the street is kept as it is, with its tags."
+            )
+            fix = "Draw sidewalks as ways of their own (footway=sidewalk) where they are to be sold as such."
+            yield info("osm.sidewalk_tags", text, fix, count=total, **where)
 
 
 def kind_of(element: str, tags: Mapping[str, str]) -> tuple[Kind, str]:

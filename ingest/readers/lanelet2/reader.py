@@ -22,11 +22,13 @@ from ingest.findings import beside, error, info, warning
 from ingest.placing import resolve
 from ingest.placing.systems import WGS84
 from ingest.reader import Placed, Source, Survey
-from ingest.readers.lanelet2 import shape
-from ingest.readers.lanelet2.head import head_of, meta_of, placed_by, stated_beside
+from ingest.readers.lanelet2.head import head_of, licence_of, meta_of, placed_by, stated_beside
 from ingest.readers.lanelet2.index import Index, build, degrees_of, number_of
-from ingest.readers.lanelet2.kinds import kind_of
+from ingest.readers.lanelet2.kinds import Streets, is_area, kind_of
+from ingest.readers.lanelet2.lines import dangling, lines, mixed_heights, short, wkb_of
 from ingest.readers.lanelet2.osm_xml import Document, Element
+from ingest.readers.lanelet2.projector import map_of, projector_of
+from ingest.readers.lanelet2.relations import RelationShapes
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
@@ -45,24 +47,29 @@ class Lanelet2:
 
     def survey(self, source: Source, given: Placement) -> Survey:
         """Flavour, and how it can be placed, from the first elements."""
+        projector, source = projector_of(source), map_of(source)
         document = Document(source.path, source.name)
         head = head_of(document)
         if head.elements == 0:
             why = f": {document.broken}" if document.broken else ""
             raise Invalid("file.no_records", f"{source.name} is OSM XML without nodes, ways or relations{why}.", file=source.name)
-        placed = placed_by(head, given)
+        placed = placed_by(head, given, projector)
         found = resolve.findings(placed, file=source.name)
         if not head.lanelets:
             text = f"{source.name} is a {head.flavour}: it holds no lanelet."
             found.append(info("osm.flavour", text, "Lanes come from lanelet relations; upload those for an HD map.", file=source.name))
         claimed = head.elements if head.complete else None
-        return Survey(self.format, (self.layer,), claimed, placed, head.box, tuple(found), {"flavour": head.flavour})
+        about = {"flavour": head.flavour}
+        return Survey(self.format, (self.layer,), claimed, placed, head.box, tuple(found), about, licence_of(document, head))
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """Nodes, ways and relations, in file order within each of the three."""
+        projector, source = projector_of(source), map_of(source)
         local = placed.crs is not None and placed.crs != WGS84
         first = Document(source.path, source.name)
-        index = build(first, local=local)
+        index = build(first, local=local, grid=projector.grid if projector is not None and projector.is_grid else "")
+        if projector is not None and projector.is_grid:
+            index.guessed = 0  # it is stated, and reported as such
         yield from _about_index(index, first, source.name)
         yield from beside(stated_beside(first), file=source.name, layer="hdmap")
         yield from _Maker(index, placed.crs or "", source.name, meta_of(first)).run(Document(source.path, source.name))
@@ -96,14 +103,8 @@ def _about_index(index: Index, document: Document, file: str) -> Iterator[Findin
         yield error(
             "node.no_position", text, "Write lat and lon, or give --origin or --crs for local_x and local_y.", count=index.lost, **where
         )
-    heights = int(np.isfinite(index.z).sum())
-    if 0 < heights < len(index.ids):
-        text = f"{heights} of {len(index.ids)} nodes carry ele; lines and areas are 3D only where all of their nodes do."
-        yield info("height.mixed", text, "Give every node a height.", count=len(index.ids) - heights, **where)
-
-
-FREE_NODES, MOST_REPEATS = 500_000, 32
-"""Most nodes that the relations of a map may take from its ways: these, and each node of a way so often."""
+    if 0 < index.heights < len(index.ids):
+        yield mixed_heights(index.heights, len(index.ids), file)
 
 
 class _Maker:
@@ -118,19 +119,22 @@ class _Maker:
         }
         self._found: list[Finding] = []
         self._odd: set[tuple[str, str]] = set()
-        self._borrowed_nodes = 0
+        self._relations = RelationShapes(index, file)
+        self._streets = Streets()
 
     def run(self, document: Document) -> Iterator[Batch | Finding]:
         for element in document.elements():
             rows = self._rows[element.kind]
             kind, near = kind_of(element.kind, element.tags)
+            if element.kind == "way":
+                self._streets.look(element.tags)
             if near:
                 self._note_odd(element, near)
-            if _is_deleted(element):
+            if is_deleted(element):
                 kind = Kind.OTHER
                 text = f"{element.id} is marked as deleted; it is kept as it is, as kind 'other'."
                 self._found.append(info("element.deleted", text, "Remove it from the file.", **self._where(element)))
-            geometry, measure, extra = self._relation(element, kind) if element.kind == "relation" else (None, None, {})
+            geometry, measure, extra = self._relations.of(element, kind) if element.kind == "relation" else (None, None, {})
             rows.append((element, geometry, measure, kind, extra))
             yield from self._taken()
             if len(rows) >= BATCH:
@@ -139,9 +143,11 @@ class _Maker:
             if self._rows[kind_]:
                 yield self._batch(kind_)
             yield from self._taken()
+        yield from self._streets.findings(file=self.file, layer="hdmap")
 
     def _taken(self) -> list[Finding]:
-        found, self._found = self._found, []
+        found = self._found + self._relations.found
+        self._found, self._relations.found = [], []
         return found
 
     def _where(self, element: Element) -> dict[str, Any]:
@@ -167,7 +173,7 @@ class _Maker:
                 "feature_id": pa.array([element.id for element in elements], pa.string()),
                 "kind": pa.array([str(row[3]) for row in rows], pa.string()),
                 "geometry": pa.array(geometry, pa.binary()),
-                "properties": pa.array([_properties(row[0], row[4]) for row in rows], pa.string()),
+                "properties": pa.array([properties_of(row[0], row[4]) for row in rows], pa.string()),
                 "measure": pa.array([row[2] for row in rows], pa.binary()),
             }
         )
@@ -182,175 +188,28 @@ class _Maker:
         points[solid] = shapely.points(np.column_stack([x[solid], y[solid], z[solid]]))
         points[~solid] = shapely.points(np.column_stack([x[~solid], y[~solid]]))
         points[~(np.isfinite(x) & np.isfinite(y))] = None
-        return _wkb(points)
+        return wkb_of(points)
 
     def _ways(self, elements: list[Element]) -> list[bytes | None]:
         refs = [[n for text in e.refs if (n := number_of(text)) is not None] for e in elements]
-        owner = np.repeat(np.arange(len(refs)), [len(r) for r in refs])
         flat = np.array([n for r in refs for n in r], dtype=np.int64)
-        rows = self.index.rows(flat)
-        here = (rows >= 0) & (np.isfinite(self.index.x[rows]) if len(self.index.x) else False)
-        for at in np.unique(owner[rows < 0]).tolist():
-            missing = flat[(owner == at) & (rows < 0)].tolist()
-            self._dangling(elements[at], [f"node/{n}" for n in missing])
-        owner, rows = owner[here], rows[here]
-        count = np.bincount(owner, minlength=len(elements))
-        solid = np.bincount(owner, weights=np.isfinite(self.index.z[rows]), minlength=len(elements)) == count
-        out = np.full(len(elements), None, dtype=object)
-        for three in (True, False):
-            chosen = (count >= 2) & (solid == three)
-            mask = chosen[owner]
-            if mask.any():
-                axes = (self.index.x, self.index.y, self.index.z) if three else (self.index.x, self.index.y)
-                coordinates = np.column_stack([axis[rows[mask]] for axis in axes])
-                used, dense = np.unique(owner[mask], return_inverse=True)
-                out[used] = shapely.linestrings(coordinates, indices=dense)
-        for at in np.flatnonzero(count < 2).tolist():
-            if not _is_deleted(elements[at]):
-                self._short(elements[at], int(count[at]))
-            if count[at] == 1:
-                row = int(rows[owner == at][0])
-                z = self.index.z[row]
-                out[at] = shapely.Point(self.index.x[row], self.index.y[row], *([z] if np.isfinite(z) else []))
-        return _wkb(out)
-
-    def _short(self, element: Element, count: int) -> None:
-        text = f"{element.id} has {count} node{'s' if count != 1 else ''} that can be placed; a line needs two."
-        self._found.append(warning("way.short", text, "Remove the way or complete it.", value=str(count), **self._where(element)))
-
-    def _dangling(self, element: Element, missing: list[str]) -> None:
-        text = f"{element.id} refers to {', '.join(missing[:5])}, which the file does not hold."
-        fix = "Export the map with everything that it refers to."
-        self._found.append(warning("reference.dangling", text, fix, value=missing[0], **self._where(element)))
-
-    def _relation(self, element: Element, kind: Kind) -> tuple[bytes | None, bytes | None, dict[str, Any]]:
-        missing = [f"{what}/{ref}" for what, ref, _ in element.members if not self._holds(what, ref)]
-        if missing:
-            self._dangling(element, missing)
-        if element.tags.get("type") == "lanelet":
-            return self._lanelet(element, kind)
-        if element.tags.get("type") == "multipolygon":
-            made = self._area(element)
-            if made is not None:
-                return made, None, {}
-        geometry, of = self._borrowed(element)
-        return geometry, None, {"placed_by": of} if of else {}
-
-    def _holds(self, what: str, ref: str) -> bool:
-        number = number_of(ref)
-        if number is None:
-            return False
-        if what == "node":
-            return bool(self.index.rows(np.array([number], dtype=np.int64))[0] >= 0)
-        return number in (self.index.ways if what == "way" else self.index.relations)
-
-    def _lanelet(self, element: Element, kind: Kind) -> tuple[bytes | None, bytes | None, dict[str, Any]]:
-        left, right = self._line(element, "left"), self._line(element, "right")
-        if left is None or right is None or len(left) < 2 or len(right) < 2:
-            side = "left" if left is None or len(left) < 2 else "right"
-            text = f"{element.id} has no {side} bound that can be placed; the lanelet has no area."
-            self._found.append(error("lanelet.no_bound", text, "Add the bound, or remove the lanelet.", value=side, **self._where(element)))
-            there = left if left is not None else right
-            return (shape.wkb(shapely.LineString(there)) if there is not None and len(there) > 1 else None), None, {}
-        if left.shape[1] != right.shape[1]:
-            left, right = left[:, :2], right[:, :2]
-        left, right = shape.aligned(left, right)
-        length = self._line(element, "centerline")
-        line = length if length is not None and len(length) > 1 else shape.middle(left, right)
-        measured = kind in (Kind.LANE_AREA, Kind.SIDEWALK, Kind.CYCLEWAY)
-        return shape.lanelet(left, right), shape.wkb(shapely.LineString(line)) if measured else None, {}
-
-    def _line(self, element: Element, role: str) -> NDArray[np.float64] | None:
-        """Coordinates of the ways of a role, one after another; (n, 3) when every node has a height, else (n, 2)."""
-        parts = [part for what, ref, named in element.members if what == "way" and named == role and (part := self._way(ref)) is not None]
-        if not parts:
-            return None
-        line = parts[0]
-        for more in parts[1:]:  # several ways make one bound: join them at the ends that meet
-            if np.array_equal(line[0, :2], more[0, :2]):
-                line = line[::-1]
-            turned = more[::-1] if np.array_equal(line[-1, :2], more[-1, :2]) else more
-            line = np.concatenate([line, turned])
-        return line if np.isfinite(line[:, 2]).all() else line[:, :2]
-
-    def _way(self, ref: str) -> NDArray[np.float64] | None:
-        """Coordinates of a way that a relation takes.
-
-        Raises: Invalid: `relation.repeats`: all relations together take so many that a small file would become an enormous one.
-        """
-        number = number_of(ref)
-        line = self.index.way(number) if number is not None else None
-        self._borrowed_nodes += 0 if line is None else len(line)
-        if self._borrowed_nodes > FREE_NODES + MOST_REPEATS * len(self.index.way_refs):
-            text = (
-                f"The relations of {self.file} take the ways of the map over {MOST_REPEATS} times: way {ref} is one that is taken so "
-                "often. Draw each lanelet with bounds of its own."
-            )
-            raise Invalid("relation.repeats", text, file=self.file)
-        return line
-
-    def _area(self, element: Element) -> bytes | None:
-        sides: dict[str, list[tuple[list[int], NDArray[np.float64]]]] = {"outer": [], "inner": []}
-        solid = True
-        for what, ref, role in element.members:
-            number = number_of(ref)
-            line = self._way(ref) if what == "way" else None
-            if line is None or number is None:
-                continue
-            nodes = np.array(self.index.way_nodes(number), dtype=np.int64)
-            rows = self.index.rows(nodes)
-            known = (rows >= 0) & np.isfinite(self.index.x[rows])
-            solid &= bool(np.isfinite(line[:, 2]).all())
-            sides["inner" if role == "inner" else "outer"].append((nodes[known].tolist(), line))
-        flat = {side: [(ids, line if solid else line[:, :2]) for ids, line in ways] for side, ways in sides.items()}
-        made, closed = shape.area(flat["outer"], flat["inner"])
-        if made is not None and not closed:
-            text = f"The ways of {element.id} do not form closed rings; gaps were closed by straight lines."
-            self._found.append(warning("area.open", text, "Complete the outline.", **self._where(element)))
-        return made
-
-    def _borrowed(self, element: Element) -> tuple[bytes | None, str]:
-        """The geometry of what a relation without its own shape refers to, so that it is where it acts; and whose it is."""
-        order = {"refers": 0, "ref_line": 1}
-        members = sorted(element.members, key=lambda m: (m[0] == "relation", order.get(m[2], 2)))
-        for what, ref, _ in members:
-            made = self._shape_of(what, ref, 0)
-            if made is not None:
-                return made, f"{what}/{ref}"
-        number = number_of(element.attributes.get("id", ""))
-        lane = self.index.referred.get(number) if number is not None else None
-        made = self._shape_of("relation", str(lane), 0) if lane is not None else None
-        return (made, f"relation/{lane}") if made is not None else (None, "")
-
-    def _shape_of(self, what: str, ref: str, depth: int) -> bytes | None:
-        number = number_of(ref)
-        if number is None or depth > 4:
-            return None
-        if what == "way":
-            line = self.index.way(number)
-            if line is None or len(line) < 2:
-                return None
-            return shape.wkb(shapely.LineString(line if np.isfinite(line[:, 2]).all() else line[:, :2]))
-        if what == "node":
-            return self._nodes([Element("node", {"id": ref})])[0]
-        _, members = self.index.relations.get(number, ("", []))
-        return next(
-            (made for kind, inner, _ in members if kind != "relation" and (made := self._shape_of(kind, inner, depth + 1)) is not None),
-            None,
-        )
+        areas = np.array([is_area(e.tags) for e in elements], dtype=np.bool_)
+        made = lines(self.index, flat, np.array([len(r) for r in refs], dtype=np.int64), areas)
+        for at, missing in made.missing.items():
+            self._found.append(dangling(elements[at].id, [f"node/{n}" for n in missing], self.file))
+        for at in np.flatnonzero(made.placed < 2).tolist():
+            if not is_deleted(elements[at]):
+                self._found.append(short(elements[at].id, int(made.placed[at]), self.file))
+        return wkb_of(made.shapes)
 
 
-def _is_deleted(element: Element) -> bool:
+def is_deleted(element: Element) -> bool:
     """Marked as deleted by JOSM (`action`) or by OSM's history (`visible`)."""
     return element.attributes.get("action") == "delete" or element.attributes.get("visible") == "false"
 
 
-def _wkb(shapes: NDArray[np.object_]) -> list[bytes | None]:
-    made: list[bytes | None] = shapely.to_wkb(shapes, flavor="iso", byte_order=1).tolist()
-    return made
-
-
-def _properties(element: Element, extra: dict[str, Any]) -> str:
+def properties_of(element: Element, extra: dict[str, Any]) -> str:
+    """Tags as JSON text, and under "@source" all else that the file states of an element, with `extra`."""
     tags = {("@source#" if key == "@source" else key): value for key, value in element.tags.items()}
     attributes = {key: value for key, value in element.attributes.items() if key not in ("id", "lat", "lon")}
     if element.kind == "node" and not np.isfinite(degrees_of(element)).all():

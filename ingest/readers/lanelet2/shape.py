@@ -91,11 +91,30 @@ def rings(ways: Sequence[tuple[list[int], Floats]]) -> tuple[list[Floats], bool]
         if chain[0] != chain[-1]:
             closed = False
             line = np.concatenate([line, line[:1]])
-        if len(line) >= 4:
-            found.append(line)
-        else:
-            closed = False
+            chain += chain[:1]
+        loops = [line[loop] for loop in _loops(chain)] if len(set(chain)) < len(chain) - 1 else [line]
+        loops = loops if all(len(loop) >= 4 for loop in loops) else [line]
+        found += [loop for loop in loops if len(loop) >= 4]
+        closed &= len(loops[0]) >= 4
     return found, closed
+
+
+def _loops(chain: Sequence[int]) -> list[list[int]]:
+    """Places of the vertices of each ring in a closed chain that comes to a node again: rings that touch are rings of their own."""
+    path: list[int] = []
+    at: dict[int, int] = {}
+    found = []
+    for place, node in enumerate(chain):
+        if node in at:
+            begin = at[node]
+            found.append([*path[begin:], place])
+            for gone in path[begin + 1 :]:
+                del at[chain[gone]]
+            del path[begin + 1 :]
+        else:
+            at[node] = len(path)
+            path.append(place)
+    return found
 
 
 def wkb(shape: shapely.Geometry) -> bytes:

@@ -12,35 +12,20 @@ from typing import Any
 
 from mcap.records import Attachment, Channel, Header, Metadata, Schema
 
-from ingest.findings import error, info, unproven
-from ingest.readers.recordings import ros
+from ingest.findings import info, question, unproven
+from ingest.readers.bags.scan import Scan, scanning
+from ingest.readers.positions import ros
+from ingest.readers.positions.locator import CLOCKS_AGREE_NS, Located, Locator
 from ingest.readers.recordings.track import Track
 from mapex.catalogue.finding import Finding
 from tiles.errors import InvalidContent
+from tiles.footage.definitions import known_forms
 from tiles.footage.recording import RecordingProof
 from tiles.frames import ros_types
 from tiles.frames.mcap_proof import brought
-from tiles.frames.mcap_scan import McapScan, Message
+from tiles.frames.mcap_scan import Message
 from tiles.frames.repeated import Latched, LatchedMessage, Repeat, SmallAttachment, repeat_of
 from tiles.frames.track import NAME
-
-MOST_CHANNELS, MOST_DESCRIBED = 10_000, 32 << 20
-"""Channels of one file, and bytes that describe them: a definition counts for each channel that names it, as it is looked at for each."""
-CLOCKS_AGREE_NS = 10 * 1_000_000_000
-"""A header time further from the log time is of another clock (boot time, zero) and not used."""
-
-
-def is_fix(schema: Schema | None) -> bool:
-    """Whether messages of a schema are positions of a receiver."""
-    return schema is not None and schema.name in ("sensor_msgs/msg/NavSatFix", "sensor_msgs/NavSatFix")
-
-
-def usable(data: ros.Bytes, encoding: str) -> ros.Fix | None:
-    """The fix in a message, unless the receiver had none: status, NaN, out of range, or exactly 0,0."""
-    fix = ros.decode_fix(data, encoding)
-    if fix is None or fix.status <= ros.NO_FIX or not (abs(fix.lon) <= 180 and abs(fix.lat) <= 90) or fix.lon == fix.lat == 0:
-        return None
-    return fix
 
 
 @dataclass(slots=True)
@@ -52,7 +37,7 @@ class KnownChannel:
     encoding: str
     schema: str
     has_header: bool
-    is_fix: bool
+    located: Located | None
     repeat: Repeat
 
 
@@ -62,13 +47,17 @@ class Inventory:
 
     name: str
     layer: str
-    track: Track = field(default_factory=Track)
+    tracks: dict[int, Track] = field(default_factory=dict)
+    locator: Locator = field(default_factory=Locator)
     channels: dict[str, KnownChannel] = field(default_factory=dict)
     metadata: list[dict[str, Any]] = field(default_factory=list)
     headers: list[Header] = field(default_factory=list)
     fixes: int = 0
     unusable: int = 0
     messages: int = 0
+    seen: int = 0
+    unpacked: int = 0
+    undefined: set[str] = field(default_factory=set)
     first_ns: int | None = None
     with_messages: set[int] = field(default_factory=set)
     pictures: Counter[str] = field(default_factory=Counter)
@@ -83,26 +72,27 @@ class Inventory:
         self.latched = Latched(self.kinds)
 
     @property
-    def origin_only(self) -> bool:
-        """Whether no fix of the recording can be used."""
-        return not len(self.track)
+    def rank(self) -> int | None:
+        """Which of the positions place the recording: those that a receiver states before all others; None without any."""
+        return min(self.tracks, default=None)
+
+    @property
+    def track(self) -> Track:
+        """The positions that place the recording."""
+        return Track() if self.rank is None else self.tracks[self.rank]
 
     def take(self, path: Path) -> None:
         """Read one file through.
 
-        Raises: InvalidContent: `mcap.unreadable`, `mcap.channels`.
+        Raises: InvalidContent: `recording.unreadable`, `recording.channels`.
         """
-        with path.open("rb") as stream:
-            scan = McapScan(stream)
+        with scanning(path) as recorded:
+            scan = recorded.scan
             local: dict[int, KnownChannel] = {}
-            described = 0
-            for item in scan.items():
+            for item in recorded.items():
                 if isinstance(item, Message):
                     self._message(item, local[item.channel_id])
                 elif isinstance(item, Channel):
-                    described += _described(item, scan.schema_of(item))
-                    if len(local) >= MOST_CHANNELS or described > MOST_DESCRIBED:
-                        raise _too_many(path.name, described)
                     local[item.id] = self.channel(item, scan.schema_of(item))
                 elif isinstance(item, Metadata):
                     self.proof.metadata(item.name, item.metadata)
@@ -114,6 +104,8 @@ class Inventory:
                     self._time(item.log_time)
                     self._attachment(item)
         self.messages += scan.messages
+        self.seen += scan.messages + scan.orphans + scan.unusable
+        self.unpacked += recorded.unpacked
         self._damage(path, scan)
 
     def channel(self, channel: Channel, schema: Schema | None) -> KnownChannel:
@@ -128,16 +120,18 @@ class Inventory:
         }
         key = json.dumps(record, ensure_ascii=False)
         name = schema.name if schema else ""
-        headed = schema is not None and ros.begins_with_header(schema.data, schema.encoding)
+        headed = schema is not None and _is_headed(schema, channel.message_encoding)
         known = KnownChannel(
             len(self.channels),
             channel.topic,
             channel.message_encoding,
             name,
             headed,
-            is_fix(schema),
+            self.locator.channel(schema, channel.message_encoding),
             repeat_of(channel.topic, name, channel.metadata),
         )
+        if schema is not None and not schema.data and channel.message_encoding in ("cdr", "ros1"):
+            self.undefined.add(schema.name)
         if key not in self.channels:
             self.proof.channel(known.number, channel.topic, channel.message_encoding, brought(schema), channel.metadata)
         known = self.channels.setdefault(key, known)
@@ -153,13 +147,17 @@ class Inventory:
         if channel.repeat is not Repeat.NEVER:
             latched = LatchedMessage(channel.number, message.sequence, message.publish_time, bytes(message.data))
             (self.repeated if self.latched.see(latched) else self.too_large).add(channel.topic)
-        if channel.is_fix:
+        if channel.located is not None:
+            self._position(message, channel, channel.located)
+
+    def _position(self, message: Message, channel: KnownChannel, located: Located) -> None:
+        fix = self.locator.position(located, message.data)
+        if located.is_receiver:
             self.fixes += 1
-            fix = usable(message.data, channel.encoding)
-            if fix is None:
-                self.unusable += 1
-            else:
-                self.track.add(measured_ns(message, channel), fix.lon, fix.lat, fix.h)
+            self.unusable += fix is None
+        if fix is not None:
+            stamp = fix.stamp_ns if abs(fix.stamp_ns - message.log_time) <= CLOCKS_AGREE_NS else measured_ns(message, channel)
+            self.tracks.setdefault(located.rank, Track()).add(stamp, fix.lon, fix.lat, fix.h)
 
     def _attachment(self, item: Attachment) -> None:
         self.proof.attachment(item.name, item.media_type, item.data)
@@ -170,22 +168,34 @@ class Inventory:
     def _time(self, t_ns: int) -> None:
         self.first_ns = t_ns if self.first_ns is None else min(self.first_ns, t_ns)
 
-    def _damage(self, path: Path, scan: McapScan) -> None:
+    def _damage(self, path: Path, scan: Scan) -> None:
+        """What is missing. It can be sold without: its seller has to confirm that, since only they know whether there is more of it."""
         where = {"file": self.name, "layer": self.layer, "feature": path.name}
         if scan.fault and not scan.messages and not scan.attachments:
-            raise InvalidContent(f"{path.name}: not one message can be read. {scan.fault}", code="mcap.unreadable")
-        recover = "Run `mcap recover` on it, or record it again; what was read is kept."
+            raise InvalidContent(f"{path.name}: not one message can be read. {scan.fault}", code="recording.unreadable")
         if scan.fault:
             text = f"{scan.fault} {scan.messages} messages were read up to there."
-            self._found.append(error("mcap.cut", text, recover, **where))
+            fix = "Send the whole recording if you have it, or confirm what was read when you publish (--confirm recording.cut)."
+            self._found.append(question("recording.cut", text, fix, **where))
+        damaged = "Record or copy it again, or confirm what was read when you publish (--confirm recording.damaged)."
         for text in scan.damaged:
-            self._found.append(error("mcap.damaged", f"Left out: {text}.", recover, **where))
+            self._found.append(question("recording.damaged", f"Left out: {text}.", damaged, **where))
+        if scan.damaged.more:
+            text = f"{scan.damaged.more} more parts of it are damaged and were left out."
+            self._found.append(question("recording.damaged", text, damaged, count=scan.damaged.more, **where))
+        if scan.unusable:
+            text = f"{scan.unusable} messages cannot be unpacked or are too large; the first is {scan.first_unusable}."
+            fix = "Record them again, or confirm what was read when you publish (--confirm recording.unusable)."
+            self._found.append(question("recording.unusable", text, fix, count=scan.unusable, rejected=scan.unusable, **where))
         if scan.orphans:
             text = f"{scan.orphans} messages belong to channels that the file does not define, so nobody can tell what they are."
-            self._found.append(error("mcap.orphans", text, recover, count=scan.orphans, rejected=scan.orphans, **where))
-        if scan.claimed is not None and scan.claimed != scan.messages + scan.orphans:
-            text = f"The file claims {scan.claimed} messages, {scan.messages + scan.orphans} are in it."
-            self._found.append(error("mcap.count", text, recover, value=scan.claimed, **where))
+            fix = "Send the whole recording if you have it, or confirm what was read when you publish (--confirm recording.orphans)."
+            self._found.append(question("recording.orphans", text, fix, count=scan.orphans, rejected=scan.orphans, **where))
+        there = scan.messages + scan.orphans + scan.unusable
+        if scan.claimed is not None and scan.claimed != there:
+            text = f"The file claims {scan.claimed} messages, {there} are in it."
+            fix = "Send the whole recording if you have it, or confirm what was read when you publish (--confirm recording.count)."
+            self._found.append(question("recording.count", text, fix, value=scan.claimed, **where))
 
     def findings(self) -> Iterator[Finding]:
         """Damage, positions that could not be used, and whether there are pictures."""
@@ -196,6 +206,14 @@ class Inventory:
             yield info(
                 "recording.no_fix", text, "Nothing to do: their messages are placed by the neighbours.", count=self.unusable, **where
             )
+        if self.unpacked:
+            text = f"{self.unpacked} messages were packed one by one; slices hold them unpacked, as they were before."
+            yield info("recording.unpacked", text, "Nothing to do.", count=self.unpacked, **where)
+        if self.undefined:
+            names = ", ".join(sorted(self.undefined))
+            text = f"The recording brings no definition of {names[:1000]}; slices name the types only, as the recording does."
+            fix = "Buyers need the packages of these types; ROS 2 writes definitions from Iron on, and into MCAP."
+            yield info("recording.undefined", text, fix, count=len(self.undefined), value=names[:200], **where)
         if self.repeated:
             names = ", ".join(sorted(self.repeated))
             text = f"Every slice needs {names}: they are in each, marked as repeated, and counted once."
@@ -230,17 +248,12 @@ class Inventory:
         )
 
 
-def _described(channel: Channel, schema: Schema | None) -> int:
-    """Bytes that describe a channel."""
-    about = sum(len(name) + len(value) for name, value in channel.metadata.items())
-    return len(channel.topic) + about + (0 if schema is None else len(schema.name) + len(schema.data))
-
-
-def _too_many(name: str, described: int) -> InvalidContent:
-    most = f"at most {MOST_CHANNELS} channels and {MOST_DESCRIBED >> 20} MiB of what describes them are read"
-    has = f"{name} has more channels, or longer definitions for them ({described >> 20} MiB), than any recorder writes"
-    text = f"{has}; {most}. Split it by topics."
-    return InvalidContent(text, code="mcap.channels")
+def _is_headed(schema: Schema, encoding: str) -> bool:
+    """Whether messages begin with a header, by the definition that was brought, or else by the well-known one."""
+    if schema.data:
+        return ros.begins_with_header(schema.data, schema.encoding)
+    forms = known_forms(schema.name, ros1=encoding == "ros1") if encoding in ("cdr", "ros1") else ()
+    return bool(forms) and bool(forms[0]) and forms[0][0].type == "std_msgs/Header"
 
 
 def measured_ns(message: Message, channel: KnownChannel) -> int:

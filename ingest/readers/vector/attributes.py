@@ -122,7 +122,7 @@ def _rare_texts(column: Any, kind: Any) -> Any:
         return pc.if_else(column.is_valid(), json_texts(members), None)
     if isinstance(column, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
         return _list_texts(column)
-    return pa.array([None if v is None else json.dumps(_plain(v), ensure_ascii=False) for v in column.to_pylist()], pa.string())
+    return pa.array([None if v is None else json.dumps(plain(v), ensure_ascii=False) for v in column.to_pylist()], pa.string())
 
 
 def _exact_texts(column: Any) -> Any:
@@ -190,12 +190,12 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A JSON-ready copy of a nested value."""
     if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, float) and not math.isfinite(value):

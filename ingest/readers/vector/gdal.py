@@ -1,4 +1,4 @@
-"""Vector files through GDAL (GeoPackage, Shapefile, FlatGeobuf), each with its own driver and never another.
+"""Vector files through GDAL (GeoPackage, FlatGeobuf, and what `shapefile` adds), each with its own driver and never another.
 
 GDAL opens whatever it recognises: a text file called `map.gpkg` once returned the password file. So the first bytes are
 checked before GDAL sees a file, the driver that opened it is checked after, and rows are counted, since a false header gives none.
@@ -10,27 +10,26 @@ import sqlite3
 import tempfile
 import warnings
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.checks import gpkg as gpkg_checks
 from ingest.checks.text import MISFIT, Fault
 from ingest.findings import error, info, warning
 from ingest.placing import move, resolve
-from ingest.placing.names import height_of
 from ingest.placing.systems import crs_from
 from ingest.reader import Placed, Source, Survey
-from ingest.readers.tables import fgb_head, shape_text
-from ingest.readers.tables.dbf import KINDS, Dbf, DbfReader
+from ingest.readers.tables import fgb_head
+from ingest.readers.tables.dbf import DbfReader
+from ingest.readers.tables.shapes import open_shapes
 from ingest.readers.vector.geoparquet import counted
 from ingest.readers.vector.gpkg_values import StoredTable, is_time
-from ingest.readers.vector.kinds import is_ngii
 from ingest.readers.vector.layer import BATCH_ROWS, LayerRows
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
@@ -57,6 +56,17 @@ class GdalLayer:
     unsigned: Mapping[str, int] = field(default_factory=dict)
     """of a FlatGeobuf: its columns of unsigned 64-bit numbers, and where their types are"""
     found: tuple[Finding, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """with which GDAL opens it"""
+    codec: str = ""
+    """of texts that GDAL took for Latin-1, "" where it did not"""
+    shapeless: frozenset[int] = frozenset()
+    """rows whose shape GDAL makes up, since its numbers are none"""
+    guess: str = ""
+    """how its system was guessed, where it states none"""
+
+
+_STYLES = "layer_styles"
 
 
 class GdalReader(ABC):
@@ -78,9 +88,15 @@ class GdalReader(ABC):
 
     def survey(self, source: Source, given: Placement) -> Survey:
         """What headers and schemas state."""
-        parts = self.parts(source)
-        spoken = next((part.crs for part in parts if part.crs), None)
-        placed = resolve.resolve(spoken, given, height=self.height(source))
+        return self.survey_of(self.parts(source), source, given, self.height(source))
+
+    def survey_of(self, parts: Sequence[GdalLayer], source: Source, given: Placement, height: str | None) -> Survey:
+        """What the headers and schemas of some layers state. `height`: the datum that names imply."""
+        spoken = next((part for part in parts if part.crs), None)
+        if spoken is not None and spoken.guess:
+            placed = resolve.resolve(None, given, assumed=spoken.crs, height=height, note=spoken.guess)
+        else:
+            placed = resolve.resolve(spoken.crs if spoken is not None else None, given, height=height)
         found = [finding for part in parts for finding in part.found]
         found += resolve.findings(placed, file=source.name)
         names = sorted({part.crs for part in parts if part.crs})
@@ -93,7 +109,10 @@ class GdalReader(ABC):
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All layers, one after another."""
-        parts = self.parts(source)
+        yield from self.read_of(self.parts(source), source, placed)
+
+    def read_of(self, parts: Sequence[GdalLayer], source: Source, placed: Placed) -> Iterator[Batch | Finding]:
+        """Some layers, one after another."""
         for part in parts:
             crs = self._crs(part, placed) or ""
             layer = LayerRows(part.name, crs, source.name, alone=len(parts) == 1)
@@ -118,7 +137,8 @@ class GeoPackage(GdalReader):
 
     def parts(self, source: Source) -> list[GdalLayer]:
         """One part a table."""
-        tables = gpkg_checks.tables(source.path, source.name)
+        every = gpkg_checks.tables(source.path, source.name)
+        tables = [table for table in every if table.name != _STYLES]
         if not tables:
             raise Invalid("file.no_records", f"{source.name} is a GeoPackage without a table of features.", file=source.name)
         parts = []
@@ -126,7 +146,16 @@ class GeoPackage(GdalReader):
             about = info_of(source.path, self.driver, source.name, layer=table.name)
             part = GdalLayer(source.path, table.name, table.name, table.rows, stated_crs(about), box_of(about), str(about["fid_column"]))
             parts.append(replace(part, stored=StoredTable.of(source.path, table.name), found=_two_systems(table, source.name)))
+        parts[0] = replace(parts[0], found=(*parts[0].found, *_about_styles(every, source.name)))
         return parts
+
+
+def _about_styles(tables: Sequence[gpkg_checks.Table], file: str) -> list[Finding]:
+    """The table in which QGIS keeps how it draws the others: no features, and not sold."""
+    many = next((table.rows for table in tables if table.name == _STYLES), None)
+    if many is None:
+        return []
+    return [info("gpkg.styles", f"{file} has {many} styles of QGIS; tiles hold features only.", "Nothing to do.", file=file, count=many)]
 
 
 def _two_systems(table: gpkg_checks.Table, file: str) -> tuple[Finding, ...]:
@@ -153,121 +182,6 @@ class FlatGeobuf(GdalReader):
         rows = int(about["features"]) if about["features"] is not None else None
         part = GdalLayer(source.path, None, Path(source.name).stem, rows, stated_crs(about), box_of(about))
         return [replace(part, unsigned=fgb_head.unsigned_columns(source.path))]
-
-
-class Shapefile(GdalReader):
-    """Shapefiles: one, or all in a folder. A missing .shx is rebuilt, .dbf and .prj are reported; the .dbf is read by us."""
-
-    format = "shapefile"
-    driver = "ESRI Shapefile"
-
-    def parts(self, source: Source) -> list[GdalLayer]:
-        """One part a .shp, in order of their names; layers called alike get their folder in front."""
-        shapes = [path for path in source.files if path.suffix.lower() == ".shp"]
-        if not shapes:
-            raise Invalid("file.no_records", f"{source.name} has no .shp file.", file=source.name)
-        labels = {path: PurePosixPath(source.label(path)) for path in shapes}
-        stems = Counter(label.stem for label in labels.values())
-        parts = []
-        for path, label in labels.items():
-            name = label.stem if stems[label.stem] == 1 else str(label).rsplit(".", 1)[0]
-            parts.append(self._part(path, name, source.name))
-        twice = sorted(stem for stem, count in stems.items() if count > 1 and is_ngii(stem))
-        if twice:
-            text = f"The layers {', '.join(twice[:3])} are there more than once: products of the same map in another CRS or height?"
-            found = warning("ngii.products", text, "Upload one product only, else every feature is sold twice.", file=source.name)
-            parts[0] = replace(parts[0], found=(*parts[0].found, found))
-        return parts
-
-    def height(self, source: Source) -> str | None:
-        """NGII names its products by their heights."""
-        return height_of(source.names)
-
-    def _part(self, path: Path, name: str, file: str) -> GdalLayer:
-        with path.open("rb") as stream:
-            head = stream.read(100)
-        if len(head) < 100 or not head.startswith(b"\x00\x00\x27\x0a"):
-            raise Invalid("format.unknown", f"{file}: {path.name} does not begin like a shapefile.", file=file)
-        found: list[Finding] = []
-        missing = [ending for ending in (".shx", ".dbf", ".prj") if shape_text.beside(path, ending) is None]
-        for ending, means in (
-            (".shx", "the index was rebuilt"),
-            (".dbf", "its features have no attributes"),
-            (".prj", "it does not state its CRS"),
-        ):
-            if ending in missing:
-                text_ = f"{path.name} came without {ending}: {means}."
-                found.append(warning(f"shp.no_{ending[1:]}", text_, f"Upload the {ending} file beside it.", file=file, value=name))
-        if int.from_bytes(head[24:28], "big") * 2 > path.stat().st_size:
-            text_ = (
-                f"{path.name} was cut: its header promises {int.from_bytes(head[24:28], 'big') * 2} bytes, {path.stat().st_size} are there."
-            )
-            found.append(error("file.damaged", text_, "Upload it again.", file=file, value=name))
-        with _shapes_of(path) as shp:
-            about = info_of(shp, self.driver, file)
-        shapes = int(about["features"])
-        attributes, odd = _table_of(path, shapes, file)
-        rows = max(shapes, attributes.dbf.rows) if attributes else shapes
-        return GdalLayer(path, None, name, rows, stated_crs(about), box_of(about), attributes=attributes, found=(*found, *odd))
-
-
-def _table_of(shp: Path, shapes: int, file: str) -> tuple[DbfReader | None, list[Finding]]:
-    """The table of a shapefile with so many shapes, None when it came without; and what is to be reported about it."""
-    path = shape_text.beside(shp, ".dbf")
-    if path is None:
-        return None, []
-    dbf = Dbf.of(path, file)
-    text = shape_text.encoding_of(shp, dbf, file)
-    reader = DbfReader.of(dbf, text.codec)
-    found = [text.finding] if text.finding else []
-    where = {"file": file, "value": shp.stem}
-    if dbf.rows < dbf.promised:
-        words = f"{path.name} was cut: its header promises {dbf.promised} rows, {dbf.rows} are there."
-        found.append(error("file.damaged", words, "Upload it again.", **where))
-    elif dbf.rows != shapes:
-        words = f"{path.name} has {dbf.rows} rows, {shp.name} has {shapes} shapes."
-        if dbf.rows < shapes:
-            fix = "Export both files again: features without a row have no attributes."
-            found.append(error("shp.rows", f"{words} {shapes - dbf.rows} features have no row.", fix, count=shapes - dbf.rows, **where))
-        else:
-            words = f"{words} {dbf.rows - shapes} rows have no shape and are unplaced."
-            fix = "Check that both files are of the same export."
-            found.append(warning("shp.rows", words, fix, count=dbf.rows - shapes, **where))
-    for at in sorted(reader.as_text):
-        words = (
-            f"The column {reader.names[at]} of {path.name} holds whole numbers of more than 64 bits; all of it is text, to the last digit."
-        )
-        found.append(info("column.as_text", words, "Nothing to do.", file=file, value=reader.names[at]))
-    for name, column in zip(reader.names, dbf.columns, strict=True):
-        if column.kind not in KINDS:
-            words = f"The column {name} of {path.name} is of the kind {column.kind!r}, unknown to shapefiles; it is read as text."
-            found.append(warning("column.as_text", words, "Export it as text or as a number.", file=file, value=name))
-    for name in reader.cut_names():
-        words = f"The name of the column {name} in {path.name} is cut inside a letter; only this letter was replaced."
-        found.append(warning("text.damaged", words, "Give the column a shorter name.", file=file, value=name))
-    return reader, found
-
-
-@contextmanager
-def _shapes_of(shp: Path) -> Iterator[Path]:
-    """A folder for GDAL: links to the .shp and .shx, and the .prj in UTF-8. The table is ours, and a missing .shx may be rebuilt there."""
-    import pyogrio
-
-    is_missing = shape_text.beside(shp, ".shx") is None
-    with tempfile.TemporaryDirectory() as folder:
-        for ending in (".shp", ".shx"):
-            there = shape_text.beside(shp, ending)
-            if there is not None:
-                (Path(folder) / (shp.stem + ending)).symlink_to(there.resolve())
-        if (prj := shape_text.beside(shp, ".prj")) is not None:
-            (Path(folder) / (shp.stem + ".prj")).write_text(shape_text.system_text(prj), encoding="utf-8")
-        if is_missing:
-            pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": True})
-        try:
-            yield Path(folder) / (shp.stem + ".shp")
-        finally:
-            if is_missing:
-                pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
 
 
 def info_of(path: Path, driver: str, file: str, **options: Any) -> dict[str, Any]:
@@ -312,7 +226,7 @@ def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
     from pyogrio.errors import DataLayerError, DataSourceError
     from pyogrio.raw import open_arrow
 
-    options: dict[str, Any] = {"layer": part.table} if part.table else {}
+    options: dict[str, Any] = {**part.options, **({"layer": part.table} if part.table else {})}
     try:
         with ExitStack() as stack:
             path = part.path
@@ -320,7 +234,7 @@ def _rows(part: GdalLayer, layer: LayerRows) -> Iterator[Batch | Finding]:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 path = fgb_head.signed_copy(path, part.unsigned.values(), folder)
             if path.suffix.lower() == ".shp":
-                path = stack.enter_context(_shapes_of(path))
+                path = stack.enter_context(open_shapes(path))
                 options["ADJUST_GEOM_TYPE"] = "ALL_SHAPES"  # else a first shape without measures drops those of all others
             # GDAL's own way of reading FlatGeobuf in columns mixes geometries up where a row has none.
             pyogrio.set_gdal_config_options({"OGR_FLATGEOBUF_STREAM_BASE_IMPL": True})
@@ -354,7 +268,12 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
     shape = next((name for name in reversed(table.column_names) if name not in own and name != fid), None)
     geometry = table.column(shape) if shape is not None else pa.nulls(table.num_rows, pa.binary())
     geometry.validate(full=True)
+    if part.shapeless:
+        wrong = pa.array([layer.rows + row in part.shapeless for row in range(table.num_rows)])
+        geometry = pc.if_else(wrong, pa.scalar(None, geometry.type), geometry)
     rest = table.drop_columns([shape] if shape is not None else [])
+    if part.codec:
+        rest = _recoded(rest, part.codec)
     faults: list[Fault] = []
     if part.stored is not None:
         rest, faults = part.stored.corrected(rest, rest.column(fid).to_pylist())
@@ -371,6 +290,16 @@ def _table(table: pa.Table, meta: dict[str, Any], part: GdalLayer, layer: LayerR
         yield from layer.batches(rows, geometry, deleted=deleted, faults=faults)
         return
     yield from layer.batches(rest, geometry, ids=ids, faults=faults)
+
+
+def _recoded(table: pa.Table, codec: str) -> pa.Table:
+    """The table with its texts in the encoding that they are in."""
+    for at, column in enumerate(table.schema):
+        if pa.types.is_string(column.type):
+            coded = pc.dictionary_encode(table.column(at).combine_chunks())
+            texts = [text.encode("latin-1", "replace").decode(codec, "replace") for text in coded.dictionary.to_pylist()]
+            table = table.set_column(at, column.name, pc.take(pa.array(texts, pa.string()), coded.indices))
+    return table
 
 
 def _odd_times(table: pa.Table) -> list[Fault]:

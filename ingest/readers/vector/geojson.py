@@ -24,6 +24,7 @@ from ingest.readers.vector.layer import LAYERS, id_column
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
+from mapex.rules.licences import stated_in
 from tiles.batch import Batch, Content, Kind, LayerKind
 
 BATCH = 20_000
@@ -54,7 +55,8 @@ class GeoJson:
         else:
             placed = resolve.resolve(stated or "OGC:CRS84", given)
         found = resolve.findings(placed, file=source.name)
-        return Survey(self.format, (Path(source.name).stem,), None, placed, None, tuple(found), details=texts_of(members))
+        texts = texts_of(members)
+        return Survey(self.format, (Path(source.name).stem,), None, placed, None, tuple(found), texts, stated_in(texts.values()))
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All features, in file order."""
@@ -160,7 +162,8 @@ class Rows:
     def _take(self, record: Any, number: int, osm: bool) -> Iterator[Finding]:
         if isinstance(record, dict) and (record.get("type") in DEPTH or record.get("type") == "GeometryCollection"):
             record = {"type": "Feature", "geometry": record, "properties": {}}
-        if ambiguous := [key for key in _twice(record) if key in _ONCE]:
+        twice = doubled_keys(record)
+        if twice and (ambiguous := [key for key in _twice(record, twice) if key in _ONCE]):
             text = f"Record {number} of {self.name} has {', '.join(ambiguous)} twice; nobody can say which is meant."
             yield error("feature.ambiguous", text, "Keep one of them.", **self._where(str(number)), value=ambiguous[0], rejected=1)
             return
@@ -195,7 +198,8 @@ class Rows:
             yield from found
             text = self._text(record, shape)
         tags = _tags(record)
-        yield from self._doubled(record, number)
+        if twice:
+            yield self._doubled(record, number, twice)
         self.partly_high += shape is not None and bool(shape.z())
         self._append(self._id(record, tags, number), self._kind(tags, osm), text, shape)
 
@@ -232,12 +236,12 @@ class Rows:
         same = systems.horizontal(crs).equals(systems.horizontal(systems.parsed(self.crs)), ignore_axis_order=True)
         return "" if same else crs.name
 
-    def _doubled(self, record: Mapping[str, Any], number: int) -> Iterator[Finding]:
+    def _doubled(self, record: Mapping[str, Any], number: int, keys: list[str]) -> Finding:
         """The finding about names that stand twice in a feature; each value is kept."""
-        if twice := [printable(key)[:80] for key in doubled_keys(record)]:
-            feature = printable(self._id(record, _tags(record), number))
-            text = f"Feature {feature} of {self.name} has {', '.join(twice[:5])} twice; both values are kept, the second as {twice[0]}#2."
-            yield warning("json.doubled_key", text, "Give each value its own name.", **self._where(feature), value=twice[0])
+        twice = [printable(key)[:80] for key in keys]
+        feature = printable(self._id(record, _tags(record), number))
+        text = f"Feature {feature} of {self.name} has {', '.join(twice[:5])} twice; both values are kept, the second as {twice[0]}#2."
+        return warning("json.doubled_key", text, "Give each value its own name.", **self._where(feature), value=twice[0])
 
     def _half_a_letter(self, feature: str, record: Mapping[str, Any]) -> Finding:
         members = {**{key: value for key, value in record.items() if key not in ("geometry", "properties")}, **_tags(record)}
@@ -283,6 +287,8 @@ class Rows:
         return str(given) if usable else f"{self.name}/{number}"
 
     def _kind(self, tags: Mapping[str, Any], osm: bool) -> Kind:
+        if (own := vector_kinds.own_kind(tags)) is not None:
+            return own
         if osm:
             return vector_kinds.kind_of_osm(tags)
         words = {k.lower(): str(v) for k, v in tags.items() if isinstance(v, str | int) and not isinstance(v, bool)}
@@ -311,12 +317,12 @@ _ONCE = frozenset({"type", "geometry", "properties", "id", "coordinates", "geome
 """What a feature and its geometry consist of."""
 
 
-def _twice(record: Any) -> list[str]:
+def _twice(record: Any, twice: list[str]) -> list[str]:
     """Members of a record, and of its geometry, that came twice."""
     if not isinstance(record, dict):
         return []
     own = {key: value for key, value in record.items() if key != "properties"}
-    return [key for key in doubled_keys(record) if f"{key}#2" in own or f"{key}#2" in (own.get("geometry") or {})]
+    return [key for key in twice if f"{key}#2" in own or f"{key}#2" in (own.get("geometry") or {})]
 
 
 def _tags(record: Mapping[str, Any]) -> Mapping[str, Any]:

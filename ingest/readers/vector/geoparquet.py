@@ -54,12 +54,13 @@ class GeoParquet:
     def survey(self, source: Source, given: Placement) -> Survey:
         """What the footer says."""
         file, columns = _open(source)
-        record = (file.schema_arrow.metadata or {}).get(TILE_KEY.encode())
+        record = (file.metadata.metadata or {}).get(TILE_KEY.encode())
         placed = resolve.with_record(resolve.resolve(columns.crs, given), record)
         settled = _TWO if given.crs else ""
         found = (*(f for f in columns.found if f.code != settled), *resolve.findings(placed, file=source.name))
         box = move.box_of(columns.box, placed.crs)
-        return Survey(self.format, (Path(source.name).stem,), file.metadata.num_rows, placed, box, found)
+        layers = (Path(source.name).stem,)
+        return Survey(self.format, layers, file.metadata.num_rows, placed, box, found, licence=resolve.licence_in(record))
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All rows, in file order."""
@@ -104,7 +105,7 @@ def _open(source: Source) -> tuple[pq.ParquetFile, Columns]:
 
 def _columns(file: pq.ParquetFile, name: str) -> Columns:
     schema, stated = file.schema_arrow, stated_columns(file)
-    geo = _geo(schema, name)
+    geo = _geo(file, name)
     if geo is None:
         return _of_type(stated, name) if stated else _guessed(schema, name)
     primary = str(geo.get("primary_column", "geometry"))
@@ -154,8 +155,8 @@ def _edges(edges: str, name: str) -> list[Finding]:
     return [info("geometry.edges", text, "Nothing to do where vertices are close to one another.", file=name, value=edges)]
 
 
-def _geo(schema: pa.Schema, name: str) -> Mapping[str, Any] | None:
-    raw = (schema.metadata or {}).get(b"geo")
+def _geo(file: pq.ParquetFile, name: str) -> Mapping[str, Any] | None:
+    raw = (file.metadata.metadata or {}).get(b"geo")  # not of the schema: Arrow hides what was added when the rows were written
     if raw is None:
         return None
     try:

@@ -90,8 +90,8 @@ class Stream:
     _at: int = 0
     _ended: bool = False
 
-    def features(self) -> Iterator[Any]:
-        """Every record: parsed JSON, or `Broken`."""
+    def features(self, *, listed: bool = False) -> Iterator[Any]:
+        """Every record: parsed JSON, or `Broken`. `listed` = the file is one list of records, and no GeoJSON."""
         self.codec = codec_of_json(self.path)
         with self.path.open("rb") as file:
             decoder = Decoder(self.codec, "surrogateescape")
@@ -107,7 +107,10 @@ class Stream:
 
             more()
             self._skip(_SPACE, more)
-            if self._collection(more):
+            if listed and self._buffer.startswith("[", self._at):
+                self._at += 1
+                yield from self._records(more, end="]")
+            elif self._collection(more):
                 yield from self._members(more)
             else:
                 yield from self._records(more, end="")

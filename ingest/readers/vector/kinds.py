@@ -6,7 +6,7 @@ The source's own words stay in `properties`; this is only our reading of them. N
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingest.deliveries import korean_layer
 from ingest.readers.vector.attributes import words_of
+from ingest.readers.vector.ngii_kinds import NGII_COLUMNS, kind_of_ngii
 from tiles.batch import Kind, LayerKind
 
 CLASS_COLUMNS = (
@@ -34,9 +36,6 @@ CLASS_COLUMNS = (
 )
 """Attribute names (lower case) that commonly say what a feature is, in the order in which they are asked."""
 
-NGII_COLUMNS = ("subtype", "kind", "type", "linekind", "linetype", "pathtype", "kerb", "marktype", "markkind")
-"""Attribute names (lower case) whose codes refine an NGII layer."""
-
 WALKED = frozenset({Kind.SIDEWALK, Kind.CROSSING})
 
 _FOOT = {
@@ -53,6 +52,21 @@ _FOOT = {
     "link",
     "alley",
 }
+_FOOTWAYS = {"sidewalk", "traffic_island", "link", "alley", "access_aisle"}
+_POINTS = {
+    "cycleway": Kind.CYCLEWAY,
+    "traffic_signals": Kind.SIGNAL,
+    "stop": Kind.SIGN,
+    "give_way": Kind.SIGN,
+    "street_lamp": Kind.POLE,
+}
+_LARGE = ("motorway", "trunk", "primary", "secondary", "tertiary")
+_STREETS = {*_LARGE, *(f"{one}_link" for one in _LARGE), "unclassified", "residential", "service", "track", "road", "busway", "raceway"}
+"""Values of `highway` of what vehicles drive on."""
+_ON_WAYS = ("highway", "footway", "path", "cycleway", "crossing:signals", "railway", "area:highway", "junction", "tactile_paving")
+_ASKED = frozenset({*_ON_WAYS, "traffic_sign", "barrier", "kerb", "power", "man_made"})
+"""Keys that a kind can follow from."""
+_KEYS = (*sorted(_ASKED), "bicycle", "foot")
 _WORDS: tuple[tuple[str, Kind], ...] = (
     ("stopline|stop_line|정지선", Kind.STOP_LINE),
     ("crosswalk|crossing|zebra|횡단보도", Kind.CROSSING),
@@ -63,11 +77,11 @@ _WORDS: tuple[tuple[str, Kind], ...] = (
     ("trafficsign|traffic_sign|safetysign|road_sign|표지", Kind.SIGN),
     (
         "surfacelinemark|laneline|lane_line|lane_border|laneborder|lane_boundary|laneboundary|lane_marking|"
-        "roadborder|road_border|road_edge|차선",
+        "roadborder|road_border|road_edge|a1_lane$|차선",
         Kind.LANE_BORDER,
     ),
     ("lane_area|lanearea|lane_polygon|lanelet", Kind.LANE_AREA),
-    ("a2_link|nt2_link|a1_lane$|lane_cent|lanecent|centerline|centreline|lane_link|차로", Kind.LANE_CENTRE),
+    ("a2_link|nt2_link|lane_cent|lanecent|centerline|centreline|lane_link|차로", Kind.LANE_CENTRE),
     ("surfacemark|roadmarking|road_marking|marking|arrow|노면", Kind.MARKING),
     ("guard_?rail|barrier|fence|wall|protection|방호", Kind.BARRIER),
     ("pole|post|지주", Kind.POLE),
@@ -93,103 +107,74 @@ def kind_of_words(text: str) -> Kind:
 
 
 def kind_of_osm(tags: Mapping[str, Any]) -> Kind:
-    """The kind that OpenStreetMap or OpenSidewalks tags mean (OSM wiki: Sidewalks, Crossings, Kerb, Barriers; OpenSidewalks 0.2)."""
-    value: Callable[[str], str] = lambda key: str(tags.get(key) or "")  # noqa: E731 - a word for a look-up
-    if value("footway") == "crossing" or value("path") == "crossing" or value("highway") == "crossing" or value("cycleway") == "crossing":
+    """The kind that OpenStreetMap or OpenSidewalks tags mean (OSM wiki: Sidewalks, Crossings, Kerb, Barriers; OpenSidewalks 0.2, 0.3).
+
+    What a line is decides before what is beside it or on it: a footway with a kerb is a sidewalk, a street with a sign is a street. A
+    street that states sidewalks in its tags (`sidewalk=both`) stays a street, since its line is the middle of the carriageway.
+    """
+    if _ASKED.isdisjoint(tags):
+        return Kind.OTHER
+    return _kind_of_values(tuple([str(tags.get(key) or "") for key in _KEYS]))
+
+
+@lru_cache(maxsize=65536)
+def _kind_of_values(values: tuple[str, ...]) -> Kind:
+    """The same for the values of `_KEYS`."""
+    tags = dict(zip(_KEYS, values, strict=True))
+    highway, footway = tags["highway"], tags["footway"]
+    if "crossing" in (footway, tags["path"], tags["cycleway"], highway):
         return Kind.CROSSING
+    if highway in _FOOT or footway in _FOOTWAYS:
+        is_cycled = highway in {"path", "footway"} and tags["bicycle"] == "designated" and tags["foot"] in {"no", "use_sidepath"}
+        return Kind.CYCLEWAY if is_cycled else Kind.SIDEWALK
+    if highway in _POINTS:
+        return _POINTS[highway]
+    if tags["crossing:signals"] == "yes":
+        return Kind.SIGNAL
+    return Kind.OTHER if highway in _STREETS else _kind_beside_ways(tags)
+
+
+def _kind_beside_ways(tags: Mapping[str, str]) -> Kind:
+    area = tags["area:highway"]
     rules: tuple[tuple[bool, Kind], ...] = (
-        (value("highway") == "traffic_signals" or value("crossing:signals") == "yes", Kind.SIGNAL),
-        (bool(value("traffic_sign")) or value("highway") in {"stop", "give_way"}, Kind.SIGN),
-        (value("barrier") == "kerb" or value("kerb") not in {"", "no", "none"}, Kind.KERB),
-        (value("highway") == "cycleway", Kind.CYCLEWAY),
-        (value("highway") in _FOOT or value("footway") in {"sidewalk", "traffic_island", "link", "alley"}, Kind.SIDEWALK),
-        (bool(value("barrier")), Kind.BARRIER),
-        (value("power") in {"pole", "tower"} or value("highway") == "street_lamp" or value("man_made") == "utility_pole", Kind.POLE),
-        (value("junction") not in {"", "no"}, Kind.JUNCTION),
+        (tags["railway"] == "crossing" or area == "crossing", Kind.CROSSING),
+        (bool(tags["traffic_sign"]), Kind.SIGN),
+        (tags["barrier"] == "kerb" or tags["kerb"] not in {"", "no", "none"}, Kind.KERB),
+        (area in {"footway", "pedestrian", "steps"}, Kind.SIDEWALK),
+        (area == "cycleway", Kind.CYCLEWAY),
+        (bool(tags["barrier"]), Kind.BARRIER),
+        (tags["power"] in {"pole", "tower"} or tags["man_made"] == "utility_pole", Kind.POLE),
+        (tags["junction"] not in {"", "no"}, Kind.JUNCTION),
+        (tags["tactile_paving"] not in {"", "no"}, Kind.MARKING),
     )
     return next((kind for holds, kind in rules if holds), Kind.OTHER)
 
 
-def kind_of_ngii(layer: str, codes: Mapping[str, str]) -> Kind | None:
-    """The kind of a feature of the Korean precise road map (models 2019/2020 and 2024, and the older A1_LANE); None = no such layer.
+def sidewalks_of(tags: Mapping[str, Any]) -> str:
+    """On which sides of a street its tags state a sidewalk that has no line of its own: "both", "left", "right", or "".
 
-    Args:
-        layer: name of the layer or file; only its leading code (`A4`, `PW1`) counts, since endings are misspelt in real files.
-        codes: attribute (lower case) -> code text.
+    `separate` (drawn as ways of their own), `no` and `none` state none.
     """
-    name = _stem(layer)
-    rule = next((made for prefix, made in _NGII if name.startswith(prefix)), None)
-    return rule(codes) if rule is not None else None
-
-
-def _always(kind: Kind) -> Callable[[Mapping[str, str]], Kind]:
-    return lambda _codes: kind
-
-
-def _by(column: str, table: Mapping[str, Kind], otherwise: Kind) -> Callable[[Mapping[str, str]], Kind]:
-    return lambda codes: table.get(codes.get(column, ""), otherwise)
-
-
-def _surface_mark(codes: Mapping[str, str]) -> Kind:
-    crossing = codes.get("type") == "5" or codes.get("marktype") == "200"
-    kind = codes.get("kind") or codes.get("markkind") or ""
-    return Kind.CROSSING if crossing or kind in {"5321", "533", "534"} else Kind.MARKING
-
-
-_LINES = {"530": Kind.STOP_LINE, "515": Kind.MARKING, "531": Kind.MARKING, "599": Kind.MARKING}
-_NGII: tuple[tuple[str, Callable[[Mapping[str, str]], Kind]], ...] = (
-    ("A1_NODE", _always(Kind.NODE)),
-    ("A1_LANE", _always(Kind.LANE_CENTRE)),
-    ("A2_LINK", _always(Kind.LANE_CENTRE)),
-    ("A3_DRIVEWAY", _always(Kind.OTHER)),
-    ("A4_SUBSIDIARY", _by("subtype", {"3": Kind.SIDEWALK, "4": Kind.CYCLEWAY}, Kind.OTHER)),
-    ("A5_PARKING", _always(Kind.OTHER)),
-    ("B1_SAFETYSIGN", _always(Kind.SIGN)),
-    ("B2_SURFACELINE", _by("kind", _LINES, Kind.LANE_BORDER)),
-    ("B3_SURFACEMARK", _surface_mark),
-    ("C1_TRAFFICLIGH", _always(Kind.SIGNAL)),
-    ("C2_KILOPOST", _always(Kind.OTHER)),
-    ("C3_VEHICLEPROT", _by("type", {"4": Kind.KERB}, Kind.BARRIER)),
-    ("C4_SPEEDBUMP", _always(Kind.OTHER)),
-    ("C5_HEIGHTBARR", _always(Kind.BARRIER)),
-    ("C6_POSTPOINT", _always(Kind.POLE)),
-    ("NT1_NODE", _always(Kind.NODE)),
-    ("NT2_LINK", _always(Kind.LANE_CENTRE)),
-    ("RS1_ROADBORDER", _by("kerb", {"1": Kind.KERB, "Y": Kind.KERB}, Kind.LANE_BORDER)),
-    ("RS2_ROADSTR", _always(Kind.OTHER)),
-    ("RS3_", _always(Kind.OTHER)),
-    ("PW1_PATHWAY", _by("pathtype", {"100": Kind.SIDEWALK, "200": Kind.CYCLEWAY}, Kind.SIDEWALK)),
-    ("RM1_LANELINE", _by("linekind", _LINES, Kind.LANE_BORDER)),
-    ("RM2_ROADMARK", _surface_mark),
-    ("RM3_PARKING", _always(Kind.OTHER)),
-    ("SF1_BARRIER", _always(Kind.BARRIER)),
-    ("SF2_TRAFFICSIGN", _always(Kind.SIGN)),
-    ("SF3_TRAFFICLIGH", _always(Kind.SIGNAL)),
-    ("SF4_SUP", _always(Kind.POLE)),
-    ("SF5_SPEEDBUMP", _always(Kind.OTHER)),
-)
-
-
-def _stem(layer: str) -> str:
-    """The layer's own name: a folder may stand in front of it."""
-    return layer.rsplit("/", 1)[-1].upper()
-
-
-@lru_cache(maxsize=256)
-def is_ngii(layer: str) -> bool:
-    """Whether a layer name is one of the NGII precise road map."""
-    return any(_stem(layer).startswith(prefix) for prefix, _ in _NGII)
+    sides = {"left": False, "right": False}
+    whole = str(tags.get("sidewalk") or "")
+    for side in sides:
+        own = str(tags.get(f"sidewalk:{side}") or tags.get("sidewalk:both") or "")
+        sides[side] = own == "yes" or (not own and whole in {side, "both", "yes"})
+    return "both" if all(sides.values()) else next((side for side, has in sides.items() if has), "")
 
 
 def kinds(table: pa.Table, layer: str) -> pa.Array:
     """The kind of each row by its attributes and, when they say nothing, by the name of its layer; one look per distinct combination.
 
-    A single known class word of a row wins; OSM tags are read when the table has OSM's columns.
+    A single known class word of a row wins; OSM tags are read when the table has OSM's columns. A table that states id and kind of each row
+    in our words (a file that was written from tiles) is believed, `other` too.
     """
+    if (own := _own_kinds(table)) is not None:
+        return own
     names: dict[str, str] = {}
     for name in table.column_names:
         names.setdefault(name.lower(), name)
-    ngii = is_ngii(layer)
+    ngii = korean_layer(layer) != ""
     asked = [
         c for c in (NGII_COLUMNS if ngii else (*CLASS_COLUMNS, *_OSM_COLUMNS)) if c in names and _is_word(table.schema.field(names[c]).type)
     ]
@@ -201,21 +186,40 @@ def kinds(table: pa.Table, layer: str) -> pa.Array:
     return pc.take(pa.array(words, pa.string()), pa.array(codes))
 
 
-_OSM_COLUMNS = ("crossing", "path", "cycleway", "traffic_sign", "power", "man_made", "junction")
+def own_kind(tags: Mapping[str, Any]) -> Kind | None:
+    """The kind that a feature states in our words beside its id: that of a file that was written from tiles. None when it does not."""
+    word = tags.get("kind") if "feature_id" in tags else None
+    return Kind(word) if isinstance(word, str) and word in _VOCABULARY else None
+
+
+def _own_kinds(table: pa.Table) -> pa.Array | None:
+    """The kinds that a table states in our words; None when it does not."""
+    if not {"feature_id", "kind"} <= set(table.column_names) or not table.num_rows or not _is_word(table.schema.field("kind").type):
+        return None
+    codes, texts = _coded(table.column("kind"))
+    if not {texts[code][0] for code in np.unique(codes).tolist()} <= _VOCABULARY:
+        return None
+    return pc.take(pa.array([text for (text,) in texts], pa.string()), pa.array(codes))
+
+
+_VOCABULARY = frozenset(map(str, Kind))
+_OSM_COLUMNS = (
+    *("crossing", "crossing:signals", "path", "cycleway", "foot", "bicycle", "traffic_sign", "power", "man_made", "junction"),
+    *("railway", "area:highway", "tactile_paving"),
+)
 
 
 def kind_of(values: Mapping[str, str], layer: str) -> Kind:
     """The kind of one feature by its attributes (names in lower case, values as text) and the name of its layer."""
-    if is_ngii(layer):
-        kind = kind_of_ngii(layer, values)
-        return kind if kind is not None else Kind.OTHER
+    if (kind := kind_of_ngii(layer, values)) is not None:
+        return kind
     for column in CLASS_COLUMNS[:8]:
         text = values.get(column, "")
         kind = (kind_of_ngii(text, values) or kind_of_words(text)) if text else Kind.OTHER
         if kind is not Kind.OTHER:
             return kind
     tagged = kind_of_osm(values)
-    return tagged if tagged is not Kind.OTHER else kind_of_words(values.get("layer", "") or _stem(layer))
+    return tagged if tagged is not Kind.OTHER else kind_of_words(values.get("layer", "") or layer.rsplit("/", 1)[-1])
 
 
 def _is_word(kind: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 from ingest.checks import curves
 from ingest.checks import wkb as wkb_checks
 from ingest.checks.text import DAMAGED, Fault, mended
+from ingest.deliveries import korean_layer
 from ingest.findings import error, info, warning
-from ingest.readers.vector import attributes
+from ingest.readers.vector import attributes, ngii_codes
 from ingest.readers.vector import kinds as vector_kinds
 from mapex.catalogue.finding import Finding
 from tiles.batch import Batch, Content, LayerKind
@@ -27,15 +29,24 @@ BATCH_ROWS = 65_536
 LAYERS = {LayerKind.HDMAP: "hdmap", LayerKind.SIDEWALK: "sidewalks"}
 """Default layer name of the two kinds of vector layers."""
 
-ID_COLUMNS = ("feature_id", "_id", "id", "hdufid", "uuid", "guid", "global_id", "globalid", "osm_id", "osmid", "gid", "featureid", "fid")
+_CODES = 20
+
+ID_COLUMNS = (
+    *("feature_id", "_id", "id", "hdufid", "uuid", "guid", "global_id", "globalid", "osm_id", "osmid", "gid", "featureid", "fid"),
+    *("gml_id", "entityhandle"),
+)
 """Attribute names (lower case) that hold a source's own identifier, in order of preference."""
 
 
-def id_column(names: Sequence[str]) -> str | None:
+def id_column(names: Sequence[str], layer: str = "") -> str | None:
     """The attribute that is the source's own identifier, or None."""
     lower = {name.lower(): name for name in reversed(names)}
-    return next((lower[name] for name in ID_COLUMNS if name in lower), None)
+    own = _OWN_IDS.get(korean_layer(layer), ())
+    return next((lower[name] for name in (*own, *ID_COLUMNS) if name in lower), None)
 
+
+_OWN_IDS = {"MOCT_NODE": ("node_id",), "MOCT_LINK": ("link_id",)}
+"""Layers whose ids are called in a way that elsewhere means a reference."""
 
 Flags = NDArray[np.bool_]
 
@@ -46,6 +57,7 @@ class _Marks:
 
     deleted: Flags
     faults: Sequence[Fault]
+    kinds: Any = None
 
 
 @dataclass(slots=True)
@@ -68,6 +80,8 @@ class LayerRows:
     measured: int = 0
     arcs: int = 0
     surfaces: int = 0
+    unread: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """columns and codes that have no words, with the number of their rows"""
 
     def batches(
         self,
@@ -78,6 +92,7 @@ class LayerRows:
         source: Mapping[str, Any] | None = None,
         deleted: Flags | None = None,
         faults: Sequence[Fault] = (),
+        kinds: Any = None,
     ) -> Iterator[Batch | Finding]:
         """Batches of one chunk of the layer.
 
@@ -85,6 +100,7 @@ class LayerRows:
             table: the attributes alone; geometry: its WKB column, as long as the table.
             ids: the source's own record ids (a feature's `id` member, a FID), or None to look for an id attribute.
             source: what goes under `"@source"` of each row beside the layer's name.
+            kinds: what the rows are, where their reader knows better than names and words of the table do.
             deleted: rows that the source marks as deleted: each is named and counted as rejected.
             faults: cells that the reader could not take as they are; what is not UTF-8 is found here.
         """
@@ -93,6 +109,8 @@ class LayerRows:
         whole = whole.append_column("\x00geometry", geometry)
         if ids is not None:
             whole = whole.append_column("\x00ids", ids)
+        if kinds is not None:
+            whole = whole.append_column("\x00kinds", kinds)
         begin = 0
         for piece in attributes.pieces(whole):
             end = begin + piece.num_rows
@@ -101,6 +119,7 @@ class LayerRows:
             marks = _Marks(
                 np.zeros(piece.num_rows, np.bool_) if deleted is None else deleted[begin:end],
                 [replace(fault, row=fault.row - begin) for fault in faults if begin <= fault.row < end],
+                piece.column("\x00kinds").combine_chunks() if kinds is not None else None,
             )
             yield from self._batch(rest, piece.column("\x00geometry"), own, source or {}, marks)
             begin = end
@@ -114,7 +133,7 @@ class LayerRows:
         seen = wkb_checks.scan(geometry)
         wkb, measures = wkb_checks.normalised(geometry, seen)
         names = self._ids(table, ids, first)
-        kinds = vector_kinds.kinds(table, self.name)
+        kinds = marks.kinds if marks.kinds is not None else vector_kinds.kinds(table, self.name)
         if self.kind is None:
             self.kind = vector_kinds.layer_kind(kinds)
         where = {"file": self.file, "layer": LAYERS[self.kind]}
@@ -125,7 +144,8 @@ class LayerRows:
         self.unknown += pc.sum(pc.equal(kinds, "other")).as_py() or 0
         self.measured += int(seen.measured.sum())
         kept = {row: {"curve": base64.b64encode(body).decode()} for row, body in straight.arcs.items()}
-        properties = _properties(table, {"layer": self.name, **source}, _with_measures(kept, measures))
+        words = ngii_codes.words(table, self.name, self.unread) if korean_layer(self.name) else None
+        properties = _properties(table, {"layer": self.name, **source}, _with_measures(kept, measures), words)
         columns = pa.table({"feature_id": names, "kind": kinds, "geometry": wkb, "properties": properties})
         for row in np.flatnonzero(seen.bad & ~marks.deleted).tolist():
             yield bad_geometry(str(names[row]), self.file, LAYERS[self.kind])
@@ -136,7 +156,7 @@ class LayerRows:
 
     def _ids(self, table: pa.Table, ids: Any, first: int) -> Any:
         if ids is None:
-            name = id_column(table.column_names)
+            name = id_column(table.column_names, self.name)
             ids = table.column(name) if name is not None else None
         rows = pa.array(np.arange(first, first + table.num_rows)).cast(pa.string())
         numbered = pc.binary_join_element_wise(pa.scalar(self.name), rows, pa.scalar("/"))
@@ -160,9 +180,12 @@ class LayerRows:
     def findings(self) -> Iterator[Finding]:
         """What is to be reported when the layer has been read."""
         where = {"file": self.file, "layer": LAYERS[self.kind or LayerKind.HDMAP], "value": self.name}
-        if self.unknown and not vector_kinds.is_ngii(self.name):
+        if self.unknown and not korean_layer(self.name):
             text = f"{self.unknown} of {self.rows} features of {self.name} have no class that we know; they are sold as kind 'other'."
             yield info("kind.unknown", text, "Name the class in an attribute such as kind, class or highway.", count=self.unknown, **where)
+        for (column, code), count in self.unread.most_common(_CODES):
+            text = f"{count} features of {self.name} have the code {code} in {column}, which the manual does not know; it stays as it is."
+            yield info("ngii.code_unknown", text, "Nothing to do if it is meant so.", count=count, **{**where, "value": code})
         if self.measured:
             text = f"{self.measured} geometries of {self.name} carry measures (M); real ones are kept in properties['@source']['m']."
             yield info("geometry.measure", text, "", count=self.measured, **where)
@@ -214,14 +237,18 @@ def _with_measures(kept: dict[int, dict[str, Any]], measures: Mapping[int, list[
     return kept
 
 
-def _properties(table: pa.Table, source: Mapping[str, Any], kept: Mapping[int, Mapping[str, Any]]) -> Any:
+def _properties(table: pa.Table, source: Mapping[str, Any], kept: Mapping[int, Mapping[str, Any]], words: Any | None) -> Any:
+    """The attributes with what is kept under `"@source"`: of all rows, of single ones, and the `words` of their codes (JSON objects)."""
     if "@source" in table.column_names:  # our key is taken: the source's own moves below ours
         table = table.rename_columns([f"@source#{at}" if name == "@source" else name for at, name in enumerate(table.column_names)])
-    if not kept:
+    if not kept and words is None:
         return attributes.json_texts(table, {"@source": dict(source)})
     plain = _json(source)
-    texts = [_json({**source, **kept[row]}) if row in kept else plain for row in range(table.num_rows)]
-    return attributes.json_texts(table, source=pa.array(texts, pa.string()))
+    texts = pa.array([_json({**source, **kept[row]}) if row in kept else plain for row in range(table.num_rows)], pa.string())
+    if words is not None:
+        whole = pc.binary_join_element_wise(pc.utf8_slice_codeunits(texts, 0, -1), pa.scalar(',"words":'), words, pa.scalar("}"), "")
+        texts = pc.if_else(pc.equal(words, "{}"), texts, whole)
+    return attributes.json_texts(table, source=texts)
 
 
 def _json(value: Any) -> str:

@@ -24,6 +24,7 @@ from ingest.readers.vector.json_stream import Stream, head_members, tail_members
 from mapex.catalogue.finding import Finding
 from mapex.errors import Invalid
 from mapex.intake.placement import Placement
+from mapex.rules.licences import stated_in
 from tiles.batch import Batch, Content, LayerKind
 
 _PART = re.compile(r"(?:^|[._-])(nodes|edges|points|lines|zones|polygons)(?:\.osw)?\.(?:geo)?json$", re.IGNORECASE)
@@ -56,9 +57,9 @@ class OpenSidewalks:
             text = f"{source.name} has edges but no nodes; its graph is not complete."
             found.append(warning("osw.no_nodes", text, "Upload the nodes file too.", file=source.name))
         details = {key: value for one in members.values() for key, value in texts_of(one).items()}
-        return Survey(
-            self.format, tuple(name for name, _ in parts), None, placed, None, tuple(found), {**details, "schema": " ".join(versions)}
-        )
+        about = {**details, "schema": " ".join(versions)}
+        layers = tuple(name for name, _ in parts)
+        return Survey(self.format, layers, None, placed, None, tuple(found), about, stated_in(details.values()))
 
     def read(self, source: Source, placed: Placed) -> Iterator[Batch | Finding]:
         """All parts: nodes first, so that edges can be checked against them."""
@@ -73,7 +74,7 @@ class OpenSidewalks:
                 if name == "nodes":
                     nodes.update(entry.table.column("feature_id").to_pylist())
                     entry = _as_nodes(entry)  # noqa: PLW2901 - the same batch with its kinds
-                elif name == "edges" and nodes:
+                elif name in ("edges", "zones") and nodes:
                     yield from _dangling(entry, nodes, source.name)
                 yield entry
             yield from rows.findings()
@@ -116,10 +117,15 @@ def _as_nodes(batch: Batch) -> Batch:
 
 
 def _dangling(batch: Batch, nodes: set[str], file: str) -> Iterator[Finding]:
+    """The findings about edges and zones whose nodes are missing."""
     for feature, members in zip(batch.table.column("feature_id").to_pylist(), batch.table.column("properties").to_pylist(), strict=True):
         properties = json.loads(members)
-        missing = [str(end) for key in ("_u_id", "_v_id") if (end := properties.get(key)) is not None and str(end) not in nodes]
+        ends = [properties.get("_u_id"), properties.get("_v_id")]
+        around = properties.get("_w_id")
+        named = [str(one) for one in (*ends, *(around if isinstance(around, list) else ())) if one is not None]
+        missing = [one for one in dict.fromkeys(named) if one not in nodes]
         if missing:
-            text = f"Edge {feature} ends at {', '.join(missing)}, which the nodes file does not hold."
+            what = "Zone" if isinstance(around, list) else "Edge"
+            text = f"{what} {feature} ends at {', '.join(missing[:5])}, which the nodes file does not hold."
             fix = "Upload the nodes and edges of the same export."
             yield warning("reference.dangling", text, fix, file=file, layer="sidewalks", feature=feature, value=missing[0])

@@ -60,7 +60,7 @@ class DemoDataset:
     updates: str = "paid"
 
 
-RECORDINGS = "recordings"
+RECORDINGS, PICTURES = "recordings", "preview"
 
 DATASETS = (
     DemoDataset(
@@ -97,6 +97,9 @@ DATASETS = (
         {"frame": 12},
         "research",
         RECORDINGS,
+    ),
+    DemoDataset(
+        "maps@saebom.example", "pangyo-video", "판교 원본 동영상 · Video", ("drive.mp4",), "original", {"frame": 2}, "research", PICTURES
     ),
 )
 
@@ -197,7 +200,7 @@ def _enter_permits(ex: Exchange) -> None:
 
 
 def _make_files(folder: Path, wanted: Collection[str]) -> Path:
-    from mapex.cli.demo import district, drive
+    from mapex.cli.demo import district, drive, film
 
     folder.mkdir(parents=True, exist_ok=True)
     streets = list(district.segments())
@@ -206,6 +209,7 @@ def _make_files(folder: Path, wanted: Collection[str]) -> Path:
         "walks": ("Drawing sidewalks", lambda path: district.write_opensidewalks(path, streets)),
         "cloud.laz": ("Scanning the streets", lambda path: drive.write_cloud(path, streets)),
         "drive.mcap": ("Driving with a camera", drive.write_drive),
+        "drive.mp4": ("Filming the drive", film.write_film),
         "street.mcap": ("Drawing a street", lambda path: drive.write_drive(path, seconds=48)),
     }
     steps = [(name, *makers[name]) for name in makers if name in wanted]

@@ -68,7 +68,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
         "version": 1,
         "accuracies": {"*": 0.1},
     },
-    "POST /datasets/{slug}/versions": {"uploads": ["upl_x"], "classes": {"hdmap": "open"}, "crs": "EPSG:4326", "height_datum": "EPSG:5773"},
+    "POST /datasets/{slug}/versions": {"uploads": ["upl_x"], "classes": {"hdmap": "open"}, "crs": "EPSG:4326", "columns": {"lon": "x"}},
     "POST /datasets/{slug}/versions/{number}/appraisal": {"rates": {"lane_km": 6300}},
     "POST /datasets/{slug}/versions/{number}/classes": {"classes": {"hdmap": "open"}},
     "POST /datasets/{slug}/versions/{number}/leave-out": {"files": ["map.osm"]},

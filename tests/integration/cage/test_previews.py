@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import piexif
 import pytest
@@ -26,6 +27,7 @@ from mapex.offers import offers, reviews
 from mapex.operation import fsck
 from mapex.people import tokens
 from mapex.people.persons import actor_of
+from tests.support import videos
 from tests.support.clouds import a_street_cloud
 from tests.support.exchange import a_person, an_exchange
 from tests.support.needs import absent
@@ -224,6 +226,24 @@ def test_footage_is_shown_blurred_only_after_the_operator_saw_a_proof(exchange: 
     offers.publish(ex, by, "seoul", rate_card={"frame": 10}, licence="research")
     with pytest.raises(Conflict):
         reviews.clear(ex, None, ref, 1, "recording", CLEARED)
+
+
+def test_video_comes_in_as_original_shows_pictures_only_when_cleared_and_its_tiles_pass_every_check(ex: Exchange, tmp_path: Path) -> None:
+    needs_blur()
+    film = videos.gopro(tmp_path / "drive.mp4", 18, between=2)
+    done = ingest(ex, {"drive.mp4": film.read_bytes()}, classes="pseudonymised")
+    assert done.version.state == "draft", done.findings
+    (layer,) = done.layers
+    assert (layer.kind, layer.handling_class, layer.facts.counts.placed, layer.cells) == ("video", "original", 540, 2)
+    assert "video.packed_anew" in codes(done, "info")
+    by, ref = owner(ex, done), f"{done.version.org}/seoul"
+    facts = shown(ex, by, ref)
+    assert set(facts) == {"facts"} and facts["facts"][0].about == {"seconds": 18.0, "pictures": 540, "resolution": list(videos.SIZE)}
+    reviews.clear(ex, None, ref, 1, "video", CLEARED)
+    assert set(shown(ex, by, ref)) == {"facts", "strip", "clip"}
+    with av.open(io.BytesIO(body_of(ex, by, ref, "video", "clip"))) as container:
+        assert len(list(container.decode(video=0))) == 32
+    assert [one for one in fsck.check(ex, deep=True) if not one.ok] == []
 
 
 def test_pictures_of_photos_have_no_exif_and_no_position(ex: Exchange) -> None:

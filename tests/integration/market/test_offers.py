@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, insert, select, text
 
+from mapex import ids
 from mapex.audit import log
+from mapex.database import schema
 from mapex.database.schema import metadata
 from mapex.errors import Conflict, Denied, Invalid, NotFound
 from mapex.exchange import Exchange
@@ -19,6 +21,7 @@ from mapex.prices.estimate import document
 from mapex.prices.request import of_area
 from mapex.rights import entitlements
 from mapex.rules.choice import Choice
+from mapex.rules.licences import SOURCE_FINDING
 from mapex.rules.pricing import Unit, amount_of
 from tests.support.exchange import a_person
 from tests.support.market import EVERYWHERE, RATES, SEOUL, a_draft, a_layer, a_market, a_permit, area, block
@@ -319,6 +322,37 @@ def test_terms_that_cannot_be_are_refused_and_leave_nothing(exchange: Exchange, 
         offers.publish(exchange, seller, "streets", **{"rate_card": RATES, "licence": "research", **changes})  # type: ignore[arg-type]
     assert caught.value.code == code
     assert counts(exchange) == before
+
+
+@pytest.mark.parametrize(
+    ("licence", "attribution", "code"),
+    [
+        ("commercial", "© OpenStreetMap contributors", "licence.demanded"),
+        ("share_alike", "© OpenStreetMap contributors", "licence.demanded"),
+        ("odbl", "", "offer.attribution_demanded"),
+        ("odbl", "hanbit; © OpenStreetMap contributors", ""),
+    ],
+)
+def test_data_of_openstreetmap_are_sold_under_its_licence_and_its_name(
+    exchange: Exchange, licence: str, attribution: str, code: str
+) -> None:
+    seller = a_person(exchange, "hanbit")
+    a_draft(exchange, seller, "streets", [a_layer(block())])
+    with exchange.engine.begin() as conn:
+        version_id = conn.execute(select(schema.dataset_version.c.id)).scalar_one()
+        texts = {"severity": "info", "code": SOURCE_FINDING, "file": "map.osm.pbf", "layer": "", "feature": "", "value": "ODbL-1.0"}
+        conn.execute(insert(schema.finding).values(id=ids.new("fnd"), version_id=version_id, ordinal=0, **texts, message="", fix=""))
+    before = counts(exchange)
+    if code:
+        with pytest.raises(Invalid) as caught:
+            offers.publish(exchange, seller, "streets", rate_card=RATES, licence=licence, attribution=attribution)
+        assert caught.value.code == code
+        assert counts(exchange) == before
+        return
+    offers.publish(exchange, seller, "streets", rate_card=RATES, licence=licence, attribution=attribution)
+    with pytest.raises(Invalid) as caught:  # nor by a later change of the terms
+        offers.publish(exchange, seller, "streets", rate_card=RATES, licence="commercial", attribution=attribution)
+    assert caught.value.code == "licence.demanded"
 
 
 def test_a_layer_without_handling_class_cannot_be_published(exchange: Exchange) -> None:

@@ -342,8 +342,8 @@ def test_words_in_the_attributes_prove_nothing_against_a_map(tmp_path: Path, car
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_a_small_file_of_each_format_is_no_footage_but_photos(tmp_path: Path, name: str) -> None:
-    assert layers_of(MADE[name].make(tmp_path), MADE[name].placement)[0] == (name == "photos")
+def test_a_small_file_of_each_format_is_no_footage_but_pictures(tmp_path: Path, name: str) -> None:
+    assert layers_of(MADE[name].make(tmp_path), MADE[name].placement)[0] == (name in ("photos", "video"))
 
 
 # ---- clouds ------------------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ import numpy as np
 import pyproj
 import pytest
 
+from mapex.intake.placement import Placement
 from tests.support.clouds import a_las, sorted_records, tile_paths
+from tests.support.reading import report_of
 from tiles.batch import EncodedTile
 from tiles.errors import InvalidContent
 from tiles.points.crs import file_crs, same_place
@@ -309,16 +311,37 @@ def test_count_that_contradicts_the_chunks_is_refused(tmp_path: Path) -> None:
     assert caught.value.code in ("laz.chunks", "laz.broken")
 
 
-def test_waveform_formats_are_refused_with_what_to_do(tmp_path: Path) -> None:
-    path = a_las(tmp_path / "a.las", 10)
+def test_packed_waveform_formats_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = a_las(tmp_path / "a.laz", 10)
     data = bytearray(path.read_bytes())
-    data[104] = 4
+    data[104] = 0x80 | 4
     struct.pack_into("<H", data, 105, 57)
     path.write_bytes(bytes(data) + bytes(500))
     with pytest.raises(InvalidContent) as caught:
         split(path, tmp_path / "out", "EPSG:32632")
     assert caught.value.code == "las.waveform"
     assert "Export" in caught.value.message
+
+
+@pytest.mark.parametrize(("point_format", "version"), [(4, "1.3"), (5, "1.3"), (9, "1.4"), (10, "1.4")])
+def test_points_with_waveforms_come_in_without_them(point_format: int, version: str, tmp_path: Path) -> None:
+    """Every field but the reference to the wave is as laspy reads it; the waves behind the points are no points."""
+    path = a_las(tmp_path / "a.las", 1000, point_format=point_format, version=version, extra=True)
+    body = bytearray(path.read_bytes())
+    if version == "1.3":
+        struct.pack_into("<Q", body, 227, len(body))
+    path.write_bytes(bytes(body) + (bytes(60) + b"wave" * 500 if version == "1.3" else b""))
+    read = laspy.read(tmp_path / "a.las")
+    tiles, counts = split(path, tmp_path / "out", "EPSG:32632")
+    assert (counts.placed, counts.lost) == (1000, 0)
+    parts = [laspy.read(tmp_path / "out" / tile.path) for tile in tiles]
+    assert {part.header.point_format.id for part in parts} == {{4: 1, 5: 3, 9: 6, 10: 8}[point_format]}
+    for name in parts[0].point_format.dimension_names:
+        assert sorted(np.concatenate([part[name] for part in parts]).tolist()) == sorted(np.asarray(read[name]).tolist()), name
+    report = report_of(path, Placement())
+    (left_out,) = [one for one in report["findings"] if one["code"] == "las.waves_left_out"]
+    assert left_out["count"] == 1000
+    assert not [one["code"] for one in report["findings"] if one["severity"] == "error"]
 
 
 def test_point_without_a_place_is_counted_not_lost(tmp_path: Path) -> None:

@@ -175,6 +175,23 @@ def test_lanelets_and_areas_are_those_of_the_library(
 
 
 @pytest.mark.parametrize("name", MAPS)
+def test_points_lines_and_regulatory_elements_are_those_of_the_library(name: str, samples: Path, maps: dict[str, Received]) -> None:
+    """Beside those that only Autoware knows; what a regulatory element refers to is there under its id."""
+    library, properties = Library(samples / name), maps[name].properties()
+    layers = library.map
+    assert len([feature for feature in properties if feature.startswith("node/")]) == len(layers.pointLayer)
+    lines = {feature for feature in properties if feature.startswith("way/")} - WITHOUT_NODES.get(name, set())
+    assert lines == {f"way/{line.id}" for layer in (layers.lineStringLayer, layers.polygonLayer) for line in layer}
+    mine = {feature: answer for feature, answer in properties.items() if answer.get("type") == "regulatory_element"}
+    known = {f"relation/{element.id}" for element in layers.regulatoryElementLayer}
+    assert known <= mine.keys()
+    assert {mine[feature]["subtype"] for feature in mine.keys() - known} <= {"detection_area", "no_stopping_area", "road_marking"}
+    for answer in mine.values():
+        members = answer["@source"]["members"]
+        assert members and all(f"{member['type']}/{member['ref']}" in properties for member in members)
+
+
+@pytest.mark.parametrize("name", MAPS)
 def test_lanelet_polygons_have_the_area_of_the_librarys(name: str, samples: Path, maps: dict[str, Received]) -> None:
     library = Library(samples / name)
     shapes = maps[name].shapes()

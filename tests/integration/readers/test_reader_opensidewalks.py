@@ -12,6 +12,7 @@ import pytest
 import shapely
 
 from ingest.tasks.unpack import unpack
+from mapex.rules.licences import ODBL
 from tests.support.reading import received
 
 
@@ -114,3 +115,28 @@ def test_schema_0_3_is_read_like_0_2(unpacked: dict[str, Path], tmp_path: Path) 
     assert there.survey.details["schema"] == "0.3"
     assert len(there.ids) == 3
     assert not there.findings
+
+
+def test_extensions_of_0_3_keep_their_place_and_their_words(tmp_path: Path) -> None:
+    """Custom points, lines and polygons carry only tags that begin with `ext:`; a zone names its nodes; a licence goes along."""
+    head = {"$schema": "https://sidewalks.washington.edu/opensidewalks/0.3/schema.json", "type": "FeatureCollection"}
+    head |= {"dataSource": {"license": "ODbL-1.0", "name": "OpenStreetMap"}}
+    square = [[[127.0, 37.0], [127.001, 37.0], [127.0, 37.001], [127.0, 37.0]]]
+    shapes: dict[str, tuple[str, list[object], dict[str, object]]] = {
+        "nodes": ("Point", [127.0, 37.0], {"_id": "1", "barrier": "kerb", "kerb": "lowered", "ext:slope": 0.08}),
+        "points": ("Point", [127.0, 37.0], {"_id": "p", "ext:public_transport": "stop", "ext:lines": ["7", "9"]}),
+        "lines": ("LineString", [[127.0, 37.0], [127.001, 37.0]], {"_id": "l", "barrier": "fence", "ext:owner": "시"}),
+        "polygons": ("Polygon", square, {"_id": "g", "building": "yes"}),
+        "zones": ("Polygon", square, {"_id": "z", "highway": "pedestrian", "_w_id": ["1", "2"]}),
+    }
+    for part, (kind, coordinates, properties) in shapes.items():
+        feature = {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates}, "properties": properties}
+        (tmp_path / f"seoul.{part}.geojson").write_text(json.dumps({**head, "features": [feature]}), encoding="utf-8")
+    there = received(tmp_path)
+    kinds = dict(zip(there.ids, there.table.column("kind").to_pylist(), strict=True))
+    assert kinds == {"1": "kerb", "p": "other", "l": "barrier", "g": "other", "z": "sidewalk"}
+    for properties in (words for _, _, words in shapes.values()):
+        answer = there.properties()[str(properties["_id"])]
+        assert {key: value for key, value in answer.items() if key != "@source"} == properties
+    assert there.finding("reference.dangling").value == "2"
+    assert there.survey.licence is ODBL

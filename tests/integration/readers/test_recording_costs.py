@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ingest.readers.recordings import inventory
+from ingest.readers.bags import scan
 from ingest.readers.recordings.inventory import Inventory
 from mapex.intake.placement import Placement
+from tests.support.bags import Topic, ros1, ros2
+from tests.support.reader_examples import fix_1
 from tests.support.reading import received
 from tests.support.recordings import LAT, LON, T0, Recorder, S, definition, fix
 from tiles.errors import InvalidContent
@@ -45,11 +47,11 @@ def test_channels_are_counted_before_they_are_looked_at(
     path = a_recording(tmp_path / "a.mcap", channels=channels, comment=comment)
     looked: list[bytes] = []
     monkeypatch.setattr(recording, "of_document", lambda body, **given: looked.append(body))
-    monkeypatch.setattr(inventory, "MOST_CHANNELS", 20)
-    monkeypatch.setattr(inventory, "MOST_DESCRIBED", 20_000)
+    monkeypatch.setattr(scan, "MOST_CHANNELS", 20)
+    monkeypatch.setattr(scan, "MOST_DESCRIBED", 20_000)
     with pytest.raises(InvalidContent, match="at most 20 channels") as refused:
         Inventory("a.mcap", "recording").take(path)
-    assert refused.value.code == "mcap.channels"
+    assert refused.value.code == "recording.channels"
     assert len(looked) <= 20 and sum(map(len, looked)) <= 20_000
 
 
@@ -98,3 +100,34 @@ def test_a_chunk_of_millions_of_records_is_read_in_small_memory(tmp_path: Path) 
         "before = peak(); count = sum(1 for _ in scan.items()); assert scan.damaged == [] and count > 3, scan; print(peak() - before)\n"
     )
     assert peak_mib(program) < 250
+
+
+@pytest.mark.parametrize("ending", ["bag", "db3", "mcap"])
+def test_a_recording_ten_times_as_large_needs_no_more_memory(tmp_path: Path, ending: str) -> None:
+    """4 and 40 MB: what is in memory is a chunk and a batch."""
+    grown = []
+    for times in (1, 10):
+        path = tmp_path / f"{times}.{ending}"
+        topic, fixes = Topic("/raw", "a_msgs/Raw", b"uint8[] data\n"), Topic("/fix", "sensor_msgs/NavSatFix", b"")
+        body = struct.pack("<I", 4000) + bytes(4000)
+        messages = [(0, T0 + n, body) for n in range(1000 * times)]
+        if ending == "bag":
+            path.write_bytes(ros1([topic, fixes], [(1, T0, fix_1(T0, LON, LAT)), *messages]))
+        elif ending == "db3":
+            ros2(path, [topic, fixes], [(1, T0, fix(T0, LON, LAT)), *messages])
+        else:
+            recorder = Recorder(path)
+            recorder.channel("/raw", (topic.type, "ros2msg", topic.definition))
+            for _, t_ns, data in messages:
+                recorder.add("/raw", data, t_ns)
+            recorder.close()
+        program = (
+            "from pathlib import Path; from ingest.reader import Source; from ingest.readers.sniff import reader_for\n"
+            "from mapex.intake.placement import Placement; from tiles.batch import Batch; import ingest.readers.recordings.mcap\n"
+            f"source = Source.of(Path({str(path)!r})); reader = reader_for(source)\n"
+            "before = peak(); placed = reader.survey(source, Placement()).placed\n"
+            "rows = sum(entry.table.num_rows for entry in reader.read(source, placed) if isinstance(entry, Batch))\n"
+            f"assert rows > {1000 * times}, rows; print(peak() - before)\n"
+        )
+        grown.append(peak_mib(program))
+    assert grown[1] - grown[0] < 24, grown

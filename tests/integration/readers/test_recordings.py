@@ -477,8 +477,9 @@ def read(path: Path) -> tuple[int, list[Finding]]:
     return sum(e.table.num_rows for e in entries if isinstance(e, Batch)), [e for e in entries if isinstance(e, Finding)]
 
 
-def errors(found: list[Finding]) -> dict[str, Finding]:
-    return {f.code: f for f in found if f.severity is Severity.ERROR}
+def blocking(found: list[Finding]) -> dict[str, Finding]:
+    """What stands in the way of publication: for good, or until the seller has confirmed it."""
+    return {f.code: f for f in found if f.severity in (Severity.ERROR, Severity.QUESTION)}
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.999])
@@ -487,8 +488,8 @@ def test_recording_whose_writer_died_gives_what_is_there_and_counts_it(samples: 
     (tmp_path / "cut.mcap").write_bytes(body[: int(len(body) * share)])
     rows, found = read(tmp_path / "cut.mcap")
     assert 0 < rows <= 8036
-    cut = errors(found)["mcap.cut"]
-    assert f"{rows} messages" in cut.message and "mcap recover" in cut.fix
+    cut = blocking(found)["recording.cut"]
+    assert f"{rows} messages" in cut.message and "--confirm recording.cut" in cut.fix
 
 
 def test_every_cut_of_a_small_file_is_reported(tmp_path: Path) -> None:
@@ -498,9 +499,31 @@ def test_every_cut_of_a_small_file_is_reported(tmp_path: Path) -> None:
         try:
             rows, found = read(tmp_path / "cut.mcap")
         except InvalidContent as nothing:
-            assert nothing.code == "mcap.unreadable"
+            assert nothing.code == "recording.unreadable"
         else:
-            assert rows <= 23 and "mcap.cut" in errors(found), length
+            assert rows <= 23 and "recording.cut" in blocking(found), length
+
+
+@pytest.mark.parametrize("compression", [CompressionType.NONE, CompressionType.ZSTD, CompressionType.LZ4])
+def test_whole_messages_of_the_chunk_in_which_a_file_ends_are_read(tmp_path: Path, compression: CompressionType) -> None:
+    recorder = Recorder(tmp_path / "a.mcap", compression=compression, chunk_size=1 << 20)  # one chunk
+    recorder.channel("/raw", TEXT)
+    noise = np.random.default_rng(3)
+    sent = [noise.bytes(5000) for _ in range(100)]
+    for number, data in enumerate(sent):
+        recorder.add("/raw", T0 + number, data)
+    recorder.close()
+    body = (tmp_path / "a.mcap").read_bytes()
+    counts = []
+    for share in (0.3, 0.6, 0.9):
+        (tmp_path / "cut.mcap").write_bytes(body[: int(len(body) * share)])
+        placed = Placed("EPSG:4326", Known.GIVEN, origin=(WEST, 37.4, 0.0))
+        entries = list(Mcap().read(Source.of(tmp_path / "cut.mcap"), placed))
+        rows = [row for one in entries if isinstance(one, Batch) for row in one.table.column("payload").to_pylist()]
+        assert rows == sent[: len(rows)]
+        assert "recording.cut" in blocking([one for one in entries if isinstance(one, Finding)])
+        counts.append(len(rows))
+    assert 10 < counts[0] < counts[1] < counts[2] < 100, counts
 
 
 def test_flipped_bit_in_a_chunk_loses_that_chunk_and_says_so(tmp_path: Path) -> None:
@@ -513,8 +536,8 @@ def test_flipped_bit_in_a_chunk_loses_that_chunk_and_says_so(tmp_path: Path) -> 
     (tmp_path / "b.mcap").write_bytes(body)
     rows, found = read(tmp_path / "b.mcap")
     assert 0 < rows < 115
-    assert "checksum" in errors(found)["mcap.damaged"].message
-    assert f"{rows} are in it" in errors(found)["mcap.count"].message
+    assert "checksum" in blocking(found)["recording.damaged"].message
+    assert f"{rows} are in it" in blocking(found)["recording.count"].message
 
 
 def chunk(data: bytes, *, size: int | None = None, compression: str = "zstd", packed: bytes | None = None) -> bytes:
@@ -536,16 +559,16 @@ def with_record(path: Path, record: bytes) -> Path:
 @pytest.mark.parametrize(
     ("record", "code", "word"),
     [
-        (lambda: chunk(bytes(1 << 30)), "mcap.damaged", "refused"),
-        (lambda: chunk(bytes(1 << 30), size=1000), "mcap.damaged", "another size"),
-        (lambda: chunk(b"", size=1 << 40, packed=b""), "mcap.damaged", "refused"),
-        (lambda: chunk(b"x" * 100, size=200), "mcap.damaged", "another size"),
-        (lambda: chunk(b"", packed=b"garbage", size=7), "mcap.damaged", "unpacked"),
-        (lambda: chunk(b"abc", compression="brotli"), "mcap.damaged", "brotli"),
-        (lambda: chunk(struct.pack("<BQ", 5, 1 << 50)), "mcap.damaged", "longer than the chunk"),
-        (lambda: struct.pack("<BQ", 9, 1 << 50) + b"x", "mcap.cut", "claims"),
-        (lambda: struct.pack("<BQ", 4, 3) + b"\xff\xff\xff", "mcap.damaged", "CHANNEL"),
-        (lambda: struct.pack("<BQ", 5, 3) + b"\xff\xff\xff", "mcap.damaged", "record"),
+        (lambda: chunk(bytes(1 << 30)), "recording.damaged", "refused"),
+        (lambda: chunk(bytes(1 << 30), size=1000), "recording.damaged", "another size"),
+        (lambda: chunk(b"", size=1 << 40, packed=b""), "recording.damaged", "refused"),
+        (lambda: chunk(b"x" * 100, size=200), "recording.damaged", "another size"),
+        (lambda: chunk(b"", packed=b"garbage", size=7), "recording.damaged", "unpacked"),
+        (lambda: chunk(b"abc", compression="brotli"), "recording.damaged", "brotli"),
+        (lambda: chunk(struct.pack("<BQ", 5, 1 << 50)), "recording.damaged", "longer than the chunk"),
+        (lambda: struct.pack("<BQ", 9, 1 << 50) + b"x", "recording.cut", "claims"),
+        (lambda: struct.pack("<BQ", 4, 3) + b"\xff\xff\xff", "recording.damaged", "CHANNEL"),
+        (lambda: struct.pack("<BQ", 5, 3) + b"\xff\xff\xff", "recording.damaged", "record"),
     ],
 )
 def test_hostile_record_is_refused_in_small_memory(tmp_path: Path, record: Callable[[], bytes], code: str, word: str) -> None:
@@ -563,9 +586,9 @@ def test_hostile_record_is_refused_in_small_memory(tmp_path: Path, record: Calla
         )
         rows, grown, text = done.stdout.split(" ", 2)
         assert int(grown) < 250, text
-        assert (int(rows) == 12) == (code == "mcap.damaged")
+        assert (int(rows) == 12) == (code == "recording.damaged")
     except subprocess.CalledProcessError as nothing:
-        assert code == "mcap.cut" and "not one message can be read" in nothing.stderr
+        assert code == "recording.cut" and "not one message can be read" in nothing.stderr
         return
     assert code in text and word in text
 
@@ -574,7 +597,7 @@ def test_message_of_an_undefined_channel_is_counted_as_rejected(tmp_path: Path) 
     message = struct.pack("<HIQQ", 999, 0, T0, T0) + b"?"
     rows, found = read(with_record(tmp_path / "orphan.mcap", struct.pack("<BQ", 5, len(message)) + message))
     assert rows == 12
-    assert errors(found)["mcap.orphans"].rejected == 1
+    assert blocking(found)["recording.orphans"].rejected == 1
 
 
 def test_statistics_that_are_false_are_reported(tmp_path: Path) -> None:
@@ -583,7 +606,18 @@ def test_statistics_that_are_false_are_reported(tmp_path: Path) -> None:
     body[at : at + 8] = struct.pack("<Q", 116)
     (tmp_path / "a.mcap").write_bytes(body)
     rows, found = read(tmp_path / "a.mcap")
-    assert rows == 115 and "claims 116" in errors(found)["mcap.count"].message
+    assert rows == 115 and "claims 116" in blocking(found)["recording.count"].message
+
+
+@pytest.mark.parametrize(("opcode", "code"), [(0x0B, "recording.damaged"), (0x0F, "recording.cut")])
+def test_statistics_and_end_that_are_too_short_are_reported(tmp_path: Path, opcode: int, code: str) -> None:
+    body = bytearray(a_drive(tmp_path / "a.mcap").read_bytes())
+    at = body.rindex(struct.pack("<BQ", opcode, 4)) if opcode == 0x0F else body.rindex(struct.pack("<QHI", 115, 4, 4)) - 9
+    (size,) = struct.unpack_from("<Q", body, at + 1)
+    body[at : at + 9 + size] = struct.pack("<BQ", opcode, 2) + b"xx"
+    (tmp_path / "a.mcap").write_bytes(body)
+    rows, found = read(tmp_path / "a.mcap")
+    assert rows == 115 and "cannot be read" in blocking(found)[code].message
 
 
 @pytest.mark.parametrize("body", [b"\x89MCAP0\r\n", b"\x89MCAP0\r\n" + b"\x00" * 100, b"\x89MCAP0\r\n" + b"\xff" * 100])
@@ -591,7 +625,7 @@ def test_file_without_one_message_is_unreadable(tmp_path: Path, body: bytes) -> 
     (tmp_path / "x.mcap").write_bytes(body)
     with pytest.raises(InvalidContent) as raised:
         read(tmp_path / "x.mcap")
-    assert raised.value.code == "mcap.unreadable"
+    assert raised.value.code == "recording.unreadable"
 
 
 # ---- recount ---------------------------------------------------------------------------------------------------------------------------

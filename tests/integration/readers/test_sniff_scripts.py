@@ -17,6 +17,7 @@ from shapely.geometry import LineString, box
 
 import web
 from mapex.rules.parts import ASIDE, SHAPE_PARTS
+from tests.support.opendrive import geometry, road, xodr
 from tests.support.processes import node
 from tests.support.reader_examples import MADE
 
@@ -136,6 +137,22 @@ def test_osm_and_what_only_pretends_to_have_a_place(tmp_path: Path) -> None:
     assert found[3]["box"] is None and found[3]["notes"] == ["null_island"]
 
 
+def test_opendrive_is_placed_where_its_georeference_is_plain(tmp_path: Path) -> None:
+    plain = "+proj=tmerc +lat_0=37.4 +lon_0=127.1 +k=1 +x_0=0 +y_0=0 +datum=WGS84 +units=m"
+    references = [plain, "EPSG:5186", "", plain.replace("37.4", "0").replace("127.1", "0"), plain.replace("x_0=0", "x_0=5e5"), "somewhere"]
+    paths = []
+    for number, reference in enumerate(references):
+        x, y = (200_000.0, 550_000.0) if reference.startswith("EPSG") else (0.0, 0.0)
+        plan = geometry("<line/>", 1000.0, x=x, y=y) + geometry("<line/>", 10.0, x=x + 1000, y=y + 1000)
+        paths.append(tmp_path / f"{number}.xodr")
+        paths[-1].write_text(xodr(road(plan=plan), reference=reference))
+    found = sniffed(*paths)
+    assert {(one["format"], one["kind"]) for one in found} == {("OpenDRIVE", "hdmap")}
+    assert near(found[0]["box"], (127.1, 37.4, 127.1113, 37.409), within=1e-4)
+    assert near(found[1]["box"], (127.0, 37.549, 127.0113, 37.558), within=1e-3)
+    assert [one["notes"] for one in found[2:]] == [["no_crs"], ["null_island"], ["later"], ["later"]]
+
+
 def test_a_large_file_is_looked_at_in_pieces(tmp_path: Path) -> None:
     features = [
         {"type": "Feature", "properties": {"t": "x" * 900}, "geometry": {"type": "Point", "coordinates": [127 + i * 1e-5, 37.5]}}
@@ -156,7 +173,7 @@ def test_broken_and_foreign_files_are_reported_and_break_nothing(tmp_path: Path)
         "odd.parquet": b"PAR1" + b"\xff" * 64 + struct.pack("<I", 64) + b"PAR1",
         "program.laz": b"MZ\x90\x00" * 9,
         "photo.jpg": b"\xff\xd8\xff\xe1\x00\x10Exif\0\0II*\0\xff\xff\xff\x7f",
-        "bag.bag": b"#ROSBAG V2.0\n",
+        "bag.bag": b"#ROSBAG V1.2\n",
         "noise.bin": bytes(random.Random(1).randbytes(5000)),
         "empty.geojson": b'{"type": "FeatureCollection", "features": []}',
         "deep.prj.shp": b"\x00\x00\x27\x0a" + b"\xff" * 96,

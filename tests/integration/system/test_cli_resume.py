@@ -180,6 +180,33 @@ def whole(way: tuple[Running, Proxy], buyer: str, order: str, tmp_path_factory: 
     return found
 
 
+def test_get_writes_what_was_bought_in_a_format_of_the_buyer_and_the_manifest_says_what(
+    way: tuple[Running, Proxy], buyer: str, order: str, tmp_path: Path
+) -> None:
+    import pyogrio
+
+    (tmp_path / "noise.geojson").write_text("mine")
+    wanted = ("get", order, "--to", tmp_path, "--format", "geopackage", "--crs", "EPSG:5186")
+    first = way[0].cli(*wanted, token=buyer)
+    manifest = json.loads((tmp_path / "_manifest.json").read_text())
+    assert manifest["written"] == first["written"]
+    (one,) = first["written"]
+    about = pyogrio.read_info(tmp_path / "noise.gpkg", layer="sidewalk")
+    assert (one["file"], one["format"], one["crs"], one["features"]) == ("noise.gpkg", "geopackage", "EPSG:5186", about["features"])
+    assert (about["crs"], one["tiles"]) == ("EPSG:5186", first["files"])
+    again = way[0].cli(*wanted, token=buyer)
+    assert (again["fetched"], again["written"]) == (0, first["written"])
+    with pytest.raises(Failed, match=r"join\.exists"):
+        way[0].cli("get", order, "--to", tmp_path, "--format", "geojson", token=buyer)
+    assert (tmp_path / "noise.geojson").read_text() == "mine"
+    assert get(way[0], buyer, order, tmp_path)[1] == 0
+    assert json.loads((tmp_path / "_manifest.json").read_text())["written"] == first["written"]
+    with pytest.raises(Failed, match=r"join\.no_tiles"):
+        way[0].cli("get", order, "--to", tmp_path, "--format", "laz", token=buyer)
+    with pytest.raises(Failed, match=r"cli\.output"):
+        way[0].cli("get", order, "--to", tmp_path, "--crs", "EPSG:5186", token=buyer)
+
+
 @pytest.mark.parametrize("nth", [1, 5, 12])
 def test_get_killed_in_the_middle_fetches_only_what_is_missing(
     way: tuple[Running, Proxy], buyer: str, order: str, whole: dict[str, bytes], tmp_path: Path, nth: int

@@ -13,7 +13,7 @@ import pytest
 from pyproj import CRS
 
 from mapex.errors import Unavailable
-from mapex.writers import opening
+from mapex.writers.vector import opening
 
 MAPEX = [sys.executable, "-c", "from mapex.cli import main; main()"]
 
@@ -103,7 +103,7 @@ def test_64_bit_numbers_and_truth_values_beside_nulls_stay_what_they_are(samples
     for name in ("map.gpkg", "map.parquet"):
         assert mapex("join", tmp_path / "tiles", "--out", tmp_path / name)[0] == 0
         path = tmp_path / name
-        table = pq.read_table(path) if name.endswith("parquet") else pyogrio.read_arrow(path)[1]
+        table = pq.read_table(path) if name.endswith("parquet") else pyogrio.read_arrow(path, layer="lane_centre")[1]
         found = pa.table(table.select(["id", "link_id", "oneway"])).sort_by("id")
         assert found.to_pylist() == given.to_pylist()
         assert [found.schema.field(k).type for k in ("link_id", "oneway")] == [pa.int64(), pa.bool_()]
@@ -117,7 +117,7 @@ def test_names_that_a_geopackage_cannot_hold_apart_are_renamed_and_told(samples:
 
     mapex("tile", samples / "reports" / "j_case.geojson", "--out", tmp_path / "tiles")
     status, report = mapex("join", tmp_path / "tiles", "--out", tmp_path / "map.gpkg")
-    (row,) = pyogrio.read_arrow(tmp_path / "map.gpkg")[1].to_pylist()
+    (row,) = pyogrio.read_arrow(tmp_path / "map.gpkg", layer=report["layers"][0])[1].to_pylist()
     assert status == 0 and (row["fixme"], row["FIXME_2"], row["Name"], row["name_2"]) == ("x", "y", "N", "n")
     assert {(c["change"], c["column"], c["as"]) for c in report["changes"]} == {
         ("renamed", "FIXME", "FIXME_2"),

@@ -24,7 +24,7 @@ from tests.support.needs import REQUIRED
 from tests.support.reader_examples import MADE, RECORDS
 from tests.support.wheel import ROOT, Environment
 
-NEEDS = {"mcap": "recordings"}
+NEEDS = {"mcap": "recordings", "rosbag1": "recordings", "rosbag2": "recordings"}
 """Formats of `ingest.formats` that an extra reads."""
 
 EACH = "\n".join(
@@ -86,7 +86,7 @@ def test_the_wheel_holds_what_its_pages_and_readers_need(wheel: Path) -> None:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names} - {"mapex-0.1.0.dist-info"} == {"mapex", "tiles", "ingest", "web"}
     korean = {"web/translations/ko/LC_MESSAGES/messages.mo", "web/translations/ko/findings.toml"}
-    needed = {"web/static/vendor/manifest.json", "web/templates/base/error.html", *korean}
+    needed = {"web/static/vendor/manifest.json", "web/templates/base/error.html", "ingest/readers/vector/ngii_codes.toml", *korean}
     if REQUIRED:
         needed.add("ingest/models/centerface.onnx")
     assert needed - {*names} == set()

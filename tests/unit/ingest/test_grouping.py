@@ -42,6 +42,22 @@ def test_files_that_belong_together_are_one_source() -> None:
     ]
 
 
+def test_chapters_and_pieces_of_a_video_and_its_track_are_one_source() -> None:
+    uploads = ["GX010042.MP4", "GX020042.MP4", "GX010043.MP4", "GH010042.MP4", "GOPR0007.MP4", "GP010007.MP4"]
+    uploads += ["GX010042.LRV", "GX010042.THM", "front/20260921_120000_F.mp4", "front/20260921_120100_F.mp4", "front/20260921_120000_R.mp4"]
+    uploads += ["walk.mov", "walk.gpx", "other.gpx", "a/walk.csv", "same.mp4", "same.mov"]
+    found = grouping.group(uploads)
+    assert {frozenset(one.members) for one in found.groups} == {
+        frozenset({"GX010042.MP4", "GX020042.MP4"}), frozenset({"GX010043.MP4"}), frozenset({"GH010042.MP4"}),
+        frozenset({"GOPR0007.MP4", "GP010007.MP4"}), frozenset({"front/20260921_120000_F.mp4", "front/20260921_120100_F.mp4"}),
+        frozenset({"front/20260921_120000_R.mp4"}), frozenset({"walk.mov", "walk.gpx"}), frozenset({"other.gpx"}),
+        frozenset({"a/walk.csv"}), frozenset({"same.mp4"}), frozenset({"same.mov"}),
+    }  # fmt: skip
+    assert set(found.left) == {"GX010042.LRV", "GX010042.THM"}
+    assert ("walk.mov and 1 more", 2) in names(found)
+    assert len(grouping.group_archive(uploads).groups) == len(found.groups), "recordings of one archive stay apart"
+
+
 def test_grouping_does_not_depend_on_the_order_of_uploads() -> None:
     uploads = ["z.las", "a.las", "s.shp", "s.dbf", "1.jpg", "2.jpg"]
     assert grouping.group(uploads) == grouping.group(reversed(uploads))
@@ -71,6 +87,24 @@ def test_two_shapefiles_that_differ_in_capitals_stay_two() -> None:
     ]
 
 
+RECORDED: list[tuple[list[str], list[list[str]]]] = [
+    (["a.bag", "b.bag", "a.gpx", "c.gpx"], [["a.bag", "a.gpx"], ["b.bag"], ["c.gpx"]]),
+    (["d/a_0.bag", "d/a_1.bag", "d/way.csv", "e/other.csv"], [["d/a_0.bag", "d/a_1.bag", "d/way.csv"], ["e/other.csv"]]),
+    (["r/metadata.yaml", "r/r_0.db3", "r/r_0.db3-wal"], [["r/metadata.yaml", "r/r_0.db3", "r/r_0.db3-wal"]]),
+    (["x.db3", "x.db3-shm", "x.db3-wal", "y.db3"], [["x.db3", "x.db3-shm", "x.db3-wal"], ["y.db3"]]),
+    (["f/only.db3.zstd", "f/way.nmea"], [["f/only.db3.zstd", "f/way.nmea"]]),
+    (["metadata.yaml", "r_0.mcap.zst", "r_1.mcap.zst"], [["metadata.yaml", "r_0.mcap.zst", "r_1.mcap.zst"]]),
+    (["x_0.mcap", "x_1.mcap", "y_0.mcap", "x.gpx", "x/a.mcap"], [["x_0.mcap", "x_1.mcap", "x.gpx"], ["y_0.mcap"], ["x/a.mcap"]]),
+    (["r_0.db3", "r_0.db3-wal", "r_1.db3", "r_1.mcap"], [["r_0.db3", "r_0.db3-wal", "r_1.db3"], ["r_1.mcap"]]),
+    (["m/x.gpx", "m/x.mcap", "m/y.mcap", "metadata.yaml"], [["m/x.gpx", "m/x.mcap"], ["m/y.mcap"], ["metadata.yaml"]]),
+]
+
+
+@pytest.mark.parametrize(("uploads", "wanted"), RECORDED)
+def test_a_folder_of_bags_is_one_recording_and_logs_and_tracks_go_with_theirs(uploads: list[str], wanted: list[list[str]]) -> None:
+    assert sorted(list(one.members) for one in grouping.group(uploads).groups) == sorted(map(sorted, wanted))
+
+
 BESIDE = ["roads.cst", "roads.qmd", "roads.qml", "roads.sld", "roads.NAME.atx", "roads.aih", "roads.ixs", "roads.fbn", "roads.lyr"]
 BESIDE += ["map.gpkg-wal", "map.gpkg-shm", "map.gpkg.aux.xml", "cloud.prj", "cloud.wkt", "map.xml", "map.gpkg.xml", "LICENSE", "README.md"]
 BESIDE += ["읽어보세요.txt", "report.PDF", "x.metadata.json", "Thumbs.db", "__MACOSX/._roads.shp"]
@@ -98,13 +132,34 @@ def test_all_shapefiles_of_an_archive_are_one_source_and_every_other_file_its_ow
     found = grouping.group_archive(
         ["d/a.shp", "d/a.dbf", "d/b.shp", "e/c.gpkg", "f/d.gpkg", "inner.zip", "x_0.mcap", "x_1.mcap", "d/LICENSE"]
     )
-    assert names(found) == [("e/c.gpkg", 1), ("f/d.gpkg", 1), ("inner.zip", 1), ("2 recordings", 2), ("2 shapefiles", 3)]
+    assert names(found) == [("e/c.gpkg", 1), ("f/d.gpkg", 1), ("inner.zip", 1), ("x_*.mcap (2 files)", 2), ("2 shapefiles", 3)]
     assert found.left == ("d/LICENSE",)
 
 
-STEMS = st.sampled_from(["roads", "Roads", "a.b", "ROADS.shp", "도로", "c.nodes", "LICENSE", "metadata", "d/roads", "d/metadata"])
+STEMS = st.sampled_from(
+    [
+        "x",
+        "x_0",
+        "x_1",
+        "x_*",
+        "x/a_1",
+        "roads",
+        "Roads",
+        "a.b",
+        "ROADS.shp",
+        "도로",
+        "c.nodes",
+        "LICENSE",
+        "metadata",
+        "d/roads",
+        "d/metadata",
+    ]
+)
 ENDINGS = st.sampled_from(
-    [*SHAPE_PARTS, *(e.upper() for e in SHAPE_PARTS), *ASIDE, ".gpkg", ".geojson", ".xml", ".yaml", ".mcap", ".jpg", ".las", ""]
+    [
+        *(*SHAPE_PARTS, *(e.upper() for e in SHAPE_PARTS), *ASIDE, ".gpkg", ".geojson", ".xml", ".yaml", ".mcap", ".jpg", ".las", ""),
+        *(".bag", ".db3", ".db3-wal", ".gpx", ".csv", ".mcap.zstd"),
+    ]
 )
 
 
@@ -313,3 +368,9 @@ def test_zip_tricks_are_refused_by_code(tmp_path: Path, monkeypatch: pytest.Monk
     assert code(pack(tmp_path / "m.zip", dict.fromkeys("abc", b""))) == "zip.too_many"
     monkeypatch.setattr(unpack, "MAX_UNPACKED", 10)
     assert code(pack(tmp_path / "u.zip", {"a": b"x" * 11})) == "zip.too_large"
+
+
+def test_apollo_maps_are_text_and_no_documents() -> None:
+    found = grouping.group(["town/base_map.txt", "town/notes.txt", "town/lanes.geojson"])
+    assert [one.name for one in found.groups] == ["town/base_map.txt", "town/lanes.geojson"]
+    assert found.left == ("town/notes.txt",)

@@ -10,6 +10,7 @@ import pytest
 import shapely
 
 from ingest.checks.screen import Screened, screen
+from ingest.placing.antimeridian import crossing
 from ingest.reader import Placed
 from ingest.tasks.sketch import HEIGHT, WIDTH, Sketch
 from mapex.intake.placement import Known
@@ -123,3 +124,8 @@ def test_picture_keeps_a_bounded_sample() -> None:
     for _ in range(30):
         sketch.add(big)
     assert sketch.sampled < 600_000
+
+
+def test_a_coordinate_that_is_no_number_goes_over_no_meridian() -> None:
+    lines = np.array([shapely.LineString([(170, 0), (np.inf, 0), (-170, 0)]), shapely.LineString([(170, 0), (-170, 0)])], dtype=object)
+    assert crossing(lines).tolist() == [1]

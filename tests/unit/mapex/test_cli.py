@@ -21,6 +21,7 @@ from mapex.client.http import Client
 from mapex.client.patience import Patience
 from mapex.client.upload import files_of
 from mapex.errors import Conflict, Denied, Invalid, NotFound, Unavailable, Unpaid
+from mapex.intake.placement import Placement, check_placement
 from mapex.rules.holder import holder_of
 from tiles.errors import ExtraMissing, InvalidRegion, StoreUnavailable
 
@@ -139,6 +140,25 @@ def test_a_malformed_origin_is_refused(origin: str) -> None:
     with pytest.raises(Invalid) as refused:
         placement(None, origin, None)
     assert refused.value.code == "cli.origin"
+
+
+def test_columns_are_named_in_one_option_or_several_and_may_hold_commas() -> None:
+    named = placement(None, None, None, ("lon=경도,lat=위도 (도, WGS84)", "wkt=노드 WKT|링크 WKT", "kind = 종류"))
+    assert named["columns"] == {"lon": "경도", "lat": "위도 (도, WGS84)", "wkt": "노드 WKT|링크 WKT", "kind": "종류"}
+
+
+@pytest.mark.parametrize("text", ["", "lon", "lon=", "where=경도", "lon=a,,lat="])
+def test_a_malformed_map_is_refused(text: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        placement(None, None, None, (text,))
+    assert refused.value.code == "cli.map"
+
+
+@pytest.mark.parametrize("pair", [("where", "a"), ("lon", " "), ("lon", "a\x00"), ("lon", "\udcff"), ("lon", "a" * 401)])
+def test_columns_that_cannot_be_names_are_refused(pair: tuple[str, str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        check_placement(Placement(columns=(pair,)))
+    assert refused.value.code == "placement.columns"
 
 
 def test_placement_holds_only_what_was_given() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import shapely
 
+from ingest.grouping import group
 from ingest.placing.mgrs import square
 from ingest.readers.lanelet2.kinds import kind_of
 from mapex.errors import Invalid
@@ -278,3 +279,33 @@ def test_what_the_document_says_of_the_whole_map_is_told(tmp_path: Path) -> None
     stated = json.loads(found.value)
     assert stated["MetaInfo"] == [{"format_version": "1", "map_version": "49"}] and stated["bounds"] == [{"minlat": "1", "maxlat": "2"}]
     assert stated["note"] == [{"text": "Data of somebody"}] and "MetaInfo, bounds" in found.message
+
+
+def test_the_file_that_autoware_puts_beside_a_map_states_the_square_of_its_metres(tmp_path: Path) -> None:
+    osm(tmp_path, local_nodes() + LANE)
+    (tmp_path / "map_projector_info.yaml").write_text(
+        'projector_type: MGRS\nvertical_datum: WGS84\nmgrs_grid: "54SVE"  # Kashiwa\n', "utf-8"
+    )
+    there = received(tmp_path)
+    assert there.survey.placed.crs_source is Known.FILE
+    assert "54SVE" in there.finding("crs.note").message
+    point = there.shapes()["node/1"]
+    assert (point.x, point.y) == pytest.approx((139.93366161080428, 35.90327302735748), abs=1e-8)
+    assert "crs.guessed" not in there.codes
+
+
+@pytest.mark.parametrize("text", ["projector_type: Local\n", "projector_type: MGRS\nmgrs_grid: 99XXX\n", "\0", "mgrs_grid: [1]"])
+def test_one_that_states_no_square_leaves_the_question_open(text: str, tmp_path: Path) -> None:
+    osm(tmp_path, local_nodes() + LANE)
+    (tmp_path / "map_projector_info.yaml").write_text(text, "utf-8")
+    assert received(tmp_path).survey.placed.crs_source is Known.NONE
+
+
+def test_it_goes_with_the_one_map_of_its_folder() -> None:
+    found = group(["a/map_projector_info.yaml", "a/lanelet2_map.osm", "a/old.osm", "b/town.osm", "b/map_projector_info.yaml", "c/town.osm"])
+    assert [(one.name, one.members) for one in found.groups] == [
+        ("a/old.osm", ("a/old.osm",)),
+        ("c/town.osm", ("c/town.osm",)),
+        ("a/lanelet2_map.osm", ("a/lanelet2_map.osm", "a/map_projector_info.yaml")),
+        ("b/town.osm", ("b/map_projector_info.yaml", "b/town.osm")),
+    ]

@@ -13,6 +13,7 @@ import pytest
 import shapely
 
 from ingest.readers.tables import fgb_head
+from mapex.writers.vector import styles
 from tests.support.reading import Received, received
 
 GOOD: dict[str, tuple[Any, Any]] = {
@@ -68,6 +69,14 @@ def geopackage(tmp_path: Path, kind: str, values: list[Any]) -> Path:
 
 def values_of(there: Received) -> list[Any]:
     return [row["v"] for row in there.properties().values()]
+
+
+def test_styles_of_qgis_are_named_and_are_no_features(tmp_path: Path) -> None:
+    path = tmp_path / "map.gpkg"
+    gpd.GeoDataFrame({"kind": ["kerb"]}, geometry=[shapely.Point(127.0, 37.5)], crs="EPSG:4326").to_file(path, layer="kerb")
+    styles.put_into(path, {"kerb": "Point"})
+    there = received(path)
+    assert (there.table.num_rows, there.codes) == (1, {"gpkg.styles"})
 
 
 @pytest.mark.parametrize("kind", GOOD)

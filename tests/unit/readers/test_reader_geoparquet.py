@@ -43,6 +43,23 @@ def test_no_crs_key_means_degrees_and_null_means_unknown(tmp_path: Path) -> None
     assert received(parquet(tmp_path, geo(crs=None))).survey.placed.crs_source is Known.NONE
 
 
+def test_metadata_that_was_added_when_the_rows_were_written_are_those_of_the_file(tmp_path: Path) -> None:
+    table = pq.read_table(parquet(tmp_path, None))
+    with pq.ParquetWriter(tmp_path / "map.parquet", table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"geo": json.dumps(geo(crs=pyproj.CRS("EPSG:5186").to_json_dict()))})
+    assert received(tmp_path / "map.parquet").survey.placed.crs == "EPSG:5186"
+
+
+def test_kind_and_id_in_our_words_are_believed_and_one_of_them_alone_is_read_like_any_other(tmp_path: Path) -> None:
+    kinds, ways = ["other", "kerb", "signal", "node"], ["footway"] * 4
+    ours = received(parquet(tmp_path, geo(), feature_id=["a", "b", "c", "d"], kind=kinds, highway=ways))
+    assert ours.table.column("kind").to_pylist() == kinds and ours.table.column("feature_id").to_pylist() == ["a", "b", "c", "d"]
+    assert received(parquet(tmp_path, geo(), kind=kinds, highway=ways)).table.column("kind").to_pylist()[0] == "sidewalk"
+    mixed = received(parquet(tmp_path, geo(), feature_id=["a", "b", "c", "d"], kind=[*kinds[:3], "lamp"], highway=ways))
+    assert mixed.table.column("kind").to_pylist()[0] == "sidewalk"
+
+
 def test_the_bytes_of_geometries_are_not_touched(tmp_path: Path) -> None:
     path = parquet(tmp_path, geo())
     assert received(path).table.column("geometry").to_pylist() == pq.read_table(path).column("geometry").to_pylist()

@@ -14,9 +14,10 @@ import pyogrio
 import pytest
 import shapely
 
-from ingest.readers.vector.gdal import FlatGeobuf, GeoPackage, Shapefile
+from ingest.readers.vector.gdal import FlatGeobuf, GeoPackage
 from ingest.readers.vector.geojson import GeoJson
 from ingest.readers.vector.layer import LayerRows
+from ingest.readers.vector.shapefile import Shapefile
 from mapex.errors import Invalid
 from mapex.intake.placement import Known, Placement
 from tests.support.reading import Received, received

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rosbags.typesys import Stores, get_typestore
 
-from ingest.readers.recordings import ros
+from ingest.readers.positions import ros
 from tiles.footage.definitions import known_forms
 from tiles.frames import ros_types
 

@@ -22,6 +22,10 @@ LANELET = b'<?xml version="1.0"?>\n<!-- made by vmb -->\n<osm version="0.6"><nod
         (b"LASF\x00\x00", "x.bin", "las"),
         (b"\x89MCAP0\r\n", "x", "mcap"),
         (b"SQLite format 3\x00", "x.shp", "geopackage"),
+        (b"#ROSBAG V2.0\nE\x00", "x", "rosbag1"),
+        (b"SQLite format 3\x00" + bytes(3000) + b"CREATE TABLE topics(id INTEGER)", "x.gpkg", "rosbag2"),
+        (b"SQLite format 3\x00" + bytes(3000), "x.db3", "rosbag2"),
+        (b"SQLite format 3\x00" + bytes(3000) + b"CREATE TABLE topics(id)gpkg_contents", "x.db3", "geopackage"),
         (b"fgb\x03fgb\x00", "x", "flatgeobuf"),
         (b"PAR1", "x", "geoparquet"),
         (b"\x00\x00\x27\x0a" + bytes(90), "x", "shapefile"),
@@ -29,9 +33,13 @@ LANELET = b'<?xml version="1.0"?>\n<!-- made by vmb -->\n<osm version="0.6"><nod
         (b"# .PCD v0.7 - Point Cloud Data\nVERSION 0.7", "x", "pcd"),
         (b"VERSION .7\nFIELDS x y z", "x.pcd", "pcd"),
         (b"\xff\xd8\xff\xe1", "x", "photos"),
+        (b"\x00\x00\x00 ftypisom", "x", "video"),
+        (b"\x00\x00\x00\x08wide\x00\x00\x00\x00mdat", "x", "video"),
         (LANELET, "map.osm", "lanelet2"),
+        (b'<?xml version="1.0"?><OpenDRIVE xmlns="http://code.asam.net/opendrive"><header/></OpenDRIVE>', "x.xml", "opendrive"),
         (b'{"type": "FeatureCollection", "features": []}', "x.json", "geojson"),
         (b'\xef\xbb\xbf{"type":"Feature"}', "x.json", "geojson"),
+        (b"<kml/>", "x.xodr", "kml"),
         (b'{"type": "FeatureCollection"}', "city.nodes.OSW.geojson", "opensidewalks"),
         (b'{"$schema": "https://sidewalks.washington.edu/opensidewalks/0.3/schema.json"}', "x.geojson", "opensidewalks"),
     ],
@@ -50,11 +58,11 @@ def test_first_bytes_say_the_format(head: bytes, name: str, found: str) -> None:
         (b"%PDF-1.7", "map.osm", "PDF"),
         (b"\x7fELF", "map.las", "program"),
         (b"II*\x00", "cloud.las", "TIFF"),
-        (b"\x00\x00\x00 ftypisom", "map.osm", "MP4"),
+        (b"\x00\x00\x00 ftypheic", "drive.mp4", "HEIC"),
         (b"ffconcat version 1.0", "x.mp4", "ffconcat"),
-        (b"<OpenDRIVE/>", "x.xodr", "OpenDRIVE"),
+        (b"<svg/>", "x.xodr", "SVG"),
         (b'{"a": 1}', "x.json", "not GeoJSON"),
-        (b"#ROSBAG V2.0\n", "x.bag", "ROS 1"),
+        (b"#ROSBAG V1.2\n", "x.bag", "ROS 1 bag of an old version"),
     ],
 )
 def test_wrong_type_under_a_good_name_is_named_for_what_it_is(head: bytes, name: str, words: str) -> None:
@@ -82,6 +90,8 @@ def test_folder_is_known_by_its_names() -> None:
     assert format_of_names(["A1.SHP", "A1.dbf", "A1.shx", ".DS_Store"]) == "shapefile"
     assert format_of_names(["1.JPG", "2.jpeg"]) == "photos"
     assert format_of_names(["x_0.mcap", "metadata.yaml"]) == "mcap"
+    assert format_of_names(["x_0.bag", "x_1.bag", "x.gpx"]) == "rosbag1"
+    assert format_of_names(["x_0.db3", "x_0.db3-wal", "metadata.yaml"]) == "rosbag2"
     assert format_of_names(["a.txt", "b.csv"]) is None
 
 

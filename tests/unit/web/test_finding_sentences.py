@@ -197,6 +197,14 @@ def test_an_unknown_sentence_is_shown_by_its_code_and_never_contradicted(tmp_pat
         assert findings.fix("las.week_time", "Do as an older mapex wrote.") == ""
 
 
+def test_damage_of_recordings_that_an_older_mapex_found_keeps_its_words(tmp_path: Path) -> None:
+    """It was called after MCAP, which was all that was read."""
+    text = "The file ends at byte 57 without a footer: its writer died, or it was cut. 3 messages were read up to there."
+    with create_app(an_exchange(tmp_path / "ex")).test_request_context("/?lang=ko"):
+        assert "57번째 바이트" in findings.what("mcap.cut", text) and findings.meaning("mcap.cut") == findings.meaning("recording.cut")
+        assert findings.fix("mcap.cut", "Run `mcap recover` on it, or record it again; what was read is kept.") != ""
+
+
 @given(st.text(max_size=30), st.text(max_size=30).filter(lambda text: ", which" not in text))
 def test_what_was_filled_in_is_taken_out_again(file: str, seen: str) -> None:
     source = "%(file)s begins with %(seen)s, which no reader knows."

@@ -137,7 +137,7 @@ def test_vocabularies_have_a_word_for_each_code() -> None:
 
 
 CODE = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
-NO_CODES = re.compile(r".*\.(json|jsonl|mp4|new|onnx|png|xml|yaml)|ingest\.caged")
+NO_CODES = re.compile(r".*\.(json|jsonl|mp4|new|onnx|osm|png|xml|yaml)|ingest\.caged")
 """Names of files, and of the mark by which a program knows that it is in the cage."""
 NEVER_ON_A_PAGE = {
     "file.absent": "`mapex inspect` of a path",
@@ -149,7 +149,9 @@ NEVER_ON_A_PAGE = {
 
 def test_every_code_of_a_reader_has_words() -> None:
     """What ingest finds or fails with, and the tile library while it reads points, is shown on pages in both languages."""
-    sources = [*(WEB.parent / "ingest").rglob("*.py"), *(p for p in (WEB.parent / "tiles" / "points").glob("*.py") if p.name != "codec.py")]
+    sources = [*(WEB.parent / "ingest").rglob("*.py")]
+    sources += [p for p in (WEB.parent / "tiles" / "points").glob("*.py") if p.name != "codec.py"]
+    sources += [WEB.parent / "tiles" / "video" / f"{name}.py" for name in ("boxes", "movie", "units", "recode")]
     texts = {
         node.value
         for path in sources

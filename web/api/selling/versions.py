@@ -13,7 +13,7 @@ from mapex.catalogue.comparisons import LayerChanges
 from mapex.catalogue.datasets import Description
 from mapex.catalogue.finding import Finding, Severity
 from mapex.catalogue.versions import Layer, Version
-from mapex.intake.placement import Placement
+from mapex.intake.placement import COLUMNS, Placement
 from mapex.times import iso_from_ns
 from tiles.grid import grid
 from web.api.selling.datasets import OrgQuery, ref_of
@@ -37,6 +37,15 @@ class PlacementIn(Body):
     crs = fields.String(metadata={"example": "EPSG:5186"})
     origin = fields.List(fields.Float(), validate=Length(2, 3), metadata={"description": "lon, lat in degrees, height in metres"})
     height_datum = fields.String()
+    columns = fields.Dict(
+        keys=fields.String(validate=Length(1, 8)),
+        values=fields.String(validate=Length(1, 400)),
+        validate=Length(1, len(COLUMNS)),
+        metadata={
+            "description": f"of tables as text (CSV): which column is what ({', '.join(COLUMNS)}); several: a|b",
+            "example": {"lon": "경도", "lat": "위도"},
+        },
+    )
 
 
 class VersionIn(PlacementIn):

@@ -159,6 +159,7 @@ OPENING: tuple[tuple[str, frozenset[LayerKind]], ...] = (
     ("laz", frozenset({LayerKind.POINTCLOUD})),
     ("mcap", frozenset({LayerKind.RECORDING})),
     ("tar", frozenset({LayerKind.PHOTOS})),
+    ("mp4", frozenset({LayerKind.VIDEO})),
 )
 """Words of how a kind of tiles is opened."""
 
@@ -181,8 +182,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "  객체는 걸치는 타일마다 온전히 들어 있으므로 owner가 참인 행만 남기면 한 번씩만 남습니다.",
         "laz": "- .laz: QGIS나 CloudCompare로 엽니다. 파이썬에서는 laspy로 읽어 open3d로 넘깁니다.\n"
         '  las = laspy.read("파일.laz"); cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(las.xyz - las.xyz[0]))',
-        "mcap": "- .mcap: Foxglove나 ROS 2(ros2 bag play)로 엽니다.",
+        "mcap": "- .mcap: Foxglove나 ROS 2(ros2 bag play)로 엽니다. ROS 1에서 기록한 데이터는 Foxglove로 엽니다.",
         "tar": "- .tar: 원본 사진과 위치(.trajectory.geojson)입니다. 압축을 풀거나 WebDataset으로 엽니다.",
+        "mp4": "- .mp4: 브라우저나 재생기로 엽니다. 프레임별 위치와 시각은 CAMM 트랙과 메타데이터에 있습니다(ffprobe, exiftool).",
         "join": "타일을 파일 하나로 합치려면 이 폴더에서 다음을 실행합니다.\n  mapex join . --out map.gpkg",
         "contact": "문의: 판매 기관 {sellers}, 거래소 {url}\n파일별 체크섬은 _manifest.json에 있습니다.",
     },
@@ -204,8 +206,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "  A feature is whole in every tile that it touches; keep the rows with `owner`, and each is there once.",
         "laz": "- .laz: opens in QGIS and CloudCompare. In Python read it with laspy and hand it to open3d:\n"
         '  las = laspy.read("file.laz"); cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(las.xyz - las.xyz[0]))',
-        "mcap": "- .mcap: opens in Foxglove and ROS 2 (ros2 bag play).",
+        "mcap": "- .mcap: opens in Foxglove and ROS 2 (ros2 bag play); what was recorded in ROS 1 opens in Foxglove.",
         "tar": "- .tar: original photos and where they were taken (.trajectory.geojson). Unpack it, or open it as a WebDataset.",
+        "mp4": "- .mp4: plays in browsers and players. Place and time of each frame: the CAMM track, and the metadata (ffprobe, exiftool).",
         "join": "To make one file of the tiles, run this in this folder:\n  mapex join . --out map.gpkg",
         "contact": "Questions: seller {sellers}, exchange {url}\nChecksums of all files are in _manifest.json.",
     },

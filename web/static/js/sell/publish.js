@@ -44,7 +44,7 @@ function complain(error, focus = false) {
       ? "licence"
       : code.startsWith("class.")
         ? "classes"
-        : code === "offer.attribution"
+        : code.startsWith("offer.attribution")
           ? "attribution"
           : code === "offer.updates"
             ? "months"

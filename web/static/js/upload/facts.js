@@ -28,6 +28,7 @@ const NOTES = {
   later: () => _("Its place is known after the upload."),
   asked: () => _("A point cloud of this kind states no coordinate system. You will be asked for it."),
   no_crs: () => _("The file states no coordinate system. Say it below, or after the upload."),
+  no_columns: () => _("The names of its columns do not tell where its rows are. Name the columns below, or after the upload."),
   no_prj: () => _("The .prj file is missing, so the coordinate system is not known. Add it, or say the system below."),
   no_gps: () => _("The photo states no position."),
   no_geo: () => _("No geo metadata in this Parquet file. Its place is known after the upload."),
@@ -40,11 +41,12 @@ const NOTES = {
   foreign: () => _("This kind of file is not read here."),
   unknown: () => _("No reader knows this file."),
   part_of: () => _("Belongs to the shapefile of the same name."),
+  track_of: () => _("Belongs to the video of the same name."),
   aside: () => _("Stands beside the data; it is not read."),
   cut: () => _("The file seems to be cut."),
 };
 
-const DOUBTS = new Set(["swapped", "null_island", "not_there", "foreign", "unknown", "cut", "no_crs", "no_prj", "local"]);
+const DOUBTS = new Set(["swapped", "null_island", "not_there", "foreign", "unknown", "cut", "no_crs", "no_columns", "no_prj", "local"]);
 
 /** @param {import("./sniff/bytes.js").Sniffed} sniffed @returns {{text: string, isDoubt: boolean}[]} */
 export const notesOf = (sniffed) =>

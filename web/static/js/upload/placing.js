@@ -146,6 +146,20 @@ export function placing(root, how) {
   }
 }
 
+/** Which columns were named. @param {any} root @param {boolean} isMetric the first two are x and y of a system that was stated
+ * @returns {Record<string, string>} */
+function columnsOf(root, isMetric) {
+  const keys = { lon: isMetric ? "x" : "lon", lat: isMetric ? "y" : "lat", elevation: "h", wkt: "wkt", id: "id", kind: "kind" };
+  const named = Object.entries(keys).map(([name, key]) => [key, one(`[name=column_${name}]`, root).value.trim()]);
+  return Object.fromEntries(named.filter(([, column]) => column));
+}
+
+/** Show the fields for columns, with the names that may be chosen. @param {any} root @param {string[]} names */
+export function askColumns(root, names) {
+  one("[data-columns]", root).hidden = !names.length;
+  one("#column-names", root).replaceChildren(...names.map((value) => make("option", { value })));
+}
+
 /** What was stated, as the API takes it. @param {any} root @returns {any} */
 export function placementOf(root) {
   /** @type {any} */
@@ -156,5 +170,7 @@ export function placementOf(root) {
   const origin = ["lon", "lat", "h"].map((name) => one(`[name=${name}]`, root).value.trim().replace(",", "."));
   if (origin[0] && origin[1]) stated.origin = origin.map((value) => Number(value || 0));
   if (height) stated.height_datum = height;
+  const columns = columnsOf(root, Boolean(stated.crs || stated.origin));
+  if (Object.keys(columns).length) stated.columns = columns;
   return stated;
 }

@@ -41,7 +41,7 @@ export class FileRow {
     this.element.dataset.crs = sniffed.crs;
     this.element.classList.toggle(
       "minor",
-      sniffed.notes.some((note) => ["part_of", "aside"].includes(note)),
+      sniffed.notes.some((note) => ["part_of", "track_of", "aside"].includes(note)),
     );
   }
 

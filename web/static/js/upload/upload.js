@@ -7,7 +7,7 @@ import { offerToLeaveOut, stem } from "./faulty.js";
 import { FileRow } from "./row.js";
 import { _, page, sentence } from "../base/i18n.js";
 import { PlaceMap, countOf } from "./places.js";
-import { placementOf, placing } from "./placing.js";
+import { askColumns, placementOf, placing } from "./placing.js";
 import { begunNames, forget, recall } from "./remember.js";
 import { Transfer } from "./send.js";
 import { slugOf } from "./slug.js";
@@ -90,8 +90,12 @@ function showPlaces() {
   map.show([...boxes, ...landed]);
   one("#map-says").textContent = countOf(boxes.length, items.length);
   const isAsked = items.some(
-    (item) => item.sniffed && !item.sniffed.box && item.sniffed.notes.some((note) => ["no_crs", "no_prj", "asked", "local"].includes(note)),
+    (item) =>
+      item.sniffed &&
+      !item.sniffed.box &&
+      item.sniffed.notes.some((note) => ["no_crs", "no_columns", "no_prj", "asked", "local"].includes(note)),
   );
+  askColumns(one("[data-placing]"), [...new Set(items.flatMap((item) => item.sniffed?.columns ?? []))]);
   if (isAsked) one("#placing-box").open = true;
 }
 

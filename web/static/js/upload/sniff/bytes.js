@@ -5,7 +5,7 @@
  * WGS 84, when that is known without asking anybody. `notes` are codes that `facts.js` has words for.
  * @typedef {[number, number, number, number]} Box
  * @typedef {{format: string, kind: string, crs: string, crsName: string, height: string,
- *   count: number, own: Box | null, box: Box | null, notes: string[]}} Sniffed */
+ *   count: number, own: Box | null, box: Box | null, notes: string[], columns: string[]}} Sniffed */
 
 /** @param {Partial<Sniffed>} known @returns {Sniffed} */
 export const sniffed = (known) => ({
@@ -18,6 +18,7 @@ export const sniffed = (known) => ({
   own: null,
   box: null,
   notes: [],
+  columns: [],
   ...known,
 });
 

@@ -1,5 +1,5 @@
 // @ts-check
-// GeoJSON and Lanelet2/OSM text (looked at in pieces), shapefiles with their .prj, FlatGeobuf headers.
+// GeoJSON, Lanelet2/OSM and OpenDRIVE text (looked at in pieces), shapefiles with their .prj, FlatGeobuf headers.
 import { boxOfPairs, latin, pieces, sniffed, text, view } from "./bytes.js";
 import { readWkt } from "./wkt.js";
 
@@ -53,6 +53,39 @@ export async function osm(file) {
     own: isNowhere && isLocal ? null : own,
     notes,
   });
+}
+
+/** Only what is plainly stated is placed here; the exchange knows all the ways in which a geoReference can be wrong.
+ * @param {Blob} file @returns {Promise<Sniffed & {system?: any}>} */
+export async function opendrive(file) {
+  const { pieces: read, isWhole } = await pieces(file);
+  /** @type {[number, number][]} */
+  const pairs = [];
+  for (const piece of read) {
+    for (const [tag] of piece.matchAll(/<geometry\b[^>]*>/g)) pairs.push([numberOf(tag, "x"), numberOf(tag, "y")]);
+  }
+  const stated = /<geoReference>\s*(?:<!\[CDATA\[)?([^<\]]{1,4000})/.exec(read[0])?.[1]?.trim() ?? "";
+  const facts = { format: "OpenDRIVE", kind: "hdmap" };
+  const notes = isWhole ? [] : ["part"];
+  if (!stated) return sniffed({ ...facts, own: boxOfPairs(pairs), notes });
+  if (/<offset\b/.test(read[0].slice(0, 20_000))) return sniffed({ ...facts, notes: [...notes, "later"] });
+  const code = /^(?:\+init=)?(EPSG:\d+)$/i.exec(stated)?.[1]?.toUpperCase() ?? "";
+  const system = code ? null : mercator(stated);
+  if (system && system.lat0 === 0 && system.lon0 === 0) return sniffed({ ...facts, notes: [...notes, "null_island"] });
+  if (!code && !system) return sniffed({ ...facts, notes: [...notes, "later"] });
+  return { ...sniffed({ ...facts, crs: code, own: boxOfPairs(pairs), notes }), ...(system ? { system } : {}) };
+}
+
+/** The attribute of an XML tag as a number. @param {string} tag @param {string} name */
+const numberOf = (tag, name) => Number(new RegExp(`\\s${name}=["']([^"']+)["']`).exec(tag)?.[1] ?? NaN);
+
+/** A transverse Mercator projection on WGS 84 without a false origin; null for anything else. @param {string} stated */
+function mercator(stated) {
+  const named = Object.fromEntries([...stated.matchAll(/\+(\w+)=(\S+)/g)].map(([, name, value]) => [name, value]));
+  const [lon0, lat0, k] = [named.lon_0, named.lat_0, named.k ?? named.k_0 ?? "1"].map(Number);
+  const isPlain = named.proj === "tmerc" && !Number(named.x_0 ?? 0) && !Number(named.y_0 ?? 0) && (named.units ?? "m") === "m";
+  const isWgs84 = (named.datum ?? named.ellps ?? "WGS84") === "WGS84" && !named.towgs84;
+  return isPlain && isWgs84 && [lon0, lat0, k].every(Number.isFinite) ? { lon0, lat0, k, x0: 0, y0: 0, rf: 298.257223563 } : null;
 }
 
 /** @param {Blob} file @param {Blob | null} prj its .prj file @returns {Promise<Sniffed>} */

@@ -1,0 +1,1 @@
+"""The reader of Apollo HD maps, in both forms of Protocol Buffers."""

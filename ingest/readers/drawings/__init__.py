@@ -1,0 +1,1 @@
+"""Readers of drawings and documents with places in them: KML, GML, DXF."""

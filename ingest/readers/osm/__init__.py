@@ -1,0 +1,1 @@
+"""The reader of OpenStreetMap's own binary format."""

@@ -1,0 +1,1 @@
+"""Points of LAZ tiles, and the formats that they are written in."""
