@@ -55,8 +55,7 @@ def unused(track: TrackFile, name: str, where: Mapping[str, str]) -> Iterator[Fi
     """What a track beside a recording holds that is no position of a time; `name` is its file."""
     if track.skipped:
         text = f"{track.skipped} of {track.skipped + len(track.times)} points of {name} have no time or no place; they place nothing."
-        fix = "Nothing to do: what was recorded then is placed by the neighbours."
-        yield info("recording.no_fix", text, fix, count=track.skipped, **{**where, "feature": name})
+        yield info("recording.no_fix", text, "Nothing to do.", count=track.skipped, **{**where, "feature": name})
 
 
 def read_track(path: Path) -> TrackFile | None:

@@ -147,7 +147,7 @@ def _left_out(film: Film, where: dict[str, str]) -> Iterator[Finding]:
     """What of the telemetry is damaged or places nothing; other sensors of the camera, by name and number of samples."""
     if lost := film.positions.unusable:
         text = f"{lost} of {lost + len(film.positions)} positions are without a fix, not finite, or 0,0; they place nothing."
-        yield info("recording.no_fix", text, "Nothing to do: the frames are placed by the neighbours.", count=lost, **where)
+        yield info("recording.no_fix", text, "Nothing to do.", count=lost, **where)
     if film.damaged:
         text = f"{film.damaged} pieces of the camera's telemetry are damaged; positions in them were not used."
         yield warning("video.telemetry", text, "Check the way on the map.", count=film.damaged, **where)
