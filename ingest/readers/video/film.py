@@ -104,13 +104,13 @@ def _parts(source: Source, film: Film, where: dict[str, str]) -> list[Part]:
 
     Raises: InvalidContent: none can be read.
     """
-    found, wrong = list[Part](), list[InvalidContent]()
+    found, wrong = list[Part](), list[Damaged]()
     for path in _videos(source):
         try:
             found.append(_part(source, path, film))
         except InvalidContent as why:
-            wrong.append(why)
             text, fix = f"{source.label(path)}: {why.message}", "Copy it from the camera again, or leave it out."
+            wrong.append(Damaged(f"{text} {fix}", code=why.code))
             film.findings.append(error(why.code, text, fix, feature=source.label(path), **where))
     if not found:
         raise wrong[0] if wrong else Damaged(f"{source.name} holds no video.", code="video.no_pictures")
