@@ -6,12 +6,16 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ingest.previews.pictures import Shot
 from tiles.arrays import Int64s
 from tiles.video.movie import MovieTrack, read_movie
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 WIDEST = 1280
 """Pixels of the width to which a frame is shrunk at once."""
@@ -58,10 +62,10 @@ class Clip:
                         yield number, self._shot(frame)
                         break
 
-    def _shot(self, frame: object) -> Shot:
-        factor = min(1.0, WIDEST / frame.width)  # type: ignore[attr-defined]
-        wide, tall = max(2, round(frame.width * factor)), max(2, round(frame.height * factor))  # type: ignore[attr-defined]
-        picture = frame.to_ndarray(format="rgb24", width=wide, height=tall)  # type: ignore[attr-defined]
+    def _shot(self, frame: VideoFrame) -> Shot:
+        factor = min(1.0, WIDEST / frame.width)
+        wide, tall = max(2, round(frame.width * factor)), max(2, round(frame.height * factor))
+        picture = frame.to_ndarray(format="rgb24", width=wide, height=tall)
         upright = np.ascontiguousarray(np.rot90(picture, -_quarters(self.track.matrix)))
         return Shot("rgb8", upright.tobytes(), upright.shape[1], upright.shape[0], upright.shape[1] * 3)
 
